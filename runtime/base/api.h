@@ -1,0 +1,212 @@
+#pragma once
+/*
+ * What Lua may see of the C core, and nothing else.
+ *
+ * C includes this file; the build embeds its text and scripts/tidemill/core.lua
+ * hands it to ffi.cdef, so that it can be declared only once. It therefore
+ * holds plain C declarations: no macros, and preprocessor lines (dropped
+ * before cdef) only for includes. tm_sizes() lets the Lua half refuse to run
+ * against a core it was not written for.
+ *
+ * Rules of the boundary: tm_* functions never raise, never call Lua, and
+ * return 0 or a negative number with the reason in tm_batch.error. Pointers
+ * live until the batch is reset; Lua keeps none of them across two calls from
+ * C. Everything runs on the worker's one thread.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TM_API_VERSION = 1 };
+
+/* A value: what JSON gave, or what a column of a row holds. */
+enum tm_tag {
+    TM_MISSING,   /* the record has no such field; in a row: never assigned */
+    TM_NULL,
+    TM_BOOL,      /* i: 0 or 1 */
+    TM_INT,       /* i */
+    TM_DEC,       /* i: mantissa, scale: digits behind the point */
+    TM_BIGDEC,    /* p: a struct tm_dec, for mantissas beyond int64 */
+    TM_NUMBER,    /* p,len: a JSON number beyond 38 digits, as written */
+    TM_TEXT,      /* p,len: UTF-8, unescaped */
+    TM_OBJECT,    /* p,len: raw JSON */
+    TM_ARRAY,     /* p,len: raw JSON */
+    /* rows only, by the type of their column: */
+    TM_DOUBLE,    /* d: real and double precision */
+    TM_UUID,      /* p: 16 bytes */
+    TM_BYTES,     /* p,len: bytea */
+    TM_DATE,      /* i: days since 1970-01-01 */
+    TM_TIME,      /* i: microseconds since midnight */
+    TM_STAMP,     /* i: microseconds since 1970-01-01 UTC (or local) */
+    TM_JSON,      /* p,len: json and jsonb, as text */
+    TM_LITERAL    /* p,len: text[] and bigint[], as PostgreSQL writes them */
+};
+
+struct tm_cell {
+    union {
+        int64_t i;
+        double d;
+        const char *p; /* borrowed: the raw record or the batch's arena */
+    };
+    uint32_t len;
+    uint8_t tag; /* enum tm_tag */
+    int8_t scale;
+    uint16_t unused;
+};
+
+/* mantissa * 10^-scale; the mantissa is 128 bits, two's complement. */
+struct tm_dec {
+    uint64_t lo;
+    int64_t hi;
+    int32_t scale;
+};
+
+/* Node numbers that the decoder's path tree starts with. */
+enum tm_root { TM_NODE_DATA, TM_NODE_BEFORE, TM_NODE_AFTER, TM_NODE_KEY, TM_ROOTS };
+
+enum tm_event_state {
+    TM_EVENT_OK,
+    TM_EVENT_SKIPPED, /* tombstone, heartbeat: moves the position only */
+    TM_EVENT_FAILED,  /* could not be read: reason in tm_batch.reasons */
+    TM_EVENT_CUT      /* behind a failed record of its lane: not this time */
+};
+
+/* The decoded events of one batch: one entry an event in each array. */
+struct tm_batch {
+    uint32_t n_events;
+    uint32_t generation; /* changes with each run over the batch */
+    int32_t current;     /* event whose handler runs; -1 outside */
+    uint32_t n_nodes;    /* entries of columns[] */
+    const uint8_t *states; /* enum tm_event_state */
+    const uint16_t *types; /* number of event.type; tm_type_name() */
+    const uint8_t *ops;    /* c u d r t m, or 0 */
+    struct tm_cell **columns; /* [node][event]; NULL: not decoded yet */
+    const char **reasons;  /* of failed events */
+    char error[512];       /* what the last failed tm_* call says */
+};
+
+enum tm_row_flag {
+    TM_ROW_LOADED = 1,   /* the table had this row when it was loaded */
+    TM_ROW_EXISTS = 2,   /* it exists now, seen from the handlers */
+    TM_ROW_TOUCHED = 4,  /* a handler assigned or deleted */
+    TM_ROW_CLEARED = 8   /* deleted in this batch (and perhaps made anew) */
+};
+
+/* The rows that one projection touches in one batch. */
+struct tm_rows {
+    uint32_t n_rows;
+    uint32_t n_columns;
+    uint32_t n_pairs;
+    uint32_t projection;        /* its index in the pipeline */
+    const uint32_t *pair_event; /* events in batch order ... */
+    uint32_t *pair_row;         /* ... and the row each one enters */
+    struct tm_cell **cells;     /* [column][row], key columns first */
+    uint8_t *flags;             /* enum tm_row_flag */
+};
+
+/* Sizes of tm_cell, tm_dec, tm_batch, tm_rows and the version, in order. */
+void tm_sizes(uint32_t out[5]);
+
+/* ---- events ---- */
+
+/* The name of a type number; NULL with *len 0 for "no type". */
+const char *tm_type_name(struct tm_batch *b, uint32_t type, size_t *len);
+/*
+ * The node of field [name] below [parent], made if new, with its column
+ * decoded for the whole batch. Negative: a record could not be read.
+ */
+int tm_field(struct tm_batch *b, int parent, const char *name, size_t len);
+/* Decodes the column of a node that this batch does not have yet. */
+int tm_column(struct tm_batch *b, int node);
+
+enum tm_meta {
+    TM_META_KEY,       /* scalar keys as text; objects as TM_OBJECT */
+    TM_META_ID,        /* id header, else topic/partition/offset */
+    TM_META_TIME,      /* milliseconds */
+    TM_META_TOPIC,
+    TM_META_PARTITION,
+    TM_META_OFFSET
+};
+int tm_meta(struct tm_batch *b, uint32_t event, int what, struct tm_cell *out);
+/* The last header of that name; TM_MISSING when there is none. */
+int tm_header(struct tm_batch *b, uint32_t event, const char *name, size_t len,
+              struct tm_cell *out);
+/*
+ * A JSON value as a flat list in document order. An object is
+ * {TM_OBJECT, len = members} followed by name and value of each; an array is
+ * {TM_ARRAY, len = items} followed by the items. *n_out tokens; negative: not
+ * JSON.
+ */
+int tm_json(struct tm_batch *b, const char *json, size_t len,
+            const struct tm_cell **out, uint32_t *n_out);
+
+/* ---- rows ---- */
+
+/* Converts [in] to the column's type and stores it. */
+int tm_put(struct tm_batch *b, struct tm_rows *rows, uint32_t column,
+           uint32_t row, const struct tm_cell *in);
+/* A cell of a row as text (uuid, times, bytea, arrays): *p,*len. */
+int tm_text(struct tm_batch *b, struct tm_rows *rows, uint32_t column,
+            const struct tm_cell *cell, const char **p, size_t *len);
+/* What row:delete() and row:reset() do; the prelude does the rest in Lua. */
+int tm_row_delete(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
+int tm_row_reset(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
+/* First assignment to a row that does not exist: initial values, EXISTS. */
+int tm_row_create(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
+/* append: a new row for [event]; its index, or negative. */
+int tm_row_append(struct tm_batch *b, struct tm_rows *rows, uint32_t event);
+/* append: the handler returned false: takes the newest row back. */
+int tm_row_drop(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
+/* merge: adds the contributions of one event in scratch row 0 to [row]. */
+int tm_row_merge(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
+/*
+ * Keys that are functions: [event] enters the row of the key whose column
+ * values are in cells[0..n_key). Conversion to the key's types happens here.
+ */
+int tm_key(struct tm_batch *b, struct tm_rows *rows, uint32_t event,
+           const struct tm_cell *cells);
+
+/* ---- decimals: 0, or negative for "does not fit 38 digits" and the like ---- */
+
+int tm_dec_parse(const char *p, size_t len, struct tm_dec *out);
+int tm_dec_from_double(double d, struct tm_dec *out); /* shortest text */
+int tm_dec_format(const struct tm_dec *d, char out[64]); /* its length */
+int tm_dec_add(const struct tm_dec *a, const struct tm_dec *b, struct tm_dec *out);
+int tm_dec_sub(const struct tm_dec *a, const struct tm_dec *b, struct tm_dec *out);
+int tm_dec_mul(const struct tm_dec *a, const struct tm_dec *b, struct tm_dec *out);
+/* Rounds half away from zero to [scale] digits; division by zero: negative. */
+int tm_dec_div(const struct tm_dec *a, const struct tm_dec *b, int scale,
+               struct tm_dec *out);
+int tm_dec_round(const struct tm_dec *a, int scale, struct tm_dec *out);
+/* -1, 0 or 1. */
+int tm_dec_compare(const struct tm_dec *a, const struct tm_dec *b);
+
+/* ---- trial runs: a batch without Kafka and PostgreSQL, for specs ----
+ * The Lua half drives: events in, decode, rows of each projection (keys that
+ * are functions are computed by Lua with tm_key), given rows, fold, read. */
+
+struct tm_trial;
+
+/* [plan] is a struct plan, borrowed. */
+struct tm_trial *tm_trial_new(void *plan);
+void tm_trial_free(struct tm_trial *t);
+/* Forgets events and rows; the decoder keeps what it learned. */
+void tm_trial_reset(struct tm_trial *t);
+/* One record; bytes are copied. A length of -1 is a null key or value. */
+void tm_trial_event(struct tm_trial *t, const char *topic, int32_t partition,
+                    int64_t offset, int64_t time_ms, const char *key,
+                    int key_len, const char *value, int value_len);
+/* A header of the event added last. */
+void tm_trial_header(struct tm_trial *t, const char *name, const char *value,
+                     int value_len);
+struct tm_batch *tm_trial_decode(struct tm_trial *t);
+/* The rows of a projection, keys computed unless they are functions. NULL:
+ * see tm_batch.error; tm_batch.current is the event, or -1. */
+struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection);
+/* The row of a key (n_key cells, converted here), or -1: not touched. */
+int tm_trial_find(struct tm_trial *t, struct tm_rows *rows,
+                  const struct tm_cell *key);
+/* Sets a column of a loaded row, as if the table held it. */
+int tm_trial_given(struct tm_trial *t, struct tm_rows *rows, uint32_t column,
+                   uint32_t row, const struct tm_cell *value);
+/* Mirrors, which have no handler: applies all pairs. 0, or negative. */
+int tm_trial_mirror(struct tm_trial *t, struct tm_rows *rows);

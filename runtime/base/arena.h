@@ -1,0 +1,37 @@
+#pragma once
+/*
+ * Memory that is given back all at once. Good for what lives as long as one
+ * batch or one loaded pipeline. Blocks are kept across arena_reset(), so a
+ * steady load allocates nothing; arena_reset() gives back what is over
+ * [keep_bytes]. Out of memory aborts: callers never test for NULL.
+ * Not for threads.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *first;   /* owned */
+    struct arena_block *current; /* where the next bytes come from */
+    size_t used;                 /* bytes of [current] that are taken */
+    size_t total_bytes;          /* of all blocks */
+    size_t keep_bytes;           /* kept by arena_reset */
+};
+
+void arena_init(struct arena *a, size_t keep_bytes);
+void arena_close(struct arena *a);
+void arena_reset(struct arena *a);
+/* [size] bytes aligned to 16, not zeroed. */
+void *arena_alloc(struct arena *a, size_t size);
+/* The same, zeroed. */
+void *arena_zero(struct arena *a, size_t size);
+/* A copy of [len] bytes with a NUL behind it. */
+char *arena_dup(struct arena *a, const void *p, size_t len);
+char *arena_printf(struct arena *a, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* malloc and friends that abort on out of memory. */
+void *mem_alloc(size_t size);
+void *mem_zero(size_t n, size_t size);
+void *mem_grow(void *p, size_t size);
+char *mem_dup(const char *s);

@@ -1,0 +1,42 @@
+#pragma once
+/*
+ * The error value. A function that can fail returns bool and takes a
+ * struct err *, which it fills exactly when it returns false. Nobody logs on
+ * the way up; who handles an error logs it, once. What happens next depends
+ * on the class alone, so the text is for people and never parsed.
+ */
+#include <stdbool.h>
+
+#define MUSTCHECK __attribute__((warn_unused_result))
+
+enum err_class {
+    ERR_NONE,
+    ERR_CONFLICT,   /* another writer won: do it again at once */
+    ERR_RESOURCE,   /* the server lacks something for now: back off */
+    ERR_CONNECTION, /* no connection, or it was lost: reconnect, back off */
+    ERR_SERVER,     /* wrong server (read-only, standby): drop connection */
+    ERR_FENCED,     /* another owner claimed the lane, or the position moved */
+    ERR_DATA,       /* a record's values: isolate the record */
+    ERR_SCRIPT,     /* a handler raised: a failure of its record */
+    ERR_SCHEMA,     /* tables, columns, privileges: halt */
+    ERR_CONFIG,     /* pipeline, credentials: halt */
+    ERR_FATAL       /* this process cannot go on */
+};
+
+struct err {
+    enum err_class class;
+    char sqlstate[6]; /* "" when the database had no part in it */
+    char text[700];   /* what, where, what to do; no trailing newline */
+};
+
+/* Fills [e]; always returns false, for `return err_set(...)`. */
+bool err_set(struct err *e, enum err_class class, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Puts "context: " in front of the text; always returns false. */
+bool err_wrap(struct err *e, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+const char *err_class_name(enum err_class class);
+
+/* A bug, not a condition: aborts in every build, naming file and line. */
+#define must(cond) ((cond) ? (void)0 : must_failed(#cond, __FILE__, __LINE__))
+_Noreturn void must_failed(const char *cond, const char *file, int line);

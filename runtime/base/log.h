@@ -1,0 +1,18 @@
+#pragma once
+/*
+ * logfmt lines on stderr: `ts=... level=... msg="..." key=value`. One line a
+ * happening, never one an event. The level and the worker's name are the only
+ * process-wide state here; they are set once, at start.
+ */
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+void log_setup(enum log_level least, const char *who);
+/*
+ * [fields] is printf-formatted and already logfmt (`lane=%s/%d offset=%lld`),
+ * or NULL. Values with blanks are the caller's to quote: LOGQ marks them.
+ */
+void log_line(enum log_level level, const char *msg, const char *fields, ...)
+    __attribute__((format(printf, 3, 4)));
+/* [s] in double quotes with quotes, backslashes and control bytes escaped;
+ * points into a ring of eight static buffers. */
+const char *log_quote(const char *s);

@@ -1,0 +1,84 @@
+#pragma once
+/*
+ * The page of shared memory between the supervisor and its workers, mapped
+ * before the first fork. A worker writes only its own slot and the lanes that
+ * it owns; the supervisor reads all of it for the live line, /metrics and
+ * /status. All counters are 64 bit and written by one process at a time, so a
+ * reader sees old or new, never torn. Nothing here steers the data path: a
+ * page of rubbish cannot lose a record.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { PAGE_WORKERS = 64, PAGE_LANES = 4096, PAGE_ERRORS = 11 };
+
+enum page_counter {
+    COUNT_EVENTS,         /* applied: their position is committed */
+    COUNT_EVENTS_IGNORED, /* no projection had a handler for the type */
+    COUNT_EVENTS_SKIPPED, /* tombstones, heartbeats, transaction records */
+    COUNT_BATCHES,
+    COUNT_ROWS_WRITTEN,
+    COUNT_ROWS_UNCHANGED,
+    COUNT_BATCH_RETRIES,
+    COUNT_COMMIT_UNKNOWN,
+    COUNT_FENCED,
+    COUNT_REBALANCES,
+    COUNT_COLUMN_FAULTS,
+    COUNT_BYTES,          /* record bytes of applied events */
+    COUNT_STARVED_USEC,   /* consumer empty while there was lag */
+    COUNTERS
+};
+/* Microseconds spent, and how often, by stage. */
+enum page_stage { STAGE_DECODE, STAGE_LUA, STAGE_LOAD, STAGE_WRITE, STAGE_COMMIT, STAGES };
+enum page_gauge {
+    GAUGE_POOL_SIZE, GAUGE_POOL_IN_USE, GAUGE_INBOX_BYTES, GAUGE_INBOX_EVENTS,
+    GAUGE_PREFETCH_BYTES, GAUGE_BATCH_AVERAGE, GAUGE_BATCHES_IN_FLIGHT,
+    GAUGE_LUA_BYTES, GAUGES
+};
+
+struct page_worker {
+    int32_t pid;
+    uint32_t restarts;
+    uint64_t heartbeat_usec; /* CLOCK_MONOTONIC; 0: not started */
+    uint32_t is_ready;       /* lanes assigned and database reached */
+    uint32_t in_handler;     /* 1 while Lua runs */
+    uint64_t counters[COUNTERS];
+    uint64_t stage_usec[STAGES];
+    uint64_t stage_count[STAGES];
+    uint64_t gauges[GAUGES];
+    uint64_t errors[PAGE_ERRORS]; /* by enum err_class */
+    uint64_t commit_usec_last;
+    char waiting_for[256];   /* why it is not ready, for people; or "" */
+};
+
+enum page_lane_state { LANE_FREE, LANE_UNOWNED, LANE_RUNNING, LANE_HALTED };
+
+struct page_lane {
+    uint32_t state;     /* enum page_lane_state */
+    int32_t worker;     /* slot that owns it; -1: none */
+    int32_t partition;
+    char topic[252];    /* Kafka allows 249 */
+    int64_t position;   /* next offset, as committed in the database */
+    int64_t high;       /* end of the partition, last seen */
+    int64_t end;        /* --until-end: where to stop; -1: not yet known */
+    uint32_t reached;   /* position >= end, or partition EOF */
+    uint32_t epoch;
+    char message[400];  /* why it is halted; or "" */
+};
+
+struct page {
+    uint32_t n_workers;
+    uint32_t lock;         /* spin lock: taken only to add a lane */
+    uint32_t n_lanes;      /* lanes[0..n_lanes) are in use */
+    uint32_t all_lanes;    /* every partition of every topic is listed */
+    uint32_t until_end;
+    uint64_t started_usec;
+    struct page_worker workers[PAGE_WORKERS];
+    struct page_lane lanes[PAGE_LANES];
+};
+
+/* Maps a zeroed page that survives fork; NULL only without memory. */
+struct page *page_new(uint32_t n_workers);
+void page_free(struct page *p);
+/* The lane's entry, made if new; NULL when the page is full. */
+struct page_lane *page_lane(struct page *p, const char *topic, int32_t partition);

@@ -1,0 +1,31 @@
+#pragma once
+/*
+ * One Kafka record as the layers above see it: borrowed bytes. `message` is
+ * the owner's handle (librdkafka's message, or NULL in tests) from which
+ * headers are read on demand.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+struct record_header {
+    const char *name; /* NUL-terminated */
+    const char *value;
+    size_t len;
+};
+
+struct record {
+    const char *key;   /* NULL: no key */
+    const char *value; /* NULL: tombstone */
+    uint32_t key_len;
+    uint32_t value_len;
+    int64_t offset;
+    int64_t time_ms;     /* the record's own timestamp; -1: none */
+    const char *topic;   /* borrowed from the lane */
+    int32_t partition;
+    uint32_t lane;       /* index of its lane in the batch */
+    void *message;       /* where headers come from; see record_header_fn */
+};
+
+/* The last header called [name]; false: there is none. Values may be NULL. */
+typedef int (*record_header_fn)(void *message, const char *name,
+                                struct record_header *out);

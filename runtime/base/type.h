@@ -1,0 +1,37 @@
+#pragma once
+/* Column types: the words of a pipeline, PostgreSQL's oids, and what may be a
+ * key. Pure. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum type_kind {
+    TYPE_SMALLINT, TYPE_INTEGER, TYPE_BIGINT, TYPE_NUMERIC, TYPE_REAL,
+    TYPE_DOUBLE, TYPE_BOOLEAN, TYPE_TEXT, TYPE_VARCHAR, TYPE_UUID, TYPE_BYTEA,
+    TYPE_DATE, TYPE_TIME, TYPE_TIMESTAMP, TYPE_TIMESTAMPTZ, TYPE_JSON,
+    TYPE_JSONB, TYPE_TEXT_ARRAY, TYPE_BIGINT_ARRAY, TYPE_KINDS
+};
+
+struct coltype {
+    uint8_t kind;      /* enum type_kind */
+    int16_t precision; /* numeric: digits, 0 = not limited; time types: digits
+                          of a second, 6 when not said */
+    int16_t scale;     /* numeric with precision */
+    int32_t length;    /* varchar: characters, 0 = not limited */
+};
+
+/* "numeric(18,2)", "timestamptz(3)", "varchar(40)", with PostgreSQL's aliases
+ * (int, int8, decimal, bool, float8, "timestamp with time zone", ...). */
+bool type_parse(const char *text, struct coltype *out);
+/* As PostgreSQL's format_type() prints it: "numeric(18,2)". */
+void type_print(const struct coltype *t, struct buf *out);
+/* The oid a cell of this type is sent as inside an unnest array (arrays and
+ * varchar travel as text), and the oid of that array. */
+uint32_t type_oid(const struct coltype *t);
+uint32_t type_array_oid(const struct coltype *t);
+/* SQL name of the element type it travels as: "uuid", "text", ... */
+const char *type_wire_name(const struct coltype *t);
+bool type_is_key(const struct coltype *t);
+/* A comma separated list of all words that type_parse takes first. */
+const char *type_words(void);

@@ -1,0 +1,35 @@
+#pragma once
+/*
+ * From a value of a record (or of Lua) to the exact value that a column will
+ * hold, by the rules of design section 6: done once, at assignment, so that
+ * reading back gives what PostgreSQL will store. Pure; the only allocations
+ * come from the arena.
+ */
+#include "base/api.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/plan.h"
+#include "base/type.h"
+
+struct convert_rules {
+    enum plan_format format;
+    enum plan_decimals decimals; /* how text and numbers become numeric */
+    enum plan_times times;       /* unit of numbers into time types */
+    bool has_schema; /* this record came with a schema: the decoder has made
+                        decimals and times canonical already */
+};
+
+/*
+ * TM_MISSING and TM_NULL pass through; so do cells that are already of the
+ * column's own tag. On failure e->class is ERR_DATA and e->text says what did
+ * not fit, without naming the column ("text 'abc' is not a bigint").
+ */
+bool convert_cell(const struct coltype *t, const struct tm_cell *in,
+                  const struct convert_rules *rules, struct arena *a,
+                  struct tm_cell *out, struct err *e);
+/* A column's cell as text: what Lua reads for uuid, bytea (hex \x..), date,
+ * times (ISO 8601, timestamptz with Z), json and array literals. */
+void convert_text(const struct coltype *t, const struct tm_cell *c, struct buf *out);
+/* Same value in the same column: what makes a row unchanged. */
+bool convert_equal(const struct tm_cell *a, const struct tm_cell *b);

@@ -1,0 +1,68 @@
+#pragma once
+/*
+ * From raw records to the columns of a batch.
+ *
+ * A decoder belongs to one pipeline. It knows the source's format, a tree of
+ * the paths that are wanted (declared by keys and columns, or touched once by
+ * a handler), the numbers of event types, and the Debezium schemas seen. One
+ * pass of simdjson On-Demand a record fills one cell for each wanted node.
+ *
+ * Invariant: cells point into the record's own bytes or into the batch's
+ * arena, so records must stay until the batch is done. A record that cannot
+ * be read never stops the others: its state becomes TM_EVENT_FAILED and
+ * reasons[] says why.
+ */
+#include "base/api.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/plan.h"
+#include "base/record.h"
+
+struct decoder;
+
+/* The arrays behind tm_batch that the decoder fills; owned by the batch. */
+struct events {
+    struct tm_batch *view;
+    const struct record *records; /* [n] */
+    uint32_t n;
+    uint32_t cap;       /* allocated entries of each array */
+    uint8_t *states;
+    uint16_t *types;
+    uint8_t *ops;
+    int64_t *times_ms;  /* event.time */
+    uint8_t *flags;     /* EVENT_HAS_SCHEMA */
+    const char **reasons;
+    struct tm_cell **columns; /* [node], NULL when not decoded */
+    uint32_t cap_nodes;
+    struct arena *arena;
+};
+enum { EVENT_HAS_SCHEMA = 1 };
+
+struct decoder *decoder_new(const struct plan_source *s, record_header_fn header);
+void decoder_free(struct decoder *d);
+
+/*
+ * The node of "data.x.y", "after.x", "before.x" or "key.x"; made if new, and
+ * its value is decoded from the next batch on. -1: the path has no such root.
+ */
+int decoder_path(struct decoder *d, const char *path);
+/* The same below a node, by one field name of [len] bytes. */
+int decoder_field(struct decoder *d, int parent, const char *name, size_t len);
+uint32_t decoder_nodes(const struct decoder *d);
+
+/* Arrays for [n] events from the arena; sets view's pointers. */
+void events_prepare(struct events *ev, struct decoder *d, uint32_t n);
+/* Decodes records [from, to). */
+void decoder_run(struct decoder *d, struct events *ev, uint32_t from, uint32_t to);
+/* A column fault: decodes column [node] of all [n] events. Records that fail
+ * now are marked; false when there was at least one new failure. */
+bool decoder_column(struct decoder *d, struct events *ev, int node);
+
+/* Type numbers are dense and last as long as the decoder; 0 is "no type". */
+const char *decoder_type_name(const struct decoder *d, uint32_t type, size_t *len);
+uint32_t decoder_type_number(struct decoder *d, const char *name, size_t len);
+uint32_t decoder_n_types(const struct decoder *d);
+
+/* See tm_json(). */
+int decoder_tokens(struct decoder *d, struct arena *a, const char *json,
+                   size_t len, const struct tm_cell **out, uint32_t *n_out);

@@ -1,0 +1,27 @@
+#pragma once
+/*
+ * A worker process: one loop, one VM, one consumer, a pool. It runs until it
+ * is told to stop (SIGTERM or SIGINT in its own loop), finishes or gives up
+ * what is in flight within 5 s, and returns the process's exit status.
+ */
+#include <stdint.h>
+
+#include "base/page.h"
+
+enum worker_exit {
+    WORKER_DONE = 0,
+    WORKER_CONFIG = 78, /* EX_CONFIG: restarting cannot help */
+    WORKER_FENCED = 75, /* the instance id is in use elsewhere: not restarted */
+    WORKER_FAILED = 70  /* EX_SOFTWARE: restart with backoff */
+};
+
+struct worker_options {
+    const char *path;     /* of the pipeline */
+    const char *instance; /* group.instance.id is group-instance-slot */
+    uint32_t slot;
+    struct page *page;
+};
+
+/* Called in the child after the fork; no handle of librdkafka or libpq exists
+ * before. Does not return to the supervisor's loop. */
+int worker_run(const struct worker_options *o);

@@ -1,0 +1,107 @@
+#pragma once
+/*
+ * The consumer: one librdkafka handle, one queue, an inbox a lane.
+ *
+ * The upper layer pulls. The source wakes it (source_new's callback, from the
+ * loop) when records or news may be there; it then calls source_news() until
+ * there is none and source_pump() to move records into inboxes.
+ *
+ * Exactly once rests on three rules here. Lanes are assigned only at numeric
+ * offsets that the database gave (source_assign). Rebalance callbacks only
+ * take lanes away and note what was offered. Records taken from the queue in
+ * the same call in which a rebalance happened are dropped when their lane is
+ * gone, so a batch call of librdkafka 2.0.2 cannot slip stale records into a
+ * new assignment. Nothing is paused; a halted lane is left out of the next
+ * pump by its `halted` mark and its records stay where they are.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "base/plan.h"
+#include "base/record.h"
+
+struct source;
+
+/* Messages of one lane that are not yet known to be committed, in order. */
+struct inbox {
+    void **messages;  /* owned ring of librdkafka messages */
+    uint32_t cap;     /* a power of two */
+    uint32_t head;
+    uint32_t count;
+    uint64_t bytes;   /* keys and values */
+};
+
+struct lane {
+    const char *topic;      /* owned by the source, outlives the lane */
+    int32_t partition;
+    uint32_t topic_index;   /* in plan_source.topics */
+    struct inbox inbox;
+    int64_t fetched;        /* offset behind the newest record in the inbox */
+    int64_t position;       /* next offset, as committed; set at claim */
+    int64_t epoch;
+    int64_t high;           /* end of the partition, last seen; -1 unknown */
+    int64_t eof;            /* next offset at which EOF was seen; -1: none */
+    bool is_assigned;       /* false: revoked; freed when no batch leases it */
+    bool is_leased;
+    bool is_halted;
+    uint32_t suspect_left;  /* isolation: records that held the bad one */
+    uint64_t waiting_since; /* when the oldest record came in (usec); 0 none */
+    void *page;             /* the upper layer's: its entry in the page */
+    struct lane *next;      /* source's list */
+};
+
+enum source_news {
+    NEWS_NONE,
+    NEWS_ASSIGNED, /* lanes are offered: claim, then source_assign() */
+    NEWS_REVOKED,  /* lanes were taken away: is_assigned is false */
+    NEWS_FENCED,   /* another process uses this instance id: fatal */
+    NEWS_ERROR     /* something to tell people; e says what */
+};
+
+/* [instance] becomes group.instance.id; NULL: dynamic membership.
+ * [inbox_bytes]: cap over all inboxes. */
+struct source *source_new(struct loop *l, const struct plan_source *plan,
+                          const char *instance, uint64_t inbox_bytes,
+                          loop_fn wake, void *arg, struct err *e);
+/* Leaves the group (unless static) and frees everything, messages included. */
+void source_free(struct source *s);
+
+enum source_news source_news(struct source *s, struct err *e);
+/* Moves up to [max] records into inboxes; how many. Stops at the byte cap. */
+uint32_t source_pump(struct source *s, uint32_t max);
+/* True when the last pump stopped at the cap. */
+bool source_is_full(const struct source *s);
+
+/* All lanes, the offered and the assigned, in (topic, partition) order; also
+ * revoked ones that are still leased. */
+struct lane *source_lanes(struct source *s);
+/* Starts consumption of every offered lane at lane->position. */
+bool source_assign(struct source *s, struct err *e);
+/* Reads on at lane->position again, dropping the lane's inbox. */
+bool source_seek(struct source *s, struct lane *lane, struct err *e);
+
+/* The record in front of the inbox plus [at]; borrowed from the message. */
+void source_record(const struct lane *lane, uint32_t at, struct record *out);
+int source_header(void *message, const char *name, struct record_header *out);
+/* Commits are known: frees the first [n] messages. */
+void source_done(struct source *s, struct lane *lane, uint32_t n);
+/* Frees a revoked lane that no batch leases any more. */
+void source_drop(struct source *s, struct lane *lane);
+
+/* Advisory: tells Kafka the position of every assigned lane, for lag tools. */
+void source_commit(struct source *s);
+uint64_t source_inbox_bytes(const struct source *s);
+
+/* Blocking, with a timeout; only at claim. */
+bool source_watermarks(struct source *s, const struct lane *lane, int64_t *low,
+                       int64_t *high, struct err *e);
+bool source_offset_at(struct source *s, const struct lane *lane, int64_t ms,
+                      int64_t *offset, struct err *e);
+/* The group's committed offset, or -1. */
+bool source_committed(struct source *s, const struct lane *lane,
+                      int64_t *offset, struct err *e);
+/* Partitions of each topic of the plan, in its order: n[i], 0 = no such
+ * topic. */
+bool source_partitions(struct source *s, int32_t *n, struct err *e);

@@ -1,0 +1,36 @@
+#pragma once
+/*
+ * One LuaJIT VM: the scripts of Tidemill, a sandbox, and one loaded bundle.
+ * The only file that touches lua_State is vm.c (and load.c for the plan).
+ * From C there is one call a phase of a batch, never one an event.
+ */
+#include "base/api.h"
+#include "base/err.h"
+#include "base/plan.h"
+
+struct vm;
+
+/* NULL with e: the scripts were not found or do not fit this binary. */
+struct vm *vm_new(struct err *e);
+void vm_free(struct vm *v);
+/*
+ * Reads the bundle of [path] (a pipeline file, or a folder with a
+ * pipeline.lua), runs it in the sandbox, checks it, and gives the plan, which
+ * the caller owns. On failure e->class is ERR_CONFIG and e->text may hold
+ * several lines, each "file:line: what: what to do".
+ */
+struct plan *vm_load(struct vm *v, const char *path, struct err *e);
+/* Computes keys that are functions: calls tm_key for each event and group. */
+bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows, struct err *e);
+/* Runs the handlers of one projection over its pairs. On failure
+ * e->class is ERR_SCRIPT and b->current the event whose handler raised. */
+bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows, struct err *e);
+uint64_t vm_bytes(const struct vm *v);
+/* Steps the collector; called while the database works. */
+void vm_collect(struct vm *v);
+
+/* Runs busted specs of a bundle inside this VM; exit status. */
+int vm_test(const char *path, int argc, char **argv);
+/* Where the scripts are: TIDEMILL_SCRIPTS, beside the binary, or the
+ * installed place. */
+const char *vm_scripts_dir(void);

@@ -1,0 +1,24 @@
+#pragma once
+/*
+ * The contract with the database: schema tidemill, tables, columns, types,
+ * keys and privileges, compared with the plan before any work is done.
+ */
+#include "base/buf.h"
+#include "base/plan.h"
+#include "postgres/conn.h"
+
+/* Queues the queries. */
+void catalog_ask(struct pgconn *c, const struct plan *p);
+/*
+ * Compares. Each problem is one line in [out]: "file:line: table balances: no
+ * column owner (text): ALTER TABLE ..."; warnings begin with "warning: ".
+ * Returns the number of problems that are not warnings. Sets must_be_given of
+ * the plan's columns. [has_rows] (n_projections of it, may be NULL): tables
+ * that hold rows.
+ */
+int catalog_compare(const struct pgreply *r, struct plan *p, bool *has_rows,
+                    struct buf *out);
+
+/* Blocking helpers of `check` and `schema --apply`: connect, run, print. */
+bool catalog_check(struct plan *p, struct buf *out, int *n_problems, struct err *e);
+bool catalog_apply(const char *conninfo, const char *sql, struct err *e);

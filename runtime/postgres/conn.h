@@ -1,0 +1,76 @@
+#pragma once
+/*
+ * One connection in libpq's pipeline mode, driven by the loop.
+ *
+ * A user queues statements (pgconn_add), then pgconn_flush() sends them with
+ * a Sync and calls back once, when every result up to the Sync is there or
+ * the connection is lost. After an error the server skips the rest up to the
+ * Sync, so `failed` names the first statement that failed and no later one
+ * ran. Between flushes a transaction stays open if BEGIN was sent.
+ *
+ * States: CONNECTING -> SETTING_UP -> IDLE <-> BUSY, and from each to DEAD.
+ * One function, in conn.c, moves a connection between them.
+ *
+ * Statements are prepared on first use by their id and parameters go in
+ * binary; results come back in binary.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+
+struct pgconn;
+struct pg_result; /* libpq's PGresult */
+
+struct pgstmt {
+    const char *name; /* unique for the sql text on this connection */
+    const char *sql;
+    const uint32_t *param_oids; /* NULL: let the server infer */
+    int n_params;
+};
+
+struct pgparam {
+    const char *data; /* NULL: SQL NULL; borrowed until pgconn_flush */
+    int len;
+};
+
+/* What a flush came to. Results are valid inside the callback only. */
+struct pgreply {
+    bool ok;
+    int n_results;
+    struct pg_result **results; /* one a statement, in order */
+    int failed;         /* index of the statement that failed; -1: the
+                           connection itself */
+    bool commit_sent;   /* a COMMIT was among the statements and left us */
+    bool commit_rolled_back; /* COMMIT answered ROLLBACK */
+    struct err error;
+};
+typedef void (*pgconn_fn)(struct pgconn *c, const struct pgreply *reply, void *arg);
+/* The connection became idle or died outside a flush. */
+typedef void (*pgconn_state_fn)(struct pgconn *c, void *arg);
+
+enum pgconn_state { PGCONN_CONNECTING, PGCONN_SETTING_UP, PGCONN_IDLE, PGCONN_BUSY, PGCONN_DEAD };
+
+/* Never NULL; a connection that cannot start is DEAD at the next turn. */
+struct pgconn *pgconn_new(struct loop *l, const char *conninfo,
+                          const char *application_name,
+                          pgconn_state_fn on_state, void *arg);
+void pgconn_free(struct pgconn *c);
+enum pgconn_state pgconn_state(const struct pgconn *c);
+/* Why it is DEAD. */
+const struct err *pgconn_error(const struct pgconn *c);
+
+/* Plain SQL without parameters (BEGIN, COMMIT, ROLLBACK). */
+void pgconn_add_sql(struct pgconn *c, const char *sql);
+void pgconn_add(struct pgconn *c, const struct pgstmt *s, const struct pgparam *params);
+void pgconn_flush(struct pgconn *c, usec deadline, pgconn_fn fn, void *arg);
+/* True while a transaction is open or failed on it. */
+bool pgconn_in_transaction(const struct pgconn *c);
+
+int pg_rows(const struct pg_result *r);
+/* NULL for SQL NULL. */
+const char *pg_value(const struct pg_result *r, int row, int column, int *len);
+int64_t pg_int(const struct pg_result *r, int row, int column); /* int2/4/8, bool */
+/* Text of a column in text, name or varchar; "" for NULL. */
+const char *pg_str(const struct pg_result *r, int row, int column);

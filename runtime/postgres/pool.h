@@ -1,0 +1,24 @@
+#pragma once
+/*
+ * A pool of connections to one database. Connections are made one at a time
+ * and on demand, up to [max]; after a failed attempt the next waits, with
+ * equal jitter, from 100 ms up to 5 s. A connection that is given back inside
+ * a transaction is rolled back first; a dead one is replaced.
+ */
+#include "postgres/conn.h"
+
+struct pgpool;
+
+/* [wake] is called from the loop when a connection may be there to take, and
+ * when connecting failed. */
+struct pgpool *pgpool_new(struct loop *l, const char *conninfo,
+                          const char *application_name, uint32_t max,
+                          loop_fn wake, void *arg);
+void pgpool_free(struct pgpool *p);
+/* An idle connection, or NULL; NULL makes the pool open one if it may. */
+struct pgconn *pgpool_take(struct pgpool *p);
+void pgpool_give(struct pgpool *p, struct pgconn *c);
+uint32_t pgpool_size(const struct pgpool *p);
+uint32_t pgpool_in_use(const struct pgpool *p);
+/* Why the last attempt failed; class ERR_NONE once one has succeeded. */
+const struct err *pgpool_error(const struct pgpool *p);

@@ -1,0 +1,40 @@
+#pragma once
+/*
+ * The SQL text of everything a projection needs. Pure: from a plan to text.
+ * Identifiers come from the plan and are quoted here; values are always
+ * parameters. Column lists are given as bit masks over plan_projection's
+ * columns (bit i = columns[i]); key columns are always part of a statement.
+ * All texts are allocated in the arena.
+ *
+ * Counted statements raise in the server, through tidemill.must(): in a
+ * pipeline an UPDATE of no row is no error, and COMMIT is already on its way.
+ */
+#include "base/arena.h"
+#include "base/plan.h"
+
+/* $1.. = key arrays. Columns: ordinality (int8, from 1), xmin as xid when
+ * aligned, then every non-key column (arrays cast to text). */
+const char *sql_load(struct arena *a, const struct plan_projection *p);
+/* $1.. = key arrays, then value arrays of the mask, [xmins xid[] when
+ * aligned], expected count int8. Raises TM002 unless all rows matched. */
+const char *sql_update(struct arena *a, const struct plan_projection *p, uint64_t mask);
+/* $1.. = key arrays, value arrays of the mask, expected count int8. INSERT
+ * ON CONFLICT DO NOTHING; raises TM002 unless all were inserted. */
+const char *sql_insert(struct arena *a, const struct plan_projection *p, uint64_t mask);
+/* $1.. = key arrays, value arrays of the mask. Honours `newer`. */
+const char *sql_upsert(struct arena *a, const struct plan_projection *p, uint64_t mask);
+/* $1.. = key arrays [xmins, expected count when a fold: counted, TM002]. */
+const char *sql_delete(struct arena *a, const struct plan_projection *p);
+/* $1.. = key arrays, value arrays of the mask: combined by each merge word. */
+const char *sql_merge(struct arena *a, const struct plan_projection *p, uint64_t mask);
+/* $1.. = value arrays of the mask (append has no key). */
+const char *sql_append(struct arena *a, const struct plan_projection *p, uint64_t mask);
+/* Parameter oids for the statements above: key arrays, mask arrays, then
+ * [extra] oids. Returns how many. */
+int sql_param_oids(const struct plan_projection *p, uint64_t mask,
+                   const uint32_t *extra, int n_extra, uint32_t *out);
+
+/* tidemill.lane, must() and all else that Tidemill itself needs. */
+const char *sql_schema(void);
+/* CREATE TABLE IF NOT EXISTS and grants for one projection. */
+const char *sql_table(struct arena *a, const struct plan_projection *p);
