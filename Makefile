@@ -5,35 +5,114 @@ DESTDIR ?=
 CC      ?= cc
 CXX     ?= c++
 BUILD   ?= build
+# What the build is called, and what the tests run: a debug build has its own.
+BIN     ?= tidemill
+DEMO_SECONDS ?= 30
+# make Q= prints the commands.
+Q       ?= @
 
 OPT     ?= -O2 -g -D_FORTIFY_SOURCE=2
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
-HARDEN  := -fstack-protector-strong -fPIE -Wformat -Werror=format-security
+# -fPIC rather than -fPIE: the same objects also go into the library that the
+# core specs load.
+HARDEN  := -fstack-protector-strong -fPIC -Wformat -Werror=format-security
+# The packages' headers do not meet our warnings, so they are system headers.
 CPPFLAGS += -Iruntime -I$(BUILD) -D_GNU_SOURCE -DTIDEMILL_PREFIX='"$(PREFIX)"' \
-            $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+            $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
 CFLAGS  += -std=c11 $(OPT) $(WARN) $(HARDEN) $(SAN)
 CXXFLAGS += -std=c++17 $(OPT) -Wall -Wextra $(HARDEN) $(SAN)
 # -E: LuaJIT's ffi.C finds the tm_* functions in the executable itself.
-LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,-E $(SAN)
-LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lev -lm
+LDFLAGS += -Wl,-z,relro,-z,now $(SAN)
+LIBS    = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lev -lm
 
-SRC  := $(wildcard runtime/*.c runtime/*/*.c)
-SRCX := $(wildcard runtime/*/*.cc)
+SRC  := $(sort $(wildcard runtime/*.c runtime/*/*.c))
+SRCX := $(sort $(wildcard runtime/*/*.cc))
 OBJ  := $(SRC:%.c=$(BUILD)/%.o) $(SRCX:%.cc=$(BUILD)/%.o)
+# Everything that specs drive without a process around it.
+SPECLIB := $(BUILD)/libtidemill-spec.so
+SPECOBJ := $(filter-out $(BUILD)/runtime/main.o $(BUILD)/runtime/cli/% \
+             $(BUILD)/runtime/supervise/%,$(OBJ))
 
-tidemill: $(OBJ)
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(BIN): $(OBJ)
+	@echo '  link  $@'
+	$(Q)$(CXX) -pie -Wl,-E $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(SPECLIB): $(SPECOBJ)
+	@echo '  link  $@'
+	$(Q)$(CXX) -shared $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  cc    $<'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  c++   $<'
+	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(OBJ:.o=.d)
 
+##  debug     build-debug/tidemill, with AddressSanitizer and UBSan
+debug:
+	@mkdir -p build-debug
+	@ln -sfn ../scripts build-debug/scripts
+	$(MAKE) BUILD=build-debug BIN=build-debug/tidemill OPT='-O1 -g' \
+	  SAN='-fsanitize=address,undefined -fno-omit-frame-pointer'
+
+##  install   into $(DESTDIR)$(PREFIX): the binary, its scripts and rules
+install: $(BIN)
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/tidemill
+	set -e; for f in $$(find scripts $(wildcard rules) -type f -name '*.lua'); do \
+	  install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/tidemill/$$f; done
+
+##  demo      installs what is missing, builds, runs examples/bank for
+##            DEMO_SECONDS (30) against a broker and database of its own
+demo:
+	@spec/support/deps.sh demo
+	@$(MAKE) --no-print-directory
+	./$(BIN) dev examples/bank --seconds $(DEMO_SECONDS)
+
+##  test      installs what is missing, builds, runs every spec against a real
+##            Kafka and PostgreSQL; ends with "N passed, N failed"
+test:
+	@spec/support/deps.sh test
+	@$(MAKE) --no-print-directory $(BIN) $(SPECLIB)
+	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run all
+
+##  check     the specs that need no server and no network
+check: $(BIN) $(SPECLIB)
+	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run check
+
+##  e2e       only the specs of spec/e2e; ONLY=name picks one file
+e2e: $(BIN) $(SPECLIB)
+	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run e2e $(ONLY)
+
+##  lint      format, static analysis, layers, sizes
+lint:
+	@spec/lint/run
+
+##  bench     speed against a bare writer, and where the time goes
+bench: $(BIN) $(BUILD)/bare
+	@TIDEMILL=$(BIN) BARE=$(BUILD)/bare spec/bench/run
+
+$(BUILD)/bare: spec/bench/bare.c
+	@mkdir -p $(@D)
+	@echo '  cc    $<'
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) $$(pkg-config --cflags libpq) \
+	  -o $@ $< $$(pkg-config --libs libpq rdkafka)
+
+##  format    clang-format over the C files
+format:
+	find runtime spec/bench -name "*.[ch]" -o -name "*.cc" | xargs clang-format -i
+
+##  clean     removes everything that was built
 clean:
-	rm -rf build tidemill
-.PHONY: clean
+	rm -rf build build-debug tidemill
+
+##  help      this list
+help:
+	@echo "make           ./tidemill"
+	@sed -n "s/^##  \([a-z]\)/make \1/p; s/^##   /     /p" Makefile
+
+.PHONY: debug install demo test check e2e lint bench format clean help

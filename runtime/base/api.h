@@ -159,7 +159,8 @@ int tm_row_drop(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
 /* merge: adds the contributions of one event in scratch row 0 to [row]. */
 int tm_row_merge(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
 /*
- * Keys that are functions: [event] enters the row of the key whose column
+ * Keys that are functions. During the key phase pair_event[0..n_pairs) are the
+ * events to compute keys for (pair_row is not set yet): [event] enters the row of the key whose column
  * values are in cells[0..n_key). Conversion to the key's types happens here.
  */
 int tm_key(struct tm_batch *b, struct tm_rows *rows, uint32_t event,
@@ -202,7 +203,11 @@ struct tm_batch *tm_trial_decode(struct tm_trial *t);
 /* The rows of a projection, keys computed unless they are functions. NULL:
  * see tm_batch.error; tm_batch.current is the event, or -1. */
 struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection);
-/* The row of a key (n_key cells, converted here), or -1: not touched. */
+/* After tm_key was called for every event of a projection whose keys are
+ * functions: the pairs and rows can be read. */
+void tm_trial_ready(struct tm_trial *t, struct tm_rows *rows);
+/* The row of a key (n_key cells, converted here); -1: not touched; -2: not a
+ * key, see tm_batch.error. */
 int tm_trial_find(struct tm_trial *t, struct tm_rows *rows,
                   const struct tm_cell *key);
 /* Sets a column of a loaded row, as if the table held it. */

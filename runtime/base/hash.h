@@ -14,6 +14,7 @@ struct hash_slot {
 struct hash_key {
     const char *p; /* borrowed */
     uint32_t len;
+    uint32_t slot; /* where it stands: hash_reset of a few keys */
 };
 
 struct hash {

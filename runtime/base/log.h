@@ -9,7 +9,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 void log_setup(enum log_level least, const char *who);
 /*
  * [fields] is printf-formatted and already logfmt (`lane=%s/%d offset=%lld`),
- * or NULL. Values with blanks are the caller's to quote: LOGQ marks them.
+ * or NULL. Values with blanks are the caller's to quote, with log_quote().
  */
 void log_line(enum log_level level, const char *msg, const char *fields, ...)
     __attribute__((format(printf, 3, 4)));

@@ -36,14 +36,18 @@ struct events {
     uint32_t cap_nodes;
     struct arena *arena;
 };
-enum { EVENT_HAS_SCHEMA = 1 };
+enum {
+    EVENT_HAS_SCHEMA = 1,
+    EVENT_WANTED = 2 /* some projection takes it; set above the decoder */
+};
 
 struct decoder *decoder_new(const struct plan_source *s, record_header_fn header);
 void decoder_free(struct decoder *d);
 
 /*
  * The node of "data.x.y", "after.x", "before.x" or "key.x"; made if new, and
- * its value is decoded from the next batch on. -1: the path has no such root.
+ * its value is decoded from the next batch on. -1: the path has no such root,
+ * or there are too many fields already (decode/path.h).
  */
 int decoder_path(struct decoder *d, const char *path);
 /* The same below a node, by one field name of [len] bytes. */
@@ -61,6 +65,7 @@ bool decoder_column(struct decoder *d, struct events *ev, int node);
 /* Type numbers are dense and last as long as the decoder; 0 is "no type". */
 const char *decoder_type_name(const struct decoder *d, uint32_t type, size_t *len);
 uint32_t decoder_type_number(struct decoder *d, const char *name, size_t len);
+/* All numbers are below this. */
 uint32_t decoder_n_types(const struct decoder *d);
 
 /* See tm_json(). */

@@ -6,13 +6,18 @@
  * loop) when records or news may be there; it then calls source_news() until
  * there is none and source_pump() to move records into inboxes.
  *
- * Exactly once rests on three rules here. Lanes are assigned only at numeric
- * offsets that the database gave (source_assign). Rebalance callbacks only
- * take lanes away and note what was offered. Records taken from the queue in
- * the same call in which a rebalance happened are dropped when their lane is
- * gone, so a batch call of librdkafka 2.0.2 cannot slip stale records into a
- * new assignment. Nothing is paused; a halted lane is left out of the next
- * pump by its `halted` mark and its records stay where they are.
+ * Exactly once rests on three rules here. Lanes are read only from numeric
+ * offsets that the database gave (source_assign, source_seek). Rebalance
+ * callbacks only take lanes away and note what was offered. A record enters an
+ * inbox only if its lane is being read at that moment and its offset is not
+ * below lane->fetched, so a batch call of librdkafka 2.0.2 that a rebalance
+ * interrupts cannot slip stale records into a new assignment.
+ *
+ * Nothing is paused, since a pause throws the prefetch away: at the byte cap
+ * the source stops taking records and librdkafka's own limits hold the rest.
+ * The exceptions are lanes that are halted (source_halt), and a cap that stays
+ * full for seconds (no database): then nothing is read until the inboxes have
+ * drained to half, because a rebalance would wait behind the prefetch.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,12 +48,27 @@ struct lane {
     int64_t epoch;
     int64_t high;           /* end of the partition, last seen; -1 unknown */
     int64_t eof;            /* next offset at which EOF was seen; -1: none */
-    bool is_assigned;       /* false: revoked; freed when no batch leases it */
+    bool is_offered;        /* the group gave it; waits for source_assign */
+    bool is_assigned;       /* false: offered, or revoked; a revoked lane is
+                               freed when no batch leases it */
     bool is_leased;
     bool is_halted;
-    uint32_t suspect_left;  /* isolation: records that held the bad one */
+    bool is_lost;           /* the broker does not have [fetched] any more, as
+                               NEWS_ERROR said; cleared by assign and seek */
+    uint64_t retry_at;      /* halted, but time may heal it: when to go on
+                               (usec); 0: it stays halted */
+    bool needs_claim;       /* its position or epoch is in doubt; the upper
+                               layer claims it again and seeks */
+    uint32_t suspect_left;  /* isolation: the first so many records hold the
+                               bad one; 0: nothing is suspected */
+    uint32_t probe;         /* isolation: records to try next */
     uint64_t waiting_since; /* when the oldest record came in (usec); 0 none */
     void *page;             /* the upper layer's: its entry in the page */
+    int64_t advised;        /* -- the source's: position told to Kafka last */
+    bool is_out;            /* source_halt: not read until source_seek */
+    bool is_parked;         /* halted with records while the cap was full: they
+                               were dropped and are read again afterwards */
+    bool is_fetching;       /* librdkafka reads it as from [fetched] on */
     struct lane *next;      /* source's list */
 };
 
@@ -69,7 +89,10 @@ struct source *source_new(struct loop *l, const struct plan_source *plan,
 void source_free(struct source *s);
 
 enum source_news source_news(struct source *s, struct err *e);
-/* Moves up to [max] records into inboxes; how many. Stops at the byte cap. */
+/* Moves up to [max] records into inboxes; how many. Stops at the byte cap,
+ * which counts 200 bytes a record over key and value. Call it after every
+ * wake, also at the cap: rebalances are served in here. When it stopped at
+ * [max] it wakes again by itself. */
 uint32_t source_pump(struct source *s, uint32_t max);
 /* True when the last pump stopped at the cap. */
 bool source_is_full(const struct source *s);
@@ -77,10 +100,18 @@ bool source_is_full(const struct source *s);
 /* All lanes, the offered and the assigned, in (topic, partition) order; also
  * revoked ones that are still leased. */
 struct lane *source_lanes(struct source *s);
-/* Starts consumption of every offered lane at lane->position. */
+/* Starts reading every offered lane at lane->position. A lane that a batch of
+ * the previous assignment still leases, or whose position is not set (-1), is
+ * passed over and stays offered; reading starts when no lane is offered any
+ * more. What fails comes as NEWS_ERROR, since librdkafka is told by the next
+ * source_pump. */
 bool source_assign(struct source *s, struct err *e);
-/* Reads on at lane->position again, dropping the lane's inbox. */
+/* Reads on at lane->position again, dropping the lane's inbox; also what ends
+ * a halt. Not for a leased lane. */
 bool source_seek(struct source *s, struct lane *lane, struct err *e);
+/* Sets is_halted, drops the inbox (when no batch leases it any more) and stops
+ * reading the lane until source_seek. */
+void source_halt(struct source *s, struct lane *lane);
 
 /* The record in front of the inbox plus [at]; borrowed from the message. */
 void source_record(const struct lane *lane, uint32_t at, struct record *out);

@@ -31,7 +31,7 @@ struct pgstmt {
 };
 
 struct pgparam {
-    const char *data; /* NULL: SQL NULL; borrowed until pgconn_flush */
+    const char *data; /* NULL: SQL NULL; copied by pgconn_add */
     int len;
 };
 

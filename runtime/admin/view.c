@@ -1,0 +1,36 @@
+/* The few sums that every page of the admin port and the live line share. */
+#include "admin/view.h"
+
+#include <string.h>
+
+double view_heartbeat_age(const struct page_worker *w, uint64_t now_usec)
+{
+    uint64_t beat = w->heartbeat_usec;
+    if (beat == 0) {
+        return -1;
+    }
+    /* Written after [now] was read, perhaps. */
+    return beat >= now_usec ? 0 : (double)(now_usec - beat) / 1e6;
+}
+
+int64_t view_lag(const struct page_lane *lane)
+{
+    int64_t lag = lane->high - lane->position;
+    return lane->high < 0 || lane->position < 0 || lag < 0 ? 0 : lag;
+}
+
+const char *view_lane_state(const struct page_lane *lane)
+{
+    static const char *const names[] = {[LANE_FREE] = "free",
+                                        [LANE_UNOWNED] = "unowned",
+                                        [LANE_RUNNING] = "running",
+                                        [LANE_HALTED] = "halted"};
+    uint32_t state = lane->state;
+    return state < sizeof names / sizeof *names ? names[state] : "unknown";
+}
+
+void view_copy(char *out, size_t cap, const char *shared)
+{
+    memcpy(out, shared, cap - 1);
+    out[cap - 1] = '\0';
+}

@@ -1,0 +1,181 @@
+/* See arena.h. The chain keeps its order: blocks before [current] are full,
+ * those behind it are free for the next allocations. */
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A block must hold many small cells, yet a small pipeline need not take a
+ * megabyte: sizes double from one bound to the other. */
+enum { BLOCK_MIN = 16 * 1024, BLOCK_MAX = 1024 * 1024, ALIGNMENT = 16 };
+
+struct arena_block {
+    struct arena_block *next;
+    size_t cap;
+    _Alignas(ALIGNMENT) char data[];
+};
+
+static _Noreturn void out_of_memory(size_t size)
+{
+    fprintf(stderr, "level=error msg=\"out of memory\" bytes=%zu\n", size);
+    abort();
+}
+
+void *mem_alloc(size_t size)
+{
+    void *p = malloc(size ? size : 1);
+
+    if (!p) {
+        out_of_memory(size);
+    }
+    return p;
+}
+
+void *mem_zero(size_t n, size_t size)
+{
+    void *p = calloc(n ? n : 1, size ? size : 1);
+
+    if (!p) {
+        out_of_memory(n * size);
+    }
+    return p;
+}
+
+void *mem_grow(void *p, size_t size)
+{
+    void *q = realloc(p, size ? size : 1);
+
+    if (!q) {
+        out_of_memory(size);
+    }
+    return q;
+}
+
+char *mem_dup(const char *s)
+{
+    size_t size = strlen(s) + 1;
+
+    return memcpy(mem_alloc(size), s, size);
+}
+
+void arena_init(struct arena *a, size_t keep_bytes)
+{
+    *a = (struct arena){.keep_bytes = keep_bytes};
+}
+
+static void free_chain(struct arena *a, struct arena_block *block)
+{
+    while (block) {
+        struct arena_block *next = block->next;
+
+        a->total_bytes -= block->cap;
+        free(block);
+        block = next;
+    }
+}
+
+void arena_close(struct arena *a)
+{
+    free_chain(a, a->first);
+    *a = (struct arena){.keep_bytes = a->keep_bytes};
+}
+
+void arena_reset(struct arena *a)
+{
+    struct arena_block **link = &a->first;
+    size_t kept = 0;
+
+    while (*link && kept + (*link)->cap <= a->keep_bytes) {
+        kept += (*link)->cap;
+        link = &(*link)->next;
+    }
+    free_chain(a, *link);
+    *link = NULL;
+    a->current = a->first;
+    a->used = 0;
+}
+
+static struct arena_block *new_block(struct arena *a, size_t size)
+{
+    size_t cap = a->total_bytes;
+    struct arena_block *block;
+
+    cap = cap < BLOCK_MIN ? BLOCK_MIN : cap > BLOCK_MAX ? BLOCK_MAX : cap;
+    cap = cap < size ? size : cap;
+    block = mem_alloc(sizeof(*block) + cap);
+    block->next = NULL;
+    block->cap = cap;
+    a->total_bytes += cap;
+    return block;
+}
+
+/* The next block when it is large enough, else a new one in front of it, so
+ * that one large allocation does not waste the small blocks behind. */
+static __attribute__((noinline)) void *alloc_slow(struct arena *a, size_t size)
+{
+    struct arena_block **link = a->current ? &a->current->next : &a->first;
+
+    if (!*link || (*link)->cap < size) {
+        struct arena_block *block = new_block(a, size);
+
+        block->next = *link;
+        *link = block;
+    }
+    a->current = *link;
+    a->used = size;
+    return a->current->data;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    struct arena_block *block = a->current;
+    void *p;
+
+    if (size > SIZE_MAX - BLOCK_MAX) {
+        out_of_memory(size);
+    }
+    size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    if (!block || size > block->cap - a->used) {
+        return alloc_slow(a, size);
+    }
+    p = block->data + a->used;
+    a->used += size;
+    return p;
+}
+
+void *arena_zero(struct arena *a, size_t size)
+{
+    return memset(arena_alloc(a, size), 0, size);
+}
+
+char *arena_dup(struct arena *a, const void *p, size_t len)
+{
+    char *copy = arena_alloc(a, len + 1);
+
+    if (len > 0) {
+        memcpy(copy, p, len);
+    }
+    copy[len] = '\0';
+    return copy;
+}
+
+char *arena_printf(struct arena *a, const char *format, ...)
+{
+    va_list args;
+    char *text;
+    int len;
+
+    va_start(args, format);
+    len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (len < 0) {
+        return arena_dup(a, "", 0);
+    }
+    text = arena_alloc(a, (size_t)len + 1);
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+    return text;
+}

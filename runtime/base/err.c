@@ -1,0 +1,60 @@
+/* See err.h. */
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[] = {
+    [ERR_NONE] = "none",         [ERR_CONFLICT] = "conflict",
+    [ERR_RESOURCE] = "resource", [ERR_CONNECTION] = "connection",
+    [ERR_SERVER] = "server",     [ERR_FENCED] = "fenced",
+    [ERR_DATA] = "data",         [ERR_SCRIPT] = "script",
+    [ERR_SCHEMA] = "schema",     [ERR_CONFIG] = "config",
+    [ERR_FATAL] = "fatal",
+};
+
+bool err_set(struct err *e, enum err_class class, const char *format, ...)
+{
+    char text[sizeof(e->text)]; /* an argument may be e->text itself */
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    e->class = class;
+    e->sqlstate[0] = '\0';
+    memcpy(e->text, text, sizeof(text));
+    return false;
+}
+
+bool err_wrap(struct err *e, const char *format, ...)
+{
+    char old[sizeof(e->text)];
+    va_list args;
+    size_t len;
+
+    memcpy(old, e->text, sizeof(old));
+    va_start(args, format);
+    vsnprintf(e->text, sizeof(e->text), format, args);
+    va_end(args);
+    len = strlen(e->text);
+    snprintf(e->text + len, sizeof(e->text) - len, ": %.*s",
+             (int)sizeof(old) - 1, old);
+    return false;
+}
+
+const char *err_class_name(enum err_class class)
+{
+    size_t n = sizeof(names) / sizeof(names[0]);
+
+    return (size_t) class < n ? names[class] : "unknown";
+}
+
+void must_failed(const char *cond, const char *file, int line)
+{
+    fprintf(stderr, "level=error msg=\"bug: %s does not hold\" at=%s:%d\n",
+            cond, file, line);
+    abort();
+}

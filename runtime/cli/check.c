@@ -1,0 +1,139 @@
+/* tidemill check: what a pipeline does, and whether it can. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "cli/options.h"
+#include "cli/pipeline.h"
+#include "cli/verb.h"
+#include "postgres/catalog.h"
+
+static const char help[] =
+    "Loads PATH (a pipeline file, or a folder with a pipeline.lua) and says\n"
+    "for each projection how it is kept exact, why, and what that costs. Then\n"
+    "compares tables, columns, types, keys and privileges with the database.\n"
+    "Nothing is changed.\n"
+    "\n"
+    "Options:\n"
+    "  --offline   do not ask the database\n"
+    "\n"
+    "Examples:\n"
+    "  tidemill check bank\n"
+    "  tidemill check bank --offline       in CI, without a database\n"
+    "\n"
+    "Exit status: 0 ok, 64 usage, 69 no database, 78 problems were found.\n";
+
+static const char *const kinds[] = {
+    [KIND_FOLD] = "fold",     [KIND_MAP] = "map",     [KIND_MIRROR] = "mirror",
+    [KIND_APPEND] = "append", [KIND_MERGE] = "merge",
+};
+
+static const struct {
+    const char *name, *cost;
+} exactness[] = {
+    [EXACT_ALIGNED] = {"aligned",
+                       "rows are loaded before the transaction begins; no "
+                       "lock is held while Lua runs"},
+    [EXACT_SHARED] = {"shared",
+                      "rows stay locked from load to commit; a hot key lets "
+                      "one batch at a time through"},
+    [EXACT_MERGE] = {"merge", "nothing is loaded; rows are locked only for "
+                              "the last statement before commit"},
+    [EXACT_OVERWRITE] = {"overwrite", "nothing is loaded; one upsert a batch "
+                                      "for each set of assigned columns"},
+    [EXACT_APPEND] = {"append", "nothing is loaded; one INSERT a batch"},
+};
+
+static const char *const formats[] = {
+    [FORMAT_OUTBOX] = "outbox",
+    [FORMAT_DEBEZIUM] = "debezium",
+    [FORMAT_JSON] = "json",
+};
+
+static void print_pipeline(const struct plan *p)
+{
+    const struct plan_source *s = &p->source;
+    printf("pipeline   %s (%s)\n", p->name, p->path);
+    printf("generation %.12s\n", p->hash);
+    printf("source     %s, format %s, group %s\n", s->brokers,
+           formats[s->format], s->group);
+    for (uint32_t i = 0; i < s->n_topics; i++) {
+        printf("%s%s\n", i == 0 ? "topics     " : "           ", s->topics[i]);
+    }
+    printf("batch      %u events, %" PRIu64 " bytes, linger %u ms, "
+           "concurrency %u\n",
+           p->limits.size, p->limits.bytes, p->limits.linger_ms,
+           p->limits.concurrency);
+}
+
+static void print_projection(const struct plan_projection *p)
+{
+    printf("\nprojection %s (%s:%d)\n", p->table, p->file, p->line);
+    printf("  kind     %s\n", kinds[p->kind]);
+    printf("  exact    %s: %s\n", exactness[p->exact].name,
+           p->why != NULL ? p->why : "");
+    printf("  cost     %s\n", exactness[p->exact].cost);
+}
+
+static int compare(const char *path, struct plan *p)
+{
+    struct buf problems = {0};
+    struct err e;
+    int n = 0, status = EX_OK;
+    if (!catalog_check(p, &problems, &n, &e)) {
+        fprintf(stderr, "\ntidemill check: %s\n", e.text);
+        status = e.class == ERR_CONNECTION ? EX_UNAVAILABLE : EX_CONFIG;
+    } else if (problems.len > 0) {
+        fprintf(stderr, "\n%s", buf_text(&problems));
+    }
+    if (n > 0) {
+        fprintf(stderr,
+                "\n%d problem%s: 'tidemill schema %s' prints the SQL of what "
+                "is missing\n",
+                n, n == 1 ? "" : "s", path);
+        status = EX_CONFIG;
+    }
+    buf_close(&problems);
+    return status;
+}
+
+static int run(const struct verb *v, int argc, char **argv)
+{
+    const char *path;
+    bool is_offline = false;
+    const struct option_spec specs[] = {
+        {.name = "offline", .kind = OPTION_FLAG, .out = &is_offline},
+    };
+    if (!options_parse(v, specs, 1, argc, argv, &path)) {
+        return EX_USAGE;
+    }
+    if (path == NULL) {
+        return options_refuse(v, "which pipeline? Name its folder or file");
+    }
+    int status = EX_OK;
+    struct plan *p = pipeline_load(path, &status);
+    if (p == NULL) {
+        return status;
+    }
+    print_pipeline(p);
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        print_projection(&p->projections[i]);
+    }
+    fflush(stdout);
+    status = is_offline ? EX_OK : compare(path, p);
+    if (status == EX_OK) {
+        printf("\nok%s\n", is_offline ? " (the database was not asked)" : "");
+    }
+    plan_free(p);
+    return status;
+}
+
+const struct verb verb_check = {
+    .name = "check",
+    .usage = "PATH [--offline]",
+    .summary = "say what a pipeline does and compare it with the database",
+    .help = help,
+    .run = run,
+};

@@ -1,0 +1,143 @@
+/* Option tables: see options.h. */
+#include "cli/options.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cli/nearest.h"
+
+enum { MOST_OPTIONS = 16 };
+
+struct parse {
+    const struct verb *verb;
+    const struct option_spec *specs;
+    size_t n_specs;
+    char **argv;
+    int argc;
+    int at;
+};
+
+int options_refuse(const struct verb *v, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "tidemill %s: ", v->name);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\nTry 'tidemill %s --help'.\n", v->name);
+    va_end(args);
+    return EX_USAGE;
+}
+
+static bool refuse_unknown(const struct parse *p, const char *name, size_t len)
+{
+    const char *words[MOST_OPTIONS];
+    char word[64];
+    for (size_t i = 0; i < p->n_specs; i++) {
+        words[i] = p->specs[i].name;
+    }
+    snprintf(word, sizeof word, "%.*s", (int)len, name);
+    const char *near = nearest_word(word, words, p->n_specs);
+    if (near != NULL) {
+        options_refuse(p->verb, "unknown option --%s; did you mean --%s?", word,
+                       near);
+    } else {
+        options_refuse(p->verb, "unknown option --%s", word);
+    }
+    return false;
+}
+
+static bool store_number(const struct parse *p, const struct option_spec *o,
+                         const char *value)
+{
+    char *end;
+    unsigned long n = strtoul(value, &end, 10);
+    if (value[0] < '0' || value[0] > '9' || *end != '\0' || n < o->least ||
+        n > o->most) {
+        options_refuse(p->verb,
+                       "--%s takes a whole number from %u to %u, not "
+                       "'%s'",
+                       o->name, o->least, o->most, value);
+        return false;
+    }
+    *(uint32_t *)o->out = (uint32_t)n;
+    return true;
+}
+
+static bool store(struct parse *p, const struct option_spec *o,
+                  const char *value)
+{
+    if (o->kind == OPTION_FLAG) {
+        *(bool *)o->out = true;
+        if (value != NULL) {
+            options_refuse(p->verb, "--%s takes no value", o->name);
+        }
+        return value == NULL;
+    }
+    if (value == NULL && p->at + 1 < p->argc) {
+        value = p->argv[++p->at];
+    }
+    if (value == NULL || value[0] == '\0') {
+        options_refuse(p->verb, "--%s wants a value behind it", o->name);
+        return false;
+    }
+    if (o->kind == OPTION_NUMBER) {
+        return store_number(p, o, value);
+    }
+    *(const char **)o->out = value;
+    return true;
+}
+
+/* [text]: behind the dashes. */
+static bool parse_option(struct parse *p, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    size_t len = equals == NULL ? strlen(text) : (size_t)(equals - text);
+    for (size_t i = 0; i < p->n_specs; i++) {
+        const char *name = p->specs[i].name;
+        if (strlen(name) == len && memcmp(name, text, len) == 0) {
+            return store(p, &p->specs[i], equals == NULL ? NULL : equals + 1);
+        }
+    }
+    return refuse_unknown(p, text, len);
+}
+
+static bool parse_path(const struct parse *p, const char *text,
+                       const char **path)
+{
+    if (*path != NULL) {
+        options_refuse(p->verb, "one path is enough: '%s' and '%s' were given",
+                       *path, text);
+        return false;
+    }
+    *path = text;
+    return true;
+}
+
+bool options_parse(const struct verb *v, const struct option_spec *specs,
+                   size_t n, int argc, char **argv, const char **path)
+{
+    struct parse p = {v, specs, n, argv, argc, 0};
+    bool is_ended = false;
+    *path = NULL;
+    for (; p.at < argc; p.at++) {
+        const char *text = argv[p.at];
+        bool ok;
+        if (!is_ended && strcmp(text, "--") == 0) {
+            is_ended = ok = true;
+        } else if (is_ended || text[0] != '-' || text[1] == '\0') {
+            ok = parse_path(&p, text, path);
+        } else if (text[1] == '-') {
+            ok = parse_option(&p, text + 2);
+        } else {
+            options_refuse(v, "unknown option %s", text);
+            ok = false;
+        }
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,39 @@
+/* Loading a pipeline for the verbs: see pipeline.h. */
+#include "cli/pipeline.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "base/err.h"
+#include "lua/vm.h"
+#include "postgres/sql.h"
+
+struct plan *pipeline_load(const char *path, int *status)
+{
+    struct err e;
+    struct vm *v = vm_new(&e);
+    if (v == NULL) {
+        fprintf(stderr, "tidemill: %s\n", e.text);
+        *status = EX_SOFTWARE;
+        return NULL;
+    }
+    struct plan *p = vm_load(v, path, &e);
+    vm_free(v);
+    if (p == NULL) {
+        fprintf(stderr, "tidemill: cannot load %s:\n%s\n", path, e.text);
+        *status = e.class == ERR_FATAL ? EX_SOFTWARE : EX_CONFIG;
+    }
+    return p;
+}
+
+void pipeline_sql(const struct plan *p, struct buf *out)
+{
+    struct arena a;
+    arena_init(&a, 0);
+    buf_puts(out, sql_schema());
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        buf_puts(out, "\n");
+        buf_puts(out, sql_table(&a, &p->projections[i]));
+    }
+    arena_close(&a);
+}

@@ -1,0 +1,101 @@
+/* tidemill run: a pipeline in production. */
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "base/page.h"
+#include "cli/options.h"
+#include "cli/pipeline.h"
+#include "cli/start.h"
+#include "cli/verb.h"
+
+static const char help[] =
+    "Runs the pipeline at PATH (a file, or a folder with a pipeline.lua) "
+    "until\n"
+    "it is told to stop. A supervisor watches N worker processes, starts "
+    "again\n"
+    "what dies, and answers the admin port. SIGTERM or Ctrl-C stops within\n"
+    "5 seconds; a second one stops at once. Either way no event is lost or\n"
+    "applied twice: positions and rows commit together.\n"
+    "\n"
+    "Options:\n"
+    "  --workers N               worker processes, 1 to 64 (default 1)\n"
+    "  --admin HOST:PORT         admin port, or 'off' (default "
+    "127.0.0.1:9465)\n"
+    "  --admin-token-file FILE   ask for 'Authorization: Bearer TOKEN'; "
+    "needed\n"
+    "                            when HOST is not loopback\n"
+    "  --instance NAME           name of this supervisor in the consumer "
+    "group\n"
+    "                            (default host-port, the port of --admin)\n"
+    "  --until-end               stop when every lane has reached the end "
+    "that\n"
+    "                            its partition had at the start\n"
+    "\n"
+    "Admin port: /livez /readyz /metrics (Prometheus) /status (JSON)\n"
+    "\n"
+    "Environment:\n"
+    "  TIDEMILL_LOG              debug, info (default), warn or error\n"
+    "  NO_COLOR                  no colours in the live line\n"
+    "  and whatever the pipeline reads by env('NAME')\n"
+    "\n"
+    "Examples:\n"
+    "  tidemill run bank\n"
+    "  tidemill run bank --workers 4 --instance bank-1\n"
+    "  tidemill run bank --until-end       catch up, then stop (in a job)\n"
+    "\n"
+    "Exit status: 0 stopped or caught up, 64 usage, 65 only halted lanes\n"
+    "remain (they are named), 70 software error, 75 the instance name is used\n"
+    "elsewhere, 78 the pipeline or the admin port was refused.\n";
+
+static int run_plan(struct start *o, const struct plan *p)
+{
+    o->name = p->name;
+    o->generation = p->hash;
+    o->page = page_new(o->workers);
+    if (o->page == NULL) {
+        fprintf(stderr, "tidemill: no memory for the shared page\n");
+        return EX_OSERR;
+    }
+    int status = start_supervisor(o);
+    page_free(o->page);
+    return status;
+}
+
+static int run(const struct verb *v, int argc, char **argv)
+{
+    struct start o = {.workers = 1, .admin = "127.0.0.1:9465"};
+    const struct option_spec specs[] = {
+        {"workers", OPTION_NUMBER, &o.workers, 1, PAGE_WORKERS},
+        {.name = "admin", .kind = OPTION_TEXT, .out = &o.admin},
+        {.name = "admin-token-file", .kind = OPTION_TEXT, .out = &o.token_file},
+        {.name = "instance", .kind = OPTION_TEXT, .out = &o.instance},
+        {.name = "until-end", .kind = OPTION_FLAG, .out = &o.until_end},
+    };
+    if (!options_parse(v, specs, sizeof specs / sizeof *specs, argc, argv,
+                       &o.path)) {
+        return EX_USAGE;
+    }
+    struct err e;
+    if (!start_is_address(o.admin, &e)) {
+        return options_refuse(v, "--admin: %s", e.text);
+    }
+    if (o.path == NULL) {
+        return options_refuse(v, "which pipeline? Name its folder or file");
+    }
+    int status;
+    struct plan *p = pipeline_load(o.path, &status);
+    if (p == NULL) {
+        return status;
+    }
+    status = run_plan(&o, p);
+    plan_free(p);
+    return status;
+}
+
+const struct verb verb_run = {
+    .name = "run",
+    .usage = "PATH [OPTIONS]",
+    .summary = "run a pipeline",
+    .help = help,
+    .run = run,
+};

@@ -1,0 +1,144 @@
+/* From options to a running supervisor: see start.h. */
+#include "cli/start.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "admin/listen.h"
+#include "base/log.h"
+#include "cli/verb.h"
+#include "supervise/supervisor.h"
+
+enum { BIND_PATIENCE_MS = 10000 };
+
+/* What supervise_run() borrows. */
+struct prepared {
+    char instance[300];
+    char admin[300]; /* the address in words */
+    char token[512];
+    struct admin_view view;
+    struct supervise_options options;
+};
+
+enum log_level start_log(const char *who)
+{
+    static const char *const names[] = {[LOG_DEBUG] = "debug",
+                                        [LOG_INFO] = "info",
+                                        [LOG_WARN] = "warn",
+                                        [LOG_ERROR] = "error"};
+    const char *wanted = getenv("TIDEMILL_LOG");
+    enum log_level level = LOG_INFO;
+    for (int i = LOG_DEBUG; wanted != NULL && i <= LOG_ERROR; i++) {
+        if (strcmp(wanted, names[i]) == 0) {
+            level = (enum log_level)i;
+        }
+    }
+    log_setup(level, who);
+    return level;
+}
+
+static bool read_token(const char *file, char *out, size_t cap, struct err *e)
+{
+    FILE *f = fopen(file, "re");
+    if (f == NULL) {
+        return err_set(e, ERR_CONFIG, "cannot read the admin token in %s: %s",
+                       file, strerror(errno));
+    }
+    bool has_line = fgets(out, (int)cap, f) != NULL;
+    fclose(f);
+    size_t len = has_line ? strcspn(out, " \t\r\n") : 0;
+    if (len < 16) {
+        return err_set(e, ERR_CONFIG,
+                       "the admin token in %s is shorter than 16 characters: "
+                       "'openssl rand -hex 32' makes a good one",
+                       file);
+    }
+    out[len] = '\0';
+    return true;
+}
+
+/* Two supervisors with one name would fence each other, hence the port: it is
+ * what tells two of them on one host apart. */
+static void name_instance(const struct start *o, const char *port, char *out,
+                          size_t cap)
+{
+    char host[256] = "localhost";
+    if (o->instance != NULL) {
+        snprintf(out, cap, "%s", o->instance);
+        return;
+    }
+    gethostname(host, sizeof host - 1);
+    snprintf(out, cap, port[0] != '\0' ? "%s-%s" : "%s%s", host, port);
+}
+
+bool start_is_address(const char *admin, struct err *e)
+{
+    struct listen_address unused;
+    return strcmp(admin, "off") == 0 || listen_parse(admin, &unused, e);
+}
+
+static bool open_port(const struct start *o, bool has_token,
+                      struct listen_address *address, int *fd, struct err *e)
+{
+    *fd = -1;
+    *address = (struct listen_address){0};
+    if (strcmp(o->admin, "off") == 0) {
+        return true;
+    }
+    return listen_parse(o->admin, address, e) &&
+           listen_open(address, has_token, BIND_PATIENCE_MS, fd, e);
+}
+
+static bool prepare(const struct start *o, struct prepared *out, struct err *e)
+{
+    struct listen_address address;
+    int fd;
+    if (o->token_file != NULL &&
+        !read_token(o->token_file, out->token, sizeof out->token, e)) {
+        return false;
+    }
+    if (!open_port(o, o->token_file != NULL, &address, &fd, e)) {
+        return false;
+    }
+    name_instance(o, address.port, out->instance, sizeof out->instance);
+    snprintf(out->admin, sizeof out->admin, fd < 0 ? "off" : "%s:%s",
+             address.host, address.port);
+    out->view = (struct admin_view){.page = o->page,
+                                    .name = o->name,
+                                    .generation = o->generation,
+                                    .version = TIDEMILL_VERSION,
+                                    .instance = out->instance};
+    out->options = (struct supervise_options){
+        .page = o->page,
+        .view = &out->view,
+        .path = o->path,
+        .token = o->token_file != NULL ? out->token : NULL,
+        .listen_fd = fd,
+        .until_end = o->until_end,
+        .seconds = o->seconds,
+        .ready_usec = o->ready_usec,
+        .log_level = start_log("supervisor"),
+        .is_fine = o->is_fine,
+        .arg = o->arg,
+    };
+    return true;
+}
+
+int start_supervisor(const struct start *o)
+{
+    struct prepared p = {0};
+    struct err e;
+    if (!prepare(o, &p, &e)) {
+        fprintf(stderr, "tidemill: %s\n", e.text);
+        return EX_CONFIG;
+    }
+    log_line(LOG_INFO, "started",
+             "pipeline=%s generation=%.12s workers=%u instance=%s admin=%s",
+             o->name, o->generation, o->workers, log_quote(p.instance),
+             p.admin);
+    return supervise_run(&p.options);
+}

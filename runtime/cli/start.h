@@ -1,0 +1,37 @@
+#pragma once
+/*
+ * From options to a running supervisor: what `run` and `dev` share. The page,
+ * the instance name and the admin port are made here, all before the first
+ * fork.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/page.h"
+#include "base/plan.h"
+
+struct start {
+    const char *path;
+    const char *name;       /* of the pipeline */
+    const char *generation; /* its hash */
+    uint32_t workers;
+    const char *admin;      /* HOST:PORT, or "off" */
+    const char *token_file; /* NULL: no token */
+    const char *instance;   /* NULL: host and admin port */
+    bool until_end;
+    uint32_t seconds; /* see supervisor.h */
+    uint64_t *ready_usec;
+    struct page *page;
+    bool (*is_fine)(void *arg, struct err *e); /* see supervisor.h */
+    void *arg;
+};
+
+/* Whether [admin] can be an address, or is "off". */
+bool start_is_address(const char *admin, struct err *e);
+/* Runs until stopped; the exit status. */
+int start_supervisor(const struct start *o);
+/* Sets up the log for a process of that name; the level is TIDEMILL_LOG's:
+ * debug, info (default), warn or error. */
+enum log_level start_log(const char *who);

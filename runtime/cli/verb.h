@@ -1,0 +1,28 @@
+#pragma once
+/*
+ * A verb of the command line: what follows `tidemill`. Each has one file with
+ * its help and its work; main.c finds it by name. A verb answers with an exit
+ * status of sysexits.h.
+ */
+
+#ifndef TIDEMILL_VERSION
+#define TIDEMILL_VERSION "0.1.0"
+#endif
+
+struct verb {
+    const char *name;
+    const char *usage;   /* what follows the name */
+    const char *summary; /* one line in `tidemill --help` */
+    const char *help;    /* the rest of `tidemill VERB --help` */
+    int (*run)(const struct verb *v, int argc, char **argv); /* behind name */
+};
+
+extern const struct verb verb_check;
+extern const struct verb verb_dev;
+extern const struct verb verb_init;
+extern const struct verb verb_run;
+extern const struct verb verb_schema;
+extern const struct verb verb_test;
+extern const struct verb verb_version;
+
+void verb_print_help(const struct verb *v);

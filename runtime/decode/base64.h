@@ -1,0 +1,8 @@
+#pragma once
+/* Base64 as JSON converters write bytes: the standard alphabet, padded. */
+#include <stddef.h>
+#include <stdint.h>
+
+/* Decodes into [out], which has room for len / 4 * 3 bytes. How many bytes
+ * came out, or -1: not base64. */
+int64_t base64_decode(const char *p, size_t len, char *out);

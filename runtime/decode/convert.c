@@ -1,0 +1,412 @@
+/* See convert.h. One table from the kind of type to its conversion; numbers
+ * with fractions, times and documents have files of their own. What comes
+ * most often (whole numbers, text, uuid) is done here without a copy. */
+#include "decode/convert.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/decimal.h"
+#include "decode/base64.h"
+#include "decode/convert_part.h"
+#include "decode/number.h"
+#include "decode/time.h"
+
+/* What Debezium writes for a large value that an UPDATE left alone: as text,
+ * as bytes, and as the only item (or the bytes) of an array. */
+#define PLACEHOLDER        "__debezium_unavailable_value"
+#define PLACEHOLDER_BASE64 "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="
+#define PLACEHOLDER_TEXTS  "{\"" PLACEHOLDER "\"}"
+#define PLACEHOLDER_NUMBERS                                                    \
+    "{95,95,100,101,98,101,122,105,117,109,95,117,110,97,118,97,105,108,97,"   \
+    "98,108,101,95,118,97,108,117,101}"
+
+static inline bool is_text(const struct tm_cell *c, const char *s, size_t len)
+{
+    return c->len == len && memcmp(c->p, s, len) == 0;
+}
+#define IS(cell, literal) is_text(cell, literal, sizeof(literal) - 1)
+
+/* ---- messages ---- */
+
+size_t convert_shortest(double d, char out[32])
+{
+    int n = 0;
+
+    for (int digits = 15; digits <= 17; digits++) {
+        n = snprintf(out, 32, "%.*g", digits, d);
+        if (strtod(out, NULL) == d) {
+            break;
+        }
+    }
+    return (size_t)n;
+}
+
+size_t convert_digits(const struct tm_cell *in, char *out, size_t cap)
+{
+    char text[64] = "";
+    struct tm_dec d;
+
+    if (in->tag == TM_NUMBER) {
+        return (size_t)snprintf(out, cap, "%.*s", (int)in->len, in->p);
+    }
+    if (in->tag == TM_DOUBLE) {
+        convert_shortest(in->d, text);
+    } else if (dec_from_cell(in, &d)) {
+        tm_dec_format(&d, text);
+    }
+    return (size_t)snprintf(out, cap, "%s", text);
+}
+
+/* Values in messages are cut here, between two characters. */
+enum { SHOWN_BYTES = 60 };
+
+static int shown_bytes(const struct tm_cell *in)
+{
+    uint32_t n = in->len < SHOWN_BYTES ? in->len : SHOWN_BYTES;
+
+    while (n > 0 && n < in->len && ((unsigned char)in->p[n] & 0xC0) == 0x80) {
+        n--;
+    }
+    return (int)n;
+}
+
+static void describe(const struct tm_cell *in, char *out, size_t cap)
+{
+    char digits[SHOWN_BYTES + 8];
+
+    switch (in->tag) {
+    case TM_TEXT:
+        snprintf(out, cap, "text '%.*s%s'", shown_bytes(in), in->p,
+                 in->len > SHOWN_BYTES ? "..." : "");
+        return;
+    case TM_BOOL:
+        snprintf(out, cap, "%s", in->i ? "true" : "false");
+        return;
+    case TM_OBJECT:
+    case TM_ARRAY:
+        snprintf(out, cap, "an %s", in->tag == TM_ARRAY ? "array" : "object");
+        return;
+    case TM_INT:
+    case TM_DEC:
+    case TM_BIGDEC:
+    case TM_NUMBER:
+    case TM_DOUBLE:
+        convert_digits(in, digits, sizeof(digits));
+        snprintf(out, cap, "number %s", digits);
+        return;
+    default:
+        snprintf(out, cap, "a value of another type");
+    }
+}
+
+bool convert_fail(const struct conversion *c, const struct tm_cell *in,
+                  const char *format, ...)
+{
+    char what[160];
+    char wrong[400];
+    va_list args;
+
+    describe(in, what, sizeof(what));
+    va_start(args, format);
+    vsnprintf(wrong, sizeof(wrong), format, args);
+    va_end(args);
+    return err_set(c->e, ERR_DATA, "%s %s", what, wrong);
+}
+
+bool convert_is_not(const struct conversion *c, const struct tm_cell *in)
+{
+    struct buf name = {0};
+
+    type_print(c->t, &name);
+    convert_fail(c, in, "is not %s %s", buf_text(&name)[0] == 'i' ? "an" : "a",
+                 buf_text(&name));
+    buf_close(&name);
+    return false;
+}
+
+/* ---- whole numbers, booleans ---- */
+
+/* The value without its fraction, which must be zero. */
+static bool whole_of(const struct tm_cell *in, int64_t *out)
+{
+    struct tm_dec d;
+    struct tm_dec whole;
+
+    if (!dec_from_cell(in, &d) || tm_dec_round(&d, 0, &whole) < 0 ||
+        tm_dec_compare(&d, &whole) != 0 ||
+        dec_get(&whole) != (int64_t)dec_get(&whole)) {
+        return false;
+    }
+    *out = (int64_t)dec_get(&whole);
+    return true;
+}
+
+static bool convert_integer(const struct conversion *c,
+                            const struct tm_cell *in, struct tm_cell *out)
+{
+    static const struct {
+        int64_t least, most;
+    } ranges[] = {
+        [TYPE_SMALLINT] = {INT16_MIN, INT16_MAX},
+        [TYPE_INTEGER] = {INT32_MIN, INT32_MAX},
+        [TYPE_BIGINT] = {INT64_MIN, INT64_MAX},
+    };
+    int64_t v;
+
+    if (in->tag == TM_INT) {
+        v = in->i;
+    } else if (in->tag == TM_TEXT) {
+        if (!number_read_int(in->p, in->len, &v)) {
+            return convert_is_not(c, in);
+        }
+    } else if (!convert_is_number(in)) {
+        return convert_is_not(c, in);
+    } else if (!whole_of(in, &v)) {
+        return convert_fail(c, in,
+                            "has a fraction or is out of range: the "
+                            "column holds whole numbers");
+    }
+    if (v < ranges[c->t->kind].least || v > ranges[c->t->kind].most) {
+        return convert_fail(c, in, "is out of range: %lld to %lld",
+                            (long long)ranges[c->t->kind].least,
+                            (long long)ranges[c->t->kind].most);
+    }
+    *out = (struct tm_cell){.i = v, .tag = TM_INT};
+    return true;
+}
+
+static bool convert_boolean(const struct conversion *c,
+                            const struct tm_cell *in, struct tm_cell *out)
+{
+    bool is_true =
+        in->tag == TM_BOOL ? in->i != 0 : in->tag == TM_TEXT && IS(in, "true");
+
+    if (!is_true && in->tag != TM_BOOL &&
+        !(in->tag == TM_TEXT && IS(in, "false"))) {
+        return convert_is_not(c, in);
+    }
+    *out = (struct tm_cell){.i = is_true, .tag = TM_BOOL};
+    return true;
+}
+
+/* ---- text, uuid, bytea ---- */
+
+static bool fits_length(const struct conversion *c, const struct tm_cell *in)
+{
+    uint32_t n = 0;
+
+    if (c->t->length == 0 || in->len <= (uint32_t)c->t->length) {
+        return true;
+    }
+    for (uint32_t i = 0; i < in->len; i++) {
+        n += ((unsigned char)in->p[i] & 0xC0) != 0x80;
+    }
+    return n <= (uint32_t)c->t->length ||
+           convert_fail(c, in, "has %u characters: varchar(%d) holds %d", n,
+                        c->t->length, c->t->length);
+}
+
+static bool convert_string(const struct conversion *c, const struct tm_cell *in,
+                           struct tm_cell *out)
+{
+    if (in->tag != TM_TEXT) {
+        return convert_is_not(c, in);
+    }
+    if (in->len > 0 && memchr(in->p, '\0', in->len)) {
+        return convert_fail(c, in,
+                            "holds \\u0000, which PostgreSQL cannot "
+                            "store in text");
+    }
+    *out = *in;
+    return fits_length(c, in);
+}
+
+static inline int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The usual forms: 32 digits, hyphens after any four, braces around. */
+static bool read_uuid(const char *p, size_t len, unsigned char out[16])
+{
+    int n = 0;
+
+    if (len >= 2 && p[0] == '{' && p[len - 1] == '}') {
+        p++;
+        len -= 2;
+    }
+    for (size_t i = 0; i < len; i++) {
+        int digit = hex_digit(p[i]);
+
+        if (p[i] == '-' && n > 0 && n % 4 == 0 && p[i - 1] != '-' && n < 32) {
+            continue;
+        }
+        if (digit < 0 || n == 32) {
+            return false;
+        }
+        out[n / 2] = (unsigned char)(out[n / 2] << 4 | digit);
+        n++;
+    }
+    return n == 32;
+}
+
+static bool convert_uuid(const struct conversion *c, const struct tm_cell *in,
+                         struct tm_cell *out)
+{
+    unsigned char *bytes;
+
+    if (in->tag != TM_TEXT) {
+        return convert_is_not(c, in);
+    }
+    bytes = arena_zero(c->a, 16);
+    if (!read_uuid(in->p, in->len, bytes)) {
+        return convert_is_not(c, in);
+    }
+    *out =
+        (struct tm_cell){.p = (const char *)bytes, .len = 16, .tag = TM_UUID};
+    return true;
+}
+
+static int64_t read_hex(const char *p, size_t len, char *out)
+{
+    for (size_t i = 0; i + 1 < len; i += 2) {
+        int high = hex_digit(p[i]);
+        int low = hex_digit(p[i + 1]);
+
+        if (high < 0 || low < 0) {
+            return -1;
+        }
+        *out++ = (char)(high << 4 | low);
+    }
+    return len % 2 == 0 ? (int64_t)(len / 2) : -1;
+}
+
+static bool convert_bytea(const struct conversion *c, const struct tm_cell *in,
+                          struct tm_cell *out)
+{
+    bool is_hex;
+    char *bytes;
+    int64_t n;
+
+    if (in->tag != TM_TEXT) {
+        return convert_is_not(c, in);
+    }
+    is_hex = c->rules->format != FORMAT_DEBEZIUM && in->len >= 2 &&
+             in->p[0] == '\\' && in->p[1] == 'x';
+    bytes = arena_alloc(c->a, in->len);
+    n = is_hex ? read_hex(in->p + 2, in->len - 2, bytes)
+               : base64_decode(in->p, in->len, bytes);
+    if (n < 0) {
+        return convert_fail(c, in, "is not bytea: write base64%s",
+                            c->rules->format == FORMAT_DEBEZIUM
+                                ? ""
+                                : " or hex with \\x in front");
+    }
+    *out = (struct tm_cell){.p = bytes, .len = (uint32_t)n, .tag = TM_BYTES};
+    return true;
+}
+
+/* ---- the table ---- */
+
+static const struct {
+    convert_fn fn;
+    uint8_t own; /* cells of this tag are in their final form; 0: none */
+} kinds[TYPE_KINDS] = {
+    [TYPE_SMALLINT] = {convert_integer, 0},
+    [TYPE_INTEGER] = {convert_integer, 0},
+    [TYPE_BIGINT] = {convert_integer, TM_INT},
+    [TYPE_NUMERIC] = {convert_numeric, 0},
+    [TYPE_REAL] = {convert_float, 0},
+    [TYPE_DOUBLE] = {convert_float, TM_DOUBLE},
+    [TYPE_BOOLEAN] = {convert_boolean, TM_BOOL},
+    [TYPE_TEXT] = {convert_string, 0},
+    [TYPE_VARCHAR] = {convert_string, 0},
+    [TYPE_UUID] = {convert_uuid, TM_UUID},
+    [TYPE_BYTEA] = {convert_bytea, TM_BYTES},
+    [TYPE_DATE] = {convert_date, TM_DATE},
+    [TYPE_TIME] = {convert_time, TM_TIME},
+    [TYPE_TIMESTAMP] = {convert_stamp, TM_STAMP},
+    [TYPE_TIMESTAMPTZ] = {convert_stamp, TM_STAMP},
+    [TYPE_JSON] = {convert_json, TM_JSON},
+    [TYPE_JSONB] = {convert_json, TM_JSON},
+    [TYPE_TEXT_ARRAY] = {convert_array, TM_LITERAL},
+    [TYPE_BIGINT_ARRAY] = {convert_array, TM_LITERAL},
+};
+
+static bool is_float(const struct coltype *t)
+{
+    return t->kind == TYPE_REAL || t->kind == TYPE_DOUBLE;
+}
+
+/* A Lua number as what JSON would have given for its shortest text. */
+static bool from_lua(const struct conversion *c, const struct tm_cell *in,
+                     struct tm_cell *out)
+{
+    struct tm_dec d;
+
+    if (c->t->kind <= TYPE_BIGINT &&
+        (in->d > 9007199254740992.0 || in->d < -9007199254740992.0)) {
+        return convert_fail(c, in,
+                            "is beyond 2^53, where Lua numbers are no "
+                            "longer exact");
+    }
+    if (tm_dec_from_double(in->d, &d) < 0) {
+        return convert_is_not(c, in);
+    }
+    dec_to_cell(&d, c->a, out);
+    if (out->tag == TM_DEC && out->scale == 0) {
+        out->tag = TM_INT;
+    }
+    return true;
+}
+
+/* Was the value left alone by the UPDATE? [out] is what it converts to. */
+static bool is_unavailable(const struct conversion *c, const struct tm_cell *in)
+{
+    if (in->tag == TM_LITERAL) {
+        return IS(in, PLACEHOLDER_TEXTS) || IS(in, PLACEHOLDER_NUMBERS);
+    }
+    return in->tag == TM_TEXT &&
+           (IS(in, PLACEHOLDER) ||
+            ((c->t->kind == TYPE_BYTEA || c->t->kind == TYPE_NUMERIC) &&
+             IS(in, PLACEHOLDER_BASE64)));
+}
+
+bool convert_cell(const struct coltype *t, const struct tm_cell *in,
+                  const struct convert_rules *rules, struct arena *a,
+                  struct tm_cell *out, struct err *e)
+{
+    struct conversion c = {.t = t, .rules = rules, .a = a, .e = e};
+    bool is_debezium = rules->format == FORMAT_DEBEZIUM;
+    struct tm_cell number;
+
+    if (in->tag == TM_MISSING || in->tag == TM_NULL ||
+        in->tag == kinds[t->kind].own) {
+        *out = *in;
+        return true;
+    }
+    if (is_debezium && is_unavailable(&c, in)) {
+        *out = (struct tm_cell){.tag = TM_MISSING};
+        return true;
+    }
+    if (in->tag == TM_DOUBLE && !is_float(t)) {
+        if (!from_lua(&c, in, &number)) {
+            return false;
+        }
+        in = &number;
+    }
+    if (!kinds[t->kind].fn(&c, in, out)) {
+        return false;
+    }
+    if (is_debezium && out->tag == TM_LITERAL && is_unavailable(&c, out)) {
+        *out = (struct tm_cell){.tag = TM_MISSING};
+    }
+    return true;
+}

@@ -1,0 +1,224 @@
+/* Into date, time, timestamp and timestamptz. See convert.h.
+ *
+ * A number is in the unit that the source's schema or kafka{} states; the way
+ * to microseconds is exact, and what is finer is rounded half away from
+ * zero. A date from Debezium is a count of days. */
+#include "base/decimal.h"
+#include "decode/convert_part.h"
+#include "decode/time.h"
+
+/* PostgreSQL rounds timestamps away from its own epoch, 2000-01-01: the half
+ * way cases before it go down. */
+#define POSTGRES_EPOCH_USEC ((int64_t)10957 * TIME_DAY_USEC)
+#define MIN_STAMP_USEC      ((int64_t)TIME_MIN_DAY * TIME_DAY_USEC)
+#define MAX_STAMP_USEC      ((int64_t)(TIME_MAX_DAY + 1) * TIME_DAY_USEC - 1)
+/* What Debezium writes for an infinite timestamp. */
+#define DEBEZIUM_INFINITY 9223372036825200000LL
+
+/* 10^-6 s in the unit of numbers: 10^[places] of them. */
+static bool unit_of(const struct conversion *c, const struct tm_cell *in,
+                    int *places)
+{
+    enum plan_times times =
+        convert_is_bare_debezium(c) ? c->rules->times : TIMES_MILLIS;
+
+    switch (times) {
+    case TIMES_MILLIS:
+        *places = -3;
+        return true;
+    case TIMES_MICROS:
+        *places = 0;
+        return true;
+    case TIMES_NANOS:
+        *places = 3;
+        return true;
+    case TIMES_UNSAID:
+        break;
+    }
+    return convert_fail(c, in,
+                        "has no stated unit: write times = 'millis', "
+                        "'micros' or 'nanos' in kafka{}, as the "
+                        "connector's time.precision.mode says");
+}
+
+static bool out_of_range(const struct conversion *c, const struct tm_cell *in)
+{
+    return convert_fail(c, in, "is outside the years 0001 to 294246");
+}
+
+/* A number as microseconds. */
+static bool read_number(const struct conversion *c, const struct tm_cell *in,
+                        int64_t *usec)
+{
+    struct tm_dec d;
+    int places;
+
+    if (!unit_of(c, in, &places)) {
+        return false;
+    }
+    if (c->rules->format == FORMAT_DEBEZIUM && in->tag == TM_INT &&
+        in->i == DEBEZIUM_INFINITY) {
+        return convert_fail(c, in,
+                            "stands for infinity, which cannot be "
+                            "stored: set a far date in the source");
+    }
+    if (in->tag == TM_INT && places <= 0) {
+        return !__builtin_mul_overflow(in->i, places ? 1000 : 1, usec) ||
+               out_of_range(c, in);
+    }
+    if (!dec_from_cell(in, &d) ||
+        dec_make(dec_get(&d), d.scale + places, &d) < 0 ||
+        tm_dec_round(&d, 0, &d) < 0 || dec_get(&d) != (int64_t)dec_get(&d)) {
+        return out_of_range(c, in);
+    }
+    *usec = (int64_t)dec_get(&d);
+    return true;
+}
+
+/* To the column's digits of a second, half away from zero. */
+static int64_t round_usec(const struct coltype *t, int64_t usec)
+{
+    int64_t unit = 1;
+    int64_t rest;
+
+    for (int i = t->precision; i < 6; i++) {
+        unit *= 10;
+    }
+    rest = usec % unit;
+    if (rest < 0) {
+        return usec - rest - (-rest * 2 >= unit ? unit : 0);
+    }
+    return usec - rest + (rest * 2 >= unit && rest ? unit : 0);
+}
+
+static int64_t floor_days(int64_t usec)
+{
+    return usec / TIME_DAY_USEC - (usec % TIME_DAY_USEC < 0);
+}
+
+static bool read_days(const struct conversion *c, const struct tm_cell *in,
+                      int64_t *days)
+{
+    int64_t usec;
+
+    if (c->rules->format != FORMAT_DEBEZIUM) {
+        if (!read_number(c, in, &usec)) {
+            return false;
+        }
+        *days = floor_days(usec);
+        return true;
+    }
+    if (in->tag != TM_INT) {
+        return convert_fail(c, in,
+                            "is not a whole number of days since "
+                            "1970-01-01, as Debezium writes dates");
+    }
+    *days = in->i;
+    return true;
+}
+
+bool convert_date(const struct conversion *c, const struct tm_cell *in,
+                  struct tm_cell *out)
+{
+    struct time_parts parts = {0};
+    const char *wrong;
+
+    if (in->tag == TM_TEXT) {
+        wrong = time_read_date(in->p, in->len, &parts);
+        if (wrong) {
+            return convert_fail(c, in, "%s", wrong);
+        }
+    } else if (!convert_is_number(in)) {
+        return convert_is_not(c, in);
+    } else if (!read_days(c, in, &parts.days)) {
+        return false;
+    }
+    if (parts.days < TIME_MIN_DAY || parts.days > TIME_MAX_DAY) {
+        return out_of_range(c, in);
+    }
+    *out = (struct tm_cell){.i = parts.days, .tag = TM_DATE};
+    return true;
+}
+
+/* PostgreSQL would drop the offset without a word, and with it hours. */
+static bool is_zoned(const struct conversion *c, const struct tm_cell *in,
+                     const struct time_parts *parts)
+{
+    if (parts->zone != TIME_OFFSET) {
+        return false;
+    }
+    convert_fail(c, in,
+                 "has an offset, which a %s column cannot hold: "
+                 "%ssend UTC",
+                 c->t->kind == TYPE_TIME ? "time" : "timestamp",
+                 c->t->kind == TYPE_TIME ? "" : "use timestamptz, or ");
+    return true;
+}
+
+bool convert_time(const struct conversion *c, const struct tm_cell *in,
+                  struct tm_cell *out)
+{
+    struct time_parts parts = {0};
+    const char *wrong;
+
+    if (in->tag == TM_TEXT) {
+        wrong = time_read_clock(in->p, in->len, &parts);
+        if (wrong) {
+            return convert_fail(c, in, "%s", wrong);
+        }
+        if (is_zoned(c, in, &parts)) {
+            return false;
+        }
+    } else if (!convert_is_number(in)) {
+        return convert_is_not(c, in);
+    } else if (!read_number(c, in, &parts.usec)) {
+        return false;
+    }
+    if (parts.usec < 0 || parts.usec > TIME_DAY_USEC) {
+        return convert_fail(c, in, "is outside a day");
+    }
+    *out = (struct tm_cell){.i = round_usec(c->t, parts.usec), .tag = TM_TIME};
+    return true;
+}
+
+static bool read_stamp_text(const struct conversion *c,
+                            const struct tm_cell *in, int64_t *usec)
+{
+    struct time_parts parts;
+    const char *wrong = time_read_stamp(in->p, in->len, &parts);
+
+    if (wrong) {
+        return convert_fail(c, in, "%s", wrong);
+    }
+    if (c->t->kind == TYPE_TIMESTAMP && is_zoned(c, in, &parts)) {
+        return false;
+    }
+    *usec = parts.days * TIME_DAY_USEC + parts.usec -
+            (int64_t)parts.offset_sec * 1000000;
+    return true;
+}
+
+bool convert_stamp(const struct conversion *c, const struct tm_cell *in,
+                   struct tm_cell *out)
+{
+    int64_t usec = 0;
+
+    if (in->tag == TM_TEXT) {
+        if (!read_stamp_text(c, in, &usec)) {
+            return false;
+        }
+    } else if (!convert_is_number(in)) {
+        return convert_is_not(c, in);
+    } else if (!read_number(c, in, &usec)) {
+        return false;
+    }
+    if (usec < MIN_STAMP_USEC || usec > MAX_STAMP_USEC) {
+        return out_of_range(c, in);
+    }
+    if (c->t->precision < 6) {
+        usec =
+            round_usec(c->t, usec - POSTGRES_EPOCH_USEC) + POSTGRES_EPOCH_USEC;
+    }
+    *out = (struct tm_cell){.i = usec, .tag = TM_STAMP};
+    return true;
+}

@@ -1,0 +1,298 @@
+/* See decoder.h. The formats are in their own files; here is what surrounds
+ * them: arrays, columns, and the state of each record. */
+#include "decode/decoder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "decode/envelope.h"
+#include "decode/path.h"
+#include "decode/tokens.h"
+
+struct decoder {
+    struct path tree;
+    struct reader reader;
+    envelope_fn read;
+};
+
+static envelope_fn reading_of(enum plan_format format)
+{
+    return format == FORMAT_OUTBOX     ? outbox_read
+           : format == FORMAT_DEBEZIUM ? debezium_read
+                                       : plain_read;
+}
+
+struct decoder *decoder_new(const struct plan_source *s,
+                            record_header_fn header)
+{
+    struct decoder *d = mem_zero(1, sizeof *d);
+    struct reader *r = &d->reader;
+
+    path_init(&d->tree);
+    types_init(&r->types);
+    r->source = s;
+    r->header = header;
+    r->values = schemas_new();
+    r->keys = schemas_new();
+    r->walk.index = json_index_new();
+    r->type_node = s->format == FORMAT_JSON && s->type_path
+                       ? decoder_path(d, s->type_path)
+                       : -1;
+    d->read = reading_of(s->format);
+    return d;
+}
+
+void decoder_free(struct decoder *d)
+{
+    if (!d) {
+        return;
+    }
+    json_index_free(d->reader.walk.index);
+    schemas_free(d->reader.keys);
+    schemas_free(d->reader.values);
+    types_close(&d->reader.types);
+    path_close(&d->tree);
+    free(d);
+}
+
+static int want(struct decoder *d, int node)
+{
+    if (node >= 0) {
+        d->tree.nodes[node].wanted = true;
+    }
+    return node;
+}
+
+int decoder_path(struct decoder *d, const char *path)
+{
+    return want(d, path_find(&d->tree, path));
+}
+
+int decoder_field(struct decoder *d, int parent, const char *name, size_t len)
+{
+    return want(d, path_field(&d->tree, parent, name, len));
+}
+
+uint32_t decoder_nodes(const struct decoder *d)
+{
+    return d->tree.n_nodes;
+}
+
+/* ---- the arrays of a batch ---- */
+
+static void publish(struct events *ev)
+{
+    struct tm_batch *b = ev->view;
+
+    b->n_events = ev->n;
+    b->n_nodes = ev->cap_nodes;
+    b->states = ev->states;
+    b->types = ev->types;
+    b->ops = ev->ops;
+    b->columns = ev->columns;
+    b->reasons = ev->reasons;
+}
+
+/* Zeroed: TM_MISSING is what a cell is until its field turns up. */
+static struct tm_cell *new_column(struct events *ev)
+{
+    return arena_zero(ev->arena, ev->cap * sizeof(struct tm_cell));
+}
+
+/* Data, before and after have a column always: whether an event has them is
+ * asked of every event. */
+static bool has_column(const struct decoder *d, uint32_t node)
+{
+    return d->tree.nodes[node].wanted || node < TM_NODE_KEY;
+}
+
+void events_prepare(struct events *ev, struct decoder *d, uint32_t n)
+{
+    ev->n = ev->cap = n;
+    ev->cap_nodes = d->tree.n_nodes;
+    ev->states = arena_zero(ev->arena, n * sizeof *ev->states);
+    ev->types = arena_zero(ev->arena, n * sizeof *ev->types);
+    ev->ops = arena_zero(ev->arena, n * sizeof *ev->ops);
+    ev->times_ms = arena_zero(ev->arena, n * sizeof *ev->times_ms);
+    ev->flags = arena_zero(ev->arena, n * sizeof *ev->flags);
+    ev->reasons = arena_zero(ev->arena, n * sizeof *ev->reasons);
+    ev->columns = arena_zero(ev->arena, ev->cap_nodes * sizeof *ev->columns);
+    for (uint32_t i = 0; i < ev->cap_nodes; i++) {
+        if (has_column(d, i)) {
+            ev->columns[i] = new_column(ev);
+        }
+    }
+    publish(ev);
+}
+
+/* ---- decoding ---- */
+
+static void aim(struct walk *w, struct events *ev, struct path *tree)
+{
+    w->tree = tree;
+    w->columns = ev->columns;
+    w->n_columns = ev->cap_nodes;
+    w->arena = ev->arena;
+}
+
+static void begin_record(struct reader *r, uint32_t event)
+{
+    r->walk.event = event;
+    r->walk.serial++;
+    r->facts = (struct facts){.state = TM_EVENT_OK};
+    r->reason = NULL;
+    r->knows_prefixes = true;
+    r->used_prefix = false;
+}
+
+static void forget_values(struct walk *w)
+{
+    for (int root = 0; root < TM_NODE_KEY; root++) {
+        walk_cell(w, root)->tag = TM_MISSING;
+        walk_clear(w, root);
+    }
+}
+
+/*
+ * Behind a known schema the payload is read as if it ended just before the
+ * last brace. When that fails the record is read again as a whole: it may
+ * have members behind the payload.
+ */
+static bool read_value(struct decoder *d, const struct record *rec)
+{
+    struct reader *r = &d->reader;
+
+    if (d->read(r, rec)) {
+        return true;
+    }
+    if (!r->used_prefix) {
+        return false;
+    }
+    forget_values(&r->walk);
+    begin_record(r, r->walk.event);
+    r->knows_prefixes = false;
+    return d->read(r, rec);
+}
+
+static void fail(struct events *ev, uint32_t i, const char *reason)
+{
+    ev->states[i] = TM_EVENT_FAILED;
+    ev->reasons[i] = reason;
+}
+
+static void decode_one(struct decoder *d, struct events *ev, uint32_t i,
+                       bool wants_key)
+{
+    struct reader *r = &d->reader;
+    const struct record *rec = &ev->records[i];
+
+    begin_record(r, i);
+    bool ok = read_value(d, rec);
+    struct facts facts = r->facts;
+    if (ok && facts.state == TM_EVENT_OK && wants_key) {
+        r->knows_prefixes = true;
+        ok = key_read(r, rec);
+    }
+    ev->states[i] = facts.state;
+    ev->types[i] = facts.type;
+    ev->ops[i] = facts.op;
+    ev->times_ms[i] = facts.time_ms;
+    ev->flags[i] = facts.flags;
+    if (!ok) {
+        fail(ev, i, r->reason);
+    }
+}
+
+static bool wants_key(const struct decoder *d)
+{
+    const struct path_node *key = &d->tree.nodes[TM_NODE_KEY];
+
+    return key->wanted || key->n_children > 0;
+}
+
+void decoder_run(struct decoder *d, struct events *ev, uint32_t from,
+                 uint32_t to)
+{
+    bool key = wants_key(d);
+
+    aim(&d->reader.walk, ev, &d->tree);
+    for (uint32_t i = from; i < to; i++) {
+        decode_one(d, ev, i, key);
+    }
+}
+
+/* ---- column faults ---- */
+
+/* Nodes may have been made since the batch was prepared. */
+static void add_column(struct decoder *d, struct events *ev, int node)
+{
+    if ((uint32_t)node >= ev->cap_nodes) {
+        uint32_t cap = d->tree.n_nodes;
+        struct tm_cell **columns = arena_zero(ev->arena, cap * sizeof *columns);
+
+        memcpy(columns, ev->columns, ev->cap_nodes * sizeof *columns);
+        ev->columns = columns;
+        ev->cap_nodes = cap;
+    }
+    ev->columns[node] = new_column(ev);
+    publish(ev);
+}
+
+/* Only the column: what else the batch knows of the record stays. */
+static bool decode_again(struct decoder *d, struct events *ev, uint32_t i,
+                         bool is_key)
+{
+    const struct record *rec = &ev->records[i];
+
+    begin_record(&d->reader, i);
+    if (is_key ? key_read(&d->reader, rec) : read_value(d, rec)) {
+        return true;
+    }
+    fail(ev, i, d->reader.reason);
+    return false;
+}
+
+bool decoder_column(struct decoder *d, struct events *ev, int node)
+{
+    struct path chain;
+    bool ok = true;
+    bool is_key = d->tree.nodes[node].root == TM_NODE_KEY;
+
+    if ((uint32_t)node < ev->cap_nodes && ev->columns[node]) {
+        return true;
+    }
+    add_column(d, ev, node);
+    path_chain(&d->tree, node, &chain);
+    aim(&d->reader.walk, ev, &chain);
+    for (uint32_t i = 0; i < ev->n; i++) {
+        if (ev->states[i] == TM_EVENT_OK || ev->states[i] == TM_EVENT_CUT) {
+            ok = decode_again(d, ev, i, is_key) && ok;
+        }
+    }
+    path_close(&chain);
+    return ok;
+}
+
+/* ---- types and tokens ---- */
+
+const char *decoder_type_name(const struct decoder *d, uint32_t type,
+                              size_t *len)
+{
+    return types_name(&d->reader.types, type, len);
+}
+
+uint32_t decoder_type_number(struct decoder *d, const char *name, size_t len)
+{
+    return types_number(&d->reader.types, name, len);
+}
+
+uint32_t decoder_n_types(const struct decoder *d)
+{
+    return d->reader.types.names.n_keys + 1;
+}
+
+int decoder_tokens(struct decoder *d, struct arena *a, const char *json,
+                   size_t len, const struct tm_cell **out, uint32_t *n_out)
+{
+    return tokens_read(d->reader.walk.index, a, json, len, out, n_out) ? 0 : -1;
+}

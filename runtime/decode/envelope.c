@@ -1,0 +1,52 @@
+/* What all envelope formats share; see envelope.h. */
+#include "decode/envelope.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+bool reader_fail(struct reader *r, const char *format, ...)
+{
+    char text[600];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    r->reason = arena_printf(r->walk.arena, "%s", text);
+    return false;
+}
+
+bool reader_skip(struct reader *r)
+{
+    r->facts.state = TM_EVENT_SKIPPED;
+    return true;
+}
+
+/* Serializers that work with a schema registry put a zero byte in front. */
+static const char *hint(const struct walk *w, const char *start)
+{
+    static const char bom[] = "\xEF\xBB\xBF";
+
+    if (w->len > 0 && start[0] == '\0') {
+        return "; it looks like Avro or Protobuf of a schema registry, which "
+               "is not supported: use a JSON converter";
+    }
+    if (w->len >= 3 && memcmp(start, bom, 3) == 0) {
+        return "; it begins with a byte order mark, which JSON must not have";
+    }
+    return "";
+}
+
+bool reader_bad_json(struct reader *r, const char *what)
+{
+    const struct walk *w = &r->walk;
+    size_t at = w->fault_at + (size_t)(w->p - r->start);
+
+    if (w->is_misfit) {
+        return reader_fail(r, "%s does not fit its schema: %s, at byte %zu",
+                           what, w->fault, at);
+    }
+    return reader_fail(r, "%s is not JSON: %s, at byte %zu%s", what, w->fault,
+                       at, hint(w, r->start));
+}

@@ -1,0 +1,70 @@
+#pragma once
+/*
+ * The envelope formats: where in a record the event's data, type, time and
+ * operation are. One reading function a format; all of them fill the columns
+ * through the same walk.
+ *
+ * Invariant: a function that returns false has set `reason`, in words for the
+ * user; one that returns true has set all of `facts`.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/plan.h"
+#include "base/record.h"
+#include "decode/decoder.h"
+#include "decode/schema.h"
+#include "decode/types.h"
+#include "decode/walk.h"
+
+struct facts {
+    uint8_t state; /* enum tm_event_state */
+    uint8_t op;
+    uint8_t flags;
+    uint16_t type;
+    int64_t time_ms;
+};
+
+struct reader {
+    /* -- set once */
+    const struct plan_source *source;
+    record_header_fn header;
+    struct types types;
+    struct schemas *values; /* owned; schemas of values, and of keys: apart, */
+    struct schemas *keys;   /* owned; so that each finds its last one first */
+    int type_node;          /* json with a type path; else -1 */
+    uint16_t op_types[128]; /* debezium: number of an op letter, 0 = not yet */
+    /* -- the record in hand */
+    struct walk walk;
+    struct facts facts;
+    const char *reason;  /* arena */
+    const char *start;   /* of the bytes that faults are counted from */
+    bool knows_prefixes; /* a record may start with a schema seen before */
+    bool used_prefix;    /* this one did */
+    bool is_wrapped;     /* the payload is followed by the wrapper's brace */
+};
+
+typedef bool (*envelope_fn)(struct reader *r, const struct record *rec);
+
+bool outbox_read(struct reader *r, const struct record *rec);
+bool debezium_read(struct reader *r, const struct record *rec);
+bool plain_read(struct reader *r, const struct record *rec);
+/* Fills the columns of KEY and below. */
+bool key_read(struct reader *r, const struct record *rec);
+
+/*
+ * Opens a document that may be {"schema":...,"payload":...}; the walk then
+ * stands at the payload, or at the value itself. *schema is NULL when there
+ * is none. After the payload was read connect_close() must follow.
+ */
+bool connect_open(struct reader *r, struct schemas *s, const char *p,
+                  size_t len, struct schema **schema);
+bool connect_close(struct reader *r);
+
+/* Always false, for `return reader_fail(...)`. */
+bool reader_fail(struct reader *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Says what is wrong with [what] ("value" or "key") by the walk's fault. */
+bool reader_bad_json(struct reader *r, const char *what);
+/* Nothing to apply here: only the position moves. Always true. */
+bool reader_skip(struct reader *r);

@@ -1,0 +1,82 @@
+/*
+ * Records of Debezium's EventRouter: the type is in a header; the value is
+ * the payload, as an object, as a text that holds JSON (the outbox column was
+ * text and the converter quoted it), or either of them behind a schema.
+ */
+#include "decode/envelope.h"
+
+static bool read_type(struct reader *r, const struct record *rec)
+{
+    const char *name = r->source->type_header;
+    struct record_header h;
+
+    if (!r->header(rec->message, name, &h) || !h.value) {
+        return reader_fail(
+            r,
+            "the record has no header '%s', so the type of its event is not "
+            "known: set table.fields.additional.placement=type:header:%s at "
+            "the connector's EventRouter, or name the header that holds the "
+            "type with type = '...' in kafka{}",
+            name, name);
+    }
+    uint32_t type = types_number(&r->types, h.value, h.len);
+    if (type == 0) {
+        return reader_fail(
+            r,
+            "there are %d different event types already: is the header '%s' "
+            "really the type of the event?",
+            TYPES_MOST, name);
+    }
+    r->facts.type = (uint16_t)type;
+    return true;
+}
+
+/* The value was a text: its content is the document. */
+static bool read_quoted(struct reader *r, const struct tm_cell *text)
+{
+    struct walk *w = &r->walk;
+
+    r->start = text->p;
+    return (walk_open(w, text->p, text->len) &&
+            walk_node(w, TM_NODE_DATA, NULL) && walk_end(w)) ||
+           reader_bad_json(r, "the text in the value");
+}
+
+static bool read_payload(struct reader *r, struct schema *schema)
+{
+    struct walk *w = &r->walk;
+    struct tm_cell text;
+
+    switch (walk_char(w)) {
+    case '"':
+        return walk_value(w, &text) && connect_close(r)
+                   ? read_quoted(r, &text)
+                   : reader_bad_json(r, "value");
+    case 'n':
+        return walk_value(w, &text) && connect_close(r)
+                   ? reader_skip(r)
+                   : reader_bad_json(r, "value");
+    default:
+        return (walk_node(w, TM_NODE_DATA, schema ? &schema->top : NULL) &&
+                connect_close(r)) ||
+               reader_bad_json(r, "value");
+    }
+}
+
+bool outbox_read(struct reader *r, const struct record *rec)
+{
+    struct schema *schema;
+
+    r->facts.time_ms = rec->time_ms;
+    if (!rec->value) {
+        return reader_skip(r);
+    }
+    if (!read_type(r, rec)) {
+        return false;
+    }
+    if (!connect_open(r, r->values, rec->value, rec->value_len, &schema)) {
+        return reader_bad_json(r, "value");
+    }
+    r->facts.flags = schema ? EVENT_HAS_SCHEMA : 0;
+    return read_payload(r, schema);
+}

@@ -1,0 +1,44 @@
+/* Records whose value is the event's data, any JSON value; a field of it may
+ * name the type. */
+#include "decode/envelope.h"
+
+static bool read_type(struct reader *r)
+{
+    const struct tm_cell *c = walk_cell(&r->walk, r->type_node);
+
+    if (!c || c->tag == TM_MISSING || c->tag == TM_NULL) {
+        return true;
+    }
+    if (c->tag != TM_TEXT) {
+        return reader_fail(r,
+                           "the field %s, which names the event's type, "
+                           "is not a text",
+                           r->source->type_path);
+    }
+    uint32_t type = types_number(&r->types, c->p, c->len);
+    if (type == 0) {
+        return reader_fail(
+            r,
+            "there are %d different event types already: is the field %s "
+            "really the type of the event?",
+            TYPES_MOST, r->source->type_path);
+    }
+    r->facts.type = (uint16_t)type;
+    return true;
+}
+
+bool plain_read(struct reader *r, const struct record *rec)
+{
+    struct walk *w = &r->walk;
+
+    r->facts.time_ms = rec->time_ms;
+    r->start = rec->value;
+    if (!rec->value) {
+        return reader_skip(r);
+    }
+    if (!walk_open(w, rec->value, rec->value_len) ||
+        !walk_node(w, TM_NODE_DATA, NULL) || !walk_end(w)) {
+        return reader_bad_json(r, "value");
+    }
+    return r->type_node < 0 || read_type(r);
+}

@@ -1,0 +1,69 @@
+#pragma once
+/*
+ * The Connect schemas that JsonConverter puts in front of every payload with
+ * schemas.enable=true: {"schema":{...},"payload":...}. They are several times
+ * as large as the payload and hardly ever change, so the whole text up to the
+ * payload is remembered: a record that starts with the same bytes needs
+ * neither indexing nor parsing of its schema.
+ *
+ * Invariant: two records with the same text in front of the payload have the
+ * same schema. A cache holds few; the one that has been there longest goes
+ * first. Not for threads.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+
+struct path;
+struct schema;
+struct schemas;
+
+/* What must be done to a value to make it mean the same without a schema. */
+enum logical {
+    LOGICAL_NONE,
+    LOGICAL_DECIMAL,          /* base64 of an unscaled integer */
+    LOGICAL_VARIABLE_DECIMAL, /* {"scale":2,"value":base64} */
+    LOGICAL_MICROS,           /* times become milliseconds */
+    LOGICAL_NANOS
+};
+
+struct schema_field {
+    const char *name; /* arena of the schema */
+    uint32_t len;
+    uint8_t logical; /* enum logical */
+    int32_t scale;   /* LOGICAL_DECIMAL */
+};
+
+/* The direct fields of a struct that need something done. */
+struct schema_row {
+    struct schema_field *fields; /* arena of the schema */
+    uint32_t n_fields;
+    int16_t *by_node; /* owned; index in fields of a node of the tree */
+    uint32_t n_by_node;
+};
+
+struct schema {
+    char *prefix; /* owned: the record's bytes up to the payload */
+    size_t prefix_len;
+    struct schema_row top;    /* of the payload itself */
+    struct schema_row before; /* of its fields before and after */
+    struct schema_row after;
+    struct arena arena;
+};
+
+struct schemas *schemas_new(void);
+void schemas_free(struct schemas *s);
+/* The schema that this record starts with, or NULL: not seen lately. */
+struct schema *schemas_find(struct schemas *s, const char *p, size_t len);
+/*
+ * Learns the schema [json, json + json_len) of a record whose payload begins
+ * behind [prefix_len] bytes. A schema that makes no sense has no rows.
+ */
+struct schema *schemas_learn(struct schemas *s, const char *prefix,
+                             size_t prefix_len, const char *json,
+                             size_t json_len);
+/* The field of the row that [node] stands for; NULL: nothing to be done. */
+const struct schema_field *schema_row_field(struct schema_row *row,
+                                            const struct path *tree, int node);

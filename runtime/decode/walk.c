@@ -1,0 +1,406 @@
+/* See walk.h. */
+#include "decode/walk.h"
+
+#include <string.h>
+
+#include "decode/logical.h"
+#include "decode/number.h"
+#include "decode/text.h"
+
+bool walk_fail(struct walk *w, const char *fault)
+{
+    if (!w->fault) {
+        w->fault = fault;
+        w->fault_at = w->i < w->n ? w->at[w->i] : w->len;
+    }
+    return false;
+}
+
+/* simdjson does not say where: the byte is looked for here. */
+static bool not_indexed(struct walk *w, enum json_fault fault)
+{
+    static const char *const texts[] = {
+        [JSON_EMPTY] = "it is empty",
+        [JSON_UTF8] = "bytes that are not UTF-8",
+        [JSON_CONTROL] = "a control byte inside a text",
+        [JSON_UNCLOSED] = "cut off inside a text",
+        [JSON_TOO_LONG] = "it is too long",
+    };
+
+    w->i = w->n = 0;
+    walk_fail(w, texts[fault]);
+    if (fault == JSON_UTF8) {
+        w->fault_at = (uint32_t)text_utf8(w->p, w->len);
+    } else if (fault == JSON_CONTROL) {
+        w->fault_at = (uint32_t)text_control(w->p, w->len);
+    }
+    return false;
+}
+
+bool walk_open(struct walk *w, const char *p, size_t len)
+{
+    w->p = p;
+    w->len = (uint32_t)len;
+    w->i = 0;
+    w->plain_from = w->plain_to = 0;
+    w->fault = NULL;
+    w->is_misfit = false;
+
+    enum json_fault fault = json_index_run(w->index, p, len, &w->at, &w->n);
+    return fault == JSON_FINE || not_indexed(w, fault);
+}
+
+bool walk_end(struct walk *w)
+{
+    return w->i == w->n || walk_fail(w, "something follows the JSON value");
+}
+
+static inline bool is_blank(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* Behind the last byte of the scalar at structural i: blanks are dropped. */
+static inline uint32_t scalar_end(const struct walk *w)
+{
+    uint32_t end = w->at[w->i + 1];
+
+    while (is_blank(w->p[end - 1])) {
+        end--;
+    }
+    return end;
+}
+
+/*
+ * Whether [from, to) holds a backslash. What memchr found out about the bytes
+ * behind it is kept, so a document is searched once, not once a text.
+ */
+static inline bool has_escape(struct walk *w, uint32_t from, uint32_t to)
+{
+    if (from < w->plain_from || from > w->plain_to) {
+        w->plain_from = w->plain_to = from;
+    }
+    if (to <= w->plain_to) {
+        return false;
+    }
+    if (w->plain_to < w->len && w->p[w->plain_to] == '\\') {
+        return true;
+    }
+    const char *found = memchr(w->p + w->plain_to, '\\', w->len - w->plain_to);
+    w->plain_to = found ? (uint32_t)(found - w->p) : w->len;
+    return w->plain_to < to;
+}
+
+static bool read_escaped(struct walk *w, const char *p, uint32_t len,
+                         struct tm_cell *out)
+{
+    char *text = arena_alloc(w->arena, len);
+    int64_t n = text_unescape(p, len, text);
+
+    if (n < 0) {
+        return walk_fail(w, "a text with a wrong escape");
+    }
+    out->p = text;
+    out->len = (uint32_t)n;
+    out->tag = TM_TEXT;
+    return true;
+}
+
+/* The text at structural i, between its quotes: [*from, *to). */
+static inline bool text_range(struct walk *w, uint32_t *from, uint32_t *to)
+{
+    *from = w->at[w->i] + 1;
+    *to = scalar_end(w) - 1;
+    return (*to >= *from && w->p[*to] == '"') ||
+           walk_fail(w, "a text that does not end");
+}
+
+static bool read_text(struct walk *w, struct tm_cell *out)
+{
+    uint32_t from, to;
+
+    if (!text_range(w, &from, &to)) {
+        return false;
+    }
+    if (has_escape(w, from, to)) {
+        if (!read_escaped(w, w->p + from, to - from, out)) {
+            return false;
+        }
+    } else {
+        out->p = w->p + from;
+        out->len = to - from;
+        out->tag = TM_TEXT;
+    }
+    w->i++;
+    return true;
+}
+
+static bool read_scalar(struct walk *w, struct tm_cell *out)
+{
+    const char *p = w->p + w->at[w->i];
+    uint32_t len = scalar_end(w) - w->at[w->i];
+
+    if (len == 4 && memcmp(p, "null", 4) == 0) {
+        out->tag = TM_NULL;
+    } else if (len == 4 && memcmp(p, "true", 4) == 0) {
+        out->i = 1;
+        out->tag = TM_BOOL;
+    } else if (len == 5 && memcmp(p, "false", 5) == 0) {
+        out->i = 0;
+        out->tag = TM_BOOL;
+    } else if (!number_read(p, len, w->arena, out)) {
+        return walk_fail(w, "neither a value nor a number");
+    }
+    w->i++;
+    return true;
+}
+
+/* Inside an object or array: counts braces, whatever is between. */
+bool walk_leave(struct walk *w)
+{
+    const char *p = w->p;
+    uint32_t depth = 1;
+
+    for (uint32_t i = w->i; i < w->n; i++) {
+        /* Brackets become braces: they differ in this bit only. */
+        char c = (char)(p[w->at[i]] | 0x20);
+
+        if (c == '{') {
+            if (++depth > WALK_DEEPEST) {
+                w->i = i;
+                return walk_fail(w, "nested deeper than 1000");
+            }
+        } else if (c == '}' && --depth == 0) {
+            w->i = i + 1;
+            return true;
+        }
+    }
+    w->i = w->n;
+    return walk_fail(w, "cut off");
+}
+
+/* At an opening brace or bracket. */
+static bool skip_nested(struct walk *w)
+{
+    w->i++;
+    return walk_leave(w);
+}
+
+bool walk_skip(struct walk *w)
+{
+    switch (walk_char(w)) {
+    case '{':
+    case '[':
+        return skip_nested(w);
+    case '\0':
+        return walk_fail(w, w->i < w->n ? "a NUL byte" : "cut off");
+    case ',':
+    case ':':
+    case '}':
+    case ']':
+        return walk_fail(w, "a value is missing");
+    default:
+        w->i++;
+        return true;
+    }
+}
+
+/* What was passed since structural [first]. */
+static void raw_since(const struct walk *w, uint32_t first, struct tm_cell *out)
+{
+    out->p = w->p + w->at[first];
+    out->len = w->at[w->i - 1] + 1 - w->at[first];
+    out->tag = out->p[0] == '{' ? TM_OBJECT : TM_ARRAY;
+}
+
+bool walk_value(struct walk *w, struct tm_cell *out)
+{
+    uint32_t first = w->i;
+    char c = walk_char(w);
+
+    if (c == '"') {
+        return read_text(w, out);
+    }
+    if (c == '{' || c == '[') {
+        if (!skip_nested(w)) {
+            return false;
+        }
+        raw_since(w, first, out);
+        return true;
+    }
+    if (c == '\0' || c == ',' || c == ':' || c == '}' || c == ']') {
+        return walk_skip(w);
+    }
+    return read_scalar(w, out);
+}
+
+bool walk_raw(struct walk *w, struct tm_cell *out)
+{
+    uint32_t first = w->i;
+
+    if (!walk_value(w, out)) {
+        return false;
+    }
+    if (out->tag != TM_TEXT && out->tag != TM_OBJECT && out->tag != TM_ARRAY) {
+        w->i = first;
+        out->p = w->p + w->at[first];
+        out->len = scalar_end(w) - w->at[first];
+        out->tag = TM_TEXT;
+        w->i++;
+    }
+    return true;
+}
+
+/* ---- objects ---- */
+
+static inline enum walk_step read_key(struct walk *w, struct walk_key *k)
+{
+    uint32_t from, to;
+
+    if (walk_char(w) != '"' || w->i + 1 >= w->n ||
+        w->p[w->at[w->i + 1]] != ':') {
+        walk_fail(w, "a field name is missing");
+        return WALK_FAULT;
+    }
+    if (!text_range(w, &from, &to)) {
+        return WALK_FAULT;
+    }
+    k->p = w->p + from;
+    k->len = to - from;
+    w->i += 2;
+    return WALK_MEMBER;
+}
+
+enum walk_step walk_first(struct walk *w, struct walk_key *k)
+{
+    w->i++;
+    if (walk_char(w) == '}') {
+        w->i++;
+        return WALK_END;
+    }
+    return read_key(w, k);
+}
+
+enum walk_step walk_next(struct walk *w, struct walk_key *k)
+{
+    char c = walk_char(w);
+
+    if (c == ',') {
+        w->i++;
+        return read_key(w, k);
+    }
+    if (c == '}') {
+        w->i++;
+        return WALK_END;
+    }
+    walk_fail(w, c ? "a comma or brace is missing" : "cut off");
+    return WALK_FAULT;
+}
+
+/* Fields keep their order from record to record: the child behind the one
+ * that matched last is tried first. */
+static inline int match(const struct path_node *t, const struct walk_key *k,
+                        uint32_t *next)
+{
+    uint32_t mark = path_mark(k->p, k->len);
+    uint32_t at = *next;
+
+    for (uint32_t i = 0; i < t->n_children; i++, at++) {
+        if (at >= t->n_children) {
+            at = 0;
+        }
+        const struct path_child *c = &t->children[at];
+        if (c->mark == mark && c->len == k->len &&
+            memcmp(c->name, k->p, c->len) == 0) {
+            *next = at + 1;
+            return c->node;
+        }
+    }
+    return -1;
+}
+
+/* A key no child matched: perhaps it is written with escapes. */
+static int match_escaped(struct walk *w, const struct path_node *t,
+                         const struct walk_key *k)
+{
+    uint32_t from = (uint32_t)(k->p - w->p);
+
+    if (!has_escape(w, from, from + k->len)) {
+        return -1;
+    }
+    char *name = arena_alloc(w->arena, k->len);
+    int64_t len = text_unescape(k->p, k->len, name);
+
+    for (uint32_t i = 0; i < t->n_children; i++) {
+        if (t->children[i].len == len &&
+            memcmp(t->children[i].name, name, t->children[i].len) == 0) {
+            return t->children[i].node;
+        }
+    }
+    return -1;
+}
+
+static bool walk_object(struct walk *w, const struct path_node *t,
+                        struct schema_row *row)
+{
+    struct walk_key k;
+    uint32_t next = 0;
+    enum walk_step s = walk_first(w, &k);
+
+    for (; s == WALK_MEMBER; s = walk_next(w, &k)) {
+        uint32_t first = w->i;
+        int child = match(t, &k, &next);
+
+        if (child < 0) {
+            child = match_escaped(w, t, &k);
+        }
+        if (child < 0) {
+            if (!walk_skip(w)) {
+                return false;
+            }
+        } else if (!walk_node(w, child, NULL) ||
+                   (row && !logical_apply(w, row, child, first))) {
+            return false;
+        }
+    }
+    return s == WALK_END;
+}
+
+void walk_clear(struct walk *w, int node)
+{
+    const struct path_node *t = &w->tree->nodes[node];
+
+    for (uint32_t i = 0; i < t->n_children; i++) {
+        struct tm_cell *cell = walk_cell(w, t->children[i].node);
+
+        if (cell) {
+            cell->tag = TM_MISSING;
+        }
+        walk_clear(w, t->children[i].node);
+    }
+}
+
+bool walk_node(struct walk *w, int node, struct schema_row *row)
+{
+    struct path_node *t = &w->tree->nodes[node];
+    struct tm_cell *cell = walk_cell(w, node);
+    uint32_t first = w->i;
+
+    if (t->n_children == 0) {
+        return cell ? walk_value(w, cell) : walk_skip(w);
+    }
+    if (t->seen == w->serial) {
+        walk_clear(w, node);
+    }
+    t->seen = w->serial;
+    if (walk_char(w) != '{') {
+        return cell ? walk_value(w, cell) : walk_skip(w);
+    }
+    if (!walk_object(w, t, row)) {
+        return false;
+    }
+    if (cell) {
+        raw_since(w, first, cell);
+    }
+    return true;
+}

@@ -1,0 +1,29 @@
+#pragma once
+/*
+ * Claims: from lanes that the group offers (or whose position is in doubt) to
+ * lanes that may be read: foreign pipelines in the group are refused, the
+ * epoch is raised, missing positions are made from `start`, and each position
+ * is held against what the broker still has. One claim at a time.
+ */
+#include "base/loop.h"
+#include "kafka/source.h"
+#include "postgres/position.h"
+
+struct engine;
+
+struct claim {
+    struct pgconn *conn;       /* taken while a claim runs; NULL: none runs */
+    struct position *lanes;    /* owned */
+    struct lane **claimed;     /* owned; borrowed lanes, as many */
+    uint32_t n;
+    bool is_void;              /* a rebalance came: the answer is not used */
+    bool has_created;          /* missing positions were inserted */
+    usec retry_at;
+    uint32_t failures;
+};
+
+/* Starts a claim when lanes want one; called every turn. */
+void claim_turn(struct engine *g);
+/* Lanes were revoked: what is under way must not be used. */
+void claim_void(struct engine *g);
+void claim_close(struct claim *c);

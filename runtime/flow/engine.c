@@ -1,0 +1,366 @@
+/* See engine.h. */
+#include "flow/engine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/lease.h"
+#include "flow/progress.h"
+#include "flow/retry.h"
+#include "flow/transact.h"
+
+enum {
+    DECODE_SLICE = 2048,  /* records a turn: about a millisecond */
+    PUMP_SLICE = 4096,    /* messages a turn */
+    TICK_USEC = 100000,
+    TROUBLE_FLOOR_USEC = 100000,
+    TROUBLE_CAP_USEC = 5000000
+};
+/* What all inboxes may hold: with librdkafka's own queue about a second of
+ * drain, since 2.0.2 waits that long before it fetches into a full queue. */
+static const uint64_t INBOX_BYTES = 32 << 20;
+
+static struct list *list_of(struct engine *g, enum batch_state s)
+{
+    switch (s) {
+    case BATCH_FREE:
+        return &g->free;
+    case BATCH_DECODING:
+        return &g->decoding;
+    case BATCH_READY:
+        return &g->ready;
+    case BATCH_RESOLVING:
+        return &g->resolving;
+    case BATCH_WAITING:
+        return &g->waiting;
+    default:
+        return &g->busy;
+    }
+}
+
+void engine_move(struct batch *b, enum batch_state to)
+{
+    struct engine *g = b->engine;
+
+    list_remove(list_of(g, b->state), &b->link);
+    b->state = to;
+    list_append(list_of(g, to), &b->link);
+    loop_idle_set(g->idle, true);
+}
+
+void engine_release(struct batch *b)
+{
+    struct engine *g = b->engine;
+
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        struct lane *lane = b->leases[i].lane;
+
+        lane->is_leased = false;
+        if (!lane->is_assigned && !lane->is_offered) {
+            source_drop(g->source, lane);
+        } else if (lane->is_assigned) {
+            progress_lane(g, lane);
+        }
+    }
+    b->n_leases = 0;
+    engine_move(b, BATCH_FREE);
+}
+
+void engine_trouble(struct engine *g, const struct err *e, const char *what)
+{
+    usec now = clock_usec();
+
+    /* Batches that were in flight together fail together: one trouble. */
+    if (now >= g->pool_retry_at) {
+        usec delay = retry_delay(++g->troubles, TROUBLE_FLOOR_USEC,
+                                 TROUBLE_CAP_USEC, (uint32_t)now);
+
+        g->pool_retry_at = now + delay;
+        log_line(LOG_WARN, "the database is in trouble; trying again",
+                 "during=%s class=%s sqlstate=%s retry_ms=%d error=%s", what,
+                 err_class_name(e->class), e->sqlstate[0] ? e->sqlstate : "-",
+                 (int)(delay / 1000), log_quote(e->text));
+    }
+    g->counts->is_ready = 0;
+    snprintf(g->counts->waiting_for, sizeof(g->counts->waiting_for),
+             "database: %.200s", e->text);
+}
+
+void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
+{
+    struct page_lane *p;
+    bool is_news = !lane->is_halted;
+
+    if (!lane->is_assigned) {
+        return;
+    }
+    progress_lane(g, lane);
+    p = lane->page;
+    lane->is_halted = true;
+    is_news = is_news && (!p || strncmp(p->message, e->text, 100) != 0);
+    if (p) {
+        p->state = LANE_HALTED;
+        snprintf(p->message, sizeof(p->message), "%.390s", e->text);
+    }
+    if (is_news) {
+        log_line(LOG_ERROR, lane->retry_at ? "lane halted; it looks again from time to time"
+                                           : "lane halted; the others go on",
+                 "lane=%s/%d position=%" PRId64 " class=%s sqlstate=%s error=%s",
+                 lane->topic, lane->partition, lane->position,
+                 err_class_name(e->class), e->sqlstate[0] ? e->sqlstate : "-",
+                 log_quote(e->text));
+    }
+    if (!lane->retry_at) {
+        source_halt(g->source, lane);
+    }
+}
+
+static void on_news(struct engine *g, enum source_news news, const struct err *e)
+{
+    switch (news) {
+    case NEWS_ASSIGNED:
+        g->counts->counters[COUNT_REBALANCES]++;
+        break;
+    case NEWS_REVOKED:
+        claim_void(g);
+        break;
+    case NEWS_FENCED:
+        log_line(LOG_ERROR, "this instance id is in use elsewhere", "error=%s",
+                 log_quote(e->text));
+        g->fatal = 75;
+        loop_stop(g->loop);
+        break;
+    default:
+        g->counts->errors[e->class]++;
+        snprintf(g->counts->waiting_for, sizeof(g->counts->waiting_for),
+                 "kafka: %.200s", e->text);
+        log_line(LOG_WARN, "kafka", "error=%s", log_quote(e->text));
+    }
+}
+
+static void take_news(struct engine *g)
+{
+    enum source_news news;
+    struct err e;
+
+    while ((news = source_news(g->source, &e)) != NEWS_NONE) {
+        on_news(g, news, &e);
+    }
+}
+
+static void decode_some(struct engine *g)
+{
+    struct batch *b = list_item(list_first(&g->decoding), struct batch, link);
+    usec since = clock_usec();
+    bool is_done = batch_decode(b, g->decoder, DECODE_SLICE);
+
+    if (is_done) {
+        batch_keys(b, g->decoder, g->vm);
+        batch_settle(b);
+    }
+    progress_stage(g, STAGE_DECODE, since);
+    if (is_done) {
+        engine_move(b, BATCH_READY);
+    }
+}
+
+/* Oldest first: a batch that must be resolved holds lanes back. */
+static bool give_conns(struct engine *g)
+{
+    if (loop_now(g->loop) < g->pool_retry_at) {
+        return false;
+    }
+    while (g->resolving.n || g->ready.n) {
+        struct pgconn *c = pgpool_take(g->pool);
+        bool is_resolving = g->resolving.n > 0;
+        struct batch *b = list_item(
+            list_first(is_resolving ? &g->resolving : &g->ready), struct batch, link);
+
+        if (!c) {
+            return false;
+        }
+        if (is_resolving) {
+            transact_resolve(b, c);
+        } else {
+            transact_start(b, c);
+        }
+    }
+    return true;
+}
+
+static void wake_waiting(struct engine *g, usec now)
+{
+    struct list_link *l = list_first(&g->waiting);
+
+    for (uint32_t n = g->waiting.n; n > 0; n--) {
+        struct batch *b = list_item(l, struct batch, link);
+
+        l = l->next;
+        if (now >= b->retry_at) {
+            engine_move(b, BATCH_READY);
+        }
+    }
+}
+
+static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
+{
+    struct batch *b = list_item(list_first(&g->free), struct batch, link);
+
+    for (uint32_t i = 0; i < n; i++) {
+        leases[i].lane->is_leased = true;
+    }
+    batch_begin(b, g->decoder, leases, n);
+    engine_move(b, BATCH_DECODING);
+}
+
+static void lease_lanes(struct engine *g)
+{
+    struct lease leases[LEASE_MAX_LANES];
+    usec now = clock_usec(), due = 0;
+
+    while (g->free.n > 0 && !g->is_stopping && now >= g->pool_retry_at) {
+        uint32_t n = lease_pick(source_lanes(g->source), &g->plan->limits, now,
+                                leases, &due);
+
+        if (n == 0) {
+            break;
+        }
+        start_batch(g, leases, n);
+    }
+    if (due && !g->is_stopping) {
+        loop_timer_set(g->due, due > now ? due - now : 1);
+    }
+}
+
+void engine_turn(struct engine *g)
+{
+    uint32_t pumped = 0;
+
+    if (g->source) {
+        pumped = source_pump(g->source, PUMP_SLICE);
+        take_news(g);
+        claim_turn(g);
+        lease_lanes(g);
+    }
+    if (g->decoding.n) {
+        decode_some(g);
+    }
+    wake_waiting(g, clock_usec());
+    give_conns(g);
+    loop_idle_set(g->idle, g->decoding.n > 0 || pumped == PUMP_SLICE);
+}
+
+static void on_wake(void *arg)
+{
+    struct engine *g = arg;
+
+    loop_idle_set(g->idle, true);
+}
+
+static void wake_halted(struct engine *g, usec now)
+{
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        if (l->is_halted && l->retry_at && now >= l->retry_at) {
+            l->is_halted = false;
+            l->retry_at = 0;
+        }
+    }
+}
+
+static void on_tick(void *arg)
+{
+    struct engine *g = arg;
+    usec now = clock_usec();
+
+    if (g->source) {
+        wake_halted(g, now);
+        if (now > g->last_commit_note + 1000000) {
+            g->last_commit_note = now;
+            source_commit(g->source);
+        }
+    }
+    progress_tick(g);
+    loop_idle_set(g->idle, true);
+}
+
+static void on_idle(void *arg) { engine_turn(arg); }
+
+void engine_join(struct engine *g)
+{
+    struct err e;
+
+    g->source = source_new(g->loop, &g->plan->source, g->instance, INBOX_BYTES,
+                           on_wake, g, &e);
+    if (!g->source) {
+        log_line(LOG_ERROR, "the consumer cannot start", "error=%s",
+                 log_quote(e.text));
+        g->fatal = 78;
+        loop_stop(g->loop);
+    }
+}
+
+static void open_batches(struct engine *g)
+{
+    struct list *lists[] = {&g->free, &g->decoding, &g->ready, &g->busy,
+                            &g->resolving, &g->waiting};
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+        list_init(lists[i]);
+    }
+    g->n_batches = g->plan->limits.concurrency;
+    for (uint32_t i = 0; i < g->n_batches; i++) {
+        struct batch *b = &g->batches[i];
+
+        batch_init(b, g->programs, g->plan->n_projections);
+        b->engine = g;
+        b->slot = i;
+        b->state = BATCH_FREE;
+        list_append(&g->free, &b->link);
+    }
+}
+
+bool engine_open(struct engine *g, struct err *e)
+{
+    g->decoder = decoder_new(&g->plan->source, source_header);
+    if (!programs_new(g->plan, g->decoder, &g->programs, e)) {
+        return false;
+    }
+    g->has_rows = mem_zero(g->plan->n_projections + 1, sizeof(bool));
+    g->pool = pgpool_new(g->loop, g->plan->database.write, "tidemill",
+                         g->plan->database.pool_max, on_wake, g);
+    g->idle = loop_idle_new(g->loop, on_idle, g);
+    g->tick = loop_timer_new(g->loop, on_tick, g);
+    g->due = loop_timer_new(g->loop, on_wake, g);
+    open_batches(g);
+    loop_timer_every(g->tick, TICK_USEC);
+    return true;
+}
+
+bool engine_stop(struct engine *g)
+{
+    g->is_stopping = true;
+    return g->busy.n == 0 && g->resolving.n == 0;
+}
+
+void engine_close(struct engine *g)
+{
+    loop_idle_free(g->idle);
+    loop_timer_free(g->tick);
+    loop_timer_free(g->due);
+    pgpool_free(g->pool);
+    if (g->source) {
+        source_commit(g->source);
+        source_free(g->source);
+    }
+    for (uint32_t i = 0; i < g->n_batches; i++) {
+        batch_close(&g->batches[i]);
+    }
+    writer_close(&g->writer);
+    claim_close(&g->claim);
+    programs_free(g->programs, g->plan->n_projections);
+    decoder_free(g->decoder);
+    free(g->has_rows);
+}

@@ -1,0 +1,75 @@
+#pragma once
+/*
+ * The engine of a worker: what moves batches from lanes to the database.
+ *
+ * engine_turn() does a bounded piece of everything that can be done now: news
+ * of the consumer, records into inboxes, a slice of decoding, connections for
+ * ready batches, new leases. It runs when something wakes it and, while there
+ * is more to do, once a turn of the loop. Everything else happens in replies
+ * of the database (transact.c, claim.c).
+ *
+ * A position moves only in the transaction that writes every record below it.
+ */
+#include "base/list.h"
+#include "base/page.h"
+#include "flow/batch.h"
+#include "flow/claim.h"
+#include "flow/writer.h"
+#include "postgres/pool.h"
+
+enum { ENGINE_MAX_BATCHES = 8 };
+
+struct engine {
+    struct loop *loop;           /* -- set at open; borrowed unless said */
+    struct plan *plan;
+    struct vm *vm;
+    struct decoder *decoder;     /* owned */
+    struct program *programs;    /* owned */
+    struct pgpool *pool;         /* owned */
+    struct source *source;       /* owned; NULL until the database is checked */
+    struct page *page;
+    struct page_worker *counts;  /* our slot of the page */
+    uint32_t slot;
+    const char *owner;           /* instance-slot; names us in tidemill.lane */
+    const char *instance;        /* group.instance.id, or NULL */
+    bool *has_rows;              /* owned; by projection: table was not empty */
+
+    struct batch batches[ENGINE_MAX_BATCHES]; /* -- batches by state */
+    uint32_t n_batches;
+    struct list free;
+    struct list decoding;
+    struct list ready;
+    struct list busy;
+    struct list resolving;
+    struct list waiting;
+    struct writer writer;        /* owned; buffers shared by all batches */
+
+    struct claim claim;
+    struct loop_idle *idle;      /* owned */
+    struct loop_timer *tick;     /* owned; heartbeat, retries, linger */
+    struct loop_timer *due;      /* owned; the next batch by linger */
+    usec pool_retry_at;          /* database trouble: no new work before */
+    uint32_t troubles;           /* failures of the database in a row */
+    usec last_commit_note;
+    usec starved_since;          /* consumer empty while there is lag; or 0 */
+    bool is_stopping;
+    int fatal;                   /* enum worker_exit, when it must end */
+};
+
+bool engine_open(struct engine *g, struct err *e);
+void engine_close(struct engine *g);
+void engine_turn(struct engine *g);
+/* Takes no new work; true when nothing is in flight any more. */
+bool engine_stop(struct engine *g);
+
+/* -- for the files of the engine -- */
+
+/* The only writer of batch->state. */
+void engine_move(struct batch *b, enum batch_state to);
+/* Opens the consumer, once the database is as the plan wants it. */
+void engine_join(struct engine *g);
+/* Gives the batch's lanes back and frees it. */
+void engine_release(struct batch *b);
+/* Tells people, counts, and remembers why work waits. */
+void engine_trouble(struct engine *g, const struct err *e, const char *what);
+void engine_halt(struct engine *g, struct lane *lane, const struct err *e);

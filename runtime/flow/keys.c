@@ -1,0 +1,318 @@
+/* See keys.h. */
+#include "flow/keys.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+
+static const struct tm_cell *cell_at(const struct rows *r, int node, uint32_t event)
+{
+    static const struct tm_cell missing = {.tag = TM_MISSING};
+
+    return node >= 0 && r->events->columns[node] ?
+        &r->events->columns[node][event] : &missing;
+}
+
+static bool is_given(const struct tm_cell *c)
+{
+    return c->tag != TM_MISSING && c->tag != TM_NULL;
+}
+
+/* Members of a JSON object, by its commas; keys are short. */
+static uint32_t count_members(const char *p, uint32_t len)
+{
+    uint32_t n = 0, depth = 0;
+    bool in_text = false, any = false;
+
+    for (uint32_t i = 0; i < len; i++) {
+        char c = p[i];
+
+        if (in_text) {
+            i += c == '\\';
+            in_text = c != '"';
+        } else if (c == '"') {
+            in_text = any = true;
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        } else if (c == ',' && depth == 1) {
+            n++;
+        }
+    }
+    return any ? n + 1 : 0;
+}
+
+static bool no_key(const struct rows *r, uint32_t i, uint32_t event, struct err *e)
+{
+    const struct plan_column *c = &r->program->plan->columns[i];
+    const struct record *rec = &r->events->records[event];
+
+    if (c->from == FROM_PATH || c->from == FROM_LIST) {
+        return err_set(e, ERR_DATA, "%s.%s: the key field %s is missing or null",
+                       r->program->plan->table, c->name, c->paths[0]);
+    }
+    if (!rec->key) {
+        return err_set(e, ERR_DATA, "%s.%s: the record has no key",
+                       r->program->plan->table, c->name);
+    }
+    return err_set(e, ERR_DATA,
+                   "%s.%s: neither the record key %.*s nor the event has a "
+                   "field '%s'", r->program->plan->table, c->name,
+                   (int)(rec->key_len < 200 ? rec->key_len : 200), rec->key,
+                   c->name);
+}
+
+/* {"anything": value} stands for the value when the key says from = 'key'. */
+static bool only_field(const struct rows *r, const struct tm_cell *object,
+                       struct decoder *d, struct tm_cell *out)
+{
+    const struct tm_cell *tokens = NULL;
+    uint32_t n = 0;
+
+    if (!d || decoder_tokens(d, r->arena, object->p, object->len, &tokens, &n) < 0 ||
+        n != 3 || tokens[0].len != 1) {
+        return false;
+    }
+    *out = tokens[2];
+    return true;
+}
+
+static bool differs(const struct rows *r, uint32_t i, uint32_t event,
+                    const struct tm_cell *key, const struct tm_cell *field)
+{
+    struct convert_rules rules = rows_rules(r, (int32_t)event);
+    const struct coltype *t = &r->program->plan->columns[i].type;
+    struct tm_cell a, b;
+    struct err ignored;
+
+    if (key->tag == TM_INT && field->tag == TM_INT) {
+        return key->i != field->i;
+    }
+    if (key->tag == TM_TEXT && field->tag == TM_TEXT && key->len == field->len &&
+        memcmp(key->p, field->p, key->len) == 0) {
+        return false;
+    }
+    return !convert_cell(t, key, &rules, r->arena, &a, &ignored) ||
+           !convert_cell(t, field, &rules, r->arena, &b, &ignored) ||
+           !convert_equal(&a, &b);
+}
+
+static bool key_differs(const struct rows *r, uint32_t i, uint32_t event,
+                        struct err *e)
+{
+    const struct plan_column *c = &r->program->plan->columns[i];
+    const struct record *rec = &r->events->records[event];
+    const struct tm_cell *field =
+        cell_at(r, r->program->keys[i].data_field, event);
+
+    return err_set(e, ERR_DATA,
+                   "%s.%s: the record key %.*s is not the row's key (%s = "
+                   "%.*s): lanes would share rows; name every field of the "
+                   "record key in `key`, or give the key with from = 'data.%s'",
+                   r->program->plan->table, c->name,
+                   (int)(rec->key_len < 200 ? rec->key_len : 200),
+                   rec->key ? rec->key : "", c->name,
+                   field->tag == TM_TEXT ? (int)field->len : 7,
+                   field->tag == TM_TEXT ? field->p : "another", c->name);
+}
+
+/* For lanes that own their rows: see the head of keys.h. */
+static bool check_record_key(const struct rows *r, uint32_t event, struct err *e)
+{
+    const struct program *g = r->program;
+    const struct tm_cell *whole = cell_at(r, g->keys[0].whole, event);
+
+    if (!is_given(whole)) {
+        return no_key(r, 0, event, e);
+    }
+    if (whole->tag == TM_OBJECT &&
+        count_members(whole->p, whole->len) != g->plan->n_key) {
+        return key_differs(r, 0, event, e);
+    }
+    for (uint32_t i = 0; i < g->plan->n_key; i++) {
+        const struct tm_cell *field = cell_at(r, g->keys[i].data_field, event);
+        const struct tm_cell *key =
+            whole->tag == TM_OBJECT ? cell_at(r, g->keys[i].key_field, event) : whole;
+
+        if (is_given(field) && is_given(key) &&
+            differs(r, i, event, key, field)) {
+            return key_differs(r, i, event, e);
+        }
+    }
+    return true;
+}
+
+static bool key_value(const struct rows *r, uint32_t i, uint32_t event,
+                      struct tm_cell *out, struct err *e)
+{
+    const struct program_key *k = &r->program->keys[i];
+    const struct plan_column *c = &r->program->plan->columns[i];
+    const struct tm_cell *whole = cell_at(r, k->whole, event);
+
+    if (c->from == FROM_PATH) {
+        *out = *cell_at(r, k->paths[0], event);
+    } else if (is_given(cell_at(r, k->key_field, event))) {
+        *out = *cell_at(r, k->key_field, event);
+    } else if (is_given(cell_at(r, k->data_field, event))) {
+        *out = *cell_at(r, k->data_field, event);
+    } else if (whole->tag == TM_TEXT && r->program->plan->n_key == 1) {
+        *out = *whole;
+    } else if (whole->tag == TM_OBJECT && c->from == FROM_KEY &&
+               only_field(r, whole, r->decoder, out)) {
+        return true;
+    } else {
+        return no_key(r, i, event, e);
+    }
+    return is_given(out) || no_key(r, i, event, e);
+}
+
+static bool convert_key(const struct rows *r, uint32_t i, uint32_t event,
+                        struct tm_cell *cell, struct err *e)
+{
+    struct convert_rules rules = rows_rules(r, (int32_t)event);
+    const struct plan_column *c = &r->program->plan->columns[i];
+    struct tm_cell in = *cell;
+
+    if (!convert_cell(&c->type, &in, &rules, r->arena, cell, e)) {
+        return err_wrap(e, "%s.%s: key", r->program->plan->table, c->name);
+    }
+    return is_given(cell) || no_key(r, i, event, e);
+}
+
+/* One value of a list after the other; the same row only once. */
+static bool enter_list(struct rows *r, uint32_t event, uint32_t list,
+                       struct tm_cell *key, struct err *e)
+{
+    const struct program_key *k = &r->program->keys[list];
+    uint32_t first = r->n_pairs;
+
+    for (uint32_t n = 0; n < k->n_paths; n++) {
+        key[list] = *cell_at(r, k->paths[n], event);
+        if (!is_given(&key[list])) {
+            continue;
+        }
+        if (!convert_key(r, list, event, &key[list], e)) {
+            return false;
+        }
+        uint32_t row = rows_enter(r, event, key);
+
+        for (uint32_t p = first; p + 1 < r->n_pairs; p++) {
+            if (r->pair_row[p] == row) {
+                r->n_pairs--;
+                break;
+            }
+        }
+    }
+    return r->n_pairs > first || no_key(r, list, event, e);
+}
+
+bool keys_enter(struct rows *r, uint32_t event, const struct tm_cell *given,
+                struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+    struct tm_cell key[PROGRAM_MAX_COLUMNS];
+    int list = -1;
+
+    for (uint32_t i = 0; i < p->n_key; i++) {
+        if (p->columns[i].from == FROM_LIST) {
+            list = (int)i;
+            continue;
+        }
+        if (p->columns[i].from == FROM_FUNCTION) {
+            key[i] = given[i];
+        } else if (!key_value(r, i, event, &key[i], e)) {
+            return false;
+        }
+        if (!convert_key(r, i, event, &key[i], e)) {
+            return false;
+        }
+    }
+    if (list >= 0) {
+        return enter_list(r, event, (uint32_t)list, key, e);
+    }
+    rows_enter(r, event, key);
+    return true;
+}
+
+static bool is_my_topic(const struct rows *r, uint32_t event)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    for (uint32_t i = 0; i < p->n_topics; i++) {
+        if (strcmp(p->topics[i], r->events->records[event].topic) == 0) {
+            return true;
+        }
+    }
+    return p->topics == NULL;
+}
+
+static bool truncated(const struct rows *r, struct err *e)
+{
+    return err_set(e, ERR_DATA,
+                   "%s: the source table was truncated; a truncate is not "
+                   "applied by itself: empty the table, then skip this record",
+                   r->program->plan->table);
+}
+
+static bool unknown_type(const struct rows *r, const struct decoder *d,
+                         uint32_t event, struct err *e)
+{
+    size_t len = 0;
+    const char *name = decoder_type_name(d, r->events->types[event], &len);
+
+    return err_set(e, ERR_SCRIPT,
+                   "%s:%d: projection '%s' is strict and has no handler for "
+                   "event type '%.*s': add one, or name it in `ignore`",
+                   r->program->plan->file, r->program->plan->line,
+                   r->program->plan->table, (int)len, name ? name : "");
+}
+
+bool keys_wants(struct rows *r, struct decoder *d, uint32_t event, struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    e->class = ERR_NONE;
+    if (r->events->states[event] != TM_EVENT_OK || !is_my_topic(r, event)) {
+        return false;
+    }
+    if (r->events->ops[event] == 't') {
+        return truncated(r, e);
+    }
+    switch (program_type(r->program, d, r->events->types[event])) {
+    case TYPE_HANDLED:
+        break;
+    case TYPE_UNKNOWN:
+        return p->strict ? unknown_type(r, d, event, e) : false;
+    default:
+        return false;
+    }
+    r->events->flags[event] |= EVENT_WANTED;
+    return !r->program->checks_key || check_record_key(r, event, e);
+}
+
+bool keys_collect(struct rows *r, struct decoder *d, struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    r->decoder = d;
+    for (uint32_t i = 0; i < r->events->n; i++) {
+        r->events->view->current = (int32_t)i;
+        if (!keys_wants(r, d, i, e)) {
+            if (e->class != ERR_NONE) {
+                return false;
+            }
+            continue;
+        }
+        if (p->kind == KIND_APPEND) {
+            rows_enter(r, i, NULL);
+        } else if (p->keys_in_lua) {
+            rows_choose(r, i);
+        } else if (!keys_enter(r, i, NULL, e)) {
+            return false;
+        }
+    }
+    r->events->view->current = -1;
+    return true;
+}

@@ -1,0 +1,26 @@
+#pragma once
+/*
+ * Row keys: from the events of a batch to (event, row) pairs, in batch order.
+ *
+ * Where lanes own their rows (aligned folds, plain mirrors and maps) the
+ * record key must be the row key: a record that says otherwise could be
+ * written by two lanes at once, so it fails, naming both keys.
+ */
+#include "base/err.h"
+#include "decode/decoder.h"
+#include "flow/rows.h"
+
+/*
+ * Pairs for every event with state OK that the projection handles. False: a
+ * record's key cannot be computed; events->view->current is that event. For
+ * projections with keys in Lua only the events are chosen: see keys_wants.
+ */
+bool keys_collect(struct rows *r, struct decoder *d, struct err *e);
+/* Does the projection take this event? False with e->class set: a failure of
+ * the record; false without: not for this projection. */
+bool keys_wants(struct rows *r, struct decoder *d, uint32_t event, struct err *e);
+/* Enters [event] into its row or rows. Key columns that are functions come
+ * from [given] (n_key cells, as Lua returned them), the others from the
+ * event. */
+bool keys_enter(struct rows *r, uint32_t event, const struct tm_cell *given,
+                struct err *e);

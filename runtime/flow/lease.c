@@ -1,0 +1,164 @@
+/* See lease.h. */
+#include "flow/lease.h"
+
+struct waiting {
+    uint64_t events;
+    uint64_t bytes;
+    usec oldest;
+};
+
+static bool is_free(const struct lane *l)
+{
+    return l->is_assigned && !l->is_leased && !l->is_halted && !l->needs_claim &&
+           l->inbox.count > 0;
+}
+
+static struct waiting count_waiting(const struct lane *lanes)
+{
+    struct waiting w = {0};
+
+    for (const struct lane *l = lanes; l; l = l->next) {
+        if (is_free(l)) {
+            w.events += l->inbox.count;
+            w.bytes += l->inbox.bytes;
+            if (!w.oldest || l->waiting_since < w.oldest) {
+                w.oldest = l->waiting_since;
+            }
+        }
+    }
+    return w;
+}
+
+static struct lane *find_suspect(struct lane *lanes)
+{
+    for (struct lane *l = lanes; l; l = l->next) {
+        if (is_free(l) && l->suspect_left) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+static struct lane *fattest(struct lane *lanes, const struct lease *taken, uint32_t n)
+{
+    struct lane *best = NULL;
+
+    for (struct lane *l = lanes; l; l = l->next) {
+        bool is_taken = false;
+
+        for (uint32_t i = 0; i < n; i++) {
+            is_taken |= taken[i].lane == l;
+        }
+        if (is_free(l) && !is_taken &&
+            (!best || l->inbox.count > best->inbox.count)) {
+            best = l;
+        }
+    }
+    return best;
+}
+
+/* How many of the lane's records fit; by their average size, since counting
+ * bytes one by one would touch every message. At least one. */
+static uint32_t fitting(const struct lane *l, uint32_t room, uint64_t bytes)
+{
+    uint64_t average = l->inbox.bytes / l->inbox.count + 1;
+    uint64_t n = bytes / average;
+
+    n = n < room ? n : room;
+    n = n < l->inbox.count ? n : l->inbox.count;
+    return n ? (uint32_t)n : 1;
+}
+
+static void set_lease(struct lease *out, struct lane *l, uint32_t n)
+{
+    *out = (struct lease){
+        .lane = l, .n = n, .epoch = l->epoch, .start = l->position, .failed = -1};
+}
+
+/* Batches take row locks of tidemill.lane in (topic, partition) order, which
+ * is the order of the source's list. */
+static void put_in_order(struct lane *lanes, struct lease *out, uint32_t n)
+{
+    uint32_t at = 0;
+
+    for (struct lane *l = lanes; l && at < n; l = l->next) {
+        for (uint32_t i = at; i < n; i++) {
+            if (out[i].lane == l) {
+                struct lease swap = out[at];
+
+                out[at++] = out[i];
+                out[i] = swap;
+                break;
+            }
+        }
+    }
+}
+
+static uint32_t fill(struct lane *lanes, const struct plan_limits *limits,
+                     struct lease *out)
+{
+    uint32_t room = limits->size, n = 0;
+    uint64_t bytes = limits->bytes;
+
+    while (room > 0 && bytes > 0 && n < LEASE_MAX_LANES) {
+        struct lane *l = fattest(lanes, out, n);
+
+        if (!l) {
+            break;
+        }
+        uint32_t take = fitting(l, room, bytes);
+        uint64_t size = (l->inbox.bytes / l->inbox.count + 1) * take;
+
+        set_lease(&out[n++], l, take);
+        room -= take;
+        bytes -= size < bytes ? size : bytes;
+    }
+    put_in_order(lanes, out, n);
+    return n;
+}
+
+uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
+                    usec now, struct lease *out, usec *due_at)
+{
+    struct lane *suspect = find_suspect(lanes);
+    struct waiting w;
+
+    *due_at = 0;
+    if (suspect) {
+        uint32_t n = suspect->probe < suspect->inbox.count ? suspect->probe
+                                                           : suspect->inbox.count;
+
+        set_lease(out, suspect, n);
+        return 1;
+    }
+    w = count_waiting(lanes);
+    if (w.events == 0) {
+        return 0;
+    }
+    if (w.events < limits->size && w.bytes < limits->bytes &&
+        now < w.oldest + limits->linger_ms * 1000ULL) {
+        *due_at = w.oldest + limits->linger_ms * 1000ULL;
+        return 0;
+    }
+    return fill(lanes, limits, out);
+}
+
+bool lease_suspect(struct lane *lane, uint32_t n, bool was_alone)
+{
+    if (!was_alone) {
+        lane->suspect_left = lane->probe = n;
+        return true;
+    }
+    lane->suspect_left = n;
+    lane->probe = n / 2;
+    return n > 1;
+}
+
+void lease_cleared(struct lane *lane, uint32_t n)
+{
+    if (lane->suspect_left == 0) {
+        return;
+    }
+    lane->suspect_left -= n < lane->suspect_left ? n : lane->suspect_left;
+    lane->probe = (lane->suspect_left + 1) / 2;
+}

@@ -1,0 +1,24 @@
+#pragma once
+/*
+ * What becomes of a batch when the database has answered (or has not). The
+ * class of the error alone decides:
+ *
+ *   committed            lanes move on; a lane with a failed record halts
+ *   fenced (TM001)       that lane is claimed again, the others go back
+ *   conflict             the same batch again, from a fresh load
+ *   connection, resource the same batch again, after a back-off
+ *   unknown COMMIT       the lanes' positions tell: done, or again
+ *   data                 isolate: lane by lane, then halves of the lane
+ *   schema, config       lanes halt and try again now and then
+ */
+#include "flow/engine.h"
+#include "postgres/position.h"
+
+void outcome_committed(struct batch *b);
+void outcome_failed(struct batch *b, const struct pgreply *reply);
+/* We refuse the batch ourselves, between two flushes. */
+void outcome_refused(struct batch *b, const struct err *e);
+/* A record failed inside an open transaction: roll back, go on without it. */
+void outcome_again(struct batch *b);
+void outcome_still_unknown(struct batch *b, const struct err *e);
+void outcome_resolved(struct batch *b, const struct position *at);

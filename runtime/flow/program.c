@@ -1,0 +1,273 @@
+/* See program.h. */
+#include "flow/program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "postgres/sql.h"
+
+/* PostgreSQL's oids of the two extra parameters of counted statements. */
+enum { OID_INT8 = 20, OID_XID_ARRAY = 1011 };
+
+static int node_of(struct decoder *d, struct arena *a, const char *root,
+                   const char *name)
+{
+    int parent = decoder_path(d, root);
+
+    (void)a;
+    return decoder_field(d, parent, name, strlen(name));
+}
+
+static bool prepare_key(struct program *g, struct decoder *d, uint32_t i,
+                        struct err *e)
+{
+    const struct plan_column *c = &g->plan->columns[i];
+    struct program_key *k = &g->keys[i];
+
+    k->key_field = k->data_field = k->whole = -1;
+    if (c->from == FROM_FIELD || c->from == FROM_KEY) {
+        k->key_field = node_of(d, g->arena, "key", c->name);
+        k->whole = decoder_path(d, "key");
+    }
+    if (c->from == FROM_FIELD) {
+        k->data_field = node_of(d, g->arena, "data", c->name);
+    }
+    k->n_paths = c->n_paths;
+    k->paths = arena_alloc(g->arena, (c->n_paths + 1) * sizeof(int));
+    for (uint32_t n = 0; n < c->n_paths; n++) {
+        k->paths[n] = decoder_path(d, c->paths[n]);
+        if (k->paths[n] < 0) {
+            return err_set(e, ERR_CONFIG,
+                           "%s:%d: key column %s: from = '%s' is no path: "
+                           "write 'key', 'data.x', 'after.x' or 'before.x'",
+                           g->plan->file, g->plan->line, c->name, c->paths[n]);
+        }
+    }
+    return true;
+}
+
+static void prepare_sources(struct program *g, struct decoder *d)
+{
+    const struct plan_projection *p = g->plan;
+
+    g->sources = arena_alloc(g->arena, p->n_columns * sizeof(int));
+    for (uint32_t i = 0; i < p->n_columns; i++) {
+        g->sources[i] = -1;
+        if (p->kind == KIND_MIRROR && (!p->columns[i].is_key || g->checks_key)) {
+            g->sources[i] = node_of(d, g->arena, "data", p->columns[i].name);
+        }
+    }
+}
+
+/* `initial` comes as written; from here on it is of its column's type. */
+static bool convert_initial(struct program *g, struct plan_column *c,
+                            struct err *e)
+{
+    struct convert_rules rules = {.format = FORMAT_JSON};
+    struct tm_cell cell = c->initial;
+
+    if (convert_cell(&c->type, &cell, &rules, g->arena, &c->initial, e)) {
+        return true;
+    }
+    e->class = ERR_CONFIG;
+    return err_wrap(e, "%s:%d: initial value of column %s", g->plan->file,
+                    g->plan->line, c->name);
+}
+
+/* The record key is the row key: what makes lanes own their rows. */
+static bool is_keyed_by_record(const struct plan_projection *p)
+{
+    if (p->kind == KIND_APPEND || p->kind == KIND_MERGE) {
+        return false;
+    }
+    if (p->exact == EXACT_SHARED || p->newer >= 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < p->n_key; i++) {
+        if (p->columns[i].from != FROM_FIELD && p->columns[i].from != FROM_KEY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool program_init(struct program *g, struct plan *p, uint32_t index,
+                         struct decoder *d, struct err *e)
+{
+    struct plan_projection *pp = &p->projections[index];
+
+    g->plan = pp;
+    g->index = index;
+    g->arena = &p->arena;
+    g->rules = (struct convert_rules){.format = p->source.format,
+                                      .decimals = p->source.decimals,
+                                      .times = p->source.times};
+    if (pp->n_columns > PROGRAM_MAX_COLUMNS) {
+        return err_set(e, ERR_CONFIG,
+                       "%s:%d: projection '%s' has %u columns: at most %d are "
+                       "possible; split it into two tables",
+                       pp->file, pp->line, pp->table, pp->n_columns,
+                       PROGRAM_MAX_COLUMNS);
+    }
+    g->checks_key = is_keyed_by_record(pp);
+    g->keys = arena_zero(g->arena, (pp->n_key + 1) * sizeof(*g->keys));
+    for (uint32_t i = 0; i < pp->n_columns; i++) {
+        if (!convert_initial(g, &pp->columns[i], e)) {
+            return false;
+        }
+        if (i >= pp->n_key) {
+            g->all_values |= 1ULL << i;
+        } else if (!prepare_key(g, d, i, e)) {
+            return false;
+        }
+    }
+    prepare_sources(g, d);
+    return true;
+}
+
+bool programs_new(struct plan *p, struct decoder *d, struct program **out,
+                  struct err *e)
+{
+    struct program *g = mem_zero(p->n_projections + 1, sizeof(*g));
+
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        if (!program_init(&g[i], p, i, d, e)) {
+            programs_free(g, p->n_projections);
+            return false;
+        }
+    }
+    *out = g;
+    return true;
+}
+
+void programs_free(struct program *g, uint32_t n)
+{
+    for (uint32_t i = 0; g && i < n; i++) {
+        for (uint32_t k = 0; k < g[i].n_cached; k++) {
+            free(g[i].cached[k]);
+        }
+        free(g[i].cached);
+        free(g[i].types);
+    }
+    free(g);
+}
+
+static bool is_in(const char **names, uint32_t n, const char *name, size_t len)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum program_type classify(const struct program *g,
+                                  const struct decoder *d, uint32_t type)
+{
+    const struct plan_projection *p = g->plan;
+    size_t len = 0;
+    const char *name = decoder_type_name(d, type, &len);
+
+    if (!p->types || (name && is_in(p->types, p->n_types, name, len))) {
+        return TYPE_HANDLED;
+    }
+    if (name && is_in(p->ignore, p->n_ignore, name, len)) {
+        return TYPE_IGNORED;
+    }
+    return TYPE_UNKNOWN;
+}
+
+enum program_type program_type(struct program *g, const struct decoder *d,
+                               uint32_t type)
+{
+    if (type >= g->n_types) {
+        uint32_t n = type + 16;
+
+        g->types = mem_grow(g->types, n);
+        memset(g->types + g->n_types, TYPE_UNSEEN, n - g->n_types);
+        g->n_types = n;
+    }
+    if (g->types[type] == TYPE_UNSEEN) {
+        g->types[type] = (uint8_t)classify(g, d, type);
+    }
+    return (enum program_type)g->types[type];
+}
+
+static const char *statement_text(struct program *g, enum program_statement what,
+                                  uint64_t mask)
+{
+    switch (what) {
+    case STATEMENT_LOAD:
+        return sql_load(g->arena, g->plan);
+    case STATEMENT_UPDATE:
+        return sql_update(g->arena, g->plan, mask);
+    case STATEMENT_INSERT:
+        return sql_insert(g->arena, g->plan, mask);
+    case STATEMENT_UPSERT:
+        return sql_upsert(g->arena, g->plan, mask);
+    case STATEMENT_DELETE:
+        return sql_delete(g->arena, g->plan);
+    case STATEMENT_MERGE:
+        return sql_merge(g->arena, g->plan, mask);
+    case STATEMENT_APPEND:
+        return sql_append(g->arena, g->plan, mask);
+    }
+    return NULL;
+}
+
+/* Counted statements end in xmins (aligned folds) and the expected count. */
+static int extra_oids(const struct program *g, enum program_statement what,
+                      uint32_t out[2])
+{
+    bool aligned = g->plan->exact == EXACT_ALIGNED;
+    int n = 0;
+
+    if (what == STATEMENT_UPDATE ||
+        (what == STATEMENT_DELETE && program_loads(g))) {
+        if (aligned) {
+            out[n++] = OID_XID_ARRAY;
+        }
+        out[n++] = OID_INT8;
+    } else if (what == STATEMENT_INSERT) {
+        out[n++] = OID_INT8;
+    }
+    return n;
+}
+
+static struct program_cached *make_stmt(struct program *g,
+                                        enum program_statement what,
+                                        uint64_t mask)
+{
+    struct program_cached *c = mem_zero(1, sizeof(*c));
+    uint32_t extra[2];
+    int n_extra = extra_oids(g, what, extra);
+
+    c->what = what;
+    c->mask = mask;
+    c->stmt.name = arena_printf(g->arena, "tm_%u_%d_%llx", g->index, (int)what,
+                                (unsigned long long)mask);
+    c->stmt.sql = statement_text(g, what, mask);
+    c->stmt.n_params = sql_param_oids(g->plan, mask, extra, n_extra, c->oids);
+    c->stmt.param_oids = c->oids;
+    g->cached = mem_grow(g->cached, (g->n_cached + 1) * sizeof(*g->cached));
+    g->cached[g->n_cached++] = c;
+    return c;
+}
+
+const struct pgstmt *program_stmt(struct program *g, enum program_statement what,
+                                  uint64_t mask)
+{
+    for (uint32_t i = 0; i < g->n_cached; i++) {
+        if (g->cached[i]->what == what && g->cached[i]->mask == mask) {
+            return &g->cached[i]->stmt;
+        }
+    }
+    return &make_stmt(g, what, mask)->stmt;
+}
+
+bool program_loads(const struct program *g)
+{
+    return g->plan->kind == KIND_FOLD;
+}

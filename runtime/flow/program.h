@@ -1,0 +1,68 @@
+#pragma once
+/*
+ * A projection made ready to run: the decoder nodes that its keys and columns
+ * come from, which event types it handles, and its SQL statements. Made once
+ * a loaded pipeline; the statement cache grows by one entry for each distinct
+ * set of assigned columns.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/plan.h"
+#include "decode/convert.h"
+#include "decode/decoder.h"
+#include "postgres/conn.h"
+
+enum { PROGRAM_MAX_COLUMNS = 64 };
+
+/* Where one key column's value comes from, as node numbers; -1: not used. */
+struct program_key {
+    int key_field;  /* key.<column> */
+    int data_field; /* data.<column>: FROM_FIELD only */
+    int whole;      /* the record key itself */
+    int *paths;     /* FROM_PATH, FROM_LIST */
+    uint32_t n_paths;
+};
+
+enum program_statement {
+    STATEMENT_LOAD, STATEMENT_UPDATE, STATEMENT_INSERT, STATEMENT_UPSERT,
+    STATEMENT_DELETE, STATEMENT_MERGE, STATEMENT_APPEND
+};
+
+struct program_cached {
+    enum program_statement what;
+    uint64_t mask;
+    struct pgstmt stmt;
+    uint32_t oids[2 * PROGRAM_MAX_COLUMNS + 4];
+};
+
+enum program_type { TYPE_UNSEEN, TYPE_HANDLED, TYPE_IGNORED, TYPE_UNKNOWN };
+
+struct program {
+    const struct plan_projection *plan; /* borrowed */
+    uint32_t index;
+    struct program_key *keys;  /* arena; [n_key] */
+    int *sources;              /* arena; mirror: node of each column */
+    uint8_t *types;            /* owned; enum program_type by type number */
+    uint32_t n_types;
+    struct convert_rules rules;
+    uint64_t all_values;       /* mask of every non-key column */
+    bool checks_key;           /* the record key must be the row key */
+    struct program_cached **cached; /* owned */
+    uint32_t n_cached;
+    struct arena *arena;       /* borrowed from the plan */
+};
+
+/* Makes the programs of all projections; false: the plan asks for something
+ * that cannot be (ERR_CONFIG). The array is owned by the caller. */
+bool programs_new(struct plan *p, struct decoder *d, struct program **out,
+                  struct err *e);
+void programs_free(struct program *g, uint32_t n);
+/* What the projection does with events of that type. */
+enum program_type program_type(struct program *g, const struct decoder *d,
+                               uint32_t type);
+const struct pgstmt *program_stmt(struct program *g, enum program_statement what,
+                                  uint64_t mask);
+/* Is the projection a fold whose rows must be read first? */
+bool program_loads(const struct program *g);

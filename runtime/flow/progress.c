@@ -1,0 +1,128 @@
+/* See progress.h. */
+#include "flow/progress.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool has_reached(const struct lane *l, const struct page_lane *p)
+{
+    bool at_eof = l->inbox.count == 0 && !l->is_leased && l->eof >= p->end &&
+                  l->eof >= l->fetched;
+
+    /* The tail of a partition may be control records of transactions, which
+     * move no position: the end of the partition counts then. */
+    return p->end >= 0 && (l->position >= p->end || at_eof);
+}
+
+void progress_lane(struct engine *g, struct lane *l)
+{
+    struct page_lane *p = l->page;
+
+    if (!p) {
+        l->page = p = page_lane(g->page, l->topic, l->partition);
+    }
+    if (!p) {
+        return;
+    }
+    p->worker = (int32_t)g->slot;
+    p->position = l->position;
+    p->epoch = (uint32_t)l->epoch;
+    if (l->high >= 0) {
+        p->high = l->high;
+    }
+    if (!l->is_halted) {
+        p->state = LANE_RUNNING;
+        p->message[0] = '\0';
+    }
+    p->reached = has_reached(l, p);
+}
+
+void progress_lost(struct engine *g, struct lane *l)
+{
+    struct page_lane *p = l->page;
+
+    if (p && p->worker == (int32_t)g->slot) {
+        p->worker = -1;
+        p->state = LANE_UNOWNED;
+    }
+}
+
+void progress_batch(struct engine *g, const struct batch *b)
+{
+    uint64_t *n = g->counts->counters;
+    uint64_t average = g->counts->gauges[GAUGE_BATCH_AVERAGE];
+    uint64_t events = 0;
+
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        events += batch_n_good(b, &b->leases[i]);
+    }
+    for (uint32_t e = 0; e < b->events.n; e++) {
+        n[COUNT_EVENTS_SKIPPED] += b->events.states[e] == TM_EVENT_SKIPPED;
+        n[COUNT_EVENTS_IGNORED] += b->events.states[e] == TM_EVENT_OK &&
+                                   !(b->events.flags[e] & EVENT_WANTED);
+    }
+    n[COUNT_EVENTS] += events;
+    n[COUNT_BATCHES]++;
+    n[COUNT_ROWS_WRITTEN] += b->n_written;
+    n[COUNT_ROWS_UNCHANGED] += b->n_unchanged;
+    n[COUNT_COLUMN_FAULTS] += b->n_faults;
+    n[COUNT_BYTES] += b->bytes;
+    /* An average over about the last eight batches. */
+    g->counts->gauges[GAUGE_BATCH_AVERAGE] =
+        average ? (7 * average + events) / 8 : events;
+}
+
+void progress_stage(struct engine *g, enum page_stage stage, usec since)
+{
+    usec now = clock_usec();
+
+    g->counts->stage_usec[stage] += now - since;
+    g->counts->stage_count[stage]++;
+    if (stage == STAGE_COMMIT) {
+        g->counts->commit_usec_last = now - since;
+    }
+}
+
+static void note_starving(struct engine *g, bool is_empty, bool has_lag, usec now)
+{
+    if (g->starved_since) {
+        g->counts->counters[COUNT_STARVED_USEC] += now - g->starved_since;
+    }
+    g->starved_since = is_empty && has_lag ? now : 0;
+}
+
+void progress_tick(struct engine *g)
+{
+    uint64_t *gauge = g->counts->gauges;
+    uint64_t events = 0;
+    bool has_lag = false;
+
+    g->counts->heartbeat_usec = clock_usec();
+    gauge[GAUGE_POOL_SIZE] = g->pool ? pgpool_size(g->pool) : 0;
+    gauge[GAUGE_POOL_IN_USE] = g->pool ? pgpool_in_use(g->pool) : 0;
+    gauge[GAUGE_BATCHES_IN_FLIGHT] = g->n_batches - g->free.n;
+    gauge[GAUGE_LUA_BYTES] = vm_bytes(g->vm);
+    if (!g->source) {
+        return;
+    }
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        events += l->inbox.count;
+        has_lag |= l->is_assigned && !l->is_halted && l->high > l->position;
+        if (l->is_assigned) {
+            progress_lane(g, l);
+        }
+    }
+    gauge[GAUGE_INBOX_EVENTS] = events;
+    gauge[GAUGE_INBOX_BYTES] = source_inbox_bytes(g->source);
+    note_starving(g, events == 0, has_lag, g->counts->heartbeat_usec);
+}
+
+void progress_all_lanes(struct engine *g, const int32_t *n_partitions)
+{
+    for (uint32_t t = 0; t < g->plan->source.n_topics; t++) {
+        for (int32_t i = 0; i < n_partitions[t]; i++) {
+            page_lane(g->page, g->plan->source.topics[t], i);
+        }
+    }
+    g->page->all_lanes = 1;
+}

@@ -1,0 +1,223 @@
+/*
+ * The row half of base/api.h: what handlers do to rows. See rows.h. Each
+ * function leaves its reason in tm_batch.error and never raises.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/decimal.h"
+#include "flow/keys.h"
+#include "flow/rows.h"
+
+static struct rows *rows_of(struct tm_rows *view) { return (struct rows *)view; }
+
+static int fail(struct tm_batch *b, const struct rows *r, uint32_t column,
+                const char *why)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    snprintf(b->error, sizeof(b->error), "%s.%s: %.380s", p->table,
+             p->columns[column].name, why);
+    return -1;
+}
+
+int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
+           uint32_t row, const struct tm_cell *in)
+{
+    struct rows *r = rows_of(view);
+    struct convert_rules rules = rows_rules(r, b->current);
+    struct tm_cell copy = *in;
+    struct tm_cell out;
+    struct err e;
+
+    /* Text from Lua lives in a string that may be collected: keep a copy. */
+    if (copy.tag >= TM_NUMBER && copy.tag <= TM_ARRAY) {
+        copy.p = arena_dup(r->arena, in->p, in->len);
+    } else if (copy.tag == TM_BIGDEC) {
+        copy.p = memcpy(arena_alloc(r->arena, sizeof(struct tm_dec)), in->p,
+                        sizeof(struct tm_dec));
+    }
+    if (!convert_cell(&r->program->plan->columns[column].type, &copy, &rules,
+                      r->arena, &out, &e)) {
+        return fail(b, r, column, e.text);
+    }
+    if (out.tag != TM_MISSING) {
+        view->cells[column][row] = out;
+    }
+    return 0;
+}
+
+int tm_text(struct tm_batch *b, struct tm_rows *view, uint32_t column,
+            const struct tm_cell *cell, const char **p, size_t *len)
+{
+    struct rows *r = rows_of(view);
+    struct buf text = {0};
+
+    (void)b;
+    convert_text(&r->program->plan->columns[column].type, cell, &text);
+    *len = text.len;
+    *p = arena_dup(r->arena, text.data ? text.data : "", text.len);
+    buf_close(&text);
+    return 0;
+}
+
+static void set_initial(struct rows *r, uint32_t row)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        r->view.cells[i][row] = p->columns[i].initial;
+    }
+}
+
+int tm_row_create(struct tm_batch *b, struct tm_rows *view, uint32_t row)
+{
+    struct rows *r = rows_of(view);
+
+    (void)b;
+    /* A merge only contributes what a handler assigned. */
+    if (r->program->plan->kind != KIND_MERGE) {
+        set_initial(r, row);
+    }
+    view->flags[row] |= TM_ROW_EXISTS | TM_ROW_TOUCHED;
+    return 0;
+}
+
+int tm_row_reset(struct tm_batch *b, struct tm_rows *view, uint32_t row)
+{
+    const struct plan_projection *p = rows_of(view)->program->plan;
+
+    tm_row_create(b, view, row);
+    /* Columns without an initial value go back to NULL, not to "as it was". */
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        if (view->cells[i][row].tag == TM_MISSING) {
+            view->cells[i][row].tag = TM_NULL;
+        }
+    }
+    return 0;
+}
+
+int tm_row_delete(struct tm_batch *b, struct tm_rows *view, uint32_t row)
+{
+    const struct plan_projection *p = rows_of(view)->program->plan;
+
+    (void)b;
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        view->cells[i][row].tag = TM_MISSING;
+    }
+    view->flags[row] &= (uint8_t)~TM_ROW_EXISTS;
+    view->flags[row] |= TM_ROW_TOUCHED | TM_ROW_CLEARED;
+    return 0;
+}
+
+int tm_row_append(struct tm_batch *b, struct tm_rows *view, uint32_t event)
+{
+    struct rows *r = rows_of(view);
+    uint32_t row = view->n_rows++;
+
+    must(row < r->cap_rows);
+    view->flags[row] = 0;
+    r->row_event[row] = event;
+    tm_row_create(b, view, row);
+    return (int)row;
+}
+
+int tm_row_drop(struct tm_batch *b, struct tm_rows *view, uint32_t row)
+{
+    (void)b;
+    must(row + 1 == view->n_rows);
+    view->n_rows--;
+    return 0;
+}
+
+int cells_compare(const struct tm_cell *a, const struct tm_cell *b)
+{
+    struct tm_dec x, y;
+
+    if (a->tag == TM_DOUBLE) {
+        return (a->d > b->d) - (a->d < b->d);
+    }
+    if (dec_from_cell(a, &x) && dec_from_cell(b, &y)) {
+        return tm_dec_compare(&x, &y);
+    }
+    if (a->tag == TM_TEXT || a->tag == TM_BYTES) {
+        uint32_t len = a->len < b->len ? a->len : b->len;
+        int order = memcmp(a->p, b->p, len);
+
+        return order ? order : (a->len > b->len) - (a->len < b->len);
+    }
+    return (a->i > b->i) - (a->i < b->i);
+}
+
+static bool add_cells(struct rows *r, uint32_t column, const struct tm_cell *a,
+                      const struct tm_cell *b, struct tm_cell *out)
+{
+    const struct coltype *t = &r->program->plan->columns[column].type;
+    struct convert_rules rules = {.format = FORMAT_JSON};
+    struct tm_dec x, y, sum;
+    struct tm_cell cell;
+    struct err e;
+
+    if (a->tag == TM_DOUBLE) {
+        *out = *a;
+        out->d = a->d + b->d;
+        return true;
+    }
+    if (!dec_from_cell(a, &x) || !dec_from_cell(b, &y) ||
+        tm_dec_add(&x, &y, &sum) < 0) {
+        return false;
+    }
+    dec_to_cell(&sum, r->arena, &cell);
+    return convert_cell(t, &cell, &rules, r->arena, out, &e);
+}
+
+static int merge_cell(struct tm_batch *b, struct rows *r, uint32_t column,
+                      const struct tm_cell *in, struct tm_cell *into)
+{
+    enum plan_merge how = r->program->plan->columns[column].merge;
+
+    if (in->tag == TM_MISSING || in->tag == TM_NULL) {
+        return 0;
+    }
+    if (into->tag == TM_MISSING || into->tag == TM_NULL) {
+        *into = *in;
+    } else if (how == MERGE_SUM) {
+        if (!add_cells(r, column, in, into, into)) {
+            return fail(b, r, column, "the sum is out of range");
+        }
+    } else if ((cells_compare(in, into) > 0) == (how == MERGE_MAX)) {
+        *into = *in;
+    }
+    return 0;
+}
+
+int tm_row_merge(struct tm_batch *b, struct tm_rows *view, uint32_t row)
+{
+    struct rows *r = rows_of(view);
+    const struct plan_projection *p = r->program->plan;
+    int result = 0;
+
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        if (merge_cell(b, r, i, &view->cells[i][0], &view->cells[i][row]) < 0) {
+            result = -1;
+        }
+        view->cells[i][0].tag = TM_MISSING;
+    }
+    if (view->flags[0] & TM_ROW_TOUCHED) {
+        view->flags[row] |= TM_ROW_TOUCHED | TM_ROW_EXISTS;
+    }
+    view->flags[0] = 0;
+    return result;
+}
+
+int tm_key(struct tm_batch *b, struct tm_rows *view, uint32_t event,
+           const struct tm_cell *cells)
+{
+    struct err e;
+
+    if (!keys_enter(rows_of(view), event, cells, &e)) {
+        snprintf(b->error, sizeof(b->error), "%.500s", e.text);
+        return -1;
+    }
+    return 0;
+}

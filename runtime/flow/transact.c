@@ -1,0 +1,241 @@
+/* See transact.h. */
+#include "flow/transact.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/outcome.h"
+#include "flow/progress.h"
+#include "postgres/position.h"
+
+/* A reply that takes longer means that the connection is gone in all but
+ * name; above statement_timeout, so that the server may say so first. */
+static const usec REPLY_DEADLINE = 90 * 1000000ULL;
+
+static void on_written(struct pgconn *c, const struct pgreply *r, void *arg);
+static void on_opened(struct pgconn *c, const struct pgreply *r, void *arg);
+
+static uint32_t queue_loads(struct batch *b, enum plan_exact exact)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        struct rows *r = &b->rows[i];
+
+        if (program_loads(r->program) && r->program->plan->exact == exact) {
+            n += writer_load(&b->engine->writer, r, b->conn);
+        }
+    }
+    return n;
+}
+
+/* Results of queue_loads come in the same order, from [at] on. */
+static bool read_loads(struct batch *b, enum plan_exact exact,
+                       const struct pgreply *reply, int at, struct err *e)
+{
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        struct rows *r = &b->rows[i];
+
+        if (program_loads(r->program) && r->program->plan->exact == exact &&
+            r->view.n_rows > r->first_row &&
+            !writer_loaded(r, reply->results[at++], e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Positions first: the row lock makes a successor's claim wait for us, and a
+ * fenced batch fails before it does any work. */
+static int queue_positions(struct batch *b)
+{
+    int n = 0;
+
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        struct lease *l = &b->leases[i];
+
+        if (l->end > l->start) {
+            position_move(b->conn, b->engine->plan, l->lane->topic,
+                          l->lane->partition, l->epoch, l->start, l->end);
+            n++;
+        }
+    }
+    return n;
+}
+
+static void fold(struct batch *b)
+{
+    struct engine *g = b->engine;
+    usec since = clock_usec();
+
+    g->counts->in_handler = 1;
+    batch_fold(b, g->vm);
+    g->counts->in_handler = 0;
+    batch_settle(b);
+    progress_stage(g, STAGE_LUA, since);
+}
+
+static void queue_writes(struct batch *b)
+{
+    struct engine *g = b->engine;
+    usec since = clock_usec();
+
+    writer_begin(&g->writer);
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        writer_write(&g->writer, &b->rows[i], b->conn);
+    }
+    b->n_written = g->writer.n_written;
+    b->n_unchanged = g->writer.n_unchanged;
+    pgconn_add_sql(b->conn, "COMMIT");
+    progress_stage(g, STAGE_WRITE, since);
+    b->since = clock_usec();
+    engine_move(b, BATCH_WRITING);
+    pgconn_flush(b->conn, REPLY_DEADLINE, on_written, b);
+    vm_collect(g->vm);
+}
+
+/* Nothing to commit: every lane failed at its first record. */
+static bool is_empty(const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        if (b->leases[i].end > b->leases[i].start) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void write_all(struct batch *b)
+{
+    fold(b);
+    if (is_empty(b)) {
+        outcome_committed(b);
+        return;
+    }
+    pgconn_add_sql(b->conn, "BEGIN");
+    b->n_moves = queue_positions(b);
+    queue_writes(b);
+}
+
+/* Shared rows are locked inside the transaction, so positions are moved before
+ * the fold is known to take every record; a record that fails in the fold
+ * rolls back and the shorter batch is done again. */
+static void open_transaction(struct batch *b)
+{
+    batch_settle(b);
+    if (is_empty(b)) {
+        outcome_committed(b);
+        return;
+    }
+    b->since = clock_usec();
+    pgconn_add_sql(b->conn, "BEGIN");
+    b->n_moves = queue_positions(b);
+    queue_loads(b, EXACT_SHARED);
+    engine_move(b, BATCH_OPENING);
+    pgconn_flush(b->conn, REPLY_DEADLINE, on_opened, b);
+}
+
+static void on_opened(struct pgconn *c, const struct pgreply *reply, void *arg)
+{
+    struct batch *b = arg;
+    uint32_t good = batch_total_good(b);
+    struct err e;
+
+    (void)c;
+    if (!reply->ok) {
+        outcome_failed(b, reply);
+        return;
+    }
+    if (!read_loads(b, EXACT_SHARED, reply, 1 + b->n_moves, &e)) {
+        outcome_refused(b, &e);
+        return;
+    }
+    progress_stage(b->engine, STAGE_LOAD, b->since);
+    fold(b);
+    if (batch_total_good(b) == good) {
+        queue_writes(b);
+        return;
+    }
+    outcome_again(b);
+}
+
+static void after_loads(struct batch *b)
+{
+    if (batch_has_loads(b, EXACT_SHARED)) {
+        open_transaction(b);
+    } else {
+        write_all(b);
+    }
+}
+
+static void on_loaded(struct pgconn *c, const struct pgreply *reply, void *arg)
+{
+    struct batch *b = arg;
+    struct err e;
+
+    (void)c;
+    if (!reply->ok) {
+        outcome_failed(b, reply);
+        return;
+    }
+    if (!read_loads(b, EXACT_ALIGNED, reply, 0, &e)) {
+        outcome_refused(b, &e);
+        return;
+    }
+    progress_stage(b->engine, STAGE_LOAD, b->since);
+    after_loads(b);
+}
+
+void transact_start(struct batch *b, struct pgconn *c)
+{
+    b->conn = c;
+    b->since = clock_usec();
+    if (batch_has_loads(b, EXACT_ALIGNED)) {
+        queue_loads(b, EXACT_ALIGNED);
+        engine_move(b, BATCH_LOADING);
+        pgconn_flush(c, REPLY_DEADLINE, on_loaded, b);
+    } else {
+        engine_move(b, BATCH_LOADING);
+        after_loads(b);
+    }
+}
+
+static void on_written(struct pgconn *c, const struct pgreply *reply, void *arg)
+{
+    struct batch *b = arg;
+
+    (void)c;
+    if (reply->ok) {
+        progress_stage(b->engine, STAGE_COMMIT, b->since);
+        outcome_committed(b);
+    } else {
+        outcome_failed(b, reply);
+    }
+}
+
+static void on_resolved(struct pgconn *c, const struct pgreply *reply, void *arg)
+{
+    struct batch *b = arg;
+    struct position *at = b->positions;
+
+    (void)c;
+    if (!reply->ok) {
+        outcome_still_unknown(b, &reply->error);
+        return;
+    }
+    position_claimed(reply, at, b->n_leases);
+    outcome_resolved(b, at);
+}
+
+void transact_resolve(struct batch *b, struct pgconn *c)
+{
+    b->conn = c;
+    b->positions = arena_zero(&b->arena, b->n_leases * sizeof(*b->positions));
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        b->positions[i].topic = b->leases[i].lane->topic;
+        b->positions[i].partition = b->leases[i].lane->partition;
+    }
+    position_claim(c, b->engine->plan, b->engine->owner, b->positions, b->n_leases);
+    pgconn_flush(c, REPLY_DEADLINE, on_resolved, b);
+}

@@ -1,0 +1,196 @@
+/*
+ * Trial runs: the path of a batch from records to rows without Kafka and
+ * PostgreSQL, driven by scripts/tidemill/testing.lua; see base/api.h. The
+ * batch, the decoder, the keys and the rows are the ones of production.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "flow/batch.h"
+#include "flow/keys.h"
+#include "flow/mirror.h"
+#include "flow/writer.h"
+
+struct trial_headers {
+    struct record_header *list;
+    uint32_t n;
+};
+
+struct tm_trial {
+    struct plan *plan;         /* borrowed */
+    struct decoder *decoder;   /* owned */
+    struct program *programs;  /* owned */
+    struct batch batch;
+    struct arena bytes;        /* copies of records */
+    struct record *records;    /* owned */
+    uint32_t n;
+    bool is_ok;
+    struct err error;
+};
+
+static int trial_header(void *message, const char *name, struct record_header *out)
+{
+    const struct trial_headers *h = message;
+
+    for (uint32_t i = h->n; i-- > 0;) {
+        if (strcmp(h->list[i].name, name) == 0) {
+            *out = h->list[i];
+            return 1;
+        }
+    }
+    return 0;
+}
+
+struct tm_trial *tm_trial_new(void *plan)
+{
+    struct tm_trial *t = mem_zero(1, sizeof(*t));
+
+    t->plan = plan;
+    arena_init(&t->bytes, 1 << 20);
+    t->decoder = decoder_new(&t->plan->source, trial_header);
+    t->is_ok = programs_new(t->plan, t->decoder, &t->programs, &t->error);
+    batch_init(&t->batch, t->programs, t->is_ok ? t->plan->n_projections : 0);
+    return t;
+}
+
+void tm_trial_free(struct tm_trial *t)
+{
+    batch_close(&t->batch);
+    programs_free(t->programs, t->plan->n_projections);
+    decoder_free(t->decoder);
+    arena_close(&t->bytes);
+    free(t->records);
+    free(t);
+}
+
+void tm_trial_reset(struct tm_trial *t)
+{
+    arena_reset(&t->bytes);
+    t->n = 0;
+}
+
+static const char *copied(struct tm_trial *t, const char *p, int len)
+{
+    return len < 0 ? NULL : arena_dup(&t->bytes, p, (size_t)len);
+}
+
+void tm_trial_event(struct tm_trial *t, const char *topic, int32_t partition,
+                    int64_t offset, int64_t time_ms, const char *key,
+                    int key_len, const char *value, int value_len)
+{
+    t->records = mem_grow(t->records, (t->n + 1) * sizeof(*t->records));
+    t->records[t->n++] = (struct record){
+        .key = copied(t, key, key_len),
+        .key_len = key_len < 0 ? 0 : (uint32_t)key_len,
+        .value = copied(t, value, value_len),
+        .value_len = value_len < 0 ? 0 : (uint32_t)value_len,
+        .offset = offset,
+        .time_ms = time_ms,
+        .topic = arena_dup(&t->bytes, topic, strlen(topic)),
+        .partition = partition,
+        .message = arena_zero(&t->bytes, sizeof(struct trial_headers)),
+    };
+}
+
+void tm_trial_header(struct tm_trial *t, const char *name, const char *value,
+                     int value_len)
+{
+    struct trial_headers *h = t->records[t->n - 1].message;
+    struct record_header *list =
+        arena_alloc(&t->bytes, (h->n + 1) * sizeof(*list));
+
+    if (h->n) {
+        memcpy(list, h->list, h->n * sizeof(*list));
+    }
+    list[h->n++] = (struct record_header){
+        arena_dup(&t->bytes, name, strlen(name)), copied(t, value, value_len),
+        value_len < 0 ? 0 : (size_t)value_len};
+    h->list = list;
+}
+
+struct tm_batch *tm_trial_decode(struct tm_trial *t)
+{
+    struct batch *b = &t->batch;
+
+    arena_reset(&b->arena);
+    b->records = t->records;
+    b->header = trial_header;
+    batch_prepare(b, t->decoder, t->n);
+    batch_decode(b, t->decoder, t->n);
+    b->view.generation++;
+    if (!t->is_ok) {
+        snprintf(b->view.error, sizeof(b->view.error), "%.500s", t->error.text);
+    }
+    return &b->view;
+}
+
+struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
+{
+    struct batch *b = &t->batch;
+    struct rows *r = &b->rows[projection];
+    struct err e;
+
+    if (!t->is_ok) {
+        return NULL;
+    }
+    rows_begin(r, &b->arena, &b->events);
+    if (!keys_collect(r, t->decoder, &e)) {
+        snprintf(b->view.error, sizeof(b->view.error), "%.500s", e.text);
+        return NULL;
+    }
+    if (r->n_chosen == 0) {
+        tm_trial_ready(t, &r->view);
+    }
+    return &r->view;
+}
+
+void tm_trial_ready(struct tm_trial *t, struct tm_rows *view)
+{
+    (void)t;
+    rows_ready((struct rows *)view);
+    rows_restart((struct rows *)view);
+}
+
+int tm_trial_find(struct tm_trial *t, struct tm_rows *view,
+                  const struct tm_cell *key)
+{
+    struct rows *r = (struct rows *)view;
+    struct tm_batch *b = &t->batch.view;
+    struct err e;
+    int64_t row = rows_find(r, key, &e);
+
+    if (row == -2) {
+        snprintf(b->error, sizeof(b->error), "%.500s", e.text);
+    }
+    return (int)row;
+}
+
+int tm_trial_given(struct tm_trial *t, struct tm_rows *view, uint32_t column,
+                   uint32_t row, const struct tm_cell *value)
+{
+    struct rows *r = (struct rows *)view;
+
+    t->batch.view.current = -1;
+    if (tm_put(&t->batch.view, view, column, row, value) < 0) {
+        return -1;
+    }
+    r->base_flags[row] = TM_ROW_LOADED | TM_ROW_EXISTS;
+    view->flags[row] = r->base_flags[row];
+    if (r->base) {
+        r->base[column][row] = view->cells[column][row];
+    }
+    return 0;
+}
+
+int tm_trial_mirror(struct tm_trial *t, struct tm_rows *view)
+{
+    struct err e;
+
+    if (mirror_apply((struct rows *)view, &e)) {
+        return 0;
+    }
+    snprintf(t->batch.view.error, sizeof(t->batch.view.error), "%.500s", e.text);
+    return -1;
+}

@@ -1,0 +1,184 @@
+/* See worker.h. */
+#include "flow/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/engine.h"
+#include "flow/progress.h"
+#include "flow/retry.h"
+#include "postgres/catalog.h"
+
+enum { STOP_USEC = 4000000, CHECK_FLOOR_USEC = 500000, CHECK_CAP_USEC = 10000000 };
+
+struct worker {
+    struct engine engine;
+    struct loop *loop;
+    struct vm *vm;
+    struct plan *plan;
+    struct loop_signal *term;
+    struct loop_signal *interrupt;
+    struct loop_timer *check;    /* looks at the database, until it fits */
+    struct loop_timer *stopping; /* looks whether all is quiet */
+    struct pgconn *conn;         /* taken while the check runs */
+    usec stop_by;
+    uint32_t check_failures;
+    char said[200];              /* what people were told last */
+};
+
+static void check_later(struct worker *w, const char *why)
+{
+    usec delay = retry_delay(++w->check_failures, CHECK_FLOOR_USEC,
+                             CHECK_CAP_USEC, (uint32_t)clock_usec());
+    struct page_worker *p = w->engine.counts;
+
+    p->is_ready = 0;
+    snprintf(p->waiting_for, sizeof(p->waiting_for), "%.250s", why);
+    if (strncmp(w->said, why, sizeof(w->said) - 1) != 0) {
+        snprintf(w->said, sizeof(w->said), "%.199s", why);
+        log_line(LOG_ERROR, "the database is not ready for this pipeline; "
+                 "looking again from time to time", "error=%s", log_quote(why));
+    }
+    loop_timer_set(w->check, delay);
+}
+
+static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct worker *w = arg;
+    struct buf problems = {0};
+
+    if (!r->ok) {
+        w->engine.counts->errors[r->error.class]++;
+        check_later(w, r->error.text);
+    } else if (catalog_compare(r, w->plan, w->engine.has_rows, &problems) > 0) {
+        w->engine.counts->errors[ERR_SCHEMA]++;
+        check_later(w, buf_text(&problems));
+    } else {
+        engine_join(&w->engine);
+    }
+    pgpool_give(w->engine.pool, c);
+    w->conn = NULL;
+    buf_close(&problems);
+}
+
+static void on_check(void *arg)
+{
+    struct worker *w = arg;
+    const struct err *e = pgpool_error(w->engine.pool);
+
+    if (w->conn || w->engine.source) {
+        return;
+    }
+    w->conn = pgpool_take(w->engine.pool);
+    if (w->conn) {
+        catalog_ask(w->conn, w->plan);
+        pgconn_flush(w->conn, 30000000, on_checked, w);
+        return;
+    }
+    if (e->class != ERR_NONE) {
+        w->engine.counts->errors[e->class]++;
+        check_later(w, e->text);
+    } else {
+        loop_timer_set(w->check, 20000);
+    }
+}
+
+static void on_stopping(void *arg)
+{
+    struct worker *w = arg;
+
+    if (engine_stop(&w->engine) || clock_usec() > w->stop_by) {
+        loop_stop(w->loop);
+    }
+}
+
+static void on_signal(void *arg, int signum)
+{
+    struct worker *w = arg;
+
+    (void)signum;
+    if (w->stop_by) {
+        return;
+    }
+    w->stop_by = clock_usec() + STOP_USEC;
+    engine_stop(&w->engine);
+    loop_timer_every(w->stopping, 10000);
+}
+
+static bool load(struct worker *w, const struct worker_options *o, struct err *e)
+{
+    w->vm = vm_new(e);
+    if (!w->vm) {
+        return false;
+    }
+    w->plan = vm_load(w->vm, o->path, e);
+    return w->plan != NULL;
+}
+
+static void set_engine(struct worker *w, const struct worker_options *o,
+                       char *instance, size_t size)
+{
+    struct engine *g = &w->engine;
+
+    snprintf(instance, size, "%s-%s-%u", w->plan->source.group,
+             o->instance ? o->instance : "local", o->slot);
+    g->loop = w->loop;
+    g->plan = w->plan;
+    g->vm = w->vm;
+    g->page = o->page;
+    g->counts = &o->page->workers[o->slot];
+    g->slot = o->slot;
+    g->owner = instance;
+    g->instance = o->instance ? instance : NULL;
+}
+
+static int run(struct worker *w, const struct worker_options *o)
+{
+    char instance[256];
+    struct err e;
+
+    if (!load(w, o, &e)) {
+        log_line(LOG_ERROR, "the pipeline cannot be loaded", "error=%s",
+                 log_quote(e.text));
+        return WORKER_CONFIG;
+    }
+    set_engine(w, o, instance, sizeof(instance));
+    if (!engine_open(&w->engine, &e)) {
+        log_line(LOG_ERROR, "the pipeline cannot run", "error=%s", log_quote(e.text));
+        return WORKER_CONFIG;
+    }
+    w->term = loop_signal_new(w->loop, SIGTERM, on_signal, w);
+    w->interrupt = loop_signal_new(w->loop, SIGINT, on_signal, w);
+    w->check = loop_timer_new(w->loop, on_check, w);
+    w->stopping = loop_timer_new(w->loop, on_stopping, w);
+    loop_timer_set(w->check, 1);
+    loop_run(w->loop);
+    loop_timer_free(w->check);
+    loop_timer_free(w->stopping);
+    loop_signal_free(w->term);
+    loop_signal_free(w->interrupt);
+    engine_close(&w->engine);
+    return w->engine.fatal;
+}
+
+int worker_run(const struct worker_options *o)
+{
+    struct worker *w = mem_zero(1, sizeof(*w));
+    int status;
+
+    w->loop = loop_new();
+    o->page->workers[o->slot].heartbeat_usec = clock_usec();
+    status = run(w, o);
+    if (w->plan) {
+        plan_free(w->plan);
+    }
+    if (w->vm) {
+        vm_free(w->vm);
+    }
+    loop_free(w->loop);
+    free(w);
+    return status;
+}

@@ -1,0 +1,374 @@
+/* See writer.h. */
+#include "flow/writer.h"
+
+#include "flow/order.h"
+#include "postgres/encode.h"
+
+/* Rows of one statement: numbers of rows, in key order. */
+struct selection {
+    uint32_t *rows;
+    uint32_t n;
+    uint64_t mask; /* assigned columns */
+};
+
+void writer_close(struct writer *w)
+{
+    for (int i = 0; i < PROGRAM_MAX_COLUMNS + 4; i++) {
+        buf_close(&w->params[i]);
+    }
+}
+
+void writer_begin(struct writer *w)
+{
+    w->n_written = 0;
+    w->n_unchanged = 0;
+}
+
+/* Key columns, then the columns of the mask: one array each. */
+static int put_columns(struct writer *w, const struct rows *r,
+                       const struct selection *s)
+{
+    const struct plan_projection *p = r->program->plan;
+    int n = 0;
+
+    for (uint32_t i = 0; i < p->n_columns; i++) {
+        if (i < p->n_key || (s->mask >> i & 1)) {
+            buf_clear(&w->params[n]);
+            encode_array(&w->params[n++], &p->columns[i].type,
+                         r->view.cells[i], s->rows, s->n);
+        }
+    }
+    return n;
+}
+
+static int put_xmins(struct writer *w, int n, const struct rows *r,
+                     const struct selection *s)
+{
+    uint32_t *xmins = arena_alloc(r->arena, (s->n + 1) * sizeof(uint32_t));
+
+    for (uint32_t i = 0; i < s->n; i++) {
+        xmins[i] = r->xmins[s->rows[i]];
+    }
+    buf_clear(&w->params[n]);
+    encode_xid_array(&w->params[n], xmins, s->n);
+    return n + 1;
+}
+
+static int put_count(struct writer *w, int n, const struct selection *s)
+{
+    buf_clear(&w->params[n]);
+    buf_reserve(&w->params[n], 8);
+    buf_u64(&w->params[n], s->n);
+    return n + 1;
+}
+
+static void send(struct writer *w, struct rows *r, struct pgconn *c,
+                 enum program_statement what, uint64_t mask, int n)
+{
+    struct pgparam params[PROGRAM_MAX_COLUMNS + 4];
+
+    for (int i = 0; i < n; i++) {
+        params[i] = (struct pgparam){w->params[i].data, (int)w->params[i].len};
+    }
+    pgconn_add(c, program_stmt(r->program, what, mask), params);
+}
+
+bool writer_load(struct writer *w, struct rows *r, struct pgconn *c)
+{
+    struct selection all = {.n = r->view.n_rows};
+
+    if (all.n == 0) {
+        return false;
+    }
+    rows_unload(r);
+    all.rows = order_rows(r, r->arena);
+    r->load_order = all.rows;
+    send(w, r, c, STATEMENT_LOAD, 0, put_columns(w, r, &all));
+    return true;
+}
+
+static bool read_row(struct rows *r, const struct pg_result *result, int at,
+                     struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+    bool aligned = p->exact == EXACT_ALIGNED;
+    uint32_t row = r->load_order[pg_int(result, at, 0) - 1];
+    int first = aligned ? 2 : 1;
+
+    r->base_flags[row] = TM_ROW_LOADED | TM_ROW_EXISTS;
+    if (aligned) {
+        int len;
+        const char *x = pg_value(result, at, 1, &len);
+        uint32_t wire;
+
+        memcpy(&wire, x, sizeof(wire));
+        r->xmins[row] = __builtin_bswap32(wire);
+    }
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        int len = 0;
+        const char *v = pg_value(result, at, first + (int)(i - p->n_key), &len);
+        struct tm_cell *cell = &r->base[i][row];
+
+        if (!v) {
+            cell->tag = TM_NULL;
+        } else if (!encode_read(&p->columns[i].type, v, len, r->arena, cell, e)) {
+            return err_wrap(e, "%s.%s", p->table, p->columns[i].name);
+        }
+    }
+    return true;
+}
+
+bool writer_loaded(struct rows *r, const struct pg_result *result, struct err *e)
+{
+    int n = pg_rows(result);
+
+    for (int i = 0; i < n; i++) {
+        if (!read_row(r, result, i, e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t assigned(const struct rows *r, uint32_t row)
+{
+    const struct plan_projection *p = r->program->plan;
+    uint64_t mask = 0;
+
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        mask |= (uint64_t)(r->view.cells[i][row].tag != TM_MISSING) << i;
+    }
+    return mask;
+}
+
+/* Would an INSERT of these columns leave out one that the table demands? */
+static bool lacks_column(const struct rows *r, uint64_t mask)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        if (p->columns[i].must_be_given && !(mask >> i & 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * An update that leaves a NOT NULL column alone (an unchanged TOAST value)
+ * cannot be an upsert: its INSERT half would be refused even though the row
+ * is there. It is a counted UPDATE instead.
+ */
+static enum program_statement statement_for(const struct rows *r,
+                                            enum program_statement what,
+                                            uint64_t mask)
+{
+    return what == STATEMENT_UPSERT && lacks_column(r, mask) ? STATEMENT_UPDATE
+                                                             : what;
+}
+
+static void send_masked(struct writer *w, struct rows *r, struct pgconn *c,
+                        enum program_statement what, const struct selection *s)
+{
+    int n = put_columns(w, r, s);
+
+    what = statement_for(r, what, s->mask);
+    if (what == STATEMENT_INSERT || what == STATEMENT_UPDATE) {
+        n = put_count(w, n, s);
+    }
+    send(w, r, c, what, s->mask, n);
+    w->n_written += s->n;
+}
+
+/* Statements by set of assigned columns: most batches have one or two. */
+static void send_by_mask(struct writer *w, struct rows *r, struct pgconn *c,
+                         enum program_statement what, uint32_t *rows, uint32_t n)
+{
+    uint64_t *masks = arena_alloc(r->arena, (n + 1) * sizeof(uint64_t));
+    uint32_t *picked = arena_alloc(r->arena, (n + 1) * sizeof(uint32_t));
+    uint32_t left = n;
+
+    for (uint32_t i = 0; i < n; i++) {
+        masks[i] = assigned(r, rows[i]);
+    }
+    while (left > 0) {
+        struct selection s = {.rows = picked, .mask = masks[0]};
+        uint32_t kept = 0;
+
+        for (uint32_t i = 0; i < left; i++) {
+            if (masks[i] == s.mask) {
+                picked[s.n++] = rows[i];
+            } else {
+                rows[kept] = rows[i];
+                masks[kept++] = masks[i];
+            }
+        }
+        send_masked(w, r, c, what, &s);
+        left = kept;
+    }
+}
+
+static void send_deletes(struct writer *w, struct rows *r, struct pgconn *c,
+                         struct selection *s)
+{
+    bool counted = program_loads(r->program);
+    int n = put_columns(w, r, s);
+
+    if (counted && r->program->plan->exact == EXACT_ALIGNED) {
+        n = put_xmins(w, n, r, s);
+    }
+    if (counted) {
+        n = put_count(w, n, s);
+    }
+    send(w, r, c, STATEMENT_DELETE, 0, n);
+    w->n_written += s->n;
+}
+
+static void send_updates(struct writer *w, struct rows *r, struct pgconn *c,
+                         struct selection *s)
+{
+    int n;
+
+    s->mask = r->program->all_values;
+    n = put_columns(w, r, s);
+    if (r->program->plan->exact == EXACT_ALIGNED) {
+        n = put_xmins(w, n, r, s);
+    }
+    n = put_count(w, n, s);
+    send(w, r, c, STATEMENT_UPDATE, s->mask, n);
+    w->n_written += s->n;
+}
+
+static void write_fold(struct writer *w, struct rows *r, struct pgconn *c,
+                       const uint32_t *order, uint32_t n)
+{
+    uint32_t *memory = arena_alloc(r->arena, 3 * (n + 1) * sizeof(uint32_t));
+    struct selection gone = {.rows = memory};
+    struct selection kept = {.rows = memory + n + 1};
+    struct selection made = {.rows = memory + 2 * (n + 1)};
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t row = order[i];
+        uint8_t f = r->view.flags[row];
+        bool loaded = f & TM_ROW_LOADED, exists = f & TM_ROW_EXISTS;
+        bool cleared = f & TM_ROW_CLEARED;
+
+        if (!(f & TM_ROW_TOUCHED)) {
+            continue;
+        }
+        if (loaded && cleared) {
+            gone.rows[gone.n++] = row;
+        }
+        if (exists && (!loaded || cleared)) {
+            made.rows[made.n++] = row;
+        } else if (exists && rows_changed(r, row)) {
+            kept.rows[kept.n++] = row;
+        } else if (exists) {
+            w->n_unchanged++;
+        }
+    }
+    if (gone.n) {
+        send_deletes(w, r, c, &gone);
+    }
+    if (kept.n && r->program->all_values) {
+        send_updates(w, r, c, &kept);
+    }
+    send_by_mask(w, r, c, STATEMENT_INSERT, made.rows, made.n);
+}
+
+static void write_overwrite(struct writer *w, struct rows *r, struct pgconn *c,
+                            const uint32_t *order, uint32_t n)
+{
+    uint32_t *memory = arena_alloc(r->arena, 2 * (n + 1) * sizeof(uint32_t));
+    struct selection gone = {.rows = memory};
+    struct selection made = {.rows = memory + n + 1};
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t f = r->view.flags[order[i]];
+
+        if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_CLEARED)) {
+            gone.rows[gone.n++] = order[i];
+        }
+        if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_EXISTS)) {
+            made.rows[made.n++] = order[i];
+        }
+    }
+    if (gone.n) {
+        send_deletes(w, r, c, &gone);
+    }
+    send_by_mask(w, r, c,
+                 r->program->plan->kind == KIND_MERGE ? STATEMENT_MERGE
+                                                      : STATEMENT_UPSERT,
+                 made.rows, made.n);
+}
+
+static void write_append(struct writer *w, struct rows *r, struct pgconn *c)
+{
+    uint32_t *rows = arena_alloc(r->arena, (r->view.n_rows + 1) * sizeof(uint32_t));
+
+    for (uint32_t i = 0; i < r->view.n_rows; i++) {
+        rows[i] = i;
+    }
+    send_by_mask(w, r, c, STATEMENT_APPEND, rows, r->view.n_rows);
+}
+
+/* Is the cell what a NOT NULL column would refuse? An upsert may leave a
+ * column out, since the row may be there; the others insert. */
+static bool is_refused(const struct rows *r, uint32_t column, uint32_t row)
+{
+    const struct plan_projection *p = r->program->plan;
+    uint8_t tag = r->view.cells[column][row].tag;
+    bool may_be_there = p->kind == KIND_MIRROR || p->kind == KIND_MAP;
+
+    return p->columns[column].must_be_given &&
+           (tag == TM_NULL || (tag == TM_MISSING && !may_be_there));
+}
+
+static bool check_row(struct rows *r, uint32_t row, struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        if (is_refused(r, i, row)) {
+            r->events->view->current = rows_last_event(r, row);
+            return err_set(e, ERR_DATA,
+                           "%s.%s: the row has no value for it, and the column "
+                           "is NOT NULL without a default: assign it, or give "
+                           "it an `initial`",
+                           p->table, p->columns[i].name);
+        }
+    }
+    return true;
+}
+
+bool writer_check(struct rows *r, struct err *e)
+{
+    for (uint32_t row = r->first_row; row < r->view.n_rows; row++) {
+        uint8_t f = r->view.flags[row];
+
+        if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_EXISTS) && !check_row(r, row, e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void writer_write(struct writer *w, struct rows *r, struct pgconn *c)
+{
+    const uint32_t *order;
+    uint32_t n = r->view.n_rows - r->first_row;
+
+    if (r->program->plan->kind == KIND_APPEND) {
+        write_append(w, r, c);
+        return;
+    }
+    if (r->view.n_rows <= r->first_row) {
+        return;
+    }
+    order = r->load_order ? r->load_order : order_rows(r, r->arena);
+    if (r->program->plan->kind == KIND_FOLD) {
+        write_fold(w, r, c, order, n);
+    } else {
+        write_overwrite(w, r, c, order, n);
+    }
+}

@@ -1,0 +1,27 @@
+#pragma once
+/*
+ * From rows to statements: loads before a run, and afterwards one set-based
+ * statement for each kind of change (and set of assigned columns), in key
+ * order. Deletes come before inserts and updates. What is queued is copied by
+ * the connection; nothing here waits.
+ */
+#include "flow/rows.h"
+#include "postgres/conn.h"
+
+struct writer {
+    struct buf params[PROGRAM_MAX_COLUMNS + 4]; /* owned, reused */
+    uint32_t n_written;   /* rows queued since writer_begin */
+    uint32_t n_unchanged; /* rows left out since they hold what they held */
+};
+
+void writer_close(struct writer *w);
+void writer_begin(struct writer *w);
+/* Queues the statement that loads the rows of a fold; false: no rows. */
+bool writer_load(struct writer *w, struct rows *r, struct pgconn *c);
+/* Reads its result into base cells. */
+bool writer_loaded(struct rows *r, const struct pg_result *result, struct err *e);
+/* Before anything is queued: false when a row lacks what the table demands
+ * (ERR_DATA); events->view->current is the record it came from. */
+bool writer_check(struct rows *r, struct err *e);
+/* Queues all changes of [r]. */
+void writer_write(struct writer *w, struct rows *r, struct pgconn *c);

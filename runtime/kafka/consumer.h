@@ -1,0 +1,87 @@
+#pragma once
+/*
+ * The inside of struct source, for the files of this folder: source.c (the
+ * handle, the pump), lanes.c (who owns what, and what librdkafka reads),
+ * trouble.c (errors into news) and offsets.c (questions to the brokers).
+ *
+ * What librdkafka reads follows from the lanes' flags alone: whoever changes
+ * one sets must_apply, and the next pump hands librdkafka the list of all
+ * lanes that should be read, each at lane->fetched.
+ */
+#include <librdkafka/rdkafka.h>
+
+#include "base/loop.h"
+#include "kafka/news.h"
+#include "kafka/source.h"
+
+/* Messages a call of librdkafka: enough to spread its cost, few enough that
+ * the cap is not passed by much. */
+enum { PUMP_CALL = 512 };
+/* A third of the limit for heartbeats, which stop while we wait. */
+enum { ASK_TIMEOUT_MS = 5000 };
+
+struct topic {
+    char *name;               /* owned */
+    rd_kafka_topic_t *handle; /* owned; its opaque is this struct */
+    struct lane **lanes;      /* owned; by partition, NULL: none */
+    int32_t n_lanes;
+    uint32_t index;           /* in plan_source.topics */
+};
+
+struct source {
+    rd_kafka_t *rk;           /* -- set at open */
+    rd_kafka_queue_t *queue;
+    struct loop *loop;        /* borrowed */
+    struct loop_io *io;
+    struct loop_timer *tick;
+    int fd;                   /* eventfd that librdkafka's threads write */
+    loop_fn wake;
+    void *arg;
+    char *brokers;            /* owned; for messages, as the next two */
+    char *group;
+    char *instance;           /* or NULL */
+    struct topic *topics;     /* owned */
+    uint32_t n_topics;
+    uint64_t cap_bytes;
+
+    struct lane *lanes;       /* -- loop thread; owned, sorted */
+    uint64_t used_bytes;      /* of all inboxes */
+    usec full_since;          /* the last pump stopped at the cap; 0: not */
+    bool is_held;             /* full for too long: nothing is read */
+    bool must_apply;          /* librdkafka's list is not what it should be */
+    bool is_started;          /* that list is not empty */
+    struct news news;
+    rd_kafka_message_t *got[PUMP_CALL];
+};
+
+/* -- source.c -- */
+
+/* Makes the loop call source->wake in its next turn. */
+void source_poke(struct source *s);
+
+/* -- lanes.c -- */
+
+/* librdkafka's rebalance callback. */
+void lanes_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+                        rd_kafka_topic_partition_list_t *list, void *source);
+/* The lane of a message; NULL: none of ours. */
+struct lane *lanes_of(const rd_kafka_message_t *m);
+void lanes_drop_inbox(struct source *s, struct lane *lane, uint32_t n);
+/* Makes librdkafka read what the flags say. */
+bool lanes_apply(struct source *s, struct err *e);
+/* The cap has been full for long: halted lanes give way; if there is none,
+ * nothing is read any more. */
+void lanes_give_way(struct source *s);
+/* Flags that the upper layer may have changed, and ends of partitions. */
+void lanes_look(struct source *s);
+void lanes_free(struct source *s);
+
+/* -- trouble.c -- */
+
+/* librdkafka's error callback. */
+void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
+                      void *source);
+/* A message that is an error. */
+void trouble_take(struct source *s, const rd_kafka_message_t *m);
+/* Any other error, for people. */
+void trouble_tell(struct source *s, const struct err *e);

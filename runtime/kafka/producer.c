@@ -1,0 +1,152 @@
+/* See embedded.h: the producer. */
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "kafka/embedded.h"
+#include "kafka/settings.h"
+
+enum { ROOM_MS = 1000, POLL_MS = 20 };
+
+struct producer {
+    rd_kafka_t *rk;
+    uint64_t n_failed;
+    rd_kafka_resp_err_t failure; /* of the first that failed */
+};
+
+/* murmur2_random: the partition that Java's producer would choose. */
+static const struct {
+    const char *name;
+    const char *value;
+} options[] = {
+    {"client.id", "tidemill-load"},
+    {"partitioner", "murmur2_random"},
+    {"linger.ms", "10"},
+    {"queue.buffering.max.messages", "200000"},
+    {"message.timeout.ms", "30000"},
+    {"allow.auto.create.topics", "false"},
+};
+
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
+{
+    struct producer *p = arg;
+
+    (void)rk;
+    if (m->err) {
+        p->failure = p->n_failed++ ? p->failure : m->err;
+    }
+}
+
+static bool set_up(rd_kafka_conf_t *conf, const char *brokers, struct err *e)
+{
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+        if (!settings_put(conf, options[i].name, options[i].value, e)) {
+            return false;
+        }
+    }
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    return settings_log(conf, e) &&
+           settings_put(conf, "bootstrap.servers", brokers, e);
+}
+
+struct producer *producer_new(const char *brokers, struct err *e)
+{
+    struct producer *p = mem_zero(1, sizeof(*p));
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char text[400];
+
+    rd_kafka_conf_set_opaque(conf, p);
+    if (!set_up(conf, brokers, e)) {
+        rd_kafka_conf_destroy(conf);
+        free(p);
+        return NULL;
+    }
+    p->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    if (!p->rk) {
+        rd_kafka_conf_destroy(conf);
+        free(p);
+        err_set(e, ERR_CONFIG, "the Kafka producer cannot start: %s", text);
+        return NULL;
+    }
+    settings_log_from(p->rk);
+    return p;
+}
+
+static rd_kafka_headers_t *headers_of(const struct producer_record *r)
+{
+    rd_kafka_headers_t *h =
+        r->n_headers ? rd_kafka_headers_new(r->n_headers) : NULL;
+
+    for (uint32_t i = 0; i < r->n_headers; i++) {
+        rd_kafka_header_add(h, r->headers[i].name, -1, r->headers[i].value,
+                            (ssize_t)r->headers[i].len);
+    }
+    return h;
+}
+
+/* The headers are librdkafka's when it took the record. */
+static rd_kafka_resp_err_t queue(struct producer *p,
+                                 const struct producer_record *r,
+                                 rd_kafka_headers_t *headers)
+{
+    return rd_kafka_producev(
+        p->rk, RD_KAFKA_V_TOPIC(r->topic), RD_KAFKA_V_PARTITION(r->partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_KEY(r->key, r->key_len),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)r->value, r->value_len),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+}
+
+bool producer_send(struct producer *p, const struct producer_record *r,
+                   struct err *e)
+{
+    rd_kafka_headers_t *headers = headers_of(r);
+    rd_kafka_resp_err_t code = queue(p, r, headers);
+
+    for (int waited = 0;
+         code == RD_KAFKA_RESP_ERR__QUEUE_FULL && waited < ROOM_MS;
+         waited += POLL_MS) {
+        rd_kafka_poll(p->rk, POLL_MS);
+        code = queue(p, r, headers);
+    }
+    if (!code) {
+        return true;
+    }
+    if (headers) {
+        rd_kafka_headers_destroy(headers);
+    }
+    return err_set(e, ERR_CONNECTION, "topic %s: a record cannot be sent: %s",
+                   r->topic, rd_kafka_err2str(code));
+}
+
+uint32_t producer_waiting(struct producer *p)
+{
+    rd_kafka_poll(p->rk, 0);
+    return (uint32_t)rd_kafka_outq_len(p->rk);
+}
+
+bool producer_flush(struct producer *p, int timeout_ms, struct err *e)
+{
+    rd_kafka_resp_err_t code = rd_kafka_flush(p->rk, timeout_ms);
+
+    if (p->n_failed > 0) {
+        return err_set(e, ERR_CONNECTION, "%llu records were not delivered: %s",
+                       (unsigned long long)p->n_failed,
+                       rd_kafka_err2str(p->failure));
+    }
+    return !code || err_set(e, ERR_CONNECTION,
+                            "%d records are still not delivered: %s",
+                            rd_kafka_outq_len(p->rk), rd_kafka_err2str(code));
+}
+
+void producer_free(struct producer *p)
+{
+    if (!p) {
+        return;
+    }
+    rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_poll(p->rk, 0);
+    rd_kafka_destroy(p->rk);
+    free(p);
+}

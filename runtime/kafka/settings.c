@@ -1,0 +1,171 @@
+/* See settings.h. */
+#include "kafka/settings.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/log.h"
+
+struct setting {
+    const char *name;
+    const char *value; /* NULL: comes from the pipeline */
+    const char *why;   /* what a user who sets it is told */
+};
+
+static const struct setting ours[] = {
+    {"bootstrap.servers", NULL, "brokers in kafka{} sets it"},
+    {"metadata.broker.list", NULL, "brokers in kafka{} sets it"},
+    {"group.id", NULL, "group in kafka{} sets it"},
+    {"group.instance.id", NULL, "the option --instance of run sets it"},
+    {"auto.offset.reset", "error", "start in kafka{} says where a new lane "
+                                   "begins, and an old one is never reset"},
+    {"enable.auto.commit", "false", "positions are kept in the database"},
+    {"enable.auto.offset.store", "false",
+     "positions are kept in the database"},
+    {"isolation.level", "read_committed",
+     "records of open or aborted transactions are never applied"},
+    {"enable.partition.eof", "true", "the end of a partition must be seen"},
+    {"log.queue", "true", "librdkafka's log lines are written by Tidemill"},
+};
+
+/*
+ * librdkafka 2.0.2 waits up to a second before it fetches again for a
+ * partition whose prefetch is full; so the prefetch has to last that second:
+ * by count (200,000 a partition) and by bytes (64 MB for all: 32 MB costs a
+ * quarter of the throughput of small records). session.timeout.ms is short
+ * because a worker that is killed comes back under its old name at once;
+ * roundrobin, since range gives every topic of one partition to one member.
+ */
+static const struct setting defaults[] = {
+    {"client.id", "tidemill", NULL},
+    {"session.timeout.ms", "10000", NULL},
+    {"heartbeat.interval.ms", "3000", NULL},
+    {"max.poll.interval.ms", "300000", NULL},
+    {"partition.assignment.strategy", "roundrobin", NULL},
+    {"allow.auto.create.topics", "false", NULL},
+    {"check.crcs", "true", NULL},
+    {"queued.min.messages", "200000", NULL},
+    {"queued.max.messages.kbytes", "65536", NULL},
+    {"fetch.wait.max.ms", "100", NULL},
+    {"fetch.min.bytes", "1", NULL},
+    {"socket.keepalive.enable", "true", NULL},
+    {"socket.nagle.disable", "true", NULL},
+    {"reconnect.backoff.max.ms", "5000", NULL},
+};
+
+enum {
+    N_OURS = sizeof(ours) / sizeof(*ours),
+    N_DEFAULTS = sizeof(defaults) / sizeof(*defaults)
+};
+
+bool settings_put(rd_kafka_conf_t *conf, const char *name, const char *value,
+                  struct err *e)
+{
+    char text[400];
+
+    switch (rd_kafka_conf_set(conf, name, value, text, sizeof(text))) {
+    case RD_KAFKA_CONF_OK:
+        return true;
+    case RD_KAFKA_CONF_UNKNOWN:
+        return err_set(e, ERR_CONFIG, "kafka option: %s", text);
+    default:
+        break;
+    }
+    /* librdkafka quotes the value that it refuses, and it may be a secret. */
+    if (value && *value && strstr(text, value)) {
+        return err_set(e, ERR_CONFIG,
+                       "kafka option \"%s\": librdkafka refuses its value (not "
+                       "shown here); see its CONFIGURATION.md for what it may "
+                       "be", name);
+    }
+    return err_set(e, ERR_CONFIG, "kafka option \"%s\": %s", name, text);
+}
+
+static bool put_all(rd_kafka_conf_t *conf, const struct setting *list, int n,
+                    struct err *e)
+{
+    for (int i = 0; i < n; i++) {
+        if (list[i].value &&
+            !settings_put(conf, list[i].name, list[i].value, e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool put_option(rd_kafka_conf_t *conf, const struct plan_option *o,
+                       struct err *e)
+{
+    for (int i = 0; i < N_OURS; i++) {
+        if (strcmp(o->name, ours[i].name) == 0) {
+            return err_set(e, ERR_CONFIG,
+                           "kafka option \"%s\" cannot be set in options: %s",
+                           o->name, ours[i].why);
+        }
+    }
+    if (strcmp(o->name, "partition.assignment.strategy") == 0 &&
+        strstr(o->value, "cooperative")) {
+        return err_set(e, ERR_CONFIG,
+                       "kafka option \"%s\" must be roundrobin or range: lanes "
+                       "are handed over all at once", o->name);
+    }
+    return settings_put(conf, o->name, o->value, e);
+}
+
+static int level_of(int syslog_level)
+{
+    if (syslog_level <= 4) {
+        return LOG_WARN;
+    }
+    return syslog_level == 5 ? LOG_INFO : LOG_DEBUG;
+}
+
+static void on_log(const rd_kafka_t *rk, int level, const char *fac,
+                   const char *text)
+{
+    (void)rk;
+    log_line(level_of(level), text, "from=librdkafka facility=%s", fac);
+}
+
+bool settings_log(rd_kafka_conf_t *conf, struct err *e)
+{
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    return settings_put(conf, "log.queue", "true", e);
+}
+
+void settings_log_from(rd_kafka_t *rk)
+{
+    rd_kafka_set_log_queue(rk, NULL);
+}
+
+static bool fill(rd_kafka_conf_t *conf, const struct plan_source *plan,
+                 const char *instance, struct err *e)
+{
+    if (!put_all(conf, ours, N_OURS, e) ||
+        !put_all(conf, defaults, N_DEFAULTS, e) || !settings_log(conf, e) ||
+        !settings_put(conf, "bootstrap.servers", plan->brokers, e) ||
+        !settings_put(conf, "group.id", plan->group, e)) {
+        return false;
+    }
+    if (instance && !settings_put(conf, "group.instance.id", instance, e)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < plan->n_options; i++) {
+        if (!put_option(conf, &plan->options[i], e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+rd_kafka_conf_t *settings_consumer(const struct plan_source *plan,
+                                   const char *instance, struct err *e)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+    if (!fill(conf, plan, instance, e)) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    return conf;
+}

@@ -1,0 +1,186 @@
+/* See host.h. The functions here raise Lua errors and are called only from
+ * scripts/tidemill. */
+#include "lua/host.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/plan.h"
+#include "base/type.h"
+#include "lua/bundle.h"
+#include "lua/load.h"
+
+/* The include paths of the compiler hold for the assembler too. vm.h includes
+ * the same file, so a change of it rebuilds this one. */
+__asm__(".section .rodata\n"
+        "host_api_text:\n"
+        ".incbin \"base/api.h\"\n"
+        "host_api_end:\n"
+        ".byte 0\n"
+        ".previous\n");
+extern const char host_api_text[] __attribute__((visibility("hidden")));
+extern const char host_api_end[] __attribute__((visibility("hidden")));
+
+/* Bytes of a secret's file; a password or URL is far shorter. */
+enum { SECRET_BYTES = 65536 };
+
+static int refuse(lua_State *L, const char *text)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, text);
+    return 2;
+}
+
+static void set_string(lua_State *L, const char *name, const char *value)
+{
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void push_bundle(lua_State *L, const struct bundle *b)
+{
+    lua_createtable(L, 0, 4);           /* {} */
+    set_string(L, "folder", b->folder);
+    set_string(L, "entry", b->entry);
+    set_string(L, "hash", b->hash);
+    lua_createtable(L, 0, (int)b->n_files); /* {}, files */
+    for (uint32_t i = 0; i < b->n_files; i++) {
+        lua_pushlstring(L, b->files[i].text, b->files[i].len);
+        lua_setfield(L, -2, b->files[i].name);
+    }
+    lua_setfield(L, -2, "files");       /* {} */
+}
+
+/* read(path): the bundle, or nil and why not. */
+static int host_read(lua_State *L)
+{
+    struct bundle b;
+    struct err e;
+
+    if (!bundle_read(&b, luaL_checkstring(L, 1), &e)) {
+        return refuse(L, e.text);
+    }
+    push_bundle(L, &b);
+    bundle_close(&b);
+    return 1;
+}
+
+static void free_plan(struct plan **p)
+{
+    plan_free(*p);
+    *p = NULL;
+}
+
+static int host_collect_plan(lua_State *L)
+{
+    free_plan(lua_touserdata(L, 1));
+    return 0;
+}
+
+/* plan(table): the struct plan as a pointer, and what keeps it alive. */
+static int host_plan(lua_State *L)
+{
+    struct plan **p;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    p = lua_newuserdata(L, sizeof(*p));     /* owner */
+    *p = load_plan(L, 1);
+    lua_createtable(L, 0, 1);               /* owner, meta */
+    lua_pushcfunction(L, host_collect_plan);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);                /* owner */
+    lua_pushlightuserdata(L, *p);
+    lua_insert(L, -2);                      /* pointer, owner */
+    return 2;
+}
+
+static const char *const KIND_NAMES[TYPE_KINDS] = {
+    [TYPE_SMALLINT] = "smallint", [TYPE_INTEGER] = "integer",
+    [TYPE_BIGINT] = "bigint", [TYPE_NUMERIC] = "numeric",
+    [TYPE_REAL] = "real", [TYPE_DOUBLE] = "double",
+    [TYPE_BOOLEAN] = "boolean", [TYPE_TEXT] = "text",
+    [TYPE_VARCHAR] = "varchar", [TYPE_UUID] = "uuid",
+    [TYPE_BYTEA] = "bytea", [TYPE_DATE] = "date",
+    [TYPE_TIME] = "time", [TYPE_TIMESTAMP] = "timestamp",
+    [TYPE_TIMESTAMPTZ] = "timestamptz", [TYPE_JSON] = "json",
+    [TYPE_JSONB] = "jsonb", [TYPE_TEXT_ARRAY] = "text[]",
+    [TYPE_BIGINT_ARRAY] = "bigint[]"};
+
+/* type(text): {kind, precision, scale, is_key}, or nil when unknown. */
+static int host_type(lua_State *L)
+{
+    struct coltype t;
+
+    if (!type_parse(luaL_checkstring(L, 1), &t)) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_createtable(L, 0, 4);
+    set_string(L, "kind", KIND_NAMES[t.kind]);
+    lua_pushinteger(L, t.precision);
+    lua_setfield(L, -2, "precision");
+    lua_pushinteger(L, t.scale);
+    lua_setfield(L, -2, "scale");
+    lua_pushboolean(L, type_is_key(&t));
+    lua_setfield(L, -2, "is_key");
+    return 1;
+}
+
+static int host_type_words(lua_State *L)
+{
+    lua_pushstring(L, type_words());
+    return 1;
+}
+
+static int host_env(lua_State *L)
+{
+    lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
+    return 1;
+}
+
+/* secret(path): what the file holds without the newline at its end. */
+static int host_secret(lua_State *L)
+{
+    char text[SECRET_BYTES];
+    FILE *f = fopen(luaL_checkstring(L, 1), "re");
+    size_t len;
+
+    if (!f) {
+        return refuse(L, strerror(errno));
+    }
+    len = fread(text, 1, sizeof(text), f);
+    fclose(f);
+    if (len == sizeof(text)) {
+        return refuse(L, "is larger than 64 KiB");
+    }
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
+        len--;
+    }
+    lua_pushlstring(L, text, len);
+    return 1;
+}
+
+int luaopen_tidemill_host(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"read", host_read},     {"plan", host_plan},
+        {"type", host_type},     {"type_words", host_type_words},
+        {"env", host_env},       {"secret", host_secret},
+        {NULL, NULL}};
+
+    lua_newtable(L);
+    luaL_register(L, NULL, functions);
+    lua_pushlstring(L, host_api_text, (size_t)(host_api_end - host_api_text));
+    lua_setfield(L, -2, "api");
+    return 1;
+}
+
+int host_open_binary(lua_State *L)
+{
+    luaopen_tidemill_host(L);
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "is_binary");
+    return 1;
+}

@@ -1,0 +1,277 @@
+/* See load.h. The names of fields here are those of plan.lua. */
+#include "lua/load.h"
+
+#include <string.h>
+
+#include "base/err.h"
+
+/* Where we are: the plan, and the table at the top of the Lua stack. Each
+ * function leaves the stack as it found it. */
+struct loading {
+    lua_State *L;
+    struct arena *arena;
+};
+
+static const char *text_at(struct loading *l, int index)
+{
+    size_t len;
+    const char *s = lua_tolstring(l->L, index, &len);
+
+    return s ? arena_dup(l->arena, s, len) : NULL;
+}
+
+static const char *get_text(struct loading *l, const char *name)
+{
+    const char *s;
+
+    lua_getfield(l->L, -1, name);
+    s = text_at(l, -1);
+    lua_pop(l->L, 1);
+    return s;
+}
+
+static int64_t get_int(struct loading *l, const char *name)
+{
+    lua_Number n;
+
+    lua_getfield(l->L, -1, name);
+    n = lua_tonumber(l->L, -1);
+    lua_pop(l->L, 1);
+    return (int64_t)n;
+}
+
+static bool get_bool(struct loading *l, const char *name)
+{
+    bool b;
+
+    lua_getfield(l->L, -1, name);
+    b = lua_toboolean(l->L, -1);
+    lua_pop(l->L, 1);
+    return b;
+}
+
+/* A list of texts; NULL when the field is nil. */
+static const char **get_texts(struct loading *l, const char *name, uint32_t *n)
+{
+    const char **list = NULL;
+
+    *n = 0;
+    lua_getfield(l->L, -1, name);
+    if (lua_istable(l->L, -1)) {
+        *n = (uint32_t)lua_objlen(l->L, -1);
+        list = arena_zero(l->arena, (*n + 1) * sizeof(*list));
+    }
+    for (uint32_t i = 0; i < *n; i++) {
+        lua_rawgeti(l->L, -1, (int)i + 1);
+        list[i] = text_at(l, -1);
+        lua_pop(l->L, 1);
+    }
+    lua_pop(l->L, 1);
+    return list;
+}
+
+/* The number of a word in a list that ends with NULL. */
+static int get_word(struct loading *l, const char *name, const char *const *words)
+{
+    const char *s = get_text(l, name);
+
+    for (int i = 0; words[i]; i++) {
+        if (s && strcmp(words[i], s) == 0) {
+            return i;
+        }
+    }
+    must(!"a word that plan.lua should have refused");
+    return -1;
+}
+
+static const char *const FORMATS[] = {"outbox", "debezium", "json", NULL};
+static const char *const STARTS[] = {"unsaid",    "earliest", "latest",
+                                     "timestamp", "group",    NULL};
+static const char *const DECIMALS[] = {"unsaid", "string", "precise", "double",
+                                       NULL};
+static const char *const TIMES[] = {"unsaid", "millis", "micros", "nanos", NULL};
+static const char *const KINDS[] = {"fold",   "map",   "mirror",
+                                    "append", "merge", NULL};
+static const char *const EXACTS[] = {"aligned",   "shared", "merge",
+                                     "overwrite", "append", NULL};
+static const char *const MERGES[] = {"none", "sum", "min", "max", NULL};
+static const char *const FROMS[] = {"field", "key",      "path",
+                                    "list",  "function", NULL};
+
+/* Goes into field [name], which must be a table; leave() comes back. */
+static uint32_t enter(struct loading *l, const char *name)
+{
+    lua_getfield(l->L, -1, name);
+    must(lua_istable(l->L, -1));
+    return (uint32_t)lua_objlen(l->L, -1);
+}
+
+static void enter_item(struct loading *l, uint32_t i)
+{
+    lua_rawgeti(l->L, -1, (int)i + 1);
+    must(lua_istable(l->L, -1));
+}
+
+static void leave(struct loading *l) { lua_pop(l->L, 1); }
+
+static void load_source(struct loading *l, struct plan_source *s)
+{
+    s->brokers = get_text(l, "brokers");
+    s->group = get_text(l, "group");
+    s->topics = get_texts(l, "topics", &s->n_topics);
+    s->format = (enum plan_format)get_word(l, "format", FORMATS);
+    s->start = (enum plan_start)get_word(l, "start", STARTS);
+    s->start_ms = get_int(l, "start_ms");
+    s->type_header = get_text(l, "type_header");
+    s->type_path = get_text(l, "type_path");
+    s->decimals = (enum plan_decimals)get_word(l, "decimals", DECIMALS);
+    s->times = (enum plan_times)get_word(l, "times", TIMES);
+    s->truncate_applies = get_bool(l, "truncate_applies");
+    s->n_options = enter(l, "options");
+    s->options = arena_zero(l->arena, (s->n_options + 1) * sizeof(*s->options));
+    for (uint32_t i = 0; i < s->n_options; i++) {
+        enter_item(l, i);
+        s->options[i].name = get_text(l, "name");
+        s->options[i].value = get_text(l, "value");
+        leave(l);
+    }
+    leave(l);
+}
+
+static void load_number(struct loading *l, struct tm_cell *c)
+{
+    struct tm_dec d;
+    struct tm_dec *copy;
+    size_t len;
+    const char *s = lua_tolstring(l->L, -1, &len);
+
+    must(tm_dec_parse(s, len, &d) == 0);
+    c->scale = (int8_t)d.scale;
+    c->i = (int64_t)d.lo;
+    c->tag = d.scale == 0 ? TM_INT : TM_DEC;
+    if (d.hi != c->i >> 63) {
+        copy = arena_alloc(l->arena, sizeof(*copy));
+        *copy = d;
+        c->tag = TM_BIGDEC;
+        c->p = (const char *)copy;
+    }
+}
+
+/* initial = { tag = 'text', value = '...' }; numbers come as their text. */
+static void load_initial(struct loading *l, struct tm_cell *c)
+{
+    static const char *const tags[] = {"boolean", "number", "text",
+                                       "object",  "array",  NULL};
+    static const uint8_t cells[] = {TM_BOOL, TM_NUMBER, TM_TEXT, TM_OBJECT,
+                                    TM_ARRAY};
+    size_t len;
+
+    lua_getfield(l->L, -1, "initial");
+    if (lua_istable(l->L, -1)) {
+        c->tag = cells[get_word(l, "tag", tags)];
+        lua_getfield(l->L, -1, "value");
+        if (c->tag == TM_BOOL) {
+            c->i = lua_toboolean(l->L, -1);
+        } else if (c->tag == TM_NUMBER) {
+            load_number(l, c);
+        } else {
+            lua_tolstring(l->L, -1, &len);
+            c->p = text_at(l, -1);
+            c->len = (uint32_t)len;
+        }
+        lua_pop(l->L, 1);
+    }
+    lua_pop(l->L, 1);
+}
+
+static void load_column(struct loading *l, struct plan_column *c)
+{
+    c->name = get_text(l, "name");
+    must(type_parse(get_text(l, "type"), &c->type));
+    c->is_key = get_bool(l, "is_key");
+    if (c->is_key) {
+        c->from = (enum plan_from)get_word(l, "from", FROMS);
+        c->paths = get_texts(l, "paths", &c->n_paths);
+    }
+    c->merge = (enum plan_merge)get_word(l, "merge", MERGES);
+    load_initial(l, &c->initial);
+}
+
+static void load_columns(struct loading *l, struct plan_projection *p)
+{
+    p->n_columns = enter(l, "columns");
+    p->columns = arena_zero(l->arena, (p->n_columns + 1) * sizeof(*p->columns));
+    for (uint32_t i = 0; i < p->n_columns; i++) {
+        enter_item(l, i);
+        load_column(l, &p->columns[i]);
+        leave(l);
+        if (p->columns[i].is_key) {
+            p->n_key++;
+        }
+    }
+    leave(l);
+}
+
+static void load_projection(struct loading *l, struct plan_projection *p)
+{
+    p->table = get_text(l, "table");
+    p->module = get_text(l, "module");
+    p->file = get_text(l, "file");
+    p->line = (int)get_int(l, "line");
+    p->kind = (enum plan_kind)get_word(l, "kind", KINDS);
+    p->exact = (enum plan_exact)get_word(l, "exact", EXACTS);
+    p->why = get_text(l, "why");
+    load_columns(l, p);
+    p->types = get_texts(l, "types", &p->n_types);
+    p->ignore = get_texts(l, "ignore", &p->n_ignore);
+    p->strict = get_bool(l, "strict");
+    p->keys_in_lua = get_bool(l, "keys_in_lua");
+    p->has_handler = get_bool(l, "has_handler");
+    p->newer = (int)get_int(l, "newer"); /* from 0; -1: none */
+    p->topics = get_texts(l, "topics", &p->n_topics);
+}
+
+static void load_projections(struct loading *l, struct plan *p)
+{
+    p->n_projections = enter(l, "projections");
+    p->projections =
+        arena_zero(l->arena, (p->n_projections + 1) * sizeof(*p->projections));
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        enter_item(l, i);
+        load_projection(l, &p->projections[i]);
+        leave(l);
+    }
+    leave(l);
+}
+
+struct plan *load_plan(lua_State *L, int index)
+{
+    struct plan *p = mem_zero(1, sizeof(*p));
+    struct loading l = {L, &p->arena};
+
+    arena_init(&p->arena, 0);
+    lua_pushvalue(L, index);
+    p->name = get_text(&l, "name");
+    p->path = get_text(&l, "path");
+    p->folder = get_text(&l, "folder");
+    lua_getfield(L, -1, "hash");
+    memcpy(p->hash, lua_tostring(L, -1), sizeof(p->hash));
+    lua_pop(L, 1);
+    enter(&l, "source");
+    load_source(&l, &p->source);
+    leave(&l);
+    enter(&l, "database");
+    p->database.write = get_text(&l, "write");
+    p->database.read = get_text(&l, "read");
+    p->database.pool_max = (uint32_t)get_int(&l, "pool_max");
+    leave(&l);
+    enter(&l, "limits");
+    p->limits.size = (uint32_t)get_int(&l, "size");
+    p->limits.bytes = (uint64_t)get_int(&l, "bytes");
+    p->limits.linger_ms = (uint32_t)get_int(&l, "linger_ms");
+    p->limits.concurrency = (uint32_t)get_int(&l, "concurrency");
+    leave(&l);
+    load_projections(&l, p);
+    lua_pop(L, 1);
+    return p;
+}

@@ -1,0 +1,62 @@
+/*
+ * vm_test(): the specs of a bundle under busted, inside this binary, so that
+ * `require 'tidemill.testing'` runs projections on the real decoder and rows.
+ * Specs may use all of Lua; the projections that they load run in the sandbox.
+ */
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdio.h>
+
+#include "lua/host.h"
+#include "lua/vm.h"
+
+/* Debian's lua-busted is installed for Lua 5.1, which LuaJIT's own default
+ * path does not name on every machine. */
+static const char RUN[] =
+    "local scripts, open_host, arguments = ...\n"
+    "package.preload['tidemill.host'] = open_host\n"
+    "package.path = scripts .. '/?.lua;' .. package.path ..\n"
+    "  ';/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua'\n"
+    "package.cpath = package.cpath .. ';/usr/lib/x86_64-linux-gnu/lua/5.1/?.so'\n"
+    "  .. ';/usr/lib/aarch64-linux-gnu/lua/5.1/?.so'\n"
+    "return require('tidemill.specs').run(arguments)\n";
+
+static int run_specs(lua_State *L)
+{
+    if (luaL_loadbuffer(L, RUN, sizeof(RUN) - 1, "=test") != 0) {
+        return lua_error(L);
+    }
+    lua_pushstring(L, vm_scripts_dir());
+    lua_pushcfunction(L, host_open_binary);
+    lua_pushvalue(L, 1);
+    lua_call(L, 3, 1);
+    return 1;
+}
+
+int vm_test(const char *path, int argc, char **argv)
+{
+    lua_State *L = luaL_newstate();
+    int status = 70; /* EX_SOFTWARE */
+
+    if (!L) {
+        fputs("tidemill test: out of memory\n", stderr);
+        return status;
+    }
+    luaL_openlibs(L);
+    lua_pushcfunction(L, run_specs);
+    lua_createtable(L, argc + 1, 0);
+    lua_pushstring(L, path);
+    lua_rawseti(L, -2, 1);
+    for (int i = 0; i < argc; i++) {
+        lua_pushstring(L, argv[i]);
+        lua_rawseti(L, -2, i + 2);
+    }
+    if (lua_pcall(L, 1, 1, 0) == 0) {
+        status = (int)lua_tointeger(L, -1);
+    } else {
+        fprintf(stderr, "tidemill test: %s\n", lua_tostring(L, -1));
+    }
+    lua_close(L);
+    return status;
+}

@@ -1,0 +1,250 @@
+/*
+ * See vm.h. The Lua half is scripts/tidemill/boot.lua: a table with load,
+ * keys, fold and trace, kept in the registry. Every call leaves the stack as
+ * found.
+ */
+#include "lua/vm.h"
+
+#include <lauxlib.h>
+#include <limits.h>
+#include <lua.h>
+#include <luajit.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lua/budget.h"
+#include "lua/host.h"
+#include "lua/load.h"
+
+/* A pipeline's own state is small; what grows is garbage of one batch. */
+static const uint64_t VM_MAX_BYTES = 512ULL << 20;
+/* One step of the collector, in KiB: about a millisecond of work. */
+enum { VM_STEP_KB = 1024 };
+
+struct vm {
+    lua_State *L;
+    struct budget budget;
+    int keys; /* registry references to functions of boot.lua */
+    int fold;
+    int load;
+    int trace;
+    bool is_out_of_memory; /* LuaJIT is not safe to use afterwards */
+};
+
+static bool beside_binary(char out[PATH_MAX])
+{
+    char *slash;
+    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+
+    if (n <= 0) {
+        return false;
+    }
+    out[n] = '\0';
+    slash = strrchr(out, '/');
+    if (!slash || slash - out + sizeof("/scripts") > PATH_MAX) {
+        return false;
+    }
+    memcpy(slash, "/scripts", sizeof("/scripts"));
+    return access(out, R_OK) == 0;
+}
+
+const char *vm_scripts_dir(void)
+{
+    static char path[PATH_MAX];
+    const char *from_user = getenv("TIDEMILL_SCRIPTS");
+
+    if (from_user && *from_user) {
+        return from_user;
+    }
+    if (beside_binary(path)) {
+        return path;
+    }
+    return TIDEMILL_PREFIX "/share/tidemill/scripts";
+}
+
+/* What scripts/tidemill needs; the sandbox hands pipelines far less. */
+static void open_libraries(lua_State *L)
+{
+    static const luaL_Reg libraries[] = {
+        {"", luaopen_base},           {LUA_LOADLIBNAME, luaopen_package},
+        {LUA_TABLIBNAME, luaopen_table}, {LUA_STRLIBNAME, luaopen_string},
+        {LUA_MATHLIBNAME, luaopen_math}, {LUA_DBLIBNAME, luaopen_debug},
+        {LUA_BITLIBNAME, luaopen_bit},   {LUA_JITLIBNAME, luaopen_jit},
+        {LUA_FFILIBNAME, luaopen_ffi},   {NULL, NULL}};
+
+    for (const luaL_Reg *l = libraries; l->func; l++) {
+        lua_pushcfunction(L, l->func);
+        lua_pushstring(L, l->name);
+        lua_call(L, 1, 0);
+    }
+}
+
+static void preload_host(lua_State *L)
+{
+    lua_getglobal(L, "package");             /* package */
+    lua_getfield(L, -1, "preload");          /* package, preload */
+    lua_pushcfunction(L, host_open_binary);
+    lua_setfield(L, -2, "tidemill.host");
+    lua_pop(L, 2);
+}
+
+static void set_path(lua_State *L)
+{
+    lua_getglobal(L, "package");             /* package */
+    lua_pushfstring(L, "%s/?.lua", vm_scripts_dir());
+    lua_setfield(L, -2, "path");
+    lua_pushliteral(L, "");
+    lua_setfield(L, -2, "cpath");
+    lua_pop(L, 1);
+}
+
+/* The defaults of Debian's LuaJIT (1000 traces, 512 KB of code) are too small
+ * for a pipeline with many handlers: it would flush and begin again. */
+static const char OPEN[] =
+    "jit.opt.start('maxtrace=8000', 'maxrecord=16000', 'maxmcode=40960')\n"
+    "return require 'tidemill.boot'\n";
+
+static int reference(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* Runs under lua_cpcall: all that allocates before a pcall could be. */
+static int open_vm(lua_State *L)
+{
+    struct vm *v = lua_touserdata(L, 1);
+
+    open_libraries(L);
+    preload_host(L);
+    set_path(L);
+    if (luaL_loadbuffer(L, OPEN, sizeof(OPEN) - 1, "=open") != 0) {
+        return lua_error(L);
+    }
+    lua_call(L, 0, 1);                       /* boot */
+    v->load = reference(L, "load");
+    v->keys = reference(L, "keys");
+    v->fold = reference(L, "fold");
+    v->trace = reference(L, "trace");
+    lua_pop(L, 1);
+    return 0;
+}
+
+struct vm *vm_new(struct err *e)
+{
+    struct vm *v = mem_zero(1, sizeof(*v));
+
+    v->budget.max_bytes = VM_MAX_BYTES;
+    v->L = lua_newstate(budget_alloc, &v->budget);
+    must(v->L); /* only without memory */
+    if (lua_cpcall(v->L, open_vm, v) != 0) {
+        err_set(e, ERR_CONFIG,
+                "the scripts of Tidemill in %s cannot be used: %s: set "
+                "TIDEMILL_SCRIPTS to the folder that came with this binary",
+                vm_scripts_dir(), lua_tostring(v->L, -1));
+        vm_free(v);
+        return NULL;
+    }
+    return v;
+}
+
+void vm_free(struct vm *v)
+{
+    if (v) {
+        lua_close(v->L);
+        free(v);
+    }
+}
+
+/* Calls the function below its [n_args] arguments, which is above the trace
+ * function; one result stays on the stack. On failure nothing does. */
+static bool call(struct vm *v, int n_args, enum err_class class, struct err *e)
+{
+    lua_State *L = v->L;
+    int handler = lua_gettop(L) - n_args - 1;
+    int status;
+
+    if (v->is_out_of_memory) {
+        lua_settop(L, handler - 1);
+        return err_set(e, ERR_FATAL, "the scripts ran out of memory before");
+    }
+    status = lua_pcall(L, n_args, 1, handler); /* trace, result */
+    lua_remove(L, handler);                    /* result */
+    if (status == 0) {
+        return true;
+    }
+    if (status == LUA_ERRMEM) {
+        v->is_out_of_memory = true;
+        err_set(e, ERR_FATAL,
+                "the scripts took more than %llu MiB of memory: keep less in "
+                "tables outside of handlers, or make batches smaller",
+                (unsigned long long)(VM_MAX_BYTES >> 20));
+    } else {
+        err_set(e, class, "%s", lua_tostring(L, -1));
+    }
+    lua_pop(L, 1);
+    return false;
+}
+
+static void push_function(struct vm *v, int reference_number)
+{
+    lua_rawgeti(v->L, LUA_REGISTRYINDEX, v->trace);
+    lua_rawgeti(v->L, LUA_REGISTRYINDEX, reference_number);
+}
+
+struct plan *vm_load(struct vm *v, const char *path, struct err *e)
+{
+    struct plan *p;
+
+    push_function(v, v->load);
+    lua_pushstring(v->L, path);
+    if (!call(v, 1, ERR_CONFIG, e)) {
+        return NULL;
+    }
+    p = load_plan(v->L, lua_gettop(v->L)); /* plan table */
+    lua_pop(v->L, 1);
+    return p;
+}
+
+/* One phase of a batch. The collector waits: its work belongs to the time in
+ * which the database is busy (vm_collect). */
+static bool run(struct vm *v, int function, struct tm_batch *b,
+                struct tm_rows *rows, struct err *e)
+{
+    bool ok;
+
+    lua_gc(v->L, LUA_GCSTOP, 0);
+    push_function(v, function);
+    lua_pushlightuserdata(v->L, b);
+    lua_pushlightuserdata(v->L, rows);
+    ok = call(v, 2, ERR_SCRIPT, e);
+    if (ok) {
+        lua_pop(v->L, 1);
+    }
+    if (!v->is_out_of_memory) {
+        lua_gc(v->L, LUA_GCRESTART, 0);
+    }
+    return ok;
+}
+
+bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows, struct err *e)
+{
+    return run(v, v->keys, b, rows, e);
+}
+
+bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows, struct err *e)
+{
+    return run(v, v->fold, b, rows, e);
+}
+
+uint64_t vm_bytes(const struct vm *v) { return v->budget.used_bytes; }
+
+void vm_collect(struct vm *v)
+{
+    if (!v->is_out_of_memory) {
+        lua_gc(v->L, LUA_GCSTEP, VM_STEP_KB);
+    }
+}

@@ -1,0 +1,320 @@
+/*
+ * Compares what pg_catalog answered with the plan, and says line by line what
+ * does not fit and what to do about it.
+ */
+#include "postgres/catalog.h"
+
+#include <string.h>
+
+#include "postgres/catalog_ask.h"
+#include "postgres/sql_text.h"
+
+enum { LEAST_VERSION = 130000, LANE_COLUMNS = 12 };
+
+/* One comparison, and the place that its lines name. */
+struct report {
+    struct buf *out;
+    int n_problems;
+    const struct plan *plan;
+    const struct plan_projection *p; /* NULL: about the server */
+    const char *user;                /* role of the connection */
+};
+
+/* Begins a line; the caller ends it with "\n". */
+static struct buf *begin(struct report *r, bool is_warning)
+{
+    r->n_problems += !is_warning;
+    buf_puts(r->out, is_warning ? "warning: " : "");
+    if (r->p) {
+        buf_printf(r->out, "%s:%d: table %s: ", r->p->file, r->p->line,
+                   r->p->table);
+    } else {
+        buf_printf(r->out, "%s:1: database: ", r->plan->path);
+    }
+    return r->out;
+}
+
+static struct buf *problem(struct report *r)
+{
+    return begin(r, false);
+}
+
+static void put_schema_cure(struct report *r, struct buf *b)
+{
+    buf_printf(b,
+               "run `tidemill schema %s --apply`, or apply the SQL that "
+               "`tidemill schema %s` prints\n",
+               r->plan->path, r->plan->path);
+}
+
+static void grant_cure(struct buf *b, const struct report *r,
+                       const char *rights, const char *on)
+{
+    buf_printf(b, "GRANT %s ON %s TO ", rights, on);
+    sql_quote(b, r->user);
+    buf_puts(b, ";\n");
+}
+
+static void check_lane(struct report *r, const struct pg_result *s)
+{
+    int64_t n = pg_int(s, 0, SERVER_LANE);
+    int len;
+    if (n < LANE_COLUMNS) {
+        struct buf *b = problem(r);
+        buf_puts(b, n ? "table tidemill.lane is of another version: "
+                      : "there is no table tidemill.lane: ");
+        put_schema_cure(r, b);
+    } else if (!pg_int(s, 0, SERVER_LANE_RIGHTS)) {
+        struct buf *b = problem(r);
+        buf_printf(b, "role %s may not use tidemill.lane: ", r->user);
+        grant_cure(b, r, "SELECT, INSERT, UPDATE", "tidemill.lane");
+    }
+    if (!pg_value(s, 0, SERVER_MUST, &len)) {
+        struct buf *b = problem(r);
+        buf_puts(b, "there is no function tidemill.must(boolean, text): ");
+        put_schema_cure(r, b);
+    } else if (!pg_int(s, 0, SERVER_MUST)) {
+        struct buf *b = problem(r);
+        buf_printf(b, "role %s may not call tidemill.must(): ", r->user);
+        grant_cure(b, r, "EXECUTE", "FUNCTION tidemill.must(boolean, text)");
+    }
+}
+
+static void check_server(struct report *r, const struct pg_result *s)
+{
+    int len;
+    if (pg_int(s, 0, SERVER_VERSION) < LEAST_VERSION) {
+        buf_printf(problem(r),
+                   "PostgreSQL is %s: 13 or later is needed\n",
+                   pg_str(s, 0, SERVER_VERSION_TEXT));
+    }
+    if (pg_int(s, 0, SERVER_READ_ONLY)) {
+        buf_puts(problem(r),
+                 "the server is a standby or read-only: write to the "
+                 "primary (several hosts: target_session_attrs=read-write)\n");
+    }
+    if (!pg_value(s, 0, SERVER_USAGE, &len)) {
+        struct buf *b = problem(r);
+        buf_puts(b, "there is no schema tidemill: ");
+        put_schema_cure(r, b);
+    } else if (!pg_int(s, 0, SERVER_USAGE)) {
+        struct buf *b = problem(r);
+        buf_printf(b, "role %s may not use schema tidemill: ", r->user);
+        grant_cure(b, r, "USAGE", "SCHEMA tidemill");
+    } else {
+        check_lane(r, s);
+    }
+}
+
+static void check_right(struct report *r, const struct pg_result *t,
+                        enum table_field field, const char *right,
+                        bool is_warning)
+{
+    if (pg_int(t, 0, field)) {
+        return;
+    }
+    struct buf *b = begin(r, is_warning);
+    buf_printf(b, "role %s has no %s privilege: GRANT %s ON ", r->user, right,
+               right);
+    sql_quote_table(b, r->p->table);
+    buf_puts(b, " TO ");
+    sql_quote(b, r->user);
+    buf_puts(b, ";\n");
+}
+
+static void check_rights(struct report *r, const struct pg_result *t)
+{
+    enum plan_kind kind = r->p->kind;
+    if (!pg_int(t, 0, TABLE_USAGE)) {
+        buf_printf(problem(r), "role %s has no USAGE privilege on its "
+                               "schema: grant it\n", r->user);
+        return;
+    }
+    check_right(r, t, TABLE_INSERT, "INSERT", false);
+    check_right(r, t, TABLE_SELECT, "SELECT", kind == KIND_APPEND);
+    if (kind != KIND_APPEND) {
+        check_right(r, t, TABLE_UPDATE, "UPDATE", false);
+    }
+    if (kind == KIND_MIRROR) {
+        check_right(r, t, TABLE_DELETE, "DELETE", false);
+    } else if (kind == KIND_FOLD || kind == KIND_MAP) {
+        check_right(r, t, TABLE_DELETE, "DELETE", true);
+    }
+}
+
+static int find_column(const struct pg_result *columns, const char *name)
+{
+    for (int i = 0; i < pg_rows(columns); i++) {
+        if (strcmp(pg_str(columns, i, COLUMN_NAME), name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void put_alter(struct buf *b, const struct report *r, const char *what,
+                      const struct plan_column *c)
+{
+    buf_puts(b, "ALTER TABLE ");
+    sql_quote_table(b, r->p->table);
+    buf_printf(b, " %s COLUMN ", what);
+    sql_quote(b, c->name);
+    buf_puts(b, strcmp(what, "ALTER") == 0 ? " TYPE " : " ");
+    sql_type_word(b, &c->type);
+    buf_puts(b, ";\n");
+}
+
+static void check_type(struct report *r, const struct plan_column *c,
+                       const char *found)
+{
+    struct coltype type;
+    struct buf declared = {0};
+    type_print(&c->type, &declared);
+    if (strcmp(buf_text(&declared), found) != 0) {
+        struct buf *b = problem(r);
+        buf_printf(b, "column %s is %s in the table but ", c->name, found);
+        sql_type_word(b, &c->type);
+        buf_puts(b, " in the projection: ");
+        if (type_parse(found, &type)) {
+            buf_printf(b, "write %s = '", c->name);
+            sql_type_word(b, &type);
+            buf_puts(b, "', or ");
+        }
+        put_alter(b, r, "ALTER", c);
+    }
+    buf_close(&declared);
+}
+
+static void check_column(struct report *r, struct plan_column *c,
+                         const struct pg_result *columns)
+{
+    int i = find_column(columns, c->name);
+    if (i < 0) {
+        struct buf *b = problem(r);
+        buf_printf(b, "there is no column %s: ", c->name);
+        put_alter(b, r, "ADD", c);
+        return;
+    }
+    check_type(r, c, pg_str(columns, i, COLUMN_TYPE));
+    if (pg_int(columns, i, COLUMN_IS_MADE)) {
+        buf_printf(problem(r),
+                   "column %s is GENERATED ALWAYS, so it cannot be written: "
+                   "remove it from the projection\n", c->name);
+    }
+    if (c->is_key && !pg_int(columns, i, COLUMN_DETERMINISTIC)) {
+        buf_printf(problem(r),
+                   "key column %s has a nondeterministic collation, by which "
+                   "different keys are equal: give it another\n", c->name);
+    }
+    c->must_be_given = pg_int(columns, i, COLUMN_NOT_NULL) &&
+                       !pg_int(columns, i, COLUMN_HAS_DEFAULT);
+}
+
+static bool is_declared(const struct plan_projection *p, const char *name)
+{
+    for (uint32_t i = 0; i < p->n_columns; i++) {
+        if (strcmp(p->columns[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Columns of the table that no row of ours would fill. */
+static void check_others(struct report *r, const struct pg_result *columns)
+{
+    for (int i = 0; i < pg_rows(columns); i++) {
+        const char *name = pg_str(columns, i, COLUMN_NAME);
+        if (pg_int(columns, i, COLUMN_NOT_NULL) &&
+            !pg_int(columns, i, COLUMN_HAS_DEFAULT) &&
+            !is_declared(r->p, name)) {
+            buf_printf(problem(r),
+                       "column %s is NOT NULL without a default, and the "
+                       "projection does not name it: name it, or give it a "
+                       "default\n", name);
+        }
+    }
+}
+
+static void put_index_cure(struct report *r, struct buf *b)
+{
+    buf_puts(b, "CREATE UNIQUE INDEX ON ");
+    sql_quote_table(b, r->p->table);
+    for (uint32_t i = 0; i < r->p->n_key; i++) {
+        buf_puts(b, i ? ", " : " (");
+        sql_quote(b, r->p->columns[i].name);
+    }
+    buf_puts(b, ");\n");
+}
+
+static void check_indexes(struct report *r, const struct pg_result *indexes)
+{
+    bool has_key = false;
+    for (int i = 0; i < pg_rows(indexes); i++) {
+        if (pg_int(indexes, i, INDEX_IS_KEY)) {
+            has_key = true;
+        } else if (pg_int(indexes, i, INDEX_MAY_BREAK) &&
+                   r->p->kind != KIND_APPEND) {
+            buf_printf(begin(r, true),
+                       "unique index %s is not the key's: two rows of a "
+                       "batch that exchange values break it; a UNIQUE "
+                       "constraint that is DEFERRABLE does not\n",
+                       pg_str(indexes, i, INDEX_NAME));
+        }
+    }
+    if (r->p->n_key && !has_key) {
+        struct buf *b = problem(r);
+        buf_puts(b, "its key columns have no valid unique index of their own "
+                    "(neither partial nor deferrable): ");
+        put_index_cure(r, b);
+    }
+}
+
+static bool check_table(struct report *r, const struct pg_result *t)
+{
+    if (pg_rows(t) == 0) {
+        struct buf *b = problem(r);
+        buf_puts(b, "there is no such table: ");
+        put_schema_cure(r, b);
+        return false;
+    }
+    if (!strchr("rp", pg_str(t, 0, TABLE_KIND)[0])) {
+        buf_puts(problem(r), "it is not a table (a view, perhaps): name the "
+                             "table itself\n");
+        return false;
+    }
+    check_rights(r, t);
+    return true;
+}
+
+static void compare_table(struct report *r, struct plan_projection *p,
+                          struct pg_result *const *results)
+{
+    r->p = p;
+    if (!check_table(r, results[0])) {
+        return;
+    }
+    for (uint32_t i = 0; i < p->n_columns; i++) {
+        check_column(r, &p->columns[i], results[1]);
+    }
+    check_others(r, results[1]);
+    check_indexes(r, results[2]);
+}
+
+int catalog_compare(const struct pgreply *r, struct plan *p, bool *has_rows,
+                    struct buf *out)
+{
+    must(r->ok && r->n_results == 1 + CATALOG_PER_TABLE * (int)p->n_projections);
+    struct report report = {.out = out, .plan = p};
+    report.user = pg_str(r->results[0], 0, SERVER_USER);
+    check_server(&report, r->results[0]);
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        struct pg_result *const *results = r->results + 1 + CATALOG_PER_TABLE * i;
+        compare_table(&report, &p->projections[i], results);
+        if (has_rows) {
+            has_rows[i] = pg_rows(results[0]) > 0 &&
+                          pg_int(results[0], 0, TABLE_HAS_ROWS);
+        }
+    }
+    return report.n_problems;
+}

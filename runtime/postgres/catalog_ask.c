@@ -1,0 +1,131 @@
+/*
+ * What is asked about the server and the tables, all in one flush. Names are
+ * looked up in pg_class, never cast to regclass: a missing table must be an
+ * answer, not an error that ends the pipeline.
+ */
+#include "postgres/catalog_ask.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "postgres/encode.h"
+#include "postgres/sql_text.h"
+
+enum { OID_TEXT = 25, OID_TEXT_ARRAY = 1009 };
+
+static const char SERVER[] =
+    "SELECT current_setting('server_version_num')::int4, "
+    "current_setting('server_version'), "
+    "pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on', "
+    "(SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace n "
+    "WHERE n.nspname = 'tidemill'), "
+    "(SELECT count(*) FROM pg_attribute a WHERE a.attrelid = l.oid "
+    "AND a.attname IN ('pipeline', 'stream', 'topic', 'partition', "
+    "'next_offset', 'epoch', 'owner', 'generation', 'group_id', 'anchor_ms', "
+    "'anchor_hash', 'updated_at')), "
+    "has_table_privilege(l.oid, 'SELECT') AND "
+    "has_table_privilege(l.oid, 'INSERT') AND "
+    "has_table_privilege(l.oid, 'UPDATE'), "
+    "(SELECT has_function_privilege(f.oid, 'EXECUTE') FROM pg_proc f "
+    "JOIN pg_namespace n ON n.oid = f.pronamespace "
+    "WHERE n.nspname = 'tidemill' AND f.proname = 'must' "
+    "AND f.proargtypes::text = '16 25'), "
+    "current_user::text "
+    "FROM (SELECT 1) AS one LEFT JOIN (SELECT c.oid FROM pg_class c "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE n.nspname = 'tidemill' AND c.relname = 'lane') AS l ON true";
+
+/* $1 table, $2 schema or ''. An unqualified name means what search_path
+ * makes of it, as in the statements that will be run. */
+#define TABLE_IS \
+    "c.relname = $1 AND CASE WHEN $2 = '' THEN pg_table_is_visible(c.oid) " \
+    "ELSE n.nspname = $2 END"
+#define TABLE_FROM \
+    "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+
+/* Whether it has rows is a query over a name that only this row vouches for:
+ * query_to_xml runs it, and only when it may. */
+static const char TABLE[] =
+    "SELECT c.relkind, has_schema_privilege(n.oid, 'USAGE'), "
+    "has_table_privilege(c.oid, 'SELECT'), "
+    "has_table_privilege(c.oid, 'INSERT'), "
+    "has_table_privilege(c.oid, 'UPDATE'), "
+    "has_table_privilege(c.oid, 'DELETE'), "
+    "CASE WHEN c.relkind IN ('r', 'p') "
+    "AND has_schema_privilege(n.oid, 'USAGE') "
+    "AND has_table_privilege(c.oid, 'SELECT') "
+    "THEN query_to_xml(format('SELECT 1 AS x FROM %I.%I LIMIT 1', "
+    "n.nspname, c.relname), false, true, '')::text LIKE '%<x>%' "
+    "ELSE false END "
+    "FROM " TABLE_FROM "WHERE " TABLE_IS;
+
+static const char COLUMNS[] =
+    "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
+    "a.atthasdef OR a.attidentity <> '', "
+    "a.attgenerated <> '' OR a.attidentity = 'a', "
+    "coalesce(co.collisdeterministic, true) "
+    "FROM " TABLE_FROM "JOIN pg_attribute a ON a.attrelid = c.oid "
+    "LEFT JOIN pg_collation co ON co.oid = a.attcollation "
+    "WHERE a.attnum > 0 AND NOT a.attisdropped AND " TABLE_IS
+    " ORDER BY a.attnum";
+
+/* $3: the key columns; $4: all columns of the projection. */
+static const char INDEXES[] =
+    "SELECT x.relname, i.indimmediate AND EXISTS (SELECT 1 "
+    "FROM pg_attribute a WHERE a.attrelid = c.oid "
+    "AND a.attnum = ANY (i.indkey) AND a.attname = ANY ($4)), "
+    "i.indisvalid AND i.indimmediate AND i.indpred IS NULL "
+    "AND i.indexprs IS NULL AND "
+    "(SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE "
+    "\"C\") FROM unnest(i.indkey[0:i.indnkeyatts - 1]) AS k "
+    "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k) = "
+    "(SELECT array_agg(k ORDER BY k COLLATE \"C\") FROM unnest($3) AS k) "
+    "FROM " TABLE_FROM "JOIN pg_index i ON i.indrelid = c.oid "
+    "JOIN pg_class x ON x.oid = i.indexrelid "
+    "WHERE i.indisunique AND " TABLE_IS " ORDER BY x.relname";
+
+/* The names of the first [n] columns as a text[]. */
+static struct pgparam put_names(struct buf *b, const struct plan_projection *p,
+                                uint32_t n)
+{
+    const struct coltype text = {.kind = TYPE_TEXT};
+    struct tm_cell *names = mem_zero(n + 1, sizeof *names);
+    for (uint32_t i = 0; i < n; i++) {
+        const char *name = p->columns[i].name;
+        names[i] = (struct tm_cell){
+            .p = name, .len = (uint32_t)strlen(name), .tag = TM_TEXT};
+    }
+    encode_array(b, &text, names, NULL, n);
+    free(names);
+    return (struct pgparam){b->data, (int)b->len};
+}
+
+static void ask_table(struct pgconn *c, const struct plan_projection *p)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_TEXT_ARRAY,
+                                    OID_TEXT_ARRAY};
+    static const struct pgstmt table = {"catalog_table", TABLE, oids, 2};
+    static const struct pgstmt columns = {"catalog_columns", COLUMNS, oids, 2};
+    static const struct pgstmt indexes = {"catalog_indexes", INDEXES, oids, 4};
+    struct sql_name n = sql_split(p->table);
+    struct buf keys = {0}, columns_named = {0};
+    const struct pgparam params[] = {
+        {n.table, (int)strlen(n.table)},
+        {n.schema, n.schema_len},
+        put_names(&keys, p, p->n_key),
+        put_names(&columns_named, p, p->n_columns)};
+    pgconn_add(c, &table, params);
+    pgconn_add(c, &columns, params);
+    pgconn_add(c, &indexes, params);
+    buf_close(&keys);
+    buf_close(&columns_named);
+}
+
+void catalog_ask(struct pgconn *c, const struct plan *p)
+{
+    static const struct pgstmt server = {"catalog_server", SERVER, NULL, 0};
+    pgconn_add(c, &server, NULL);
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        ask_table(c, &p->projections[i]);
+    }
+}

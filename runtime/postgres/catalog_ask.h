@@ -1,0 +1,25 @@
+#pragma once
+/*
+ * The questions to pg_catalog, and the columns of their answers: results[0]
+ * is about the server, then come CATALOG_PER_TABLE for each projection.
+ */
+#include "postgres/catalog.h"
+
+enum { CATALOG_PER_TABLE = 3 }; /* table, columns, unique indexes */
+
+enum server_field {
+    SERVER_VERSION, SERVER_VERSION_TEXT, SERVER_READ_ONLY, SERVER_USAGE,
+    SERVER_LANE, SERVER_LANE_RIGHTS, SERVER_MUST, SERVER_USER
+};
+
+enum table_field {
+    TABLE_KIND, TABLE_USAGE, TABLE_SELECT, TABLE_INSERT, TABLE_UPDATE,
+    TABLE_DELETE, TABLE_HAS_ROWS
+};
+
+enum column_field {
+    COLUMN_NAME, COLUMN_TYPE, COLUMN_NOT_NULL, COLUMN_HAS_DEFAULT,
+    COLUMN_IS_MADE, COLUMN_DETERMINISTIC
+};
+
+enum index_field { INDEX_NAME, INDEX_MAY_BREAK, INDEX_IS_KEY };

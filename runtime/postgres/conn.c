@@ -1,0 +1,448 @@
+/*
+ * One connection, see conn.h. Two things can be due at any time: a flush (its
+ * fn is set) and a deadline. Whatever goes wrong ends in lose(), which makes
+ * the connection DEAD and answers the flush, or tells on_state. Callbacks run
+ * only from the loop and may free the connection: every way in from the loop
+ * is between enter() and leave(), and leave() does the freeing.
+ */
+#include "postgres/conn.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "postgres/dial.h"
+#include "postgres/flush.h"
+#include "postgres/prepared.h"
+
+/* Above the p99 of a cold connect through TLS; also bounds the settings. */
+static const usec CONNECT_USEC = 10 * 1000000;
+
+struct pgconn {
+    /* -- set at open */
+    struct loop *loop;
+    pgconn_state_fn on_state;
+    void *arg;
+    struct loop_timer *deadline; /* owned */
+    struct loop_timer *kick;     /* owned: what must not happen in a call */
+
+    /* -- the connection */
+    PGconn *pg;         /* owned; NULL when DEAD */
+    struct loop_io *io; /* owned; NULL when there is no socket */
+    enum pgconn_state state;
+    bool is_broken;      /* libpq refused to send: lose it at the next turn */
+    bool in_transaction; /* as of the last answered flush */
+    struct err error;    /* why it is DEAD */
+
+    struct flush flush;
+    struct prepared prepared;
+
+    int depth;      /* of calls from the loop */
+    bool is_doomed; /* freed by its user inside a callback */
+};
+
+/* ---- states ---- */
+
+static void set_state(struct pgconn *c, enum pgconn_state state)
+{
+    static const uint8_t from[] = {
+        [PGCONN_CONNECTING] = 0,
+        [PGCONN_SETTING_UP] = 1 << PGCONN_CONNECTING,
+        [PGCONN_IDLE] = 1 << PGCONN_SETTING_UP | 1 << PGCONN_BUSY,
+        [PGCONN_BUSY] = 1 << PGCONN_IDLE,
+        [PGCONN_DEAD] = 1 << PGCONN_CONNECTING | 1 << PGCONN_SETTING_UP |
+                        1 << PGCONN_IDLE | 1 << PGCONN_BUSY,
+    };
+    must(from[state] & 1 << c->state);
+    c->state = state;
+}
+
+enum pgconn_state pgconn_state(const struct pgconn *c)
+{
+    return c->state;
+}
+
+const struct err *pgconn_error(const struct pgconn *c)
+{
+    return &c->error;
+}
+
+bool pgconn_in_transaction(const struct pgconn *c)
+{
+    return c->in_transaction;
+}
+
+/* Closes the socket at once, so that the server lets go of its locks. */
+static void disconnect(struct pgconn *c)
+{
+    loop_timer_stop(c->deadline);
+    if (c->io) {
+        loop_io_free(c->io);
+        c->io = NULL;
+    }
+    PQfinish(c->pg);
+    c->pg = NULL;
+    c->in_transaction = false;
+    set_state(c, PGCONN_DEAD);
+}
+
+static void destroy(struct pgconn *c)
+{
+    if (c->state != PGCONN_DEAD) {
+        disconnect(c);
+    }
+    loop_timer_free(c->deadline);
+    loop_timer_free(c->kick);
+    flush_close(&c->flush);
+    prepared_close(&c->prepared);
+    free(c);
+}
+
+static void enter(struct pgconn *c)
+{
+    c->depth++;
+}
+
+static void leave(struct pgconn *c)
+{
+    if (--c->depth == 0 && c->is_doomed) {
+        destroy(c);
+    }
+}
+
+void pgconn_free(struct pgconn *c)
+{
+    if (!c) {
+        return;
+    }
+    c->is_doomed = true;
+    if (c->depth == 0) {
+        destroy(c);
+    }
+}
+
+/* ---- the end of a flush ---- */
+
+/* Answers the flush. The callback may flush anew or free the connection, so
+ * nothing of [c] is touched behind it. */
+static void finish(struct pgconn *c)
+{
+    struct flush f = c->flush;
+    flush_init(&c->flush);
+    prepared_learn(&c->prepared, &f);
+    if (!c->is_doomed) {
+        struct pgreply reply;
+        flush_reply(&f, &reply);
+        f.fn(c, &reply, f.arg);
+    }
+    flush_close(&f);
+}
+
+/* The connection is gone: answers the flush, or tells its user. */
+static void lose(struct pgconn *c, const struct err *why)
+{
+    struct flush *f = &c->flush;
+    c->error = *why;
+    if (c->state != PGCONN_DEAD) {
+        disconnect(c);
+    }
+    if (f->fn) {
+        flush_lost(f, why);
+        finish(c);
+    } else if (!c->is_doomed) {
+        c->on_state(c, c->arg);
+    }
+}
+
+/* The server's own last words say more than libpq's "closed unexpectedly". */
+static void lose_broken(struct pgconn *c)
+{
+    struct err why;
+    if (c->flush.is_fatal) {
+        why = c->flush.error;
+        why.class = ERR_CONNECTION;
+        err_wrap(&why, "connection to PostgreSQL lost");
+    } else {
+        dial_lost(c->pg, &why);
+    }
+    lose(c, &why);
+}
+
+/* Every answer up to the Sync is there. */
+static void complete(struct pgconn *c)
+{
+    struct flush *f = &c->flush;
+    PGTransactionStatusType status = PQtransactionStatus(c->pg);
+    loop_timer_stop(c->deadline);
+    c->in_transaction = status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+    if (f->is_last) {
+        c->error = f->error;
+        disconnect(c);
+    } else if (c->state == PGCONN_BUSY) {
+        set_state(c, PGCONN_IDLE);
+    }
+    finish(c);
+}
+
+/* ---- reading ---- */
+
+/* A result that libpq made up because the connection is gone. */
+static bool is_loss(const struct pgconn *c, const PGresult *r)
+{
+    return PQstatus(c->pg) == CONNECTION_BAD &&
+           PQresultStatus(r) == PGRES_FATAL_ERROR &&
+           !PQresultErrorField(r, PG_DIAG_SQLSTATE);
+}
+
+/* Takes what is there. True: the Sync was answered. */
+static bool read_answers(struct pgconn *c)
+{
+    while (!PQisBusy(c->pg)) {
+        PGresult *r = PQgetResult(c->pg);
+        if (!r) {
+            if (!flush_next(&c->flush)) {
+                c->is_broken = true; /* the Sync's turn, and it is not there */
+                return false;
+            }
+        } else if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
+            PQclear(r);
+            return true;
+        } else if (is_loss(c, r)) {
+            PQclear(r);
+            c->is_broken = true;
+            return false;
+        } else {
+            flush_take(&c->flush, r);
+        }
+    }
+    return false;
+}
+
+/* libpq refused; what follows from it waits for the loop. */
+static void break_off(struct pgconn *c)
+{
+    c->is_broken = true;
+    loop_timer_set(c->kick, 0);
+}
+
+/* libpq wants to be read while it writes, or both sides may wait for ever. */
+static void write_out(struct pgconn *c)
+{
+    int left = PQflush(c->pg);
+    if (left < 0) {
+        break_off(c);
+    }
+    loop_io_want(c->io, true, left > 0);
+}
+
+static void exchange(struct pgconn *c, bool readable)
+{
+    if (readable && !PQconsumeInput(c->pg)) {
+        c->is_broken = true; /* but what came before may still be read */
+    }
+    if (c->flush.fn && read_answers(c)) {
+        complete(c);
+    } else if (!c->flush.fn) {
+        PQisBusy(c->pg); /* parses notices and changed parameters */
+    }
+    if (c->state == PGCONN_DEAD || c->is_doomed) {
+        return;
+    }
+    if (c->is_broken) {
+        lose_broken(c);
+    } else {
+        write_out(c);
+    }
+}
+
+/* ---- queueing ---- */
+
+/* On a connection that is gone statements are only counted: the flush will
+ * say so. */
+static bool can_send(const struct pgconn *c)
+{
+    must(!c->flush.fn && c->state != PGCONN_CONNECTING);
+    return c->state != PGCONN_DEAD && !c->is_broken;
+}
+
+void pgconn_add_sql(struct pgconn *c, const char *sql)
+{
+    bool can = can_send(c);
+    int statement = flush_add(&c->flush, sql);
+    if (!can) {
+        return;
+    }
+    if (PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 1)) {
+        flush_expect(&c->flush, statement, -1);
+    } else {
+        break_off(c);
+    }
+}
+
+void pgconn_add(struct pgconn *c, const struct pgstmt *s,
+                const struct pgparam *params)
+{
+    if (!can_send(c)) {
+        flush_add(&c->flush, s->sql);
+    } else if (!prepared_send(&c->prepared, c->pg, s, params, &c->flush)) {
+        break_off(c);
+    }
+}
+
+void pgconn_flush(struct pgconn *c, usec deadline, pgconn_fn fn, void *arg)
+{
+    bool can = can_send(c);
+    c->flush.fn = fn;
+    c->flush.arg = arg;
+    c->flush.deadline = deadline;
+    if (!can || !PQpipelineSync(c->pg)) {
+        break_off(c);
+        return;
+    }
+    if (c->state == PGCONN_IDLE) {
+        set_state(c, PGCONN_BUSY);
+    }
+    if (deadline) {
+        loop_timer_set(c->deadline, deadline);
+    }
+    write_out(c);
+}
+
+/* ---- opening ---- */
+
+/* The optional setting is answered, one way or the other. */
+static void on_ready(struct pgconn *c, const struct pgreply *reply, void *arg)
+{
+    (void)reply;
+    (void)arg;
+    if (c->state == PGCONN_SETTING_UP) {
+        set_state(c, PGCONN_IDLE);
+    }
+    c->on_state(c, c->arg);
+}
+
+static void on_settings(struct pgconn *c, const struct pgreply *reply,
+                        void *arg)
+{
+    (void)arg;
+    if (reply->ok) {
+        pgconn_add_sql(c, dial_optional_settings());
+        pgconn_flush(c, CONNECT_USEC, on_ready, NULL);
+    } else if (c->state == PGCONN_DEAD) {
+        c->on_state(c, c->arg);
+    } else {
+        struct err why = reply->error;
+        err_wrap(&why, "session settings were refused");
+        lose(c, &why);
+    }
+}
+
+static void set_up(struct pgconn *c)
+{
+    set_state(c, PGCONN_SETTING_UP);
+    if (PQsetnonblocking(c->pg, 1) != 0 || !PQenterPipelineMode(c->pg)) {
+        lose_broken(c);
+        return;
+    }
+    pgconn_add_sql(c, dial_settings());
+    pgconn_flush(c, CONNECT_USEC, on_settings, NULL);
+}
+
+static void on_io(void *arg, bool readable, bool writable);
+
+/* The socket may change from one poll to the next (several hosts). */
+static void watch(struct pgconn *c, bool readable, bool writable)
+{
+    if (c->io) {
+        loop_io_free(c->io);
+    }
+    c->io = loop_io_new(c->loop, PQsocket(c->pg), on_io, c);
+    loop_io_want(c->io, readable, writable);
+}
+
+static void poll_connect(struct pgconn *c)
+{
+    struct err why;
+    /* Before the poll, which may close the socket under the watcher. */
+    loop_io_free(c->io);
+    c->io = NULL;
+    switch (PQconnectPoll(c->pg)) {
+    case PGRES_POLLING_OK:
+        watch(c, true, false);
+        set_up(c);
+        break;
+    case PGRES_POLLING_READING:
+        watch(c, true, false);
+        break;
+    case PGRES_POLLING_WRITING:
+        watch(c, false, true);
+        break;
+    default:
+        dial_error(c->pg, &why);
+        lose(c, &why);
+    }
+}
+
+static void on_io(void *arg, bool readable, bool writable)
+{
+    struct pgconn *c = arg;
+    (void)writable;
+    enter(c);
+    if (c->state == PGCONN_CONNECTING) {
+        poll_connect(c);
+    } else {
+        exchange(c, readable);
+    }
+    leave(c);
+}
+
+static void on_deadline(void *arg)
+{
+    struct pgconn *c = arg;
+    struct err why;
+    usec waited = c->flush.fn ? c->flush.deadline : CONNECT_USEC;
+    err_set(&why, ERR_CONNECTION, "no answer from PostgreSQL within %llu ms",
+            (unsigned long long)(waited / 1000));
+    enter(c);
+    lose(c, &why);
+    leave(c);
+}
+
+/* What a call found out and could not answer on the spot. */
+static void on_kick(void *arg)
+{
+    struct pgconn *c = arg;
+    enter(c);
+    if (c->state == PGCONN_CONNECTING || c->state == PGCONN_DEAD) {
+        struct err why = c->error;
+        if (c->state == PGCONN_CONNECTING || c->flush.fn) {
+            lose(c, &why);
+        }
+    } else if (c->is_broken) {
+        exchange(c, true);
+    }
+    leave(c);
+}
+
+struct pgconn *pgconn_new(struct loop *l, const char *conninfo,
+                          const char *application_name,
+                          pgconn_state_fn on_state, void *arg)
+{
+    struct pgconn *c = mem_zero(1, sizeof *c);
+    c->loop = l;
+    c->on_state = on_state;
+    c->arg = arg;
+    c->state = PGCONN_CONNECTING;
+    c->deadline = loop_timer_new(l, on_deadline, c);
+    c->kick = loop_timer_new(l, on_kick, c);
+    flush_init(&c->flush);
+    prepared_init(&c->prepared);
+    c->pg = dial_start(conninfo, application_name, &c->error);
+    if (c->pg) {
+        watch(c, false, true); /* as PQconnectPoll wants it at the start */
+        loop_timer_set(c->deadline, CONNECT_USEC);
+    } else {
+        loop_timer_set(c->kick, 0);
+    }
+    return c;
+}

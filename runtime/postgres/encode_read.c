@@ -1,0 +1,222 @@
+/*
+ * Values of a binary result to cells. What a cell cannot hold exactly is
+ * refused, never rounded: a row that is loaded and written back unchanged
+ * must be the same row.
+ */
+#include "base/decimal.h"
+#include "postgres/encode.h"
+
+enum {
+    NUMERIC_SPECIAL = 0x8000, /* bit of NaN and the infinities */
+    EPOCH_DAYS = 10957        /* from 1970-01-01 to 2000-01-01 */
+};
+static const int64_t EPOCH_USEC = 946684800LL * 1000000;
+static const uint32_t POWERS[4] = {1, 10, 100, 1000};
+
+typedef unsigned __int128 u128;
+
+static uint16_t get_u16(const char *p)
+{
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return __builtin_bswap16(v);
+}
+
+static uint32_t get_u32(const char *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return __builtin_bswap32(v);
+}
+
+static uint64_t get_u64(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return __builtin_bswap64(v);
+}
+
+/* m * 10^n + digits; false when that has more than 38 digits. */
+static bool shift_in(u128 *m, uint32_t power, uint32_t digits)
+{
+    if (*m > (u128)dec_power(37) / power * 10) {
+        return false;
+    }
+    *m = *m * power + digits;
+    return true;
+}
+
+/* The digits down to [dscale] behind the point, as a whole number. */
+static bool read_mantissa(const char *p, int n, int weight, int dscale,
+                          u128 *m)
+{
+    int groups = weight + 1 + dscale / 4;
+    *m = 0;
+    for (int i = 0; i < groups; i++) {
+        if (!shift_in(m, 10000, i < n ? get_u16(p + 8 + 2 * i) : 0)) {
+            return false;
+        }
+    }
+    uint32_t part = POWERS[dscale % 4];
+    bool has_part = part > 1 && groups >= 0 && groups < n;
+    uint32_t last = has_part ? get_u16(p + 8 + 2 * groups) : 0;
+    return shift_in(m, part, last / (10000 / part));
+}
+
+static bool read_numeric(const char *p, int len, struct arena *a,
+                         struct tm_cell *out, struct err *e)
+{
+    int n = len >= 8 ? get_u16(p) : 0;
+    if (len < 8 + 2 * n || len < 8) {
+        return err_set(e, ERR_SCHEMA, "numeric value of %d bytes is cut", len);
+    }
+    int sign = get_u16(p + 4), dscale = get_u16(p + 6);
+    if (sign & NUMERIC_SPECIAL) {
+        return err_set(e, ERR_DATA, "the table holds NaN or Infinity, which "
+                                    "a numeric column cannot carry here: "
+                                    "replace it in the table");
+    }
+    u128 m;
+    struct tm_dec d;
+    if (!read_mantissa(p, n, (int16_t)get_u16(p + 2), dscale, &m) ||
+        dec_make(sign ? -(dec_mantissa)m : (dec_mantissa)m, dscale, &d) < 0) {
+        return err_set(e, ERR_DATA, "the table holds a numeric of more than "
+                                    "38 digits: round it in the table, or "
+                                    "declare a scale");
+    }
+    dec_to_cell(&d, a, out);
+    return true;
+}
+
+static bool read_date(uint32_t v, struct tm_cell *out, struct err *e)
+{
+    int32_t days = (int32_t)v;
+    if (days == INT32_MAX || days == INT32_MIN) {
+        return err_set(e, ERR_DATA, "the table holds the date infinity, "
+                                    "which has no exact value here: replace "
+                                    "it in the table");
+    }
+    out->i = (int64_t)days + EPOCH_DAYS;
+    out->tag = TM_DATE;
+    return true;
+}
+
+static bool read_stamp(uint64_t v, struct tm_cell *out, struct err *e)
+{
+    int64_t t = (int64_t)v;
+    if (t == INT64_MAX || t == INT64_MIN) {
+        return err_set(e, ERR_DATA, "the table holds the timestamp infinity, "
+                                    "which has no exact value here: replace "
+                                    "it in the table");
+    }
+    out->i = t + EPOCH_USEC; /* the range of timestamps leaves room */
+    out->tag = TM_STAMP;
+    return true;
+}
+
+static void read_real(uint32_t bits, struct tm_cell *out)
+{
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    out->d = f;
+    out->tag = TM_DOUBLE;
+}
+
+static bool read_bytes(const char *p, int len, enum tm_tag tag,
+                       struct arena *a, struct tm_cell *out)
+{
+    out->p = arena_dup(a, p, (size_t)len);
+    out->len = (uint32_t)len;
+    out->tag = (uint8_t)tag;
+    return true;
+}
+
+static bool read_scalar(const struct coltype *t, const char *p,
+                        struct tm_cell *out, struct err *e)
+{
+    switch ((enum type_kind)t->kind) {
+    case TYPE_BOOLEAN:
+        *out = (struct tm_cell){.i = p[0] != 0, .tag = TM_BOOL};
+        return true;
+    case TYPE_SMALLINT:
+        *out = (struct tm_cell){.i = (int16_t)get_u16(p), .tag = TM_INT};
+        return true;
+    case TYPE_INTEGER:
+        *out = (struct tm_cell){.i = (int32_t)get_u32(p), .tag = TM_INT};
+        return true;
+    case TYPE_REAL:
+        read_real(get_u32(p), out);
+        return true;
+    case TYPE_DATE:
+        return read_date(get_u32(p), out, e);
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
+        return read_stamp(get_u64(p), out, e);
+    default: /* bigint, double, time */
+        out->i = (int64_t)get_u64(p);
+        out->tag = t->kind == TYPE_BIGINT   ? TM_INT
+                   : t->kind == TYPE_DOUBLE ? TM_DOUBLE
+                                            : TM_TIME;
+        return true;
+    }
+}
+
+/* Bytes of a value of fixed length; 0: it varies. */
+static int fixed_size(const struct coltype *t)
+{
+    switch ((enum type_kind)t->kind) {
+    case TYPE_BOOLEAN:
+        return 1;
+    case TYPE_SMALLINT:
+        return 2;
+    case TYPE_INTEGER:
+    case TYPE_REAL:
+    case TYPE_DATE:
+        return 4;
+    case TYPE_BIGINT:
+    case TYPE_DOUBLE:
+    case TYPE_TIME:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
+        return 8;
+    case TYPE_UUID:
+        return 16;
+    default:
+        return 0;
+    }
+}
+
+bool encode_read(const struct coltype *t, const char *p, int len,
+                 struct arena *a, struct tm_cell *out, struct err *e)
+{
+    *out = (struct tm_cell){.tag = TM_NULL};
+    if (!p) {
+        return true;
+    }
+    int size = fixed_size(t);
+    if (size && len != size) {
+        return err_set(e, ERR_SCHEMA, "a value of %d bytes came for a column "
+                                      "whose type has %d: the table's column "
+                                      "is of another type", len, size);
+    }
+    switch ((enum type_kind)t->kind) {
+    case TYPE_NUMERIC:
+        return read_numeric(p, len, a, out, e);
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+        return read_bytes(p, len, TM_TEXT, a, out);
+    case TYPE_UUID:
+        return read_bytes(p, len, TM_UUID, a, out);
+    case TYPE_BYTEA:
+        return read_bytes(p, len, TM_BYTES, a, out);
+    case TYPE_JSON:
+        return read_bytes(p, len, TM_JSON, a, out);
+    case TYPE_JSONB:
+        return read_bytes(p + 1, len - 1, TM_JSON, a, out);
+    case TYPE_TEXT_ARRAY:
+    case TYPE_BIGINT_ARRAY:
+        return read_bytes(p, len, TM_LITERAL, a, out);
+    default:
+        return read_scalar(t, p, out, e);
+    }
+}

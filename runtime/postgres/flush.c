@@ -1,0 +1,123 @@
+/* See flush.h. */
+#include "postgres/flush.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/arena.h"
+#include "postgres/dial.h"
+
+void flush_init(struct flush *f)
+{
+    *f = (struct flush){.commit = -1, .failed = -1};
+}
+
+void flush_close(struct flush *f)
+{
+    for (int i = 0; i < f->n_results; i++) {
+        PQclear(f->results[i]);
+    }
+    free(f->results);
+    free(f->steps);
+}
+
+int flush_add(struct flush *f, const char *sql)
+{
+    if (f->n_results == f->cap_results) {
+        f->cap_results = f->cap_results ? 2 * f->cap_results : 16;
+        f->results = mem_grow(f->results, (size_t)f->cap_results *
+                                              sizeof(PGresult *));
+    }
+    f->results[f->n_results] = NULL;
+    if (strncasecmp(sql, "commit", 6) == 0) {
+        f->commit = f->n_results;
+    }
+    return f->n_results++;
+}
+
+void flush_expect(struct flush *f, int statement, int64_t prepares)
+{
+    if (f->n_steps == f->cap_steps) {
+        f->cap_steps = f->cap_steps ? 2 * f->cap_steps : 16;
+        f->steps = mem_grow(f->steps, (size_t)f->cap_steps * sizeof *f->steps);
+    }
+    f->steps[f->n_steps++] = (struct flush_step){statement, prepares, false};
+    f->is_commit_sent |= statement == f->commit;
+}
+
+static void note_failure(struct flush *f, int statement, const PGresult *r)
+{
+    if (f->has_failed) {
+        return;
+    }
+    f->has_failed = true;
+    f->failed = statement;
+    dial_result(r, &f->error);
+    f->is_fatal = dial_is_fatal(r);
+    /* A read-only server stays one: the next connection may find another.
+     * Without a SQLSTATE it was libpq that failed. */
+    f->is_last = dial_is_stale(r) || f->error.class == ERR_SERVER ||
+                 !f->error.sqlstate[0];
+}
+
+static void note_commit(struct flush *f, PGresult *r)
+{
+    if (strcmp(PQcmdStatus(r), "ROLLBACK") != 0) {
+        return;
+    }
+    f->is_rolled_back = true;
+    f->has_failed = true;
+    f->failed = f->commit;
+    err_set(&f->error, ERR_CONFLICT,
+            "COMMIT answered ROLLBACK: the transaction had failed before");
+}
+
+static bool is_success(const PGresult *r)
+{
+    ExecStatusType status = PQresultStatus(r);
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ||
+           status == PGRES_EMPTY_QUERY;
+}
+
+void flush_take(struct flush *f, PGresult *r)
+{
+    must(f->n_done < f->n_steps);
+    struct flush_step *s = &f->steps[f->n_done];
+    s->is_ok = is_success(r);
+    if (s->is_ok && s->prepares < 0 && s->statement == f->commit) {
+        note_commit(f, r);
+    } else if (!s->is_ok && PQresultStatus(r) != PGRES_PIPELINE_ABORTED) {
+        note_failure(f, s->statement, r);
+    }
+    if (s->prepares < 0 && !f->results[s->statement]) {
+        f->results[s->statement] = r;
+    } else {
+        PQclear(r);
+    }
+}
+
+bool flush_next(struct flush *f)
+{
+    return f->n_done++ < f->n_steps;
+}
+
+void flush_lost(struct flush *f, const struct err *why)
+{
+    f->has_failed = true;
+    f->failed = -1;
+    f->error = *why;
+}
+
+void flush_reply(const struct flush *f, struct pgreply *out)
+{
+    *out = (struct pgreply){
+        .ok = !f->has_failed,
+        .n_results = f->n_results,
+        .results = f->results,
+        .failed = f->failed,
+        .commit_sent = f->is_commit_sent,
+        .commit_rolled_back = f->is_rolled_back,
+        .error = f->error,
+    };
+}

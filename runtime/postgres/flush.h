@@ -1,0 +1,53 @@
+#pragma once
+/*
+ * The statements between two Syncs of a connection, and what the server
+ * answered. Answers come in the order of the steps that were sent; a
+ * statement has one step, or two when it is prepared first. After the first
+ * failure the server skips the rest, so `failed` and `error` are the first's
+ * and are never overwritten by a later one.
+ */
+#include <libpq-fe.h>
+
+#include "base/loop.h"
+#include "postgres/conn.h"
+
+struct flush_step {
+    int statement;    /* index of the statement that it belongs to */
+    int64_t prepares; /* number of the name it prepares; -1: it runs it */
+    bool is_ok;
+};
+
+struct flush {
+    struct flush_step *steps; /* owned */
+    int n_steps;
+    int cap_steps;
+    int n_done;         /* steps that are answered */
+    PGresult **results; /* owned; NULL: not answered */
+    int n_results;
+    int cap_results;
+    int commit;          /* index of COMMIT; -1: none */
+    bool is_commit_sent;
+    bool is_rolled_back; /* COMMIT answered ROLLBACK */
+    bool has_failed;
+    bool is_last;        /* the failure dooms the connection */
+    bool is_fatal;       /* the failure was the server's last word */
+    int failed;
+    struct err error;
+    usec deadline;
+    pgconn_fn fn; /* NULL: statements are still being added */
+    void *arg;
+};
+
+void flush_init(struct flush *f);
+void flush_close(struct flush *f);
+/* A new statement; its index. */
+int flush_add(struct flush *f, const char *sql);
+/* One more answer is due. */
+void flush_expect(struct flush *f, int statement, int64_t prepares);
+/* One answer to the current step; takes over [r]. */
+void flush_take(struct flush *f, PGresult *r);
+/* The current step is through. False: there was none. */
+bool flush_next(struct flush *f);
+/* The connection is gone. */
+void flush_lost(struct flush *f, const struct err *why);
+void flush_reply(const struct flush *f, struct pgreply *out);

@@ -1,0 +1,170 @@
+/*
+ * The DDL that `tidemill schema` prints, and the quoting that all SQL shares.
+ * Every text may be run again on a database that has it already.
+ */
+#include <string.h>
+
+#include "postgres/sql.h"
+#include "postgres/sql_text.h"
+
+const char *sql_schema(void)
+{
+    return
+        "CREATE SCHEMA IF NOT EXISTS tidemill;\n"
+        "\n"
+        "-- One row a Kafka partition: where to go on reading. It moves only\n"
+        "-- in the transaction that writes the rows of the records below it.\n"
+        "CREATE TABLE IF NOT EXISTS tidemill.lane (\n"
+        "    pipeline text NOT NULL,\n"
+        "    stream text NOT NULL DEFAULT 'main',\n"
+        "    topic text NOT NULL,\n"
+        "    partition int NOT NULL,\n"
+        "    next_offset bigint NOT NULL,\n"
+        "    epoch bigint NOT NULL DEFAULT 0,\n"
+        "    owner text,\n"
+        "    generation text,\n"
+        "    group_id text,\n"
+        "    anchor_ms bigint,\n"
+        "    anchor_hash bigint,\n"
+        "    updated_at timestamptz NOT NULL DEFAULT now(),\n"
+        "    PRIMARY KEY (pipeline, stream, topic, partition)\n"
+        ") WITH (fillfactor = 50);\n"
+        "\n"
+        "-- Stops a pipelined transaction in the server: an UPDATE of no row\n"
+        "-- is no error, and COMMIT is already on its way.\n"
+        "CREATE OR REPLACE FUNCTION tidemill.must(ok boolean, code text)\n"
+        "RETURNS void LANGUAGE plpgsql AS $$\n"
+        "BEGIN\n"
+        "    IF ok IS NOT TRUE THEN\n"
+        "        RAISE EXCEPTION USING ERRCODE = code, MESSAGE = CASE code\n"
+        "            WHEN 'TM001' THEN\n"
+        "                'lane is owned by another or has moved'\n"
+        "            WHEN 'TM002' THEN 'rows changed under the batch'\n"
+        "            ELSE 'condition failed' END;\n"
+        "    END IF;\n"
+        "END\n"
+        "$$;\n"
+        "\n"
+        "-- GRANT USAGE ON SCHEMA tidemill TO :role;\n"
+        "-- GRANT SELECT, INSERT, UPDATE ON tidemill.lane TO :role;\n"
+        "-- GRANT EXECUTE ON FUNCTION tidemill.must(boolean, text) TO :role;\n";
+}
+
+struct sql_name sql_split(const char *table)
+{
+    const char *dot = strchr(table, '.');
+    struct sql_name n = {.schema = "", .table = table};
+    if (dot) {
+        n.schema = table;
+        n.schema_len = (int)(dot - table);
+        n.table = dot + 1;
+    }
+    return n;
+}
+
+static void quote(struct buf *b, const char *p, size_t len)
+{
+    buf_put(b, "\"", 1);
+    for (size_t i = 0; i < len; i++) {
+        buf_put(b, p + i, 1);
+        if (p[i] == '"') {
+            buf_put(b, "\"", 1);
+        }
+    }
+    buf_put(b, "\"", 1);
+}
+
+void sql_quote(struct buf *b, const char *name)
+{
+    quote(b, name, strlen(name));
+}
+
+void sql_quote_table(struct buf *b, const char *table)
+{
+    struct sql_name n = sql_split(table);
+    if (n.schema_len) {
+        quote(b, n.schema, (size_t)n.schema_len);
+        buf_puts(b, ".");
+    }
+    sql_quote(b, n.table);
+}
+
+void sql_type_word(struct buf *b, const struct coltype *t)
+{
+    static const char *const words[TYPE_KINDS] = {
+        [TYPE_VARCHAR] = "varchar",
+        [TYPE_TIME] = "time",
+        [TYPE_TIMESTAMP] = "timestamp",
+        [TYPE_TIMESTAMPTZ] = "timestamptz",
+    };
+    if (!words[t->kind]) {
+        type_print(t, b);
+        return;
+    }
+    buf_puts(b, words[t->kind]);
+    if (t->kind == TYPE_VARCHAR && t->length > 0) {
+        buf_printf(b, "(%d)", t->length);
+    } else if (t->kind != TYPE_VARCHAR && t->precision < 6) {
+        buf_printf(b, "(%d)", t->precision);
+    }
+}
+
+/* Rows that are updated in place need room on their page (HOT); rows that are
+ * only appended do not. */
+static bool is_updated(const struct plan_projection *p)
+{
+    return p->kind != KIND_APPEND;
+}
+
+static void put_columns(struct buf *b, const struct plan_projection *p)
+{
+    for (uint32_t i = 0; i < p->n_columns; i++) {
+        buf_puts(b, i ? ",\n    " : "    ");
+        sql_quote(b, p->columns[i].name);
+        buf_puts(b, " ");
+        sql_type_word(b, &p->columns[i].type);
+    }
+    if (p->n_key == 0) {
+        return;
+    }
+    buf_puts(b, ",\n    PRIMARY KEY (");
+    for (uint32_t i = 0; i < p->n_key; i++) {
+        buf_puts(b, i ? ", " : "");
+        sql_quote(b, p->columns[i].name);
+    }
+    buf_puts(b, ")");
+}
+
+static void put_grants(struct buf *b, const struct plan_projection *p)
+{
+    struct sql_name n = sql_split(p->table);
+    if (n.schema_len) {
+        buf_puts(b, "-- GRANT USAGE ON SCHEMA ");
+        quote(b, n.schema, (size_t)n.schema_len);
+        buf_puts(b, " TO :role;\n");
+    }
+    buf_puts(b, is_updated(p) ? "-- GRANT SELECT, INSERT, UPDATE, DELETE ON "
+                              : "-- GRANT SELECT, INSERT ON ");
+    sql_quote_table(b, p->table);
+    buf_puts(b, " TO :role;\n");
+}
+
+const char *sql_table(struct arena *a, const struct plan_projection *p)
+{
+    struct sql_name n = sql_split(p->table);
+    struct buf b = {0};
+    if (n.schema_len) {
+        buf_puts(&b, "CREATE SCHEMA IF NOT EXISTS ");
+        quote(&b, n.schema, (size_t)n.schema_len);
+        buf_puts(&b, ";\n");
+    }
+    buf_puts(&b, "CREATE TABLE IF NOT EXISTS ");
+    sql_quote_table(&b, p->table);
+    buf_puts(&b, " (\n");
+    put_columns(&b, p);
+    buf_puts(&b, is_updated(p) ? "\n) WITH (fillfactor = 80);\n" : "\n);\n");
+    put_grants(&b, p);
+    const char *text = arena_dup(a, b.data, b.len);
+    buf_close(&b);
+    return text;
+}

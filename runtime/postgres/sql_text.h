@@ -1,0 +1,19 @@
+#pragma once
+/* Quoting of identifiers, and words for types. Pure. */
+#include "base/buf.h"
+#include "base/type.h"
+
+/* A table as a projection names it: "table" or "schema.table". */
+struct sql_name {
+    const char *schema; /* borrowed, schema_len bytes; "" when not said */
+    int schema_len;
+    const char *table; /* borrowed, NUL-terminated */
+};
+
+struct sql_name sql_split(const char *table);
+/* "na""me" */
+void sql_quote(struct buf *b, const char *name);
+/* "schema"."table" */
+void sql_quote_table(struct buf *b, const char *table);
+/* The shortest word of a pipeline for the type: "timestamptz(3)". */
+void sql_type_word(struct buf *b, const struct coltype *t);

@@ -1,0 +1,41 @@
+/* The end of a run with --until-end: see ending.h. */
+#include "supervise/ending.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "admin/view.h"
+
+enum ending ending_verdict(const struct page *p)
+{
+    if (!p->all_lanes) {
+        return ENDING_NOT_YET;
+    }
+    enum ending verdict = ENDING_REACHED;
+    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+        if (p->lanes[i].reached) {
+            continue;
+        }
+        if (p->lanes[i].state != LANE_HALTED) {
+            return ENDING_NOT_YET;
+        }
+        verdict = ENDING_HALTED;
+    }
+    return verdict;
+}
+
+void ending_print_halted(const struct page *p)
+{
+    fprintf(stderr, "tidemill: only halted lanes remain:\n");
+    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+        const struct page_lane *lane = &p->lanes[i];
+        if (lane->state != LANE_HALTED || lane->reached) {
+            continue;
+        }
+        char topic[sizeof lane->topic], message[sizeof lane->message];
+        view_copy(topic, sizeof topic, lane->topic);
+        view_copy(message, sizeof message, lane->message);
+        fprintf(stderr, "  %s/%d at offset %" PRId64 ": %s\n", topic,
+                lane->partition, lane->position, message);
+    }
+}

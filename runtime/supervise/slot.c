@@ -1,0 +1,75 @@
+/* A worker's place: see slot.h. Starts and kills nothing itself. */
+#include "supervise/slot.h"
+
+#include <string.h>
+#include <sys/wait.h>
+
+#include "admin/view.h"
+#include "flow/worker.h"
+
+enum { BACKOFF_FIRST_MS = 100, BACKOFF_MOST_MS = 5000, SETTLED_SECONDS = 30 };
+
+void slot_clear_page(const struct slot *w, struct page *p)
+{
+    struct page_worker *entry = &p->workers[w->number];
+    entry->pid = 0;
+    entry->heartbeat_usec = 0;
+    entry->is_ready = 0;
+    entry->in_handler = 0;
+    memset(entry->gauges, 0, sizeof entry->gauges);
+    memset(entry->waiting_for, 0, sizeof entry->waiting_for);
+    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+        struct page_lane *lane = &p->lanes[i];
+        if (lane->state != LANE_FREE && lane->worker == (int32_t)w->number) {
+            lane->state = LANE_UNOWNED;
+            lane->worker = -1;
+        }
+    }
+}
+
+void slot_started(struct slot *w, struct page *p, pid_t pid, usec now)
+{
+    w->state = SLOT_RUNNING;
+    w->pid = pid;
+    w->started = now;
+    p->workers[w->number].pid = pid;
+}
+
+static bool is_final(int wait_status)
+{
+    if (!WIFEXITED(wait_status)) {
+        return false;
+    }
+    int code = WEXITSTATUS(wait_status);
+    return code == WORKER_CONFIG || code == WORKER_FENCED;
+}
+
+bool slot_ended(struct slot *w, int wait_status, usec now, usec *after)
+{
+    w->pid = 0;
+    if (is_final(wait_status)) {
+        w->state = SLOT_GIVEN_UP;
+        w->exit_code = WEXITSTATUS(wait_status);
+        return false;
+    }
+    if (w->backoff == 0 || now - w->started >= SETTLED_SECONDS * 1000000ULL) {
+        w->backoff = BACKOFF_FIRST_MS * 1000;
+    }
+    *after = w->backoff;
+    w->backoff *= 2;
+    if (w->backoff > BACKOFF_MOST_MS * 1000) {
+        w->backoff = BACKOFF_MOST_MS * 1000;
+    }
+    w->state = SLOT_WAITING;
+    return true;
+}
+
+bool slot_stands_still(const struct slot *w, const struct page *p, usec now)
+{
+    if (w->state != SLOT_RUNNING) {
+        return false;
+    }
+    usec beat = p->workers[w->number].heartbeat_usec;
+    usec last = beat > w->started ? beat : w->started;
+    return now > last && now - last > VIEW_HEARTBEAT_LIMIT_SECONDS * 1000000ULL;
+}

@@ -1,0 +1,41 @@
+#pragma once
+/*
+ * One worker's place: the process in it, and what happens when that ends. A
+ * slot is empty (pid 0), running, waiting for its restart, or given up; a
+ * worker that ended with WORKER_CONFIG or WORKER_FENCED is given up, since
+ * the next one would end the same way.
+ */
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/loop.h"
+#include "base/page.h"
+
+enum slot_state { SLOT_EMPTY, SLOT_RUNNING, SLOT_WAITING, SLOT_GIVEN_UP };
+
+struct supervisor;
+
+struct slot {
+    struct supervisor *supervisor; /* borrowed: whose slot it is */
+    struct loop_timer *restart;    /* owned; set while WAITING */
+    uint32_t number;
+    enum slot_state state;
+    pid_t pid;     /* RUNNING; 0 otherwise */
+    usec started;  /* of the process that runs, or ran last */
+    usec backoff;  /* before the next restart */
+    int exit_code; /* GIVEN_UP: why */
+};
+
+/* The process is there: the page says so. */
+void slot_started(struct slot *w, struct page *p, pid_t pid, usec now);
+/* Clears the page's account of the process, before it starts and after it
+ * ends; the counters stay, they belong to the slot. */
+void slot_clear_page(const struct slot *w, struct page *p);
+/*
+ * The process ended. True: start another after *after. False: the slot is
+ * given up. The backoff doubles from 100 ms to 5 s and starts anew when the
+ * process lived for 30 s.
+ */
+bool slot_ended(struct slot *w, int wait_status, usec now, usec *after);
+/* No sign of life for too long: it must be killed. */
+bool slot_stands_still(const struct slot *w, const struct page *p, usec now);

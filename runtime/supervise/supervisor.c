@@ -1,0 +1,456 @@
+/* The parent of the workers: see supervisor.h. */
+#include "supervise/supervisor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "base/log.h"
+#include "flow/worker.h"
+#include "supervise/ending.h"
+#include "supervise/live.h"
+#include "supervise/process.h"
+#include "supervise/relay.h"
+#include "supervise/slot.h"
+
+enum {
+    TICK_MS = 100,
+    STOP_SECONDS = 5,   /* what a worker needs to finish what is in flight */
+    READY_SECONDS = 60, /* of a run that is to last so many seconds */
+    STALL_SECONDS = 3   /* we ourselves stood still: no verdicts on others */
+};
+
+static const int signals[] = {SIGCHLD, SIGTERM, SIGINT};
+enum { SIGNALS = sizeof signals / sizeof *signals };
+
+struct supervisor {
+    const struct supervise_options *o; /* borrowed */
+    struct loop *loop;
+    struct admin *admin; /* NULL: no admin port */
+    struct live *live;
+    struct relay *relay; /* NULL: workers write their stderr themselves */
+    struct loop_signal *signals[SIGNALS];
+    struct loop_timer *tick;
+    struct loop_timer *deadline; /* of a stop, or of the run */
+    struct slot slots[PAGE_WORKERS];
+    usec last_tick;
+    usec judge_after; /* no heartbeat is judged before */
+    uint32_t n_ticks;
+    bool is_stopping;
+    bool was_ready;
+    int exit_code;
+};
+
+static void say(struct supervisor *s, enum log_level level, const char *msg,
+                const char *why)
+{
+    live_clear(s->live);
+    if (why == NULL) {
+        log_line(level, msg, NULL);
+    } else {
+        log_line(level, msg, "why=%s", log_quote(why));
+    }
+}
+
+/* ---- starting ---- */
+
+/* In the child. The signal watchers are taken down because libev lets a
+ * signal belong to one loop only, and the worker makes a loop of its own. */
+_Noreturn static void become_worker(struct supervisor *s, uint32_t number)
+{
+    for (int i = 0; i < SIGNALS; i++) {
+        loop_signal_free(s->signals[i]);
+    }
+    char who[32];
+    snprintf(who, sizeof who, "worker-%u", number);
+    log_setup(s->o->log_level, who);
+    const struct worker_options options = {.path = s->o->path,
+                                           .instance = s->o->view->instance,
+                                           .slot = number,
+                                           .page = s->o->page};
+    int code = worker_run(&options);
+    fflush(NULL);
+    _exit(code);
+}
+
+static void restart_later(struct slot *w, usec after)
+{
+    w->state = SLOT_WAITING;
+    loop_timer_set(w->restart, after);
+}
+
+static void start(struct slot *w)
+{
+    struct supervisor *s = w->supervisor;
+    slot_clear_page(w, s->o->page);
+    pid_t pid = process_fork(s->relay != NULL ? relay_fd(s->relay) : -1);
+    if (pid == 0) {
+        become_worker(s, w->number);
+    }
+    if (pid < 0) {
+        say(s, LOG_ERROR, "cannot fork a worker; trying again in 5 s",
+            strerror(errno));
+        restart_later(w, 5000000);
+        return;
+    }
+    slot_started(w, s->o->page, pid, clock_usec());
+}
+
+static void on_restart(void *arg)
+{
+    struct slot *w = arg;
+    w->supervisor->o->page->workers[w->number].restarts++;
+    start(w);
+}
+
+/* ---- stopping ---- */
+
+static void signal_workers(struct supervisor *s, int signum)
+{
+    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
+        if (s->slots[i].pid > 0) {
+            kill(s->slots[i].pid, signum);
+        }
+    }
+}
+
+static bool has_worker(const struct supervisor *s)
+{
+    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
+        if (s->slots[i].state == SLOT_RUNNING) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void stop(struct supervisor *s, int exit_code)
+{
+    if (s->is_stopping) {
+        return;
+    }
+    s->is_stopping = true;
+    s->exit_code = exit_code;
+    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
+        loop_timer_stop(s->slots[i].restart);
+    }
+    signal_workers(s, SIGTERM);
+    loop_timer_set(s->deadline, STOP_SECONDS * 1000000ULL);
+    if (!has_worker(s)) {
+        loop_stop(s->loop);
+    }
+}
+
+static const char *waiting_for(const struct page *p)
+{
+    for (uint32_t i = 0; i < p->n_workers; i++) {
+        if (p->workers[i].is_ready == 0 && p->workers[i].waiting_for[0]) {
+            return p->workers[i].waiting_for;
+        }
+    }
+    return "a worker did not say what it waits for";
+}
+
+/* Of the run, or else of the stop. */
+static void on_deadline(void *arg)
+{
+    struct supervisor *s = arg;
+    if (!s->is_stopping && s->was_ready) {
+        stop(s, EX_OK);
+        return;
+    }
+    if (!s->is_stopping) {
+        say(s, LOG_ERROR, "not ready in time", waiting_for(s->o->page));
+        stop(s, EX_UNAVAILABLE);
+        return;
+    }
+    say(s, LOG_WARN, "workers did not finish in time and are killed",
+        "what they had in flight is rolled back and read again");
+    signal_workers(s, SIGKILL);
+}
+
+static void on_stop_signal(struct supervisor *s, int signum)
+{
+    if (s->is_stopping) {
+        say(s, LOG_WARN, "stopping at once", "a second signal came");
+        signal_workers(s, SIGKILL);
+        return;
+    }
+    say(s, LOG_INFO, "stopping", strsignal(signum));
+    stop(s, EX_OK);
+}
+
+/* ---- workers that end ---- */
+
+static void give_up_words(struct supervisor *s, const struct slot *w)
+{
+    live_clear(s->live);
+    if (w->exit_code == WORKER_FENCED) {
+        log_line(LOG_ERROR, "worker is not started again",
+                 "worker=%u instance=%s why=%s", w->number,
+                 log_quote(s->o->view->instance),
+                 log_quote("its instance id is in use by another process: "
+                           "stop that one, or give each its own with "
+                           "--instance NAME"));
+    } else {
+        log_line(LOG_ERROR, "worker is not started again", "worker=%u why=%s",
+                 w->number,
+                 log_quote("it would end the same way: correct what its last "
+                           "line names and run again"));
+    }
+}
+
+/* Every slot is given up: nobody will ever work again. */
+static void stop_if_all_gave_up(struct supervisor *s)
+{
+    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
+        if (s->slots[i].state != SLOT_GIVEN_UP) {
+            return;
+        }
+    }
+    say(s, LOG_ERROR, "no worker is left", "each of them gave up");
+    stop(s, s->slots[0].exit_code);
+}
+
+static void ended(struct slot *w, int wait_status)
+{
+    struct supervisor *s = w->supervisor;
+    char how[64];
+    pid_t pid = w->pid;
+    slot_clear_page(w, s->o->page);
+    if (s->is_stopping) {
+        w->state = SLOT_EMPTY;
+        w->pid = 0;
+        return;
+    }
+    usec after;
+    if (!slot_ended(w, wait_status, clock_usec(), &after)) {
+        give_up_words(s, w);
+        stop_if_all_gave_up(s);
+        return;
+    }
+    process_describe_end(wait_status, how, sizeof how);
+    live_clear(s->live);
+    log_line(LOG_ERROR, "worker ended; starting another",
+             "worker=%u pid=%d how=%s restart_in_ms=%u", w->number, pid,
+             log_quote(how), (unsigned)(after / 1000));
+    restart_later(w, after);
+}
+
+static void reap(struct supervisor *s)
+{
+    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
+        struct slot *w = &s->slots[i];
+        int status;
+        if (w->pid > 0 && waitpid(w->pid, &status, WNOHANG) == w->pid) {
+            ended(w, status);
+        }
+    }
+    if (s->is_stopping && !has_worker(s)) {
+        loop_stop(s->loop);
+    }
+}
+
+static void on_signal(void *arg, int signum)
+{
+    struct supervisor *s = arg;
+    if (signum == SIGCHLD) {
+        reap(s);
+    } else {
+        on_stop_signal(s, signum);
+    }
+}
+
+/* ---- the tick ---- */
+
+static void kill_if_still(struct supervisor *s, struct slot *w, usec now)
+{
+    if (!slot_stands_still(w, s->o->page, now)) {
+        return;
+    }
+    const struct page_worker *entry = &s->o->page->workers[w->number];
+    live_clear(s->live);
+    log_line(LOG_ERROR, "worker stands still and is killed",
+             "worker=%u pid=%d limit_s=%d where=%s", w->number, w->pid,
+             VIEW_HEARTBEAT_LIMIT_SECONDS,
+             log_quote(entry->in_handler ? "inside a Lua handler"
+                                         : "outside the scripts"));
+    kill(w->pid, SIGKILL);
+}
+
+/* After a stop of our own (a suspended machine, a held terminal) the workers
+ * get a whole limit to show a sign of life. */
+static void judge_heartbeats(struct supervisor *s, usec now)
+{
+    if (now - s->last_tick > STALL_SECONDS * 1000000ULL) {
+        s->judge_after = now + VIEW_HEARTBEAT_LIMIT_SECONDS * 1000000ULL;
+    }
+    if (s->is_stopping || now < s->judge_after) {
+        return;
+    }
+    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
+        kill_if_still(s, &s->slots[i], now);
+    }
+}
+
+static void look_at_ending(struct supervisor *s)
+{
+    if (!s->o->until_end || s->is_stopping) {
+        return;
+    }
+    enum ending verdict = ending_verdict(s->o->page);
+    if (verdict == ENDING_REACHED) {
+        say(s, LOG_INFO, "every lane has reached its end", NULL);
+        stop(s, EX_OK);
+    } else if (verdict == ENDING_HALTED) {
+        live_clear(s->live);
+        ending_print_halted(s->o->page);
+        stop(s, EX_DATAERR);
+    }
+}
+
+static void became_ready(struct supervisor *s)
+{
+    s->was_ready = true;
+    live_clear(s->live);
+    log_line(LOG_INFO, "ready", "workers=%u lanes=%u", s->o->page->n_workers,
+             s->o->page->n_lanes);
+    if (s->o->ready_usec != NULL) {
+        *s->o->ready_usec = clock_usec();
+    }
+    if (s->o->seconds > 0) {
+        loop_timer_set(s->deadline, s->o->seconds * 1000000ULL);
+    }
+}
+
+static void look_at_ready(struct supervisor *s)
+{
+    const struct page *p = s->o->page;
+    for (uint32_t i = 0; i < p->n_workers && !s->was_ready; i++) {
+        if (p->workers[i].is_ready == 0) {
+            return;
+        }
+    }
+    if (!s->was_ready && !s->is_stopping) {
+        became_ready(s);
+    }
+}
+
+static void ask_if_fine(struct supervisor *s)
+{
+    struct err e = {0};
+    if (s->o->is_fine != NULL && !s->is_stopping &&
+        !s->o->is_fine(s->o->arg, &e)) {
+        say(s, LOG_ERROR, "stopping", e.text);
+        stop(s, EX_SOFTWARE);
+    }
+}
+
+static void on_tick(void *arg)
+{
+    struct supervisor *s = arg;
+    usec now = clock_usec();
+    judge_heartbeats(s, now);
+    s->last_tick = now;
+    look_at_ready(s);
+    look_at_ending(s);
+    if (++s->n_ticks % (1000 / TICK_MS) == 0) {
+        ask_if_fine(s);
+        live_tick(s->live, now);
+    }
+}
+
+/* ---- the run ---- */
+
+static void open_slots(struct supervisor *s)
+{
+    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
+        struct slot *w = &s->slots[i];
+        w->supervisor = s;
+        w->number = i;
+        w->restart = loop_timer_new(s->loop, on_restart, w);
+    }
+}
+
+static bool supervisor_open(struct supervisor *s,
+                            const struct supervise_options *o, struct err *e)
+{
+    s->o = o;
+    s->loop = loop_new();
+    s->live = live_new(o->page);
+    s->last_tick = clock_usec();
+    o->page->started_usec = s->last_tick;
+    o->page->until_end = o->until_end;
+    for (int i = 0; i < SIGNALS; i++) {
+        s->signals[i] = loop_signal_new(s->loop, signals[i], on_signal, s);
+    }
+    s->tick = loop_timer_new(s->loop, on_tick, s);
+    s->deadline = loop_timer_new(s->loop, on_deadline, s);
+    open_slots(s);
+    if (live_is_terminal(s->live)) {
+        s->relay = relay_new(s->loop, s->live);
+    }
+    if (o->listen_fd >= 0) {
+        s->admin = admin_new(s->loop, o->listen_fd, o->view, o->token, e);
+        return s->admin != NULL;
+    }
+    return true;
+}
+
+static void supervisor_close(struct supervisor *s)
+{
+    if (s->admin != NULL) {
+        admin_free(s->admin);
+    }
+    if (s->relay != NULL) {
+        relay_free(s->relay);
+    }
+    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
+        loop_timer_free(s->slots[i].restart);
+    }
+    for (int i = 0; i < SIGNALS; i++) {
+        loop_signal_free(s->signals[i]);
+    }
+    loop_timer_free(s->tick);
+    loop_timer_free(s->deadline);
+    live_free(s->live);
+    loop_free(s->loop);
+}
+
+static void supervisor_run(struct supervisor *s)
+{
+    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
+        start(&s->slots[i]);
+    }
+    loop_timer_every(s->tick, TICK_MS * 1000);
+    if (s->o->seconds > 0) {
+        loop_timer_set(s->deadline, READY_SECONDS * 1000000ULL);
+    }
+    loop_run(s->loop);
+    if (s->relay != NULL) {
+        relay_free(s->relay); /* the workers' last words come first */
+        s->relay = NULL;
+    }
+    live_summary(s->live, clock_usec());
+}
+
+int supervise_run(const struct supervise_options *o)
+{
+    struct supervisor s = {0};
+    struct err e;
+    /* Standard error may be a pipe whose reader has gone. */
+    signal(SIGPIPE, SIG_IGN);
+    if (supervisor_open(&s, o, &e)) {
+        supervisor_run(&s);
+    } else {
+        log_line(LOG_ERROR, "cannot start", "why=%s", log_quote(e.text));
+        s.exit_code = EX_SOFTWARE;
+    }
+    supervisor_close(&s);
+    return s.exit_code;
+}

@@ -1,0 +1,34 @@
+#pragma once
+/*
+ * The parent of the workers. It touches no record: it forks, watches, starts
+ * again, answers the admin port and passes signals on. Whatever happens to
+ * it, its workers die with it, and whatever happens to them loses nothing,
+ * because positions and rows commit together.
+ *
+ * SIGTERM or SIGINT: workers get SIGTERM and 5 s, then SIGKILL; a second one
+ * kills at once. A worker that dies is started again (slot.h); one whose
+ * heartbeat stands still for 20 s is killed first.
+ */
+#include "admin/view.h"
+#include "base/err.h"
+#include "base/log.h"
+
+struct supervise_options {
+    struct page *page;             /* borrowed; n_workers says how many */
+    const struct admin_view *view; /* borrowed */
+    const char *path;              /* of the pipeline */
+    const char *token;             /* of the admin port; NULL: none */
+    int listen_fd;                 /* owned from now on; -1: no admin port */
+    bool until_end;
+    uint32_t seconds; /* stop after; 0: when told */
+    /* Once a second; false stops the run with e. NULL: nothing to ask. */
+    bool (*is_fine)(void *arg, struct err *e);
+    void *arg;
+};
+
+/*
+ * Runs until stopped; the exit status: 0, EX_DATAERR (65) when only halted
+ * lanes remain, what the workers gave up with, or EX_SOFTWARE. No handle of
+ * librdkafka or libpq may exist in this process.
+ */
+int supervise_run(const struct supervise_options *o);

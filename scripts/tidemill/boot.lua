@@ -1,0 +1,90 @@
+-- What vm.c calls: load a bundle, compute keys, run handlers; and trace, which
+-- finds the user's line for an error.
+local core = require 'tidemill.core'
+local dsl = require 'tidemill.dsl'
+local plan = require 'tidemill.plan'
+local prelude = require 'tidemill.prelude'
+local projection = require 'tidemill.projection'
+local pure = require 'tidemill.pure'
+local sandbox = require 'tidemill.sandbox'
+
+local M = {}
+
+-- Chunk names of all loaded bundles: which frames of a traceback are the user's.
+local sources = {}
+
+local function user_line()
+  for level = 3, 60 do
+    local info = debug.getinfo(level, 'Sl')
+    if not info then return nil end
+    if sources[info.source] and info.currentline > 0 then
+      return info.source:sub(2) .. ':' .. info.currentline .. ': '
+    end
+  end
+end
+
+-- Handler of xpcall: "file:line: message", with the file of the user. Lua
+-- shortens long paths and names our own files; neither helps the user.
+function M.trace(message)
+  if type(message) ~= 'string' then
+    message = 'raised ' .. tostring(message) .. ' instead of a text'
+  end
+  for source in pairs(sources) do
+    if message:sub(1, #source) == source:sub(2) .. ':' then return message end
+  end
+  local rest = message:match('^[^%s:]*%.lua:%d+: (.*)$') or message:match('^%.%.%.[^:]*:%d+: (.*)$')
+  local line = user_line()
+  if not line then return message end
+  return line .. (rest or message)
+end
+
+local function run_entry(bundle)
+  local _, require_module, loading = sandbox.new(bundle)
+  local module = bundle.entry:gsub('%.lua$', ''):gsub('/', '.')
+  for file in pairs(bundle.files) do sources['@' .. bundle.folder .. '/' .. file] = true end
+  local record = require_module(module)
+  -- Modules of projections are loaded by the plan, still as part of loading.
+  return record, require_module, loading
+end
+
+local function check_purity(p, messages)
+  for _, text in ipairs(pure.check(projection.functions(p), sources)) do
+    messages[#messages + 1] = text
+  end
+end
+
+---Loads the bundle of a path; raises "file:line: what" lines.
+---@return table plan, table program { keys, fold }
+function M.open(path)
+  local bundle, reason = core.host.read(path)
+  if not bundle then error(reason, 0) end
+  local record, require_module = run_entry(bundle)
+  if not dsl.is_record(record, 'pipeline') then
+    error(('%s/%s:1: the file must return pipeline { … }'):format(bundle.folder, bundle.entry), 0)
+  end
+  local made, messages = plan.new(record, bundle, require_module)
+  if not made then error(messages, 0) end
+  local impure = {}
+  for _, p in ipairs(made.projections) do check_purity(p, impure) end
+  if #impure > 0 then error(table.concat(impure, '\n'), 0) end
+  return made, prelude.new(made)
+end
+
+local program
+
+-- The one bundle of this VM.
+function M.load(path)
+  local made
+  made, program = M.open(path)
+  return made
+end
+
+function M.keys(batch, rows)
+  program.keys(batch, rows)
+end
+
+function M.fold(batch, rows)
+  program.fold(batch, rows)
+end
+
+return M

@@ -1,0 +1,174 @@
+-- The columns of a projection: key columns first, each with its type, where
+-- its value comes from, its merge word and its initial value.
+local check = require 'tidemill.check'
+local decimal = require 'tidemill.decimal'
+local dsl = require 'tidemill.dsl'
+local locate = require 'tidemill.locate'
+local value = require 'tidemill.value'
+local words = require 'tidemill.words'
+
+local M = {}
+
+local ROOTS = { 'data', 'after', 'before', 'key' }
+local MERGES = { 'sum', 'min', 'max' }
+local COUNTS = { smallint = true, integer = true, bigint = true, numeric = true, real = true,
+  double = true }
+local ORDERED = { date = true, time = true, timestamp = true, timestamptz = true, text = true,
+  varchar = true }
+-- What `row` has besides columns.
+local TAKEN = { exists = true, delete = true, reset = true }
+
+local function check_name(checker, record, path, name, kind)
+  if type(name) ~= 'string' then
+    return checker.fail(record, path, ("'%s' has names of columns as keys: %s = { id = 'bigint' }")
+      :format(path[1], path[1]))
+  elseif name == '' or #name > 63 or name:find('%z') then
+    return checker.fail(record, path, ("'%s' cannot be the name of a column"):format(name))
+  elseif TAKEN[name] and kind ~= 'mirror' then
+    return checker.fail(record, path, ("a column cannot be called '%s' here: row.%s has a meaning "
+      .. 'of its own'):format(name, name))
+  end
+  return true
+end
+
+local function check_path(checker, record, path, from)
+  local root, rest = from:match('^(%a+)%.(.+)$')
+  for _, known in ipairs(ROOTS) do
+    if root == known and not rest:find('%.%.') and not rest:find('%.$') then return true end
+  end
+  return checker.fail(record, path, ("from = '%s' must be 'key' or a path such as 'data.%s'")
+    :format(from, path[2]))
+end
+
+local function set_from(checker, record, path, column, from)
+  if from == nil then
+    column.from = 'field'
+  elseif from == 'key' then
+    column.from = 'key'
+  elseif type(from) == 'string' then
+    column.from, column.paths = 'path', { from }
+    check_path(checker, record, path, from)
+  elseif type(from) == 'function' then
+    column.from, column.key_function = 'function', from
+  elseif dsl.is_record(from, 'grouping') then
+    checker.fail(record, path, 'grouping is not available yet')
+  elseif type(from) == 'table' and check.texts(checker, record, path, from) then
+    column.from, column.paths = 'list', from
+    for _, one in ipairs(from) do check_path(checker, record, path, one) end
+  elseif type(from) ~= 'table' then
+    checker.fail(record, path, ("from must be 'key', a path, a list of paths or a function, not %s")
+      :format(check.name_type(from)))
+  end
+end
+
+local function key_column(checker, record, name, spec)
+  local path = { 'key', name }
+  local text, from = spec, nil
+  if type(spec) == 'table' and not dsl.is_record(spec) then
+    text, from = spec[1], spec.from
+    for key in pairs(spec) do
+      if key ~= 1 and key ~= 'from' then
+        checker.fail(record, path, ("key column '%s': unknown key '%s'%s"):format(name,
+          tostring(key), words.hint(key, { 'from' })))
+      end
+    end
+  end
+  local column = { name = name, is_key = true, merge = 'none' }
+  local t = check.type(checker, record, path, text)
+  set_from(checker, record, path, column, from)
+  if t and not t.is_key then
+    checker.fail(record, path, ("key column '%s': %s cannot be a key: use smallint, integer, "
+      .. 'bigint, uuid, text, date, timestamptz or bytea'):format(name, text))
+  end
+  if t then column.type, column.kind = t.text, t.kind end
+  column.precision, column.scale = t and t.precision, t and t.scale
+  return column
+end
+
+local function merge_word(checker, record, name, t)
+  local merge = record.spec.merge
+  local word, path = merge[name], { 'merge', name }
+  if word == nil then
+    checker.fail(record, { 'columns', name }, ("the column '%s' is missing in merge: every column "
+      .. 'needs sum, min or max'):format(name))
+  elseif word ~= 'sum' and word ~= 'min' and word ~= 'max' then
+    checker.fail(record, path, ("merge.%s = '%s'%s"):format(name, tostring(word),
+      words.hint(word, MERGES)))
+  elseif t and not COUNTS[t.kind] and (word == 'sum' or not ORDERED[t.kind]) then
+    checker.fail(record, path, ("merge.%s = '%s': a %s has no %s"):format(name, word, t.text, word))
+  end
+  return word or 'none'
+end
+
+local function initial_of(checker, record, name, kind)
+  local v = (record.spec.initial or {})[name]
+  local path = { 'initial', name }
+  if v == nil then return nil end
+  if type(v) == 'boolean' then return { tag = 'boolean', value = v } end
+  if type(v) == 'string' then return { tag = 'text', value = v } end
+  if decimal.is_numeric(v) then
+    if type(v) == 'number' and (v ~= v or v == math.huge or v == -math.huge) then
+      checker.fail(record, path, ("initial.%s must be a finite number"):format(name))
+      return nil
+    end
+    return { tag = 'number', value = decimal.format(decimal.from(v)) }
+  end
+  if type(v) == 'table' and (kind == 'json' or kind == 'jsonb') then
+    local text = value.encode(v)
+    return { tag = text:sub(1, 1) == '[' and 'array' or 'object', value = text }
+  end
+  checker.fail(record, path, ("initial.%s must be a text, a number or a boolean, not %s")
+    :format(name, check.name_type(v)))
+end
+
+local function value_column(checker, record, name, spec, kind)
+  local t = check.type(checker, record, { 'columns', name }, spec)
+  local column = { name = name, is_key = false, merge = 'none' }
+  if t then column.type, column.kind = t.text, t.kind end
+  column.precision, column.scale = t and t.precision, t and t.scale
+  if kind == 'merge' then column.merge = merge_word(checker, record, name, t) end
+  column.initial = initial_of(checker, record, name, t and t.kind)
+  column.initial_value = (record.spec.initial or {})[name]
+  return column
+end
+
+-- Names in `initial` and `merge` must be columns.
+local function check_names(checker, record, word, known)
+  for name in pairs(record.spec[word] or {}) do
+    local hit = false
+    for _, other in ipairs(known) do hit = hit or other == name end
+    if not hit then
+      checker.fail(record, { word, name }, ("%s.%s is not one of the columns%s"):format(word,
+        tostring(name), words.hint(name, known)))
+    end
+  end
+end
+
+---@return table[] columns, integer n_key
+function M.new(checker, record, kind)
+  local spec, list, known = record.spec, {}, {}
+  local key = kind ~= 'append' and spec.key or {}
+  for _, name in ipairs(locate.sorted(record, { 'key' }, key)) do
+    if check_name(checker, record, { 'key', name }, name, kind) then
+      list[#list + 1] = key_column(checker, record, name, key[name])
+    end
+  end
+  local n_key = #list
+  if spec.key and next(spec.key) == nil and kind ~= 'append' then
+    checker.fail(record, { 'key' }, "'key' is empty: write key = { id = 'bigint' }")
+  end
+  for _, name in ipairs(locate.sorted(record, { 'columns' }, spec.columns)) do
+    if key[name] then
+      checker.fail(record, { 'columns', name }, ("the column '%s' is a key column already: "
+        .. 'name it in one of key and columns'):format(name))
+    elseif check_name(checker, record, { 'columns', name }, name, kind) then
+      list[#list + 1] = value_column(checker, record, name, spec.columns[name], kind)
+      known[#known + 1] = name
+    end
+  end
+  check_names(checker, record, 'initial', known)
+  check_names(checker, record, 'merge', known)
+  return list, n_key
+end
+
+return M

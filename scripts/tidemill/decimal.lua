@@ -1,0 +1,261 @@
+-- Exact decimals: the metatype of struct tm_dec. While both mantissas fit 64
+-- bits the arithmetic stays in Lua, where the JIT keeps the results in
+-- registers; all else goes to C, which knows 38 digits.
+local ffi = require 'ffi'
+local bit = require 'bit'
+local C = require('tidemill.core').C
+
+local M = {}
+
+local band, bxor, arshift = bit.band, bit.bxor, bit.arshift
+local cast, istype, typeof = ffi.cast, ffi.istype, ffi.typeof
+local floor = math.floor
+local int64, uint64 = typeof('int64_t'), typeof('uint64_t')
+local dec = typeof('struct tm_dec')
+local EXACT = 2 ^ 53
+
+-- 10^n, and the largest mantissa that can still be multiplied by it.
+local POWER = ffi.new('int64_t[19]')
+local LIMIT = ffi.new('int64_t[19]')
+do
+  local power = 1LL
+  for n = 0, 18 do
+    POWER[n], LIMIT[n] = power, 9223372036854775807LL / power
+    if n < 18 then power = power * 10LL end
+  end
+end
+M.POWER, M.LIMIT = POWER, LIMIT
+
+local buffer = ffi.new('char[64]')
+
+local function format(d)
+  return ffi.string(buffer, C.tm_dec_format(d, buffer))
+end
+
+local function too_long(what)
+  error(what .. ' does not fit the 38 digits of a decimal', 0)
+end
+
+local function parse(text)
+  local d = dec()
+  if C.tm_dec_parse(text, #text, d) < 0 then
+    error("text '" .. text:sub(1, 60) .. "' is not a decimal number", 0)
+  end
+  return d
+end
+
+local function from_number(x)
+  if x == floor(x) and x <= EXACT and x >= -EXACT then
+    local i = cast(int64, x)
+    return dec(i, arshift(i, 63), 0)
+  end
+  local d = dec()
+  if C.tm_dec_from_double(x, d) < 0 then
+    too_long('the number ' .. tostring(x))
+  end
+  return d
+end
+
+local function from_other(x)
+  if istype(int64, x) then
+    return dec(x, arshift(x, 63), 0)
+  elseif istype(uint64, x) then
+    return dec(x, 0, 0)
+  end
+  local what = type(x) == 'cdata' and 'an object' or x == nil and 'nil (missing or null)'
+    or 'a ' .. type(x)
+  error(what .. ' cannot be used as a number', 0)
+end
+
+---@param x any a decimal, a Lua number, an int64 or numeric text
+---@return tidemill.Decimal
+local function from(x)
+  if istype(dec, x) then
+    return x
+  elseif type(x) == 'number' then
+    return from_number(x)
+  elseif type(x) == 'string' then
+    return parse(x)
+  end
+  return from_other(x)
+end
+
+local function is(x)
+  return istype(dec, x)
+end
+
+local slow_add = function(a, b)
+  local d = dec()
+  if C.tm_dec_add(a, b, d) < 0 then too_long('the sum') end
+  return d
+end
+
+local slow_sub = function(a, b)
+  local d = dec()
+  if C.tm_dec_sub(a, b, d) < 0 then too_long('the difference') end
+  return d
+end
+
+-- Calls fast(x, y, scale) with both mantissas at one scale when they fit 64
+-- bits; gives nil when they do not.
+local function add(a, b)
+  if not istype(dec, a) then a = from(a) end
+  if not istype(dec, b) then b = from(b) end
+  local x, y = cast(int64, a.lo), cast(int64, b.lo)
+  if a.hi ~= arshift(x, 63) or b.hi ~= arshift(y, 63) then return slow_add(a, b) end
+  local scale = a.scale
+  if scale ~= b.scale then
+    local n = b.scale - scale
+    if n > 18 or n < -18 then return slow_add(a, b) end
+    if n > 0 then
+      if x > LIMIT[n] or x < -LIMIT[n] then return slow_add(a, b) end
+      x, scale = x * POWER[n], b.scale
+    else
+      if y > LIMIT[-n] or y < -LIMIT[-n] then return slow_add(a, b) end
+      y = y * POWER[-n]
+    end
+  end
+  local sum = x + y
+  if band(bxor(x, sum), bxor(y, sum)) < 0 then return slow_add(a, b) end
+  return dec(sum, arshift(sum, 63), scale)
+end
+
+local function sub(a, b)
+  if not istype(dec, a) then a = from(a) end
+  if not istype(dec, b) then b = from(b) end
+  local x, y = cast(int64, a.lo), cast(int64, b.lo)
+  if a.hi ~= arshift(x, 63) or b.hi ~= arshift(y, 63) then return slow_sub(a, b) end
+  local scale = a.scale
+  if scale ~= b.scale then
+    local n = b.scale - scale
+    if n > 18 or n < -18 then return slow_sub(a, b) end
+    if n > 0 then
+      if x > LIMIT[n] or x < -LIMIT[n] then return slow_sub(a, b) end
+      x, scale = x * POWER[n], b.scale
+    else
+      if y > LIMIT[-n] or y < -LIMIT[-n] then return slow_sub(a, b) end
+      y = y * POWER[-n]
+    end
+  end
+  local rest = x - y
+  if band(bxor(x, y), bxor(x, rest)) < 0 then return slow_sub(a, b) end
+  return dec(rest, arshift(rest, 63), scale)
+end
+
+local HALF = 2147483647LL
+
+local function mul(a, b)
+  if not istype(dec, a) then a = from(a) end
+  if not istype(dec, b) then b = from(b) end
+  local x, y = cast(int64, a.lo), cast(int64, b.lo)
+  if a.hi == arshift(x, 63) and b.hi == arshift(y, 63) and x <= HALF and x >= -HALF
+    and y <= HALF and y >= -HALF and a.scale + b.scale <= 38 then
+    local product = x * y
+    return dec(product, arshift(product, 63), a.scale + b.scale)
+  end
+  local d = dec()
+  if C.tm_dec_mul(a, b, d) < 0 then too_long('the product') end
+  return d
+end
+
+local function compare(a, b)
+  if not istype(dec, a) then a = from(a) end
+  if not istype(dec, b) then b = from(b) end
+  local x, y = cast(int64, a.lo), cast(int64, b.lo)
+  if a.scale == b.scale and a.hi == arshift(x, 63) and b.hi == arshift(y, 63) then
+    return x < y and -1 or x > y and 1 or 0
+  end
+  return C.tm_dec_compare(a, b)
+end
+
+local function is_numeric(x)
+  return istype(dec, x) or type(x) == 'number' or istype(int64, x) or istype(uint64, x)
+end
+
+local function no_division()
+  error('decimals have no `/`: write div(a, b, scale), which says how many digits to keep', 0)
+end
+
+local function no_operator()
+  error('decimals know + - * and comparison; see div, abs, min, max, round', 0)
+end
+
+ffi.metatype(dec, {
+  __add = add,
+  __sub = sub,
+  __mul = mul,
+  __div = no_division,
+  __mod = no_operator,
+  __pow = no_operator,
+  __len = no_operator,
+  __unm = function(a) return sub(0, a) end,
+  -- Another type is another value: never an error, also for nil and text.
+  __eq = function(a, b)
+    return is_numeric(a) and is_numeric(b) and compare(a, b) == 0
+  end,
+  __lt = function(a, b) return compare(a, b) < 0 end,
+  __le = function(a, b) return compare(a, b) <= 0 end,
+  __tostring = format,
+  __concat = function(a, b)
+    return (is(a) and format(a) or tostring(a)) .. (is(b) and format(b) or tostring(b))
+  end,
+  __index = function(_, name)
+    error("a decimal has no field '" .. tostring(name) .. "'", 0)
+  end,
+})
+
+local function check_scale(scale, what)
+  if type(scale) ~= 'number' or scale ~= floor(scale) or scale < 0 or scale > 38 then
+    error(what .. ': scale is the number of digits to keep, 0 to 38', 0)
+  end
+end
+
+-- a / b, rounded half away from zero to [scale] digits.
+local function div(a, b, scale)
+  check_scale(scale, 'div(a, b, scale)')
+  local d = dec()
+  local x, y = from(a), from(b)
+  if C.tm_dec_div(x, y, scale, d) < 0 then
+    if compare(y, 0) == 0 then error('div: division by zero', 0) end
+    too_long('the quotient')
+  end
+  return d
+end
+
+local function round(x, scale)
+  scale = scale or 0
+  check_scale(scale, 'round(x, scale)')
+  local d = dec()
+  if C.tm_dec_round(from(x), scale, d) < 0 then too_long('the rounded number') end
+  if type(x) == 'number' then return tonumber(format(d)) end
+  return d
+end
+
+local function pick(what, wins, best, ...)
+  if not is_numeric(best) then from_other(best) end
+  for i = 1, select('#', ...) do
+    local x = (select(i, ...))
+    if not is_numeric(x) then error(what .. ': ' .. type(x) .. ' is not a number', 0) end
+    if wins(x, best) then best = x end
+  end
+  return best
+end
+
+M.is, M.from, M.format, M.parse, M.compare, M.is_numeric = is, from, format, parse, compare, is_numeric
+M.type = dec
+
+-- What handlers get as globals.
+M.globals = {
+  decimal = from,
+  div = div,
+  round = round,
+  abs = function(x)
+    if is_numeric(x) then return x < 0 and -x or x end
+    local d = from(x)
+    return d < 0 and -d or d
+  end,
+  min = function(...) return pick('min', function(x, y) return x < y end, ...) end,
+  max = function(...) return pick('max', function(x, y) return x > y end, ...) end,
+}
+
+return M

@@ -1,0 +1,160 @@
+-- The loops over the events of a batch, one function a kind of projection.
+-- Loaded afresh for every projection: a loop compiles for its handlers alone.
+-- batch.current names the event whose handler runs, and stays when it raises.
+local bit = require 'bit'
+local ffi = require 'ffi'
+local core = require 'tidemill.core'
+
+local C = core.C
+local M = {}
+
+local band, bor = bit.band, bit.bor
+local OK, TOUCHED, EXISTS = C.TM_EVENT_OK, C.TM_ROW_TOUCHED, C.TM_ROW_EXISTS
+local DELETE = ('d'):byte()
+
+local function check(batch, result)
+  if result < 0 then error(ffi.string(batch.error), 0) end
+  return result
+end
+
+-- [x]: now, row_t, event_t, handlers (by type number; nil: not asked yet,
+-- false: none) and resolve(batch, type).
+function M.fold(x)
+  local now, row_t, event_t = x.now, x.row_t, x.event_t
+  local handlers, resolve = x.handlers, x.resolve
+  return function(batch, rows)
+    for pair = 0, rows.n_pairs - 1 do
+      local e = rows.pair_event[pair]
+      if batch.states[e] == OK then
+        local handler = handlers[batch.types[e]]
+        if handler == nil then handler = resolve(batch, batch.types[e]) end
+        if handler then
+          local serial = now.serial + 1
+          now.serial = serial
+          batch.current = e
+          handler(row_t(rows.pair_row[pair], serial), event_t(e, serial))
+        end
+      end
+    end
+  end
+end
+
+-- `newer`: keeps what the row had before the handler, and puts it back unless
+-- the handler assigned a greater value.
+local function new_guard(x)
+  local saved = ffi.new('struct tm_cell[?]', x.n_columns)
+  local newer, read = x.newer, x.read_newer
+  local guard = { had = false }
+  function guard.save(rows, row)
+    guard.had = band(rows.flags[row], EXISTS) ~= 0 and read(rows.cells[newer][row])
+    for i = x.n_key, x.n_columns - 1 do saved[i] = rows.cells[i][row] end
+  end
+  function guard.settle(rows, row)
+    local has = x.stamps[newer] == x.now.serial and read(rows.cells[newer][row])
+    if has == nil or has == false then
+      error("the column that `newer` names was not assigned: without it nobody can tell which "
+        .. 'version of the row is the later one', 0)
+    end
+    if guard.had and not (has > guard.had) then
+      for i = x.n_key, x.n_columns - 1 do rows.cells[i][row] = saved[i] end
+    end
+  end
+  return guard
+end
+
+-- Each event begins with nothing but `initial`, and gives the whole row.
+function M.map(x)
+  local now, row_t, event_t = x.now, x.row_t, x.event_t
+  local handlers, resolve = x.handlers, x.resolve
+  local start, n_start = x.initial, #x.initial
+  local guard = x.newer >= 0 and new_guard(x)
+  return function(batch, rows)
+    for pair = 0, rows.n_pairs - 1 do
+      local e = rows.pair_event[pair]
+      local handler = batch.states[e] == OK and handlers[batch.types[e]]
+      if handler == nil then handler = resolve(batch, batch.types[e]) end
+      if handler then
+        local serial, row = now.serial + 1, rows.pair_row[pair]
+        now.serial = serial
+        batch.current = e
+        if x.follows_deletes and batch.ops[e] == DELETE then
+          check(batch, C.tm_row_delete(batch, rows, row))
+        else
+          if guard then guard.save(rows, row) end
+          rows.flags[row] = bor(rows.flags[row], EXISTS, TOUCHED)
+          for i = 1, n_start do start[i].write(row, start[i].value) end
+          handler(row_t(row, serial), event_t(e, serial))
+          if guard then guard.settle(rows, row) end
+        end
+      end
+    end
+  end
+end
+
+function M.append(x)
+  local now, row_t, event_t = x.now, x.row_t, x.event_t
+  local handlers, resolve, before_write = x.handlers, x.resolve, x.before_write
+  return function(batch, rows)
+    for pair = 0, rows.n_pairs - 1 do
+      local e = rows.pair_event[pair]
+      local handler = batch.states[e] == OK and handlers[batch.types[e]]
+      if handler == nil then handler = resolve(batch, batch.types[e]) end
+      if handler then
+        local serial = now.serial + 1
+        now.serial = serial
+        batch.current = e
+        local row = check(batch, C.tm_row_append(batch, rows, e))
+        if handler(row_t(row, serial), event_t(e, serial)) == false then
+          check(batch, C.tm_row_drop(batch, rows, row))
+        elseif before_write then
+          before_write(row_t(row, serial))
+        end
+      end
+    end
+  end
+end
+
+-- Row 0 is scratch: what one event contributes.
+function M.merge(x)
+  local now, row_t, event_t = x.now, x.row_t, x.event_t
+  local handlers, resolve, n_columns = x.handlers, x.resolve, x.n_columns
+  return function(batch, rows)
+    for pair = 0, rows.n_pairs - 1 do
+      local e = rows.pair_event[pair]
+      local handler = batch.states[e] == OK and handlers[batch.types[e]]
+      if handler == nil then handler = resolve(batch, batch.types[e]) end
+      if handler then
+        local serial = now.serial + 1
+        now.serial = serial
+        batch.current = e
+        for i = x.n_key, n_columns - 1 do rows.cells[i][0].tag = 0 end
+        rows.flags[0] = 0
+        handler(row_t(rows.pair_row[pair], serial), event_t(e, serial))
+        check(batch, C.tm_row_merge(batch, rows, rows.pair_row[pair]))
+      end
+    end
+  end
+end
+
+-- before_write, once a changed row; blamed on the last event of the row.
+function M.finish(x)
+  local now, row_t, before_write = x.now, x.row_t, x.before_write
+  local CHANGED = EXISTS + TOUCHED
+  return function(batch, rows)
+    local last = {}
+    for pair = 0, rows.n_pairs - 1 do
+      if batch.states[rows.pair_event[pair]] == OK then
+        last[rows.pair_row[pair]] = rows.pair_event[pair]
+      end
+    end
+    for row = 0, rows.n_rows - 1 do
+      if band(rows.flags[row], CHANGED) == CHANGED then
+        now.serial = now.serial + 1
+        batch.current = last[row] or -1
+        before_write(row_t(row, now.serial))
+      end
+    end
+  end
+end
+
+return M

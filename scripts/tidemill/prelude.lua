@@ -1,0 +1,135 @@
+-- What C calls, once a phase of a batch: keys that are functions, and the
+-- handlers of one projection over its events.
+local ffi = require 'ffi'
+local core = require 'tidemill.core'
+local value = require 'tidemill.value'
+local view = require 'tidemill.view'
+
+local M = {}
+
+local C = core.C
+local batch_t, rows_t = ffi.typeof('struct tm_batch *'), ffi.typeof('struct tm_rows *')
+
+-- A module of its own for each caller: its functions are new prototypes, so
+-- that the JIT compiles every projection by itself.
+local function fresh(name)
+  local path = assert(package.searchpath(name, package.path))
+  return assert(loadfile(path))(name)
+end
+
+-- Handlers by type name, or one function for all.
+local function new_resolve(p, handlers)
+  local on = p.on
+  return function(batch, number)
+    local handler = false
+    if type(on) == 'function' then
+      handler = on
+    elseif number ~= 0 then
+      local len = ffi.new('size_t[1]')
+      local name = C.tm_type_name(batch, number, len)
+      handler = name ~= nil and on[ffi.string(name, len[0])] or false
+    end
+    handlers[number] = handler
+    return handler
+  end
+end
+
+local function initial_writes(p, writers)
+  local list = {}
+  if p.kind == 'map' then
+    for _, column in ipairs(p.columns) do
+      if column.initial ~= nil then
+        list[#list + 1] = { write = writers[column.name], value = column.initial_value }
+      end
+    end
+  end
+  return list
+end
+
+local function new_fold(views, p)
+  local rows, loops = fresh('tidemill.rows'), fresh('tidemill.loops')
+  local row = rows.new(views.now, p)
+  local handlers = {}
+  local x = {
+    now = views.now, event_t = views.event_t, row_t = row.row_t, stamps = row.stamps,
+    handlers = handlers,
+    resolve = new_resolve(p, handlers), before_write = p.before_write,
+    initial = initial_writes(p, row.writers), follows_deletes = p.follows_deletes,
+    n_columns = #p.columns, n_key = p.n_key, newer = p.newer,
+    read_newer = p.newer >= 0 and rows.cell_reader(views.now, p.newer,
+      p.columns[p.newer + 1].kind),
+  }
+  local loop = loops[p.kind](x)
+  local finish = p.before_write and p.kind ~= 'append' and loops.finish(x)
+  return function(batch, rows_)
+    loop(batch, rows_)
+    if finish then finish(batch, rows_) end
+  end
+end
+
+-- ---- keys that are functions ----------------------------------------------
+
+-- The core has chosen the events (rows.pair_event) and takes the other key
+-- columns from them; here are only the values that functions give: one value,
+-- a list (one group each), or nil: the event is not for this table.
+local function new_keys(views, p)
+  local now, event_t = views.now, views.event_t
+  local cells, kept = ffi.new('struct tm_cell[?]', p.n_key), {}
+  local functions = {}
+  for i = 1, p.n_key do functions[i] = p.columns[i].key_function end
+
+  local function enter(batch, rows, e)
+    if C.tm_key(batch, rows, e, cells) < 0 then error(ffi.string(batch.error), 0) end
+  end
+
+  local function spread(batch, rows, e, i)
+    while i <= p.n_key and not functions[i] do i = i + 1 end
+    if i > p.n_key then return enter(batch, rows, e) end
+    local v = functions[i](event_t(e, now.serial))
+    if type(v) ~= 'table' then
+      if v == nil then return end
+      kept[i] = value.set(cells[i - 1], v)
+      return spread(batch, rows, e, i + 1)
+    end
+    for _, item in ipairs(v) do
+      kept[i] = value.set(cells[i - 1], item)
+      spread(batch, rows, e, i + 1)
+    end
+  end
+
+  return function(batch, rows)
+    for k = 0, rows.n_pairs - 1 do
+      local e = rows.pair_event[k]
+      batch.current = e
+      now.serial = now.serial + 1
+      spread(batch, rows, e, 1)
+    end
+  end, kept
+end
+
+---@param plan table as plan.lua made it
+---@return table { keys(batch, rows), fold(batch, rows) }
+function M.new(plan)
+  local views = view.new()
+  local now = views.now
+  local folds, keys = {}, {}
+  for i, p in ipairs(plan.projections) do
+    if p.has_handler then folds[i - 1] = new_fold(views, p) end
+    if p.keys_in_lua then keys[i - 1] = new_keys(views, p) end
+  end
+
+  local function run(functions, batch, rows)
+    batch, rows = ffi.cast(batch_t, batch), ffi.cast(rows_t, rows)
+    now.batch, now.rows = batch, rows
+    functions[rows.projection](batch, rows)
+    batch.current = -1
+    now.serial = now.serial + 1 -- whatever a script kept is stale from here on
+  end
+
+  return {
+    keys = function(batch, rows) run(keys, batch, rows) end,
+    fold = function(batch, rows) run(folds, batch, rows) end,
+  }
+end
+
+return M

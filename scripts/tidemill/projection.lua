@@ -1,0 +1,200 @@
+-- One projection of the plan: its kind, its columns and handlers. How it is
+-- kept exact is decided in exact.lua.
+local check = require 'tidemill.check'
+local columns = require 'tidemill.columns'
+local exact = require 'tidemill.exact'
+local words = require 'tidemill.words'
+
+local M = {}
+
+local OPS = { 'c', 'u', 'd', 'r', 't', 'm' }
+local KINDS = { 'map', 'mirror', 'append', 'merge' }
+
+local function kind_of(checker, record)
+  local spec, kind = record.spec, nil
+  for _, word in ipairs(KINDS) do
+    if spec[word] then
+      if kind then
+        checker.fail(record, { word }, ("'%s' and '%s' are two kinds of projection: use one")
+          :format(kind, word))
+        return nil
+      end
+      kind = word
+    end
+  end
+  return kind or 'fold'
+end
+
+local function check_table(checker, record)
+  local name = record.spec.table
+  local schema, bare = name:match('^([^.]+)%.([^.]+)$')
+  for _, part in ipairs(schema and { schema, bare } or { name }) do
+    if not part:find('^[%a_][%w_$]*$') or #part > 63 then
+      return checker.fail(record, { 'table' }, ("table = '%s' must be a name or schema.name of "
+        .. 'letters, digits and _'):format(name))
+    end
+  end
+  return true
+end
+
+local function check_on(checker, record, source)
+  local on = record.spec.on
+  if type(on) ~= 'table' then return end
+  if next(on) == nil then
+    checker.fail(record, { 'on' }, "'on' is empty: write on = { TypeOfEvent = function(row, "
+      .. 'event) … end }')
+  end
+  for name, handler in pairs(on) do
+    if type(name) ~= 'string' then
+      checker.fail(record, { 'on' }, "'on' has types of events as keys: on = { TypeOfEvent = "
+        .. 'function(row, event) … end }')
+    elseif type(handler) ~= 'function' then
+      checker.fail(record, { 'on', name }, ("on.%s must be a function, not %s"):format(name,
+        check.name_type(handler)))
+    elseif source.format == 'debezium' and #words.nearest(name, OPS) ~= #name then
+      checker.fail(record, { 'on', name }, ("on.%s would never run: with debezium the type of "
+        .. 'an event is the letter of its operation: c, u, d, r, t or m'):format(name))
+    end
+  end
+  if source.format == 'json' and not source.type_path then
+    checker.fail(record, { 'on' }, "on = { … } would never run: with format = 'json' events have "
+      .. "no type until the source says type = 'data.kind'; or make `on` one function")
+  end
+end
+
+-- The handlers of a projection: a function, or functions by type; nil: none.
+local function handlers(checker, record, kind)
+  local spec = record.spec
+  if kind == 'mirror' then
+    for _, word in ipairs { 'on', 'before_write' } do
+      if spec[word] then
+        checker.fail(record, { word }, ("'%s' has no use in a mirror, which copies columns by "
+          .. 'name: use map = function(row, event) … end'):format(word))
+      end
+    end
+    return nil
+  end
+  if type(spec.map) == 'function' then
+    if spec.on then
+      checker.fail(record, { 'on' }, "'on' and map = function are two handlers: write map = "
+        .. 'true beside on')
+    end
+    return spec.map
+  end
+  if not spec.on then
+    checker.fail(record, {}, kind == 'fold'
+      and "'on' is missing: write on = { TypeOfEvent = function(row, event) … end }, or mirror "
+        .. '= true, or map = function(row, event) … end'
+      or ("'on' is missing: a projection with %s needs handlers"):format(kind))
+  end
+  return spec.on
+end
+
+local function sorted_types(on)
+  if type(on) ~= 'table' then return nil end
+  local types = {}
+  for name in pairs(on) do types[#types + 1] = name end
+  table.sort(types)
+  return types
+end
+
+local function check_topics(checker, record, source)
+  local topics = record.spec.topics
+  if not topics or not check.texts(checker, record, { 'topics' }, topics) then return end
+  local known = {}
+  for _, topic in ipairs(source.topics) do known[topic] = true end
+  for _, topic in ipairs(topics) do
+    if not known[topic] then
+      checker.fail(record, { 'topics', topic }, ("the topic '%s' is not one of the source%s")
+        :format(topic, words.hint(topic, source.topics)))
+    end
+  end
+end
+
+local function check_uses(checker, record, kind)
+  local spec = record.spec
+  if spec.ignore then check.texts(checker, record, { 'ignore' }, spec.ignore) end
+  if kind == 'append' and spec.key then
+    checker.fail(record, { 'key' }, "an append has no key: every event makes a row of its own")
+  elseif kind ~= 'append' and not spec.key then
+    checker.fail(record, {}, "'key' is missing: write key = { id = 'bigint' }")
+  end
+  if kind == 'merge' and (spec.initial or spec.before_write) then
+    local word = spec.initial and 'initial' or 'before_write'
+    checker.fail(record, { word }, ("'%s' has no use with merge: the server combines what events "
+      .. 'contribute, and no row is read'):format(word))
+  end
+  if kind == 'mirror' and spec.initial then
+    checker.fail(record, { 'initial' }, "'initial' has no use in a mirror: an absent column takes "
+      .. "the table's default")
+  end
+end
+
+local function newer_index(checker, record, kind, list, n_key)
+  local name = record.spec.newer
+  if not name then return -1 end
+  if kind ~= 'mirror' and kind ~= 'map' then
+    checker.fail(record, { 'newer' }, ("'newer' is for mirror and map; a %s sees every event once "
+      .. 'and in order'):format(kind))
+    return -1
+  end
+  local names = {}
+  for i = n_key + 1, #list do
+    names[#names + 1] = list[i].name
+    if list[i].name == name then return i - 1 end
+  end
+  checker.fail(record, { 'newer' }, ("newer = '%s' is not one of the columns%s"):format(name,
+    words.hint(name, names)))
+  return -1
+end
+
+local function check_examples(checker, record)
+  for _, example in ipairs(record.spec.examples or {}) do
+    if type(example) ~= 'table' or type(example.events) ~= 'table'
+      or type(example.rows) ~= 'table' then
+      checker.fail(record, { 'examples' }, "an example is { events = { … }, rows = { … } }")
+    end
+  end
+end
+
+---@param plan table the plan so far: its source
+---@return table|nil
+function M.new(checker, record, plan)
+  local source, before = plan.source, #checker.messages
+  if not check.record(checker, record) or not check_table(checker, record) then return nil end
+  local kind = kind_of(checker, record)
+  if not kind then return nil end
+  local on = handlers(checker, record, kind)
+  check_on(checker, record, source)
+  check_topics(checker, record, source)
+  check_uses(checker, record, kind)
+  check_examples(checker, record)
+  local list, n_key = columns.new(checker, record, kind)
+  local newer = newer_index(checker, record, kind, list, n_key)
+  if #checker.messages > before then return nil end
+  local spec = record.spec
+  local p = {
+    table = spec.table, module = record.module or record.file, file = record.file,
+    line = record.line, kind = kind, columns = list, n_key = n_key, newer = newer,
+    types = sorted_types(on), ignore = spec.ignore, strict = spec.strict or false,
+    has_handler = on ~= nil, on = on or function() end, before_write = spec.before_write,
+    topics = spec.topics, examples = spec.examples,
+    follows_deletes = source.format == 'debezium',
+  }
+  for i = 1, n_key do
+    if list[i].from == 'function' then p.keys_in_lua = true end
+  end
+  p.exact, p.why = exact.decide(checker, record, p, source)
+  return p
+end
+
+-- Every function of the user that runs for events.
+function M.functions(p)
+  local list = { p.before_write }
+  if type(p.on) == 'function' then list[#list + 1] = p.on end
+  for _, name in ipairs(p.types or {}) do list[#list + 1] = p.on[name] end
+  for i = 1, p.n_key do list[#list + 1] = p.columns[i].key_function end
+  return list
+end
+
+return M

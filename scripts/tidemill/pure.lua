@@ -1,0 +1,127 @@
+-- Are handlers pure? They are run again after lost races, failed records and
+-- other splits of a batch, so what one of them remembers outside of its row
+-- would be counted twice. The bytecode shows assignments to globals (GSET)
+-- and to variables of an outer function (USETx). Tables that a handler
+-- changes cannot be seen here; running examples under two splits shows them.
+local util = require 'jit.util'
+
+local M = {}
+
+local function opcodes(f)
+  local set, pc = {}, 0
+  local ins = util.funcbc(f, pc)
+  while ins do
+    set[ins % 256] = true
+    pc = pc + 1
+    ins = util.funcbc(f, pc)
+  end
+  return set
+end
+
+-- The numbers of instructions differ between versions of LuaJIT, so they are
+-- learned: what is in the first function and not in the second.
+local function probe(with, without)
+  local have, lack = opcodes(loadstring(with)()), opcodes(loadstring(without)())
+  for op in pairs(have) do
+    if not lack[op] then return op end
+  end
+end
+
+local GSET = probe('return function(v) x = v end', 'return function(v) local x = v end')
+local USET = {}
+for _, v in ipairs { 'v', "'s'", '1', 'nil' } do
+  local op = probe(('local a return function(v) a = %s end'):format(v),
+    ('return function(v) local a = %s end'):format(v))
+  USET[op] = true
+end
+
+local function upvalue_names(f)
+  local names, i = {}, 0
+  local name = util.funcuvname(f, i)
+  while name do
+    names[i], names[name] = name, true
+    i = i + 1
+    name = util.funcuvname(f, i)
+  end
+  return names
+end
+
+local function line_of(f, pc)
+  return util.funcinfo(f, pc).currentline
+end
+
+-- [outer]: names that the outermost function takes from outside. An inner
+-- function may assign what is local to the handler: that is gone when the
+-- handler returns.
+local function scan(f, outer, found)
+  local names, pc = upvalue_names(f), 1
+  local ins = util.funcbc(f, pc)
+  while ins do
+    local op = ins % 256
+    local a = math.floor(ins / 256) % 256
+    if op == GSET then
+      local name = util.funck(f, -math.floor(ins / 65536) - 1)
+      found(line_of(f, pc), 'global', tostring(name))
+    elseif USET[op] and (outer == nil or outer[names[a]]) then
+      found(line_of(f, pc), 'variable', names[a])
+    end
+    pc = pc + 1
+    ins = util.funcbc(f, pc)
+  end
+  local k, constant = -1, util.funck(f, -1)
+  while constant ~= nil do
+    if type(constant) == 'proto' then scan(constant, outer or names, found) end
+    k = k - 1
+    constant = util.funck(f, k)
+  end
+end
+
+local function is_ours(f, sources)
+  local info = debug.getinfo(f, 'S')
+  return info.what ~= 'C' and sources[info.source]
+end
+
+-- Every function that [x] can reach by upvalues and by tables in them.
+local function visit(x, sources, seen, each)
+  if seen[x] then return end
+  if type(x) == 'function' and is_ours(x, sources) then
+    seen[x] = true
+    each(x)
+    local i = 1
+    local name, v = debug.getupvalue(x, i)
+    while name do
+      if type(v) == 'function' or type(v) == 'table' then visit(v, sources, seen, each) end
+      i = i + 1
+      name, v = debug.getupvalue(x, i)
+    end
+  elseif type(x) == 'table' then
+    seen[x] = true
+    for _, v in next, x do
+      if type(v) == 'function' or type(v) == 'table' then visit(v, sources, seen, each) end
+    end
+  end
+end
+
+---@param handlers function[]
+---@param sources table set of chunk names of the bundle
+---@return string[] messages "file:line: ..."
+function M.check(handlers, sources)
+  local messages, seen, told = {}, {}, {}
+  for _, handler in ipairs(handlers) do
+    visit(handler, sources, seen, function(f)
+      local file = debug.getinfo(f, 'S').source:sub(2)
+      scan(f, nil, function(line, what, name)
+        local text = ("%s:%d: a handler assigns the %s '%s', which outlives the event: "
+          .. 'handlers are run again and must be pure: keep it in a column of the row, or '
+          .. 'make it local to the handler'):format(file, line, what, name)
+        if not told[text] then
+          told[text] = true
+          messages[#messages + 1] = text
+        end
+      end)
+    end)
+  end
+  return messages
+end
+
+return M

@@ -1,0 +1,310 @@
+-- Views of the rows of one projection: `row` in handlers. Loaded afresh for
+-- every projection, so that each has functions, and with them traces, of its
+-- own. Reading and assigning are one closure a column, picked by its type.
+--
+-- Assignment converts at once to the column's type, so that reading back
+-- gives what PostgreSQL will store and every split into batches gives the
+-- same rows. The common cases are done here; all else by tm_put.
+local ffi = require 'ffi'
+local bit = require 'bit'
+local core = require 'tidemill.core'
+local decimal = require 'tidemill.decimal'
+local value = require 'tidemill.value'
+local words = require 'tidemill.words'
+
+local M = {}
+
+local C = core.C
+local band, bor, arshift = bit.band, bit.bor, bit.arshift
+local cast, istype, typeof = ffi.cast, ffi.istype, ffi.typeof
+local floor = math.floor
+local int64 = typeof('int64_t')
+local dec, POWER, LIMIT = decimal.type, decimal.POWER, decimal.LIMIT
+local EXISTS, TOUCHED = C.TM_ROW_EXISTS, C.TM_ROW_TOUCHED
+local BOTH = EXISTS + TOUCHED
+local NULL, BOOL, INT, DEC = C.TM_NULL, C.TM_BOOL, C.TM_INT, C.TM_DEC
+local BIGDEC, TEXT, DOUBLE = C.TM_BIGDEC, C.TM_TEXT, C.TM_DOUBLE
+
+local RANGE = { smallint = 2 ^ 15, integer = 2 ^ 31, bigint = 2 ^ 53 }
+
+local function stale()
+  error('stale row: a row is only good during the call it was handed to', 0)
+end
+
+local function check(now, result)
+  if result < 0 then error(ffi.string(now.batch.error), 0) end
+end
+
+-- ---- cells to values -----------------------------------------------------
+
+local function read_decimal(cell)
+  local tag = cell.tag
+  if tag == DEC or tag == INT then
+    local i = cell.i
+    return dec(i, arshift(i, 63), tag == DEC and cell.scale or 0)
+  elseif tag == BIGDEC then
+    return value.scalar(cell)
+  end
+  return nil
+end
+
+local text_p, text_len = ffi.new('const char *[1]'), ffi.new('size_t[1]')
+
+local function text_reader(now, column)
+  return function(cell)
+    if cell.tag <= NULL then return nil end
+    if cell.tag == TEXT then return ffi.string(cell.p, cell.len) end
+    check(now, C.tm_text(now.batch, now.rows, column, cell, text_p, text_len))
+    return ffi.string(text_p[0], text_len[0])
+  end
+end
+
+local SCALARS = { smallint = true, integer = true, bigint = true, boolean = true, text = true,
+  varchar = true, real = true, double = true }
+
+local function cell_reader(now, column, kind)
+  if kind == 'numeric' then return read_decimal end
+  if SCALARS[kind] then return value.scalar end
+  return text_reader(now, column)
+end
+
+-- ---- values to cells -----------------------------------------------------
+
+local function new_put(now, column)
+  local scratch = ffi.new('struct tm_cell')
+  return function(row, v)
+    local kept = value.set(scratch, v)
+    local result = C.tm_put(now.batch, now.rows, column, row, scratch)
+    check(now, result)
+    return kept
+  end
+end
+
+local function write_integer(now, column, kind, put)
+  local limit = RANGE[kind]
+  return function(row, v)
+    if type(v) == 'number' and v == floor(v) and v >= -limit
+      and (v < limit or v == 2 ^ 53 and limit == v) then
+      local cell = now.rows.cells[column][row]
+      cell.tag, cell.i = INT, v
+      return
+    end
+    if type(v) == 'number' then
+      if v ~= floor(v) then
+        error('the number ' .. value.number_text(v) .. ' has a fraction: the column is '
+          .. kind, 0)
+      elseif v > 2 ^ 53 or v < -2 ^ 53 then
+        error(('the number %.17g is beyond 2^53, where Lua numbers are no longer exact')
+          :format(v), 0)
+      end
+    end
+    put(row, v)
+  end
+end
+
+local function write_decimal(now, column, spec, put)
+  local scale, limited = spec.scale, spec.precision > 0
+  local digits = limited and spec.precision or 18
+  local limit = digits < 19 and POWER[digits] or 9223372036854775807LL
+
+  return function(row, v)
+    local d
+    if istype(dec, v) then
+      d = v
+    elseif type(v) == 'number' and v == floor(v) and v < 2 ^ 53 and v > -2 ^ 53 then
+      d = decimal.from(v)
+    else
+      return put(row, v)
+    end
+    local m, s = cast(int64, d.lo), d.scale
+    if d.hi ~= arshift(m, 63) then return put(row, v) end
+    if limited and s ~= scale then
+      local n = scale - s
+      if n < 0 or n > 18 or m > LIMIT[n] or m < -LIMIT[n] then return put(row, v) end
+      m, s = m * POWER[n], scale
+    end
+    if m >= limit or m <= -limit then return put(row, v) end
+    local cell = now.rows.cells[column][row]
+    cell.tag, cell.i, cell.scale = DEC, m, s
+  end
+end
+
+local function write_boolean(now, column, put)
+  return function(row, v)
+    if type(v) ~= 'boolean' then return put(row, v) end
+    local cell = now.rows.cells[column][row]
+    cell.tag, cell.i = BOOL, v and 1 or 0
+  end
+end
+
+local function write_double(now, column, kind, put)
+  return function(row, v)
+    if type(v) ~= 'number' then return put(row, v) end
+    if kind == 'real' then
+      local rounded = tonumber(cast('float', v))
+      if (rounded == math.huge or rounded == -math.huge) and v ~= rounded then
+        error(('the number %.17g is out of range for real'):format(v), 0)
+      end
+      v = rounded
+    end
+    local cell = now.rows.cells[column][row]
+    cell.tag, cell.d = DOUBLE, v
+  end
+end
+
+local function cell_writer(now, column, spec)
+  local kind, put = spec.kind, new_put(now, column)
+  if RANGE[kind] then return write_integer(now, column, kind, put) end
+  if kind == 'numeric' then return write_decimal(now, column, spec, put) end
+  if kind == 'boolean' then return write_boolean(now, column, put) end
+  if kind == 'real' or kind == 'double' then return write_double(now, column, kind, put) end
+  return put
+end
+
+-- ---- the row -------------------------------------------------------------
+
+-- Marks a row as assigned; a row that does not exist begins with the initial
+-- values of its columns.
+local function new_touch(now, kind)
+  if kind == 'map' then
+    return function(row) now.rows.flags[row] = bor(now.rows.flags[row], BOTH) end
+  elseif kind == 'merge' then
+    return function() now.rows.flags[0] = bor(now.rows.flags[0], TOUCHED) end
+  end
+  return function(row)
+    local flags = now.rows.flags[row]
+    if band(flags, BOTH) == BOTH then return end
+    if band(flags, EXISTS) == 0 then
+      check(now, C.tm_row_create(now.batch, now.rows, row))
+    else
+      now.rows.flags[row] = bor(flags, TOUCHED)
+    end
+  end
+end
+
+-- A map does not read the table: a column shows what this event assigned to
+-- it and else nil, whatever other events of the batch did.
+local function new_readers(now, p, stamps)
+  local readers = {}
+  for i, column in ipairs(p.columns) do
+    local number = i - 1
+    local read = cell_reader(now, number, column.kind)
+    if column.is_key or p.kind == 'fold' or p.kind == 'append' then
+      readers[column.name] = function(row) return read(now.rows.cells[number][row]) end
+    elseif p.kind == 'map' then
+      readers[column.name] = function(row)
+        if stamps[number] ~= now.serial then return nil end
+        return read(now.rows.cells[number][row])
+      end
+    else
+      readers[column.name] = function() return nil end -- merge: contributions only
+    end
+  end
+  return readers
+end
+
+local function null_writer(now, column)
+  return function(row) now.rows.cells[column][row].tag = NULL end
+end
+
+local function new_writers(now, p, stamps)
+  local touch = new_touch(now, p.kind)
+  local writers = {}
+  for i, column in ipairs(p.columns) do
+    local number = i - 1
+    local write, clear = cell_writer(now, number, column), null_writer(now, number)
+    if not column.is_key then
+      writers[column.name] = function(row, v)
+        touch(row)
+        if p.kind == 'map' then stamps[number] = now.serial end
+        if p.kind == 'merge' then row = 0 end
+        if type(v) == 'nil' then clear(row) else write(row, v) end
+      end
+    end
+  end
+  return writers
+end
+
+local function new_refusals(p)
+  local names, is_key = {}, {}
+  for _, column in ipairs(p.columns) do
+    names[#names + 1], is_key[column.name] = column.name, column.is_key
+  end
+  local function unknown(name)
+    error("table '" .. p.table .. "' has no column '" .. tostring(name)
+      .. "' in this projection" .. words.hint(name, names), 0)
+  end
+  local function assign(name)
+    if is_key[name] then
+      error("'" .. name .. "' is a key column of '" .. p.table
+        .. "': it is what chose this row and cannot be assigned", 0)
+    elseif name == 'exists' or name == 'delete' or name == 'reset' then
+      error('row.' .. name .. ' cannot be assigned', 0)
+    end
+    unknown(name)
+  end
+  return unknown, assign
+end
+
+local function only_for(p, what)
+  error('row' .. what .. " cannot be used here: '" .. p.table .. "' is "
+    .. (p.kind == 'append' and 'an append' or 'a ' .. p.kind)
+    .. ', which does not read the table', 0)
+end
+
+local function new_methods(now, p, stamps)
+  local function live(row)
+    if row.serial ~= now.serial then stale() end
+    return row.index
+  end
+  return {
+    exists = function(row)
+      if p.kind ~= 'fold' then only_for(p, '.exists') end
+      return band(now.rows.flags[row.index], EXISTS) ~= 0
+    end,
+    delete = function(row)
+      if p.kind ~= 'fold' and p.kind ~= 'map' then only_for(p, ':delete()') end
+      check(now, C.tm_row_delete(now.batch, now.rows, live(row)))
+      for i = 0, #p.columns - 1 do stamps[i] = 0 end
+    end,
+    reset = function(row)
+      if p.kind ~= 'fold' then only_for(p, ':reset()') end
+      check(now, C.tm_row_reset(now.batch, now.rows, live(row)))
+    end,
+  }
+end
+
+---@param now table what view.lua calls now
+---@param p table a projection of the plan
+---@return table { row_t, read(column, cell), stamps }
+function M.new(now, p)
+  local row_t = typeof('struct { uint32_t index, serial; }')
+  local stamps = ffi.new('uint32_t[?]', #p.columns + 1)
+  local readers, writers = new_readers(now, p, stamps), new_writers(now, p, stamps)
+  local unknown, refuse_assign = new_refusals(p)
+  local methods = new_methods(now, p, stamps)
+  local exists = methods.exists
+
+  ffi.metatype(row_t, {
+    __index = function(row, name)
+      if row.serial ~= now.serial then stale() end
+      local read = readers[name]
+      if read then return read(row.index) end
+      if name == 'exists' then return exists(row) end
+      return methods[name] or unknown(name)
+    end,
+    __newindex = function(row, name, v)
+      if row.serial ~= now.serial then stale() end
+      local write = writers[name]
+      if not write then refuse_assign(name) end
+      write(row.index, v)
+    end,
+    __tostring = function() return "row of '" .. p.table .. "'" end,
+    __eq = rawequal,
+  })
+  return { row_t = row_t, stamps = stamps, writers = writers }
+end
+
+M.cell_reader = cell_reader
+
+return M

@@ -1,0 +1,75 @@
+-- The keys of each constructor. A field: types (Lua types or words of
+-- dsl.lua), words (a closed set), min and max, fields (a nested table),
+-- required (what to write when it is missing), later (not available yet).
+local function text(required)
+  return { types = { 'string' }, required = required }
+end
+
+local function later(what, allowed)
+  return { later = true, what = what, allowed = allowed }
+end
+
+local function number(min, max)
+  return { types = { 'number' }, min = min, max = max }
+end
+
+local boolean = { types = { 'boolean' } }
+local list = { types = { 'table' } }
+
+return {
+  pipeline = {
+    name = text("write name = 'bank': it names the positions in the database"),
+    source = { types = { 'kafka' }, required = 'write source = kafka { … }' },
+    database = { types = { 'postgres' }, required = 'write database = postgres { … }' },
+    batch = { types = { 'table' }, fields = {
+      size = number(1, 1000000), bytes = number(1024, 1073741824), linger_ms = number(0, 60000),
+      concurrency = number(1, 8),
+    } },
+    projections = { types = { 'table' },
+      required = "write projections = { 'projections.name' }" },
+    tuning = later(), failure = later(), commands = later(), cache = later('cache'),
+    dead_letters = later('dead_letters'), durability = later("durability = 'lazy'", 'strict'),
+  },
+  kafka = {
+    brokers = text("write brokers = 'host:9092'"),
+    group = text("write group = 'name': the consumer group"),
+    topics = { types = { 'table' }, required = "write topics = { 'name' }" },
+    format = { types = { 'string' }, words = { 'outbox', 'debezium', 'json' },
+      later_words = { avro = true, protobuf = true, ['json-schema'] = true },
+      required = "write format = 'outbox', 'debezium' or 'json'" },
+    start = { types = { 'string', 'number', 'table' } },
+    type = text(),
+    decimals = { types = { 'string' }, words = { 'string', 'precise', 'double' } },
+    times = { types = { 'string' }, words = { 'millis', 'micros', 'nanos' } },
+    truncate = { types = { 'string' }, words = { 'apply', 'halt' } },
+    options = list,
+    outbox = later('outbox = { … } (raw outbox rows)'),
+    flattened = later('flattened rows'),
+    registry = later('a schema registry'),
+  },
+  postgres = {
+    write = text("write write = env('DATABASE_URL')"),
+    read = text(),
+    pool = { types = { 'table' }, fields = { max = number(1, 64) } },
+  },
+  projection = {
+    table = text("write table = 'name'"),
+    key = { types = { 'table' }, hint = "write key = { id = 'bigint' }" },
+    columns = { types = { 'table' }, required = "write columns = { name = 'type' }" },
+    initial = list,
+    on = { types = { 'table', 'function' } },
+    map = { types = { 'function', 'boolean' } },
+    mirror = boolean,
+    append = boolean,
+    merge = list,
+    before_write = { types = { 'function' } },
+    ignore = list,
+    strict = boolean,
+    newer = text(),
+    topics = list,
+    examples = list,
+    once = later('once'), from = later('from of a projection (building it from history)'),
+    batch = later('batch = function'), tables = later('tables = { … }'),
+    cache = later('cache'), group = later('group'), durability = later('durability'),
+  },
+}

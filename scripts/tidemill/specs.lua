@@ -1,0 +1,112 @@
+-- `tidemill test`: runs the specs of a bundle with busted. The examples of
+-- its projections run too, each of them under two splits.
+local M = {}
+
+local function is_there(path)
+  local file = io.open(path, 'r')
+  if file then file:close() end
+  return file ~= nil
+end
+
+local function folder_of(path)
+  if path:match('%.lua$') then return path:match('^(.*)/[^/]*$') or '.' end
+  return (path:gsub('(.)/+$', '%1'))
+end
+
+local function has_specs(folder)
+  local lfs = require 'lfs'
+  for name in lfs.dir(folder) do
+    local path = folder .. '/' .. name
+    if name:match('_spec%.lua$') then return true end
+    if name:sub(1, 1) ~= '.' and lfs.attributes(path, 'mode') == 'directory' and has_specs(path)
+    then
+      return true
+    end
+  end
+  return false
+end
+
+local function check_rows(result, p, expected)
+  local value = require 'tidemill.value'
+  local got = result:rows(p.table)
+  if #got ~= #expected then
+    return ('%d rows instead of %d'):format(#got, #expected)
+  end
+  for i, row in ipairs(expected) do
+    for name, v in pairs(row) do
+      local have = got[i][name]
+      if have ~= v and tostring(have) ~= tostring(v) then
+        return ('row %d: %s is %s instead of %s'):format(i, name, value.encode(have),
+          value.encode(v))
+      end
+    end
+  end
+end
+
+-- Examples live in the projections: events, optional given rows, rows expected.
+local function run_examples(path)
+  local bundle = require('tidemill.testing').load(path)
+  local n_failed, n = 0, 0
+  for _, p in ipairs(bundle.plan.projections) do
+    for i, example in ipairs(p.examples or {}) do
+      n = n + 1
+      bundle:reset()
+      local ok, result = pcall(bundle.split, bundle,
+        { given = example.given, events = example.events })
+      local reason = not ok and result or check_rows(result, p, example.rows)
+      if reason then
+        n_failed = n_failed + 1
+        io.write(('FAIL %s:%d: example %d of %s: %s\n'):format(p.file, p.line, i, p.table, reason))
+      end
+    end
+  end
+  if n > 0 then io.write(('%d examples, %d failed\n'):format(n, n_failed)) end
+  return n_failed
+end
+
+local function busted_arguments(folder, arguments)
+  local list = { [0] = 'tidemill test', '--lpath=' .. folder .. '/?.lua' }
+  for i = 2, #arguments do list[#list + 1] = arguments[i] end
+  list[#list + 1] = '--pattern=_spec%.lua$'
+  list[#list + 1] = folder
+  return list
+end
+
+-- busted ends the process by itself; this brings its status back.
+local function run_busted(folder, arguments)
+  local status = 0
+  local exit = os.exit
+  os.exit = function(code)
+    status = code == true and 0 or code == false and 1 or code or 0
+    error(M, 0)
+  end
+  arg = busted_arguments(folder, arguments)
+  local ok, reason = pcall(function() require 'busted.runner' { standalone = false } end)
+  os.exit = exit
+  if not ok and reason ~= M then error(reason, 0) end
+  return status
+end
+
+---@param arguments string[] the path, then arguments for busted
+---@return integer exit status
+function M.run(arguments)
+  local path = arguments[1]
+  local folder = folder_of(path)
+  local loaded, n_failed = pcall(run_examples, path)
+  if not loaded then
+    io.stderr:write(tostring(n_failed), '\n')
+    return 78
+  end
+  if not pcall(require, 'busted') then
+    io.stderr:write('tidemill test: busted is not installed: apt-get install lua-busted\n')
+    return 69
+  end
+  if not is_there(folder .. '/.busted') and not has_specs(folder) then
+    io.write(folder, ': no specs (spec/*_spec.lua)\n')
+    return n_failed > 0 and 1 or 0
+  end
+  local status = run_busted(folder, arguments)
+  return status ~= 0 and status or n_failed > 0 and 1 or 0
+end
+
+return M

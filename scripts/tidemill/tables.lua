@@ -1,0 +1,211 @@
+-- The tables of a spec: what PostgreSQL would hold after each batch.
+local core = require 'tidemill.core'
+local decimal = require 'tidemill.decimal'
+local ffi = require 'ffi'
+local rows_of = require 'tidemill.rows'
+local value = require 'tidemill.value'
+local words = require 'tidemill.words'
+
+local M = {}
+local Table = {}
+Table.__index = Table
+
+local C = core.C
+local bit = require 'bit'
+local EXISTS, TOUCHED = C.TM_ROW_EXISTS, C.TM_ROW_TOUCHED
+local CLEARED, MISSING = C.TM_ROW_CLEARED, C.TM_MISSING
+
+function M.new(p)
+  local self = setmetatable({ p = p, rows = {}, now = {}, readers = {} }, Table)
+  for i, column in ipairs(p.columns) do
+    self.readers[i] = rows_of.cell_reader(self.now, i - 1, column.kind)
+  end
+  return self
+end
+
+-- Rows are replaced and never changed, so a copy can share them.
+function Table:copy()
+  local copy = M.new(self.p)
+  for k, row in pairs(self.rows) do copy.rows[k] = row end
+  return copy
+end
+
+local function key_text(p, row)
+  local parts = {}
+  for i = 1, p.n_key do parts[i] = tostring(row[p.columns[i].name]) end
+  return table.concat(parts, '\0')
+end
+
+-- A given value as it would be read back.
+local function normal(column, v)
+  if v ~= nil and column.kind == 'numeric' then
+    local d = decimal.from(v)
+    return column.precision > 0 and decimal.globals.round(d, column.scale) or d
+  end
+  return v
+end
+
+function Table:give(list)
+  local names = {}
+  for _, column in ipairs(self.p.columns) do names[#names + 1] = column.name end
+  for _, given in ipairs(list) do
+    local row = {}
+    for name in pairs(given) do
+      local nearest = words.nearest(tostring(name), names)
+      if nearest ~= name then
+        error(("given: table '%s' has no column '%s'%s"):format(self.p.table, tostring(name),
+          words.hint(tostring(name), names)), 0)
+      end
+    end
+    for _, column in ipairs(self.p.columns) do
+      local v = given[column.name]
+      if v == nil then v = column.initial_value end
+      row[column.name] = normal(column, v)
+    end
+    if self.p.n_key == 0 then
+      self.rows[#self.rows + 1] = row
+    else
+      self.rows[key_text(self.p, row)] = row
+    end
+  end
+end
+
+local function find(self, trial, batch, rows, row)
+  local p = self.p
+  local key, kept = ffi.new('struct tm_cell[?]', p.n_key), {}
+  for i = 1, p.n_key do kept[i] = value.set(key[i - 1], row[p.columns[i].name]) end
+  local index = C.tm_trial_find(trial, rows, key)
+  if index == -2 then error(ffi.string(batch.error), 0) end
+  return index, kept
+end
+
+-- Hands the rows that the batch touches to the core, as if just loaded.
+function Table:load(trial, batch, rows)
+  local p = self.p
+  if p.kind ~= 'fold' then return end
+  local cell = ffi.new('struct tm_cell')
+  for _, row in pairs(self.rows) do
+    local index = find(self, trial, batch, rows, row)
+    if index >= 0 then
+      for i = p.n_key + 1, #p.columns do
+        local kept = value.set(cell, row[p.columns[i].name])
+        if C.tm_trial_given(trial, rows, i - 1, index, cell) < 0 then
+          error(ffi.string(batch.error), 0)
+        end
+        self.kept = kept
+      end
+    end
+  end
+end
+
+-- The key columns of a row, then what was assigned over what was there.
+local function written(self, rows, index, old)
+  local p, row = self.p, {}
+  for i, column in ipairs(p.columns) do
+    local cell = rows.cells[i - 1][index]
+    if cell.tag ~= MISSING then
+      row[column.name] = self.readers[i](cell)
+    elseif old then
+      row[column.name] = old[column.name]
+    end
+  end
+  return row
+end
+
+local COMBINE = {
+  sum = function(a, b) return a + b end,
+  min = function(a, b) return b < a and b or a end,
+  max = function(a, b) return b > a and b or a end,
+}
+
+local function merged(p, old, row)
+  for i = p.n_key + 1, #p.columns do
+    local column = p.columns[i]
+    local a, b = old[column.name], row[column.name]
+    if a ~= nil and b ~= nil then row[column.name] = COMBINE[column.merge](a, b) end
+    if b == nil then row[column.name] = a end
+  end
+  return row
+end
+
+local function store_row(self, rows, index)
+  local p, flags = self.p, rows.flags[index]
+  if bit.band(flags, TOUCHED) == 0 then return end
+  local fresh = written(self, rows, index)
+  local key = key_text(p, fresh)
+  local old = self.rows[key]
+  if bit.band(flags, EXISTS) == 0 then
+    self.rows[key] = nil
+  elseif p.kind == 'merge' then
+    self.rows[key] = old and merged(p, old, fresh) or fresh
+  else
+    local newer = p.newer >= 0 and p.columns[p.newer + 1].name
+    if old and newer and old[newer] ~= nil and not (fresh[newer] ~= nil
+      and fresh[newer] > old[newer]) then
+      return
+    end
+    if bit.band(flags, CLEARED) ~= 0 then old = nil end
+    self.rows[key] = written(self, rows, index, old)
+  end
+end
+
+-- Takes over what the handlers left, as the writer would.
+function Table:store(batch, rows)
+  local p = self.p
+  self.now.batch, self.now.rows = batch, rows
+  local first = p.kind == 'merge' and 1 or 0
+  for index = first, rows.n_rows - 1 do
+    if p.kind == 'append' then
+      self.rows[#self.rows + 1] = written(self, rows, index)
+    else
+      store_row(self, rows, index)
+    end
+  end
+end
+
+local function before(a, b)
+  if type(a) == type(b) and (type(a) == 'number' or type(a) == 'string') then return a < b end
+  return tostring(a) < tostring(b)
+end
+
+local function plain_copy(row)
+  local copy = {}
+  for name, v in pairs(row) do copy[name] = v end
+  return copy
+end
+
+function Table:list()
+  local p, list = self.p, {}
+  if p.n_key == 0 then
+    for i, row in ipairs(self.rows) do list[i] = plain_copy(row) end
+    return list
+  end
+  for _, row in pairs(self.rows) do list[#list + 1] = plain_copy(row) end
+  table.sort(list, function(a, b)
+    for i = 1, p.n_key do
+      local name = p.columns[i].name
+      if a[name] ~= b[name] then return before(a[name], b[name]) end
+    end
+    return false
+  end)
+  return list
+end
+
+function Table:get(key)
+  local p, row = self.p, {}
+  if p.n_key == 0 then
+    error(("table '%s' is an append and has no key: use rows"):format(p.table), 0)
+  end
+  for i = 1, p.n_key do
+    local name = p.columns[i].name
+    if type(key) == 'table' then
+      row[name] = key[name] == nil and key[i] or key[name]
+    else
+      row[name] = key
+    end
+  end
+  local found = self.rows[key_text(p, row)]
+  return found and plain_copy(found)
+end
+
+return M

@@ -1,0 +1,201 @@
+-- The spec kit: runs the projections of a bundle on the real decoder and the
+-- real rows, without Kafka and PostgreSQL. What a table holds is kept here
+-- between two runs, the way PostgreSQL would.
+--
+--   local t = require 'tidemill.testing'
+--   local bank = t.load('examples/bank')
+--   local result = bank:run { given = { … }, events = { … } }
+--   result:row('balances', id), result:rows('balances')
+local boot = require 'tidemill.boot'
+local core = require 'tidemill.core'
+local decimal = require 'tidemill.decimal'
+local encode = require 'tidemill.encode'
+local ffi = require 'ffi'
+local tables = require 'tidemill.tables'
+local value = require 'tidemill.value'
+
+local C = core.C
+local M = { decimal = decimal.from, null = encode.null }
+
+local Bundle = {}
+Bundle.__index = Bundle
+
+local function fail(text)
+  error(text, 0)
+end
+
+local function batch_error(batch, events)
+  local e = batch.current
+  local where = e >= 0 and events[e + 1] and ' (event ' .. e + 1 .. ')' or ''
+  fail(ffi.string(batch.error) .. where)
+end
+
+local function add_event(self, event)
+  local record = encode.record(self.plan.source, event, self.offsets)
+  self.kept = { record.key or '', record.value or '' }
+  C.tm_trial_event(self.trial, record.topic, record.partition, record.offset, record.time,
+    record.key, record.key and #record.key or -1, record.value,
+    record.value and #record.value or -1)
+  for name, text in pairs(record.headers) do
+    C.tm_trial_header(self.trial, name, text, #text)
+  end
+end
+
+local function decode(self, events)
+  C.tm_trial_reset(self.trial)
+  for _, event in ipairs(events) do add_event(self, event) end
+  local batch = C.tm_trial_decode(self.trial)
+  for i = 0, batch.n_events - 1 do
+    if batch.states[i] == C.TM_EVENT_FAILED then
+      fail(('event %d cannot be read: %s'):format(i + 1, batch.reasons[i] ~= nil
+        and ffi.string(batch.reasons[i]) or '?'))
+    end
+  end
+  return batch
+end
+
+-- Runs a phase as the worker would; an error names the user's line and the event.
+local function phase(run, batch, rows, events)
+  local ok, reason = xpcall(function() run(batch, rows) end, boot.trace)
+  if ok then return end
+  local event = batch.current >= 0 and events[batch.current + 1]
+  fail(('%s%s'):format(tostring(reason), event
+    and (' (event %d, %s)'):format(batch.current + 1, event.type or event.op or 'no type') or ''))
+end
+
+local function run_projection(self, i, batch, events)
+  local p = self.plan.projections[i]
+  local rows = C.tm_trial_rows(self.trial, i - 1)
+  if rows == nil then batch_error(batch, events) end
+  if p.keys_in_lua then
+    phase(self.program.keys, batch, rows, events)
+    C.tm_trial_ready(self.trial, rows)
+  end
+  local stored = self.tables[p.table]
+  stored:load(self.trial, batch, rows)
+  if p.has_handler then
+    phase(self.program.fold, batch, rows, events)
+  elseif C.tm_trial_mirror(self.trial, rows) < 0 then
+    batch_error(batch, events)
+  end
+  stored:store(batch, rows)
+end
+
+local function run_batch(self, events)
+  local batch = decode(self, events)
+  for i = 1, #self.plan.projections do run_projection(self, i, batch, events) end
+end
+
+local function table_of(self, name)
+  local stored = self.tables[name]
+  if not stored then
+    local names = {}
+    for other in pairs(self.tables) do names[#names + 1] = other end
+    fail(("no projection has the table '%s'%s"):format(tostring(name),
+      require('tidemill.words').hint(tostring(name), names)))
+  end
+  return stored
+end
+
+local Result = {}
+Result.__index = Result
+
+---@return table[] rows of a table, sorted by key; an append: in order of events
+function Result:rows(name)
+  return table_of(self.bundle, name):list()
+end
+
+---@return table|nil row
+function Result:row(name, key)
+  return table_of(self.bundle, name):get(key)
+end
+
+local function check_case(case)
+  if type(case) ~= 'table' or type(case.events or {}) ~= 'table' then
+    error('run takes { given = { table = { rows } }, events = { … } }', 3)
+  end
+  local known = { given = true, events = true, split = true }
+  for name in pairs(case) do
+    if not known[name] then
+      error("unknown key '" .. tostring(name)
+        .. "': a run has given and events", 3)
+    end
+  end
+end
+
+---Applies [case].given and then [case].events, in one batch, or with split =
+---true each event in a batch of its own. Tables keep their rows between runs.
+---@param case table
+function Bundle:run(case)
+  check_case(case)
+  for name, list in pairs(case.given or {}) do table_of(self, name):give(list) end
+  local events = case.events or {}
+  if case.split then
+    for _, event in ipairs(events) do run_batch(self, { event }) end
+  elseif #events > 0 then
+    run_batch(self, events)
+  end
+  return setmetatable({ bundle = self }, Result)
+end
+
+---Forgets all rows and offsets.
+function Bundle:reset()
+  self.tables, self.offsets = {}, {}
+  for _, p in ipairs(self.plan.projections) do self.tables[p.table] = tables.new(p) end
+end
+
+local function rows_text(bundle)
+  local names, parts = {}, {}
+  for name in pairs(bundle.tables) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    for _, row in ipairs(bundle.tables[name]:list()) do
+      parts[#parts + 1] = name .. ' ' .. value.encode(row)
+    end
+  end
+  return table.concat(parts, '\n')
+end
+
+local function copy_tables(self)
+  local copy = {}
+  for name, stored in pairs(self.tables) do copy[name] = stored:copy() end
+  return copy
+end
+
+---Runs a case twice from the same rows, all events in one batch and each in a
+---batch of its own, and demands equal rows.
+function Bundle:split(case)
+  check_case(case)
+  local before, offsets = copy_tables(self), {}
+  for lane, offset in pairs(self.offsets) do offsets[lane] = offset end
+  self:run { given = case.given, events = case.events }
+  local whole = rows_text(self)
+  self.tables, self.offsets = before, offsets
+  local result = self:run { given = case.given, events = case.events, split = true }
+  local single = rows_text(self)
+  if whole ~= single then
+    error(('the rows depend on how events are split into batches:\nall at once:\n%s\n'
+      .. 'one at a time:\n%s'):format(whole, single), 2)
+  end
+  return result
+end
+
+---The same as a function: t.split(bundle, case).
+function M.split(bundle, case)
+  return bundle:split(case)
+end
+
+---Loads the bundle of a pipeline file or folder, as the worker would.
+---@param path string
+---@return table bundle
+function M.load(path)
+  local plan, program = boot.open(path)
+  local pointer, owner = core.host.plan(plan)
+  local trial = ffi.gc(C.tm_trial_new(pointer), C.tm_trial_free)
+  local self = setmetatable({ plan = plan, program = program, trial = trial, owner = owner },
+    Bundle)
+  self:reset()
+  return self
+end
+
+return M

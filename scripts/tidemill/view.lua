@@ -1,0 +1,279 @@
+-- Views of events: 8 to 16 bytes that name an event, never a pointer, so a
+-- view that a script keeps raises instead of reading another event or memory
+-- that is gone.
+--
+-- [now] says which event may be read: {batch, rows, serial}. Its serial grows
+-- with every handler call, and a view holds the serial that it was made with.
+local ffi = require 'ffi'
+local core = require 'tidemill.core'
+local value = require 'tidemill.value'
+
+local M = {}
+
+local C = core.C
+local OBJECT, ARRAY, MISSING = C.TM_OBJECT, C.TM_ARRAY, C.TM_MISSING
+local scalar = value.scalar
+local ROOTS = { data = C.TM_NODE_DATA, before = C.TM_NODE_BEFORE, after = C.TM_NODE_AFTER,
+  key = C.TM_NODE_KEY }
+
+local OPS = {}
+for letter in ('cudrtm'):gmatch('.') do OPS[letter:byte()] = letter end
+
+-- All kinds of views of all pipelines in this VM: which test knows them, and
+-- what `pairs`, tostring and assignment to json need from them.
+local kinds = {}
+
+local function kind_of(x)
+  if type(x) == 'cdata' then
+    for i = 1, #kinds do
+      if ffi.istype(kinds[i].type, x) then return kinds[i] end
+    end
+  end
+end
+
+---@return table|nil the plain table of an object view
+function M.table_of(x)
+  local kind = kind_of(x)
+  return kind and kind.table(x)
+end
+
+value.raw_of = function(x)
+  local kind = kind_of(x)
+  if kind then return kind.raw(x) end
+end
+
+local function stale()
+  error('stale event: a view is only good during the call it was handed to; '
+    .. 'keep the values you need instead', 0)
+end
+
+local function new_now()
+  return ffi.new('struct { struct tm_batch *batch; struct tm_rows *rows; uint32_t serial; }')
+end
+
+local function no_assignment(_, name)
+  error("event fields cannot be assigned (field '" .. tostring(name) .. "')", 0)
+end
+
+-- Node numbers belong to one decoder, so every pipeline has a set of its own.
+local function new_nodes(now)
+  local nodes = {} -- [parent][name] -> node
+
+  local function fault(node)
+    local batch = now.batch
+    if C.tm_column(batch, node) < 0 then
+      batch.current = -1 -- the record that failed is marked, and need not be this one
+      error(ffi.string(batch.error), 0)
+    end
+  end
+
+  local function learn(parent, name)
+    if type(name) ~= 'string' then
+      error('fields of events have names, not a ' .. type(name)
+        .. ' (for arrays inside use view:table())', 0)
+    end
+    local batch = now.batch
+    local node = C.tm_field(batch, parent, name, #name)
+    if node < 0 then
+      batch.current = -1
+      error(ffi.string(batch.error), 0)
+    end
+    nodes[parent] = nodes[parent] or {}
+    nodes[parent][name] = node
+    return node
+  end
+
+  local function child(parent, name)
+    local names = nodes[parent]
+    local node = names and names[name]
+    if node then return node end
+    return learn(parent, name)
+  end
+
+  local function cell(index, node)
+    local batch = now.batch
+    if node >= batch.n_nodes or batch.columns[node] == nil then fault(node) end
+    return now.batch.columns[node][index]
+  end
+
+  for _, node in pairs(ROOTS) do nodes[node] = {} end
+  return { child = child, cell = cell }
+end
+
+-- Fields of objects.
+local function new_object(now, nodes)
+  local view_t = ffi.typeof('struct { uint32_t index, serial; int32_t node; }')
+  local child, cell_of = nodes.child, nodes.cell
+  local cache, cache_serial = {}, 0
+
+  local function cached(index, node)
+    if cache_serial ~= now.serial then cache, cache_serial = {}, now.serial end
+    local t = cache[node]
+    if not t then
+      t = value.table(now.batch, cell_of(index, node))
+      cache[node] = t
+    end
+    return t
+  end
+
+  local function read(index, node)
+    local cell = cell_of(index, node)
+    local tag = cell.tag
+    if tag == OBJECT then return view_t(index, now.serial, node) end
+    if tag == ARRAY then return cached(index, node) end
+    return scalar(cell)
+  end
+
+  local function table_of(view)
+    if view.serial ~= now.serial then stale() end
+    return cached(view.index, view.node)
+  end
+
+  local function raw(view)
+    if view.serial ~= now.serial then stale() end
+    local cell = cell_of(view.index, view.node)
+    return ffi.string(cell.p, cell.len), cell.tag
+  end
+
+  local function index(view, name)
+    if view.serial ~= now.serial then stale() end
+    if name == 'table' then return table_of end
+    return read(view.index, child(view.node, name))
+  end
+
+  ffi.metatype(view_t, {
+    __index = index,
+    __newindex = no_assignment,
+    __tostring = function(view) return (raw(view)) end,
+    __eq = rawequal,
+  })
+  kinds[#kinds + 1] = { type = view_t, table = table_of, raw = raw }
+  return read
+end
+
+local function new_headers(now)
+  local headers_t = ffi.typeof('struct { uint32_t index, serial; }')
+  local out = ffi.new('struct tm_cell')
+
+  local function header(index, name)
+    if type(name) ~= 'string' then error('headers have names', 0) end
+    if C.tm_header(now.batch, index, name, #name, out) < 0 then
+      error(ffi.string(now.batch.error), 0)
+    end
+    return out
+  end
+
+  local function refuse()
+    error('headers are read by name: event.headers.name', 0)
+  end
+
+  ffi.metatype(headers_t, {
+    __index = function(view, name)
+      if view.serial ~= now.serial then stale() end
+      return scalar(header(view.index, name))
+    end,
+    __newindex = no_assignment,
+    __eq = rawequal,
+  })
+  kinds[#kinds + 1] = { type = headers_t, table = refuse, raw = refuse }
+  return headers_t, header
+end
+
+-- What event.<name> is, as functions of the event's index.
+local function new_fields(now, read, headers_t)
+  local out = ffi.new('struct tm_cell')
+  local names = {} -- type number -> name
+
+  local function meta(index, what)
+    if C.tm_meta(now.batch, index, what, out) < 0 then
+      error(ffi.string(now.batch.error), 0)
+    end
+    return out
+  end
+
+  local function simple(what)
+    return function(index) return scalar(meta(index, what)) end
+  end
+
+  local function type_name(number)
+    local len = ffi.new('size_t[1]')
+    local p = C.tm_type_name(now.batch, number, len)
+    local name = p ~= nil and ffi.string(p, len[0]) or false
+    names[number] = name
+    return name
+  end
+
+  return {
+    data = function(index) return read(index, ROOTS.data) end,
+    before = function(index) return read(index, ROOTS.before) end,
+    after = function(index) return read(index, ROOTS.after) end,
+    key = function(index)
+      local cell = meta(index, C.TM_META_KEY)
+      if cell.tag == OBJECT then return read(index, ROOTS.key) end
+      return scalar(cell)
+    end,
+    type = function(index)
+      local number = now.batch.types[index]
+      local name = names[number]
+      if name == nil then name = type_name(number) end
+      return name or nil
+    end,
+    op = function(index) return OPS[now.batch.ops[index]] end,
+    headers = function(index) return headers_t(index, now.serial) end,
+    id = simple(C.TM_META_ID),
+    time = simple(C.TM_META_TIME),
+    topic = simple(C.TM_META_TOPIC),
+    partition = simple(C.TM_META_PARTITION),
+    offset = simple(C.TM_META_OFFSET),
+  }
+end
+
+local WORDS = 'key, type, id, time, op, data, before, after, headers, topic, partition, '
+  .. 'offset, has'
+
+-- event:has('data.x'): false only when the record has no such field.
+local function new_has(now, nodes, header)
+  return function(event, path)
+    if event.serial ~= now.serial then stale() end
+    local root, rest = tostring(path):match('^(%w+)%.?(.*)$')
+    if root == 'headers' then return header(event.index, rest).tag ~= MISSING end
+    local node = ROOTS[root or '']
+    if not node then
+      error("event:has('" .. tostring(path) .. "'): a path begins with data, before, after, "
+        .. 'key or headers', 0)
+    end
+    for name in rest:gmatch('[^.]+') do node = nodes.child(node, name) end
+    return nodes.cell(event.index, node).tag ~= MISSING
+  end
+end
+
+---@return table { now, event_t, read_path } for one pipeline
+function M.new()
+  local now = new_now()
+  local nodes = new_nodes(now)
+  local read = new_object(now, nodes)
+  local headers_t, header = new_headers(now)
+  local fields = new_fields(now, read, headers_t)
+  local has = new_has(now, nodes, header)
+  local event_t = ffi.typeof('struct { uint32_t index, serial; }')
+
+  local function unknown(name)
+    error("an event has no field '" .. tostring(name) .. "': it has " .. WORDS
+      .. '; fields of the record are in event.data', 0)
+  end
+
+  ffi.metatype(event_t, {
+    __index = function(event, name)
+      if event.serial ~= now.serial then stale() end
+      local field = fields[name]
+      if field then return field(event.index) end
+      if name == 'has' then return has end
+      return unknown(name)
+    end,
+    __newindex = no_assignment,
+    __eq = rawequal,
+  })
+  return { now = now, event_t = event_t }
+end
+
+return M

@@ -1,0 +1,43 @@
+-- The nearest right word for a wrong one.
+local M = {}
+
+-- Levenshtein's distance, with the swap of two neighbours as one step.
+local function distance(a, b)
+  local before, row, last = {}, {}, nil
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    last, before, row = before, row, { [0] = i }
+    for j = 1, #b do
+      local same = a:byte(i) == b:byte(j)
+      local best = math.min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (same and 0 or 1))
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        best = math.min(best, last[j - 2] + 1)
+      end
+      row[j] = best
+    end
+  end
+  return row[#b]
+end
+
+---@param word string
+---@param words string[]
+---@return string|nil nearest nil when none is near
+function M.nearest(word, words)
+  local best, best_distance = nil, math.max(2, math.floor(#word / 3)) + 1
+  for _, candidate in ipairs(words) do
+    local d = distance(word:lower(), candidate:lower())
+    if d < best_distance then best, best_distance = candidate, d end
+  end
+  return best
+end
+
+---@return string ": did you mean 'x'?", or what the words are
+function M.hint(word, words)
+  local nearest = M.nearest(tostring(word), words)
+  if nearest then return ": did you mean '" .. nearest .. "'?" end
+  local sorted = { unpack(words) }
+  table.sort(sorted)
+  return ': it can be ' .. table.concat(sorted, ', ')
+end
+
+return M

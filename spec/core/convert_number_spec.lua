@@ -1,0 +1,133 @@
+local conversion = require 'spec.core.conversion'
+local core = require 'spec.core.core'
+
+local text, number, object, array = core.text, core.number, core.object, core.array
+local run, stated = conversion.run, conversion.stated
+local debezium, schema = conversion.debezium, conversion.schema
+local nines = ('9'):rep(38)
+
+describe('convert: numeric rounds as PostgreSQL does', function()
+  run(it, {
+    { 'numeric(18,2)', number '12.34', 'dec 12.34' },
+    { 'numeric(18,2)', number '12', 'dec 12.00' },
+    { 'numeric(18,2)', number '12.3', 'dec 12.30' },
+    { 'numeric(18,2)', number '12.345', 'dec 12.35' },
+    { 'numeric(18,2)', number '-12.345', 'dec -12.35' },
+    { 'numeric(18,2)', number '12.344999', 'dec 12.34' },
+    { 'numeric(18,2)', number '0.005', 'dec 0.01' },
+    { 'numeric(18,2)', number '0.0049', 'dec 0.00' },
+    { 'numeric(18,2)', number '-0.005', 'dec -0.01' },
+    { 'numeric(5,2)', number '999.99', 'dec 999.99' },
+    { 'numeric(5,2)', number '999.994', 'dec 999.99' },
+    { 'numeric(5,2)', number '999.995',
+      'error: number 999.995 does not fit numeric(5,2): 3 digits' },
+    { 'numeric(5,2)', number '1000', 'error: does not fit' },
+    { 'numeric(5,2)', number '-1000.00', 'error: does not fit' },
+    { 'numeric(3,0)', number '999.4', 'dec 999' },
+    { 'numeric(3,0)', number '999.5', 'error: does not fit' },
+    { 'numeric(2,2)', number '0.99', 'dec 0.99' },
+    { 'numeric(2,2)', number '1', 'error: does not fit' },
+    { 'numeric(2,4)', number '0.00994', 'dec 0.0099' },
+    { 'numeric(2,4)', number '0.01', 'error: does not fit' },
+    { 'numeric', number '12', 'dec 12' }, { 'numeric', number '1.500', 'dec 1.500' },
+    { 'numeric', number '1e2', 'dec 100' },
+    { 'numeric', number(nines), 'bigdec ' .. nines },
+    { 'numeric(38,0)', number(nines), 'bigdec ' .. nines },
+    { 'numeric(38,1)', number(nines), 'error: does not fit' },
+    { 'numeric(20,0)', number '9223372036854775808', 'bigdec 9223372036854775808' },
+    { 'numeric(20,2)', number '9223372036854775807', 'error: does not fit' },
+    { 'numeric(21,2)', number '9223372036854775807', 'bigdec 9223372036854775807.00' },
+    { 'numeric(19,0)', number '9223372036854775807', 'dec 9223372036854775807' },
+    { 'numeric', number '1e400', 'error: more than the 38 digits' },
+    { 'numeric', number(nines .. '1'), 'error: more than the 38 digits' },
+    { 'numeric', core.double(0.1), 'dec 0.1' },
+    { 'numeric(10,2)', core.double(2.675), 'dec 2.68' },
+    { 'numeric', core.double(0 / 0), 'error: is not a numeric' },
+    { 'numeric', core.double(3), 'dec 3' },
+    { 'numeric', core.double(1e20), 'bigdec 100000000000000000000' },
+    { 'numeric(18,2)', text '12.345', 'dec 12.35' },
+    { 'numeric', text '-0.10', 'dec -0.10' }, { 'numeric', text '1e3', 'dec 1000' },
+    { 'numeric', text 'NaN', 'error: neither NaN nor Infinity' },
+    { 'numeric', text '-Infinity', 'error: neither NaN' },
+    { 'numeric', text 'ten', "error: text 'ten' is not a numeric" },
+    { 'numeric(18,2)', text 'ten', "error: is not a numeric(18,2)" },
+    { 'numeric', text '', 'error: is not' },
+    { 'numeric', text(nines .. '9'), 'error: more than the 38' },
+    { 'numeric', core.bool(true), 'error: true is not a numeric' },
+    { 'numeric', object '{}', 'error: an object' },
+    { 'numeric', array '[]', 'error: an array' },
+  })
+end)
+
+describe('convert: numeric from Debezium', function()
+  local precise, string, double = stated 'PRECISE', stated 'STRING', stated 'DOUBLE'
+  run(it, {
+    -- From real records: 12.34 and 1.00 at scale 2, 99.99.
+    { 'numeric(18,2)', text 'BNI=', 'dec 12.34', precise },
+    { 'numeric(18,2)', text 'ZA==', 'dec 1.00', precise },
+    { 'numeric(18,2)', text 'Jw8=', 'dec 99.99', precise },
+    { 'numeric(18,2)', text 'AA==', 'dec 0.00', precise },
+    { 'numeric(18,2)', text '/w==', 'dec -0.01', precise },
+    { 'numeric(18,2)', text '+y4=', 'dec -12.34', precise },
+    { 'numeric(38,0)', text 'SztMqFqGxHoJiiI//////w==', 'bigdec ' .. nines, precise },
+    { 'numeric(38,0)', text 'tMSzV6V5O4X2dd3AAAAAAQ==', 'bigdec -' .. nines, precise },
+    { 'numeric(38,0)', text 'SztMqFqGxHoJiiJAAAAAAA==', 'error: up to 38 digits',
+      precise },
+    { 'numeric(30,0)', text 'f/////////8=', 'dec 9223372036854775807', precise },
+    { 'numeric(30,0)', text 'AIAAAAAAAAAA', 'bigdec 9223372036854775808', precise },
+    { 'numeric(3,2)', text 'BNI=', 'error: does not fit numeric(3,2)', precise },
+    { 'numeric', text 'BNI=', 'error: declare the column as numeric(p,s)', precise },
+    { 'numeric(18,2)', text '12.34', "error: precise mode", precise },
+    { 'numeric(18,2)', text '', 'error: precise mode', precise },
+    { 'numeric(18,2)', text 'AAAAAAAAAAAAAAAAAAAAAAAAAAAA', 'error: precise mode',
+      precise },
+    { 'numeric', object '{"scale":3,"value":"BNI="}', 'dec 1.234', precise },
+    { 'numeric(18,2)', object '{ "value" : "BNI=", "scale" : 3 }', 'dec 1.23', precise },
+    { 'numeric', object '{"scale":-2,"value":"DA=="}', 'dec 1200', precise },
+    { 'numeric', object '{"scale":99999,"value":"DA=="}', 'error: is not', precise },
+    { 'numeric', object '{"value":"DA=="}', 'error: an object is not', precise },
+    { 'numeric', object '{"scale":3}', 'error: an object is not', precise },
+    { 'numeric', object '{"scale":3,"value":"BNI="}', 'error: an object is not', string },
+    { 'numeric(18,2)', text '12.34', 'dec 12.34', string },
+    { 'numeric', text '12.340', 'dec 12.340', string },
+    { 'numeric(18,2)', text 'BNI=', 'error: is not a numeric', string },
+    { 'numeric(18,2)', text '12.34', "error: decimals = 'double'", double },
+    { 'numeric(18,2)', number '12.34', 'dec 12.34', double },
+    { 'numeric(18,2)', text '1234',
+      "error: state decimals = 'string', 'precise' or 'double' in kafka{}", debezium },
+    { 'numeric(18,2)', number '12', 'dec 12.00', debezium },
+    { 'numeric(18,2)', text '12.34', 'dec 12.34', schema },
+    -- What a handler computed is a decimal too, whatever the source says.
+    { 'numeric(18,2)', number '12.345', 'dec 12.35', string },
+    { 'numeric(18,2)', core.double(12.5), 'dec 12.50', precise },
+  })
+end)
+
+describe('convert: real and double precision', function()
+  run(it, {
+    { 'double precision', number '0.1', 'double 0.1' },
+    { 'double precision', number '12', 'double 12' },
+    { 'double precision', number '9007199254740993', 'double 9007199254740992' },
+    { 'double precision', number '1e400', 'error: out of range for double precision' },
+    { 'double precision', number '1e308', 'double 1e+308' },
+    { 'double precision', number '1e-400', 'error: out of range' },
+    { 'double precision', number '0e-400', 'double 0' },
+    { 'double precision', number '5e-324', 'double 4.94065645841247e-324' },
+    { 'double precision', text 'NaN', 'double nan' },
+    { 'double precision', text 'Infinity', 'double inf' },
+    { 'real', text '-Infinity', 'double -inf' },
+    { 'double precision', text '1.5', 'double 1.5' },
+    { 'double precision', text 'nan', 'error: is not a double precision' },
+    { 'double precision', text '0x10', 'error: is not' },
+    { 'real', number '0.1', 'double 0.1' },
+    { 'real', number '16777217', 'double 16777216' },
+    { 'real', number '3.4e38', 'double 3.4e+38' },
+    { 'real', number '3.5e38', 'error: out of range for real' },
+    { 'real', number '1e-50', 'error: out of range for real' },
+    { 'real', core.double(0.1), 'double 0.1' },
+    { 'real', core.double(1e39), 'error: out of range for real' },
+    { 'double precision', core.double(0.1), 'double 0.1' },
+    { 'double precision', core.bool(true), 'error: is not' },
+    { 'real', array '[]', 'error: is not' },
+  })
+end)

@@ -1,0 +1,168 @@
+local conversion = require 'spec.core.conversion'
+local core = require 'spec.core.core'
+
+local text, number, object = core.text, core.number, core.object
+local convert, run, stated = conversion.convert, conversion.run, conversion.stated
+local debezium, schema = conversion.debezium, conversion.schema
+
+describe('convert: date', function()
+  run(it, {
+    { 'date', text '2026-11-23', 'date 2026-11-23' },
+    { 'date', text '0001-01-01', 'date 0001-01-01' },
+    { 'date', text '2024-02-29', 'date 2024-02-29' },
+    { 'date', text '2000-02-29', 'date 2000-02-29' },
+    { 'date', text '1900-02-29', 'error: names a day that does not exist' },
+    { 'date', text '2026-02-30', 'error: does not exist' },
+    { 'date', text '2026-13-01', 'error: does not exist' },
+    { 'date', text '2026-00-10', 'error: does not exist' },
+    { 'date', text '2026-01-00', 'error: does not exist' },
+    { 'date', text '0000-01-01', 'error: years 0001 to 294246' },
+    { 'date', text '294247-01-01', 'error: years 0001' },
+    { 'date', text '+12026-01-02', 'date 12026-01-02' },
+    { 'date', text '294246-12-31', 'date 294246-12-31' },
+    { 'date', text '26-01-01', 'error: ISO 8601' },
+    { 'date', text '2026-1-1', 'error: ISO 8601' },
+    { 'date', text '23.11.2026', 'error: ISO 8601' },
+    { 'date', text '2026-11-23T10:00:00Z', 'error: ISO 8601' },
+    { 'date', text 'infinity', 'error: cannot be stored' },
+    { 'date', text '-infinity', 'error: cannot be stored' },
+    { 'date', text '-0044-03-15', 'error: ISO 8601' },
+    { 'date', text '', 'error: ISO 8601' },
+    { 'date', number '20780', 'date 2026-11-23', debezium },
+    { 'date', number '-719162', 'date 0001-01-01', debezium },
+    { 'date', number '-719163', 'error: years', debezium },
+    { 'date', number '20780.5', 'error: whole number of days', debezium },
+    { 'date', number '20780', 'date 2026-11-23', schema },
+    { 'date', number '106751981', 'date 294246-12-31', schema },
+    { 'date', number '1795443612904', 'date 2026-11-23' },
+    { 'date', number '-1', 'date 1969-12-31' }, { 'date', number '0', 'date 1970-01-01' },
+    { 'date', number '86399999.9', 'date 1970-01-01' },
+    { 'date', core.double(86400000), 'date 1970-01-02' },
+    { 'date', core.bool(true), 'error: is not a date' },
+    { 'date', object '{}', 'error: is not' },
+  })
+end)
+
+describe('convert: time', function()
+  local micros = stated(nil, 'MICROS')
+  run(it, {
+    { 'time', text '19:00', 'time 19:00:00' },
+    { 'time', text '19:00:01.5', 'time 19:00:01.5' },
+    { 'time', text '00:00:00.000001', 'time 00:00:00.000001' },
+    { 'time', text '23:59:59.9999995', 'time 24:00:00' },
+    { 'time', text '24:00:00', 'time 24:00:00' },
+    { 'time', text '24:00:01', 'error: does not exist' },
+    { 'time', text '12:60', 'error: does not exist' },
+    { 'time', text '25:00', 'error: does not exist' },
+    { 'time', text '10:00:00Z', 'time 10:00:00' },
+    { 'time', text '10:00:00+02', 'error: has an offset' },
+    { 'time', text '1:00', 'error: ISO 8601' },
+    { 'time', text '10:00:', 'error: ISO 8601' },
+    { 'time', text '10:00:00.', 'error: ISO 8601' },
+    { 'time(3)', text '10:00:00.0005', 'time 10:00:00.001' },
+    { 'time(0)', text '10:00:00.4999', 'time 10:00:00' },
+    { 'time', number '36000000', 'time 10:00:00' },
+    { 'time', number '36000000000', 'time 10:00:00', micros },
+    { 'time', number '-1', 'error: outside a day' },
+    { 'time', number '86400000', 'time 24:00:00' },
+    { 'time', number '86400001', 'error: outside a day' },
+    { 'time', number '1', "error: write times = 'millis'", debezium },
+    { 'time', number '1000', 'time 00:00:01', schema },
+  })
+end)
+
+describe('convert: timestamps', function()
+  local millis, micros = stated(nil, 'MILLIS'), stated(nil, 'MICROS')
+  local nanos = stated(nil, 'NANOS')
+  run(it, {
+    { 'timestamptz', text '2026-11-23T14:20:12.904964Z',
+      'stamp 2026-11-23T14:20:12.904964Z' },
+    { 'timestamptz', text '2026-11-23 14:20:12+00', 'stamp 2026-11-23T14:20:12Z' },
+    { 'timestamptz', text '2026-11-23T14:20:12+01:30', 'stamp 2026-11-23T12:50:12Z' },
+    { 'timestamptz', text '2026-11-23T14:20:12-0800', 'stamp 2026-11-23T22:20:12Z' },
+    { 'timestamptz', text '2026-11-23T00:20:12+01:00:12', 'stamp 2026-11-22T23:20:00Z' },
+    { 'timestamptz', text '2026-11-23T14:20', 'stamp 2026-11-23T14:20:00Z' },
+    { 'timestamptz', text '2026-11-23', 'stamp 2026-11-23T00:00:00Z' },
+    { 'timestamptz', text '2026-11-23T23:59:60Z', 'stamp 2026-11-24T00:00:00Z' },
+    { 'timestamptz', text '2026-12-31T24:00:00Z', 'stamp 2027-01-01T00:00:00Z' },
+    { 'timestamptz', text '2026-11-23T14:20:12.9999999Z', 'stamp 2026-11-23T14:20:13Z' },
+    { 'timestamptz', text '2026-11-23T14:20:12.0000005Z',
+      'stamp 2026-11-23T14:20:12.000001Z' },
+    { 'timestamptz', text '1969-12-31T23:59:59.999999Z',
+      'stamp 1969-12-31T23:59:59.999999Z' },
+    { 'timestamptz', text '0001-01-01T00:00:00Z', 'stamp 0001-01-01T00:00:00Z' },
+    { 'timestamptz', text '0001-01-01T00:00:00+01', 'error: outside the years' },
+    { 'timestamptz', text '294246-12-31T23:59:59.999999Z',
+      'stamp 294246-12-31T23:59:59.999999Z' },
+    { 'timestamptz', text '294246-12-31T23:59:59.999999-01', 'error: outside the years' },
+    { 'timestamptz', text '292278994-08-16T23:00:00Z', 'error: outside the years' },
+    { 'timestamptz', text 'infinity', 'error: cannot be stored' },
+    { 'timestamptz', text '2026-11-23T14:20:12+16:00',
+      'error: offset that does not exist' },
+    { 'timestamptz', text '2026-11-23T14:20:12Zulu', 'error: ISO 8601' },
+    { 'timestamptz', text '2026-11-23T14:20:12[Europe/Berlin]', 'error: ISO 8601' },
+    { 'timestamptz', text '2026-11-23X14:20', 'error: ISO 8601' },
+    { 'timestamptz', text '20261123T142012Z', 'error: ISO 8601' },
+    { 'timestamptz', text 'yesterday', 'error: ISO 8601' },
+    { 'timestamptz', text '2026-11-23T14:20:12+1', 'error: ISO 8601' },
+    { 'timestamptz', text '2026-11-23T', 'error: ISO 8601' },
+    { 'timestamptz', text '2026-11-23T14', 'error: ISO 8601' },
+    { 'timestamptz', text '2026-02-29T00:00Z', 'error: names a day' },
+    { 'timestamp', text '2026-11-23T14:20:12.5', 'stamp 2026-11-23T14:20:12.5' },
+    { 'timestamp', text '2026-11-23T14:20:12Z', 'stamp 2026-11-23T14:20:12' },
+    { 'timestamp', text '2026-11-23T14:20:12+00:00', 'stamp 2026-11-23T14:20:12' },
+    { 'timestamp', text '2026-11-23T14:20:12+01:00',
+      'error: has an offset, which a timestamp column cannot hold: use timestamptz' },
+    -- Half away from PostgreSQL's epoch, the year 2000.
+    { 'timestamptz(3)', text '2026-11-23T14:20:12.9995Z', 'stamp 2026-11-23T14:20:13Z' },
+    { 'timestamptz(3)', text '2026-11-23T14:20:12.9994999Z',
+      'stamp 2026-11-23T14:20:13Z' },
+    { 'timestamptz(0)', text '2026-11-23T14:20:12.499999Z',
+      'stamp 2026-11-23T14:20:12Z' },
+    { 'timestamp(3)', text '1999-12-31T23:59:59.9995', 'stamp 1999-12-31T23:59:59.999' },
+    { 'timestamp(0)', text '1969-12-31T23:59:59.5', 'stamp 1969-12-31T23:59:59' },
+    { 'timestamptz', number '1795443612904', 'stamp 2026-11-23T14:20:12.904Z' },
+    { 'timestamptz', number '1795443612904.964', 'stamp 2026-11-23T14:20:12.904964Z' },
+    { 'timestamptz', number '0.0005', 'stamp 1970-01-01T00:00:00.000001Z' },
+    { 'timestamptz', number '0.0004', 'stamp 1970-01-01T00:00:00Z' },
+    { 'timestamptz', number '-1', 'stamp 1969-12-31T23:59:59.999Z' },
+    { 'timestamptz', number '1e30', 'error: outside the years' },
+    { 'timestamptz', number '9223372036854775807', 'error: outside the years' },
+    { 'timestamptz', number '1e400', 'error: outside the years' },
+    { 'timestamptz', core.double(1795443612904), 'stamp 2026-11-23T14:20:12.904Z' },
+    { 'timestamp', number '1795443612904964', 'stamp 2026-11-23T14:20:12.904964',
+      micros },
+    { 'timestamp', number '1795443612904', 'stamp 2026-11-23T14:20:12.904', millis },
+    { 'timestamp', number '1795443612904964500', 'stamp 2026-11-23T14:20:12.904965',
+      nanos },
+    { 'timestamp', number '1795443612904964499', 'stamp 2026-11-23T14:20:12.904964',
+      nanos },
+    { 'timestamp', number '-1500', 'stamp 1969-12-31T23:59:59.999998', nanos },
+    { 'timestamp', number '0',
+      "error: write times = 'millis', 'micros' or 'nanos' in kafka{}", debezium },
+    { 'timestamp', number '1795443612904.964', 'stamp 2026-11-23T14:20:12.904964',
+      schema },
+    { 'timestamp', number '9223372036825200000', 'error: stands for infinity', micros },
+    { 'timestamptz', text '2026-11-23T14:20:12.904964Z',
+      'stamp 2026-11-23T14:20:12.904964Z', debezium },
+    { 'timestamptz', core.bool(true), 'error: is not a timestamp with time zone' },
+  })
+  it('counts every day of eight centuries as it prints them', function()
+    local days = -135140 -- 1600-01-01
+    local lengths = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+    for year = 1600, 2399 do
+      local is_leap = year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+      for month = 1, 12 do
+        for day = 1, lengths[month] + (month == 2 and is_leap and 1 or 0) do
+          if day == 1 or day > 27 then
+            local written = ('%04d-%02d-%02d'):format(year, month, day)
+            local out, got = convert('date', text(written))
+            assert.are.equal(days, tonumber(out.i))
+            assert.are.equal(written, got)
+          end
+          days = days + 1
+        end
+      end
+    end
+  end)
+end)

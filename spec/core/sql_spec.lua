@@ -1,0 +1,191 @@
+local ffi = require 'ffi'
+local core = require 'spec.core.core'
+local C = core.lib
+
+core.headers('base/buf.h', 'base/type.h', 'base/plan.h', 'postgres/sql.h')
+
+local arena = core.arena()
+local kept = {}
+
+local function keep(v)
+  kept[#kept + 1] = v
+  return v
+end
+
+--- A projection on a table; columns are { name, type, merge }, keys first.
+local function projection(p)
+  local columns = keep(ffi.new('struct plan_column[?]', math.max(#p, 1)))
+  for i, column in ipairs(p) do
+    columns[i - 1].name = keep(column[1])
+    assert(C.type_parse(column[2], columns[i - 1].type))
+    columns[i - 1].merge = column[3] or C.MERGE_NONE
+  end
+  local out = keep(ffi.new('struct plan_projection'))
+  out.table, out.columns, out.n_columns = keep(p.table or 't'), columns, #p
+  out.n_key, out.newer = p.key or 1, p.newer or -1
+  out.kind, out.exact = p.kind or C.KIND_FOLD, p.exact or C.EXACT_ALIGNED
+  return out
+end
+
+local function is(expected, text)
+  assert.are.equal(expected, ffi.string(text))
+end
+
+local function balances(exact, kind)
+  return projection { { 'id', 'uuid' }, { 'owner', 'varchar(9)' }, { 'tags', 'text[]' },
+    exact = exact, kind = kind }
+end
+
+describe('sql_load', function()
+  it('reads xmin of aligned rows, by index from the keys', function()
+    is('SELECT u.o, t.xmin, t."owner", t."tags"::text FROM unnest($1::uuid[]) '
+      .. 'WITH ORDINALITY AS u(c0, o) JOIN "t" AS t ON t."id" = u.c0',
+      C.sql_load(arena, balances(C.EXACT_ALIGNED)))
+  end)
+  it('locks shared rows in the order of the keys', function()
+    is('SELECT u.o, t."owner", t."tags"::text FROM unnest($1::uuid[]) '
+      .. 'WITH ORDINALITY AS u(c0, o) JOIN "t" AS t ON t."id" = u.c0 '
+      .. 'ORDER BY u.o FOR NO KEY UPDATE OF t',
+      C.sql_load(arena, balances(C.EXACT_SHARED)))
+  end)
+  it('matches every key column', function()
+    is('SELECT u.o FROM unnest($1::int8[], $2::text[]) WITH ORDINALITY AS u(c0, c1, o) '
+      .. 'JOIN "t" AS t ON t."a" = u.c0 AND t."b" = u.c1 '
+      .. 'ORDER BY u.o FOR NO KEY UPDATE OF t',
+      C.sql_load(arena, projection { { 'a', 'bigint' }, { 'b', 'text' }, key = 2,
+        exact = C.EXACT_SHARED }))
+  end)
+end)
+
+describe('sql_update', function()
+  it('counts aligned rows that still have their xmin', function()
+    is('WITH w AS (UPDATE "t" AS t SET "owner" = u.c1, "tags" = u.c2::text[] '
+      .. 'FROM unnest($1::uuid[], $2::text[], $3::text[], $4::xid[]) '
+      .. 'AS u(c0, c1, c2, x) WHERE t."id" = u.c0 AND t.xmin = u.x RETURNING 1) '
+      .. "SELECT tidemill.must((SELECT count(*) FROM w) = $5, 'TM002')",
+      C.sql_update(arena, balances(C.EXACT_ALIGNED), 6))
+  end)
+  it('takes only the columns of the mask', function()
+    is('WITH w AS (UPDATE "t" AS t SET "tags" = u.c2::text[] '
+      .. 'FROM unnest($1::uuid[], $2::text[]) AS u(c0, c2) WHERE t."id" = u.c0 '
+      .. "RETURNING 1) SELECT tidemill.must((SELECT count(*) FROM w) = $3, 'TM002')",
+      C.sql_update(arena, balances(C.EXACT_SHARED), 4))
+  end)
+end)
+
+describe('sql_insert', function()
+  it('counts the rows that were not there', function()
+    is('WITH w AS (INSERT INTO "t" AS t ("id", "owner") SELECT u.c0, u.c1 '
+      .. 'FROM unnest($1::uuid[], $2::text[]) AS u(c0, c1) '
+      .. 'ON CONFLICT ("id") DO NOTHING RETURNING 1) '
+      .. "SELECT tidemill.must((SELECT count(*) FROM w) = $3, 'TM002')",
+      C.sql_insert(arena, balances(C.EXACT_SHARED), 2))
+  end)
+end)
+
+describe('sql_upsert', function()
+  local columns = { { 'id', 'bigint' }, { 'a', 'jsonb' }, { 'version', 'bigint' } }
+  local head = 'INSERT INTO "t" AS t ("id", "a", "version") SELECT u.c0, u.c1, u.c2 '
+    .. 'FROM unnest($1::int8[], $2::jsonb[], $3::int8[]) AS u(c0, c1, c2) '
+    .. 'ON CONFLICT ("id") DO UPDATE SET "a" = EXCLUDED."a", '
+    .. '"version" = EXCLUDED."version"'
+
+  it('overwrites', function()
+    is(head, C.sql_upsert(arena, projection(columns), 6))
+  end)
+  it('lets only a newer row overwrite', function()
+    local p = projection(columns)
+    p.newer = 2
+    is(head .. ' WHERE t."version" < EXCLUDED."version" OR t."version" IS NULL',
+      C.sql_upsert(arena, p, 6))
+  end)
+  it('does nothing without columns', function()
+    is('INSERT INTO "t" AS t ("id") SELECT u.c0 FROM unnest($1::int8[]) AS u(c0) '
+      .. 'ON CONFLICT ("id") DO NOTHING', C.sql_upsert(arena, projection(columns), 0))
+  end)
+end)
+
+describe('sql_delete', function()
+  it('counts the rows of a fold', function()
+    is('WITH w AS (DELETE FROM "t" AS t USING unnest($1::uuid[], $2::xid[]) AS u(c0, x) '
+      .. 'WHERE t."id" = u.c0 AND t.xmin = u.x RETURNING 1) '
+      .. "SELECT tidemill.must((SELECT count(*) FROM w) = $3, 'TM002')",
+      C.sql_delete(arena, balances(C.EXACT_ALIGNED)))
+  end)
+  it('does not count those of a mirror', function()
+    is('DELETE FROM "t" AS t USING unnest($1::uuid[]) AS u(c0) WHERE t."id" = u.c0',
+      C.sql_delete(arena, balances(C.EXACT_OVERWRITE, C.KIND_MIRROR)))
+  end)
+end)
+
+describe('sql_merge', function()
+  it('combines by word and leaves NULL what got no contribution', function()
+    is('INSERT INTO "t" AS t ("k", "s", "lo", "hi") SELECT u.c0, u.c1, u.c2, u.c3 '
+      .. 'FROM unnest($1::text[], $2::int8[], $3::numeric[], $4::date[]) '
+      .. 'AS u(c0, c1, c2, c3) ON CONFLICT ("k") DO UPDATE SET '
+      .. '"s" = coalesce(t."s" + EXCLUDED."s", t."s", EXCLUDED."s"), '
+      .. '"lo" = least(t."lo", EXCLUDED."lo"), "hi" = greatest(t."hi", EXCLUDED."hi")',
+      C.sql_merge(arena, projection { { 'k', 'text' }, { 's', 'bigint', C.MERGE_SUM },
+        { 'lo', 'numeric', C.MERGE_MIN }, { 'hi', 'date', C.MERGE_MAX },
+        kind = C.KIND_MERGE, exact = C.EXACT_MERGE }, 14))
+  end)
+end)
+
+describe('sql_append', function()
+  it('has no key', function()
+    is('INSERT INTO "t" AS t ("b") SELECT u.c1 FROM unnest($1::json[]) AS u(c1)',
+      C.sql_append(arena, projection { { 'a', 'text' }, { 'b', 'json' }, key = 0,
+        kind = C.KIND_APPEND }, 2))
+  end)
+end)
+
+describe('identifiers', function()
+  it('are quoted, schema and table apart', function()
+    is('DELETE FROM "my""app"."Order s" AS t USING unnest($1::int2[]) AS u(c0) '
+      .. 'WHERE t."a""; DROP" = u.c0',
+      C.sql_delete(arena, projection { { 'a"; DROP', 'smallint' },
+        table = 'my"app.Order s', kind = C.KIND_MAP }))
+  end)
+end)
+
+describe('sql_param_oids', function()
+  it('are those of the arrays, then the extra ones', function()
+    local out = ffi.new('uint32_t[8]')
+    local extra = ffi.new('uint32_t[2]', 1011, 20)
+    assert.are.equal(4, C.sql_param_oids(balances(), 4, extra, 2, out))
+    assert.are.same({ 2951, 1009, 1011, 20 }, { out[0], out[1], out[2], out[3] })
+  end)
+end)
+
+describe('DDL', function()
+  it('makes a table with its key', function()
+    is([[
+CREATE SCHEMA IF NOT EXISTS "app";
+CREATE TABLE IF NOT EXISTS "app"."b" (
+    "id" uuid,
+    "at" timestamptz(3),
+    "name" varchar(9),
+    PRIMARY KEY ("id")
+) WITH (fillfactor = 80);
+-- GRANT USAGE ON SCHEMA "app" TO :role;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON "app"."b" TO :role;
+]], C.sql_table(arena, projection { { 'id', 'uuid' }, { 'at', 'timestamptz(3)' },
+      { 'name', 'varchar(9)' }, table = 'app.b' }))
+  end)
+  it('gives an appended table neither key nor spare room', function()
+    is([[
+CREATE TABLE IF NOT EXISTS "l" (
+    "n" bigint
+);
+-- GRANT SELECT, INSERT ON "l" TO :role;
+]], C.sql_table(arena, projection { { 'n', 'bigint' }, table = 'l', key = 0,
+      kind = C.KIND_APPEND }))
+  end)
+  it('can be run twice', function()
+    local text = ffi.string(C.sql_schema())
+    for statement in text:gmatch('\n(CREATE %u+ ?%u*)') do
+      assert.is_truthy(statement:find('IF NOT') or statement:find('OR REPLACE')
+        or text:find(statement .. ' IF NOT EXISTS', 1, true), statement)
+    end
+  end)
+end)

@@ -1,0 +1,76 @@
+-- The admin port: what a load balancer, Prometheus and a person ask.
+local counts = require 'counts'
+local kafka = require 'kafka'
+local tidemill = require 'tidemill'
+
+describe('the admin port', function()
+  it('tells health, metrics and status of a run', function()
+    local producer = kafka.producer()
+    local s = counts.new { producer = producer, partitions = 3 }
+    s.send_good(900)
+    s.send(1, '{"kind":"unheard of"}', 0)
+    s.send(1, nil, 0)
+    producer:flush()
+    local run = s.start { '--workers', '2', '--instance', 'seen' }
+    finally(function() run:destroy() end)
+    run:wait_caught_up(s.db, producer, s.topic, 3)
+    run:wait_ready()
+
+    for _, page in ipairs { '/livez', '/readyz' } do
+      local body, status = run:get(page)
+      assert.same({ 'ok\n', 200 }, { body, status })
+    end
+    run:wait_for('the counters', 5, function() return run:metric('events_total') == 902
+      or run:metric('events_total') == 901 or run:metric('events_total') == 900 end)
+    assert.equal(1, run:metric('events_ignored_total'))
+    assert.equal(1, run:metric('events_skipped_total'))
+    assert.equal(0, run:metric('lane_lag'))
+    assert.equal(902, run:metric('lane_position'))
+    assert.equal(2, run:metric('worker_up'))
+    assert.is_true(run:metric('rows_written_total') >= 900)
+    assert.is_true(run:metric('stage_seconds_count', 'stage="commit"') >= 1)
+
+    local status = run:status()
+    assert.equal('counts', status.name)
+    assert.equal('seen', status.instance)
+    assert.equal(2, #status.workers)
+    assert.equal(3, #status.lanes)
+    for _, lane in ipairs(status.lanes) do
+      assert.equal(s.topic, lane.topic)
+      assert.equal('running', lane.state)
+      assert.equal(0, lane.lag)
+    end
+    local _, missing = run:get('/nothing')
+    assert.equal(404, missing)
+    assert.equal(0, (run:stop()))
+  end)
+
+  it('gives metrics that the text format allows', function()
+    local s = counts.new { partitions = 1 }
+    local run = s.start()
+    finally(function() run:destroy() end)
+    run:wait_ready()
+    local seen = {}
+    for line in run:get('/metrics'):gmatch('[^\n]+') do
+      if line:match('^#') then
+        local what, name = line:match('^# (%u+) (tidemill_[%w_]+) %S')
+        assert.is_truthy(what == 'HELP' or what == 'TYPE', line)
+        local declared = what .. ' ' .. name
+        assert.is_nil(seen[declared], declared .. ' twice')
+        seen[declared] = true
+      else
+        assert.matches('^tidemill_[%w_]+%b{} [%d.e+-]+$', (line:gsub(
+          '^(tidemill_[%w_]+) ', '%1{} ')))
+      end
+    end
+    assert.equal(0, (run:stop()))
+  end)
+
+  it('is shut to other hosts unless there is a token', function()
+    local s = counts.new { no_topic = true }
+    local result = tidemill.call({ 'run', s.bundle, '--admin', '0.0.0.0:0' },
+      { env = s.env, seconds = 20 })
+    assert.equal(78, result.status, result.text)
+    assert.matches('token', result.text)
+  end)
+end)

@@ -1,0 +1,155 @@
+-- The command line, as a user types it.
+local counts = require 'counts'
+local kafka = require 'kafka'
+local process = require 'process'
+local tidemill = require 'tidemill'
+
+describe('tidemill', function()
+  it('without a verb, with --help and with help lists every verb', function()
+    local none = tidemill.call {}
+    assert.equal(64, none.status)
+    local help = tidemill.call { '--help' }
+    assert.equal(0, help.status)
+    local verbs = { 'run', 'dev', 'check', 'test', 'schema', 'init', 'version' }
+    for _, verb in ipairs(verbs) do
+      assert.matches('\n%s*' .. verb .. '%s', help.out)
+      local one = tidemill.call { verb, '--help' }
+      assert.equal(0, one.status, one.text)
+      assert.matches(verb, one.out)
+    end
+  end)
+
+  it('answers an unknown verb or option with the nearest', function()
+    local verb = tidemill.call { 'chekc' }
+    assert.equal(64, verb.status)
+    assert.matches('check', verb.err)
+    local option = tidemill.call { 'run', 'x', '--worker', '2' }
+    assert.equal(64, option.status)
+    assert.matches('%-%-workers', option.err)
+  end)
+
+  it('version prints one line', function()
+    local result = tidemill.call { 'version' }
+    assert.equal(0, result.status)
+    assert.matches('^tidemill %d+%.%d+%.%d+\n$', result.out)
+  end)
+
+  it('runs from any folder, and when installed elsewhere', function()
+    local folder = tidemill.bundle { ['x'] = '' }
+    local text, status = tidemill.shell(
+      ('make -s install DESTDIR=%s PREFIX=/usr BIN=%s'):format(folder,
+        os.getenv('TIDEMILL')))
+    assert.equal(0, status, text)
+    text, status = tidemill.shell(
+      ('cd / && %s/usr/bin/tidemill check %s/examples/bank --offline'):format(folder,
+        os.getenv('TIDEMILL_ROOT')))
+    assert.equal(0, status, text)
+    assert.matches('balances', text)
+  end)
+end)
+
+describe('tidemill check', function()
+  it('says how each projection is kept exact, and finds nothing wrong', function()
+    local bundle = tidemill.example('bank', {})
+    local url = tidemill.database(bundle)
+    local result = tidemill.call({ 'check', bundle }, { env = { DATABASE_URL = url } })
+    assert.equal(0, result.status, result.text)
+    local words = { 'balances', 'aligned', 'ledger', 'append', 'totals', 'merge' }
+    for _, word in ipairs(words) do
+      assert.matches(word, result.out)
+    end
+  end)
+
+  it('names what a database lacks', function()
+    local url = tidemill.database()
+    local result = tidemill.call({ 'check', 'examples/bank' },
+      { env = { DATABASE_URL = url } })
+    assert.equal(78, result.status)
+    assert.matches('balances', result.err)
+    assert.matches('tidemill schema', result.err)
+  end)
+end)
+
+describe('tidemill schema', function()
+  it('prints SQL that psql takes, twice', function()
+    local url = tidemill.database()
+    for _ = 1, 2 do
+      local text, status = tidemill.shell(
+        ('%s schema examples/bank | psql -q -v ON_ERROR_STOP=1 %s'):format(
+          os.getenv('TIDEMILL'), url))
+      assert.equal(0, status, text)
+    end
+    local result = tidemill.call({ 'check', 'examples/bank' },
+      { env = { DATABASE_URL = url } })
+    assert.equal(0, result.status, result.text)
+  end)
+
+  it('--apply makes the tables and leaves rows alone', function()
+    local url, db = tidemill.database('examples/bank')
+    db:rows("INSERT INTO balances (id) VALUES ('11111111-1111-4111-8111-111111111111')")
+    local result = tidemill.call({ 'schema', 'examples/bank', '--apply' },
+      { env = { DATABASE_URL = url } })
+    assert.equal(0, result.status, result.text)
+    assert.equal(1, db:number('SELECT count(*) FROM balances'))
+  end)
+end)
+
+describe('tidemill init', function()
+  it('makes a pipeline whose own specs pass and whose check is clean', function()
+    local folder = os.getenv('TIDEMILL_SCRATCH') .. '/' .. tidemill.unique('init')
+    local made = tidemill.call { 'init', folder }
+    assert.equal(0, made.status, made.text)
+    local tested = tidemill.call { 'test', folder }
+    assert.equal(0, tested.status, tested.text)
+    local url = tidemill.database(folder)
+    local checked = tidemill.call({ 'check', folder }, { env = { DATABASE_URL = url } })
+    assert.equal(0, checked.status, checked.text)
+    local again = tidemill.call { 'init', folder }
+    assert.not_equal(0, again.status)
+  end)
+end)
+
+describe('tidemill dev', function()
+  it('runs an example with a broker and a database of its own', function()
+    for _, example in ipairs { 'bank', 'mirror' } do
+      local result = tidemill.call({ 'dev', 'examples/' .. example, '--seconds', '5',
+        '--admin', 'off' }, { seconds = 60 })
+      assert.equal(0, result.status, result.text)
+    end
+  end)
+end)
+
+describe('tidemill run', function()
+  local producer
+  lazy_setup(function() producer = kafka.producer() end)
+
+  it('--until-end ends with 0 when every lane is at its end, empty ones too', function()
+    local s = counts.new { producer = producer, partitions = 5 }
+    local empty = tidemill.until_end(s.bundle, { env = s.env })
+    assert.equal(0, empty.status, empty.text)
+    s.send(1, '{"kind":"add","amount":1}', 3)
+    producer:flush()
+    local result = tidemill.until_end(s.bundle, {
+      env = s.env, args = { '--workers', '2' },
+    })
+    assert.equal(0, result.status, result.text)
+    assert.equal(1, s.n_events())
+  end)
+
+  it('stops on SIGTERM within 5 s, also in the middle of a backlog', function()
+    local s = counts.new { producer = producer, partitions = 4 }
+    s.send_good(50000)
+    local run = s.start { '--workers', '2' }
+    finally(function() run:destroy() end)
+    run:wait_for('the first rows', 30, function() return s.n_events() > 0 end)
+    local workers = run:workers()
+    local status, seconds = run:stop()
+    assert.equal(0, status, run:text())
+    assert.is_true(seconds < 5, seconds .. ' s')
+    for _, pid in ipairs(workers) do assert.is_false(process.is_alive(pid)) end
+    -- What was committed is what the positions say.
+    assert.equal(s.db:number('SELECT sum(next_offset) FROM tidemill.lane'), s.n_events())
+    assert.equal(0, tidemill.until_end(s.bundle, { env = s.env }).status)
+    assert.equal(50000, s.n_events())
+  end)
+end)

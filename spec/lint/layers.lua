@@ -1,0 +1,86 @@
+-- The layer rule: luajit layers.lua. A file of runtime/ includes headers of
+-- lower layers and of its own folder only, and an outside library is seen by
+-- its one home. Also the limits on size: 500 lines a file, 60 a function.
+
+local LAYERS = {
+  base = 0, decode = 1, kafka = 1, postgres = 1, lua = 1, flow = 2, command = 2,
+  admin = 2, supervise = 3, cli = 4,
+}
+local MAIN_LAYER = 4
+local HOMES = {
+  ['ev.h'] = { base = true },
+  ['simdjson.h'] = { decode = true },
+  ['librdkafka/rdkafka.h'] = { kafka = true },
+  ['librdkafka/rdkafka_mock.h'] = { kafka = true },
+  ['libpq-fe.h'] = { postgres = true },
+  ['lua.h'] = { lua = true }, ['lauxlib.h'] = { lua = true },
+  ['lualib.h'] = { lua = true },
+  ['luajit.h'] = { lua = true }, ['lua.hpp'] = { lua = true },
+  ['microhttpd.h'] = { admin = true, command = true },
+}
+local MAX_FILE, MAX_FUNCTION = 500, 60
+
+local n_problems = 0
+local function problem(file, line, ...)
+  n_problems = n_problems + 1
+  print(('%s:%d: %s'):format(file, line, string.format(...)))
+end
+
+local function lines_of(command)
+  local pipe = assert(io.popen(command))
+  local lines = {}
+  for line in pipe:lines() do lines[#lines + 1] = line end
+  pipe:close()
+  return lines
+end
+
+local function check_own(file, n, folder, header)
+  local other = header:match('^(%w+)/')
+  if not other or not LAYERS[other] then
+    return problem(file, n, 'include "%s" by its path below runtime/', header)
+  end
+  if other ~= folder and LAYERS[other] >= (LAYERS[folder] or MAIN_LAYER + 1) then
+    problem(file, n, '%s/ is layer %d and may not include %s (layer %d)', folder,
+      LAYERS[folder], header, LAYERS[other])
+  end
+end
+
+local function check_file(file)
+  local folder = file:match('^runtime/(%w+)/') or 'main'
+  local n = 0
+  for line in io.lines(file) do
+    n = n + 1
+    local own = line:match('^%s*#%s*include%s+"([^"]+)"')
+    local outside = line:match('^%s*#%s*include%s+<([^>]+)>')
+    if own then check_own(file, n, folder, own) end
+    if outside and HOMES[outside] and not HOMES[outside][folder] then
+      problem(file, n, '<%s> has its home elsewhere', outside)
+    end
+  end
+  if n > MAX_FILE then
+    problem(file, n, '%d lines: split it by noun (limit %d)', n, MAX_FILE)
+  end
+end
+
+local function check_functions()
+  local tags = lines_of('ctags -f - --sort=no --fields=+ne --kinds-c=f ' ..
+    '--kinds-c++=f -R runtime 2>/dev/null')
+  for _, tag in ipairs(tags) do
+    local name, file = tag:match('^(%S+)\t(%S+)\t')
+    local from, to = tag:match('\tline:(%d+)'), tag:match('\tend:(%d+)')
+    if from and to and to - from + 1 > MAX_FUNCTION then
+      problem(file, from, 'function %s has %d lines (limit %d)', name, to - from + 1,
+        MAX_FUNCTION)
+    end
+  end
+end
+
+local sources = lines_of("find runtime -name '*.[ch]' -o -name '*.cc' | sort")
+for _, file in ipairs(sources) do check_file(file) end
+for _, file in ipairs(lines_of("find scripts spec examples -name '*.lua'")) do
+  local n = 0
+  for _ in io.lines(file) do n = n + 1 end
+  if n > MAX_FILE then problem(file, n, '%d lines (limit %d)', n, MAX_FILE) end
+end
+check_functions()
+os.exit(n_problems == 0 and 0 or 1)

@@ -1,0 +1,86 @@
+# Sourced by the runners: one Kafka and one PostgreSQL for the whole run, in a
+# scratch folder that goes away with the run, however it ends.
+# After start_services: KAFKA_BROKERS, TIDEMILL_PG (URL without a database),
+# TIDEMILL_SCRATCH.
+support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+services=()
+
+# What specs started and did not end; a number may by now be someone else's.
+stop_leftovers() {
+  local pid
+  while read -r pid; do
+    if grep -qs tidemill "/proc/$pid/cmdline"; then
+      kill -KILL -- "-$pid" 2>/dev/null || true
+    fi
+  done < <(cat "$TIDEMILL_SCRATCH/started" 2>/dev/null)
+}
+
+stop_services() {
+  local pid postmaster=
+  [ -n "${TIDEMILL_SCRATCH:-}" ] || return 0
+  stop_leftovers
+  postmaster=$(head -n 1 "$TIDEMILL_SCRATCH/postgres/data/postmaster.pid" \
+    2>/dev/null) || true
+  for pid in "${services[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+  # QUIT: the server drops everything but its shared memory, which a KILL
+  # would leave behind.
+  if [ -n "$postmaster" ] && kill -QUIT "$postmaster" 2>/dev/null; then
+    for _ in $(seq 50); do
+      kill -0 "$postmaster" 2>/dev/null || break
+      sleep 0.1
+    done
+  fi
+  for pid in "${services[@]}"; do
+    kill -KILL -- "-$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
+  services=()
+  rm -rf "$TIDEMILL_SCRATCH"
+  TIDEMILL_SCRATCH=
+}
+
+# wait_until SECONDS WHAT LOG PID COMMAND...: polls, and gives up at once when
+# the service has ended.
+wait_until() {
+  local end=$((SECONDS + $1)) what=$2 log=$3 pid=$4
+  shift 4
+  until "$@" >/dev/null 2>&1; do
+    if ! kill -0 "$pid" 2>/dev/null || [ $SECONDS -ge $end ]; then
+      echo "run: $what did not come up:" >&2
+      tail -n 30 "$log" >&2
+      return 1
+    fi
+    sleep 0.1
+  done
+}
+
+# A service in a process group of its own: nothing of it outlives the run.
+start_service() {
+  local log=$1
+  shift
+  setsid "$@" >"$log" 2>&1 </dev/null &
+  services+=($!)
+}
+
+# start_services [setting=value ...]: PostgreSQL's settings.
+start_services() {
+  TIDEMILL_SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/tidemill.XXXXXX")
+  export TIDEMILL_SCRATCH
+  chmod 755 "$TIDEMILL_SCRATCH"
+  local ports kafka pg
+  read -r -a ports < <(luajit "$support/free_ports.lua" 3)
+  "$support/kafka/jars.sh" >/dev/null # with its messages on the terminal
+
+  start_service "$TIDEMILL_SCRATCH/kafka.log" "$support/kafka/start.sh" \
+    "$TIDEMILL_SCRATCH/kafka" "${ports[0]}" "${ports[1]}"
+  kafka=$!
+  start_service "$TIDEMILL_SCRATCH/postgres.log" "$support/postgres.sh" \
+    "$TIDEMILL_SCRATCH/postgres" "${ports[2]}" "$@"
+  pg=$!
+  export KAFKA_BROKERS=127.0.0.1:${ports[0]}
+  export TIDEMILL_PG=postgresql://postgres@127.0.0.1:${ports[2]}
+  wait_until 60 PostgreSQL "$TIDEMILL_SCRATCH/postgres.log" "$pg" \
+    luajit "$support/is_up.lua" postgres
+  wait_until 90 Kafka "$TIDEMILL_SCRATCH/kafka.log" "$kafka" \
+    luajit "$support/is_up.lua" kafka
+}
