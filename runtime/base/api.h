@@ -20,25 +20,25 @@ enum { TM_API_VERSION = 1 };
 
 /* A value: what JSON gave, or what a column of a row holds. */
 enum tm_tag {
-    TM_MISSING,   /* the record has no such field; in a row: never assigned */
+    TM_MISSING, /* the record has no such field; in a row: never assigned */
     TM_NULL,
-    TM_BOOL,      /* i: 0 or 1 */
-    TM_INT,       /* i */
-    TM_DEC,       /* i: mantissa, scale: digits behind the point */
-    TM_BIGDEC,    /* p: a struct tm_dec, for mantissas beyond int64 */
-    TM_NUMBER,    /* p,len: a JSON number beyond 38 digits, as written */
-    TM_TEXT,      /* p,len: UTF-8, unescaped */
-    TM_OBJECT,    /* p,len: raw JSON */
-    TM_ARRAY,     /* p,len: raw JSON */
+    TM_BOOL,   /* i: 0 or 1 */
+    TM_INT,    /* i */
+    TM_DEC,    /* i: mantissa, scale: digits behind the point */
+    TM_BIGDEC, /* p: a struct tm_dec, for mantissas beyond int64 */
+    TM_NUMBER, /* p,len: a JSON number beyond 38 digits, as written */
+    TM_TEXT,   /* p,len: UTF-8, unescaped */
+    TM_OBJECT, /* p,len: raw JSON */
+    TM_ARRAY,  /* p,len: raw JSON */
     /* rows only, by the type of their column: */
-    TM_DOUBLE,    /* d: real and double precision */
-    TM_UUID,      /* p: 16 bytes */
-    TM_BYTES,     /* p,len: bytea */
-    TM_DATE,      /* i: days since 1970-01-01 */
-    TM_TIME,      /* i: microseconds since midnight */
-    TM_STAMP,     /* i: microseconds since 1970-01-01 UTC (or local) */
-    TM_JSON,      /* p,len: json and jsonb, as text */
-    TM_LITERAL    /* p,len: text[] and bigint[], as PostgreSQL writes them */
+    TM_DOUBLE, /* d: real and double precision */
+    TM_UUID,   /* p: 16 bytes */
+    TM_BYTES,  /* p,len: bytea */
+    TM_DATE,   /* i: days since 1970-01-01 */
+    TM_TIME,   /* i: microseconds since midnight */
+    TM_STAMP,  /* i: microseconds since 1970-01-01 UTC (or local) */
+    TM_JSON,   /* p,len: json and jsonb, as text */
+    TM_LITERAL /* p,len: text[] and bigint[], as PostgreSQL writes them */
 };
 
 struct tm_cell {
@@ -61,7 +61,13 @@ struct tm_dec {
 };
 
 /* Node numbers that the decoder's path tree starts with. */
-enum tm_root { TM_NODE_DATA, TM_NODE_BEFORE, TM_NODE_AFTER, TM_NODE_KEY, TM_ROOTS };
+enum tm_root {
+    TM_NODE_DATA,
+    TM_NODE_BEFORE,
+    TM_NODE_AFTER,
+    TM_NODE_KEY,
+    TM_ROOTS
+};
 
 enum tm_event_state {
     TM_EVENT_OK,
@@ -73,22 +79,22 @@ enum tm_event_state {
 /* The decoded events of one batch: one entry an event in each array. */
 struct tm_batch {
     uint32_t n_events;
-    uint32_t generation; /* changes with each run over the batch */
-    int32_t current;     /* event whose handler runs; -1 outside */
-    uint32_t n_nodes;    /* entries of columns[] */
-    const uint8_t *states; /* enum tm_event_state */
-    const uint16_t *types; /* number of event.type; tm_type_name() */
-    const uint8_t *ops;    /* c u d r t m, or 0 */
+    uint32_t generation;      /* changes with each run over the batch */
+    int32_t current;          /* event whose handler runs; -1 outside */
+    uint32_t n_nodes;         /* entries of columns[] */
+    const uint8_t *states;    /* enum tm_event_state */
+    const uint16_t *types;    /* number of event.type; tm_type_name() */
+    const uint8_t *ops;       /* c u d r t m, or 0 */
     struct tm_cell **columns; /* [node][event]; NULL: not decoded yet */
-    const char **reasons;  /* of failed events */
-    char error[512];       /* what the last failed tm_* call says */
+    const char **reasons;     /* of failed events */
+    char error[512];          /* what the last failed tm_* call says */
 };
 
 enum tm_row_flag {
-    TM_ROW_LOADED = 1,   /* the table had this row when it was loaded */
-    TM_ROW_EXISTS = 2,   /* it exists now, seen from the handlers */
-    TM_ROW_TOUCHED = 4,  /* a handler assigned or deleted */
-    TM_ROW_CLEARED = 8   /* deleted in this batch (and perhaps made anew) */
+    TM_ROW_LOADED = 1,  /* the table had this row when it was loaded */
+    TM_ROW_EXISTS = 2,  /* it exists now, seen from the handlers */
+    TM_ROW_TOUCHED = 4, /* a handler assigned or deleted */
+    TM_ROW_CLEARED = 8  /* deleted in this batch (and perhaps made anew) */
 };
 
 /* The rows that one projection touches in one batch. */
@@ -119,9 +125,9 @@ int tm_field(struct tm_batch *b, int parent, const char *name, size_t len);
 int tm_column(struct tm_batch *b, int node);
 
 enum tm_meta {
-    TM_META_KEY,       /* scalar keys as text; objects as TM_OBJECT */
-    TM_META_ID,        /* id header, else topic/partition/offset */
-    TM_META_TIME,      /* milliseconds */
+    TM_META_KEY,  /* scalar keys as text; objects as TM_OBJECT */
+    TM_META_ID,   /* id header, else topic/partition/offset */
+    TM_META_TIME, /* milliseconds */
     TM_META_TOPIC,
     TM_META_PARTITION,
     TM_META_OFFSET
@@ -169,11 +175,14 @@ int tm_key(struct tm_batch *b, struct tm_rows *rows, uint32_t event,
 /* ---- decimals: 0, or negative for "does not fit 38 digits" and the like ---- */
 
 int tm_dec_parse(const char *p, size_t len, struct tm_dec *out);
-int tm_dec_from_double(double d, struct tm_dec *out); /* shortest text */
+int tm_dec_from_double(double d, struct tm_dec *out);    /* shortest text */
 int tm_dec_format(const struct tm_dec *d, char out[64]); /* its length */
-int tm_dec_add(const struct tm_dec *a, const struct tm_dec *b, struct tm_dec *out);
-int tm_dec_sub(const struct tm_dec *a, const struct tm_dec *b, struct tm_dec *out);
-int tm_dec_mul(const struct tm_dec *a, const struct tm_dec *b, struct tm_dec *out);
+int tm_dec_add(const struct tm_dec *a, const struct tm_dec *b,
+               struct tm_dec *out);
+int tm_dec_sub(const struct tm_dec *a, const struct tm_dec *b,
+               struct tm_dec *out);
+int tm_dec_mul(const struct tm_dec *a, const struct tm_dec *b,
+               struct tm_dec *out);
 /* Rounds half away from zero to [scale] digits; division by zero: negative. */
 int tm_dec_div(const struct tm_dec *a, const struct tm_dec *b, int scale,
                struct tm_dec *out);

@@ -20,7 +20,10 @@ void buf_printf(struct buf *b, const char *format, ...)
 /* Ends the content with a NUL that len does not count; returns data. */
 char *buf_text(struct buf *b);
 
-static inline void buf_clear(struct buf *b) { b->len = 0; }
+static inline void buf_clear(struct buf *b)
+{
+    b->len = 0;
+}
 /* Big-endian, as PostgreSQL's binary format wants; room must be reserved. */
 static inline void buf_u32(struct buf *b, uint32_t v)
 {

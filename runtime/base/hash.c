@@ -1,5 +1,5 @@
-/* See hash.h. Linear probing at no more than 60% load; a slot keeps 32 bits of
- * the hash, so that keys are compared only when they are almost surely equal. */
+/* See hash.h. Linear probing at no more than 60% load; a slot keeps 32 bits
+ * of the hash, so that keys are compared only when they are all but equal. */
 #include "base/hash.h"
 
 #include <stdlib.h>

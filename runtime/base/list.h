@@ -17,8 +17,8 @@ struct list {
 };
 
 /* The object that holds a link. */
-#define list_item(link, type, member) \
-    ((type *)(void *)((char *)(link) - offsetof(type, member)))
+#define list_item(link, type, member)                                          \
+    ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 static inline void list_init(struct list *l)
 {

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* LINE_MAX_BYTES: a message and its fields hold an err text (700 bytes) twice
- * with every byte escaped. QUOTE_RING: fields of one line that may be quoted. */
+ * with every byte escaped. QUOTE_RING: fields of a line that may be quoted. */
 enum { LINE_MAX_BYTES = 8192, QUOTE_BYTES = 3072, QUOTE_RING = 8 };
 
 static enum log_level least_level = LOG_INFO;

@@ -24,16 +24,29 @@ enum page_counter {
     COUNT_FENCED,
     COUNT_REBALANCES,
     COUNT_COLUMN_FAULTS,
-    COUNT_BYTES,          /* record bytes of applied events */
-    COUNT_STARVED_USEC,   /* consumer empty while there was lag */
+    COUNT_BYTES,        /* record bytes of applied events */
+    COUNT_STARVED_USEC, /* consumer empty while there was lag */
     COUNTERS
 };
 /* Microseconds spent, and how often, by stage. */
-enum page_stage { STAGE_DECODE, STAGE_LUA, STAGE_LOAD, STAGE_WRITE, STAGE_COMMIT, STAGES };
+enum page_stage {
+    STAGE_DECODE,
+    STAGE_LUA,
+    STAGE_LOAD,
+    STAGE_WRITE,
+    STAGE_COMMIT,
+    STAGES
+};
 enum page_gauge {
-    GAUGE_POOL_SIZE, GAUGE_POOL_IN_USE, GAUGE_INBOX_BYTES, GAUGE_INBOX_EVENTS,
-    GAUGE_PREFETCH_BYTES, GAUGE_BATCH_AVERAGE, GAUGE_BATCHES_IN_FLIGHT,
-    GAUGE_LUA_BYTES, GAUGES
+    GAUGE_POOL_SIZE,
+    GAUGE_POOL_IN_USE,
+    GAUGE_INBOX_BYTES,
+    GAUGE_INBOX_EVENTS,
+    GAUGE_PREFETCH_BYTES,
+    GAUGE_BATCH_AVERAGE,
+    GAUGE_BATCHES_IN_FLIGHT,
+    GAUGE_LUA_BYTES,
+    GAUGES
 };
 
 struct page_worker {
@@ -48,29 +61,29 @@ struct page_worker {
     uint64_t gauges[GAUGES];
     uint64_t errors[PAGE_ERRORS]; /* by enum err_class */
     uint64_t commit_usec_last;
-    char waiting_for[256];   /* why it is not ready, for people; or "" */
+    char waiting_for[256]; /* why it is not ready, for people; or "" */
 };
 
 enum page_lane_state { LANE_FREE, LANE_UNOWNED, LANE_RUNNING, LANE_HALTED };
 
 struct page_lane {
-    uint32_t state;     /* enum page_lane_state */
-    int32_t worker;     /* slot that owns it; -1: none */
+    uint32_t state; /* enum page_lane_state */
+    int32_t worker; /* slot that owns it; -1: none */
     int32_t partition;
-    char topic[252];    /* Kafka allows 249 */
-    int64_t position;   /* next offset, as committed in the database */
-    int64_t high;       /* end of the partition, last seen */
-    int64_t end;        /* --until-end: where to stop; -1: not yet known */
-    uint32_t reached;   /* position >= end, or partition EOF */
+    char topic[252];  /* Kafka allows 249 */
+    int64_t position; /* next offset, as committed in the database */
+    int64_t high;     /* end of the partition, last seen */
+    int64_t end;      /* --until-end: where to stop; -1: not yet known */
+    uint32_t reached; /* position >= end, or partition EOF */
     uint32_t epoch;
-    char message[400];  /* why it is halted; or "" */
+    char message[400]; /* why it is halted; or "" */
 };
 
 struct page {
     uint32_t n_workers;
-    uint32_t lock;         /* spin lock: taken only to add a lane */
-    uint32_t n_lanes;      /* lanes[0..n_lanes) are in use */
-    uint32_t all_lanes;    /* every partition of every topic is listed */
+    uint32_t lock;      /* spin lock: taken only to add a lane */
+    uint32_t n_lanes;   /* lanes[0..n_lanes) are in use */
+    uint32_t all_lanes; /* every partition of every topic is listed */
     uint32_t until_end;
     uint64_t started_usec;
     struct page_worker workers[PAGE_WORKERS];
@@ -81,4 +94,5 @@ struct page {
 struct page *page_new(uint32_t n_workers);
 void page_free(struct page *p);
 /* The lane's entry, made if new; NULL when the page is full. */
-struct page_lane *page_lane(struct page *p, const char *topic, int32_t partition);
+struct page_lane *page_lane(struct page *p, const char *topic,
+                            int32_t partition);

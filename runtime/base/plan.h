@@ -15,9 +15,17 @@
 enum plan_format { FORMAT_OUTBOX, FORMAT_DEBEZIUM, FORMAT_JSON };
 enum plan_start {
     START_UNSAID, /* earliest, but only into empty tables */
-    START_EARLIEST, START_LATEST, START_TIMESTAMP, START_GROUP
+    START_EARLIEST,
+    START_LATEST,
+    START_TIMESTAMP,
+    START_GROUP
 };
-enum plan_decimals { DECIMALS_UNSAID, DECIMALS_STRING, DECIMALS_PRECISE, DECIMALS_DOUBLE };
+enum plan_decimals {
+    DECIMALS_UNSAID,
+    DECIMALS_STRING,
+    DECIMALS_PRECISE,
+    DECIMALS_DOUBLE
+};
 enum plan_times { TIMES_UNSAID, TIMES_MILLIS, TIMES_MICROS, TIMES_NANOS };
 
 struct plan_option {
@@ -32,12 +40,12 @@ struct plan_source {
     uint32_t n_topics;
     enum plan_format format;
     enum plan_start start;
-    int64_t start_ms;          /* START_TIMESTAMP */
-    const char *type_header;   /* outbox: default eventType */
-    const char *type_path;     /* json: "data.kind", or NULL */
+    int64_t start_ms;        /* START_TIMESTAMP */
+    const char *type_header; /* outbox: default eventType */
+    const char *type_path;   /* json: "data.kind", or NULL */
     enum plan_decimals decimals;
     enum plan_times times;
-    bool truncate_applies;     /* op t deletes all rows instead of halting */
+    bool truncate_applies;       /* op t deletes all rows instead of halting */
     struct plan_option *options; /* librdkafka properties */
     uint32_t n_options;
 };
@@ -49,7 +57,7 @@ struct plan_database {
 };
 
 struct plan_limits {
-    uint32_t size;        /* events a batch */
+    uint32_t size; /* events a batch */
     uint64_t bytes;
     uint32_t linger_ms;
     uint32_t concurrency; /* 1-8 */
@@ -67,40 +75,40 @@ enum plan_exact {
 enum plan_merge { MERGE_NONE, MERGE_SUM, MERGE_MIN, MERGE_MAX };
 /* Where the value of a key column comes from. */
 enum plan_from {
-    FROM_FIELD,    /* type alone: field of that name in an object key, else in
+    FROM_FIELD,   /* type alone: field of that name in an object key, else in
                       after/before/data, else the whole record key */
-    FROM_KEY,      /* 'key': on an object key the field of the column's name,
+    FROM_KEY,     /* 'key': on an object key the field of the column's name,
                       else its only field; a scalar key whole */
-    FROM_PATH,     /* 'data.x' */
-    FROM_LIST,     /* {'data.x', 'data.y'}: one group each */
-    FROM_FUNCTION  /* computed in Lua */
+    FROM_PATH,    /* 'data.x' */
+    FROM_LIST,    /* {'data.x', 'data.y'}: one group each */
+    FROM_FUNCTION /* computed in Lua */
 };
 
 struct plan_column {
     const char *name;
     struct coltype type;
     bool is_key;
-    enum plan_from from;     /* key columns */
-    const char **paths;      /* FROM_PATH: one; FROM_LIST: several */
+    enum plan_from from; /* key columns */
+    const char **paths;  /* FROM_PATH: one; FROM_LIST: several */
     uint32_t n_paths;
     enum plan_merge merge;
-    struct tm_cell initial;  /* TM_MISSING: none; already of the type */
-    bool must_be_given;      /* NOT NULL without default; set by the check of
+    struct tm_cell initial; /* TM_MISSING: none; already of the type */
+    bool must_be_given;     /* NOT NULL without default; set by the check of
                                 the database before work starts */
 };
 
 struct plan_projection {
-    const char *table;   /* as written: name or schema.name */
-    const char *module;  /* 'projections.balances', or the pipeline file */
-    const char *file;    /* for messages */
+    const char *table;  /* as written: name or schema.name */
+    const char *module; /* 'projections.balances', or the pipeline file */
+    const char *file;   /* for messages */
     int line;
     enum plan_kind kind;
     enum plan_exact exact;
-    const char *why;     /* one sentence for `check` */
+    const char *why;             /* one sentence for `check` */
     struct plan_column *columns; /* key columns first */
     uint32_t n_columns;
     uint32_t n_key;
-    const char **types;  /* event types with a handler; NULL: every event */
+    const char **types; /* event types with a handler; NULL: every event */
     uint32_t n_types;
     const char **ignore; /* other types that are known not to matter */
     uint32_t n_ignore;

@@ -19,11 +19,11 @@ struct record {
     uint32_t key_len;
     uint32_t value_len;
     int64_t offset;
-    int64_t time_ms;     /* the record's own timestamp; -1: none */
-    const char *topic;   /* borrowed from the lane */
+    int64_t time_ms;   /* the record's own timestamp; -1: none */
+    const char *topic; /* borrowed from the lane */
     int32_t partition;
-    uint32_t lane;       /* index of its lane in the batch */
-    void *message;       /* where headers come from; see record_header_fn */
+    uint32_t lane; /* index of its lane in the batch */
+    void *message; /* where headers come from; see record_header_fn */
 };
 
 /* The last header called [name]; false: there is none. Values may be NULL. */

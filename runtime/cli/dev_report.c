@@ -10,7 +10,7 @@
 #include "postgres/conn.h"
 #include "supervise/totals.h"
 
-enum { SAMPLE_ROWS = 3, ANSWER_SECONDS = 30 };
+enum { SAMPLE_ROWS = 3, SAMPLE_WIDTH = 100, ANSWER_SECONDS = 30 };
 
 /* One question to the database at a time, by a loop of our own. */
 struct asking {
@@ -65,7 +65,10 @@ static void on_sample(struct pgconn *c, const struct pgreply *reply, void *arg)
     (void)c;
     struct asking *q = arg;
     for (int i = 0; reply->ok && i < pg_rows(reply->results[0]); i++) {
-        printf("    %.110s\n", pg_str(reply->results[0], i, 0));
+        const char *row = pg_str(reply->results[0], i, 0);
+        bool is_long = strlen(row) > SAMPLE_WIDTH;
+        printf("    %.*s%s\n", is_long ? SAMPLE_WIDTH - 4 : SAMPLE_WIDTH, row,
+               is_long ? " ..." : "");
     }
     loop_stop(q->loop);
 }

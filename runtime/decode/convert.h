@@ -30,6 +30,7 @@ bool convert_cell(const struct coltype *t, const struct tm_cell *in,
                   struct tm_cell *out, struct err *e);
 /* A column's cell as text: what Lua reads for uuid, bytea (hex \x..), date,
  * times (ISO 8601, timestamptz with Z), json and array literals. */
-void convert_text(const struct coltype *t, const struct tm_cell *c, struct buf *out);
+void convert_text(const struct coltype *t, const struct tm_cell *c,
+                  struct buf *out);
 /* Same value in the same column: what makes a row unchanged. */
 bool convert_equal(const struct tm_cell *a, const struct tm_cell *b);

@@ -25,12 +25,12 @@ struct events {
     struct tm_batch *view;
     const struct record *records; /* [n] */
     uint32_t n;
-    uint32_t cap;       /* allocated entries of each array */
+    uint32_t cap; /* allocated entries of each array */
     uint8_t *states;
     uint16_t *types;
     uint8_t *ops;
-    int64_t *times_ms;  /* event.time */
-    uint8_t *flags;     /* EVENT_HAS_SCHEMA */
+    int64_t *times_ms; /* event.time */
+    uint8_t *flags;    /* EVENT_HAS_SCHEMA */
     const char **reasons;
     struct tm_cell **columns; /* [node], NULL when not decoded */
     uint32_t cap_nodes;
@@ -41,7 +41,8 @@ enum {
     EVENT_WANTED = 2 /* some projection takes it; set above the decoder */
 };
 
-struct decoder *decoder_new(const struct plan_source *s, record_header_fn header);
+struct decoder *decoder_new(const struct plan_source *s,
+                            record_header_fn header);
 void decoder_free(struct decoder *d);
 
 /*
@@ -57,13 +58,15 @@ uint32_t decoder_nodes(const struct decoder *d);
 /* Arrays for [n] events from the arena; sets view's pointers. */
 void events_prepare(struct events *ev, struct decoder *d, uint32_t n);
 /* Decodes records [from, to). */
-void decoder_run(struct decoder *d, struct events *ev, uint32_t from, uint32_t to);
+void decoder_run(struct decoder *d, struct events *ev, uint32_t from,
+                 uint32_t to);
 /* A column fault: decodes column [node] of all [n] events. Records that fail
  * now are marked; false when there was at least one new failure. */
 bool decoder_column(struct decoder *d, struct events *ev, int node);
 
 /* Type numbers are dense and last as long as the decoder; 0 is "no type". */
-const char *decoder_type_name(const struct decoder *d, uint32_t type, size_t *len);
+const char *decoder_type_name(const struct decoder *d, uint32_t type,
+                              size_t *len);
 uint32_t decoder_type_number(struct decoder *d, const char *name, size_t len);
 /* All numbers are below this. */
 uint32_t decoder_n_types(const struct decoder *d);

@@ -89,7 +89,8 @@ static void cut_behind(struct batch *b, struct lease *l)
     }
 }
 
-void batch_fail_event(struct batch *b, int32_t event, const char *reason)
+void batch_fail_event(struct batch *b, int32_t event, enum err_class class,
+                      const char *reason)
 {
     struct lease *l = &b->leases[b->records[event].lane];
 
@@ -102,6 +103,7 @@ void batch_fail_event(struct batch *b, int32_t event, const char *reason)
         b->events.reasons[event] = arena_dup(&b->arena, reason, strlen(reason));
     }
     l->failed = event;
+    l->failed_class = class;
     cut_behind(b, l);
 }
 
@@ -125,7 +127,7 @@ static bool find_undecoded(struct batch *b)
         const struct lease *l = &b->leases[b->records[e].lane];
 
         if (b->events.states[e] == TM_EVENT_FAILED && l->failed != (int32_t)e) {
-            batch_fail_event(b, (int32_t)e, NULL);
+            batch_fail_event(b, (int32_t)e, ERR_DATA, NULL);
             found = true;
         }
     }
@@ -145,7 +147,7 @@ static void blame(struct batch *b, const struct err *e)
      * first good record stands for the batch: its lane says why. */
     at = at >= 0 ? at : batch_first_good(b);
     if (at >= 0) {
-        batch_fail_event(b, at, e->text);
+        batch_fail_event(b, at, e->class, e->text);
     }
 }
 
@@ -181,7 +183,7 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
     b->view.generation++;
     find_undecoded(b);
     /* Each failure ends the lease of one more lane, so this ends. */
-    while (batch_first_good(b) >= 0 && !try_keys(b, d, v)) {
+    while (!try_keys(b, d, v)) {
         continue;
     }
     b->view.current = -1;
@@ -214,11 +216,23 @@ static bool try_fold(struct batch *b, struct vm *v)
     return true;
 }
 
+static void restart_rows(struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        rows_restart(&b->rows[i]);
+    }
+}
+
 void batch_fold(struct batch *b, struct vm *v)
 {
     do {
         b->view.generation++;
-    } while (!try_fold(b, v) && batch_first_good(b) >= 0);
+        if (batch_first_good(b) < 0) {
+            /* Nothing to run; positions may still move over skipped records. */
+            restart_rows(b);
+            break;
+        }
+    } while (!try_fold(b, v));
     b->view.current = -1;
 }
 

@@ -17,32 +17,33 @@
 #include "lua/vm.h"
 #include "postgres/conn.h"
 
-enum batch_state {      /* the list of the engine that holds it: */
-    BATCH_FREE,         /* free */
-    BATCH_DECODING,     /* decoding: a slice a turn */
-    BATCH_READY,        /* ready: keys are known; waits for a connection */
-    BATCH_LOADING,      /* busy: aligned rows are being read, no transaction */
-    BATCH_OPENING,      /* busy: BEGIN, positions, locked loads */
-    BATCH_WRITING,      /* busy: writes and COMMIT */
-    BATCH_RESOLVING,    /* resolving: COMMIT's outcome is not known */
-    BATCH_WAITING       /* waiting: backs off before it is done again */
+enum batch_state {                 /* the list of the engine that holds it: */
+                   BATCH_FREE,     /* free */
+                   BATCH_DECODING, /* decoding: a slice a turn */
+                   BATCH_READY, /* ready: keys are known; waits for a connection */
+                   BATCH_LOADING, /* busy: aligned rows are being read, no transaction */
+                   BATCH_OPENING,   /* busy: BEGIN, positions, locked loads */
+                   BATCH_WRITING,   /* busy: writes and COMMIT */
+                   BATCH_RESOLVING, /* resolving: COMMIT's outcome is not known */
+                   BATCH_WAITING /* waiting: backs off before it is done again */
 };
 
 /* The first [n] records of a lane's inbox. */
 struct lease {
-    struct lane *lane;  /* borrowed; not freed while leased */
-    uint32_t first;     /* index of its first event in the batch */
+    struct lane *lane; /* borrowed; not freed while leased */
+    uint32_t first;    /* index of its first event in the batch */
     uint32_t n;
-    int64_t epoch;      /* as claimed when the lease was taken */
-    int64_t start;      /* position before */
-    int64_t end;        /* position after: behind the last good record */
-    int32_t failed;     /* event that ends it early, or -1 */
+    int64_t epoch;  /* as claimed when the lease was taken */
+    int64_t start;  /* position before */
+    int64_t end;    /* position after: behind the last good record */
+    int32_t failed; /* event that ends it early, or -1 */
+    enum err_class failed_class;
 };
 
 struct batch {
-    struct list_link link;   /* -- set by the engine */
+    struct list_link link; /* -- set by the engine */
     enum batch_state state;
-    struct engine *engine;   /* borrowed */
+    struct engine *engine; /* borrowed */
     uint32_t slot;
 
     struct arena arena;      /* -- this batch's */
@@ -50,20 +51,20 @@ struct batch {
     record_header_fn header; /* how headers of its records are read */
     struct tm_batch view;
     struct events events;
-    struct record *records;  /* arena */
-    struct lease *leases;    /* arena; in (topic, partition) order */
+    struct record *records; /* arena */
+    struct lease *leases;   /* arena; in (topic, partition) order */
     uint32_t n_leases;
-    uint64_t bytes;          /* of keys and values */
-    struct rows *rows;       /* owned; one a projection */
-    uint32_t n_rows;         /* projections */
-    uint32_t decoded;        /* records decoded so far */
-    uint32_t attempts;       /* failed in a row */
-    struct pgconn *conn;     /* taken from the pool while busy */
-    int n_moves;             /* positions queued in the open transaction */
+    uint64_t bytes;             /* of keys and values */
+    struct rows *rows;          /* owned; one a projection */
+    uint32_t n_rows;            /* projections */
+    uint32_t decoded;           /* records decoded so far */
+    uint32_t attempts;          /* failed in a row */
+    struct pgconn *conn;        /* taken from the pool while busy */
+    int n_moves;                /* positions queued in the open transaction */
     struct position *positions; /* arena; RESOLVING */
-    usec since;              /* when the present step began */
-    usec retry_at;           /* WAITING */
-    uint32_t n_faults;       /* columns decoded late */
+    usec since;                 /* when the present step began */
+    usec retry_at;              /* WAITING */
+    uint32_t n_faults;          /* columns decoded late */
     uint32_t n_written;
     uint32_t n_unchanged;
 };
@@ -84,7 +85,8 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v);
  * until no more record fails. */
 void batch_fold(struct batch *b, struct vm *v);
 /* The record at [event] failed: its lane's lease ends before it. */
-void batch_fail_event(struct batch *b, int32_t event, const char *reason);
+void batch_fail_event(struct batch *b, int32_t event, enum err_class class,
+                      const char *reason);
 /* Sets lease->end from what failed. */
 void batch_settle(struct batch *b);
 /* Index of the first event with state OK, or -1. */

@@ -17,7 +17,8 @@ static const usec CLAIM_DEADLINE = 30 * 1000000ULL;
 
 static bool wants_claim(const struct lane *l)
 {
-    return (l->is_offered || (l->is_assigned && l->needs_claim)) && !l->is_leased;
+    return (l->is_offered || (l->is_assigned && l->needs_claim)) &&
+           !l->is_leased;
 }
 
 static uint32_t count_lanes(struct engine *g)
@@ -39,8 +40,8 @@ static void collect_lanes(struct engine *g, uint32_t n)
     c->claimed = mem_grow(c->claimed, (n + 1) * sizeof(*c->claimed));
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         if (wants_claim(l)) {
-            c->lanes[at] = (struct position){.topic = l->topic,
-                                             .partition = l->partition};
+            c->lanes[at] =
+                (struct position){.topic = l->topic, .partition = l->partition};
             c->claimed[at++] = l;
         }
     }
@@ -64,7 +65,8 @@ static bool is_lasting(const struct err *e)
 static void claim_failed(struct engine *g, const struct err *e)
 {
     struct claim *c = &g->claim;
-    usec delay = retry_delay(++c->failures, 200000, 5000000, (uint32_t)clock_usec());
+    usec delay =
+        retry_delay(++c->failures, 200000, 5000000, (uint32_t)clock_usec());
 
     c->retry_at = clock_usec() + delay;
     g->counts->errors[e->class]++;
@@ -72,11 +74,11 @@ static void claim_failed(struct engine *g, const struct err *e)
     snprintf(g->counts->waiting_for, sizeof(g->counts->waiting_for), "%.250s",
              e->text);
     log_line(LOG_WARN, "lanes cannot be claimed; trying again",
-             "lanes=%u retry_ms=%d class=%s error=%s", c->n, (int)(delay / 1000),
-             err_class_name(e->class), log_quote(e->text));
+             "lanes=%u retry_ms=%d class=%s error=%s", c->n,
+             (int)(delay / 1000), err_class_name(e->class), log_quote(e->text));
     for (uint32_t i = 0; i < c->n && is_lasting(e); i++) {
-        struct page_lane *p = page_lane(g->page, c->lanes[i].topic,
-                                        c->lanes[i].partition);
+        struct page_lane *p =
+            page_lane(g->page, c->lanes[i].topic, c->lanes[i].partition);
         if (p) {
             p->state = LANE_HALTED;
             snprintf(p->message, sizeof(p->message), "%.390s", e->text);
@@ -108,13 +110,15 @@ static bool must_say_start(struct engine *g, struct err *e)
                            "table %s has rows, but this pipeline has no "
                            "position yet: say in kafka{} where to start: "
                            "start = 'earliest', 'latest', 'group' or a time "
-                           "(or empty the table)", p->table);
+                           "(or empty the table)",
+                           p->table);
         }
     }
     return true;
 }
 
-static bool start_offset(struct engine *g, struct lane *l, int64_t *out, struct err *e)
+static bool start_offset(struct engine *g, struct lane *l, int64_t *out,
+                         struct err *e)
 {
     const struct plan_source *s = &g->plan->source;
     int64_t low, high;
@@ -137,11 +141,13 @@ static bool start_offset(struct engine *g, struct lane *l, int64_t *out, struct 
 }
 
 /* What the broker has must reach down to the position. */
-static bool check_range(const struct lane *l, int64_t low, int64_t high, struct err *e)
+static bool check_range(const struct lane *l, int64_t low, int64_t high,
+                        struct err *e)
 {
     if (l->position < low) {
         return err_set(e, ERR_CONFIG,
-                       "%s/%d: records %" PRId64 " to %" PRId64 " are gone from "
+                       "%s/%d: records %" PRId64 " to %" PRId64
+                       " are gone from "
                        "Kafka (retention) before they were applied; nothing is "
                        "skipped by itself: restore them, or set next_offset in "
                        "tidemill.lane to go on without them",
@@ -149,7 +155,8 @@ static bool check_range(const struct lane *l, int64_t low, int64_t high, struct 
     }
     if (l->position > high) {
         return err_set(e, ERR_CONFIG,
-                       "%s/%d: the position %" PRId64 " is behind the end of the "
+                       "%s/%d: the position %" PRId64
+                       " is behind the end of the "
                        "partition (%" PRId64 "): the topic was re-created or "
                        "truncated; set next_offset in tidemill.lane to where "
                        "reading should go on",
@@ -295,7 +302,8 @@ static void on_claimed(struct pgconn *conn, const struct pgreply *r, void *arg)
     } else if (n_created == 0) {
         finish(g);
     } else if (c->has_created) {
-        err_set(&e, ERR_SCHEMA, "tidemill.lane does not keep new lanes: is there "
+        err_set(&e, ERR_SCHEMA,
+                "tidemill.lane does not keep new lanes: is there "
                 "a trigger or a row security policy on it?");
         claim_failed(g, &e);
     } else {
@@ -314,12 +322,13 @@ static void on_foreign(struct pgconn *conn, const struct pgreply *r, void *arg)
         return;
     }
     if (pg_rows(r->results[0]) > 0) {
-        err_set(&e, ERR_CONFIG,
-                "the Kafka group '%s' reads topic %s for pipeline '%s' too: each "
-                "would silently see half of the records; give this pipeline "
-                "('%s') a group of its own", g->plan->source.group,
-                pg_str(r->results[0], 0, 1), pg_str(r->results[0], 0, 0),
-                g->plan->name);
+        err_set(
+            &e, ERR_CONFIG,
+            "the Kafka group '%s' reads topic %s for pipeline '%s' too: each "
+            "would silently see half of the records; give this pipeline "
+            "('%s') a group of its own",
+            g->plan->source.group, pg_str(r->results[0], 0, 1),
+            pg_str(r->results[0], 0, 0), g->plan->name);
         claim_failed(g, &e);
         return;
     }
@@ -335,8 +344,9 @@ static bool list_topics(struct engine *g, struct err *e)
         if (n[i] == 0) {
             ok = err_set(e, ERR_CONFIG,
                          "topic %s does not exist on %s: create it, or correct "
-                         "`topics` in %s", g->plan->source.topics[i],
-                         g->plan->source.brokers, g->plan->path);
+                         "`topics` in %s",
+                         g->plan->source.topics[i], g->plan->source.brokers,
+                         g->plan->path);
         }
     }
     if (ok) {
@@ -358,7 +368,8 @@ static void look_for_topics(struct engine *g)
     if (strncmp(g->counts->waiting_for, e.text, 100) != 0) {
         log_line(LOG_WARN, "waiting for Kafka", "error=%s", log_quote(e.text));
     }
-    snprintf(g->counts->waiting_for, sizeof(g->counts->waiting_for), "%.250s", e.text);
+    snprintf(g->counts->waiting_for, sizeof(g->counts->waiting_for), "%.250s",
+             e.text);
 }
 
 void claim_turn(struct engine *g)

@@ -12,12 +12,12 @@
 struct engine;
 
 struct claim {
-    struct pgconn *conn;       /* taken while a claim runs; NULL: none runs */
-    struct position *lanes;    /* owned */
-    struct lane **claimed;     /* owned; borrowed lanes, as many */
+    struct pgconn *conn;    /* taken while a claim runs; NULL: none runs */
+    struct position *lanes; /* owned */
+    struct lane **claimed;  /* owned; borrowed lanes, as many */
     uint32_t n;
-    bool is_void;              /* a rebalance came: the answer is not used */
-    bool has_created;          /* missing positions were inserted */
+    bool is_void;     /* a rebalance came: the answer is not used */
+    bool has_created; /* missing positions were inserted */
     usec retry_at;
     uint32_t failures;
 };

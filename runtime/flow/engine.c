@@ -13,8 +13,8 @@
 #include "flow/transact.h"
 
 enum {
-    DECODE_SLICE = 2048,  /* records a turn: about a millisecond */
-    PUMP_SLICE = 4096,    /* messages a turn */
+    DECODE_SLICE = 2048, /* records a turn: about a millisecond */
+    PUMP_SLICE = 4096,   /* messages a turn */
     TICK_USEC = 100000,
     TROUBLE_FLOOR_USEC = 100000,
     TROUBLE_CAP_USEC = 5000000
@@ -106,19 +106,22 @@ void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
         snprintf(p->message, sizeof(p->message), "%.390s", e->text);
     }
     if (is_news) {
-        log_line(LOG_ERROR, lane->retry_at ? "lane halted; it looks again from time to time"
-                                           : "lane halted; the others go on",
-                 "lane=%s/%d position=%" PRId64 " class=%s sqlstate=%s error=%s",
-                 lane->topic, lane->partition, lane->position,
-                 err_class_name(e->class), e->sqlstate[0] ? e->sqlstate : "-",
-                 log_quote(e->text));
+        log_line(
+            LOG_ERROR,
+            lane->retry_at ? "lane halted; it looks again from time to time"
+                           : "lane halted; the others go on",
+            "lane=%s/%d position=%" PRId64 " class=%s sqlstate=%s error=%s",
+            lane->topic, lane->partition, lane->position,
+            err_class_name(e->class), e->sqlstate[0] ? e->sqlstate : "-",
+            log_quote(e->text));
     }
     if (!lane->retry_at) {
         source_halt(g->source, lane);
     }
 }
 
-static void on_news(struct engine *g, enum source_news news, const struct err *e)
+static void on_news(struct engine *g, enum source_news news,
+                    const struct err *e)
 {
     switch (news) {
     case NEWS_ASSIGNED:
@@ -176,8 +179,9 @@ static bool give_conns(struct engine *g)
     while (g->resolving.n || g->ready.n) {
         struct pgconn *c = pgpool_take(g->pool);
         bool is_resolving = g->resolving.n > 0;
-        struct batch *b = list_item(
-            list_first(is_resolving ? &g->resolving : &g->ready), struct batch, link);
+        struct batch *b =
+            list_item(list_first(is_resolving ? &g->resolving : &g->ready),
+                      struct batch, link);
 
         if (!c) {
             return false;
@@ -286,7 +290,10 @@ static void on_tick(void *arg)
     loop_idle_set(g->idle, true);
 }
 
-static void on_idle(void *arg) { engine_turn(arg); }
+static void on_idle(void *arg)
+{
+    engine_turn(arg);
+}
 
 void engine_join(struct engine *g)
 {
@@ -304,8 +311,8 @@ void engine_join(struct engine *g)
 
 static void open_batches(struct engine *g)
 {
-    struct list *lists[] = {&g->free, &g->decoding, &g->ready, &g->busy,
-                            &g->resolving, &g->waiting};
+    struct list *lists[] = {&g->free, &g->decoding,  &g->ready,
+                            &g->busy, &g->resolving, &g->waiting};
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
         list_init(lists[i]);

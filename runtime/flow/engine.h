@@ -20,19 +20,19 @@
 enum { ENGINE_MAX_BATCHES = 8 };
 
 struct engine {
-    struct loop *loop;           /* -- set at open; borrowed unless said */
+    struct loop *loop; /* -- set at open; borrowed unless said */
     struct plan *plan;
     struct vm *vm;
-    struct decoder *decoder;     /* owned */
-    struct program *programs;    /* owned */
-    struct pgpool *pool;         /* owned */
-    struct source *source;       /* owned; NULL until the database is checked */
+    struct decoder *decoder;  /* owned */
+    struct program *programs; /* owned */
+    struct pgpool *pool;      /* owned */
+    struct source *source;    /* owned; NULL until the database is checked */
     struct page *page;
-    struct page_worker *counts;  /* our slot of the page */
+    struct page_worker *counts; /* our slot of the page */
     uint32_t slot;
-    const char *owner;           /* instance-slot; names us in tidemill.lane */
-    const char *instance;        /* group.instance.id, or NULL */
-    bool *has_rows;              /* owned; by projection: table was not empty */
+    const char *owner;    /* instance-slot; names us in tidemill.lane */
+    const char *instance; /* group.instance.id, or NULL */
+    bool *has_rows;       /* owned; by projection: table was not empty */
 
     struct batch batches[ENGINE_MAX_BATCHES]; /* -- batches by state */
     uint32_t n_batches;
@@ -42,18 +42,18 @@ struct engine {
     struct list busy;
     struct list resolving;
     struct list waiting;
-    struct writer writer;        /* owned; buffers shared by all batches */
+    struct writer writer; /* owned; buffers shared by all batches */
 
     struct claim claim;
-    struct loop_idle *idle;      /* owned */
-    struct loop_timer *tick;     /* owned; heartbeat, retries, linger */
-    struct loop_timer *due;      /* owned; the next batch by linger */
-    usec pool_retry_at;          /* database trouble: no new work before */
-    uint32_t troubles;           /* failures of the database in a row */
+    struct loop_idle *idle;  /* owned */
+    struct loop_timer *tick; /* owned; heartbeat, retries, linger */
+    struct loop_timer *due;  /* owned; the next batch by linger */
+    usec pool_retry_at;      /* database trouble: no new work before */
+    uint32_t troubles;       /* failures of the database in a row */
     usec last_commit_note;
-    usec starved_since;          /* consumer empty while there is lag; or 0 */
+    usec starved_since; /* consumer empty while there is lag; or 0 */
     bool is_stopping;
-    int fatal;                   /* enum worker_exit, when it must end */
+    int fatal; /* enum worker_exit, when it must end */
 };
 
 bool engine_open(struct engine *g, struct err *e);

@@ -48,8 +48,8 @@ int tm_field(struct tm_batch *view, int parent, const char *name, size_t len)
 
 static void set_text(struct tm_cell *out, const char *p, size_t len)
 {
-    *out = (struct tm_cell){.p = p, .len = (uint32_t)len,
-                            .tag = p ? TM_TEXT : TM_NULL};
+    *out = (struct tm_cell){
+        .p = p, .len = (uint32_t)len, .tag = p ? TM_TEXT : TM_NULL};
 }
 
 static void set_int(struct tm_cell *out, int64_t i)
@@ -57,7 +57,8 @@ static void set_int(struct tm_cell *out, int64_t i)
     *out = (struct tm_cell){.i = i, .tag = TM_INT};
 }
 
-static void event_id(struct batch *b, const struct record *rec, struct tm_cell *out)
+static void event_id(struct batch *b, const struct record *rec,
+                     struct tm_cell *out)
 {
     struct record_header h;
 
@@ -80,7 +81,8 @@ static int event_key(struct tm_batch *view, uint32_t event, struct tm_cell *out)
     return 0;
 }
 
-int tm_meta(struct tm_batch *view, uint32_t event, int what, struct tm_cell *out)
+int tm_meta(struct tm_batch *view, uint32_t event, int what,
+            struct tm_cell *out)
 {
     struct batch *b = batch_of(view);
     const struct record *rec = &b->records[event];

@@ -6,12 +6,14 @@
 
 #include "base/log.h"
 
-static const struct tm_cell *cell_at(const struct rows *r, int node, uint32_t event)
+static const struct tm_cell *cell_at(const struct rows *r, int node,
+                                     uint32_t event)
 {
     static const struct tm_cell missing = {.tag = TM_MISSING};
 
-    return node >= 0 && r->events->columns[node] ?
-        &r->events->columns[node][event] : &missing;
+    return node >= 0 && r->events->columns[node]
+               ? &r->events->columns[node][event]
+               : &missing;
 }
 
 static bool is_given(const struct tm_cell *c)
@@ -44,13 +46,15 @@ static uint32_t count_members(const char *p, uint32_t len)
     return any ? n + 1 : 0;
 }
 
-static bool no_key(const struct rows *r, uint32_t i, uint32_t event, struct err *e)
+static bool no_key(const struct rows *r, uint32_t i, uint32_t event,
+                   struct err *e)
 {
     const struct plan_column *c = &r->program->plan->columns[i];
     const struct record *rec = &r->events->records[event];
 
     if (c->from == FROM_PATH || c->from == FROM_LIST) {
-        return err_set(e, ERR_DATA, "%s.%s: the key field %s is missing or null",
+        return err_set(e, ERR_DATA,
+                       "%s.%s: the key field %s is missing or null",
                        r->program->plan->table, c->name, c->paths[0]);
     }
     if (!rec->key) {
@@ -59,7 +63,8 @@ static bool no_key(const struct rows *r, uint32_t i, uint32_t event, struct err 
     }
     return err_set(e, ERR_DATA,
                    "%s.%s: neither the record key %.*s nor the event has a "
-                   "field '%s'", r->program->plan->table, c->name,
+                   "field '%s'",
+                   r->program->plan->table, c->name,
                    (int)(rec->key_len < 200 ? rec->key_len : 200), rec->key,
                    c->name);
 }
@@ -71,7 +76,8 @@ static bool only_field(const struct rows *r, const struct tm_cell *object,
     const struct tm_cell *tokens = NULL;
     uint32_t n = 0;
 
-    if (!d || decoder_tokens(d, r->arena, object->p, object->len, &tokens, &n) < 0 ||
+    if (!d ||
+        decoder_tokens(d, r->arena, object->p, object->len, &tokens, &n) < 0 ||
         n != 3 || tokens[0].len != 1) {
         return false;
     }
@@ -90,8 +96,8 @@ static bool differs(const struct rows *r, uint32_t i, uint32_t event,
     if (key->tag == TM_INT && field->tag == TM_INT) {
         return key->i != field->i;
     }
-    if (key->tag == TM_TEXT && field->tag == TM_TEXT && key->len == field->len &&
-        memcmp(key->p, field->p, key->len) == 0) {
+    if (key->tag == TM_TEXT && field->tag == TM_TEXT &&
+        key->len == field->len && memcmp(key->p, field->p, key->len) == 0) {
         return false;
     }
     return !convert_cell(t, key, &rules, r->arena, &a, &ignored) ||
@@ -119,7 +125,8 @@ static bool key_differs(const struct rows *r, uint32_t i, uint32_t event,
 }
 
 /* For lanes that own their rows: see the head of keys.h. */
-static bool check_record_key(const struct rows *r, uint32_t event, struct err *e)
+static bool check_record_key(const struct rows *r, uint32_t event,
+                             struct err *e)
 {
     const struct program *g = r->program;
     const struct tm_cell *whole = cell_at(r, g->keys[0].whole, event);
@@ -134,7 +141,8 @@ static bool check_record_key(const struct rows *r, uint32_t event, struct err *e
     for (uint32_t i = 0; i < g->plan->n_key; i++) {
         const struct tm_cell *field = cell_at(r, g->keys[i].data_field, event);
         const struct tm_cell *key =
-            whole->tag == TM_OBJECT ? cell_at(r, g->keys[i].key_field, event) : whole;
+            whole->tag == TM_OBJECT ? cell_at(r, g->keys[i].key_field, event)
+                                    : whole;
 
         if (is_given(field) && is_given(key) &&
             differs(r, i, event, key, field)) {
@@ -269,7 +277,8 @@ static bool unknown_type(const struct rows *r, const struct decoder *d,
                    r->program->plan->table, (int)len, name ? name : "");
 }
 
-bool keys_wants(struct rows *r, struct decoder *d, uint32_t event, struct err *e)
+bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
+                struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
 

@@ -18,7 +18,8 @@
 bool keys_collect(struct rows *r, struct decoder *d, struct err *e);
 /* Does the projection take this event? False with e->class set: a failure of
  * the record; false without: not for this projection. */
-bool keys_wants(struct rows *r, struct decoder *d, uint32_t event, struct err *e);
+bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
+                struct err *e);
 /* Enters [event] into its row or rows. Key columns that are functions come
  * from [given] (n_key cells, as Lua returned them), the others from the
  * event. */

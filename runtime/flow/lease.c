@@ -9,8 +9,8 @@ struct waiting {
 
 static bool is_free(const struct lane *l)
 {
-    return l->is_assigned && !l->is_leased && !l->is_halted && !l->needs_claim &&
-           l->inbox.count > 0;
+    return l->is_assigned && !l->is_leased && !l->is_halted &&
+           !l->needs_claim && l->inbox.count > 0;
 }
 
 static struct waiting count_waiting(const struct lane *lanes)
@@ -39,7 +39,8 @@ static struct lane *find_suspect(struct lane *lanes)
     return NULL;
 }
 
-static struct lane *fattest(struct lane *lanes, const struct lease *taken, uint32_t n)
+static struct lane *fattest(struct lane *lanes, const struct lease *taken,
+                            uint32_t n)
 {
     struct lane *best = NULL;
 
@@ -71,8 +72,11 @@ static uint32_t fitting(const struct lane *l, uint32_t room, uint64_t bytes)
 
 static void set_lease(struct lease *out, struct lane *l, uint32_t n)
 {
-    *out = (struct lease){
-        .lane = l, .n = n, .epoch = l->epoch, .start = l->position, .failed = -1};
+    *out = (struct lease){.lane = l,
+                          .n = n,
+                          .epoch = l->epoch,
+                          .start = l->position,
+                          .failed = -1};
 }
 
 /* Batches take row locks of tidemill.lane in (topic, partition) order, which
@@ -125,8 +129,9 @@ uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
 
     *due_at = 0;
     if (suspect) {
-        uint32_t n = suspect->probe < suspect->inbox.count ? suspect->probe
-                                                           : suspect->inbox.count;
+        uint32_t n = suspect->probe < suspect->inbox.count
+                         ? suspect->probe
+                         : suspect->inbox.count;
 
         set_lease(out, suspect, n);
         return 1;

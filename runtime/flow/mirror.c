@@ -16,7 +16,8 @@ static bool convert_value(struct rows *r, uint32_t column, uint32_t event,
 }
 
 /* `newer`: an older version of the row changes nothing. */
-static bool is_older(const struct rows *r, uint32_t row, const struct tm_cell *now)
+static bool is_older(const struct rows *r, uint32_t row,
+                     const struct tm_cell *now)
 {
     const struct tm_cell *have = &r->view.cells[r->program->plan->newer][row];
 
@@ -27,7 +28,8 @@ static bool is_older(const struct rows *r, uint32_t row, const struct tm_cell *n
     return now->tag == TM_NULL || cells_compare(now, have) <= 0;
 }
 
-static bool overwrite(struct rows *r, uint32_t event, uint32_t row, struct err *e)
+static bool overwrite(struct rows *r, uint32_t event, uint32_t row,
+                      struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
     const struct convert_rules rules = rows_rules(r, (int32_t)event);

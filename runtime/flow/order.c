@@ -60,8 +60,9 @@ static void sift(struct item *run, uint32_t at, uint32_t n,
         if (child >= n) {
             return;
         }
-        if (child + 1 < n && compare_keys(&keys[run[child].row - first],
-                                          &keys[run[child + 1].row - first]) < 0) {
+        if (child + 1 < n &&
+            compare_keys(&keys[run[child].row - first],
+                         &keys[run[child + 1].row - first]) < 0) {
             child++;
         }
         if (compare_keys(&keys[moved.row - first],

@@ -11,8 +11,8 @@
 #include "flow/retry.h"
 
 enum {
-    CONFLICTS_AT_ONCE = 3,   /* then with a back-off */
-    CONFLICTS_AT_MOST = 20,  /* then the records are looked at one by one */
+    CONFLICTS_AT_ONCE = 3,  /* then with a back-off */
+    CONFLICTS_AT_MOST = 20, /* then the records are looked at one by one */
     FENCED_PAUSE_USEC = 500000,
     SCHEMA_FLOOR_USEC = 1000000,
     SCHEMA_CAP_USEC = 30000000
@@ -32,8 +32,8 @@ static void halt_failed(struct batch *b, const struct lease *l)
     const char *reason = b->events.reasons[l->failed];
     struct err e;
 
-    b->engine->counts->errors[ERR_DATA]++;
-    err_set(&e, ERR_DATA, "%s/%d offset %" PRId64 ": %s", rec->topic,
+    b->engine->counts->errors[l->failed_class]++;
+    err_set(&e, l->failed_class, "%s/%d offset %" PRId64 ": %s", rec->topic,
             rec->partition, rec->offset, reason ? reason : "cannot be read");
     engine_halt(b->engine, l->lane, &e);
 }
@@ -81,7 +81,10 @@ static void again(struct batch *b, usec delay)
     engine_move(b, BATCH_WAITING);
 }
 
-void outcome_again(struct batch *b) { again(b, 0); }
+void outcome_again(struct batch *b)
+{
+    again(b, 0);
+}
 
 static void conflict(struct batch *b, const struct err *e)
 {
@@ -107,7 +110,8 @@ static void fenced(struct batch *b, const struct pgreply *reply)
         struct lease *l = &b->leases[i];
 
         if (l->end > l->start && at++ == reply->failed) {
-            log_line(LOG_WARN, "lane was claimed elsewhere or moved; claiming it again",
+            log_line(LOG_WARN,
+                     "lane was claimed elsewhere or moved; claiming it again",
                      "lane=%s/%d position=%" PRId64 " epoch=%" PRId64,
                      l->lane->topic, l->lane->partition, l->start, l->epoch);
             l->lane->needs_claim = true;
@@ -237,8 +241,9 @@ static int verdict(const struct batch *b, const struct position *at)
         const struct lease *l = &b->leases[i];
 
         if (l->end > l->start && at[i].found && l->lane->is_assigned) {
-            return at[i].next_offset == l->end ? 1
-                 : at[i].next_offset == l->start ? 0 : -1;
+            return at[i].next_offset == l->end     ? 1
+                   : at[i].next_offset == l->start ? 0
+                                                   : -1;
         }
     }
     return -1;
@@ -253,7 +258,9 @@ void outcome_resolved(struct batch *b, const struct position *at)
         b->leases[i].lane->needs_claim |= committed < 0;
     }
     log_line(LOG_INFO, "an unknown COMMIT is known", "outcome=%s events=%u",
-             committed > 0 ? "committed" : committed == 0 ? "redo" : "moved",
+             committed > 0    ? "committed"
+             : committed == 0 ? "redo"
+                              : "moved",
              batch_total_good(b));
     if (committed > 0) {
         outcome_committed(b);

@@ -54,7 +54,8 @@ static void prepare_sources(struct program *g, struct decoder *d)
     g->sources = arena_alloc(g->arena, p->n_columns * sizeof(int));
     for (uint32_t i = 0; i < p->n_columns; i++) {
         g->sources[i] = -1;
-        if (p->kind == KIND_MIRROR && (!p->columns[i].is_key || g->checks_key)) {
+        if (p->kind == KIND_MIRROR &&
+            (!p->columns[i].is_key || g->checks_key)) {
             g->sources[i] = node_of(d, g->arena, "data", p->columns[i].name);
         }
     }
@@ -85,7 +86,8 @@ static bool is_keyed_by_record(const struct plan_projection *p)
         return false;
     }
     for (uint32_t i = 0; i < p->n_key; i++) {
-        if (p->columns[i].from != FROM_FIELD && p->columns[i].from != FROM_KEY) {
+        if (p->columns[i].from != FROM_FIELD &&
+            p->columns[i].from != FROM_KEY) {
             return false;
         }
     }
@@ -195,8 +197,8 @@ enum program_type program_type(struct program *g, const struct decoder *d,
     return (enum program_type)g->types[type];
 }
 
-static const char *statement_text(struct program *g, enum program_statement what,
-                                  uint64_t mask)
+static const char *statement_text(struct program *g,
+                                  enum program_statement what, uint64_t mask)
 {
     switch (what) {
     case STATEMENT_LOAD:
@@ -236,9 +238,8 @@ static int extra_oids(const struct program *g, enum program_statement what,
     return n;
 }
 
-static struct program_cached *make_stmt(struct program *g,
-                                        enum program_statement what,
-                                        uint64_t mask)
+static struct program_cached *
+make_stmt(struct program *g, enum program_statement what, uint64_t mask)
 {
     struct program_cached *c = mem_zero(1, sizeof(*c));
     uint32_t extra[2];
@@ -256,8 +257,8 @@ static struct program_cached *make_stmt(struct program *g,
     return c;
 }
 
-const struct pgstmt *program_stmt(struct program *g, enum program_statement what,
-                                  uint64_t mask)
+const struct pgstmt *program_stmt(struct program *g,
+                                  enum program_statement what, uint64_t mask)
 {
     for (uint32_t i = 0; i < g->n_cached; i++) {
         if (g->cached[i]->what == what && g->cached[i]->mask == mask) {

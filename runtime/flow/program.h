@@ -26,8 +26,13 @@ struct program_key {
 };
 
 enum program_statement {
-    STATEMENT_LOAD, STATEMENT_UPDATE, STATEMENT_INSERT, STATEMENT_UPSERT,
-    STATEMENT_DELETE, STATEMENT_MERGE, STATEMENT_APPEND
+    STATEMENT_LOAD,
+    STATEMENT_UPDATE,
+    STATEMENT_INSERT,
+    STATEMENT_UPSERT,
+    STATEMENT_DELETE,
+    STATEMENT_MERGE,
+    STATEMENT_APPEND
 };
 
 struct program_cached {
@@ -42,16 +47,16 @@ enum program_type { TYPE_UNSEEN, TYPE_HANDLED, TYPE_IGNORED, TYPE_UNKNOWN };
 struct program {
     const struct plan_projection *plan; /* borrowed */
     uint32_t index;
-    struct program_key *keys;  /* arena; [n_key] */
-    int *sources;              /* arena; mirror: node of each column */
-    uint8_t *types;            /* owned; enum program_type by type number */
+    struct program_key *keys; /* arena; [n_key] */
+    int *sources;             /* arena; mirror: node of each column */
+    uint8_t *types;           /* owned; enum program_type by type number */
     uint32_t n_types;
     struct convert_rules rules;
-    uint64_t all_values;       /* mask of every non-key column */
-    bool checks_key;           /* the record key must be the row key */
+    uint64_t all_values;            /* mask of every non-key column */
+    bool checks_key;                /* the record key must be the row key */
     struct program_cached **cached; /* owned */
     uint32_t n_cached;
-    struct arena *arena;       /* borrowed from the plan */
+    struct arena *arena; /* borrowed from the plan */
 };
 
 /* Makes the programs of all projections; false: the plan asks for something
@@ -62,7 +67,7 @@ void programs_free(struct program *g, uint32_t n);
 /* What the projection does with events of that type. */
 enum program_type program_type(struct program *g, const struct decoder *d,
                                uint32_t type);
-const struct pgstmt *program_stmt(struct program *g, enum program_statement what,
-                                  uint64_t mask);
+const struct pgstmt *program_stmt(struct program *g,
+                                  enum program_statement what, uint64_t mask);
 /* Is the projection a fold whose rows must be read first? */
 bool program_loads(const struct program *g);

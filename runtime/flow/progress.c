@@ -83,7 +83,8 @@ void progress_stage(struct engine *g, enum page_stage stage, usec since)
     }
 }
 
-static void note_starving(struct engine *g, bool is_empty, bool has_lag, usec now)
+static void note_starving(struct engine *g, bool is_empty, bool has_lag,
+                          usec now)
 {
     if (g->starved_since) {
         g->counts->counters[COUNT_STARVED_USEC] += now - g->starved_since;

@@ -11,7 +11,10 @@ void rows_init(struct rows *r, struct program *g)
     hash_init(&r->hash);
 }
 
-void rows_close(struct rows *r) { hash_close(&r->hash); }
+void rows_close(struct rows *r)
+{
+    hash_close(&r->hash);
+}
 
 static struct tm_cell **cell_table(struct rows *r, uint32_t cap)
 {
@@ -51,7 +54,8 @@ void rows_begin(struct rows *r, struct arena *a, struct events *ev)
     r->load_order = NULL;
 }
 
-static void *grown(struct arena *a, const void *old, size_t old_size, size_t size)
+static void *grown(struct arena *a, const void *old, size_t old_size,
+                   size_t size)
 {
     void *p = arena_alloc(a, size);
 
@@ -113,7 +117,8 @@ static const char *joined_key(struct rows *r, const struct tm_cell *key,
         uint64_t number = int_key(&key[i]);
 
         memcpy(p, &wire, 4);
-        memcpy(p + 4, is_number(&key[i]) ? (const char *)&number : key[i].p, size);
+        memcpy(p + 4, is_number(&key[i]) ? (const char *)&number : key[i].p,
+               size);
         p += 4 + size;
     }
     *len = total;
@@ -194,7 +199,8 @@ int64_t rows_find(struct rows *r, const struct tm_cell *key, struct err *e)
 void rows_choose(struct rows *r, uint32_t event)
 {
     if (!r->chosen) {
-        r->chosen = arena_alloc(r->arena, (r->events->n + 1) * sizeof(uint32_t));
+        r->chosen =
+            arena_alloc(r->arena, (r->events->n + 1) * sizeof(uint32_t));
     }
     r->chosen[r->n_chosen++] = event;
     r->view.pair_event = r->chosen;
@@ -211,7 +217,8 @@ void rows_ready(struct rows *r)
     r->view.n_pairs = r->n_pairs;
     r->cap_rows = n;
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
-        r->view.cells[i] = arena_zero(r->arena, (size_t)n * sizeof(struct tm_cell));
+        r->view.cells[i] =
+            arena_zero(r->arena, (size_t)n * sizeof(struct tm_cell));
     }
     r->view.flags = arena_zero(r->arena, n);
     r->base_flags = arena_zero(r->arena, n);

@@ -19,28 +19,28 @@
 #include "flow/program.h"
 
 struct rows {
-    struct tm_rows view;      /* what Lua sees; first, so that a pointer to it
+    struct tm_rows view;     /* what Lua sees; first, so that a pointer to it
                                  is a pointer to us */
-    struct program *program;  /* borrowed */
-    struct arena *arena;      /* borrowed from the batch */
-    struct events *events;    /* borrowed from the batch */
-    struct decoder *decoder;  /* borrowed; set when keys are collected */
-    struct hash hash;         /* row keys; kept across batches */
-    struct tm_cell **base;    /* [column][row], as loaded */
-    uint8_t *base_flags;      /* TM_ROW_LOADED | TM_ROW_EXISTS, or 0 */
-    uint32_t *xmins;          /* [row]; aligned folds */
-    uint32_t *load_order;     /* rows in the key order of their load; or NULL */
-    uint32_t *pair_event;     /* the pairs as they are collected; the view
+    struct program *program; /* borrowed */
+    struct arena *arena;     /* borrowed from the batch */
+    struct events *events;   /* borrowed from the batch */
+    struct decoder *decoder; /* borrowed; set when keys are collected */
+    struct hash hash;        /* row keys; kept across batches */
+    struct tm_cell **base;   /* [column][row], as loaded */
+    uint8_t *base_flags;     /* TM_ROW_LOADED | TM_ROW_EXISTS, or 0 */
+    uint32_t *xmins;         /* [row]; aligned folds */
+    uint32_t *load_order;    /* rows in the key order of their load; or NULL */
+    uint32_t *pair_event;    /* the pairs as they are collected; the view
                                  shows them from rows_ready on */
     uint32_t *pair_row;
     uint32_t n_pairs;
-    uint32_t *chosen;         /* keys in Lua: events to compute keys for; what
+    uint32_t *chosen; /* keys in Lua: events to compute keys for; what
                                  the view shows as pairs until rows_ready */
     uint32_t n_chosen;
-    uint32_t *row_event;      /* append: the event of each row */
+    uint32_t *row_event; /* append: the event of each row */
     uint32_t cap_rows;
     uint32_t cap_pairs;
-    uint32_t first_row;       /* 1 for merge: row 0 is scratch */
+    uint32_t first_row; /* 1 for merge: row 0 is scratch */
 };
 
 void rows_init(struct rows *r, struct program *g);

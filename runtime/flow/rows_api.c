@@ -9,7 +9,10 @@
 #include "flow/keys.h"
 #include "flow/rows.h"
 
-static struct rows *rows_of(struct tm_rows *view) { return (struct rows *)view; }
+static struct rows *rows_of(struct tm_rows *view)
+{
+    return (struct rows *)view;
+}
 
 static int fail(struct tm_batch *b, const struct rows *r, uint32_t column,
                 const char *why)

@@ -214,7 +214,8 @@ static void on_written(struct pgconn *c, const struct pgreply *reply, void *arg)
     }
 }
 
-static void on_resolved(struct pgconn *c, const struct pgreply *reply, void *arg)
+static void on_resolved(struct pgconn *c, const struct pgreply *reply,
+                        void *arg)
 {
     struct batch *b = arg;
     struct position *at = b->positions;
@@ -236,6 +237,7 @@ void transact_resolve(struct batch *b, struct pgconn *c)
         b->positions[i].topic = b->leases[i].lane->topic;
         b->positions[i].partition = b->leases[i].lane->partition;
     }
-    position_claim(c, b->engine->plan, b->engine->owner, b->positions, b->n_leases);
+    position_claim(c, b->engine->plan, b->engine->owner, b->positions,
+                   b->n_leases);
     pgconn_flush(c, REPLY_DEADLINE, on_resolved, b);
 }

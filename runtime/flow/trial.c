@@ -19,18 +19,19 @@ struct trial_headers {
 };
 
 struct tm_trial {
-    struct plan *plan;         /* borrowed */
-    struct decoder *decoder;   /* owned */
-    struct program *programs;  /* owned */
+    struct plan *plan;        /* borrowed */
+    struct decoder *decoder;  /* owned */
+    struct program *programs; /* owned */
     struct batch batch;
-    struct arena bytes;        /* copies of records */
-    struct record *records;    /* owned */
+    struct arena bytes;     /* copies of records */
+    struct record *records; /* owned */
     uint32_t n;
     bool is_ok;
     struct err error;
 };
 
-static int trial_header(void *message, const char *name, struct record_header *out)
+static int trial_header(void *message, const char *name,
+                        struct record_header *out)
 {
     const struct trial_headers *h = message;
 
@@ -191,6 +192,7 @@ int tm_trial_mirror(struct tm_trial *t, struct tm_rows *view)
     if (mirror_apply((struct rows *)view, &e)) {
         return 0;
     }
-    snprintf(t->batch.view.error, sizeof(t->batch.view.error), "%.500s", e.text);
+    snprintf(t->batch.view.error, sizeof(t->batch.view.error), "%.500s",
+             e.text);
     return -1;
 }

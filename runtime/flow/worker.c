@@ -12,7 +12,11 @@
 #include "flow/retry.h"
 #include "postgres/catalog.h"
 
-enum { STOP_USEC = 4000000, CHECK_FLOOR_USEC = 500000, CHECK_CAP_USEC = 10000000 };
+enum {
+    STOP_USEC = 4000000,
+    CHECK_FLOOR_USEC = 500000,
+    CHECK_CAP_USEC = 10000000
+};
 
 struct worker {
     struct engine engine;
@@ -26,7 +30,7 @@ struct worker {
     struct pgconn *conn;         /* taken while the check runs */
     usec stop_by;
     uint32_t check_failures;
-    char said[200];              /* what people were told last */
+    char said[200]; /* what people were told last */
 };
 
 static void check_later(struct worker *w, const char *why)
@@ -36,11 +40,14 @@ static void check_later(struct worker *w, const char *why)
     struct page_worker *p = w->engine.counts;
 
     p->is_ready = 0;
-    snprintf(p->waiting_for, sizeof(p->waiting_for), "%.250s", why);
+    snprintf(p->waiting_for, sizeof(p->waiting_for), "database: %.240s",
+             why);
     if (strncmp(w->said, why, sizeof(w->said) - 1) != 0) {
         snprintf(w->said, sizeof(w->said), "%.199s", why);
-        log_line(LOG_ERROR, "the database is not ready for this pipeline; "
-                 "looking again from time to time", "error=%s", log_quote(why));
+        log_line(LOG_ERROR,
+                 "the database is not ready for this pipeline; "
+                 "looking again from time to time",
+                 "error=%s", log_quote(why));
     }
     loop_timer_set(w->check, delay);
 }
@@ -108,7 +115,8 @@ static void on_signal(void *arg, int signum)
     loop_timer_every(w->stopping, 10000);
 }
 
-static bool load(struct worker *w, const struct worker_options *o, struct err *e)
+static bool load(struct worker *w, const struct worker_options *o,
+                 struct err *e)
 {
     w->vm = vm_new(e);
     if (!w->vm) {
@@ -147,7 +155,8 @@ static int run(struct worker *w, const struct worker_options *o)
     }
     set_engine(w, o, instance, sizeof(instance));
     if (!engine_open(&w->engine, &e)) {
-        log_line(LOG_ERROR, "the pipeline cannot run", "error=%s", log_quote(e.text));
+        log_line(LOG_ERROR, "the pipeline cannot run", "error=%s",
+                 log_quote(e.text));
         return WORKER_CONFIG;
     }
     w->term = loop_signal_new(w->loop, SIGTERM, on_signal, w);

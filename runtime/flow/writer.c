@@ -34,8 +34,8 @@ static int put_columns(struct writer *w, const struct rows *r,
     for (uint32_t i = 0; i < p->n_columns; i++) {
         if (i < p->n_key || (s->mask >> i & 1)) {
             buf_clear(&w->params[n]);
-            encode_array(&w->params[n++], &p->columns[i].type,
-                         r->view.cells[i], s->rows, s->n);
+            encode_array(&w->params[n++], &p->columns[i].type, r->view.cells[i],
+                         s->rows, s->n);
         }
     }
     return n;
@@ -111,14 +111,16 @@ static bool read_row(struct rows *r, const struct pg_result *result, int at,
 
         if (!v) {
             cell->tag = TM_NULL;
-        } else if (!encode_read(&p->columns[i].type, v, len, r->arena, cell, e)) {
+        } else if (!encode_read(&p->columns[i].type, v, len, r->arena, cell,
+                                e)) {
             return err_wrap(e, "%s.%s", p->table, p->columns[i].name);
         }
     }
     return true;
 }
 
-bool writer_loaded(struct rows *r, const struct pg_result *result, struct err *e)
+bool writer_loaded(struct rows *r, const struct pg_result *result,
+                   struct err *e)
 {
     int n = pg_rows(result);
 
@@ -159,9 +161,8 @@ static bool lacks_column(const struct rows *r, uint64_t mask)
  * cannot be an upsert: its INSERT half would be refused even though the row
  * is there. It is a counted UPDATE instead.
  */
-static enum program_statement statement_for(const struct rows *r,
-                                            enum program_statement what,
-                                            uint64_t mask)
+static enum program_statement
+statement_for(const struct rows *r, enum program_statement what, uint64_t mask)
 {
     return what == STATEMENT_UPSERT && lacks_column(r, mask) ? STATEMENT_UPDATE
                                                              : what;
@@ -182,7 +183,8 @@ static void send_masked(struct writer *w, struct rows *r, struct pgconn *c,
 
 /* Statements by set of assigned columns: most batches have one or two. */
 static void send_by_mask(struct writer *w, struct rows *r, struct pgconn *c,
-                         enum program_statement what, uint32_t *rows, uint32_t n)
+                         enum program_statement what, uint32_t *rows,
+                         uint32_t n)
 {
     uint64_t *masks = arena_alloc(r->arena, (n + 1) * sizeof(uint64_t));
     uint32_t *picked = arena_alloc(r->arena, (n + 1) * sizeof(uint32_t));
@@ -304,7 +306,8 @@ static void write_overwrite(struct writer *w, struct rows *r, struct pgconn *c,
 
 static void write_append(struct writer *w, struct rows *r, struct pgconn *c)
 {
-    uint32_t *rows = arena_alloc(r->arena, (r->view.n_rows + 1) * sizeof(uint32_t));
+    uint32_t *rows =
+        arena_alloc(r->arena, (r->view.n_rows + 1) * sizeof(uint32_t));
 
     for (uint32_t i = 0; i < r->view.n_rows; i++) {
         rows[i] = i;
@@ -346,7 +349,8 @@ bool writer_check(struct rows *r, struct err *e)
     for (uint32_t row = r->first_row; row < r->view.n_rows; row++) {
         uint8_t f = r->view.flags[row];
 
-        if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_EXISTS) && !check_row(r, row, e)) {
+        if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_EXISTS) &&
+            !check_row(r, row, e)) {
             return false;
         }
     }

@@ -19,7 +19,8 @@ void writer_begin(struct writer *w);
 /* Queues the statement that loads the rows of a fold; false: no rows. */
 bool writer_load(struct writer *w, struct rows *r, struct pgconn *c);
 /* Reads its result into base cells. */
-bool writer_loaded(struct rows *r, const struct pg_result *result, struct err *e);
+bool writer_loaded(struct rows *r, const struct pg_result *result,
+                   struct err *e);
 /* Before anything is queued: false when a row lacks what the table demands
  * (ERR_DATA); events->view->current is the record it came from. */
 bool writer_check(struct rows *r, struct err *e);

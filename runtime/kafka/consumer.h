@@ -51,6 +51,7 @@ struct source {
     bool must_apply;          /* librdkafka's list is not what it should be */
     bool is_started;          /* that list is not empty */
     struct news news;
+    char failure[300];        /* the last connection that failed: why; or "" */
     rd_kafka_message_t *got[PUMP_CALL];
 };
 

@@ -112,19 +112,25 @@ static bool put_option(rd_kafka_conf_t *conf, const struct plan_option *o,
     return settings_put(conf, o->name, o->value, e);
 }
 
-static int level_of(int syslog_level)
+/* A connection that fails is tried again several times a second: the source
+ * tells it in its own words, once. */
+static int level_of(int syslog_level, const char *facility)
 {
+    if (strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0) {
+        return LOG_DEBUG;
+    }
     if (syslog_level <= 4) {
         return LOG_WARN;
     }
     return syslog_level == 5 ? LOG_INFO : LOG_DEBUG;
 }
 
-static void on_log(const rd_kafka_t *rk, int level, const char *fac,
+static void on_log(const rd_kafka_t *rk, int level, const char *facility,
                    const char *text)
 {
     (void)rk;
-    log_line(level_of(level), text, "from=librdkafka facility=%s", fac);
+    log_line(level_of(level, facility), text, "from=librdkafka facility=%s",
+             facility);
 }
 
 bool settings_log(rd_kafka_conf_t *conf, struct err *e)

@@ -1,9 +1,9 @@
 /*
  * From librdkafka's errors to words for people. Connections that break are
- * librdkafka's to mend and stand in its log; told is what somebody may have to
- * act on.
+ * librdkafka's to mend; told is what somebody may have to act on.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kafka/consumer.h"
@@ -39,12 +39,16 @@ static void die(struct source *s)
     trouble_tell(s, &e);
 }
 
+/* librdkafka ends many reasons in " (after 3ms in state CONNECT, 2 identical
+ * error(s) suppressed)": without it the text repeats, and is told once. */
 static void tell(struct source *s, enum err_class class, const char *what,
                  const char *reason)
 {
+    const char *detail = strstr(reason, " (after ");
+    int len = detail ? (int)(detail - reason) : (int)strlen(reason);
     struct err e;
 
-    err_set(&e, class, "Kafka at %s: %s (%s)", s->brokers, what, reason);
+    err_set(&e, class, "Kafka at %s: %s (%.*s)", s->brokers, what, len, reason);
     trouble_tell(s, &e);
 }
 
@@ -56,11 +60,11 @@ static void tell_general(struct source *s, rd_kafka_resp_err_t code,
     case RD_KAFKA_RESP_ERR__TRANSPORT:
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
     case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
-        return; /* one connection: in the log */
+        return; /* one connection; others may answer */
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
         tell(s, ERR_CONNECTION,
              "no broker answers; trying on. Does Kafka run, and is brokers in "
-             "kafka{} right?", reason);
+             "kafka{} right?", s->failure[0] ? s->failure : reason);
         return;
     case RD_KAFKA_RESP_ERR__RESOLVE:
         tell(s, ERR_CONNECTION,
@@ -91,12 +95,17 @@ static void tell_general(struct source *s, rd_kafka_resp_err_t code,
 
 void trouble_on_error(rd_kafka_t *rk, int code, const char *reason, void *source)
 {
+    struct source *s = source;
+
     (void)rk;
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        die(source);
-    } else {
-        tell_general(source, code, reason);
+        die(s);
+        return;
     }
+    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        snprintf(s->failure, sizeof(s->failure), "%.250s", reason);
+    }
+    tell_general(s, code, reason);
 }
 
 /* The error may be older than the last seek: then it is about an offset that

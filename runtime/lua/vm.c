@@ -102,9 +102,11 @@ static void set_path(lua_State *L)
 }
 
 /* The defaults of Debian's LuaJIT (1000 traces, 512 KB of code) are too small
- * for a pipeline with many handlers: it would flush and begin again. */
+ * for a pipeline with many handlers: it would flush and begin again. Snapshots
+ * and constants grow with the fields that one handler reads and assigns. */
 static const char OPEN[] =
-    "jit.opt.start('maxtrace=8000', 'maxrecord=16000', 'maxmcode=40960')\n"
+    "jit.opt.start('maxtrace=8000', 'maxrecord=16000', 'maxmcode=40960',\n"
+    "  'maxsnap=2000', 'maxirconst=4000', 'loopunroll=40')\n"
     "return require 'tidemill.boot'\n";
 
 static int reference(lua_State *L, const char *name)

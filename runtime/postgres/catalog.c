@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "postgres/catalog_ask.h"
+#include "postgres/sql.h"
 #include "postgres/sql_text.h"
 
 enum { LEAST_VERSION = 130000, LANE_COLUMNS = 12 };
@@ -84,8 +85,7 @@ static void check_server(struct report *r, const struct pg_result *s)
 {
     int len;
     if (pg_int(s, 0, SERVER_VERSION) < LEAST_VERSION) {
-        buf_printf(problem(r),
-                   "PostgreSQL is %s: 13 or later is needed\n",
+        buf_printf(problem(r), "PostgreSQL is %s: 13 or later is needed\n",
                    pg_str(s, 0, SERVER_VERSION_TEXT));
     }
     if (pg_int(s, 0, SERVER_READ_ONLY)) {
@@ -126,8 +126,10 @@ static void check_rights(struct report *r, const struct pg_result *t)
 {
     enum plan_kind kind = r->p->kind;
     if (!pg_int(t, 0, TABLE_USAGE)) {
-        buf_printf(problem(r), "role %s has no USAGE privilege on its "
-                               "schema: grant it\n", r->user);
+        buf_printf(problem(r),
+                   "role %s has no USAGE privilege on its "
+                   "schema: grant it\n",
+                   r->user);
         return;
     }
     check_right(r, t, TABLE_INSERT, "INSERT", false);
@@ -199,12 +201,14 @@ static void check_column(struct report *r, struct plan_column *c,
     if (pg_int(columns, i, COLUMN_IS_MADE)) {
         buf_printf(problem(r),
                    "column %s is GENERATED ALWAYS, so it cannot be written: "
-                   "remove it from the projection\n", c->name);
+                   "remove it from the projection\n",
+                   c->name);
     }
     if (c->is_key && !pg_int(columns, i, COLUMN_DETERMINISTIC)) {
         buf_printf(problem(r),
                    "key column %s has a nondeterministic collation, by which "
-                   "different keys are equal: give it another\n", c->name);
+                   "different keys are equal: give it another\n",
+                   c->name);
     }
     c->must_be_given = pg_int(columns, i, COLUMN_NOT_NULL) &&
                        !pg_int(columns, i, COLUMN_HAS_DEFAULT);
@@ -231,7 +235,8 @@ static void check_others(struct report *r, const struct pg_result *columns)
             buf_printf(problem(r),
                        "column %s is NOT NULL without a default, and the "
                        "projection does not name it: name it, or give it a "
-                       "default\n", name);
+                       "default\n",
+                       name);
         }
     }
 }
@@ -270,11 +275,31 @@ static void check_indexes(struct report *r, const struct pg_result *indexes)
     }
 }
 
+/* The statement itself, on one line: what people are missing. */
+static void put_table_sql(struct report *r, struct buf *b)
+{
+    struct arena a;
+    const char *sql;
+
+    arena_init(&a, 0);
+    sql = strstr(sql_table(&a, r->p), "CREATE TABLE");
+    for (; sql && *sql && *sql != ';'; sql++) {
+        bool is_blank = strchr(" \n", *sql) != NULL;
+
+        if (!is_blank || !strchr(" \n", sql[1])) {
+            buf_put(b, is_blank ? " " : sql, 1);
+        }
+    }
+    buf_puts(b, ": ");
+    arena_close(&a);
+}
+
 static bool check_table(struct report *r, const struct pg_result *t)
 {
     if (pg_rows(t) == 0) {
         struct buf *b = problem(r);
         buf_puts(b, "there is no such table: ");
+        put_table_sql(r, b);
         put_schema_cure(r, b);
         return false;
     }
@@ -304,12 +329,14 @@ static void compare_table(struct report *r, struct plan_projection *p,
 int catalog_compare(const struct pgreply *r, struct plan *p, bool *has_rows,
                     struct buf *out)
 {
-    must(r->ok && r->n_results == 1 + CATALOG_PER_TABLE * (int)p->n_projections);
+    must(r->ok &&
+         r->n_results == 1 + CATALOG_PER_TABLE * (int)p->n_projections);
     struct report report = {.out = out, .plan = p};
     report.user = pg_str(r->results[0], 0, SERVER_USER);
     check_server(&report, r->results[0]);
     for (uint32_t i = 0; i < p->n_projections; i++) {
-        struct pg_result *const *results = r->results + 1 + CATALOG_PER_TABLE * i;
+        struct pg_result *const *results =
+            r->results + 1 + CATALOG_PER_TABLE * i;
         compare_table(&report, &p->projections[i], results);
         if (has_rows) {
             has_rows[i] = pg_rows(results[0]) > 0 &&

@@ -20,5 +20,6 @@ int catalog_compare(const struct pgreply *r, struct plan *p, bool *has_rows,
                     struct buf *out);
 
 /* Blocking helpers of `check` and `schema --apply`: connect, run, print. */
-bool catalog_check(struct plan *p, struct buf *out, int *n_problems, struct err *e);
+bool catalog_check(struct plan *p, struct buf *out, int *n_problems,
+                   struct err *e);
 bool catalog_apply(const char *conninfo, const char *sql, struct err *e);

@@ -37,11 +37,10 @@ static const char SERVER[] =
 
 /* $1 table, $2 schema or ''. An unqualified name means what search_path
  * makes of it, as in the statements that will be run. */
-#define TABLE_IS \
-    "c.relname = $1 AND CASE WHEN $2 = '' THEN pg_table_is_visible(c.oid) " \
+#define TABLE_IS                                                               \
+    "c.relname = $1 AND CASE WHEN $2 = '' THEN pg_table_is_visible(c.oid) "    \
     "ELSE n.nspname = $2 END"
-#define TABLE_FROM \
-    "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+#define TABLE_FROM "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
 
 /* Whether it has rows is a query over a name that only this row vouches for:
  * query_to_xml runs it, and only when it may. */

@@ -45,8 +45,8 @@ bool catalog_check(struct plan *p, struct buf *out, int *n_problems,
                    struct err *e)
 {
     struct check k = {.loop = loop_new(), .plan = p, .out = out};
-    struct pgconn *c = pgconn_new(k.loop, p->database.write, "tidemill check",
-                                  on_state, &k);
+    struct pgconn *c =
+        pgconn_new(k.loop, p->database.write, "tidemill check", on_state, &k);
     loop_run(k.loop);
     pgconn_free(c);
     loop_free(k.loop);

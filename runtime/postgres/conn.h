@@ -40,17 +40,24 @@ struct pgreply {
     bool ok;
     int n_results;
     struct pg_result **results; /* one a statement, in order */
-    int failed;         /* index of the statement that failed; -1: the
+    int failed;                 /* index of the statement that failed; -1: the
                            connection itself */
-    bool commit_sent;   /* a COMMIT was among the statements and left us */
+    bool commit_sent;        /* a COMMIT was among the statements and left us */
     bool commit_rolled_back; /* COMMIT answered ROLLBACK */
     struct err error;
 };
-typedef void (*pgconn_fn)(struct pgconn *c, const struct pgreply *reply, void *arg);
+typedef void (*pgconn_fn)(struct pgconn *c, const struct pgreply *reply,
+                          void *arg);
 /* The connection became idle or died outside a flush. */
 typedef void (*pgconn_state_fn)(struct pgconn *c, void *arg);
 
-enum pgconn_state { PGCONN_CONNECTING, PGCONN_SETTING_UP, PGCONN_IDLE, PGCONN_BUSY, PGCONN_DEAD };
+enum pgconn_state {
+    PGCONN_CONNECTING,
+    PGCONN_SETTING_UP,
+    PGCONN_IDLE,
+    PGCONN_BUSY,
+    PGCONN_DEAD
+};
 
 /* Never NULL; a connection that cannot start is DEAD at the next turn. */
 struct pgconn *pgconn_new(struct loop *l, const char *conninfo,
@@ -63,7 +70,8 @@ const struct err *pgconn_error(const struct pgconn *c);
 
 /* Plain SQL without parameters (BEGIN, COMMIT, ROLLBACK). */
 void pgconn_add_sql(struct pgconn *c, const char *sql);
-void pgconn_add(struct pgconn *c, const struct pgstmt *s, const struct pgparam *params);
+void pgconn_add(struct pgconn *c, const struct pgstmt *s,
+                const struct pgparam *params);
 void pgconn_flush(struct pgconn *c, usec deadline, pgconn_fn fn, void *arg);
 /* True while a transaction is open or failed on it. */
 bool pgconn_in_transaction(const struct pgconn *c);
@@ -71,6 +79,7 @@ bool pgconn_in_transaction(const struct pgconn *c);
 int pg_rows(const struct pg_result *r);
 /* NULL for SQL NULL. */
 const char *pg_value(const struct pg_result *r, int row, int column, int *len);
-int64_t pg_int(const struct pg_result *r, int row, int column); /* int2/4/8, bool */
+int64_t pg_int(const struct pg_result *r, int row,
+               int column); /* int2/4/8, bool */
 /* Text of a column in text, name or varchar; "" for NULL. */
 const char *pg_str(const struct pg_result *r, int row, int column);

@@ -20,14 +20,13 @@ enum { STATE_LEN = 5, TEXT_BYTES = 480, WAIT_USEC = 10 * 1000000 };
  * look dear would be compiled, for seconds. */
 const char *dial_settings(void)
 {
-    return
-        "SELECT set_config(name, value, false) FROM (VALUES "
-        "('TimeZone', 'UTC'), ('DateStyle', 'ISO'), "
-        "('standard_conforming_strings', 'on'), ('enable_seqscan', 'off'), "
-        "('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), "
-        "('jit', 'off'), ('statement_timeout', '60s'), "
-        "('lock_timeout', '20s'), "
-        "('idle_in_transaction_session_timeout', '60s')) AS s(name, value)";
+    return "SELECT set_config(name, value, false) FROM (VALUES "
+           "('TimeZone', 'UTC'), ('DateStyle', 'ISO'), "
+           "('standard_conforming_strings', 'on'), ('enable_seqscan', 'off'), "
+           "('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), "
+           "('jit', 'off'), ('statement_timeout', '60s'), "
+           "('lock_timeout', '20s'), "
+           "('idle_in_transaction_session_timeout', '60s')) AS s(name, value)";
 }
 
 const char *dial_optional_settings(void)
@@ -73,13 +72,19 @@ static bool check_conninfo(const char *conninfo, struct err *e)
 PGconn *dial_start(const char *conninfo, const char *application_name,
                    struct err *e)
 {
-    const char *const words[] = {
-        "fallback_application_name", "connect_timeout", "keepalives",
-        "keepalives_idle", "keepalives_interval", "keepalives_count",
-        "tcp_user_timeout", "dbname", "client_encoding", NULL};
-    const char *const values[] = {application_name, "10", "1",      "10", "5",
-                                  "3",              "30000", conninfo, "UTF8",
-                                  NULL};
+    const char *const words[] = {"fallback_application_name",
+                                 "connect_timeout",
+                                 "keepalives",
+                                 "keepalives_idle",
+                                 "keepalives_interval",
+                                 "keepalives_count",
+                                 "tcp_user_timeout",
+                                 "dbname",
+                                 "client_encoding",
+                                 NULL};
+    const char *const values[] = {
+        application_name, "10",     "1",    "10", "5", "3",
+        "30000",          conninfo, "UTF8", NULL};
     if (!check_conninfo(conninfo, e)) {
         return NULL;
     }
@@ -106,8 +111,9 @@ static bool wait_for(PGconn *pg, struct err *e)
             .fd = PQsocket(pg),
             .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
         if (now >= end) {
-            return err_set(e, ERR_CONNECTION, "cannot connect to PostgreSQL: "
-                                              "no answer within 10 s");
+            return err_set(e, ERR_CONNECTION,
+                           "cannot connect to PostgreSQL: "
+                           "no answer within 10 s");
         }
         if (poll(&fd, 1, (int)((end - now) / 1000) + 1) > 0) {
             status = PQconnectPoll(pg);
@@ -133,8 +139,8 @@ static char *find_state(char *text)
     for (char *p = strstr(text, ":  "); p; p = strstr(p + 1, ":  ")) {
         char *q = p + 3;
         int n = 0;
-        while (n < STATE_LEN && (isupper((unsigned char)q[n]) ||
-                                 isdigit((unsigned char)q[n]))) {
+        while (n < STATE_LEN &&
+               (isupper((unsigned char)q[n]) || isdigit((unsigned char)q[n]))) {
             n++;
         }
         if (n == STATE_LEN && q[n] == ':' && q[n + 1] == ' ') {
@@ -230,8 +236,8 @@ bool dial_result(const PGresult *r, struct err *e)
     const char *text = field(r, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = field(r, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = field(r, PG_DIAG_MESSAGE_HINT);
-    enum err_class class = dial_is_stale(r) ? ERR_CONFLICT
-                                            : sqlstate_class(state);
+    enum err_class class =
+        dial_is_stale(r) ? ERR_CONFLICT : sqlstate_class(state);
     err_set(e, class, "%.320s%s%.200s%s%.120s",
             text[0] ? text : PQresultErrorMessage(r), detail[0] ? ": " : "",
             detail, hint[0] ? "; hint: " : "", hint);

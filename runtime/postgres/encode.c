@@ -24,7 +24,10 @@ static const uint32_t POWERS[4] = {1, 10, 100, 1000};
 
 typedef unsigned __int128 u128;
 
-static void put_u8(struct buf *b, uint8_t v) { b->data[b->len++] = (char)v; }
+static void put_u8(struct buf *b, uint8_t v)
+{
+    b->data[b->len++] = (char)v;
+}
 
 static void put_bytes(struct buf *b, const void *p, uint32_t len)
 {

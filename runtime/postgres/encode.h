@@ -13,7 +13,8 @@
 /* Appends the binary array cells[index[0..n)]; TM_MISSING and TM_NULL are
  * NULL. index may be NULL: 0..n-1. Cells must be of the column's type. */
 void encode_array(struct buf *out, const struct coltype *t,
-                  const struct tm_cell *cells, const uint32_t *index, uint32_t n);
+                  const struct tm_cell *cells, const uint32_t *index,
+                  uint32_t n);
 /* Arrays of plain values. */
 void encode_int8_array(struct buf *out, const int64_t *values, uint32_t n);
 void encode_xid_array(struct buf *out, const uint32_t *values, uint32_t n);

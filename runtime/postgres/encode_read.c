@@ -47,8 +47,7 @@ static bool shift_in(u128 *m, uint32_t power, uint32_t digits)
 }
 
 /* The digits down to [dscale] behind the point, as a whole number. */
-static bool read_mantissa(const char *p, int n, int weight, int dscale,
-                          u128 *m)
+static bool read_mantissa(const char *p, int n, int weight, int dscale, u128 *m)
 {
     int groups = weight + 1 + dscale / 4;
     *m = 0;
@@ -72,17 +71,19 @@ static bool read_numeric(const char *p, int len, struct arena *a,
     }
     int sign = get_u16(p + 4), dscale = get_u16(p + 6);
     if (sign & NUMERIC_SPECIAL) {
-        return err_set(e, ERR_DATA, "the table holds NaN or Infinity, which "
-                                    "a numeric column cannot carry here: "
-                                    "replace it in the table");
+        return err_set(e, ERR_DATA,
+                       "the table holds NaN or Infinity, which "
+                       "a numeric column cannot carry here: "
+                       "replace it in the table");
     }
     u128 m;
     struct tm_dec d;
     if (!read_mantissa(p, n, (int16_t)get_u16(p + 2), dscale, &m) ||
         dec_make(sign ? -(dec_mantissa)m : (dec_mantissa)m, dscale, &d) < 0) {
-        return err_set(e, ERR_DATA, "the table holds a numeric of more than "
-                                    "38 digits: round it in the table, or "
-                                    "declare a scale");
+        return err_set(e, ERR_DATA,
+                       "the table holds a numeric of more than "
+                       "38 digits: round it in the table, or "
+                       "declare a scale");
     }
     dec_to_cell(&d, a, out);
     return true;
@@ -92,9 +93,10 @@ static bool read_date(uint32_t v, struct tm_cell *out, struct err *e)
 {
     int32_t days = (int32_t)v;
     if (days == INT32_MAX || days == INT32_MIN) {
-        return err_set(e, ERR_DATA, "the table holds the date infinity, "
-                                    "which has no exact value here: replace "
-                                    "it in the table");
+        return err_set(e, ERR_DATA,
+                       "the table holds the date infinity, "
+                       "which has no exact value here: replace "
+                       "it in the table");
     }
     out->i = (int64_t)days + EPOCH_DAYS;
     out->tag = TM_DATE;
@@ -105,9 +107,10 @@ static bool read_stamp(uint64_t v, struct tm_cell *out, struct err *e)
 {
     int64_t t = (int64_t)v;
     if (t == INT64_MAX || t == INT64_MIN) {
-        return err_set(e, ERR_DATA, "the table holds the timestamp infinity, "
-                                    "which has no exact value here: replace "
-                                    "it in the table");
+        return err_set(e, ERR_DATA,
+                       "the table holds the timestamp infinity, "
+                       "which has no exact value here: replace "
+                       "it in the table");
     }
     out->i = t + EPOCH_USEC; /* the range of timestamps leaves room */
     out->tag = TM_STAMP;
@@ -122,8 +125,8 @@ static void read_real(uint32_t bits, struct tm_cell *out)
     out->tag = TM_DOUBLE;
 }
 
-static bool read_bytes(const char *p, int len, enum tm_tag tag,
-                       struct arena *a, struct tm_cell *out)
+static bool read_bytes(const char *p, int len, enum tm_tag tag, struct arena *a,
+                       struct tm_cell *out)
 {
     out->p = arena_dup(a, p, (size_t)len);
     out->len = (uint32_t)len;
@@ -195,9 +198,11 @@ bool encode_read(const struct coltype *t, const char *p, int len,
     }
     int size = fixed_size(t);
     if (size && len != size) {
-        return err_set(e, ERR_SCHEMA, "a value of %d bytes came for a column "
-                                      "whose type has %d: the table's column "
-                                      "is of another type", len, size);
+        return err_set(e, ERR_SCHEMA,
+                       "a value of %d bytes came for a column "
+                       "whose type has %d: the table's column "
+                       "is of another type",
+                       len, size);
     }
     switch ((enum type_kind)t->kind) {
     case TYPE_NUMERIC:

@@ -26,8 +26,8 @@ int flush_add(struct flush *f, const char *sql)
 {
     if (f->n_results == f->cap_results) {
         f->cap_results = f->cap_results ? 2 * f->cap_results : 16;
-        f->results = mem_grow(f->results, (size_t)f->cap_results *
-                                              sizeof(PGresult *));
+        f->results =
+            mem_grow(f->results, (size_t)f->cap_results * sizeof(PGresult *));
     }
     f->results[f->n_results] = NULL;
     if (strncasecmp(sql, "commit", 6) == 0) {

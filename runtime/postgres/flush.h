@@ -25,12 +25,12 @@ struct flush {
     PGresult **results; /* owned; NULL: not answered */
     int n_results;
     int cap_results;
-    int commit;          /* index of COMMIT; -1: none */
+    int commit; /* index of COMMIT; -1: none */
     bool is_commit_sent;
     bool is_rolled_back; /* COMMIT answered ROLLBACK */
     bool has_failed;
-    bool is_last;        /* the failure dooms the connection */
-    bool is_fatal;       /* the failure was the server's last word */
+    bool is_last;  /* the failure dooms the connection */
+    bool is_fatal; /* the failure was the server's last word */
     int failed;
     struct err error;
     usec deadline;

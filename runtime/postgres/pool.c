@@ -107,8 +107,8 @@ static uint64_t next_random(struct pgpool *p)
 /* Equal jitter: half of it is certain, so that no one hammers. */
 static usec backoff_usec(struct pgpool *p)
 {
-    usec base = p->n_failures < 6 ? BACKOFF_LEAST << p->n_failures
-                                  : BACKOFF_MOST;
+    usec base =
+        p->n_failures < 6 ? BACKOFF_LEAST << p->n_failures : BACKOFF_MOST;
     base = base < BACKOFF_MOST ? base : BACKOFF_MOST;
     return base / 2 + next_random(p) % (base / 2);
 }

@@ -10,8 +10,9 @@
 
 enum { OID_INT4 = 23, OID_INT8 = 20, OID_TEXT = 25, OID_TEXT_ARRAY = 1009 };
 
-#define LANE "pipeline = $1 AND stream = 'main' AND topic = $2 " \
-             "AND partition = $3"
+#define LANE                                                                   \
+    "pipeline = $1 AND stream = 'main' AND topic = $2 "                        \
+    "AND partition = $3"
 
 static struct pgparam text_param(const char *s)
 {
@@ -49,9 +50,12 @@ void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
     for (uint32_t i = 0; i < n; i++) {
         char partition[4];
         const struct pgparam params[] = {
-            text_param(p->name), text_param(lanes[i].topic),
-            int4_param(lanes[i].partition, partition), text_param(owner),
-            text_param(p->source.group), text_param(p->hash)};
+            text_param(p->name),
+            text_param(lanes[i].topic),
+            int4_param(lanes[i].partition, partition),
+            text_param(owner),
+            text_param(p->source.group),
+            text_param(p->hash)};
         pgconn_add(c, &claim, params);
     }
     pgconn_add_sql(c, "COMMIT");
@@ -82,8 +86,8 @@ void position_create(struct pgconn *c, const struct plan *p, const char *topic,
         oids, 6};
     char at[4], to[8];
     const struct pgparam params[] = {
-        text_param(p->name),       text_param(topic),
-        int4_param(partition, at), int8_param(offset, to),
+        text_param(p->name),         text_param(topic),
+        int4_param(partition, at),   int8_param(offset, to),
         text_param(p->source.group), text_param(p->hash)};
     pgconn_add(c, &create, params);
 }

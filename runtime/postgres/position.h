@@ -13,7 +13,7 @@
 struct position {
     const char *topic;
     int32_t partition;
-    bool found;         /* out: tidemill.lane has it */
+    bool found;          /* out: tidemill.lane has it */
     int64_t next_offset; /* out, when found */
     int64_t epoch;       /* out, when found */
 };
@@ -22,7 +22,8 @@ struct position {
 void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
                     const struct position *lanes, uint32_t n);
 /* Reads a claim's reply into the lanes. */
-void position_claimed(const struct pgreply *r, struct position *lanes, uint32_t n);
+void position_claimed(const struct pgreply *r, struct position *lanes,
+                      uint32_t n);
 /* Queues the INSERT of a lane that was not found (ON CONFLICT DO NOTHING);
  * claim again afterwards. */
 void position_create(struct pgconn *c, const struct plan *p, const char *topic,

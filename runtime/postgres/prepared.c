@@ -31,8 +31,8 @@ void prepared_close(struct prepared *p)
 static uint32_t number_of(struct prepared *p, const char *name)
 {
     int is_new;
-    uint32_t number = hash_put(&p->names, name, (uint32_t)strlen(name),
-                               &is_new);
+    uint32_t number =
+        hash_put(&p->names, name, (uint32_t)strlen(name), &is_new);
     if (!is_new) {
         return number;
     }

@@ -11,8 +11,8 @@
 #include "postgres/flush.h"
 
 struct prepared {
-    struct hash names;   /* the server knows them as s<number> */
-    uint8_t *states;     /* owned: by number */
+    struct hash names; /* the server knows them as s<number> */
+    uint8_t *states;   /* owned: by number */
     uint32_t cap_states;
     const char **values; /* owned: scratch for one statement's parameters */
     int *lengths;

@@ -49,8 +49,8 @@ static void put_value(struct buf *b, const struct plan_projection *p,
     const struct plan_column *c = &p->columns[i];
     buf_printf(b, "u.c%u", i);
     if (is_array(c)) {
-        buf_puts(b, c->type.kind == TYPE_TEXT_ARRAY ? "::text[]"
-                                                    : "::bigint[]");
+        buf_puts(b,
+                 c->type.kind == TYPE_TEXT_ARRAY ? "::text[]" : "::bigint[]");
     }
 }
 
@@ -271,11 +271,10 @@ static void put_merged(struct buf *b, const struct plan_column *c)
 }
 
 /* UPDATE SET ... for each column of the mask, or NOTHING without any. */
-static void put_on_conflict_update(struct buf *b,
-                                   const struct plan_projection *p,
-                                   uint64_t mask,
-                                   void (*put)(struct buf *,
-                                               const struct plan_column *))
+static void
+put_on_conflict_update(struct buf *b, const struct plan_projection *p,
+                       uint64_t mask,
+                       void (*put)(struct buf *, const struct plan_column *))
 {
     uint32_t first = next_in(p, mask, p->n_key);
     put_on_conflict(b, p);
@@ -327,10 +326,15 @@ const char *sql_merge(struct arena *a, const struct plan_projection *p,
     return finish(a, &b);
 }
 
+/* Rows of no columns cannot be unnested, and DEFAULT VALUES makes but one: they
+ * are refused in the server, as what their record brought. */
 const char *sql_append(struct arena *a, const struct plan_projection *p,
                        uint64_t mask)
 {
     struct buf b = {0};
+    if (count_in(p, mask) == 0) {
+        return "SELECT tidemill.must(false, '22004')";
+    }
     put_insert(&b, p, mask);
     return finish(a, &b);
 }

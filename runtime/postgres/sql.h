@@ -17,18 +17,23 @@
 const char *sql_load(struct arena *a, const struct plan_projection *p);
 /* $1.. = key arrays, then value arrays of the mask, [xmins xid[] when
  * aligned], expected count int8. Raises TM002 unless all rows matched. */
-const char *sql_update(struct arena *a, const struct plan_projection *p, uint64_t mask);
+const char *sql_update(struct arena *a, const struct plan_projection *p,
+                       uint64_t mask);
 /* $1.. = key arrays, value arrays of the mask, expected count int8. INSERT
  * ON CONFLICT DO NOTHING; raises TM002 unless all were inserted. */
-const char *sql_insert(struct arena *a, const struct plan_projection *p, uint64_t mask);
+const char *sql_insert(struct arena *a, const struct plan_projection *p,
+                       uint64_t mask);
 /* $1.. = key arrays, value arrays of the mask. Honours `newer`. */
-const char *sql_upsert(struct arena *a, const struct plan_projection *p, uint64_t mask);
+const char *sql_upsert(struct arena *a, const struct plan_projection *p,
+                       uint64_t mask);
 /* $1.. = key arrays [xmins, expected count when a fold: counted, TM002]. */
 const char *sql_delete(struct arena *a, const struct plan_projection *p);
 /* $1.. = key arrays, value arrays of the mask: combined by each merge word. */
-const char *sql_merge(struct arena *a, const struct plan_projection *p, uint64_t mask);
+const char *sql_merge(struct arena *a, const struct plan_projection *p,
+                      uint64_t mask);
 /* $1.. = value arrays of the mask (append has no key). */
-const char *sql_append(struct arena *a, const struct plan_projection *p, uint64_t mask);
+const char *sql_append(struct arena *a, const struct plan_projection *p,
+                       uint64_t mask);
 /* Parameter oids for the statements above: key arrays, mask arrays, then
  * [extra] oids. Returns how many. */
 int sql_param_oids(const struct plan_projection *p, uint64_t mask,

@@ -219,11 +219,11 @@ void live_tick(struct live *v, usec now)
     v->last_at = now;
 }
 
-void live_summary(struct live *v, usec now)
+void live_summary(struct live *v, usec from, usec now)
 {
     struct totals t;
     totals_read(v->page, &t);
-    double seconds = (double)(now - v->page->started_usec) / 1e6;
+    double seconds = (double)(now - from) / 1e6;
     live_clear(v);
     log_line(LOG_INFO, "stopped",
              "events=%" PRIu64 " seconds=%.1f rate=%.0f rows=%" PRIu64

@@ -23,5 +23,5 @@ void live_clear(struct live *v);
 /* Prints whole lines of somebody else above the live line. */
 void live_print(struct live *v, const char *text, size_t len);
 bool live_is_terminal(const struct live *v);
-/* The last line of a run. */
-void live_summary(struct live *v, usec now);
+/* The last line of a run; the rate is that since [from]. */
+void live_summary(struct live *v, usec from, usec now);

@@ -42,7 +42,7 @@ struct supervisor {
     usec judge_after; /* no heartbeat is judged before */
     uint32_t n_ticks;
     bool is_stopping;
-    bool was_ready;
+    usec ready_at; /* first time that all were; 0: not yet */
     int exit_code;
 };
 
@@ -160,7 +160,7 @@ static const char *waiting_for(const struct page *p)
 static void on_deadline(void *arg)
 {
     struct supervisor *s = arg;
-    if (!s->is_stopping && s->was_ready) {
+    if (!s->is_stopping && s->ready_at > 0) {
         stop(s, EX_OK);
         return;
     }
@@ -316,12 +316,12 @@ static void look_at_ending(struct supervisor *s)
 
 static void became_ready(struct supervisor *s)
 {
-    s->was_ready = true;
+    s->ready_at = clock_usec();
     live_clear(s->live);
     log_line(LOG_INFO, "ready", "workers=%u lanes=%u", s->o->page->n_workers,
              s->o->page->n_lanes);
     if (s->o->ready_usec != NULL) {
-        *s->o->ready_usec = clock_usec();
+        *s->o->ready_usec = s->ready_at;
     }
     if (s->o->seconds > 0) {
         loop_timer_set(s->deadline, s->o->seconds * 1000000ULL);
@@ -331,12 +331,12 @@ static void became_ready(struct supervisor *s)
 static void look_at_ready(struct supervisor *s)
 {
     const struct page *p = s->o->page;
-    for (uint32_t i = 0; i < p->n_workers && !s->was_ready; i++) {
+    for (uint32_t i = 0; i < p->n_workers && s->ready_at == 0; i++) {
         if (p->workers[i].is_ready == 0) {
             return;
         }
     }
-    if (!s->was_ready && !s->is_stopping) {
+    if (s->ready_at == 0 && !s->is_stopping) {
         became_ready(s);
     }
 }
@@ -436,7 +436,8 @@ static void supervisor_run(struct supervisor *s)
         relay_free(s->relay); /* the workers' last words come first */
         s->relay = NULL;
     }
-    live_summary(s->live, clock_usec());
+    usec from = s->ready_at > 0 ? s->ready_at : s->o->page->started_usec;
+    live_summary(s->live, from, clock_usec());
 }
 
 int supervise_run(const struct supervise_options *o)

@@ -22,7 +22,7 @@ local int64 = typeof('int64_t')
 local dec, POWER, LIMIT = decimal.type, decimal.POWER, decimal.LIMIT
 local EXISTS, TOUCHED = C.TM_ROW_EXISTS, C.TM_ROW_TOUCHED
 local BOTH = EXISTS + TOUCHED
-local NULL, BOOL, INT, DEC = C.TM_NULL, C.TM_BOOL, C.TM_INT, C.TM_DEC
+local MISSING, NULL, BOOL, INT, DEC = C.TM_MISSING, C.TM_NULL, C.TM_BOOL, C.TM_INT, C.TM_DEC
 local BIGDEC, TEXT, DOUBLE = C.TM_BIGDEC, C.TM_TEXT, C.TM_DOUBLE
 
 local RANGE = { smallint = 2 ^ 15, integer = 2 ^ 31, bigint = 2 ^ 53 }
@@ -182,6 +182,35 @@ local function new_touch(now, kind)
   end
 end
 
+-- A row that does not exist shows the initial values it would begin with. They
+-- are read back once through the cell, so that they are of the column's type.
+local function new_initial(now, number, column, read)
+  local put, known, v = new_put(now, number), false, nil
+  return function(row)
+    if not known then
+      put(row, column.initial_value)
+      local cell = now.rows.cells[number][row]
+      v, known = read(cell), true
+      cell.tag = MISSING
+    end
+    return v
+  end
+end
+
+local function fold_reader(now, number, column, read)
+  if column.initial == nil then
+    return function(row) return (read(now.rows.cells[number][row])) end
+  end
+  local initial = new_initial(now, number, column, read)
+  return function(row)
+    local cell = now.rows.cells[number][row]
+    if cell.tag == MISSING and band(now.rows.flags[row], EXISTS) == 0 then
+      return (initial(row))
+    end
+    return (read(cell))
+  end
+end
+
 -- A map does not read the table: a column shows what this event assigned to
 -- it and else nil, whatever other events of the batch did.
 local function new_readers(now, p, stamps)
@@ -189,12 +218,14 @@ local function new_readers(now, p, stamps)
   for i, column in ipairs(p.columns) do
     local number = i - 1
     local read = cell_reader(now, number, column.kind)
-    if column.is_key or p.kind == 'fold' or p.kind == 'append' then
-      readers[column.name] = function(row) return read(now.rows.cells[number][row]) end
+    if p.kind == 'fold' and not column.is_key then
+      readers[column.name] = fold_reader(now, number, column, read)
+    elseif column.is_key or p.kind == 'append' then
+      readers[column.name] = function(row) return (read(now.rows.cells[number][row])) end
     elseif p.kind == 'map' then
       readers[column.name] = function(row)
         if stamps[number] ~= now.serial then return nil end
-        return read(now.rows.cells[number][row])
+        return (read(now.rows.cells[number][row]))
       end
     else
       readers[column.name] = function() return nil end -- merge: contributions only
@@ -289,7 +320,7 @@ function M.new(now, p)
     __index = function(row, name)
       if row.serial ~= now.serial then stale() end
       local read = readers[name]
-      if read then return read(row.index) end
+      if read then return (read(row.index)) end
       if name == 'exists' then return exists(row) end
       return methods[name] or unknown(name)
     end,

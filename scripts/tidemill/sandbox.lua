@@ -202,7 +202,12 @@ local function new_require(bundle, loading, env)
   local function load_module(name, file)
     local path = bundle.folder .. '/' .. file
     local chunk, reason = load(bundle.files[file], '@' .. path, 't', env)
-    if not chunk then error(reason, 0) end
+    if not chunk then
+      if reason:find('wrong mode', 1, true) then
+        reason = path .. ':1: is bytecode: only the text of Lua files is loaded'
+      end
+      error(reason, 0)
+    end
     local before = { loading.file, loading.text, loading.module }
     loading.file, loading.text, loading.module = path, bundle.files[file], name
     stack[#stack + 1] = name

@@ -4,6 +4,9 @@
 --
 -- [now] says which event may be read: {batch, rows, serial}. Its serial grows
 -- with every handler call, and a view holds the serial that it was made with.
+--
+-- Results in parentheses are no tail calls: a trace may hold 15 of those only,
+-- and a handler that reads many fields has to fit into one.
 local ffi = require 'ffi'
 local core = require 'tidemill.core'
 local value = require 'tidemill.value'
@@ -120,8 +123,8 @@ local function new_object(now, nodes)
     local cell = cell_of(index, node)
     local tag = cell.tag
     if tag == OBJECT then return view_t(index, now.serial, node) end
-    if tag == ARRAY then return cached(index, node) end
-    return scalar(cell)
+    if tag == ARRAY then return (cached(index, node)) end
+    return (scalar(cell))
   end
 
   local function table_of(view)
@@ -138,7 +141,7 @@ local function new_object(now, nodes)
   local function index(view, name)
     if view.serial ~= now.serial then stale() end
     if name == 'table' then return table_of end
-    return read(view.index, child(view.node, name))
+    return (read(view.index, child(view.node, name)))
   end
 
   ffi.metatype(view_t, {
@@ -170,7 +173,7 @@ local function new_headers(now)
   ffi.metatype(headers_t, {
     __index = function(view, name)
       if view.serial ~= now.serial then stale() end
-      return scalar(header(view.index, name))
+      return (scalar(header(view.index, name)))
     end,
     __newindex = no_assignment,
     __eq = rawequal,
@@ -192,7 +195,7 @@ local function new_fields(now, read, headers_t)
   end
 
   local function simple(what)
-    return function(index) return scalar(meta(index, what)) end
+    return function(index) return (scalar(meta(index, what))) end
   end
 
   local function type_name(number)
@@ -204,13 +207,13 @@ local function new_fields(now, read, headers_t)
   end
 
   return {
-    data = function(index) return read(index, ROOTS.data) end,
-    before = function(index) return read(index, ROOTS.before) end,
-    after = function(index) return read(index, ROOTS.after) end,
+    data = function(index) return (read(index, ROOTS.data)) end,
+    before = function(index) return (read(index, ROOTS.before)) end,
+    after = function(index) return (read(index, ROOTS.after)) end,
     key = function(index)
       local cell = meta(index, C.TM_META_KEY)
-      if cell.tag == OBJECT then return read(index, ROOTS.key) end
-      return scalar(cell)
+      if cell.tag == OBJECT then return (read(index, ROOTS.key)) end
+      return (scalar(cell))
     end,
     type = function(index)
       local number = now.batch.types[index]
@@ -266,7 +269,7 @@ function M.new()
     __index = function(event, name)
       if event.serial ~= now.serial then stale() end
       local field = fields[name]
-      if field then return field(event.index) end
+      if field then return (field(event.index)) end
       if name == 'has' then return has end
       return unknown(name)
     end,

@@ -135,7 +135,7 @@ describe('decimal arithmetic', function()
 end)
 
 describe('decimal.div', function()
-  -- The results of PostgreSQL's round(a::numeric / b, scale).
+  -- Half away from zero, whatever the scale.
   local cases = {
     { '1', '3', 4, '0.3333' }, { '2', '3', 4, '0.6667' }, { '-2', '3', 4, '-0.6667' },
     { '1', '2', 0, '1' },

@@ -75,6 +75,7 @@ describe('kill -9', function()
       end)
       run = start(s, 'kill')
     end
+    run:wait_ready(60)
     run:wait_caught_up(s.db, producer, s.topic, PARTITIONS, 120)
     s.bank:check_all(s.db)
     assert.equal(0, (run:stop()))

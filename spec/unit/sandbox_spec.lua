@@ -1,0 +1,94 @@
+local bundles = require 'spec.unit.bundles'
+
+local function says(text)
+  return bundles.refusal { ['pipeline.lua'] = text }
+end
+
+local function contains(part, whole)
+  assert.is_truthy(whole and whole:find(part, 1, true), tostring(whole))
+end
+
+describe('sandbox.globals', function()
+  for _, name in ipairs { 'os', 'io', 'debug', 'ffi', 'jit', 'package', 'load', 'loadstring', 'dofile', 'loadfile', 'coroutine',
+    'getfenv', 'setfenv', 'getmetatable', 'collectgarbage', '_G' } do
+    it('has no ' .. name, function()
+      contains(("pipeline.lua:2: '%s' is not available in a pipeline"):format(name), says('\nlocal x = ' .. name .. '\nreturn x'))
+    end)
+  end
+  it('names an unknown global', function()
+    contains("pipeline.lua:1: there is no global 'projektion': did you mean 'projection'?", says('return projektion {}'))
+  end)
+  it('refuses to set a global', function()
+    contains("pipeline.lua:2: the global 'n' cannot be set: write `local n`", says('\nn = 1'))
+  end)
+  it('names a function that a library lacks', function()
+    contains("string.uper is not available: did you mean 'upper'?", says("return string.uper('x')"))
+    contains('math.random is not available: handlers must give the same rows every time', says('return math.random()'))
+    contains('string.dump is not available', says('return string.dump(function() end)'))
+    contains('string cannot be changed', says('string.x = 1'))
+  end)
+  it('bounds string.rep', function()
+    contains('string.rep: the result would be longer than 16 MiB', says("return string.rep('x', 1e9)"))
+  end)
+  it('keeps decimals out of math', function()
+    contains('math.floor does not take decimals', says("return math.floor(decimal '1.5')"))
+    contains('math.max does not take decimals', says("return math.max(1, decimal '1.5')"))
+  end)
+  it('refuses bytecode', function()
+    contains('pipeline.lua', bundles.refusal { ['pipeline.lua'] = string.dump(function() return 1 end) })
+  end)
+  it('refuses constructors in handlers', function()
+    local b = bundles.load(bundles.pipeline("projection { table = 'a', append = true, columns = { n = 'text' }, on = function(row) row.n = env('HOME') end }"))
+    local ok, reason = pcall(b.run, b, { events = { { key = 'k', type = 'X' } } })
+    assert.is_false(ok)
+    contains('env can be used only while the pipeline is loaded', reason)
+  end)
+end)
+
+describe('sandbox.purity', function()
+  local function handler(before, body)
+    return bundles.refusal(bundles.pipeline("projection { table = 'a', key = { id = 'text' }, columns = { n = 'bigint' },\non = { X = function(row, event)\n"
+      .. body .. '\nend } }'):gsub('^', before .. '\n'))
+  end
+  it('refuses an upvalue that is assigned', function()
+    contains("pipeline.lua:7: a handler assigns the variable 'count', which outlives the event", handler('local count = 0', 'count = count + 1'))
+  end)
+  it('refuses a global', function()
+    contains("pipeline.lua:7: a handler assigns the global 'count'", handler('', 'count = 1'))
+  end)
+  it('sees functions that a handler calls', function()
+    contains("pipeline.lua:1: a handler assigns the variable 'n'", handler('local n = 0 local function bump() n = n + 1 end', 'bump()'))
+  end)
+  it('sees functions in tables', function()
+    contains("a handler assigns the variable 'n'", handler('local n = "" local m = { bump = function() n = nil end }', 'm.bump()'))
+  end)
+  it('sees inner functions', function()
+    contains("pipeline.lua:7: a handler assigns the variable 'n'", handler('local n = 0', 'local f = function() n = "x" end f()'))
+  end)
+  it('allows an inner function to assign a local of the handler', function()
+    assert.is_nil(handler('local k = 1', 'local sum = 0 local function add(x) sum = sum + x + k end add(1) row.n = sum'))
+  end)
+end)
+
+describe('sandbox.require', function()
+  it('loads a module once, for everyone', function()
+    local plan = bundles.plan {
+      ['pipeline.lua'] = bundles.pipeline("'p.a', 'p.b'"),
+      ['p/a.lua'] = "return require('shared.make')('a')", ['p/b.lua'] = "return require('shared.make')('b')",
+      ['shared/make.lua'] = "return function(name) return projection { table = name, append = true, columns = {}, on = function() end } end",
+    }
+    assert.are.equal('b', plan.projections[2].table)
+    assert.are.equal('p.b', plan.projections[2].module)
+  end)
+  it('does not leave the bundle', function()
+    contains("there is no module 'tidemill.core' in the bundle", says("return require 'tidemill.core'"))
+    contains('require takes the name of a module of the bundle', says("return require '../x'"))
+  end)
+  it('refuses links that leave the bundle', function()
+    local said = bundles.with({ ['pipeline.lua'] = 'return 1' }, function(folder)
+      os.execute('ln -s /etc/passwd ' .. folder .. '/evil.lua')
+      return select(2, pcall(require('tidemill.boot').open, folder))
+    end)
+    contains('evil.lua: is a link to a file outside the folder', said)
+  end)
+end)
