@@ -287,6 +287,17 @@ static void stop_load(struct dev *d)
     }
 }
 
+static void print_next(const char *path)
+{
+    printf(
+        "\nNext:\n"
+        "  tidemill test %s\n"
+        "  tidemill check %s --offline    how each projection is kept exact\n"
+        "  tidemill schema %s             the SQL for your own database\n"
+        "  tidemill run %s                on KAFKA_BROKERS and DATABASE_URL\n",
+        path, path, path, path);
+}
+
 static int run_prepared(struct dev *d)
 {
     d->start.is_fine = is_fine;
@@ -300,9 +311,7 @@ static int run_prepared(struct dev *d)
     stop_load(d);
     if (status == EX_OK && d->postgres.pid > 0) {
         dev_report_print(d->plan, d->start.page, d->postgres.url, seconds);
-        printf("\nNext: change %s and run this again, 'tidemill test %s', or\n"
-               "'tidemill check %s --offline' to see how it is kept exact.\n",
-               d->plan->path, d->start.path, d->start.path);
+        print_next(d->start.path);
     }
     return status;
 }

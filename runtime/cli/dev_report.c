@@ -10,7 +10,7 @@
 #include "postgres/conn.h"
 #include "supervise/totals.h"
 
-enum { SAMPLE_ROWS = 3, SAMPLE_WIDTH = 100, ANSWER_SECONDS = 30 };
+enum { SAMPLE_ROWS = 3, SAMPLE_WIDTH = 76, ANSWER_SECONDS = 30 };
 
 /* One question to the database at a time, by a loop of our own. */
 struct asking {

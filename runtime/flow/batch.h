@@ -17,15 +17,17 @@
 #include "lua/vm.h"
 #include "postgres/conn.h"
 
-enum batch_state {                 /* the list of the engine that holds it: */
-                   BATCH_FREE,     /* free */
-                   BATCH_DECODING, /* decoding: a slice a turn */
-                   BATCH_READY, /* ready: keys are known; waits for a connection */
-                   BATCH_LOADING, /* busy: aligned rows are being read, no transaction */
-                   BATCH_OPENING,   /* busy: BEGIN, positions, locked loads */
-                   BATCH_WRITING,   /* busy: writes and COMMIT */
-                   BATCH_RESOLVING, /* resolving: COMMIT's outcome is not known */
-                   BATCH_WAITING /* waiting: backs off before it is done again */
+/* Each state names the list of the engine that holds the batch. */
+enum batch_state {
+    BATCH_FREE,      /* free */
+    BATCH_DECODING,  /* decoding: a slice a turn */
+    BATCH_READY,     /* ready: keys are known; waits for a connection */
+    BATCH_LOADING,   /* busy: aligned rows are read, no transaction yet */
+    BATCH_OPENING,   /* busy: BEGIN, positions, locked loads */
+    BATCH_WRITING,   /* busy: writes and COMMIT */
+    BATCH_RESOLVING, /* resolving: COMMIT's outcome is not known */
+    BATCH_ASKING,    /* busy: its lanes' positions are being asked */
+    BATCH_WAITING    /* waiting: backs off before it is done again */
 };
 
 /* The first [n] records of a lane's inbox. */

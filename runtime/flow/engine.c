@@ -170,6 +170,17 @@ static void decode_some(struct engine *g)
     }
 }
 
+/* Work waits for a connection and none can be made. */
+static void note_pool(struct engine *g)
+{
+    const struct err *e = pgpool_error(g->pool);
+
+    if (e->class != ERR_NONE) {
+        g->counts->errors[e->class]++;
+        engine_trouble(g, e, "connect");
+    }
+}
+
 /* Oldest first: a batch that must be resolved holds lanes back. */
 static bool give_conns(struct engine *g)
 {
@@ -184,6 +195,7 @@ static bool give_conns(struct engine *g)
                       struct batch, link);
 
         if (!c) {
+            note_pool(g);
             return false;
         }
         if (is_resolving) {

@@ -183,6 +183,7 @@ int64_t rows_find(struct rows *r, const struct tm_cell *key, struct err *e)
     struct convert_rules rules = {.format = FORMAT_JSON};
     struct tm_cell cells[PROGRAM_MAX_COLUMNS];
     uint64_t number = 0;
+    const char *bytes;
     uint32_t len = 0;
     int64_t found;
 
@@ -192,7 +193,8 @@ int64_t rows_find(struct rows *r, const struct tm_cell *key, struct err *e)
             return -2;
         }
     }
-    found = hash_get(&r->hash, key_bytes(r, cells, &number, &len), len);
+    bytes = key_bytes(r, cells, &number, &len);
+    found = hash_get(&r->hash, bytes, len);
     return found < 0 ? -1 : found + r->first_row;
 }
 

@@ -237,6 +237,7 @@ void transact_resolve(struct batch *b, struct pgconn *c)
         b->positions[i].topic = b->leases[i].lane->topic;
         b->positions[i].partition = b->leases[i].lane->partition;
     }
+    engine_move(b, BATCH_ASKING);
     position_claim(c, b->engine->plan, b->engine->owner, b->positions,
                    b->n_leases);
     pgconn_flush(c, REPLY_DEADLINE, on_resolved, b);

@@ -164,8 +164,10 @@ static bool lacks_column(const struct rows *r, uint64_t mask)
 static enum program_statement
 statement_for(const struct rows *r, enum program_statement what, uint64_t mask)
 {
-    return what == STATEMENT_UPSERT && lacks_column(r, mask) ? STATEMENT_UPDATE
-                                                             : what;
+    if (what != STATEMENT_UPSERT || r->program->plan->newer >= 0) {
+        return what;
+    }
+    return lacks_column(r, mask) ? STATEMENT_UPDATE : what;
 }
 
 static void send_masked(struct writer *w, struct rows *r, struct pgconn *c,

@@ -17,41 +17,39 @@
 /* Messages a call of librdkafka: enough to spread its cost, few enough that
  * the cap is not passed by much. */
 enum { PUMP_CALL = 512 };
-/* A third of the limit for heartbeats, which stop while we wait. */
-enum { ASK_TIMEOUT_MS = 5000 };
 
 struct topic {
     char *name;               /* owned */
     rd_kafka_topic_t *handle; /* owned; its opaque is this struct */
     struct lane **lanes;      /* owned; by partition, NULL: none */
     int32_t n_lanes;
-    uint32_t index;           /* in plan_source.topics */
+    uint32_t index; /* in plan_source.topics */
 };
 
 struct source {
-    rd_kafka_t *rk;           /* -- set at open */
+    rd_kafka_t *rk; /* -- set at open */
     rd_kafka_queue_t *queue;
-    struct loop *loop;        /* borrowed */
+    struct loop *loop; /* borrowed */
     struct loop_io *io;
     struct loop_timer *tick;
-    int fd;                   /* eventfd that librdkafka's threads write */
+    int fd; /* eventfd that librdkafka's threads write */
     loop_fn wake;
     void *arg;
-    char *brokers;            /* owned; for messages, as the next two */
+    char *brokers; /* owned; for messages, as the next two */
     char *group;
-    char *instance;           /* or NULL */
-    struct topic *topics;     /* owned */
+    char *instance;       /* or NULL */
+    struct topic *topics; /* owned */
     uint32_t n_topics;
     uint64_t cap_bytes;
 
-    struct lane *lanes;       /* -- loop thread; owned, sorted */
-    uint64_t used_bytes;      /* of all inboxes */
-    usec full_since;          /* the last pump stopped at the cap; 0: not */
-    bool is_held;             /* full for too long: nothing is read */
-    bool must_apply;          /* librdkafka's list is not what it should be */
-    bool is_started;          /* that list is not empty */
+    struct lane *lanes;  /* -- loop thread; owned, sorted */
+    uint64_t used_bytes; /* of all inboxes */
+    usec full_since;     /* the last pump stopped at the cap; 0: not */
+    bool is_held;        /* full for too long: nothing is read */
+    bool must_apply;     /* librdkafka's list is not what it should be */
+    bool is_started;     /* that list is not empty */
     struct news news;
-    char failure[300];        /* the last connection that failed: why; or "" */
+    char failure[300]; /* the last connection that failed: why; or "" */
     rd_kafka_message_t *got[PUMP_CALL];
 };
 

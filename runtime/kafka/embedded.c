@@ -76,8 +76,9 @@ static void say(int fd, char verdict, const char *words)
     char text[512];
     int len = snprintf(text, sizeof(text), "%c%s", verdict, words);
 
-    if (write(fd, text, (size_t)len < sizeof(text) ? (size_t)len
-                                                   : sizeof(text) - 1) < 0) {
+    if (write(fd, text,
+              (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1) <
+        0) {
         _exit(1);
     }
     close(fd);

@@ -33,10 +33,10 @@ void embedded_stop(struct embedded *m);
 
 struct producer_record {
     const char *topic;
-    int32_t partition;    /* -1: by the key, as Java's producer does */
-    const void *key;      /* NULL: none */
+    int32_t partition; /* -1: by the key, as Java's producer does */
+    const void *key;   /* NULL: none */
     size_t key_len;
-    const void *value;    /* NULL: a tombstone */
+    const void *value; /* NULL: a tombstone */
     size_t value_len;
     const struct record_header *headers;
     uint32_t n_headers;
@@ -48,7 +48,8 @@ bool producer_send(struct producer *p, const struct producer_record *r,
                    struct err *e) MUSTCHECK;
 /* Waits until all is delivered; false: it was not, or an earlier record was
  * not. */
-bool producer_flush(struct producer *p, int timeout_ms, struct err *e) MUSTCHECK;
+bool producer_flush(struct producer *p, int timeout_ms,
+                    struct err *e) MUSTCHECK;
 /* Serves what came in and says how many records still wait for delivery. */
 uint32_t producer_waiting(struct producer *p);
 /* Drops what is not delivered. */

@@ -26,7 +26,8 @@ static int compare(const struct lane *a, const char *topic, int32_t partition)
                  : (a->partition > partition) - (a->partition < partition);
 }
 
-static struct lane **place_of(struct source *s, const char *topic, int32_t partition)
+static struct lane **place_of(struct source *s, const char *topic,
+                              int32_t partition)
 {
     struct lane **at = &s->lanes;
 
@@ -58,7 +59,8 @@ static void make_room(struct topic *t, int32_t partition)
     }
 }
 
-static struct lane *lane_at(struct source *s, struct topic *t, int32_t partition)
+static struct lane *lane_at(struct source *s, struct topic *t,
+                            int32_t partition)
 {
     struct lane **place = place_of(s, t->name, partition);
     struct lane *lane;
@@ -253,8 +255,9 @@ static bool assign(struct source *s, const partitions *list, struct err *e)
     rd_kafka_resp_err_t err = rd_kafka_assign(s->rk, list);
 
     if (err) {
-        return err_set(e, ERR_CONNECTION, "Kafka at %s: lanes cannot be read: %s",
-                       s->brokers, rd_kafka_err2str(err));
+        return err_set(e, ERR_CONNECTION,
+                       "Kafka at %s: lanes cannot be read: %s", s->brokers,
+                       rd_kafka_err2str(err));
     }
     return true;
 }
@@ -349,7 +352,8 @@ void lanes_look(struct source *s)
         }
         if (l->is_fetching &&
             !rd_kafka_get_watermark_offsets(s->rk, l->topic, l->partition, &low,
-                                            &high) && high >= 0) {
+                                            &high) &&
+            high >= 0) {
             l->high = high;
         }
     }

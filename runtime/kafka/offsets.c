@@ -6,6 +6,11 @@
 
 #include "kafka/consumer.h"
 
+/* A third of the limit for heartbeats, which stop while we wait. The topics
+ * are asked for again and again as long as Kafka is away, so that answer is
+ * waited for more briefly: a worker that is told to stop must hear it. */
+enum { ASK_TIMEOUT_MS = 5000, TOPICS_TIMEOUT_MS = 1000 };
+
 static bool failed(const struct source *s, const struct lane *lane,
                    const char *what, rd_kafka_resp_err_t code, struct err *e)
 {
@@ -26,7 +31,8 @@ bool source_watermarks(struct source *s, const struct lane *lane, int64_t *low,
 static rd_kafka_topic_partition_list_t *list_of(const struct lane *lane,
                                                 int64_t offset)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(1);
 
     rd_kafka_topic_partition_list_add(list, lane->topic, lane->partition)
         ->offset = offset;
@@ -97,13 +103,13 @@ bool source_partitions(struct source *s, int32_t *n, struct err *e)
 {
     const struct rd_kafka_metadata *all;
     rd_kafka_resp_err_t code =
-        rd_kafka_metadata(s->rk, 0, NULL, &all, ASK_TIMEOUT_MS);
+        rd_kafka_metadata(s->rk, 0, NULL, &all, TOPICS_TIMEOUT_MS);
 
     if (code) {
         return err_set(e, ERR_CONNECTION,
                        "Kafka at %s does not answer: %s; does it run, and is "
-                       "brokers in kafka{} right?", s->brokers,
-                       rd_kafka_err2str(code));
+                       "brokers in kafka{} right?",
+                       s->brokers, rd_kafka_err2str(code));
     }
     count_partitions(s, all, n);
     rd_kafka_metadata_destroy(all);
@@ -112,7 +118,8 @@ bool source_partitions(struct source *s, int32_t *n, struct err *e)
 
 void source_commit(struct source *s)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(16);
 
     for (struct lane *l = s->lanes; l; l = l->next) {
         if (l->is_assigned && !l->needs_claim && l->position != l->advised) {

@@ -25,7 +25,6 @@ static const struct {
     {"linger.ms", "10"},
     {"queue.buffering.max.messages", "200000"},
     {"message.timeout.ms", "30000"},
-    {"allow.auto.create.topics", "false"},
 };
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
@@ -135,9 +134,9 @@ bool producer_flush(struct producer *p, int timeout_ms, struct err *e)
                        (unsigned long long)p->n_failed,
                        rd_kafka_err2str(p->failure));
     }
-    return !code || err_set(e, ERR_CONNECTION,
-                            "%d records are still not delivered: %s",
-                            rd_kafka_outq_len(p->rk), rd_kafka_err2str(code));
+    return !code ||
+           err_set(e, ERR_CONNECTION, "%d records are still not delivered: %s",
+                   rd_kafka_outq_len(p->rk), rd_kafka_err2str(code));
 }
 
 void producer_free(struct producer *p)

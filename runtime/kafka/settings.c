@@ -17,11 +17,11 @@ static const struct setting ours[] = {
     {"metadata.broker.list", NULL, "brokers in kafka{} sets it"},
     {"group.id", NULL, "group in kafka{} sets it"},
     {"group.instance.id", NULL, "the option --instance of run sets it"},
-    {"auto.offset.reset", "error", "start in kafka{} says where a new lane "
-                                   "begins, and an old one is never reset"},
+    {"auto.offset.reset", "error",
+     "start in kafka{} says where a new lane "
+     "begins, and an old one is never reset"},
     {"enable.auto.commit", "false", "positions are kept in the database"},
-    {"enable.auto.offset.store", "false",
-     "positions are kept in the database"},
+    {"enable.auto.offset.store", "false", "positions are kept in the database"},
     {"isolation.level", "read_committed",
      "records of open or aborted transactions are never applied"},
     {"enable.partition.eof", "true", "the end of a partition must be seen"},
@@ -76,7 +76,8 @@ bool settings_put(rd_kafka_conf_t *conf, const char *name, const char *value,
         return err_set(e, ERR_CONFIG,
                        "kafka option \"%s\": librdkafka refuses its value (not "
                        "shown here); see its CONFIGURATION.md for what it may "
-                       "be", name);
+                       "be",
+                       name);
     }
     return err_set(e, ERR_CONFIG, "kafka option \"%s\": %s", name, text);
 }
@@ -107,16 +108,19 @@ static bool put_option(rd_kafka_conf_t *conf, const struct plan_option *o,
         strstr(o->value, "cooperative")) {
         return err_set(e, ERR_CONFIG,
                        "kafka option \"%s\" must be roundrobin or range: lanes "
-                       "are handed over all at once", o->name);
+                       "are handed over all at once",
+                       o->name);
     }
     return settings_put(conf, o->name, o->value, e);
 }
 
 /* A connection that fails is tried again several times a second: the source
- * tells it in its own words, once. */
-static int level_of(int syslog_level, const char *facility)
+ * tells that in its own words, once. AUTOCREATE is said of every broker that
+ * does not offer what we do not want. */
+static enum log_level level_of(int syslog_level, const char *facility)
 {
-    if (strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0) {
+    if (strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0 ||
+        strcmp(facility, "AUTOCREATE") == 0) {
         return LOG_DEBUG;
     }
     if (syslog_level <= 4) {
@@ -153,6 +157,8 @@ static bool fill(rd_kafka_conf_t *conf, const struct plan_source *plan,
         !settings_put(conf, "group.id", plan->group, e)) {
         return false;
     }
+    /* Newer than 2.0.2: how long a full prefetch waits; else it is a second. */
+    rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "50", NULL, 0);
     if (instance && !settings_put(conf, "group.instance.id", instance, e)) {
         return false;
     }

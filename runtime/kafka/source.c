@@ -208,8 +208,8 @@ static void close_handle(struct source *s)
         rd_kafka_queue_io_event_enable(s->queue, -1, NULL, 0);
         rd_kafka_queue_destroy(s->queue);
     }
-    /* Destroying waits for its threads, and they for brokers that do not
-     * answer: better to leak a handle at the end of the process than to hang. */
+    /* Destroying waits for librdkafka's threads, and they for brokers that do
+     * not answer: better to leak a handle when the process ends anyway. */
     if (has_left) {
         rd_kafka_destroy_flags(s->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     }

@@ -31,25 +31,25 @@ struct source;
 
 /* Messages of one lane that are not yet known to be committed, in order. */
 struct inbox {
-    void **messages;  /* owned ring of librdkafka messages */
-    uint32_t cap;     /* a power of two */
+    void **messages; /* owned ring of librdkafka messages */
+    uint32_t cap;    /* a power of two */
     uint32_t head;
     uint32_t count;
-    uint64_t bytes;   /* keys and values */
+    uint64_t bytes; /* keys and values */
 };
 
 struct lane {
-    const char *topic;      /* owned by the source, outlives the lane */
+    const char *topic; /* owned by the source, outlives the lane */
     int32_t partition;
-    uint32_t topic_index;   /* in plan_source.topics */
+    uint32_t topic_index; /* in plan_source.topics */
     struct inbox inbox;
-    int64_t fetched;        /* offset behind the newest record in the inbox */
-    int64_t position;       /* next offset, as committed; set at claim */
+    int64_t fetched;  /* offset behind the newest record in the inbox */
+    int64_t position; /* next offset, as committed; set at claim */
     int64_t epoch;
-    int64_t high;           /* end of the partition, last seen; -1 unknown */
-    int64_t eof;            /* next offset at which EOF was seen; -1: none */
-    bool is_offered;        /* the group gave it; waits for source_assign */
-    bool is_assigned;       /* false: offered, or revoked; a revoked lane is
+    int64_t high;     /* end of the partition, last seen; -1 unknown */
+    int64_t eof;      /* next offset at which EOF was seen; -1: none */
+    bool is_offered;  /* the group gave it; waits for source_assign */
+    bool is_assigned; /* false: offered, or revoked; a revoked lane is
                                freed when no batch leases it */
     bool is_leased;
     bool is_halted;

@@ -64,7 +64,8 @@ static void tell_general(struct source *s, rd_kafka_resp_err_t code,
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
         tell(s, ERR_CONNECTION,
              "no broker answers; trying on. Does Kafka run, and is brokers in "
-             "kafka{} right?", s->failure[0] ? s->failure : reason);
+             "kafka{} right?",
+             s->failure[0] ? s->failure : reason);
         return;
     case RD_KAFKA_RESP_ERR__RESOLVE:
         tell(s, ERR_CONNECTION,
@@ -75,25 +76,29 @@ static void tell_general(struct source *s, rd_kafka_resp_err_t code,
     case RD_KAFKA_RESP_ERR__SSL:
         tell(s, ERR_CONFIG,
              "it does not let us in; check security.protocol, sasl.* and ssl.* "
-             "in options of kafka{}", reason);
+             "in options of kafka{}",
+             reason);
         return;
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
         tell(s, ERR_CONFIG,
              "our user may not do that; it needs READ on the topics and on the "
-             "group", reason);
+             "group",
+             reason);
         return;
     case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
         tell(s, ERR_FENCED,
              "this worker did not look for max.poll.interval.ms, so its lanes "
-             "went to others; it joins again", reason);
+             "went to others; it joins again",
+             reason);
         return;
     default:
         tell(s, ERR_CONNECTION, rd_kafka_err2name(code), reason);
     }
 }
 
-void trouble_on_error(rd_kafka_t *rk, int code, const char *reason, void *source)
+void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
+                      void *source)
 {
     struct source *s = source;
 
@@ -110,7 +115,8 @@ void trouble_on_error(rd_kafka_t *rk, int code, const char *reason, void *source
 
 /* The error may be older than the last seek: then it is about an offset that
  * nobody reads any more. */
-static void lose(struct source *s, struct lane *lane, const rd_kafka_message_t *m)
+static void lose(struct source *s, struct lane *lane,
+                 const rd_kafka_message_t *m)
 {
     struct err e;
 
@@ -123,7 +129,8 @@ static void lose(struct source *s, struct lane *lane, const rd_kafka_message_t *
             "expired before they were read, or the topic was truncated or "
             "created again (%s); nothing is skipped by itself: set next_offset "
             "in tidemill.lane to where reading should go on",
-            lane->topic, lane->partition, m->offset, rd_kafka_message_errstr(m));
+            lane->topic, lane->partition, m->offset,
+            rd_kafka_message_errstr(m));
     trouble_tell(s, &e);
 }
 
@@ -133,8 +140,9 @@ static void tell_missing(struct source *s, const rd_kafka_message_t *m)
 
     err_set(&e, ERR_CONFIG,
             "topic %s does not exist on %s: create it, or correct topics in "
-            "kafka{} (%s)", m->rkt ? rd_kafka_topic_name(m->rkt) : "?",
-            s->brokers, rd_kafka_message_errstr(m));
+            "kafka{} (%s)",
+            m->rkt ? rd_kafka_topic_name(m->rkt) : "?", s->brokers,
+            rd_kafka_message_errstr(m));
     trouble_tell(s, &e);
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 /*
  * One LuaJIT VM: the scripts of Tidemill, a sandbox, and one loaded bundle.
- * The only file that touches lua_State is vm.c (and load.c for the plan).
+ * Only the .c files of this folder touch a lua_State: vm.c, load.c for the
+ * plan, host.c for what scripts/tidemill calls, test.c for specs.
+ * A VM belongs to one decoder: it remembers node and type numbers.
  * From C there is one call a phase of a batch, never one an event.
  */
 #include "base/api.h"

@@ -1,6 +1,7 @@
-/* A worker's place: see slot.h. Starts and kills nothing itself. */
+/* A worker's place: see slot.h. */
 #include "supervise/slot.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -72,4 +73,23 @@ bool slot_stands_still(const struct slot *w, const struct page *p, usec now)
     usec beat = p->workers[w->number].heartbeat_usec;
     usec last = beat > w->started ? beat : w->started;
     return now > last && now - last > VIEW_HEARTBEAT_LIMIT_SECONDS * 1000000ULL;
+}
+
+void slots_signal(const struct slot *slots, uint32_t n, int signum)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (slots[i].pid > 0) {
+            kill(slots[i].pid, signum);
+        }
+    }
+}
+
+bool slots_have(const struct slot *slots, uint32_t n, enum slot_state state)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (slots[i].state == state) {
+            return true;
+        }
+    }
+    return false;
 }

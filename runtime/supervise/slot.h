@@ -39,3 +39,7 @@ void slot_clear_page(const struct slot *w, struct page *p);
 bool slot_ended(struct slot *w, int wait_status, usec now, usec *after);
 /* No sign of life for too long: it must be killed. */
 bool slot_stands_still(const struct slot *w, const struct page *p, usec now);
+
+/* Of [n] slots: a signal to every process; whether one is in that state. */
+void slots_signal(const struct slot *slots, uint32_t n, int signum);
+bool slots_have(const struct slot *slots, uint32_t n, enum slot_state state);

@@ -17,6 +17,7 @@
 #include "supervise/process.h"
 #include "supervise/relay.h"
 #include "supervise/slot.h"
+#include "supervise/totals.h"
 
 enum {
     TICK_MS = 100,
@@ -112,21 +113,12 @@ static void on_restart(void *arg)
 
 static void signal_workers(struct supervisor *s, int signum)
 {
-    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
-        if (s->slots[i].pid > 0) {
-            kill(s->slots[i].pid, signum);
-        }
-    }
+    slots_signal(s->slots, s->o->page->n_workers, signum);
 }
 
 static bool has_worker(const struct supervisor *s)
 {
-    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
-        if (s->slots[i].state == SLOT_RUNNING) {
-            return true;
-        }
-    }
-    return false;
+    return slots_have(s->slots, s->o->page->n_workers, SLOT_RUNNING);
 }
 
 static void stop(struct supervisor *s, int exit_code)
@@ -146,16 +138,6 @@ static void stop(struct supervisor *s, int exit_code)
     }
 }
 
-static const char *waiting_for(const struct page *p)
-{
-    for (uint32_t i = 0; i < p->n_workers; i++) {
-        if (p->workers[i].is_ready == 0 && p->workers[i].waiting_for[0]) {
-            return p->workers[i].waiting_for;
-        }
-    }
-    return "a worker did not say what it waits for";
-}
-
 /* Of the run, or else of the stop. */
 static void on_deadline(void *arg)
 {
@@ -165,7 +147,7 @@ static void on_deadline(void *arg)
         return;
     }
     if (!s->is_stopping) {
-        say(s, LOG_ERROR, "not ready in time", waiting_for(s->o->page));
+        say(s, LOG_ERROR, "not ready in time", totals_waiting_for(s->o->page));
         stop(s, EX_UNAVAILABLE);
         return;
     }
@@ -208,10 +190,10 @@ static void give_up_words(struct supervisor *s, const struct slot *w)
 /* Every slot is given up: nobody will ever work again. */
 static void stop_if_all_gave_up(struct supervisor *s)
 {
-    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
-        if (s->slots[i].state != SLOT_GIVEN_UP) {
-            return;
-        }
+    uint32_t n = s->o->page->n_workers;
+    if (slots_have(s->slots, n, SLOT_RUNNING) ||
+        slots_have(s->slots, n, SLOT_WAITING)) {
+        return;
     }
     say(s, LOG_ERROR, "no worker is left", "each of them gave up");
     stop(s, s->slots[0].exit_code);
@@ -377,6 +359,18 @@ static void open_slots(struct supervisor *s)
     }
 }
 
+/* A caller may have held signals back until somebody can take them. */
+static void take_signals(struct supervisor *s)
+{
+    sigset_t taken;
+    sigemptyset(&taken);
+    for (int i = 0; i < SIGNALS; i++) {
+        s->signals[i] = loop_signal_new(s->loop, signals[i], on_signal, s);
+        sigaddset(&taken, signals[i]);
+    }
+    sigprocmask(SIG_UNBLOCK, &taken, NULL);
+}
+
 static bool supervisor_open(struct supervisor *s,
                             const struct supervise_options *o, struct err *e)
 {
@@ -386,9 +380,7 @@ static bool supervisor_open(struct supervisor *s,
     s->last_tick = clock_usec();
     o->page->started_usec = s->last_tick;
     o->page->until_end = o->until_end;
-    for (int i = 0; i < SIGNALS; i++) {
-        s->signals[i] = loop_signal_new(s->loop, signals[i], on_signal, s);
-    }
+    take_signals(s);
     s->tick = loop_timer_new(s->loop, on_tick, s);
     s->deadline = loop_timer_new(s->loop, on_deadline, s);
     open_slots(s);

@@ -51,3 +51,14 @@ struct pace totals_pace(const struct totals *from, const struct totals *to,
         .commit_ms = ratio(commit_usec / 1e3, commits),
     };
 }
+
+const char *totals_waiting_for(const struct page *p)
+{
+    for (uint32_t i = 0; i < p->n_workers; i++) {
+        const struct page_worker *w = &p->workers[i];
+        if (w->is_ready == 0 && w->waiting_for[0] != '\0') {
+            return w->waiting_for;
+        }
+    }
+    return "a worker did not say what it waits for";
+}

@@ -17,6 +17,8 @@ struct totals {
 };
 
 void totals_read(const struct page *p, struct totals *out);
+/* Why the first worker that is not ready is not; borrowed from the page. */
+const char *totals_waiting_for(const struct page *p);
 
 /* What happened between two readings. */
 struct pace {

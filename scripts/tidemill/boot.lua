@@ -32,7 +32,8 @@ function M.trace(message)
   for source in pairs(sources) do
     if message:sub(1, #source) == source:sub(2) .. ':' then return message end
   end
-  local rest = message:match('^[^%s:]*%.lua:%d+: (.*)$') or message:match('^%.%.%.[^:]*:%d+: (.*)$')
+  local rest = message:match('^[^%s:]*%.lua:%d+: (.*)$')
+    or message:match('^%.%.%.[^:]*:%d+: (.*)$')
   local line = user_line()
   if not line then return message end
   return line .. (rest or message)
@@ -41,7 +42,9 @@ end
 local function run_entry(bundle)
   local _, require_module, loading = sandbox.new(bundle)
   local module = bundle.entry:gsub('%.lua$', ''):gsub('/', '.')
-  for file in pairs(bundle.files) do sources['@' .. bundle.folder .. '/' .. file] = true end
+  for file in pairs(bundle.files) do
+    sources['@' .. bundle.folder .. '/' .. file] = true
+  end
   local record = require_module(module)
   -- Modules of projections are loaded by the plan, still as part of loading.
   return record, require_module, loading
@@ -60,7 +63,8 @@ function M.open(path)
   if not bundle then error(reason, 0) end
   local record, require_module = run_entry(bundle)
   if not dsl.is_record(record, 'pipeline') then
-    error(('%s/%s:1: the file must return pipeline { … }'):format(bundle.folder, bundle.entry), 0)
+    error(('%s/%s:1: the file must return pipeline { … }'):format(bundle.folder,
+      bundle.entry), 0)
   end
   local made, messages = plan.new(record, bundle, require_module)
   if not made then error(messages, 0) end
@@ -72,8 +76,10 @@ end
 
 local program
 
--- The one bundle of this VM.
+-- The one bundle of this VM, in which texts have no more methods than the
+-- sandbox gives. (Specs share their VM with busted, which keeps Lua's.)
 function M.load(path)
+  getmetatable('').__index = sandbox.text_library()
   local made
   made, program = M.open(path)
   return made

@@ -9,8 +9,10 @@ local words = require 'tidemill.words'
 
 local M = {}
 
-local TYPE_WORDS = { string = 'a text', number = 'a number', boolean = 'true or false',
-  table = 'a table', ['function'] = 'a function', ['nil'] = 'nothing', cdata = 'a number' }
+local TYPE_WORDS = {
+  string = 'a text', number = 'a number', boolean = 'true or false', table = 'a table',
+  ['function'] = 'a function', ['nil'] = 'nothing', cdata = 'a number',
+}
 
 local function name_type(x)
   if dsl.is_record(x) then return x.word .. ' { … }' end
@@ -95,7 +97,8 @@ local function check_value(checker, record, path, value, field)
       if word == value then return true end
     end
     if field.later_words and field.later_words[value] then
-      return checker.fail(record, path, ("%s = '%s' is not available yet"):format(name, value))
+      return checker.fail(record, path, ("%s = '%s' is not available yet")
+        :format(name, value))
     end
     return checker.fail(record, path, ("%s = '%s'%s"):format(name, value,
       words.hint(value, field.words)))
@@ -127,7 +130,8 @@ function M.fields(checker, record, path, t, fields)
   end
   for _, name in ipairs(known_names(fields)) do
     if fields[name].required and t[name] == nil then
-      checker.fail(record, path, ("'%s' is missing: %s"):format(name, fields[name].required))
+      checker.fail(record, path, ("'%s' is missing: %s")
+        :format(name, fields[name].required))
     end
   end
   return #checker.messages == before
@@ -145,7 +149,8 @@ function M.texts(checker, record, path, list)
   end
   for key, item in pairs(list) do
     if type(key) ~= 'number' or type(item) ~= 'string' or item == '' then
-      return checker.fail(record, path, ("'%s' must be a list of texts: %s = { 'a', 'b' }")
+      return checker.fail(record, path, ("'%s' must be a list of texts: "
+        .. "%s = { 'a', 'b' }")
         :format(name, name))
     elseif seen[item] then
       return checker.fail(record, path, ("'%s' names '%s' twice"):format(name, item))
@@ -163,14 +168,17 @@ function M.type(checker, record, path, text)
     return t
   end
   if type(text) ~= 'string' then
-    checker.fail(record, path, ("column '%s': the type must be a text such as 'bigint', not %s")
+    checker.fail(record, path, ("column '%s': the type must be a text such as 'bigint', "
+      .. "not %s")
       :format(path[#path], name_type(text)))
     return nil
   end
   local known = {}
-  for word in core.host.type_words():gmatch('[^,]+') do known[#known + 1] = word:match('^%s*(.-)%s*$') end
-  checker.fail(record, path, ("column '%s': unknown type '%s'%s"):format(path[#path], text,
-    words.hint(text, known)))
+  for word in core.host.type_words():gmatch('[^,]+') do
+    known[#known + 1] = word:match('^%s*(.-)%s*$')
+  end
+  checker.fail(record, path, ("column '%s': unknown type '%s'%s")
+    :format(path[#path], text, words.hint(text, known)))
   return nil
 end
 

@@ -11,22 +11,28 @@ local M = {}
 
 local ROOTS = { 'data', 'after', 'before', 'key' }
 local MERGES = { 'sum', 'min', 'max' }
-local COUNTS = { smallint = true, integer = true, bigint = true, numeric = true, real = true,
-  double = true }
-local ORDERED = { date = true, time = true, timestamp = true, timestamptz = true, text = true,
-  varchar = true }
+local COUNTS = {
+  smallint = true, integer = true, bigint = true, numeric = true, real = true,
+  double = true,
+}
+local ORDERED = {
+  date = true, time = true, timestamp = true, timestamptz = true, text = true,
+  varchar = true,
+}
 -- What `row` has besides columns.
 local TAKEN = { exists = true, delete = true, reset = true }
 
 local function check_name(checker, record, path, name, kind)
   if type(name) ~= 'string' then
-    return checker.fail(record, path, ("'%s' has names of columns as keys: %s = { id = 'bigint' }")
+    return checker.fail(record, path, ("'%s' has names of columns as keys: %s = { id = "
+      .. "'bigint' }")
       :format(path[1], path[1]))
   elseif name == '' or #name > 63 or name:find('%z') then
-    return checker.fail(record, path, ("'%s' cannot be the name of a column"):format(name))
+    return checker.fail(record, path, ("'%s' cannot be the name of a column")
+      :format(name))
   elseif TAKEN[name] and kind ~= 'mirror' then
-    return checker.fail(record, path, ("a column cannot be called '%s' here: row.%s has a meaning "
-      .. 'of its own'):format(name, name))
+    return checker.fail(record, path, ("a column cannot be called '%s' here: row.%s has "
+      .. "a meaning of its own"):format(name, name))
   end
   return true
 end
@@ -34,9 +40,12 @@ end
 local function check_path(checker, record, path, from)
   local root, rest = from:match('^(%a+)%.(.+)$')
   for _, known in ipairs(ROOTS) do
-    if root == known and not rest:find('%.%.') and not rest:find('%.$') then return true end
+    if root == known and not rest:find('%.%.') and not rest:find('%.$') then
+      return true
+    end
   end
-  return checker.fail(record, path, ("from = '%s' must be 'key' or a path such as 'data.%s'")
+  return checker.fail(record, path, ("from = '%s' must be 'key' or a path such as "
+    .. "'data.%s'")
     :format(from, path[2]))
 end
 
@@ -56,7 +65,8 @@ local function set_from(checker, record, path, column, from)
     column.from, column.paths = 'list', from
     for _, one in ipairs(from) do check_path(checker, record, path, one) end
   elseif type(from) ~= 'table' then
-    checker.fail(record, path, ("from must be 'key', a path, a list of paths or a function, not %s")
+    checker.fail(record, path, ("from must be 'key', a path, a list of paths or a "
+      .. "function, not %s")
       :format(check.name_type(from)))
   end
 end
@@ -77,8 +87,8 @@ local function key_column(checker, record, name, spec)
   local t = check.type(checker, record, path, text)
   set_from(checker, record, path, column, from)
   if t and not t.is_key then
-    checker.fail(record, path, ("key column '%s': %s cannot be a key: use smallint, integer, "
-      .. 'bigint, uuid, text, date, timestamptz or bytea'):format(name, text))
+    checker.fail(record, path, ("key column '%s': %s cannot be a key: use smallint, "
+      .. "integer, bigint, uuid, text, date, timestamptz or bytea"):format(name, text))
   end
   if t then column.type, column.kind = t.text, t.kind end
   column.precision, column.scale = t and t.precision, t and t.scale
@@ -89,13 +99,14 @@ local function merge_word(checker, record, name, t)
   local merge = record.spec.merge
   local word, path = merge[name], { 'merge', name }
   if word == nil then
-    checker.fail(record, { 'columns', name }, ("the column '%s' is missing in merge: every column "
-      .. 'needs sum, min or max'):format(name))
+    checker.fail(record, { 'columns', name }, ("the column '%s' is missing in merge: "
+      .. "every column needs sum, min or max"):format(name))
   elseif word ~= 'sum' and word ~= 'min' and word ~= 'max' then
     checker.fail(record, path, ("merge.%s = '%s'%s"):format(name, tostring(word),
       words.hint(word, MERGES)))
   elseif t and not COUNTS[t.kind] and (word == 'sum' or not ORDERED[t.kind]) then
-    checker.fail(record, path, ("merge.%s = '%s': a %s has no %s"):format(name, word, t.text, word))
+    checker.fail(record, path, ("merge.%s = '%s': a %s has no %s")
+      :format(name, word, t.text, word))
   end
   return word or 'none'
 end
@@ -138,8 +149,8 @@ local function check_names(checker, record, word, known)
     local hit = false
     for _, other in ipairs(known) do hit = hit or other == name end
     if not hit then
-      checker.fail(record, { word, name }, ("%s.%s is not one of the columns%s"):format(word,
-        tostring(name), words.hint(name, known)))
+      checker.fail(record, { word, name }, ("%s.%s is not one of the columns%s")
+        :format(word, tostring(name), words.hint(name, known)))
     end
   end
 end
@@ -159,8 +170,8 @@ function M.new(checker, record, kind)
   end
   for _, name in ipairs(locate.sorted(record, { 'columns' }, spec.columns)) do
     if key[name] then
-      checker.fail(record, { 'columns', name }, ("the column '%s' is a key column already: "
-        .. 'name it in one of key and columns'):format(name))
+      checker.fail(record, { 'columns', name }, ("the column '%s' is a key column "
+        .. "already: name it in one of key and columns"):format(name))
     elseif check_name(checker, record, { 'columns', name }, name, kind) then
       list[#list + 1] = value_column(checker, record, name, spec.columns[name], kind)
       known[#known + 1] = name

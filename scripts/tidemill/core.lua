@@ -27,14 +27,25 @@ local C = host.is_binary and ffi.C or ffi.load(spec_library())
 
 local sizes = ffi.new('uint32_t[5]')
 C.tm_sizes(sizes)
-local expected = {
-  ffi.sizeof('struct tm_cell'), ffi.sizeof('struct tm_dec'), ffi.sizeof('struct tm_batch'),
-  ffi.sizeof('struct tm_rows'), C.TM_API_VERSION,
-}
+local expected = { [5] = C.TM_API_VERSION }
+for i, name in ipairs { 'tm_cell', 'tm_dec', 'tm_batch', 'tm_rows' } do
+  expected[i] = ffi.sizeof('struct ' .. name)
+end
 for i = 1, 5 do
   if sizes[i - 1] ~= expected[i] then
-    error('the scripts of Tidemill do not fit this binary: install both from one version')
+    error('the scripts of Tidemill do not fit this binary: install both from one '
+      .. 'version')
   end
 end
 
-return { C = C, host = host }
+local n_types, this_load = 0, tostring({})
+
+-- A struct type that nothing else has, for a metatype of its own. busted
+-- remembers ffi.typeof by its text, also when it loads this file again, so
+-- every text has to be another one.
+local function new_type(fields)
+  n_types = n_types + 1
+  return ffi.typeof(('struct { %s } /* %s %d */'):format(fields, this_load, n_types))
+end
+
+return { C = C, host = host, new_type = new_type }

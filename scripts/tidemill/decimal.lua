@@ -173,7 +173,8 @@ local function is_numeric(x)
 end
 
 local function no_division()
-  error('decimals have no `/`: write div(a, b, scale), which says how many digits to keep', 0)
+  error('decimals have no `/`: write div(a, b, scale), which says how many digits to '
+    .. 'keep', 0)
 end
 
 local function no_operator()
@@ -241,7 +242,7 @@ local function pick(what, wins, best, ...)
   return best
 end
 
-M.is, M.from, M.format, M.parse, M.compare, M.is_numeric = is, from, format, parse, compare, is_numeric
+M.is, M.from, M.format, M.is_numeric = is, from, format, is_numeric
 M.type = dec
 
 -- What handlers get as globals.

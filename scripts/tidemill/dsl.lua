@@ -7,11 +7,14 @@ local M = {}
 
 local record_meta = { __tostring = function(r) return r.word .. ' { … }' end }
 
-M.WORDS = { 'pipeline', 'kafka', 'postgres', 'projection', 'grouping', 'tuning', 'failure',
-  'commands' }
+M.WORDS = {
+  'pipeline', 'kafka', 'postgres', 'projection', 'grouping', 'tuning', 'failure',
+  'commands',
+}
 
 function M.is_record(x, word)
-  return type(x) == 'table' and getmetatable(x) == record_meta and (not word or x.word == word)
+  return type(x) == 'table' and getmetatable(x) == record_meta
+    and (not word or x.word == word)
 end
 
 -- `return projection {` is a tail call and leaves no frame to ask: then the
@@ -50,8 +53,8 @@ end
 
 local function only_while_loading(loading, what)
   if not loading.file then
-    error(what .. ' can be used only while the pipeline is loaded, not in a handler: handlers '
-      .. 'must give the same rows every time', 0)
+    error(what .. ' can be used only while the pipeline is loaded, not in a handler: '
+      .. 'handlers must give the same rows every time', 0)
   end
 end
 

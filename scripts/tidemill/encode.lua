@@ -1,14 +1,18 @@
 -- From the events of a spec to Kafka records in the format of the source.
 local value = require 'tidemill.value'
+local words = require 'tidemill.words'
 
 local M = {}
 
 -- Stands for JSON's null in the data of a spec, where nil means missing.
 M.null = setmetatable({}, { __tostring = function() return 'null' end })
 
-local FIELDS = { topic = true, key = true, type = true, data = true, headers = true, op = true,
-  before = true, after = true, time = true, partition = true, offset = true, value = true,
-  id = true, tombstone = true }
+local FIELDS = {
+  'topic', 'key', 'type', 'data', 'headers', 'op', 'before', 'after', 'time',
+  'partition', 'offset', 'value', 'id', 'tombstone',
+}
+local is_field = {}
+for _, name in ipairs(FIELDS) do is_field[name] = true end
 
 local function json(x)
   if x == nil or x == M.null then return 'null' end
@@ -57,7 +61,9 @@ local function plain(source, event)
   local copy = {}
   for name, v in pairs(data or {}) do copy[name] = v end
   local names, at = {}, copy
-  for name in source.type_path:gsub('^data%.', ''):gmatch('[^.]+') do names[#names + 1] = name end
+  for name in source.type_path:gsub('^data%.', ''):gmatch('[^.]+') do
+    names[#names + 1] = name
+  end
   for i = 1, #names - 1 do
     at[names[i]] = at[names[i]] or {}
     at = at[names[i]]
@@ -71,11 +77,9 @@ local FORMATS = { debezium = debezium, outbox = outbox, json = plain }
 local function check(event)
   if type(event) ~= 'table' then error('an event is a table', 0) end
   for name in pairs(event) do
-    if not FIELDS[name] then
+    if not is_field[name] then
       error(("an event of a spec has no field '%s'%s"):format(tostring(name),
-        require('tidemill.words').hint(tostring(name),
-          { 'topic', 'key', 'type', 'data', 'headers', 'op', 'before', 'after', 'time',
-            'partition', 'offset', 'value', 'id', 'tombstone' })), 0)
+        words.hint(tostring(name), FIELDS)), 0)
     end
   end
 end

@@ -20,22 +20,23 @@ local function why_shared(p, topics)
   if #topics > 1 then
     return ('%d topics feed it, so two lanes may change one row'):format(#topics)
   end
-  return ('its key (%s) is not the record key, so two lanes may change one row'):format(names(p))
+  return ('its key (%s) is not the record key, so two lanes may change one row')
+    :format(names(p))
 end
 
 local function overwrite(checker, record, p, source, topics, is_aligned)
   local word = p.kind
   if is_aligned then
-    return 'overwrite', ("each event of topic '%s' gives the whole row, and events of one row "
-      .. 'come in order: rows are written without reading them'):format(topics[1])
+    return 'overwrite', ("each event of topic '%s' gives the whole row, and events of "
+      .. "one row come in order: rows are written without reading them"):format(topics[1])
   end
   if source.format == 'debezium' then
-    checker.fail(record, { 'key' }, ('%s: a %s that follows deletes could bring a deleted row '
-      .. "back: make the row key the record key of one topic (topics = { '…' }), or use on = … "
-      .. 'as a fold'):format(why_shared(p, topics), word))
+    checker.fail(record, { 'key' }, ('%s: a %s that follows deletes could bring a '
+      .. 'deleted row back: make the row key the record key of one topic (topics = '
+      .. "{ '…' }), or use on = … as a fold"):format(why_shared(p, topics), word))
   elseif p.newer < 0 then
-    checker.fail(record, {}, ('%s: name the column that tells which is the later one: newer = '
-      .. "'version'"):format(why_shared(p, topics)))
+    checker.fail(record, {}, ('%s: name the column that tells which is the later one: '
+      .. "newer = 'version'"):format(why_shared(p, topics)))
   end
   return 'overwrite', why_shared(p, topics) .. ": a row is written only when '"
     .. tostring(record.spec.newer) .. "' is greater than what is stored"
@@ -46,19 +47,21 @@ function M.decide(checker, record, p, source)
   local topics = p.topics or source.topics
   local is_aligned = #topics == 1 and follows_record_key(p)
   if p.kind == 'append' then
-    return 'append', 'every event makes a row of its own: rows are inserted and never read'
+    return 'append', 'every event makes a row of its own: rows are inserted and never '
+      .. 'read'
   elseif p.kind == 'merge' then
-    return 'merge', 'events contribute to columns that the server combines (sum, min, max): no '
-      .. 'row is read, and several lanes may write one row'
+    return 'merge', 'events contribute to columns that the server combines (sum, min, '
+      .. 'max): no row is read, and several lanes may write one row'
   elseif p.kind == 'map' or p.kind == 'mirror' then
     return overwrite(checker, record, p, source, topics, is_aligned)
   elseif is_aligned then
-    return 'aligned', ("topic '%s' alone feeds it and its key (%s) is the record key: rows are "
-      .. 'read before the transaction, and changed only when they still are as read')
+    return 'aligned', ("topic '%s' alone feeds it and its key (%s) is the record key: "
+      .. "rows are read before the transaction, and changed only when they still are "
+      .. "as read")
       :format(topics[1], names(p))
   end
-  return 'shared', why_shared(p, topics) .. ': rows are locked inside the transaction; merge is '
-    .. 'cheaper where columns only add up'
+  return 'shared', why_shared(p, topics) .. ': rows are locked inside the transaction; '
+    .. 'merge is cheaper where columns only add up'
 end
 
 return M

@@ -52,10 +52,10 @@ local function new_guard(x)
   function guard.settle(rows, row)
     local has = x.stamps[newer] == x.now.serial and read(rows.cells[newer][row])
     if has == nil or has == false then
-      error("the column that `newer` names was not assigned: without it nobody can tell which "
-        .. 'version of the row is the later one', 0)
+      error("the column that `newer` names was not assigned: without it nobody can tell "
+        .. "which version of the row is the later one", 0)
     end
-    if guard.had and not (has > guard.had) then
+    if guard.had and has <= guard.had then
       for i = x.n_key, x.n_columns - 1 do rows.cells[i][row] = saved[i] end
     end
   end

@@ -11,13 +11,17 @@ local M = {}
 -- librdkafka properties that the pipeline sets by another word, or that
 -- exactly-once rests on.
 local RESERVED = {
-  ['bootstrap.servers'] = 'write brokers = …', ['metadata.broker.list'] = 'write brokers = …',
-  ['group.id'] = 'write group = …', ['group.instance.id'] = 'use --instance',
+  ['bootstrap.servers'] = 'write brokers = …',
+  ['metadata.broker.list'] = 'write brokers = …',
+  ['group.id'] = 'write group = …',
+  ['group.instance.id'] = 'use --instance',
   ['auto.offset.reset'] = 'write start = …',
 }
-for _, name in ipairs { 'enable.auto.commit', 'enable.auto.offset.store', 'isolation.level',
+for _, name in ipairs {
+  'enable.auto.commit', 'enable.auto.offset.store', 'isolation.level',
   'enable.partition.eof', 'partition.assignment.strategy', 'auto.commit.enable',
-  'auto.commit.interval.ms', 'session.timeout.ms', 'max.poll.interval.ms', 'check.crcs' } do
+  'auto.commit.interval.ms', 'session.timeout.ms', 'max.poll.interval.ms', 'check.crcs',
+} do
   RESERVED[name] = 'exactly-once rests on its value'
 end
 
@@ -32,8 +36,8 @@ local function options(checker, record)
       checker.fail(record, path, ("the property '%s' is reserved: %s"):format(name,
         RESERVED[name]))
     elseif type(value) == 'table' or type(value) == 'function' or value == nil then
-      checker.fail(record, path, ("the property '%s' must be a text, a number or a boolean: "
-        .. "options = { ['name'] = 'value' }"):format(name))
+      checker.fail(record, path, ("the property '%s' must be a text, a number or a "
+        .. "boolean: options = { ['name'] = 'value' }"):format(name))
     else
       local text = value
       if type(value) == 'number' then text = ('%.14g'):format(value) end
@@ -45,7 +49,8 @@ end
 
 -- "2024-01-31T12:00:00Z" in milliseconds since 1970; nil when it is no time.
 local function iso_ms(text)
-  local y, mo, d, h, mi, s = text:match('^(%d%d%d%d)%-(%d%d)%-(%d%d)[T ](%d%d):(%d%d):(%d%d)Z$')
+  local y, mo, d, h, mi, s = text:match(
+    '^(%d%d%d%d)%-(%d%d)%-(%d%d)[T ](%d%d):(%d%d):(%d%d)Z$')
   if not y then
     y, mo, d = text:match('^(%d%d%d%d)%-(%d%d)%-(%d%d)$')
     h, mi, s = 0, 0, 0
@@ -76,10 +81,12 @@ local function start(checker, record, out)
       return
     end
   end
-  local ms = type(value) == 'number' and value or type(value) == 'string' and iso_ms(value)
-  if not ms or ms < 0 or ms ~= math.floor(ms) then
-    checker.fail(record, { 'start' }, ("start = '%s'%s, or a time: milliseconds since 1970 or "
-      .. "'2024-01-31T12:00:00Z'"):format(tostring(value), words.hint(value, STARTS)))
+  local ms = value
+  if type(value) == 'string' then ms = iso_ms(value) end
+  if type(ms) ~= 'number' or ms < 0 or ms ~= math.floor(ms) then
+    checker.fail(record, { 'start' }, ("start = '%s'%s, or a time: milliseconds since "
+      .. "1970 or '2024-01-31T12:00:00Z'"):format(tostring(value),
+      words.hint(value, STARTS)))
     return
   end
   out.start, out.start_ms = 'timestamp', ms
@@ -90,8 +97,9 @@ local function source(checker, record)
   if not check.record(checker, record) then return nil end
   if not check.texts(checker, record, { 'topics' }, spec.topics) then return nil end
   local out = {
-    brokers = spec.brokers, group = spec.group, topics = spec.topics, format = spec.format,
-    decimals = spec.decimals or 'unsaid', times = spec.times or 'unsaid',
+    brokers = spec.brokers, group = spec.group, topics = spec.topics,
+    format = spec.format, decimals = spec.decimals or 'unsaid',
+    times = spec.times or 'unsaid',
     truncate_applies = spec.truncate == 'apply', options = options(checker, record),
   }
   start(checker, record, out)
@@ -104,8 +112,8 @@ local function source(checker, record)
         .. "type = 'data.kind'"):format(spec.type))
     end
   elseif spec.type then
-    checker.fail(record, { 'type' }, "'type' is for the formats outbox and json: with debezium "
-      .. 'event.type is the letter of the operation')
+    checker.fail(record, { 'type' }, "'type' is for the formats outbox and json: with "
+      .. "debezium event.type is the letter of the operation")
   end
   return out
 end
@@ -151,8 +159,8 @@ end
 local function projections(checker, record, plan, require)
   local list, by_table = record.spec.projections, {}
   if dsl.is_record(list) or #list == 0 or #list ~= count(list) then
-    checker.fail(record, { 'projections' }, "'projections' must be a list with at least one "
-      .. "entry: projections = { 'projections.balances' }")
+    checker.fail(record, { 'projections' }, "'projections' must be a list with at least "
+      .. "one entry: projections = { 'projections.balances' }")
     return
   end
   for _, item in ipairs(list) do
@@ -162,8 +170,8 @@ local function projections(checker, record, plan, require)
       local other = by_table[p.table]
       if other then
         checker.fail(found, { 'table', p.table }, ("the table '%s' belongs to another "
-          .. 'projection already (%s:%d): a table has one owner'):format(p.table, other.file,
-          other.line))
+          .. 'projection already (%s:%d): a table has one owner')
+          :format(p.table, other.file, other.line))
       end
       by_table[p.table] = p
       plan.projections[#plan.projections + 1] = p

@@ -15,7 +15,8 @@ local function kind_of(checker, record)
   for _, word in ipairs(KINDS) do
     if spec[word] then
       if kind then
-        checker.fail(record, { word }, ("'%s' and '%s' are two kinds of projection: use one")
+        checker.fail(record, { word }, ("'%s' and '%s' are two kinds of projection: "
+          .. 'use one')
           :format(kind, word))
         return nil
       end
@@ -30,8 +31,8 @@ local function check_table(checker, record)
   local schema, bare = name:match('^([^.]+)%.([^.]+)$')
   for _, part in ipairs(schema and { schema, bare } or { name }) do
     if not part:find('^[%a_][%w_$]*$') or #part > 63 then
-      return checker.fail(record, { 'table' }, ("table = '%s' must be a name or schema.name of "
-        .. 'letters, digits and _'):format(name))
+      return checker.fail(record, { 'table' }, ("table = '%s' must be a name or "
+        .. "schema.name of letters, digits and _"):format(name))
     end
   end
   return true
@@ -41,24 +42,26 @@ local function check_on(checker, record, source)
   local on = record.spec.on
   if type(on) ~= 'table' then return end
   if next(on) == nil then
-    checker.fail(record, { 'on' }, "'on' is empty: write on = { TypeOfEvent = function(row, "
-      .. 'event) … end }')
+    checker.fail(record, { 'on' }, "'on' is empty: write on = { TypeOfEvent = "
+      .. "function(row, event) … end }")
   end
   for name, handler in pairs(on) do
     if type(name) ~= 'string' then
-      checker.fail(record, { 'on' }, "'on' has types of events as keys: on = { TypeOfEvent = "
-        .. 'function(row, event) … end }')
+      checker.fail(record, { 'on' }, "'on' has types of events as keys: on = { "
+        .. "TypeOfEvent = function(row, event) … end }")
     elseif type(handler) ~= 'function' then
-      checker.fail(record, { 'on', name }, ("on.%s must be a function, not %s"):format(name,
-        check.name_type(handler)))
+      checker.fail(record, { 'on', name }, ("on.%s must be a function, not %s")
+        :format(name, check.name_type(handler)))
     elseif source.format == 'debezium' and not OPS[name] then
-      checker.fail(record, { 'on', name }, ("on.%s would never run: with debezium the type of "
-        .. 'an event is the letter of its operation: c, u, d, r, t or m'):format(name))
+      checker.fail(record, { 'on', name }, ("on.%s would never run: with debezium the "
+        .. "type of an event is the letter of its operation: c, u, d, r, t or m")
+        :format(name))
     end
   end
   if source.format == 'json' and not source.type_path then
-    checker.fail(record, { 'on' }, "on = { … } would never run: with format = 'json' events have "
-      .. "no type until the source says type = 'data.kind'; or make `on` one function")
+    checker.fail(record, { 'on' }, "on = { … } would never run: with format = 'json' "
+      .. "events have no type until the source says type = 'data.kind'; or make `on` "
+      .. "one function")
   end
 end
 
@@ -68,23 +71,23 @@ local function handlers(checker, record, kind)
   if kind == 'mirror' then
     for _, word in ipairs { 'on', 'before_write' } do
       if spec[word] then
-        checker.fail(record, { word }, ("'%s' has no use in a mirror, which copies columns by "
-          .. 'name: use map = function(row, event) … end'):format(word))
+        checker.fail(record, { word }, ("'%s' has no use in a mirror, which copies "
+          .. "columns by name: use map = function(row, event) … end"):format(word))
       end
     end
     return nil
   end
   if type(spec.map) == 'function' then
     if spec.on then
-      checker.fail(record, { 'on' }, "'on' and map = function are two handlers: write map = "
-        .. 'true beside on')
+      checker.fail(record, { 'on' }, "'on' and map = function are two handlers: write "
+        .. "map = true beside on")
     end
     return spec.map
   end
   if not spec.on then
     checker.fail(record, {}, kind == 'fold'
-      and "'on' is missing: write on = { TypeOfEvent = function(row, event) … end }, or mirror "
-        .. '= true, or map = function(row, event) … end'
+      and "'on' is missing: write on = { TypeOfEvent = function(row, event) … end }, or "
+        .. "mirror = true, or map = function(row, event) … end"
       or ("'on' is missing: a projection with %s needs handlers"):format(kind))
   end
   return spec.on
@@ -105,7 +108,8 @@ local function check_topics(checker, record, source)
   for _, topic in ipairs(source.topics) do known[topic] = true end
   for _, topic in ipairs(topics) do
     if not known[topic] then
-      checker.fail(record, { 'topics', topic }, ("the topic '%s' is not one of the source%s")
+      checker.fail(record, { 'topics', topic }, ("the topic '%s' is not one of the "
+        .. "source%s")
         :format(topic, words.hint(topic, source.topics)))
     end
   end
@@ -115,18 +119,19 @@ local function check_uses(checker, record, kind)
   local spec = record.spec
   if spec.ignore then check.texts(checker, record, { 'ignore' }, spec.ignore) end
   if kind == 'append' and spec.key then
-    checker.fail(record, { 'key' }, "an append has no key: every event makes a row of its own")
+    checker.fail(record, { 'key' }, "an append has no key: every event makes a row of "
+      .. "its own")
   elseif kind ~= 'append' and not spec.key then
     checker.fail(record, {}, "'key' is missing: write key = { id = 'bigint' }")
   end
   if kind == 'merge' and (spec.initial or spec.before_write) then
     local word = spec.initial and 'initial' or 'before_write'
-    checker.fail(record, { word }, ("'%s' has no use with merge: the server combines what events "
-      .. 'contribute, and no row is read'):format(word))
+    checker.fail(record, { word }, ("'%s' has no use with merge: the server combines "
+      .. "what events contribute, and no row is read"):format(word))
   end
   if kind == 'mirror' and spec.initial then
-    checker.fail(record, { 'initial' }, "'initial' has no use in a mirror: an absent column takes "
-      .. "the table's default")
+    checker.fail(record, { 'initial' }, "'initial' has no use in a mirror: an absent "
+      .. "column takes the table's default")
   end
 end
 
@@ -134,8 +139,8 @@ local function newer_index(checker, record, kind, list, n_key)
   local name = record.spec.newer
   if not name then return -1 end
   if kind ~= 'mirror' and kind ~= 'map' then
-    checker.fail(record, { 'newer' }, ("'newer' is for mirror and map; a %s sees every event once "
-      .. 'and in order'):format(kind))
+    checker.fail(record, { 'newer' }, ("'newer' is for mirror and map; a %s sees every "
+      .. "event once and in order"):format(kind))
     return -1
   end
   local names = {}
@@ -143,8 +148,8 @@ local function newer_index(checker, record, kind, list, n_key)
     names[#names + 1] = list[i].name
     if list[i].name == name then return i - 1 end
   end
-  checker.fail(record, { 'newer' }, ("newer = '%s' is not one of the columns%s"):format(name,
-    words.hint(name, names)))
+  checker.fail(record, { 'newer' }, ("newer = '%s' is not one of the columns%s")
+    :format(name, words.hint(name, names)))
   return -1
 end
 
@@ -152,7 +157,8 @@ local function check_examples(checker, record)
   for _, example in ipairs(record.spec.examples or {}) do
     if type(example) ~= 'table' or type(example.events) ~= 'table'
       or type(example.rows) ~= 'table' then
-      checker.fail(record, { 'examples' }, "an example is { events = { … }, rows = { … } }")
+      checker.fail(record, { 'examples' }, "an example is "
+        .. '{ events = { … }, rows = { … } }')
     end
   end
 end
@@ -161,7 +167,9 @@ end
 ---@return table|nil
 function M.new(checker, record, plan)
   local source, before = plan.source, #checker.messages
-  if not check.record(checker, record) or not check_table(checker, record) then return nil end
+  if not check.record(checker, record) or not check_table(checker, record) then
+    return nil
+  end
   local kind = kind_of(checker, record)
   if not kind then return nil end
   local on = handlers(checker, record, kind)

@@ -83,21 +83,21 @@ end
 
 -- Every function that [x] can reach by upvalues and by tables in them.
 local function visit(x, sources, seen, each)
-  if seen[x] then return end
+  if type(x) ~= 'function' and type(x) ~= 'table' or seen[x] then return end
   if type(x) == 'function' and is_ours(x, sources) then
     seen[x] = true
     each(x)
     local i = 1
     local name, v = debug.getupvalue(x, i)
     while name do
-      if type(v) == 'function' or type(v) == 'table' then visit(v, sources, seen, each) end
+      visit(v, sources, seen, each)
       i = i + 1
       name, v = debug.getupvalue(x, i)
     end
   elseif type(x) == 'table' then
     seen[x] = true
     for _, v in next, x do
-      if type(v) == 'function' or type(v) == 'table' then visit(v, sources, seen, each) end
+      visit(v, sources, seen, each)
     end
   end
 end
@@ -112,8 +112,8 @@ function M.check(handlers, sources)
       local file = debug.getinfo(f, 'S').source:sub(2)
       scan(f, nil, function(line, what, name)
         local text = ("%s:%d: a handler assigns the %s '%s', which outlives the event: "
-          .. 'handlers are run again and must be pure: keep it in a column of the row, or '
-          .. 'make it local to the handler'):format(file, line, what, name)
+          .. "handlers are run again and must be pure: keep it in a column of the row, "
+          .. "or make it local to the handler"):format(file, line, what, name)
         if not told[text] then
           told[text] = true
           messages[#messages + 1] = text

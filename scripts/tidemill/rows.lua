@@ -22,8 +22,8 @@ local int64 = typeof('int64_t')
 local dec, POWER, LIMIT = decimal.type, decimal.POWER, decimal.LIMIT
 local EXISTS, TOUCHED = C.TM_ROW_EXISTS, C.TM_ROW_TOUCHED
 local BOTH = EXISTS + TOUCHED
-local MISSING, NULL, BOOL, INT, DEC = C.TM_MISSING, C.TM_NULL, C.TM_BOOL, C.TM_INT, C.TM_DEC
-local BIGDEC, TEXT, DOUBLE = C.TM_BIGDEC, C.TM_TEXT, C.TM_DOUBLE
+local MISSING, NULL, BOOL, INT = C.TM_MISSING, C.TM_NULL, C.TM_BOOL, C.TM_INT
+local DEC, BIGDEC, TEXT, DOUBLE = C.TM_DEC, C.TM_BIGDEC, C.TM_TEXT, C.TM_DOUBLE
 
 local RANGE = { smallint = 2 ^ 15, integer = 2 ^ 31, bigint = 2 ^ 53 }
 
@@ -59,8 +59,10 @@ local function text_reader(now, column)
   end
 end
 
-local SCALARS = { smallint = true, integer = true, bigint = true, boolean = true, text = true,
-  varchar = true, real = true, double = true }
+local SCALARS = {
+  smallint = true, integer = true, bigint = true, boolean = true, text = true,
+  varchar = true, real = true, double = true,
+}
 
 local function cell_reader(now, column, kind)
   if kind == 'numeric' then return read_decimal end
@@ -157,7 +159,9 @@ local function cell_writer(now, column, spec)
   if RANGE[kind] then return write_integer(now, column, kind, put) end
   if kind == 'numeric' then return write_decimal(now, column, spec, put) end
   if kind == 'boolean' then return write_boolean(now, column, put) end
-  if kind == 'real' or kind == 'double' then return write_double(now, column, kind, put) end
+  if kind == 'real' or kind == 'double' then
+    return write_double(now, column, kind, put)
+  end
   return put
 end
 
@@ -309,7 +313,7 @@ end
 ---@param p table a projection of the plan
 ---@return table { row_t, read(column, cell), stamps }
 function M.new(now, p)
-  local row_t = typeof('struct { uint32_t index, serial; }')
+  local row_t = core.new_type('uint32_t index, serial;')
   local stamps = ffi.new('uint32_t[?]', #p.columns + 1)
   local readers, writers = new_readers(now, p, stamps), new_writers(now, p, stamps)
   local unknown, refuse_assign = new_refusals(p)

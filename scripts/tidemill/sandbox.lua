@@ -49,7 +49,8 @@ local function strict(name, t, reasons)
 end
 
 local function text_library()
-  local t = copy(string, 'byte char find format gmatch gsub len lower match reverse sub upper')
+  local t = copy(string,
+    'byte char find format gmatch gsub len lower match reverse sub upper')
   t.rep = function(s, n, separator)
     if (#s + (separator and #separator or 0)) * n > MAX_TEXT then
       error('string.rep: the result would be longer than 16 MiB', 0)
@@ -61,15 +62,15 @@ end
 
 local function no_decimal(name, x)
   if type(x) == 'cdata' then
-    error('math.' .. name .. ' does not take decimals or 64 bit integers: use abs, min, max, '
-      .. 'round or div, which are exact', 3)
+    error('math.' .. name .. ' does not take decimals or 64 bit integers: use abs, min, '
+      .. 'max, round or div, which are exact', 3)
   end
 end
 
 local function math_library()
   local t = { pi = math.pi, huge = math.huge }
-  for name in ('abs acos asin atan ceil cos cosh deg exp floor log10 rad sin sinh sqrt tan tanh '
-    .. 'modf frexp'):gmatch('%S+') do
+  for name in ('abs acos asin atan ceil cos cosh deg exp floor log10 rad sin sinh sqrt '
+    .. 'tan tanh modf frexp'):gmatch('%S+') do
     local f = math[name]
     t[name] = function(x)
       no_decimal(name, x)
@@ -163,8 +164,8 @@ local function refuse_read(env)
 end
 
 local function refuse_write(_, name)
-  error(("the global '%s' cannot be set: write `local %s`; what handlers remember belongs "
-    .. 'into columns of a row'):format(tostring(name), tostring(name)), 0)
+  error(("the global '%s' cannot be set: write `local %s`; what handlers remember "
+    .. "belongs into columns of a row"):format(tostring(name), tostring(name)), 0)
 end
 
 -- `require 'a.b'` is a/b.lua of the bundle, loaded once.
@@ -193,10 +194,11 @@ local function new_require(bundle, loading, env)
       error("require takes the name of a module of the bundle: require 'folder.file'", 0)
     end
     local file = name:gsub('%.', '/')
-    local text = bundle.files[file .. '.lua'] or bundle.files[file .. '/init.lua']
-    if text then return bundle.files[file .. '.lua'] and file .. '.lua' or file .. '/init.lua' end
-    error(("there is no module '%s' in the bundle (%s/%s.lua)%s"):format(name, bundle.folder,
-      file, words.hint(name, names())), 0)
+    for _, path in ipairs { file .. '.lua', file .. '/init.lua' } do
+      if bundle.files[path] then return path end
+    end
+    error(("there is no module '%s' in the bundle (%s/%s.lua)%s"):format(name,
+      bundle.folder, file, words.hint(name, names())), 0)
   end
 
   local function load_module(name, file)
@@ -228,6 +230,9 @@ local function new_require(bundle, loading, env)
     return loaded[name]
   end
 end
+
+-- What `text:method()` finds, in place of Lua's own library.
+M.text_library = text_library
 
 ---@param bundle table { folder, files } as read by the core
 ---@return table env, function require, table loading

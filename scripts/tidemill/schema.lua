@@ -22,13 +22,14 @@ return {
     source = { types = { 'kafka' }, required = 'write source = kafka { … }' },
     database = { types = { 'postgres' }, required = 'write database = postgres { … }' },
     batch = { types = { 'table' }, fields = {
-      size = number(1, 1000000), bytes = number(1024, 1073741824), linger_ms = number(0, 60000),
-      concurrency = number(1, 8),
+      size = number(1, 1000000), bytes = number(1024, 1073741824),
+      linger_ms = number(0, 60000), concurrency = number(1, 8),
     } },
     projections = { types = { 'table' },
       required = "write projections = { 'projections.name' }" },
     tuning = later(), failure = later(), commands = later(), cache = later('cache'),
-    dead_letters = later('dead_letters'), durability = later("durability = 'lazy'", 'strict'),
+    dead_letters = later('dead_letters'),
+    durability = later("durability = 'lazy'", 'strict'),
   },
   kafka = {
     brokers = text("write brokers = 'host:9092'"),

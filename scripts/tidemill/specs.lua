@@ -1,5 +1,6 @@
 -- `tidemill test`: runs the specs of a bundle with busted. The examples of
 -- its projections run too, each of them under two splits.
+-- luacheck: globals os.exit arg
 local M = {}
 
 local function is_there(path)
@@ -18,8 +19,9 @@ local function has_specs(folder)
   for name in lfs.dir(folder) do
     local path = folder .. '/' .. name
     if name:match('_spec%.lua$') then return true end
-    if name:sub(1, 1) ~= '.' and lfs.attributes(path, 'mode') == 'directory' and has_specs(path)
-    then
+    local is_hidden = name:sub(1, 1) == '.'
+    if not is_hidden and lfs.attributes(path, 'mode') == 'directory'
+      and has_specs(path) then
       return true
     end
   end
@@ -56,7 +58,8 @@ local function run_examples(path)
       local reason = not ok and result or check_rows(result, p, example.rows)
       if reason then
         n_failed = n_failed + 1
-        io.write(('FAIL %s:%d: example %d of %s: %s\n'):format(p.file, p.line, i, p.table, reason))
+        io.write(('FAIL %s:%d: example %d of %s: %s\n')
+          :format(p.file, p.line, i, p.table, reason))
       end
     end
   end
@@ -98,7 +101,8 @@ function M.run(arguments)
     return 78
   end
   if not pcall(require, 'busted') then
-    io.stderr:write('tidemill test: busted is not installed: apt-get install lua-busted\n')
+    io.stderr:write('tidemill test: busted is not installed: apt-get install '
+      .. 'lua-busted\n')
     return 69
   end
   if not is_there(folder .. '/.busted') and not has_specs(folder) then

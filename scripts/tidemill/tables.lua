@@ -53,8 +53,8 @@ function Table:give(list)
     for name in pairs(given) do
       local nearest = words.nearest(tostring(name), names)
       if nearest ~= name then
-        error(("given: table '%s' has no column '%s'%s"):format(self.p.table, tostring(name),
-          words.hint(tostring(name), names)), 0)
+        error(("given: table '%s' has no column '%s'%s"):format(self.p.table,
+          tostring(name), words.hint(tostring(name), names)), 0)
       end
     end
     for _, column in ipairs(self.p.columns) do
@@ -164,7 +164,8 @@ function Table:store(batch, rows)
 end
 
 local function before(a, b)
-  if type(a) == type(b) and (type(a) == 'number' or type(a) == 'string') then return a < b end
+  local kind = type(a)
+  if kind == type(b) and (kind == 'number' or kind == 'string') then return a < b end
   return tostring(a) < tostring(b)
 end
 

@@ -60,7 +60,8 @@ local function phase(run, batch, rows, events)
   if ok then return end
   local event = batch.current >= 0 and events[batch.current + 1]
   fail(('%s%s'):format(tostring(reason), event
-    and (' (event %d, %s)'):format(batch.current + 1, event.type or event.op or 'no type') or ''))
+    and (' (event %d, %s)'):format(batch.current + 1, event.type or event.op or 'no type')
+    or ''))
 end
 
 local function run_projection(self, i, batch, events)
@@ -191,9 +192,12 @@ end
 function M.load(path)
   local plan, program = boot.open(path)
   local pointer, owner = core.host.plan(plan)
-  local trial = ffi.gc(C.tm_trial_new(pointer), C.tm_trial_free)
-  local self = setmetatable({ plan = plan, program = program, trial = trial, owner = owner },
-    Bundle)
+  -- The finalizer holds the plan: the trial must be freed before it.
+  local trial = ffi.gc(C.tm_trial_new(pointer), function(t)
+    C.tm_trial_free(t)
+    assert(owner)
+  end)
+  local self = setmetatable({ plan = plan, program = program, trial = trial }, Bundle)
   self:reset()
   return self
 end

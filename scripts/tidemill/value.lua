@@ -15,7 +15,7 @@ local int64, uint64 = typeof('int64_t'), typeof('uint64_t')
 local dec = decimal.type
 local dec_pointer = typeof('const struct tm_dec *')
 local MAX, MIN = 9007199254740992LL, -9007199254740992LL -- 2^53: exact as a Lua number
-local MISSING, NULL, BOOL, INT = C.TM_MISSING, C.TM_NULL, C.TM_BOOL, C.TM_INT
+local NULL, BOOL, INT = C.TM_NULL, C.TM_BOOL, C.TM_INT
 local DEC, BIGDEC, NUMBER, TEXT = C.TM_DEC, C.TM_BIGDEC, C.TM_NUMBER, C.TM_TEXT
 local OBJECT, ARRAY, DOUBLE = C.TM_OBJECT, C.TM_ARRAY, C.TM_DOUBLE
 
@@ -106,7 +106,9 @@ function M.order(t)
   return order_of[t]
 end
 
-local ESCAPES = { ['"'] = '\\"', ['\\'] = '\\\\', ['\n'] = '\\n', ['\r'] = '\\r', ['\t'] = '\\t' }
+local ESCAPES = {
+  ['"'] = '\\"', ['\\'] = '\\\\', ['\n'] = '\\n', ['\r'] = '\\r', ['\t'] = '\\t',
+}
 
 local function quote(text)
   return '"' .. text:gsub('[%c"\\]', function(c)

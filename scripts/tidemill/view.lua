@@ -51,7 +51,8 @@ local function stale()
 end
 
 local function new_now()
-  return ffi.new('struct { struct tm_batch *batch; struct tm_rows *rows; uint32_t serial; }')
+  return ffi.new([[
+    struct { struct tm_batch *batch; struct tm_rows *rows; uint32_t serial; }]])
 end
 
 local function no_assignment(_, name)
@@ -105,7 +106,7 @@ end
 
 -- Fields of objects.
 local function new_object(now, nodes)
-  local view_t = ffi.typeof('struct { uint32_t index, serial; int32_t node; }')
+  local view_t = core.new_type('uint32_t index, serial; int32_t node;')
   local child, cell_of = nodes.child, nodes.cell
   local cache, cache_serial = {}, 0
 
@@ -155,7 +156,7 @@ local function new_object(now, nodes)
 end
 
 local function new_headers(now)
-  local headers_t = ffi.typeof('struct { uint32_t index, serial; }')
+  local headers_t = core.new_type('uint32_t index, serial;')
   local out = ffi.new('struct tm_cell')
 
   local function header(index, name)
@@ -242,8 +243,8 @@ local function new_has(now, nodes, header)
     if root == 'headers' then return header(event.index, rest).tag ~= MISSING end
     local node = ROOTS[root or '']
     if not node then
-      error("event:has('" .. tostring(path) .. "'): a path begins with data, before, after, "
-        .. 'key or headers', 0)
+      error("event:has('" .. tostring(path) .. "'): a path begins with data, before, "
+        .. "after, key or headers", 0)
     end
     for name in rest:gmatch('[^.]+') do node = nodes.child(node, name) end
     return nodes.cell(event.index, node).tag ~= MISSING
@@ -258,7 +259,7 @@ function M.new()
   local headers_t, header = new_headers(now)
   local fields = new_fields(now, read, headers_t)
   local has = new_has(now, nodes, header)
-  local event_t = ffi.typeof('struct { uint32_t index, serial; }')
+  local event_t = core.new_type('uint32_t index, serial;')
 
   local function unknown(name)
     error("an event has no field '" .. tostring(name) .. "': it has " .. WORDS

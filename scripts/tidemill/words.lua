@@ -3,14 +3,18 @@ local M = {}
 
 -- Levenshtein's distance, with the swap of two neighbours as one step.
 local function distance(a, b)
-  local before, row, last = {}, {}, nil
+  local before, row = {}, {}
   for j = 0, #b do row[j] = j end
   for i = 1, #a do
-    last, before, row = before, row, { [0] = i }
+    local last = before
+    before, row = row, { [0] = i }
     for j = 1, #b do
       local same = a:byte(i) == b:byte(j)
-      local best = math.min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (same and 0 or 1))
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+      local changed = before[j - 1] + (same and 0 or 1)
+      local best = math.min(before[j] + 1, row[j - 1] + 1, changed)
+      local is_swap = i > 1 and j > 1 and a:byte(i) == b:byte(j - 1)
+        and a:byte(i - 1) == b:byte(j)
+      if is_swap then
         best = math.min(best, last[j - 2] + 1)
       end
       row[j] = best

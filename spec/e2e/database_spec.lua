@@ -51,10 +51,14 @@ describe('a database', function()
     for _ = 1, 15 do
       s.bank:send(producer, 300)
       process.sleep(s.random(0, 100) / 1000)
-      n_killed = n_killed + terminate(s.db, 'true')
+      process.wait_for('a backend', 30, function()
+        local n = terminate(s.db, 'true')
+        n_killed = n_killed + n
+        return n > 0
+      end)
     end
     finish(s, producer)
-    assert.is_true(n_killed >= 15, n_killed .. ' backends were killed')
+    assert.is_true(n_killed >= 15)
     assert.is_true(s.run:metric('errors_total') > 0)
     assert.equal(0, (s.run:stop()))
   end)
@@ -79,7 +83,9 @@ describe('a database', function()
     end
     finish(s, producer)
     assert.is_true(n_killed >= 12)
-    assert.is_true(s.run:metric('commit_unknown_total') >= 12, s.run:text())
+    -- Not every one: looking an outcome up ends with a COMMIT too.
+    assert.is_true(s.run:metric('commit_unknown_total') >= 6, s.run:get('/metrics'))
+    assert.matches('outcome=redo', s.run:text())
     assert.equal(0, (s.run:stop()))
   end)
 
@@ -114,7 +120,8 @@ describe('a database', function()
     end
     finish(s, producer)
     assert.is_true(n_killed >= 6)
-    assert.is_true(s.run:metric('commit_unknown_total') >= 6, s.run:text())
+    assert.is_true(s.run:metric('commit_unknown_total') >= 3, s.run:get('/metrics'))
+    assert.matches('outcome=committed', s.run:text())
     assert.equal(0, (s.run:stop()))
   end)
 
@@ -124,6 +131,7 @@ describe('a database', function()
     finally(function()
       os.remove(hold)
       s.run:destroy()
+      process.wait_for('the database', 30, function() return pg.connect(s.url) end)
     end)
     s.bank:send(producer, 500)
     s.run:wait_caught_up(s.db, producer, s.topic, PARTITIONS)

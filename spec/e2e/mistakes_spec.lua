@@ -122,7 +122,7 @@ describe('a pipeline', function()
     local s = counts.new { producer = producer, no_topic = true }
     tidemill.write(s.bundle .. '/projections/counts.lua',
       'return projection {\n  table = \'counts\',\n  key = {\n')
-    refused(s, { 'projections/counts.lua:3', 'expected' })
+    refused(s, { 'projections/counts.lua:4', 'unexpected' })
   end)
 
   it('with a word that does not exist is refused, naming the nearest', function()

@@ -26,7 +26,8 @@ describe('check.pipeline', function()
     "pipeline 'x': 'source' must be kafka { … }, not a table")
   refused('wants postgres { } as database', ('return pipeline { name = "x", source = %s,\n database = "url",\n projections = {} }'):format(KAFKA), 2,
     "pipeline 'x': 'database' must be postgres { … }, not a text")
-  refused('sees a key of another word', 'return pipeline { name = "x",\n brokers = "b" }', 2, "pipeline 'x': unknown key 'brokers': it belongs into kafka { … }")
+  refused('sees a key of another word', 'return pipeline { name = "x",\n brokers = "b" }', 2,
+    "pipeline 'x': unknown key 'brokers': it belongs into kafka { … }")
   refused('refuses an empty list of projections', bundles.pipeline(''), 3, "pipeline 'x': 'projections' must be a list with at least one entry")
   refused('refuses a number out of range', bundles.pipeline(FOLD):gsub("name = 'x'", "name = 'x',\nbatch = { concurrency = 9 }"), 4,
     "pipeline 'x': 'concurrency' must be a whole number from 1 to 8, not 9")
@@ -36,28 +37,36 @@ describe('check.pipeline', function()
     "pipeline 'x': tuning is not available yet")
   refused('refuses lazy durability', bundles.pipeline(FOLD):gsub("name = 'x'", "name = 'x',\ndurability = 'lazy'"), 4,
     "pipeline 'x': durability = 'lazy' is not available yet")
-  refused('refuses commands', bundles.pipeline(FOLD):gsub("name = 'x'", "name = 'x',\ncommands = { 'c' }"), 4, "pipeline 'x': commands is not available yet")
-  refused('takes no list item for a key', bundles.pipeline("projection { 'balances' }"), 4, "projection: projection has keys with names: write name = value, not a list")
+  refused('refuses commands', bundles.pipeline(FOLD):gsub("name = 'x'", "name = 'x',\ncommands = { 'c' }"), 4,
+    "pipeline 'x': commands is not available yet")
+  refused('takes no list item for a key', bundles.pipeline("projection { 'balances' }"), 4,
+    "projection: projection has keys with names: write name = value, not a list")
   refused('wants the file to return a pipeline', 'return { name = "x" }', 1, 'the file must return pipeline { … }')
   refused('names the line of a syntax error', 'return pipeline {\n name = \n}', 3, "unexpected symbol near '}'")
-  refused('names a variable that is not set', "local x = 1\nlocal url = env('TIDEMILL_NOT_SET')\nreturn url", 2, 'the environment variable TIDEMILL_NOT_SET is not set')
-  refused('names a secret that cannot be read', "local url = file('/nowhere/secret')\nreturn url", 1, "file('/nowhere/secret') cannot be used: No such file or directory")
+  refused('names a variable that is not set', "local x = 1\nlocal url = env('TIDEMILL_NOT_SET')\nreturn url", 2,
+    'the environment variable TIDEMILL_NOT_SET is not set')
+  refused('names a secret that cannot be read', "local url = file('/nowhere/secret')\nreturn url", 1,
+    "file('/nowhere/secret') cannot be used: No such file or directory")
 end)
 
 describe('check.kafka', function()
   local function source(name, text, message)
     refused(name, bundles.pipeline(FOLD, text), 1, message)
   end
-  source('wants a known format', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debesium' }", "kafka: format = 'debesium': did you mean 'debezium'?")
-  source('knows formats that come later', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'avro' }", "kafka: format = 'avro' is not available yet")
+  source('wants a known format', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debesium' }",
+    "kafka: format = 'debesium': did you mean 'debezium'?")
+  source('knows formats that come later', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'avro' }",
+    "kafka: format = 'avro' is not available yet")
   source('wants topics', "kafka { brokers = 'b', group = 'g', format = 'json' }", "kafka: 'topics' is missing: write topics = { 'name' }")
   source('refuses a topic twice', "kafka { brokers = 'b', group = 'g', topics = { 't', 't' }, format = 'json' }", "kafka: 'topics' names 't' twice")
-  source('refuses an unknown start', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json', start = 'earlyest' }", "kafka: start = 'earlyest': did you mean 'earliest'?")
+  source('refuses an unknown start', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json', start = 'earlyest' }",
+    "kafka: start = 'earlyest': did you mean 'earliest'?")
   source('reserves properties', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json', options = { ['group.id'] = 'h' } }",
     "kafka: the property 'group.id' is reserved: write group = …")
   source('refuses the raw outbox', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'outbox', outbox = { table = {} } }",
     'kafka: outbox = { … } (raw outbox rows) is not available yet')
-  source('refuses type with debezium', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debezium', type = 'x' }", "kafka: 'type' is for the formats outbox and json")
+  source('refuses type with debezium', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debezium', type = 'x' }",
+    "kafka: 'type' is for the formats outbox and json")
 end)
 
 describe('check.projection', function()
@@ -67,39 +76,55 @@ describe('check.projection', function()
   projection('wants a table', good, 4, "projection: 'table' is missing: write table = 'name'")
   projection('wants a name as table', "table = 5,\n" .. good, 5, "projection: 'table' must be a text, not a number")
   projection('wants a possible name as table', "table = 'a b',\n" .. good, 5, "projection 'a b': table = 'a b' must be a name or schema.name")
-  projection('wants a key', "table = 'a', columns = { n = 'bigint' }, on = { X = function() end }", 4, "projection 'a': 'key' is missing: write key = { id = 'bigint' }")
+  projection('wants a key', "table = 'a', columns = { n = 'bigint' }, on = { X = function() end }", 4,
+    "projection 'a': 'key' is missing: write key = { id = 'bigint' }")
   projection('wants handlers', "table = 'a', key = { id = 'bigint' }, columns = { n = 'bigint' }", 4, "projection 'a': 'on' is missing")
-  projection('wants functions as handlers', "table = 'a', key = { id = 'bigint' }, columns = { n = 'bigint' },\non = {\n X = 5 }", 7, "projection 'a': on.X must be a function, not a number")
+  projection('wants functions as handlers', "table = 'a', key = { id = 'bigint' }, columns = { n = 'bigint' },\non = {\n X = 5 }", 7,
+    "projection 'a': on.X must be a function, not a number")
   projection('names the nearest type', "table = 'a', key = { id = 'bigint' },\ncolumns = {\n n = 'bigit' }, on = { X = function() end }", 7,
     "projection 'a': column 'n': unknown type 'bigit': did you mean 'bigint'?")
   projection('refuses a type as key', "table = 'a', key = {\nid = 'jsonb' }, columns = { n = 'bigint' }, on = { X = function() end }", 6,
     "projection 'a': key column 'id': jsonb cannot be a key")
-  projection('refuses an unknown key of a key column', "table = 'a', key = { id = { 'bigint', form = 'key' } }, columns = { n = 'bigint' }, on = { X = function() end }", 5,
+  projection('refuses an unknown key of a key column',
+    "table = 'a', key = { id = { 'bigint', form = 'key' } }, columns = { n = 'bigint' }, on = { X = function() end }", 5,
     "projection 'a': key column 'id': unknown key 'form': did you mean 'from'?")
-  projection('refuses a path without root', "table = 'a', key = { id = { 'bigint', from = 'id' } }, columns = { n = 'bigint' }, on = { X = function() end }", 5,
+  projection('refuses a path without root',
+    "table = 'a', key = { id = { 'bigint', from = 'id' } }, columns = { n = 'bigint' }, on = { X = function() end }", 5,
     "projection 'a': from = 'id' must be 'key' or a path such as 'data.id'")
-  projection('refuses a column twice', "table = 'a', key = { id = 'bigint' },\ncolumns = { id = 'bigint' }, on = { X = function() end }", 6, "projection 'a': the column 'id' is a key column already")
-  projection('refuses initial values of no column', "table = 'a', " .. good .. "\ninitial = { m = 0 }", 6, "projection 'a': initial.m is not one of the columns")
-  projection('refuses tables as initial values', "table = 'a', " .. good .. "\ninitial = { n = {} }", 6, "projection 'a': initial.n must be a text, a number or a boolean, not a table")
-  projection('refuses two kinds', "table = 'a', mirror = true,\nappend = true, " .. good, 6, "projection 'a': 'mirror' and 'append' are two kinds of projection: use one")
-  projection('refuses handlers of a mirror', "table = 'a', mirror = true, key = { id = 'bigint' }, columns = { n = 'bigint' },\non = { X = function() end }", 6,
+  projection('refuses a column twice', "table = 'a', key = { id = 'bigint' },\ncolumns = { id = 'bigint' }, on = { X = function() end }", 6,
+    "projection 'a': the column 'id' is a key column already")
+  projection('refuses initial values of no column', "table = 'a', " .. good .. "\ninitial = { m = 0 }", 6,
+    "projection 'a': initial.m is not one of the columns")
+  projection('refuses tables as initial values', "table = 'a', " .. good .. "\ninitial = { n = {} }", 6,
+    "projection 'a': initial.n must be a text, a number or a boolean, not a table")
+  projection('refuses two kinds', "table = 'a', mirror = true,\nappend = true, " .. good, 6,
+    "projection 'a': 'mirror' and 'append' are two kinds of projection: use one")
+  projection('refuses handlers of a mirror',
+    "table = 'a', mirror = true, key = { id = 'bigint' }, columns = { n = 'bigint' },\non = { X = function() end }", 6,
     "projection 'a': 'on' has no use in a mirror")
   projection('refuses the key of an append', "table = 'a', append = true,\n" .. good, 6, "projection 'a': an append has no key")
   projection('wants every column in merge', "table = 'a', merge = { },\n" .. good, 6, "projection 'a': the column 'n' is missing in merge")
-  projection('names the nearest merge word', "table = 'a', merge = { n = 'sun' },\n" .. good, 5, "projection 'a': merge.n = 'sun': did you mean 'sum'?")
-  projection('refuses merge words for a type', "table = 'a', merge = { n = 'sum' }, key = { id = 'bigint' }, columns = { n = 'text' }, on = { X = function() end }", 5,
+  projection('names the nearest merge word', "table = 'a', merge = { n = 'sun' },\n" .. good, 5,
+    "projection 'a': merge.n = 'sun': did you mean 'sum'?")
+  projection('refuses merge words for a type',
+    "table = 'a', merge = { n = 'sum' }, key = { id = 'bigint' }, columns = { n = 'text' }, on = { X = function() end }", 5,
     "projection 'a': merge.n = 'sum': a text has no sum")
-  projection('refuses a topic of nobody', "table = 'a', " .. good .. "\ntopics = { 'tt' }", 6, "projection 'a': the topic 'tt' is not one of the source: did you mean 't'?")
+  projection('refuses a topic of nobody', "table = 'a', " .. good .. "\ntopics = { 'tt' }", 6,
+    "projection 'a': the topic 'tt' is not one of the source: did you mean 't'?")
   projection('refuses newer in a fold', "table = 'a', newer = 'n', " .. good, 5, "projection 'a': 'newer' is for mirror and map")
   projection('refuses newer of no column', "table = 'a', newer = 'm', map = function() end, key = { id = 'bigint' }, columns = { n = 'bigint' }", 5,
     "projection 'a': newer = 'm' is not one of the columns")
-  projection('refuses columns with the names of methods', "table = 'a', key = { id = 'bigint' },\ncolumns = { exists = 'bigint' }, on = { X = function() end }", 6,
+  projection('refuses columns with the names of methods',
+    "table = 'a', key = { id = 'bigint' },\ncolumns = { exists = 'bigint' }, on = { X = function() end }", 6,
     "projection 'a': a column cannot be called 'exists' here")
   projection('refuses once', "table = 'a',\nonce = { n = 'data.n' }, " .. good, 6, "projection 'a': once is not available yet")
   projection('refuses batch functions', "table = 'a',\nbatch = function() end, " .. good, 6, "projection 'a': batch = function is not available yet")
-  projection('refuses building from history', "table = 'a',\nfrom = 'earliest', " .. good, 6, "projection 'a': from of a projection (building it from history) is not available yet")
-  refused('refuses a table twice', bundles.pipeline(FOLD .. ',\n' .. FOLD), 5, "projection 'a': the table 'a' belongs to another projection already (pipeline.lua:4)")
-  refused('wants letters of operations with debezium', bundles.pipeline(FOLD, "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debezium' }"), 4,
+  projection('refuses building from history', "table = 'a',\nfrom = 'earliest', " .. good, 6,
+    "projection 'a': from of a projection (building it from history) is not available yet")
+  refused('refuses a table twice', bundles.pipeline(FOLD .. ',\n' .. FOLD), 5,
+    "projection 'a': the table 'a' belongs to another projection already (pipeline.lua:4)")
+  refused('wants letters of operations with debezium', bundles.pipeline(FOLD,
+    "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debezium' }"), 4,
     "projection 'a': on.X would never run: with debezium")
   refused('wants a type for handlers with json', bundles.pipeline(FOLD, "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json' }"), 4,
     "projection 'a': on = { … } would never run")

@@ -50,12 +50,14 @@ describe('event', function()
   end)
   it('gives arrays and tables with exact numbers', function()
     local got = row("a = 'text', n = 'integer', j = 'jsonb'",
-      "local t = event.data:table() row.a, row.n, row.j = tostring(t.list[2]), #event.data.list, event.data.list", { value = '{"list":[1,9007199254740993,1.10]}' })
+      "local t = event.data:table() row.a, row.n, row.j = tostring(t.list[2]), #event.data.list, event.data.list",
+        { value = '{"list":[1,9007199254740993,1.10]}' })
     assert.are.same({ '9007199254740993', 3 }, { got.a, got.n })
     assert.are.equal('[1,9007199254740993,1.10]', (got.j:gsub(' ', '')))
   end)
   it('iterates objects in the order of the record', function()
-    local got = row("s = 'text'", "local s = '' for name, v in pairs(event.data) do s = s .. name .. v end row.s = s", { value = '{"z":1,"a":2,"m":3}' })
+    local got = row("s = 'text'", "local s = '' for name, v in pairs(event.data) do s = s .. name .. v end row.s = s",
+      { value = '{"z":1,"a":2,"m":3}' })
     assert.are.equal('z1a2m3', got.s)
   end)
   it('copies objects to jsonb as they are', function()
@@ -173,7 +175,8 @@ describe('kinds', function()
   end)
   it('merge adds up contributions and reads nil', function()
     local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = { 'text', from = 'data.id' } }, columns = { n = 'bigint', top = 'numeric(6,2)', low = 'bigint' },
-      merge = { n = 'sum', top = 'max', low = 'min' }, on = function(row, event) row.n = 1 if row.n ~= nil then error('read') end row.top = event.data.x row.low = event.data.x end }]]))
+      merge = { n = 'sum', top = 'max', low = 'min' }, on = function(row,
+        event) row.n = 1 if row.n ~= nil then error('read') end row.top = event.data.x row.low = event.data.x end }]]))
     local function e(x) return { key = 'x', type = 'X', data = { id = 'k', x = x } } end
     assert.are.same({ { id = 'k', n = 3, top = testing.decimal '9', low = 2 } }, b:split({ events = { e(5), e(9), e(2) } }):rows('a'))
   end)

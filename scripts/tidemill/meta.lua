@@ -1,0 +1,246 @@
+---@meta
+-- What a pipeline, a handler and a spec may use, for editors that read
+-- LuaLS annotations. Never loaded.
+
+---@alias tidemill.Number number|tidemill.Decimal|string
+
+---An exact decimal of up to 38 digits. Joins with Lua numbers and numeric text.
+---@class tidemill.Decimal
+---@operator add(tidemill.Number): tidemill.Decimal
+---@operator sub(tidemill.Number): tidemill.Decimal
+---@operator mul(tidemill.Number): tidemill.Decimal
+---@operator unm: tidemill.Decimal
+
+---A JSON object of an event; `pairs` goes through it in the record's order.
+---@class tidemill.Object
+---@field [string] any
+local Object = {}
+---@return table # a plain Lua table of the object
+function Object:table() end
+
+---@class tidemill.Event
+---@field key string|tidemill.Object|nil
+---@field type string|nil
+---@field id string
+---@field time integer # milliseconds since 1970
+---@field op 'c'|'u'|'d'|'r'|'t'|'m'|nil
+---@field data any
+---@field before tidemill.Object|nil
+---@field after tidemill.Object|nil
+---@field headers table<string, string>
+---@field topic string
+---@field partition integer
+---@field offset integer
+local Event = {}
+---Has the record that field? Null counts, missing does not.
+---@param path string # 'data.x', 'before.x', 'after.x', 'key.x' or 'headers.x'
+---@return boolean
+function Event:has(path) end
+
+---@class tidemill.Row
+---@field exists boolean # fold: is there such a row now?
+---@field [string] any
+local Row = {}
+---Takes the row out of the table (fold and map).
+function Row:delete() end
+---Puts every column back to its initial value, or NULL (fold).
+function Row:reset() end
+
+---@alias tidemill.Handler fun(row: tidemill.Row, event: tidemill.Event): boolean?
+---@alias tidemill.KeyFunction fun(event: tidemill.Event): any
+
+---@class tidemill.KeyColumn
+---@field [1] string # smallint, integer, bigint, uuid, text, date, timestamptz, bytea
+---@field from 'key'|string|string[]|tidemill.KeyFunction|nil
+
+---@class tidemill.Example
+---@field given table<string, table[]>|nil
+---@field events tidemill.TestEvent[]
+---@field rows table[]
+
+---@class tidemill.ProjectionSpec
+---@field table string
+---@field key table<string, string|tidemill.KeyColumn>|nil
+---@field columns table<string, string>
+---@field initial table<string, any>|nil
+---@field on table<string, tidemill.Handler>|tidemill.Handler|nil
+---@field map tidemill.Handler|boolean|nil
+---@field mirror boolean|nil
+---@field append boolean|nil
+---@field merge table<string, 'sum'|'min'|'max'>|nil
+---@field before_write fun(row: tidemill.Row)|nil
+---@field ignore string[]|nil
+---@field strict boolean|nil
+---@field newer string|nil
+---@field topics string[]|nil
+---@field examples tidemill.Example[]|nil
+
+---@class tidemill.KafkaSpec
+---@field brokers string
+---@field group string
+---@field topics string[]
+---@field format 'outbox'|'debezium'|'json'
+---@field start string|integer|{ timestamp: integer|string }|nil # 'earliest', 'latest', …
+---@field type string|nil
+---@field decimals 'string'|'precise'|'double'|nil
+---@field times 'millis'|'micros'|'nanos'|nil
+---@field truncate 'apply'|'halt'|nil
+---@field options table<string, string|number|boolean>|nil
+
+---@class tidemill.PostgresSpec
+---@field write string
+---@field read string|nil
+---@field pool { max: integer }|nil
+
+---@class tidemill.BatchSpec
+---@field size integer|nil
+---@field bytes integer|nil
+---@field linger_ms integer|nil
+---@field concurrency integer|nil
+
+---@class tidemill.PipelineSpec
+---@field name string
+---@field source tidemill.Kafka
+---@field database tidemill.Postgres
+---@field batch tidemill.BatchSpec|nil
+---@field projections (string|tidemill.Projection)[]
+
+---@class tidemill.Kafka
+---@class tidemill.Postgres
+---@class tidemill.Projection
+---@class tidemill.Pipeline
+
+---@param spec tidemill.PipelineSpec
+---@return tidemill.Pipeline
+function pipeline(spec) end
+
+---@param spec tidemill.KafkaSpec
+---@return tidemill.Kafka
+function kafka(spec) end
+
+---@param spec tidemill.PostgresSpec
+---@return tidemill.Postgres
+function postgres(spec) end
+
+---@param spec tidemill.ProjectionSpec
+---@return tidemill.Projection
+function projection(spec) end
+
+---Not available yet.
+---@param name string
+function rule(name) end
+
+---Not available yet.
+---@param spec table
+function grouping(spec) end
+
+---Not available yet.
+---@param spec table
+function tuning(spec) end
+
+---Not available yet.
+---@param spec table
+function failure(spec) end
+
+---Not available yet.
+---@param spec table
+function commands(spec) end
+
+---An environment variable; without a default it must be set.
+---@param name string
+---@param default string|nil
+---@return string
+function env(name, default) end
+
+---What a file holds, without the newline at its end: for secrets.
+---@param path string
+---@return string
+function file(path) end
+
+---@param x tidemill.Number
+---@return tidemill.Decimal
+function decimal(x) end
+
+---a / b, rounded half away from zero to [scale] digits.
+---@param a tidemill.Number
+---@param b tidemill.Number
+---@param scale integer
+---@return tidemill.Decimal
+function div(a, b, scale) end
+
+---Rounds half away from zero.
+---@generic T: tidemill.Number
+---@param x T
+---@param scale integer|nil
+---@return T
+function round(x, scale) end
+
+---@generic T: tidemill.Number
+---@param x T
+---@return T
+function abs(x) end
+
+---@generic T: tidemill.Number
+---@param ... T
+---@return T
+function min(...) end
+
+---@generic T: tidemill.Number
+---@param ... T
+---@return T
+function max(...) end
+
+---@class tidemill.TestEvent
+---@field topic string|nil # default: the first topic of the source
+---@field key string|table|nil
+---@field type string|nil
+---@field data any
+---@field before table|nil
+---@field after table|nil
+---@field op string|nil
+---@field headers table<string, string>|nil
+---@field id string|nil
+---@field time integer|nil
+---@field partition integer|nil
+---@field offset integer|nil
+---@field value string|nil # the record's value as it is, instead of data
+---@field tombstone boolean|nil
+
+---@class tidemill.TestRun
+---@field given table<string, table[]>|nil
+---@field events tidemill.TestEvent[]|nil
+---@field split boolean|nil # each event in a batch of its own
+
+---@class tidemill.TestResult
+local TestResult = {}
+---@param name string
+---@return table[] # sorted by key; an append: in order of events
+function TestResult:rows(name) end
+---@param name string
+---@param key any # a value, or a table of values by column
+---@return table|nil
+function TestResult:row(name, key) end
+
+---@class tidemill.TestBundle
+local TestBundle = {}
+---@param case tidemill.TestRun
+---@return tidemill.TestResult
+function TestBundle:run(case) end
+---Runs under two splits and demands equal rows.
+---@param case tidemill.TestRun
+---@return tidemill.TestResult
+function TestBundle:split(case) end
+---Forgets all rows and offsets.
+function TestBundle:reset() end
+
+---@class tidemill.testing
+---@field decimal fun(x: tidemill.Number): tidemill.Decimal
+---@field null any # JSON's null in the data of an event
+local testing = {}
+---@param path string
+---@return tidemill.TestBundle
+function testing.load(path) end
+---@param bundle tidemill.TestBundle
+---@param case tidemill.TestRun
+---@return tidemill.TestResult
+function testing.split(bundle, case) end
