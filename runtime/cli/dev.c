@@ -15,12 +15,12 @@
 #include "cli/dev_postgres.h"
 #include "cli/dev_report.h"
 #include "cli/dev_scratch.h"
-#include "cli/dev_script.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
 #include "cli/start.h"
 #include "cli/verb.h"
 #include "kafka/embedded.h"
+#include "lua/generator.h"
 #include "postgres/catalog.h"
 #include "supervise/process.h"
 
@@ -75,7 +75,7 @@ struct dev {
     struct embedded_topic *topics; /* owned, names too */
     uint32_t n_topics;
     struct plan *plan;
-    struct dev_script *script; /* NULL: no load.lua */
+    struct generator *script; /* NULL: no load.lua */
     char script_file[4096];
     pid_t load; /* 0: none */
 };
@@ -151,7 +151,7 @@ static bool open_script(struct dev *d, struct err *e)
     if (access(d->script_file, F_OK) != 0) {
         return true;
     }
-    d->script = dev_script_open(d->script_file, e);
+    d->script = generator_open(d->script_file, e);
     return d->script != NULL;
 }
 
@@ -162,7 +162,7 @@ static void list_topics(struct dev *d)
     for (uint32_t i = 0; i < s->n_topics; i++) {
         uint32_t n = d->script == NULL
                          ? 0
-                         : dev_script_partitions(d->script, s->topics[i]);
+                         : generator_partitions(d->script, s->topics[i]);
         d->topics[i].name = mem_dup(s->topics[i]);
         d->topics[i].n_partitions = n == 0 ? PARTITIONS : (int32_t)n;
     }
@@ -320,7 +320,7 @@ static void close_all(struct dev *d)
 {
     stop_load(d);
     if (d->script != NULL) {
-        dev_script_close(d->script);
+        generator_close(d->script);
     }
     embedded_stop(d->broker);
     dev_postgres_stop(&d->postgres);

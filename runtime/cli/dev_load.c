@@ -12,8 +12,8 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "cli/dev_script.h"
 #include "cli/start.h"
+#include "lua/generator.h"
 #include "supervise/process.h"
 
 enum {
@@ -34,7 +34,7 @@ struct sink {
 
 struct generator {
     const struct dev_load *o; /* borrowed */
-    struct dev_script *script;
+    struct generator *script;
     struct producer *producer;
     struct sink *sinks; /* owned; the partitions of a topic are neighbours */
     uint32_t n_sinks;
@@ -61,7 +61,8 @@ static void open_sinks(struct generator *g)
 
 /* Equal keys go to equal partitions; records without a key take turns. The
  * partition is chosen here, since it is here that it must be counted. */
-static struct sink *find_sink(struct generator *g, const struct dev_record *r)
+static struct sink *find_sink(struct generator *g,
+                              const struct generator_record *r)
 {
     struct sink *first = g->sinks;
     for (uint32_t t = 0; t < g->o->n_topics; t++) {
@@ -115,7 +116,7 @@ static void keep_rate(const struct generator *g, double rate)
     }
 }
 
-static bool send_one(struct generator *g, const struct dev_record *r,
+static bool send_one(struct generator *g, const struct generator_record *r,
                      struct err *e)
 {
     struct sink *s = find_sink(g, r);
@@ -147,10 +148,10 @@ static bool send_one(struct generator *g, const struct dev_record *r,
 /* Until load.lua has no more; false with e. */
 static bool send_all(struct generator *g, struct err *e)
 {
-    double rate = dev_script_rate(g->script);
-    struct dev_record r = {0};
+    double rate = generator_rate(g->script);
+    struct generator_record r = {0};
     g->started = clock_usec();
-    while (dev_script_next(g->script, g->n_sent + 1, &r, e)) {
+    while (generator_next(g->script, g->n_sent + 1, &r, e)) {
         if (!send_one(g, &r, e)) {
             return false;
         }
@@ -168,7 +169,7 @@ _Noreturn static void generate(const struct dev_load *o)
     struct err e;
     start_log("load");
     open_sinks(&g);
-    g.script = dev_script_open(o->file, &e);
+    g.script = generator_open(o->file, &e);
     g.producer = g.script == NULL ? NULL : producer_new(o->brokers, &e);
     if (g.producer == NULL || !send_all(&g, &e)) {
         log_line(LOG_ERROR, "no more load", "why=%s", log_quote(e.text));

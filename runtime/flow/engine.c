@@ -16,6 +16,7 @@ enum {
     DECODE_SLICE = 2048, /* records a turn: about a millisecond */
     PUMP_SLICE = 4096,   /* messages a turn */
     TICK_USEC = 100000,
+    LOST_PAUSE_USEC = 300000,
     TROUBLE_FLOOR_USEC = 100000,
     TROUBLE_CAP_USEC = 5000000
 };
@@ -286,6 +287,18 @@ static void wake_halted(struct engine *g, usec now)
     }
 }
 
+/* The broker refuses to read on from where a lane stands. A claim looks at
+ * what it still has: the lane halts, or it was a passing answer and goes on. */
+static void doubt_lost(struct engine *g, usec now)
+{
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        if (l->is_lost && l->is_assigned && !l->is_halted && !l->needs_claim) {
+            l->needs_claim = true;
+            g->claim.retry_at = now + LOST_PAUSE_USEC;
+        }
+    }
+}
+
 static void on_tick(void *arg)
 {
     struct engine *g = arg;
@@ -293,6 +306,7 @@ static void on_tick(void *arg)
 
     if (g->source) {
         wake_halted(g, now);
+        doubt_lost(g, now);
         if (now > g->last_commit_note + 1000000) {
             g->last_commit_note = now;
             source_commit(g->source);

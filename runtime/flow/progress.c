@@ -92,6 +92,15 @@ static void note_starving(struct engine *g, bool is_empty, bool has_lag,
     g->starved_since = is_empty && has_lag ? now : 0;
 }
 
+/* Bytes of a record, by those that were applied; librdkafka does not tell what
+ * its queue holds. */
+static uint64_t mean_record(const struct page_worker *w)
+{
+    return w->counters[COUNT_EVENTS]
+               ? w->counters[COUNT_BYTES] / w->counters[COUNT_EVENTS]
+               : 0;
+}
+
 void progress_tick(struct engine *g)
 {
     uint64_t *gauge = g->counts->gauges;
@@ -115,6 +124,8 @@ void progress_tick(struct engine *g)
     }
     gauge[GAUGE_INBOX_EVENTS] = events;
     gauge[GAUGE_INBOX_BYTES] = source_inbox_bytes(g->source);
+    gauge[GAUGE_PREFETCH_BYTES] =
+        source_prefetched(g->source) * mean_record(g->counts);
     note_starving(g, events == 0, has_lag, g->counts->heartbeat_usec);
 }
 

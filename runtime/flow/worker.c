@@ -40,8 +40,7 @@ static void check_later(struct worker *w, const char *why)
     struct page_worker *p = w->engine.counts;
 
     p->is_ready = 0;
-    snprintf(p->waiting_for, sizeof(p->waiting_for), "database: %.240s",
-             why);
+    snprintf(p->waiting_for, sizeof(p->waiting_for), "database: %.240s", why);
     if (strncmp(w->said, why, sizeof(w->said) - 1) != 0) {
         snprintf(w->said, sizeof(w->said), "%.199s", why);
         log_line(LOG_ERROR,

@@ -42,7 +42,6 @@ static const struct setting defaults[] = {
     {"heartbeat.interval.ms", "3000", NULL},
     {"max.poll.interval.ms", "300000", NULL},
     {"partition.assignment.strategy", "roundrobin", NULL},
-    {"allow.auto.create.topics", "false", NULL},
     {"check.crcs", "true", NULL},
     {"queued.min.messages", "200000", NULL},
     {"queued.max.messages.kbytes", "65536", NULL},

@@ -344,6 +344,11 @@ uint64_t source_inbox_bytes(const struct source *s)
     return s->used_bytes;
 }
 
+uint64_t source_prefetched(const struct source *s)
+{
+    return rd_kafka_queue_length(s->queue);
+}
+
 enum source_news source_news(struct source *s, struct err *e)
 {
     return news_take(&s->news, e);

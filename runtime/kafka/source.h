@@ -124,6 +124,8 @@ void source_drop(struct source *s, struct lane *lane);
 /* Advisory: tells Kafka the position of every assigned lane, for lag tools. */
 void source_commit(struct source *s);
 uint64_t source_inbox_bytes(const struct source *s);
+/* Records that wait in librdkafka's queue. */
+uint64_t source_prefetched(const struct source *s);
 
 /* Blocking, with a timeout; only at claim. */
 bool source_watermarks(struct source *s, const struct lane *lane, int64_t *low,

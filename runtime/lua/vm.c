@@ -34,7 +34,8 @@ struct vm {
     bool is_out_of_memory; /* LuaJIT is not safe to use afterwards */
 };
 
-static bool beside_binary(char out[PATH_MAX])
+/* [tail] below the folder of this binary. */
+static bool beside_binary(char out[PATH_MAX], const char *tail)
 {
     char *slash;
     ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
@@ -44,10 +45,10 @@ static bool beside_binary(char out[PATH_MAX])
     }
     out[n] = '\0';
     slash = strrchr(out, '/');
-    if (!slash || slash - out + sizeof("/scripts") > PATH_MAX) {
+    if (!slash || (size_t)(slash - out) + strlen(tail) + 2 > PATH_MAX) {
         return false;
     }
-    memcpy(slash, "/scripts", sizeof("/scripts"));
+    memcpy(slash + 1, tail, strlen(tail) + 1);
     return access(out, R_OK) == 0;
 }
 
@@ -59,7 +60,10 @@ const char *vm_scripts_dir(void)
     if (from_user && *from_user) {
         return from_user;
     }
-    if (beside_binary(path)) {
+    /* In the build's folder, or installed below any prefix: an installed tree
+     * may be moved, or packed with DESTDIR. */
+    if (beside_binary(path, "scripts") ||
+        beside_binary(path, "../share/tidemill/scripts")) {
         return path;
     }
     return TIDEMILL_PREFIX "/share/tidemill/scripts";
@@ -68,12 +72,16 @@ const char *vm_scripts_dir(void)
 /* What scripts/tidemill needs; the sandbox hands pipelines far less. */
 static void open_libraries(lua_State *L)
 {
-    static const luaL_Reg libraries[] = {
-        {"", luaopen_base},           {LUA_LOADLIBNAME, luaopen_package},
-        {LUA_TABLIBNAME, luaopen_table}, {LUA_STRLIBNAME, luaopen_string},
-        {LUA_MATHLIBNAME, luaopen_math}, {LUA_DBLIBNAME, luaopen_debug},
-        {LUA_BITLIBNAME, luaopen_bit},   {LUA_JITLIBNAME, luaopen_jit},
-        {LUA_FFILIBNAME, luaopen_ffi},   {NULL, NULL}};
+    static const luaL_Reg libraries[] = {{"", luaopen_base},
+                                         {LUA_LOADLIBNAME, luaopen_package},
+                                         {LUA_TABLIBNAME, luaopen_table},
+                                         {LUA_STRLIBNAME, luaopen_string},
+                                         {LUA_MATHLIBNAME, luaopen_math},
+                                         {LUA_DBLIBNAME, luaopen_debug},
+                                         {LUA_BITLIBNAME, luaopen_bit},
+                                         {LUA_JITLIBNAME, luaopen_jit},
+                                         {LUA_FFILIBNAME, luaopen_ffi},
+                                         {NULL, NULL}};
 
     for (const luaL_Reg *l = libraries; l->func; l++) {
         lua_pushcfunction(L, l->func);
@@ -84,8 +92,8 @@ static void open_libraries(lua_State *L)
 
 static void preload_host(lua_State *L)
 {
-    lua_getglobal(L, "package");             /* package */
-    lua_getfield(L, -1, "preload");          /* package, preload */
+    lua_getglobal(L, "package");    /* package */
+    lua_getfield(L, -1, "preload"); /* package, preload */
     lua_pushcfunction(L, host_open_binary);
     lua_setfield(L, -2, "tidemill.host");
     lua_pop(L, 2);
@@ -93,7 +101,7 @@ static void preload_host(lua_State *L)
 
 static void set_path(lua_State *L)
 {
-    lua_getglobal(L, "package");             /* package */
+    lua_getglobal(L, "package"); /* package */
     lua_pushfstring(L, "%s/?.lua", vm_scripts_dir());
     lua_setfield(L, -2, "path");
     lua_pushliteral(L, "");
@@ -126,7 +134,7 @@ static int open_vm(lua_State *L)
     if (luaL_loadbuffer(L, OPEN, sizeof(OPEN) - 1, "=open") != 0) {
         return lua_error(L);
     }
-    lua_call(L, 0, 1);                       /* boot */
+    lua_call(L, 0, 1); /* boot */
     v->load = reference(L, "load");
     v->keys = reference(L, "keys");
     v->fold = reference(L, "fold");
@@ -232,17 +240,22 @@ static bool run(struct vm *v, int function, struct tm_batch *b,
     return ok;
 }
 
-bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows, struct err *e)
+bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
+             struct err *e)
 {
     return run(v, v->keys, b, rows, e);
 }
 
-bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows, struct err *e)
+bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
+             struct err *e)
 {
     return run(v, v->fold, b, rows, e);
 }
 
-uint64_t vm_bytes(const struct vm *v) { return v->budget.used_bytes; }
+uint64_t vm_bytes(const struct vm *v)
+{
+    return v->budget.used_bytes;
+}
 
 void vm_collect(struct vm *v)
 {

@@ -75,7 +75,8 @@ local function busted_arguments(folder, arguments)
   return list
 end
 
--- busted ends the process by itself; this brings its status back.
+-- busted ends the process by itself, or for a failure raises nil; this makes
+-- a status of both.
 local function run_busted(folder, arguments)
   local status = 0
   local exit = os.exit
@@ -86,6 +87,7 @@ local function run_busted(folder, arguments)
   arg = busted_arguments(folder, arguments)
   local ok, reason = pcall(function() require 'busted.runner' { standalone = false } end)
   os.exit = exit
+  if not ok and reason == nil then return 1 end
   if not ok and reason ~= M then error(reason, 0) end
   return status
 end

@@ -39,6 +39,7 @@ struct writer {
     PGconn *conn;
     const double *cumulative; /* of Zipf's law; NULL: uniform */
     int64_t n_keys;
+    int connections, number; /* all of them, and which one this is */
     uint64_t random;
     struct row *rows;
     struct array arrays[COLUMNS];
@@ -123,7 +124,7 @@ static uint64_t next_random(struct writer *w)
     return w->random;
 }
 
-static int64_t next_key(struct writer *w)
+static int64_t draw_key(struct writer *w)
 {
     if (w->cumulative == NULL) {
         return (int64_t)(next_random(w) % (uint64_t)w->n_keys) + 1;
@@ -140,6 +141,16 @@ static int64_t next_key(struct writer *w)
         }
     }
     return (low + 1) * 48271 % w->n_keys + 1;
+}
+
+/* Connections share no key, as batches of different lanes do not. */
+static int64_t next_key(struct writer *w)
+{
+    int64_t key = draw_key(w);
+    while (key % w->connections != w->number) {
+        key = draw_key(w);
+    }
+    return key;
 }
 
 static double *zipf_new(int64_t n)
@@ -278,12 +289,13 @@ static int write_all(char **argv)
 {
     int connections = atoi(argv[1]), batch = atoi(argv[3]);
     long events = atol(argv[2]);
-    struct writer w = {.n_keys = atol(argv[4])};
+    struct writer w = {.n_keys = atol(argv[4]), .connections = connections};
     if (argv[5][0] == 'z') {
         w.cumulative = zipf_new(w.n_keys);
     }
     double from = now();
     for (int i = 0; i < connections; i++) {
+        w.number = i;
         w.random = 88172645463325252u + (uint64_t)i;
         if (fork() == 0) {
             write_share(w, argv[0], events / connections, batch);

@@ -88,7 +88,8 @@ local function run_writer(kind, connections)
   n_runs = n_runs + 1
   local url, db = pg.create('bench' .. n_runs)
   db:rows [[CREATE TABLE accounts (id bigint PRIMARY KEY, owner text,
-    balance_cents bigint, is_active boolean, updated_at timestamptz)]]
+    balance_cents bigint, is_active boolean, updated_at timestamptz)
+    WITH (fillfactor = 80)]]
   return run_bare(("write '%s' %d %d %d %d %s"):format(url, connections, EVENTS, BATCH,
     load.KEYS, kind))
 end

@@ -33,7 +33,8 @@ describe('plan.exact', function()
     end)
   end
   it('refuses a shared map without newer', function()
-    local said = bundles.refusal(bundles.pipeline("projection { table = 'a', map = function() end, key = { id = 'bigint' }, columns = { n = 'bigint' } }", TWO))
+    local said = bundles.refusal(bundles.pipeline("projection { table = 'a', map = function() end, key = { id = 'bigint' }, columns = { n = "
+      .. "'bigint' } }", TWO))
     assert.is_truthy(said:find("name the column that tells which is the later one: newer = 'version'", 1, true), said)
   end)
   it('refuses a shared mirror that follows deletes', function()
@@ -65,7 +66,8 @@ describe('plan.defaults', function()
     assert.are.same({ 'latest', 0 }, { start "'latest'" })
   end)
   it('keeps the order of columns, keys first', function()
-    local p = first("projection { table = 'a', columns = { z = 'text', b = 'text', a = 'text' },\nkey = { y = 'text', x = 'text' }, on = function() end }")
+    local p = first("projection { table = 'a', columns = { z = 'text', b = 'text', a = 'text' },\nkey = { y = 'text', x = 'text' }, on = "
+      .. "function() end }")
     local names = {}
     for i, column in ipairs(p.columns) do names[i] = column.name end
     assert.are.equal('y x z b a', table.concat(names, ' '))

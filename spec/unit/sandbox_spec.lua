@@ -38,7 +38,8 @@ describe('sandbox.globals', function()
     contains('pipeline.lua', bundles.refusal { ['pipeline.lua'] = string.dump(function() return 1 end) })
   end)
   it('refuses constructors in handlers', function()
-    local b = bundles.load(bundles.pipeline("projection { table = 'a', append = true, columns = { n = 'text' }, on = function(row) row.n = env('HOME') end }"))
+    local b = bundles.load(bundles.pipeline("projection { table = 'a', append = true, columns = { n = 'text' }, on = function(row) row.n = "
+      .. "env('HOME') end }"))
     local ok, reason = pcall(b.run, b, { events = { { key = 'k', type = 'X' } } })
     assert.is_false(ok)
     contains('env can be used only while the pipeline is loaded', reason)
@@ -47,7 +48,8 @@ end)
 
 describe('sandbox.purity', function()
   local function handler(before, body)
-    return bundles.refusal(bundles.pipeline("projection { table = 'a', key = { id = 'text' }, columns = { n = 'bigint' },\non = { X = function(row, event)\n"
+    return bundles.refusal(bundles.pipeline("projection { table = 'a', key = { id = 'text' }, columns = { n = 'bigint' },\non = { X = "
+      .. "function(row, event)\n"
       .. body .. '\nend } }'):gsub('^', before .. '\n'))
   end
   it('refuses an upvalue that is assigned', function()

@@ -44,7 +44,8 @@ describe('event', function()
   end)
   it('knows where it comes from', function()
     local got = row("s = 'text', p = 'integer', o = 'bigint', t = 'bigint', h = 'text', k = 'text', id = 'text'",
-      "row.s, row.p, row.o, row.t, row.h, row.k, row.id = event.topic, event.partition, event.offset, event.time, event.headers.h, event.key, event.id",
+      "row.s, row.p, row.o, row.t, row.h, row.k, row.id = event.topic, event.partition, event.offset, event.time, event.headers.h, "
+        .. "event.key, event.id",
       { key = 'k7', partition = 3, offset = 41, time = 1234, headers = { h = 'x' }, data = {} })
     assert.are.same({ s = 't', p = 3, o = 41, t = 1234, h = 'x', k = 'k7', id = 't/3/41' }, got)
   end)
@@ -100,7 +101,8 @@ describe('row', function()
   end)
   it('converts at once', function()
     local got = row("d = 'numeric(6,2)', t = 'text', r = 'real', u = 'uuid', at = 'timestamptz(0)'",
-      "row.d = decimal '1.005' row.t = tostring(row.d) row.r = 0.1 row.u = '11111111-1111-4111-8111-11111111AAAA' row.at = '2024-01-01T01:00:00.6+01:00'", { data = {} })
+      "row.d = decimal '1.005' row.t = tostring(row.d) row.r = 0.1 row.u = '11111111-1111-4111-8111-11111111AAAA' row.at = "
+        .. "'2024-01-01T01:00:00.6+01:00'", { data = {} })
     assert.are.equal('1.01', got.t)
     assert.are.equal(tonumber(require('ffi').cast('float', 0.1)), got.r)
     assert.are.equal('11111111-1111-4111-8111-11111111aaaa', got.u)
@@ -145,7 +147,8 @@ describe('row of a fold', function()
     assert.is_nil(run('delete', 'add', 'delete'))
   end)
   it('runs before_write once a changed row', function()
-    local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = { 'text', from = 'key' } }, columns = { n = 'bigint', m = 'bigint' },
+    local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = { 'text', from = 'key' } }, columns = { n = 'bigint',
+      m = 'bigint' },
       initial = { n = 0 }, on = { X = function(row) row.n = row.n + 1 end }, before_write = function(row) row.m = row.n * 10 end }]]))
     local e = { key = 'k', type = 'X' }
     assert.are.same({ { id = 'k', n = 3, m = 30 } }, b:split({ events = { e, e, e } }):rows('a'))
@@ -160,7 +163,8 @@ describe('kinds', function()
     assert.are.same({ { n = 1 }, { n = 3 } }, b:split({ events = events }):rows('a'))
   end)
   it('map gives the same row under every split and follows deletes', function()
-    local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = 'bigint' }, columns = { n = 'bigint', s = 'text', seen = 'text' },
+    local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = 'bigint' }, columns = { n = 'bigint', s = 'text',
+      seen = 'text' },
       initial = { s = 'new' }, map = function(row, event) row.seen = tostring(row.n) row.n = event.after.n end }]],
       "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debezium' }"))
     local function change(op, id, n) return { key = { id = id }, op = op, after = op ~= 'd' and { id = id, n = n } or nil, before = { id = id } } end
@@ -168,13 +172,15 @@ describe('kinds', function()
     assert.are.same({ { id = 1, n = 2, s = 'new', seen = 'nil' } }, result:rows('a'))
   end)
   it('map with newer keeps the later version', function()
-    local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = { 'text', from = 'data.id' } }, columns = { v = 'bigint', s = 'text' },
+    local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = { 'text', from = 'data.id' } },
+      columns = { v = 'bigint', s = 'text' },
       newer = 'v', map = function(row, event) row.v, row.s = event.data.v, event.data.s end }]]))
     local function e(v, s) return { key = 'x', type = 'X', data = { id = 'k', v = v, s = s } } end
     assert.are.same({ { id = 'k', v = 3, s = 'c' } }, b:split({ events = { e(1, 'a'), e(3, 'c'), e(2, 'b'), e(3, 'd') } }):rows('a'))
   end)
   it('merge adds up contributions and reads nil', function()
-    local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = { 'text', from = 'data.id' } }, columns = { n = 'bigint', top = 'numeric(6,2)', low = 'bigint' },
+    local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = { 'text', from = 'data.id' } },
+      columns = { n = 'bigint', top = 'numeric(6,2)', low = 'bigint' },
       merge = { n = 'sum', top = 'max', low = 'min' }, on = function(row,
         event) row.n = 1 if row.n ~= nil then error('read') end row.top = event.data.x row.low = event.data.x end }]]))
     local function e(x) return { key = 'x', type = 'X', data = { id = 'k', x = x } } end

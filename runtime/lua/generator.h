@@ -12,9 +12,9 @@
 #include "base/err.h"
 #include "base/record.h"
 
-struct dev_script;
+struct generator;
 
-struct dev_record {
+struct generator_record {
     const char *topic; /* all borrowed until the next call */
     const char *key;   /* NULL: none */
     const char *value; /* NULL: a tombstone */
@@ -24,12 +24,12 @@ struct dev_record {
 };
 
 /* NULL with e: the file is not there or not what is wanted. */
-struct dev_script *dev_script_open(const char *file, struct err *e);
-void dev_script_close(struct dev_script *s);
+struct generator *generator_open(const char *file, struct err *e);
+void generator_close(struct generator *s);
 /* Partitions of a topic: 0 when the script does not name it. */
-uint32_t dev_script_partitions(struct dev_script *s, const char *topic);
+uint32_t generator_partitions(struct generator *s, const char *topic);
 /* Events a second; 0: as fast as possible. */
-double dev_script_rate(const struct dev_script *s);
+double generator_rate(const struct generator *s);
 /* The nth event, n from 1. False without e->class: there are no more. */
-bool dev_script_next(struct dev_script *s, uint64_t n, struct dev_record *out,
-                     struct err *e);
+bool generator_next(struct generator *s, uint64_t n,
+                    struct generator_record *out, struct err *e);

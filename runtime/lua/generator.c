@@ -1,6 +1,6 @@
-/* load.lua: see dev_script.h. The stack holds, while a script is open:
+/* load.lua: see generator.h. The stack holds, while a script is open:
  * 1 the script's table, 2 next, 3 random. */
-#include "cli/dev_script.h"
+#include "lua/generator.h"
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -11,13 +11,13 @@
 
 enum { AT_SCRIPT = 1, AT_NEXT, AT_RANDOM, AT_EVENT };
 
-struct dev_script {
+struct generator {
     lua_State *lua;
     const char *file; /* borrowed */
     double rate;
 };
 
-static bool wants(const struct dev_script *s, const char *what, struct err *e)
+static bool wants(const struct generator *s, const char *what, struct err *e)
 {
     return err_set(e, ERR_CONFIG,
                    "%s: %s; it returns { topics = { ['a topic'] = { "
@@ -26,7 +26,7 @@ static bool wants(const struct dev_script *s, const char *what, struct err *e)
                    s->file, what);
 }
 
-static bool load(struct dev_script *s, struct err *e)
+static bool load(struct generator *s, struct err *e)
 {
     lua_State *lua = s->lua;
     luaL_openlibs(lua);
@@ -47,26 +47,26 @@ static bool load(struct dev_script *s, struct err *e)
     return luaL_dostring(lua, "math.randomseed(1) return math.random") == 0;
 }
 
-struct dev_script *dev_script_open(const char *file, struct err *e)
+struct generator *generator_open(const char *file, struct err *e)
 {
-    struct dev_script *s = mem_zero(1, sizeof *s);
+    struct generator *s = mem_zero(1, sizeof *s);
     s->file = file;
     s->lua = luaL_newstate();
     must(s->lua != NULL);
     if (!load(s, e)) {
-        dev_script_close(s);
+        generator_close(s);
         return NULL;
     }
     return s;
 }
 
-void dev_script_close(struct dev_script *s)
+void generator_close(struct generator *s)
 {
     lua_close(s->lua);
     free(s);
 }
 
-uint32_t dev_script_partitions(struct dev_script *s, const char *topic)
+uint32_t generator_partitions(struct generator *s, const char *topic)
 {
     lua_State *lua = s->lua;
     lua_Integer n = 0;
@@ -82,7 +82,7 @@ uint32_t dev_script_partitions(struct dev_script *s, const char *topic)
     return n < 1 ? 0 : (uint32_t)n;
 }
 
-double dev_script_rate(const struct dev_script *s)
+double generator_rate(const struct generator *s)
 {
     return s->rate;
 }
@@ -94,7 +94,7 @@ static const char *text_field(lua_State *lua, const char *name, size_t *len)
     return lua_tolstring(lua, -1, len);
 }
 
-static void read_headers(lua_State *lua, struct dev_record *out)
+static void read_headers(lua_State *lua, struct generator_record *out)
 {
     const uint32_t most = sizeof out->headers / sizeof *out->headers;
     out->n_headers = 0;
@@ -116,8 +116,8 @@ static void read_headers(lua_State *lua, struct dev_record *out)
     }
 }
 
-bool dev_script_next(struct dev_script *s, uint64_t n, struct dev_record *out,
-                     struct err *e)
+bool generator_next(struct generator *s, uint64_t n,
+                    struct generator_record *out, struct err *e)
 {
     lua_State *lua = s->lua;
     e->class = ERR_NONE;
