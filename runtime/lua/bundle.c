@@ -227,8 +227,9 @@ static bool locate(struct bundle *b, const char *path, struct err *e)
         b->entry = mem_dup("pipeline.lua");
     } else {
         slash = strrchr(path, '/');
-        b->folder = !slash ? mem_dup(".")
-                           : prefix(path, slash == path ? 1 : (size_t)(slash - path));
+        b->folder =
+            !slash ? mem_dup(".")
+                   : prefix(path, slash == path ? 1 : (size_t)(slash - path));
         b->entry = mem_dup(slash ? slash + 1 : path);
     }
     if (!realpath(b->folder, real)) {

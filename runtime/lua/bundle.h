@@ -17,9 +17,9 @@ struct bundle_file {
 };
 
 struct bundle {
-    char *folder; /* owned; as the user wrote it: for messages */
-    char *real;   /* owned; the folder's real path */
-    char *entry;  /* owned; name of the pipeline file */
+    char *folder;              /* owned; as the user wrote it: for messages */
+    char *real;                /* owned; the folder's real path */
+    char *entry;               /* owned; name of the pipeline file */
     struct bundle_file *files; /* owned; sorted by name */
     uint32_t n_files;
     uint64_t bytes;

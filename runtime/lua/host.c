@@ -41,7 +41,7 @@ static void set_string(lua_State *L, const char *name, const char *value)
 
 static void push_bundle(lua_State *L, const struct bundle *b)
 {
-    lua_createtable(L, 0, 4);           /* {} */
+    lua_createtable(L, 0, 4); /* {} */
     set_string(L, "folder", b->folder);
     set_string(L, "entry", b->entry);
     set_string(L, "hash", b->hash);
@@ -50,7 +50,7 @@ static void push_bundle(lua_State *L, const struct bundle *b)
         lua_pushlstring(L, b->files[i].text, b->files[i].len);
         lua_setfield(L, -2, b->files[i].name);
     }
-    lua_setfield(L, -2, "files");       /* {} */
+    lua_setfield(L, -2, "files"); /* {} */
 }
 
 /* read(path): the bundle, or nil and why not. */
@@ -85,27 +85,36 @@ static int host_plan(lua_State *L)
     struct plan **p;
 
     luaL_checktype(L, 1, LUA_TTABLE);
-    p = lua_newuserdata(L, sizeof(*p));     /* owner */
+    p = lua_newuserdata(L, sizeof(*p)); /* owner */
     *p = load_plan(L, 1);
-    lua_createtable(L, 0, 1);               /* owner, meta */
+    lua_createtable(L, 0, 1); /* owner, meta */
     lua_pushcfunction(L, host_collect_plan);
     lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);                /* owner */
+    lua_setmetatable(L, -2); /* owner */
     lua_pushlightuserdata(L, *p);
-    lua_insert(L, -2);                      /* pointer, owner */
+    lua_insert(L, -2); /* pointer, owner */
     return 2;
 }
 
 static const char *const KIND_NAMES[TYPE_KINDS] = {
-    [TYPE_SMALLINT] = "smallint", [TYPE_INTEGER] = "integer",
-    [TYPE_BIGINT] = "bigint", [TYPE_NUMERIC] = "numeric",
-    [TYPE_REAL] = "real", [TYPE_DOUBLE] = "double",
-    [TYPE_BOOLEAN] = "boolean", [TYPE_TEXT] = "text",
-    [TYPE_VARCHAR] = "varchar", [TYPE_UUID] = "uuid",
-    [TYPE_BYTEA] = "bytea", [TYPE_DATE] = "date",
-    [TYPE_TIME] = "time", [TYPE_TIMESTAMP] = "timestamp",
-    [TYPE_TIMESTAMPTZ] = "timestamptz", [TYPE_JSON] = "json",
-    [TYPE_JSONB] = "jsonb", [TYPE_TEXT_ARRAY] = "text[]",
+    [TYPE_SMALLINT] = "smallint",
+    [TYPE_INTEGER] = "integer",
+    [TYPE_BIGINT] = "bigint",
+    [TYPE_NUMERIC] = "numeric",
+    [TYPE_REAL] = "real",
+    [TYPE_DOUBLE] = "double",
+    [TYPE_BOOLEAN] = "boolean",
+    [TYPE_TEXT] = "text",
+    [TYPE_VARCHAR] = "varchar",
+    [TYPE_UUID] = "uuid",
+    [TYPE_BYTEA] = "bytea",
+    [TYPE_DATE] = "date",
+    [TYPE_TIME] = "time",
+    [TYPE_TIMESTAMP] = "timestamp",
+    [TYPE_TIMESTAMPTZ] = "timestamptz",
+    [TYPE_JSON] = "json",
+    [TYPE_JSONB] = "jsonb",
+    [TYPE_TEXT_ARRAY] = "text[]",
     [TYPE_BIGINT_ARRAY] = "bigint[]"};
 
 /* type(text): {kind, precision, scale, is_key}, or nil when unknown. */
@@ -165,9 +174,9 @@ static int host_secret(lua_State *L)
 int luaopen_tidemill_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"read", host_read},     {"plan", host_plan},
-        {"type", host_type},     {"type_words", host_type_words},
-        {"env", host_env},       {"secret", host_secret},
+        {"read", host_read}, {"plan", host_plan},
+        {"type", host_type}, {"type_words", host_type_words},
+        {"env", host_env},   {"secret", host_secret},
         {NULL, NULL}};
 
     lua_newtable(L);

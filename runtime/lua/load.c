@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/err.h"
 
 /* Where we are: the plan, and the table at the top of the Lua stack. Each
@@ -71,7 +72,8 @@ static const char **get_texts(struct loading *l, const char *name, uint32_t *n)
 }
 
 /* The number of a word in a list that ends with NULL. */
-static int get_word(struct loading *l, const char *name, const char *const *words)
+static int get_word(struct loading *l, const char *name,
+                    const char *const *words)
 {
     const char *s = get_text(l, name);
 
@@ -89,7 +91,8 @@ static const char *const STARTS[] = {"unsaid",    "earliest", "latest",
                                      "timestamp", "group",    NULL};
 static const char *const DECIMALS[] = {"unsaid", "string", "precise", "double",
                                        NULL};
-static const char *const TIMES[] = {"unsaid", "millis", "micros", "nanos", NULL};
+static const char *const TIMES[] = {"unsaid", "millis", "micros", "nanos",
+                                    NULL};
 static const char *const KINDS[] = {"fold",   "map",   "mirror",
                                     "append", "merge", NULL};
 static const char *const EXACTS[] = {"aligned",   "shared", "merge",
@@ -112,7 +115,10 @@ static void enter_item(struct loading *l, uint32_t i)
     must(lua_istable(l->L, -1));
 }
 
-static void leave(struct loading *l) { lua_pop(l->L, 1); }
+static void leave(struct loading *l)
+{
+    lua_pop(l->L, 1);
+}
 
 static void load_source(struct loading *l, struct plan_source *s)
 {
@@ -141,20 +147,11 @@ static void load_source(struct loading *l, struct plan_source *s)
 static void load_number(struct loading *l, struct tm_cell *c)
 {
     struct tm_dec d;
-    struct tm_dec *copy;
     size_t len;
     const char *s = lua_tolstring(l->L, -1, &len);
 
     must(tm_dec_parse(s, len, &d) == 0);
-    c->scale = (int8_t)d.scale;
-    c->i = (int64_t)d.lo;
-    c->tag = d.scale == 0 ? TM_INT : TM_DEC;
-    if (d.hi != c->i >> 63) {
-        copy = arena_alloc(l->arena, sizeof(*copy));
-        *copy = d;
-        c->tag = TM_BIGDEC;
-        c->p = (const char *)copy;
-    }
+    dec_to_cell(&d, l->arena, c);
 }
 
 /* initial = { tag = 'text', value = '...' }; numbers come as their text. */

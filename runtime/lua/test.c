@@ -18,7 +18,8 @@ static const char RUN[] =
     "package.preload['tidemill.host'] = open_host\n"
     "package.path = scripts .. '/?.lua;' .. package.path ..\n"
     "  ';/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua'\n"
-    "package.cpath = package.cpath .. ';/usr/lib/x86_64-linux-gnu/lua/5.1/?.so'\n"
+    "package.cpath = package.cpath .. "
+    "';/usr/lib/x86_64-linux-gnu/lua/5.1/?.so'\n"
     "  .. ';/usr/lib/aarch64-linux-gnu/lua/5.1/?.so'\n"
     "return require('tidemill.specs').run(arguments)\n";
 

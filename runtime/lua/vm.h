@@ -23,10 +23,12 @@ void vm_free(struct vm *v);
  */
 struct plan *vm_load(struct vm *v, const char *path, struct err *e);
 /* Computes keys that are functions: calls tm_key for each event and group. */
-bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows, struct err *e);
+bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
+             struct err *e);
 /* Runs the handlers of one projection over its pairs. On failure
  * e->class is ERR_SCRIPT and b->current the event whose handler raised. */
-bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows, struct err *e);
+bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
+             struct err *e);
 uint64_t vm_bytes(const struct vm *v);
 /* Steps the collector; called while the database works. */
 void vm_collect(struct vm *v);
