@@ -45,7 +45,6 @@ struct plan_source {
     const char *type_path;   /* json: "data.kind", or NULL */
     enum plan_decimals decimals;
     enum plan_times times;
-    bool truncate_applies;       /* op t deletes all rows instead of halting */
     struct plan_option *options; /* librdkafka properties */
     uint32_t n_options;
 };

@@ -132,7 +132,6 @@ static void load_source(struct loading *l, struct plan_source *s)
     s->type_path = get_text(l, "type_path");
     s->decimals = (enum plan_decimals)get_word(l, "decimals", DECIMALS);
     s->times = (enum plan_times)get_word(l, "times", TIMES);
-    s->truncate_applies = get_bool(l, "truncate_applies");
     s->n_options = enter(l, "options");
     s->options = arena_zero(l->arena, (s->n_options + 1) * sizeof(*s->options));
     for (uint32_t i = 0; i < s->n_options; i++) {

@@ -19,6 +19,7 @@ struct report {
     const struct plan *plan;
     const struct plan_projection *p; /* NULL: about the server */
     const char *user;                /* role of the connection */
+    enum catalog_server server;
 };
 
 /* Begins a line; the caller ends it with "\n". */
@@ -88,7 +89,7 @@ static void check_server(struct report *r, const struct pg_result *s)
         buf_printf(problem(r), "PostgreSQL is %s: 13 or later is needed\n",
                    pg_str(s, 0, SERVER_VERSION_TEXT));
     }
-    if (pg_int(s, 0, SERVER_READ_ONLY)) {
+    if (r->server == CATALOG_PRIMARY && pg_int(s, 0, SERVER_READ_ONLY)) {
         buf_puts(problem(r),
                  "the server is a standby or read-only: write to the "
                  "primary (several hosts: target_session_attrs=read-write)\n");
@@ -326,12 +327,12 @@ static void compare_table(struct report *r, struct plan_projection *p,
     check_indexes(r, results[2]);
 }
 
-int catalog_compare(const struct pgreply *r, struct plan *p, bool *has_rows,
-                    struct buf *out)
+int catalog_compare(const struct pgreply *r, struct plan *p,
+                    enum catalog_server server, bool *has_rows, struct buf *out)
 {
     must(r->ok &&
          r->n_results == 1 + CATALOG_PER_TABLE * (int)p->n_projections);
-    struct report report = {.out = out, .plan = p};
+    struct report report = {.out = out, .plan = p, .server = server};
     report.user = pg_str(r->results[0], 0, SERVER_USER);
     check_server(&report, r->results[0]);
     for (uint32_t i = 0; i < p->n_projections; i++) {

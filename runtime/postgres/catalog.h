@@ -7,6 +7,9 @@
 #include "base/plan.h"
 #include "postgres/conn.h"
 
+/* Who is asked: the primary must be writable, a read replica need not. */
+enum catalog_server { CATALOG_PRIMARY, CATALOG_REPLICA };
+
 /* Queues the queries. */
 void catalog_ask(struct pgconn *c, const struct plan *p);
 /*
@@ -16,10 +19,12 @@ void catalog_ask(struct pgconn *c, const struct plan *p);
  * the plan's columns. [has_rows] (n_projections of it, may be NULL): tables
  * that hold rows.
  */
-int catalog_compare(const struct pgreply *r, struct plan *p, bool *has_rows,
+int catalog_compare(const struct pgreply *r, struct plan *p,
+                    enum catalog_server server, bool *has_rows,
                     struct buf *out);
 
-/* Blocking helpers of `check` and `schema --apply`: connect, run, print. */
+/* Blocking helpers of `check` and `schema --apply`: connect, run, print.
+ * `check` asks the `read` database when the pipeline has one. */
 bool catalog_check(struct plan *p, struct buf *out, int *n_problems,
                    struct err *e);
 bool catalog_apply(const char *conninfo, const char *sql, struct err *e);

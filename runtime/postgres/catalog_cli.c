@@ -22,7 +22,10 @@ static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
     k->ok = reply->ok;
     k->error = reply->error;
     if (reply->ok) {
-        k->n_problems = catalog_compare(reply, k->plan, NULL, k->out);
+        k->n_problems = catalog_compare(
+            reply, k->plan,
+            k->plan->database.read ? CATALOG_REPLICA : CATALOG_PRIMARY, NULL,
+            k->out);
     } else {
         err_wrap(&k->error, "asking the database about its tables");
     }
@@ -45,8 +48,9 @@ bool catalog_check(struct plan *p, struct buf *out, int *n_problems,
                    struct err *e)
 {
     struct check k = {.loop = loop_new(), .plan = p, .out = out};
-    struct pgconn *c =
-        pgconn_new(k.loop, p->database.write, "tidemill check", on_state, &k);
+    struct pgconn *c = pgconn_new(
+        k.loop, p->database.read ? p->database.read : p->database.write,
+        "tidemill check", on_state, &k);
     loop_run(k.loop);
     pgconn_free(c);
     loop_free(k.loop);

@@ -100,7 +100,7 @@ local function source(checker, record)
     brokers = spec.brokers, group = spec.group, topics = spec.topics,
     format = spec.format, decimals = spec.decimals or 'unsaid',
     times = spec.times or 'unsaid',
-    truncate_applies = spec.truncate == 'apply', options = options(checker, record),
+    options = options(checker, record),
   }
   start(checker, record, out)
   if spec.format == 'outbox' then

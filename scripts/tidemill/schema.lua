@@ -42,7 +42,7 @@ return {
     type = text(),
     decimals = { types = { 'string' }, words = { 'string', 'precise', 'double' } },
     times = { types = { 'string' }, words = { 'millis', 'micros', 'nanos' } },
-    truncate = { types = { 'string' }, words = { 'apply', 'halt' } },
+    truncate = later("truncate = 'apply'", 'halt'),
     options = list,
     outbox = later('outbox = { … } (raw outbox rows)'),
     flattened = later('flattened rows'),
