@@ -69,6 +69,7 @@ struct batch {
     uint32_t n_faults;          /* columns decoded late */
     uint32_t n_written;
     uint32_t n_unchanged;
+    bool is_blind; /* see struct writer */
 };
 
 void batch_init(struct batch *b, struct program *programs, uint32_t n);

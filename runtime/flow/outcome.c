@@ -11,8 +11,8 @@
 #include "flow/retry.h"
 
 enum {
-    CONFLICTS_AT_ONCE = 3,  /* then with a back-off */
-    CONFLICTS_AT_MOST = 20, /* then the records are looked at one by one */
+    CONFLICTS_AT_ONCE = 3, /* then with a back-off */
+    BLIND_AT_MOST = 3,     /* then the row that is updated is not there */
     FENCED_PAUSE_USEC = 500000,
     SCHEMA_FLOOR_USEC = 1000000,
     SCHEMA_CAP_USEC = 30000000
@@ -144,6 +144,22 @@ static void isolate(struct batch *b, const struct err *e)
     engine_release(b);
 }
 
+/* A record that changes only some columns (a large one was left alone) found
+ * no row to change, again and again: nobody else's doing. */
+static void no_such_row(struct batch *b, const struct err *e)
+{
+    struct err named;
+
+    if (strcmp(e->sqlstate, "TM002") != 0) {
+        conflict(b, e);
+        return;
+    }
+    err_set(&named, ERR_DATA,
+            "the record changes a part of a row that is not there: a NOT NULL "
+            "column is neither in the record nor in the table");
+    isolate(b, &named);
+}
+
 /* Someone must change the database or the pipeline; until then the lanes wait
  * and look again now and then. */
 static void halt_for_a_while(struct batch *b, const struct err *e)
@@ -174,10 +190,10 @@ static void by_class(struct batch *b, const struct err *e,
 {
     switch (e->class) {
     case ERR_CONFLICT:
-        if (b->attempts < CONFLICTS_AT_MOST) {
-            conflict(b, e);
+        if (b->is_blind && b->attempts >= BLIND_AT_MOST) {
+            no_such_row(b, e);
         } else {
-            isolate(b, e);
+            conflict(b, e);
         }
         break;
     case ERR_FENCED:

@@ -87,6 +87,7 @@ static void queue_writes(struct batch *b)
     }
     b->n_written = g->writer.n_written;
     b->n_unchanged = g->writer.n_unchanged;
+    b->is_blind = g->writer.is_blind;
     pgconn_add_sql(b->conn, "COMMIT");
     progress_stage(g, STAGE_WRITE, since);
     b->since = clock_usec();

@@ -21,6 +21,7 @@ void writer_close(struct writer *w)
 void writer_begin(struct writer *w)
 {
     w->n_written = 0;
+    w->is_blind = false;
     w->n_unchanged = 0;
 }
 
@@ -175,6 +176,7 @@ static void send_masked(struct writer *w, struct rows *r, struct pgconn *c,
 {
     int n = put_columns(w, r, s);
 
+    w->is_blind |= what != statement_for(r, what, s->mask);
     what = statement_for(r, what, s->mask);
     if (what == STATEMENT_INSERT || what == STATEMENT_UPDATE) {
         n = put_count(w, n, s);

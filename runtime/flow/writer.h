@@ -12,6 +12,7 @@ struct writer {
     struct buf params[PROGRAM_MAX_COLUMNS + 4]; /* owned, reused */
     uint32_t n_written;   /* rows queued since writer_begin */
     uint32_t n_unchanged; /* rows left out since they hold what they held */
+    bool is_blind; /* an UPDATE of rows that were not loaded was queued */
 };
 
 void writer_close(struct writer *w);

@@ -1,0 +1,239 @@
+local ffi = require 'ffi'
+local flow = require 'spec.core.flow'
+local core = require 'spec.core.core'
+local C = core.lib
+
+core.headers('flow/lease.h')
+
+local out = ffi.new('struct lease[?]', C.LEASE_MAX_LANES)
+local due = ffi.new('usec[1]')
+
+local function limits(size, bytes, linger_ms)
+  local l = ffi.new('struct plan_limits')
+  l.size, l.bytes, l.linger_ms, l.concurrency = size, bytes or 1e9, linger_ms or 0, 1
+  return l
+end
+
+-- The lanes that are leased, by partition, and how many records of each.
+local function pick(lanes, l, now)
+  local n = C.lease_pick(lanes, l, now or 1e6, out, due)
+  local parts = {}
+  for i = 0, n - 1 do
+    parts[#parts + 1] = out[i].lane.partition .. ':' .. out[i].n
+  end
+  return table.concat(parts, ' '), tonumber(due[0])
+end
+
+describe('lease_pick', function()
+  it('takes the fattest lanes first, in the order of the list', function()
+    local lanes = flow.lanes { { count = 5 }, { count = 80 }, { count = 9 }, { count = 70 } }
+    assert.are.equal('1:80 3:20', (pick(lanes, limits(100))))
+    assert.are.equal('1:50', (pick(lanes, limits(50))))
+    assert.are.equal('0:5 1:80 2:9 3:70', (pick(lanes, limits(1000))))
+    assert.are.equal('1:80 2:5 3:70', (pick(lanes, limits(155))))
+  end)
+
+  it('fills what is left of the bytes, but takes one record at least', function()
+    local lanes = flow.lanes { { count = 10, bytes = 990 }, { count = 20, bytes = 1980 } }
+    assert.are.equal('0:5 1:20', (pick(lanes, limits(1000, 2500))))
+    assert.are.equal('1:15', (pick(lanes, limits(1000, 1500))))
+    assert.are.equal('1:1', (pick(lanes, limits(1000, 10))))
+  end)
+
+  it('waits for linger, from the oldest record on, unless it is full', function()
+    local lanes = flow.lanes { { count = 5, since = 7000 }, { count = 6, since = 4000 } }
+    local l = limits(100, 1e9, 100)
+    assert.are.same({ '', 104000 }, { pick(lanes, l, 103999) })
+    assert.are.same({ '0:5 1:6', 0 }, { pick(lanes, l, 104000) })
+    assert.are.same({ '0:5 1:6', 0 }, { pick(lanes, limits(11, 1e9, 100), 5000) })
+    assert.are.same({ '0:5 1:6', 0 }, { pick(lanes, limits(100, 1100, 100), 5000) })
+    assert.are.same({ '', 104000 }, { pick(lanes, limits(12, 1101, 100), 5000) })
+  end)
+
+  it('has nothing to wait for without records', function()
+    assert.are.same({ '', 0 }, { pick(flow.lanes { {}, {} }, limits(1)) })
+    assert.are.same({ '', 0 }, { pick(nil, limits(1)) })
+  end)
+
+  it('passes over lanes that are not free', function()
+    local lanes = flow.lanes {
+      { count = 9, is_assigned = false }, { count = 9, is_leased = true },
+      { count = 9, is_halted = true }, { count = 9, needs_claim = true }, { count = 2 },
+    }
+    assert.are.equal('4:2', (pick(lanes, limits(100))))
+    assert.are.same({ '', 0 }, { pick(lanes, limits(9, 1e9, 0), 0) == '' and '' or 'x', 0 })
+  end)
+
+  it('a lease says where the lane stood', function()
+    local lanes = flow.lanes { { count = 3, position = 41, epoch = 7 } }
+    pick(lanes, limits(100))
+    assert.are.same({ 7, 41, -1 },
+      { tonumber(out[0].epoch), tonumber(out[0].start), out[0].failed })
+  end)
+
+  it('takes a lane under suspicion alone, at once, and only what is to be tried', function()
+    local lanes = flow.lanes {
+      { count = 90 }, { count = 50, suspect_left = 8, probe = 4 }, { count = 70 },
+    }
+    assert.are.equal('1:4', (pick(lanes, limits(1000, 1e9, 1e6), 1)))
+    lanes[1].inbox.count = 3
+    assert.are.equal('1:3', (pick(lanes, limits(1000))))
+    lanes[1].is_leased = true
+    assert.are.equal('0:90 2:70', (pick(lanes, limits(1000))))
+  end)
+
+  it('takes no more lanes than a batch can lease', function()
+    local list = {}
+    for i = 1, C.LEASE_MAX_LANES + 10 do list[i] = { count = i } end
+    local lanes = flow.lanes(list)
+    assert.are.equal(C.LEASE_MAX_LANES, C.lease_pick(lanes, limits(1e6), 1, out, due))
+    for i = 0, C.LEASE_MAX_LANES - 1 do
+      assert.are.equal(i + 10, out[i].lane.partition)
+    end
+  end)
+
+  it('for any lanes: in order, each once, within the limits, leaving no fatter lane', function()
+    math.randomseed(11)
+    for _ = 1, 2000 do
+      local list, by = {}, {}
+      for i = 1, math.random(1, 12) do
+        local count = math.random(0, 30)
+        list[i] = { count = count, bytes = count * math.random(1, 50),
+                    is_leased = math.random(4) == 1 }
+      end
+      local size, lanes = math.random(1, 120), flow.lanes(list)
+      local n = C.lease_pick(lanes, limits(size, math.random(100, 3000)), 1e6, out, due)
+      local total, thinnest = 0, math.huge
+      for i = 0, n - 1 do
+        local partition = out[i].lane.partition
+        assert(not by[partition] and (i == 0 or partition > out[i - 1].lane.partition))
+        assert(out[i].n >= 1 and out[i].n <= list[partition + 1].count)
+        by[partition], total = true, total + out[i].n
+        thinnest = math.min(thinnest, list[partition + 1].count)
+      end
+      assert(total <= size)
+      for i, fields in ipairs(list) do
+        if not by[i - 1] and not fields.is_leased and fields.count > 0 then
+          assert(n > 0 and fields.count <= thinnest)
+        end
+      end
+    end
+  end)
+end)
+
+-- A database that refuses every batch that holds a bad record. Records of a
+-- lane have the numbers 0, 1, ...; bad[partition] is the one that is refused.
+local Database = {}
+Database.__index = Database
+
+local function holds_bad(self, lease)
+  local at, bad = self.done[lease.lane.partition], self.bad[lease.lane.partition]
+  return bad and bad >= at and bad < at + lease.n
+end
+
+local function commit(self, n)
+  for i = 0, n - 1 do
+    local lane, took = out[i].lane, out[i].n
+    self.done[lane.partition] = self.done[lane.partition] + took
+    lane.inbox.count = lane.inbox.count - took
+    lane.inbox.bytes = 100 * lane.inbox.count
+    C.lease_cleared(lane, took)
+  end
+end
+
+local function refuse(self, n)
+  for i = 0, n - 1 do
+    local lane = out[i].lane
+    if not C.lease_suspect(lane, out[i].n, n == 1) then
+      assert(out[i].n == 1 and n == 1)
+      lane.is_halted = true
+      self.halted[lane.partition] = self.done[lane.partition]
+    end
+  end
+end
+
+-- One batch; false when there is nothing to do any more.
+function Database:step(lanes, l)
+  local n = C.lease_pick(lanes, l, 1e6, out, due)
+  local is_refused = false
+  for i = 0, n - 1 do
+    assert(out[i].n > 0, 'an empty lease would be tried for ever')
+    is_refused = is_refused or holds_bad(self, out[i])
+  end
+  if is_refused then refuse(self, n) elseif n > 0 then commit(self, n) end
+  self.probes = self.probes + 1
+  return n > 0
+end
+
+local function database(n_lanes, bad)
+  local self = { bad = bad, done = {}, halted = {}, probes = 0 }
+  for i = 0, n_lanes - 1 do self.done[i] = 0 end
+  return setmetatable(self, Database)
+end
+
+describe('isolation of a bad record', function()
+  it('finds it in one lane within 2 * log2(n) + 1 probes, wherever it stands', function()
+    for _, n in ipairs { 1, 2, 3, 4, 5, 7, 8, 31, 100, 129 } do
+      for bad = 0, n - 1 do
+        local lanes, db = flow.lanes { { count = n } }, database(1, { [0] = bad })
+        -- The refusal that began it is no probe.
+        db:step(lanes, limits(n))
+        db.probes = 0
+        while not db.halted[0] do assert(db:step(lanes, limits(n))) end
+        assert.are.equal(bad, db.halted[0])
+        assert.are.equal(bad, db.done[0])
+        assert(n == 1 and db.probes == 0 or db.probes <= 2 * math.log(n) / math.log(2) + 1,
+          ('%d probes for record %d of %d'):format(db.probes, bad, n))
+      end
+    end
+  end)
+
+  it('for random large lanes', function()
+    math.randomseed(3)
+    for _ = 1, 300 do
+      local n = math.random(2, 10000)
+      local bad = math.random(0, n - 1)
+      local lanes, db = flow.lanes { { count = n } }, database(1, { [0] = bad })
+      db:step(lanes, limits(n))
+      db.probes = 0
+      while not db.halted[0] do assert(db:step(lanes, limits(n))) end
+      assert.are.equal(bad, db.halted[0])
+      assert(db.probes <= 2 * math.log(n) / math.log(2) + 1)
+    end
+  end)
+
+  it('commits every other record of every lane, each lane up to its own bad one', function()
+    math.randomseed(5)
+    for _ = 1, 400 do
+      local list, bad = {}, {}
+      for i = 1, math.random(1, 6) do
+        local n = math.random(1, 60)
+        list[i] = { count = n }
+        if math.random(2) == 1 then bad[i - 1] = math.random(0, n - 1) end
+      end
+      local lanes, db = flow.lanes(list), database(#list, bad)
+      while db:step(lanes, limits(math.random(1, 200))) do assert(db.probes < 500) end
+      for i, fields in ipairs(list) do
+        assert.are.equal(bad[i - 1], db.halted[i - 1])
+        assert.are.equal(bad[i - 1] or fields.count, db.done[i - 1])
+      end
+    end
+  end)
+
+  it('ends when every record that was suspected has been committed', function()
+    local lanes = flow.lanes { { count = 10 } }
+    assert.is_true(C.lease_suspect(lanes, 10, true))
+    for _, probe in ipairs { 5, 3, 1, 1 } do
+      assert.are.equal(probe, lanes[0].probe)
+      C.lease_cleared(lanes, lanes[0].probe)
+    end
+    assert.are.equal(0, lanes[0].suspect_left)
+    assert.are.equal('0:10', (pick(lanes, limits(100))))
+  end)
+
+  it('what was never suspected is not suspected after a commit', function()
+    local lanes = flow.lanes { { count = 10 } }
+    C.lease_cleared(lanes, 4)
+    assert.are.same({ 0, 0 }, { lanes[0].suspect_left, lanes[0].probe })
+  end)
+end)
