@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/pipeline.h"
 #include "cli/verb.h"
+#include "lua/vm.h"
 #include "postgres/catalog.h"
 
 static const char help[] =
@@ -122,7 +123,12 @@ static int run(const struct verb *v, int argc, char **argv)
         print_projection(&p->projections[i]);
     }
     fflush(stdout);
-    status = is_offline ? EX_OK : compare(path, p);
+    status = vm_examples(path);
+    if (!is_offline) {
+        int compared = compare(path, p);
+
+        status = compared != EX_OK ? compared : status;
+    }
     if (status == EX_OK) {
         printf("\nok%s\n", is_offline ? " (the database was not asked)" : "");
     }

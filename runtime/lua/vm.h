@@ -35,6 +35,8 @@ void vm_collect(struct vm *v);
 
 /* Runs busted specs of a bundle inside this VM; exit status. */
 int vm_test(const char *path, int argc, char **argv);
+/* Runs the examples of its projections, which says what fails; exit status. */
+int vm_examples(const char *path);
 /* Where the scripts are: TIDEMILL_SCRIPTS, beside the binary, or the
  * installed place. */
 const char *vm_scripts_dir(void);
