@@ -13,15 +13,7 @@
 #include "decode/convert_part.h"
 #include "decode/number.h"
 #include "decode/time.h"
-
-/* What Debezium writes for a large value that an UPDATE left alone: as text,
- * as bytes, and as the only item (or the bytes) of an array. */
-#define PLACEHOLDER        "__debezium_unavailable_value"
-#define PLACEHOLDER_BASE64 "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="
-#define PLACEHOLDER_TEXTS  "{\"" PLACEHOLDER "\"}"
-#define PLACEHOLDER_NUMBERS                                                    \
-    "{95,95,100,101,98,101,122,105,117,109,95,117,110,97,118,97,105,108,97,"   \
-    "98,108,101,95,118,97,108,117,101}"
+#include "decode/unavailable.h"
 
 static inline bool is_text(const struct tm_cell *c, const char *s, size_t len)
 {
@@ -371,12 +363,12 @@ static bool from_lua(const struct conversion *c, const struct tm_cell *in,
 static bool is_unavailable(const struct conversion *c, const struct tm_cell *in)
 {
     if (in->tag == TM_LITERAL) {
-        return IS(in, PLACEHOLDER_TEXTS) || IS(in, PLACEHOLDER_NUMBERS);
+        return IS(in, UNAVAILABLE_TEXTS) || IS(in, UNAVAILABLE_NUMBERS);
     }
     return in->tag == TM_TEXT &&
-           (IS(in, PLACEHOLDER) ||
+           (IS(in, UNAVAILABLE) ||
             ((c->t->kind == TYPE_BYTEA || c->t->kind == TYPE_NUMERIC) &&
-             IS(in, PLACEHOLDER_BASE64)));
+             IS(in, UNAVAILABLE_BASE64)));
 }
 
 bool convert_cell(const struct coltype *t, const struct tm_cell *in,

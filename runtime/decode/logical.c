@@ -5,6 +5,7 @@
 
 #include "base/decimal.h"
 #include "decode/base64.h"
+#include "decode/unavailable.h"
 
 /* 128 bits hold every decimal of 38 digits. */
 enum { UNSCALED_BYTES = 16 };
@@ -15,14 +16,17 @@ static bool misfit(struct walk *w, const char *fault)
     return walk_fail(w, fault);
 }
 
+static bool is_word(const struct tm_cell *c, const char *word, size_t len)
+{
+    return c->tag == TM_TEXT && c->len == len && memcmp(c->p, word, len) == 0;
+}
+
 /* What Debezium sends in place of a large value that did not change; it must
  * reach the column as it is. */
 static bool is_unavailable(const struct tm_cell *c)
 {
-    static const char word[] = "__debezium_unavailable_value";
-
-    return c->tag == TM_TEXT && c->len == sizeof word - 1 &&
-           memcmp(c->p, word, sizeof word - 1) == 0;
+    return is_word(c, UNAVAILABLE, sizeof UNAVAILABLE - 1) ||
+           is_word(c, UNAVAILABLE_BASE64, sizeof UNAVAILABLE_BASE64 - 1);
 }
 
 static bool put_decimal(struct walk *w, dec_mantissa v, int32_t scale,

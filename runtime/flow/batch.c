@@ -12,6 +12,9 @@
  * size needs about 6 MB; a rare giant is given back. */
 enum { BATCH_KEEP_BYTES = 12 << 20 };
 
+/* How often a run may shorten a lane that it has shortened before. */
+enum { FOLD_SHORTENED_MOST = 16 };
+
 void batch_init(struct batch *b, struct program *programs, uint32_t n)
 {
     memset(b, 0, sizeof(*b));
@@ -143,10 +146,13 @@ static void blame(struct batch *b, const struct err *e)
     if (find_undecoded(b)) {
         return;
     }
-    /* Without a current event (out of memory, a broken before_write) the
-     * first good record stands for the batch: its lane says why. */
-    at = at >= 0 ? at : batch_first_good(b);
+    /* Without a current event the first good record stands for the batch: its
+     * lane says why. One good record less each time, or this would not end. */
+    if (at < 0 || b->events.states[at] != TM_EVENT_OK) {
+        at = batch_first_good(b);
+    }
     if (at >= 0) {
+        b->n_shortened += b->leases[b->records[at].lane].failed >= 0;
         batch_fail_event(b, at, e->class, e->text);
     }
 }
@@ -203,13 +209,11 @@ static bool run_projection(struct batch *b, struct rows *r, struct vm *v,
     return writer_check(r, e);
 }
 
-static bool try_fold(struct batch *b, struct vm *v)
+static bool try_fold(struct batch *b, struct vm *v, struct err *e)
 {
-    struct err e;
-
     for (uint32_t i = 0; i < b->n_rows; i++) {
-        if (!run_projection(b, &b->rows[i], v, &e)) {
-            blame(b, &e);
+        if (!run_projection(b, &b->rows[i], v, e)) {
+            blame(b, e);
             return false;
         }
     }
@@ -223,17 +227,22 @@ static void restart_rows(struct batch *b)
     }
 }
 
-void batch_fold(struct batch *b, struct vm *v)
+bool batch_fold(struct batch *b, struct vm *v, struct err *e)
 {
+    b->n_shortened = 0;
     do {
         b->view.generation++;
+        if (b->n_shortened > FOLD_SHORTENED_MOST) {
+            return false;
+        }
         if (batch_first_good(b) < 0) {
             /* Nothing to run; positions may still move over skipped records. */
             restart_rows(b);
             break;
         }
-    } while (!try_fold(b, v));
+    } while (!try_fold(b, v, e));
     b->view.current = -1;
+    return true;
 }
 
 int32_t batch_first_good(const struct batch *b)

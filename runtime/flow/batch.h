@@ -67,6 +67,7 @@ struct batch {
     usec since;                 /* when the present step began */
     usec retry_at;              /* WAITING */
     uint32_t n_faults;          /* columns decoded late */
+    uint32_t n_shortened;       /* in this run: see batch_fold */
     uint32_t n_written;
     uint32_t n_unchanged;
     bool is_blind; /* see struct writer */
@@ -84,9 +85,13 @@ bool batch_decode(struct batch *b, struct decoder *d, uint32_t max);
 /* Rows of all projections. Records whose key cannot be computed end their
  * lane's lease. */
 void batch_keys(struct batch *b, struct decoder *d, struct vm *v);
-/* Runs all handlers from the loaded state, without records that failed; again
- * until no more record fails. */
-void batch_fold(struct batch *b, struct vm *v);
+/*
+ * Runs all handlers from the loaded state, without records that failed; again
+ * until no more record fails. False: what is wrong with a row does not go away
+ * with the last records of its lane, and taking them away one by one would
+ * take for ever; [e] is what is wrong.
+ */
+bool batch_fold(struct batch *b, struct vm *v, struct err *e);
 /* The record at [event] failed: its lane's lease ends before it. */
 void batch_fail_event(struct batch *b, int32_t event, enum err_class class,
                       const char *reason);

@@ -189,7 +189,7 @@ static bool convert_key(const struct rows *r, uint32_t i, uint32_t event,
     return is_given(cell) || no_key(r, i, event, e);
 }
 
-/* One value of a list after the other; the same row only once. */
+/* One value of a list after the other. */
 static bool enter_list(struct rows *r, uint32_t event, uint32_t list,
                        struct tm_cell *key, struct err *e)
 {
@@ -204,14 +204,7 @@ static bool enter_list(struct rows *r, uint32_t event, uint32_t list,
         if (!convert_key(r, list, event, &key[list], e)) {
             return false;
         }
-        uint32_t row = rows_enter(r, event, key);
-
-        for (uint32_t p = first; p + 1 < r->n_pairs; p++) {
-            if (r->pair_row[p] == row) {
-                r->n_pairs--;
-                break;
-            }
-        }
+        rows_enter(r, event, key);
     }
     return r->n_pairs > first || no_key(r, list, event, e);
 }

@@ -167,8 +167,16 @@ static uint32_t row_of(struct rows *r, const struct tm_cell *key)
 
 uint32_t rows_enter(struct rows *r, uint32_t event, const struct tm_cell *key)
 {
-    uint32_t row = r->program->plan->n_key ? row_of(r, key) : 0;
+    uint32_t n_key = r->program->plan->n_key;
+    uint32_t row = n_key ? row_of(r, key) : 0;
 
+    /* A list may name one row twice; the event still happened once. */
+    for (uint32_t i = r->n_pairs;
+         n_key && i > 0 && r->pair_event[i - 1] == event; i--) {
+        if (r->pair_row[i - 1] == row) {
+            return row;
+        }
+    }
     if (r->n_pairs == r->cap_pairs) {
         grow_pairs(r);
     }

@@ -47,7 +47,8 @@ void rows_init(struct rows *r, struct program *g);
 void rows_close(struct rows *r);
 /* Forgets everything; pairs and rows of a new batch follow. */
 void rows_begin(struct rows *r, struct arena *a, struct events *ev);
-/* [event] enters the row of these key cells, which are of the key's types. */
+/* [event] enters the row of these key cells, which are of the key's types; a
+ * row that it has entered already it does not enter again. */
 uint32_t rows_enter(struct rows *r, uint32_t event, const struct tm_cell *key);
 /* The row of a key, converted from these n_key cells; -1: none; -2 with e: it
  * is no key of these types. */

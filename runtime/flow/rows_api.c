@@ -24,22 +24,30 @@ static int fail(struct tm_batch *b, const struct rows *r, uint32_t column,
     return -1;
 }
 
-int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
-           uint32_t row, const struct tm_cell *in)
+/* Text from Lua lives in a string that may be collected while the batch waits
+ * for the database: keep a copy. */
+static struct tm_cell kept(struct rows *r, const struct tm_cell *in)
 {
-    struct rows *r = rows_of(view);
-    struct convert_rules rules = rows_rules(r, b->current);
     struct tm_cell copy = *in;
-    struct tm_cell out;
-    struct err e;
 
-    /* Text from Lua lives in a string that may be collected: keep a copy. */
     if (copy.tag >= TM_NUMBER && copy.tag <= TM_ARRAY) {
         copy.p = arena_dup(r->arena, in->p, in->len);
     } else if (copy.tag == TM_BIGDEC) {
         copy.p = memcpy(arena_alloc(r->arena, sizeof(struct tm_dec)), in->p,
                         sizeof(struct tm_dec));
     }
+    return copy;
+}
+
+int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
+           uint32_t row, const struct tm_cell *in)
+{
+    struct rows *r = rows_of(view);
+    struct convert_rules rules = rows_rules(r, b->current);
+    struct tm_cell copy = kept(r, in);
+    struct tm_cell out;
+    struct err e;
+
     if (!convert_cell(&r->program->plan->columns[column].type, &copy, &rules,
                       r->arena, &out, &e)) {
         return fail(b, r, column, e.text);
@@ -216,9 +224,17 @@ int tm_row_merge(struct tm_batch *b, struct tm_rows *view, uint32_t row)
 int tm_key(struct tm_batch *b, struct tm_rows *view, uint32_t event,
            const struct tm_cell *cells)
 {
+    struct rows *r = rows_of(view);
+    const struct plan_projection *p = r->program->plan;
+    struct tm_cell key[PROGRAM_MAX_COLUMNS];
     struct err e;
 
-    if (!keys_enter(rows_of(view), event, cells, &e)) {
+    for (uint32_t i = 0; i < p->n_key; i++) {
+        if (p->columns[i].from == FROM_FUNCTION) {
+            key[i] = kept(r, &cells[i]);
+        }
+    }
+    if (!keys_enter(r, event, key, &e)) {
         snprintf(b->error, sizeof(b->error), "%.500s", e.text);
         return -1;
     }

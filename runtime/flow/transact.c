@@ -64,16 +64,24 @@ static int queue_positions(struct batch *b)
     return n;
 }
 
-static void fold(struct batch *b)
+/* False: the batch was refused, and is no longer ours. */
+static bool fold(struct batch *b)
 {
     struct engine *g = b->engine;
     usec since = clock_usec();
+    struct err e;
+    bool ok;
 
     g->counts->in_handler = 1;
-    batch_fold(b, g->vm);
+    ok = batch_fold(b, g->vm, &e);
     g->counts->in_handler = 0;
-    batch_settle(b);
     progress_stage(g, STAGE_LUA, since);
+    if (!ok) {
+        outcome_refused(b, &e);
+        return false;
+    }
+    batch_settle(b);
+    return true;
 }
 
 static void queue_writes(struct batch *b)
@@ -109,7 +117,9 @@ static bool is_empty(const struct batch *b)
 
 static void write_all(struct batch *b)
 {
-    fold(b);
+    if (!fold(b)) {
+        return;
+    }
     if (is_empty(b)) {
         outcome_committed(b);
         return;
@@ -153,7 +163,9 @@ static void on_opened(struct pgconn *c, const struct pgreply *reply, void *arg)
         return;
     }
     progress_stage(b->engine, STAGE_LOAD, b->since);
-    fold(b);
+    if (!fold(b)) {
+        return;
+    }
     if (batch_total_good(b) == good) {
         queue_writes(b);
         return;

@@ -21,8 +21,9 @@
 
 /* A pipeline's own state is small; what grows is garbage of one batch. */
 static const uint64_t VM_MAX_BYTES = 512ULL << 20;
-/* One step of the collector, in KiB: about a millisecond of work. */
-enum { VM_STEP_KB = 1024 };
+/* What one phase may allocate before the collector joins in, and the least
+ * that it frees after a batch: about a millisecond of work. */
+enum { VM_PHASE_KB = 64 << 10, VM_STEP_KB = 1024 };
 
 struct vm {
     lua_State *L;
@@ -31,6 +32,9 @@ struct vm {
     int fold;
     int load;
     int trace;
+    char *path;            /* owned: of the bundle that is loaded */
+    char hash[65];         /* its generation */
+    int collected_kb;      /* in use after the last vm_collect */
     bool is_out_of_memory; /* LuaJIT is not safe to use afterwards */
 };
 
@@ -143,18 +147,23 @@ static int open_vm(lua_State *L)
     return 0;
 }
 
+static bool open_state(struct vm *v, struct err *e)
+{
+    v->budget = (struct budget){.max_bytes = VM_MAX_BYTES};
+    v->L = lua_newstate(budget_alloc, &v->budget);
+    must(v->L); /* only without memory */
+    return lua_cpcall(v->L, open_vm, v) == 0 ||
+           err_set(e, ERR_CONFIG,
+                   "the scripts of Tidemill in %s cannot be used: %s: set "
+                   "TIDEMILL_SCRIPTS to the folder that came with this binary",
+                   vm_scripts_dir(), lua_tostring(v->L, -1));
+}
+
 struct vm *vm_new(struct err *e)
 {
     struct vm *v = mem_zero(1, sizeof(*v));
 
-    v->budget.max_bytes = VM_MAX_BYTES;
-    v->L = lua_newstate(budget_alloc, &v->budget);
-    must(v->L); /* only without memory */
-    if (lua_cpcall(v->L, open_vm, v) != 0) {
-        err_set(e, ERR_CONFIG,
-                "the scripts of Tidemill in %s cannot be used: %s: set "
-                "TIDEMILL_SCRIPTS to the folder that came with this binary",
-                vm_scripts_dir(), lua_tostring(v->L, -1));
+    if (!open_state(v, e)) {
         vm_free(v);
         return NULL;
     }
@@ -165,6 +174,7 @@ void vm_free(struct vm *v)
 {
     if (v) {
         lua_close(v->L);
+        free(v->path);
         free(v);
     }
 }
@@ -177,10 +187,6 @@ static bool call(struct vm *v, int n_args, enum err_class class, struct err *e)
     int handler = lua_gettop(L) - n_args - 1;
     int status;
 
-    if (v->is_out_of_memory) {
-        lua_settop(L, handler - 1);
-        return err_set(e, ERR_FATAL, "the scripts ran out of memory before");
-    }
     status = lua_pcall(L, n_args, 1, handler); /* trace, result */
     lua_remove(L, handler);                    /* result */
     if (status == 0) {
@@ -188,9 +194,9 @@ static bool call(struct vm *v, int n_args, enum err_class class, struct err *e)
     }
     if (status == LUA_ERRMEM) {
         v->is_out_of_memory = true;
-        err_set(e, ERR_FATAL,
+        err_set(e, class,
                 "the scripts took more than %llu MiB of memory: keep less in "
-                "tables outside of handlers, or make batches smaller",
+                "tables and texts, or make batches smaller",
                 (unsigned long long)(VM_MAX_BYTES >> 20));
     } else {
         err_set(e, class, "%s", lua_tostring(L, -1));
@@ -216,26 +222,67 @@ struct plan *vm_load(struct vm *v, const char *path, struct err *e)
     }
     p = load_plan(v->L, lua_gettop(v->L)); /* plan table */
     lua_pop(v->L, 1);
+    free(v->path);
+    v->path = strdup(path);
+    must(v->path);
+    memcpy(v->hash, p->hash, sizeof(v->hash));
     return p;
 }
 
-/* One phase of a batch. The collector waits: its work belongs to the time in
- * which the database is busy (vm_collect). */
-static bool run(struct vm *v, int function, struct tm_batch *b,
+/* A new state with the same bundle in place of one that ran out of memory. */
+static bool renew(struct vm *v, struct err *e)
+{
+    char path[PATH_MAX], hash[sizeof(v->hash)];
+    struct plan *p;
+
+    snprintf(path, sizeof(path), "%s", v->path);
+    memcpy(hash, v->hash, sizeof(hash));
+    lua_close(v->L);
+    if (!open_state(v, e)) {
+        return false;
+    }
+    p = vm_load(v, path, e);
+    if (!p) {
+        return false;
+    }
+    plan_free(p);
+    if (strcmp(v->hash, hash) != 0) {
+        memcpy(v->hash, hash, sizeof(hash));
+        return err_set(e, ERR_FATAL,
+                       "the scripts ran out of memory, and their files have "
+                       "changed since the start: start the run again");
+    }
+    v->is_out_of_memory = false;
+    return true;
+}
+
+/* From here on the collector joins in after [kb] more. */
+static void collect_after(lua_State *L, int kb)
+{
+    int used = lua_gc(L, LUA_GCCOUNT, 0) + 1;
+
+    lua_gc(L, LUA_GCSETPAUSE, 100 + (int)(100LL * kb / used));
+    lua_gc(L, LUA_GCRESTART, -1);
+}
+
+/* One phase of a batch. The collector waits, unless the phase leaves a lot
+ * behind: its work belongs to the time in which the database is busy
+ * (vm_collect). */
+static bool run(struct vm *v, const int *function, struct tm_batch *b,
                 struct tm_rows *rows, struct err *e)
 {
     bool ok;
 
-    lua_gc(v->L, LUA_GCSTOP, 0);
-    push_function(v, function);
+    if (v->is_out_of_memory && !renew(v, e)) {
+        return false;
+    }
+    collect_after(v->L, VM_PHASE_KB);
+    push_function(v, *function);
     lua_pushlightuserdata(v->L, b);
     lua_pushlightuserdata(v->L, rows);
     ok = call(v, 2, ERR_SCRIPT, e);
     if (ok) {
         lua_pop(v->L, 1);
-    }
-    if (!v->is_out_of_memory) {
-        lua_gc(v->L, LUA_GCRESTART, 0);
     }
     return ok;
 }
@@ -243,13 +290,13 @@ static bool run(struct vm *v, int function, struct tm_batch *b,
 bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
              struct err *e)
 {
-    return run(v, v->keys, b, rows, e);
+    return run(v, &v->keys, b, rows, e);
 }
 
 bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
              struct err *e)
 {
-    return run(v, v->fold, b, rows, e);
+    return run(v, &v->fold, b, rows, e);
 }
 
 uint64_t vm_bytes(const struct vm *v)
@@ -259,7 +306,14 @@ uint64_t vm_bytes(const struct vm *v)
 
 void vm_collect(struct vm *v)
 {
-    if (!v->is_out_of_memory) {
-        lua_gc(v->L, LUA_GCSTEP, VM_STEP_KB);
+    int used, step;
+
+    if (v->is_out_of_memory) {
+        return;
     }
+    /* Twice what came since the last time, or garbage would outrun it. */
+    used = lua_gc(v->L, LUA_GCCOUNT, 0);
+    step = 2 * (used - v->collected_kb);
+    lua_gc(v->L, LUA_GCSTEP, step > VM_STEP_KB ? step : VM_STEP_KB);
+    v->collected_kb = lua_gc(v->L, LUA_GCCOUNT, 0);
 }

@@ -198,13 +198,16 @@ describe('decoder: debezium with schema', function()
       field('neg', 'org.apache.kafka.connect.data.Decimal', ',"parameters":{"scale":"3"}') ..
       ',' .. field('big', 'org.apache.kafka.connect.data.Decimal') .. ',' ..
       field('any', 'io.debezium.data.VariableScaleDecimal') .. ',' ..
-      field('toast', 'org.apache.kafka.connect.data.Decimal')
+      field('toast', 'org.apache.kafka.connect.data.Decimal') .. ',' ..
+      field('bytes', 'org.apache.kafka.connect.data.Decimal')
     local d = decoding.new { format = 'debezium' }
     d:want('after.micro', 'after.nano', 'after.whole', 'after.milli', 'after.day',
-      'after.text', 'after.neg', 'after.big', 'after.any', 'after.toast')
+      'after.text', 'after.neg', 'after.big', 'after.any', 'after.toast',
+      'after.bytes')
     d:run { { value = envelope(at, '{"micro":1500,"nano":-1500001,"whole":7000000,' ..
       '"milli":5,"day":6,"text":"{}","neg":"/w==","big":"DLnyXR5T7NS4N09N",' ..
-      '"any":{"scale":-2,"value":"DA=="},"toast":"__debezium_unavailable_value"}') } }
+      '"any":{"scale":-2,"value":"DA=="},"toast":"__debezium_unavailable_value",' ..
+      '"bytes":"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="}') } }
     assert.same('ok', d:state(1), d:reason(1))
     assert.same({
       ['after.micro'] = 'dec:1.500', ['after.nano'] = 'dec:-1.500001',
@@ -212,6 +215,7 @@ describe('decoder: debezium with schema', function()
       ['after.text'] = '{}', ['after.neg'] = 'dec:-0.001',
       ['after.big'] = 'dec:3938615924906251173720706893', ['after.any'] = 'dec:1200',
       ['after.toast'] = '__debezium_unavailable_value',
+      ['after.bytes'] = 'X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==',
     }, d:values(1))
   end)
 

@@ -79,15 +79,13 @@ function Trial:pairs()
   return table.concat(out, ' ')
 end
 
---- The key of each row, its columns joined by '/'.
+--- The key of each row; of several columns joined by '/'.
 function Trial:keys()
-  local out = {}
+  local n_key, out = self.bundle.plan.projections[1].n_key, {}
   for row = self.c_rows.first_row, self.view.n_rows - 1 do
     local parts = {}
-    for i = 0, self.bundle.plan.projections[1].n_key - 1 do
-      parts[#parts + 1] = tostring(self:cell(i, row))
-    end
-    out[#out + 1] = table.concat(parts, '/')
+    for i = 1, n_key do parts[i] = self:cell(i - 1, row) end
+    out[#out + 1] = n_key == 1 and parts[1] or table.concat(parts, '/')
   end
   return out
 end

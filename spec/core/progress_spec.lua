@@ -1,0 +1,136 @@
+-- The page that workers write and the supervisor reads; the lists of batches.
+local ffi = require 'ffi'
+local flow = require 'spec.core.flow'
+local core = require 'spec.core.core'
+local C = core.lib
+
+core.headers('postgres/position.h', 'postgres/pool.h', 'flow/claim.h', 'flow/writer.h',
+  'flow/engine.h', 'flow/progress.h')
+
+local function new_page() return ffi.gc(C.page_new(2), C.page_free) end
+
+describe('page', function()
+  it('has one entry a lane, made when it is first asked for', function()
+    local page = new_page()
+    local a = C.page_lane(page, 'orders', 0)
+    local b = C.page_lane(page, 'orders', 1)
+    assert.are.equal(3, (function()
+      C.page_lane(page, 'order', 0)
+      return page.n_lanes
+    end)())
+    assert.is_true(C.page_lane(page, 'orders', 0) == a and C.page_lane(page, 'orders', 1) == b)
+    assert.are.equal(3, page.n_lanes)
+    assert.are.same({ 'orders', 1, -1, -1, tonumber(C.LANE_UNOWNED) },
+      { ffi.string(b.topic), b.partition, b.worker, tonumber(b['end']), tonumber(b.state) })
+  end)
+
+  it('says no when it is full, and still finds what it has', function()
+    local page = new_page()
+    for i = 0, C.PAGE_LANES - 1 do assert(C.page_lane(page, 't', i) ~= nil) end
+    assert.is_true(C.page_lane(page, 't', C.PAGE_LANES) == nil)
+    assert.is_true(C.page_lane(page, 't', C.PAGE_LANES - 1) == page.lanes + C.PAGE_LANES - 1)
+  end)
+
+  it('takes over a lock whose owner died with it', function()
+    local page = new_page()
+    page.lock = 1
+    assert.is_true(C.page_lane(page, 't', 0) ~= nil)
+    assert.are.equal(0, page.lock)
+  end)
+end)
+
+-- An engine with a page and nothing else, and a lane that the page knows.
+local function engine_with(fields)
+  local engine, page = ffi.new('struct engine'), new_page()
+  local lane = flow.lanes { fields }
+  engine.page, engine.slot, lane[0].topic = page, 1, 't'
+  C.progress_lane(engine, lane)
+  return { engine = engine, page = page, c = lane, entry = page.lanes[0] }
+end
+
+describe('a lane in the page', function()
+  it('shows where it stands and who owns it', function()
+    local lane = engine_with { position = 7, high = 9, epoch = 3 }
+    assert.are.same({ 1, 7, 9, 3, tonumber(C.LANE_RUNNING) },
+      { lane.entry.worker, tonumber(lane.entry.position), tonumber(lane.entry.high),
+        lane.entry.epoch, tonumber(lane.entry.state) })
+    C.progress_lost(lane.engine, lane.c)
+    assert.are.same({ -1, tonumber(C.LANE_UNOWNED) },
+      { lane.entry.worker, tonumber(lane.entry.state) })
+  end)
+
+  it('is not given up by a worker that does not own it any more', function()
+    local lane = engine_with { position = 7 }
+    lane.entry.worker = 0
+    C.progress_lost(lane.engine, lane.c)
+    assert.are.equal(0, lane.entry.worker)
+  end)
+
+  it('has reached its end by its position, or by the end of the partition', function()
+    local cases = {
+      -- end, position, eof, fetched, records in the inbox, leased: reached?
+      { -1, 50, -1, 50, 0, false, 0, 'the end is not known' },
+      { 50, 49, -1, 50, 0, false, 0, 'one record is left' },
+      { 50, 50, -1, 50, 0, false, 1 },
+      { 50, 60, -1, 60, 5, true, 1, 'what came after the end does not count' },
+      { 0, 0, -1, 0, 0, false, 1, 'an empty partition' },
+      { 50, 48, 50, 48, 0, false, 1, 'control records move no position' },
+      { 50, 48, 49, 48, 0, false, 0, 'EOF was seen before the end' },
+      { 50, 48, 50, 49, 1, false, 0, 'a record waits' },
+      { 50, 48, 50, 49, 0, true, 0, 'a batch holds the last records' },
+      { 50, 48, 50, 51, 0, false, 0, 'read on since EOF was seen' },
+    }
+    for i, case in ipairs(cases) do
+      local lane = engine_with { position = case[2], eof = case[3], fetched = case[4],
+                                 count = case[5], is_leased = case[6] }
+      lane.entry['end'] = case[1]
+      C.progress_lane(lane.engine, lane.c)
+      assert.are.equal(case[7], lane.entry.reached, case[8] or 'case ' .. i)
+    end
+  end)
+end)
+
+describe('engine_move', function()
+  it('keeps each batch in the list of its state', function()
+    local engine, loop = ffi.new('struct engine'), C.loop_new()
+    engine.idle = C.loop_idle_new(loop, ffi.cast('loop_fn', C.loop_stop), loop)
+    local names = { 'free', 'decoding', 'ready', 'busy', 'resolving', 'waiting' }
+    for _, name in ipairs(names) do
+      local head = engine[name].head
+      head.prev, head.next = head, head
+    end
+    for i = 0, 2 do
+      engine.batches[i].engine, engine.batches[i].state = engine, C.BATCH_FREE
+      local head, link = engine.free.head, engine.batches[i].link
+      link.prev, link.next = head.prev, head
+      head.prev.next, head.prev, engine.free.n = link, link, i + 1
+    end
+    local function counts()
+      local out = {}
+      for i, name in ipairs(names) do
+        local n, link = 0, engine[name].head.next
+        while link ~= engine[name].head do
+          assert(link.next.prev == link)
+          n, link = n + 1, link.next
+        end
+        assert.are.equal(n, engine[name].n)
+        out[i] = n
+      end
+      return table.concat(out, ' ')
+    end
+    local steps = {
+      { 1, 'DECODING', '2 1 0 0 0 0' }, { 0, 'DECODING', '1 2 0 0 0 0' },
+      { 1, 'READY', '1 1 1 0 0 0' }, { 1, 'LOADING', '1 1 0 1 0 0' },
+      { 1, 'OPENING', '1 1 0 1 0 0' }, { 1, 'WRITING', '1 1 0 1 0 0' },
+      { 1, 'RESOLVING', '1 1 0 0 1 0' }, { 1, 'ASKING', '1 1 0 1 0 0' },
+      { 1, 'WAITING', '1 1 0 0 0 1' }, { 1, 'FREE', '2 1 0 0 0 0' },
+    }
+    for _, step in ipairs(steps) do
+      C.engine_move(engine.batches + step[1], C['BATCH_' .. step[2]])
+      assert.are.equal(step[3], counts())
+    end
+    assert.is_true(engine.free.head.prev == engine.batches[1].link)
+    C.loop_idle_free(engine.idle)
+    C.loop_free(loop)
+  end)
+end)
