@@ -105,23 +105,43 @@ static bool differs(const struct rows *r, uint32_t i, uint32_t event,
            !convert_equal(&a, &b);
 }
 
+/* " = 7": what the row's field says, when it says something. */
+static const char *field_text(const struct rows *r, uint32_t i, uint32_t event,
+                              struct buf *out)
+{
+    struct convert_rules rules = rows_rules(r, (int32_t)event);
+    const struct coltype *t = &r->program->plan->columns[i].type;
+    const struct tm_cell *field =
+        cell_at(r, r->program->keys[i].data_field, event);
+    struct tm_cell cell;
+    struct err ignored;
+
+    if (is_given(field) &&
+        convert_cell(t, field, &rules, r->arena, &cell, &ignored) &&
+        is_given(&cell)) {
+        buf_puts(out, " = ");
+        convert_text(t, &cell, out);
+    }
+    return buf_text(out);
+}
+
 static bool key_differs(const struct rows *r, uint32_t i, uint32_t event,
                         struct err *e)
 {
     const struct plan_column *c = &r->program->plan->columns[i];
     const struct record *rec = &r->events->records[event];
-    const struct tm_cell *field =
-        cell_at(r, r->program->keys[i].data_field, event);
+    struct buf field = {0};
 
-    return err_set(e, ERR_DATA,
-                   "%s.%s: the record key %.*s is not the row's key (%s = "
-                   "%.*s): lanes would share rows; name every field of the "
-                   "record key in `key`, or give the key with from = 'data.%s'",
-                   r->program->plan->table, c->name,
-                   (int)(rec->key_len < 200 ? rec->key_len : 200),
-                   rec->key ? rec->key : "", c->name,
-                   field->tag == TM_TEXT ? (int)field->len : 7,
-                   field->tag == TM_TEXT ? field->p : "another", c->name);
+    err_set(e, ERR_DATA,
+            "%s.%s: the record key %.*s is not the row's key (%s%.100s): lanes "
+            "would share rows; name every field of the record key in `key`, or "
+            "give the key with from = 'data.%s'",
+            r->program->plan->table, c->name,
+            (int)(rec->key_len < 200 ? rec->key_len : 200),
+            rec->key ? rec->key : "", c->name,
+            field_text(r, i, event, &field), c->name);
+    buf_close(&field);
+    return false;
 }
 
 /* For lanes that own their rows: see the head of keys.h. */

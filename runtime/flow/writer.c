@@ -340,9 +340,11 @@ static bool check_row(struct rows *r, uint32_t row, struct err *e)
             r->events->view->current = rows_last_event(r, row);
             return err_set(e, ERR_DATA,
                            "%s.%s: the row has no value for it, and the column "
-                           "is NOT NULL without a default: assign it, or give "
-                           "it an `initial`",
-                           p->table, p->columns[i].name);
+                           "is NOT NULL without a default: %s",
+                           p->table, p->columns[i].name,
+                           p->kind == KIND_MIRROR
+                               ? "let it be NULL, as its source is"
+                               : "assign it, or give it an `initial`");
         }
     }
     return true;

@@ -101,9 +101,11 @@ void lanes_drop_inbox(struct source *s, struct lane *lane, uint32_t n)
     lane->waiting_since = lane->inbox.count ? loop_now(s->loop) : 0;
 }
 
+/* What is dropped is behind the position: its end was not reached after all. */
 static void drop_all(struct source *s, struct lane *lane)
 {
     lanes_drop_inbox(s, lane, lane->inbox.count);
+    lane->eof = -1;
 }
 
 static void free_lane(struct source *s, struct lane **at)
@@ -207,7 +209,6 @@ static void restart(struct source *s, struct lane *lane)
     lane->retry_at = 0;
     lane->suspect_left = lane->probe = 0;
     lane->fetched = lane->position;
-    lane->eof = -1;
     change(s);
 }
 

@@ -27,7 +27,7 @@ end
 -- shortens long paths and names our own files; neither helps the user.
 function M.trace(message)
   if type(message) ~= 'string' then
-    message = 'raised ' .. tostring(message) .. ' instead of a text'
+    message = 'raised a ' .. type(message) .. ' instead of a text'
   end
   for source in pairs(sources) do
     if message:sub(1, #source) == source:sub(2) .. ':' then return message end

@@ -129,6 +129,10 @@ local function base_library()
   end
   t.tostring = function(x)
     if type(x) == 'cdata' then return (tostring(x):gsub('^(-?%d+)U?LL$', '%1')) end
+    -- Lua itself keeps 14 digits, and identifiers have more.
+    if type(x) == 'number' and x == math.floor(x) and x < 2 ^ 53 and x > -2 ^ 53 then
+      return ('%d'):format(x)
+    end
     return tostring(x)
   end
   t.setmetatable = function(x, meta)

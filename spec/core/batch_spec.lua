@@ -17,6 +17,7 @@ ffi.load(os.getenv('TIDEMILL_SPEC_SO') or os.getenv('SPECLIB')
 ffi.C.setenv('TIDEMILL_SCRIPTS', (os.getenv('TIDEMILL_ROOT') or '.') .. '/scripts', 0)
 
 local MAX_RECORDS, MAX_LANES = 4000, 16
+local FAILURE = ffi.new('struct err')
 local no_header = ffi.cast('record_header_fn', function() return 0 end)
 
 local PIPELINE = bundles.pipeline([[

@@ -63,8 +63,12 @@ describe('a key by its type alone', function()
     contains("from = 'data.id'", refused(ID, { '7', '{"id":8}' }))
   end)
   it('counts the fields of an object key past commas in texts and arrays', function()
-    assert.are.same({ 'a,"b' }, (keys("id = 'text'", { { '{"id":"a,\\"b"}', '{}' } })))
-    contains('is not the row\'s key', refused("id = 'text'", { '{"id":"a","t":[]}', '{}' }))
+    assert.are.same({ 'a",b' }, (keys("id = 'text'", { { '{"id":"a\\",b"}', '{}' } })))
+    assert.are.same({ 'x\\' }, (keys("id = 'text'", { { '{"id":"x\\\\"}', '{}' } })))
+    contains('is not the row\'s key', refused("id = 'text'", { '{"id":"a","t":[1,2]}', '{}' }))
+    assert.are.same({ 'a/[1,2]' }, (keys("id = 'text', t = { 'text', from = 'key' }",
+      { { '{"id":"a","t":"[1,2]"}', '{}' } })))
+    contains("a.id: key: ", refused("id = 'text'", { '{"id":["a","b"]}', '{}' }))
   end)
   it('names what a record without it has', function()
     contains('a.id: the record has no key', refused(ID, { nil, '{"id":1}' }))
@@ -86,7 +90,13 @@ describe("a key from = 'key'", function()
   end)
   it('is refused when an object key leaves it open', function()
     contains('a.id', refused(ID, { '{"a":1,"b":2}', '{}' }))
-    contains('a.id', refused(ID, { '{}', '{}' }))
+    local shared = "table = 'a', key = { id = { 'bigint', from = 'key' } }, "
+      .. "columns = { n = 'bigint' }, merge = { n = 'sum' }, on = function(row) row.n = 1 end"
+    for _, key in ipairs { '{}', '{"a":1,"b":2}', '{"a":[1,2]}', '{"a":{"b":1}}' } do
+      local view, reason = flow.trial(shared):rows { { key, '{}' } }
+      assert.is_nil(view, key)
+      contains('a.id', reason)
+    end
   end)
 end)
 
@@ -163,6 +173,24 @@ describe('a key from a function', function()
     assert.are.same({ 'a', 'b', 'c' }, rows)
     assert.are.equal('0>0 1>1 1>0 1>2 4>2', entered)
   end)
+  it('enters a row once, however often a list names it', function()
+    local rows, entered = keys("id = { 'text', from = function(event) return event.data.ids end }",
+      { { 'k', '{"ids":["a","b","a"]}' }, { 'k', '{"ids":["a"]}' } })
+    assert.are.same({ { 'a', 'b' }, '0>0 0>1 1>0' }, { rows, entered })
+  end)
+  it('stays when Lua has forgotten its text', function()
+    local trial = fold("id = { 'text', from = function(event) return event.data.id .. '!' end }")
+    local records = {}
+    for i = 1, 500 do records[i] = { 'k', ('{"id":"key number %d"}'):format(i) } end
+    assert(trial:rows(records))
+    for _ = 1, 3 do
+      collectgarbage()
+      for i = 1, 5000 do assert(('other %d'):format(i)) end
+    end
+    for i, key in ipairs(trial:keys()) do
+      assert.are.equal(('key number %d!'):format(i), key)
+    end
+  end)
   it('is converted to the type of its column', function()
     local id = "id = { 'bigint', from = function(event) return event.data.id end }"
     assert.are.same({ 5, 6 }, (keys(id, { { 'k', '{"id":5}' }, { 'k', '{"id":"6"}' } })))
@@ -195,6 +223,11 @@ describe('keys', function()
       { 'k', '{"a":"xy","b":"z"}' }, { 'k', '{"a":"x","b":"yz"}' }, { 'k', '{"a":"","b":"xyz"}' },
       { 'k', '{"a":"xyz","b":""}' } })
     assert.are.equal(4, #rows)
+    -- Zeroes must not look like a length.
+    rows = keys("a = { 'bytea', from = 'data.a' }, b = { 'bytea', from = 'data.b' }", {
+      { 'k', '{"a":"\\\\x78","b":"\\\\x0000000079"}' },
+      { 'k', '{"a":"\\\\x7800000000","b":"\\\\x79"}' } })
+    assert.are.equal(2, #rows)
   end)
   it('are not asked of tombstones', function()
     local rows, entered = keys("id = { 'bigint', from = 'data.id' }",

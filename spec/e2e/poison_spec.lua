@@ -70,6 +70,57 @@ describe('a poison record', function()
     assert.equal(0, (run:stop()))
   end)
 
+  it('is found when before_write refuses a row from some event on', function()
+    local s = counts.new { producer = producer, partitions = 2, projection = [[
+return projection {
+  table = 'counts', key = { id = { 'bigint', from = 'key' } },
+  columns = { n = 'bigint', seen = 'text' }, initial = { n = 0 },
+  on = { add = function(row) row.n = row.n + 1 end },
+  before_write = function(row)
+    if row.n > 1234 then error('more than 1234') end
+    row.seen = 'n is ' .. row.n
+  end,
+}
+]] }
+    -- One row, and all of its events in one batch.
+    local pipeline = tidemill.read(s.bundle .. '/pipeline.lua')
+    tidemill.write(s.bundle .. '/pipeline.lua', (pipeline:gsub('size = 100', 'size = 10000')))
+    for _ = 1, 6000 do s.send(1, '{"kind":"add"}', 1) end
+    for _ = 1, 50 do s.send(2, '{"kind":"add"}', 0) end
+    producer:flush()
+    local result = tidemill.until_end(s.bundle, { env = s.env, seconds = 30 })
+    assert.equal(65, result.status, result.text)
+    assert.matches('more than 1234', result.text)
+    assert.equal('1234', s.db:value(
+      'SELECT next_offset FROM tidemill.lane WHERE partition = 1'))
+    assert.equal('1234 n is 1234, 50 n is 50', s.db:value(
+      "SELECT string_agg(n || ' ' || seen, ', ' ORDER BY id) FROM counts"))
+  end)
+
+  it('that takes all memory halts its lane alone', function()
+    local s = counts.new { producer = producer, partitions = 2, projection = [[
+return projection {
+  table = 'counts', key = { id = { 'bigint', from = 'key' } }, columns = { n = 'bigint' },
+  initial = { n = 0 },
+  on = { add = function(row, event)
+    local t = {}
+    for i = 1, event.data.items or 0 do t[i] = ('x'):rep(1000) .. i end
+    row.n = row.n + 1
+  end },
+}
+]] }
+    for i = 1, 300 do
+      s.send(1, i == 200 and '{"kind":"add","items":1e9}' or '{"kind":"add"}', 1)
+      s.send(2, '{"kind":"add"}', 0)
+    end
+    producer:flush()
+    local result = tidemill.until_end(s.bundle, { env = s.env })
+    assert.equal(65, result.status, result.text)
+    assert.matches('1 offset 199: the scripts took more than 512 MiB', result.text)
+    assert.equal('199, 300', s.db:value("SELECT string_agg(n::text, ', ' ORDER BY id) FROM counts"))
+    assert.is_nil(result.text:find('starting another', 1, true))
+  end)
+
   it('is applied once the script can take it', function()
     local s = setup()
     assert.equal(65, tidemill.until_end(s.bundle, { env = s.env }).status)
