@@ -164,6 +164,9 @@ int tm_row_append(struct tm_batch *b, struct tm_rows *rows, uint32_t event);
 int tm_row_drop(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
 /* merge: adds the contributions of one event in scratch row 0 to [row]. */
 int tm_row_merge(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
+/* Order of two values of one column, as the server's (texts: COLLATE "C"):
+ * below, equal to or above 0. */
+int tm_cell_compare(const struct tm_cell *a, const struct tm_cell *b);
 /*
  * Keys that are functions. During the key phase pair_event[0..n_pairs) are the
  * events to compute keys for (pair_row is not set yet): [event] enters the row of the key whose column

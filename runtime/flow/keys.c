@@ -138,8 +138,8 @@ static bool key_differs(const struct rows *r, uint32_t i, uint32_t event,
             "give the key with from = 'data.%s'",
             r->program->plan->table, c->name,
             (int)(rec->key_len < 200 ? rec->key_len : 200),
-            rec->key ? rec->key : "", c->name,
-            field_text(r, i, event, &field), c->name);
+            rec->key ? rec->key : "", c->name, field_text(r, i, event, &field),
+            c->name);
     buf_close(&field);
     return false;
 }

@@ -25,7 +25,7 @@ static bool is_older(const struct rows *r, uint32_t row,
         have->tag == TM_NULL) {
         return false;
     }
-    return now->tag == TM_NULL || cells_compare(now, have) <= 0;
+    return now->tag == TM_NULL || tm_cell_compare(now, have) <= 0;
 }
 
 static bool overwrite(struct rows *r, uint32_t event, uint32_t row,

@@ -66,5 +66,3 @@ int32_t rows_last_event(const struct rows *r, uint32_t row);
 bool rows_changed(const struct rows *r, uint32_t row);
 /* The rules of conversion for the event that is being handled. */
 struct convert_rules rows_rules(const struct rows *r, int32_t event);
-/* Order of two values of one column: below, equal to or above 0. */
-int cells_compare(const struct tm_cell *a, const struct tm_cell *b);

@@ -141,12 +141,18 @@ int tm_row_drop(struct tm_batch *b, struct tm_rows *view, uint32_t row)
     return 0;
 }
 
-int cells_compare(const struct tm_cell *a, const struct tm_cell *b)
+/* NaN is equal to itself and above all others, as in PostgreSQL. */
+static int compare_doubles(double a, double b)
+{
+    return a != a || b != b ? (a != a) - (b != b) : (a > b) - (a < b);
+}
+
+int tm_cell_compare(const struct tm_cell *a, const struct tm_cell *b)
 {
     struct tm_dec x, y;
 
     if (a->tag == TM_DOUBLE) {
-        return (a->d > b->d) - (a->d < b->d);
+        return compare_doubles(a->d, b->d);
     }
     if (dec_from_cell(a, &x) && dec_from_cell(b, &y)) {
         return tm_dec_compare(&x, &y);
@@ -170,9 +176,8 @@ static bool add_cells(struct rows *r, uint32_t column, const struct tm_cell *a,
     struct err e;
 
     if (a->tag == TM_DOUBLE) {
-        *out = *a;
-        out->d = a->d + b->d;
-        return true;
+        cell = (struct tm_cell){.d = a->d + b->d, .tag = TM_DOUBLE};
+        return convert_cell(t, &cell, &rules, r->arena, out, &e);
     }
     if (!dec_from_cell(a, &x) || !dec_from_cell(b, &y) ||
         tm_dec_add(&x, &y, &sum) < 0) {
@@ -196,7 +201,7 @@ static int merge_cell(struct tm_batch *b, struct rows *r, uint32_t column,
         if (!add_cells(r, column, in, into, into)) {
             return fail(b, r, column, "the sum is out of range");
         }
-    } else if ((cells_compare(in, into) > 0) == (how == MERGE_MAX)) {
+    } else if ((tm_cell_compare(in, into) > 0) == (how == MERGE_MAX)) {
         *into = *in;
     }
     return 0;

@@ -231,10 +231,20 @@ const char *sql_insert(struct arena *a, const struct plan_projection *p,
     return finish(a, &b);
 }
 
+/* Texts in the order in which a batch compares them; the table's own would
+ * make rows depend on how events are cut into batches. */
+static const char *order_of(const struct plan_column *c)
+{
+    return c->type.kind == TYPE_TEXT || c->type.kind == TYPE_VARCHAR
+               ? " COLLATE \"C\""
+               : "";
+}
+
 static void put_newer(struct buf *b, const struct plan_column *c)
 {
     buf_puts(b, " WHERE t.");
     sql_quote(b, c->name);
+    buf_puts(b, order_of(c));
     buf_puts(b, " < EXCLUDED.");
     sql_quote(b, c->name);
     buf_puts(b, " OR t.");
@@ -255,14 +265,17 @@ static void put_merged(struct buf *b, const struct plan_column *c)
 {
     static const char *const forms[] = {
         [MERGE_SUM] = " = coalesce(t.%s + EXCLUDED.%s, t.%s, EXCLUDED.%s)",
-        [MERGE_MIN] = " = least(t.%s, EXCLUDED.%s)",
-        [MERGE_MAX] = " = greatest(t.%s, EXCLUDED.%s)",
+        [MERGE_MIN] = " = least(t.%s%o, EXCLUDED.%s)",
+        [MERGE_MAX] = " = greatest(t.%s%o, EXCLUDED.%s)",
     };
     must(c->merge != MERGE_NONE);
     sql_quote(b, c->name);
     for (const char *f = forms[c->merge]; *f; f++) {
         if (f[0] == '%' && f[1] == 's') {
             sql_quote(b, c->name);
+            f++;
+        } else if (f[0] == '%' && f[1] == 'o') {
+            buf_puts(b, order_of(c));
             f++;
         } else {
             buf_put(b, f, 1);

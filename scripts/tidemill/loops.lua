@@ -10,6 +10,7 @@ local M = {}
 
 local band, bor = bit.band, bit.bor
 local OK, TOUCHED, EXISTS = C.TM_EVENT_OK, C.TM_ROW_TOUCHED, C.TM_ROW_EXISTS
+local MISSING, NULL = C.TM_MISSING, C.TM_NULL
 local DELETE = ('d'):byte()
 
 local function check(batch, result)
@@ -43,19 +44,28 @@ end
 -- the handler assigned a greater value.
 local function new_guard(x)
   local saved = ffi.new('struct tm_cell[?]', x.n_columns)
-  local newer, read = x.newer, x.read_newer
-  local guard = { had = false }
+  local newer, had = x.newer, false
+  local function is_given(cell) return cell.tag ~= MISSING and cell.tag ~= NULL end
+  local function refuse_delete()
+    error('row:delete() cannot be used with `newer`: an older event would bring the row '
+      .. 'back; keep the row and mark it instead', 0)
+  end
+  local guard = {}
   function guard.save(rows, row)
-    guard.had = band(rows.flags[row], EXISTS) ~= 0 and read(rows.cells[newer][row])
+    had = band(rows.flags[row], EXISTS) ~= 0 and is_given(rows.cells[newer][row])
     for i = x.n_key, x.n_columns - 1 do saved[i] = rows.cells[i][row] end
   end
   function guard.settle(rows, row)
-    local has = x.stamps[newer] == x.now.serial and read(rows.cells[newer][row])
-    if has == nil or has == false then
+    local cell = rows.cells[newer][row]
+    if band(rows.flags[row], EXISTS) == 0 then
+      if not x.follows_deletes then refuse_delete() end
+      return
+    end
+    if x.stamps[newer] ~= x.now.serial or not is_given(cell) then
       error("the column that `newer` names was not assigned: without it nobody can tell "
         .. "which version of the row is the later one", 0)
     end
-    if guard.had and has <= guard.had then
+    if had and C.tm_cell_compare(cell, saved[newer]) <= 0 then
       for i = x.n_key, x.n_columns - 1 do rows.cells[i][row] = saved[i] end
     end
   end

@@ -56,8 +56,6 @@ local function new_fold(views, p)
     resolve = new_resolve(p, handlers), before_write = p.before_write,
     initial = initial_writes(p, row.writers), follows_deletes = p.follows_deletes,
     n_columns = #p.columns, n_key = p.n_key, newer = p.newer,
-    read_newer = p.newer >= 0 and rows.cell_reader(views.now, p.newer,
-      p.columns[p.newer + 1].kind),
   }
   local loop = loops[p.kind](x)
   local finish = p.before_write and p.kind ~= 'append' and loops.finish(x)

@@ -135,6 +135,12 @@ local function check_uses(checker, record, kind)
   end
 end
 
+-- What has no order that tells versions apart.
+local UNORDERED = {
+  boolean = true, uuid = true, json = true, jsonb = true, ['text[]'] = true,
+  ['bigint[]'] = true,
+}
+
 local function newer_index(checker, record, kind, list, n_key)
   local name = record.spec.newer
   if not name then return -1 end
@@ -146,7 +152,13 @@ local function newer_index(checker, record, kind, list, n_key)
   local names = {}
   for i = n_key + 1, #list do
     names[#names + 1] = list[i].name
-    if list[i].name == name then return i - 1 end
+    if list[i].name == name then
+      if UNORDERED[list[i].kind] then
+        checker.fail(record, { 'newer' }, ("newer = '%s': a %s does not tell which row is "
+          .. 'the later one: use a number, a time or a text'):format(name, list[i].kind))
+      end
+      return i - 1
+    end
   end
   checker.fail(record, { 'newer' }, ("newer = '%s' is not one of the columns%s")
     :format(name, words.hint(name, names)))

@@ -99,6 +99,12 @@ describe('sql_upsert', function()
     is(head .. ' WHERE t."version" < EXCLUDED."version" OR t."version" IS NULL',
       C.sql_upsert(arena, p, 6))
   end)
+  it('compares versions that are texts byte by byte', function()
+    local p = projection { { 'id', 'bigint' }, { 'v', 'text' } }
+    p.newer = 1
+    local sql = ffi.string(C.sql_upsert(arena, p, 2))
+    assert.is_truthy(sql:find('WHERE t."v" COLLATE "C" < EXCLUDED."v" OR', 1, true), sql)
+  end)
   it('does nothing without columns', function()
     is('INSERT INTO "t" AS t ("id") SELECT u.c0 FROM unnest($1::int8[]) AS u(c0) '
       .. 'ON CONFLICT ("id") DO NOTHING', C.sql_upsert(arena, projection(columns), 0))

@@ -84,7 +84,8 @@ return projection {
 ]] }
     -- One row, and all of its events in one batch.
     local pipeline = tidemill.read(s.bundle .. '/pipeline.lua')
-    tidemill.write(s.bundle .. '/pipeline.lua', (pipeline:gsub('size = 100', 'size = 10000')))
+    tidemill.write(s.bundle .. '/pipeline.lua',
+      (pipeline:gsub('size = 100', 'size = 10000')))
     for _ = 1, 6000 do s.send(1, '{"kind":"add"}', 1) end
     for _ = 1, 50 do s.send(2, '{"kind":"add"}', 0) end
     producer:flush()
@@ -117,7 +118,8 @@ return projection {
     local result = tidemill.until_end(s.bundle, { env = s.env })
     assert.equal(65, result.status, result.text)
     assert.matches('1 offset 199: the scripts took more than 512 MiB', result.text)
-    assert.equal('199, 300', s.db:value("SELECT string_agg(n::text, ', ' ORDER BY id) FROM counts"))
+    assert.equal('199, 300', s.db:value(
+      "SELECT string_agg(n::text, ', ' ORDER BY id) FROM counts"))
     assert.is_nil(result.text:find('starting another', 1, true))
   end)
 

@@ -64,7 +64,7 @@ end
 
 local function check_functions()
   local tags = lines_of('ctags -f - --sort=no --fields=+ne --kinds-c=f ' ..
-    '--kinds-c++=f -R runtime 2>/dev/null')
+    '--kinds-c++=f --languages=C,C++ -R runtime 2>/dev/null')
   for _, tag in ipairs(tags) do
     local name, file = tag:match('^(%S+)\t(%S+)\t')
     local from, to = tag:match('\tline:(%d+)'), tag:match('\tend:(%d+)')

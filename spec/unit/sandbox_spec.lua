@@ -15,6 +15,11 @@ describe('sandbox.globals', function()
       contains(("pipeline.lua:2: '%s' is not available in a pipeline"):format(name), says('\nlocal x = ' .. name .. '\nreturn x'))
     end)
   end
+  it('writes all digits of an integer', function()
+    contains('|1795466000000123|-9007199254740991|0.5|1e+300|',
+      says("error('|' .. tostring(1795466000000123) .. '|' .. tostring(-9007199254740991) .. '|' "
+        .. ".. tostring(0.5) .. '|' .. tostring(1e300) .. '|')"))
+  end)
   it('names an unknown global', function()
     contains("pipeline.lua:1: there is no global 'projektion': did you mean 'projection'?", says('return projektion {}'))
   end)

@@ -178,6 +178,24 @@ describe('kinds', function()
     local function e(v, s) return { key = 'x', type = 'X', data = { id = 'k', v = v, s = s } } end
     assert.are.same({ { id = 'k', v = 3, s = 'c' } }, b:split({ events = { e(1, 'a'), e(3, 'c'), e(2, 'b'), e(3, 'd') } }):rows('a'))
   end)
+  it('map with newer orders times and NaN as the database does', function()
+    for type, list in pairs { timestamp = { '2020-01-01T00:00:00', '12020-01-01T00:00:00' },
+      ['double precision'] = { 1, 'NaN' } } do
+      local b = bundles.load(bundles.pipeline(([[projection { table = 'a', key = { id = { 'text', from = 'data.id' } },
+        columns = { v = '%s', s = 'text' },
+        newer = 'v', map = function(row, event) row.v, row.s = event.data.v, event.data.s end }]]):format(type)))
+      local function e(v, s) return { key = 'x', type = 'X', data = { id = 'k', v = v, s = s } } end
+      local result = b:run { events = { e(list[2], 'later'), e(list[1], 'earlier') } }
+      assert.are.equal('later', result:rows('a')[1].s)
+    end
+  end)
+  it('map with newer refuses row:delete()', function()
+    local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = { 'text', from = 'data.id' } },
+      columns = { v = 'bigint' }, newer = 'v', map = function(row) row:delete() end }]]))
+    local ok, reason = pcall(b.run, b, { events = { { key = 'x', type = 'X', data = { id = 'k' } } } })
+    assert.is_false(ok)
+    assert.matches('row:delete%(%) cannot be used with `newer`', tostring(reason))
+  end)
   it('merge adds up contributions and reads nil', function()
     local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = { 'text', from = 'data.id' } },
       columns = { n = 'bigint', top = 'numeric(6,2)', low = 'bigint' },
