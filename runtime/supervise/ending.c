@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "admin/view.h"
 
@@ -35,7 +36,12 @@ void ending_print_halted(const struct page *p)
         char topic[sizeof lane->topic], message[sizeof lane->message];
         view_copy(topic, sizeof topic, lane->topic);
         view_copy(message, sizeof message, lane->message);
-        fprintf(stderr, "  %s/%d at offset %" PRId64 ": %s\n", topic,
-                lane->partition, lane->position, message);
+        /* A failed record's reason begins with its place. */
+        if (strncmp(message, topic, strlen(topic)) == 0) {
+            fprintf(stderr, "  %s\n", message);
+        } else {
+            fprintf(stderr, "  %s/%d at offset %" PRId64 ": %s\n", topic,
+                    lane->partition, lane->position, message);
+        }
     }
 }

@@ -154,8 +154,8 @@ local function newer_index(checker, record, kind, list, n_key)
     names[#names + 1] = list[i].name
     if list[i].name == name then
       if UNORDERED[list[i].kind] then
-        checker.fail(record, { 'newer' }, ("newer = '%s': a %s does not tell which row is "
-          .. 'the later one: use a number, a time or a text'):format(name, list[i].kind))
+        checker.fail(record, { 'newer' }, ("newer = '%s': a %s does not tell which row "
+          .. 'is the later one: use a number, a time or a text'):format(name, list[i].kind))
       end
       return i - 1
     end

@@ -112,7 +112,8 @@ describe('check.projection', function()
   projection('refuses a topic of nobody', "table = 'a', " .. good .. "\ntopics = { 'tt' }", 6,
     "projection 'a': the topic 'tt' is not one of the source: did you mean 't'?")
   projection('refuses newer in a fold', "table = 'a', newer = 'n', " .. good, 5, "projection 'a': 'newer' is for mirror and map")
-  projection('refuses newer of what has no order', "table = 'a', newer = 'n', map = function() end, key = { id = 'bigint' }, columns = { n = 'uuid' }", 5,
+  projection('refuses newer of what has no order',
+    "table = 'a', newer = 'n', map = function() end, key = { id = 'bigint' }, columns = { n = 'uuid' }", 5,
     "projection 'a': newer = 'n': a uuid does not tell which row is the later one")
   projection('refuses newer of no column', "table = 'a', newer = 'm', map = function() end, key = { id = 'bigint' }, columns = { n = 'bigint' }", 5,
     "projection 'a': newer = 'm' is not one of the columns")
