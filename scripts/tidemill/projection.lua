@@ -155,7 +155,8 @@ local function newer_index(checker, record, kind, list, n_key)
     if list[i].name == name then
       if UNORDERED[list[i].kind] then
         checker.fail(record, { 'newer' }, ("newer = '%s': a %s does not tell which row "
-          .. 'is the later one: use a number, a time or a text'):format(name, list[i].kind))
+          .. 'is the later one: use a number, a time or a text')
+          :format(name, list[i].kind))
       end
       return i - 1
     end
