@@ -211,8 +211,9 @@ static bool read_answers(struct pgconn *c)
             PQclear(r);
             c->is_broken = true;
             return false;
-        } else {
-            flush_take(&c->flush, r);
+        } else if (!flush_take(&c->flush, r)) {
+            c->is_broken = true;
+            return false;
         }
     }
     return false;

@@ -80,9 +80,14 @@ static bool is_success(const PGresult *r)
            status == PGRES_EMPTY_QUERY;
 }
 
-void flush_take(struct flush *f, PGresult *r)
+bool flush_take(struct flush *f, PGresult *r)
 {
-    must(f->n_done < f->n_steps);
+    if (f->n_done >= f->n_steps) {
+        dial_result(r, &f->error);
+        f->is_fatal = true;
+        PQclear(r);
+        return false;
+    }
     struct flush_step *s = &f->steps[f->n_done];
     s->is_ok = is_success(r);
     if (s->is_ok && s->prepares < 0 && s->statement == f->commit) {
@@ -95,6 +100,7 @@ void flush_take(struct flush *f, PGresult *r)
     } else {
         PQclear(r);
     }
+    return true;
 }
 
 bool flush_next(struct flush *f)
