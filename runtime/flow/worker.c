@@ -63,6 +63,11 @@ static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
                                &problems) > 0) {
         w->engine.counts->errors[ERR_SCHEMA]++;
         check_later(w, buf_text(&problems));
+        /* A run that is to end must not wait for people. */
+        if (w->engine.page->until_end) {
+            w->engine.fatal = WORKER_CONFIG;
+            loop_stop(w->loop);
+        }
     } else {
         engine_join(&w->engine);
     }

@@ -147,6 +147,14 @@ describe('a pipeline', function()
     waits(s, 'schema', { 'counts', 'CREATE TABLE' })
   end)
 
+  it('whose table is missing ends a run that is to end, with the SQL', function()
+    local s = counts.new { producer = producer }
+    s.db:rows('DROP TABLE counts')
+    local result = tidemill.until_end(s.bundle, { env = s.env })
+    assert.equal(78, result.status, result.text)
+    assert.matches('CREATE TABLE', result.text)
+  end)
+
   it('whose schema was never applied waits, naming the verb that does it', function()
     local s = counts.new { producer = producer, no_schema = true }
     s.send_good(1)
