@@ -60,8 +60,7 @@ struct page_worker {
     uint64_t stage_count[STAGES];
     uint64_t gauges[GAUGES];
     uint64_t errors[PAGE_ERRORS]; /* by enum err_class */
-    uint64_t commit_usec_last;
-    char waiting_for[256]; /* why it is not ready, for people; or "" */
+    char waiting_for[256];        /* why it is not ready, for people; or "" */
 };
 
 enum page_lane_state { LANE_FREE, LANE_UNOWNED, LANE_RUNNING, LANE_HALTED };

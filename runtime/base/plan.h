@@ -97,9 +97,8 @@ struct plan_column {
 };
 
 struct plan_projection {
-    const char *table;  /* as written: name or schema.name */
-    const char *module; /* 'projections.balances', or the pipeline file */
-    const char *file;   /* for messages */
+    const char *table; /* as written: name or schema.name */
+    const char *file;  /* for messages */
     int line;
     enum plan_kind kind;
     enum plan_exact exact;

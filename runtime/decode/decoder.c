@@ -73,11 +73,6 @@ int decoder_field(struct decoder *d, int parent, const char *name, size_t len)
     return want(d, path_field(&d->tree, parent, name, len));
 }
 
-uint32_t decoder_nodes(const struct decoder *d)
-{
-    return d->tree.n_nodes;
-}
-
 /* ---- the arrays of a batch ---- */
 
 static void publish(struct events *ev)
@@ -279,16 +274,6 @@ const char *decoder_type_name(const struct decoder *d, uint32_t type,
                               size_t *len)
 {
     return types_name(&d->reader.types, type, len);
-}
-
-uint32_t decoder_type_number(struct decoder *d, const char *name, size_t len)
-{
-    return types_number(&d->reader.types, name, len);
-}
-
-uint32_t decoder_n_types(const struct decoder *d)
-{
-    return d->reader.types.names.n_keys + 1;
 }
 
 int decoder_tokens(struct decoder *d, struct arena *a, const char *json,

@@ -53,7 +53,6 @@ void decoder_free(struct decoder *d);
 int decoder_path(struct decoder *d, const char *path);
 /* The same below a node, by one field name of [len] bytes. */
 int decoder_field(struct decoder *d, int parent, const char *name, size_t len);
-uint32_t decoder_nodes(const struct decoder *d);
 
 /* Arrays for [n] events from the arena; sets view's pointers. */
 void events_prepare(struct events *ev, struct decoder *d, uint32_t n);
@@ -67,9 +66,6 @@ bool decoder_column(struct decoder *d, struct events *ev, int node);
 /* Type numbers are dense and last as long as the decoder; 0 is "no type". */
 const char *decoder_type_name(const struct decoder *d, uint32_t type,
                               size_t *len);
-uint32_t decoder_type_number(struct decoder *d, const char *name, size_t len);
-/* All numbers are below this. */
-uint32_t decoder_n_types(const struct decoder *d);
 
 /* See tm_json(). */
 int decoder_tokens(struct decoder *d, struct arena *a, const char *json,

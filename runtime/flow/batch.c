@@ -281,13 +281,16 @@ void batch_settle(struct batch *b)
     }
 }
 
+bool batch_loads(const struct rows *r, enum plan_exact exact)
+{
+    return program_loads(r->program) && r->program->plan->exact == exact &&
+           r->view.n_rows > r->first_row;
+}
+
 bool batch_has_loads(const struct batch *b, enum plan_exact exact)
 {
     for (uint32_t i = 0; i < b->n_rows; i++) {
-        const struct rows *r = &b->rows[i];
-
-        if (program_loads(r->program) && r->program->plan->exact == exact &&
-            r->view.n_rows > r->first_row) {
+        if (batch_loads(&b->rows[i], exact)) {
             return true;
         }
     }

@@ -70,19 +70,14 @@ static void claim_failed(struct engine *g, const struct err *e)
 
     c->retry_at = clock_usec() + delay;
     g->counts->errors[e->class]++;
-    g->counts->is_ready = 0;
-    snprintf(g->counts->waiting_for, sizeof(g->counts->waiting_for), "%.250s",
-             e->text);
+    progress_waits(g, "", e->text);
     log_line(LOG_WARN, "lanes cannot be claimed; trying again",
              "lanes=%u retry_ms=%d class=%s error=%s", c->n,
              (int)(delay / 1000), err_class_name(e->class), log_quote(e->text));
     for (uint32_t i = 0; i < c->n && is_lasting(e); i++) {
-        struct page_lane *p =
-            page_lane(g->page, c->lanes[i].topic, c->lanes[i].partition);
-        if (p) {
-            p->state = LANE_HALTED;
-            snprintf(p->message, sizeof(p->message), "%.390s", e->text);
-        }
+        progress_halted(
+            page_lane(g->page, c->lanes[i].topic, c->lanes[i].partition),
+            e->text);
     }
     end_claim(g);
 }
@@ -165,20 +160,6 @@ static bool check_range(const struct lane *l, int64_t low, int64_t high,
     return true;
 }
 
-static void note_range(struct engine *g, struct lane *l, int64_t high)
-{
-    l->high = high;
-    progress_lane(g, l);
-    if (l->page) {
-        struct page_lane *p = l->page;
-
-        if (p->end < 0) {
-            p->end = high;
-        }
-        progress_lane(g, l);
-    }
-}
-
 /* Lanes know where they stand; true when every lane could be looked at. */
 static bool set_lanes(struct engine *g, struct err *bad, struct err *e)
 {
@@ -193,7 +174,7 @@ static bool set_lanes(struct engine *g, struct err *bad, struct err *e)
         if (!source_watermarks(g->source, l, &low, &high, e)) {
             return false;
         }
-        note_range(g, l, high);
+        progress_range(g, l, high);
         bad[i].class = ERR_NONE;
         check_range(l, low, high, &bad[i]);
     }
@@ -236,8 +217,7 @@ static void finish(struct engine *g)
     }
     free(bad);
     c->failures = 0;
-    g->counts->is_ready = 1;
-    g->counts->waiting_for[0] = '\0';
+    progress_ready(g);
     log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);
     end_claim(g);
 }
@@ -368,8 +348,7 @@ static void look_for_topics(struct engine *g)
     if (strncmp(g->counts->waiting_for, e.text, 100) != 0) {
         log_line(LOG_WARN, "waiting for Kafka", "error=%s", log_quote(e.text));
     }
-    snprintf(g->counts->waiting_for, sizeof(g->counts->waiting_for), "%.250s",
-             e.text);
+    progress_reason(g, "", e.text);
 }
 
 void claim_turn(struct engine *g)

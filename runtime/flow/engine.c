@@ -11,6 +11,7 @@
 #include "flow/progress.h"
 #include "flow/retry.h"
 #include "flow/transact.h"
+#include "flow/worker.h"
 
 enum {
     DECODE_SLICE = 2048, /* records a turn: about a millisecond */
@@ -85,9 +86,7 @@ void engine_trouble(struct engine *g, const struct err *e, const char *what)
                  err_class_name(e->class), e->sqlstate[0] ? e->sqlstate : "-",
                  (int)(delay / 1000), log_quote(e->text));
     }
-    g->counts->is_ready = 0;
-    snprintf(g->counts->waiting_for, sizeof(g->counts->waiting_for),
-             "database: %.200s", e->text);
+    progress_waits(g, "database: ", e->text);
 }
 
 void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
@@ -102,10 +101,7 @@ void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
     p = lane->page;
     lane->is_halted = true;
     is_news = is_news && (!p || strncmp(p->message, e->text, 100) != 0);
-    if (p) {
-        p->state = LANE_HALTED;
-        snprintf(p->message, sizeof(p->message), "%.390s", e->text);
-    }
+    progress_halted(p, e->text);
     if (is_news) {
         log_line(
             LOG_ERROR,
@@ -134,13 +130,12 @@ static void on_news(struct engine *g, enum source_news news,
     case NEWS_FENCED:
         log_line(LOG_ERROR, "this instance id is in use elsewhere", "error=%s",
                  log_quote(e->text));
-        g->fatal = 75;
+        g->fatal = WORKER_FENCED;
         loop_stop(g->loop);
         break;
     default:
         g->counts->errors[e->class]++;
-        snprintf(g->counts->waiting_for, sizeof(g->counts->waiting_for),
-                 "kafka: %.200s", e->text);
+        progress_reason(g, "kafka: ", e->text);
         log_line(LOG_WARN, "kafka", "error=%s", log_quote(e->text));
     }
 }
@@ -183,10 +178,10 @@ static void note_pool(struct engine *g)
 }
 
 /* Oldest first: a batch that must be resolved holds lanes back. */
-static bool give_conns(struct engine *g)
+static void give_conns(struct engine *g)
 {
     if (loop_now(g->loop) < g->pool_retry_at) {
-        return false;
+        return;
     }
     while (g->resolving.n || g->ready.n) {
         struct pgconn *c = pgpool_take(g->pool);
@@ -197,7 +192,7 @@ static bool give_conns(struct engine *g)
 
         if (!c) {
             note_pool(g);
-            return false;
+            return;
         }
         if (is_resolving) {
             transact_resolve(b, c);
@@ -205,7 +200,6 @@ static bool give_conns(struct engine *g)
             transact_start(b, c);
         }
     }
-    return true;
 }
 
 static void wake_waiting(struct engine *g, usec now)
@@ -254,10 +248,10 @@ static void lease_lanes(struct engine *g)
 
 void engine_turn(struct engine *g)
 {
-    uint32_t pumped = 0;
-
+    /* First, so that whatever moves below asks for another turn. */
+    loop_idle_set(g->idle, false);
     if (g->source) {
-        pumped = source_pump(g->source, PUMP_SLICE);
+        source_pump(g->source, PUMP_SLICE); /* wakes us when there is more */
         take_news(g);
         claim_turn(g);
         lease_lanes(g);
@@ -267,7 +261,9 @@ void engine_turn(struct engine *g)
     }
     wake_waiting(g, clock_usec());
     give_conns(g);
-    loop_idle_set(g->idle, g->decoding.n > 0 || pumped == PUMP_SLICE);
+    if (g->decoding.n) {
+        loop_idle_set(g->idle, true);
+    }
 }
 
 static void on_wake(void *arg)
@@ -330,7 +326,7 @@ void engine_join(struct engine *g)
     if (!g->source) {
         log_line(LOG_ERROR, "the consumer cannot start", "error=%s",
                  log_quote(e.text));
-        g->fatal = 78;
+        g->fatal = WORKER_CONFIG;
         loop_stop(g->loop);
     }
 }

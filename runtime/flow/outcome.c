@@ -68,8 +68,7 @@ void outcome_committed(struct batch *b)
     }
     g->troubles = 0;
     g->pool_retry_at = 0;
-    g->counts->is_ready = 1;
-    g->counts->waiting_for[0] = '\0';
+    progress_ready(g);
     engine_release(b);
 }
 

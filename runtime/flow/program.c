@@ -10,12 +10,10 @@
 /* PostgreSQL's oids of the two extra parameters of counted statements. */
 enum { OID_INT8 = 20, OID_XID_ARRAY = 1011 };
 
-static int node_of(struct decoder *d, struct arena *a, const char *root,
-                   const char *name)
+static int node_of(struct decoder *d, const char *root, const char *name)
 {
     int parent = decoder_path(d, root);
 
-    (void)a;
     return decoder_field(d, parent, name, strlen(name));
 }
 
@@ -27,11 +25,11 @@ static bool prepare_key(struct program *g, struct decoder *d, uint32_t i,
 
     k->key_field = k->data_field = k->whole = -1;
     if (c->from == FROM_FIELD || c->from == FROM_KEY) {
-        k->key_field = node_of(d, g->arena, "key", c->name);
+        k->key_field = node_of(d, "key", c->name);
         k->whole = decoder_path(d, "key");
     }
     if (c->from == FROM_FIELD) {
-        k->data_field = node_of(d, g->arena, "data", c->name);
+        k->data_field = node_of(d, "data", c->name);
     }
     k->n_paths = c->n_paths;
     k->paths = arena_alloc(g->arena, (c->n_paths + 1) * sizeof(int));
@@ -56,7 +54,7 @@ static void prepare_sources(struct program *g, struct decoder *d)
         g->sources[i] = -1;
         if (p->kind == KIND_MIRROR &&
             (!p->columns[i].is_key || g->checks_key)) {
-            g->sources[i] = node_of(d, g->arena, "data", p->columns[i].name);
+            g->sources[i] = node_of(d, "data", p->columns[i].name);
         }
     }
 }

@@ -14,13 +14,18 @@ static bool has_reached(const struct lane *l, const struct page_lane *p)
     return p->end >= 0 && (l->position >= p->end || at_eof);
 }
 
+static struct page_lane *page_of(struct engine *g, struct lane *l)
+{
+    if (!l->page) {
+        l->page = page_lane(g->page, l->topic, l->partition);
+    }
+    return l->page;
+}
+
 void progress_lane(struct engine *g, struct lane *l)
 {
-    struct page_lane *p = l->page;
+    struct page_lane *p = page_of(g, l);
 
-    if (!p) {
-        l->page = p = page_lane(g->page, l->topic, l->partition);
-    }
     if (!p) {
         return;
     }
@@ -35,6 +40,43 @@ void progress_lane(struct engine *g, struct lane *l)
         p->message[0] = '\0';
     }
     p->reached = has_reached(l, p);
+}
+
+void progress_range(struct engine *g, struct lane *l, int64_t high)
+{
+    struct page_lane *p = page_of(g, l);
+
+    l->high = high;
+    if (p && p->end < 0) {
+        p->end = high;
+    }
+    progress_lane(g, l);
+}
+
+void progress_halted(struct page_lane *p, const char *why)
+{
+    if (p) {
+        p->state = LANE_HALTED;
+        snprintf(p->message, sizeof(p->message), "%.390s", why);
+    }
+}
+
+void progress_reason(struct engine *g, const char *what, const char *why)
+{
+    snprintf(g->counts->waiting_for, sizeof(g->counts->waiting_for), "%s%.240s",
+             what, why);
+}
+
+void progress_waits(struct engine *g, const char *what, const char *why)
+{
+    g->counts->is_ready = 0;
+    progress_reason(g, what, why);
+}
+
+void progress_ready(struct engine *g)
+{
+    g->counts->is_ready = 1;
+    g->counts->waiting_for[0] = '\0';
 }
 
 void progress_lost(struct engine *g, struct lane *l)
@@ -74,13 +116,8 @@ void progress_batch(struct engine *g, const struct batch *b)
 
 void progress_stage(struct engine *g, enum page_stage stage, usec since)
 {
-    usec now = clock_usec();
-
-    g->counts->stage_usec[stage] += now - since;
+    g->counts->stage_usec[stage] += clock_usec() - since;
     g->counts->stage_count[stage]++;
-    if (stage == STAGE_COMMIT) {
-        g->counts->commit_usec_last = now - since;
-    }
 }
 
 static void note_starving(struct engine *g, bool is_empty, bool has_lag,

@@ -3,6 +3,15 @@
 #include "flow/engine.h"
 
 void progress_lane(struct engine *g, struct lane *lane);
+/* The same, when the end of the partition was asked. */
+void progress_range(struct engine *g, struct lane *lane, int64_t high);
+/* The lane stands, and why; [p] may be NULL. */
+void progress_halted(struct page_lane *p, const char *why);
+/* Why work waits: [what] and [why], for people. */
+void progress_reason(struct engine *g, const char *what, const char *why);
+/* The same, and the worker is not ready until progress_ready(). */
+void progress_waits(struct engine *g, const char *what, const char *why);
+void progress_ready(struct engine *g);
 void progress_lost(struct engine *g, struct lane *lane);
 void progress_batch(struct engine *g, const struct batch *b);
 /* Heartbeat and gauges; about four times a second. */

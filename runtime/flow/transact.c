@@ -16,18 +16,13 @@ static const usec REPLY_DEADLINE = 90 * 1000000ULL;
 static void on_written(struct pgconn *c, const struct pgreply *r, void *arg);
 static void on_opened(struct pgconn *c, const struct pgreply *r, void *arg);
 
-static uint32_t queue_loads(struct batch *b, enum plan_exact exact)
+static void queue_loads(struct batch *b, enum plan_exact exact)
 {
-    uint32_t n = 0;
-
     for (uint32_t i = 0; i < b->n_rows; i++) {
-        struct rows *r = &b->rows[i];
-
-        if (program_loads(r->program) && r->program->plan->exact == exact) {
-            n += writer_load(&b->engine->writer, r, b->conn);
+        if (batch_loads(&b->rows[i], exact)) {
+            writer_load(&b->engine->writer, &b->rows[i], b->conn);
         }
     }
-    return n;
 }
 
 /* Results of queue_loads come in the same order, from [at] on. */
@@ -37,8 +32,7 @@ static bool read_loads(struct batch *b, enum plan_exact exact,
     for (uint32_t i = 0; i < b->n_rows; i++) {
         struct rows *r = &b->rows[i];
 
-        if (program_loads(r->program) && r->program->plan->exact == exact &&
-            r->view.n_rows > r->first_row &&
+        if (batch_loads(r, exact) &&
             !writer_loaded(r, reply->results[at++], e)) {
             return false;
         }

@@ -37,10 +37,8 @@ static void check_later(struct worker *w, const char *why)
 {
     usec delay = retry_delay(++w->check_failures, CHECK_FLOOR_USEC,
                              CHECK_CAP_USEC, (uint32_t)clock_usec());
-    struct page_worker *p = w->engine.counts;
 
-    p->is_ready = 0;
-    snprintf(p->waiting_for, sizeof(p->waiting_for), "database: %.240s", why);
+    progress_waits(&w->engine, "database: ", why);
     if (strncmp(w->said, why, sizeof(w->said) - 1) != 0) {
         snprintf(w->said, sizeof(w->said), "%.199s", why);
         log_line(LOG_ERROR,

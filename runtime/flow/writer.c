@@ -74,18 +74,14 @@ static void send(struct writer *w, struct rows *r, struct pgconn *c,
     pgconn_add(c, program_stmt(r->program, what, mask), params);
 }
 
-bool writer_load(struct writer *w, struct rows *r, struct pgconn *c)
+void writer_load(struct writer *w, struct rows *r, struct pgconn *c)
 {
     struct selection all = {.n = r->view.n_rows};
 
-    if (all.n == 0) {
-        return false;
-    }
     rows_unload(r);
     all.rows = order_rows(r, r->arena);
     r->load_order = all.rows;
     send(w, r, c, STATEMENT_LOAD, 0, put_columns(w, r, &all));
-    return true;
 }
 
 static bool read_row(struct rows *r, const struct pg_result *result, int at,

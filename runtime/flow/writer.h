@@ -17,8 +17,8 @@ struct writer {
 
 void writer_close(struct writer *w);
 void writer_begin(struct writer *w);
-/* Queues the statement that loads the rows of a fold; false: no rows. */
-bool writer_load(struct writer *w, struct rows *r, struct pgconn *c);
+/* Queues the statement that loads the rows of a fold; there must be some. */
+void writer_load(struct writer *w, struct rows *r, struct pgconn *c);
 /* Reads its result into base cells. */
 bool writer_loaded(struct rows *r, const struct pg_result *result,
                    struct err *e);

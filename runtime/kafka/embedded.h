@@ -52,5 +52,3 @@ bool producer_flush(struct producer *p, int timeout_ms,
                     struct err *e) MUSTCHECK;
 /* Serves what came in and says how many records still wait for delivery. */
 uint32_t producer_waiting(struct producer *p);
-/* Drops what is not delivered. */
-void producer_free(struct producer *p);

@@ -138,14 +138,3 @@ bool producer_flush(struct producer *p, int timeout_ms, struct err *e)
            err_set(e, ERR_CONNECTION, "%d records are still not delivered: %s",
                    rd_kafka_outq_len(p->rk), rd_kafka_err2str(code));
 }
-
-void producer_free(struct producer *p)
-{
-    if (!p) {
-        return;
-    }
-    rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    rd_kafka_poll(p->rk, 0);
-    rd_kafka_destroy(p->rk);
-    free(p);
-}

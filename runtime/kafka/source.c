@@ -334,11 +334,6 @@ uint32_t source_pump(struct source *s, uint32_t max)
     return n_kept;
 }
 
-bool source_is_full(const struct source *s)
-{
-    return s->full_since != 0;
-}
-
 uint64_t source_inbox_bytes(const struct source *s)
 {
     return s->used_bytes;

@@ -94,8 +94,6 @@ enum source_news source_news(struct source *s, struct err *e);
  * wake, also at the cap: rebalances are served in here. When it stopped at
  * [max] it wakes again by itself. */
 uint32_t source_pump(struct source *s, uint32_t max);
-/* True when the last pump stopped at the cap. */
-bool source_is_full(const struct source *s);
 
 /* All lanes, the offered and the assigned, in (topic, partition) order; also
  * revoked ones that are still leased. */

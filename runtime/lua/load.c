@@ -211,7 +211,6 @@ static void load_columns(struct loading *l, struct plan_projection *p)
 static void load_projection(struct loading *l, struct plan_projection *p)
 {
     p->table = get_text(l, "table");
-    p->module = get_text(l, "module");
     p->file = get_text(l, "file");
     p->line = (int)get_int(l, "line");
     p->kind = (enum plan_kind)get_word(l, "kind", KINDS);

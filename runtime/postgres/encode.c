@@ -271,16 +271,6 @@ void encode_array(struct buf *out, const struct coltype *t,
     out->data[flags_at + 3] = put_elements(out, t, &s);
 }
 
-void encode_int8_array(struct buf *out, const int64_t *values, uint32_t n)
-{
-    array_begin(out, OID_INT8, n);
-    buf_reserve(out, (size_t)n * 12);
-    for (uint32_t i = 0; i < n; i++) {
-        buf_u32(out, 8);
-        buf_u64(out, (uint64_t)values[i]);
-    }
-}
-
 void encode_xid_array(struct buf *out, const uint32_t *values, uint32_t n)
 {
     array_begin(out, OID_XID, n);

@@ -15,8 +15,7 @@
 void encode_array(struct buf *out, const struct coltype *t,
                   const struct tm_cell *cells, const uint32_t *index,
                   uint32_t n);
-/* Arrays of plain values. */
-void encode_int8_array(struct buf *out, const int64_t *values, uint32_t n);
+/* An array of plain values. */
 void encode_xid_array(struct buf *out, const uint32_t *values, uint32_t n);
 /* One value of a result into a cell; bytes are copied into the arena. False:
  * a value we cannot hold exactly (numeric beyond 38 digits, NaN). */

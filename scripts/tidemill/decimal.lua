@@ -96,8 +96,8 @@ local slow_sub = function(a, b)
   return d
 end
 
--- Calls fast(x, y, scale) with both mantissas at one scale when they fit 64
--- bits; gives nil when they do not.
+-- add and sub stand written out: each is one trace when both mantissas fit 64
+-- bits at one scale, and goes to C when they do not.
 local function add(a, b)
   if not istype(dec, a) then a = from(a) end
   if not istype(dec, b) then b = from(b) end
