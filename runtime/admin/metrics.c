@@ -40,6 +40,21 @@ static const struct metric counters[] = {
     {"bytes_total", "counter", "Bytes of the records applied.", COUNT_BYTES, 1},
     {"starved_seconds_total", "counter",
      "Time without records although there was lag.", COUNT_STARVED_USEC, 1e6},
+    {"dead_letters_total", "counter", "Records set aside since they failed.",
+     COUNT_DEAD_LETTERS, 1},
+    {"held_total", "counter",
+     "Records set aside behind a failed one of their key.", COUNT_HELD, 1},
+    {"dead_letters_applied_total", "counter",
+     "Dead letters that a retry applied.", COUNT_LETTERS_DONE, 1},
+    {"isolations_total", "counter",
+     "Transactions that the database refused while a bad record was sought.",
+     COUNT_ISOLATIONS, 1},
+    {"rule_faults_total", "counter",
+     "Decisions of the failure rule that could not be used.", COUNT_RULE_FAULTS,
+     1},
+    {"breaker_opens_total", "counter",
+     "Times that the circuit breaker of the database opened.",
+     COUNT_BREAKER_OPENS, 1},
 };
 
 static const struct metric gauges[] = {
@@ -57,6 +72,9 @@ static const struct metric gauges[] = {
     {"batches_in_flight", "gauge", "Batches whose outcome is not yet known.",
      GAUGE_BATCHES_IN_FLIGHT, 1},
     {"lua_bytes", "gauge", "Memory of the Lua VM.", GAUGE_LUA_BYTES, 1},
+    {"breaker_state", "gauge",
+     "Circuit breaker of the database: 0 closed, 1 half-open, 2 open.",
+     GAUGE_BREAKER, 1},
 };
 
 static const char *const stages[STAGES] = {

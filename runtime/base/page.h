@@ -26,6 +26,13 @@ enum page_counter {
     COUNT_COLUMN_FAULTS,
     COUNT_BYTES,        /* record bytes of applied events */
     COUNT_STARVED_USEC, /* consumer empty while there was lag */
+    COUNT_DEAD_LETTERS, /* records set aside since they failed */
+    COUNT_HELD,         /* records set aside behind a failed one of their key */
+    COUNT_LETTERS_DONE, /* dead letters applied by a retry */
+    COUNT_ISOLATIONS,   /* transactions refused while a bad record was sought */
+    COUNT_RULE_FAULTS,  /* the pipeline's failure rule raised, or said what it
+                           may not */
+    COUNT_BREAKER_OPENS,
     COUNTERS
 };
 /* Microseconds spent, and how often, by stage. */
@@ -46,6 +53,7 @@ enum page_gauge {
     GAUGE_BATCH_AVERAGE,
     GAUGE_BATCHES_IN_FLIGHT,
     GAUGE_LUA_BYTES,
+    GAUGE_BREAKER, /* enum breaker_state: 0 closed, 1 half-open, 2 open */
     GAUGES
 };
 
