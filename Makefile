@@ -63,7 +63,7 @@ debug:
 ##  install   into $(DESTDIR)$(PREFIX): the binary, its scripts and rules
 install: $(BIN)
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/tidemill
-	set -e; for f in $$(find scripts $(wildcard rules) -type f -name '*.lua'); do \
+	set -e; for f in $$(find scripts rules -name '*.lua' ! -name '*_spec.lua'); do \
 	  install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/tidemill/$$f; done
 
 ##  demo      installs what is missing, builds, runs examples/bank for

@@ -127,6 +127,7 @@ struct plan {
     struct plan_source source;
     struct plan_database database;
     struct plan_limits limits;
+    const char *failure_rule; /* for `check`: "rule 'sqlstate'" */
     struct plan_projection *projections;
     uint32_t n_projections;
 };

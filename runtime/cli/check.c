@@ -67,6 +67,7 @@ static void print_pipeline(const struct plan *p)
            "concurrency %u\n",
            p->limits.size, p->limits.bytes, p->limits.linger_ms,
            p->limits.concurrency);
+    printf("failure    %s\n", p->failure_rule);
 }
 
 static void print_projection(const struct plan_projection *p)

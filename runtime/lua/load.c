@@ -266,6 +266,9 @@ struct plan *load_plan(lua_State *L, int index)
     p->limits.linger_ms = (uint32_t)get_int(&l, "linger_ms");
     p->limits.concurrency = (uint32_t)get_int(&l, "concurrency");
     leave(&l);
+    enter(&l, "failure");
+    p->failure_rule = get_text(&l, "title");
+    leave(&l);
     load_projections(&l, p);
     lua_pop(L, 1);
     return p;

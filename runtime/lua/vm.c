@@ -1,7 +1,7 @@
 /*
  * See vm.h. The Lua half is scripts/tidemill/boot.lua: a table with load,
- * keys, fold and trace, kept in the registry. Every call leaves the stack as
- * found.
+ * keys, fold, decide and trace, kept in the registry. Every call leaves the
+ * stack as found.
  */
 #include "lua/vm.h"
 
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lua/budget.h"
+#include "lua/decide.h"
 #include "lua/host.h"
 #include "lua/load.h"
 
@@ -30,6 +31,7 @@ struct vm {
     struct budget budget;
     int keys; /* registry references to functions of boot.lua */
     int fold;
+    int decide;
     int load;
     int trace;
     char *path;            /* owned: of the bundle that is loaded */
@@ -142,6 +144,7 @@ static int open_vm(lua_State *L)
     v->load = reference(L, "load");
     v->keys = reference(L, "keys");
     v->fold = reference(L, "fold");
+    v->decide = reference(L, "decide");
     v->trace = reference(L, "trace");
     lua_pop(L, 1);
     return 0;
@@ -297,6 +300,41 @@ bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
              struct err *e)
 {
     return run(v, &v->fold, b, rows, e);
+}
+
+/* One rule's answer. */
+static bool ask(struct vm *v, bool by_stock, const struct failure *f,
+                struct decision *out, struct err *e)
+{
+    struct question q = {
+        .failure = f, .by_stock = by_stock, .out = out, .e = e};
+    int status;
+
+    if (v->is_out_of_memory && !renew(v, e)) {
+        return false;
+    }
+    q.trace = v->trace;
+    q.decide = v->decide;
+    status = decide_ask(v->L, &q);
+    v->is_out_of_memory = status == LUA_ERRMEM;
+    return status == 0;
+}
+
+bool vm_decide(struct vm *v, const struct failure *f, struct decision *out,
+               struct err *e)
+{
+    struct decision answer;
+    struct err unused;
+
+    *out = (struct decision){.action = ACTION_RETRY, .delay_ms = -1};
+    if (ask(v, false, f, &answer, e)) {
+        *out = answer;
+        return true;
+    }
+    if (ask(v, true, f, &answer, &unused)) {
+        *out = answer;
+    }
+    return false;
 }
 
 uint64_t vm_bytes(const struct vm *v)

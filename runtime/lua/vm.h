@@ -8,6 +8,7 @@
  */
 #include "base/api.h"
 #include "base/err.h"
+#include "base/failure.h"
 #include "base/plan.h"
 
 struct vm;
@@ -29,6 +30,14 @@ bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
  * e->class is ERR_SCRIPT and b->current the event whose handler raised. */
 bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
              struct err *e);
+/*
+ * Asks the failure rule of the pipeline; always fills [out]. false with e
+ * (ERR_SCRIPT): the rule raised, did not end or answered what it may not, and
+ * [out] is what the stock rule says; without memory even for that one, it is a
+ * retry with the usual back-off.
+ */
+bool vm_decide(struct vm *v, const struct failure *f, struct decision *out,
+               struct err *e);
 uint64_t vm_bytes(const struct vm *v);
 /* Steps the collector; called while the database works. */
 void vm_collect(struct vm *v);

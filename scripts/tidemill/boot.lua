@@ -2,6 +2,7 @@
 -- finds the user's line for an error.
 local core = require 'tidemill.core'
 local dsl = require 'tidemill.dsl'
+local failure = require 'tidemill.failure'
 local plan = require 'tidemill.plan'
 local prelude = require 'tidemill.prelude'
 local projection = require 'tidemill.projection'
@@ -50,10 +51,20 @@ local function run_entry(bundle)
   return record, require_module, loading
 end
 
-local function check_purity(p, messages)
-  for _, text in ipairs(pure.check(projection.functions(p), sources)) do
-    messages[#messages + 1] = text
+local function check_purity(made)
+  local impure = {}
+  local function add(functions, says)
+    for _, text in ipairs(pure.check(functions, sources, says)) do
+      impure[#impure + 1] = text
+    end
   end
+  for _, p in ipairs(made.projections) do add(projection.functions(p), pure.HANDLER) end
+  add({ made.failure.decide }, pure.RULE)
+  if #impure > 0 then error(table.concat(impure, '\n'), 0) end
+end
+
+local function stock_rules()
+  return failure.stock_rules(function(file) sources['@' .. file] = true end)
 end
 
 ---Loads the bundle of a path; raises "file:line: what" lines.
@@ -66,15 +77,13 @@ function M.open(path)
     error(('%s/%s:1: the file must return pipeline { … }'):format(bundle.folder,
       bundle.entry), 0)
   end
-  local made, messages = plan.new(record, bundle, require_module)
+  local made, messages = plan.new(record, bundle, require_module, stock_rules())
   if not made then error(messages, 0) end
-  local impure = {}
-  for _, p in ipairs(made.projections) do check_purity(p, impure) end
-  if #impure > 0 then error(table.concat(impure, '\n'), 0) end
+  check_purity(made)
   return made, prelude.new(made)
 end
 
-local program
+local program, rule
 
 -- The one bundle of this VM, in which texts have no more methods than the
 -- sandbox gives. (Specs share their VM with busted, which keeps Lua's.)
@@ -82,7 +91,18 @@ function M.load(path)
   getmetatable('').__index = sandbox.text_library()
   local made
   made, program = M.open(path)
+  rule = made.failure
   return made
+end
+
+---What to do about a failure; raises when the rule raises or says what it may
+---not.
+---@param by_stock boolean asks the stock rule instead of the pipeline's
+---@return string action, number|nil delay_ms
+function M.decide(by_stock, ...)
+  local facts = {}
+  for i, name in ipairs(failure.FIELDS) do facts[name] = (select(i, ...)) end
+  return failure.decide(by_stock and rule.stock or rule, facts)
 end
 
 function M.keys(batch, rows)

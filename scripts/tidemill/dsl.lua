@@ -12,9 +12,18 @@ M.WORDS = {
   'commands',
 }
 
+-- rule 'name' is a record already, and takes options: rule 'name' { … }.
+local rule_meta = {
+  __tostring = record_meta.__tostring,
+  __call = function(record, options)
+    record.spec = options
+    return setmetatable(record, record_meta)
+  end,
+}
+
 function M.is_record(x, word)
-  return type(x) == 'table' and getmetatable(x) == record_meta
-    and (not word or x.word == word)
+  local meta = type(x) == 'table' and getmetatable(x)
+  return (meta == record_meta or meta == rule_meta) and (not word or x.word == word)
 end
 
 -- `return projection {` is a tail call and leaves no frame to ask: then the
@@ -69,17 +78,11 @@ local function constructor(loading, word)
   end
 end
 
--- rule 'auto', or rule 'auto' { options }.
 local function rule(loading)
   return function(name)
     only_while_loading(loading, 'rule')
     local record = make(loading, 'rule', {}, where(loading, 'rule'), tostring(name))
-    return setmetatable(record, {
-      __call = function(_, options)
-        record.spec = options
-        return setmetatable(record, record_meta)
-      end,
-    })
+    return setmetatable(record, rule_meta)
   end
 end
 

@@ -104,11 +104,34 @@ function Row:reset() end
 ---@field database tidemill.Postgres
 ---@field batch tidemill.BatchSpec|nil
 ---@field projections (string|tidemill.Projection)[]
+---@field failure string|tidemill.Rule|tidemill.FailureRule|nil # rule 'sqlstate'
 
 ---@class tidemill.Kafka
 ---@class tidemill.Postgres
 ---@class tidemill.Projection
 ---@class tidemill.Pipeline
+---@class tidemill.Rule
+---@class tidemill.FailureRule
+
+---@alias tidemill.FailureClass 'conflict'|'connection'|'server'|'resource'|'data'
+---|'script'|'schema'|'config'|'fatal'
+
+---What a failure rule is asked about; it can only be read.
+---@class tidemill.Failure
+---@field class tidemill.FailureClass
+---@field sqlstate string # '' when the database had no part in it
+---@field message string
+---@field attempts integer # failures of the same work before this one
+---@field records integer # 1: a single record is to blame
+---@field has_others boolean # others were committed since this work first failed
+---@field topic string|nil # nil: several lanes
+---@field partition integer|nil
+---@field offset integer|nil # of the record, or of the first one
+
+---@alias tidemill.Action 'retry'|'bisect'|'dead_letter'|'hold'|'halt'
+
+---@class tidemill.FailureSpec
+---@field decide fun(failure: tidemill.Failure): tidemill.Action?, number? # milliseconds
 
 ---@param spec tidemill.PipelineSpec
 ---@return tidemill.Pipeline
@@ -126,8 +149,9 @@ function postgres(spec) end
 ---@return tidemill.Projection
 function projection(spec) end
 
----Not available yet.
+---A rule by its name: one of Tidemill's ('sqlstate'), or a module of the bundle.
 ---@param name string
+---@return tidemill.Rule
 function rule(name) end
 
 ---Not available yet.
@@ -138,8 +162,9 @@ function grouping(spec) end
 ---@param spec table
 function tuning(spec) end
 
----Not available yet.
----@param spec table
+---A failure rule: what is to be done about a failure. nil: what the stock rule says.
+---@param spec tidemill.FailureSpec
+---@return tidemill.FailureRule
 function failure(spec) end
 
 ---Not available yet.
@@ -211,6 +236,17 @@ function max(...) end
 ---@field events tidemill.TestEvent[]|nil
 ---@field split boolean|nil # each event in a batch of its own
 
+---@class tidemill.TestFailure
+---@field class tidemill.FailureClass
+---@field sqlstate string|nil # default ''
+---@field message string|nil # default ''
+---@field attempts integer|nil # default 0
+---@field records integer|nil # default 1
+---@field has_others boolean|nil # default false
+---@field topic string|nil
+---@field partition integer|nil
+---@field offset integer|nil
+
 ---@class tidemill.TestResult
 local TestResult = {}
 ---@param name string
@@ -230,6 +266,12 @@ function TestBundle:run(case) end
 ---@param case tidemill.TestRun
 ---@return tidemill.TestResult
 function TestBundle:split(case) end
+---What the pipeline's failure rule answers; raises where a run would fall back
+---to the stock rule.
+---@param case tidemill.TestFailure
+---@return tidemill.Action action
+---@return integer|nil delay_ms
+function TestBundle:decide(case) end
 ---Forgets all rows and offsets.
 function TestBundle:reset() end
 

@@ -3,6 +3,7 @@
 -- projection is in projection.lua.
 local check = require 'tidemill.check'
 local dsl = require 'tidemill.dsl'
+local failure = require 'tidemill.failure'
 local projection = require 'tidemill.projection'
 local words = require 'tidemill.words'
 
@@ -181,8 +182,9 @@ end
 
 ---@param record table the record that the pipeline file returned
 ---@param bundle table as read by the core
+---@param stock table the rules of Tidemill
 ---@return table|nil plan, string? messages
-function M.new(record, bundle, require)
+function M.new(record, bundle, require, stock)
   local checker = check.new()
   local spec = record.spec
   local plan = {
@@ -196,6 +198,7 @@ function M.new(record, bundle, require)
     plan.source = source(checker, spec.source)
     plan.database = database(checker, spec.database)
     plan.limits = limits(spec)
+    plan.failure = failure.resolve(checker, record, bundle, require, stock)
     if plan.source then projections(checker, record, plan, require) end
   end
   if #checker.messages > 0 then return nil, table.concat(checker.messages, '\n') end

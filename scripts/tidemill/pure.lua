@@ -102,18 +102,24 @@ local function visit(x, sources, seen, each)
   end
 end
 
+M.HANDLER = "a handler assigns the %s '%s', which outlives the event: "
+  .. "handlers are run again and must be pure: keep it in a column of the row, "
+  .. 'or make it local to the handler'
+M.RULE = "the failure rule assigns the %s '%s', which outlives the question: "
+  .. "each worker asks it, and a restart forgets: go by failure.attempts, or make it "
+  .. 'local to the function'
+
 ---@param handlers function[]
 ---@param sources table set of chunk names of the bundle
+---@param says string what to say of what is assigned, by kind and name
 ---@return string[] messages "file:line: ..."
-function M.check(handlers, sources)
+function M.check(handlers, sources, says)
   local messages, seen, told = {}, {}, {}
   for _, handler in ipairs(handlers) do
     visit(handler, sources, seen, function(f)
       local file = debug.getinfo(f, 'S').source:sub(2)
       scan(f, nil, function(line, what, name)
-        local text = ("%s:%d: a handler assigns the %s '%s', which outlives the event: "
-          .. "handlers are run again and must be pure: keep it in a column of the row, "
-          .. "or make it local to the handler"):format(file, line, what, name)
+        local text = ('%s:%d: '):format(file, line) .. says:format(what, name)
         if not told[text] then
           told[text] = true
           messages[#messages + 1] = text

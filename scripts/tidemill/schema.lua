@@ -27,7 +27,9 @@ return {
     } },
     projections = { types = { 'table' },
       required = "write projections = { 'projections.name' }" },
-    tuning = later(), failure = later(), commands = later(), cache = later('cache'),
+    tuning = later(), commands = later(), cache = later('cache'),
+    failure = { types = { 'rule', 'failure', 'string' },
+      hint = "write failure = rule 'sqlstate', the name of a module or failure { … }" },
     dead_letters = later('dead_letters'),
     durability = later("durability = 'lazy'", 'strict'),
   },
@@ -52,6 +54,10 @@ return {
     write = text("write write = env('DATABASE_URL')"),
     read = text(),
     pool = { types = { 'table' }, fields = { max = number(1, 64) } },
+  },
+  failure = {
+    decide = { types = { 'function' },
+      required = 'write decide = function(failure) … end' },
   },
   projection = {
     table = text("write table = 'name'"),

@@ -10,9 +10,11 @@ local boot = require 'tidemill.boot'
 local core = require 'tidemill.core'
 local decimal = require 'tidemill.decimal'
 local encode = require 'tidemill.encode'
+local failure = require 'tidemill.failure'
 local ffi = require 'ffi'
 local tables = require 'tidemill.tables'
 local value = require 'tidemill.value'
+local words = require 'tidemill.words'
 
 local C = core.C
 local M = { decimal = decimal.from, null = encode.null }
@@ -93,7 +95,7 @@ local function table_of(self, name)
     local names = {}
     for other in pairs(self.tables) do names[#names + 1] = other end
     fail(("no projection has the table '%s'%s"):format(tostring(name),
-      require('tidemill.words').hint(tostring(name), names)))
+      words.hint(tostring(name), names)))
   end
   return stored
 end
@@ -137,6 +139,45 @@ function Bundle:run(case)
     run_batch(self, events)
   end
   return setmetatable({ bundle = self }, Result)
+end
+
+local function failure_error(text)
+  error(text, 3)
+end
+
+local function check_failure(case)
+  if type(case) ~= 'table' then failure_error("decide takes { class = 'data', … }") end
+  for name in pairs(case) do
+    local is_known = false
+    for _, field in ipairs(failure.FIELDS) do is_known = is_known or field == name end
+    if not is_known then
+      failure_error(("unknown key '%s'%s"):format(tostring(name),
+        words.hint(name, failure.FIELDS)))
+    end
+  end
+  local classes = failure.classes()
+  for _, class in ipairs(classes) do
+    if class == case.class then return end
+  end
+  failure_error(("class = '%s'%s"):format(tostring(case.class),
+    words.hint(case.class, classes)))
+end
+
+---What the failure rule of the pipeline answers; raises where a run would fall
+---back to the stock rule.
+---@param case table class, and what else the rule looks at
+---@return string action, number|nil delay_ms
+function Bundle:decide(case)
+  check_failure(case)
+  local facts = { sqlstate = '', message = '', attempts = 0, records = 1,
+    has_others = false }
+  for name, v in pairs(case) do facts[name] = v end
+  local action, delay
+  local ok, reason = xpcall(function()
+    action, delay = failure.decide(self.plan.failure, facts)
+  end, boot.trace)
+  if not ok then error(reason, 2) end
+  return action, delay
 end
 
 ---Forgets all rows and offsets.

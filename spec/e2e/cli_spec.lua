@@ -55,7 +55,8 @@ describe('tidemill check', function()
     local url = tidemill.database(bundle)
     local result = tidemill.call({ 'check', bundle }, { env = { DATABASE_URL = url } })
     assert.equal(0, result.status, result.text)
-    local words = { 'balances', 'aligned', 'ledger', 'append', 'totals', 'merge' }
+    local words = { 'balances', 'aligned', 'ledger', 'append', 'totals', 'merge',
+      "failure +rule 'sqlstate'" }
     for _, word in ipairs(words) do
       assert.matches(word, result.out)
     end

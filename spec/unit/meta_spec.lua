@@ -12,7 +12,10 @@ local meta = read(package.searchpath('tidemill.meta', package.path))
 
 -- The stubs are what editors know: each key and each global has one.
 describe('meta', function()
-  local classes = { pipeline = 'PipelineSpec', kafka = 'KafkaSpec', postgres = 'PostgresSpec', projection = 'ProjectionSpec' }
+  local classes = {
+    pipeline = 'PipelineSpec', kafka = 'KafkaSpec', postgres = 'PostgresSpec', projection = 'ProjectionSpec',
+    failure = 'FailureSpec',
+  }
   for word, class in pairs(classes) do
     it('has every key of ' .. word, function()
       local body = meta:match('%-%-%-@class tidemill%.' .. class .. '\n(.-)\n\n')

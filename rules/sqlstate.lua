@@ -1,0 +1,35 @@
+-- The stock failure rule: what the class of a failure says, and for a few
+-- SQLSTATEs what is known of them. Records that failed are held, with all later
+-- ones of their key, so that no handler runs on a gap.
+
+local QUERY_CANCELED = '57014' -- ran into statement_timeout
+local FOREIGN_KEY = '23503'
+
+-- What waits for a person: the same work would fail in the same way.
+local WAITS = { schema = true, config = true, fatal = true }
+-- What a record brought: the others can go on without it.
+local OF_A_RECORD = { data = true, script = true }
+
+-- Too much work at once, or a record that a server in good health never ends.
+local function canceled(failure)
+  if failure.attempts == 0 then return 'retry' end
+  if failure.records > 1 then return 'bisect' end
+  return failure.has_others and 'hold' or 'retry'
+end
+
+-- The row that is referred to may come by another lane: 0.2, 0.8 and 3.2 s.
+local function refers_to_nothing(failure)
+  if failure.attempts < 3 then return 'retry', 200 * 4 ^ failure.attempts end
+  return 'hold'
+end
+
+return failure {
+  decide = function(failure)
+    if failure.sqlstate == QUERY_CANCELED then return canceled(failure) end
+    if WAITS[failure.class] then return 'halt' end
+    if not OF_A_RECORD[failure.class] then return 'retry' end
+    if failure.records > 1 then return 'bisect' end
+    if failure.sqlstate == FOREIGN_KEY then return refers_to_nothing(failure) end
+    return 'hold'
+  end,
+}
