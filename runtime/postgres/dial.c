@@ -176,13 +176,13 @@ static void flatten(char *text)
 static enum err_class take_state(char *text, struct err *e)
 {
     char *state = find_state(text);
-    if (!state) {
-        return ERR_CONNECTION;
+    if (state) {
+        memcpy(e->sqlstate, state, STATE_LEN);
+        e->sqlstate[STATE_LEN] = '\0';
+        memmove(state, state + STATE_LEN + 2,
+                strlen(state + STATE_LEN + 2) + 1);
     }
-    memcpy(e->sqlstate, state, STATE_LEN);
-    e->sqlstate[STATE_LEN] = '\0';
-    memmove(state, state + STATE_LEN + 2, strlen(state + STATE_LEN + 2) + 1);
-    return sqlstate_class(e->sqlstate);
+    return sqlstate_refusal(e->sqlstate, text);
 }
 
 bool dial_error(const PGconn *pg, struct err *e)
@@ -230,15 +230,28 @@ bool dial_is_fatal(const PGresult *r)
     return strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0;
 }
 
+/* RAISE with a code of the user's own choice, which no table can know, in a
+ * trigger or function of PL/pgSQL: it speaks of the row. */
+static bool is_raised(const PGresult *r)
+{
+    return strcmp(field(r, PG_DIAG_SOURCE_FUNCTION), "exec_stmt_raise") == 0 &&
+           !sqlstate_is_known(field(r, PG_DIAG_SQLSTATE));
+}
+
+static enum err_class result_class(const PGresult *r)
+{
+    return dial_is_stale(r) ? ERR_CONFLICT
+           : is_raised(r)   ? ERR_DATA
+                            : sqlstate_class(field(r, PG_DIAG_SQLSTATE));
+}
+
 bool dial_result(const PGresult *r, struct err *e)
 {
     const char *state = field(r, PG_DIAG_SQLSTATE);
     const char *text = field(r, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = field(r, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = field(r, PG_DIAG_MESSAGE_HINT);
-    enum err_class class =
-        dial_is_stale(r) ? ERR_CONFLICT : sqlstate_class(state);
-    err_set(e, class, "%.320s%s%.200s%s%.120s",
+    err_set(e, result_class(r), "%.320s%s%.200s%s%.120s",
             text[0] ? text : PQresultErrorMessage(r), detail[0] ? ": " : "",
             detail, hint[0] ? "; hint: " : "", hint);
     snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);

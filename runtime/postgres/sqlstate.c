@@ -1,8 +1,12 @@
 /*
- * From SQLSTATE to class. A row names a whole class of codes (two
- * characters) or one code (five); the longest match wins, so order is for the
- * reader only. A code that no row knows halts the lane (ERR_SCHEMA): it is
- * never blamed on a record, and never retried for ever.
+ * From SQLSTATE to class. A row names one code (five characters) or all that
+ * begin so; the longest match wins, so order is for the reader only. A code
+ * that no row knows halts the lane (ERR_SCHEMA): it is never blamed on a
+ * record, and never retried for ever at full speed.
+ *
+ * What the code of a trigger or a function raises is ERR_DATA where the same
+ * code may let the next record pass: isolation finds out, and the guards halt
+ * the lane when too many fail. Where it fails whoever comes, it is ERR_SCHEMA.
  */
 #include "postgres/sqlstate.h"
 
@@ -11,73 +15,238 @@
 struct state_class {
     const char *prefix;
     enum err_class class;
+    const char *note; /* for people; NULL: the class says it all */
 };
+
+static const char raised[] =
+    "PostgreSQL itself never fails with it: a trigger or a function raised it.";
+static const char unknown_commit[] =
+    "If it answers a COMMIT, nobody knows yet whether it happened: the "
+    "positions are asked before anything is done again.";
+static const char not_ours[] =
+    "Seen again and again, a pooler in transaction mode stands between: use "
+    "session mode or a direct connection.";
 
 static const struct state_class states[] = {
     /* our own, raised by tidemill.must() */
-    {"TM001", ERR_FENCED},
-    {"TM002", ERR_CONFLICT},
+    {"TM001", ERR_FENCED,
+     "Raised by Tidemill: the lane's epoch or position is not what this worker "
+     "believes."},
+    {"TM002", ERR_CONFLICT,
+     "Raised by Tidemill: a row changed since it was loaded. For a record that "
+     "changes only a part of a row it is data after a few times: the row is "
+     "not there."},
 
     /* another writer won */
-    {"40", ERR_CONFLICT},    /* serialization, deadlock */
-    {"55P03", ERR_CONFLICT}, /* lock not available in lock_timeout */
-    {"55006", ERR_CONFLICT}, /* object in use */
-    {"72", ERR_CONFLICT},    /* snapshot too old */
-    {"26", ERR_CONFLICT},    /* prepared statement is gone: prepare again */
+    {"40", ERR_CONFLICT, NULL}, /* serialization, deadlock */
+    {"55P03", ERR_CONFLICT, "A lock did not come within lock_timeout (20 s)."},
+    {"55006", ERR_CONFLICT, NULL}, /* object in use */
+    {"72", ERR_CONFLICT, NULL},    /* snapshot too old */
+    /* A statement is prepared anew with each connection. */
+    {"26", ERR_CONFLICT, not_ours},
 
     /* the connection, or the server behind it, goes away */
-    {"08", ERR_CONNECTION},    /* also what poolers answer in an outage */
-    {"40003", ERR_CONNECTION}, /* completion unknown */
-    {"57P01", ERR_CONNECTION}, /* shutdown by the administrator */
-    {"57P02", ERR_CONNECTION}, /* crash of another backend */
-    {"57P03", ERR_CONNECTION}, /* starting up, in recovery */
-    {"57P05", ERR_CONNECTION}, /* idle session timeout */
-    {"25", ERR_CONNECTION},    /* transaction state out of step; 25P03 */
+    {"08", ERR_CONNECTION,
+     "Poolers answer so too when the server behind them is away."},
+    {"08007", ERR_CONNECTION, unknown_commit},
+    {"40003", ERR_CONNECTION, unknown_commit},
+    {"57P01", ERR_CONNECTION, NULL}, /* shutdown by the administrator */
+    {"57P02", ERR_CONNECTION, NULL}, /* crash of another backend */
+    {"57P03", ERR_CONNECTION, "The server starts up, shuts down or recovers."},
+    {"57P05", ERR_CONNECTION, NULL}, /* idle session timeout */
+    /* The session is not in the state we believe, 25P02 included: no statement
+     * helps, a new session does. */
+    {"0B", ERR_CONNECTION, NULL},
+    {"25", ERR_CONNECTION, NULL},
 
     /* the server lacks something for now */
-    {"53", ERR_RESOURCE}, /* disk, memory, connections, limits */
-    {"57", ERR_RESOURCE},
-    {"57014", ERR_RESOURCE}, /* statement_timeout, cancelled */
-    {"58", ERR_RESOURCE},    /* system and I/O errors */
+    {"53", ERR_RESOURCE, NULL}, /* disk, memory, connections, limits */
+    {"57", ERR_RESOURCE, NULL},
+    {"57014", ERR_RESOURCE,
+     "A statement took longer than statement_timeout (60 s), or somebody "
+     "cancelled it. The batch is done once more, then split: a single record "
+     "that times out while others commit is set aside."},
+    {"25P04", ERR_RESOURCE,
+     "A transaction took longer than the server's transaction_timeout: give "
+     "Tidemill's role a longer one, or the pipeline smaller batches."},
+    {"58", ERR_RESOURCE, NULL}, /* system and I/O errors */
+    /* A foreign table whose server is away; our own connection is well. */
+    {"HV00N", ERR_RESOURCE, NULL},
+    {"HV001", ERR_RESOURCE, NULL}, /* its memory */
+    {"HV014", ERR_RESOURCE, NULL}, /* its handles */
 
     /* read-only, or a standby */
-    {"25006", ERR_SERVER},
+    {"25006", ERR_SERVER, NULL},
 
     /* what a record brought */
-    {"21", ERR_DATA}, /* cardinality */
-    {"22", ERR_DATA}, /* out of range, bad text, division by zero */
-    {"23", ERR_DATA}, /* constraints */
-    {"27", ERR_DATA}, /* triggered data change */
-    {"44", ERR_DATA}, /* WITH CHECK OPTION */
-    {"54", ERR_DATA}, /* program limits: row or index entry too big */
-    {"P0", ERR_DATA}, /* RAISE in a trigger of the user's */
+    {"10", ERR_DATA, NULL}, /* an argument of XML functions */
+    {"21", ERR_DATA, NULL}, /* cardinality */
+    {"22", ERR_DATA, NULL}, /* out of range, bad text, division by zero */
+    {"23", ERR_DATA, NULL}, /* constraints */
+    {"23503", ERR_DATA,
+     "The row that it refers to may still be on its way: a single record is "
+     "tried a few times more before it is set aside."},
+    {"23505", ERR_DATA,
+     "A unique index other than the projection's key refuses the row."},
+    {"40002", ERR_DATA, NULL}, /* a constraint that is checked at COMMIT */
+    {"44", ERR_DATA, NULL},    /* WITH CHECK OPTION of a view */
+    {"54", ERR_DATA, NULL},    /* row or index entry too big, nested too deep */
+
+    /* what a trigger or a function makes of a record */
+    {"00", ERR_DATA, raised},
+    {"01", ERR_DATA, raised},
+    {"02", ERR_DATA, raised},
+    {"09", ERR_DATA, NULL},
+    {"20", ERR_DATA, NULL}, /* CASE without a branch for the value */
+    {"27", ERR_DATA, NULL},
+    {"2F005", ERR_DATA, NULL}, /* a branch without RETURN */
+    {"38000", ERR_DATA, NULL}, /* exceptions of PL/Python, PL/Perl, ... */
+    {"39000", ERR_DATA, NULL},
+    {"39004", ERR_DATA, NULL}, /* a NULL that it does not take */
+    {"P0", ERR_DATA,
+     "Raised by a trigger or a function of the database's own."},
 
     /* the pipeline and the database do not fit each other */
-    {"42", ERR_SCHEMA},
-    {"3F", ERR_SCHEMA},
-    {"0A", ERR_SCHEMA},
-    {"XX", ERR_SCHEMA}, /* corruption, internal error: no retry cures it */
+    {"42", ERR_SCHEMA, NULL},
+    {"3F", ERR_SCHEMA, NULL},
+    {"03", ERR_SCHEMA, NULL},
+    {"0A", ERR_SCHEMA,
+     "When a table was altered under a prepared statement ('cached plan must "
+     "not change result type'), it is a conflict instead: the same batch "
+     "again, on a new connection."},
+    {"2B", ERR_SCHEMA, NULL},
+    {"55", ERR_SCHEMA, NULL}, /* not in the state for it: no replica identity */
+    {"54011", ERR_SCHEMA, NULL}, /* too many columns, whatever they hold */
+    {"54023", ERR_SCHEMA, NULL}, /* too many arguments, likewise */
+    /* Every new row would be refused. */
+    {"2200H", ERR_SCHEMA,
+     "A sequence has reached its end: every new row is refused until it is "
+     "given a wider type."},
+    {"HV", ERR_SCHEMA, NULL}, /* a foreign table that does not fit */
 
-    /* privileges and credentials */
-    {"42501", ERR_CONFIG},
-    {"28", ERR_CONFIG},
-    {"3D", ERR_CONFIG},
-    {"57P04", ERR_CONFIG}, /* the database was dropped */
+    /* code in the database that fails whoever comes */
+    {"0F", ERR_SCHEMA, NULL},
+    {"0Z", ERR_SCHEMA, NULL},
+    {"24", ERR_SCHEMA, NULL}, /* cursors: we have none */
+    {"34", ERR_SCHEMA, NULL},
+    {"2D", ERR_SCHEMA, NULL}, /* COMMIT inside of a trigger */
+    {"3B", ERR_SCHEMA, NULL}, /* savepoints: we have none */
+    {"2F", ERR_SCHEMA, NULL}, /* what a function is not allowed to do */
+    {"38", ERR_SCHEMA, NULL},
+    {"39", ERR_SCHEMA, NULL}, /* not a trigger function at all */
+
+    /* damage: no retry cures it, and no record caused it */
+    {"58P", ERR_SCHEMA, NULL}, /* files of the server that are not there */
+    {"XX", ERR_SCHEMA,
+     "An error inside of PostgreSQL, perhaps damage: the server's log says "
+     "more. One that comes of DDL at the same moment passes by itself."},
+
+    /* privileges, credentials, settings */
+    {"42501", ERR_CONFIG,
+     "'tidemill schema PATH' prints the grants that are needed. A row that a "
+     "policy of row-level security refuses is answered so too."},
+    {"42P05", ERR_CONFIG, not_ours},
+    {"0L", ERR_CONFIG, NULL}, /* grants and roles */
+    {"0P", ERR_CONFIG, NULL},
+    {"28", ERR_CONFIG, NULL},
+    {"3D", ERR_CONFIG, NULL},
+    {"55P02", ERR_CONFIG, NULL}, /* a setting that a session may not change */
+    {"57P04", ERR_CONFIG, NULL}, /* the database was dropped */
+    {"F0", ERR_CONFIG, NULL},    /* the server's own files, pg_hba.conf */
 };
+
+static const struct state_class *find(const char *sqlstate)
+{
+    const struct state_class *found = NULL;
+    size_t longest = 0;
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        size_t n = strlen(states[i].prefix);
+        if (n > longest && strncmp(sqlstate, states[i].prefix, n) == 0) {
+            longest = n;
+            found = &states[i];
+        }
+    }
+    return found;
+}
 
 enum err_class sqlstate_class(const char *sqlstate)
 {
     if (!sqlstate || !sqlstate[0]) {
         return ERR_CONNECTION;
     }
-    enum err_class class = ERR_SCHEMA;
-    size_t longest = 0;
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
-        size_t n = strlen(states[i].prefix);
-        if (n > longest && strncmp(sqlstate, states[i].prefix, n) == 0) {
-            longest = n;
-            class = states[i].class;
+    const struct state_class *s = find(sqlstate);
+    return s ? s->class : ERR_SCHEMA;
+}
+
+bool sqlstate_is_known(const char *sqlstate)
+{
+    return find(sqlstate) != NULL;
+}
+
+const char *sqlstate_note(const char *sqlstate)
+{
+    const struct state_class *s = find(sqlstate);
+    return s ? s->note : NULL;
+}
+
+struct text_class {
+    const char *part;
+    enum err_class class;
+};
+
+/* Without SQLSTATE libpq itself speaks, in English since no locale is set.
+ * Anything else is a network or a server that may come back. */
+static const struct text_class texts[] = {
+    /* target_session_attrs found no server that it wants */
+    {"session is read-only", ERR_SERVER},
+    {"server is in hot standby mode", ERR_SERVER},
+    /* words of the conninfo */
+    {"invalid port number", ERR_CONFIG},
+    {"invalid integer value", ERR_CONFIG},
+    {" value: \"", ERR_CONFIG}, /* invalid sslmode value: "x" */
+    {"could not match ", ERR_CONFIG},
+    {"definition of service ", ERR_CONFIG},
+    {"service file ", ERR_CONFIG},
+    /* what one side wants and the other has not */
+    {"no password supplied", ERR_CONFIG},
+    {"does not support SSL", ERR_CONFIG},
+    {"host name must be specified", ERR_CONFIG},
+    {"channel binding", ERR_CONFIG},
+    {"SSL protocol version", ERR_CONFIG},
+    /* certificates and keys */
+    {"certificate", ERR_CONFIG},
+    {"private key file", ERR_CONFIG},
+};
+
+static enum err_class text_class(const char *text)
+{
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (strstr(text, texts[i].part)) {
+            return texts[i].class;
         }
     }
-    return class;
+    return ERR_CONNECTION;
+}
+
+/* What a server or a pooler answers without a reason that we know is rather
+ * an outage than a wrong word: XX000 of a proxy, 55000 in maintenance. */
+enum err_class sqlstate_refusal(const char *sqlstate, const char *text)
+{
+    if (!sqlstate || !sqlstate[0]) {
+        return text_class(text);
+    }
+    const struct state_class *s = find(sqlstate);
+    switch (s ? s->class : ERR_CONNECTION) {
+    case ERR_DATA: /* 22023, 42704: options=-c ... of the conninfo */
+    case ERR_SCHEMA:
+        return strncmp(sqlstate, "22", 2) == 0 ||
+                       strncmp(sqlstate, "42", 2) == 0
+                   ? ERR_CONFIG
+                   : ERR_CONNECTION;
+    case ERR_CONFLICT:
+    case ERR_FENCED:
+        return ERR_CONNECTION;
+    default:
+        return s ? s->class : ERR_CONNECTION;
+    }
 }
