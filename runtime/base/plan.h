@@ -49,10 +49,37 @@ struct plan_source {
     uint32_t n_options;
 };
 
+/* How long anything of a session may take. */
+struct plan_timeouts {
+    uint32_t connect_ms; /* one attempt at one host */
+    uint32_t statement_ms;
+    uint32_t lock_ms;
+    uint32_t idle_in_transaction_ms;
+    uint32_t tcp_user_ms; /* sent, and not acknowledged by the other side */
+};
+
+/* Between two tries of the same: from floor to cap. */
+struct plan_retry {
+    uint32_t floor_ms;
+    uint32_t cap_ms;
+};
+
+/* See flow/breaker.h. */
+struct plan_breaker {
+    uint32_t window;
+    uint32_t failures;
+    double ratio;
+    uint32_t open_ms;
+    uint32_t open_max_ms;
+};
+
 struct plan_database {
     const char *write; /* libpq URL or key=value; may hold a password */
     const char *read;  /* NULL: the same */
     uint32_t pool_max;
+    struct plan_timeouts timeouts;
+    struct plan_retry retry;
+    struct plan_breaker breaker;
 };
 
 struct plan_limits {

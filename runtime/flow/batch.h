@@ -62,6 +62,7 @@ struct batch {
     uint32_t decoded;           /* records decoded so far */
     uint32_t attempts;          /* failed in a row */
     struct pgconn *conn;        /* taken from the pool while busy */
+    uint32_t ticket;            /* of the breaker, while the outcome is open */
     int n_moves;                /* positions queued in the open transaction */
     struct position *positions; /* arena; RESOLVING */
     usec since;                 /* when the present step began */

@@ -50,6 +50,7 @@ static void collect_lanes(struct engine *g, uint32_t n)
 
 static void end_claim(struct engine *g)
 {
+    database_answered(g, &g->claim.ticket); /* unless it was told to fail */
     pgpool_give(g->pool, g->claim.conn);
     g->claim.conn = NULL;
     loop_idle_set(g->idle, true);
@@ -66,7 +67,7 @@ static void claim_failed(struct engine *g, const struct err *e)
 {
     struct claim *c = &g->claim;
     usec delay =
-        retry_delay(++c->failures, 200000, 5000000, (uint32_t)clock_usec());
+        retry_delay(++c->failures, 200000, 4000000, (uint32_t)clock_usec());
 
     c->retry_at = clock_usec() + delay;
     g->counts->errors[e->class]++;
@@ -84,15 +85,24 @@ static void claim_failed(struct engine *g, const struct err *e)
 
 static bool failed(struct engine *g, const struct pgreply *r)
 {
+    if (!r->ok) {
+        database_told(g, &g->claim.ticket, &r->error, "claim");
+    }
     if (g->claim.is_void) {
         end_claim(g);
         return true;
     }
-    if (!r->ok) {
-        claim_failed(g, &r->error);
-        return true;
+    if (r->ok) {
+        return false;
     }
-    return false;
+    if (database_is_away(&r->error)) {
+        /* Said, counted for the breaker, and tried again when it allows. */
+        g->counts->errors[r->error.class]++;
+        end_claim(g);
+    } else {
+        claim_failed(g, &r->error);
+    }
+    return true;
 }
 
 static bool must_say_start(struct engine *g, struct err *e)
@@ -362,7 +372,7 @@ void claim_turn(struct engine *g)
     if (!g->page->all_lanes) {
         look_for_topics(g);
     }
-    if (n == 0 || !(c->conn = pgpool_take(g->pool))) {
+    if (n == 0 || !(c->conn = database_take(g, &c->ticket))) {
         return;
     }
     c->is_void = c->has_created = false;

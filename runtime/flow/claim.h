@@ -13,6 +13,7 @@ struct engine;
 
 struct claim {
     struct pgconn *conn;    /* taken while a claim runs; NULL: none runs */
+    uint32_t ticket;        /* of the breaker, with it */
     struct position *lanes; /* owned */
     struct lane **claimed;  /* owned; borrowed lanes, as many */
     uint32_t n;

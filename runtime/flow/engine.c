@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "flow/lease.h"
 #include "flow/progress.h"
-#include "flow/retry.h"
 #include "flow/transact.h"
 #include "flow/worker.h"
 
@@ -18,8 +17,7 @@ enum {
     PUMP_SLICE = 4096,   /* messages a turn */
     TICK_USEC = 100000,
     LOST_PAUSE_USEC = 300000,
-    TROUBLE_FLOOR_USEC = 100000,
-    TROUBLE_CAP_USEC = 5000000
+    PROBE_RECORDS = 100 /* what a half-open breaker is tried with */
 };
 /* What all inboxes may hold: with librdkafka's own queue about a second of
  * drain, since 2.0.2 waits that long before it fetches into a full queue. */
@@ -50,6 +48,9 @@ void engine_move(struct batch *b, enum batch_state to)
     list_remove(list_of(g, b->state), &b->link);
     b->state = to;
     list_append(list_of(g, to), &b->link);
+    if (list_of(g, to) != &g->busy) {
+        database_withdraw(g, &b->ticket); /* whose outcome nobody told */
+    }
     loop_idle_set(g->idle, true);
 }
 
@@ -69,24 +70,6 @@ void engine_release(struct batch *b)
     }
     b->n_leases = 0;
     engine_move(b, BATCH_FREE);
-}
-
-void engine_trouble(struct engine *g, const struct err *e, const char *what)
-{
-    usec now = clock_usec();
-
-    /* Batches that were in flight together fail together: one trouble. */
-    if (now >= g->pool_retry_at) {
-        usec delay = retry_delay(++g->troubles, TROUBLE_FLOOR_USEC,
-                                 TROUBLE_CAP_USEC, (uint32_t)now);
-
-        g->pool_retry_at = now + delay;
-        log_line(LOG_WARN, "the database is in trouble; trying again",
-                 "during=%s class=%s sqlstate=%s retry_ms=%d error=%s", what,
-                 err_class_name(e->class), e->sqlstate[0] ? e->sqlstate : "-",
-                 (int)(delay / 1000), log_quote(e->text));
-    }
-    progress_waits(g, "database: ", e->text);
 }
 
 void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
@@ -166,32 +149,17 @@ static void decode_some(struct engine *g)
     }
 }
 
-/* Work waits for a connection and none can be made. */
-static void note_pool(struct engine *g)
-{
-    const struct err *e = pgpool_error(g->pool);
-
-    if (e->class != ERR_NONE) {
-        g->counts->errors[e->class]++;
-        engine_trouble(g, e, "connect");
-    }
-}
-
 /* Oldest first: a batch that must be resolved holds lanes back. */
 static void give_conns(struct engine *g)
 {
-    if (loop_now(g->loop) < g->pool_retry_at) {
-        return;
-    }
     while (g->resolving.n || g->ready.n) {
-        struct pgconn *c = pgpool_take(g->pool);
         bool is_resolving = g->resolving.n > 0;
         struct batch *b =
             list_item(list_first(is_resolving ? &g->resolving : &g->ready),
                       struct batch, link);
+        struct pgconn *c = database_take(g, &b->ticket);
 
         if (!c) {
-            note_pool(g);
             return;
         }
         if (is_resolving) {
@@ -227,14 +195,37 @@ static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
     engine_move(b, BATCH_DECODING);
 }
 
+/* A half-open breaker lets one thing through, and what must be resolved goes
+ * first. */
+static bool may_lease(struct engine *g)
+{
+    bool is_whole = g->database.breaker.state == BREAKER_CLOSED;
+    uint32_t n = g->decoding.n + g->ready.n + g->waiting.n + g->resolving.n;
+
+    return g->free.n > 0 && !g->is_stopping && database_allows(g) &&
+           (is_whole || (n == 0 && !g->claim.conn));
+}
+
+static struct plan_limits limits_now(struct engine *g)
+{
+    struct plan_limits limits = g->plan->limits;
+
+    if (g->database.breaker.state != BREAKER_CLOSED) {
+        limits.size = limits.size < PROBE_RECORDS ? limits.size : PROBE_RECORDS;
+        limits.linger_ms = 0;
+    }
+    return limits;
+}
+
 static void lease_lanes(struct engine *g)
 {
     struct lease leases[LEASE_MAX_LANES];
     usec now = clock_usec(), due = 0;
 
-    while (g->free.n > 0 && !g->is_stopping && now >= g->pool_retry_at) {
-        uint32_t n = lease_pick(source_lanes(g->source), &g->plan->limits, now,
-                                leases, &due);
+    while (may_lease(g)) {
+        struct plan_limits limits = limits_now(g);
+        uint32_t n =
+            lease_pick(source_lanes(g->source), &limits, now, leases, &due);
 
         if (n == 0) {
             break;
@@ -246,6 +237,24 @@ static void lease_lanes(struct engine *g)
     }
 }
 
+static void release_all(struct list *list)
+{
+    while (list->n > 0) {
+        engine_release(list_item(list_first(list), struct batch, link));
+    }
+}
+
+/* The breaker is open: records go back to their inboxes, so that a small
+ * batch can be the probe. What must be resolved keeps its lanes. */
+static void release_known(struct engine *g)
+{
+    if (g->database.breaker.state == BREAKER_OPEN) {
+        release_all(&g->decoding);
+        release_all(&g->ready);
+        release_all(&g->waiting);
+    }
+}
+
 void engine_turn(struct engine *g)
 {
     /* First, so that whatever moves below asks for another turn. */
@@ -253,6 +262,7 @@ void engine_turn(struct engine *g)
     if (g->source) {
         source_pump(g->source, PUMP_SLICE); /* wakes us when there is more */
         take_news(g);
+        release_known(g);
         claim_turn(g);
         lease_lanes(g);
     }
@@ -261,6 +271,7 @@ void engine_turn(struct engine *g)
     }
     wake_waiting(g, clock_usec());
     give_conns(g);
+    database_probe(g);
     if (g->decoding.n) {
         loop_idle_set(g->idle, true);
     }
@@ -308,6 +319,7 @@ static void on_tick(void *arg)
             source_commit(g->source);
         }
     }
+    database_tick(g);
     progress_tick(g);
     loop_idle_set(g->idle, true);
 }
@@ -360,6 +372,7 @@ bool engine_open(struct engine *g, struct err *e)
     g->has_rows = mem_zero(g->plan->n_projections + 1, sizeof(bool));
     g->pool = pgpool_new(g->loop, g->plan->database.write, "tidemill",
                          g->plan->database.pool_max, on_wake, g);
+    database_init(g);
     g->idle = loop_idle_new(g->loop, on_idle, g);
     g->tick = loop_timer_new(g->loop, on_tick, g);
     g->due = loop_timer_new(g->loop, on_wake, g);

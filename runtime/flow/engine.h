@@ -14,6 +14,7 @@
 #include "base/page.h"
 #include "flow/batch.h"
 #include "flow/claim.h"
+#include "flow/database.h"
 #include "flow/writer.h"
 #include "postgres/pool.h"
 
@@ -48,8 +49,8 @@ struct engine {
     struct loop_idle *idle;  /* owned */
     struct loop_timer *tick; /* owned; heartbeat, retries, linger */
     struct loop_timer *due;  /* owned; the next batch by linger */
-    usec pool_retry_at;      /* database trouble: no new work before */
-    uint32_t troubles;       /* failures of the database in a row */
+    struct database database;
+    uint32_t troubles; /* halts for want of tables or rights, in a row */
     usec last_commit_note;
     usec starved_since; /* consumer empty while there is lag; or 0 */
     bool is_stopping;
@@ -70,6 +71,4 @@ void engine_move(struct batch *b, enum batch_state to);
 void engine_join(struct engine *g);
 /* Gives the batch's lanes back and frees it. */
 void engine_release(struct batch *b);
-/* Tells people, counts, and remembers why work waits. */
-void engine_trouble(struct engine *g, const struct err *e, const char *what);
 void engine_halt(struct engine *g, struct lane *lane, const struct err *e);

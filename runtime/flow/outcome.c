@@ -66,8 +66,8 @@ void outcome_committed(struct batch *b)
     if (batch_total_good(b) > 0) {
         progress_batch(g, b);
     }
+    database_answered(g, &b->ticket);
     g->troubles = 0;
-    g->pool_retry_at = 0;
     progress_ready(g);
     engine_release(b);
 }
@@ -177,11 +177,22 @@ static void halt_for_a_while(struct batch *b, const struct err *e)
     engine_release(b);
 }
 
+/* While the breaker is open its records wait in their inboxes, so that a small
+ * batch of them can be tried first. */
 static void back_off(struct batch *b, const struct err *e)
 {
-    engine_trouble(b->engine, e, "batch");
-    b->attempts++;
-    again(b, b->engine->pool_retry_at - clock_usec());
+    struct engine *g = b->engine;
+    const struct plan_retry *retry = &g->plan->database.retry;
+    usec now = clock_usec();
+
+    if (g->database.breaker.state != BREAKER_CLOSED) {
+        give_conn(b);
+        engine_release(b);
+        return;
+    }
+    progress_waits(g, "database: ", e->text);
+    again(b, retry_delay(++b->attempts, retry->floor_ms * 1000ULL,
+                         retry->cap_ms * 1000ULL, (uint32_t)now));
 }
 
 static void by_class(struct batch *b, const struct err *e,
@@ -224,9 +235,10 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
     struct engine *g = b->engine;
 
     g->counts->errors[reply->error.class]++;
+    database_told(g, &b->ticket, &reply->error,
+                  reply->commit_sent ? "commit" : "batch");
     if (is_unknown(reply)) {
         g->counts->counters[COUNT_COMMIT_UNKNOWN]++;
-        engine_trouble(g, &reply->error, "commit");
         give_conn(b);
         engine_move(b, BATCH_RESOLVING);
     } else if (reply->commit_rolled_back) {
@@ -244,7 +256,8 @@ void outcome_refused(struct batch *b, const struct err *e)
 
 void outcome_still_unknown(struct batch *b, const struct err *e)
 {
-    engine_trouble(b->engine, e, "commit");
+    /* Whatever the reason: it is asked again, and not at once. */
+    database_failed(b->engine, &b->ticket, e, "commit");
     give_conn(b);
     engine_move(b, BATCH_RESOLVING);
 }
@@ -268,6 +281,7 @@ void outcome_resolved(struct batch *b, const struct position *at)
 {
     int committed = verdict(b, at);
 
+    database_answered(b->engine, &b->ticket);
     for (uint32_t i = 0; i < b->n_leases; i++) {
         b->leases[i].epoch = b->leases[i].lane->epoch = at[i].epoch;
         b->leases[i].lane->needs_claim |= committed < 0;

@@ -41,6 +41,21 @@ static int64_t get_int(struct loading *l, const char *name)
     return (int64_t)n;
 }
 
+static uint32_t get_count(struct loading *l, const char *name)
+{
+    return (uint32_t)get_int(l, name);
+}
+
+static double get_double(struct loading *l, const char *name)
+{
+    double n;
+
+    lua_getfield(l->L, -1, name);
+    n = lua_tonumber(l->L, -1);
+    lua_pop(l->L, 1);
+    return n;
+}
+
 static bool get_bool(struct loading *l, const char *name)
 {
     bool b;
@@ -239,6 +254,35 @@ static void load_projections(struct loading *l, struct plan *p)
     leave(l);
 }
 
+static void load_database(struct loading *l, struct plan_database *d)
+{
+    d->write = get_text(l, "write");
+    d->read = get_text(l, "read");
+    d->pool_max = get_count(l, "pool_max");
+    enter(l, "timeouts");
+    d->timeouts = (struct plan_timeouts){
+        .connect_ms = get_count(l, "connect_ms"),
+        .statement_ms = get_count(l, "statement_ms"),
+        .lock_ms = get_count(l, "lock_ms"),
+        .idle_in_transaction_ms = get_count(l, "idle_in_transaction_ms"),
+        .tcp_user_ms = get_count(l, "tcp_user_ms"),
+    };
+    leave(l);
+    enter(l, "retry");
+    d->retry.floor_ms = get_count(l, "floor_ms");
+    d->retry.cap_ms = get_count(l, "cap_ms");
+    leave(l);
+    enter(l, "breaker");
+    d->breaker = (struct plan_breaker){
+        .window = get_count(l, "window"),
+        .failures = get_count(l, "failures"),
+        .ratio = get_double(l, "ratio"),
+        .open_ms = get_count(l, "open_ms"),
+        .open_max_ms = get_count(l, "open_max_ms"),
+    };
+    leave(l);
+}
+
 struct plan *load_plan(lua_State *L, int index)
 {
     struct plan *p = mem_zero(1, sizeof(*p));
@@ -256,9 +300,7 @@ struct plan *load_plan(lua_State *L, int index)
     load_source(&l, &p->source);
     leave(&l);
     enter(&l, "database");
-    p->database.write = get_text(&l, "write");
-    p->database.read = get_text(&l, "read");
-    p->database.pool_max = (uint32_t)get_int(&l, "pool_max");
+    load_database(&l, &p->database);
     leave(&l);
     enter(&l, "limits");
     p->limits.size = (uint32_t)get_int(&l, "size");

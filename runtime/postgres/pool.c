@@ -40,6 +40,7 @@ struct pgpool {
     struct loop_timer *waking;  /* owned */
     struct loop_timer *backoff; /* owned; set: do not connect now */
     uint32_t n_failures;        /* in a row */
+    uint32_t n_failed;          /* of all attempts */
     bool is_wanted;             /* somebody asked while we backed off */
     uint64_t random;
     struct err error;
@@ -119,6 +120,7 @@ static void on_failed(struct pgpool *p, struct slot *s)
     slot_drop(p, s);
     loop_timer_set(p->backoff, backoff_usec(p));
     p->n_failures++;
+    p->n_failed++;
     wake_soon(p);
 }
 
@@ -251,6 +253,19 @@ void pgpool_give(struct pgpool *p, struct pgconn *c)
     wake_soon(p);
 }
 
+void pgpool_rest(struct pgpool *p)
+{
+    for (uint32_t i = p->n_slots; i-- > 0;) {
+        enum place place = p->slots[i].place;
+        if (place == PLACE_IDLE || place == PLACE_OPENING) {
+            slot_drop(p, &p->slots[i]);
+        }
+    }
+    loop_timer_stop(p->backoff);
+    p->is_wanted = false;
+    p->n_failures = 0;
+}
+
 uint32_t pgpool_size(const struct pgpool *p)
 {
     return p->n_slots - p->counts[PLACE_OPENING];
@@ -264,4 +279,9 @@ uint32_t pgpool_in_use(const struct pgpool *p)
 const struct err *pgpool_error(const struct pgpool *p)
 {
     return &p->error;
+}
+
+uint32_t pgpool_failures(const struct pgpool *p)
+{
+    return p->n_failed;
 }

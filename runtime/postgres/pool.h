@@ -18,7 +18,12 @@ void pgpool_free(struct pgpool *p);
 /* An idle connection, or NULL; NULL makes the pool open one if it may. */
 struct pgconn *pgpool_take(struct pgpool *p);
 void pgpool_give(struct pgpool *p, struct pgconn *c);
+/* The database is not to be bothered: closes what is idle or being opened, and
+ * forgets who asked. The next pgpool_take() connects at once. */
+void pgpool_rest(struct pgpool *p);
 uint32_t pgpool_size(const struct pgpool *p);
 uint32_t pgpool_in_use(const struct pgpool *p);
 /* Why the last attempt failed; class ERR_NONE once one has succeeded. */
 const struct err *pgpool_error(const struct pgpool *p);
+/* Attempts that have failed so far. */
+uint32_t pgpool_failures(const struct pgpool *p);

@@ -80,7 +80,12 @@ end
 
 local function check_number(checker, record, path, value, field)
   local name = path[#path]
-  if value ~= math.floor(value) or value < field.min or value > field.max then
+  if field.is_fraction then
+    if not (value >= field.min and value <= field.max) then
+      checker.fail(record, path, ("'%s' must be a number from %g to %g, not %s")
+        :format(name, field.min, field.max, tostring(value)))
+    end
+  elseif value ~= math.floor(value) or value < field.min or value > field.max then
     checker.fail(record, path, ("'%s' must be a whole number from %d to %d, not %s")
       :format(name, field.min, field.max, tostring(value)))
   end

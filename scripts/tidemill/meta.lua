@@ -91,6 +91,27 @@ function Row:reset() end
 ---@field write string
 ---@field read string|nil
 ---@field pool { max: integer }|nil
+---@field retry tidemill.RetrySpec|nil
+---@field breaker tidemill.BreakerSpec|nil
+---@field timeouts tidemill.TimeoutsSpec|nil
+
+---@class tidemill.RetrySpec
+---@field floor_ms integer|nil
+---@field cap_ms integer|nil
+
+---@class tidemill.BreakerSpec
+---@field window integer|nil # outcomes that are looked at
+---@field failures integer|nil # so many of them open it, at least
+---@field ratio number|nil # and this share of them
+---@field open_ms integer|nil # how long it stays open, at first
+---@field open_max_ms integer|nil # and at most
+
+---@class tidemill.TimeoutsSpec
+---@field connect_ms integer|nil # one attempt at one host
+---@field statement_ms integer|nil
+---@field lock_ms integer|nil
+---@field idle_in_transaction_ms integer|nil
+---@field tcp_user_ms integer|nil
 
 ---@class tidemill.BatchSpec
 ---@field size integer|nil

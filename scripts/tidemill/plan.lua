@@ -119,10 +119,42 @@ local function source(checker, record)
   return out
 end
 
+local DATABASE = {
+  timeouts = {
+    connect_ms = 5000, statement_ms = 60000, lock_ms = 20000,
+    idle_in_transaction_ms = 60000, tcp_user_ms = 30000,
+  },
+  retry = { floor_ms = 100, cap_ms = 4000 },
+  breaker = { window = 20, failures = 5, ratio = 0.5, open_ms = 500, open_max_ms = 4000 },
+}
+
+local function with_defaults(given, defaults)
+  local out = {}
+  for name, value in pairs(defaults) do out[name] = value end
+  for name, value in pairs(given or {}) do out[name] = value end
+  return out
+end
+
 local function database(checker, record)
   if not check.record(checker, record) then return nil end
-  local pool = record.spec.pool or {}
-  return { write = record.spec.write, read = record.spec.read, pool_max = pool.max or 8 }
+  local spec = record.spec
+  local out = { write = spec.write, read = spec.read, pool_max = (spec.pool or {}).max or 8 }
+  for name, defaults in pairs(DATABASE) do
+    out[name] = with_defaults(spec[name], defaults)
+  end
+  -- Defaults included: who lowers one of two may have to lower the other.
+  local function ordered(name, low, high)
+    local t = out[name]
+    if t[low] > t[high] then
+      checker.fail(record, { name }, ("'%s' (%d) must not be above '%s' (%d)"):format(low,
+        t[low], high, t[high]))
+    end
+  end
+  ordered('retry', 'floor_ms', 'cap_ms')
+  ordered('breaker', 'failures', 'window')
+  ordered('breaker', 'open_ms', 'open_max_ms')
+  ordered('timeouts', 'lock_ms', 'statement_ms')
+  return out
 end
 
 local function limits(spec)

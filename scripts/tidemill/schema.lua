@@ -1,5 +1,6 @@
 -- The keys of each constructor. A field: types (Lua types or words of
--- dsl.lua), words (a closed set), min and max, fields (a nested table),
+-- dsl.lua), words (a closed set), min and max (whole numbers unless it is_fraction),
+-- fields (a nested table),
 -- required (what to write when it is missing), later (not available yet).
 local function text(required)
   return { types = { 'string' }, required = required }
@@ -11,6 +12,11 @@ end
 
 local function number(min, max)
   return { types = { 'number' }, min = min, max = max }
+end
+
+-- A part of a whole; the only number that need not be whole.
+local function share(min)
+  return { types = { 'number' }, min = min, max = 1, is_fraction = true }
 end
 
 local boolean = { types = { 'boolean' } }
@@ -54,6 +60,19 @@ return {
     write = text("write write = env('DATABASE_URL')"),
     read = text(),
     pool = { types = { 'table' }, fields = { max = number(1, 64) } },
+    -- The floors keep a worker from hammering a server in need.
+    retry = { types = { 'table' }, fields = {
+      floor_ms = number(10, 10000), cap_ms = number(10, 60000),
+    } },
+    breaker = { types = { 'table' }, fields = {
+      window = number(1, 200), failures = number(1, 200), ratio = share(0.01),
+      open_ms = number(50, 60000), open_max_ms = number(50, 600000),
+    } },
+    timeouts = { types = { 'table' }, fields = {
+      connect_ms = number(100, 60000), statement_ms = number(1000, 3600000),
+      lock_ms = number(100, 600000), idle_in_transaction_ms = number(1000, 3600000),
+      tcp_user_ms = number(1000, 600000),
+    } },
   },
   failure = {
     decide = { types = { 'function' },

@@ -69,6 +69,25 @@ describe('check.kafka', function()
     "kafka: 'type' is for the formats outbox and json")
 end)
 
+describe('check.postgres', function()
+  local function database(name, words, message)
+    local text = bundles.pipeline(FOLD):gsub("write = '[^']*'", function(write) return write .. ', ' .. words end)
+    refused(name, text, 2, 'postgres: ' .. message)
+  end
+  database('refuses an unknown setting of the breaker', 'breaker = { windows = 9 }', "unknown key 'windows': did you mean 'window'?")
+  database('refuses a window that cannot be kept', 'breaker = { window = 201 }', "'window' must be a whole number from 1 to 200, not 201")
+  database('refuses a share of nothing', 'breaker = { ratio = 0 }', "'ratio' must be a number from 0.01 to 1, not 0")
+  database('refuses a share above the whole', 'breaker = { ratio = 1.5 }', "'ratio' must be a number from 0.01 to 1, not 1.5")
+  database('refuses a share that is no number', 'breaker = { ratio = 0/0 }', "'ratio' must be a number from 0.01 to 1, not nan")
+  database('refuses more failures than are looked at', 'breaker = { window = 4 }', "'failures' (5) must not be above 'window' (4)")
+  database('refuses a first cool-down above the last', 'breaker = { open_ms = 5000 }', "'open_ms' (5000) must not be above 'open_max_ms' (4000)")
+  database('refuses a back-off that shrinks', 'retry = { cap_ms = 50 }', "'floor_ms' (100) must not be above 'cap_ms' (50)")
+  database('refuses a back-off of nothing', 'retry = { floor_ms = 0 }', "'floor_ms' must be a whole number from 10 to 10000, not 0")
+  database('refuses to wait for ever', 'timeouts = { connect_ms = 0 }', "'connect_ms' must be a whole number from 100 to 60000, not 0")
+  database('refuses a lock that waits longer than its statement', 'timeouts = { statement_ms = 5000 }',
+    "'lock_ms' (20000) must not be above 'statement_ms' (5000)")
+end)
+
 describe('check.projection', function()
   local good = "key = { id = 'bigint' }, columns = { n = 'bigint' }, on = { X = function() end },"
   projection('names the nearest key', "table = 'balances',\nkey = { id = 'bigint' },\ncolums = { n = 'bigint' }", 7,
