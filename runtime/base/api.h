@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TM_API_VERSION = 1 };
+enum { TM_API_VERSION = 2 };
 
 /* A value: what JSON gave, or what a column of a row holds. */
 enum tm_tag {
@@ -72,8 +72,9 @@ enum tm_root {
 enum tm_event_state {
     TM_EVENT_OK,
     TM_EVENT_SKIPPED, /* tombstone, heartbeat: moves the position only */
-    TM_EVENT_FAILED,  /* could not be read: reason in tm_batch.reasons */
-    TM_EVENT_CUT      /* behind a failed record of its lane: not this time */
+    TM_EVENT_FAILED,  /* cannot be applied: set aside */
+    TM_EVENT_HELD,    /* behind a failed record of its key: set aside too */
+    TM_EVENT_CUT      /* its lane halts before it: not this time */
 };
 
 /* The decoded events of one batch: one entry an event in each array. */
@@ -86,8 +87,9 @@ struct tm_batch {
     const uint16_t *types;    /* number of event.type; tm_type_name() */
     const uint8_t *ops;       /* c u d r t m, or 0 */
     struct tm_cell **columns; /* [node][event]; NULL: not decoded yet */
-    const char **reasons;     /* of failed events */
+    const char **reasons;     /* of events that could not be read */
     char error[512];          /* what the last failed tm_* call says */
+    int32_t error_class;      /* enum err_class of that */
 };
 
 enum tm_row_flag {
@@ -145,6 +147,15 @@ int tm_header(struct tm_batch *b, uint32_t event, const char *name, size_t len,
 int tm_json(struct tm_batch *b, const char *json, size_t len,
             const struct tm_cell **out, uint32_t *n_out);
 
+/*
+ * The handler of event [e], or the key function, raised: the record is set
+ * aside, its later ones of the same key too, and the others go on. [again]:
+ * rows that the event made are in use, so the projection must run once more.
+ * 1: enough has failed, this run is to end here; 0: go on.
+ */
+int tm_fail(struct tm_batch *b, int32_t event, const char *reason, size_t len,
+            int again);
+
 /* ---- rows ---- */
 
 /* Converts [in] to the column's type and stores it. */
@@ -162,6 +173,10 @@ int tm_row_create(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
 int tm_row_append(struct tm_batch *b, struct tm_rows *rows, uint32_t event);
 /* append: the handler returned false: takes the newest row back. */
 int tm_row_drop(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
+/* After a failure: the row as it was loaded, before any event of this run. */
+int tm_row_restart(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
+/* append, after a failure: takes back what [event] added last. */
+int tm_row_undo(struct tm_batch *b, struct tm_rows *rows, uint32_t event);
 /* merge: adds the contributions of one event in scratch row 0 to [row]. */
 int tm_row_merge(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
 /* Order of two values of one column, as the server's (texts: COLLATE "C"):

@@ -145,6 +145,14 @@ struct plan_projection {
     uint32_t n_topics;
 };
 
+/* What may be set aside before a lane halts instead. */
+struct plan_dead_letters {
+    uint32_t max_failed; /* of the last 1000 records of a lane */
+    uint32_t max_held;   /* records behind one failed record */
+    bool holds;          /* later records of a failed one's key wait for it */
+    const char *topic;   /* dead letters are produced to it too; or NULL */
+};
+
 struct plan {
     struct arena arena;
     const char *name;
@@ -155,6 +163,7 @@ struct plan {
     struct plan_database database;
     struct plan_limits limits;
     const char *failure_rule; /* for `check`: "rule 'sqlstate'" */
+    struct plan_dead_letters dead_letters;
     struct plan_projection *projections;
     uint32_t n_projections;
 };

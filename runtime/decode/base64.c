@@ -53,3 +53,23 @@ int64_t base64_decode(const char *p, size_t len, char *out)
     }
     return out ? out - start : -1;
 }
+
+void base64_encode(const char *p, size_t len, struct buf *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t at = 0; at < len; at += 3) {
+        size_t n = len - at < 3 ? len - at : 3;
+        uint32_t bits = 0;
+        char group[4];
+
+        for (size_t i = 0; i < 3; i++) {
+            bits = bits << 8 | (i < n ? (uint8_t)p[at + i] : 0);
+        }
+        for (size_t i = 0; i < 4; i++) {
+            group[i] = i <= n ? digits[bits >> (18 - 6 * i) & 63] : '=';
+        }
+        buf_put(out, group, sizeof(group));
+    }
+}

@@ -108,6 +108,14 @@ bool convert_fail(const struct conversion *c, const struct tm_cell *in,
     return err_set(c->e, ERR_DATA, "%s %s", what, wrong);
 }
 
+bool convert_unstated(const struct conversion *c, const struct tm_cell *in,
+                      const char *what)
+{
+    convert_fail(c, in, "%s", what);
+    c->e->class = ERR_CONFIG;
+    return false;
+}
+
 bool convert_is_not(const struct conversion *c, const struct tm_cell *in)
 {
     struct buf name = {0};

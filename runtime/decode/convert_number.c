@@ -130,10 +130,10 @@ static bool read_stated(const struct conversion *c, const struct tm_cell *in,
     case DECIMALS_UNSAID:
         break;
     }
-    return convert_fail(c, in,
-                        "could be a decimal or base64: state decimals = "
-                        "'string', 'precise' or 'double' in kafka{}, as "
-                        "the connector's decimal.handling.mode says");
+    return convert_unstated(c, in,
+                            "could be a decimal or base64: state decimals = "
+                            "'string', 'precise' or 'double' in kafka{}, as "
+                            "the connector's decimal.handling.mode says");
 }
 
 /* A member of {"scale":2,"value":"BNI="} as raw JSON, without quotes. */

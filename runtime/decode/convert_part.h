@@ -36,6 +36,10 @@ bool convert_array(const struct conversion *c, const struct tm_cell *in,
 bool convert_fail(const struct conversion *c, const struct tm_cell *in,
                   const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same, and no record is to blame: kafka{} does not say what its numbers
+ * mean (ERR_CONFIG). */
+bool convert_unstated(const struct conversion *c, const struct tm_cell *in,
+                      const char *what);
 /* "... is not a numeric(18,2)". */
 bool convert_is_not(const struct conversion *c, const struct tm_cell *in);
 /* A number as text with a NUL, cut to [cap] when it is a TM_NUMBER; its

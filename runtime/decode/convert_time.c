@@ -35,10 +35,10 @@ static bool unit_of(const struct conversion *c, const struct tm_cell *in,
     case TIMES_UNSAID:
         break;
     }
-    return convert_fail(c, in,
-                        "has no stated unit: write times = 'millis', "
-                        "'micros' or 'nanos' in kafka{}, as the "
-                        "connector's time.precision.mode says");
+    return convert_unstated(c, in,
+                            "has no stated unit: write times = 'millis', "
+                            "'micros' or 'nanos' in kafka{}, as the "
+                            "connector's time.precision.mode says");
 }
 
 static bool out_of_range(const struct conversion *c, const struct tm_cell *in)

@@ -176,13 +176,14 @@ static bool foreign(struct reader *r, const struct change *c)
     if (is_transaction(&r->walk, &names)) {
         reader_skip(r);
     } else {
-        reader_fail(
-            r,
-            "the value is not a Debezium envelope: it has no field op, but "
-            "%s. Flattened rows (ExtractNewRecordState) are not supported "
-            "yet: remove that transform from the connector; for other JSON "
-            "say format = 'json'",
-            names.len ? buf_text(&names) : "none at all");
+        reader_misfit(
+            r, arena_printf(
+                   r->walk.arena,
+                   "the value is not a Debezium envelope: it has no field op, "
+                   "but %s. Flattened rows (ExtractNewRecordState) are not "
+                   "supported yet: remove that transform from the connector; "
+                   "for other JSON say format = 'json'",
+                   names.len ? buf_text(&names) : "none at all"));
     }
     buf_close(&names);
     return r->facts.state == TM_EVENT_SKIPPED;

@@ -55,6 +55,11 @@ void decoder_free(struct decoder *d)
     free(d);
 }
 
+void decoder_set_header(struct decoder *d, record_header_fn header)
+{
+    d->reader.header = header;
+}
+
 static int want(struct decoder *d, int node)
 {
     if (node >= 0) {
@@ -136,6 +141,7 @@ static void begin_record(struct reader *r, uint32_t event)
     r->walk.serial++;
     r->facts = (struct facts){.state = TM_EVENT_OK};
     r->reason = NULL;
+    r->is_misfit = false;
     r->knows_prefixes = true;
     r->used_prefix = false;
 }
@@ -169,10 +175,11 @@ static bool read_value(struct decoder *d, const struct record *rec)
     return d->read(r, rec);
 }
 
-static void fail(struct events *ev, uint32_t i, const char *reason)
+static void fail(struct events *ev, uint32_t i, const struct reader *r)
 {
     ev->states[i] = TM_EVENT_FAILED;
-    ev->reasons[i] = reason;
+    ev->reasons[i] = r->reason;
+    ev->flags[i] |= r->is_misfit ? EVENT_MISFIT : 0;
 }
 
 static void decode_one(struct decoder *d, struct events *ev, uint32_t i,
@@ -194,7 +201,7 @@ static void decode_one(struct decoder *d, struct events *ev, uint32_t i,
     ev->times_ms[i] = facts.time_ms;
     ev->flags[i] = facts.flags;
     if (!ok) {
-        fail(ev, i, r->reason);
+        fail(ev, i, &d->reader);
     }
 }
 
@@ -243,7 +250,7 @@ static bool decode_again(struct decoder *d, struct events *ev, uint32_t i,
     if (is_key ? key_read(&d->reader, rec) : read_value(d, rec)) {
         return true;
     }
-    fail(ev, i, d->reader.reason);
+    fail(ev, i, &d->reader);
     return false;
 }
 
@@ -260,7 +267,8 @@ bool decoder_column(struct decoder *d, struct events *ev, int node)
     path_chain(&d->tree, node, &chain);
     aim(&d->reader.walk, ev, &chain);
     for (uint32_t i = 0; i < ev->n; i++) {
-        if (ev->states[i] == TM_EVENT_OK || ev->states[i] == TM_EVENT_CUT) {
+        /* Also of those set aside for now: a later look may apply them. */
+        if (ev->states[i] != TM_EVENT_SKIPPED && !ev->reasons[i]) {
             ok = decode_again(d, ev, i, is_key) && ok;
         }
     }

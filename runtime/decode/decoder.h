@@ -38,12 +38,17 @@ struct events {
 };
 enum {
     EVENT_HAS_SCHEMA = 1,
-    EVENT_WANTED = 2 /* some projection takes it; set above the decoder */
+    EVENT_WANTED = 2, /* some projection takes it; set above the decoder */
+    EVENT_MISFIT = 4  /* it cannot be read since the pipeline does not fit its
+                         source: nothing is wrong with the record */
 };
 
 struct decoder *decoder_new(const struct plan_source *s,
                             record_header_fn header);
 void decoder_free(struct decoder *d);
+/* From now on headers are read by [header]: records that come from elsewhere
+ * than the last ones. */
+void decoder_set_header(struct decoder *d, record_header_fn header);
 
 /*
  * The node of "data.x.y", "after.x", "before.x" or "key.x"; made if new, and

@@ -17,6 +17,12 @@ bool reader_fail(struct reader *r, const char *format, ...)
     return false;
 }
 
+bool reader_misfit(struct reader *r, const char *reason)
+{
+    r->is_misfit = true;
+    return reader_fail(r, "%s", reason);
+}
+
 bool reader_skip(struct reader *r)
 {
     r->facts.state = TM_EVENT_SKIPPED;

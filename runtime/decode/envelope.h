@@ -38,6 +38,7 @@ struct reader {
     struct walk walk;
     struct facts facts;
     const char *reason;  /* arena */
+    bool is_misfit;      /* see reader_misfit */
     const char *start;   /* of the bytes that faults are counted from */
     bool knows_prefixes; /* a record may start with a schema seen before */
     bool used_prefix;    /* this one did */
@@ -64,6 +65,8 @@ bool connect_close(struct reader *r);
 /* Always false, for `return reader_fail(...)`. */
 bool reader_fail(struct reader *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The same: not the record is wrong, but what the pipeline says of its source. */
+bool reader_misfit(struct reader *r, const char *reason);
 /* Says what is wrong with [what] ("value" or "key") by the walk's fault. */
 bool reader_bad_json(struct reader *r, const char *what);
 /* Nothing to apply here: only the position moves. Always true. */

@@ -171,3 +171,21 @@ size_t text_control(const char *p, size_t len)
     }
     return len;
 }
+
+bool text_is_storable(const char *p, size_t len)
+{
+    return text_utf8(p, len) == len && !memchr(p, '\0', len);
+}
+
+void text_make_storable(char *p, size_t len)
+{
+    for (size_t at = 0; at < len; at++) {
+        at += text_utf8(p + at, len - at);
+        if (at < len) {
+            p[at] = '?';
+        }
+    }
+    for (size_t at = 0; at < len; at++) {
+        p[at] = p[at] ? p[at] : '?';
+    }
+}

@@ -6,19 +6,28 @@
 
 #include "flow/keys.h"
 #include "flow/mirror.h"
+#include "flow/verdict.h"
 #include "flow/writer.h"
 
 /* What a batch's arena keeps between batches: a full batch of the default
  * size needs about 6 MB; a rare giant is given back. */
 enum { BATCH_KEEP_BYTES = 12 << 20 };
 
-/* How often a run may shorten a lane that it has shortened before. */
-enum { FOLD_SHORTENED_MOST = 16 };
+/* Runs over the same records before they are taken apart instead. Two are
+ * enough for failures of handlers; rows that before_write refuses lose one
+ * event each time. */
+enum { FOLD_RUNS_MOST = 16 };
 
-void batch_init(struct batch *b, struct program *programs, uint32_t n)
+/* A run ends early when so much failed that its lanes halt anyway. */
+enum { ENOUGH_FAILED = 256 };
+
+void batch_init(struct batch *b, struct program *programs, uint32_t n,
+                const struct plan_dead_letters *limits)
 {
     memset(b, 0, sizeof(*b));
     arena_init(&b->arena, BATCH_KEEP_BYTES);
+    hash_init(&b->held_keys);
+    b->limits = limits;
     b->rows = mem_zero(n + 1, sizeof(*b->rows));
     b->n_rows = n;
     for (uint32_t i = 0; i < n; i++) {
@@ -31,7 +40,11 @@ void batch_close(struct batch *b)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         rows_close(&b->rows[i]);
     }
+    hash_close(&b->held_keys);
     free(b->rows);
+    free(b->marks);
+    free(b->held_first);
+    free(b->held_n);
     arena_close(&b->arena);
 }
 
@@ -39,7 +52,6 @@ static uint32_t take_records(struct batch *b, struct lease *l, uint32_t index,
                              uint32_t at)
 {
     l->first = at;
-    l->failed = -1;
     for (uint32_t i = 0; i < l->n; i++) {
         struct record *rec = &b->records[at + i];
 
@@ -61,6 +73,14 @@ void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
     events_prepare(&b->events, d, n);
     b->decoded = 0;
     b->attempts = 0;
+    b->letters = NULL;
+    b->n_marks = 0;
+    b->must_rerun = b->has_unread = b->is_retry = b->must_wait = false;
+    b->failed_since = 0;
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        b->leases[i].halt = -1;
+        b->leases[i].guard = NULL;
+    }
 }
 
 void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
@@ -85,164 +105,261 @@ void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
     batch_prepare(b, d, n);
 }
 
-static void cut_behind(struct batch *b, struct lease *l)
-{
-    for (uint32_t e = (uint32_t)l->failed + 1; e < l->first + l->n; e++) {
-        b->events.states[e] = TM_EVENT_CUT;
-    }
-}
-
-void batch_fail_event(struct batch *b, int32_t event, enum err_class class,
-                      const char *reason)
-{
-    struct lease *l = &b->leases[b->records[event].lane];
-
-    must(event >= 0 && (uint32_t)event < b->events.n);
-    if (l->failed >= 0 && l->failed <= event) {
-        return;
-    }
-    b->events.states[event] = TM_EVENT_FAILED;
-    if (reason) {
-        b->events.reasons[event] = arena_dup(&b->arena, reason, strlen(reason));
-    }
-    l->failed = event;
-    l->failed_class = class;
-    cut_behind(b, l);
-}
-
 bool batch_decode(struct batch *b, struct decoder *d, uint32_t max)
 {
     uint32_t from = b->decoded, left = b->events.n - from;
     uint32_t to = from + (left < max ? left : max);
 
+    decoder_set_header(d, b->header);
     decoder_run(d, &b->events, from, to);
     b->decoded = to;
     return to == b->events.n;
 }
 
-/* Records that the decoder refused, now or in a column fault; false: none
- * that was not known. */
-static bool find_undecoded(struct batch *b)
+/* ---- keys ---- */
+
+/* C chooses the events; a record without a key fails and the others go on. */
+static void collect_keys(struct rows *r, struct batch *b, struct decoder *d)
 {
-    bool found = false;
+    uint32_t event = 0;
+    struct err e;
 
-    for (uint32_t e = 0; e < b->events.n; e++) {
-        const struct lease *l = &b->leases[b->records[e].lane];
-
-        if (b->events.states[e] == TM_EVENT_FAILED && l->failed != (int32_t)e) {
-            batch_fail_event(b, (int32_t)e, ERR_DATA, NULL);
-            found = true;
-        }
+    rows_begin(r, &b->arena, &b->events);
+    while (!keys_collect(r, d, &event, &e)) {
+        verdict_fail(b, event++, e.class, e.text, strlen(e.text),
+                     LETTER_BEFORE);
     }
-    return found;
 }
 
-/* A handler (or a key function) raised: its record failed. When it was a
- * column fault that met an unreadable record, that record failed instead. */
-static void blame(struct batch *b, const struct err *e)
+/* What a phase of Lua left to us: it died without a word to tm_fail. Its
+ * current event failed; without one the first good record stands for the
+ * batch. One good record less each time, or this would not end. */
+static void blame(struct batch *b, const struct err *e, int32_t by)
 {
     int32_t at = b->view.current;
 
-    if (find_undecoded(b)) {
-        return;
-    }
-    /* Without a current event the first good record stands for the batch: its
-     * lane says why. One good record less each time, or this would not end. */
     if (at < 0 || b->events.states[at] != TM_EVENT_OK) {
         at = batch_first_good(b);
     }
     if (at >= 0) {
-        b->n_shortened += b->leases[b->records[at].lane].failed >= 0;
-        batch_fail_event(b, at, e->class, e->text);
+        verdict_fail(b, (uint32_t)at, e->class, e->text, strlen(e->text), by);
     }
 }
 
-static bool keys_of(struct rows *r, struct batch *b, struct decoder *d,
-                    struct vm *v, struct err *e)
+/* Column faults may meet records that cannot be read: those failed, and not
+ * the event whose handler touched the field. */
+static bool take_unread(struct batch *b)
 {
-    rows_begin(r, &b->arena, &b->events);
-    if (!keys_collect(r, d, e)) {
-        return false;
-    }
-    if (r->n_chosen && !vm_keys(v, &b->view, &r->view, e)) {
-        return false;
-    }
-    rows_ready(r);
-    return true;
+    bool found = b->has_unread && verdict_find_unread(b);
+
+    b->has_unread = false;
+    b->must_rerun |= found;
+    return found;
 }
 
-static bool try_keys(struct batch *b, struct decoder *d, struct vm *v)
+static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
+                    struct vm *v)
 {
     struct err e;
 
-    for (uint32_t i = 0; i < b->n_rows; i++) {
-        if (!keys_of(&b->rows[i], b, d, v, &e)) {
-            blame(b, &e);
-            return false;
+    collect_keys(r, b, d);
+    while (r->n_chosen && !vm_keys(v, &b->view, &r->view, &e)) {
+        if (!take_unread(b)) {
+            blame(b, &e, LETTER_BEFORE);
         }
+        collect_keys(r, b, d);
     }
-    return true;
+    rows_ready(r);
 }
 
 void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
 {
     b->view.generation++;
-    find_undecoded(b);
-    /* Each failure ends the lease of one more lane, so this ends. */
-    while (!try_keys(b, d, v)) {
-        continue;
-    }
-    b->view.current = -1;
-}
-
-static bool run_projection(struct batch *b, struct rows *r, struct vm *v,
-                           struct err *e)
-{
-    rows_restart(r);
-    if (r->view.n_pairs == 0) {
-        return true;
-    }
-    if (r->program->plan->has_handler ? !vm_fold(v, &b->view, &r->view, e)
-                                      : !mirror_apply(r, e)) {
-        return false;
-    }
-    return writer_check(r, e);
-}
-
-static bool try_fold(struct batch *b, struct vm *v, struct err *e)
-{
+    b->running = LETTER_BEFORE;
+    b->marks_before = b->n_marks;
+    verdict_find_unread(b);
+    verdict_settle(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
-        if (!run_projection(b, &b->rows[i], v, e)) {
-            blame(b, e);
-            return false;
+        keys_of(&b->rows[i], b, d, v);
+    }
+    take_unread(b);
+    b->view.current = -1;
+    verdict_keep(b);
+    verdict_settle(b);
+}
+
+/* ---- handlers ---- */
+
+/* A handler passes on what a call said. What kafka{} leaves unsaid is not the
+ * record's fault; everything else is. */
+static enum err_class class_of(const struct tm_batch *view, const char *reason)
+{
+    return view->error_class == ERR_CONFIG && strstr(reason, view->error)
+               ? ERR_CONFIG
+               : ERR_SCRIPT;
+}
+
+int tm_fail(struct tm_batch *view, int32_t event, const char *reason,
+            size_t len, int again)
+{
+    struct batch *b = list_item(view, struct batch, view);
+    uint32_t before = b->n_marks;
+
+    if (!take_unread(b)) {
+        verdict_fail(b, (uint32_t)event, class_of(view, reason), reason, len,
+                     b->running);
+    }
+    bool is_enough =
+        b->n_marks - b->marks_before > ENOUGH_FAILED + b->events.n / 8;
+
+    b->must_rerun |= again != 0 || is_enough || b->n_marks == before;
+    return is_enough;
+}
+
+/* Columns are copied as a whole, so a record that fails changed nothing. */
+static void run_mirror(struct batch *b, struct rows *r)
+{
+    uint32_t pair = 0;
+    struct err e;
+
+    while (!mirror_apply(r, &pair, &e)) {
+        verdict_fail(b, r->view.pair_event[pair++], e.class, e.text,
+                     strlen(e.text), b->running);
+    }
+}
+
+static void run_handlers(struct batch *b, struct rows *r, struct vm *v)
+{
+    struct err e;
+
+    if (!vm_fold(v, &b->view, &r->view, &e)) {
+        b->must_rerun = true;
+        if (!take_unread(b)) {
+            blame(b, &e, b->running);
         }
     }
-    return true;
 }
 
-static void restart_rows(struct batch *b)
+/* Rows that the table would refuse: the last event of each one failed. */
+static void check_rows(struct batch *b, struct rows *r)
 {
-    for (uint32_t i = 0; i < b->n_rows; i++) {
-        rows_restart(&b->rows[i]);
+    uint32_t row = r->first_row;
+    struct err e;
+
+    while (!writer_check(r, &row, &e) &&
+           b->n_marks - b->marks_before <= ENOUGH_FAILED) {
+        blame(b, &e, b->running);
+        b->must_rerun = true;
+        row++;
     }
+}
+
+static void run_projection(struct batch *b, uint32_t index, struct vm *v)
+{
+    struct rows *r = &b->rows[index];
+
+    b->running = (int32_t)index;
+    b->marks_before = b->n_marks;
+    b->must_rerun = false;
+    rows_restart(r);
+    if (r->view.n_pairs > 0) {
+        if (r->program->plan->has_handler) {
+            run_handlers(b, r, v);
+        } else {
+            run_mirror(b, r);
+        }
+        check_rows(b, r);
+    }
+    r->marks_at = b->n_marks;
+    r->is_stale = b->must_rerun;
+}
+
+/* The first event that failed since the rows were made. */
+static uint32_t failed_since(const struct batch *b, const struct rows *r)
+{
+    uint32_t first = b->events.n;
+
+    for (uint32_t i = r->marks_at; i < b->n_marks; i++) {
+        first = b->marks[i] < first ? b->marks[i] : first;
+    }
+    return first;
+}
+
+/* After a run: rows that were made with events that are not applied must be
+ * made again, and what their projection refused behind such an event must be
+ * judged again. True: all rows are as they should be. */
+static bool came_to_rest(struct batch *b)
+{
+    uint32_t changed = verdict_settle(b);
+    bool is_open = false, is_rest = true;
+
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        struct rows *r = &b->rows[i];
+        uint32_t first = failed_since(b, r);
+
+        first = changed < first ? changed : first;
+        if (first < b->events.n) {
+            r->is_stale = true;
+            is_open |= verdict_reconsider(b, (int32_t)i, first);
+        }
+        is_rest &= !r->is_stale;
+    }
+    if (is_open) {
+        verdict_settle(b);
+    }
+    return is_rest;
+}
+
+/* For a person: the last thing that was wrong. */
+static bool restless(const struct batch *b, struct err *e)
+{
+    const struct letter *last =
+        b->n_marks ? &b->letters[b->marks[b->n_marks - 1]] : NULL;
+
+    if (!last || last->class == ERR_NONE) {
+        return err_set(e, ERR_SCRIPT, "the handlers give other rows each time");
+    }
+    return err_set(e, last->class, "%s", last->reason);
+}
+
+/* False: a decision changed which events are applied. */
+static bool are_decided(struct batch *b)
+{
+    uint32_t changed;
+
+    for (uint32_t e = 0; b->letters && b->ask && e < b->events.n; e++) {
+        if (b->events.states[e] == TM_EVENT_FAILED &&
+            !b->letters[e].is_decided) {
+            b->ask(b, e);
+        }
+    }
+    changed = verdict_settle(b);
+    for (uint32_t i = 0; i < b->n_rows && changed < b->events.n; i++) {
+        b->rows[i].is_stale = true;
+    }
+    return changed == b->events.n;
 }
 
 bool batch_fold(struct batch *b, struct vm *v, struct err *e)
 {
-    b->n_shortened = 0;
-    do {
+    b->must_wait = false;
+    verdict_reset(b);
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        b->rows[i].is_stale = true;
+    }
+    for (int run = 0; run < FOLD_RUNS_MOST; run++) {
         b->view.generation++;
-        if (b->n_shortened > FOLD_SHORTENED_MOST) {
-            return false;
+        for (uint32_t i = 0; i < b->n_rows; i++) {
+            if (b->rows[i].is_stale) {
+                run_projection(b, i, v);
+            }
         }
-        if (batch_first_good(b) < 0) {
-            /* Nothing to run; positions may still move over skipped records. */
-            restart_rows(b);
-            break;
+        if (came_to_rest(b) && are_decided(b)) {
+            b->view.current = -1;
+            return true;
         }
-    } while (!try_fold(b, v, e));
-    b->view.current = -1;
-    return true;
+    }
+    return restless(b, e);
 }
 
 int32_t batch_first_good(const struct batch *b)
@@ -255,18 +372,22 @@ int32_t batch_first_good(const struct batch *b)
     return -1;
 }
 
-uint32_t batch_n_good(const struct batch *b, const struct lease *l)
+bool batch_moves(const struct batch *b, const struct lease *l)
 {
-    (void)b;
-    return l->failed < 0 ? l->n : (uint32_t)l->failed - l->first;
+    return l->end > l->start || b->is_retry;
 }
 
-uint32_t batch_total_good(const struct batch *b)
+uint32_t lease_moved(const struct lease *l)
+{
+    return l->halt < 0 ? l->n : (uint32_t)l->halt - l->first;
+}
+
+uint32_t batch_moved(const struct batch *b)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < b->n_leases; i++) {
-        n += batch_n_good(b, &b->leases[i]);
+        n += lease_moved(&b->leases[i]);
     }
     return n;
 }
@@ -275,9 +396,9 @@ void batch_settle(struct batch *b)
 {
     for (uint32_t i = 0; i < b->n_leases; i++) {
         struct lease *l = &b->leases[i];
-        uint32_t good = batch_n_good(b, l);
+        uint32_t n = b->is_retry ? 0 : lease_moved(l);
 
-        l->end = good ? b->records[l->first + good - 1].offset + 1 : l->start;
+        l->end = n ? b->records[l->first + n - 1].offset + 1 : l->start;
     }
 }
 

@@ -6,12 +6,16 @@
  * Invariant: while a batch is not FREE, the lanes in its leases feed no other
  * batch, and their records stay in the inbox until the outcome is known.
  * Records are never changed; everything that a run makes can be thrown away
- * and made again from them and from the loaded state.
+ * and made again from them and from the loaded state. A record that fails is
+ * set aside in the same transaction (flow/verdict.h); only where its lane
+ * halts do the records behind it wait.
  */
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/loop.h"
 #include "decode/decoder.h"
+#include "flow/dossier.h"
+#include "flow/letter.h"
 #include "flow/rows.h"
 #include "kafka/source.h"
 #include "lua/vm.h"
@@ -20,6 +24,7 @@
 /* Each state names the list of the engine that holds the batch. */
 enum batch_state {
     BATCH_FREE,      /* free */
+    BATCH_FETCHING,  /* busy: dead letters are read, to try them again */
     BATCH_DECODING,  /* decoding: a slice a turn */
     BATCH_READY,     /* ready: keys are known; waits for a connection */
     BATCH_LOADING,   /* busy: aligned rows are read, no transaction yet */
@@ -35,11 +40,14 @@ struct lease {
     struct lane *lane; /* borrowed; not freed while leased */
     uint32_t first;    /* index of its first event in the batch */
     uint32_t n;
-    int64_t epoch;  /* as claimed when the lease was taken */
-    int64_t start;  /* position before */
-    int64_t end;    /* position after: behind the last good record */
-    int32_t failed; /* event that ends it early, or -1 */
-    enum err_class failed_class;
+    int64_t epoch; /* as claimed when the lease was taken */
+    int64_t start; /* position before */
+    int64_t end;   /* position after: behind the last record moved over */
+    int32_t halt;  /* event before which the lane halts, or -1 */
+    enum err_class halt_class;
+    const char *halt_reason; /* arena */
+    struct guard *guard;     /* arena; the lane's with the failures of this
+                                batch; NULL: there are none */
 };
 
 struct batch {
@@ -68,13 +76,35 @@ struct batch {
     usec since;                 /* when the present step began */
     usec retry_at;              /* WAITING */
     uint32_t n_faults;          /* columns decoded late */
-    uint32_t n_shortened;       /* in this run: see batch_fold */
+
+    const struct plan_dead_letters *limits; /* borrowed */
+    struct letter *letters;                 /* arena; [event]; NULL: all well */
+    uint32_t *marks;  /* owned; events in the order in which they failed */
+    uint32_t n_marks; /* in this run */
+    uint32_t cap_marks;
+    struct hash held_keys; /* of the lane that is being settled */
+    int64_t *held_first;   /* owned; [number of the key]: first offset */
+    uint32_t *held_n;      /* owned; records held behind it */
+    uint32_t cap_held;
+    int32_t running;       /* projection whose handlers run */
+    uint32_t marks_before; /* n_marks when they began */
+    /* Asked about each record that fails; NULL: it is held (specs). */
+    void (*ask)(struct batch *b, uint32_t event);
+    bool must_wait;    /* the rule said: all of it again, later */
+    int64_t wait_ms;   /* -1: the usual back-off */
+    usec failed_since; /* the first failure of this batch; 0: none */
+    bool must_rerun;   /* rows are used that a failed event made */
+    bool has_unread;   /* a column fault met records that cannot be read */
+    bool is_retry;     /* of dead letters: records come from their table, and
+                        the position stays */
+
     uint32_t n_written;
     uint32_t n_unchanged;
     bool is_blind; /* see struct writer */
 };
 
-void batch_init(struct batch *b, struct program *programs, uint32_t n);
+void batch_init(struct batch *b, struct program *programs, uint32_t n,
+                const struct plan_dead_letters *limits);
 void batch_close(struct batch *b);
 /* Starts anew with these leases; records are set, nothing is decoded. */
 void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
@@ -83,25 +113,24 @@ void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
 void batch_prepare(struct batch *b, struct decoder *d, uint32_t n);
 /* Decodes up to [max] more records; true when all are. */
 bool batch_decode(struct batch *b, struct decoder *d, uint32_t max);
-/* Rows of all projections. Records whose key cannot be computed end their
- * lane's lease. */
+/* Rows of all projections. Records whose key cannot be computed fail. */
 void batch_keys(struct batch *b, struct decoder *d, struct vm *v);
 /*
- * Runs all handlers from the loaded state, without records that failed; again
- * until no more record fails. False: what is wrong with a row does not go away
- * with the last records of its lane, and taking them away one by one would
- * take for ever; [e] is what is wrong.
+ * Runs all handlers from the loaded state. Records that fail are left out, and
+ * so are those held behind them; what they had already changed is made again
+ * without them. False: the rows do not come to rest, since what is wrong with
+ * a row does not go away with its last records; [e] is what is wrong.
  */
 bool batch_fold(struct batch *b, struct vm *v, struct err *e);
-/* The record at [event] failed: its lane's lease ends before it. */
-void batch_fail_event(struct batch *b, int32_t event, enum err_class class,
-                      const char *reason);
-/* Sets lease->end from what failed. */
+/* Sets lease->end. */
 void batch_settle(struct batch *b);
 /* Index of the first event with state OK, or -1. */
 int32_t batch_first_good(const struct batch *b);
-uint32_t batch_n_good(const struct batch *b, const struct lease *l);
-uint32_t batch_total_good(const struct batch *b);
+/* Has its transaction a compare-and-set for the lane? */
+bool batch_moves(const struct batch *b, const struct lease *l);
+/* Records that the position moves over: applied, skipped or set aside. */
+uint32_t lease_moved(const struct lease *l);
+uint32_t batch_moved(const struct batch *b);
 /* Is it of a kind that is loaded that way, with rows to load? */
 bool batch_loads(const struct rows *r, enum plan_exact exact);
 /* Any projection of a kind that is loaded that way, with rows to load? */

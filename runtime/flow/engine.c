@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/isolate.h"
 #include "flow/lease.h"
 #include "flow/progress.h"
+#include "flow/redo.h"
 #include "flow/transact.h"
 #include "flow/worker.h"
 
@@ -140,6 +142,7 @@ static void decode_some(struct engine *g)
     bool is_done = batch_decode(b, g->decoder, DECODE_SLICE);
 
     if (is_done) {
+        isolate_condemned(b);
         batch_keys(b, g->decoder, g->vm);
         batch_settle(b);
     }
@@ -264,6 +267,8 @@ void engine_turn(struct engine *g)
         take_news(g);
         release_known(g);
         claim_turn(g);
+        letters_turn(g);
+        redo_turn(g);
         lease_lanes(g);
     }
     if (g->decoding.n) {
@@ -355,8 +360,10 @@ static void open_batches(struct engine *g)
     for (uint32_t i = 0; i < g->n_batches; i++) {
         struct batch *b = &g->batches[i];
 
-        batch_init(b, g->programs, g->plan->n_projections);
+        batch_init(b, g->programs, g->plan->n_projections,
+                   &g->plan->dead_letters);
         b->engine = g;
+        b->ask = isolate_ask_record;
         b->slot = i;
         b->state = BATCH_FREE;
         list_append(&g->free, &b->link);
@@ -402,6 +409,8 @@ void engine_close(struct engine *g)
     }
     writer_close(&g->writer);
     claim_close(&g->claim);
+    letters_close(&g->letters);
+    dossiers_free(g->dossiers);
     programs_free(g->programs, g->plan->n_projections);
     decoder_free(g->decoder);
     free(g->has_rows);

@@ -15,6 +15,7 @@
 #include "flow/batch.h"
 #include "flow/claim.h"
 #include "flow/database.h"
+#include "flow/letters.h"
 #include "flow/writer.h"
 #include "postgres/pool.h"
 
@@ -50,7 +51,11 @@ struct engine {
     struct loop_timer *tick; /* owned; heartbeat, retries, linger */
     struct loop_timer *due;  /* owned; the next batch by linger */
     struct database database;
-    uint32_t troubles; /* halts for want of tables or rights, in a row */
+    struct dossier *dossiers; /* owned; of every lane that was ever ours */
+    struct letters letters;
+    usec committed_at;    /* the last commit */
+    char rule_fault[200]; /* what people were told of the failure rule */
+    uint32_t troubles;    /* halts for want of tables or rights, in a row */
     usec last_commit_note;
     usec starved_since; /* consumer empty while there is lag; or 0 */
     bool is_stopping;

@@ -23,9 +23,11 @@ int tm_column(struct tm_batch *view, int node)
     struct batch *b = batch_of(view);
 
     b->n_faults++;
+    decoder_set_header(b->decoder, b->header);
     if (decoder_column(b->decoder, &b->events, node)) {
         return 0;
     }
+    b->has_unread = true;
     snprintf(view->error, sizeof(view->error),
              "a record of this batch cannot be read");
     return -1;

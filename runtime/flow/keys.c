@@ -269,11 +269,13 @@ static bool is_my_topic(const struct rows *r, uint32_t event)
     return p->topics == NULL;
 }
 
+/* No record's fault: a person has to say what is to become of the table. */
 static bool truncated(const struct rows *r, struct err *e)
 {
-    return err_set(e, ERR_DATA,
+    return err_set(e, ERR_CONFIG,
                    "%s: the source table was truncated; a truncate is not "
-                   "applied by itself: empty the table, then skip this record",
+                   "applied by itself: empty the table, then skip this record "
+                   "(tidemill lane skip)",
                    r->program->plan->table);
 }
 
@@ -295,8 +297,11 @@ bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
 {
     const struct plan_projection *p = r->program->plan;
 
+    uint8_t state = r->events->states[event];
+
     e->class = ERR_NONE;
-    if (r->events->states[event] != TM_EVENT_OK || !is_my_topic(r, event)) {
+    if ((state != TM_EVENT_OK && state != TM_EVENT_HELD) ||
+        !is_my_topic(r, event)) {
         return false;
     }
     if (r->events->ops[event] == 't') {
@@ -314,24 +319,32 @@ bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
     return !r->program->checks_key || check_record_key(r, event, e);
 }
 
-bool keys_collect(struct rows *r, struct decoder *d, struct err *e)
+/* False: the event failed, see [e]. */
+static bool collect(struct rows *r, struct decoder *d, uint32_t event,
+                    struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
 
+    if (!keys_wants(r, d, event, e)) {
+        return e->class == ERR_NONE;
+    }
+    if (p->kind == KIND_APPEND) {
+        rows_enter(r, event, NULL);
+    } else if (p->keys_in_lua) {
+        rows_choose(r, event);
+    } else {
+        return keys_enter(r, event, NULL, e);
+    }
+    return true;
+}
+
+bool keys_collect(struct rows *r, struct decoder *d, uint32_t *event,
+                  struct err *e)
+{
     r->decoder = d;
-    for (uint32_t i = 0; i < r->events->n; i++) {
-        r->events->view->current = (int32_t)i;
-        if (!keys_wants(r, d, i, e)) {
-            if (e->class != ERR_NONE) {
-                return false;
-            }
-            continue;
-        }
-        if (p->kind == KIND_APPEND) {
-            rows_enter(r, i, NULL);
-        } else if (p->keys_in_lua) {
-            rows_choose(r, i);
-        } else if (!keys_enter(r, i, NULL, e)) {
+    for (; *event < r->events->n; (*event)++) {
+        r->events->view->current = (int32_t)*event;
+        if (!collect(r, d, *event, e)) {
             return false;
         }
     }

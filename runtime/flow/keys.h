@@ -11,11 +11,14 @@
 #include "flow/rows.h"
 
 /*
- * Pairs for every event with state OK that the projection handles. False: a
- * record's key cannot be computed; events->view->current is that event. For
- * projections with keys in Lua only the events are chosen: see keys_wants.
+ * Pairs for every event from *event on that the projection handles; those of
+ * events that are held for now too, since what holds them may turn out to be
+ * no failure. False: the key of *event cannot be computed; its caller goes on
+ * behind it. For projections with keys in Lua only the events are chosen: see
+ * keys_wants.
  */
-bool keys_collect(struct rows *r, struct decoder *d, struct err *e);
+bool keys_collect(struct rows *r, struct decoder *d, uint32_t *event,
+                  struct err *e);
 /* Does the projection take this event? False with e->class set: a failure of
  * the record; false without: not for this projection. */
 bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,

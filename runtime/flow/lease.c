@@ -1,6 +1,10 @@
 /* See lease.h. */
 #include "flow/lease.h"
 
+/* Records in the batches behind a bad one: from about half the way to where
+ * the next one is to be expected, until bad ones are too rare to matter. */
+enum { CAP_LEAST = 8, CAP_MOST = 4096 };
+
 struct waiting {
     uint64_t events;
     uint64_t bytes;
@@ -10,7 +14,7 @@ struct waiting {
 static bool is_free(const struct lane *l)
 {
     return l->is_assigned && !l->is_leased && !l->is_halted &&
-           !l->needs_claim && l->inbox.count > 0;
+           !l->needs_claim && !l->needs_letters && l->inbox.count > 0;
 }
 
 static struct waiting count_waiting(const struct lane *lanes)
@@ -32,7 +36,7 @@ static struct waiting count_waiting(const struct lane *lanes)
 static struct lane *find_suspect(struct lane *lanes)
 {
     for (struct lane *l = lanes; l; l = l->next) {
-        if (is_free(l) && l->suspect_left) {
+        if (is_free(l) && (l->suspect_left || l->cap)) {
             return l;
         }
     }
@@ -72,11 +76,8 @@ static uint32_t fitting(const struct lane *l, uint32_t room, uint64_t bytes)
 
 static void set_lease(struct lease *out, struct lane *l, uint32_t n)
 {
-    *out = (struct lease){.lane = l,
-                          .n = n,
-                          .epoch = l->epoch,
-                          .start = l->position,
-                          .failed = -1};
+    *out = (struct lease){
+        .lane = l, .n = n, .epoch = l->epoch, .start = l->position, .halt = -1};
 }
 
 /* Batches take row locks of tidemill.lane in (topic, partition) order, which
@@ -129,10 +130,10 @@ uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
 
     *due_at = 0;
     if (suspect) {
-        uint32_t n = suspect->probe < suspect->inbox.count
-                         ? suspect->probe
-                         : suspect->inbox.count;
+        uint32_t n = suspect->suspect_left ? suspect->probe : suspect->cap;
 
+        n = n < suspect->inbox.count ? n : suspect->inbox.count;
+        n = n < limits->size ? n : limits->size;
         set_lease(out, suspect, n);
         return 1;
     }
@@ -148,22 +149,30 @@ uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
     return fill(lanes, limits, out);
 }
 
-bool lease_suspect(struct lane *lane, uint32_t n, bool was_alone)
+void lease_suspect(struct lane *lane, uint32_t n, bool was_alone)
 {
-    if (!was_alone) {
-        lane->suspect_left = lane->probe = n;
-        return true;
-    }
     lane->suspect_left = n;
-    lane->probe = n / 2;
-    return n > 1;
+    lane->probe = was_alone && n > 1 ? n / 2 : n;
 }
 
 void lease_cleared(struct lane *lane, uint32_t n)
 {
-    if (lane->suspect_left == 0) {
-        return;
+    lane->run += n;
+    if (lane->suspect_left > 0) {
+        lane->suspect_left -= n < lane->suspect_left ? n : lane->suspect_left;
+        lane->probe = (lane->suspect_left + 1) / 2;
+    } else if (lane->cap > 0) {
+        lane->cap = lane->cap < CAP_MOST ? 2 * lane->cap : 0;
     }
-    lane->suspect_left -= n < lane->suspect_left ? n : lane->suspect_left;
-    lane->probe = (lane->suspect_left + 1) / 2;
+}
+
+void lease_found(struct lane *lane)
+{
+    uint32_t half = lane->run / 2;
+
+    lane->suspect_left = lane->probe = 0;
+    lane->cap = half < CAP_LEAST  ? CAP_LEAST
+                : half < CAP_MOST ? half
+                                  : CAP_MOST;
+    lane->run = 0;
 }

@@ -5,7 +5,8 @@
  * The lanes with the most waiting records are taken first, until the batch is
  * full: records of few lanes share more rows than records of many, so more of
  * them coalesce, and the other lanes stay free for the other connections. A
- * lane under suspicion (its last batch was refused) is taken alone.
+ * lane under suspicion (its last batch was refused), or that is close behind a
+ * bad record, is taken alone.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,8 +19,11 @@ enum { LEASE_MAX_LANES = 256 };
  * nothing is due. *due_at: when it will be at the latest; 0: never. */
 uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
                     usec now, struct lease *out, usec *due_at);
-/* After a batch that held only this lane was refused for its data: what to
- * try next. False: it was a single record, the bad one. */
-bool lease_suspect(struct lane *lane, uint32_t n, bool was_alone);
-/* [n] records of the lane were committed. */
+/* A batch with [n] records of the lane was refused for its data: what to try
+ * next; half of them, once the lane was alone. */
+void lease_suspect(struct lane *lane, uint32_t n, bool was_alone);
+/* [n] records of the lane were committed, or set aside. */
 void lease_cleared(struct lane *lane, uint32_t n);
+/* The bad record is known, the first one of the lane. Where one was more may
+ * be: batches begin small behind it, by how far the last one was away. */
+void lease_found(struct lane *lane);

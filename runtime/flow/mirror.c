@@ -28,45 +28,43 @@ static bool is_older(const struct rows *r, uint32_t row,
     return now->tag == TM_NULL || tm_cell_compare(now, have) <= 0;
 }
 
+/* All columns are converted before one is changed. */
 static bool overwrite(struct rows *r, uint32_t event, uint32_t row,
                       struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
     const struct convert_rules rules = rows_rules(r, (int32_t)event);
-    struct tm_cell cell;
+    struct tm_cell cells[PROGRAM_MAX_COLUMNS];
 
-    if (p->newer >= 0) {
-        if (!convert_value(r, (uint32_t)p->newer, event, &rules, &cell, e)) {
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        if (!convert_value(r, i, event, &rules, &cells[i], e)) {
             return false;
         }
-        if (is_older(r, row, &cell)) {
-            return true;
-        }
+    }
+    if (p->newer >= 0 && is_older(r, row, &cells[p->newer])) {
+        return true;
     }
     r->view.flags[row] |= TM_ROW_TOUCHED | TM_ROW_EXISTS;
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
-        if (!convert_value(r, i, event, &rules, &cell, e)) {
-            return false;
-        }
-        if (cell.tag != TM_MISSING) {
-            r->view.cells[i][row] = cell;
+        if (cells[i].tag != TM_MISSING) {
+            r->view.cells[i][row] = cells[i];
         }
     }
     return true;
 }
 
-bool mirror_apply(struct rows *r, struct err *e)
+bool mirror_apply(struct rows *r, uint32_t *pair, struct err *e)
 {
     struct tm_batch *b = r->events->view;
 
-    for (uint32_t i = 0; i < r->view.n_pairs; i++) {
-        uint32_t event = r->view.pair_event[i];
-        uint32_t row = r->view.pair_row[i];
+    for (; *pair < r->view.n_pairs; (*pair)++) {
+        uint32_t event = r->view.pair_event[*pair];
+        uint32_t row = r->view.pair_row[*pair];
 
-        b->current = (int32_t)event;
         if (r->events->states[event] != TM_EVENT_OK) {
             continue;
         }
+        b->current = (int32_t)event;
         if (r->events->ops[event] == 'd') {
             tm_row_delete(b, &r->view, row);
         } else if (!overwrite(r, event, row, e)) {

@@ -4,5 +4,6 @@
 #include "base/err.h"
 #include "flow/rows.h"
 
-/* Applies all pairs. False: events->view->current names the record. */
-bool mirror_apply(struct rows *r, struct err *e);
+/* Applies all pairs from *pair on. False: the record of *pair cannot be
+ * applied and has changed nothing; its caller goes on behind it. */
+bool mirror_apply(struct rows *r, uint32_t *pair, struct err *e);

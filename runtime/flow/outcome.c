@@ -6,16 +6,16 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "flow/lease.h"
+#include "flow/isolate.h"
 #include "flow/progress.h"
+#include "flow/redo.h"
 #include "flow/retry.h"
 
 enum {
-    CONFLICTS_AT_ONCE = 3, /* then with a back-off */
-    BLIND_AT_MOST = 3,     /* then the row that is updated is not there */
+    BLIND_AT_MOST = 3, /* then the row that is updated is not there */
     FENCED_PAUSE_USEC = 500000,
-    SCHEMA_FLOOR_USEC = 1000000,
-    SCHEMA_CAP_USEC = 30000000
+    WAIT_FLOOR_USEC = 100000,
+    WAIT_CAP_USEC = 4000000
 };
 
 static void give_conn(struct batch *b)
@@ -26,32 +26,34 @@ static void give_conn(struct batch *b)
     }
 }
 
-static void halt_failed(struct batch *b, const struct lease *l)
+/* The lane stands before a record that was neither applied nor set aside. */
+static void halt_lane(struct batch *b, const struct lease *l)
 {
-    const struct record *rec = &b->records[l->failed];
-    const char *reason = b->events.reasons[l->failed];
+    const struct record *rec = &b->records[l->halt];
     struct err e;
 
-    b->engine->counts->errors[l->failed_class]++;
-    err_set(&e, l->failed_class, "%s/%d offset %" PRId64 ": %s", rec->topic,
-            rec->partition, rec->offset, reason ? reason : "cannot be read");
+    b->engine->counts->errors[l->halt_class]++;
+    err_set(&e, l->halt_class, "%s/%d offset %" PRId64 ": %s", rec->topic,
+            rec->partition, rec->offset, l->halt_reason);
     engine_halt(b->engine, l->lane, &e);
 }
 
-static void settle_lane(struct batch *b, const struct lease *l)
+static void settle_lane(struct batch *b, struct lease *l)
 {
     struct engine *g = b->engine;
-    uint32_t good = batch_n_good(b, l);
+    uint32_t moved = lease_moved(l);
 
     if (!l->lane->is_assigned || l->lane->needs_claim) {
         return;
     }
-    l->lane->position = l->end;
-    source_done(g->source, l->lane, good);
-    l->lane->waiting_since = l->lane->inbox.count ? clock_usec() : 0;
-    lease_cleared(l->lane, good);
-    if (l->failed >= 0) {
-        halt_failed(b, l);
+    if (!b->is_retry) {
+        l->lane->position = l->end;
+        source_done(g->source, l->lane, moved);
+        l->lane->waiting_since = l->lane->inbox.count ? clock_usec() : 0;
+        isolate_cleared(l, moved);
+    }
+    if (l->halt >= 0) {
+        halt_lane(b, l);
     }
 }
 
@@ -60,11 +62,15 @@ void outcome_committed(struct batch *b)
     struct engine *g = b->engine;
 
     give_conn(b);
+    letters_committed(b);
     for (uint32_t i = 0; i < b->n_leases; i++) {
         settle_lane(b, &b->leases[i]);
     }
-    if (batch_total_good(b) > 0) {
+    if (b->is_retry) {
+        redo_committed(b);
+    } else if (batch_moved(b) > 0) {
         progress_batch(g, b);
+        g->committed_at = clock_usec();
     }
     database_answered(g, &b->ticket);
     g->troubles = 0;
@@ -72,28 +78,20 @@ void outcome_committed(struct batch *b)
     engine_release(b);
 }
 
-static void again(struct batch *b, usec delay)
-{
-    give_conn(b);
-    b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
-    b->retry_at = clock_usec() + delay;
-    engine_move(b, BATCH_WAITING);
-}
-
 void outcome_again(struct batch *b)
 {
-    again(b, 0);
+    isolate_again(b, 0);
 }
 
-static void conflict(struct batch *b, const struct err *e)
+void outcome_wait(struct batch *b)
 {
-    b->attempts++;
-    log_line(LOG_DEBUG, "lost a race; the batch is done again", "reason=%s",
-             log_quote(e->text));
-    again(b, b->attempts <= CONFLICTS_AT_ONCE
-                 ? 0
-                 : retry_delay(b->attempts - CONFLICTS_AT_ONCE, 5000, 1000000,
-                               (uint32_t)clock_usec()));
+    usec delay = b->wait_ms < 0
+                     ? retry_delay(++b->attempts, WAIT_FLOOR_USEC,
+                                   WAIT_CAP_USEC, (uint32_t)clock_usec())
+                     : (usec)b->wait_ms * 1000;
+
+    b->attempts += b->wait_ms >= 0;
+    isolate_again(b, delay);
 }
 
 /* TM001: the statement's index tells the lane. */
@@ -108,7 +106,7 @@ static void fenced(struct batch *b, const struct pgreply *reply)
     for (uint32_t i = 0; i < b->n_leases; i++) {
         struct lease *l = &b->leases[i];
 
-        if (l->end > l->start && at++ == reply->failed) {
+        if (batch_moves(b, l) && at++ == reply->failed) {
             log_line(LOG_WARN,
                      "lane was claimed elsewhere or moved; claiming it again",
                      "lane=%s/%d position=%" PRId64 " epoch=%" PRId64,
@@ -120,106 +118,28 @@ static void fenced(struct batch *b, const struct pgreply *reply)
     engine_release(b);
 }
 
-/* Redo lane by lane, then in halves: healthy records commit, in order, and the
- * one that the database refuses halts its lane alone. */
-static void isolate(struct batch *b, const struct err *e)
-{
-    bool alone = b->n_leases == 1;
-
-    give_conn(b);
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        struct lease *l = &b->leases[i];
-        uint32_t good = batch_n_good(b, l);
-
-        if (good > 0 && !lease_suspect(l->lane, good, alone)) {
-            struct err named = *e;
-
-            err_wrap(&named, "%s/%d offset %" PRId64, l->lane->topic,
-                     l->lane->partition, b->records[l->first].offset);
-            engine_halt(b->engine, l->lane, &named);
-        }
-    }
-    b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
-    engine_release(b);
-}
-
 /* A record that changes only some columns (a large one was left alone) found
  * no row to change, again and again: nobody else's doing. */
-static void no_such_row(struct batch *b, const struct err *e)
+static bool is_no_such_row(const struct batch *b, const struct err *e)
 {
-    struct err named;
-
-    if (strcmp(e->sqlstate, "TM002") != 0) {
-        conflict(b, e);
-        return;
-    }
-    err_set(&named, ERR_DATA,
-            "the record changes a part of a row that is not there: a NOT NULL "
-            "column is neither in the record nor in the table");
-    isolate(b, &named);
-}
-
-/* Someone must change the database or the pipeline; until then the lanes wait
- * and look again now and then. */
-static void halt_for_a_while(struct batch *b, const struct err *e)
-{
-    struct engine *g = b->engine;
-    usec delay = retry_delay(++g->troubles, SCHEMA_FLOOR_USEC, SCHEMA_CAP_USEC,
-                             (uint32_t)clock_usec());
-
-    give_conn(b);
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        struct lane *lane = b->leases[i].lane;
-
-        lane->retry_at = clock_usec() + delay;
-        engine_halt(g, lane, e);
-    }
-    engine_release(b);
-}
-
-/* While the breaker is open its records wait in their inboxes, so that a small
- * batch of them can be tried first. */
-static void back_off(struct batch *b, const struct err *e)
-{
-    struct engine *g = b->engine;
-    const struct plan_retry *retry = &g->plan->database.retry;
-    usec now = clock_usec();
-
-    if (g->database.breaker.state != BREAKER_CLOSED) {
-        give_conn(b);
-        engine_release(b);
-        return;
-    }
-    progress_waits(g, "database: ", e->text);
-    again(b, retry_delay(++b->attempts, retry->floor_ms * 1000ULL,
-                         retry->cap_ms * 1000ULL, (uint32_t)now));
+    return b->is_blind && b->attempts >= BLIND_AT_MOST &&
+           strcmp(e->sqlstate, "TM002") == 0;
 }
 
 static void by_class(struct batch *b, const struct err *e,
                      const struct pgreply *reply)
 {
-    switch (e->class) {
-    case ERR_CONFLICT:
-        if (b->is_blind && b->attempts >= BLIND_AT_MOST) {
-            no_such_row(b, e);
-        } else {
-            conflict(b, e);
-        }
-        break;
-    case ERR_FENCED:
+    struct err named;
+
+    if (e->class == ERR_FENCED) {
         fenced(b, reply);
-        break;
-    case ERR_DATA:
-    case ERR_SCRIPT:
-        isolate(b, e);
-        break;
-    case ERR_CONNECTION:
-    case ERR_RESOURCE:
-    case ERR_SERVER:
-        back_off(b, e);
-        break;
-    default:
-        halt_for_a_while(b, e);
+    } else if (is_no_such_row(b, e)) {
+        err_set(&named, ERR_DATA,
+                "the record changes a part of a row that is not there: a NOT "
+                "NULL column is neither in the record nor in the table");
+        isolate_failed(b, &named);
+    } else {
+        isolate_failed(b, e);
     }
 }
 
@@ -242,7 +162,7 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
         give_conn(b);
         engine_move(b, BATCH_RESOLVING);
     } else if (reply->commit_rolled_back) {
-        conflict(b, &reply->error);
+        isolate_failed(b, &reply->error);
     } else {
         by_class(b, &reply->error, reply);
     }
@@ -262,6 +182,18 @@ void outcome_still_unknown(struct batch *b, const struct err *e)
     engine_move(b, BATCH_RESOLVING);
 }
 
+/* A retry moves no position; whether its letters are gone is asked for with
+ * the lane's held keys, behind the claim that waited for the COMMIT. */
+static void resolved_retry(struct batch *b, const struct position *at)
+{
+    struct lane *lane = b->leases[0].lane;
+
+    lane->needs_letters = true;
+    lane->needs_claim |= !at->found || at->next_offset != lane->position;
+    give_conn(b);
+    engine_release(b);
+}
+
 /* The transaction is atomic: any lane that it would have moved tells. */
 static int verdict(const struct batch *b, const struct position *at)
 {
@@ -279,7 +211,7 @@ static int verdict(const struct batch *b, const struct position *at)
 
 void outcome_resolved(struct batch *b, const struct position *at)
 {
-    int committed = verdict(b, at);
+    int committed = b->is_retry ? 0 : verdict(b, at);
 
     database_answered(b->engine, &b->ticket);
     for (uint32_t i = 0; i < b->n_leases; i++) {
@@ -290,11 +222,13 @@ void outcome_resolved(struct batch *b, const struct position *at)
              committed > 0    ? "committed"
              : committed == 0 ? "redo"
                               : "moved",
-             batch_total_good(b));
-    if (committed > 0) {
+             batch_moved(b));
+    if (b->is_retry) {
+        resolved_retry(b, at);
+    } else if (committed > 0) {
         outcome_committed(b);
     } else if (committed == 0) {
-        again(b, 0);
+        isolate_again(b, 0);
     } else {
         give_conn(b);
         engine_release(b);

@@ -3,13 +3,10 @@
  * What becomes of a batch when the database has answered (or has not). The
  * class of the error alone decides:
  *
- *   committed            lanes move on; a lane with a failed record halts
+ *   committed            lanes move on
  *   fenced (TM001)       that lane is claimed again, the others go back
- *   conflict             the same batch again, from a fresh load
- *   connection, resource the same batch again, after a back-off
  *   unknown COMMIT       the lanes' positions tell: done, or again
- *   data                 isolate: lane by lane, then halves of the lane
- *   schema, config       lanes halt and try again now and then
+ *   anything else        as the failure rule says (isolate.h)
  */
 #include "flow/engine.h"
 #include "postgres/position.h"
@@ -20,5 +17,7 @@ void outcome_failed(struct batch *b, const struct pgreply *reply);
 void outcome_refused(struct batch *b, const struct err *e);
 /* A record failed inside an open transaction: roll back, go on without it. */
 void outcome_again(struct batch *b);
+/* The failure rule wants the records that failed tried again later. */
+void outcome_wait(struct batch *b);
 void outcome_still_unknown(struct batch *b, const struct err *e);
 void outcome_resolved(struct batch *b, const struct position *at);

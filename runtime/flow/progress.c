@@ -89,6 +89,23 @@ void progress_lost(struct engine *g, struct lane *l)
     }
 }
 
+/* Only what the position moved over: the rest comes again. */
+static uint64_t count_events(const struct batch *b, const struct lease *l,
+                             uint64_t *n)
+{
+    uint64_t events = 0;
+
+    for (uint32_t e = l->first; e < l->first + lease_moved(l); e++) {
+        uint8_t state = b->events.states[e];
+
+        events += state == TM_EVENT_OK || state == TM_EVENT_SKIPPED;
+        n[COUNT_EVENTS_SKIPPED] += state == TM_EVENT_SKIPPED;
+        n[COUNT_EVENTS_IGNORED] +=
+            state == TM_EVENT_OK && !(b->events.flags[e] & EVENT_WANTED);
+    }
+    return events;
+}
+
 void progress_batch(struct engine *g, const struct batch *b)
 {
     uint64_t *n = g->counts->counters;
@@ -96,12 +113,7 @@ void progress_batch(struct engine *g, const struct batch *b)
     uint64_t events = 0;
 
     for (uint32_t i = 0; i < b->n_leases; i++) {
-        events += batch_n_good(b, &b->leases[i]);
-    }
-    for (uint32_t e = 0; e < b->events.n; e++) {
-        n[COUNT_EVENTS_SKIPPED] += b->events.states[e] == TM_EVENT_SKIPPED;
-        n[COUNT_EVENTS_IGNORED] += b->events.states[e] == TM_EVENT_OK &&
-                                   !(b->events.flags[e] & EVENT_WANTED);
+        events += count_events(b, &b->leases[i], n);
     }
     n[COUNT_EVENTS] += events;
     n[COUNT_BATCHES]++;

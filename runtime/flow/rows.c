@@ -275,6 +275,17 @@ void rows_restart(struct rows *r)
     memcpy(r->view.flags, r->base_flags, r->view.n_rows);
 }
 
+void rows_restart_one(struct rows *r, uint32_t row)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        r->view.cells[i][row] =
+            r->base ? r->base[i][row] : (struct tm_cell){.tag = TM_MISSING};
+    }
+    r->view.flags[row] = r->base_flags[row];
+}
+
 int32_t rows_last_event(const struct rows *r, uint32_t row)
 {
     if (r->program->plan->kind == KIND_APPEND) {

@@ -41,6 +41,9 @@ struct rows {
     uint32_t cap_rows;
     uint32_t cap_pairs;
     uint32_t first_row; /* 1 for merge: row 0 is scratch */
+    bool is_stale;      /* the events that they were made of are not those
+                           that are applied: the handlers must run again */
+    uint32_t marks_at;  /* failures of the batch when they were made */
 };
 
 void rows_init(struct rows *r, struct program *g);
@@ -59,6 +62,8 @@ void rows_choose(struct rows *r, uint32_t event);
 void rows_ready(struct rows *r);
 /* Sets working cells and flags to the loaded state; before each run. */
 void rows_restart(struct rows *r);
+/* The same for one row. */
+void rows_restart_one(struct rows *r, uint32_t row);
 /* Forgets what was loaded; before a load is repeated. */
 void rows_unload(struct rows *r);
 /* The last good event that entered the row: whom to blame for it. */

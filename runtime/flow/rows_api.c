@@ -15,12 +15,13 @@ static struct rows *rows_of(struct tm_rows *view)
 }
 
 static int fail(struct tm_batch *b, const struct rows *r, uint32_t column,
-                const char *why)
+                enum err_class class, const char *why)
 {
     const struct plan_projection *p = r->program->plan;
 
     snprintf(b->error, sizeof(b->error), "%s.%s: %.380s", p->table,
              p->columns[column].name, why);
+    b->error_class = (int32_t) class;
     return -1;
 }
 
@@ -50,7 +51,7 @@ int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
 
     if (!convert_cell(&r->program->plan->columns[column].type, &copy, &rules,
                       r->arena, &out, &e)) {
-        return fail(b, r, column, e.text);
+        return fail(b, r, column, e.class, e.text);
     }
     if (out.tag != TM_MISSING) {
         view->cells[column][row] = out;
@@ -118,6 +119,24 @@ int tm_row_delete(struct tm_batch *b, struct tm_rows *view, uint32_t row)
     }
     view->flags[row] &= (uint8_t)~TM_ROW_EXISTS;
     view->flags[row] |= TM_ROW_TOUCHED | TM_ROW_CLEARED;
+    return 0;
+}
+
+int tm_row_restart(struct tm_batch *b, struct tm_rows *view, uint32_t row)
+{
+    (void)b;
+    rows_restart_one(rows_of(view), row);
+    return 0;
+}
+
+int tm_row_undo(struct tm_batch *b, struct tm_rows *view, uint32_t event)
+{
+    const struct rows *r = rows_of(view);
+
+    (void)b;
+    while (view->n_rows > 0 && r->row_event[view->n_rows - 1] == event) {
+        view->n_rows--;
+    }
     return 0;
 }
 
@@ -199,7 +218,7 @@ static int merge_cell(struct tm_batch *b, struct rows *r, uint32_t column,
         *into = *in;
     } else if (how == MERGE_SUM) {
         if (!add_cells(r, column, in, into, into)) {
-            return fail(b, r, column, "the sum is out of range");
+            return fail(b, r, column, ERR_DATA, "the sum is out of range");
         }
     } else if ((tm_cell_compare(in, into) > 0) == (how == MERGE_MAX)) {
         *into = *in;

@@ -49,7 +49,7 @@ static int queue_positions(struct batch *b)
     for (uint32_t i = 0; i < b->n_leases; i++) {
         struct lease *l = &b->leases[i];
 
-        if (l->end > l->start) {
+        if (batch_moves(b, l)) {
             position_move(b->conn, b->engine->plan, l->lane->topic,
                           l->lane->partition, l->epoch, l->start, l->end);
             n++;
@@ -74,6 +74,10 @@ static bool fold(struct batch *b)
         outcome_refused(b, &e);
         return false;
     }
+    if (b->must_wait) {
+        outcome_wait(b);
+        return false;
+    }
     batch_settle(b);
     return true;
 }
@@ -87,6 +91,7 @@ static void queue_writes(struct batch *b)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         writer_write(&g->writer, &b->rows[i], b->conn);
     }
+    letters_write(b);
     b->n_written = g->writer.n_written;
     b->n_unchanged = g->writer.n_unchanged;
     b->is_blind = g->writer.is_blind;
@@ -98,11 +103,11 @@ static void queue_writes(struct batch *b)
     vm_collect(g->vm);
 }
 
-/* Nothing to commit: every lane failed at its first record. */
+/* Nothing to commit: every lane halts before its first record. */
 static bool is_empty(const struct batch *b)
 {
     for (uint32_t i = 0; i < b->n_leases; i++) {
-        if (b->leases[i].end > b->leases[i].start) {
+        if (batch_moves(b, &b->leases[i])) {
             return false;
         }
     }
@@ -124,8 +129,8 @@ static void write_all(struct batch *b)
 }
 
 /* Shared rows are locked inside the transaction, so positions are moved before
- * the fold is known to take every record; a record that fails in the fold
- * rolls back and the shorter batch is done again. */
+ * the fold is known to take every record; where a lane halts in the fold, all
+ * is rolled back and the shorter batch is done again. */
 static void open_transaction(struct batch *b)
 {
     batch_settle(b);
@@ -144,7 +149,7 @@ static void open_transaction(struct batch *b)
 static void on_opened(struct pgconn *c, const struct pgreply *reply, void *arg)
 {
     struct batch *b = arg;
-    uint32_t good = batch_total_good(b);
+    uint32_t moved = batch_moved(b);
     struct err e;
 
     (void)c;
@@ -160,7 +165,7 @@ static void on_opened(struct pgconn *c, const struct pgreply *reply, void *arg)
     if (!fold(b)) {
         return;
     }
-    if (batch_total_good(b) == good) {
+    if (batch_moved(b) == moved) {
         queue_writes(b);
         return;
     }

@@ -52,7 +52,8 @@ struct tm_trial *tm_trial_new(void *plan)
     arena_init(&t->bytes, 1 << 20);
     t->decoder = decoder_new(&t->plan->source, trial_header);
     t->is_ok = programs_new(t->plan, t->decoder, &t->programs, &t->error);
-    batch_init(&t->batch, t->programs, t->is_ok ? t->plan->n_projections : 0);
+    batch_init(&t->batch, t->programs, t->is_ok ? t->plan->n_projections : 0,
+               &t->plan->dead_letters);
     return t;
 }
 
@@ -131,13 +132,14 @@ struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
 {
     struct batch *b = &t->batch;
     struct rows *r = &b->rows[projection];
+    uint32_t event = 0;
     struct err e;
 
     if (!t->is_ok) {
         return NULL;
     }
     rows_begin(r, &b->arena, &b->events);
-    if (!keys_collect(r, t->decoder, &e)) {
+    if (!keys_collect(r, t->decoder, &event, &e)) {
         snprintf(b->view.error, sizeof(b->view.error), "%.500s", e.text);
         return NULL;
     }
@@ -187,9 +189,10 @@ int tm_trial_given(struct tm_trial *t, struct tm_rows *view, uint32_t column,
 
 int tm_trial_mirror(struct tm_trial *t, struct tm_rows *view)
 {
+    uint32_t pair = 0;
     struct err e;
 
-    if (mirror_apply((struct rows *)view, &e)) {
+    if (mirror_apply((struct rows *)view, &pair, &e)) {
         return 0;
     }
     snprintf(t->batch.view.error, sizeof(t->batch.view.error), "%.500s",

@@ -346,13 +346,13 @@ static bool check_row(struct rows *r, uint32_t row, struct err *e)
     return true;
 }
 
-bool writer_check(struct rows *r, struct err *e)
+bool writer_check(struct rows *r, uint32_t *row, struct err *e)
 {
-    for (uint32_t row = r->first_row; row < r->view.n_rows; row++) {
-        uint8_t f = r->view.flags[row];
+    for (; *row < r->view.n_rows; (*row)++) {
+        uint8_t f = r->view.flags[*row];
 
         if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_EXISTS) &&
-            !check_row(r, row, e)) {
+            !check_row(r, *row, e)) {
             return false;
         }
     }

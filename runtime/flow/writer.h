@@ -22,8 +22,9 @@ void writer_load(struct writer *w, struct rows *r, struct pgconn *c);
 /* Reads its result into base cells. */
 bool writer_loaded(struct rows *r, const struct pg_result *result,
                    struct err *e);
-/* Before anything is queued: false when a row lacks what the table demands
- * (ERR_DATA); events->view->current is the record it came from. */
-bool writer_check(struct rows *r, struct err *e);
+/* Before anything is queued, from *row on: false when that row lacks what the
+ * table demands (ERR_DATA); events->view->current is the record it came
+ * from. */
+bool writer_check(struct rows *r, uint32_t *row, struct err *e);
 /* Queues all changes of [r]. */
 void writer_write(struct writer *w, struct rows *r, struct pgconn *c);

@@ -84,3 +84,16 @@ int source_header(void *message, const char *name, struct record_header *out)
     out->value = value;
     return 1;
 }
+
+int source_header_at(void *message, uint32_t at, struct record_header *out)
+{
+    rd_kafka_headers_t *headers;
+    const void *value;
+
+    if (rd_kafka_message_headers(message, &headers) ||
+        rd_kafka_header_get_all(headers, at, &out->name, &value, &out->len)) {
+        return 0;
+    }
+    out->value = value;
+    return 1;
+}

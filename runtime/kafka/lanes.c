@@ -207,7 +207,8 @@ static void restart(struct source *s, struct lane *lane)
     lane->is_fetching = false;
     lane->is_halted = lane->is_out = lane->is_parked = lane->is_lost = false;
     lane->retry_at = 0;
-    lane->suspect_left = lane->probe = 0;
+    lane->suspect_left = lane->probe = lane->cap = lane->run = 0;
+    lane->needs_letters = true;
     lane->fetched = lane->position;
     change(s);
 }

@@ -63,7 +63,13 @@ struct lane {
                                bad one; 0: nothing is suspected */
     uint32_t probe;         /* isolation: records to try next */
     uint64_t waiting_since; /* when the oldest record came in (usec); 0 none */
+    bool needs_letters;     /* the upper layer has yet to learn which keys of
+                               it are held; set by assign and seek */
+    uint32_t cap;           /* isolation: batches stay small behind a bad
+                               record, and double with each success; 0: no cap */
+    uint32_t run;           /* isolation: records since the last bad one */
     void *page;             /* the upper layer's: its entry in the page */
+    void *dossier;          /* the upper layer's: what it remembers of it */
     int64_t advised;        /* -- the source's: position told to Kafka last */
     bool is_out;            /* source_halt: not read until source_seek */
     bool is_parked;         /* halted with records while the cap was full: they
@@ -114,6 +120,8 @@ void source_halt(struct source *s, struct lane *lane);
 /* The record in front of the inbox plus [at]; borrowed from the message. */
 void source_record(const struct lane *lane, uint32_t at, struct record *out);
 int source_header(void *message, const char *name, struct record_header *out);
+/* Its header number [at]; 0: there are no more. */
+int source_header_at(void *message, uint32_t at, struct record_header *out);
 /* Commits are known: frees the first [n] messages. */
 void source_done(struct source *s, struct lane *lane, uint32_t n);
 /* Frees a revoked lane that no batch leases any more. */

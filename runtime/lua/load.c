@@ -311,6 +311,12 @@ struct plan *load_plan(lua_State *L, int index)
     enter(&l, "failure");
     p->failure_rule = get_text(&l, "title");
     leave(&l);
+    enter(&l, "dead_letters");
+    p->dead_letters.max_failed = (uint32_t)get_int(&l, "max_failed");
+    p->dead_letters.max_held = (uint32_t)get_int(&l, "max_held");
+    p->dead_letters.holds = get_bool(&l, "holds");
+    p->dead_letters.topic = get_text(&l, "topic");
+    leave(&l);
     load_projections(&l, p);
     lua_pop(L, 1);
     return p;

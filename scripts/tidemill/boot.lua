@@ -68,8 +68,9 @@ local function stock_rules()
 end
 
 ---Loads the bundle of a path; raises "file:line: what" lines.
+---@param goes_on? boolean runs go on behind events that fail
 ---@return table plan, table program { keys, fold }
-function M.open(path)
+function M.open(path, goes_on)
   local bundle, reason = core.host.read(path)
   if not bundle then error(reason, 0) end
   local record, require_module = run_entry(bundle)
@@ -80,7 +81,7 @@ function M.open(path)
   local made, messages = plan.new(record, bundle, require_module, stock_rules())
   if not made then error(messages, 0) end
   check_purity(made)
-  return made, prelude.new(made)
+  return made, prelude.new(made, goes_on and M.trace)
 end
 
 local program, rule
@@ -90,7 +91,7 @@ local program, rule
 function M.load(path)
   getmetatable('').__index = sandbox.text_library()
   local made
-  made, program = M.open(path)
+  made, program = M.open(path, true)
   rule = made.failure
   return made
 end

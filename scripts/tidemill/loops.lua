@@ -1,4 +1,5 @@
--- The loops over the events of a batch, one function a kind of projection.
+-- The loops over the events of a batch, one function a kind of projection:
+-- over the pairs [from, to), so that a run can go on behind a failed event.
 -- Loaded afresh for every projection: a loop compiles for its handlers alone.
 -- batch.current names the event whose handler runs, and stays when it raises.
 local bit = require 'bit'
@@ -23,8 +24,8 @@ end
 function M.fold(x)
   local now, row_t, event_t = x.now, x.row_t, x.event_t
   local handlers, resolve = x.handlers, x.resolve
-  return function(batch, rows)
-    for pair = 0, rows.n_pairs - 1 do
+  return function(batch, rows, from, to)
+    for pair = from, to - 1 do
       local e = rows.pair_event[pair]
       if batch.states[e] == OK then
         local handler = handlers[batch.types[e]]
@@ -78,8 +79,8 @@ function M.map(x)
   local handlers, resolve = x.handlers, x.resolve
   local start, n_start = x.initial, #x.initial
   local guard = x.newer >= 0 and new_guard(x)
-  return function(batch, rows)
-    for pair = 0, rows.n_pairs - 1 do
+  return function(batch, rows, from, to)
+    for pair = from, to - 1 do
       local e = rows.pair_event[pair]
       local handler = batch.states[e] == OK and handlers[batch.types[e]]
       if handler == nil then handler = resolve(batch, batch.types[e]) end
@@ -104,8 +105,8 @@ end
 function M.append(x)
   local now, row_t, event_t = x.now, x.row_t, x.event_t
   local handlers, resolve, before_write = x.handlers, x.resolve, x.before_write
-  return function(batch, rows)
-    for pair = 0, rows.n_pairs - 1 do
+  return function(batch, rows, from, to)
+    for pair = from, to - 1 do
       local e = rows.pair_event[pair]
       local handler = batch.states[e] == OK and handlers[batch.types[e]]
       if handler == nil then handler = resolve(batch, batch.types[e]) end
@@ -128,8 +129,8 @@ end
 function M.merge(x)
   local now, row_t, event_t = x.now, x.row_t, x.event_t
   local handlers, resolve, n_columns = x.handlers, x.resolve, x.n_columns
-  return function(batch, rows)
-    for pair = 0, rows.n_pairs - 1 do
+  return function(batch, rows, from, to)
+    for pair = from, to - 1 do
       local e = rows.pair_event[pair]
       local handler = batch.states[e] == OK and handlers[batch.types[e]]
       if handler == nil then handler = resolve(batch, batch.types[e]) end
@@ -146,25 +147,34 @@ function M.merge(x)
   end
 end
 
--- before_write, once a changed row; blamed on the last event of the row.
+-- before_write, once a changed row from row [from] on; blamed on the last event
+-- of the row. The row at which it is, for a run that goes on behind it.
 function M.finish(x)
   local now, row_t, before_write = x.now, x.row_t, x.before_write
   local CHANGED = EXISTS + TOUCHED
-  return function(batch, rows)
+  local at = 0
+
+  local function last_events(batch, rows)
     local last = {}
     for pair = 0, rows.n_pairs - 1 do
       if batch.states[rows.pair_event[pair]] == OK then
         last[rows.pair_row[pair]] = rows.pair_event[pair]
       end
     end
-    for row = 0, rows.n_rows - 1 do
+    return last
+  end
+
+  local function run(batch, rows, from, last)
+    for row = from, rows.n_rows - 1 do
       if band(rows.flags[row], CHANGED) == CHANGED then
         now.serial = now.serial + 1
-        batch.current = last[row] or -1
+        at, batch.current = row, last[row] or -1
         before_write(row_t(row, now.serial))
       end
     end
   end
+
+  return run, last_events, function() return at end
 end
 
 return M

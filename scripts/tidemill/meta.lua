@@ -113,6 +113,11 @@ function Row:reset() end
 ---@field idle_in_transaction_ms integer|nil
 ---@field tcp_user_ms integer|nil
 
+---@class tidemill.DeadLettersSpec
+---@field max_share number|nil # of a lane's last 1000 records, before it halts: 0.05
+---@field max_held integer|nil # records behind one failed record: 10000
+---@field hold boolean|nil # later records of a failed one's key wait for it: true
+
 ---@class tidemill.BatchSpec
 ---@field size integer|nil
 ---@field bytes integer|nil
@@ -126,6 +131,7 @@ function Row:reset() end
 ---@field batch tidemill.BatchSpec|nil
 ---@field projections (string|tidemill.Projection)[]
 ---@field failure string|tidemill.Rule|tidemill.FailureRule|nil # rule 'sqlstate'
+---@field dead_letters tidemill.DeadLettersSpec|nil
 
 ---@class tidemill.Kafka
 ---@class tidemill.Postgres

@@ -165,6 +165,15 @@ local function limits(spec)
   }
 end
 
+local function dead_letters(spec)
+  local given = spec.dead_letters or {}
+  return {
+    max_failed = math.floor((given.max_share or 0.05) * 1000),
+    max_held = given.max_held or 10000,
+    holds = given.hold ~= false,
+  }
+end
+
 -- One entry of `projections`: a record, or the name of a module that gives one.
 local function resolve(checker, record, item, require)
   if type(item) == 'string' then
@@ -231,6 +240,7 @@ function M.new(record, bundle, require, stock)
     plan.database = database(checker, spec.database)
     plan.limits = limits(spec)
     plan.failure = failure.resolve(checker, record, bundle, require, stock)
+    plan.dead_letters = dead_letters(spec)
     if plan.source then projections(checker, record, plan, require) end
   end
   if #checker.messages > 0 then return nil, table.concat(checker.messages, '\n') end

@@ -2,6 +2,7 @@
 -- handlers of one projection over its events.
 local ffi = require 'ffi'
 local core = require 'tidemill.core'
+local recovery = require 'tidemill.recovery'
 local value = require 'tidemill.value'
 local view = require 'tidemill.view'
 
@@ -46,7 +47,9 @@ local function initial_writes(p, writers)
   return list
 end
 
-local function new_fold(views, p)
+-- [trace]: makes the user's message of an error, when a run shall go on behind
+-- events that fail; without it the first one ends the run.
+local function new_fold(views, p, trace)
   local rows, loops = fresh('tidemill.rows'), fresh('tidemill.loops')
   local row = rows.new(views.now, p)
   local handlers = {}
@@ -57,12 +60,8 @@ local function new_fold(views, p)
     initial = initial_writes(p, row.writers), follows_deletes = p.follows_deletes,
     n_columns = #p.columns, n_key = p.n_key, newer = p.newer,
   }
-  local loop = loops[p.kind](x)
-  local finish = p.before_write and p.kind ~= 'append' and loops.finish(x)
-  return function(batch, rows_)
-    loop(batch, rows_)
-    if finish then finish(batch, rows_) end
-  end
+  return recovery.new(p.kind, loops[p.kind](x),
+    p.before_write and p.kind ~= 'append' and loops.finish, x, trace)
 end
 
 -- ---- keys that are functions ----------------------------------------------
@@ -70,7 +69,7 @@ end
 -- The core has chosen the events (rows.pair_event) and takes the other key
 -- columns from them; here are only the values that functions give: one value,
 -- a list (one group each), or nil: the event is not for this table.
-local function new_keys(views, p)
+local function new_keys(views, p, trace)
   local now, event_t = views.now, views.event_t
   local cells, kept = ffi.new('struct tm_cell[?]', p.n_key), {}
   local functions = {}
@@ -95,25 +94,29 @@ local function new_keys(views, p)
     end
   end
 
-  return function(batch, rows)
-    for k = 0, rows.n_pairs - 1 do
+  local at = 0
+  local function loop(batch, rows, from, to)
+    for k = from, to - 1 do
       local e = rows.pair_event[k]
-      batch.current = e
+      at, batch.current = k, e
       now.serial = now.serial + 1
-      spread(batch, rows, e, 1)
+      if batch.states[e] ~= C.TM_EVENT_FAILED then spread(batch, rows, e, 1) end
     end
-  end, kept
+  end
+  return recovery.keys(loop, function() return at end, trace), kept
 end
 
 ---@param plan table as plan.lua made it
+---@param trace? function of an error's text; with it a run goes on behind
+---events that fail, which are told to the core
 ---@return table { keys(batch, rows), fold(batch, rows) }
-function M.new(plan)
+function M.new(plan, trace)
   local views = view.new()
   local now = views.now
   local folds, keys = {}, {}
   for i, p in ipairs(plan.projections) do
-    if p.has_handler then folds[i - 1] = new_fold(views, p) end
-    if p.keys_in_lua then keys[i - 1] = new_keys(views, p) end
+    if p.has_handler then folds[i - 1] = new_fold(views, p, trace) end
+    if p.keys_in_lua then keys[i - 1] = new_keys(views, p, trace) end
   end
 
   local function run(functions, batch, rows)

@@ -36,7 +36,10 @@ return {
     tuning = later(), commands = later(), cache = later('cache'),
     failure = { types = { 'rule', 'failure', 'string' },
       hint = "write failure = rule 'sqlstate', the name of a module or failure { … }" },
-    dead_letters = later('dead_letters'),
+    dead_letters = { types = { 'table' }, fields = {
+      max_share = share(0), max_held = number(0, 1000000000), hold = boolean,
+      topic = later('a topic for dead letters'),
+    } },
     durability = later("durability = 'lazy'", 'strict'),
   },
   kafka = {

@@ -48,10 +48,11 @@ local function open()
   local programs = ffi.new('struct program *[1]')
   assert(C.programs_new(self.plan, self.decoder, programs, e), ffi.string(e.text))
   self.programs, self.c = programs[0], ffi.new('struct batch')
-  C.batch_init(self.c, self.programs, self.plan.n_projections)
+  C.batch_init(self.c, self.programs, self.plan.n_projections, self.plan.dead_letters)
   self.records = ffi.new('struct record[?]', MAX_RECORDS)
   self.leases = ffi.new('struct lease[?]', MAX_LANES)
   self.lanes = ffi.new('struct lane[?]', MAX_LANES)
+  self.dossiers = ffi.new('struct dossier *[1]')
   return self
 end
 
@@ -65,8 +66,10 @@ end
 
 local function add(self, at, lane, value, offset)
   local record = self.records[at]
+  local key = value:match('"id":"(%w+)"')
   record.topic, record.partition, record.lane = 't', lane, lane
-  record.key, record.key_len = core.bytes('k')
+  record.key, record.key_len = nil, 0
+  if key then record.key, record.key_len = core.bytes(key) end
   record.value, record.value_len = core.bytes(value)
   record.offset, record.time_ms, record.message = offset, 1, nil
 end
@@ -79,7 +82,9 @@ function Batch:begin(lanes)
     local lease = self.leases[i - 1]
     ffi.fill(lease, ffi.sizeof(lease))
     lease.lane, lease.first, lease.n = self.lanes + i - 1, at, #values
-    lease.start, lease.failed = 100, -1
+    lease.start = 100
+    lease.lane.dossier = C.dossier_of(self.dossiers, 't', i - 1,
+      self.plan.dead_letters.max_failed)
     for j, value in ipairs(values) do
       add(self, at, i - 1, value, 100 + 2 * j)
       at = at + 1
@@ -97,27 +102,53 @@ function Batch:decode(slice)
   return turns
 end
 
-function Batch:run(lanes)
-  self:begin(lanes):decode()
+function Batch:fold()
   C.batch_keys(self.c, self.decoder, self.vm)
-  C.batch_fold(self.c, self.vm, FAILURE)
+  assert(C.batch_fold(self.c, self.vm, FAILURE), 'the rows did not come to rest')
   C.batch_settle(self.c)
   return self
 end
 
--- 'good records>position after' of each lane.
+function Batch:run(lanes)
+  self:begin(lanes):decode()
+  return self:fold()
+end
+
+-- Lanes and their guards as if nothing had ever failed.
+function Batch:forget()
+  C.dossiers_free(self.dossiers[0])
+  self.dossiers[0] = nil
+  return self
+end
+
+-- The position after, of each lane.
 function Batch:ends()
   local out = {}
+  for i = 0, self.c.n_leases - 1 do out[#out + 1] = tonumber(self.leases[i]['end']) end
+  return table.concat(out, ' ')
+end
+
+local LETTERS = {
+  [tonumber(C.TM_EVENT_OK)] = '.', [tonumber(C.TM_EVENT_SKIPPED)] = 's',
+  [tonumber(C.TM_EVENT_FAILED)] = 'F', [tonumber(C.TM_EVENT_HELD)] = 'h',
+  [tonumber(C.TM_EVENT_CUT)] = '-',
+}
+
+-- What becomes of each record: . applied, F failed, h held, - not this time.
+function Batch:states()
+  local out = {}
   for i = 0, self.c.n_leases - 1 do
-    local l = self.leases[i]
-    out[#out + 1] = C.batch_n_good(self.c, l) .. '>' .. tonumber(l['end'])
+    local l, part = self.leases[i], {}
+    for e = l.first, l.first + l.n - 1 do
+      part[#part + 1] = LETTERS[self.c.events.states[e]]
+    end
+    out[#out + 1] = table.concat(part)
   end
   return table.concat(out, ' ')
 end
 
-function Batch:reason(lane)
-  return ffi.string(self.c.events.reasons[self.leases[lane].failed])
-end
+function Batch:reason(event) return ffi.string(self.c.letters[event].reason) end
+function Batch:class(event) return tonumber(self.c.letters[event].class) end
 
 -- Of the first projection: id -> the values that its row took, in order.
 function Batch:sums()
@@ -142,49 +173,71 @@ end
 
 local function good(id, x) return ('{"id":"%s","x":%d}'):format(id, x) end
 local function bad(id, x) return ('{"id":"%s","x":%d,"bad":true}'):format(id, x) end
+-- Refused by the second projection, when the first has taken it.
+local function half(id, x) return ('{"id":"%s","x":%d,"k":"no number"}'):format(id, x) end
 
 describe('batch', function()
   local batch
   setup(function() batch = open() end)
   teardown(function() batch:close() end)
+  before_each(function() batch:forget() end)
 
   it('moves every lane behind its last record when all are good', function()
     batch:run { { good('a', 1), good('b', 2) }, { good('a', 3) } }
-    assert.are.equal('2>105 1>103', batch:ends())
+    assert.are.equal('105 103', batch:ends())
     assert.are.same({ a = { 1, 3, n = 4 }, b = { 2, n = 2 } }, batch:sums())
     assert.are.same({ 1, 2, 3 }, batch:log())
-    assert.are.equal(3, C.batch_total_good(batch.c))
+    assert.are.equal(3, C.batch_moved(batch.c))
   end)
 
-  it('ends a lane at the record whose handler raised; the others go on', function()
-    batch:run { { good('a', 1), bad('a', 2), good('b', 3) }, { good('a', 4), good('b', 5) } }
-    assert.are.equal('1>103 2>105', batch:ends())
-    assert.are.same({ a = { 1, 4, n = 5 }, b = { 5, n = 5 } }, batch:sums())
-    assert.are.same({ 1, 4, 5 }, batch:log())
-    assert.are.equal(C.ERR_SCRIPT, tonumber(batch.leases[0].failed_class))
-    assert.is_truthy(batch:reason(0):find('a bad record', 1, true))
-    assert.is_truthy(batch:reason(0):find('pipeline.lua:', 1, true))
+  it('sets a record aside whose handler raised, and moves over it', function()
+    batch:run { { good('a', 1), bad('b', 2), good('c', 3) }, { good('a', 4), good('b', 5) } }
+    assert.are.equal('107 105', batch:ends())
+    assert.are.equal('.F. ..', batch:states())
+    assert.are.same({ a = { 1, 4, n = 5 }, b = { 5, n = 5 }, c = { 3, n = 3 } }, batch:sums())
+    assert.are.same({ 1, 3, 4, 5 }, batch:log())
+    assert.are.equal(C.ERR_SCRIPT, batch:class(1))
+    assert.is_truthy(batch:reason(1):find('a bad record', 1, true))
+    assert.is_truthy(batch:reason(1):find('pipeline.lua:', 1, true))
+  end)
+
+  it('holds later records of the key in the same lane behind it', function()
+    batch:run { { bad('a', 1), good('b', 2), good('a', 3), good('a', 4) }, { good('a', 5) } }
+    assert.are.equal('F.hh .', batch:states())
+    assert.are.equal('109 103', batch:ends())
+    assert.are.same({ a = { 5, n = 5 }, b = { 2, n = 2 } }, batch:sums())
+    assert.are.equal(102, tonumber(batch.c.letters[2].behind))
+  end)
+
+  it('holds a record behind one that the table of dead letters holds', function()
+    batch:begin { { good('a', 1), good('b', 2) } }
+    C.dossier_hold(batch.dossiers[0], 'a', 1, 1, 77)
+    batch:decode()
+    batch:fold()
+    assert.are.equal('h.', batch:states())
+    assert.are.equal(77, tonumber(batch.c.letters[0].behind))
   end)
 
   it('keeps nothing of a record that a later projection refused', function()
-    batch:run { { good('a', 1), '{"id":"a","x":2,"k":"no number"}', good('a', 3) } }
-    assert.are.equal('1>103', batch:ends())
-    assert.are.same({ a = { 1, n = 1 } }, batch:sums())
-    assert.are.same({ 1 }, batch:log())
-    assert.is_truthy(batch:reason(0):find('log.k', 1, true))
+    batch:run { { good('a', 1), half('a', 2), good('a', 3), good('b', 4) } }
+    assert.are.equal('.Fh.', batch:states())
+    assert.are.same({ a = { 1, n = 1 }, b = { 4, n = 4 } }, batch:sums())
+    assert.are.same({ 1, 4 }, batch:log())
+    assert.is_truthy(batch:reason(1):find('log.k', 1, true))
   end)
 
-  it('ends a lane at a record that cannot be read, or has no key', function()
+  it('sets a record aside that cannot be read, or has no key', function()
     batch:run { { good('a', 1), '{"id":', good('a', 2) }, { '{"x":3}' }, { good('a', 4) } }
-    assert.are.equal('1>103 0>100 1>103', batch:ends())
-    assert.are.same({ a = { 1, 4, n = 5 } }, batch:sums())
-    assert.are.equal(C.ERR_DATA, tonumber(batch.leases[0].failed_class))
-    assert.is_truthy(batch:reason(1):find('the key field data.id is missing', 1, true))
+    assert.are.equal('.F. F .', batch:states())
+    assert.are.equal('107 103 103', batch:ends())
+    assert.are.same({ a = { 1, 2, 4, n = 7 } }, batch:sums())
+    assert.are.equal(C.ERR_DATA, batch:class(1))
+    assert.is_truthy(batch:reason(3):find('the key field data.id is missing', 1, true))
   end)
 
   it('may have no good record at all', function()
     batch:run { { bad('a', 1), good('a', 2) }, { bad('b', 3) } }
-    assert.are.equal('0>100 0>100', batch:ends())
+    assert.are.equal('Fh F', batch:states())
     assert.are.same({}, batch:sums())
     assert.are.same({}, batch:log())
     assert.are.equal(-1, C.batch_first_good(batch.c))
@@ -192,10 +245,10 @@ describe('batch', function()
 
   it('folds again from the same state: the same rows', function()
     batch:run { { good('a', 1), good('b', 2), bad('a', 3) } }
-    local sums, log = batch:sums(), batch:log()
+    local sums, log, states = batch:sums(), batch:log(), batch:states()
     for _ = 1, 3 do
       C.batch_fold(batch.c, batch.vm, FAILURE)
-      assert.are.same({ sums, log }, { batch:sums(), batch:log() })
+      assert.are.same({ sums, log, states }, { batch:sums(), batch:log(), batch:states() })
     end
   end)
 
@@ -203,66 +256,86 @@ describe('batch', function()
     local values = {}
     for i = 1, 100 do values[i] = good('a' .. i % 7, i) end
     assert.are.equal(15, batch:begin({ values }):decode(7))
-    C.batch_keys(batch.c, batch.decoder, batch.vm)
-    C.batch_fold(batch.c, batch.vm, FAILURE)
+    batch:fold()
     local sums = batch:sums()
     assert.are.same(sums, batch:run({ values }):sums())
     assert.are.same({ 15, 14 }, { #sums.a1, #sums.a3 })
   end)
 
-  it('takes the first of two failures in a lane, in whatever order they are found', function()
-    batch:begin({ { good('a', 1), good('a', 2), good('a', 3) } }):decode()
-    C.batch_fail_event(batch.c, 2, C.ERR_DATA, 'later')
-    C.batch_fail_event(batch.c, 1, C.ERR_SCRIPT, 'first')
-    C.batch_fail_event(batch.c, 2, C.ERR_DATA, 'again')
-    assert.are.equal(1, batch.leases[0].failed)
-    assert.are.equal('first', batch:reason(0))
-    assert.are.equal(C.ERR_SCRIPT, tonumber(batch.leases[0].failed_class))
-    assert.are.equal(C.TM_EVENT_CUT, batch.c.events.states[2])
+  it('gives the same states in whatever order failures are found', function()
+    local lane = { good('a', 1), good('a', 2), good('b', 3), good('a', 4) }
+    local function fail(events)
+      batch:begin({ lane }):decode()
+      for _, e in ipairs(events) do C.verdict_fail(batch.c, e, C.ERR_DATA, 'x', 1, -1) end
+      C.verdict_settle(batch.c)
+      return batch:states()
+    end
+    assert.are.equal('.F.h', fail { 1, 3 })
+    assert.are.equal('.F.h', fail { 3, 1 })
+    assert.are.equal('FhFh', fail { 3, 2, 1, 0 })
   end)
 
   it('moves over tombstones without rows', function()
     batch:begin({ { good('a', 1), good('a', 2) }, { good('b', 3) } })
     batch.records[1].value, batch.records[2].value = nil, nil
     batch:decode()
-    C.batch_keys(batch.c, batch.decoder, batch.vm)
-    C.batch_fold(batch.c, batch.vm, FAILURE)
-    C.batch_settle(batch.c)
-    assert.are.equal('2>105 1>103', batch:ends())
+    batch:fold()
+    assert.are.equal('105 103', batch:ends())
     assert.are.same({ a = { 1, n = 1 } }, batch:sums())
   end)
 
-  it('for any records: the rows are those of each lane up to its first bad one', function()
+  it('halts a lane of which too many records failed, before the one too many', function()
+    local lane, other = {}, {}
+    for i = 1, 200 do
+      lane[i] = (i > 20 and i <= 80) and bad('k' .. i, i) or good('k' .. i, i)
+      other[i] = good('o' .. i, i)
+    end
+    batch:run { lane, other }
+    local limit = batch.plan.dead_letters.max_failed
+    assert.are.equal(50, limit)
+    assert.are.equal(20 + limit, batch.leases[0].halt)
+    assert.are.equal(100 + 2 * (20 + limit) + 1, tonumber(batch.leases[0]['end']))
+    assert.are.equal(('.'):rep(20) .. ('F'):rep(limit) .. ('-'):rep(130) .. ' '
+      .. ('.'):rep(200), batch:states())
+    assert.is_truthy(ffi.string(batch.leases[0].halt_reason):find('of the last 1000', 1, true))
+    assert.are.equal(220, #batch:log())
+  end)
+
+  it('for any records: exactly those are applied that do not fail and are not held', function()
     math.randomseed(23)
     local function damaged(id, x)
-      local kinds = { bad(id, x), '{"x":1}', '{"id":"' .. id .. '","x":"no"}', 'rubbish',
-                      '{"id":"' .. id .. '","x":1,"k":1.5}' }
+      local kinds = { bad(id, x), '{"x":1}', '{"id":"' .. id .. '","x":"no"}', half(id, x),
+                      'rubbish', '{"id":"' .. id .. '","x":1,"k":1.5}' }
       return kinds[math.random(#kinds)]
     end
-    for _ = 1, 150 do
-      local lanes, sums, log, ends = {}, {}, {}, {}
-      local share, x = math.random(2, 60), 0
+    for _ = 1, 300 do
+      batch:forget()
+      local lanes, sums, log, states = {}, {}, {}, {}
+      local share, x = math.random(1, 40), 0
       for lane = 1, math.random(1, 5) do
-        local values, n = {}, nil
+        local values, part, held = {}, {}, {}
         for i = 1, math.random(1, 40) do
           local id = 'r' .. math.random(6)
           x = x + 1
-          if math.random(share) == 1 then
-            n, values[i] = n or i - 1, damaged(id, x)
+          local is_bad = math.random(share) == 1
+          values[i] = is_bad and damaged(id, x) or good(id, x)
+          local key = values[i]:match('"id":"(%w+)"')
+          if key and held[key] then
+            part[i] = 'h'
+          elseif is_bad then
+            part[i] = 'F'
+            if key then held[key] = true end
           else
-            values[i] = good(id, x)
-            if not n then
-              local row = sums[id] or { n = 0 }
-              row[#row + 1], row.n, sums[id] = x, row.n + x, row
-              log[#log + 1] = x
-            end
+            part[i] = '.'
+            local row = sums[id] or { n = 0 }
+            row[#row + 1], row.n, sums[id] = x, row.n + x, row
+            log[#log + 1] = x
           end
         end
-        n = n or #values
-        lanes[lane], ends[lane] = values, n .. '>' .. (n > 0 and 100 + 2 * n + 1 or 100)
+        lanes[lane], states[lane] = values, table.concat(part)
       end
       batch:run(lanes)
-      assert.are.equal(table.concat(ends, ' '), batch:ends())
+      assert.are.equal(table.concat(states, ' '), batch:states())
       assert.are.same(sums, batch:sums())
       assert.are.same(log, batch:log())
     end

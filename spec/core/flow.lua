@@ -8,8 +8,9 @@ local M = {}
 
 core.headers('base/err.h', 'base/buf.h', 'base/type.h', 'base/plan.h', 'base/hash.h',
   'base/list.h', 'base/loop.h', 'base/page.h', 'base/record.h', 'decode/convert.h',
-  'decode/decoder.h', 'postgres/conn.h', 'kafka/source.h', 'lua/vm.h', 'flow/program.h',
-  'flow/rows.h', 'flow/batch.h')
+  'decode/decoder.h', 'postgres/conn.h', 'kafka/source.h', 'base/failure.h', 'lua/vm.h',
+  'flow/program.h', 'flow/rows.h', 'flow/guard.h', 'flow/dossier.h', 'flow/letter.h',
+  'flow/batch.h', 'flow/verdict.h')
 
 local C = core.lib
 

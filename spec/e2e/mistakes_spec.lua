@@ -48,28 +48,25 @@ describe('a record', function()
   lazy_setup(function() producer = producer or kafka.producer() end)
 
   for what, case in pairs(records) do
-    it(what .. ' halts its lane with words that name it', function()
+    it(what .. ' is set aside with words that name it', function()
       local s = counts.new { producer = producer, partitions = 2 }
       s.send_good(10)
       s.send(case[1], case[2], 1)
       s.send_good(10, 11)
       local run = s.start()
       finally(function() run:destroy() end)
-      run:wait_for('the lane to halt', 30, function()
-        return run:metric('lane_halted') == 1 and s.n_events() == 15
-      end)
+      run:wait_for('the records behind it', 30, function() return s.n_events() == 20 end)
+      assert.equal(1, run:metric('dead_letters_total'))
+      assert.equal(0, run:metric('lane_halted'))
       assert.is_true((run:metric('errors_total', 'class="data"') or 0) +
         (run:metric('errors_total', 'class="script"') or 0) >= 1)
-      local message
-      for _, lane in ipairs(run:status().lanes) do
-        if lane.state == 'halted' then message = lane.message end
-      end
-      says(message, case.words)
+      says(s.letters(), { '1/5 failed' })
+      says(s.db:value('SELECT message FROM tidemill.dead_letter'), case.words)
       -- Topic, partition and offset are said once, where an operator looks.
-      says(run:text(), { s.topic, '5' })
+      says(run:text(), { s.topic .. '/1/5' })
       says(run:text(), case.words)
       assert.equal(0, (run:stop()))
-      assert.equal('5', s.db:value(
+      assert.equal('11', s.db:value(
         'SELECT next_offset FROM tidemill.lane WHERE partition = 1'))
     end)
   end
@@ -81,8 +78,10 @@ describe('a record', function()
     }
     s.send_good(1)
     local result = tidemill.until_end(s.bundle, { env = s.env })
-    assert.equal(65, result.status, result.text)
-    says(result.text, { 'smal', 'small', 'counts.lua' })
+    assert.equal(0, result.status, result.text)
+    says(s.db:value('SELECT message FROM tidemill.dead_letter'),
+      { 'smal', 'small', 'counts.lua' })
+    says(s.db:value('SELECT script FROM tidemill.dead_letter'), { 'counts.lua:11' })
   end)
 end)
 

@@ -74,6 +74,12 @@ function M.new(options)
     return s.run
   end
 
+  --- What is set aside: 'partition/offset state' of each record, in order.
+  function s.letters()
+    return s.db:value([[SELECT coalesce(string_agg(partition || '/' || "offset" || ' ' || state,
+      ', ' ORDER BY partition, "offset"), '') FROM tidemill.dead_letter]])
+  end
+
   function s.n_events()
     return s.db:number('SELECT coalesce(sum(n), 0) FROM counts')
   end

@@ -1,0 +1,62 @@
+#pragma once
+/*
+ * What flow remembers of a lane beside its position: the keys that are held,
+ * how often its records failed lately, and the record that the database was
+ * found to refuse. It outlives the lane: a lane that comes back after a
+ * rebalance is the same one.
+ *
+ * Held keys are loaded from tidemill.dead_letter when the lane is claimed and
+ * change only with known commits, so they say what the table says.
+ */
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/failure.h"
+#include "base/hash.h"
+#include "base/loop.h"
+#include "flow/guard.h"
+
+/* Records set aside for one key. */
+struct held {
+    uint32_t n;
+    int64_t first; /* offset of the first one: the others wait behind it */
+};
+
+struct dossier {
+    struct dossier *next;
+    char *topic; /* owned */
+    int32_t partition;
+
+    /* -- dead letters */
+    struct hash keys;  /* that are held */
+    struct held *held; /* owned; by number of the key */
+    uint32_t cap_held;
+    struct arena bytes;  /* of keys */
+    uint32_t n_letters;  /* of the lane in the table, held ones included */
+    bool wants_retry;    /* a person asked for some of them */
+    uint32_t retry_most; /* records in the next retry; 0: as many as a batch */
+
+    /* -- failures */
+    struct guard guard;
+    uint64_t n_seen; /* records that the position moved over */
+
+    /* -- the record that the database refuses, alone in its transaction */
+    bool is_condemned;
+    int64_t condemned; /* its offset */
+    enum failure_action verdict;
+    struct err why;       /* what the database said */
+    usec suspected_since; /* the search for it; 0: nothing is suspected */
+};
+
+/* The lane's dossier in the list, made if new. */
+struct dossier *dossier_of(struct dossier **list, const char *topic,
+                           int32_t partition, uint32_t max_failed);
+void dossiers_free(struct dossier *list);
+/* Before they are loaded anew. */
+void dossier_forget_keys(struct dossier *d);
+/* [n] more records of the key are set aside; [first]: the offset of the first
+ * one, if the key was not held. */
+void dossier_hold(struct dossier *d, const char *key, uint32_t len, uint32_t n,
+                  int64_t first);
+/* The key's entry, or NULL: it is not held. */
+const struct held *dossier_find(const struct dossier *d, const char *key,
+                                uint32_t len);

@@ -1,0 +1,48 @@
+/* See guard.h. */
+#include "flow/guard.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void guard_init(struct guard *g, uint32_t limit)
+{
+    *g = (struct guard){.limit = limit};
+    g->at = mem_zero(limit + 1, sizeof(*g->at));
+}
+
+void guard_close(struct guard *g)
+{
+    free(g->at);
+}
+
+struct guard *guard_copy(const struct guard *g, struct arena *a)
+{
+    struct guard *copy = arena_alloc(a, sizeof(*copy));
+
+    *copy = *g;
+    copy->at = arena_alloc(a, (g->limit + 1) * sizeof(*g->at));
+    memcpy(copy->at, g->at, g->limit * sizeof(*g->at));
+    return copy;
+}
+
+void guard_take(struct guard *g, const struct guard *copy)
+{
+    must(g->limit == copy->limit);
+    memcpy(g->at, copy->at, g->limit * sizeof(*g->at));
+    g->n = copy->n;
+    g->first = copy->first;
+}
+
+bool guard_add(struct guard *g, uint64_t at)
+{
+    if (g->n < g->limit) {
+        g->at[(g->first + g->n++) % g->limit] = at;
+        return true;
+    }
+    if (g->limit == 0 || at - g->at[g->first] < GUARD_WINDOW) {
+        return false;
+    }
+    g->at[g->first] = at;
+    g->first = (g->first + 1) % g->limit;
+    return true;
+}

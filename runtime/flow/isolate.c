@@ -1,0 +1,329 @@
+/* See isolate.h. */
+#include "flow/isolate.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/lease.h"
+#include "flow/progress.h"
+#include "flow/retry.h"
+#include "flow/verdict.h"
+
+enum {
+    CONFLICTS_AT_ONCE = 3, /* then with a back-off */
+    CONFLICT_FLOOR_USEC = 5000,
+    CONFLICT_CAP_USEC = 1000000,
+    SCHEMA_FLOOR_USEC = 1000000,
+    SCHEMA_CAP_USEC = 30000000
+};
+
+static void give_conn(struct batch *b)
+{
+    if (b->conn) {
+        pgpool_give(b->engine->pool, b->conn);
+        b->conn = NULL;
+    }
+}
+
+static void give_up(struct batch *b)
+{
+    give_conn(b);
+    engine_release(b);
+}
+
+void isolate_again(struct batch *b, usec delay)
+{
+    give_conn(b);
+    b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
+    b->retry_at = clock_usec() + delay;
+    engine_move(b, BATCH_WAITING);
+}
+
+/* ---- asking ---- */
+
+static void ask(struct engine *g, const struct failure *f, struct decision *d)
+{
+    struct err e;
+
+    if (vm_decide(g->vm, f, d, &e)) {
+        return;
+    }
+    g->counts->counters[COUNT_RULE_FAULTS]++;
+    if (strncmp(g->rule_fault, e.text, 190) != 0) {
+        snprintf(g->rule_fault, sizeof(g->rule_fault), "%.190s", e.text);
+        log_line(LOG_ERROR,
+                 "the failure rule cannot be used; the stock rule decides",
+                 "error=%s", log_quote(e.text));
+    }
+}
+
+/* Events that the database was asked to apply; *only: the last of them. */
+static uint32_t count_applied(const struct batch *b, uint32_t *only)
+{
+    uint32_t n = 0;
+
+    for (uint32_t e = 0; e < b->events.n; e++) {
+        if (b->events.states[e] == TM_EVENT_OK) {
+            *only = e;
+            n++;
+        }
+    }
+    return n;
+}
+
+/* Have other records been committed since this work began to fail? */
+static bool has_others(const struct batch *b)
+{
+    const struct dossier *d = b->leases[0].lane->dossier;
+    usec since = b->failed_since;
+
+    if (b->n_leases == 1 && d && d->suspected_since) {
+        since = d->suspected_since;
+    }
+    return since && b->engine->committed_at > since;
+}
+
+/* A lane that is being searched has failed before, in a larger batch. */
+static uint32_t attempts_of(const struct batch *b)
+{
+    return b->attempts + (b->n_leases == 1 && b->leases[0].lane->suspect_left);
+}
+
+static struct decision decide(struct batch *b, const struct err *e, uint32_t n,
+                              uint32_t event)
+{
+    const struct record *rec = n ? &b->records[event] : &b->records[0];
+    struct failure f = {.class = e->class,
+                        .sqlstate = e->sqlstate,
+                        .message = e->text,
+                        .attempts = attempts_of(b),
+                        .n_records = n,
+                        .has_others = has_others(b),
+                        .topic = b->n_leases == 1 || n == 1 ? rec->topic : NULL,
+                        .partition = rec->partition,
+                        .offset = rec->offset};
+    struct decision d;
+
+    ask(b->engine, &f, &d);
+    return d;
+}
+
+void isolate_ask_record(struct batch *b, uint32_t event)
+{
+    struct letter *letter = &b->letters[event];
+    struct err e;
+    struct decision d;
+
+    err_set(&e, letter->class, "%s", letter->reason);
+    memcpy(e.sqlstate, letter->sqlstate, sizeof(e.sqlstate));
+    d = decide(b, &e, 1, event);
+    letter->is_decided = true;
+    if (d.action == ACTION_RETRY) {
+        b->must_wait = true;
+        b->wait_ms = d.delay_ms;
+    } else {
+        letter->action = d.action;
+    }
+}
+
+/* ---- doing ---- */
+
+static void retry_conflict(struct batch *b, const struct err *e)
+{
+    b->attempts++;
+    log_line(LOG_DEBUG, "lost a race; the batch is done again", "reason=%s",
+             log_quote(e->text));
+    isolate_again(b, b->attempts <= CONFLICTS_AT_ONCE
+                         ? 0
+                         : retry_delay(b->attempts - CONFLICTS_AT_ONCE,
+                                       CONFLICT_FLOOR_USEC, CONFLICT_CAP_USEC,
+                                       (uint32_t)clock_usec()));
+}
+
+/* While the breaker is open its records wait in their inboxes, so that a small
+ * batch of them can be tried first. */
+static void retry_later(struct batch *b, const struct err *e)
+{
+    const struct plan_retry *retry = &b->engine->plan->database.retry;
+
+    if (b->engine->database.breaker.state != BREAKER_CLOSED) {
+        give_up(b);
+        return;
+    }
+    progress_waits(b->engine, "database: ", e->text);
+    isolate_again(b,
+                  retry_delay(++b->attempts, retry->floor_ms * 1000ULL,
+                              retry->cap_ms * 1000ULL, (uint32_t)clock_usec()));
+}
+
+static void retry(struct batch *b, const struct err *e, int64_t delay_ms)
+{
+    b->failed_since = b->failed_since ? b->failed_since : clock_usec();
+    if (delay_ms >= 0) {
+        b->attempts++;
+        isolate_again(b, (usec)delay_ms * 1000);
+    } else if (e->class == ERR_CONFLICT) {
+        retry_conflict(b, e);
+    } else {
+        retry_later(b, e);
+    }
+}
+
+/* The next retry of dead letters takes half of them, down to one. */
+static void halve_retry(struct batch *b)
+{
+    struct dossier *d = b->leases[0].lane->dossier;
+
+    d->retry_most = b->events.n > 1 ? b->events.n / 2 : 1;
+}
+
+static void suspect(struct lease *l, bool alone)
+{
+    struct dossier *d = l->lane->dossier;
+
+    if (!d->suspected_since) {
+        d->suspected_since = clock_usec();
+    }
+    lease_suspect(l->lane, lease_moved(l), alone);
+}
+
+static void bisect(struct batch *b)
+{
+    b->engine->counts->counters[COUNT_ISOLATIONS]++;
+    if (b->is_retry) {
+        halve_retry(b);
+    }
+    for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
+        if (lease_moved(&b->leases[i]) > 0) {
+            suspect(&b->leases[i], b->n_leases == 1);
+        }
+    }
+    give_up(b);
+}
+
+/* The record is set aside by the next batch of its lane, which finds it here
+ * whatever else it holds. */
+static void condemn(struct batch *b, uint32_t event, const struct err *e,
+                    enum failure_action action)
+{
+    const struct record *rec = &b->records[event];
+    struct lane *lane = b->leases[rec->lane].lane;
+    struct dossier *d = lane->dossier;
+
+    b->engine->counts->counters[COUNT_ISOLATIONS]++;
+    d->is_condemned = true;
+    d->condemned = rec->offset;
+    d->verdict = action;
+    d->why = *e;
+    if (!b->is_retry) {
+        lease_found(lane);
+    }
+    give_up(b);
+}
+
+/* Someone must change the database or the pipeline; until then the lanes wait
+ * and look again now and then. */
+static void halt_for_a_while(struct batch *b, const struct err *e)
+{
+    struct engine *g = b->engine;
+    usec delay = retry_delay(++g->troubles, SCHEMA_FLOOR_USEC, SCHEMA_CAP_USEC,
+                             (uint32_t)clock_usec());
+
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        struct lane *lane = b->leases[i].lane;
+
+        lane->retry_at = clock_usec() + delay;
+        engine_halt(g, lane, e);
+    }
+    give_up(b);
+}
+
+/* Only a person can say how to go on. */
+static void halt_for_person(struct batch *b, const struct err *e)
+{
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        const struct lease *l = &b->leases[i];
+        struct err named = *e;
+
+        err_wrap(&named, "%s/%d from offset %" PRId64, l->lane->topic,
+                 l->lane->partition, b->records[l->first].offset);
+        engine_halt(b->engine, l->lane, &named);
+    }
+    give_up(b);
+}
+
+static bool is_for_a_person(const struct err *e)
+{
+    return e->class == ERR_DATA || e->class == ERR_SCRIPT ||
+           e->class == ERR_CONFLICT;
+}
+
+void isolate_failed(struct batch *b, const struct err *e)
+{
+    uint32_t event = 0, n = count_applied(b, &event);
+    struct decision d = decide(b, e, n, event);
+
+    switch (d.action) {
+    case ACTION_RETRY:
+        retry(b, e, d.delay_ms);
+        break;
+    case ACTION_BISECT:
+        bisect(b);
+        break;
+    case ACTION_DEAD_LETTER:
+    case ACTION_HOLD:
+        if (n == 1) {
+            condemn(b, event, e, d.action);
+            break;
+        }
+        /* Nothing but dead letters, and they are refused: nobody's record is
+         * to blame. */
+        halt_for_person(b, e);
+        break;
+    default:
+        if (is_for_a_person(e)) {
+            halt_for_person(b, e);
+        } else {
+            halt_for_a_while(b, e);
+        }
+    }
+}
+
+/* ---- what is known ---- */
+
+static void find_condemned(struct batch *b, const struct lease *l)
+{
+    const struct dossier *d = l->lane->dossier;
+
+    if (!d || !d->is_condemned) {
+        return;
+    }
+    for (uint32_t e = l->first; e < l->first + l->n; e++) {
+        if (b->records[e].offset == d->condemned &&
+            b->events.states[e] == TM_EVENT_OK) {
+            verdict_refused(b, e, &d->why, d->verdict);
+        }
+    }
+}
+
+void isolate_condemned(struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        find_condemned(b, &b->leases[i]);
+    }
+}
+
+void isolate_cleared(struct lease *l, uint32_t n)
+{
+    struct dossier *d = l->lane->dossier;
+
+    lease_cleared(l->lane, n);
+    if (l->lane->suspect_left == 0) {
+        d->suspected_since = 0;
+    }
+    if (l->start <= d->condemned && l->end > d->condemned) {
+        d->is_condemned = false;
+    }
+}

@@ -1,0 +1,24 @@
+#pragma once
+/*
+ * What is known of an event that is not applied. A batch has an array of
+ * them, by event, once something failed; before that there is none.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/failure.h"
+
+/* Who refused the event: a projection (its index), or nobody of them. */
+enum { LETTER_BEFORE = -1 };
+
+struct letter {
+    enum err_class class; /* ERR_NONE: it did not fail itself */
+    char sqlstate[6];
+    const char *reason; /* arena */
+    int32_t by;         /* projection, or LETTER_BEFORE: the record cannot be
+                           read, has no key, or the database refused it */
+    enum failure_action action; /* DEAD_LETTER, HOLD or HALT */
+    bool is_decided;            /* the failure rule was asked */
+    int64_t behind;             /* held: offset of the first of its key */
+};

@@ -1,0 +1,401 @@
+/* See letters.h. */
+#include "flow/letters.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "decode/text.h"
+#include "flow/engine.h"
+#include "flow/headers.h"
+#include "flow/verdict.h"
+#include "postgres/dead_letter.h"
+
+static const usec ASK_EVERY = 1000000;
+static const usec ASK_DEADLINE = 30 * 1000000ULL;
+
+/* ---- writing ---- */
+
+/* "folder/file.lua:12" at the beginning of a message, or NULL. */
+static const char *place_in(const char *message, struct arena *a)
+{
+    const char *dot = strstr(message, ".lua:");
+    const char *end = dot ? dot + 5 : NULL;
+
+    while (end && isdigit((unsigned char)*end)) {
+        end++;
+    }
+    return end && end > dot + 5 && *end == ':'
+               ? arena_dup(a, message, (size_t)(end - message))
+               : NULL;
+}
+
+/* A reason may quote the bytes of a record. */
+static const char *storable(struct batch *b, const char *text)
+{
+    size_t len = strlen(text);
+    char *copy = arena_dup(&b->arena, text, len);
+
+    text_make_storable(copy, len);
+    return copy;
+}
+
+static struct dead_letter held(struct batch *b, const struct letter *letter)
+{
+    return (struct dead_letter){
+        .is_held = true,
+        .holds = true,
+        .class = "held",
+        .sqlstate = "",
+        .message = arena_printf(&b->arena,
+                                "waits behind the record at offset %" PRId64
+                                ", which has the same key",
+                                letter->behind),
+    };
+}
+
+static struct dead_letter failed(struct batch *b, const struct letter *letter,
+                                 bool holds)
+{
+    const char *message = storable(b, letter->reason);
+
+    return (struct dead_letter){
+        .holds = holds,
+        .class = err_class_name(letter->class),
+        .sqlstate = letter->sqlstate,
+        .message = message,
+        .script = place_in(message, &b->arena),
+    };
+}
+
+static struct dead_letter letter_for(struct batch *b, uint32_t event)
+{
+    const struct letter *letter = &b->letters[event];
+    struct dead_letter d = b->events.states[event] == TM_EVENT_HELD
+                               ? held(b, letter)
+                               : failed(b, letter, verdict_holds(b, event));
+
+    d.record = &b->records[event];
+    d.headers =
+        headers_print(d.record->message,
+                      b->is_retry ? headers_at : source_header_at, &b->arena);
+    return d;
+}
+
+static void write_letters(struct batch *b)
+{
+    struct dead_letter *list =
+        arena_alloc(&b->arena, b->events.n * sizeof(*list));
+    uint32_t n = 0;
+
+    for (uint32_t e = 0; e < b->events.n; e++) {
+        if (verdict_is_letter(b, e)) {
+            list[n++] = letter_for(b, e);
+        }
+    }
+    if (n > 0) {
+        dead_letter_put(b->conn, b->engine->plan, list, n, &b->arena);
+    }
+}
+
+/* A retry has one lane; what is applied, or skipped, is a letter no more. */
+static void end_letters(struct batch *b)
+{
+    const struct lane *lane = b->leases[0].lane;
+    int64_t *offsets = arena_alloc(&b->arena, b->events.n * sizeof(*offsets));
+    uint32_t n = 0;
+
+    for (uint32_t e = 0; e < b->events.n; e++) {
+        if (b->events.states[e] == TM_EVENT_OK ||
+            b->events.states[e] == TM_EVENT_SKIPPED) {
+            offsets[n++] = b->records[e].offset;
+        }
+    }
+    if (n > 0) {
+        dead_letter_end(b->conn, b->engine->plan, lane->topic, lane->partition,
+                        offsets, n, &b->arena);
+    }
+}
+
+/* What failed again stops the whole chain of its key, also where the batch
+ * holds only its beginning. */
+static void rest_keys(struct batch *b)
+{
+    const struct lane *lane = b->leases[0].lane;
+    const struct record **records =
+        arena_alloc(&b->arena, b->events.n * sizeof(*records));
+    uint32_t n = 0;
+
+    for (uint32_t e = 0; b->letters && e < b->events.n; e++) {
+        if (b->events.states[e] == TM_EVENT_FAILED && verdict_holds(b, e)) {
+            records[n++] = &b->records[e];
+        }
+    }
+    if (n > 0) {
+        dead_letter_rest(b->conn, b->engine->plan, lane->topic, lane->partition,
+                         records, n, &b->arena);
+    }
+}
+
+void letters_write(struct batch *b)
+{
+    if (b->letters) {
+        write_letters(b);
+    }
+    if (b->is_retry) {
+        end_letters(b);
+        rest_keys(b);
+    }
+}
+
+/* ---- after the commit ---- */
+
+static void tell(const struct batch *b, uint32_t n_failed, uint32_t n_held,
+                 uint32_t first)
+{
+    const struct record *rec = &b->records[first];
+
+    log_line(LOG_WARN,
+             n_failed ? "records failed and were set aside: tidemill dlq"
+                      : "records were set aside behind a failed one of their "
+                        "key: tidemill dlq",
+             "failed=%u held=%u first=%s/%d/%" PRId64 " error=%s", n_failed,
+             n_held, rec->topic, rec->partition, rec->offset,
+             log_quote(n_failed ? b->letters[first].reason : "-"));
+}
+
+static void remember(struct batch *b, uint32_t event)
+{
+    const struct record *rec = &b->records[event];
+    struct dossier *d = b->leases[rec->lane].lane->dossier;
+
+    d->n_letters++;
+    if (b->events.states[event] == TM_EVENT_HELD) {
+        dossier_hold(d, rec->key, rec->key_len, 1, b->letters[event].behind);
+    } else if (verdict_holds(b, event)) {
+        dossier_hold(d, rec->key, rec->key_len, 1, rec->offset);
+    }
+}
+
+static void count_letters(struct batch *b)
+{
+    uint64_t *counters = b->engine->counts->counters;
+    uint32_t n_failed = 0, n_held = 0, first = 0;
+
+    for (uint32_t e = 0; e < b->events.n; e++) {
+        if (!verdict_is_letter(b, e)) {
+            continue;
+        }
+        if (b->events.states[e] == TM_EVENT_HELD) {
+            first = n_failed + n_held == 0 ? e : first;
+            n_held++;
+        } else {
+            first = n_failed == 0 ? e : first;
+            n_failed++;
+            b->engine->counts->errors[b->letters[e].class]++;
+        }
+        remember(b, e);
+    }
+    counters[COUNT_DEAD_LETTERS] += n_failed;
+    counters[COUNT_HELD] += n_held;
+    if (n_failed + n_held > 0) {
+        tell(b, n_failed, n_held, first);
+    }
+}
+
+void letters_committed(struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        struct lease *l = &b->leases[i];
+        struct dossier *d = l->lane->dossier;
+
+        if (!b->is_retry) {
+            d->n_seen += lease_moved(l);
+            if (l->guard) {
+                guard_take(&d->guard, l->guard);
+            }
+        }
+    }
+    if (b->letters && !b->is_retry) {
+        count_letters(b);
+    }
+}
+
+/* ---- asking ---- */
+
+static bool is_open(const struct lane *l)
+{
+    return l->is_assigned && !l->needs_claim && !l->is_leased;
+}
+
+static void end_question(struct engine *g, const struct err *e)
+{
+    struct letters *l = &g->letters;
+
+    if (e) {
+        g->counts->errors[e->class]++;
+        log_line(LOG_WARN, "dead letters cannot be looked up; trying again",
+                 "class=%s error=%s", err_class_name(e->class),
+                 log_quote(e->text));
+        database_told(g, &l->ticket, e, "dead letters");
+    }
+    database_answered(g, &l->ticket);
+    pgpool_give(g->pool, l->conn);
+    l->conn = NULL;
+    arena_reset(&l->arena);
+    l->ask_at = clock_usec() + ASK_EVERY;
+    loop_idle_set(g->idle, true);
+}
+
+static struct lane *find_lane(struct engine *g, const char *topic,
+                              int32_t partition)
+{
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        if (l->partition == partition && strcmp(l->topic, topic) == 0) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+/* The lane, if it is as it was when the question was asked. */
+static struct lane *same_lane(struct engine *g, uint32_t i)
+{
+    struct letters *q = &g->letters;
+    struct lane *l = find_lane(g, q->topics[i], q->partitions[i]);
+
+    return l && is_open(l) && l->epoch == q->epochs[i] ? l : NULL;
+}
+
+static void take_key(struct engine *g, const struct pg_result *r, int row)
+{
+    struct lane *l =
+        find_lane(g, pg_str(r, row, 0), (int32_t)pg_int(r, row, 1));
+    uint32_t n = (uint32_t)pg_int(r, row, 3);
+    int len = 0;
+    const char *key = pg_value(r, row, 2, &len);
+    struct dossier *d = l ? l->dossier : NULL;
+
+    if (!d) {
+        return;
+    }
+    d->n_letters += n;
+    if (key) {
+        dossier_hold(d, key, (uint32_t)len, n, pg_int(r, row, 4));
+    }
+}
+
+static void on_keys(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct engine *g = arg;
+    struct letters *q = &g->letters;
+
+    (void)c;
+    if (!r->ok) {
+        end_question(g, &r->error);
+        return;
+    }
+    for (uint32_t i = 0; i < q->n; i++) {
+        struct lane *l = same_lane(g, i);
+
+        if (l) {
+            dossier_forget_keys(l->dossier);
+        }
+    }
+    for (int row = 0; row < pg_rows(r->results[0]); row++) {
+        take_key(g, r->results[0], row);
+    }
+    for (uint32_t i = 0; i < q->n; i++) {
+        struct lane *l = same_lane(g, i);
+
+        if (l) {
+            l->needs_letters = false;
+        }
+    }
+    end_question(g, NULL);
+    q->ask_at = 0; /* a person may have asked while nobody owned the lane */
+}
+
+static void on_wanted(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct engine *g = arg;
+
+    (void)c;
+    for (int row = 0; r->ok && row < pg_rows(r->results[0]); row++) {
+        struct lane *l = find_lane(g, pg_str(r->results[0], row, 0),
+                                   (int32_t)pg_int(r->results[0], row, 1));
+
+        if (l && l->dossier) {
+            ((struct dossier *)l->dossier)->wants_retry = true;
+        }
+    }
+    end_question(g, r->ok ? NULL : &r->error);
+}
+
+static void add_lane(struct engine *g, struct lane *l)
+{
+    struct letters *q = &g->letters;
+
+    l->dossier = dossier_of(&g->dossiers, l->topic, l->partition,
+                            g->plan->dead_letters.max_failed);
+    q->topics[q->n] = l->topic;
+    q->partitions[q->n] = l->partition;
+    q->epochs[q->n++] = l->epoch;
+}
+
+static void collect(struct engine *g, uint32_t n)
+{
+    struct letters *q = &g->letters;
+
+    q->n = 0;
+    q->epochs = arena_alloc(&q->arena, n * sizeof(*q->epochs));
+    q->topics = arena_alloc(&q->arena, n * sizeof(*q->topics));
+    q->partitions = arena_alloc(&q->arena, n * sizeof(*q->partitions));
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        if (is_open(l) && l->needs_letters) {
+            add_lane(g, l);
+        }
+    }
+}
+
+static uint32_t count_needing(struct engine *g, bool *has_any)
+{
+    uint32_t n = 0;
+
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        const struct dossier *d = l->dossier;
+
+        n += is_open(l) && l->needs_letters;
+        *has_any |= l->is_assigned && d && d->n_letters > 0;
+    }
+    return n;
+}
+
+void letters_turn(struct engine *g)
+{
+    struct letters *q = &g->letters;
+    bool has_any = false;
+    uint32_t n = count_needing(g, &has_any);
+    bool is_time = has_any && clock_usec() >= q->ask_at;
+
+    if (q->conn || g->is_stopping || (n == 0 && !is_time) ||
+        !(q->conn = database_take(g, &q->ticket))) {
+        return;
+    }
+    if (n > 0) {
+        collect(g, n);
+        dead_letter_ask_keys(q->conn, g->plan, q->topics, q->partitions, q->n,
+                             &q->arena);
+        pgconn_flush(q->conn, ASK_DEADLINE, on_keys, g);
+    } else {
+        dead_letter_ask_wanted(q->conn, g->plan);
+        pgconn_flush(q->conn, ASK_DEADLINE, on_wanted, g);
+    }
+}
+
+void letters_close(struct letters *l)
+{
+    arena_close(&l->arena);
+}

@@ -1,0 +1,31 @@
+#pragma once
+/*
+ * Dead letters of the lanes that we own: written with the batch that moves
+ * over their records; which keys they hold, loaded when a lane is claimed,
+ * before its first batch; and the look, once a second while there are any, for
+ * what a person wants to be tried again (flow/redo.h does it).
+ */
+#include "base/loop.h"
+#include "flow/batch.h"
+
+struct engine;
+
+struct letters {
+    struct pgconn *conn; /* taken while a question is asked; NULL: none is */
+    uint32_t ticket;     /* of the breaker, with it */
+    struct arena arena;  /* of the question */
+    int64_t *epochs;     /* arena; theirs, when they were asked about */
+    const char **topics; /* arena */
+    int32_t *partitions; /* arena */
+    uint32_t n;
+    usec ask_at; /* for retries */
+};
+
+/* Queues the rows of everything that the batch sets aside; for a retry, the
+ * end of what it applies too. */
+void letters_write(struct batch *b);
+/* The batch is committed: what the lane's dossier knows. */
+void letters_committed(struct batch *b);
+/* Asks what is to be asked; called every turn. */
+void letters_turn(struct engine *g);
+void letters_close(struct letters *l);

@@ -1,0 +1,366 @@
+/* See verdict.h. */
+#include "flow/verdict.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const struct dossier *dossier_at(const struct lease *l)
+{
+    return l->lane->dossier;
+}
+
+static struct letter *letter_of(struct batch *b, uint32_t event)
+{
+    if (!b->letters) {
+        b->letters = arena_zero(&b->arena, b->events.n * sizeof(*b->letters));
+    }
+    return &b->letters[event];
+}
+
+static bool is_out(uint8_t state)
+{
+    return state != TM_EVENT_OK && state != TM_EVENT_SKIPPED;
+}
+
+/* Do projections of this topic go wrong when a record is left out? What is
+ * appended or merged does not depend on the records before. */
+static bool has_order(const struct batch *b, const char *topic)
+{
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        const struct plan_projection *p = b->rows[i].program->plan;
+        bool is_mine = p->topics == NULL;
+
+        for (uint32_t t = 0; t < p->n_topics; t++) {
+            is_mine |= strcmp(p->topics[t], topic) == 0;
+        }
+        if (is_mine && p->kind != KIND_APPEND && p->kind != KIND_MERGE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool verdict_holds(const struct batch *b, uint32_t event)
+{
+    const struct record *rec = &b->records[event];
+
+    return b->letters[event].action == ACTION_HOLD && rec->key &&
+           b->limits->holds && has_order(b, rec->topic);
+}
+
+/* At once, so that this run does not go on without the failed one. */
+static void hold_behind(struct batch *b, uint32_t event)
+{
+    const struct record *rec = &b->records[event];
+    const struct lease *l = &b->leases[rec->lane];
+
+    for (uint32_t e = event + 1; e < l->first + l->n; e++) {
+        const struct record *other = &b->records[e];
+
+        if (b->events.states[e] == TM_EVENT_OK && other->key &&
+            other->key_len == rec->key_len &&
+            memcmp(other->key, rec->key, rec->key_len) == 0) {
+            b->events.states[e] = TM_EVENT_HELD;
+        }
+    }
+}
+
+static void mark(struct batch *b, uint32_t event)
+{
+    if (b->n_marks == b->cap_marks) {
+        b->cap_marks = b->cap_marks ? 2 * b->cap_marks : 64;
+        b->marks = mem_grow(b->marks, b->cap_marks * sizeof(*b->marks));
+    }
+    b->marks[b->n_marks++] = event;
+}
+
+static void fail(struct batch *b, uint32_t event, const struct letter *why)
+{
+    struct letter *letter = letter_of(b, event);
+
+    must(event < b->events.n);
+    if (letter->class != ERR_NONE) {
+        return;
+    }
+    *letter = *why;
+    b->events.states[event] = TM_EVENT_FAILED;
+    mark(b, event);
+    if (verdict_holds(b, event)) {
+        hold_behind(b, event);
+    }
+}
+
+void verdict_fail(struct batch *b, uint32_t event, enum err_class class,
+                  const char *reason, size_t len, int32_t by)
+{
+    struct letter why = {.class = class, .by = by, .action = ACTION_HOLD};
+
+    /* Not the record is wrong: nothing is set aside, whatever a rule says. */
+    if (class == ERR_CONFIG || class == ERR_FATAL) {
+        why.action = ACTION_HALT;
+        why.is_decided = true;
+    }
+
+    why.reason = arena_dup(&b->arena, reason, len);
+    fail(b, event, &why);
+}
+
+void verdict_refused(struct batch *b, uint32_t event, const struct err *why,
+                     enum failure_action action)
+{
+    struct letter letter = {
+        .class = why->class,
+        .by = LETTER_BEFORE,
+        .action = action,
+        .is_decided = true,
+        .reason = arena_dup(&b->arena, why->text, strlen(why->text))};
+
+    memcpy(letter.sqlstate, why->sqlstate, sizeof(letter.sqlstate));
+    fail(b, event, &letter);
+}
+
+/* A record that cannot be read was never one that a handler could refuse. */
+static bool is_unread(struct batch *b, uint32_t event)
+{
+    const struct letter *letter = b->letters ? &b->letters[event] : NULL;
+
+    return b->events.reasons[event] && (!letter || letter->class == ERR_NONE ||
+                                        letter->by != LETTER_BEFORE);
+}
+
+bool verdict_find_unread(struct batch *b)
+{
+    bool found = false;
+
+    for (uint32_t e = 0; e < b->events.n; e++) {
+        const char *why = b->events.reasons[e];
+
+        if (is_unread(b, e)) {
+            *letter_of(b, e) = (struct letter){.class = ERR_NONE};
+            verdict_fail(
+                b, e, b->events.flags[e] & EVENT_MISFIT ? ERR_CONFIG : ERR_DATA,
+                why, strlen(why), LETTER_BEFORE);
+            found = true;
+        }
+    }
+    return found;
+}
+
+void verdict_keep(struct batch *b)
+{
+    for (uint32_t e = 0; b->letters && e < b->events.n; e++) {
+        b->letters[e].by = LETTER_BEFORE;
+    }
+}
+
+static bool forget(struct batch *b, uint32_t from, int32_t by)
+{
+    bool any = false;
+
+    for (uint32_t e = from; b->letters && e < b->events.n; e++) {
+        struct letter *letter = &b->letters[e];
+
+        if (letter->class != ERR_NONE && letter->by != LETTER_BEFORE &&
+            (by == LETTER_BEFORE || letter->by == by)) {
+            *letter = (struct letter){.class = ERR_NONE};
+            any = true;
+        }
+    }
+    return any;
+}
+
+void verdict_reset(struct batch *b)
+{
+    b->n_marks = 0;
+    forget(b, 0, LETTER_BEFORE);
+    verdict_settle(b);
+}
+
+bool verdict_reconsider(struct batch *b, int32_t by, uint32_t event)
+{
+    return forget(b, event + 1, by);
+}
+
+/* ---- settling ---- */
+
+static void halt_lane(struct lease *l, uint32_t event, enum err_class class,
+                      const char *reason)
+{
+    l->halt = (int32_t)event;
+    l->halt_class = class;
+    l->halt_reason = reason;
+}
+
+/* The first record of the key that is held, in the table or in this batch. */
+static int64_t *held_since(struct batch *b, const struct record *rec,
+                           const struct held **before)
+{
+    const struct dossier *d = dossier_at(&b->leases[rec->lane]);
+    int64_t number;
+
+    *before = NULL;
+    if (!rec->key) {
+        return NULL;
+    }
+    if (d && !b->is_retry) {
+        *before = dossier_find(d, rec->key, rec->key_len);
+    }
+    number = b->held_keys.n_keys
+                 ? hash_get(&b->held_keys, rec->key, rec->key_len)
+                 : -1;
+    return number < 0 ? NULL : &b->held_first[number];
+}
+
+static void hold_key(struct batch *b, const struct record *rec)
+{
+    int is_new;
+    uint32_t number = hash_put(&b->held_keys, rec->key, rec->key_len, &is_new);
+
+    if (number >= b->cap_held) {
+        b->cap_held = b->cap_held ? 2 * b->cap_held : 16;
+        b->held_first =
+            mem_grow(b->held_first, b->cap_held * sizeof(*b->held_first));
+        b->held_n = mem_grow(b->held_n, b->cap_held * sizeof(*b->held_n));
+    }
+    if (is_new) {
+        b->held_first[number] = rec->offset;
+        b->held_n[number] = 0;
+    }
+}
+
+static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
+                         const struct held *before)
+{
+    const struct record *rec = &b->records[event];
+    int64_t first = rec->offset;
+    uint32_t number;
+
+    if (before) {
+        hold_key(b, rec); /* counts from the table's number on */
+        first = before->first;
+    }
+    number = (uint32_t)hash_get(&b->held_keys, rec->key, rec->key_len);
+    if (!before) {
+        first = b->held_first[number];
+    }
+    letter_of(b, event)->behind = first;
+    b->held_n[number]++;
+    if (!b->is_retry &&
+        (before ? before->n : 0) + b->held_n[number] > b->limits->max_held) {
+        halt_lane(l, event, ERR_DATA,
+                  arena_printf(&b->arena,
+                               "more than %u records wait behind the dead "
+                               "letter at offset %" PRId64 " of their key; "
+                               "retry or discard it (tidemill dlq)",
+                               b->limits->max_held, first));
+        return TM_EVENT_CUT;
+    }
+    return TM_EVENT_HELD;
+}
+
+static const char *too_many(struct batch *b, const struct letter *letter)
+{
+    return arena_printf(&b->arena,
+                        "more than %u of the last %d records failed, so this "
+                        "is no matter of single records; mend the pipeline, "
+                        "or resume the lane (tidemill lane resume). The last "
+                        "one: %.250s",
+                        b->limits->max_failed, GUARD_WINDOW, letter->reason);
+}
+
+/* False: the lane halts before the event. */
+static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
+{
+    const struct dossier *d = dossier_at(l);
+    const struct letter *letter = &b->letters[event];
+
+    if (letter->action == ACTION_HALT) {
+        halt_lane(l, event, letter->class, letter->reason);
+        return false;
+    }
+    if (!d || b->is_retry) {
+        return true;
+    }
+    if (!l->guard) {
+        l->guard = guard_copy(&d->guard, &b->arena);
+    }
+    if (guard_add(l->guard, d->n_seen + (event - l->first))) {
+        return true;
+    }
+    halt_lane(l, event, letter->class, too_many(b, letter));
+    return false;
+}
+
+static uint8_t judge(struct batch *b, struct lease *l, uint32_t event)
+{
+    const struct record *rec = &b->records[event];
+    const struct letter *letter = b->letters ? &b->letters[event] : NULL;
+    const struct held *before;
+
+    if (l->halt >= 0) {
+        return TM_EVENT_CUT;
+    }
+    if (held_since(b, rec, &before) || before) {
+        return set_aside(b, l, event, before);
+    }
+    if (!letter || letter->class == ERR_NONE) {
+        return TM_EVENT_OK;
+    }
+    if (!passes_guard(b, l, event)) {
+        return TM_EVENT_CUT;
+    }
+    if (verdict_holds(b, event)) {
+        hold_key(b, rec);
+    }
+    return TM_EVENT_FAILED;
+}
+
+static uint32_t settle_lane(struct batch *b, struct lease *l)
+{
+    uint32_t changed = b->events.n;
+
+    hash_reset(&b->held_keys);
+    l->halt = -1;
+    l->guard = NULL;
+    for (uint32_t e = l->first; e < l->first + l->n; e++) {
+        uint8_t before = b->events.states[e];
+
+        if (before == TM_EVENT_SKIPPED) {
+            continue;
+        }
+        b->events.states[e] = judge(b, l, e);
+        if (is_out(before) != is_out(b->events.states[e]) && e < changed) {
+            changed = e;
+        }
+    }
+    return changed;
+}
+
+static bool has_held(const struct lease *l)
+{
+    const struct dossier *d = dossier_at(l);
+
+    return d && d->keys.n_keys > 0;
+}
+
+uint32_t verdict_settle(struct batch *b)
+{
+    uint32_t changed = b->events.n;
+
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        /* Lanes in which all is well cost nothing. */
+        if (b->letters || has_held(&b->leases[i])) {
+            uint32_t first = settle_lane(b, &b->leases[i]);
+
+            changed = first < changed ? first : changed;
+        }
+    }
+    return changed;
+}
+
+bool verdict_is_letter(const struct batch *b, uint32_t event)
+{
+    uint8_t state = b->events.states[event];
+
+    return state == TM_EVENT_FAILED || state == TM_EVENT_HELD;
+}

@@ -1,0 +1,321 @@
+/* See dead_letter.h. */
+#include "postgres/dead_letter.h"
+
+#include <string.h>
+
+#include "postgres/encode.h"
+
+enum {
+    OID_INT4 = 23,
+    OID_INT8 = 20,
+    OID_TEXT = 25,
+    OID_BOOL_ARRAY = 1000,
+    OID_BYTEA_ARRAY = 1001,
+    OID_INT4_ARRAY = 1007,
+    OID_TEXT_ARRAY = 1009,
+    OID_INT8_ARRAY = 1016,
+    PUT_ARRAYS = 13
+};
+
+/* Parameters of one statement, in order. */
+struct params {
+    struct pgparam list[PUT_ARRAYS + 2];
+    struct buf bytes[PUT_ARRAYS + 2]; /* owned */
+    int n;
+    struct tm_cell *cells; /* scratch: one column */
+    uint32_t n_cells;
+};
+
+static struct params params_new(struct arena *scratch, uint32_t n_cells)
+{
+    return (struct params){
+        .cells = scratch ? arena_zero(scratch,
+                                      (n_cells + 1) * sizeof(struct tm_cell))
+                         : NULL,
+        .n_cells = n_cells};
+}
+
+static void params_send(struct params *p, struct pgconn *c,
+                        const struct pgstmt *s)
+{
+    must(p->n == s->n_params);
+    pgconn_add(c, s, p->list);
+    for (int i = 0; i < p->n; i++) {
+        buf_close(&p->bytes[i]);
+    }
+}
+
+static void add(struct params *p)
+{
+    const struct buf *b = &p->bytes[p->n];
+
+    p->list[p->n++] = (struct pgparam){b->data, (int)b->len};
+}
+
+static void add_text(struct params *p, const char *text)
+{
+    buf_puts(&p->bytes[p->n], text);
+    add(p);
+}
+
+static void add_int4(struct params *p, int32_t v)
+{
+    buf_reserve(&p->bytes[p->n], 4);
+    buf_u32(&p->bytes[p->n], (uint32_t)v);
+    add(p);
+}
+
+static void add_int8(struct params *p, int64_t v)
+{
+    buf_reserve(&p->bytes[p->n], 8);
+    buf_u64(&p->bytes[p->n], (uint64_t)v);
+    add(p);
+}
+
+/* The cells as an array of that type. */
+static void add_array(struct params *p, enum type_kind kind)
+{
+    const struct coltype t = {.kind = (uint8_t)kind};
+
+    encode_array(&p->bytes[p->n], &t, p->cells, NULL, p->n_cells);
+    add(p);
+}
+
+static struct tm_cell bytes_cell(const char *s, uint32_t len, uint8_t tag)
+{
+    return (struct tm_cell){.p = s, .len = len, .tag = s ? tag : TM_NULL};
+}
+
+static struct tm_cell text_cell(const char *s)
+{
+    return bytes_cell(s, s ? (uint32_t)strlen(s) : 0, TM_TEXT);
+}
+
+static struct tm_cell int_cell(int64_t i)
+{
+    return (struct tm_cell){.i = i, .tag = TM_INT};
+}
+
+static struct tm_cell bool_cell(bool b)
+{
+    return (struct tm_cell){.i = b, .tag = TM_BOOL};
+}
+
+static struct tm_cell topic_of(const struct dead_letter *d)
+{
+    return text_cell(d->record->topic);
+}
+static struct tm_cell partition_of(const struct dead_letter *d)
+{
+    return int_cell(d->record->partition);
+}
+static struct tm_cell offset_of(const struct dead_letter *d)
+{
+    return int_cell(d->record->offset);
+}
+static struct tm_cell state_of(const struct dead_letter *d)
+{
+    return text_cell(d->is_held ? "held" : "failed");
+}
+static struct tm_cell holds_of(const struct dead_letter *d)
+{
+    return bool_cell(d->holds);
+}
+static struct tm_cell key_of(const struct dead_letter *d)
+{
+    return bytes_cell(d->record->key, d->record->key_len, TM_BYTES);
+}
+static struct tm_cell value_of(const struct dead_letter *d)
+{
+    return bytes_cell(d->record->value, d->record->value_len, TM_BYTES);
+}
+static struct tm_cell headers_of(const struct dead_letter *d)
+{
+    return text_cell(d->headers);
+}
+static struct tm_cell ms_of(const struct dead_letter *d)
+{
+    return int_cell(d->record->time_ms);
+}
+static struct tm_cell class_of(const struct dead_letter *d)
+{
+    return text_cell(d->class);
+}
+static struct tm_cell sqlstate_of(const struct dead_letter *d)
+{
+    return text_cell(d->sqlstate[0] ? d->sqlstate : NULL);
+}
+static struct tm_cell message_of(const struct dead_letter *d)
+{
+    return text_cell(d->message);
+}
+static struct tm_cell script_of(const struct dead_letter *d)
+{
+    return text_cell(d->script);
+}
+
+/* The columns of the statement below, in its order. */
+static const struct {
+    enum type_kind type;
+    struct tm_cell (*cell)(const struct dead_letter *d);
+} put_columns[PUT_ARRAYS] = {
+    {TYPE_TEXT, topic_of},    {TYPE_INTEGER, partition_of},
+    {TYPE_BIGINT, offset_of}, {TYPE_TEXT, state_of},
+    {TYPE_BOOLEAN, holds_of}, {TYPE_BYTEA, key_of},
+    {TYPE_BYTEA, value_of},   {TYPE_TEXT, headers_of},
+    {TYPE_BIGINT, ms_of},     {TYPE_TEXT, class_of},
+    {TYPE_TEXT, sqlstate_of}, {TYPE_TEXT, message_of},
+    {TYPE_TEXT, script_of},
+};
+
+void dead_letter_put(struct pgconn *c, const struct plan *p,
+                     const struct dead_letter *list, uint32_t n,
+                     struct arena *scratch)
+{
+    static const uint32_t oids[] = {
+        OID_TEXT,        OID_TEXT,       OID_TEXT_ARRAY, OID_INT4_ARRAY,
+        OID_INT8_ARRAY,  OID_TEXT_ARRAY, OID_BOOL_ARRAY, OID_BYTEA_ARRAY,
+        OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY,
+        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY};
+    static const struct pgstmt put = {
+        "dead_letter_put",
+        "INSERT INTO tidemill.dead_letter AS d (pipeline, generation, topic, "
+        "partition, \"offset\", state, holds, key, value, headers, record_ms, "
+        "class, sqlstate, message, script, is_unpublished) "
+        "SELECT $1, $2, t, p, o, s, h, k, v, j::jsonb, ms, c, q, m, f, false "
+        "FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
+        "AS u(t, p, o, s, h, k, v, j, ms, c, q, m, f) "
+        "ON CONFLICT (pipeline, stream, topic, partition, \"offset\") "
+        "DO UPDATE SET state = EXCLUDED.state, holds = EXCLUDED.holds, "
+        "class = EXCLUDED.class, sqlstate = EXCLUDED.sqlstate, "
+        "message = EXCLUDED.message, script = EXCLUDED.script, "
+        "generation = EXCLUDED.generation, last_seen = now(), "
+        "retry_at = NULL, "
+        "attempts = d.attempts + (EXCLUDED.state = 'failed')::int",
+        oids, PUT_ARRAYS + 2};
+    struct params params = params_new(scratch, n);
+
+    add_text(&params, p->name);
+    add_text(&params, p->hash);
+    for (int i = 0; i < PUT_ARRAYS; i++) {
+        for (uint32_t k = 0; k < n; k++) {
+            params.cells[k] = put_columns[i].cell(&list[k]);
+        }
+        add_array(&params, put_columns[i].type);
+    }
+    params_send(&params, c, &put);
+}
+
+void dead_letter_end(struct pgconn *c, const struct plan *p, const char *topic,
+                     int32_t partition, const int64_t *offsets, uint32_t n,
+                     struct arena *scratch)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
+                                    OID_INT8_ARRAY, OID_INT8};
+    static const struct pgstmt end = {
+        "dead_letter_end",
+        "WITH d AS (DELETE FROM tidemill.dead_letter WHERE pipeline = $1 "
+        "AND stream = 'main' AND topic = $2 AND partition = $3 "
+        "AND \"offset\" = ANY ($4) RETURNING 1) "
+        "SELECT tidemill.must((SELECT count(*) FROM d) = $5, 'TM002')",
+        oids, 5};
+    struct params params = params_new(scratch, n);
+
+    add_text(&params, p->name);
+    add_text(&params, topic);
+    add_int4(&params, partition);
+    for (uint32_t i = 0; i < n; i++) {
+        params.cells[i] = int_cell(offsets[i]);
+    }
+    add_array(&params, TYPE_BIGINT);
+    add_int8(&params, n);
+    params_send(&params, c, &end);
+}
+
+void dead_letter_rest(struct pgconn *c, const struct plan *p, const char *topic,
+                      int32_t partition, const struct record **records,
+                      uint32_t n, struct arena *scratch)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
+                                    OID_BYTEA_ARRAY};
+    static const struct pgstmt rest = {
+        "dead_letter_rest",
+        "UPDATE tidemill.dead_letter SET retry_at = NULL WHERE pipeline = $1 "
+        "AND stream = 'main' AND topic = $2 AND partition = $3 "
+        "AND holds AND key = ANY ($4) AND retry_at IS NOT NULL",
+        oids, 4};
+    struct params params = params_new(scratch, n);
+
+    add_text(&params, p->name);
+    add_text(&params, topic);
+    add_int4(&params, partition);
+    for (uint32_t i = 0; i < n; i++) {
+        params.cells[i] =
+            bytes_cell(records[i]->key, records[i]->key_len, TM_BYTES);
+    }
+    add_array(&params, TYPE_BYTEA);
+    params_send(&params, c, &rest);
+}
+
+void dead_letter_ask_keys(struct pgconn *c, const struct plan *p,
+                          const char **topics, const int32_t *partitions,
+                          uint32_t n, struct arena *scratch)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY};
+    static const struct pgstmt ask = {
+        "dead_letter_ask_keys",
+        "SELECT d.topic, d.partition, CASE WHEN holds THEN key END AS key, "
+        "count(*), min(\"offset\") FROM tidemill.dead_letter d "
+        "JOIN unnest($2, $3) AS l(topic, partition) "
+        "ON d.topic = l.topic AND d.partition = l.partition "
+        "WHERE pipeline = $1 AND stream = 'main' GROUP BY 1, 2, 3",
+        oids, 3};
+    struct params params = params_new(scratch, n);
+
+    add_text(&params, p->name);
+    for (uint32_t i = 0; i < n; i++) {
+        params.cells[i] = text_cell(topics[i]);
+    }
+    add_array(&params, TYPE_TEXT);
+    for (uint32_t i = 0; i < n; i++) {
+        params.cells[i] = int_cell(partitions[i]);
+    }
+    add_array(&params, TYPE_INTEGER);
+    params_send(&params, c, &ask);
+}
+
+void dead_letter_ask_wanted(struct pgconn *c, const struct plan *p)
+{
+    static const uint32_t oids[] = {OID_TEXT};
+    static const struct pgstmt ask = {
+        "dead_letter_ask_wanted",
+        "SELECT DISTINCT topic, partition FROM tidemill.dead_letter "
+        "WHERE pipeline = $1 AND stream = 'main' AND retry_at IS NOT NULL",
+        oids, 1};
+    struct params params = params_new(NULL, 0);
+
+    add_text(&params, p->name);
+    params_send(&params, c, &ask);
+}
+
+void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
+                     int32_t partition, uint32_t most)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8};
+    static const struct pgstmt ask = {
+        "dead_letter_ask",
+        "WITH lane AS (SELECT * FROM tidemill.dead_letter WHERE pipeline = $1 "
+        "AND stream = 'main' AND topic = $2 AND partition = $3) "
+        "SELECT \"offset\", key, value, headers::text, "
+        "coalesce(record_ms, -1) FROM lane WHERE retry_at IS NOT NULL "
+        "OR holds AND key IN (SELECT key FROM lane "
+        "WHERE retry_at IS NOT NULL AND holds) ORDER BY 1 LIMIT $4",
+        oids, 4};
+    struct params params = params_new(NULL, 0);
+
+    add_text(&params, p->name);
+    add_text(&params, topic);
+    add_int4(&params, partition);
+    add_int8(&params, most);
+    params_send(&params, c, &ask);
+}

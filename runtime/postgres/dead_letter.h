@@ -1,0 +1,52 @@
+#pragma once
+/*
+ * Rows of tidemill.dead_letter as a worker writes and reads them, each time
+ * for a whole set of records. What is queued here belongs to the transaction
+ * of the batch that moves over the records, or that applies them at last.
+ */
+#include "base/arena.h"
+#include "base/plan.h"
+#include "base/record.h"
+#include "postgres/conn.h"
+
+struct dead_letter {
+    const struct record *record; /* borrowed */
+    const char *headers;         /* JSON, or NULL: there are none */
+    bool is_held;                /* behind a failed one of its key */
+    bool holds;                  /* later records of its key wait for it */
+    const char *class;           /* word of err_class_name() */
+    const char *sqlstate;        /* "": the database had no part in it */
+    const char *message;
+    const char *script; /* file:line, or NULL */
+};
+
+/* Queues [n] rows; one that is there already (the record was tried again) gets
+ * the new reason and one more attempt. [scratch] is used until it returns. */
+void dead_letter_put(struct pgconn *c, const struct plan *p,
+                     const struct dead_letter *list, uint32_t n,
+                     struct arena *scratch);
+/* Queues their end: the records of these offsets of a lane were applied.
+ * TM002 unless every one was still there. */
+void dead_letter_end(struct pgconn *c, const struct plan *p, const char *topic,
+                     int32_t partition, const int64_t *offsets, uint32_t n,
+                     struct arena *scratch);
+
+/* Queues that nothing of these records' keys is wanted any more: the first
+ * of each failed again. */
+void dead_letter_rest(struct pgconn *c, const struct plan *p, const char *topic,
+                      int32_t partition, const struct record **records,
+                      uint32_t n, struct arena *scratch);
+
+/* Queues the question for all that is set aside of these lanes. Rows: topic,
+ * partition, key (NULL: keys that are not held), records, first offset. */
+void dead_letter_ask_keys(struct pgconn *c, const struct plan *p,
+                          const char **topics, const int32_t *partitions,
+                          uint32_t n, struct arena *scratch);
+/* Queues the question which lanes a person wants a retry for. Rows: topic,
+ * partition. */
+void dead_letter_ask_wanted(struct pgconn *c, const struct plan *p);
+/* Queues the question for what is to be tried again of a lane: the records
+ * that a person asked for and all others of their held keys, in offset order,
+ * [most] of them. Rows: offset, key, value, headers, record_ms. */
+void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
+                     int32_t partition, uint32_t most);
