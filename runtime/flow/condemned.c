@@ -46,7 +46,7 @@ static void note_place(void)
     r = &b->records[event];
     at->partition = r->partition;
     at->offset = r->offset;
-    for (i = 0; r->topic[i] && i < sizeof(at->topic) - 1; i++) {
+    for (i = 0; i < sizeof(at->topic) - 1 && r->topic[i]; i++) {
         at->topic[i] = r->topic[i];
     }
     at->topic[i] = '\0';
