@@ -67,7 +67,7 @@ bool strikes_look(struct slot *w, struct page *p, usec now)
     } else if (w->looks == 0) {
         w->cpu_ticks = cpu_ticks(w->pid);
         ask(w, p, now);
-    } else if (w->looks == 1 && still > limit) {
+    } else if (w->looks == 1 && still + ANSWER_USEC > limit) {
         w->place = *at;
         ask(w, p, now);
     } else if (w->looks == 2 && now - w->looked_at > ANSWER_USEC) {

@@ -7,7 +7,7 @@
  * memory, kill -9, a stop of the machine.
  *
  * A worker that stands still is looked at twice, at half of the heartbeat limit
- * and at its end. It is stuck in a handler when both find it at the same record
+ * and just before its end. It is stuck in a handler when both find it at the same record
  * and its main thread used the CPU in between: one that was suspended, or that
  * gets on slowly, is killed too, but no record is blamed.
  */

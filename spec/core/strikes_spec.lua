@@ -88,10 +88,10 @@ local function look(s, between, behind)
   assert.are.equal(0, s.slot.looks)
   assert.is_false(C.strikes_look(s.slot, s.page, 11 * SECOND))
   between(s)
-  assert.is_false(C.strikes_look(s.slot, s.page, 21 * SECOND))
+  assert.is_false(C.strikes_look(s.slot, s.page, 19.6 * SECOND))
   behind(s)
-  assert.is_false(C.strikes_look(s.slot, s.page, 21.4 * SECOND))
-  local is_dead = C.strikes_look(s.slot, s.page, 21.6 * SECOND)
+  assert.is_false(C.strikes_look(s.slot, s.page, 20 * SECOND))
+  local is_dead = C.strikes_look(s.slot, s.page, 20.2 * SECOND)
   C.kill(s.slot.pid, KILL)
   return is_dead, s.slot.is_stuck
 end

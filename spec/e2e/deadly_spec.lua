@@ -70,6 +70,19 @@ describe('a record whose handler never returns', function()
   end)
 end)
 
+describe('the time that a worker may be silent', function()
+  it('is refused when it is not a number of seconds', function()
+    local s = counts.new { no_topic = true, no_schema = true }
+    for _, wrong in ipairs { 'soon', '1', '3601', '5s' } do
+      s.env.TIDEMILL_HEARTBEAT_SECONDS = wrong
+      local result = tidemill.until_end(s.bundle, { env = s.env })
+      assert.equal(78, result.status, result.text)
+      assert.matches("TIDEMILL_HEARTBEAT_SECONDS is '" .. wrong .. "': it must be a whole "
+        .. 'number from 2 to 3600', result.text, 1, true)
+    end
+  end)
+end)
+
 describe('kill -9 of a worker while a handler runs', function()
   it('blames no record, however often it hits the same one', function()
     local s = counts.new { projection = projection }
