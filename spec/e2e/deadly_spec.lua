@@ -77,8 +77,9 @@ describe('the time that a worker may be silent', function()
       s.env.TIDEMILL_HEARTBEAT_SECONDS = wrong
       local result = tidemill.until_end(s.bundle, { env = s.env })
       assert.equal(78, result.status, result.text)
-      assert.matches("TIDEMILL_HEARTBEAT_SECONDS is '" .. wrong .. "': it must be a whole "
-        .. 'number from 2 to 3600', result.text, 1, true)
+      local expected = ("TIDEMILL_HEARTBEAT_SECONDS is '%s': it must be a whole number "
+        .. 'from 2 to 3600'):format(wrong)
+      assert.matches(expected, result.text, 1, true)
     end
   end)
 end)
