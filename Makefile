@@ -31,7 +31,8 @@ OBJ  := $(SRC:%.c=$(BUILD)/%.o) $(SRCX:%.cc=$(BUILD)/%.o)
 # Everything that specs drive without a process around it.
 SPECLIB := $(BUILD)/libtidemill-spec.so
 SPECOBJ := $(filter-out $(BUILD)/runtime/main.o $(BUILD)/runtime/cli/% \
-             $(BUILD)/runtime/supervise/%,$(OBJ))
+             $(BUILD)/runtime/supervise/%,$(OBJ)) \
+           $(addprefix $(BUILD)/runtime/supervise/,process.o slot.o strikes.o)
 
 $(BIN): $(OBJ)
 	@echo '  link  $@'

@@ -18,7 +18,7 @@ bool health_is_live(const struct admin_view *v, struct buf *out)
     for (uint32_t i = 0; i < v->page->n_workers; i++) {
         const struct page_worker *w = &v->page->workers[i];
         double age = view_heartbeat_age(w, now);
-        if (w->pid != 0 && age > VIEW_HEARTBEAT_LIMIT_SECONDS) {
+        if (w->pid != 0 && age > v->page->heartbeat_seconds) {
             buf_printf(out, "worker %u: no heartbeat for %.0f s\n", i, age);
         }
     }

@@ -17,9 +17,6 @@ struct admin_view {
     const char *instance;
 };
 
-/* A worker whose heartbeat is older than this stands still and is killed. */
-enum { VIEW_HEARTBEAT_LIMIT_SECONDS = 20 };
-
 /* Seconds since the worker's last sign of life; negative: none yet. */
 double view_heartbeat_age(const struct page_worker *w, uint64_t now_usec);
 /* Records between position and the end of the partition; 0 when unknown. */

@@ -19,6 +19,7 @@ struct page *page_new(uint32_t n_workers)
         return NULL;
     }
     p->n_workers = n_workers < PAGE_WORKERS ? n_workers : PAGE_WORKERS;
+    p->heartbeat_seconds = PAGE_HEARTBEAT_SECONDS;
     return p;
 }
 

@@ -10,7 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PAGE_WORKERS = 64, PAGE_LANES = 4096, PAGE_ERRORS = 11 };
+enum {
+    PAGE_WORKERS = 64,
+    PAGE_LANES = 4096,
+    PAGE_ERRORS = 11,
+    PAGE_SUSPECTS = 64,
+    PAGE_HEARTBEAT_SECONDS = 20
+};
 
 enum page_counter {
     COUNT_EVENTS,         /* applied: their position is committed */
@@ -57,6 +63,14 @@ enum page_gauge {
     GAUGES
 };
 
+/* One record. */
+struct page_place {
+    uint32_t is_set; /* written last: the rest holds */
+    int32_t partition;
+    int64_t offset;
+    char topic[252];
+};
+
 struct page_worker {
     int32_t pid;
     uint32_t restarts;
@@ -69,6 +83,8 @@ struct page_worker {
     uint64_t gauges[GAUGES];
     uint64_t errors[PAGE_ERRORS]; /* by enum err_class */
     char waiting_for[256];        /* why it is not ready, for people; or "" */
+    /* The record whose handler ran when the worker crashed, or was asked. */
+    struct page_place at;
 };
 
 enum page_lane_state { LANE_FREE, LANE_UNOWNED, LANE_RUNNING, LANE_HALTED };
@@ -86,13 +102,24 @@ struct page_lane {
     char message[400]; /* why it is halted; or "" */
 };
 
+/* A record at which a worker died: see suspect.h. */
+struct page_suspect {
+    struct page_place place;
+    uint32_t deaths;
+    char how[64]; /* the last one, for people */
+};
+
 struct page {
     uint32_t n_workers;
-    uint32_t lock;      /* spin lock: taken only to add a lane */
-    uint32_t n_lanes;   /* lanes[0..n_lanes) are in use */
-    uint32_t all_lanes; /* every partition of every topic is listed */
+    uint32_t heartbeat_seconds; /* a worker that stands still for so long is
+                                   killed */
+    uint32_t lock;              /* spin lock: taken only to add a lane */
+    uint32_t n_lanes;           /* lanes[0..n_lanes) are in use */
+    uint32_t all_lanes;         /* every partition of every topic is listed */
     uint32_t until_end;
     uint64_t started_usec;
+    uint32_t n_suspects; /* ever added: the oldest gives way */
+    struct page_suspect suspects[PAGE_SUSPECTS];
     struct page_worker workers[PAGE_WORKERS];
     struct page_lane lanes[PAGE_LANES];
 };

@@ -93,10 +93,33 @@ static bool open_port(const struct start *o, bool has_token,
            listen_open(address, has_token, BIND_PATIENCE_MS, fd, e);
 }
 
+static bool read_heartbeat(struct page *p, struct err *e)
+{
+    const char *text = getenv("TIDEMILL_HEARTBEAT_SECONDS");
+    char *end;
+    long n;
+
+    if (text == NULL || *text == '\0') {
+        return true;
+    }
+    n = strtol(text, &end, 10);
+    if (*end != '\0' || n < 2 || n > 3600) {
+        return err_set(e, ERR_CONFIG,
+                       "TIDEMILL_HEARTBEAT_SECONDS is '%s': it must be a whole "
+                       "number from 2 to 3600",
+                       text);
+    }
+    p->heartbeat_seconds = (uint32_t)n;
+    return true;
+}
+
 static bool prepare(const struct start *o, struct prepared *out, struct err *e)
 {
     struct listen_address address;
     int fd;
+    if (!read_heartbeat(o->page, e)) {
+        return false;
+    }
     if (o->token_file != NULL &&
         !read_token(o->token_file, out->token, sizeof out->token, e)) {
         return false;

@@ -40,8 +40,8 @@ struct dossier {
     uint64_t n_seen; /* records that the position moved over */
 
     /* -- the record that the database refuses, alone in its transaction */
-    bool is_condemned;
-    int64_t condemned; /* its offset */
+    bool has_refused;
+    int64_t refused; /* its offset */
     enum failure_action verdict;
     struct err why;       /* what the database said */
     usec suspected_since; /* the search for it; 0: nothing is suspected */

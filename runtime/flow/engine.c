@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/condemned.h"
 #include "flow/isolate.h"
 #include "flow/lease.h"
 #include "flow/progress.h"
@@ -142,8 +143,11 @@ static void decode_some(struct engine *g)
     bool is_done = batch_decode(b, g->decoder, DECODE_SLICE);
 
     if (is_done) {
-        isolate_condemned(b);
+        isolate_refused(b);
+        condemned_apply(b);
+        condemned_enter(b);
         batch_keys(b, g->decoder, g->vm);
+        condemned_leave();
         batch_settle(b);
     }
     progress_stage(g, STAGE_DECODE, since);

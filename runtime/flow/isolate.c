@@ -99,7 +99,7 @@ static struct decision decide(struct batch *b, const struct err *e, uint32_t n,
                         .sqlstate = e->sqlstate,
                         .message = e->text,
                         .attempts = attempts_of(b),
-                        .n_records = n,
+                        .n_records = n ? n : 1,
                         .has_others = has_others(b),
                         .topic = b->n_leases == 1 || n == 1 ? rec->topic : NULL,
                         .partition = rec->partition,
@@ -143,31 +143,36 @@ static void retry_conflict(struct batch *b, const struct err *e)
 }
 
 /* While the breaker is open its records wait in their inboxes, so that a small
- * batch of them can be tried first. */
-static void retry_later(struct batch *b, const struct err *e)
+ * batch of them can be tried first. A rule may ask for more patience than the
+ * usual, never for less: nobody hammers a database that is away. */
+static void retry_later(struct batch *b, const struct err *e, int64_t delay_ms)
 {
-    const struct plan_retry *retry = &b->engine->plan->database.retry;
+    const struct plan_retry *limits = &b->engine->plan->database.retry;
+    usec asked = delay_ms > 0 ? (usec)delay_ms * 1000 : 0;
+    usec usual;
 
     if (b->engine->database.breaker.state != BREAKER_CLOSED) {
         give_up(b);
         return;
     }
     progress_waits(b->engine, "database: ", e->text);
-    isolate_again(b,
-                  retry_delay(++b->attempts, retry->floor_ms * 1000ULL,
-                              retry->cap_ms * 1000ULL, (uint32_t)clock_usec()));
+    usual = retry_delay(++b->attempts, limits->floor_ms * 1000ULL,
+                        limits->cap_ms * 1000ULL, (uint32_t)clock_usec());
+    isolate_again(b, asked > usual ? asked : usual);
 }
 
 static void retry(struct batch *b, const struct err *e, int64_t delay_ms)
 {
     b->failed_since = b->failed_since ? b->failed_since : clock_usec();
-    if (delay_ms >= 0) {
+    if (database_is_away(e)) {
+        retry_later(b, e, delay_ms);
+    } else if (delay_ms < 0 && e->class == ERR_CONFLICT) {
+        retry_conflict(b, e);
+    } else if (delay_ms < 0) {
+        retry_later(b, e, delay_ms);
+    } else {
         b->attempts++;
         isolate_again(b, (usec)delay_ms * 1000);
-    } else if (e->class == ERR_CONFLICT) {
-        retry_conflict(b, e);
-    } else {
-        retry_later(b, e);
     }
 }
 
@@ -213,8 +218,8 @@ static void condemn(struct batch *b, uint32_t event, const struct err *e,
     struct dossier *d = lane->dossier;
 
     b->engine->counts->counters[COUNT_ISOLATIONS]++;
-    d->is_condemned = true;
-    d->condemned = rec->offset;
+    d->has_refused = true;
+    d->refused = rec->offset;
     d->verdict = action;
     d->why = *e;
     if (!b->is_retry) {
@@ -293,25 +298,25 @@ void isolate_failed(struct batch *b, const struct err *e)
 
 /* ---- what is known ---- */
 
-static void find_condemned(struct batch *b, const struct lease *l)
+static void find_refused(struct batch *b, const struct lease *l)
 {
     const struct dossier *d = l->lane->dossier;
 
-    if (!d || !d->is_condemned) {
+    if (!d || !d->has_refused) {
         return;
     }
     for (uint32_t e = l->first; e < l->first + l->n; e++) {
-        if (b->records[e].offset == d->condemned &&
+        if (b->records[e].offset == d->refused &&
             b->events.states[e] == TM_EVENT_OK) {
             verdict_refused(b, e, &d->why, d->verdict);
         }
     }
 }
 
-void isolate_condemned(struct batch *b)
+void isolate_refused(struct batch *b)
 {
     for (uint32_t i = 0; i < b->n_leases; i++) {
-        find_condemned(b, &b->leases[i]);
+        find_refused(b, &b->leases[i]);
     }
 }
 
@@ -323,7 +328,7 @@ void isolate_cleared(struct lease *l, uint32_t n)
     if (l->lane->suspect_left == 0) {
         d->suspected_since = 0;
     }
-    if (l->start <= d->condemned && l->end > d->condemned) {
-        d->is_condemned = false;
+    if (l->start <= d->refused && l->end > d->refused) {
+        d->has_refused = false;
     }
 }

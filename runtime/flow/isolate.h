@@ -6,7 +6,7 @@
  *
  * A batch is taken apart without reading Kafka again: lane by lane, so that
  * healthy lanes commit; then halves of the lane, in order, until one record
- * alone is refused: that one is condemned, and the next batch of the lane
+ * alone is refused: that one is remembered, and the next batch of the lane
  * sets it aside. Behind it batches stay small and double with each success,
  * so that many bad records do not cost as many full batches.
  */
@@ -16,8 +16,8 @@
 void isolate_failed(struct batch *b, const struct err *e);
 /* Asks about the record of [event], whose letter it decides. */
 void isolate_ask_record(struct batch *b, uint32_t event);
-/* Lanes of the batch whose first records include a condemned one. */
-void isolate_condemned(struct batch *b);
+/* Records of the batch that the database refused when they were alone fail. */
+void isolate_refused(struct batch *b);
 /* The lane's position moved over [n] records. */
 void isolate_cleared(struct lease *l, uint32_t n);
 /* The same batch once more, after [delay]. */

@@ -149,7 +149,7 @@ void redo_committed(struct batch *b)
              "lane=%s/%d applied=%u left=%u", lane->topic, lane->partition, n,
              b->events.n - n);
     lane->needs_letters = true;
-    d->is_condemned = false;
+    d->has_refused = false;
     if (d->retry_most) {
         d->retry_most = d->retry_most < b->engine->plan->limits.size
                             ? 2 * d->retry_most

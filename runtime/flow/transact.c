@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/condemned.h"
 #include "flow/outcome.h"
 #include "flow/progress.h"
 #include "postgres/position.h"
@@ -66,9 +67,9 @@ static bool fold(struct batch *b)
     struct err e;
     bool ok;
 
-    g->counts->in_handler = 1;
+    condemned_enter(b);
     ok = batch_fold(b, g->vm, &e);
-    g->counts->in_handler = 0;
+    condemned_leave();
     progress_stage(g, STAGE_LUA, since);
     if (!ok) {
         outcome_refused(b, &e);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/condemned.h"
 #include "flow/engine.h"
 #include "flow/progress.h"
 #include "flow/retry.h"
@@ -181,6 +182,8 @@ int worker_run(const struct worker_options *o)
     struct worker *w = mem_zero(1, sizeof(*w));
     int status;
 
+    /* First: the supervisor may ask at any time. */
+    condemned_watch(o->page, o->slot);
     w->loop = loop_new();
     o->page->workers[o->slot].heartbeat_usec = clock_usec();
     status = run(w, o);

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "admin/view.h"
 #include "flow/worker.h"
 
 enum { BACKOFF_FIRST_MS = 100, BACKOFF_MOST_MS = 5000, SETTLED_SECONDS = 30 };
@@ -17,6 +16,7 @@ void slot_clear_page(const struct slot *w, struct page *p)
     entry->heartbeat_usec = 0;
     entry->is_ready = 0;
     entry->in_handler = 0;
+    memset(&entry->at, 0, sizeof entry->at);
     memset(entry->gauges, 0, sizeof entry->gauges);
     memset(entry->waiting_for, 0, sizeof entry->waiting_for);
     for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
@@ -33,6 +33,8 @@ void slot_started(struct slot *w, struct page *p, pid_t pid, usec now)
     w->state = SLOT_RUNNING;
     w->pid = pid;
     w->started = now;
+    w->looks = 0;
+    w->is_stuck = false;
     p->workers[w->number].pid = pid;
 }
 
@@ -65,14 +67,14 @@ bool slot_ended(struct slot *w, int wait_status, usec now, usec *after)
     return true;
 }
 
-bool slot_stands_still(const struct slot *w, const struct page *p, usec now)
+usec slot_still_usec(const struct slot *w, const struct page *p, usec now)
 {
     if (w->state != SLOT_RUNNING) {
-        return false;
+        return 0;
     }
     usec beat = p->workers[w->number].heartbeat_usec;
     usec last = beat > w->started ? beat : w->started;
-    return now > last && now - last > VIEW_HEARTBEAT_LIMIT_SECONDS * 1000000ULL;
+    return now > last ? now - last : 0;
 }
 
 void slots_signal(const struct slot *slots, uint32_t n, int signum)

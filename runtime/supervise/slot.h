@@ -24,6 +24,12 @@ struct slot {
     usec started;  /* of the process that runs, or ran last */
     usec backoff;  /* before the next restart */
     int exit_code; /* GIVEN_UP: why */
+    /* -- while it stands still: see strikes.h */
+    uint32_t looks;
+    usec looked_at;          /* last */
+    uint64_t cpu_ticks;      /* of its main thread, at the first look */
+    struct page_place place; /* where it was at the first look */
+    bool is_stuck;           /* killed for a handler that does not return */
 };
 
 /* The process is there: the page says so. */
@@ -37,8 +43,8 @@ void slot_clear_page(const struct slot *w, struct page *p);
  * process lived for 30 s.
  */
 bool slot_ended(struct slot *w, int wait_status, usec now, usec *after);
-/* No sign of life for too long: it must be killed. */
-bool slot_stands_still(const struct slot *w, const struct page *p, usec now);
+/* How long it has shown no sign of life; 0 unless it runs. */
+usec slot_still_usec(const struct slot *w, const struct page *p, usec now);
 
 /* Of [n] slots: a signal to every process; whether one is in that state. */
 void slots_signal(const struct slot *slots, uint32_t n, int signum);

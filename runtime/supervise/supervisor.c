@@ -17,6 +17,7 @@
 #include "supervise/process.h"
 #include "supervise/relay.h"
 #include "supervise/slot.h"
+#include "supervise/strikes.h"
 #include "supervise/totals.h"
 
 enum {
@@ -204,6 +205,8 @@ static void ended(struct slot *w, int wait_status)
     struct supervisor *s = w->supervisor;
     char how[64];
     pid_t pid = w->pid;
+    live_clear(s->live);
+    strikes_death(w, s->o->page, wait_status);
     slot_clear_page(w, s->o->page);
     if (s->is_stopping) {
         w->state = SLOT_EMPTY;
@@ -252,14 +255,14 @@ static void on_signal(void *arg, int signum)
 
 static void kill_if_still(struct supervisor *s, struct slot *w, usec now)
 {
-    if (!slot_stands_still(w, s->o->page, now)) {
+    if (!strikes_look(w, s->o->page, now)) {
         return;
     }
     const struct page_worker *entry = &s->o->page->workers[w->number];
     live_clear(s->live);
     log_line(LOG_ERROR, "worker stands still and is killed",
              "worker=%u pid=%d limit_s=%d where=%s", w->number, w->pid,
-             VIEW_HEARTBEAT_LIMIT_SECONDS,
+             (int)s->o->page->heartbeat_seconds,
              log_quote(entry->in_handler ? "inside a Lua handler"
                                          : "outside the scripts"));
     kill(w->pid, SIGKILL);
@@ -270,7 +273,7 @@ static void kill_if_still(struct supervisor *s, struct slot *w, usec now)
 static void judge_heartbeats(struct supervisor *s, usec now)
 {
     if (now - s->last_tick > STALL_SECONDS * 1000000ULL) {
-        s->judge_after = now + VIEW_HEARTBEAT_LIMIT_SECONDS * 1000000ULL;
+        s->judge_after = now + s->o->page->heartbeat_seconds * 1000000ULL;
     }
     if (s->is_stopping || now < s->judge_after) {
         return;

@@ -167,13 +167,13 @@ end
 
 ---The rules that come with Tidemill.
 ---@param on_file fun(path: string) called with the path of each file
----@return table { names, require }
+---@return table { names, require, title }
 function M.stock_rules(on_file)
   local bundle, reason = core.host.read(rules_folder() .. '/' .. M.STOCK .. '.lua')
   if not bundle then error('the rules of Tidemill cannot be used: ' .. reason, 0) end
   for file in pairs(bundle.files) do on_file(bundle.folder .. '/' .. file) end
   local _, require_module = sandbox.new(bundle)
-  return { names = module_names(bundle), require = require_module }
+  return { names = module_names(bundle), require = require_module, title = "rule '%s'" }
 end
 
 local function as_rule(record, title)
@@ -191,7 +191,7 @@ local function from_module(checker, record, name, origin)
     return checker.fail(record, { 'failure', name }, ("the module '%s' must return "
       .. 'failure { … }, and gives %s'):format(name, check.name_type(found)))
   end
-  return from_record(checker, found, ("rule '%s'"):format(name))
+  return from_record(checker, found, origin.title:format(name, found.file, found.line))
 end
 
 -- A name is that of a rule of Tidemill (only with the word rule), or of a
@@ -237,7 +237,7 @@ function M.resolve(checker, record, bundle, require, stock)
   local value = record.spec.failure
   if value == nil then return default end
   local rule = chosen(checker, record, value, stock,
-    { names = module_names(bundle), require = require })
+    { names = module_names(bundle), require = require, title = "rule '%s' (%s:%d)" })
   if rule and rule.decide ~= default.decide then rule.stock = default end
   return rule or nil
 end

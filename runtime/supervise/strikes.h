@@ -1,0 +1,21 @@
+#pragma once
+/*
+ * Which deaths of workers are the doing of a record. Two kinds are: a crash
+ * (SIGSEGV, SIGBUS, SIGILL, SIGABRT, of the worker's own making) while a
+ * handler ran, and a handler that does not return. The worker itself says at
+ * which record it is (flow/condemned.h). Any other death says nothing: out of
+ * memory, kill -9, a stop of the machine.
+ *
+ * A worker that stands still is looked at twice, at half of the heartbeat limit
+ * and just before its end. It is stuck in a handler when both find it at the same record
+ * and its main thread used the CPU in between: one that was suspended, or that
+ * gets on slowly, is killed too, but no record is blamed.
+ */
+#include "supervise/slot.h"
+
+/* Looks at a worker, every tick; true: it has stood still for too long, and is
+ * to be killed. */
+bool strikes_look(struct slot *w, struct page *p, usec now);
+/* The worker in [w] ended; before slot_clear_page(). Counts and logs a death
+ * that was the doing of a record. */
+void strikes_death(const struct slot *w, struct page *p, int wait_status);
