@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "flow/address.h"
 #include "flow/engine.h"
 #include "flow/progress.h"
 #include "flow/retry.h"
@@ -185,6 +186,7 @@ static void note_pool(struct engine *g)
 
         g->counts->errors[e->class]++;
         database_failed(g, &ticket, e, "connect");
+        address_renew(g, e);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/address.h"
 #include "flow/engine.h"
 #include "flow/progress.h"
 #include "flow/retry.h"
@@ -15,7 +16,7 @@
 enum {
     STOP_USEC = 4000000,
     CHECK_FLOOR_USEC = 500000,
-    CHECK_CAP_USEC = 10000000
+    CHECK_CAP_USEC = 4000000
 };
 
 struct worker {
@@ -91,6 +92,7 @@ static void on_check(void *arg)
     if (e->class != ERR_NONE) {
         w->engine.counts->errors[e->class]++;
         check_later(w, e->text);
+        address_renew(&w->engine, e);
     } else {
         loop_timer_set(w->check, 20000);
     }

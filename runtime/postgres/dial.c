@@ -10,23 +10,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
+#include "base/buf.h"
 #include "postgres/sqlstate.h"
 
-enum { STATE_LEN = 5, TEXT_BYTES = 480, WAIT_USEC = 10 * 1000000 };
+enum { STATE_LEN = 5, TEXT_BYTES = 480, WORDS = 16 };
+
+/* As in scripts/tidemill/plan.lua. */
+const struct plan_timeouts DIAL_TIMEOUTS = {.connect_ms = 5000,
+                                            .statement_ms = 60000,
+                                            .lock_ms = 20000,
+                                            .idle_in_transaction_ms = 60000,
+                                            .tcp_user_ms = 30000};
 
 /* Every session is the same whatever the role's defaults are. The planner's
  * choices are cut down because a statement prepared while its table is empty
  * would keep a plan that scans it for ever. jit: a plan that the cuts make
  * look dear would be compiled, for seconds. */
-const char *dial_settings(void)
+char *dial_settings(const struct plan_timeouts *t)
 {
-    return "SELECT set_config(name, value, false) FROM (VALUES "
-           "('TimeZone', 'UTC'), ('DateStyle', 'ISO'), "
-           "('standard_conforming_strings', 'on'), ('enable_seqscan', 'off'), "
-           "('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), "
-           "('jit', 'off'), ('statement_timeout', '60s'), "
-           "('lock_timeout', '20s'), "
-           "('idle_in_transaction_session_timeout', '60s')) AS s(name, value)";
+    struct buf sql = {0};
+    buf_printf(
+        &sql,
+        "SELECT set_config(name, value, false) FROM (VALUES "
+        "('TimeZone', 'UTC'), ('DateStyle', 'ISO'), "
+        "('standard_conforming_strings', 'on'), ('enable_seqscan', 'off'), "
+        "('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), "
+        "('jit', 'off'), ('statement_timeout', '%ums'), "
+        "('lock_timeout', '%ums'), "
+        "('idle_in_transaction_session_timeout', '%ums')) AS s(name, value)",
+        t->statement_ms, t->lock_ms, t->idle_in_transaction_ms);
+    return buf_text(&sql);
 }
 
 const char *dial_optional_settings(void)
@@ -41,54 +55,151 @@ static void ignore_notice(void *arg, const PGresult *r)
     (void)r;
 }
 
-/* A word without "=" and scheme is a database's name to libpq, not a list of
- * settings. */
-static bool is_readable(const char *conninfo)
+/* The words of a conninfo; NULL when it cannot be read. A word without "=" and
+ * scheme is a database's name to libpq, not a list. */
+static PQconninfoOption *parse(const char *conninfo)
 {
-    if (!strchr(conninfo, '=') && !strstr(conninfo, "://")) {
-        return true;
-    }
+    bool is_name =
+        conninfo && !strchr(conninfo, '=') && !strstr(conninfo, "://");
     char *why = NULL;
-    PQconninfoOption *options = PQconninfoParse(conninfo, &why);
+    PQconninfoOption *options =
+        conninfo ? PQconninfoParse(is_name ? "" : conninfo, &why) : NULL;
     PQfreemem(why); /* it quotes the text, password and all */
-    PQconninfoFree(options);
-    return options != NULL;
+    return options;
 }
 
 static bool check_conninfo(const char *conninfo, struct err *e)
 {
-    if (conninfo && is_readable(conninfo)) {
-        return true;
-    }
-    return err_set(e, ERR_CONFIG,
+    PQconninfoOption *options = parse(conninfo);
+    PQconninfoFree(options);
+    return options ||
+           err_set(e, ERR_CONFIG,
                    "the database address is neither a URL "
                    "(postgres://user:password@host:5432/name) nor a list "
                    "(host=... dbname=...): check quotes, and percent-encode "
                    "special characters of the password");
 }
 
+/* ---- several hosts ---- */
+
+static const PQconninfoOption *find_word(const PQconninfoOption *o,
+                                         const char *keyword)
+{
+    while (o && o->keyword && strcmp(o->keyword, keyword) != 0) {
+        o++;
+    }
+    return o && o->keyword ? o : NULL;
+}
+
+static const char *value_of(const PQconninfoOption *o)
+{
+    return !o ? NULL : o->val ? o->val : o->envvar ? getenv(o->envvar) : NULL;
+}
+
+/* The value of a word, or of its variable; NULL when neither is set. A service
+ * file comes between the two, and is libpq's alone to read: hosts that stand
+ * there are libpq's to try, all within the deadline of one. */
+static const char *word_of(const PQconninfoOption *words, const char *keyword)
+{
+    const PQconninfoOption *o = find_word(words, keyword);
+    bool has_service = value_of(find_word(words, "service")) != NULL;
+    return has_service && o ? o->val : value_of(o);
+}
+
+static uint32_t count_items(const char *list)
+{
+    uint32_t n = 1;
+    for (const char *p = list; p && *p; p++) {
+        n += *p == ',';
+    }
+    return n;
+}
+
+/* Item [i] of a list, in the arena; one item is for all. */
+static const char *item_of(struct arena *a, const char *list, uint32_t i)
+{
+    uint32_t at = count_items(list) > 1 ? i : 0;
+    const char *from = list;
+    while (from && at > 0) {
+        from = strchr(from, ',');
+        from = from ? from + 1 : NULL;
+        at--;
+    }
+    return from ? arena_dup(a, from, strcspn(from, ",")) : "";
+}
+
+static uint32_t count_hosts(const PQconninfoOption *o)
+{
+    uint32_t n = count_items(word_of(o, "host"));
+    uint32_t n_addresses = count_items(word_of(o, "hostaddr"));
+    return n > n_addresses ? n : n_addresses;
+}
+
+uint32_t dial_hosts(const struct pgtarget *t)
+{
+    PQconninfoOption *o = parse(t->conninfo);
+    uint32_t n = count_hosts(o);
+    PQconninfoFree(o);
+    return n;
+}
+
+struct words {
+    const char *keywords[WORDS + 1]; /* NULL behind the last */
+    const char *values[WORDS + 1];
+    int n;
+};
+
+static void say(struct words *w, const char *keyword, const char *value)
+{
+    must(w->n < WORDS);
+    w->keywords[w->n] = keyword;
+    w->values[w->n++] = value;
+}
+
+/* Of several hosts the one whose turn it is. libpq passes over empty values:
+ * then its own default holds, or the one item that is for all. */
+static void say_host(struct words *w, struct arena *a, const struct pgtarget *t)
+{
+    static const char *const lists[] = {"host", "hostaddr", "port"};
+    PQconninfoOption *o = parse(t->conninfo);
+    uint32_t n = count_hosts(o);
+    for (size_t i = 0; n > 1 && i < sizeof lists / sizeof *lists; i++) {
+        say(w, lists[i], item_of(a, word_of(o, lists[i]), t->host % n));
+    }
+    PQconninfoFree(o);
+}
+
+static void say_limits(struct words *w, const struct pgtarget *t)
+{
+    say(w, "fallback_application_name", t->application_name);
+    say(w, "keepalives", "1");
+    say(w, "keepalives_idle", "10");
+    say(w, "keepalives_interval", "5");
+    say(w, "keepalives_count", "3");
+    if (t->must_write && !getenv("PGTARGETSESSIONATTRS")) {
+        say(w, "target_session_attrs", "read-write");
+    }
+}
+
 /* Later words override earlier ones: those before dbname are defaults that a
  * conninfo may change, those behind it are not up for choice. */
-PGconn *dial_start(const char *conninfo, const char *application_name,
-                   struct err *e)
+PGconn *dial_start(const struct pgtarget *t, struct err *e)
 {
-    const char *const words[] = {"fallback_application_name",
-                                 "connect_timeout",
-                                 "keepalives",
-                                 "keepalives_idle",
-                                 "keepalives_interval",
-                                 "keepalives_count",
-                                 "tcp_user_timeout",
-                                 "dbname",
-                                 "client_encoding",
-                                 NULL};
-    const char *const values[] = {
-        application_name, "10",     "1",    "10", "5", "3",
-        "30000",          conninfo, "UTF8", NULL};
-    if (!check_conninfo(conninfo, e)) {
+    struct words w = {0};
+    struct arena a;
+    char tcp_user_ms[16];
+    if (!check_conninfo(t->conninfo, e)) {
         return NULL;
     }
-    PGconn *pg = PQconnectStartParams(words, values, 1);
+    snprintf(tcp_user_ms, sizeof tcp_user_ms, "%u", t->timeouts.tcp_user_ms);
+    say_limits(&w, t);
+    say(&w, "tcp_user_timeout", tcp_user_ms);
+    say(&w, "dbname", t->conninfo);
+    say(&w, "client_encoding", "UTF8");
+    arena_init(&a, 0);
+    say_host(&w, &a, t);
+    PGconn *pg = PQconnectStartParams(w.keywords, w.values, 1);
+    arena_close(&a);
     must(pg);
     if (PQstatus(pg) == CONNECTION_BAD) {
         dial_error(pg, e);
@@ -100,10 +211,32 @@ PGconn *dial_start(const char *conninfo, const char *application_name,
     return pg;
 }
 
-/* Polls until it is connected, has failed or 10 s are over. */
-static bool wait_for(PGconn *pg, struct err *e)
+bool dial_late(const PGconn *pg, uint32_t waited_ms, struct err *e)
 {
-    usec end = clock_usec() + WAIT_USEC;
+    const char *host = PQhost(pg), *port = PQport(pg);
+    return err_set(e, ERR_CONNECTION,
+                   "cannot connect to PostgreSQL: no answer from \"%s\", port "
+                   "%s within %u ms",
+                   host ? host : "", port ? port : "", waited_ms);
+}
+
+/* What the server itself said decides: a wrong password is no outage, though
+ * another host may be down. */
+void dial_also(struct err *e, const struct err *before)
+{
+    struct err last = *e;
+    if (before->sqlstate[0] && !e->sqlstate[0]) {
+        e->class = before->class;
+        memcpy(e->sqlstate, before->sqlstate, sizeof e->sqlstate);
+    }
+    snprintf(e->text, sizeof e->text, "%.340s; %.340s", before->text,
+             last.text);
+}
+
+/* Polls until it is connected, has failed or time is over. */
+static bool wait_for(PGconn *pg, uint32_t connect_ms, struct err *e)
+{
+    usec end = clock_usec() + connect_ms * 1000ULL;
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
         usec now = clock_usec();
@@ -111,9 +244,7 @@ static bool wait_for(PGconn *pg, struct err *e)
             .fd = PQsocket(pg),
             .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
         if (now >= end) {
-            return err_set(e, ERR_CONNECTION,
-                           "cannot connect to PostgreSQL: "
-                           "no answer within 10 s");
+            return dial_late(pg, connect_ms, e);
         }
         if (poll(&fd, 1, (int)((end - now) / 1000) + 1) > 0) {
             status = PQconnectPoll(pg);
@@ -125,12 +256,21 @@ static bool wait_for(PGconn *pg, struct err *e)
 PGconn *dial_wait(const char *conninfo, const char *application_name,
                   struct err *e)
 {
-    PGconn *pg = dial_start(conninfo, application_name, e);
-    if (pg && !wait_for(pg, e)) {
+    struct pgtarget t = {conninfo, application_name, DIAL_TIMEOUTS, true, 0};
+    uint32_t n = dial_hosts(&t);
+    struct err before;
+    for (; t.host < n; t.host++) {
+        PGconn *pg = dial_start(&t, e);
+        if (pg && wait_for(pg, t.timeouts.connect_ms, e)) {
+            return pg;
+        }
         PQfinish(pg);
-        pg = NULL;
+        if (t.host > 0) {
+            dial_also(e, &before);
+        }
+        before = *e;
     }
-    return pg;
+    return NULL;
 }
 
 /* "FATAL:  28P01: ...": where the five characters start, or NULL. */

@@ -8,18 +8,26 @@
 
 struct pg_conn; /* libpq's PGconn */
 
+extern const struct plan_timeouts DIAL_TIMEOUTS; /* the defaults */
+
+/* How many hosts there are to choose from: 1 or more. */
+uint32_t dial_hosts(const struct pgtarget *t);
 /*
- * Starts a connection without waiting for it (names may be resolved, which
- * blocks). NULL: it cannot even start, see [e].
+ * Starts a connection to host t->host without waiting for it. Its name is
+ * resolved anew, which blocks. NULL: it cannot even start, see [e].
  */
-struct pg_conn *dial_start(const char *conninfo, const char *application_name,
-                           struct err *e);
-/* The same, and waits for it, 10 s at most. */
+struct pg_conn *dial_start(const struct pgtarget *t, struct err *e);
+/* No answer in time. Always returns false. */
+bool dial_late(const struct pg_conn *pg, uint32_t waited_ms, struct err *e);
+/* After a host failed, and others had before: [e] tells of all. */
+void dial_also(struct err *e, const struct err *before);
+/* Connects to a server that takes writes, and waits for it. */
 struct pg_conn *dial_wait(const char *conninfo, const char *application_name,
                           struct err *e);
-/* SQL that makes a new session ours; the optional part may fail: not every
- * server and platform has it, and it only frees locks sooner. */
-const char *dial_settings(void);
+/* SQL that makes a new session ours, owned by the caller; the optional part
+ * may fail: not every server and platform has it, and it only frees locks
+ * sooner. */
+char *dial_settings(const struct plan_timeouts *t);
 const char *dial_optional_settings(void);
 /* Why a connection attempt failed. Always returns false. */
 bool dial_error(const struct pg_conn *pg, struct err *e);

@@ -43,7 +43,8 @@ local function resident(run)
 end
 
 local function postmaster()
-  return tonumber(tidemill.read(scratch .. '/postgres/data/postmaster.pid'):match('^%d+'))
+  local text = tidemill.read(scratch .. '/postgres/data/postmaster.pid')
+  return tonumber(text:match('^%d+'))
 end
 
 local function wait_for_state(s, what, states)
@@ -54,7 +55,7 @@ describe('a circuit breaker', function()
   local producer
   lazy_setup(function() producer = kafka.producer() end)
 
-  it('takes an outage under full input off the database, and ends it soon after', function()
+  it('ends the asking in an outage under full input, and soon after it', function()
     local s = setup(producer)
     local hold = scratch .. '/postgres/hold'
     finally(function()
@@ -146,7 +147,8 @@ describe('a circuit breaker', function()
 
     s.db:rows 'DELETE FROM "full"'
     s.run:wait_caught_up(s.db, producer, s.topic, PARTITIONS)
-    local first = s.db:number 'SELECT sum(n) FROM moves GROUP BY tx ORDER BY min(at) LIMIT 1'
+    local first = s.db:number [[
+      SELECT sum(n) FROM moves GROUP BY tx ORDER BY min(at) LIMIT 1]]
     assert.is_true(first <= 100, first .. ' records were the probe')
     assert.is_true(s.db:number 'SELECT max(n) FROM moves' > 100)
     s.bank:check_all(s.db)

@@ -1,0 +1,13 @@
+#pragma once
+/*
+ * A new password without a restart: when the server refuses the one we have,
+ * the pipeline is read again, in a VM of its own that is thrown away, and the
+ * pool connects with what its file('...') gives now. Only the address changes
+ * hands: if the pipeline's own files have changed, nothing is taken over.
+ */
+#include "base/err.h"
+
+struct engine;
+
+/* [e] is why a connection failed; reads at most every other second. */
+void address_renew(struct engine *g, const struct err *e);
