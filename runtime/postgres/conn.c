@@ -377,12 +377,12 @@ static void watch(struct pgconn *c, bool readable, bool writable)
 static void start(struct pgconn *c)
 {
     c->pg = dial_start(c->target, &c->error);
-    if (c->pg) {
-        watch(c, false, true); /* as PQconnectPoll wants it at the start */
-        loop_timer_set(c->deadline, connect_usec(c));
-    } else {
+    if (!c->pg) {
         loop_timer_set(c->kick, 0);
+        return;
     }
+    watch(c, false, true); /* as PQconnectPoll wants it at the start */
+    loop_timer_set(c->deadline, connect_usec(c));
 }
 
 /* A host could not be connected to: the next one's turn, until none is left. */
@@ -446,9 +446,8 @@ static void on_deadline(void *arg)
         dial_late(c->pg, c->target->timeouts.connect_ms, &why);
         try_next(c, why);
     } else {
-        err_set(&why, ERR_CONNECTION,
-                "no answer from PostgreSQL within %llu ms",
-                (unsigned long long)(c->flush.deadline / 1000));
+        err_set(&why, ERR_CONNECTION, "no answer from PostgreSQL within %d ms",
+                (int)(c->flush.deadline / 1000));
         lose(c, &why);
     }
     leave(c);
