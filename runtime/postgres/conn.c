@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "postgres/dial.h"
 #include "postgres/flush.h"
+#include "postgres/hosts.h"
 #include "postgres/prepared.h"
 
 struct pgconn {
@@ -29,11 +30,11 @@ struct pgconn {
     PGconn *pg;         /* owned; NULL when DEAD */
     struct loop_io *io; /* owned; NULL when there is no socket */
     enum pgconn_state state;
-    uint32_t n_tried;    /* hosts that failed to connect */
     bool is_broken;      /* libpq refused to send: lose it at the next turn */
     bool in_transaction; /* as of the last answered flush */
-    struct err failed;   /* why the hosts that were tried failed */
-    struct err error;    /* why it is DEAD */
+    struct err failed;   /* why hosts could not be connected to */
+    struct pgturns turns;
+    struct err error; /* why it is DEAD */
 
     struct flush flush;
     struct prepared prepared;
@@ -150,7 +151,9 @@ static void lose(struct pgconn *c, const struct err *why)
 {
     struct flush *f = &c->flush;
     c->error = *why;
-    c->target->host += c->state < PGCONN_IDLE; /* another one's turn */
+    if (c->state == PGCONN_SETTING_UP) {
+        hosts_next(c->target, &c->turns);
+    }
     if (c->state != PGCONN_DEAD) {
         disconnect(c);
     }
@@ -376,7 +379,7 @@ static void watch(struct pgconn *c, bool readable, bool writable)
 /* Towards the host whose turn it is. What fails at once waits for the loop. */
 static void start(struct pgconn *c)
 {
-    c->pg = dial_start(c->target, &c->error);
+    c->pg = dial_start(c->target, &c->turns, &c->error);
     if (!c->pg) {
         loop_timer_set(c->kick, 0);
         return;
@@ -385,20 +388,17 @@ static void start(struct pgconn *c)
     loop_timer_set(c->deadline, connect_usec(c));
 }
 
-/* A host could not be connected to: the next one's turn, until none is left. */
+/* A host could not be connected to: another's turn, until none is left. */
 static void try_next(struct pgconn *c, struct err why)
 {
-    if (c->n_tried++ > 0) {
-        dial_also(&why, &c->failed);
-    }
+    dial_also(&why, &c->failed);
     c->failed = why;
-    if (c->n_tried >= dial_hosts(c->target)) {
+    if (hosts_next(c->target, &c->turns)) {
+        hang_up(c);
+        start(c);
+    } else {
         lose(c, &why);
-        return;
     }
-    hang_up(c);
-    c->target->host++;
-    start(c);
 }
 
 static void poll_connect(struct pgconn *c)
@@ -441,13 +441,12 @@ static void on_deadline(void *arg)
 {
     struct pgconn *c = arg;
     struct err why;
+    usec waited = c->flush.fn ? c->flush.deadline : connect_usec(c);
+    dial_late(c->pg, waited, &why);
     enter(c);
     if (c->state == PGCONN_CONNECTING) {
-        dial_late(c->pg, c->target->timeouts.connect_ms, &why);
         try_next(c, why);
     } else {
-        err_set(&why, ERR_CONNECTION, "no answer from PostgreSQL within %d ms",
-                (int)(c->flush.deadline / 1000));
         lose(c, &why);
     }
     leave(c);
@@ -493,7 +492,8 @@ struct pgconn *pgconn_new(struct loop *l, const char *conninfo,
                           pgconn_state_fn on_state, void *arg)
 {
     struct pgtarget *t = mem_zero(1, sizeof *t);
-    *t = (struct pgtarget){conninfo, application_name, DIAL_TIMEOUTS, false, 0};
+    *t = (struct pgtarget){conninfo, application_name, DIAL_TIMEOUTS, false, 0,
+                           0};
     struct pgconn *c = pgconn_open(l, t, on_state, arg);
     c->own = t;
     return c;

@@ -24,20 +24,22 @@
 struct pgconn;
 struct pg_result; /* libpq's PGresult */
 
-/*
- * Where connections go, and how long anything on them may take. Of several
- * hosts (host=a,b or postgres://a,b/) each has a deadline of its own: libpq
- * has none while it connects asynchronously, so one that swallows packets
- * would keep it from the others for ever. The one that answered last is
- * tried first.
- */
+/* Where connections go, and how long anything on them may take. */
 struct pgtarget {
     const char *conninfo; /* may hold a password */
     const char *application_name;
-    struct plan_timeouts timeouts;
-    bool must_write; /* only a server that takes writes will do, unless the
-                        conninfo has a target_session_attrs of its own */
-    uint32_t host;   /* that is tried first; moves on from one that failed */
+    struct plan_timeouts timeouts; /* connect_ms is for each address */
+    bool must_write;  /* only a server that takes writes will do, unless the
+                         conninfo has a target_session_attrs of its own */
+    uint32_t host;    /* -- whose turn it is: see hosts.h */
+    uint32_t address; /* of that host */
+};
+
+/* An attempt at all of them. */
+struct pgturns {
+    uint32_t n_hosts;
+    uint32_t n_addresses; /* of the host whose turn it is */
+    uint32_t n_tried;     /* hosts that had their turn */
 };
 
 struct pgstmt {

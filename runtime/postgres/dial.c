@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "postgres/hosts.h"
 #include "postgres/sqlstate.h"
 
 enum { STATE_LEN = 5, TEXT_BYTES = 480, WORDS = 16 };
@@ -55,92 +56,14 @@ static void ignore_notice(void *arg, const PGresult *r)
     (void)r;
 }
 
-/* The words of a conninfo; NULL when it cannot be read. A word without "=" and
- * scheme is a database's name to libpq, not a list. */
-static PQconninfoOption *parse(const char *conninfo)
-{
-    bool is_name =
-        conninfo && !strchr(conninfo, '=') && !strstr(conninfo, "://");
-    char *why = NULL;
-    PQconninfoOption *options =
-        conninfo ? PQconninfoParse(is_name ? "" : conninfo, &why) : NULL;
-    PQfreemem(why); /* it quotes the text, password and all */
-    return options;
-}
-
 static bool check_conninfo(const char *conninfo, struct err *e)
 {
-    PQconninfoOption *options = parse(conninfo);
-    PQconninfoFree(options);
-    return options ||
+    return hosts_is_readable(conninfo) ||
            err_set(e, ERR_CONFIG,
                    "the database address is neither a URL "
                    "(postgres://user:password@host:5432/name) nor a list "
                    "(host=... dbname=...): check quotes, and percent-encode "
                    "special characters of the password");
-}
-
-/* ---- several hosts ---- */
-
-static const PQconninfoOption *find_word(const PQconninfoOption *o,
-                                         const char *keyword)
-{
-    while (o && o->keyword && strcmp(o->keyword, keyword) != 0) {
-        o++;
-    }
-    return o && o->keyword ? o : NULL;
-}
-
-static const char *value_of(const PQconninfoOption *o)
-{
-    return !o ? NULL : o->val ? o->val : o->envvar ? getenv(o->envvar) : NULL;
-}
-
-/* The value of a word, or of its variable; NULL when neither is set. A service
- * file comes between the two, and is libpq's alone to read: hosts that stand
- * there are libpq's to try, all within the deadline of one. */
-static const char *word_of(const PQconninfoOption *words, const char *keyword)
-{
-    const PQconninfoOption *o = find_word(words, keyword);
-    bool has_service = value_of(find_word(words, "service")) != NULL;
-    return has_service && o ? o->val : value_of(o);
-}
-
-static uint32_t count_items(const char *list)
-{
-    uint32_t n = 1;
-    for (const char *p = list; p && *p; p++) {
-        n += *p == ',';
-    }
-    return n;
-}
-
-/* Item [i] of a list, in the arena; one item is for all. */
-static const char *item_of(struct arena *a, const char *list, uint32_t i)
-{
-    uint32_t at = count_items(list) > 1 ? i : 0;
-    const char *from = list;
-    while (from && at > 0) {
-        from = strchr(from, ',');
-        from = from ? from + 1 : NULL;
-        at--;
-    }
-    return from ? arena_dup(a, from, strcspn(from, ",")) : "";
-}
-
-static uint32_t count_hosts(const PQconninfoOption *o)
-{
-    uint32_t n = count_items(word_of(o, "host"));
-    uint32_t n_addresses = count_items(word_of(o, "hostaddr"));
-    return n > n_addresses ? n : n_addresses;
-}
-
-uint32_t dial_hosts(const struct pgtarget *t)
-{
-    PQconninfoOption *o = parse(t->conninfo);
-    uint32_t n = count_hosts(o);
-    PQconninfoFree(o);
-    return n;
 }
 
 struct words {
@@ -154,19 +77,6 @@ static void say(struct words *w, const char *keyword, const char *value)
     must(w->n < WORDS);
     w->keywords[w->n] = keyword;
     w->values[w->n++] = value;
-}
-
-/* Of several hosts the one whose turn it is. libpq passes over empty values:
- * then its own default holds, or the one item that is for all. */
-static void say_host(struct words *w, struct arena *a, const struct pgtarget *t)
-{
-    static const char *const lists[] = {"host", "hostaddr", "port"};
-    PQconninfoOption *o = parse(t->conninfo);
-    uint32_t n = count_hosts(o);
-    for (size_t i = 0; n > 1 && i < sizeof lists / sizeof *lists; i++) {
-        say(w, lists[i], item_of(a, word_of(o, lists[i]), t->host % n));
-    }
-    PQconninfoFree(o);
 }
 
 static void say_limits(struct words *w, const struct pgtarget *t)
@@ -183,12 +93,19 @@ static void say_limits(struct words *w, const struct pgtarget *t)
 
 /* Later words override earlier ones: those before dbname are defaults that a
  * conninfo may change, those behind it are not up for choice. */
-PGconn *dial_start(const struct pgtarget *t, struct err *e)
+PGconn *dial_start(const struct pgtarget *t, struct pgturns *turns,
+                   struct err *e)
 {
     struct words w = {0};
+    struct host host;
     struct arena a;
     char tcp_user_ms[16];
     if (!check_conninfo(t->conninfo, e)) {
+        return NULL;
+    }
+    arena_init(&a, 0);
+    if (!hosts_pick(t, hosts_resolve, &a, turns, &host, e)) {
+        arena_close(&a);
         return NULL;
     }
     snprintf(tcp_user_ms, sizeof tcp_user_ms, "%u", t->timeouts.tcp_user_ms);
@@ -196,8 +113,9 @@ PGconn *dial_start(const struct pgtarget *t, struct err *e)
     say(&w, "tcp_user_timeout", tcp_user_ms);
     say(&w, "dbname", t->conninfo);
     say(&w, "client_encoding", "UTF8");
-    arena_init(&a, 0);
-    say_host(&w, &a, t);
+    say(&w, "host", host.host); /* libpq passes over what is empty */
+    say(&w, "hostaddr", host.hostaddr);
+    say(&w, "port", host.port);
     PGconn *pg = PQconnectStartParams(w.keywords, w.values, 1);
     arena_close(&a);
     must(pg);
@@ -211,13 +129,14 @@ PGconn *dial_start(const struct pgtarget *t, struct err *e)
     return pg;
 }
 
-bool dial_late(const PGconn *pg, uint32_t waited_ms, struct err *e)
+bool dial_late(const PGconn *pg, usec waited, struct err *e)
 {
     const char *host = PQhost(pg), *port = PQport(pg);
     return err_set(e, ERR_CONNECTION,
-                   "cannot connect to PostgreSQL: no answer from \"%s\", port "
-                   "%s within %u ms",
-                   host ? host : "", port ? port : "", waited_ms);
+                   "no answer from PostgreSQL at \"%s\", port %s, within %llu "
+                   "ms",
+                   host ? host : "", port ? port : "",
+                   (unsigned long long)(waited / 1000));
 }
 
 /* What the server itself said decides: a wrong password is no outage, though
@@ -225,6 +144,9 @@ bool dial_late(const PGconn *pg, uint32_t waited_ms, struct err *e)
 void dial_also(struct err *e, const struct err *before)
 {
     struct err last = *e;
+    if (!before->text[0]) {
+        return;
+    }
     if (before->sqlstate[0] && !e->sqlstate[0]) {
         e->class = before->class;
         memcpy(e->sqlstate, before->sqlstate, sizeof e->sqlstate);
@@ -244,7 +166,7 @@ static bool wait_for(PGconn *pg, uint32_t connect_ms, struct err *e)
             .fd = PQsocket(pg),
             .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
         if (now >= end) {
-            return dial_late(pg, connect_ms, e);
+            return dial_late(pg, connect_ms * 1000ULL, e);
         }
         if (poll(&fd, 1, (int)((end - now) / 1000) + 1) > 0) {
             status = PQconnectPoll(pg);
@@ -256,20 +178,18 @@ static bool wait_for(PGconn *pg, uint32_t connect_ms, struct err *e)
 PGconn *dial_wait(const char *conninfo, const char *application_name,
                   struct err *e)
 {
-    struct pgtarget t = {conninfo, application_name, DIAL_TIMEOUTS, true, 0};
-    uint32_t n = dial_hosts(&t);
-    struct err before;
-    for (; t.host < n; t.host++) {
-        PGconn *pg = dial_start(&t, e);
+    struct pgtarget t = {conninfo, application_name, DIAL_TIMEOUTS, true, 0, 0};
+    struct pgturns turns = {0};
+    struct err before = {0};
+    do {
+        PGconn *pg = dial_start(&t, &turns, e);
         if (pg && wait_for(pg, t.timeouts.connect_ms, e)) {
             return pg;
         }
         PQfinish(pg);
-        if (t.host > 0) {
-            dial_also(e, &before);
-        }
+        dial_also(e, &before);
         before = *e;
-    }
+    } while (hosts_next(&t, &turns));
     return NULL;
 }
 

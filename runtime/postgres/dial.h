@@ -10,16 +10,15 @@ struct pg_conn; /* libpq's PGconn */
 
 extern const struct plan_timeouts DIAL_TIMEOUTS; /* the defaults */
 
-/* How many hosts there are to choose from: 1 or more. */
-uint32_t dial_hosts(const struct pgtarget *t);
 /*
- * Starts a connection to host t->host without waiting for it. Its name is
- * resolved anew, which blocks. NULL: it cannot even start, see [e].
+ * Starts a connection to the host whose turn it is, without waiting for it;
+ * its name is resolved, which blocks. NULL: it cannot even start, see [e].
  */
-struct pg_conn *dial_start(const struct pgtarget *t, struct err *e);
+struct pg_conn *dial_start(const struct pgtarget *t, struct pgturns *turns,
+                           struct err *e);
 /* No answer in time. Always returns false. */
-bool dial_late(const struct pg_conn *pg, uint32_t waited_ms, struct err *e);
-/* After a host failed, and others had before: [e] tells of all. */
+bool dial_late(const struct pg_conn *pg, usec waited, struct err *e);
+/* A host failed, and others had [before]: [e] tells of all. */
 void dial_also(struct err *e, const struct err *before);
 /* Connects to a server that takes writes, and waits for it. */
 struct pg_conn *dial_wait(const char *conninfo, const char *application_name,

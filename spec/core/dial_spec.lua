@@ -6,7 +6,7 @@ local core = require 'spec.core.core'
 local C = core.lib
 
 core.headers('base/err.h', 'base/loop.h', 'base/type.h', 'base/plan.h', 'postgres/conn.h',
-  'postgres/dial.h')
+  'postgres/hosts.h', 'postgres/dial.h')
 ffi.cdef [[
 struct option { char *keyword; char *envvar; char *compiled; char *val; char *label;
   char *dispchar; int dispsize; };
@@ -23,12 +23,10 @@ local function target(conninfo, host, must_write)
   return t
 end
 
-local function hosts(conninfo) return C.dial_hosts(target(conninfo)) end
-
 -- The words that libpq goes by in an attempt.
 local function words(conninfo, host, must_write)
   local e = ffi.new('struct err')
-  local pg = C.dial_start(target(conninfo, host, must_write), e)
+  local pg = C.dial_start(target(conninfo, host, must_write), ffi.new('struct pgturns'), e)
   assert(pg ~= nil, ffi.string(e.text))
   local out, options = {}, C.PQconninfo(pg)
   local i = 0
@@ -45,29 +43,80 @@ end
 -- Ports of the loopback where nobody listens; a connect begins all the same.
 local TWO = 'host=127.0.0.1,127.0.0.2 port=1,2 dbname=x'
 
-describe('dial_hosts', function()
+-- A resolver that knows three names: 'one' has one address, 'two' has two.
+local ADDRESSES = { one = { '10.0.0.1' }, two = { '10.0.1.1', 'fd00::2' } }
+local asked = {}
+local resolve = ffi.cast('hosts_resolve_fn', function(name, i, out)
+  local list = ADDRESSES[ffi.string(name)] or {}
+  asked[#asked + 1] = ffi.string(name)
+  if list[i + 1] then ffi.copy(out, list[i + 1]) end
+  return #list
+end)
+
+-- Compiled code must not call what calls back.
+local function pick(t, turns, out)
+  return C.hosts_pick(t, resolve, core.arena(), turns, out, ffi.new('struct err'))
+end
+jit.off(pick)
+
+-- The turns of a round from where [t] stands, as 'host/address:port'.
+local function round(t)
+  local turns, out, list = ffi.new('struct pgturns'), ffi.new('struct host'), {}
+  repeat
+    local ok = pick(t, turns, out)
+    local text = ('%s/%s:%s'):format(ffi.string(out.host), ffi.string(out.hostaddr),
+      ffi.string(out.port))
+    list[#list + 1] = ok and text or 'unknown ' .. ffi.string(out.host)
+  until not C.hosts_next(t, turns)
+  return table.concat(list, ' ')
+end
+
+describe('hosts_pick', function()
   local cases = {
-    { 'dbname=x', 1 },
-    { 'host=a', 1 },
-    { 'host=a,b,c', 3 },
-    { 'postgres://a:1,b:2/x', 2 },
-    { 'postgresql://u:p@a,b/x?sslmode=require', 2 },
-    { 'hostaddr=127.0.0.1,127.0.0.2', 2 },
-    { 'plainname', 1 },
-    { 'host=a,b cannot be read', 1 },
+    { 'dbname=x', '/:' },
+    { 'plainname', '/:' },
+    { 'host=one', 'one/10.0.0.1:' },
+    { 'host=two port=7', 'two/10.0.1.1:7 two/fd00::2:7' },
+    { 'postgres://one:1,two:2/x', 'one/10.0.0.1:1 two/10.0.1.1:2 two/fd00::2:2' },
+    { 'host=one,two port=7', 'one/10.0.0.1:7 two/10.0.1.1:7 two/fd00::2:7' },
+    { 'host=nobody,one', 'unknown nobody one/10.0.0.1:' },
+    { 'host=/run/postgresql', '/run/postgresql/:' },
+    { 'host=two hostaddr=10.9.9.9', 'two/10.9.9.9:' },
+    { 'hostaddr=10.0.0.1,10.0.0.2 port=1,2', '/10.0.0.1:1 /10.0.0.2:2' },
   }
   for _, case in ipairs(cases) do
-    it(('finds %d in "%s"'):format(case[2], case[1]), function()
-      assert.are.equal(case[2], hosts(case[1]))
+    it(('gives each of "%s" its turn'):format(case[1]), function()
+      assert.are.equal(case[2], round(target(case[1])))
     end)
   end
+  it('goes on behind the last one that failed, round and round', function()
+    local t = target 'host=one,two'
+    round(t)
+    assert.are.equal('one/10.0.0.1: two/10.0.1.1: two/fd00::2:', round(t))
+    t.host, t.address = 1, 1 -- that one had answered
+    assert.are.equal('two/fd00::2: one/10.0.0.1:', round(t))
+  end)
+  it('resolves only the name whose turn it is', function()
+    asked = {}
+    pick(target 'host=one,two', ffi.new('struct pgturns'), ffi.new('struct host'))
+    assert.are.same({ 'one' }, asked)
+  end)
   it('reads the variable, unless a service may say otherwise', function()
     finally(function() C.unsetenv('PGHOST') end)
-    C.setenv('PGHOST', 'a,b', 1)
-    assert.are.equal(2, hosts('dbname=x'))
-    assert.are.equal(2, hosts('plainname'))
-    assert.are.equal(1, hosts('host=c dbname=x'))
-    assert.are.equal(1, hosts('service=main'))
+    C.setenv('PGHOST', 'one,one', 1)
+    assert.are.equal('one/10.0.0.1: one/10.0.0.1:', round(target 'dbname=x'))
+    assert.are.equal('one/10.0.0.1: one/10.0.0.1:', round(target 'plainname'))
+    assert.are.equal('two/10.0.1.1: two/fd00::2:', round(target 'host=two dbname=x'))
+    assert.are.equal('/:', round(target 'service=main'))
+  end)
+end)
+
+describe('hosts_resolve', function()
+  it('knows what is an address already, and says when a name has none', function()
+    local out = ffi.new('char[64]')
+    assert.are.equal(1, C.hosts_resolve('127.0.0.1', 0, out, 64))
+    assert.are.equal('127.0.0.1', ffi.string(out))
+    assert.are.equal(0, C.hosts_resolve('..', 0, out, 64))
   end)
 end)
 
