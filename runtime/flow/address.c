@@ -16,7 +16,7 @@ static bool is_about_address(const struct err *e)
            (e->sqlstate[0] == '\0' || strncmp(e->sqlstate, "28", 2) == 0);
 }
 
-static void take_over(struct engine *g, const struct plan *p)
+static bool take_over(struct engine *g, const struct plan *p)
 {
     if (strcmp(p->hash, g->plan->hash) != 0) {
         log_line(LOG_WARN,
@@ -24,27 +24,32 @@ static void take_over(struct engine *g, const struct plan *p)
                  "started, so its database address is not read from them: "
                  "start the run again",
                  "generation=%.12s running=%.12s", p->hash, g->plan->hash);
-    } else if (pgpool_set_conninfo(g->pool, p->database.write)) {
-        log_line(LOG_INFO, "the database address was read again: it is new",
-                 "pipeline=%s", g->plan->name);
+        return false;
     }
+    if (!pgpool_set_conninfo(g->pool, p->database.write)) {
+        return false;
+    }
+    log_line(LOG_INFO, "the database address was read again: it is new",
+             "pipeline=%s", g->plan->name);
+    return true;
 }
 
-void address_renew(struct engine *g, const struct err *e)
+bool address_renew(struct engine *g, const struct err *e)
 {
     usec now = clock_usec();
     struct plan *p = NULL;
     struct err why;
     struct vm *v;
+    bool is_new = false;
 
     if (!is_about_address(e) || now < g->database.renew_at) {
-        return;
+        return false;
     }
     g->database.renew_at = now + RENEW_PAUSE_USEC;
     v = vm_new(&why);
     p = v ? vm_load(v, g->plan->path, &why) : NULL;
     if (p) {
-        take_over(g, p);
+        is_new = take_over(g, p);
         plan_free(p);
     } else {
         log_line(LOG_WARN, "the database address cannot be read again",
@@ -53,4 +58,5 @@ void address_renew(struct engine *g, const struct err *e)
     if (v) {
         vm_free(v);
     }
+    return is_new;
 }

@@ -9,5 +9,6 @@
 
 struct engine;
 
-/* [e] is why a connection failed; reads at most every other second. */
-void address_renew(struct engine *g, const struct err *e);
+/* [e] is why a connection failed; reads at most every other second. True: there
+ * is a new address, so the failure of the old one tells nothing. */
+bool address_renew(struct engine *g, const struct err *e);
