@@ -11,9 +11,12 @@
 #include "flow/progress.h"
 #include "flow/retry.h"
 
-/* A claim waits behind a zombie's transaction; the server's lock_timeout
- * (20 s) ends that first. */
-static const usec CLAIM_DEADLINE = 30 * 1000000ULL;
+/* A claim waits behind a zombie's transaction; the server's lock_timeout ends
+ * that first. */
+static usec claim_deadline(const struct engine *g)
+{
+    return g->plan->database.timeouts.lock_ms * 1000ULL + 10000000;
+}
 
 static bool wants_claim(const struct lane *l)
 {
@@ -239,7 +242,7 @@ static void send_claim(struct engine *g)
     struct claim *c = &g->claim;
 
     position_claim(c->conn, g->plan, g->owner, c->lanes, c->n);
-    pgconn_flush(c->conn, CLAIM_DEADLINE, on_claimed, g);
+    pgconn_flush(c->conn, claim_deadline(g), on_claimed, g);
 }
 
 static void on_created(struct pgconn *conn, const struct pgreply *r, void *arg)
@@ -298,7 +301,7 @@ static void on_claimed(struct pgconn *conn, const struct pgreply *r, void *arg)
         claim_failed(g, &e);
     } else {
         c->has_created = true;
-        pgconn_flush(c->conn, CLAIM_DEADLINE, on_created, g);
+        pgconn_flush(c->conn, claim_deadline(g), on_created, g);
     }
 }
 
@@ -378,7 +381,7 @@ void claim_turn(struct engine *g)
     c->is_void = c->has_created = false;
     collect_lanes(g, n);
     position_find_foreign(c->conn, g->plan);
-    pgconn_flush(c->conn, CLAIM_DEADLINE, on_foreign, g);
+    pgconn_flush(c->conn, claim_deadline(g), on_foreign, g);
 }
 
 void claim_void(struct engine *g)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "flow/address.h"
 #include "flow/engine.h"
 #include "flow/progress.h"
 #include "flow/retry.h"
@@ -181,10 +182,12 @@ static void note_pool(struct engine *g)
 
     g->database.n_not_opened = n;
     if (is_news && e->class != ERR_NONE) {
-        uint32_t ticket = breaker_try(&g->database.breaker);
-
         g->counts->errors[e->class]++;
-        database_failed(g, &ticket, e, "connect");
+        if (!address_renew(g, e)) {
+            uint32_t ticket = breaker_try(&g->database.breaker);
+
+            database_failed(g, &ticket, e, "connect");
+        }
     }
 }
 

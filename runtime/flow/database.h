@@ -21,6 +21,7 @@ struct database {
     uint32_t failures;     /* in a row, back-offs counted */
     struct err error;      /* the last failure */
     uint32_t n_not_opened; /* failures of the pool that we know of */
+    usec renew_at;         /* address_renew: not before */
 };
 
 void database_init(struct engine *g);

@@ -381,8 +381,7 @@ bool engine_open(struct engine *g, struct err *e)
         return false;
     }
     g->has_rows = mem_zero(g->plan->n_projections + 1, sizeof(bool));
-    g->pool = pgpool_new(g->loop, g->plan->database.write, "tidemill",
-                         g->plan->database.pool_max, on_wake, g);
+    g->pool = pgpool_new(g->loop, &g->plan->database, "tidemill", on_wake, g);
     database_init(g);
     g->idle = loop_idle_new(g->loop, on_idle, g);
     g->tick = loop_timer_new(g->loop, on_tick, g);

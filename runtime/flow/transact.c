@@ -11,8 +11,12 @@
 #include "postgres/position.h"
 
 /* A reply that takes longer means that the connection is gone in all but
- * name; above statement_timeout, so that the server may say so first. */
-static const usec REPLY_DEADLINE = 90 * 1000000ULL;
+ * name; above statement_timeout, so that the server may say so first. COMMIT
+ * is among them: statement_timeout does not end its wait for a standby. */
+static usec reply_deadline(const struct batch *b)
+{
+    return b->engine->plan->database.timeouts.statement_ms * 1000ULL + 30000000;
+}
 
 static void on_written(struct pgconn *c, const struct pgreply *r, void *arg);
 static void on_opened(struct pgconn *c, const struct pgreply *r, void *arg);
@@ -100,7 +104,7 @@ static void queue_writes(struct batch *b)
     progress_stage(g, STAGE_WRITE, since);
     b->since = clock_usec();
     engine_move(b, BATCH_WRITING);
-    pgconn_flush(b->conn, REPLY_DEADLINE, on_written, b);
+    pgconn_flush(b->conn, reply_deadline(b), on_written, b);
     vm_collect(g->vm);
 }
 
@@ -144,7 +148,7 @@ static void open_transaction(struct batch *b)
     b->n_moves = queue_positions(b);
     queue_loads(b, EXACT_SHARED);
     engine_move(b, BATCH_OPENING);
-    pgconn_flush(b->conn, REPLY_DEADLINE, on_opened, b);
+    pgconn_flush(b->conn, reply_deadline(b), on_opened, b);
 }
 
 static void on_opened(struct pgconn *c, const struct pgreply *reply, void *arg)
@@ -207,7 +211,7 @@ void transact_start(struct batch *b, struct pgconn *c)
     if (batch_has_loads(b, EXACT_ALIGNED)) {
         queue_loads(b, EXACT_ALIGNED);
         engine_move(b, BATCH_LOADING);
-        pgconn_flush(c, REPLY_DEADLINE, on_loaded, b);
+        pgconn_flush(c, reply_deadline(b), on_loaded, b);
     } else {
         engine_move(b, BATCH_LOADING);
         after_loads(b);
@@ -253,5 +257,5 @@ void transact_resolve(struct batch *b, struct pgconn *c)
     engine_move(b, BATCH_ASKING);
     position_claim(c, b->engine->plan, b->engine->owner, b->positions,
                    b->n_leases);
-    pgconn_flush(c, REPLY_DEADLINE, on_resolved, b);
+    pgconn_flush(c, reply_deadline(b), on_resolved, b);
 }

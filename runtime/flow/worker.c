@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/address.h"
 #include "flow/condemned.h"
 #include "flow/engine.h"
 #include "flow/progress.h"
@@ -15,8 +16,9 @@
 
 enum {
     STOP_USEC = 4000000,
+    CHECK_POLL_USEC = 20000,
     CHECK_FLOOR_USEC = 500000,
-    CHECK_CAP_USEC = 10000000
+    CHECK_CAP_USEC = 4000000
 };
 
 struct worker {
@@ -31,14 +33,12 @@ struct worker {
     struct pgconn *conn;         /* taken while the check runs */
     usec stop_by;
     uint32_t check_failures;
-    char said[200]; /* what people were told last */
+    uint32_t n_not_opened; /* failures of the pool that were told */
+    char said[200];        /* what people were told last */
 };
 
-static void check_later(struct worker *w, const char *why)
+static void tell(struct worker *w, const char *why)
 {
-    usec delay = retry_delay(++w->check_failures, CHECK_FLOOR_USEC,
-                             CHECK_CAP_USEC, (uint32_t)clock_usec());
-
     progress_waits(&w->engine, "database: ", why);
     if (strncmp(w->said, why, sizeof(w->said) - 1) != 0) {
         snprintf(w->said, sizeof(w->said), "%.199s", why);
@@ -47,6 +47,14 @@ static void check_later(struct worker *w, const char *why)
                  "looking again from time to time",
                  "error=%s", log_quote(why));
     }
+}
+
+static void check_later(struct worker *w, const char *why)
+{
+    usec delay = retry_delay(++w->check_failures, CHECK_FLOOR_USEC,
+                             CHECK_CAP_USEC, (uint32_t)clock_usec());
+
+    tell(w, why);
     loop_timer_set(w->check, delay);
 }
 
@@ -75,10 +83,23 @@ static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
     buf_close(&problems);
 }
 
+/* The pool backs off by itself, so all that is left is to tell people. */
+static void note_pool(struct worker *w)
+{
+    const struct err *e = pgpool_error(w->engine.pool);
+    uint32_t n = pgpool_failures(w->engine.pool);
+
+    if (n != w->n_not_opened && e->class != ERR_NONE) {
+        w->n_not_opened = n;
+        w->engine.counts->errors[e->class]++;
+        tell(w, e->text);
+        address_renew(&w->engine, e);
+    }
+}
+
 static void on_check(void *arg)
 {
     struct worker *w = arg;
-    const struct err *e = pgpool_error(w->engine.pool);
 
     if (w->conn || w->engine.source) {
         return;
@@ -89,12 +110,8 @@ static void on_check(void *arg)
         pgconn_flush(w->conn, 30000000, on_checked, w);
         return;
     }
-    if (e->class != ERR_NONE) {
-        w->engine.counts->errors[e->class]++;
-        check_later(w, e->text);
-    } else {
-        loop_timer_set(w->check, 20000);
-    }
+    note_pool(w);
+    loop_timer_set(w->check, CHECK_POLL_USEC);
 }
 
 static void on_stopping(void *arg)

@@ -48,9 +48,12 @@ bool catalog_check(struct plan *p, struct buf *out, int *n_problems,
                    struct err *e)
 {
     struct check k = {.loop = loop_new(), .plan = p, .out = out};
-    struct pgconn *c = pgconn_new(
-        k.loop, p->database.read ? p->database.read : p->database.write,
-        "tidemill check", on_state, &k);
+    const struct plan_database *d = &p->database;
+    struct pgtarget target = {.conninfo = d->read ? d->read : d->write,
+                              .application_name = "tidemill check",
+                              .timeouts = d->timeouts,
+                              .must_write = !d->read};
+    struct pgconn *c = pgconn_open(k.loop, &target, on_state, &k);
     loop_run(k.loop);
     pgconn_free(c);
     loop_free(k.loop);

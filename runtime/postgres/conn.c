@@ -13,14 +13,14 @@
 #include "base/arena.h"
 #include "postgres/dial.h"
 #include "postgres/flush.h"
+#include "postgres/hosts.h"
 #include "postgres/prepared.h"
-
-/* Above the p99 of a cold connect through TLS; also bounds the settings. */
-static const usec CONNECT_USEC = 10 * 1000000;
 
 struct pgconn {
     /* -- set at open */
     struct loop *loop;
+    struct pgtarget *target;
+    struct pgtarget *own; /* owned: the target when nobody gave one; or NULL */
     pgconn_state_fn on_state;
     void *arg;
     struct loop_timer *deadline; /* owned */
@@ -32,7 +32,9 @@ struct pgconn {
     enum pgconn_state state;
     bool is_broken;      /* libpq refused to send: lose it at the next turn */
     bool in_transaction; /* as of the last answered flush */
-    struct err error;    /* why it is DEAD */
+    struct err failed;   /* why hosts could not be connected to */
+    struct pgturns turns;
+    struct err error; /* why it is DEAD */
 
     struct flush flush;
     struct prepared prepared;
@@ -72,8 +74,7 @@ bool pgconn_in_transaction(const struct pgconn *c)
     return c->in_transaction;
 }
 
-/* Closes the socket at once, so that the server lets go of its locks. */
-static void disconnect(struct pgconn *c)
+static void hang_up(struct pgconn *c)
 {
     loop_timer_stop(c->deadline);
     if (c->io) {
@@ -82,6 +83,12 @@ static void disconnect(struct pgconn *c)
     }
     PQfinish(c->pg);
     c->pg = NULL;
+}
+
+/* Closes the socket at once, so that the server lets go of its locks. */
+static void disconnect(struct pgconn *c)
+{
+    hang_up(c);
     c->in_transaction = false;
     set_state(c, PGCONN_DEAD);
 }
@@ -95,6 +102,7 @@ static void destroy(struct pgconn *c)
     loop_timer_free(c->kick);
     flush_close(&c->flush);
     prepared_close(&c->prepared);
+    free(c->own);
     free(c);
 }
 
@@ -143,6 +151,9 @@ static void lose(struct pgconn *c, const struct err *why)
 {
     struct flush *f = &c->flush;
     c->error = *why;
+    if (c->state == PGCONN_SETTING_UP) {
+        hosts_next(c->target, &c->turns);
+    }
     if (c->state != PGCONN_DEAD) {
         disconnect(c);
     }
@@ -311,6 +322,11 @@ void pgconn_flush(struct pgconn *c, usec deadline, pgconn_fn fn, void *arg)
 
 /* ---- opening ---- */
 
+static usec connect_usec(const struct pgconn *c)
+{
+    return c->target->timeouts.connect_ms * 1000ULL;
+}
+
 /* The optional setting is answered, one way or the other. */
 static void on_ready(struct pgconn *c, const struct pgreply *reply, void *arg)
 {
@@ -328,7 +344,7 @@ static void on_settings(struct pgconn *c, const struct pgreply *reply,
     (void)arg;
     if (reply->ok) {
         pgconn_add_sql(c, dial_optional_settings());
-        pgconn_flush(c, CONNECT_USEC, on_ready, NULL);
+        pgconn_flush(c, connect_usec(c), on_ready, NULL);
     } else if (c->state == PGCONN_DEAD) {
         c->on_state(c, c->arg);
     } else {
@@ -345,8 +361,10 @@ static void set_up(struct pgconn *c)
         lose_broken(c);
         return;
     }
-    pgconn_add_sql(c, dial_settings());
-    pgconn_flush(c, CONNECT_USEC, on_settings, NULL);
+    char *settings = dial_settings(&c->target->timeouts);
+    pgconn_add_sql(c, settings);
+    pgconn_flush(c, connect_usec(c), on_settings, NULL);
+    free(settings);
 }
 
 static void on_io(void *arg, bool readable, bool writable);
@@ -354,11 +372,33 @@ static void on_io(void *arg, bool readable, bool writable);
 /* The socket may change from one poll to the next (several hosts). */
 static void watch(struct pgconn *c, bool readable, bool writable)
 {
-    if (c->io) {
-        loop_io_free(c->io);
-    }
     c->io = loop_io_new(c->loop, PQsocket(c->pg), on_io, c);
     loop_io_want(c->io, readable, writable);
+}
+
+/* Towards the host whose turn it is. What fails at once waits for the loop. */
+static void start(struct pgconn *c)
+{
+    c->pg = dial_start(c->target, &c->turns, &c->error);
+    if (!c->pg) {
+        loop_timer_set(c->kick, 0);
+        return;
+    }
+    watch(c, false, true); /* as PQconnectPoll wants it at the start */
+    loop_timer_set(c->deadline, connect_usec(c));
+}
+
+/* A host could not be connected to: another's turn, until none is left. */
+static void try_next(struct pgconn *c, struct err why)
+{
+    dial_also(&why, &c->failed);
+    c->failed = why;
+    if (hosts_next(c->target, &c->turns)) {
+        hang_up(c);
+        start(c);
+    } else {
+        lose(c, &why);
+    }
 }
 
 static void poll_connect(struct pgconn *c)
@@ -380,7 +420,7 @@ static void poll_connect(struct pgconn *c)
         break;
     default:
         dial_error(c->pg, &why);
-        lose(c, &why);
+        try_next(c, why);
     }
 }
 
@@ -401,11 +441,14 @@ static void on_deadline(void *arg)
 {
     struct pgconn *c = arg;
     struct err why;
-    usec waited = c->flush.fn ? c->flush.deadline : CONNECT_USEC;
-    err_set(&why, ERR_CONNECTION, "no answer from PostgreSQL within %llu ms",
-            (unsigned long long)(waited / 1000));
+    usec waited = c->flush.fn ? c->flush.deadline : connect_usec(c);
+    dial_late(c->pg, waited, &why);
     enter(c);
-    lose(c, &why);
+    if (c->state == PGCONN_CONNECTING) {
+        try_next(c, why);
+    } else {
+        lose(c, &why);
+    }
     leave(c);
 }
 
@@ -416,7 +459,9 @@ static void on_kick(void *arg)
     enter(c);
     if (c->state == PGCONN_CONNECTING || c->state == PGCONN_DEAD) {
         struct err why = c->error;
-        if (c->state == PGCONN_CONNECTING || c->flush.fn) {
+        if (c->state == PGCONN_CONNECTING) {
+            try_next(c, why);
+        } else if (c->flush.fn) {
             lose(c, &why);
         }
     } else if (c->is_broken) {
@@ -425,12 +470,12 @@ static void on_kick(void *arg)
     leave(c);
 }
 
-struct pgconn *pgconn_new(struct loop *l, const char *conninfo,
-                          const char *application_name,
-                          pgconn_state_fn on_state, void *arg)
+struct pgconn *pgconn_open(struct loop *l, struct pgtarget *t,
+                           pgconn_state_fn on_state, void *arg)
 {
     struct pgconn *c = mem_zero(1, sizeof *c);
     c->loop = l;
+    c->target = t;
     c->on_state = on_state;
     c->arg = arg;
     c->state = PGCONN_CONNECTING;
@@ -438,12 +483,18 @@ struct pgconn *pgconn_new(struct loop *l, const char *conninfo,
     c->kick = loop_timer_new(l, on_kick, c);
     flush_init(&c->flush);
     prepared_init(&c->prepared);
-    c->pg = dial_start(conninfo, application_name, &c->error);
-    if (c->pg) {
-        watch(c, false, true); /* as PQconnectPoll wants it at the start */
-        loop_timer_set(c->deadline, CONNECT_USEC);
-    } else {
-        loop_timer_set(c->kick, 0);
-    }
+    start(c);
+    return c;
+}
+
+struct pgconn *pgconn_new(struct loop *l, const char *conninfo,
+                          const char *application_name,
+                          pgconn_state_fn on_state, void *arg)
+{
+    struct pgtarget *t = mem_zero(1, sizeof *t);
+    *t = (struct pgtarget){conninfo, application_name, DIAL_TIMEOUTS, false, 0,
+                           0};
+    struct pgconn *c = pgconn_open(l, t, on_state, arg);
+    c->own = t;
     return c;
 }

@@ -19,9 +19,28 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "base/plan.h"
 
 struct pgconn;
 struct pg_result; /* libpq's PGresult */
+
+/* Where connections go, and how long anything on them may take. */
+struct pgtarget {
+    const char *conninfo; /* may hold a password */
+    const char *application_name;
+    struct plan_timeouts timeouts; /* connect_ms is for each address */
+    bool must_write;  /* only a server that takes writes will do, unless the
+                         conninfo has a target_session_attrs of its own */
+    uint32_t host;    /* -- whose turn it is: see hosts.h */
+    uint32_t address; /* of that host */
+};
+
+/* An attempt at all of them. */
+struct pgturns {
+    uint32_t n_hosts;
+    uint32_t n_addresses; /* of the host whose turn it is */
+    uint32_t n_tried;     /* hosts that had their turn */
+};
 
 struct pgstmt {
     const char *name; /* unique for the sql text on this connection */
@@ -59,7 +78,11 @@ enum pgconn_state {
     PGCONN_DEAD
 };
 
-/* Never NULL; a connection that cannot start is DEAD at the next turn. */
+/* Never NULL; a connection that cannot start is DEAD at the next turn. [t]
+ * must outlive it; its conninfo may be exchanged at any time. */
+struct pgconn *pgconn_open(struct loop *l, struct pgtarget *t,
+                           pgconn_state_fn on_state, void *arg);
+/* The same to any server, with the timeouts that a pipeline has by default. */
 struct pgconn *pgconn_new(struct loop *l, const char *conninfo,
                           const char *application_name,
                           pgconn_state_fn on_state, void *arg);

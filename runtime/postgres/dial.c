@@ -10,23 +10,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
+#include "base/buf.h"
+#include "postgres/hosts.h"
 #include "postgres/sqlstate.h"
 
-enum { STATE_LEN = 5, TEXT_BYTES = 480, WAIT_USEC = 10 * 1000000 };
+enum { STATE_LEN = 5, TEXT_BYTES = 480, WORDS = 16 };
+
+/* As in scripts/tidemill/plan.lua. */
+const struct plan_timeouts DIAL_TIMEOUTS = {.connect_ms = 5000,
+                                            .statement_ms = 60000,
+                                            .lock_ms = 20000,
+                                            .idle_in_transaction_ms = 60000,
+                                            .tcp_user_ms = 30000};
 
 /* Every session is the same whatever the role's defaults are. The planner's
  * choices are cut down because a statement prepared while its table is empty
  * would keep a plan that scans it for ever. jit: a plan that the cuts make
  * look dear would be compiled, for seconds. */
-const char *dial_settings(void)
+char *dial_settings(const struct plan_timeouts *t)
 {
-    return "SELECT set_config(name, value, false) FROM (VALUES "
-           "('TimeZone', 'UTC'), ('DateStyle', 'ISO'), "
-           "('standard_conforming_strings', 'on'), ('enable_seqscan', 'off'), "
-           "('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), "
-           "('jit', 'off'), ('statement_timeout', '60s'), "
-           "('lock_timeout', '20s'), "
-           "('idle_in_transaction_session_timeout', '60s')) AS s(name, value)";
+    struct buf sql = {0};
+    buf_printf(
+        &sql,
+        "SELECT set_config(name, value, false) FROM (VALUES "
+        "('TimeZone', 'UTC'), ('DateStyle', 'ISO'), "
+        "('standard_conforming_strings', 'on'), ('enable_seqscan', 'off'), "
+        "('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), "
+        "('jit', 'off'), ('statement_timeout', '%ums'), "
+        "('lock_timeout', '%ums'), "
+        "('idle_in_transaction_session_timeout', '%ums')) AS s(name, value)",
+        t->statement_ms, t->lock_ms, t->idle_in_transaction_ms);
+    return buf_text(&sql);
 }
 
 const char *dial_optional_settings(void)
@@ -41,54 +56,68 @@ static void ignore_notice(void *arg, const PGresult *r)
     (void)r;
 }
 
-/* A word without "=" and scheme is a database's name to libpq, not a list of
- * settings. */
-static bool is_readable(const char *conninfo)
-{
-    if (!strchr(conninfo, '=') && !strstr(conninfo, "://")) {
-        return true;
-    }
-    char *why = NULL;
-    PQconninfoOption *options = PQconninfoParse(conninfo, &why);
-    PQfreemem(why); /* it quotes the text, password and all */
-    PQconninfoFree(options);
-    return options != NULL;
-}
-
 static bool check_conninfo(const char *conninfo, struct err *e)
 {
-    if (conninfo && is_readable(conninfo)) {
-        return true;
-    }
-    return err_set(e, ERR_CONFIG,
+    return hosts_is_readable(conninfo) ||
+           err_set(e, ERR_CONFIG,
                    "the database address is neither a URL "
                    "(postgres://user:password@host:5432/name) nor a list "
                    "(host=... dbname=...): check quotes, and percent-encode "
                    "special characters of the password");
 }
 
+struct words {
+    const char *keywords[WORDS + 1]; /* NULL behind the last */
+    const char *values[WORDS + 1];
+    int n;
+};
+
+static void say(struct words *w, const char *keyword, const char *value)
+{
+    must(w->n < WORDS);
+    w->keywords[w->n] = keyword;
+    w->values[w->n++] = value;
+}
+
+static void say_limits(struct words *w, const struct pgtarget *t)
+{
+    say(w, "fallback_application_name", t->application_name);
+    say(w, "keepalives", "1");
+    say(w, "keepalives_idle", "10");
+    say(w, "keepalives_interval", "5");
+    say(w, "keepalives_count", "3");
+    if (t->must_write && !getenv("PGTARGETSESSIONATTRS")) {
+        say(w, "target_session_attrs", "read-write");
+    }
+}
+
 /* Later words override earlier ones: those before dbname are defaults that a
  * conninfo may change, those behind it are not up for choice. */
-PGconn *dial_start(const char *conninfo, const char *application_name,
+PGconn *dial_start(const struct pgtarget *t, struct pgturns *turns,
                    struct err *e)
 {
-    const char *const words[] = {"fallback_application_name",
-                                 "connect_timeout",
-                                 "keepalives",
-                                 "keepalives_idle",
-                                 "keepalives_interval",
-                                 "keepalives_count",
-                                 "tcp_user_timeout",
-                                 "dbname",
-                                 "client_encoding",
-                                 NULL};
-    const char *const values[] = {
-        application_name, "10",     "1",    "10", "5", "3",
-        "30000",          conninfo, "UTF8", NULL};
-    if (!check_conninfo(conninfo, e)) {
+    struct words w = {0};
+    struct host host;
+    struct arena a;
+    char tcp_user_ms[16];
+    if (!check_conninfo(t->conninfo, e)) {
         return NULL;
     }
-    PGconn *pg = PQconnectStartParams(words, values, 1);
+    arena_init(&a, 0);
+    if (!hosts_pick(t, hosts_resolve, &a, turns, &host, e)) {
+        arena_close(&a);
+        return NULL;
+    }
+    snprintf(tcp_user_ms, sizeof tcp_user_ms, "%u", t->timeouts.tcp_user_ms);
+    say_limits(&w, t);
+    say(&w, "tcp_user_timeout", tcp_user_ms);
+    say(&w, "dbname", t->conninfo);
+    say(&w, "client_encoding", "UTF8");
+    say(&w, "host", host.host); /* libpq passes over what is empty */
+    say(&w, "hostaddr", host.hostaddr);
+    say(&w, "port", host.port);
+    PGconn *pg = PQconnectStartParams(w.keywords, w.values, 1);
+    arena_close(&a);
     must(pg);
     if (PQstatus(pg) == CONNECTION_BAD) {
         dial_error(pg, e);
@@ -100,10 +129,36 @@ PGconn *dial_start(const char *conninfo, const char *application_name,
     return pg;
 }
 
-/* Polls until it is connected, has failed or 10 s are over. */
-static bool wait_for(PGconn *pg, struct err *e)
+bool dial_late(const PGconn *pg, usec waited, struct err *e)
 {
-    usec end = clock_usec() + WAIT_USEC;
+    const char *host = PQhost(pg), *port = PQport(pg);
+    return err_set(e, ERR_CONNECTION,
+                   "no answer from PostgreSQL at \"%s\", port %s, within %llu "
+                   "ms",
+                   host ? host : "", port ? port : "",
+                   (unsigned long long)(waited / 1000));
+}
+
+/* What the server itself said decides: a wrong password is no outage, though
+ * another host may be down. */
+void dial_also(struct err *e, const struct err *before)
+{
+    struct err last = *e;
+    if (!before->text[0]) {
+        return;
+    }
+    if (before->sqlstate[0] && !e->sqlstate[0]) {
+        e->class = before->class;
+        memcpy(e->sqlstate, before->sqlstate, sizeof e->sqlstate);
+    }
+    snprintf(e->text, sizeof e->text, "%.340s; %.340s", before->text,
+             last.text);
+}
+
+/* Polls until it is connected, has failed or time is over. */
+static bool wait_for(PGconn *pg, uint32_t connect_ms, struct err *e)
+{
+    usec end = clock_usec() + connect_ms * 1000ULL;
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
         usec now = clock_usec();
@@ -111,9 +166,7 @@ static bool wait_for(PGconn *pg, struct err *e)
             .fd = PQsocket(pg),
             .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
         if (now >= end) {
-            return err_set(e, ERR_CONNECTION,
-                           "cannot connect to PostgreSQL: "
-                           "no answer within 10 s");
+            return dial_late(pg, connect_ms * 1000ULL, e);
         }
         if (poll(&fd, 1, (int)((end - now) / 1000) + 1) > 0) {
             status = PQconnectPoll(pg);
@@ -125,12 +178,19 @@ static bool wait_for(PGconn *pg, struct err *e)
 PGconn *dial_wait(const char *conninfo, const char *application_name,
                   struct err *e)
 {
-    PGconn *pg = dial_start(conninfo, application_name, e);
-    if (pg && !wait_for(pg, e)) {
+    struct pgtarget t = {conninfo, application_name, DIAL_TIMEOUTS, true, 0, 0};
+    struct pgturns turns = {0};
+    struct err before = {0};
+    do {
+        PGconn *pg = dial_start(&t, &turns, e);
+        if (pg && wait_for(pg, t.timeouts.connect_ms, e)) {
+            return pg;
+        }
         PQfinish(pg);
-        pg = NULL;
-    }
-    return pg;
+        dial_also(e, &before);
+        before = *e;
+    } while (hosts_next(&t, &turns));
+    return NULL;
 }
 
 /* "FATAL:  28P01: ...": where the five characters start, or NULL. */

@@ -8,18 +8,25 @@
 
 struct pg_conn; /* libpq's PGconn */
 
+extern const struct plan_timeouts DIAL_TIMEOUTS; /* the defaults */
+
 /*
- * Starts a connection without waiting for it (names may be resolved, which
- * blocks). NULL: it cannot even start, see [e].
+ * Starts a connection to the host whose turn it is, without waiting for it;
+ * its name is resolved, which blocks. NULL: it cannot even start, see [e].
  */
-struct pg_conn *dial_start(const char *conninfo, const char *application_name,
+struct pg_conn *dial_start(const struct pgtarget *t, struct pgturns *turns,
                            struct err *e);
-/* The same, and waits for it, 10 s at most. */
+/* No answer in time. Always returns false. */
+bool dial_late(const struct pg_conn *pg, usec waited, struct err *e);
+/* A host failed, and others had [before]: [e] tells of all. */
+void dial_also(struct err *e, const struct err *before);
+/* Connects to a server that takes writes, and waits for it. */
 struct pg_conn *dial_wait(const char *conninfo, const char *application_name,
                           struct err *e);
-/* SQL that makes a new session ours; the optional part may fail: not every
- * server and platform has it, and it only frees locks sooner. */
-const char *dial_settings(void);
+/* SQL that makes a new session ours, owned by the caller; the optional part
+ * may fail: not every server and platform has it, and it only frees locks
+ * sooner. */
+char *dial_settings(const struct plan_timeouts *t);
 const char *dial_optional_settings(void);
 /* Why a connection attempt failed. Always returns false. */
 bool dial_error(const struct pg_conn *pg, struct err *e);

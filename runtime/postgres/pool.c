@@ -6,11 +6,10 @@
 #include "postgres/pool.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 
-static const usec BACKOFF_LEAST = 100 * 1000;
-static const usec BACKOFF_MOST = 5 * 1000000;
 /* A rollback that takes longer is not worth the connection. */
 static const usec ROLLBACK_USEC = 5 * 1000000;
 
@@ -29,8 +28,8 @@ struct slot {
 
 struct pgpool {
     struct loop *loop;
-    char *conninfo;         /* owned; may hold a password */
-    char *application_name; /* owned */
+    struct pgtarget target; /* its texts are owned */
+    struct plan_retry retry;
     loop_fn wake;
     void *arg;
     struct slot *slots; /* owned; [0..n_slots) in use, idle ones by age */
@@ -108,9 +107,10 @@ static uint64_t next_random(struct pgpool *p)
 /* Equal jitter: half of it is certain, so that no one hammers. */
 static usec backoff_usec(struct pgpool *p)
 {
-    usec base =
-        p->n_failures < 6 ? BACKOFF_LEAST << p->n_failures : BACKOFF_MOST;
-    base = base < BACKOFF_MOST ? base : BACKOFF_MOST;
+    usec base = p->retry.floor_ms * 1000ULL
+                << (p->n_failures < 16 ? p->n_failures : 16);
+    usec most = p->retry.cap_ms * 1000ULL;
+    base = base < most ? base : most;
     return base / 2 + next_random(p) % (base / 2);
 }
 
@@ -160,8 +160,7 @@ static void connect_one(struct pgpool *p)
     }
     p->is_wanted = false;
     p->slots[p->n_slots++] = (struct slot){
-        pgconn_new(p->loop, p->conninfo, p->application_name, on_state, p),
-        PLACE_OPENING};
+        pgconn_open(p->loop, &p->target, on_state, p), PLACE_OPENING};
     p->counts[PLACE_OPENING]++;
 }
 
@@ -173,18 +172,20 @@ static void on_backoff(void *arg)
     }
 }
 
-struct pgpool *pgpool_new(struct loop *l, const char *conninfo,
-                          const char *application_name, uint32_t max,
-                          loop_fn wake, void *arg)
+struct pgpool *pgpool_new(struct loop *l, const struct plan_database *d,
+                          const char *application_name, loop_fn wake, void *arg)
 {
     struct pgpool *p = mem_zero(1, sizeof *p);
     p->loop = l;
-    p->conninfo = mem_dup(conninfo);
-    p->application_name = mem_dup(application_name);
+    p->target = (struct pgtarget){.conninfo = mem_dup(d->write),
+                                  .application_name = mem_dup(application_name),
+                                  .timeouts = d->timeouts,
+                                  .must_write = true};
+    p->retry = d->retry;
     p->wake = wake;
     p->arg = arg;
-    p->max = max;
-    p->slots = mem_zero(max, sizeof *p->slots);
+    p->max = d->pool_max;
+    p->slots = mem_zero(p->max, sizeof *p->slots);
     p->waking = loop_timer_new(l, on_waking, p);
     p->backoff = loop_timer_new(l, on_backoff, p);
     p->random = ((uint64_t)wall_usec() ^ (uint64_t)(uintptr_t)p) | 1;
@@ -202,8 +203,8 @@ void pgpool_free(struct pgpool *p)
     loop_timer_free(p->waking);
     loop_timer_free(p->backoff);
     free(p->slots);
-    free(p->conninfo);
-    free(p->application_name);
+    free((char *)(uintptr_t)p->target.conninfo);
+    free((char *)(uintptr_t)p->target.application_name);
     free(p);
 }
 
@@ -264,6 +265,19 @@ void pgpool_rest(struct pgpool *p)
     loop_timer_stop(p->backoff);
     p->is_wanted = false;
     p->n_failures = 0;
+}
+
+bool pgpool_set_conninfo(struct pgpool *p, const char *conninfo)
+{
+    char *old = (char *)(uintptr_t)p->target.conninfo;
+    if (strcmp(old, conninfo) == 0) {
+        return false;
+    }
+    p->target.conninfo = mem_dup(conninfo);
+    free(old);
+    loop_timer_stop(p->backoff);
+    p->n_failures = 0;
+    return true;
 }
 
 uint32_t pgpool_size(const struct pgpool *p)

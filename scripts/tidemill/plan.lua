@@ -138,7 +138,8 @@ end
 local function database(checker, record)
   if not check.record(checker, record) then return nil end
   local spec = record.spec
-  local out = { write = spec.write, read = spec.read, pool_max = (spec.pool or {}).max or 8 }
+  local pool = spec.pool or {}
+  local out = { write = spec.write, read = spec.read, pool_max = pool.max or 8 }
   for name, defaults in pairs(DATABASE) do
     out[name] = with_defaults(spec[name], defaults)
   end

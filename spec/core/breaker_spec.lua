@@ -274,7 +274,7 @@ describe('breaker, under random sequences,', function()
   it('cools down for half to all of a step that only grows, up to the cap', function()
     for_seeds(function()
       local step, last
-      return function(k, before, event, limits, now)
+      return function(k, _, event, limits, now)
         if not event.changed then return end
         if state(k) == CLOSED then
           step, last = nil, nil

@@ -43,7 +43,8 @@ local function resident(run)
 end
 
 local function postmaster()
-  return tonumber(tidemill.read(scratch .. '/postgres/data/postmaster.pid'):match('^%d+'))
+  local text = tidemill.read(scratch .. '/postgres/data/postmaster.pid')
+  return tonumber(text:match('^%d+'))
 end
 
 local function wait_for_state(s, what, states)
@@ -54,7 +55,7 @@ describe('a circuit breaker', function()
   local producer
   lazy_setup(function() producer = kafka.producer() end)
 
-  it('takes an outage under full input off the database, and ends it soon after', function()
+  it('ends the asking in an outage under full input, and soon after it', function()
     local s = setup(producer)
     local hold = scratch .. '/postgres/hold'
     finally(function()
@@ -62,7 +63,7 @@ describe('a circuit breaker', function()
       s.run:destroy()
       process.wait_for('the database', 30, function() return pg.connect(s.url) end)
     end)
-    s.bank:send(producer, 60000)
+    s.bank:send(producer, 20000)
     s.run:wait_caught_up(s.db, producer, s.topic, PARTITIONS)
     local rebalances = s.run:metric('rebalances_total')
     local worker = s.run:workers()[1]
@@ -78,11 +79,11 @@ describe('a circuit breaker', function()
     assert.matches('database: circuit breaker .* after %d+ failures', body)
     -- More than the inboxes and librdkafka's queue may hold; then still more.
     local full = 0
-    for _ = 1, 10 do
+    for _ = 1, 8 do
       s.bank:send(producer, 25000)
       full = math.max(full, resident(s.run))
     end
-    for _ = 1, 6 do
+    for _ = 1, 4 do
       s.bank:send(producer, 25000)
       assert.is_true(NOT_CLOSED[s.run:metric('breaker_state')])
     end
@@ -146,10 +147,51 @@ describe('a circuit breaker', function()
 
     s.db:rows 'DELETE FROM "full"'
     s.run:wait_caught_up(s.db, producer, s.topic, PARTITIONS)
-    local first = s.db:number 'SELECT sum(n) FROM moves GROUP BY tx ORDER BY min(at) LIMIT 1'
+    local first = s.db:number [[
+      SELECT sum(n) FROM moves GROUP BY tx ORDER BY min(at) LIMIT 1]]
     assert.is_true(first <= 100, first .. ' records were the probe')
     assert.is_true(s.db:number 'SELECT max(n) FROM moves' > 100)
     s.bank:check_all(s.db)
+    assert.equal(0, (s.run:stop()))
+  end)
+
+  it('looks an unknown COMMIT up as the first thing after an outage', function()
+    local s = setup(producer)
+    local hold, data = scratch .. '/postgres/hold', scratch .. '/postgres/data'
+    local admin = assert(pg.connect(s.url))
+    finally(function()
+      tidemill.write(data .. '/postgresql.auto.conf', '')
+      os.remove(hold)
+      s.run:destroy()
+      process.wait_for('the database', 30, function() return pg.connect(s.url) end)
+    end)
+    s.run:wait_ready()
+    -- A COMMIT is durable and waits for a standby that never comes.
+    admin:rows 'SET synchronous_commit = local'
+    admin:rows "ALTER SYSTEM SET synchronous_standby_names = 'nobody'"
+    admin:rows 'SELECT pg_reload_conf()'
+    s.bank:send(producer, 500)
+    process.wait_for('a COMMIT that waits', 30, function()
+      return admin:number [[
+        SELECT count(*) FROM pg_stat_activity
+        WHERE wait_event = 'SyncRep' AND application_name LIKE 'tidemill%']] > 0
+    end)
+    s.db:close()
+    admin:close()
+    tidemill.write(hold, '')
+    process.signal(postmaster(), 3)
+    wait_for_state(s, 'the breaker to open', NOT_CLOSED)
+    tidemill.write(data .. '/postgresql.auto.conf', '')
+    assert.equal(0, s:count 'an unknown COMMIT is known')
+
+    os.remove(hold)
+    s.db = process.wait_for('the database', 30, function() return pg.connect(s.url) end)
+    s.run:wait_for('the COMMIT to be known', 10, function()
+      return s.run:text():find('breaker of the database closed.*outcome=committed')
+    end)
+    s.run:wait_caught_up(s.db, producer, s.topic, PARTITIONS)
+    s.bank:check_all(s.db)
+    assert.is_true(s.run:metric('commit_unknown_total') >= 1)
     assert.equal(0, (s.run:stop()))
   end)
 

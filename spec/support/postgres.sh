@@ -1,7 +1,8 @@
 #!/bin/sh
 # Becomes a private PostgreSQL: postgres.sh FOLDER PORT [setting=value ...].
 # TCP on 127.0.0.1 and a socket in FOLDER. Everybody is let in without a
-# password, but for the role "secured" (password "right").
+# password, but for the role "secured" (password "right"). With STANDBY_OF=PORT
+# in its environment it is a standby of the server there.
 set -eu
 folder=$1 port=$2
 shift 2
@@ -20,15 +21,20 @@ as_postgres() {
 mkdir -p "$folder"
 [ "$(id -u)" != 0 ] || chown postgres "$folder"
 cd "$folder"
-as_postgres initdb -D "$folder/data" -U postgres -A trust -E UTF8 \
-  --locale=C --no-sync >"$folder/initdb.log"
-{
-  echo 'host all secured 127.0.0.1/32 scram-sha-256'
-  cat "$folder/data/pg_hba.conf"
-} >"$folder/pg_hba.conf"
-cat "$folder/pg_hba.conf" >"$folder/data/pg_hba.conf"
-echo "CREATE ROLE secured LOGIN PASSWORD 'right'" |
-  as_postgres postgres --single -D "$folder/data" postgres >/dev/null
+if [ -n "${STANDBY_OF:-}" ]; then
+  as_postgres pg_basebackup -D "$folder/data" -h 127.0.0.1 -p "$STANDBY_OF" \
+    -U postgres -R -X stream -c fast --no-sync
+else
+  as_postgres initdb -D "$folder/data" -U postgres -A trust -E UTF8 \
+    --locale=C --no-sync >"$folder/initdb.log"
+  {
+    echo 'host all secured 127.0.0.1/32 scram-sha-256'
+    cat "$folder/data/pg_hba.conf"
+  } >"$folder/pg_hba.conf"
+  cat "$folder/pg_hba.conf" >"$folder/data/pg_hba.conf"
+  echo "CREATE ROLE secured LOGIN PASSWORD 'right'" |
+    as_postgres postgres --single -D "$folder/data" postgres >/dev/null
+fi
 
 {
   echo "listen_addresses = '127.0.0.1'"

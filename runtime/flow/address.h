@@ -1,0 +1,14 @@
+#pragma once
+/*
+ * A new password without a restart: when the server refuses the one we have,
+ * the pipeline is read again, in a VM of its own that is thrown away, and the
+ * pool connects with what its file('...') gives now. Only the address changes
+ * hands: if the pipeline's own files have changed, nothing is taken over.
+ */
+#include "base/err.h"
+
+struct engine;
+
+/* [e] is why a connection failed; reads at most every other second. True: there
+ * is a new address, so the failure of the old one tells nothing. */
+bool address_renew(struct engine *g, const struct err *e);

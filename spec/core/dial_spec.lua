@@ -1,0 +1,188 @@
+-- Which of several hosts an attempt goes to, and on what terms; nothing here
+-- is ever answered.
+local bundles = require 'spec.unit.bundles'
+local ffi = require 'ffi'
+local core = require 'spec.core.core'
+local C = core.lib
+
+core.headers('base/err.h', 'base/loop.h', 'base/type.h', 'base/plan.h', 'postgres/conn.h',
+  'postgres/hosts.h', 'postgres/dial.h')
+ffi.cdef [[
+struct option { char *keyword; char *envvar; char *compiled; char *val; char *label;
+  char *dispchar; int dispsize; };
+struct option *PQconninfo(struct pg_conn *);
+void PQfinish(struct pg_conn *);
+int setenv(const char *, const char *, int);
+int unsetenv(const char *);
+]]
+
+local function target(conninfo, host, must_write)
+  local t = ffi.new('struct pgtarget')
+  t.conninfo, t.application_name = (core.bytes(conninfo .. '\0')), 'spec'
+  t.timeouts, t.must_write, t.host = C.DIAL_TIMEOUTS, must_write or false, host or 0
+  return t
+end
+
+-- The words that libpq goes by in an attempt.
+local function words(conninfo, host, must_write)
+  local e = ffi.new('struct err')
+  local pg = C.dial_start(target(conninfo, host, must_write), ffi.new('struct pgturns'), e)
+  assert(pg ~= nil, ffi.string(e.text))
+  local out, options = {}, C.PQconninfo(pg)
+  local i = 0
+  while options[i].keyword ~= nil do
+    if options[i].val ~= nil then
+      out[ffi.string(options[i].keyword)] = ffi.string(options[i].val)
+    end
+    i = i + 1
+  end
+  C.PQfinish(pg)
+  return out
+end
+
+-- Ports of the loopback where nobody listens; a connect begins all the same.
+local TWO = 'host=127.0.0.1,127.0.0.2 port=1,2 dbname=x'
+
+-- A resolver that knows three names: 'one' has one address, 'two' has two.
+local ADDRESSES = { one = { '10.0.0.1' }, two = { '10.0.1.1', 'fd00::2' } }
+local asked = {}
+local resolve = ffi.cast('hosts_resolve_fn', function(name, i, out)
+  local list = ADDRESSES[ffi.string(name)] or {}
+  asked[#asked + 1] = ffi.string(name)
+  if list[i + 1] then ffi.copy(out, list[i + 1]) end
+  return #list
+end)
+
+-- Compiled code must not call what calls back.
+local function pick(t, turns, out)
+  return C.hosts_pick(t, resolve, core.arena(), turns, out, ffi.new('struct err'))
+end
+jit.off(pick)
+
+-- The turns of a round from where [t] stands, as 'host/address:port'.
+local function round(t)
+  local turns, out, list = ffi.new('struct pgturns'), ffi.new('struct host'), {}
+  repeat
+    local ok = pick(t, turns, out)
+    local text = ('%s/%s:%s'):format(ffi.string(out.host), ffi.string(out.hostaddr),
+      ffi.string(out.port))
+    list[#list + 1] = ok and text or 'unknown ' .. ffi.string(out.host)
+  until not C.hosts_next(t, turns)
+  return table.concat(list, ' ')
+end
+
+describe('hosts_pick', function()
+  local cases = {
+    { 'dbname=x', '/:' },
+    { 'plainname', '/:' },
+    { 'host=one', 'one/10.0.0.1:' },
+    { 'host=two port=7', 'two/10.0.1.1:7 two/fd00::2:7' },
+    { 'postgres://one:1,two:2/x', 'one/10.0.0.1:1 two/10.0.1.1:2 two/fd00::2:2' },
+    { 'host=one,two port=7', 'one/10.0.0.1:7 two/10.0.1.1:7 two/fd00::2:7' },
+    { 'host=nobody,one', 'unknown nobody one/10.0.0.1:' },
+    { 'host=/run/postgresql', '/run/postgresql/:' },
+    { 'host=two hostaddr=10.9.9.9', 'two/10.9.9.9:' },
+    { 'hostaddr=10.0.0.1,10.0.0.2 port=1,2', '/10.0.0.1:1 /10.0.0.2:2' },
+  }
+  for _, case in ipairs(cases) do
+    it(('gives each of "%s" its turn'):format(case[1]), function()
+      assert.are.equal(case[2], round(target(case[1])))
+    end)
+  end
+  it('goes on behind the last one that failed, round and round', function()
+    local t = target 'host=one,two'
+    round(t)
+    assert.are.equal('one/10.0.0.1: two/10.0.1.1: two/fd00::2:', round(t))
+    t.host, t.address = 1, 1 -- that one had answered
+    assert.are.equal('two/fd00::2: one/10.0.0.1:', round(t))
+  end)
+  it('resolves only the name whose turn it is', function()
+    asked = {}
+    pick(target 'host=one,two', ffi.new('struct pgturns'), ffi.new('struct host'))
+    assert.are.same({ 'one' }, asked)
+  end)
+  it('reads the variable, unless a service may say otherwise', function()
+    finally(function() C.unsetenv('PGHOST') end)
+    C.setenv('PGHOST', 'one,one', 1)
+    assert.are.equal('one/10.0.0.1: one/10.0.0.1:', round(target 'dbname=x'))
+    assert.are.equal('one/10.0.0.1: one/10.0.0.1:', round(target 'plainname'))
+    assert.are.equal('two/10.0.1.1: two/fd00::2:', round(target 'host=two dbname=x'))
+    assert.are.equal('/:', round(target 'service=main'))
+  end)
+end)
+
+describe('hosts_resolve', function()
+  it('knows what is an address already, and says when a name has none', function()
+    local out = ffi.new('char[64]')
+    assert.are.equal(1, C.hosts_resolve('127.0.0.1', 0, out, 64))
+    assert.are.equal('127.0.0.1', ffi.string(out))
+    assert.are.equal(0, C.hosts_resolve('..', 0, out, 64))
+  end)
+end)
+
+describe('dial_start', function()
+  it('takes the host whose turn it is, with its port', function()
+    for i, port in ipairs { '1', '2', '1' } do
+      local w = words(TWO, i - 1)
+      assert.are.same({ '127.0.0.' .. port, port }, { w.host, w.port })
+    end
+  end)
+  it('reads a URL, and one port for all', function()
+    local w = words('postgres://127.0.0.1:1,127.0.0.2:2/x', 1)
+    assert.are.same({ '127.0.0.2', '2', 'x' }, { w.host, w.port, w.dbname })
+    w = words('host=127.0.0.1,127.0.0.2 port=7', 1)
+    assert.are.same({ '127.0.0.2', '7' }, { w.host, w.port })
+  end)
+  it('leaves a single host as it is', function()
+    local w = words('host=127.0.0.1 port=1', 5)
+    assert.are.same({ '127.0.0.1', '1' }, { w.host, w.port })
+  end)
+  it('wants a server that takes writes, unless the conninfo says otherwise', function()
+    assert.are.equal('read-write', words(TWO, 0, true).target_session_attrs)
+    assert.are.equal('any', words(TWO, 0, false).target_session_attrs)
+    assert.are.equal('primary',
+      words(TWO .. ' target_session_attrs=primary', 0, true).target_session_attrs)
+    finally(function() C.unsetenv('PGTARGETSESSIONATTRS') end)
+    C.setenv('PGTARGETSESSIONATTRS', 'primary', 1)
+    assert.are.equal('primary', words(TWO, 0, true).target_session_attrs)
+  end)
+  it('bounds how long bytes may stay without an acknowledgement', function()
+    assert.are.equal('30000', words(TWO).tcp_user_timeout)
+    assert.are.equal('5', words(TWO .. ' tcp_user_timeout=5').tcp_user_timeout)
+  end)
+end)
+
+describe('dial_settings', function()
+  it('bounds statements, locks and open transactions', function()
+    local t = ffi.new('struct plan_timeouts', {
+      statement_ms = 1234, lock_ms = 567, idle_in_transaction_ms = 8901 })
+    local sql = ffi.string(C.dial_settings(t))
+    assert.matches("'statement_timeout', '1234ms'", sql, 1, true)
+    assert.matches("'lock_timeout', '567ms'", sql, 1, true)
+    assert.matches("'idle_in_transaction_session_timeout', '8901ms'", sql, 1, true)
+  end)
+  it('has the defaults of the pipeline file', function()
+    local plan = bundles.plan(bundles.pipeline(
+      "projection { table = 'a', append = true, columns = {}, on = function() end }"))
+    for name, value in pairs(plan.database.timeouts) do
+      assert.are.equal(value, C.DIAL_TIMEOUTS[name])
+    end
+  end)
+end)
+
+describe('dial_also', function()
+  local function error_of(class, sqlstate, text)
+    local e = ffi.new('struct err')
+    e.class = class
+    ffi.copy(e.sqlstate, sqlstate)
+    ffi.copy(e.text, text)
+    return e
+  end
+  it('keeps what a server said over a host that was down', function()
+    local e = error_of(C.ERR_CONNECTION, '', 'refused')
+    C.dial_also(e, error_of(C.ERR_CONFIG, '28P01', 'wrong password'))
+    assert.are.equal(C.ERR_CONFIG, e.class)
+    assert.are.same({ '28P01', 'wrong password; refused' },
+      { ffi.string(e.sqlstate), ffi.string(e.text) })
+  end)
+end)

@@ -1,0 +1,65 @@
+-- PostgreSQL servers of a spec's own, for what the shared one must not suffer.
+local pg = require 'pg'
+local process = require 'process'
+local tidemill = require 'tidemill'
+
+local M = {}
+local Server = {}
+Server.__index = Server
+
+--- [standby_of]: a server, whose standby it becomes. Waits until it answers.
+function M.start(standby_of)
+  local pipe = io.popen('luajit spec/support/free_ports.lua 1')
+  local port = pipe:read('*n')
+  pipe:close()
+  local folder = os.getenv('TIDEMILL_SCRATCH') .. '/' .. tidemill.unique('server')
+  local log = folder .. '.log'
+  local self = setmetatable({ port = port, folder = folder }, Server)
+  self.process = process.start({ 'spec/support/postgres.sh', folder, tostring(port),
+    'fsync=off' }, {
+    out = log, env = { STANDBY_OF = standby_of and tostring(standby_of.port) or '' },
+  })
+  process.wait_for(function() return 'PostgreSQL\n' .. tidemill.read(log) end, 60,
+    function() return pg.connect(self:url('postgres')) end):close()
+  return self
+end
+
+--- [user]: postgres unless said.
+function Server:url(database)
+  return ('postgresql://postgres@127.0.0.1:%d/%s'):format(self.port, database)
+end
+
+function Server:connect(database) return assert(pg.connect(self:url(database))) end
+
+--- Runs one statement as its superuser.
+function Server:run(sql)
+  local db = self:connect('postgres')
+  local rows = db:rows(sql)
+  db:close()
+  return rows
+end
+
+function Server:set(name, value)
+  self:run(("ALTER SYSTEM SET %s = '%s'"):format(name, value))
+  self:run 'SELECT pg_reload_conf()'
+end
+
+--- Drops everything at once, and stays away.
+function Server:crash()
+  tidemill.write(self.folder .. '/hold', '')
+  local text = tidemill.read(self.folder .. '/data/postmaster.pid')
+  local pid = tonumber(text:match('^%d+'))
+  if pid and process.is_alive(pid) then
+    process.signal(pid, 3) -- QUIT: nobody is told goodbye
+    process.wait_for('the end of PostgreSQL', 30, function()
+      return not process.is_alive(pid)
+    end)
+  end
+end
+
+function Server:destroy()
+  self:crash()
+  self.process:destroy()
+end
+
+return M
