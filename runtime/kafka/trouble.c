@@ -118,11 +118,11 @@ static void tell_missing(struct source *s, const rd_kafka_message_t *m)
     trouble_tell(s, &e);
 }
 
-/* librdkafka would go on behind the records that it cannot read. The lane is
- * read again from its position instead, and comes here again, until the
- * records can be read or a person decides. Which offset is named does not
- * matter: it is that of a whole set of records, which may begin before
- * [fetched]. */
+/* librdkafka may go on behind the records that it cannot read. Once those
+ * before them are committed the lane is read again from its position instead,
+ * and comes here again, until they can be read or a person decides. Which
+ * offset is named does not matter: it is that of a whole set of records, which
+ * may begin before [fetched]. */
 static void stay(struct source *s, struct lane *lane,
                  const rd_kafka_message_t *m)
 {
@@ -131,7 +131,7 @@ static void stay(struct source *s, struct lane *lane,
     if (!lane || !lane->is_fetching) {
         return;
     }
-    lane->is_lost = true;
+    lane->is_stuck = true;
     err_set(&e, ERR_CONFIG,
             "%s/%d: records at offset %" PRId64 " cannot be read: %s (%s); "
             "nothing is skipped by itself: set next_offset in tidemill.lane "
