@@ -109,7 +109,7 @@ static void convert(char out[WORD_BYTES], const char *word, int (*one)(int))
 {
     size_t n = 0;
 
-    for (; word[n] && n < WORD_BYTES - 1; n++) {
+    for (; n < WORD_BYTES - 1 && word[n]; n++) {
         out[n] = (char)one((unsigned char)word[n]);
     }
     out[n] = '\0';
