@@ -9,7 +9,7 @@
 
 static const struct verb *const verbs[] = {
     &verb_run,  &verb_dev,    &verb_init,    &verb_check,
-    &verb_test, &verb_schema, &verb_version,
+    &verb_test, &verb_schema, &verb_explain, &verb_version,
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 

@@ -25,8 +25,7 @@ static const struct class_text texts[] = {
                      "connections, time.",
             .does = "The whole worker backs off and does the same batch again; "
                     "the circuit breaker counts it. While the breaker is open "
-                    "the lanes are paused, and Kafka is still polled. No "
-                    "record is blamed.",
+                    "the lanes are paused, and Kafka is still polled.",
             .person = "Give the server what the message names. Tidemill goes "
                       "on by itself.",
         },

@@ -18,8 +18,8 @@ enum err_class {
     ERR_FENCED,     /* another owner claimed the lane, or the position moved */
     ERR_DATA,       /* a record's values: isolate the record */
     ERR_SCRIPT,     /* a handler raised: a failure of its record */
-    ERR_SCHEMA,     /* tables, columns, privileges: halt */
-    ERR_CONFIG,     /* pipeline, credentials: halt */
+    ERR_SCHEMA,     /* tables, columns, damage: halt */
+    ERR_CONFIG,     /* settings, privileges, credentials: halt */
     ERR_FATAL       /* this process cannot go on */
 };
 

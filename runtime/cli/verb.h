@@ -19,6 +19,7 @@ struct verb {
 
 extern const struct verb verb_check;
 extern const struct verb verb_dev;
+extern const struct verb verb_explain;
 extern const struct verb verb_init;
 extern const struct verb verb_run;
 extern const struct verb verb_schema;

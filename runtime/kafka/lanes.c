@@ -139,6 +139,7 @@ static void offer_lane(struct lane *lane)
 {
     lane->is_offered = true;
     lane->is_halted = lane->is_out = lane->is_parked = lane->is_lost = false;
+    lane->is_stuck = false;
     lane->needs_claim = false;
     lane->retry_at = 0;
     if (!lane->is_leased) {
@@ -206,6 +207,7 @@ static void restart(struct source *s, struct lane *lane)
     drop_all(s, lane);
     lane->is_fetching = false;
     lane->is_halted = lane->is_out = lane->is_parked = lane->is_lost = false;
+    lane->is_stuck = false;
     lane->retry_at = 0;
     lane->suspect_left = lane->probe = lane->cap = lane->run = 0;
     lane->needs_letters = true;
@@ -348,6 +350,7 @@ void lanes_look(struct source *s)
         if (l->is_out && !l->is_leased && l->inbox.count > 0) {
             drop_all(s, l);
         }
+        l->is_lost |= l->is_stuck && l->inbox.count == 0;
         if (l->is_parked && !l->is_halted) {
             l->is_parked = false;
             change(s);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kafka/consumer.h"
+#include "kafka/errors.h"
 
 /* A third of the limit for heartbeats, which stop while we wait. The topics
  * are asked for again and again as long as Kafka is away, so that answer is
@@ -14,9 +15,9 @@ enum { ASK_TIMEOUT_MS = 5000, TOPICS_TIMEOUT_MS = 1000 };
 static bool failed(const struct source *s, const struct lane *lane,
                    const char *what, rd_kafka_resp_err_t code, struct err *e)
 {
-    return err_set(e, ERR_CONNECTION, "%s/%d: Kafka at %s does not tell %s: %s",
-                   lane->topic, lane->partition, s->brokers, what,
-                   rd_kafka_err2str(code));
+    return err_set(e, kafka_error_class(code),
+                   "%s/%d: Kafka at %s does not tell %s: %s", lane->topic,
+                   lane->partition, s->brokers, what, rd_kafka_err2str(code));
 }
 
 bool source_watermarks(struct source *s, const struct lane *lane, int64_t *low,
@@ -106,7 +107,7 @@ bool source_partitions(struct source *s, int32_t *n, struct err *e)
         rd_kafka_metadata(s->rk, 0, NULL, &all, TOPICS_TIMEOUT_MS);
 
     if (code) {
-        return err_set(e, ERR_CONNECTION,
+        return err_set(e, kafka_error_class(code),
                        "Kafka at %s does not answer: %s; does it run, and is "
                        "brokers in kafka{} right?",
                        s->brokers, rd_kafka_err2str(code));

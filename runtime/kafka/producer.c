@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "kafka/embedded.h"
+#include "kafka/errors.h"
 #include "kafka/settings.h"
 
 enum { ROOM_MS = 1000, POLL_MS = 20 };
@@ -115,8 +116,9 @@ bool producer_send(struct producer *p, const struct producer_record *r,
     if (headers) {
         rd_kafka_headers_destroy(headers);
     }
-    return err_set(e, ERR_CONNECTION, "topic %s: a record cannot be sent: %s",
-                   r->topic, rd_kafka_err2str(code));
+    return err_set(e, kafka_error_class(code),
+                   "topic %s: a record cannot be sent: %s", r->topic,
+                   rd_kafka_err2str(code));
 }
 
 uint32_t producer_waiting(struct producer *p)
@@ -130,7 +132,8 @@ bool producer_flush(struct producer *p, int timeout_ms, struct err *e)
     rd_kafka_resp_err_t code = rd_kafka_flush(p->rk, timeout_ms);
 
     if (p->n_failed > 0) {
-        return err_set(e, ERR_CONNECTION, "%llu records were not delivered: %s",
+        return err_set(e, kafka_error_class(p->failure),
+                       "%llu records were not delivered: %s",
                        (unsigned long long)p->n_failed,
                        rd_kafka_err2str(p->failure));
     }

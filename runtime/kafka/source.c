@@ -240,12 +240,14 @@ void source_free(struct source *s)
 
 /* ---- the pump ---- */
 
-/* True when the message is the inbox's now. */
+/* True when the message is the inbox's now. What comes behind records that
+ * cannot be read is not. */
 static bool keep(struct source *s, struct lane *lane, rd_kafka_message_t *m)
 {
     uint64_t bytes = m->len + m->key_len;
 
-    if (!lane || !lane->is_fetching || m->offset < lane->fetched) {
+    if (!lane || !lane->is_fetching || lane->is_stuck ||
+        m->offset < lane->fetched) {
         return false;
     }
     if (lane->inbox.count == 0) {

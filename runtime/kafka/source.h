@@ -75,6 +75,8 @@ struct lane {
     bool is_parked;         /* halted with records while the cap was full: they
                                were dropped and are read again afterwards */
     bool is_fetching;       /* librdkafka reads it as from [fetched] on */
+    bool is_stuck;          /* the records at [fetched] cannot be read: nothing
+                               is kept, and it is_lost once the inbox is empty */
     struct lane *next;      /* source's list */
 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kafka/consumer.h"
+#include "kafka/errors.h"
 
 void trouble_tell(struct source *s, const struct err *e)
 {
@@ -25,11 +26,12 @@ static void fence(struct source *s)
     source_poke(s);
 }
 
-static void die(struct source *s)
+static void die(struct source *s, const char *reason)
 {
     char text[400];
     struct err e;
 
+    snprintf(text, sizeof(text), "%s", reason);
     if (rd_kafka_fatal_error(s->rk, text, sizeof(text)) ==
         RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
         fence(s);
@@ -56,45 +58,15 @@ static void tell(struct source *s, enum err_class class, const char *what,
 static void tell_general(struct source *s, rd_kafka_resp_err_t code,
                          const char *reason)
 {
-    switch (code) {
-    case RD_KAFKA_RESP_ERR__TRANSPORT:
-    case RD_KAFKA_RESP_ERR__TIMED_OUT:
-    case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
-        return; /* one connection; others may answer */
-    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-        tell(s, ERR_CONNECTION,
-             "no broker answers; trying on. Does Kafka run, and is brokers in "
-             "kafka{} right?",
-             s->failure[0] ? s->failure : reason);
+    const struct kafka_error *k = kafka_error(code);
+
+    if (k->act == KAFKA_MENDS) {
         return;
-    case RD_KAFKA_RESP_ERR__RESOLVE:
-        tell(s, ERR_CONNECTION,
-             "a host name is unknown; is brokers in kafka{} right?", reason);
-        return;
-    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-    case RD_KAFKA_RESP_ERR__SSL:
-        tell(s, ERR_CONFIG,
-             "it does not let us in; check security.protocol, sasl.* and ssl.* "
-             "in options of kafka{}",
-             reason);
-        return;
-    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-        tell(s, ERR_CONFIG,
-             "our user may not do that; it needs READ on the topics and on the "
-             "group",
-             reason);
-        return;
-    case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
-        tell(s, ERR_FENCED,
-             "this worker did not look for max.poll.interval.ms, so its lanes "
-             "went to others; it joins again",
-             reason);
-        return;
-    default:
-        tell(s, ERR_CONNECTION, rd_kafka_err2name(code), reason);
     }
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && s->failure[0]) {
+        reason = s->failure;
+    }
+    tell(s, k->class, k->words ? k->words : kafka_error_name(code), reason);
 }
 
 void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
@@ -103,8 +75,8 @@ void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
     struct source *s = source;
 
     (void)rk;
-    if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        die(s);
+    if (kafka_error(code)->act == KAFKA_DIES) {
+        die(s, reason);
         return;
     }
     if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
@@ -146,23 +118,47 @@ static void tell_missing(struct source *s, const rd_kafka_message_t *m)
     trouble_tell(s, &e);
 }
 
+/* librdkafka may go on behind the records that it cannot read. Once those
+ * before them are committed the lane is read again from its position instead,
+ * and comes here again, until they can be read or a person decides. Which
+ * offset is named does not matter: it is that of a whole set of records, which
+ * may begin before [fetched]. */
+static void stay(struct source *s, struct lane *lane,
+                 const rd_kafka_message_t *m)
+{
+    struct err e;
+
+    if (!lane || !lane->is_fetching) {
+        return;
+    }
+    lane->is_stuck = true;
+    err_set(&e, ERR_CONFIG,
+            "%s/%d: records at offset %" PRId64 " cannot be read: %s (%s); "
+            "nothing is skipped by itself: set next_offset in tidemill.lane "
+            "to where reading should go on",
+            lane->topic, lane->partition, m->offset, kafka_error(m->err)->words,
+            rd_kafka_message_errstr(m));
+    trouble_tell(s, &e);
+}
+
 void trouble_take(struct source *s, const rd_kafka_message_t *m)
 {
-    switch (m->err) {
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+    switch (kafka_error(m->err)->act) {
+    case KAFKA_LOSES:
         lose(s, lanes_of(m), m);
         break;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case KAFKA_SKIPS:
+        stay(s, lanes_of(m), m);
+        break;
+    case KAFKA_MISSES:
         tell_missing(s, m);
         break;
-    case RD_KAFKA_RESP_ERR__FATAL:
-    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
-        die(s);
+    case KAFKA_DIES:
+        die(s, rd_kafka_message_errstr(m));
         break;
-    default:
+    case KAFKA_MENDS:
+    case KAFKA_REJOINS:
+    case KAFKA_TELLS:
         tell_general(s, m->err, rd_kafka_message_errstr(m));
     }
 }

@@ -39,7 +39,7 @@ static const struct state_class states[] = {
 
     /* another writer won */
     {"40", ERR_CONFLICT, NULL}, /* serialization, deadlock */
-    {"55P03", ERR_CONFLICT, "A lock did not come within lock_timeout (20 s)."},
+    {"55P03", ERR_CONFLICT, "A lock did not come within lock_timeout."},
     {"55006", ERR_CONFLICT, NULL}, /* object in use */
     {"72", ERR_CONFLICT, NULL},    /* snapshot too old */
     /* A statement is prepared anew with each connection. */
@@ -63,7 +63,7 @@ static const struct state_class states[] = {
     {"53", ERR_RESOURCE, NULL}, /* disk, memory, connections, limits */
     {"57", ERR_RESOURCE, NULL},
     {"57014", ERR_RESOURCE,
-     "A statement took longer than statement_timeout (60 s), or somebody "
+     "A statement took longer than statement_timeout, or somebody "
      "cancelled it. The batch is done once more, then split: a single record "
      "that times out while others commit is set aside."},
     {"25P04", ERR_RESOURCE,

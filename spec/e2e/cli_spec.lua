@@ -10,7 +10,9 @@ describe('tidemill', function()
     assert.equal(64, none.status)
     local help = tidemill.call { '--help' }
     assert.equal(0, help.status)
-    local verbs = { 'run', 'dev', 'check', 'test', 'schema', 'init', 'version' }
+    local verbs = {
+      'run', 'dev', 'check', 'test', 'schema', 'explain', 'init', 'version',
+    }
     for _, verb in ipairs(verbs) do
       assert.matches('\n%s*' .. verb .. '%s', help.out)
       local one = tidemill.call { verb, '--help' }
