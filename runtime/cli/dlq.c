@@ -46,7 +46,7 @@ static const char list_help[] =
     "class and SQLSTATE, how often it was tried (with a + when a retry is\n"
     "asked for), its age and the message; then how many there are by class.\n"
     "Nothing is changed.\n"
-    "\n" CHOICE_HELP "                                 (100)\n"
+    "\n" CHOICE_HELP "                                 (100; all with --json)\n"
     "\n"
     "Options:\n"
     "  --json   one JSON object a line, without value and headers\n"

@@ -151,16 +151,17 @@ static void say_discarded(const struct request *q, const struct letter_look *l)
 {
     printf("%" PRId64 " failed and %" PRId64 " held letters in %" PRId64
            " lane%s are DISCARDED: their records are LOST to\n"
-           "the tables, and only Kafka still has them. To keep a copy, stop "
-           "here and run\n"
-           "  tidemill dlq export %s ... > letters.jsonl\n",
-           l->n_failed, l->n_held, l->n_lanes, plural(l->n_lanes), q->path);
+           "the tables, and only Kafka still has them.\n",
+           l->n_failed, l->n_held, l->n_lanes, plural(l->n_lanes));
     if (q->is_head_only && l->n_rest > 0) {
         printf("%" PRId64 " other letter%s of these keys %s tried again, "
                "without the records that go.\n",
                l->n_rest, plural(l->n_rest), l->n_rest == 1 ? "is" : "are");
     } else if (l->n_held > 0) {
         puts("Later records of these keys are applied without them.");
+    }
+    if (!q->is_yes) {
+        puts("'tidemill dlq export' keeps a copy.");
     }
 }
 

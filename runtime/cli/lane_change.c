@@ -71,6 +71,8 @@ static const char seek_help[] =
     "the way, 66 no such lane, 69 no database, 75 it changed meanwhile, 78\n"
     "the pipeline or the database is not right.\n";
 
+enum { HALT_INDENT = 2 };
+
 struct request {
     const struct verb *v;
     const char *path, *lane, *reason;
@@ -164,10 +166,12 @@ static void say_again(const struct request *q, const struct lane_row *row,
 
 static void say_halt(const char *why)
 {
-    struct buf text = {0};
+    struct buf text = {0}, lines = {0};
     printable(&text, why, strlen(why));
-    print_folded(buf_text(&text), 2);
+    put_folded(&lines, buf_text(&text), HALT_INDENT);
+    printf("%*s%s\n", HALT_INDENT, "", buf_text(&lines));
     buf_close(&text);
+    buf_close(&lines);
 }
 
 static int plan_resume(struct request *q)

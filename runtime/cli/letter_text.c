@@ -11,7 +11,7 @@
 #include "decode/text.h"
 #include "decode/time.h"
 
-enum { INDENT = 2, DEEPEST = 40 };
+enum { INDENT = 2, DEEPEST = 40, TEXT_COLUMN = 15 };
 
 static bool is_text(struct letter_bytes b)
 {
@@ -228,11 +228,15 @@ static void put_value(struct buf *out, struct letter_bytes value)
 
 static void put_line(struct buf *out, const char *name, const char *text)
 {
-    if (text != NULL) {
-        buf_printf(out, "  %-11s  ", name);
-        printable(out, text, strlen(text));
-        buf_puts(out, "\n");
+    if (text == NULL) {
+        return;
     }
+    struct buf clean = {0};
+    printable(&clean, text, strlen(text));
+    buf_printf(out, "  %-11s  ", name);
+    put_folded(out, buf_text(&clean), TEXT_COLUMN);
+    buf_puts(out, "\n");
+    buf_close(&clean);
 }
 
 static void put_headers(struct buf *out, const char *headers)

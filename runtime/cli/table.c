@@ -150,14 +150,25 @@ static const char *line_end(const char *p, uint32_t room)
     return end;
 }
 
-void print_folded(const char *text, int indent)
+void put_folded(struct buf *out, const char *text, int indent)
 {
     uint32_t room = TABLE_WIDTH - (uint32_t)indent;
     while (*text != '\0') {
         const char *end = line_end(text, room);
-        printf("%*s%.*s\n", indent, "", (int)(end - text), text);
+        buf_put(out, text, (size_t)(end - text));
         text = end + strspn(end, " ");
+        if (*text != '\0') {
+            buf_printf(out, "\n%*s", indent, "");
+        }
     }
+}
+
+static void print_note(const char *text)
+{
+    struct buf out = {0};
+    put_folded(&out, text, NOTE_INDENT);
+    printf("%*s%s\n", NOTE_INDENT, "", buf_text(&out));
+    buf_close(&out);
 }
 
 void table_print(const struct table *t)
@@ -170,7 +181,7 @@ void table_print(const struct table *t)
     }
     for (const char *p = t->cells.data; p < end; p += strlen(p) + 1) {
         if (*p == '\n') {
-            print_folded(p + 1, NOTE_INDENT);
+            print_note(p + 1);
             continue;
         }
         print_cell(t, column, p, width);

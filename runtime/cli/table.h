@@ -37,5 +37,6 @@ void table_print(const struct table *t);
 
 /* [len] bytes as they may stand on a terminal, in one line. */
 void printable(struct buf *out, const char *p, size_t len);
-/* A printable text in lines of at most 100 characters, indented. */
-void print_folded(const char *text, int indent);
+/* A printable text in lines of at most 100 characters; all but the first are
+ * indented, the first stands behind so many already. */
+void put_folded(struct buf *out, const char *text, int indent);

@@ -27,16 +27,22 @@
     "d.pipeline = $1 AND d.stream = 'main' AND d.topic = c.topic "             \
     "AND d.partition = c.partition AND d.\"offset\" = c.\"offset\" "
 
+#define SAME_KEY                                                               \
+    "h.topic = r.topic AND h.partition = r.partition AND h.key = r.key"
+
+/* An orphan: held behind what is taken, and behind nothing that stays. A retry
+ * that was asked for frees it, but nobody has said yet that it shall run
+ * without what is taken. */
 static const char LOOK[] = CHAIN
     "SELECT count(*) FILTER (WHERE is_taken AND state = 'failed'), "
     "count(*) FILTER (WHERE is_taken AND state = 'held'), "
     "count(DISTINCT (topic, partition)), "
     "count(*) FILTER (WHERE NOT is_taken), "
     "(SELECT count(*) FROM chain r WHERE NOT r.is_taken AND r.state = 'held' "
-    "AND r.retry_at IS NULL AND NOT EXISTS (SELECT 1 FROM chain h "
-    "WHERE NOT h.is_taken AND h.state = 'failed' AND h.topic = r.topic "
-    "AND h.partition = r.partition AND h.key = r.key "
-    "AND h.\"offset\" < r.\"offset\")), "
+    "AND NOT EXISTS (SELECT 1 FROM chain h WHERE NOT h.is_taken "
+    "AND h.state = 'failed' AND h.\"offset\" < r.\"offset\" AND " SAME_KEY ") "
+    "AND (r.retry_at IS NULL OR EXISTS (SELECT 1 FROM chain h "
+    "WHERE h.is_taken AND h.state = 'failed' AND " SAME_KEY "))), "
     "coalesce((SELECT string_agg(l.topic || '/' || l.partition, ', ' "
     "ORDER BY l.topic COLLATE \"C\", l.partition) FROM tidemill.lane l "
     "WHERE l.pipeline = $1 AND l.stream = 'main' AND l.halted IS NOT NULL "
