@@ -110,7 +110,8 @@ describe('tidemill dlq', function()
     end
     local first = letters[10]
     assert.same({ topic, 1, 'failed', 'k1', '{"kind":"add","list":[1,2]}', 'data',
-      '22003', 'numeric field overflow', 'projections/counts.lua:7', 'gen1', 3, 1700000000123 },
+      '22003', 'numeric field overflow', 'projections/counts.lua:7', 'gen1', 3,
+      1700000000123 },
       { first.topic, first.partition, first.state, first.key, first.value, first.class,
         first.sqlstate, first.message, first.script, first.generation, first.attempts,
         first.record_ms })
