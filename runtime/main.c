@@ -8,10 +8,11 @@
 #include "cli/verb.h"
 
 static const struct verb *const verbs[] = {
-    &verb_run,  &verb_dev,    &verb_init,    &verb_check,
-    &verb_test, &verb_schema, &verb_explain, &verb_version,
+    &verb_run,    &verb_dev,  &verb_init, &verb_check,   &verb_test,
+    &verb_schema, &verb_lane, &verb_dlq,  &verb_explain, &verb_version,
+    NULL,
 };
-enum { VERBS = sizeof verbs / sizeof *verbs };
+enum { MOST_VERBS = 32 };
 
 static const char overview[] =
     "Tidemill: change events from Kafka, through projections in Lua, into\n"
@@ -38,43 +39,83 @@ static const char examples[] =
     "                    beside the binary or where 'make install' puts them\n"
     "  NO_COLOR          no colours in the live line\n";
 
+/* What is typed for it: "skip" for "lane skip". */
+static const char *word_of(const struct verb *v)
+{
+    const char *blank = strchr(v->name, ' ');
+    return blank == NULL ? v->name : blank + 1;
+}
+
+static void print_verbs(FILE *to, const struct verb *const *list)
+{
+    int width = 0;
+    for (int i = 0; list[i] != NULL; i++) {
+        int len = (int)strlen(list[i]->name);
+        width = len > width ? len : width;
+    }
+    for (int i = 0; list[i] != NULL; i++) {
+        fprintf(to, "  %-*s  %s\n", width, list[i]->name, list[i]->summary);
+    }
+}
+
 static void print_overview(FILE *to)
 {
     fputs(overview, to);
     fputs("Verbs:\n", to);
-    for (int i = 0; i < VERBS; i++) {
-        fprintf(to, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
-    }
+    print_verbs(to, verbs);
     fputs(examples, to);
 }
 
 void verb_print_help(const struct verb *v)
 {
-    printf("Usage: tidemill %s %s\n\n%s", v->name, v->usage, v->help);
+    printf("Usage: tidemill %s %s\n\n", v->name, v->usage);
+    if (v->words != NULL) {
+        print_verbs(stdout, v->words);
+        puts("");
+    }
+    fputs(v->help, stdout);
 }
 
-static const struct verb *find(const char *name)
+static const struct verb *find(const struct verb *const *list, const char *word)
 {
-    for (int i = 0; i < VERBS; i++) {
-        if (strcmp(verbs[i]->name, name) == 0) {
-            return verbs[i];
+    for (int i = 0; list[i] != NULL; i++) {
+        if (strcmp(word_of(list[i]), word) == 0) {
+            return list[i];
         }
     }
     return NULL;
 }
 
-static int refuse(const char *word)
+/* "list, resume, skip or seek" */
+static void print_words(FILE *to, const struct verb *const *list)
 {
-    const char *names[VERBS];
-    for (int i = 0; i < VERBS; i++) {
-        names[i] = verbs[i]->name;
+    for (int i = 0; list[i] != NULL; i++) {
+        const char *gap = list[i + 1] == NULL ? " or " : ", ";
+        fprintf(to, "%s%s", i == 0 ? "" : gap, word_of(list[i]));
     }
-    const char *near = nearest_word(word, names, VERBS);
-    fprintf(stderr, "tidemill: unknown verb '%s'", word);
+}
+
+/* [above]: the verb whose words they are; NULL: verbs themselves. */
+static int refuse(const struct verb *above, const char *word)
+{
+    const struct verb *const *list = above == NULL ? verbs : above->words;
+    const char *names[MOST_VERBS] = {0};
+    size_t n = 0;
+    for (; list[n] != NULL && n < MOST_VERBS; n++) {
+        names[n] = word_of(list[n]);
+    }
+    const char *near = nearest_word(word, names, n);
+    if (above == NULL) {
+        fprintf(stderr, "tidemill: unknown verb '%s'", word);
+    } else {
+        fprintf(stderr, "tidemill %s: '%s' is not ", above->name, word);
+        print_words(stderr, list);
+    }
     if (near != NULL) {
         fprintf(stderr, "; did you mean '%s'?", near);
     }
-    fputs("\nTry 'tidemill --help'.\n", stderr);
+    fprintf(stderr, "\nTry 'tidemill %s%s--help'.\n",
+            above == NULL ? "" : above->name, above == NULL ? "" : " ");
     return EX_USAGE;
 }
 
@@ -93,18 +134,49 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
-/* `tidemill help` and `tidemill help VERB`. */
-static int help(const char *about)
+static int refuse_nothing(const struct verb *v)
 {
-    const struct verb *v = about == NULL ? NULL : find(about);
-    if (about != NULL && v == NULL) {
-        return refuse(about);
+    fprintf(stderr, "tidemill %s: which? ", v->name);
+    print_words(stderr, v->words);
+    fprintf(stderr, "\nTry 'tidemill %s --help'.\n", v->name);
+    return EX_USAGE;
+}
+
+/* argv[0] is a verb, or a word of [above]. */
+static int call(const struct verb *above, int argc, char **argv)
+{
+    const struct verb *v = find(above == NULL ? verbs : above->words, argv[0]);
+    if (v == NULL) {
+        return refuse(above, argv[0]);
     }
-    if (v != NULL) {
+    argc--;
+    argv++;
+    if (v->words != NULL && argc > 0 && !is_help(argv[0])) {
+        return call(v, argc, argv);
+    }
+    if (wants_help(argc, argv)) {
         verb_print_help(v);
-    } else {
-        print_overview(stdout);
+        return EX_OK;
     }
+    return v->words != NULL ? refuse_nothing(v) : v->run(v, argc, argv);
+}
+
+/* `tidemill help`, `tidemill help VERB` and `tidemill help VERB WORD`. */
+static int help(char **argv)
+{
+    if (argv[0] == NULL) {
+        print_overview(stdout);
+        return EX_OK;
+    }
+    const struct verb *above = NULL, *v = find(verbs, argv[0]);
+    if (v != NULL && v->words != NULL && argv[1] != NULL) {
+        above = v;
+        v = find(above->words, *++argv);
+    }
+    if (v == NULL) {
+        return refuse(above, argv[0]);
+    }
+    verb_print_help(v);
     return EX_OK;
 }
 
@@ -114,19 +186,11 @@ int main(int argc, char **argv)
         print_overview(stderr);
         return EX_USAGE;
     }
-    const char *word = argv[1];
-    if (is_help(word) || strcmp(word, "help") == 0) {
-        return help(argv[2]);
+    if (is_help(argv[1]) || strcmp(argv[1], "help") == 0) {
+        return help(argv + 2);
     }
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
-        word = "version";
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        argv[1] = "version";
     }
-    const struct verb *v = find(word);
-    if (v == NULL) {
-        return refuse(word);
-    }
-    if (wants_help(argc - 2, argv + 2)) {
-        return help(v->name);
-    }
-    return v->run(v, argc - 2, argv + 2);
+    return call(NULL, argc - 1, argv + 1);
 }

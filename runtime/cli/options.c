@@ -1,6 +1,7 @@
 /* Option tables: see options.h. */
 #include "cli/options.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@ struct parse {
     char **argv;
     int argc;
     int at;
+    const char **words; /* those without dashes; NULL where none was given */
+    size_t n_words, most_words;
 };
 
 int options_refuse(const struct verb *v, const char *format, ...)
@@ -66,6 +69,17 @@ static bool store_number(const struct parse *p, const struct option_spec *o,
     return true;
 }
 
+static bool store_offset(const struct parse *p, const struct option_spec *o,
+                         const char *value)
+{
+    if (!options_offset(value, o->out)) {
+        options_refuse(p->verb, "--%s takes a whole number from 0, not '%s'",
+                       o->name, value);
+        return false;
+    }
+    return true;
+}
+
 static bool store(struct parse *p, const struct option_spec *o,
                   const char *value)
 {
@@ -86,6 +100,9 @@ static bool store(struct parse *p, const struct option_spec *o,
     if (o->kind == OPTION_NUMBER) {
         return store_number(p, o, value);
     }
+    if (o->kind == OPTION_OFFSET) {
+        return store_offset(p, o, value);
+    }
     *(const char **)o->out = value;
     return true;
 }
@@ -104,31 +121,56 @@ static bool parse_option(struct parse *p, const char *text)
     return refuse_unknown(p, text, len);
 }
 
-static bool parse_path(const struct parse *p, const char *text,
-                       const char **path)
+static bool parse_word(struct parse *p, const char *text)
 {
-    if (*path != NULL) {
+    if (p->n_words < p->most_words) {
+        p->words[p->n_words++] = text;
+        return true;
+    }
+    if (p->most_words == 1) {
         options_refuse(p->verb, "one path is enough: '%s' and '%s' were given",
-                       *path, text);
+                       p->words[0], text);
+    } else {
+        options_refuse(p->verb, "'%s' is one word too many", text);
+    }
+    return false;
+}
+
+bool options_offset(const char *text, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0) {
         return false;
     }
-    *path = text;
+    *out = n;
     return true;
 }
 
 bool options_parse(const struct verb *v, const struct option_spec *specs,
                    size_t n, int argc, char **argv, const char **path)
 {
-    struct parse p = {v, specs, n, argv, argc, 0};
+    const struct option_words words = {path, 1};
+    return options_parse_words(v, specs, n, argc, argv, &words);
+}
+
+bool options_parse_words(const struct verb *v, const struct option_spec *specs,
+                         size_t n, int argc, char **argv,
+                         const struct option_words *words)
+{
+    struct parse p = {v, specs, n, argv, argc, 0, words->out, 0, words->most};
     bool is_ended = false;
-    *path = NULL;
+    for (size_t i = 0; i < words->most; i++) {
+        words->out[i] = NULL;
+    }
     for (; p.at < argc; p.at++) {
         const char *text = argv[p.at];
         bool ok;
         if (!is_ended && strcmp(text, "--") == 0) {
             is_ended = ok = true;
         } else if (is_ended || text[0] != '-' || text[1] == '\0') {
-            ok = parse_path(&p, text, path);
+            ok = parse_word(&p, text);
         } else if (text[1] == '-') {
             ok = parse_option(&p, text + 2);
         } else {

@@ -2,7 +2,8 @@
 /*
  * A verb of the command line: what follows `tidemill`. Each has one file with
  * its help and its work; main.c finds it by name. A verb answers with an exit
- * status of sysexits.h.
+ * status of sysexits.h. A verb with words (`lane`) is a list of such verbs:
+ * `tidemill lane skip` has a help and a run of its own.
  */
 
 #ifndef TIDEMILL_VERSION
@@ -10,17 +11,20 @@
 #endif
 
 struct verb {
-    const char *name;
+    const char *name;    /* "check"; of a word of a verb: "lane skip" */
     const char *usage;   /* what follows the name */
     const char *summary; /* one line in `tidemill --help` */
     const char *help;    /* the rest of `tidemill VERB --help` */
     int (*run)(const struct verb *v, int argc, char **argv); /* behind name */
+    const struct verb *const *words; /* up to a NULL; then run is NULL */
 };
 
 extern const struct verb verb_check;
 extern const struct verb verb_dev;
+extern const struct verb verb_dlq;
 extern const struct verb verb_explain;
 extern const struct verb verb_init;
+extern const struct verb verb_lane;
 extern const struct verb verb_run;
 extern const struct verb verb_schema;
 extern const struct verb verb_test;

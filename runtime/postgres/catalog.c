@@ -10,7 +10,21 @@
 #include "postgres/sql.h"
 #include "postgres/sql_text.h"
 
-enum { LEAST_VERSION = 130000, LANE_COLUMNS = 12 };
+enum { LEAST_VERSION = 130000 };
+
+/* Tables of schema tidemill, and what is needed of them. */
+static const struct own_table {
+    const char *name;
+    enum server_field field; /* its columns; its rights are the next one */
+    int n_columns;
+    const char *rights;
+    bool is_optional; /* a run does without it, the operator's verbs do not */
+} own_tables[] = {
+    {"tidemill.lane", SERVER_LANE, 16, "SELECT, INSERT, UPDATE", false},
+    {"tidemill.dead_letter", SERVER_LETTER, 20,
+     "SELECT, INSERT, UPDATE, DELETE", false},
+    {"tidemill.audit", SERVER_AUDIT, 8, "SELECT, INSERT", true},
+};
 
 /* One comparison, and the place that its lines name. */
 struct report {
@@ -57,20 +71,27 @@ static void grant_cure(struct buf *b, const struct report *r,
     buf_puts(b, ";\n");
 }
 
-static void check_lane(struct report *r, const struct pg_result *s)
+static void check_own(struct report *r, const struct pg_result *s,
+                      const struct own_table *t)
 {
-    int64_t n = pg_int(s, 0, SERVER_LANE);
-    int len;
-    if (n < LANE_COLUMNS) {
-        struct buf *b = problem(r);
-        buf_puts(b, n ? "table tidemill.lane is of another version: "
-                      : "there is no table tidemill.lane: ");
+    int64_t n = pg_int(s, 0, (int)t->field);
+    if (n < t->n_columns) {
+        struct buf *b = begin(r, t->is_optional);
+        buf_printf(b,
+                   n ? "table %s is of an older version: "
+                     : "there is no table %s: ",
+                   t->name);
         put_schema_cure(r, b);
-    } else if (!pg_int(s, 0, SERVER_LANE_RIGHTS)) {
-        struct buf *b = problem(r);
-        buf_printf(b, "role %s may not use tidemill.lane: ", r->user);
-        grant_cure(b, r, "SELECT, INSERT, UPDATE", "tidemill.lane");
+    } else if (!pg_int(s, 0, (int)t->field + 1)) {
+        struct buf *b = begin(r, t->is_optional);
+        buf_printf(b, "role %s may not use %s: ", r->user, t->name);
+        grant_cure(b, r, t->rights, t->name);
     }
+}
+
+static void check_must(struct report *r, const struct pg_result *s)
+{
+    int len;
     if (!pg_value(s, 0, SERVER_MUST, &len)) {
         struct buf *b = problem(r);
         buf_puts(b, "there is no function tidemill.must(boolean, text): ");
@@ -103,7 +124,10 @@ static void check_server(struct report *r, const struct pg_result *s)
         buf_printf(b, "role %s may not use schema tidemill: ", r->user);
         grant_cure(b, r, "USAGE", "SCHEMA tidemill");
     } else {
-        check_lane(r, s);
+        for (size_t i = 0; i < sizeof own_tables / sizeof *own_tables; i++) {
+            check_own(r, s, &own_tables[i]);
+        }
+        check_must(r, s);
     }
 }
 

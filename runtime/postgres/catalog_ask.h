@@ -12,10 +12,11 @@ enum server_field {
     SERVER_VERSION_TEXT,
     SERVER_READ_ONLY,
     SERVER_USAGE,
-    SERVER_LANE,
-    SERVER_LANE_RIGHTS,
     SERVER_MUST,
-    SERVER_USER
+    SERVER_USER,
+    SERVER_LANE, /* of each own table: known columns, rights */
+    SERVER_LETTER = SERVER_LANE + 2,
+    SERVER_AUDIT = SERVER_LETTER + 2
 };
 
 enum table_field {

@@ -1,0 +1,190 @@
+/* See table.h. */
+#include "cli/table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "decode/text.h"
+
+enum { NOTE_INDENT = 4, LEAST_LAST = 24 };
+
+void printable(struct buf *out, const char *p, size_t len)
+{
+    while (len > 0) {
+        size_t good = text_utf8(p, len);
+        for (size_t i = 0; i < good; i++) {
+            unsigned char c = (unsigned char)p[i];
+            /* C1 controls are two bytes in UTF-8: 0xC2 and this one. */
+            bool is_c1 = c >= 0x80 && c < 0xA0 && i > 0 &&
+                         (unsigned char)p[i - 1] == 0xC2;
+            if (is_c1) {
+                out->len--;
+            }
+            bool is_control = c < 0x20 || c == 0x7F || is_c1;
+            buf_put(out, is_control ? "." : p + i, 1);
+        }
+        p += good;
+        len -= good;
+        if (len > 0) {
+            buf_put(out, ".", 1);
+            p++;
+            len--;
+        }
+    }
+}
+
+/* Characters, not bytes. */
+static uint32_t width_of(const char *text)
+{
+    uint32_t n = 0;
+    for (; *text != '\0'; text++) {
+        n += ((unsigned char)*text & 0xC0) != 0x80;
+    }
+    return n;
+}
+
+/* Bytes of the first [n] characters. */
+static int bytes_of(const char *text, uint32_t n)
+{
+    const char *p = text;
+    for (; *p != '\0'; p++) {
+        bool begins = ((unsigned char)*p & 0xC0) != 0x80;
+        if (begins && n-- == 0) {
+            break;
+        }
+    }
+    return (int)(p - text);
+}
+
+void table_init(struct table *t, const struct table_column *columns, uint32_t n)
+{
+    *t = (struct table){.columns = columns, .n_columns = n};
+    for (uint32_t i = 0; i < n; i++) {
+        t->width[i] = width_of(columns[i].title);
+    }
+}
+
+void table_close(struct table *t)
+{
+    buf_close(&t->cells);
+}
+
+void table_text(struct table *t, const char *text)
+{
+    printable(&t->cells, text != NULL ? text : "-",
+              text != NULL ? strlen(text) : 1);
+    buf_put(&t->cells, "", 1);
+}
+
+void table_int(struct table *t, int64_t n)
+{
+    buf_printf(&t->cells, "%" PRId64, n);
+    buf_put(&t->cells, "", 1);
+}
+
+void table_note(struct table *t, const char *text)
+{
+    buf_put(&t->cells, "\n", 1);
+    printable(&t->cells, text, strlen(text));
+    buf_put(&t->cells, "", 1);
+}
+
+static void measure(const struct table *t, uint32_t *width)
+{
+    uint32_t column = 0;
+    memcpy(width, t->width, sizeof t->width);
+    const char *end = t->cells.data + t->cells.len;
+    for (const char *p = t->cells.data; p < end; p += strlen(p) + 1) {
+        if (*p == '\n') {
+            continue;
+        }
+        uint32_t n = width_of(p);
+        width[column] = n > width[column] ? n : width[column];
+        column = (column + 1) % t->n_columns;
+    }
+}
+
+/* The last column has what the others leave of the line. */
+static void print_last(const char *text, uint32_t before)
+{
+    uint32_t room =
+        before + LEAST_LAST > TABLE_WIDTH ? LEAST_LAST : TABLE_WIDTH - before;
+    if (width_of(text) <= room) {
+        puts(text);
+    } else {
+        printf("%.*s...\n", bytes_of(text, room - 3), text);
+    }
+}
+
+static void print_cell(const struct table *t, uint32_t column, const char *text,
+                       const uint32_t *width)
+{
+    uint32_t before = 0;
+    int pad = (int)(width[column] - width_of(text));
+    for (uint32_t i = 0; i < column; i++) {
+        before += width[i] + 2;
+    }
+    fputs(column == 0 ? "" : "  ", stdout);
+    if (column + 1 == t->n_columns) {
+        print_last(text, before);
+    } else if (t->columns[column].is_number) {
+        printf("%*s%s", pad, "", text);
+    } else {
+        printf("%s%*s", text, pad, "");
+    }
+}
+
+/* Where the line ends that begins at [p]: at a blank, if there is one. */
+static const char *line_end(const char *p, uint32_t room)
+{
+    const char *end = p + bytes_of(p, room);
+    if (*end == '\0') {
+        return end;
+    }
+    for (const char *q = end; q > p; q--) {
+        if (*q == ' ') {
+            return q;
+        }
+    }
+    return end;
+}
+
+void put_folded(struct buf *out, const char *text, int indent)
+{
+    uint32_t room = TABLE_WIDTH - (uint32_t)indent;
+    while (*text != '\0') {
+        const char *end = line_end(text, room);
+        buf_put(out, text, (size_t)(end - text));
+        text = end + strspn(end, " ");
+        if (*text != '\0') {
+            buf_printf(out, "\n%*s", indent, "");
+        }
+    }
+}
+
+static void print_note(const char *text)
+{
+    struct buf out = {0};
+    put_folded(&out, text, NOTE_INDENT);
+    printf("%*s%s\n", NOTE_INDENT, "", buf_text(&out));
+    buf_close(&out);
+}
+
+void table_print(const struct table *t)
+{
+    uint32_t width[TABLE_COLUMNS], column = 0;
+    const char *end = t->cells.data + t->cells.len;
+    measure(t, width);
+    for (uint32_t i = 0; i < t->n_columns; i++) {
+        print_cell(t, i, t->columns[i].title, width);
+    }
+    for (const char *p = t->cells.data; p < end; p += strlen(p) + 1) {
+        if (*p == '\n') {
+            print_note(p + 1);
+            continue;
+        }
+        print_cell(t, column, p, width);
+        column = (column + 1) % t->n_columns;
+    }
+}
