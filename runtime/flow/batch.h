@@ -101,6 +101,9 @@ void batch_settle(struct batch *b);
 int32_t batch_first_good(const struct batch *b);
 uint32_t batch_n_good(const struct batch *b, const struct lease *l);
 uint32_t batch_total_good(const struct batch *b);
+/* Of the last record that the lease moves its position over; not for one that
+ * moves nothing. */
+struct anchor batch_anchor(const struct batch *b, const struct lease *l);
 /* Is it of a kind that is loaded that way, with rows to load? */
 bool batch_loads(const struct rows *r, enum plan_exact exact);
 /* Any projection of a kind that is loaded that way, with rows to load? */

@@ -14,6 +14,7 @@
 #include "base/page.h"
 #include "flow/batch.h"
 #include "flow/claim.h"
+#include "flow/halt.h"
 #include "flow/writer.h"
 #include "postgres/pool.h"
 
@@ -45,6 +46,7 @@ struct engine {
     struct writer writer; /* owned; buffers shared by all batches */
 
     struct claim claim;
+    struct halts halts;
     struct loop_idle *idle;  /* owned */
     struct loop_timer *tick; /* owned; heartbeat, retries, linger */
     struct loop_timer *due;  /* owned; the next batch by linger */
@@ -72,4 +74,10 @@ void engine_join(struct engine *g);
 void engine_release(struct batch *b);
 /* Tells people, counts, and remembers why work waits. */
 void engine_trouble(struct engine *g, const struct err *e, const char *what);
+/* The lane waits: until lane->retry_at, or for a person (see halt.h). */
 void engine_halt(struct engine *g, struct lane *lane, const struct err *e);
+/* The same, for a person alone, and a restart does not end it: it is written to
+ * tidemill.lane. One of class data or script ends when another generation of
+ * the pipeline claims the lane. */
+void engine_halt_for_person(struct engine *g, struct lane *lane,
+                            const struct err *e);

@@ -3,9 +3,15 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+/* Not before it is known that what Kafka has is what was read. */
 static bool has_reached(const struct lane *l, const struct page_lane *p)
 {
+    if (l->is_doubted || (l->is_checking && clock_usec() < l->check_until)) {
+        return false;
+    }
+
     bool at_eof = l->inbox.count == 0 && !l->is_leased && l->eof >= p->end &&
                   l->eof >= l->fetched;
 
@@ -56,8 +62,34 @@ void progress_range(struct engine *g, struct lane *l, int64_t high)
 void progress_halted(struct page_lane *p, const char *why)
 {
     if (p) {
+        if (p->state != LANE_HALTED) {
+            p->halted_since = (int64_t)time(NULL);
+        }
         p->state = LANE_HALTED;
         snprintf(p->message, sizeof(p->message), "%.390s", why);
+    }
+}
+
+bool progress_gone(struct page_lane *p, int64_t position, const char *why)
+{
+    bool is_news = p && (p->state != LANE_HALTED || p->worker >= 0);
+
+    if (is_news) {
+        progress_halted(p, why);
+        p->worker = -1;
+        p->position = position;
+        p->reached = 0;
+    }
+    return is_news;
+}
+
+void progress_let_go(struct page_lane *p)
+{
+    if (p) {
+        p->state = LANE_UNOWNED;
+        p->worker = -1;
+        p->message[0] = '\0';
+        p->reached = 1;
     }
 }
 

@@ -7,6 +7,11 @@ void progress_lane(struct engine *g, struct lane *lane);
 void progress_range(struct engine *g, struct lane *lane, int64_t high);
 /* The lane stands, and why; [p] may be NULL. */
 void progress_halted(struct page_lane *p, const char *why);
+/* A lane whose partition is gone, so that it has no owner; false: it was shown
+ * already. */
+bool progress_gone(struct page_lane *p, int64_t position, const char *why);
+/* Nobody waits for it any more. */
+void progress_let_go(struct page_lane *p);
 /* Why work waits: [what] and [why], for people. */
 void progress_reason(struct engine *g, const char *what, const char *why);
 /* The same, and the worker is not ready until progress_ready(). */

@@ -50,8 +50,14 @@ static int queue_positions(struct batch *b)
         struct lease *l = &b->leases[i];
 
         if (l->end > l->start) {
-            position_move(b->conn, b->engine->plan, l->lane->topic,
-                          l->lane->partition, l->epoch, l->start, l->end);
+            const struct position_step step = {.topic = l->lane->topic,
+                                               .partition = l->lane->partition,
+                                               .epoch = l->epoch,
+                                               .from = l->start,
+                                               .to = l->end,
+                                               .anchor = batch_anchor(b, l)};
+
+            position_move(b->conn, b->engine->plan, &step);
             n++;
         }
     }

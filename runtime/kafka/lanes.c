@@ -16,6 +16,9 @@
 
 typedef rd_kafka_topic_partition_list_t partitions;
 
+/* A record comes within a second, if it is there and Kafka is well. */
+static const usec CHECK_USEC = 10000000;
+
 /* ---- the list ---- */
 
 static int compare(const struct lane *a, const char *topic, int32_t partition)
@@ -139,7 +142,7 @@ static void offer_lane(struct lane *lane)
 {
     lane->is_offered = true;
     lane->is_halted = lane->is_out = lane->is_parked = lane->is_lost = false;
-    lane->needs_claim = false;
+    lane->needs_claim = lane->is_checking = lane->is_doubted = false;
     lane->retry_at = 0;
     if (!lane->is_leased) {
         lane->position = lane->fetched = -1;
@@ -206,6 +209,8 @@ static void restart(struct source *s, struct lane *lane)
     drop_all(s, lane);
     lane->is_fetching = false;
     lane->is_halted = lane->is_out = lane->is_parked = lane->is_lost = false;
+    lane->is_doubted = false;
+    lane->check_until = loop_now(s->loop) + CHECK_USEC;
     lane->retry_at = 0;
     lane->suspect_left = lane->probe = 0;
     lane->fetched = lane->position;
@@ -243,6 +248,13 @@ void source_halt(struct source *s, struct lane *lane)
     if (!lane->is_leased) {
         drop_all(s, lane);
     }
+    change(s);
+}
+
+void lanes_replaced(struct source *s, struct lane *lane)
+{
+    lane->is_doubted = lane->is_out = true;
+    lane->is_fetching = false;
     change(s);
 }
 
@@ -291,7 +303,7 @@ static bool start(struct source *s, struct err *e)
         l->is_fetching = should_fetch(s, l);
         if (l->is_fetching) {
             rd_kafka_topic_partition_list_add(list, l->topic, l->partition)
-                ->offset = l->fetched;
+                ->offset = l->fetched - l->is_checking;
         }
     }
     if (list->cnt > 0) {

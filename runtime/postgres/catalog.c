@@ -10,7 +10,7 @@
 #include "postgres/sql.h"
 #include "postgres/sql_text.h"
 
-enum { LEAST_VERSION = 130000, LANE_COLUMNS = 12 };
+enum { LEAST_VERSION = 130000, LANE_COLUMNS = 16 };
 
 /* One comparison, and the place that its lines name. */
 struct report {

@@ -7,9 +7,9 @@ local core = require 'spec.core.core'
 local M = {}
 
 core.headers('base/err.h', 'base/buf.h', 'base/type.h', 'base/plan.h', 'base/hash.h',
-  'base/list.h', 'base/loop.h', 'base/page.h', 'base/record.h', 'decode/convert.h',
-  'decode/decoder.h', 'postgres/conn.h', 'kafka/source.h', 'lua/vm.h', 'flow/program.h',
-  'flow/rows.h', 'flow/batch.h')
+  'base/list.h', 'base/loop.h', 'base/page.h', 'base/record.h', 'base/anchor.h',
+  'decode/convert.h', 'decode/decoder.h', 'postgres/conn.h', 'kafka/source.h',
+  'lua/vm.h', 'flow/program.h', 'flow/rows.h', 'flow/batch.h')
 
 local C = core.lib
 

@@ -4,8 +4,8 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('postgres/position.h', 'postgres/pool.h', 'flow/claim.h', 'flow/writer.h',
-  'flow/engine.h', 'flow/progress.h')
+core.headers('postgres/position.h', 'postgres/pool.h', 'flow/topics.h', 'flow/claim.h',
+  'flow/halt.h', 'flow/writer.h', 'flow/engine.h', 'flow/progress.h')
 
 local function new_page() return ffi.gc(C.page_new(2), C.page_free) end
 
