@@ -14,11 +14,13 @@
 /* A claim waits behind a zombie's transaction; the server's lock_timeout
  * (20 s) ends that first. */
 static const usec CLAIM_DEADLINE = 30 * 1000000ULL;
+/* How often partitions that are gone are looked for. */
+static const usec UNSHELVE_USEC = 5 * 1000000ULL;
 
 static bool wants_claim(const struct lane *l)
 {
     return (l->is_offered || (l->is_assigned && l->needs_claim)) &&
-           !l->is_leased;
+           !l->is_leased && !l->is_gone;
 }
 
 static uint32_t count_lanes(struct engine *g)
@@ -132,7 +134,7 @@ static bool judge(struct engine *g, struct found *found, struct err *e)
     for (uint32_t i = 0; i < c->n; i++) {
         struct verify_facts *f = &found[i].facts;
         const struct lane *l = c->claimed[i];
-        const struct page_lane *p = l->page;
+        const struct page_lane *p = progress_page(g, c->claimed[i]);
 
         if (!source_watermarks(g->source, l, &f->low, &f->high, e)) {
             return false;
@@ -141,7 +143,7 @@ static bool judge(struct engine *g, struct found *found, struct err *e)
         f->position = l->position;
         found[i].was_halted = p && p->state == LANE_HALTED;
         found[i].bad.class = ERR_NONE;
-        verify_position(&c->lanes[i], f, g->plan->hash, &found[i].bad);
+        verify_position(&c->lanes[i], f, &found[i].bad);
     }
     return true;
 }
@@ -324,6 +326,10 @@ static void on_foreign(struct pgconn *conn, const struct pgreply *r, void *arg)
         return;
     }
     topics_known(g, r->results[1]);
+    if (g->claim.n == 0) {
+        end_claim(g); /* of lanes that are all gone */
+        return;
+    }
     send_claim(g);
 }
 
@@ -332,11 +338,35 @@ void claim_open(struct claim *c, uint32_t n_topics)
     c->topics = mem_zero(n_topics + 1, sizeof(*c->topics));
 }
 
+/* Lanes whose partition is not there must not hold up the others; but Kafka
+ * may only have been slow to tell. */
+static void unshelve(struct engine *g)
+{
+    usec now = clock_usec();
+
+    if (now < g->claim.unshelve_at) {
+        return;
+    }
+    g->claim.unshelve_at = now + UNSHELVE_USEC;
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        l->is_gone = false;
+    }
+}
+
+static void shelve_gone(struct engine *g)
+{
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        if (wants_claim(l) &&
+            topics_is_gone(&g->claim.topics[l->topic_index], l->partition)) {
+            source_shelve(g->source, l);
+        }
+    }
+}
+
 /* Kafka is asked only once there is a connection: this runs every turn. */
 void claim_turn(struct engine *g)
 {
     struct claim *c = &g->claim;
-    uint32_t n = count_lanes(g);
 
     if (c->conn || g->is_stopping || clock_usec() < c->retry_at) {
         return;
@@ -344,12 +374,14 @@ void claim_turn(struct engine *g)
     if (!g->page->all_lanes) {
         topics_look(g);
     }
-    if (n == 0 || !(c->conn = pgpool_take(g->pool))) {
+    unshelve(g);
+    if (count_lanes(g) == 0 || !(c->conn = pgpool_take(g->pool))) {
         return;
     }
     topics_look(g);
+    shelve_gone(g);
     c->is_void = c->has_created = false;
-    collect_lanes(g, n);
+    collect_lanes(g, count_lanes(g));
     position_find_foreign(c->conn, g->plan);
     position_list(c->conn, g->plan);
     pgconn_flush(c->conn, CLAIM_DEADLINE, on_foreign, g);

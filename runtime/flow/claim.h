@@ -23,6 +23,7 @@ struct claim {
     bool is_void;     /* a rebalance came: the answer is not used */
     bool has_created; /* missing positions were inserted */
     usec retry_at;
+    usec unshelve_at; /* lanes that are gone are looked for again */
     uint32_t failures;
 };
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "flow/engine.h"
@@ -14,10 +15,8 @@
 enum { LOST_PAUSE_USEC = 300000, LOOK_USEC = 1000000, REPLY_USEC = 30000000 };
 
 struct halt_note {
-    const char *topic; /* borrowed from the source */
-    int32_t partition;
-    int64_t epoch;
-    bool is_void_later;
+    struct position at;     /* its topic is borrowed from the source */
+    const char *generation; /* borrowed; see position_halt */
     char why[sizeof((struct err *)0)->text];
 };
 
@@ -51,33 +50,36 @@ void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
     }
 }
 
-void halt_note(struct engine *g, const char *topic, const struct position *at,
-               const struct err *e)
+void halt_note(struct engine *g, const struct position *at, const char *why,
+               const char *generation)
 {
     struct halts *h = &g->halts;
     struct halt_note *note;
 
     h->notes = mem_grow(h->notes, (h->n_notes + 1) * sizeof(*h->notes));
     note = &h->notes[h->n_notes++];
-    *note = (struct halt_note){.topic = topic,
-                               .partition = at->partition,
-                               .epoch = at->epoch,
-                               .is_void_later = e->class == ERR_DATA ||
-                                                e->class == ERR_SCRIPT};
-    snprintf(note->why, sizeof(note->why), "%s", e->text);
+    *note = (struct halt_note){.at = *at, .generation = generation};
+    snprintf(note->why, sizeof(note->why), "%s", why);
 }
 
 void engine_halt_for_person(struct engine *g, struct lane *lane,
                             const struct err *e)
 {
-    const struct position at = {.partition = lane->partition,
-                                .epoch = lane->epoch};
+    bool is_void_later = e->class == ERR_DATA || e->class == ERR_SCRIPT;
+    const struct page_lane *p;
 
+    if (!lane->is_assigned) {
+        return;
+    }
     lane->retry_at = 0;
     engine_halt(g, lane, e);
-    if (lane->is_assigned) {
-        halt_note(g, lane->topic, &at, e);
-    }
+    p = lane->page;
+    const struct position at = {.topic = lane->topic,
+                                .partition = lane->partition,
+                                .epoch = lane->epoch,
+                                .halted_since =
+                                    p ? p->halted_since : time(NULL)};
+    halt_note(g, &at, e->text, is_void_later ? g->plan->hash : NULL);
 }
 
 /* ---- to write it down ---- */
@@ -113,10 +115,8 @@ static void write_notes(struct engine *g)
     }
     for (uint32_t i = 0; i < h->n_notes; i++) {
         const struct halt_note *n = &h->notes[i];
-        const struct position at = {
-            .topic = n->topic, .partition = n->partition, .epoch = n->epoch};
 
-        position_halt(h->conn, g->plan, &at, n->why, n->is_void_later);
+        position_halt(h->conn, g->plan, &n->at, n->why, n->generation);
     }
     h->n_sent = h->n_notes;
     pgconn_flush(h->conn, REPLY_USEC, on_noted, g);

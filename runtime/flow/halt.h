@@ -27,11 +27,10 @@ struct halts {
     usec look_at;
 };
 
-/* Has a halt of a lane written to tidemill.lane, if its epoch is still the
- * one in [at]. [topic] must last. */
-void halt_note(struct engine *g, const char *topic, const struct position *at,
-               const struct err *e);
-
+/* Has a halt written to tidemill.lane, as position_halt does; at->topic and
+ * [generation] must last. */
+void halt_note(struct engine *g, const struct position *at, const char *why,
+               const char *generation);
 /* Ends halts whose time has come, doubts lanes that Kafka cannot read on,
  * writes notes and looks for what people changed; called every tick. */
 void halt_tick(struct engine *g, usec now);

@@ -20,7 +20,7 @@ static bool has_reached(const struct lane *l, const struct page_lane *p)
     return p->end >= 0 && (l->position >= p->end || at_eof);
 }
 
-static struct page_lane *page_of(struct engine *g, struct lane *l)
+struct page_lane *progress_page(struct engine *g, struct lane *l)
 {
     if (!l->page) {
         l->page = page_lane(g->page, l->topic, l->partition);
@@ -30,7 +30,7 @@ static struct page_lane *page_of(struct engine *g, struct lane *l)
 
 void progress_lane(struct engine *g, struct lane *l)
 {
-    struct page_lane *p = page_of(g, l);
+    struct page_lane *p = progress_page(g, l);
 
     if (!p) {
         return;
@@ -50,7 +50,7 @@ void progress_lane(struct engine *g, struct lane *l)
 
 void progress_range(struct engine *g, struct lane *l, int64_t high)
 {
-    struct page_lane *p = page_of(g, l);
+    struct page_lane *p = progress_page(g, l);
 
     l->high = high;
     if (p && p->end < 0) {
@@ -187,7 +187,7 @@ void progress_tick(struct engine *g)
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         events += l->inbox.count;
         has_lag |= l->is_assigned && !l->is_halted && l->high > l->position;
-        if (l->is_assigned) {
+        if (l->is_assigned && !l->is_gone) {
             progress_lane(g, l);
         }
     }

@@ -2,6 +2,8 @@
 /* What the supervisor and people see: lanes and gauges in the page. */
 #include "flow/engine.h"
 
+/* The lane's entry in the page; NULL when that is full. */
+struct page_lane *progress_page(struct engine *g, struct lane *lane);
 void progress_lane(struct engine *g, struct lane *lane);
 /* The same, when the end of the partition was asked. */
 void progress_range(struct engine *g, struct lane *lane, int64_t high);

@@ -15,7 +15,7 @@ static const usec LOOK_AGAIN_USEC = 2000000;
 static bool has_all(struct engine *g, struct err *e)
 {
     for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
-        if (g->claim.topics[i].n_partitions == 0) {
+        if (g->claim.topics[i].n_partitions <= 0) {
             return err_set(e, ERR_CONFIG,
                            "topic %s does not exist on %s: create it, or "
                            "correct `topics` in %s",
@@ -33,7 +33,7 @@ static bool ask(struct engine *g, struct err *e)
     bool ok = source_partitions(g->source, n, e);
 
     for (uint32_t i = 0; i < n_topics; i++) {
-        g->claim.topics[i].n_partitions = n[i];
+        g->claim.topics[i].n_partitions = ok ? n[i] : -1;
     }
     ok = ok && has_all(g, e);
     if (ok && !g->page->all_lanes) {
@@ -68,25 +68,34 @@ static int64_t find(const struct engine *g, const char *topic)
     return -1;
 }
 
-/* Nobody will ever be assigned it, so the first who sees it speaks for it. */
-static void say_gone(struct engine *g, const char *topic,
-                     const struct position *at, int32_t n_partitions)
+/* Any claim ends that halt: the partition has come back. */
+static const char ANY_GENERATION[] = "any";
+
+bool topics_is_gone(const struct topic_state *t, int32_t partition)
 {
-    struct page_lane *p = page_lane(g->page, topic, at->partition);
+    return t->n_partitions >= 0 && partition >= t->n_partitions;
+}
+
+/* Nobody owns it, so whoever sees it first speaks for it. */
+static void say_gone(struct engine *g, struct position *at,
+                     int32_t n_partitions)
+{
+    struct page_lane *p = page_lane(g->page, at->topic, at->partition);
     struct err e;
 
     err_set(&e, ERR_CONFIG,
             "%s/%d: there is no such partition any more, the topic has %d: it "
-            "was created again with fewer; what was applied stays. `tidemill "
-            "lane resume` lets it go, at position %" PRId64,
-            topic, at->partition, n_partitions, at->next_offset);
+            "was deleted, or created again with fewer; what was applied stays. "
+            "`tidemill lane resume` lets it go, at position %" PRId64,
+            at->topic, at->partition, n_partitions, at->next_offset);
     if (progress_gone(p, at->next_offset, e.text)) {
         log_line(LOG_ERROR, "a partition is gone; the other lanes go on",
-                 "lane=%s/%d position=%" PRId64 " error=%s", topic,
+                 "lane=%s/%d position=%" PRId64 " error=%s", at->topic,
                  at->partition, at->next_offset, log_quote(e.text));
     }
     if (!at->halted[0]) {
-        halt_note(g, topic, at, &e);
+        at->halted_since = p ? p->halted_since : 0;
+        halt_note(g, at, e.text, ANY_GENERATION);
     }
 }
 
@@ -107,17 +116,17 @@ void topics_known(struct engine *g, const struct pg_result *lanes)
             continue;
         }
         struct topic_state *state = &g->claim.topics[t];
-        const char *topic = g->plan->source.topics[t];
 
+        at.topic = g->plan->source.topics[t]; /* one that lasts */
         state->is_known = true;
-        if (state->n_partitions == 0 || at.partition < state->n_partitions) {
+        if (!topics_is_gone(state, at.partition)) {
             continue;
         }
         if (is_let_go(&at)) {
-            progress_let_go(page_lane(g->page, topic, at.partition));
+            progress_let_go(page_lane(g->page, at.topic, at.partition));
         } else {
             g->claim.has_gone = true;
-            say_gone(g, topic, &at, state->n_partitions);
+            say_gone(g, &at, state->n_partitions);
         }
     }
 }

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 /* The broker must still have everything from the position on. */
@@ -62,23 +61,13 @@ static bool check_age(const struct position *at, const struct verify_facts *f,
     return true;
 }
 
-/* A halt that is written down ends when a person says so; one that a script
- * caused also when the pipeline is another one. */
-static bool check_halted(const struct position *at, const char *hash,
-                         struct err *e)
-{
-    if (!at->halted ||
-        (at->halted_hash[0] && strcmp(at->halted_hash, hash) != 0)) {
-        return true;
-    }
-    return err_set(e, ERR_CONFIG, "%s", at->halted);
-}
-
 bool verify_position(const struct position *at, const struct verify_facts *f,
-                     const char *hash, struct err *e)
+                     struct err *e)
 {
-    return check_halted(at, hash, e) && check_range(at, f, e) &&
-           (at->is_rewound || check_age(at, f, e));
+    if (at->halted) {
+        return err_set(e, ERR_CONFIG, "%s", at->halted);
+    }
+    return check_range(at, f, e) && (at->is_rewound || check_age(at, f, e));
 }
 
 bool verify_settles(const struct position *at, const struct verify_facts *f)

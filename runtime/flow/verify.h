@@ -22,9 +22,9 @@ struct verify_facts {
     int64_t position; /* that this worker knew committed; -1: none */
 };
 
-/* False: the lane must halt. [hash]: this generation of the pipeline. */
+/* False: the lane must halt. */
 bool verify_position(const struct position *at, const struct verify_facts *f,
-                     const char *hash, struct err *e);
+                     struct err *e);
 /* Kafka was told nothing above the position of this rewound lane: from now on
  * it can be seen whether the database went back. */
 bool verify_settles(const struct position *at, const struct verify_facts *f);

@@ -143,6 +143,7 @@ static void offer_lane(struct lane *lane)
     lane->is_offered = true;
     lane->is_halted = lane->is_out = lane->is_parked = lane->is_lost = false;
     lane->needs_claim = lane->is_checking = lane->is_doubted = false;
+    lane->is_gone = false;
     lane->retry_at = 0;
     if (!lane->is_leased) {
         lane->position = lane->fetched = -1;
@@ -221,7 +222,7 @@ bool source_assign(struct source *s, struct err *e)
 {
     (void)e;
     for (struct lane *l = s->lanes; l; l = l->next) {
-        if (l->is_offered && !l->is_leased && l->position >= 0) {
+        if (l->is_offered && !l->is_leased && !l->is_gone && l->position >= 0) {
             l->is_offered = false;
             l->is_assigned = true;
             restart(s, l);
@@ -258,9 +259,22 @@ void lanes_replaced(struct source *s, struct lane *lane)
     change(s);
 }
 
+void source_shelve(struct source *s, struct lane *lane)
+{
+    bool was_read = lane->is_fetching;
+
+    must(!lane->is_leased);
+    drop_all(s, lane);
+    lane->is_gone = true;
+    lane->is_fetching = false;
+    s->must_apply |= was_read;
+    source_poke(s);
+}
+
 static bool should_fetch(const struct source *s, const struct lane *l)
 {
-    return l->is_assigned && !l->is_out && !l->is_parked && !s->is_held;
+    return l->is_assigned && !l->is_out && !l->is_gone && !l->is_parked &&
+           !s->is_held;
 }
 
 static bool assign(struct source *s, const partitions *list, struct err *e)
@@ -319,7 +333,7 @@ static bool start(struct source *s, struct err *e)
 bool lanes_apply(struct source *s, struct err *e)
 {
     for (struct lane *l = s->lanes; l; l = l->next) {
-        if (l->is_offered) {
+        if (l->is_offered && !l->is_gone) {
             return true;
         }
     }

@@ -73,6 +73,10 @@ struct lane {
     struct anchor found;
     uint64_t check_until;   /* a check that took until then (usec) may never
                                end: the record is gone, and the last one */
+    bool is_gone;           /* the upper layer found that Kafka has no such
+                               partition: it is not read, nor waited for, until
+                               that is cleared; the group may give one that was
+                               there before */
     uint64_t retry_at;      /* halted, but time may heal it: when to go on
                                (usec); 0: it stays halted */
     bool needs_claim;       /* its position or epoch is in doubt; the upper
@@ -128,6 +132,9 @@ bool source_seek(struct source *s, struct lane *lane, struct err *e);
 /* Sets is_halted, drops the inbox (when no batch leases it any more) and stops
  * reading the lane until source_seek. */
 void source_halt(struct source *s, struct lane *lane);
+
+/* Sets is_gone. Not for a leased lane. */
+void source_shelve(struct source *s, struct lane *lane);
 
 /* The record in front of the inbox plus [at]; borrowed from the message. */
 void source_record(const struct lane *lane, uint32_t at, struct record *out);

@@ -40,19 +40,47 @@ static struct pgparam int8_param(int64_t v, char out[8])
     return (struct pgparam){out, 8};
 }
 
+/* NULL when another generation of the pipeline is to meet what halted it. */
+#define UNLESS_VOID(column)                                                    \
+    column " = CASE WHEN halted_generation <> $6 THEN NULL ELSE " column " EN" \
+                                                                         "D"
+
 /* One UPDATE a lane, since one over several promises no order of locks. */
 void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
                     const struct position *lanes, uint32_t n)
 {
     static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
                                     OID_TEXT, OID_TEXT, OID_TEXT};
-    static const struct pgstmt claim = {
-        "position_claim",
-        "UPDATE tidemill.lane SET epoch = epoch + 1, owner = $4, "
-        "group_id = $5, generation = $6, updated_at = now() WHERE " LANE
-        " RETURNING next_offset, epoch, is_rewound, anchor_ms, anchor_hash, "
-        "halted, halted_generation, extract(epoch FROM halted_at)::int8",
-        oids, 6};
+    static const struct pgstmt
+        claim =
+            {
+                "position_claim",
+                "UPDATE tidemill.lane SET epoch = epoch + 1, owner = $4, "
+                "group_id = $5, generation = $6, updated_at = "
+                "now(), " UNLESS_VOID("halted") ", " UNLESS_VOID(
+                    "halted_at") ", " UNLESS_VOID("halted_generation") " WHERE"
+                                                                       " " LANE
+                                                                       " RETURN"
+                                                                       "ING "
+                                                                       "next_"
+                                                                       "offset,"
+                                                                       " epoch,"
+                                                                       " is_"
+                                                                       "rewound"
+                                                                       ", "
+                                                                       "anchor_"
+                                                                       "ms, "
+                                                                       "anchor_"
+                                                                       "hash, "
+                                                                       "halted,"
+                                                                       " extrac"
+                                                                       "t("
+                                                                       "epoch "
+                                                                       "FROM "
+                                                                       "halted_"
+                                                                       "at)::"
+                                                                       "int8",
+                oids, 6};
     pgconn_add_sql(c, "BEGIN");
     for (uint32_t i = 0; i < n; i++) {
         char partition[4];
@@ -87,8 +115,7 @@ static void read_claimed(const struct pg_result *row, struct position *at)
     at->has_anchor = pg_value(row, 0, 4, &len) != NULL;
     at->anchor = (struct anchor){int_or(row, 3, -1), int_or(row, 4, 0)};
     at->halted = pg_value(row, 0, 5, &len) ? pg_str(row, 0, 5) : NULL;
-    at->halted_hash = pg_str(row, 0, 6);
-    at->halted_since = int_or(row, 7, 0);
+    at->halted_since = int_or(row, 6, 0);
 }
 
 void position_claimed(const struct pgreply *r, struct position *lanes,
@@ -169,23 +196,23 @@ void position_settle(struct pgconn *c, const struct plan *p,
 
 void position_halt(struct pgconn *c, const struct plan *p,
                    const struct position *at, const char *why,
-                   bool is_void_later)
+                   const char *generation)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
-                                    OID_INT8, OID_TEXT, OID_TEXT};
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
+                                    OID_TEXT, OID_TEXT, OID_INT8};
     static const struct pgstmt halt = {
         "position_halt",
-        "UPDATE tidemill.lane SET halted = $5, halted_at = now(), "
-        "halted_generation = $6 WHERE " LANE " AND epoch = $4",
-        oids, 6};
-    char partition[4], mine[8];
-    const struct pgparam params[] = {
-        text_param(p->name),
-        text_param(at->topic),
-        int4_param(at->partition, partition),
-        int8_param(at->epoch, mine),
-        text_param(why),
-        text_param(is_void_later ? p->hash : NULL)};
+        "UPDATE tidemill.lane SET halted = $5, halted_generation = $6, "
+        "halted_at = to_timestamp($7::int8) WHERE " LANE " AND epoch = $4",
+        oids, 7};
+    char partition[4], mine[8], since[8];
+    const struct pgparam params[] = {text_param(p->name),
+                                     text_param(at->topic),
+                                     int4_param(at->partition, partition),
+                                     int8_param(at->epoch, mine),
+                                     text_param(why),
+                                     text_param(generation),
+                                     int8_param(at->halted_since, since)};
     pgconn_add(c, &halt, params);
 }
 

@@ -14,17 +14,15 @@
 struct position {
     const char *topic;
     int32_t partition;
-    bool found;              /* out: tidemill.lane has it; the rest only then */
-    int64_t next_offset;     /* out */
-    int64_t epoch;           /* out */
-    bool is_rewound;         /* out: it may be below what Kafka was told */
-    bool has_anchor;         /* out */
-    struct anchor anchor;    /* out: of the last record below next_offset */
-    const char *halted;      /* out: why it waits for a person; NULL: it does
-                                not. In the reply, as the next one */
-    const char *halted_hash; /* out: the halt is void for another generation
-                                than this one; "": it never is */
-    int64_t halted_since;    /* out: Unix time */
+    bool found;           /* out: tidemill.lane has it; the rest only then */
+    int64_t next_offset;  /* out */
+    int64_t epoch;        /* out */
+    bool is_rewound;      /* out: it may be below what Kafka was told */
+    bool has_anchor;      /* out */
+    struct anchor anchor; /* out: of the last record below next_offset */
+    const char *halted;   /* out: why it waits for a person, in the reply; NULL:
+                             it does not, or another generation's halt ended */
+    int64_t halted_since; /* out: Unix time */
 };
 
 /* Queues the claim of all [n] (sorted) in one transaction. */
@@ -55,11 +53,12 @@ void position_move(struct pgconn *c, const struct plan *p,
  * happens unless the epoch is ours. */
 void position_settle(struct pgconn *c, const struct plan *p,
                      const struct position *at);
-/* Queues the note that a lane waits for a person; [is_void_later]: a mended
- * pipeline ends the halt. Nothing happens unless the epoch is ours. */
+/* Queues the note that a lane waits for a person since at->halted_since. A
+ * claim by another generation than [generation] ends the halt; NULL: no claim
+ * does. Nothing happens unless the epoch is ours. */
 void position_halt(struct pgconn *c, const struct plan *p,
                    const struct position *at, const char *why,
-                   bool is_void_later);
+                   const char *generation);
 /* Queues the question whether somebody changed [n] lanes that [owner] claimed;
  * their epochs come in. */
 void position_epochs(struct pgconn *c, const struct plan *p, const char *owner,
