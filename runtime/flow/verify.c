@@ -33,9 +33,9 @@ static bool check_range(const struct position *at, const struct verify_facts *f,
 }
 
 #define OLDER                                                                  \
-    "a backup was restored, or a failover lost commits. Its rows and "         \
-    "positions agree with each other: `tidemill lane resume` goes on at "      \
-    "%" PRId64 " and applies the records again, once in these tables"
+    "a backup was restored, or a failover lost commits. Rows and positions "   \
+    "agree: `tidemill lane resume` goes on at %" PRId64                        \
+    " and applies the records again, once to these tables"
 
 /* The database must not have gone back behind what was seen of it. A claim
  * raises the epoch, so one that is not greater is of an older row. */

@@ -1,7 +1,7 @@
 -- What an administrator does to topics while somebody reads them: deletes them,
 -- creates them again, adds partitions, lets records expire.
 local ffi = require 'ffi'
-require 'kafka'
+local kafka = require 'kafka'
 
 ffi.cdef [[
 typedef struct rd_kafka_DeleteTopic_s rd_kafka_DeleteTopic_t;
@@ -41,6 +41,13 @@ void rd_kafka_DeleteRecords(rd_kafka_t *, rd_kafka_DeleteRecords_t **, size_t,
 const void *rd_kafka_event_DeleteRecords_result(rd_kafka_event_t *);
 const rd_kafka_topic_partition_list_t *rd_kafka_DeleteRecords_result_offsets(
   const void *);
+typedef struct rd_kafka_mock_cluster_s rd_kafka_mock_cluster_t;
+rd_kafka_mock_cluster_t *rd_kafka_mock_cluster_new(rd_kafka_t *, int);
+void rd_kafka_mock_cluster_destroy(rd_kafka_mock_cluster_t *);
+const char *rd_kafka_mock_cluster_bootstraps(const rd_kafka_mock_cluster_t *);
+int rd_kafka_mock_topic_create(rd_kafka_mock_cluster_t *, const char *, int, int);
+void rd_kafka_mock_push_request_errors_array(rd_kafka_mock_cluster_t *, int16_t,
+  size_t, const int *);
 ]]
 
 local loaded, rd = pcall(ffi.load, 'rdkafka')
@@ -115,6 +122,35 @@ function M.expire(producer, topic, partition, before)
   end)
   rd.rd_kafka_DeleteRecords_destroy(request[0])
   rd.rd_kafka_topic_partition_list_destroy(list)
+end
+
+local Mock = {}
+Mock.__index = Mock
+
+--- librdkafka's built-in broker, which can be told to give a wrong answer: one
+--- topic of [n_partitions], its address, and a producer for it.
+function M.mock(n_partitions)
+  local host = kafka.producer()
+  local cluster = rd.rd_kafka_mock_cluster_new(host.handle, 1)
+  assert(rd.rd_kafka_mock_topic_create(cluster, 'mock', n_partitions, 1) == 0)
+  local brokers = ffi.string(rd.rd_kafka_mock_cluster_bootstraps(cluster))
+  return setmetatable({
+    host = host, cluster = cluster, brokers = brokers, topic = 'mock',
+    producer = kafka.producer { ['bootstrap.servers'] = brokers },
+  }, Mock)
+end
+
+--- The next [n] fetches are answered with OFFSET_OUT_OF_RANGE.
+function Mock:refuse_fetch(n)
+  local codes = ffi.new('int[?]', n)
+  for i = 0, n - 1 do codes[i] = 1 end
+  rd.rd_kafka_mock_push_request_errors_array(self.cluster, 1, n, codes)
+end
+
+function Mock:close()
+  self.producer:close()
+  rd.rd_kafka_mock_cluster_destroy(self.cluster)
+  self.host:close()
 end
 
 return M
