@@ -1,6 +1,8 @@
 /* /status: see status.h. */
 #include "admin/status.h"
 
+#include <time.h>
+
 #include "admin/json.h"
 #include "base/loop.h"
 
@@ -64,6 +66,18 @@ static void write_worker(const struct page_worker *w, uint32_t slot,
     json_close(out, '}');
 }
 
+/* "" unless it is halted. */
+static void write_since(const struct page_lane *lane, struct buf *out)
+{
+    time_t since = (time_t)lane->halted_since;
+    char text[32] = "";
+    struct tm tm;
+    if (lane->state == LANE_HALTED && gmtime_r(&since, &tm)) {
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    }
+    key_text(out, "halted_since", text);
+}
+
 static void write_lane(const struct page_lane *lane, struct buf *out)
 {
     char topic[sizeof lane->topic], message[sizeof lane->message];
@@ -79,6 +93,7 @@ static void write_lane(const struct page_lane *lane, struct buf *out)
     key_int(out, "lag", view_lag(lane));
     key_int(out, "epoch", lane->epoch);
     key_text(out, "message", message);
+    write_since(lane, out);
     json_close(out, '}');
 }
 

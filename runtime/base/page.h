@@ -99,7 +99,8 @@ struct page_lane {
     int64_t end;      /* --until-end: where to stop; -1: not yet known */
     uint32_t reached; /* position >= end, or partition EOF */
     uint32_t epoch;
-    char message[400]; /* why it is halted; or "" */
+    int64_t halted_since; /* Unix time, while it is halted */
+    char message[400];    /* why it is halted; or "" */
 };
 
 /* A record at which a worker died: see suspect.h. */

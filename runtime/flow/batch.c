@@ -402,6 +402,11 @@ void batch_settle(struct batch *b)
     }
 }
 
+struct anchor batch_anchor(const struct batch *b, const struct lease *l)
+{
+    return anchor_of(&b->records[l->first + lease_moved(l) - 1]);
+}
+
 bool batch_loads(const struct rows *r, enum plan_exact exact)
 {
     return program_loads(r->program) && r->program->plan->exact == exact &&

@@ -131,6 +131,9 @@ bool batch_moves(const struct batch *b, const struct lease *l);
 /* Records that the position moves over: applied, skipped or set aside. */
 uint32_t lease_moved(const struct lease *l);
 uint32_t batch_moved(const struct batch *b);
+/* Of the last record that the lease moves its position over; not for one that
+ * moves nothing. */
+struct anchor batch_anchor(const struct batch *b, const struct lease *l);
 /* Is it of a kind that is loaded that way, with rows to load? */
 bool batch_loads(const struct rows *r, enum plan_exact exact);
 /* Any projection of a kind that is loaded that way, with rows to load? */

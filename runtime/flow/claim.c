@@ -2,14 +2,14 @@
 #include "flow/claim.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
+#include "flow/beginning.h"
 #include "flow/engine.h"
 #include "flow/progress.h"
 #include "flow/retry.h"
+#include "flow/verify.h"
 
 /* A claim waits behind a zombie's transaction; the server's lock_timeout ends
  * that first. */
@@ -17,11 +17,13 @@ static usec claim_deadline(const struct engine *g)
 {
     return g->plan->database.timeouts.lock_ms * 1000ULL + 10000000;
 }
+/* How often partitions that are gone are looked for. */
+static const usec UNSHELVE_USEC = 5 * 1000000ULL;
 
 static bool wants_claim(const struct lane *l)
 {
     return (l->is_offered || (l->is_assigned && l->needs_claim)) &&
-           !l->is_leased;
+           !l->is_leased && !l->is_gone;
 }
 
 static uint32_t count_lanes(struct engine *g)
@@ -108,90 +110,71 @@ static bool failed(struct engine *g, const struct pgreply *r)
     return true;
 }
 
-static bool must_say_start(struct engine *g, struct err *e)
-{
-    for (uint32_t i = 0; i < g->plan->n_projections; i++) {
-        const struct plan_projection *p = &g->plan->projections[i];
+/* ---- what is found is judged ---- */
 
-        if (g->has_rows[i]) {
-            return err_set(e, ERR_CONFIG,
-                           "table %s has rows, but this pipeline has no "
-                           "position yet: say in kafka{} where to start: "
-                           "start = 'earliest', 'latest', 'group' or a time "
-                           "(or empty the table)",
-                           p->table);
-        }
+struct found {
+    struct verify_facts facts;
+    struct err bad; /* why the lane must halt; class ERR_NONE: it need not */
+    bool was_halted;
+};
+
+/* What Kafka was told only serves to see an older database: without an answer
+ * the claim goes on. */
+static void ask_told(struct engine *g, struct found *found)
+{
+    struct claim *c = &g->claim;
+    int64_t *told = mem_zero(c->n, sizeof(*told));
+    struct err e;
+    bool ok = source_committed(g->source, c->claimed, c->n, told, &e);
+
+    if (!ok) {
+        log_line(LOG_WARN, "whether the database is an older one is not known",
+                 "error=%s", log_quote(e.text));
     }
-    return true;
+    for (uint32_t i = 0; i < c->n; i++) {
+        found[i].facts.has_told = ok;
+        found[i].facts.told = ok ? told[i] : -1;
+    }
+    free(told);
 }
 
-static bool start_offset(struct engine *g, struct lane *l, int64_t *out,
-                         struct err *e)
+/* True when every lane could be looked at; nothing is changed before. */
+static bool judge(struct engine *g, struct found *found, struct err *e)
 {
-    const struct plan_source *s = &g->plan->source;
-    int64_t low, high;
+    struct claim *c = &g->claim;
 
-    if (!source_watermarks(g->source, l, &low, &high, e) ||
-        (s->start == START_UNSAID && !must_say_start(g, e))) {
-        return false;
-    }
-    *out = s->start == START_LATEST ? high : low;
-    if (s->start == START_TIMESTAMP) {
-        return source_offset_at(g->source, l, s->start_ms, out, e);
-    }
-    if (s->start == START_GROUP) {
-        if (!source_committed(g->source, l, out, e)) {
+    ask_told(g, found);
+    for (uint32_t i = 0; i < c->n; i++) {
+        struct verify_facts *f = &found[i].facts;
+        const struct lane *l = c->claimed[i];
+        const struct page_lane *p = progress_page(g, c->claimed[i]);
+
+        if (!source_watermarks(g->source, l, &f->low, &f->high, e)) {
             return false;
         }
-        *out = *out < low ? low : *out;
+        f->epoch = l->epoch;
+        f->position = l->position;
+        found[i].was_halted = p && p->state == LANE_HALTED;
+        found[i].bad.class = ERR_NONE;
+        verify_position(&c->lanes[i], f, &found[i].bad);
     }
     return true;
 }
 
-/* What the broker has must reach down to the position. */
-static bool check_range(const struct lane *l, int64_t low, int64_t high,
-                        struct err *e)
-{
-    if (l->position < low) {
-        return err_set(e, ERR_CONFIG,
-                       "%s/%d: records %" PRId64 " to %" PRId64
-                       " are gone from "
-                       "Kafka (retention) before they were applied; nothing is "
-                       "skipped by itself: restore them, or set next_offset in "
-                       "tidemill.lane to go on without them",
-                       l->topic, l->partition, l->position, low - 1);
-    }
-    if (l->position > high) {
-        return err_set(e, ERR_CONFIG,
-                       "%s/%d: the position %" PRId64
-                       " is behind the end of the "
-                       "partition (%" PRId64 "): the topic was re-created or "
-                       "truncated; set next_offset in tidemill.lane to where "
-                       "reading should go on",
-                       l->topic, l->partition, l->position, high);
-    }
-    return true;
-}
-
-/* Lanes know where they stand; true when every lane could be looked at. */
-static bool set_lanes(struct engine *g, struct err *bad, struct err *e)
+static void set_lanes(struct engine *g, const struct found *found)
 {
     struct claim *c = &g->claim;
 
     for (uint32_t i = 0; i < c->n; i++) {
+        const struct position *at = &c->lanes[i];
         struct lane *l = c->claimed[i];
-        int64_t low, high;
 
-        l->position = c->lanes[i].next_offset;
-        l->epoch = c->lanes[i].epoch;
-        if (!source_watermarks(g->source, l, &low, &high, e)) {
-            return false;
-        }
-        progress_range(g, l, high);
-        bad[i].class = ERR_NONE;
-        check_range(l, low, high, &bad[i]);
+        l->position = at->next_offset;
+        l->epoch = at->epoch;
+        l->anchor = at->anchor;
+        l->is_checking = found[i].bad.class == ERR_NONE &&
+                         verify_has_anchor(at, &found[i].facts);
     }
-    return true;
 }
 
 static bool start_reading(struct engine *g, struct err *e)
@@ -212,27 +195,82 @@ static bool start_reading(struct engine *g, struct err *e)
     return !has_offered || source_assign(g->source, e);
 }
 
+static void halt_bad(struct engine *g, const struct position *at,
+                     struct lane *l, const struct err *bad)
+{
+    struct page_lane *p;
+
+    if (!at->halted) {
+        g->counts->errors[bad->class]++;
+        engine_halt_for_person(g, l, bad, false);
+        return;
+    }
+    engine_halt(g, l, bad);
+    p = l->page;
+    if (p && at->halted_since) {
+        p->halted_since = at->halted_since;
+    }
+}
+
+/* How many lanes are to be settled: queued. */
+static uint32_t act(struct engine *g, const struct found *found)
+{
+    struct claim *c = &g->claim;
+    uint32_t n_settled = 0;
+
+    for (uint32_t i = 0; i < c->n; i++) {
+        const struct position *at = &c->lanes[i];
+        struct lane *l = c->claimed[i];
+
+        l->is_doubted = found[i].bad.class != ERR_NONE;
+        progress_range(g, l, found[i].facts.high);
+        if (l->is_doubted) {
+            halt_bad(g, at, l, &found[i].bad);
+        } else if (found[i].was_halted) {
+            log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
+                     l->topic, l->partition, l->position);
+        }
+        if (verify_settles(at, &found[i].facts)) {
+            position_settle(c->conn, g->plan, at);
+            n_settled++;
+        }
+    }
+    return n_settled;
+}
+
+/* Only a note: without it the next claim does it. */
+static void on_settled(struct pgconn *conn, const struct pgreply *r, void *arg)
+{
+    (void)conn;
+    (void)r;
+    end_claim(arg);
+}
+
 static void finish(struct engine *g)
 {
     struct claim *c = &g->claim;
-    struct err *bad = mem_zero(c->n + 1, sizeof(*bad));
+    struct found *found = mem_zero(c->n + 1, sizeof(*found));
     struct err e;
+    bool ok = judge(g, found, &e);
 
-    if (!set_lanes(g, bad, &e) || !start_reading(g, &e)) {
+    if (ok) {
+        set_lanes(g, found);
+        ok = start_reading(g, &e);
+    }
+    if (!ok) {
         claim_failed(g, &e);
-        free(bad);
+        free(found);
         return;
     }
-    for (uint32_t i = 0; i < c->n; i++) {
-        if (bad[i].class != ERR_NONE) {
-            engine_halt(g, c->claimed[i], &bad[i]);
-        }
-    }
-    free(bad);
     c->failures = 0;
     progress_ready(g);
     log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);
-    end_claim(g);
+    if (act(g, found) > 0) {
+        pgconn_flush(c->conn, claim_deadline(g), on_settled, g);
+    } else {
+        end_claim(g);
+    }
+    free(found);
 }
 
 static void on_claimed(struct pgconn *conn, const struct pgreply *r, void *arg);
@@ -253,31 +291,6 @@ static void on_created(struct pgconn *conn, const struct pgreply *r, void *arg)
     }
 }
 
-/* Lanes that tidemill.lane does not know yet get their first position. */
-static bool create_missing(struct engine *g, uint32_t *n_created, struct err *e)
-{
-    struct claim *c = &g->claim;
-
-    *n_created = 0;
-    for (uint32_t i = 0; i < c->n; i++) {
-        if (c->lanes[i].found) {
-            continue;
-        }
-        /* Only the numbers may fail; nothing is queued before they are known. */
-        if (!start_offset(g, c->claimed[i], &c->lanes[i].next_offset, e)) {
-            return false;
-        }
-        (*n_created)++;
-    }
-    for (uint32_t i = 0; i < c->n; i++) {
-        if (!c->lanes[i].found) {
-            position_create(c->conn, g->plan, c->lanes[i].topic,
-                            c->lanes[i].partition, c->lanes[i].next_offset);
-        }
-    }
-    return true;
-}
-
 static void on_claimed(struct pgconn *conn, const struct pgreply *r, void *arg)
 {
     struct engine *g = arg;
@@ -290,7 +303,7 @@ static void on_claimed(struct pgconn *conn, const struct pgreply *r, void *arg)
         return;
     }
     position_claimed(r, c->lanes, c->n);
-    if (!create_missing(g, &n_created, &e)) {
+    if (!beginning_queue(g, &n_created, &e)) {
         claim_failed(g, &e);
     } else if (n_created == 0) {
         finish(g);
@@ -325,62 +338,65 @@ static void on_foreign(struct pgconn *conn, const struct pgreply *r, void *arg)
         claim_failed(g, &e);
         return;
     }
+    topics_known(g, r->results[1]);
+    if (g->claim.n == 0) {
+        end_claim(g); /* of lanes that are all gone */
+        return;
+    }
     send_claim(g);
 }
 
-static bool list_topics(struct engine *g, struct err *e)
+void claim_open(struct claim *c, uint32_t n_topics)
 {
-    int32_t *n = mem_zero(g->plan->source.n_topics + 1, sizeof(*n));
-    bool ok = source_partitions(g->source, n, e);
-
-    for (uint32_t i = 0; ok && i < g->plan->source.n_topics; i++) {
-        if (n[i] == 0) {
-            ok = err_set(e, ERR_CONFIG,
-                         "topic %s does not exist on %s: create it, or correct "
-                         "`topics` in %s",
-                         g->plan->source.topics[i], g->plan->source.brokers,
-                         g->plan->path);
-        }
-    }
-    if (ok) {
-        progress_all_lanes(g, n);
-    }
-    free(n);
-    return ok;
+    c->topics = mem_zero(n_topics + 1, sizeof(*c->topics));
 }
 
-static void look_for_topics(struct engine *g)
+/* Lanes whose partition is not there must not hold up the others; but Kafka
+ * may only have been slow to tell. */
+static void unshelve(struct engine *g)
 {
-    struct err e;
+    usec now = clock_usec();
 
-    if (list_topics(g, &e)) {
+    if (now < g->claim.unshelve_at) {
         return;
     }
-    g->claim.retry_at = clock_usec() + 2000000;
-    g->counts->errors[e.class]++;
-    if (strncmp(g->counts->waiting_for, e.text, 100) != 0) {
-        log_line(LOG_WARN, "waiting for Kafka", "error=%s", log_quote(e.text));
+    g->claim.unshelve_at = now + UNSHELVE_USEC;
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        l->is_gone = false;
     }
-    progress_reason(g, "", e.text);
 }
 
+static void shelve_gone(struct engine *g)
+{
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        if (wants_claim(l) &&
+            topics_is_gone(&g->claim.topics[l->topic_index], l->partition)) {
+            source_shelve(g->source, l);
+        }
+    }
+}
+
+/* Kafka is asked only once there is a connection: this runs every turn. */
 void claim_turn(struct engine *g)
 {
     struct claim *c = &g->claim;
-    uint32_t n = count_lanes(g);
 
     if (c->conn || g->is_stopping || clock_usec() < c->retry_at) {
         return;
     }
     if (!g->page->all_lanes) {
-        look_for_topics(g);
+        topics_look(g);
     }
-    if (n == 0 || !(c->conn = database_take(g, &c->ticket))) {
+    unshelve(g);
+    if (count_lanes(g) == 0 || !(c->conn = database_take(g, &c->ticket))) {
         return;
     }
+    topics_look(g);
+    shelve_gone(g);
     c->is_void = c->has_created = false;
-    collect_lanes(g, n);
+    collect_lanes(g, count_lanes(g));
     position_find_foreign(c->conn, g->plan);
+    position_list(c->conn, g->plan);
     pgconn_flush(c->conn, claim_deadline(g), on_foreign, g);
 }
 
@@ -399,4 +415,5 @@ void claim_close(struct claim *c)
 {
     free(c->lanes);
     free(c->claimed);
+    free(c->topics);
 }

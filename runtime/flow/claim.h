@@ -2,10 +2,12 @@
 /*
  * Claims: from lanes that the group offers (or whose position is in doubt) to
  * lanes that may be read: foreign pipelines in the group are refused, the
- * epoch is raised, missing positions are made from `start`, and each position
- * is held against what the broker still has. One claim at a time.
+ * epoch is raised, missing positions are made (beginning.h), and each position
+ * is held against what Kafka has and was told (verify.h). A lane that does not
+ * stand that test halts; the others are read. One claim at a time.
  */
 #include "base/loop.h"
+#include "flow/topics.h"
 #include "kafka/source.h"
 #include "postgres/position.h"
 
@@ -17,12 +19,16 @@ struct claim {
     struct position *lanes; /* owned */
     struct lane **claimed;  /* owned; borrowed lanes, as many */
     uint32_t n;
+    struct topic_state *topics; /* owned; as plan_source.topics */
+    bool has_gone;    /* lanes whose partition is gone: see topics.h */
     bool is_void;     /* a rebalance came: the answer is not used */
     bool has_created; /* missing positions were inserted */
     usec retry_at;
+    usec unshelve_at; /* lanes that are gone are looked for again */
     uint32_t failures;
 };
 
+void claim_open(struct claim *c, uint32_t n_topics);
 /* Starts a claim when lanes want one; called every turn. */
 void claim_turn(struct engine *g);
 /* Lanes were revoked: what is under way must not be used. */

@@ -1,7 +1,6 @@
 /* See engine.h. */
 #include "flow/engine.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,6 @@ enum {
     DECODE_SLICE = 2048, /* records a turn: about a millisecond */
     PUMP_SLICE = 4096,   /* messages a turn */
     TICK_USEC = 100000,
-    LOST_PAUSE_USEC = 300000,
     PROBE_RECORDS = 100 /* what a half-open breaker is tried with */
 };
 /* What all inboxes may hold: with librdkafka's own queue about a second of
@@ -73,34 +71,6 @@ void engine_release(struct batch *b)
     }
     b->n_leases = 0;
     engine_move(b, BATCH_FREE);
-}
-
-void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
-{
-    struct page_lane *p;
-    bool is_news = !lane->is_halted;
-
-    if (!lane->is_assigned) {
-        return;
-    }
-    progress_lane(g, lane);
-    p = lane->page;
-    lane->is_halted = true;
-    is_news = is_news && (!p || strncmp(p->message, e->text, 100) != 0);
-    progress_halted(p, e->text);
-    if (is_news) {
-        log_line(
-            LOG_ERROR,
-            lane->retry_at ? "lane halted; it looks again from time to time"
-                           : "lane halted; the others go on",
-            "lane=%s/%d position=%" PRId64 " class=%s sqlstate=%s error=%s",
-            lane->topic, lane->partition, lane->position,
-            err_class_name(e->class), e->sqlstate[0] ? e->sqlstate : "-",
-            log_quote(e->text));
-    }
-    if (!lane->retry_at) {
-        source_halt(g->source, lane);
-    }
 }
 
 static void on_news(struct engine *g, enum source_news news,
@@ -293,36 +263,13 @@ static void on_wake(void *arg)
     loop_idle_set(g->idle, true);
 }
 
-static void wake_halted(struct engine *g, usec now)
-{
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (l->is_halted && l->retry_at && now >= l->retry_at) {
-            l->is_halted = false;
-            l->retry_at = 0;
-        }
-    }
-}
-
-/* The broker refuses to read on from where a lane stands. A claim looks at
- * what it still has: the lane halts, or it was a passing answer and goes on. */
-static void doubt_lost(struct engine *g, usec now)
-{
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (l->is_lost && l->is_assigned && !l->is_halted && !l->needs_claim) {
-            l->needs_claim = true;
-            g->claim.retry_at = now + LOST_PAUSE_USEC;
-        }
-    }
-}
-
 static void on_tick(void *arg)
 {
     struct engine *g = arg;
     usec now = clock_usec();
 
     if (g->source) {
-        wake_halted(g, now);
-        doubt_lost(g, now);
+        halt_tick(g, now);
         if (now > g->last_commit_note + 1000000) {
             g->last_commit_note = now;
             source_commit(g->source);
@@ -380,6 +327,7 @@ bool engine_open(struct engine *g, struct err *e)
     if (!programs_new(g->plan, g->decoder, &g->programs, e)) {
         return false;
     }
+    claim_open(&g->claim, g->plan->source.n_topics);
     g->has_rows = mem_zero(g->plan->n_projections + 1, sizeof(bool));
     g->pool = pgpool_new(g->loop, &g->plan->database, "tidemill", on_wake, g);
     database_init(g);
@@ -414,6 +362,7 @@ void engine_close(struct engine *g)
     claim_close(&g->claim);
     letters_close(&g->letters);
     dossiers_free(g->dossiers);
+    halt_close(&g->halts);
     programs_free(g->programs, g->plan->n_projections);
     decoder_free(g->decoder);
     free(g->has_rows);

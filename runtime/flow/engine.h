@@ -15,6 +15,7 @@
 #include "flow/batch.h"
 #include "flow/claim.h"
 #include "flow/database.h"
+#include "flow/halt.h"
 #include "flow/letters.h"
 #include "flow/writer.h"
 #include "postgres/pool.h"
@@ -47,6 +48,7 @@ struct engine {
     struct writer writer; /* owned; buffers shared by all batches */
 
     struct claim claim;
+    struct halts halts;
     struct loop_idle *idle;  /* owned */
     struct loop_timer *tick; /* owned; heartbeat, retries, linger */
     struct loop_timer *due;  /* owned; the next batch by linger */
@@ -76,4 +78,10 @@ void engine_move(struct batch *b, enum batch_state to);
 void engine_join(struct engine *g);
 /* Gives the batch's lanes back and frees it. */
 void engine_release(struct batch *b);
+/* The lane waits: until lane->retry_at, or for a person (see halt.h). */
 void engine_halt(struct engine *g, struct lane *lane, const struct err *e);
+/* The same, for a person alone, and a restart does not end it: it is written to
+ * tidemill.lane. [by_scripts]: another generation of the pipeline may do
+ * better, so its claim of the lane ends the halt. */
+void engine_halt_for_person(struct engine *g, struct lane *lane,
+                            const struct err *e, bool by_scripts);

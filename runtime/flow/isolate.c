@@ -254,7 +254,7 @@ static void halt_for_person(struct batch *b, const struct err *e)
 
         err_wrap(&named, "%s/%d from offset %" PRId64, l->lane->topic,
                  l->lane->partition, b->records[l->first].offset);
-        engine_halt(b->engine, l->lane, &named);
+        engine_halt_for_person(b->engine, l->lane, &named, true);
     }
     give_up(b);
 }

@@ -35,7 +35,7 @@ static void halt_lane(struct batch *b, const struct lease *l)
     b->engine->counts->errors[l->halt_class]++;
     err_set(&e, l->halt_class, "%s/%d offset %" PRId64 ": %s", rec->topic,
             rec->partition, rec->offset, l->halt_reason);
-    engine_halt(b->engine, l->lane, &e);
+    engine_halt_for_person(b->engine, l->lane, &e, true);
 }
 
 static void settle_lane(struct batch *b, struct lease *l)

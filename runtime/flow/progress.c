@@ -3,9 +3,15 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+/* Not before it is known that what Kafka has is what was read. */
 static bool has_reached(const struct lane *l, const struct page_lane *p)
 {
+    if (l->is_doubted || (l->is_checking && clock_usec() < l->check_until)) {
+        return false;
+    }
+
     bool at_eof = l->inbox.count == 0 && !l->is_leased && l->eof >= p->end &&
                   l->eof >= l->fetched;
 
@@ -14,7 +20,7 @@ static bool has_reached(const struct lane *l, const struct page_lane *p)
     return p->end >= 0 && (l->position >= p->end || at_eof);
 }
 
-static struct page_lane *page_of(struct engine *g, struct lane *l)
+struct page_lane *progress_page(struct engine *g, struct lane *l)
 {
     if (!l->page) {
         l->page = page_lane(g->page, l->topic, l->partition);
@@ -24,7 +30,7 @@ static struct page_lane *page_of(struct engine *g, struct lane *l)
 
 void progress_lane(struct engine *g, struct lane *l)
 {
-    struct page_lane *p = page_of(g, l);
+    struct page_lane *p = progress_page(g, l);
 
     if (!p) {
         return;
@@ -44,7 +50,7 @@ void progress_lane(struct engine *g, struct lane *l)
 
 void progress_range(struct engine *g, struct lane *l, int64_t high)
 {
-    struct page_lane *p = page_of(g, l);
+    struct page_lane *p = progress_page(g, l);
 
     l->high = high;
     if (p && p->end < 0) {
@@ -56,8 +62,34 @@ void progress_range(struct engine *g, struct lane *l, int64_t high)
 void progress_halted(struct page_lane *p, const char *why)
 {
     if (p) {
+        if (p->state != LANE_HALTED) {
+            p->halted_since = (int64_t)time(NULL);
+        }
         p->state = LANE_HALTED;
         snprintf(p->message, sizeof(p->message), "%.390s", why);
+    }
+}
+
+bool progress_gone(struct page_lane *p, int64_t position, const char *why)
+{
+    bool is_news = p && (p->state != LANE_HALTED || p->worker >= 0);
+
+    if (is_news) {
+        progress_halted(p, why);
+        p->worker = -1;
+        p->position = position;
+        p->reached = 0;
+    }
+    return is_news;
+}
+
+void progress_let_go(struct page_lane *p)
+{
+    if (p) {
+        p->state = LANE_UNOWNED;
+        p->worker = -1;
+        p->message[0] = '\0';
+        p->reached = 1;
     }
 }
 
@@ -167,7 +199,7 @@ void progress_tick(struct engine *g)
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         events += l->inbox.count;
         has_lag |= l->is_assigned && !l->is_halted && l->high > l->position;
-        if (l->is_assigned) {
+        if (l->is_assigned && !l->is_gone) {
             progress_lane(g, l);
         }
     }

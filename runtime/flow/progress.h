@@ -2,11 +2,18 @@
 /* What the supervisor and people see: lanes and gauges in the page. */
 #include "flow/engine.h"
 
+/* The lane's entry in the page; NULL when that is full. */
+struct page_lane *progress_page(struct engine *g, struct lane *lane);
 void progress_lane(struct engine *g, struct lane *lane);
 /* The same, when the end of the partition was asked. */
 void progress_range(struct engine *g, struct lane *lane, int64_t high);
 /* The lane stands, and why; [p] may be NULL. */
 void progress_halted(struct page_lane *p, const char *why);
+/* A lane whose partition is gone, so that it has no owner; false: it was shown
+ * already. */
+bool progress_gone(struct page_lane *p, int64_t position, const char *why);
+/* Nobody waits for it any more. */
+void progress_let_go(struct page_lane *p);
 /* Why work waits: [what] and [why], for people. */
 void progress_reason(struct engine *g, const char *what, const char *why);
 /* The same, and the worker is not ready until progress_ready(). */

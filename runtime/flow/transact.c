@@ -54,9 +54,19 @@ static int queue_positions(struct batch *b)
     for (uint32_t i = 0; i < b->n_leases; i++) {
         struct lease *l = &b->leases[i];
 
-        if (batch_moves(b, l)) {
-            position_move(b->conn, b->engine->plan, l->lane->topic,
-                          l->lane->partition, l->epoch, l->start, l->end);
+        if (b->is_retry) {
+            position_fence(b->conn, b->engine->plan, l->lane->topic,
+                           l->lane->partition, l->epoch, l->start);
+            n++;
+        } else if (l->end > l->start) {
+            const struct position_step step = {.topic = l->lane->topic,
+                                               .partition = l->lane->partition,
+                                               .epoch = l->epoch,
+                                               .from = l->start,
+                                               .to = l->end,
+                                               .anchor = batch_anchor(b, l)};
+
+            position_move(b->conn, b->engine->plan, &step);
             n++;
         }
     }

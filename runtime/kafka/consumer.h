@@ -71,6 +71,9 @@ bool lanes_apply(struct source *s, struct err *e);
 /* The cap has been full for long: halted lanes give way; if there is none,
  * nothing is read any more. */
 void lanes_give_way(struct source *s);
+/* The record below the lane's position is not the one that was applied: the
+ * lane is not read on, and the upper layer is woken. */
+void lanes_replaced(struct source *s, struct lane *lane);
 /* Flags that the upper layer may have changed, and ends of partitions. */
 void lanes_look(struct source *s);
 void lanes_free(struct source *s);

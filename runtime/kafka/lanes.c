@@ -16,6 +16,9 @@
 
 typedef rd_kafka_topic_partition_list_t partitions;
 
+/* A record comes within a second, if it is there and Kafka is well. */
+static const usec CHECK_USEC = 10000000;
+
 /* ---- the list ---- */
 
 static int compare(const struct lane *a, const char *topic, int32_t partition)
@@ -140,7 +143,8 @@ static void offer_lane(struct lane *lane)
     lane->is_offered = true;
     lane->is_halted = lane->is_out = lane->is_parked = lane->is_lost = false;
     lane->is_stuck = false;
-    lane->needs_claim = false;
+    lane->needs_claim = lane->is_checking = lane->is_doubted = false;
+    lane->is_gone = false;
     lane->retry_at = 0;
     if (!lane->is_leased) {
         lane->position = lane->fetched = -1;
@@ -208,6 +212,8 @@ static void restart(struct source *s, struct lane *lane)
     lane->is_fetching = false;
     lane->is_halted = lane->is_out = lane->is_parked = lane->is_lost = false;
     lane->is_stuck = false;
+    lane->is_doubted = false;
+    lane->check_until = loop_now(s->loop) + CHECK_USEC;
     lane->retry_at = 0;
     lane->suspect_left = lane->probe = lane->cap = lane->run = 0;
     lane->needs_letters = true;
@@ -219,7 +225,7 @@ bool source_assign(struct source *s, struct err *e)
 {
     (void)e;
     for (struct lane *l = s->lanes; l; l = l->next) {
-        if (l->is_offered && !l->is_leased && l->position >= 0) {
+        if (l->is_offered && !l->is_leased && !l->is_gone && l->position >= 0) {
             l->is_offered = false;
             l->is_assigned = true;
             restart(s, l);
@@ -249,9 +255,29 @@ void source_halt(struct source *s, struct lane *lane)
     change(s);
 }
 
+void lanes_replaced(struct source *s, struct lane *lane)
+{
+    lane->is_doubted = lane->is_out = true;
+    lane->is_fetching = false;
+    change(s);
+}
+
+void source_shelve(struct source *s, struct lane *lane)
+{
+    bool was_read = lane->is_fetching;
+
+    must(!lane->is_leased);
+    drop_all(s, lane);
+    lane->is_gone = true;
+    lane->is_fetching = false;
+    s->must_apply |= was_read;
+    source_poke(s);
+}
+
 static bool should_fetch(const struct source *s, const struct lane *l)
 {
-    return l->is_assigned && !l->is_out && !l->is_parked && !s->is_held;
+    return l->is_assigned && !l->is_out && !l->is_gone && !l->is_parked &&
+           !s->is_held;
 }
 
 static bool assign(struct source *s, const partitions *list, struct err *e)
@@ -294,7 +320,7 @@ static bool start(struct source *s, struct err *e)
         l->is_fetching = should_fetch(s, l);
         if (l->is_fetching) {
             rd_kafka_topic_partition_list_add(list, l->topic, l->partition)
-                ->offset = l->fetched;
+                ->offset = l->fetched - l->is_checking;
         }
     }
     if (list->cnt > 0) {
@@ -310,7 +336,7 @@ static bool start(struct source *s, struct err *e)
 bool lanes_apply(struct source *s, struct err *e)
 {
     for (struct lane *l = s->lanes; l; l = l->next) {
-        if (l->is_offered) {
+        if (l->is_offered && !l->is_gone) {
             return true;
         }
     }

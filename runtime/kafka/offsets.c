@@ -12,6 +12,8 @@
  * waited for more briefly: a worker that is told to stop must hear it. */
 enum { ASK_TIMEOUT_MS = 5000, TOPICS_TIMEOUT_MS = 1000 };
 
+static const char COMMITTED[] = "the offset that the group committed";
+
 static bool failed(const struct source *s, const struct lane *lane,
                    const char *what, rd_kafka_resp_err_t code, struct err *e)
 {
@@ -67,21 +69,39 @@ bool source_offset_at(struct source *s, const struct lane *lane, int64_t ms,
     return *offset >= 0 || source_watermarks(s, lane, &low, offset, e);
 }
 
-bool source_committed(struct source *s, const struct lane *lane,
-                      int64_t *offset, struct err *e)
+static bool read_committed(const struct source *s, struct lane *const *lanes,
+                           const rd_kafka_topic_partition_list_t *list,
+                           int64_t *offsets, struct err *e)
 {
-    rd_kafka_topic_partition_list_t *list =
-        list_of(lane, RD_KAFKA_OFFSET_INVALID);
-    rd_kafka_resp_err_t code =
-        answer(list, rd_kafka_committed(s->rk, list, ASK_TIMEOUT_MS), offset);
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *at = &list->elems[i];
 
-    if (code) {
-        return failed(s, lane, "the offset that the group committed", code, e);
-    }
-    if (*offset < 0) {
-        *offset = -1;
+        if (at->err) {
+            return failed(s, lanes[i], COMMITTED, at->err, e);
+        }
+        offsets[i] = at->offset < 0 ? -1 : at->offset;
+        lanes[i]->advised = offsets[i];
     }
     return true;
+}
+
+bool source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
+                      int64_t *offsets, struct err *e)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)n);
+    rd_kafka_resp_err_t code;
+    bool ok;
+
+    for (uint32_t i = 0; i < n; i++) {
+        rd_kafka_topic_partition_list_add(list, lanes[i]->topic,
+                                          lanes[i]->partition);
+    }
+    code = rd_kafka_committed(s->rk, list, ASK_TIMEOUT_MS);
+    ok = code ? failed(s, lanes[0], COMMITTED, code, e)
+              : read_committed(s, lanes, list, offsets, e);
+    rd_kafka_topic_partition_list_destroy(list);
+    return ok;
 }
 
 static void count_partitions(const struct source *s,
@@ -123,7 +143,9 @@ void source_commit(struct source *s)
         rd_kafka_topic_partition_list_new(16);
 
     for (struct lane *l = s->lanes; l; l = l->next) {
-        if (l->is_assigned && !l->needs_claim && l->position != l->advised) {
+        if (l->is_assigned && !l->needs_claim &&
+            (l->is_halted ? l->position > l->advised
+                          : l->position != l->advised)) {
             rd_kafka_topic_partition_list_add(list, l->topic, l->partition)
                 ->offset = l->position;
             l->advised = l->position;

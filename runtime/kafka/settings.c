@@ -47,6 +47,8 @@ static const struct setting defaults[] = {
     {"queued.max.messages.kbytes", "65536", NULL},
     {"fetch.wait.max.ms", "100", NULL},
     {"fetch.min.bytes", "1", NULL},
+    /* New partitions are read as soon; librdkafka would take five minutes. */
+    {"topic.metadata.refresh.interval.ms", "30000", NULL},
     {"socket.keepalive.enable", "true", NULL},
     {"socket.nagle.disable", "true", NULL},
     {"reconnect.backoff.max.ms", "5000", NULL},

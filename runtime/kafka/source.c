@@ -240,14 +240,42 @@ void source_free(struct source *s)
 
 /* ---- the pump ---- */
 
+/* The first record since the lane was started: is it the one below the
+ * position, and the one that was applied? */
+static void check(struct source *s, struct lane *lane,
+                  const rd_kafka_message_t *m)
+{
+    rd_kafka_timestamp_type_t type;
+    struct record r = {.key = m->key,
+                       .value = m->payload,
+                       .key_len = (uint32_t)m->key_len,
+                       .value_len = (uint32_t)m->len,
+                       .time_ms = rd_kafka_message_timestamp(m, &type)};
+
+    lane->is_checking = false;
+    if (m->offset != lane->fetched - 1) {
+        return;
+    }
+    lane->found = anchor_of(&r);
+    if (lane->found.ms != lane->anchor.ms ||
+        lane->found.hash != lane->anchor.hash) {
+        lanes_replaced(s, lane);
+    }
+}
+
 /* True when the message is the inbox's now. What comes behind records that
  * cannot be read is not. */
 static bool keep(struct source *s, struct lane *lane, rd_kafka_message_t *m)
 {
     uint64_t bytes = m->len + m->key_len;
 
-    if (!lane || !lane->is_fetching || lane->is_stuck ||
-        m->offset < lane->fetched) {
+    if (!lane || !lane->is_fetching || lane->is_stuck) {
+        return false;
+    }
+    if (lane->is_checking && m->offset >= lane->fetched - 1) {
+        check(s, lane, m);
+    }
+    if (m->offset < lane->fetched || lane->is_doubted) {
         return false;
     }
     if (lane->inbox.count == 0) {
@@ -273,6 +301,7 @@ static bool take(struct source *s, rd_kafka_message_t *m)
     lane = lanes_of(m);
     if (lane && lane->is_fetching && m->offset >= lane->fetched) {
         lane->eof = m->offset;
+        lane->is_checking = false; /* the record was not there */
     }
     return false;
 }

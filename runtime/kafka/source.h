@@ -13,6 +13,12 @@
  * below lane->fetched, so a batch call of librdkafka 2.0.2 that a rebalance
  * interrupts cannot slip stale records into a new assignment.
  *
+ * Offsets do not tell a topic that was created again from the one that was
+ * read. So a lane that has an anchor is read from one record earlier: that
+ * record is compared with the anchor and never enters the inbox. When it is
+ * another one, nothing behind it does either (is_doubted). When it is gone
+ * (compaction), nothing can be said and the lane goes on.
+ *
  * Nothing is paused, since a pause throws the prefetch away: at the byte cap
  * the source stops taking records and librdkafka's own limits hold the rest.
  * The exceptions are lanes that are halted (source_halt), and a cap that stays
@@ -22,6 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/anchor.h"
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/plan.h"
@@ -53,8 +60,23 @@ struct lane {
                                freed when no batch leases it */
     bool is_leased;
     bool is_halted;
-    bool is_lost;           /* the broker does not have [fetched] any more, as
+    bool is_lost;         /* the broker does not have [fetched] any more, as
                                NEWS_ERROR said; cleared by assign and seek */
+    bool is_checking;     /* the record below the position comes first and
+                               is held against [anchor]; set by the upper
+                               layer before assign and seek */
+    bool is_doubted;      /* what Kafka has is not what was read before:
+                               nothing is read until assign or seek. Set by
+                               the source when the record was another one,
+                               [found], or by the upper layer */
+    struct anchor anchor; /* of the record below the position */
+    struct anchor found;
+    uint64_t check_until;   /* a check that took until then (usec) may never
+                               end: the record is gone, and the last one */
+    bool is_gone;           /* the upper layer found that Kafka has no such
+                               partition: it is not read, nor waited for, until
+                               that is cleared; the group may give one that was
+                               there before */
     uint64_t retry_at;      /* halted, but time may heal it: when to go on
                                (usec); 0: it stays halted */
     bool needs_claim;       /* its position or epoch is in doubt; the upper
@@ -119,6 +141,9 @@ bool source_seek(struct source *s, struct lane *lane, struct err *e);
  * reading the lane until source_seek. */
 void source_halt(struct source *s, struct lane *lane);
 
+/* Sets is_gone. Not for a leased lane. */
+void source_shelve(struct source *s, struct lane *lane);
+
 /* The record in front of the inbox plus [at]; borrowed from the message. */
 void source_record(const struct lane *lane, uint32_t at, struct record *out);
 int source_header(void *message, const char *name, struct record_header *out);
@@ -129,7 +154,9 @@ void source_done(struct source *s, struct lane *lane, uint32_t n);
 /* Frees a revoked lane that no batch leases any more. */
 void source_drop(struct source *s, struct lane *lane);
 
-/* Advisory: tells Kafka the position of every assigned lane, for lag tools. */
+/* Advisory: tells Kafka the position of every assigned lane, for lag tools. Of
+ * a halted lane only one that is above what Kafka knows: whether the database
+ * is older than that must show again after a restart. */
 void source_commit(struct source *s);
 uint64_t source_inbox_bytes(const struct source *s);
 /* Records that wait in librdkafka's queue. */
@@ -140,9 +167,10 @@ bool source_watermarks(struct source *s, const struct lane *lane, int64_t *low,
                        int64_t *high, struct err *e);
 bool source_offset_at(struct source *s, const struct lane *lane, int64_t ms,
                       int64_t *offset, struct err *e);
-/* The group's committed offset, or -1. */
-bool source_committed(struct source *s, const struct lane *lane,
-                      int64_t *offset, struct err *e);
+/* The offsets that the group committed, each or -1: one question for [n]
+ * lanes. */
+bool source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
+                      int64_t *offsets, struct err *e);
 /* Partitions of each topic of the plan, in its order: n[i], 0 = no such
  * topic. */
 bool source_partitions(struct source *s, int32_t *n, struct err *e);

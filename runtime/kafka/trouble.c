@@ -92,15 +92,14 @@ static void lose(struct source *s, struct lane *lane,
 {
     struct err e;
 
-    if (!lane || !lane->is_fetching || m->offset < lane->fetched) {
+    if (!lane || !lane->is_fetching ||
+        m->offset < lane->fetched - lane->is_checking) {
         return;
     }
     lane->is_lost = true;
     err_set(&e, ERR_CONFIG,
-            "%s/%d: Kafka does not have offset %" PRId64 " (any more): records "
-            "expired before they were read, or the topic was truncated or "
-            "created again (%s); nothing is skipped by itself: set next_offset "
-            "in tidemill.lane to where reading should go on",
+            "%s/%d: Kafka says that it does not have offset %" PRId64
+            " (%s); looking at what it has",
             lane->topic, lane->partition, m->offset,
             rd_kafka_message_errstr(m));
     trouble_tell(s, &e);

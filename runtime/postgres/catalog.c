@@ -21,7 +21,7 @@ static const struct own_table {
     bool is_optional; /* a run does without it, the operator's verbs do not */
 } own_tables[] = {
     {"tidemill.lane", SERVER_LANE, 16, "SELECT, INSERT, UPDATE", false},
-    {"tidemill.dead_letter", SERVER_LETTER, 20,
+    {"tidemill.dead_letter", SERVER_LETTER, 21,
      "SELECT, INSERT, UPDATE, DELETE", false},
     {"tidemill.audit", SERVER_AUDIT, 8, "SELECT, INSERT", true},
 };

@@ -8,7 +8,13 @@
 
 #include "postgres/encode.h"
 
-enum { OID_INT4 = 23, OID_INT8 = 20, OID_TEXT = 25, OID_TEXT_ARRAY = 1009 };
+enum {
+    OID_INT8 = 20,
+    OID_INT4 = 23,
+    OID_TEXT = 25,
+    OID_INT4_ARRAY = 1007,
+    OID_TEXT_ARRAY = 1009
+};
 
 #define LANE                                                                   \
     "pipeline = $1 AND stream = 'main' AND topic = $2 "                        \
@@ -34,6 +40,11 @@ static struct pgparam int8_param(int64_t v, char out[8])
     return (struct pgparam){out, 8};
 }
 
+/* NULL when another generation of the pipeline is to meet what halted it. */
+#define UNLESS_VOID(column)                                                    \
+    column " = CASE WHEN halted_generation <> $6 THEN NULL ELSE " column " EN" \
+           "D"
+
 /* One UPDATE a lane, since one over several promises no order of locks. */
 void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
                     const struct position *lanes, uint32_t n)
@@ -43,8 +54,30 @@ void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
     static const struct pgstmt claim = {
         "position_claim",
         "UPDATE tidemill.lane SET epoch = epoch + 1, owner = $4, "
-        "group_id = $5, generation = $6, updated_at = now() WHERE " LANE
-        " RETURNING next_offset, epoch",
+        "group_id = $5, generation = $6, updated_at = "
+        "now(), " UNLESS_VOID("halted") ", " UNLESS_VOID(
+            "halted_at") ", " UNLESS_VOID("halted_generation") " WHERE"
+                                                               " " LANE
+                                                               " RETURN"
+                                                               "ING "
+                                                               "next_"
+                                                               "offset,"
+                                                               " epoch,"
+                                                               " is_"
+                                                               "rewound"
+                                                               ", "
+                                                               "anchor_"
+                                                               "ms, "
+                                                               "anchor_"
+                                                               "hash, "
+                                                               "halted,"
+                                                               " extrac"
+                                                               "t("
+                                                               "epoch "
+                                                               "FROM "
+                                                               "halted_"
+                                                               "at)::"
+                                                               "int8",
         oids, 6};
     pgconn_add_sql(c, "BEGIN");
     for (uint32_t i = 0; i < n; i++) {
@@ -61,15 +94,36 @@ void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
     pgconn_add_sql(c, "COMMIT");
 }
 
+static int64_t int_or(const struct pg_result *row, int column, int64_t absent)
+{
+    int len;
+    return pg_value(row, 0, column, &len) ? pg_int(row, 0, column) : absent;
+}
+
+static void read_claimed(const struct pg_result *row, struct position *at)
+{
+    int len;
+    at->found = pg_rows(row) == 1;
+    if (!at->found) {
+        return;
+    }
+    at->next_offset = pg_int(row, 0, 0);
+    at->epoch = pg_int(row, 0, 1);
+    at->is_rewound = pg_int(row, 0, 2) != 0;
+    at->has_anchor = pg_value(row, 0, 4, &len) != NULL;
+    at->anchor = (struct anchor){int_or(row, 3, -1), int_or(row, 4, 0)};
+    at->halted = pg_value(row, 0, 5, &len) ? pg_str(row, 0, 5) : NULL;
+    at->halted_since = int_or(row, 6, 0);
+}
+
 void position_claimed(const struct pgreply *r, struct position *lanes,
                       uint32_t n)
 {
     must(r->ok && r->n_results == (int)n + 2);
     for (uint32_t i = 0; i < n; i++) {
-        const struct pg_result *row = r->results[i + 1];
-        lanes[i].found = pg_rows(row) == 1;
-        lanes[i].next_offset = lanes[i].found ? pg_int(row, 0, 0) : 0;
-        lanes[i].epoch = lanes[i].found ? pg_int(row, 0, 1) : 0;
+        lanes[i] = (struct position){.topic = lanes[i].topic,
+                                     .partition = lanes[i].partition};
+        read_claimed(r->results[i + 1], &lanes[i]);
     }
 }
 
@@ -92,25 +146,191 @@ void position_create(struct pgconn *c, const struct plan *p, const char *topic,
     pgconn_add(c, &create, params);
 }
 
-void position_move(struct pgconn *c, const struct plan *p, const char *topic,
-                   int32_t partition, int64_t epoch, int64_t from, int64_t to)
+void position_move(struct pgconn *c, const struct plan *p,
+                   const struct position_step *step)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
-                                    OID_INT8, OID_INT8, OID_TEXT};
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
+                                    OID_INT8, OID_INT8, OID_INT8,
+                                    OID_TEXT, OID_INT8, OID_INT8};
     static const struct pgstmt move = {
         "position_move",
         "WITH w AS (UPDATE tidemill.lane SET next_offset = $6, "
-        "generation = $7, updated_at = now() WHERE " LANE
+        "generation = $7, anchor_ms = $8, anchor_hash = $9, "
+        "updated_at = now() WHERE " LANE
         " AND epoch = $4 AND next_offset = $5 RETURNING 1) "
         "SELECT tidemill.must((SELECT count(*) FROM w) = 1, 'TM001')",
-        oids, 7};
-    char at[4], mine[8], start[8], end[8];
-    const struct pgparam params[] = {
-        text_param(p->name),       text_param(topic),
-        int4_param(partition, at), int8_param(epoch, mine),
-        int8_param(from, start),   int8_param(to, end),
-        text_param(p->hash)};
+        oids, 9};
+    char at[4], mine[8], start[8], end[8], ms[8], hash[8];
+    const struct pgparam params[] = {text_param(p->name),
+                                     text_param(step->topic),
+                                     int4_param(step->partition, at),
+                                     int8_param(step->epoch, mine),
+                                     int8_param(step->from, start),
+                                     int8_param(step->to, end),
+                                     text_param(p->hash),
+                                     int8_param(step->anchor.ms, ms),
+                                     int8_param(step->anchor.hash, hash)};
     pgconn_add(c, &move, params);
+}
+
+void position_fence(struct pgconn *c, const struct plan *p, const char *topic,
+                    int32_t partition, int64_t epoch, int64_t at)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
+                                    OID_INT8};
+    static const struct pgstmt fence = {
+        "position_fence",
+        "WITH w AS (SELECT 1 FROM tidemill.lane WHERE " LANE
+        " AND epoch = $4 AND next_offset = $5 FOR UPDATE) "
+        "SELECT tidemill.must((SELECT count(*) FROM w) = 1, 'TM001')",
+        oids, 5};
+    char number[4], mine[8], from[8];
+    const struct pgparam params[] = {
+        text_param(p->name), text_param(topic), int4_param(partition, number),
+        int8_param(epoch, mine), int8_param(at, from)};
+    pgconn_add(c, &fence, params);
+}
+
+/* The anchor may be of the position that a person moved away from. */
+void position_settle(struct pgconn *c, const struct plan *p,
+                     const struct position *at)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
+                                    OID_INT8};
+    static const struct pgstmt settle = {
+        "position_settle",
+        "UPDATE tidemill.lane SET is_rewound = false, anchor_ms = NULL, "
+        "anchor_hash = NULL WHERE " LANE " AND epoch = $4 AND next_offset = $5",
+        oids, 5};
+    char partition[4], mine[8], from[8];
+    const struct pgparam params[] = {text_param(p->name), text_param(at->topic),
+                                     int4_param(at->partition, partition),
+                                     int8_param(at->epoch, mine),
+                                     int8_param(at->next_offset, from)};
+    pgconn_add(c, &settle, params);
+}
+
+void position_halt(struct pgconn *c, const struct plan *p,
+                   const struct position *at, const char *why,
+                   const char *generation)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
+                                    OID_TEXT, OID_TEXT, OID_INT8};
+    static const struct pgstmt halt = {
+        "position_halt",
+        "UPDATE tidemill.lane SET halted = $5, halted_generation = $6, "
+        "halted_at = to_timestamp($7::int8) WHERE " LANE " AND epoch = $4",
+        oids, 7};
+    char partition[4], mine[8], since[8];
+    const struct pgparam params[] = {text_param(p->name),
+                                     text_param(at->topic),
+                                     int4_param(at->partition, partition),
+                                     int8_param(at->epoch, mine),
+                                     text_param(why),
+                                     text_param(generation),
+                                     int8_param(at->halted_since, since)};
+    pgconn_add(c, &halt, params);
+}
+
+/* ---- many lanes at once ---- */
+
+static struct pgparam array_param(const struct buf *array)
+{
+    return (struct pgparam){array->data, (int)array->len};
+}
+
+static struct tm_cell text_cell(const char *s)
+{
+    return (struct tm_cell){.p = s, .len = (uint32_t)strlen(s), .tag = TM_TEXT};
+}
+
+static void encode_topics(struct buf *out, const struct plan_source *s)
+{
+    const struct coltype text = {.kind = TYPE_TEXT};
+    struct tm_cell *topics = mem_zero(s->n_topics + 1, sizeof *topics);
+    for (uint32_t i = 0; i < s->n_topics; i++) {
+        topics[i] = text_cell(s->topics[i]);
+    }
+    encode_array(out, &text, topics, NULL, s->n_topics);
+    free(topics);
+}
+
+static void encode_lanes(struct buf *topics, struct buf *partitions,
+                         const struct position *lanes, uint32_t n)
+{
+    const struct coltype text = {.kind = TYPE_TEXT};
+    const struct coltype integer = {.kind = TYPE_INTEGER};
+    struct tm_cell *cells = mem_zero(n + 1, sizeof *cells);
+    for (uint32_t i = 0; i < n; i++) {
+        cells[i] = text_cell(lanes[i].topic);
+    }
+    encode_array(topics, &text, cells, NULL, n);
+    for (uint32_t i = 0; i < n; i++) {
+        cells[i] = (struct tm_cell){.i = lanes[i].partition, .tag = TM_INT};
+    }
+    encode_array(partitions, &integer, cells, NULL, n);
+    free(cells);
+}
+
+void position_epochs(struct pgconn *c, const struct plan *p, const char *owner,
+                     const struct position *lanes, uint32_t n)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY,
+                                    OID_TEXT};
+    static const struct pgstmt ask = {
+        "position_epochs",
+        "SELECT l.epoch, l.owner IS NULL OR l.owner = $4 "
+        "FROM unnest($2, $3) WITH ORDINALITY AS u (topic, partition, at) "
+        "LEFT JOIN tidemill.lane l ON l.pipeline = $1 AND l.stream = 'main' "
+        "AND l.topic = u.topic AND l.partition = u.partition ORDER BY u.at",
+        oids, 4};
+    struct buf topics = {0}, partitions = {0};
+    encode_lanes(&topics, &partitions, lanes, n);
+    const struct pgparam params[] = {text_param(p->name), array_param(&topics),
+                                     array_param(&partitions),
+                                     text_param(owner)};
+    pgconn_add(c, &ask, params);
+    buf_close(&topics);
+    buf_close(&partitions);
+}
+
+bool position_is_changed(const struct pg_result *epochs, uint32_t i,
+                         int64_t epoch)
+{
+    int len;
+    if (!pg_value(epochs, (int)i, 0, &len)) {
+        return true;
+    }
+    return pg_int(epochs, (int)i, 1) && pg_int(epochs, (int)i, 0) != epoch;
+}
+
+void position_list(struct pgconn *c, const struct plan *p)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY};
+    static const struct pgstmt list = {
+        "position_list",
+        "SELECT topic, partition, next_offset, epoch, is_rewound, halted "
+        "FROM tidemill.lane "
+        "WHERE pipeline = $1 AND stream = 'main' AND topic = ANY ($2) "
+        "ORDER BY topic, partition",
+        oids, 2};
+    struct buf topics = {0};
+    encode_topics(&topics, &p->source);
+    const struct pgparam params[] = {text_param(p->name), array_param(&topics)};
+    pgconn_add(c, &list, params);
+    buf_close(&topics);
+}
+
+struct position position_listed(const struct pg_result *list, uint32_t i)
+{
+    int row = (int)i;
+    return (struct position){.topic = pg_str(list, row, 0),
+                             .partition = (int32_t)pg_int(list, row, 1),
+                             .found = true,
+                             .next_offset = pg_int(list, row, 2),
+                             .epoch = pg_int(list, row, 3),
+                             .is_rewound = pg_int(list, row, 4) != 0,
+                             .halted = pg_str(list, row, 5)};
 }
 
 /* Two pipelines in one Kafka group would get each other's partitions. */
@@ -123,20 +343,10 @@ void position_find_foreign(struct pgconn *c, const struct plan *p)
         "WHERE group_id = $1 AND pipeline <> $2 AND topic = ANY ($3) "
         "ORDER BY pipeline, topic",
         oids, 3};
-    const struct coltype text = {.kind = TYPE_TEXT};
-    uint32_t n = p->source.n_topics;
-    struct tm_cell *topics = mem_zero(n + 1, sizeof *topics);
-    struct buf array = {0};
-    for (uint32_t i = 0; i < n; i++) {
-        const char *topic = p->source.topics[i];
-        topics[i] = (struct tm_cell){
-            .p = topic, .len = (uint32_t)strlen(topic), .tag = TM_TEXT};
-    }
-    encode_array(&array, &text, topics, NULL, n);
+    struct buf topics = {0};
+    encode_topics(&topics, &p->source);
     const struct pgparam params[] = {text_param(p->source.group),
-                                     text_param(p->name),
-                                     {array.data, (int)array.len}};
+                                     text_param(p->name), array_param(&topics)};
     pgconn_add(c, &find, params);
-    buf_close(&array);
-    free(topics);
+    buf_close(&topics);
 }

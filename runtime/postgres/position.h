@@ -6,6 +6,7 @@
  * compare-and-set of a batch names epoch and old offset and raises TM001 in
  * the server unless both still hold.
  */
+#include "base/anchor.h"
 #include "base/plan.h"
 #include "postgres/conn.h"
 
@@ -13,9 +14,15 @@
 struct position {
     const char *topic;
     int32_t partition;
-    bool found;          /* out: tidemill.lane has it */
-    int64_t next_offset; /* out, when found */
-    int64_t epoch;       /* out, when found */
+    bool found;           /* out: tidemill.lane has it; the rest only then */
+    int64_t next_offset;  /* out */
+    int64_t epoch;        /* out */
+    bool is_rewound;      /* out: it may be below what Kafka was told */
+    bool has_anchor;      /* out */
+    struct anchor anchor; /* out: of the last record below next_offset */
+    const char *halted;   /* out: why it waits for a person, in the reply; NULL:
+                             it does not, or another generation's halt ended */
+    int64_t halted_since; /* out: Unix time */
 };
 
 /* Queues the claim of all [n] (sorted) in one transaction. */
@@ -28,9 +35,47 @@ void position_claimed(const struct pgreply *r, struct position *lanes,
  * claim again afterwards. */
 void position_create(struct pgconn *c, const struct plan *p, const char *topic,
                      int32_t partition, int64_t offset);
+/* What a batch does to the position of one lane. */
+struct position_step {
+    const char *topic;
+    int32_t partition;
+    int64_t epoch; /* must still hold, as [from] */
+    int64_t from;
+    int64_t to;
+    struct anchor anchor; /* of the last record below [to] */
+};
+
 /* Queues the compare-and-set of one lane: TM001 unless it holds. */
-void position_move(struct pgconn *c, const struct plan *p, const char *topic,
-                   int32_t partition, int64_t epoch, int64_t from, int64_t to);
+void position_move(struct pgconn *c, const struct plan *p,
+                   const struct position_step *step);
+/* Queues the same for a batch that leaves the position where it is: TM001
+ * unless the lane is ours and stands at [at]; it does so until the commit. */
+void position_fence(struct pgconn *c, const struct plan *p, const char *topic,
+                    int32_t partition, int64_t epoch, int64_t at);
+/* Queues the note that Kafka was told nothing above the position: from now on
+ * a position below what Kafka was told is one of an older database. Nothing
+ * happens unless the epoch is ours. */
+void position_settle(struct pgconn *c, const struct plan *p,
+                     const struct position *at);
+/* Queues the note that a lane waits for a person since at->halted_since. A
+ * claim by another generation than [generation] ends the halt; NULL: no claim
+ * does. Nothing happens unless the epoch is ours. */
+void position_halt(struct pgconn *c, const struct plan *p,
+                   const struct position *at, const char *why,
+                   const char *generation);
+/* Queues the question whether somebody changed [n] lanes that [owner] claimed;
+ * their epochs come in. */
+void position_epochs(struct pgconn *c, const struct plan *p, const char *owner,
+                     const struct position *lanes, uint32_t n);
+/* Of the answer: was lane [i], claimed as [epoch], changed by hand or deleted?
+ * Not when another worker has claimed it: the group tells us that. */
+bool position_is_changed(const struct pg_result *epochs, uint32_t i,
+                         int64_t epoch);
+/* Queues the question for all lanes of the plan's topics. */
+void position_list(struct pgconn *c, const struct plan *p);
+/* Row [i] of the answer: topic, partition, next_offset, epoch, is_rewound,
+ * halted (as "" or not). */
+struct position position_listed(const struct pg_result *list, uint32_t i);
 /* Queues the look for a lane row of the same Kafka group and topics but of
  * another pipeline: one row (pipeline, topic) for each found. */
 void position_find_foreign(struct pgconn *c, const struct plan *p);

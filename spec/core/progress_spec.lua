@@ -4,8 +4,8 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('postgres/position.h', 'postgres/pool.h', 'flow/claim.h', 'flow/writer.h',
-  'flow/breaker.h', 'flow/database.h', 'flow/letters.h',
+core.headers('postgres/position.h', 'postgres/pool.h', 'flow/topics.h', 'flow/claim.h',
+  'flow/halt.h', 'flow/writer.h', 'flow/breaker.h', 'flow/database.h', 'flow/letters.h',
   'flow/engine.h', 'flow/progress.h')
 
 local function new_page() return ffi.gc(C.page_new(2), C.page_free) end
@@ -88,6 +88,37 @@ describe('a lane in the page', function()
       C.progress_lane(lane.engine, lane.c)
       assert.are.equal(case[7], lane.entry.reached, case[8] or 'case ' .. i)
     end
+  end)
+end)
+
+describe('a lane in doubt', function()
+  it('has not reached its end before its anchor was compared', function()
+    local function reached(fields)
+      local lane = engine_with { position = 50, high = 50 }
+      lane.entry['end'] = 50
+      for name, value in pairs(fields) do lane.c[0][name] = value end
+      C.progress_lane(lane.engine, lane.c)
+      return lane.entry.reached
+    end
+    assert.are.equal(1, reached {})
+    assert.are.equal(0, reached { is_checking = true, check_until = 2 ^ 63 })
+    assert.are.equal(1, reached { is_checking = true, check_until = 1 })
+    assert.are.equal(0, reached { is_doubted = true })
+  end)
+
+  it('whose partition is gone is shown once, until a person lets it go', function()
+    local lane = engine_with { position = 7 }
+    local function state()
+      local e = lane.entry
+      return { tonumber(e.state), e.worker, tonumber(e.position), ffi.string(e.message),
+               e.reached, e.halted_since > 0 }
+    end
+    assert.is_true(C.progress_gone(lane.entry, 9, 'gone'))
+    assert.is_false(C.progress_gone(lane.entry, 9, 'gone'))
+    assert.are.same({ tonumber(C.LANE_HALTED), -1, 9, 'gone', 0, true }, state())
+    C.progress_let_go(lane.entry)
+    assert.are.same({ tonumber(C.LANE_UNOWNED), -1, 9, '', 1, true }, state())
+    assert.is_false(C.progress_gone(nil, 9, 'gone'))
   end)
 end)
 

@@ -1,0 +1,38 @@
+#pragma once
+/*
+ * Halts: lanes that are not read on. A halt is a state that others do not
+ * notice: it has words, one line in the log, and an end. Time ends it
+ * (lane->retry_at), or a person: whoever changes a lane in tidemill.lane raises
+ * its epoch, which is looked at once a second and makes this worker claim the
+ * lane again. Idle lanes are looked at too: no batch of theirs would notice.
+ *
+ * A halt for a person is also written to tidemill.lane, so that it outlives
+ * this process. That is a note: when it gets lost, the lane halts again at
+ * what made it halt.
+ */
+#include "base/loop.h"
+#include "postgres/position.h"
+
+struct engine;
+struct halt_note;
+
+struct halts {
+    struct pgconn *conn;     /* taken while something runs; NULL: nothing */
+    uint32_t ticket;         /* of the breaker, with it */
+    struct halt_note *notes; /* owned; to be written */
+    uint32_t n_notes;
+    uint32_t n_sent;        /* of them, under way */
+    struct position *asked; /* owned; lanes whose epochs are asked for */
+    uint32_t n_asked;
+    bool has_list; /* all lanes are asked for too: partitions are gone */
+    usec look_at;
+};
+
+/* Has a halt written to tidemill.lane, as position_halt does; at->topic and
+ * [generation] must last. */
+void halt_note(struct engine *g, const struct position *at, const char *why,
+               const char *generation);
+/* Ends halts whose time has come, doubts lanes that Kafka cannot read on,
+ * writes notes and looks for what people changed; called every tick. */
+void halt_tick(struct engine *g, usec now);
+void halt_close(struct halts *h);

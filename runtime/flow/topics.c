@@ -1,0 +1,132 @@
+/* See topics.h. */
+#include "flow/topics.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/engine.h"
+#include "flow/halt.h"
+#include "flow/progress.h"
+
+static const usec LOOK_AGAIN_USEC = 2000000;
+
+static bool has_all(struct engine *g, struct err *e)
+{
+    for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
+        if (g->claim.topics[i].n_partitions <= 0) {
+            return err_set(e, ERR_CONFIG,
+                           "topic %s does not exist on %s: create it, or "
+                           "correct `topics` in %s",
+                           g->plan->source.topics[i], g->plan->source.brokers,
+                           g->plan->path);
+        }
+    }
+    return true;
+}
+
+static bool ask(struct engine *g, struct err *e)
+{
+    uint32_t n_topics = g->plan->source.n_topics;
+    int32_t *n = mem_zero(n_topics + 1, sizeof(*n));
+    bool ok = source_partitions(g->source, n, e);
+
+    for (uint32_t i = 0; i < n_topics; i++) {
+        g->claim.topics[i].n_partitions = ok ? n[i] : -1;
+    }
+    ok = ok && has_all(g, e);
+    if (ok && !g->page->all_lanes) {
+        progress_all_lanes(g, n);
+    }
+    free(n);
+    return ok;
+}
+
+void topics_look(struct engine *g)
+{
+    struct err e;
+
+    if (ask(g, &e) || g->page->all_lanes) {
+        return;
+    }
+    g->claim.retry_at = clock_usec() + LOOK_AGAIN_USEC;
+    g->counts->errors[e.class]++;
+    if (strncmp(g->counts->waiting_for, e.text, 100) != 0) {
+        log_line(LOG_WARN, "waiting for Kafka", "error=%s", log_quote(e.text));
+    }
+    progress_reason(g, "", e.text);
+}
+
+static int64_t find(const struct engine *g, const char *topic)
+{
+    for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
+        if (strcmp(g->plan->source.topics[i], topic) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Any claim ends that halt: the partition has come back. */
+static const char ANY_GENERATION[] = "any";
+
+bool topics_is_gone(const struct topic_state *t, int32_t partition)
+{
+    return t->n_partitions >= 0 && partition >= t->n_partitions;
+}
+
+/* Nobody owns it, so whoever sees it first speaks for it. */
+static void say_gone(struct engine *g, struct position *at,
+                     int32_t n_partitions)
+{
+    struct page_lane *p = page_lane(g->page, at->topic, at->partition);
+    struct err e;
+
+    err_set(&e, ERR_CONFIG,
+            "%s/%d: there is no such partition any more, the topic has %d: it "
+            "was deleted, or created again with fewer; what was applied stays. "
+            "`tidemill lane resume` lets it go, at position %" PRId64,
+            at->topic, at->partition, n_partitions, at->next_offset);
+    if (progress_gone(p, at->next_offset, e.text)) {
+        log_line(LOG_ERROR, "a partition is gone; the other lanes go on",
+                 "lane=%s/%d position=%" PRId64 " error=%s", at->topic,
+                 at->partition, at->next_offset, log_quote(e.text));
+    }
+    if (!at->halted[0]) {
+        at->halted_since = p ? p->halted_since : 0;
+        halt_note(g, at, e.text, ANY_GENERATION);
+    }
+}
+
+/* A person has seen to it: see position_listed. */
+static bool is_let_go(const struct position *at)
+{
+    return at->is_rewound && !at->halted[0];
+}
+
+void topics_known(struct engine *g, const struct pg_result *lanes)
+{
+    g->claim.has_gone = false;
+    for (int i = 0; i < pg_rows(lanes); i++) {
+        struct position at = position_listed(lanes, (uint32_t)i);
+        int64_t t = find(g, at.topic);
+
+        if (t < 0) {
+            continue;
+        }
+        struct topic_state *state = &g->claim.topics[t];
+
+        at.topic = g->plan->source.topics[t]; /* one that lasts */
+        state->is_known = true;
+        if (!topics_is_gone(state, at.partition)) {
+            continue;
+        }
+        if (is_let_go(&at)) {
+            progress_let_go(page_lane(g->page, at.topic, at.partition));
+        } else {
+            g->claim.has_gone = true;
+            say_gone(g, &at, state->n_partitions);
+        }
+    }
+}

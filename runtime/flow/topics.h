@@ -1,0 +1,25 @@
+#pragma once
+/*
+ * The topics of the plan, as Kafka shows them and as tidemill.lane knows them.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "postgres/conn.h"
+
+struct engine;
+
+struct topic_state {
+    int32_t
+        n_partitions; /* 0: there is no such topic; -1: Kafka did not tell */
+    bool is_known;    /* tidemill.lane has lanes of it */
+};
+
+/* Asks Kafka how many partitions each topic has; until it knows all of them
+ * once, people are told what is missing. */
+void topics_look(struct engine *g);
+/* Kafka has no such partition (any more): as topics_look saw it. */
+bool topics_is_gone(const struct topic_state *t, int32_t partition);
+/* Reads the reply of position_list: which topics are known; and shows lanes
+ * whose partition is gone as halted. Nobody reads them: see lane->is_gone. */
+void topics_known(struct engine *g, const struct pg_result *lanes);

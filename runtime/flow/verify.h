@@ -1,0 +1,34 @@
+#pragma once
+/*
+ * Whether a lane may be read on from the position that a claim found. Kafka
+ * and the database each know only their own half: a position may point into
+ * records that expired, into another topic of the same name, or come from a
+ * database that was restored to an older time. None of these may skip or
+ * repeat a record silently, so each halts the lane, with words that say what a
+ * person can do. What a person did by hand is trusted (is_rewound).
+ *
+ * Pure: everything that is known comes in.
+ */
+#include "kafka/source.h"
+#include "postgres/position.h"
+
+/* What is known beside the database's answer. */
+struct verify_facts {
+    int64_t low; /* what the broker has: [low, high) */
+    int64_t high;
+    bool has_told;    /* [told] is known */
+    int64_t told;     /* the offset that the group committed; -1: none */
+    int64_t epoch;    /* that this worker held last; 0: never */
+    int64_t position; /* that this worker knew committed; -1: none */
+};
+
+/* False: the lane must halt. */
+bool verify_position(const struct position *at, const struct verify_facts *f,
+                     struct err *e);
+/* Kafka was told nothing above the position of this rewound lane: from now on
+ * it can be seen whether the database went back. */
+bool verify_settles(const struct position *at, const struct verify_facts *f);
+/* The anchor can be held against the record below the position. */
+bool verify_has_anchor(const struct position *at, const struct verify_facts *f);
+/* Words about a lane that is_doubted: the record was another one. */
+void verify_replaced(const struct lane *l, struct err *e);

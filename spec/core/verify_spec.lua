@@ -1,0 +1,159 @@
+-- What speaks against reading on from a position, and the anchors of records.
+local ffi = require 'ffi'
+require 'spec.core.flow'
+local core = require 'spec.core.core'
+local C = core.lib
+
+core.headers('postgres/position.h', 'flow/verify.h')
+
+-- A position that nothing speaks against; [fields] over it.
+local function position(fields)
+  local at = ffi.new('struct position', {
+    topic = 't', partition = 3, found = true, next_offset = 50, epoch = 7,
+  })
+  for name, value in pairs(fields or {}) do
+    if name ~= 'halted' then at[name] = value end
+  end
+  at.halted = fields and fields.halted and core.bytes(fields.halted .. '\0') or nil
+  return at
+end
+
+local function facts(fields)
+  local f = ffi.new('struct verify_facts', {
+    low = 10, high = 90, has_told = true, told = 50, epoch = 6, position = 50,
+  })
+  for name, value in pairs(fields or {}) do f[name] = value end
+  return f
+end
+
+local function why(at, f)
+  local e = ffi.new('struct err')
+  if C.verify_position(at, f, e) then return nil end
+  assert.are.equal(tonumber(C.ERR_CONFIG), tonumber(e.class))
+  return ffi.string(e.text)
+end
+
+describe('a claimed position', function()
+  it('may be read on from', function()
+    local cases = {
+      { {}, {} },
+      { {}, { epoch = 0, position = -1 }, 'the first claim of this worker' },
+      { { next_offset = 10 }, { told = -1, position = -1 }, 'the first record there is' },
+      { { next_offset = 90 }, { told = 90, position = 90 }, 'the end' },
+      { {}, { told = 20 }, 'Kafka is told late' },
+      { {}, { has_told = false, told = 80 }, 'what Kafka was told is not known' },
+      { {}, { position = 40 }, 'another worker went on' },
+      { { is_rewound = true }, { told = 80 }, 'a person moved it back' },
+      { { is_rewound = true }, { position = 60 } },
+      { { is_rewound = true, epoch = 1 }, {}, 'its row was deleted' },
+    }
+    for i, case in ipairs(cases) do
+      assert.is_nil(why(position(case[1]), facts(case[2])), case[3] or 'case ' .. i)
+    end
+  end)
+
+  it('halts when the broker does not reach down or up to it', function()
+    local expired = why(position(), facts { low = 60 })
+    assert.matches('t/3: records 50 to 59 are gone', expired)
+    assert.matches('`tidemill lane seek` to 60', expired)
+    local truncated = why(position(), facts { high = 49 })
+    assert.matches('the position 50 is behind the end of the partition %(49%)', truncated)
+    assert.matches('`tidemill lane seek`', truncated)
+    -- A person cannot wish it away either.
+    assert.truthy(why(position { is_rewound = true }, facts { high = 49 }))
+  end)
+
+  it('halts when the database is older than what was seen of it', function()
+    local cases = {
+      { {}, { told = 51 }, 'position 50, told 51' },
+      { {}, { position = 51 }, 'has seen 51, epoch 6' },
+      { {}, { epoch = 7 }, 'epoch 7; this worker has seen 50, epoch 7' },
+      { {}, { epoch = 9, has_told = false, position = -1 }, 'epoch 9' },
+    }
+    for _, case in ipairs(cases) do
+      local text = why(position(case[1]), facts(case[2]))
+      assert.truthy(text and text:find(case[3], 1, true), tostring(text))
+      assert.matches('`tidemill lane resume` goes on at 50', text)
+    end
+  end)
+
+  it('halts with the words of a halt that is written down', function()
+    assert.are.equal('too many', why(position { halted = 'too many' }, facts { high = 1 }))
+  end)
+
+  it('has words that fit into the page', function()
+    local topic, page = ('x'):rep(50), ffi.sizeof(ffi.new('struct page_lane').message)
+    local big = 1000000000000
+    local at = position { next_offset = big, epoch = big }
+    at.topic = core.bytes(topic .. '\0')
+    for _, f in ipairs {
+      { low = big, high = big, told = big + 1, epoch = 1 },
+      { low = big, high = big, position = big + 1, epoch = big },
+      { high = big - 1 }, { low = big + 1, high = big + 1 },
+    } do
+      local text = assert(why(at, facts(f)))
+      assert.is_true(#text < page - 10, #text .. ' bytes: ' .. text)
+    end
+  end)
+
+  it('is settled once Kafka was told nothing above it', function()
+    local function settles(at, f) return C.verify_settles(position(at), facts(f)) end
+    assert.is_true(settles({ is_rewound = true }, {}))
+    assert.is_true(settles({ is_rewound = true }, { told = -1 }))
+    assert.is_false(settles({ is_rewound = true }, { told = 51 }))
+    assert.is_false(settles({ is_rewound = true }, { has_told = false, told = -1 }))
+    assert.is_false(settles({}, {}))
+  end)
+
+  it('has an anchor when the record below it may be there and was applied', function()
+    local function has(at, f) return C.verify_has_anchor(position(at), facts(f)) end
+    assert.is_true(has({ has_anchor = true }, {}))
+    assert.is_false(has({}, {}))
+    assert.is_false(has({ has_anchor = true, is_rewound = true }, {}))
+    assert.is_false(has({ has_anchor = true }, { low = 50 }))
+  end)
+end)
+
+describe('an anchor', function()
+  local function anchor(key, value, ms)
+    local r = ffi.new('struct record')
+    r.time_ms = ms or 5
+    if key then r.key, r.key_len = core.bytes(key) end
+    if value then r.value, r.value_len = core.bytes(value) end
+    local a = C.anchor_of(r)
+    return ('%d %s'):format(tonumber(a.ms), tostring(a.hash))
+  end
+
+  it('is the same for the same record, and another one for any other', function()
+    local records = {
+      { 'k', 'v' }, { 'k', 'w' }, { 'l', 'v' }, { 'v', 'k' }, { 'kv', '' }, { '', 'kv' },
+      { 'k', nil }, { nil, 'k' }, { 'k', '' }, { '', 'k' }, { 'k', 'k' }, { 'v', 'v' },
+      { nil, nil }, { '', '' }, { 'k', 'v', 6 },
+    }
+    local seen = {}
+    for i = 1, 15 do
+      local r = records[i]
+      local a = anchor(r[1], r[2], r[3])
+      assert.are.equal(a, anchor(r[1], r[2], r[3]))
+      assert.is_nil(seen[a], ('records %s and %d'):format(seen[a], i))
+      seen[a] = i
+    end
+  end)
+
+  it('stays what the databases out there hold', function()
+    assert.are.equal('1700000000000 6819216403541142830LL',
+      anchor('key', 'value of some length', 1700000000000))
+  end)
+
+  it('that another record stands at is told in words', function()
+    local lane, e = ffi.new('struct lane'), ffi.new('struct err')
+    lane.topic, lane.position = core.bytes('t\0'), 8
+    lane.anchor.ms, lane.anchor.hash, lane.found.ms = 1700000000123, 1, -1
+    C.verify_replaced(lane, e)
+    assert.matches('t/0: offset 7 holds another record', ffi.string(e.text))
+    assert.matches('its time is none, was 2023%-11%-14T22:13:20.123Z', ffi.string(e.text))
+    lane.found.ms = lane.anchor.ms
+    C.verify_replaced(lane, e)
+    assert.matches('its key or value differs', ffi.string(e.text))
+  end)
+end)

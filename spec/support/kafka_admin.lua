@@ -1,0 +1,156 @@
+-- What an administrator does to topics while somebody reads them: deletes them,
+-- creates them again, adds partitions, lets records expire.
+local ffi = require 'ffi'
+local kafka = require 'kafka'
+
+ffi.cdef [[
+typedef struct rd_kafka_DeleteTopic_s rd_kafka_DeleteTopic_t;
+typedef struct rd_kafka_NewPartitions_s rd_kafka_NewPartitions_t;
+typedef struct rd_kafka_DeleteRecords_s rd_kafka_DeleteRecords_t;
+typedef struct {
+  char *topic; int32_t partition; int64_t offset;
+  void *metadata; size_t metadata_size; void *opaque; int err; void *_private;
+} rd_kafka_topic_partition_t;
+typedef struct {
+  int cnt; int size; rd_kafka_topic_partition_t *elems;
+} rd_kafka_topic_partition_list_t;
+rd_kafka_topic_partition_list_t *rd_kafka_topic_partition_list_new(int);
+rd_kafka_topic_partition_t *rd_kafka_topic_partition_list_add(
+  rd_kafka_topic_partition_list_t *, const char *, int32_t);
+void rd_kafka_topic_partition_list_destroy(rd_kafka_topic_partition_list_t *);
+rd_kafka_DeleteTopic_t *rd_kafka_DeleteTopic_new(const char *);
+void rd_kafka_DeleteTopic_destroy(rd_kafka_DeleteTopic_t *);
+void rd_kafka_DeleteTopics(rd_kafka_t *, rd_kafka_DeleteTopic_t **, size_t,
+  const rd_kafka_AdminOptions_t *, rd_kafka_queue_t *);
+const void *rd_kafka_event_DeleteTopics_result(rd_kafka_event_t *);
+const rd_kafka_topic_result_t **rd_kafka_DeleteTopics_result_topics(
+  const void *, size_t *);
+rd_kafka_NewPartitions_t *rd_kafka_NewPartitions_new(const char *, size_t, char *,
+  size_t);
+void rd_kafka_NewPartitions_destroy(rd_kafka_NewPartitions_t *);
+void rd_kafka_CreatePartitions(rd_kafka_t *, rd_kafka_NewPartitions_t **, size_t,
+  const rd_kafka_AdminOptions_t *, rd_kafka_queue_t *);
+const void *rd_kafka_event_CreatePartitions_result(rd_kafka_event_t *);
+const rd_kafka_topic_result_t **rd_kafka_CreatePartitions_result_topics(
+  const void *, size_t *);
+rd_kafka_DeleteRecords_t *rd_kafka_DeleteRecords_new(
+  const rd_kafka_topic_partition_list_t *);
+void rd_kafka_DeleteRecords_destroy(rd_kafka_DeleteRecords_t *);
+void rd_kafka_DeleteRecords(rd_kafka_t *, rd_kafka_DeleteRecords_t **, size_t,
+  const rd_kafka_AdminOptions_t *, rd_kafka_queue_t *);
+const void *rd_kafka_event_DeleteRecords_result(rd_kafka_event_t *);
+const rd_kafka_topic_partition_list_t *rd_kafka_DeleteRecords_result_offsets(
+  const void *);
+typedef struct rd_kafka_mock_cluster_s rd_kafka_mock_cluster_t;
+rd_kafka_mock_cluster_t *rd_kafka_mock_cluster_new(rd_kafka_t *, int);
+void rd_kafka_mock_cluster_destroy(rd_kafka_mock_cluster_t *);
+const char *rd_kafka_mock_cluster_bootstraps(const rd_kafka_mock_cluster_t *);
+int rd_kafka_mock_topic_create(rd_kafka_mock_cluster_t *, const char *, int, int);
+void rd_kafka_mock_push_request_errors_array(rd_kafka_mock_cluster_t *, int16_t,
+  size_t, const int *);
+]]
+
+local loaded, rd = pcall(ffi.load, 'rdkafka')
+if not loaded then rd = ffi.load('librdkafka.so.1') end
+
+local M = {}
+
+-- [send] asks on a queue, [judge] looks at the event that answers and returns
+-- an error code of its only topic or partition.
+local function ask(what, handle, send, judge)
+  local queue = rd.rd_kafka_queue_new(handle)
+  send(queue)
+  local event = rd.rd_kafka_queue_poll(queue, 30000)
+  assert(event ~= nil, 'kafka: no answer to ' .. what)
+  local code = rd.rd_kafka_event_error(event)
+  if code == 0 then code = judge(event) end
+  rd.rd_kafka_event_destroy(event)
+  rd.rd_kafka_queue_destroy(queue)
+  assert(code == 0, 'kafka: ' .. what .. ': ' .. ffi.string(rd.rd_kafka_err2str(code)))
+end
+
+local function first_topic(results) return rd.rd_kafka_topic_result_error(results[0]) end
+
+local function wait_for_partitions(producer, name, wanted)
+  for _ = 1, 400 do
+    local topics = producer:topics()
+    if topics and topics[name] == wanted then return end
+    rd.rd_kafka_poll(producer.handle, 25)
+  end
+  error('kafka: topic ' .. name .. ' did not change')
+end
+
+--- Deletes a topic and waits until the broker does not show it any more.
+function M.delete_topic(producer, name)
+  local list = ffi.new('rd_kafka_DeleteTopic_t *[1]')
+  list[0] = rd.rd_kafka_DeleteTopic_new(name)
+  ask('DeleteTopics', producer.handle, function(queue)
+    rd.rd_kafka_DeleteTopics(producer.handle, list, 1, nil, queue)
+  end, function(event)
+    return first_topic(rd.rd_kafka_DeleteTopics_result_topics(
+      rd.rd_kafka_event_DeleteTopics_result(event), ffi.new('size_t[1]')))
+  end)
+  rd.rd_kafka_DeleteTopic_destroy(list[0])
+  wait_for_partitions(producer, name, nil)
+end
+
+--- Gives a topic more partitions: [n] in all.
+function M.grow_topic(producer, name, n)
+  local list, reason = ffi.new('rd_kafka_NewPartitions_t *[1]'), ffi.new('char[512]')
+  list[0] = rd.rd_kafka_NewPartitions_new(name, n, reason, 512)
+  ask('CreatePartitions', producer.handle, function(queue)
+    rd.rd_kafka_CreatePartitions(producer.handle, list, 1, nil, queue)
+  end, function(event)
+    return first_topic(rd.rd_kafka_CreatePartitions_result_topics(
+      rd.rd_kafka_event_CreatePartitions_result(event), ffi.new('size_t[1]')))
+  end)
+  rd.rd_kafka_NewPartitions_destroy(list[0])
+  wait_for_partitions(producer, name, n)
+end
+
+--- Deletes the records of a partition below [before], as retention does.
+function M.expire(producer, topic, partition, before)
+  local list = rd.rd_kafka_topic_partition_list_new(1)
+  rd.rd_kafka_topic_partition_list_add(list, topic, partition).offset = before
+  local request = ffi.new('rd_kafka_DeleteRecords_t *[1]')
+  request[0] = rd.rd_kafka_DeleteRecords_new(list)
+  ask('DeleteRecords', producer.handle, function(queue)
+    rd.rd_kafka_DeleteRecords(producer.handle, request, 1, nil, queue)
+  end, function(event)
+    return rd.rd_kafka_DeleteRecords_result_offsets(
+      rd.rd_kafka_event_DeleteRecords_result(event)).elems[0].err
+  end)
+  rd.rd_kafka_DeleteRecords_destroy(request[0])
+  rd.rd_kafka_topic_partition_list_destroy(list)
+end
+
+local Mock = {}
+Mock.__index = Mock
+
+--- librdkafka's built-in broker, which can be told to give a wrong answer: one
+--- topic of [n_partitions], its address, and a producer for it.
+function M.mock(n_partitions)
+  local host = kafka.producer()
+  local cluster = rd.rd_kafka_mock_cluster_new(host.handle, 1)
+  assert(rd.rd_kafka_mock_topic_create(cluster, 'mock', n_partitions, 1) == 0)
+  local brokers = ffi.string(rd.rd_kafka_mock_cluster_bootstraps(cluster))
+  return setmetatable({
+    host = host, cluster = cluster, brokers = brokers, topic = 'mock',
+    producer = kafka.producer { ['bootstrap.servers'] = brokers },
+  }, Mock)
+end
+
+--- The next [n] fetches are answered with OFFSET_OUT_OF_RANGE.
+function Mock:refuse_fetch(n)
+  local codes = ffi.new('int[?]', n)
+  for i = 0, n - 1 do codes[i] = 1 end
+  rd.rd_kafka_mock_push_request_errors_array(self.cluster, 1, n, codes)
+end
+
+function Mock:close()
+  self.producer:close()
+  rd.rd_kafka_mock_cluster_destroy(self.cluster)
+  self.host:close()
+end
+
+return M
