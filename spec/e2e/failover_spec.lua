@@ -12,9 +12,9 @@ local PARTITIONS = 4
 
 local POSTGRES = "postgres { write = env('DATABASE_URL', 'postgresql://localhost/bank') }"
 
-local function new_bundle(producer, database)
+local function new_bundle(producer, database, n_partitions)
   local topic = tidemill.unique('failover')
-  producer:create_topic(topic, PARTITIONS)
+  producer:create_topic(topic, n_partitions or PARTITIONS)
   local bundle = tidemill.example('bank', {
     ['outbox.event.account'] = topic,
     ["group = 'bank'"] = ("group = '%s'"):format(topic),
@@ -98,6 +98,45 @@ describe('a database', function()
     run:wait_caught_up(db, producer, model.topic, PARTITIONS)
     model:check_all(db)
     assert.equal(0, run:metric('worker_restarts_total'))
+    assert.equal(0, (run:stop()))
+  end)
+
+  it('that is away lets lanes go elsewhere, and is found again without work', function()
+    -- Two runs of one group with a database each, so that one can be away.
+    local mine = server.start()
+    local bundle, model = new_bundle(producer,
+      "postgres { write = env('DATABASE_URL') }", 1)
+    local run, other
+    finally(function()
+      if run then run:destroy() end
+      if other then other:destroy() end
+      mine:destroy()
+    end)
+    local url, db = tidemill.database(bundle)
+    local result = tidemill.call({ 'schema', bundle, '--apply' },
+      { env = { DATABASE_URL = mine:url 'postgres' } })
+    assert(result.status == 0, result.text)
+    run = tidemill.start(bundle, { args = { '--instance', 'z' },
+      env = { DATABASE_URL = mine:url 'postgres' } })
+    model:send(producer, 1000)
+    run:wait_caught_up(mine:connect 'postgres', producer, model.topic, 1)
+    mine:crash()
+    model:send(producer, 1000)
+    run:wait_for('the breaker to open', 30, function()
+      return run:metric('breaker_opens_total') == 1
+    end)
+
+    -- The only lane goes to the member whose name comes first.
+    other = tidemill.start(bundle, { args = { '--instance', 'a' },
+      env = { DATABASE_URL = url } })
+    other:wait_caught_up(db, producer, model.topic, 1)
+    model:check_all(db)
+    assert.is_true(run:metric('breaker_state') > 0)
+    assert.equal(503, select(2, run:get('/readyz')))
+
+    mine:come_back()
+    run:wait_ready()
+    assert.equal(0, run:metric('breaker_state'))
     assert.equal(0, (run:stop()))
   end)
 

@@ -13,18 +13,23 @@ function M.start(standby_of)
   local port = pipe:read('*n')
   pipe:close()
   local folder = os.getenv('TIDEMILL_SCRATCH') .. '/' .. tidemill.unique('server')
-  local log = folder .. '.log'
   local self = setmetatable({ port = port, folder = folder }, Server)
   self.process = process.start({ 'spec/support/postgres.sh', folder, tostring(port),
     'fsync=off' }, {
-    out = log, env = { STANDBY_OF = standby_of and tostring(standby_of.port) or '' },
+    out = folder .. '.log',
+    env = { STANDBY_OF = standby_of and tostring(standby_of.port) or '' },
   })
-  process.wait_for(function() return 'PostgreSQL\n' .. tidemill.read(log) end, 60,
-    function() return pg.connect(self:url('postgres')) end):close()
+  self:wait_up()
   return self
 end
 
---- [user]: postgres unless said.
+function Server:wait_up()
+  local function what() return 'PostgreSQL\n' .. tidemill.read(self.folder .. '.log') end
+  process.wait_for(what, 60, function()
+    return pg.connect(self:url('postgres'))
+  end):close()
+end
+
 function Server:url(database)
   return ('postgresql://postgres@127.0.0.1:%d/%s'):format(self.port, database)
 end
@@ -55,6 +60,12 @@ function Server:crash()
       return not process.is_alive(pid)
     end)
   end
+end
+
+--- After crash().
+function Server:come_back()
+  os.remove(self.folder .. '/hold')
+  self:wait_up()
 end
 
 function Server:destroy()
