@@ -51,14 +51,43 @@ $(BUILD)/%.o: %.cc
 	@echo '  c++   $<'
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
--include $(OBJ:.o=.d)
+# The fuzz targets, each with what drives it: replay.c, which runs files, or
+# (FUZZER=) libFuzzer, which is clang's.
+FUZZ    := json envelope cells words admin pipeline
+FUZZBIN := $(FUZZ:%=$(BUILD)/fuzz/%)
+FUZZOBJ := $(BUILD)/spec/fuzz/input.o $(BUILD)/spec/fuzz/oracle.o
+FUZZER  ?= $(BUILD)/spec/fuzz/replay.o
+
+.SECONDARY: $(FUZZ:%=$(BUILD)/spec/fuzz/%.o)
+$(BUILD)/fuzz/%: $(BUILD)/spec/fuzz/%.o $(FUZZOBJ) $(FUZZER) \
+    $(filter-out $(BUILD)/runtime/main.o,$(OBJ))
+	@mkdir -p $(@D)
+	@echo '  link  $@'
+	$(Q)$(CXX) -Wl,-E $(LDFLAGS) $(FUZZER_FLAG) -o $@ $^ $(LIBS)
+
+fuzz-targets: $(FUZZBIN)
+
+-include $(OBJ:.o=.d) $(wildcard $(BUILD)/spec/fuzz/*.d)
 
 ##  debug     build-debug/tidemill, with AddressSanitizer and UBSan
+SANITIZED := OPT='-O1 -g' SAN='-fsanitize=address,undefined -fno-omit-frame-pointer'
+DEBUG = $(MAKE) --no-print-directory BUILD=build-debug \
+    BIN=build-debug/tidemill $(SANITIZED)
 debug:
 	@mkdir -p build-debug
 	@ln -sfn ../scripts build-debug/scripts
-	$(MAKE) BUILD=build-debug BIN=build-debug/tidemill OPT='-O1 -g' \
-	  SAN='-fsanitize=address,undefined -fno-omit-frame-pointer'
+	$(DEBUG)
+
+##  fuzz      every target of spec/fuzz for FUZZ_SECONDS (60) with libFuzzer
+##            and sanitizers; TARGET=name picks one
+FUZZ_SECONDS ?= 60
+fuzz:
+	@spec/support/deps.sh fuzz
+	@$(MAKE) --no-print-directory BUILD=build-fuzz CC=clang CXX=clang++ \
+	  OPT='-O1 -g' FUZZER= FUZZER_FLAG=-fsanitize=fuzzer \
+	  SAN='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -fno-omit-frame-pointer' \
+	  fuzz-targets
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) spec/fuzz/run build-fuzz $(or $(TARGET),$(FUZZ))
 
 ##  install   into $(DESTDIR)$(PREFIX): the binary, its scripts and rules
 install: $(BIN)
@@ -108,7 +137,7 @@ format:
 
 ##  clean     removes everything that was built
 clean:
-	rm -rf build build-debug tidemill
+	rm -rf build build-debug build-fuzz tidemill
 
 ##  help      this list
 help:
