@@ -11,6 +11,13 @@ tell() {
   fi
 }
 
+# Processes of a debug build write what is found to FILE.PID, wherever their
+# stderr goes. Leaks are looked for when they end.
+sanitizers_report_to() {
+  export ASAN_OPTIONS=log_path=$1
+  export UBSAN_OPTIONS=print_stacktrace=1:log_path=$1
+}
+
 # The corpus of every fuzz target, with leaks checked: a process that does not
 # crash, hang or leave a finding has passed.
 run_corpus() {
@@ -26,7 +33,7 @@ run_corpus() {
       >"$log" 2>&1 </dev/null; then
       tell ok "fuzz target $target stands its corpus of ${#inputs[@]} inputs"
     else
-      tell FAIL "fuzz target $target, at the last of these inputs:"
+      tell FAIL "fuzz target $target; the input is named, build-debug/fuzz/$target runs it again:"
       awk '/^spec.fuzz.corpus/ { text = "" } { text = text $0 "\n" }
         END { printf "%s", text }' "$log" | head -n 40
     fi
