@@ -5,7 +5,9 @@ local file = assert(io.open(arg[1]))
 local xml = file:read('*a')
 file:close()
 
-local function field(text, name) return text:match('<' .. name .. '>(.-)</' .. name .. '>') end
+local function field(text, name)
+  return text:match(('<%s>(.-)</%s>'):format(name, name))
+end
 
 local function frames(err)
   local out = {}
@@ -19,7 +21,8 @@ end
 if not xml:find('</valgrindoutput>', 1, true) then print('valgrind was cut off') end
 for err in xml:gmatch('<error>(.-)</error>') do
   if err:find('libtidemill-spec.so', 1, true) then
-    print((field(err, 'kind') or '?') .. ': ' .. (field(err, 'text') or field(err, 'what') or '?'))
+    print((field(err, 'kind') or '?') .. ': '
+      .. (field(err, 'text') or field(err, 'what') or '?'))
     print(frames(err))
   end
 end
