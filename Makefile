@@ -52,14 +52,51 @@ $(BUILD)/%.o: %.cc
 	@echo '  c++   $<'
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
--include $(OBJ:.o=.d)
+# The fuzz targets, each with what drives it: replay.c, which runs files, or
+# (FUZZER=) libFuzzer, which is clang's.
+FUZZ    := json envelope cells words admin pipeline
+FUZZBIN := $(FUZZ:%=$(BUILD)/fuzz/%)
+FUZZOBJ := $(BUILD)/spec/fuzz/input.o $(BUILD)/spec/fuzz/oracle.o
+FUZZER  ?= $(BUILD)/spec/fuzz/replay.o
+
+.SECONDARY: $(FUZZ:%=$(BUILD)/spec/fuzz/%.o) $(FUZZOBJ) $(FUZZER)
+$(BUILD)/fuzz/%: $(BUILD)/spec/fuzz/%.o $(FUZZOBJ) $(FUZZER) \
+    $(filter-out $(BUILD)/runtime/main.o,$(OBJ))
+	@mkdir -p $(@D)
+	@echo '  link  $@'
+	@ln -sfn ../../scripts $(@D)/scripts
+	$(Q)$(CXX) -Wl,-E $(LDFLAGS) $(FUZZER_FLAG) -o $@ $^ $(LIBS)
+
+fuzz-targets: $(FUZZBIN)
+
+-include $(OBJ:.o=.d) $(wildcard $(BUILD)/spec/fuzz/*.d)
 
 ##  debug     build-debug/tidemill, with AddressSanitizer and UBSan
+DEBUG = $(MAKE) --no-print-directory BUILD=build-debug BIN=build-debug/tidemill \
+  OPT='-O1 -g' SAN='-fsanitize=address,undefined -fno-omit-frame-pointer'
 debug:
 	@mkdir -p build-debug
 	@ln -sfn ../scripts build-debug/scripts
-	$(MAKE) BUILD=build-debug BIN=build-debug/tidemill OPT='-O1 -g' \
-	  SAN='-fsanitize=address,undefined -fno-omit-frame-pointer'
+	+$(DEBUG)
+
+# The same, with the core for specs and the fuzz targets; these alone.
+sanitized:
+	@mkdir -p build-debug
+	@ln -sfn ../scripts build-debug/scripts
+	+$(Q)$(DEBUG) build-debug/tidemill build-debug/libtidemill-spec.so fuzz-targets
+corpus:
+	+$(Q)$(DEBUG) fuzz-targets
+
+##  fuzz      every target of spec/fuzz for FUZZ_SECONDS (60) with libFuzzer
+##            and sanitizers; TARGET=name picks one
+FUZZ_SECONDS ?= 60
+fuzz:
+	@spec/support/deps.sh fuzz
+	@$(MAKE) --no-print-directory -j2 BUILD=build-fuzz CC=clang CXX=clang++ \
+	  OPT='-O1 -g' FUZZER= FUZZER_FLAG=-fsanitize=fuzzer \
+	  SAN='-fsanitize=address,undefined,fuzzer-no-link -fno-omit-frame-pointer \
+	  -fno-sanitize-recover=undefined' fuzz-targets
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) spec/fuzz/run build-fuzz $(or $(TARGET),$(FUZZ))
 
 ##  install   into $(DESTDIR)$(PREFIX): the binary, its scripts and rules
 install: $(BIN)
@@ -78,11 +115,11 @@ demo:
 ##            Kafka and PostgreSQL; ends with "N passed, N failed"
 test:
 	@spec/support/deps.sh test
-	@$(MAKE) --no-print-directory $(BIN) $(SPECLIB)
+	@$(MAKE) --no-print-directory -j2 $(BIN) $(SPECLIB) sanitized
 	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run all
 
 ##  check     the specs that need no server and no network
-check: $(BIN) $(SPECLIB)
+check: $(BIN) $(SPECLIB) corpus
 	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run check
 
 ##  e2e       only the specs of spec/e2e; ONLY=name picks one file
@@ -105,15 +142,16 @@ $(BUILD)/bare: spec/bench/bare.c
 
 ##  format    clang-format over the C files
 format:
-	find runtime spec/bench -name "*.[ch]" -o -name "*.cc" | xargs clang-format -i
+	find runtime spec/bench spec/fuzz -name "*.[ch]" -o -name "*.cc" | xargs clang-format -i
 
 ##  clean     removes everything that was built
 clean:
-	rm -rf build build-debug tidemill
+	rm -rf build build-debug build-fuzz tidemill
 
 ##  help      this list
 help:
 	@echo "make           ./tidemill"
 	@sed -n "s/^##  \([a-z]\)/make \1/p; s/^##   /     /p" Makefile
 
-.PHONY: debug install demo test check e2e lint bench format clean help
+.PHONY: debug install demo test check e2e lint bench format clean help \
+  fuzz fuzz-targets corpus sanitized

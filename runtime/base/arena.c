@@ -7,6 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * A build with AddressSanitizer is shown where each allocation ends, which it
+ * could not see inside a block: the bytes between two of them are poisoned,
+ * and so is all that was given back.
+ */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+enum { GAP = 16 };
+#define HIDE(p, size) ASAN_POISON_MEMORY_REGION(p, size)
+#define SHOW(p, size) ASAN_UNPOISON_MEMORY_REGION(p, size)
+#else
+enum { GAP = 0 };
+#define HIDE(p, size) ((void)(p), (void)(size))
+#define SHOW(p, size) ((void)(p), (void)(size))
+#endif
+
 /* A block must hold many small cells, yet a small pipeline need not take a
  * megabyte: sizes double from one bound to the other. */
 enum { BLOCK_MIN = 16 * 1024, BLOCK_MAX = 1024 * 1024, ALIGNMENT = 16 };
@@ -89,6 +108,7 @@ void arena_reset(struct arena *a)
 
     while (*link && kept + (*link)->cap <= a->keep_bytes) {
         kept += (*link)->cap;
+        HIDE((*link)->data, (*link)->cap);
         link = &(*link)->next;
     }
     free_chain(a, *link);
@@ -108,6 +128,7 @@ static struct arena_block *new_block(struct arena *a, size_t size)
     block->next = NULL;
     block->cap = cap;
     a->total_bytes += cap;
+    HIDE(block->data, cap);
     return block;
 }
 
@@ -131,17 +152,20 @@ static __attribute__((noinline)) void *alloc_slow(struct arena *a, size_t size)
 void *arena_alloc(struct arena *a, size_t size)
 {
     struct arena_block *block = a->current;
+    size_t room;
     void *p;
 
     if (size > SIZE_MAX - BLOCK_MAX) {
         out_of_memory(size);
     }
-    size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-    if (!block || size > block->cap - a->used) {
-        return alloc_slow(a, size);
+    room = (size + GAP + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    if (!block || room > block->cap - a->used) {
+        p = alloc_slow(a, room);
+    } else {
+        p = block->data + a->used;
+        a->used += room;
     }
-    p = block->data + a->used;
-    a->used += size;
+    SHOW(p, size);
     return p;
 }
 

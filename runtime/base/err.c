@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 static const char *const names[] = {
     [ERR_NONE] = "none",         [ERR_CONFLICT] = "conflict",
     [ERR_RESOURCE] = "resource", [ERR_CONNECTION] = "connection",
@@ -23,6 +25,7 @@ bool err_set(struct err *e, enum err_class class, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    utf8_clean(text);
     e->class = class;
     e->sqlstate[0] = '\0';
     memcpy(e->text, text, sizeof(text));
@@ -42,6 +45,7 @@ bool err_wrap(struct err *e, const char *format, ...)
     len = strlen(e->text);
     snprintf(e->text + len, sizeof(e->text) - len, ": %.*s",
              (int)sizeof(old) - 1, old);
+    utf8_clean(e->text);
     return false;
 }
 

@@ -26,7 +26,8 @@ enum err_class {
 struct err {
     enum err_class class;
     char sqlstate[6]; /* "" when the database had no part in it */
-    char text[700];   /* what, where, what to do; no trailing newline */
+    char text[700];   /* what, where, what to do; no trailing newline; always
+                         UTF-8, whatever it was made from */
 };
 
 /* Fills [e]; always returns false, for `return err_set(...)`. */

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "decode/text.h"
+#include "base/utf8.h"
 
 static size_t skip_blanks(const char *p, size_t len, size_t at)
 {
@@ -33,7 +33,7 @@ static bool looks_like_json(const char *p, size_t len)
 static bool read_bare(struct reader *r, const struct record *rec,
                       struct tm_cell *out)
 {
-    size_t good = text_utf8(rec->key, rec->key_len);
+    size_t good = utf8_valid(rec->key, rec->key_len);
 
     if (good < rec->key_len || memchr(rec->key, '\0', rec->key_len)) {
         return reader_fail(r, "the key is neither JSON nor text%s",

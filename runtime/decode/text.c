@@ -108,54 +108,6 @@ int64_t text_unescape(const char *p, size_t len, char *out)
     return out - start;
 }
 
-/* Bytes of the character at [p], or 0: it is not valid UTF-8. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-    static const unsigned char least[5] = {0, 0, 0x80, 0xA0, 0x90};
-    size_t n = p[0] < 0x80                   ? 1
-               : p[0] >= 0xC2 && p[0] < 0xE0 ? 2
-               : p[0] >= 0xE0 && p[0] < 0xF0 ? 3
-               : p[0] >= 0xF0 && p[0] < 0xF5 ? 4
-                                             : 0;
-
-    if (n == 0 || n > left) {
-        return 0;
-    }
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    /* Overlong forms, surrogates, and beyond U+10FFFF. */
-    if ((p[0] == 0xE0 || p[0] == 0xF0) && p[1] < least[n]) {
-        return 0;
-    }
-    if ((p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF4 && p[1] > 0x8F)) {
-        return 0;
-    }
-    return n;
-}
-
-size_t text_utf8(const char *p, size_t len)
-{
-    size_t at = 0;
-
-    while (at < len) {
-        uint64_t word;
-        if (len - at >= 8 &&
-            (memcpy(&word, p + at, 8), (word & 0x8080808080808080u) == 0)) {
-            at += 8;
-            continue;
-        }
-        size_t n = utf8_length((const unsigned char *)p + at, len - at);
-        if (n == 0) {
-            return at;
-        }
-        at += n;
-    }
-    return len;
-}
-
 size_t text_control(const char *p, size_t len)
 {
     bool inside = false;
@@ -170,22 +122,4 @@ size_t text_control(const char *p, size_t len)
         }
     }
     return len;
-}
-
-bool text_is_storable(const char *p, size_t len)
-{
-    return text_utf8(p, len) == len && !memchr(p, '\0', len);
-}
-
-void text_make_storable(char *p, size_t len)
-{
-    for (size_t at = 0; at < len; at++) {
-        at += text_utf8(p + at, len - at);
-        if (at < len) {
-            p[at] = '?';
-        }
-    }
-    for (size_t at = 0; at < len; at++) {
-        p[at] = p[at] ? p[at] : '?';
-    }
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
 #include "decode/logical.h"
 #include "decode/number.h"
 #include "decode/text.h"
@@ -30,7 +31,7 @@ static bool not_indexed(struct walk *w, enum json_fault fault)
     w->i = w->n = 0;
     walk_fail(w, texts[fault]);
     if (fault == JSON_UTF8) {
-        w->fault_at = (uint32_t)text_utf8(w->p, w->len);
+        w->fault_at = (uint32_t)utf8_valid(w->p, w->len);
     } else if (fault == JSON_CONTROL) {
         w->fault_at = (uint32_t)text_control(w->p, w->len);
     }

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/utf8.h"
 #include "decode/base64.h"
-#include "decode/text.h"
 
 struct headers {
     struct record_header *list; /* arena */
@@ -13,6 +13,12 @@ struct headers {
 };
 
 /* ---- printing ---- */
+
+/* Can jsonb hold it as text? */
+static bool is_text(const char *p, size_t len)
+{
+    return utf8_valid(p, len) == len && !memchr(p, '\0', len);
+}
 
 static void put_text(struct buf *out, const char *p, size_t len)
 {
@@ -35,7 +41,7 @@ static void put_value(struct buf *out, const struct record_header *h)
 {
     if (!h->value) {
         buf_puts(out, "\"value\":null}");
-    } else if (text_is_storable(h->value, h->len)) {
+    } else if (is_text(h->value, h->len)) {
         buf_puts(out, "\"value\":");
         put_text(out, h->value, h->len);
         buf_puts(out, "}");
@@ -57,7 +63,7 @@ const char *headers_print(void *message, headers_at_fn at, struct arena *a)
         size_t len = strlen(h.name);
 
         buf_puts(&out, i ? ",{\"name\":" : "[{\"name\":");
-        put_text(&out, h.name, text_is_storable(h.name, len) ? len : 0);
+        put_text(&out, h.name, is_text(h.name, len) ? len : 0);
         buf_puts(&out, ",");
         put_value(&out, &h);
     }

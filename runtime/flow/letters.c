@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "decode/text.h"
+#include "base/utf8.h"
 #include "flow/engine.h"
 #include "flow/headers.h"
 #include "flow/verdict.h"
@@ -35,10 +35,9 @@ static const char *place_in(const char *message, struct arena *a)
 /* A reason may quote the bytes of a record. */
 static const char *storable(struct batch *b, const char *text)
 {
-    size_t len = strlen(text);
-    char *copy = arena_dup(&b->arena, text, len);
+    char *copy = arena_dup(&b->arena, text, strlen(text));
 
-    text_make_storable(copy, len);
+    utf8_clean(copy);
     return copy;
 }
 

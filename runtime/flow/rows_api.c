@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/decimal.h"
+#include "base/utf8.h"
 #include "flow/keys.h"
 #include "flow/rows.h"
 
@@ -40,6 +41,18 @@ static struct tm_cell kept(struct rows *r, const struct tm_cell *in)
     return copy;
 }
 
+/* What the decoder gives is UTF-8, but scripts count bytes; PostgreSQL would
+ * refuse a whole batch for one character that was cut. */
+static const char not_utf8[] =
+    "the text is not UTF-8, so PostgreSQL cannot store it: string.sub, reverse "
+    "and char work on bytes and may leave a part of a character";
+
+static bool is_utf8(const struct tm_cell *c)
+{
+    return c->tag < TM_NUMBER || c->tag > TM_ARRAY ||
+           utf8_valid(c->p, c->len) == c->len;
+}
+
 int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
            uint32_t row, const struct tm_cell *in)
 {
@@ -49,6 +62,9 @@ int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
     struct tm_cell out;
     struct err e;
 
+    if (!is_utf8(in)) {
+        return fail(b, r, column, not_utf8);
+    }
     if (!convert_cell(&r->program->plan->columns[column].type, &copy, &rules,
                       r->arena, &out, &e)) {
         return fail(b, r, column, e.class, e.text);
@@ -254,9 +270,13 @@ int tm_key(struct tm_batch *b, struct tm_rows *view, uint32_t event,
     struct err e;
 
     for (uint32_t i = 0; i < p->n_key; i++) {
-        if (p->columns[i].from == FROM_FUNCTION) {
-            key[i] = kept(r, &cells[i]);
+        if (p->columns[i].from != FROM_FUNCTION) {
+            continue;
         }
+        if (!is_utf8(&cells[i])) {
+            return fail(b, r, i, not_utf8);
+        }
+        key[i] = kept(r, &cells[i]);
     }
     if (!keys_enter(r, event, key, &e)) {
         snprintf(b->error, sizeof(b->error), "%.500s", e.text);

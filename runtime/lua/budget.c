@@ -1,7 +1,12 @@
 /* See budget.h. */
 #include "lua/budget.h"
 
+#include <lauxlib.h>
+#include <luajit.h>
 #include <stdlib.h>
+
+/* Instructions between two looks at the clock: about 20 us. */
+enum { WATCH_STEP = 2000 };
 
 void *budget_alloc(void *budget, void *p, size_t old_size, size_t size)
 {
@@ -21,4 +26,37 @@ void *budget_alloc(void *budget, void *p, size_t old_size, size_t size)
         b->used_bytes += size - old_size;
     }
     return out;
+}
+
+static struct budget *budget_of(lua_State *L)
+{
+    void *b;
+
+    lua_getallocf(L, &b);
+    return b;
+}
+
+static void look_at_clock(lua_State *L, lua_Debug *at)
+{
+    (void)at;
+    if (clock_usec() < budget_of(L)->until) {
+        return;
+    }
+    lua_sethook(L, look_at_clock, LUA_MASKCOUNT, 1);
+    luaL_error(L, "this took too long: what stands in the file itself runs "
+                  "while the pipeline is loaded and must come to an end; is "
+                  "there a loop that does not?");
+}
+
+void budget_watch(lua_State *L, usec limit)
+{
+    budget_of(L)->until = clock_usec() + limit;
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    lua_sethook(L, look_at_clock, LUA_MASKCOUNT, WATCH_STEP);
+}
+
+void budget_unwatch(lua_State *L)
+{
+    lua_sethook(L, NULL, 0, 0);
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
 }

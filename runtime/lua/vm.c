@@ -22,6 +22,8 @@
 
 /* A pipeline's own state is small; what grows is garbage of one batch. */
 static const uint64_t VM_MAX_BYTES = 512ULL << 20;
+/* A bundle loads in milliseconds; examples with many rows take longer. */
+enum { VM_LOAD_MS = 10000 };
 /* What one phase may allocate before the collector joins in, and the least
  * that it frees after a batch: about a millisecond of work. */
 enum { VM_PHASE_KB = 64 << 10, VM_STEP_KB = 1024 };
@@ -34,8 +36,9 @@ struct vm {
     int decide;
     int load;
     int trace;
-    char *path;            /* owned: of the bundle that is loaded */
-    char hash[65];         /* its generation */
+    char *path;    /* owned: of the bundle that is loaded */
+    char hash[65]; /* its generation */
+    usec load_limit;
     int collected_kb;      /* in use after the last vm_collect */
     bool is_out_of_memory; /* LuaJIT is not safe to use afterwards */
 };
@@ -166,6 +169,7 @@ struct vm *vm_new(struct err *e)
 {
     struct vm *v = mem_zero(1, sizeof(*v));
 
+    vm_limit_load(v, VM_LOAD_MS);
     if (!open_state(v, e)) {
         vm_free(v);
         return NULL;
@@ -214,13 +218,22 @@ static void push_function(struct vm *v, int reference_number)
     lua_rawgeti(v->L, LUA_REGISTRYINDEX, reference_number);
 }
 
+void vm_limit_load(struct vm *v, uint32_t limit_ms)
+{
+    v->load_limit = (usec)limit_ms * 1000;
+}
+
 struct plan *vm_load(struct vm *v, const char *path, struct err *e)
 {
     struct plan *p;
+    bool ok;
 
     push_function(v, v->load);
     lua_pushstring(v->L, path);
-    if (!call(v, 1, ERR_CONFIG, e)) {
+    budget_watch(v->L, v->load_limit);
+    ok = call(v, 1, ERR_CONFIG, e);
+    budget_unwatch(v->L);
+    if (!ok) {
         return NULL;
     }
     p = load_plan(v->L, lua_gettop(v->L)); /* plan table */

@@ -23,6 +23,8 @@ void vm_free(struct vm *v);
  * several lines, each "file:line: what: what to do".
  */
 struct plan *vm_load(struct vm *v, const char *path, struct err *e);
+/* How long the Lua code of a bundle may take to load; 10 s unless set. */
+void vm_limit_load(struct vm *v, uint32_t limit_ms);
 /* Computes keys that are functions: calls tm_key for each event and group. */
 bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
              struct err *e);

@@ -112,7 +112,14 @@ static bool read_stamp(uint64_t v, struct tm_cell *out, struct err *e)
                        "which has no exact value here: replace "
                        "it in the table");
     }
-    out->i = t + EPOCH_USEC; /* the range of timestamps leaves room */
+    /* PostgreSQL's go on for 30 years more than 64 bits since 1970 do. */
+    if (t > INT64_MAX - EPOCH_USEC) {
+        return err_set(e, ERR_DATA,
+                       "the table holds a timestamp behind the year 294246, "
+                       "which has no exact value here: replace it in the "
+                       "table");
+    }
+    out->i = t + EPOCH_USEC;
     out->tag = TM_STAMP;
     return true;
 }
@@ -217,7 +224,9 @@ bool encode_read(const struct coltype *t, const char *p, int len,
     case TYPE_JSON:
         return read_bytes(p, len, TM_JSON, a, out);
     case TYPE_JSONB:
-        return read_bytes(p + 1, len - 1, TM_JSON, a, out);
+        /* A byte of version, then the text. */
+        return len > 0 ? read_bytes(p + 1, len - 1, TM_JSON, a, out)
+                       : err_set(e, ERR_SCHEMA, "a jsonb value is cut");
     case TYPE_TEXT_ARRAY:
     case TYPE_BIGINT_ARRAY:
         return read_bytes(p, len, TM_LITERAL, a, out);

@@ -198,3 +198,14 @@ describe('infinity', function()
     assert.is_nil((read('timestamptz', unhex('8000000000000000'))))
   end)
 end)
+
+describe('a timestamp', function()
+  -- PostgreSQL's range ends in 294276, 64 bits of microseconds since 1970 end
+  -- in January 294247.
+  it('behind the year 294246 is refused, the last microsecond before is not', function()
+    local last = assert(read('timestamp', unhex('7ffca2fec4c81fff')))
+    assert.are.equal(9223372036854775807LL, last.i)
+    local _, why = read('timestamp', unhex('7ffca2fec4c82000'))
+    assert.is_truthy(why:find('294246', 1, true))
+  end)
+end)

@@ -52,6 +52,16 @@ describe('rows of a fold', function()
     assert.are.same({ 42, 'x', 'null', 'LET' }, row(t, 1))
   end)
 
+  it('take no text that is not UTF-8, which a script makes by cutting a character', function()
+    local t = fold("row.s = event.data.s:sub(1, event.data.n)")
+    run(t, { event(1, '"s":"Zoë","n":4') })
+    assert.are.equal('Zoë', row(t, 0)[2])
+    t:rows { event(1, '"s":"Zoë","n":3') }
+    assert.has_error(function() t:fold() end)
+    local _, why = pcall(t.fold, t)
+    assert.is_truthy(tostring(why):find('a.s: the text is not UTF-8', 1, true))
+  end)
+
   it('are run again from the loaded state, however far a run came', function()
     local t = fold("row.n = row.n + 1 row.s = 'touched' if event.data.x then row:delete() end")
     t:rows { event(1), event(2), event(2), event(3, '"x":1') }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a goal needs and that are missing.
-# Usage: deps.sh build|demo|test. Says nothing when nothing is missing.
+# Usage: deps.sh build|demo|test|fuzz. Says nothing when nothing is missing.
 set -eu
 
 build='gcc g++ make pkg-config libc6-dev libluajit-5.1-dev luajit lua-cjson
@@ -8,13 +8,16 @@ build='gcc g++ make pkg-config libc6-dev libluajit-5.1-dev luajit lua-cjson
 # dev and test start a PostgreSQL of their own from these files.
 demo="$build postgresql lua-busted curl ca-certificates"
 test="$demo default-jre-headless maven procps lua-filesystem lua-check cppcheck
-  clang-format universal-ctags"
+  clang-format universal-ctags valgrind"
+# libFuzzer is a part of clang's runtime.
+fuzz="$build clang libclang-rt-14-dev"
 
 case ${1:-} in
 build) wanted=$build ;;
 demo) wanted=$demo ;;
 test) wanted=$test ;;
-*) echo "usage: $0 build|demo|test" >&2; exit 64 ;;
+fuzz) wanted=$fuzz ;;
+*) echo "usage: $0 build|demo|test|fuzz" >&2; exit 64 ;;
 esac
 wanted=$(echo $wanted)
 

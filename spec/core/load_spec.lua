@@ -1,0 +1,64 @@
+-- Loading a bundle in a VM of its own, as the program does it.
+local bundles = require 'spec.unit.bundles'
+local ffi = require 'ffi'
+local core = require 'spec.core.core'
+local C = core.lib
+
+core.headers('base/err.h', 'base/buf.h', 'base/type.h', 'base/plan.h', 'lua/vm.h')
+ffi.cdef 'int setenv(const char *, const char *, int);'
+
+-- The VM looks for its scripts beside the binary, and for the core in it.
+ffi.C.setenv('TIDEMILL_SCRIPTS', (os.getenv('TIDEMILL_ROOT') or '.') .. '/scripts', 1)
+local everywhere = ffi.load(os.getenv('SPECLIB') or 'build/libtidemill-spec.so', true)
+
+--- What loading these files says, or false and the name of the plan.
+local function load(files, limit_ms)
+  local e = ffi.new('struct err')
+  local vm = C.vm_new(e)
+  assert(vm ~= nil, ffi.string(e.text))
+  if limit_ms then C.vm_limit_load(vm, limit_ms) end
+  local reason, name = bundles.with(files, function(folder)
+    local plan = C.vm_load(vm, folder, e)
+    if plan == nil then return (ffi.string(e.text):gsub(folder:gsub('%W', '%%%0'), '.')) end
+    local name = ffi.string(plan.name)
+    C.plan_free(plan)
+    return false, name
+  end)
+  C.vm_free(vm)
+  return reason, name
+end
+
+local function assert_refused(files, ...)
+  local reason = load(files, 200)
+  for _, part in ipairs { ... } do
+    assert.is_truthy(reason and reason:find(part, 1, true), reason)
+  end
+end
+
+describe('loading a bundle', function()
+  it('gives a plan', function()
+    assert.is_truthy(everywhere)
+    local _, name = load { ['pipeline.lua'] = bundles.pipeline(
+      "projection { table = 't', key = { id = 'uuid' }, columns = { a = 'text' }, "
+      .. 'map = function(row) row.a = nil end }') }
+    assert.are.equal('x', name)
+  end)
+
+  it('stops a file that does not come to an end, naming its line', function()
+    assert_refused({ ['pipeline.lua'] = 'local n = 0\nwhile true do\n  n = n + 1\nend' },
+      './pipeline.lua:', 'took too long')
+    assert_refused({ ['pipeline.lua'] = "require 'a'", ['a.lua'] = '\n\nrepeat until false' },
+      './a.lua:3:', 'took too long')
+  end)
+
+  it('stops one that catches the error as well', function()
+    local body = 'while true do pcall(function() while true do end end) end'
+    assert_refused({ ['pipeline.lua'] = body }, './pipeline.lua:1:', 'took too long')
+  end)
+
+  it('refuses one that takes all memory', function()
+    local reason = load { ['pipeline.lua'] =
+      "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end" }
+    assert.is_truthy(reason:find('512 MiB', 1, true), reason)
+  end)
+end)

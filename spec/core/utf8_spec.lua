@@ -1,0 +1,53 @@
+-- UTF-8 is checked in one place, and messages are always of it.
+local ffi = require 'ffi'
+local core = require 'spec.core.core'
+local C = core.lib
+
+core.headers('base/utf8.h', 'base/err.h')
+
+local function clean(text)
+  local block = ffi.new('char[?]', #text + 1, text)
+  C.utf8_clean(block)
+  return ffi.string(block)
+end
+
+describe('UTF-8', function()
+  local good = { '', 'abc', 'Zoë', '\239\191\191', '\240\144\128\128', '\244\143\191\191',
+    ('x'):rep(100) .. 'ë' .. ('y'):rep(9), 'a\0b', '\237\159\191' }
+  for _, text in ipairs(good) do
+    it(('of %d bytes is right as a whole'):format(#text), function()
+      assert.are.equal(#text, tonumber(C.utf8_valid(text, #text)))
+    end)
+  end
+
+  local bad = {
+    { 'a continuation alone', 'ab\128', 2 }, { 'a character that is cut', 'Zo\195', 2 },
+    { 'an overlong slash', '\192\175', 0 }, { 'a long overlong one', 'x\224\128\175', 1 },
+    { 'half a surrogate pair', '\237\160\128', 0 }, { 'what is beyond', '\244\144\128\128', 0 },
+    { 'a byte that never is', 'abcdefgh\255', 8 },
+  }
+  for _, case in ipairs(bad) do
+    it('ends before ' .. case[1], function()
+      assert.are.equal(case[3], tonumber(C.utf8_valid(case[2], #case[2])))
+    end)
+  end
+
+  it('is left alone by cleaning, and what is not becomes question marks', function()
+    assert.are.equal('Zoë 10 €', clean('Zoë 10 €'))
+    assert.are.equal('a?b??c?', clean('a\255b\237\160c\195'))
+  end)
+
+  it('is what messages are, also where they are cut', function()
+    local e = ffi.new('struct err')
+    for pad = 0, 3 do
+      C.err_set(e, C.ERR_DATA, '%s%s', ('x'):rep(pad), ('€'):rep(400))
+      local text = ffi.string(e.text)
+      assert.are.equal(#text, tonumber(C.utf8_valid(text, #text)))
+      assert.is_true(#text >= 690)
+      C.err_wrap(e, '%s', 'lane \255')
+      text = ffi.string(e.text)
+      assert.are.equal('lane ?: ', text:sub(1, 8))
+      assert.are.equal(#text, tonumber(C.utf8_valid(text, #text)))
+    end
+  end)
+end)

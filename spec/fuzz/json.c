@@ -1,0 +1,102 @@
+/*
+ * One JSON document: read whole, and walked for a few fields. Both must agree
+ * on what they read, and a document that is right as a whole is never refused
+ * by the walk, which checks less.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "decode/decoder.h"
+#include "decode/tokens.h"
+#include "input.h"
+#include "oracle.h"
+
+static int no_header(void *message, const char *name, struct record_header *out)
+{
+    (void)message, (void)name, (void)out;
+    return 0;
+}
+
+static const struct tm_cell *walked(const struct events *ev, int node)
+{
+    return &ev->columns[node][0];
+}
+
+static void check_tokens(const struct tm_cell *cells, uint32_t n)
+{
+    must(n > 0 && tokens_behind(cells) == cells + n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (cells[i].tag != TM_OBJECT && cells[i].tag != TM_ARRAY) {
+            oracle_cell(&cells[i]);
+        }
+    }
+}
+
+/* Containers are told apart by what they hold, which tokens do not say. */
+static void check_field(const struct tm_cell *object, const char *name,
+                        const struct tm_cell *cell)
+{
+    const struct tm_cell *token = tokens_member(object, name);
+
+    if (!token) {
+        must(cell->tag == TM_MISSING);
+    } else if (token->tag == TM_OBJECT || token->tag == TM_ARRAY) {
+        must(cell->tag == token->tag);
+    } else {
+        must(oracle_is_same(token, cell));
+    }
+}
+
+static void check_walk(struct decoder *d, struct events *ev, const int nodes[4],
+                       const struct tm_cell *tokens)
+{
+    static const struct convert_rules rules = {.format = FORMAT_JSON};
+
+    for (int i = 0; i < 4; i++) {
+        oracle_cell(walked(ev, nodes[i]));
+        oracle_columns(walked(ev, nodes[i]), &rules, ev->arena);
+    }
+    (void)d;
+    if (tokens && tokens->tag == TM_OBJECT) {
+        check_field(tokens, "a", walked(ev, nodes[1]));
+        check_field(tokens, "id", walked(ev, nodes[2]));
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct plan_source source = {.format = FORMAT_JSON};
+    static const char *const paths[] = {"data", "data.a", "data.id",
+                                        "data.a.b.c"};
+    struct record rec = {
+        .value = (const char *)data, .value_len = (uint32_t)size, .topic = "t"};
+    const struct tm_cell *tokens = NULL;
+    uint32_t n;
+    struct arena a;
+    struct tm_batch view = {0};
+    struct events ev = {.view = &view, .records = &rec, .arena = &a};
+    int nodes[4];
+
+    arena_init(&a, 0);
+    struct decoder *d = decoder_new(&source, no_header);
+    if (decoder_tokens(d, &a, rec.value, size, &tokens, &n) == 0) {
+        check_tokens(tokens, n);
+    } else {
+        tokens = NULL;
+    }
+    for (int i = 0; i < 4; i++) {
+        nodes[i] = decoder_path(d, paths[i]);
+    }
+    events_prepare(&ev, d, 1);
+    decoder_run(d, &ev, 0, 1);
+    if (ev.states[0] == TM_EVENT_OK) {
+        check_walk(d, &ev, nodes, tokens);
+    } else {
+        must(!tokens && ev.states[0] == TM_EVENT_FAILED);
+        oracle_message(ev.reasons[0]);
+    }
+    decoder_free(d);
+    arena_close(&a);
+    return 0;
+}
