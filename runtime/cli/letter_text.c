@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "admin/json.h"
+#include "base/utf8.h"
 #include "cli/desk.h"
 #include "cli/table.h"
-#include "decode/text.h"
+#include "decode/base64.h"
 #include "decode/time.h"
 
 enum { INDENT = 2, DEEPEST = 40, TEXT_COLUMN = 15 };
@@ -16,24 +17,12 @@ enum { INDENT = 2, DEEPEST = 40, TEXT_COLUMN = 15 };
 static bool is_text(struct letter_bytes b)
 {
     size_t len = (size_t)b.len;
-    return text_utf8(b.p, len) == len && memchr(b.p, '\0', len) == NULL;
+    return utf8_valid(b.p, len) == len && memchr(b.p, '\0', len) == NULL;
 }
 
 static void put_base64(struct buf *out, struct letter_bytes b)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs"
-                                 "tuvwxyz0123456789+/";
-    const unsigned char *p = (const unsigned char *)b.p;
-    for (int at = 0; at < b.len; at += 3) {
-        int n = b.len - at < 3 ? b.len - at : 3;
-        uint32_t bits = (uint32_t)p[at] << 16;
-        bits |= n > 1 ? (uint32_t)p[at + 1] << 8 : 0;
-        bits |= n > 2 ? p[at + 2] : 0;
-        char group[4] = {digits[bits >> 18], digits[bits >> 12 & 63],
-                         n > 1 ? digits[bits >> 6 & 63] : '=',
-                         n > 2 ? digits[bits & 63] : '='};
-        buf_put(out, group, sizeof group);
-    }
+    base64_encode(b.p, (size_t)b.len, out);
 }
 
 static void put_text(struct buf *out, const char *name, const char *text)

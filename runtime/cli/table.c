@@ -5,14 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "decode/text.h"
+#include "base/utf8.h"
 
 enum { NOTE_INDENT = 4, LEAST_LAST = 24 };
 
 void printable(struct buf *out, const char *p, size_t len)
 {
     while (len > 0) {
-        size_t good = text_utf8(p, len);
+        size_t good = utf8_valid(p, len);
         for (size_t i = 0; i < good; i++) {
             unsigned char c = (unsigned char)p[i];
             /* C1 controls are two bytes in UTF-8: 0xC2 and this one. */

@@ -58,6 +58,7 @@ static void end_claim(struct engine *g)
     database_answered(g, &g->claim.ticket); /* unless it was told to fail */
     pgpool_give(g->pool, g->claim.conn);
     g->claim.conn = NULL;
+    g->claim.has_looked = false;
     loop_idle_set(g->idle, true);
 }
 
@@ -376,7 +377,17 @@ static void shelve_gone(struct engine *g)
     }
 }
 
-/* Kafka is asked only once there is a connection: this runs every turn. */
+/* Once a claim, since this runs every turn; and before there is a connection,
+ * since Kafka takes longer than the claim. */
+static void look_once(struct engine *g)
+{
+    if (!g->claim.has_looked) {
+        g->claim.has_looked = true;
+        topics_look(g);
+        shelve_gone(g);
+    }
+}
+
 void claim_turn(struct engine *g)
 {
     struct claim *c = &g->claim;
@@ -384,15 +395,18 @@ void claim_turn(struct engine *g)
     if (c->conn || g->is_stopping || clock_usec() < c->retry_at) {
         return;
     }
+    unshelve(g);
     if (!g->page->all_lanes) {
         topics_look(g);
     }
-    unshelve(g);
-    if (count_lanes(g) == 0 || !(c->conn = database_take(g, &c->ticket))) {
+    if (count_lanes(g) == 0) {
         return;
     }
-    topics_look(g);
-    shelve_gone(g);
+    look_once(g);
+    c->conn = database_take(g, &c->ticket);
+    if (!c->conn) {
+        return;
+    }
     c->is_void = c->has_created = false;
     collect_lanes(g, count_lanes(g));
     position_find_foreign(c->conn, g->plan);
@@ -403,6 +417,7 @@ void claim_turn(struct engine *g)
 void claim_void(struct engine *g)
 {
     g->claim.is_void = g->claim.conn != NULL;
+    g->claim.has_looked = false;
     g->claim.failures = 0;
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         if (!l->is_assigned && !l->is_offered) {

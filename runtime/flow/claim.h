@@ -21,6 +21,7 @@ struct claim {
     uint32_t n;
     struct topic_state *topics; /* owned; as plan_source.topics */
     bool has_gone;    /* lanes whose partition is gone: see topics.h */
+    bool has_looked;  /* at the topics, for the claim to come */
     bool is_void;     /* a rebalance came: the answer is not used */
     bool has_created; /* missing positions were inserted */
     usec retry_at;

@@ -63,7 +63,7 @@ int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
     struct err e;
 
     if (!is_utf8(in)) {
-        return fail(b, r, column, not_utf8);
+        return fail(b, r, column, ERR_DATA, not_utf8);
     }
     if (!convert_cell(&r->program->plan->columns[column].type, &copy, &rules,
                       r->arena, &out, &e)) {
@@ -274,7 +274,7 @@ int tm_key(struct tm_batch *b, struct tm_rows *view, uint32_t event,
             continue;
         }
         if (!is_utf8(&cells[i])) {
-            return fail(b, r, i, not_utf8);
+            return fail(b, r, i, ERR_DATA, not_utf8);
         }
         key[i] = kept(r, &cells[i]);
     }

@@ -40,10 +40,11 @@ static struct pgparam int8_param(int64_t v, char out[8])
     return (struct pgparam){out, 8};
 }
 
-/* NULL when another generation of the pipeline is to meet what halted it. */
-#define UNLESS_VOID(column)                                                    \
-    column " = CASE WHEN halted_generation <> $6 THEN NULL ELSE " column " EN" \
-           "D"
+/* What another generation of the pipeline ($6) is to meet again itself. */
+#define VOID_HALT "CASE WHEN halted_generation <> $6 THEN NULL ELSE "
+#define END_VOID_HALT                                                          \
+    "halted = " VOID_HALT "halted END, halted_at = " VOID_HALT                 \
+    "halted_at END, halted_generation = " VOID_HALT "halted_generation END"
 
 /* One UPDATE a lane, since one over several promises no order of locks. */
 void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
@@ -54,30 +55,10 @@ void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
     static const struct pgstmt claim = {
         "position_claim",
         "UPDATE tidemill.lane SET epoch = epoch + 1, owner = $4, "
-        "group_id = $5, generation = $6, updated_at = "
-        "now(), " UNLESS_VOID("halted") ", " UNLESS_VOID(
-            "halted_at") ", " UNLESS_VOID("halted_generation") " WHERE"
-                                                               " " LANE
-                                                               " RETURN"
-                                                               "ING "
-                                                               "next_"
-                                                               "offset,"
-                                                               " epoch,"
-                                                               " is_"
-                                                               "rewound"
-                                                               ", "
-                                                               "anchor_"
-                                                               "ms, "
-                                                               "anchor_"
-                                                               "hash, "
-                                                               "halted,"
-                                                               " extrac"
-                                                               "t("
-                                                               "epoch "
-                                                               "FROM "
-                                                               "halted_"
-                                                               "at)::"
-                                                               "int8",
+        "group_id = $5, generation = $6, updated_at = now(), " END_VOID_HALT
+        " WHERE " LANE
+        " RETURNING next_offset, epoch, is_rewound, anchor_ms, anchor_hash, "
+        "halted, extract(epoch FROM halted_at)::int8",
         oids, 6};
     pgconn_add_sql(c, "BEGIN");
     for (uint32_t i = 0; i < n; i++) {
