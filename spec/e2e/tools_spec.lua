@@ -6,7 +6,6 @@ local pg = require 'pg'
 local preload = require 'spec.faults.preload'
 local process = require 'process'
 local proxy = require 'spec.faults.proxy'
-local tidemill = require 'tidemill'
 
 local server = os.getenv('TIDEMILL_PG')
 local address = server:match('@([%d.]+:%d+)')
