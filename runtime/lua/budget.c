@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/arena.h"
+
 void *budget_alloc(void *budget, void *p, size_t old_size, size_t size)
 {
     struct budget *b = budget;
@@ -17,8 +19,9 @@ void *budget_alloc(void *budget, void *p, size_t old_size, size_t size)
         return NULL;
     }
     out = realloc(p, size);
-    if (out) {
-        b->used_bytes += size - old_size;
+    if (!out) {
+        mem_failed(size); /* the machine's memory: no script is to blame */
     }
+    b->used_bytes += size - old_size;
     return out;
 }
