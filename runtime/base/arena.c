@@ -17,7 +17,7 @@ struct arena_block {
     _Alignas(ALIGNMENT) char data[];
 };
 
-void mem_failed(size_t size)
+static _Noreturn void out_of_memory(size_t size)
 {
     fprintf(stderr, "level=error msg=\"out of memory\" bytes=%zu\n", size);
     abort();
@@ -28,7 +28,7 @@ void *mem_alloc(size_t size)
     void *p = malloc(size ? size : 1);
 
     if (!p) {
-        mem_failed(size);
+        out_of_memory(size);
     }
     return p;
 }
@@ -38,7 +38,7 @@ void *mem_zero(size_t n, size_t size)
     void *p = calloc(n ? n : 1, size ? size : 1);
 
     if (!p) {
-        mem_failed(n * size);
+        out_of_memory(n * size);
     }
     return p;
 }
@@ -48,7 +48,7 @@ void *mem_grow(void *p, size_t size)
     void *q = realloc(p, size ? size : 1);
 
     if (!q) {
-        mem_failed(size);
+        out_of_memory(size);
     }
     return q;
 }
@@ -134,7 +134,7 @@ void *arena_alloc(struct arena *a, size_t size)
     void *p;
 
     if (size > SIZE_MAX - BLOCK_MAX) {
-        mem_failed(size);
+        out_of_memory(size);
     }
     size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (!block || size > block->cap - a->used) {

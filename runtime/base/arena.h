@@ -35,5 +35,3 @@ void *mem_alloc(size_t size);
 void *mem_zero(size_t n, size_t size);
 void *mem_grow(void *p, size_t size);
 char *mem_dup(const char *s);
-/* The end that they come to. */
-_Noreturn void mem_failed(size_t size);

@@ -63,8 +63,8 @@ describe('no memory', function()
 
   it('for the scripts is the end of a worker, and not of the run', function()
     -- At work, and while a worker loads the pipeline.
-    assert.is_true(fail_each('vm', 'program', 1, 1) < 10)
-    assert.is_true(fail_each('vm', 'program', 2000, 2000, function()
+    assert.is_true(fail_each('realloc', 'program', 1, 1) < 10)
+    assert.is_true(fail_each('realloc', 'program', 2000, 2000, function()
       process.signal(run:workers()[1], process.KILL)
     end) < 10)
     check()
