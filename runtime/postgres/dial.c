@@ -118,7 +118,10 @@ PGconn *dial_start(const struct pgtarget *t, struct pgturns *turns,
     say(&w, "port", host.port);
     PGconn *pg = PQconnectStartParams(w.keywords, w.values, 1);
     arena_close(&a);
-    must(pg);
+    if (!pg) {
+        err_set(e, ERR_RESOURCE, "cannot connect to PostgreSQL: out of memory");
+        return NULL;
+    }
     if (PQstatus(pg) == CONNECTION_BAD) {
         dial_error(pg, e);
         PQfinish(pg);
@@ -314,6 +317,9 @@ bool dial_result(const PGresult *r, struct err *e)
     err_set(e, result_class(r), "%.320s%s%.200s%s%.120s",
             text[0] ? text : PQresultErrorMessage(r), detail[0] ? ": " : "",
             detail, hint[0] ? "; hint: " : "", hint);
+    if (!text[0]) {
+        flatten(e->text); /* libpq's own words end with a line feed */
+    }
     snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);
     return false;
 }
