@@ -88,6 +88,13 @@ check: $(BIN) $(SPECLIB)
 e2e: $(BIN) $(SPECLIB)
 	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run e2e $(ONLY)
 
+##  test-faults  a schedule of faults for about ten minutes, and what must hold
+##            at its end; SEED=n replays one, FAULTS=process,kafka.pause picks
+test-faults:
+	@spec/support/deps.sh test
+	@$(MAKE) --no-print-directory $(BIN) $(SPECLIB)
+	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run faults
+
 ##  lint      format, static analysis, layers, sizes
 lint:
 	@spec/lint/run
@@ -115,4 +122,4 @@ help:
 	@echo "make           ./tidemill"
 	@sed -n "s/^##  \([a-z]\)/make \1/p; s/^##   /     /p" Makefile
 
-.PHONY: debug install demo test check e2e lint bench format clean help
+.PHONY: debug install demo test check e2e test-faults lint bench format clean help
