@@ -133,23 +133,29 @@ function M.check_logs(world)
   end
 end
 
-local REST_SECONDS = 4
+-- Members that left are given up after 10 s, and that is the last rebalance.
+local REST_SECONDS, SETTLE_SECONDS = 4, 40
 
 local function sample(world)
   return ('rebalances %s, restarts %s'):format(world:metric('rebalances_total'),
     world:metric('worker_restarts_total'))
 end
 
+local function wait_rest(world)
+  local last, since = sample(world), process.now()
+  world:wait_for(function() return 'rest; just now: ' .. last end, SETTLE_SECONDS,
+    function()
+      local now = sample(world)
+      if now ~= last then last, since = now, process.now() end
+      return process.now() - since > REST_SECONDS
+    end)
+end
+
 --- The group stays as it is while nothing happens, nobody holds a transaction
 --- open, and new records still go through.
 function M.check_rest(world)
   world:wait_ready()
-  local first, from = sample(world), process.now()
-  world:wait_for('rest', REST_SECONDS + 60, function()
-    local now = sample(world)
-    if now ~= first then error(('not at rest: %s, then %s'):format(first, now)) end
-    return process.now() - from > REST_SECONDS
-  end)
+  wait_rest(world)
   local open = world:rows("SELECT pid FROM pg_stat_activity WHERE state LIKE " ..
     "'idle in transaction%' AND datname = current_database()")
   if open[1] then error('a transaction is open: backend ' .. open[1].pid) end

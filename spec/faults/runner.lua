@@ -13,7 +13,7 @@ end
 
 local function fire(world, step)
   local fault = step.fault
-  local ok, result = xpcall(fault.fire, debug.traceback, world, step.random)
+  local ok, result = pcall(fault.fire, world, step.random)
   if not ok then
     pcall(heal, world, fault)
     error(('step %d, %s: %s'):format(step.n, fault.name, result), 0)
@@ -74,7 +74,11 @@ function M.run(world, schedule, seconds, skipped)
   local deadline, open = process.now() + seconds, nil
   while process.now() < deadline or not schedule:has_shown_all() do
     local step = schedule:next()
-    if not skipped[step.fault.name] then open = take(world, step, open) end
+    if skipped[step.fault.name] then
+      world:sleep(step.pause)
+    else
+      open = take(world, step, open)
+    end
   end
   for _ = 1, MORE_TRIES do
     for _, fault in ipairs(missing(world, schedule.faults, skipped)) do

@@ -83,11 +83,18 @@ function World:log(text)
   io.flush()
 end
 
+-- So that pg_stat_activity tells the sessions of one supervisor from another's.
+local function named_url(url, instance)
+  return url .. (url:find('?', 1, true) and '&' or '?') ..
+    'application_name=tidemill-' .. instance
+end
+
 local function launch(world, run)
   local options = run.options
   local env = {}
   for name, value in pairs(world.env) do env[name] = value end
   for name, value in pairs(options.env or {}) do env[name] = value end
+  env.DATABASE_URL = named_url(env.DATABASE_URL, run.instance)
   local started = tidemill.start(bundles[run.pipeline].path, { env = env, args = {
     '--workers', tostring(options.workers or bundles[run.pipeline].workers),
     '--instance', run.instance,
@@ -134,6 +141,13 @@ function World:retire(run, signal)
   end)
   run:destroy()
   return status
+end
+
+--- The run of this name, or nil.
+function World:run_named(instance)
+  for _, run in ipairs(self.runs) do
+    if run.instance == instance then return run end
+  end
 end
 
 --- One of the runs; of [pipeline] alone when it is given.
