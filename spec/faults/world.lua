@@ -19,6 +19,14 @@ local bundles = {
   copy = { path = 'spec/faults/copy', workers = 1 },
 }
 
+-- Chosen together, so that they differ; a supervisor keeps its own.
+local function free_ports(n)
+  local pipe, ports = io.popen('luajit spec/support/free_ports.lua ' .. n), {}
+  for i = 1, n do ports[i] = pipe:read('*n') end
+  pipe:close()
+  return ports
+end
+
 -- What the rules of the ledger refuse is poison; place tells in which order its
 -- rows were committed.
 local CONSTRAINTS = [[
@@ -50,6 +58,7 @@ function M.new(options)
     topics = { mill = tidemill.unique('mill'), copy = tidemill.unique('copy') },
     n_partitions = PARTITIONS,
     runs = {},
+    ports = free_ports(16), -- of supervisors that are yet to come
     stalls = {}, -- fault -> longest stall after it, in seconds
     logs = {},   -- of every run there was: { path, may_abort }
     counts = {}, -- fault -> how often it provably happened
@@ -98,8 +107,8 @@ local function launch(world, run)
   local started = tidemill.start(bundles[run.pipeline].path, { env = env, args = {
     '--workers', tostring(options.workers or bundles[run.pipeline].workers),
     '--instance', run.instance,
-  } })
-  run.process, run.port, run.log = started.process, started.port, started.log
+  }, port = run.port })
+  run.process, run.log = started.process, started.log
   world.logs[#world.logs + 1] = { path = run.log, may_abort = options.may_abort }
   if options.may_abort then
     local list = assert(io.open(world.scratch .. '/may_abort', 'a'))
@@ -117,6 +126,7 @@ function World:start_run(options)
   local run = setmetatable({
     pipeline = pipeline, options = options,
     instance = options.instance or pipeline .. '-one',
+    port = table.remove(self.ports),
   }, tidemill.Run)
   launch(self, run)
   self.runs[#self.runs + 1] = run
@@ -140,6 +150,7 @@ function World:retire(run, signal)
     return run.process:status()
   end)
   run:destroy()
+  table.insert(self.ports, 1, run.port)
   return status
 end
 
