@@ -41,6 +41,22 @@ $(SPECLIB): $(SPECOBJ)
 	@echo '  link  $@'
 	$(Q)$(CXX) -shared $(LDFLAGS) -o $@ $^ $(LIBS)
 
+# What spec/faults breaks things with: a proxy that cuts connections, and a
+# library that makes calls fail. Neither is part of the program.
+FAULTS := $(BUILD)/proxy $(BUILD)/preload.so
+
+$(BUILD)/proxy: $(wildcard spec/faults/proxy*.c) $(wildcard spec/faults/proxy*.h)
+	@mkdir -p $(@D)
+	@echo '  cc    $@'
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -o $@ $(filter %.c,$^)
+
+# The compiler must not take its malloc for one that cannot fail.
+$(BUILD)/preload.so: spec/faults/preload.c spec/faults/preload.h
+	@mkdir -p $(@D)
+	@echo '  cc    $@'
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -fPIC -shared -fno-builtin \
+	  -o $@ $< -ldl
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo '  cc    $<'
@@ -77,16 +93,16 @@ demo:
 ##            Kafka and PostgreSQL; ends with "N passed, N failed"
 test:
 	@spec/support/deps.sh test
-	@$(MAKE) --no-print-directory $(BIN) $(SPECLIB)
-	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run all
+	@$(MAKE) --no-print-directory $(BIN) $(SPECLIB) $(FAULTS)
+	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULTS=$(BUILD) spec/run all
 
 ##  check     the specs that need no server and no network
 check: $(BIN) $(SPECLIB)
 	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run check
 
 ##  e2e       only the specs of spec/e2e; ONLY=name picks one file
-e2e: $(BIN) $(SPECLIB)
-	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run e2e $(ONLY)
+e2e: $(BIN) $(SPECLIB) $(FAULTS)
+	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULTS=$(BUILD) spec/run e2e $(ONLY)
 
 ##  test-faults  a schedule of faults for about ten minutes, and what must hold
 ##            at its end; SEED=n replays one, FAULTS=process,kafka.pause picks
@@ -111,7 +127,8 @@ $(BUILD)/bare: spec/bench/bare.c
 
 ##  format    clang-format over the C files
 format:
-	find runtime spec/bench -name "*.[ch]" -o -name "*.cc" | xargs clang-format -i
+	find runtime spec/bench spec/faults -name "*.[ch]" -o -name "*.cc" | \
+	  xargs clang-format -i
 
 ##  clean     removes everything that was built
 clean:
