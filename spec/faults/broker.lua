@@ -1,6 +1,7 @@
 -- The run's one Kafka broker: killed and let come back, and a listener of its
 -- own that leads through a proxy.
 local process = require 'process'
+local proxy = require 'spec.faults.proxy'
 local tidemill = require 'tidemill'
 
 local M = {}
@@ -55,7 +56,7 @@ end
 
 --- Puts a proxy between Tidemill and the broker: world.kafka_proxy. The broker
 --- is started anew for it.
-function M.add_proxy(world, proxy)
+function M.add_proxy(world)
   local port = free_port()
   world.kafka_proxy = proxy.start { to = '127.0.0.1:' .. port, plain = true }
   world.brokers = '127.0.0.1:' .. world.kafka_proxy.port

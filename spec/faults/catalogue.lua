@@ -2,6 +2,7 @@
 -- them: { name, weight, solo, fire(world, random), heal(world) }. fire gives how
 -- often the fault provably happened: 0 when it could not be provoked this time.
 -- solo: no other fault is open beside it. is_optional: only when it is named.
+-- needs: something that the world makes only when it is wanted ('kafka_proxy').
 local M = {}
 
 local function files()
@@ -48,6 +49,14 @@ function M.pick(text)
     assert(used[word], ("FAULTS: there is no fault or file '%s'"):format(word))
   end
   return list
+end
+
+--- True when one of them needs it.
+function M.want(faults, what)
+  for _, fault in ipairs(faults) do
+    if fault.needs == what then return true end
+  end
+  return false
 end
 
 return M

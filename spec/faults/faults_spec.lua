@@ -21,7 +21,10 @@ describe(('under the faults of seed %d'):format(settings.seed), function()
 
   lazy_setup(function()
     print('replay with: ' .. figures.replay(settings))
-    world = world_of.new { seed = settings.seed, has_poison = settings.has_poison }
+    world = world_of.new {
+      seed = settings.seed, has_poison = settings.has_poison,
+      has_kafka_proxy = catalogue.want(promised, 'kafka_proxy'),
+    }
     world:start_run { pipeline = 'mill' }
     world:start_run { pipeline = 'copy' }
     world:send(200)

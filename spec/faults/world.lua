@@ -1,10 +1,12 @@
 -- Everything that a schedule of faults acts on: two pipelines under load in one
 -- database, the processes that run them, and the ways to look at them.
 local bank = require 'bank'
+local broker = require 'spec.faults.broker'
 local kafka = require 'kafka'
 local load = require 'spec.faults.load'
 local pg = require 'pg'
 local process = require 'process'
+local proxy = require 'spec.faults.proxy'
 local tidemill = require 'tidemill'
 
 local PARTITIONS = 4
@@ -47,9 +49,16 @@ local function direct_url(url)
   return url .. '?connect_timeout=5&keepalives_idle=5&tcp_user_timeout=20000'
 end
 
---- [options]: seed, has_poison; and via(url, brokers), which may put proxies
---- between Tidemill and its servers: it gives the URL and brokers to use, and
---- the proxies.
+-- Tidemill reaches PostgreSQL through a proxy, and Kafka too when a fault wants
+-- that; we go straight to them.
+local function add_proxies(world, url, has_kafka_proxy)
+  world.proxy = proxy.start { to = url:match('@([%d.]+:%d+)') }
+  world.direct_url, world.pg_url = direct_url(url), world.proxy:url(url)
+  world.brokers = os.getenv('KAFKA_BROKERS')
+  if has_kafka_proxy then broker.add_proxy(world) end
+end
+
+--- [options]: seed, has_poison, has_kafka_proxy.
 function M.new(options)
   local world = setmetatable({
     seed = options.seed,
@@ -75,9 +84,7 @@ function M.new(options)
   }
   local url
   url, world.db = tidemill.database()
-  world.direct_url = direct_url(url)
-  world.pg_url, world.brokers = url, os.getenv('KAFKA_BROKERS')
-  if options.via then options.via(world) end
+  add_proxies(world, url, options.has_kafka_proxy)
   world.env = {
     DATABASE_URL = world.pg_url, FAULTS_BROKERS = world.brokers,
     FAULTS_MILL = world.topics.mill, FAULTS_COPY = world.topics.copy,
@@ -261,6 +268,8 @@ end
 --- Ends everything; for finally().
 function World:destroy()
   for _, run in ipairs(self.runs) do run:destroy() end
+  self.proxy:stop()
+  if self.kafka_proxy then self.kafka_proxy:stop() end
 end
 
 return M
