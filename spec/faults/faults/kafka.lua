@@ -2,6 +2,7 @@
 -- topic is made anew.
 local broker = require 'spec.faults.broker'
 local process = require 'process'
+local topic = require 'spec.faults.topic'
 local zombie = require 'spec.faults.zombie'
 
 -- A broker that was killed has lost its sessions, not its records: they are in
@@ -94,6 +95,7 @@ return {
   { name = 'kafka.stop', solo = true, fire = stop },
   { name = 'kafka.pause', weight = 2, fire = pause },
   { name = 'kafka.long_pause', solo = true, fire = long_pause },
+  { name = 'kafka.topic_recreated', is_optional = true, fire = topic.recreate },
   proxied('kafka.cut', cut),
   proxied('kafka.cut_answer', cut_answer),
   proxied('kafka.stall', stall),
