@@ -89,7 +89,10 @@ PGconn *dial_start(const char *conninfo, const char *application_name,
         return NULL;
     }
     PGconn *pg = PQconnectStartParams(words, values, 1);
-    must(pg);
+    if (!pg) {
+        err_set(e, ERR_RESOURCE, "cannot connect to PostgreSQL: out of memory");
+        return NULL;
+    }
     if (PQstatus(pg) == CONNECTION_BAD) {
         dial_error(pg, e);
         PQfinish(pg);

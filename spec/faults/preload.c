@@ -181,7 +181,8 @@ static void *find(void **kept, const char *name)
 }
 
 static void *real_read, *real_write, *real_open, *real_fopen, *real_send,
-    *real_recv, *real_connect, *real_clock_gettime, *real_gettimeofday;
+    *real_recv, *real_sendmsg, *real_recvmsg, *real_connect,
+    *real_clock_gettime, *real_gettimeofday;
 
 ssize_t read(int fd, void *out, size_t len)
 {
@@ -228,6 +229,20 @@ ssize_t recv(int fd, void *out, size_t len, int flags)
     return fires(SITE_RECV, __builtin_return_address(0))
                ? -1
                : REAL(recv)(fd, out, len, flags);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+    return fires(SITE_SEND, __builtin_return_address(0))
+               ? -1
+               : REAL(sendmsg)(fd, m, flags);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+    return fires(SITE_RECV, __builtin_return_address(0))
+               ? -1
+               : REAL(recvmsg)(fd, m, flags);
 }
 
 int connect(int fd, const struct sockaddr *to, socklen_t len)

@@ -13,8 +13,8 @@ enum preload_site {
     SITE_READ,
     SITE_WRITE,
     SITE_OPEN, /* open, fopen */
-    SITE_SEND,
-    SITE_RECV,
+    SITE_SEND, /* send, sendmsg */
+    SITE_RECV, /* recv, recvmsg */
     SITE_CONNECT,
     SITES,
 };

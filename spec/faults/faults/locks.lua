@@ -1,0 +1,102 @@
+-- Faults of those who write beside us: locks held, deadlocks, serialization
+-- failures, and the server's limits on waiting.
+local server = require 'spec.faults.server'
+
+local LOCK = 'LOCK TABLE %s IN EXCLUSIVE MODE'
+
+local function wait_for_lock(world, random)
+  local sql = LOCK:format(server.table(world, 'ledger'))
+  return server.holding(world, sql, function()
+    local n = server.wait(world, 10, function()
+      local blocked = server.n_blocked(world)
+      return blocked > 0 and blocked
+    end) or 0
+    world:sleep(random(100, 3000) / 1000)
+    return n
+  end)
+end
+
+-- Tidemill's own limits are longer than a spec may take, so each transaction is
+-- given a shorter one by a trigger; what ends the statement is the server.
+local function limited(setting, words)
+  return function(world)
+    local mark = server.mark(world)
+    local statement = ("PERFORM set_config('%s', '200ms', true);"):format(setting)
+    return server.with_trigger(world, statement, function()
+      return server.holding(world, LOCK:format(server.table(world, 'totals')),
+        function() return server.wait_logged(world, mark, words) end)
+    end)
+  end
+end
+
+local function n_deadlocks(session)
+  return session:number [[SELECT deadlocks FROM pg_stat_database
+    WHERE datname = current_database()]]
+end
+
+-- Updates nothing, but locks like a writer that does.
+local function touch(world, table_name, where)
+  local column = server.first_column(world, table_name)
+  return ('UPDATE %s SET %s = %s %s'):format(table_name, column, column, where or '')
+end
+
+-- We hold rows that Tidemill wants last and then want the positions, which it
+-- has moved first. It waits longer than we do, so that the server looks there
+-- first and ends it, not us.
+local function deadlock(world)
+  local totals = touch(world, server.table(world, 'totals'))
+  local conflicts = server.errors(world, 'conflict')
+  return server.with_session(world, function(session)
+    local before = n_deadlocks(session)
+    session:rows("SET deadlock_timeout = '3s'")
+    session:rows('BEGIN')
+    session:rows(totals)
+    local is_waiting = server.wait(world, 10, function()
+      return server.n_blocked(world) > 0
+    end)
+    -- It may be our turn after all, behind a second transaction.
+    if is_waiting then pcall(session.rows, session, touch(world, 'tidemill.lane')) end
+    session:rows('ROLLBACK')
+    local n = server.wait(world, 10, function()
+      local n = n_deadlocks(session) - before
+      return n > 0 and n
+    end)
+    return n and server.new_errors(world, 'conflict', conflicts) > 0 and n or 0
+  end)
+end
+
+-- Under repeatable read a row that another has changed since the snapshot is an
+-- error. New sessions take the database's default.
+local function serialize(world)
+  local mark = server.mark(world)
+  local name = world:rows('SELECT current_database() AS name')[1].name
+  local setting = ('ALTER DATABASE %s %%s default_transaction_isolation %%s'):format(name)
+  world:rows(setting:format('SET', "= 'repeatable read'"))
+  server.signal(world, 'pg_terminate_backend')
+  local ok, n = pcall(server.with_session, world, function(session)
+    session:rows('BEGIN')
+    session:rows(touch(world, server.table(world, 'totals')))
+    local is_waiting = server.wait(world, 10, function()
+      return server.n_blocked(world) > 0
+    end)
+    session:rows('COMMIT')
+    return is_waiting and server.wait_logged(world, mark, 'could not serialize access')
+  end)
+  world:rows(setting:format('RESET', ''))
+  server.signal(world, 'pg_terminate_backend')
+  return ok and n or 0
+end
+
+return {
+  { name = 'locks.wait', weight = 2, fire = wait_for_lock },
+  {
+    name = 'locks.lock_timeout',
+    fire = limited('lock_timeout', 'canceling statement due to lock timeout'),
+  },
+  {
+    name = 'locks.statement_timeout',
+    fire = limited('statement_timeout', 'canceling statement due to statement timeout'),
+  },
+  { name = 'locks.deadlock', weight = 2, fire = deadlock },
+  { name = 'locks.serialization', fire = serialize },
+}
