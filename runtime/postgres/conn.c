@@ -216,6 +216,10 @@ static bool read_answers(struct pgconn *c)
             return false;
         }
     }
+    /* libpq starts each answer without an error text. One beside an answer
+     * that is not there means that it had no memory for it: it has taken it
+     * off the wire and would wait for ever. */
+    c->is_broken |= PQerrorMessage(c->pg)[0] != '\0';
     return false;
 }
 

@@ -244,6 +244,9 @@ bool dial_result(const PGresult *r, struct err *e)
     err_set(e, class, "%.320s%s%.200s%s%.120s",
             text[0] ? text : PQresultErrorMessage(r), detail[0] ? ": " : "",
             detail, hint[0] ? "; hint: " : "", hint);
+    if (!text[0]) {
+        flatten(e->text); /* libpq's own words end with a line feed */
+    }
     snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);
     return false;
 }

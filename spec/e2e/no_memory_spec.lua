@@ -1,0 +1,71 @@
+-- Memory that runs out for a moment, at any place: nothing is lost, nothing is
+-- repeated, and nothing waits for long.
+local counts = require 'counts'
+local preload = require 'spec.faults.preload'
+local process = require 'process'
+
+local CALLS = 30
+
+describe('no memory', function()
+  local faults, s, run, n_sent
+
+  before_each(function()
+    faults, s, n_sent = preload.start(), counts.new { partitions = 2 }, 0
+    for name, value in pairs(faults.env) do s.env[name] = value end
+    run = s.start()
+    run:wait_ready()
+  end)
+  after_each(function()
+    run:destroy()
+    faults:stop()
+    -- The runner takes an abort in a log for a defect.
+    os.remove(run.log)
+  end)
+
+  local function send(n)
+    s.send_good(n, n_sent + 1)
+    n_sent = n_sent + n
+  end
+
+  local function reconnect()
+    s.db:rows [[SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE application_name LIKE 'tidemill%' AND datname = current_database()]]
+  end
+
+  -- The 1st, 2nd, ... call of a site fails, each time under load. How long the
+  -- longest stall after one was.
+  local function fail_each(site, options, provoke)
+    local longest = 0
+    for nth = 1, CALLS do
+      local before = faults:fired(site)
+      options.nth = nth
+      faults:arm(site, options)
+      if provoke then provoke() end
+      run:wait_for(('call %d of %s'):format(nth, site), 30, function()
+        send(2)
+        return faults:fired(site) > before
+      end)
+      local from = process.now()
+      run:wait_caught_up(s.db, s.producer, s.topic, 2, 60)
+      longest = math.max(longest, process.now() - from)
+    end
+    return longest
+  end
+
+  local function check()
+    assert.equal(n_sent, s.n_events())
+    assert.equal(0, (run:stop()))
+  end
+
+  it('for an answer of the database is a connection lost', function()
+    assert.is_true(fail_each('malloc', { caller = 'libpq' }) < 10)
+    check()
+    assert.equal(0, select(2, run:text():gsub('starting another', '')))
+  end)
+
+  it('for a connection is one more attempt', function()
+    assert.is_true(fail_each('malloc', { caller = 'libpq' }, reconnect) < 10)
+    check()
+    assert.equal(0, select(2, run:text():gsub('starting another', '')))
+  end)
+end)
