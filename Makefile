@@ -44,7 +44,7 @@ $(SPECLIB): $(SPECOBJ)
 
 # What spec/faults breaks things with: a proxy that cuts connections, and a
 # library that makes calls fail. Neither is part of the program.
-FAULTS := $(BUILD)/proxy $(BUILD)/preload.so
+FAULT_TOOLS := $(BUILD)/proxy $(BUILD)/preload.so
 
 $(BUILD)/proxy: $(wildcard spec/faults/proxy*.c) $(wildcard spec/faults/proxy*.h)
 	@mkdir -p $(@D)
@@ -131,16 +131,23 @@ demo:
 ##            Kafka and PostgreSQL; ends with "N passed, N failed"
 test:
 	@spec/support/deps.sh test
-	@$(MAKE) --no-print-directory -j2 $(BIN) $(SPECLIB) $(FAULTS) sanitized
-	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULTS=$(BUILD) spec/run all
+	@$(MAKE) --no-print-directory -j2 $(BIN) $(SPECLIB) $(FAULT_TOOLS) sanitized
+	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULT_TOOLS=$(BUILD) spec/run all
 
 ##  check     the specs that need no server and no network
 check: $(BIN) $(SPECLIB) corpus
 	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run check
 
 ##  e2e       only the specs of spec/e2e; ONLY=name picks one file
-e2e: $(BIN) $(SPECLIB) $(FAULTS)
-	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULTS=$(BUILD) spec/run e2e $(ONLY)
+e2e: $(BIN) $(SPECLIB) $(FAULT_TOOLS)
+	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULT_TOOLS=$(BUILD) spec/run e2e $(ONLY)
+
+##  test-faults  a schedule of faults for about ten minutes, and what must hold
+##            at its end; SEED=n replays one, FAULTS=process,kafka.pause picks
+test-faults:
+	@spec/support/deps.sh test
+	@$(MAKE) --no-print-directory $(BIN) $(SPECLIB) $(FAULT_TOOLS)
+	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULT_TOOLS=$(BUILD) spec/run faults
 
 ##  lint      format, static analysis, layers, sizes
 lint:
@@ -170,5 +177,5 @@ help:
 	@echo "make           ./tidemill"
 	@sed -n "s/^##  \([a-z]\)/make \1/p; s/^##   /     /p" Makefile
 
-.PHONY: debug install demo test check e2e lint bench format clean help \
-  fuzz fuzz-targets corpus sanitized
+.PHONY: debug install demo test check e2e test-faults lint bench format clean \
+  help fuzz fuzz-targets corpus sanitized

@@ -172,7 +172,7 @@ static int run(struct worker *w, const struct worker_options *o)
     if (!load(w, o, &e)) {
         log_line(LOG_ERROR, "the pipeline cannot be loaded", "error=%s",
                  log_quote(e.text));
-        return WORKER_CONFIG;
+        return e.class == ERR_RESOURCE ? WORKER_FAILED : WORKER_CONFIG;
     }
     set_engine(w, o, instance, sizeof(instance));
     if (!engine_open(&w->engine, &e)) {

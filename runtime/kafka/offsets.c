@@ -137,8 +137,14 @@ bool source_partitions(struct source *s, int32_t *n, struct err *e)
     return true;
 }
 
+/* A member whose session has passed has no id until it joins again. A broker
+ * that was started anew and read of its old id takes an offset from it for a
+ * second process of its name, which librdkafka does not survive. */
 void source_commit(struct source *s)
 {
+    if (rd_kafka_assignment_lost(s->rk)) {
+        return;
+    }
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new(16);
 

@@ -77,6 +77,19 @@ static bool is_inside(const struct bundle *b, const char *real)
     return strncmp(real, b->real, n) == 0 && (real[n] == '/' || n == 1);
 }
 
+/* Nobody can mend the pipeline when the machine is short of something: a worker
+ * that is told so is started again. */
+static bool cannot_read(const struct bundle *b, const char *name, int reason,
+                        struct err *e)
+{
+    bool is_short = reason == EMFILE || reason == ENFILE || reason == ENOMEM ||
+                    reason == EIO;
+
+    return err_set(e, is_short ? ERR_RESOURCE : ERR_CONFIG,
+                   "%s/%s: cannot be read: %s", b->folder, name,
+                   strerror(reason));
+}
+
 static bool read_file(struct bundle *b, const char *real, const char *name,
                       struct err *e)
 {
@@ -90,8 +103,7 @@ static bool read_file(struct bundle *b, const char *real, const char *name,
     }
     if (!ok) {
         buf_close(&text);
-        return err_set(e, ERR_CONFIG, "%s/%s: cannot be read: %s", b->folder,
-                       name, strerror(reason));
+        return cannot_read(b, name, reason, e);
     }
     if (text.len > BUNDLE_FILE_BYTES) {
         buf_close(&text);
@@ -161,8 +173,7 @@ static bool read_folder(struct bundle *b, const char *below, int depth,
     snprintf(path, sizeof(path), "%s/%s", b->real, below);
     dir = opendir(path);
     if (!dir) {
-        return err_set(e, ERR_CONFIG, "%s/%s: cannot be read: %s", b->folder,
-                       below, strerror(errno));
+        return cannot_read(b, below, errno, e);
     }
     while (ok && (entry = readdir(dir))) {
         if (entry->d_name[0] != '.' && !is_spec(entry->d_name) &&

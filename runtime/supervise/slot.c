@@ -7,7 +7,12 @@
 
 #include "flow/worker.h"
 
-enum { BACKOFF_FIRST_MS = 100, BACKOFF_MOST_MS = 5000, SETTLED_SECONDS = 30 };
+enum {
+    BACKOFF_FIRST_MS = 100,
+    BACKOFF_MOST_MS = 5000,
+    SETTLED_SECONDS = 30,
+    FENCED_SECONDS = 60
+};
 
 void slot_clear_page(const struct slot *w, struct page *p)
 {
@@ -38,19 +43,29 @@ void slot_started(struct slot *w, struct page *p, pid_t pid, usec now)
     p->workers[w->number].pid = pid;
 }
 
-static bool is_final(int wait_status)
+/* True for the second time: two processes that share a name fence each other
+ * by turns until one of them has given up. */
+static bool is_fenced_again(struct slot *w, usec now)
+{
+    usec last = w->fenced_at;
+    w->fenced_at = now;
+    return last && now - last < FENCED_SECONDS * 1000000ULL;
+}
+
+static bool is_final(struct slot *w, int wait_status, usec now)
 {
     if (!WIFEXITED(wait_status)) {
         return false;
     }
     int code = WEXITSTATUS(wait_status);
-    return code == WORKER_CONFIG || code == WORKER_FENCED;
+    return code == WORKER_CONFIG ||
+           (code == WORKER_FENCED && is_fenced_again(w, now));
 }
 
 bool slot_ended(struct slot *w, int wait_status, usec now, usec *after)
 {
     w->pid = 0;
-    if (is_final(wait_status)) {
+    if (is_final(w, wait_status, now)) {
         w->state = SLOT_GIVEN_UP;
         w->exit_code = WEXITSTATUS(wait_status);
         return false;

@@ -2,8 +2,10 @@
 /*
  * One worker's place: the process in it, and what happens when that ends. A
  * slot is empty (pid 0), running, waiting for its restart, or given up; a
- * worker that ended with WORKER_CONFIG or WORKER_FENCED is given up, since
- * the next one would end the same way.
+ * worker that ended with WORKER_CONFIG is given up, since the next one would
+ * end the same way, and so is one that was fenced twice within a minute. Once
+ * is not enough: a broker that comes back after more than the session timeout
+ * may take a member for another of its name.
  */
 #include <stdbool.h>
 #include <sys/types.h>
@@ -20,10 +22,11 @@ struct slot {
     struct loop_timer *restart;    /* owned; set while WAITING */
     uint32_t number;
     enum slot_state state;
-    pid_t pid;     /* RUNNING; 0 otherwise */
-    usec started;  /* of the process that runs, or ran last */
-    usec backoff;  /* before the next restart */
-    int exit_code; /* GIVEN_UP: why */
+    pid_t pid;      /* RUNNING; 0 otherwise */
+    usec started;   /* of the process that runs, or ran last */
+    usec backoff;   /* before the next restart */
+    usec fenced_at; /* last; 0: never */
+    int exit_code;  /* GIVEN_UP: why */
     /* -- while it stands still: see strikes.h */
     uint32_t looks;
     usec looked_at;          /* last */

@@ -7,6 +7,7 @@ local process = require 'process'
 local M = {}
 local Run = {}
 Run.__index = Run
+M.Run = Run
 
 local binary = os.getenv('TIDEMILL')
 local scratch = os.getenv('TIDEMILL_SCRATCH') or '/tmp'

@@ -17,4 +17,12 @@ set -- -Xms512m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
   -Dlog4j2.configurationFile="$here/log4j2.properties" -cp "$jars/*"
 java "$@" kafka.tools.StorageTool format -t dGlkZW1pbGwtdGVzdHMtMQ \
   -c "$folder/server.properties"
-exec java "$@" kafka.Kafka "$folder/server.properties"
+# Comes back when it was stopped, with the settings that the file has by then,
+# but not while FOLDER/hold exists; FOLDER/pid names the broker's process.
+trap 'exit 0' TERM
+while :; do
+  java "$@" kafka.Kafka "$folder/server.properties" &
+  echo "$!" >"$folder/pid"
+  wait "$!" || true
+  while [ -e "$folder/hold" ]; do sleep 0.1; done
+done
