@@ -13,72 +13,48 @@
 
 enum { OID_TEXT = 25, OID_TEXT_ARRAY = 1009 };
 
-/* Of a table of schema tidemill: how many of [columns] it has (0: there is no
- * such table), and whether the role has all [rights] on it. */
-#define OWN_TABLE(name, columns, rights)                                       \
-    "(SELECT count(*) FROM pg_attribute a WHERE a.attrelid = o." name          \
-    " AND NOT a.attisdropped AND a.attname IN (" columns ")), " rights
-#define MAY(name, right) "has_table_privilege(o." name ", '" right "')"
+/* How many known columns a table of schema tidemill has; 0: there is no such
+ * table. */
+#define COLUMNS_OF                                                             \
+    "(SELECT count(*) FROM pg_attribute a WHERE NOT a.attisdropped "           \
+    "AND a.attrelid = "
 
-static const char
-    SERVER[] =
-        "SELECT current_setting('server_version_num')::int4, "
-        "current_setting('server_version'), "
-        "pg_is_in_recovery() OR current_setting('transaction_read_only') = "
-        "'on', "
-        "(SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace n "
-        "WHERE n.nspname = 'tidemill'), "
-        "(SELECT has_function_privilege(f.oid, 'EXECUTE') FROM pg_proc f "
-        "JOIN pg_namespace n ON n.oid = f.pronamespace "
-        "WHERE n.nspname = 'tidemill' AND f.proname = 'must' "
-        "AND f.proargtypes::text = '16 25'), "
-        "current_user::text, " OWN_TABLE(
-            "lane",
-            "'pipeline', 'stream', 'topic', 'partition', 'next_offset', "
-            "'epoch', 'owner', 'generation', 'group_id', 'anchor_ms', "
-            "'anchor_hash', 'updated_at', 'halted', 'halted_at', "
-            "'halted_generation', 'is_rewound'",
-            MAY("lane", "SELECT") " AND " MAY("lane", "INSERT") " AND " MAY(
-                "lane",
-                "UPDATE")) ", " OWN_TABLE("letter",
-                                          "'pipeline', 'stream', 'topic', "
-                                          "'partition', 'offset', 'state', "
-                                          "'key', 'value', 'headers', "
-                                          "'record_ms', 'class', 'sqlstate', "
-                                          "'message', 'script', 'generation', "
-                                          "'attempts', 'first_seen', "
-                                          "'last_seen', 'retry_at', "
-                                          "'is_unpublished'",
-                                          MAY("letter", "SELECT") " AND " MAY("letter", "INSERT") " AND " MAY("letter", "UPDATE") " AND " MAY(
-                                              "letter",
-                                              "DELETE")) ", " OWN_TABLE("audit",
-                                                                        "'id', "
-                                                                        "'at', "
-                                                                        "'who',"
-                                                                        " '"
-                                                                        "action"
-                                                                        "', "
-                                                                        "'pipel"
-                                                                        "ine', "
-                                                                        "'topic"
-                                                                        "', "
-                                                                        "'parti"
-                                                                        "tion',"
-                                                                        " '"
-                                                                        "detail"
-                                                                        "'",
-                                                                        MAY("au"
-                                                                            "di"
-                                                                            "t",
-                                                                            "SE"
-                                                                            "LE"
-                                                                            "C"
-                                                                            "T") " AND " MAY("audit",
-                                                                                             "INSERT")) " FROM (SELECT max(c.oid) FILTER (WHERE c.relname = 'lane') AS lane, "
-                                                                                                        "max(c.oid) FILTER (WHERE c.relname = 'dead_letter') AS letter, "
-                                                                                                        "max(c.oid) FILTER (WHERE c.relname = 'audit') AS audit "
-                                                                                                        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-                                                                                                        "WHERE n.nspname = 'tidemill' AND c.relkind IN ('r', 'p')) AS o";
+static const char SERVER[] =
+    "SELECT current_setting('server_version_num')::int4, "
+    "current_setting('server_version'), "
+    "pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on', "
+    "(SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace n "
+    "WHERE n.nspname = 'tidemill'), "
+    "(SELECT has_function_privilege(f.oid, 'EXECUTE') FROM pg_proc f "
+    "JOIN pg_namespace n ON n.oid = f.pronamespace "
+    "WHERE n.nspname = 'tidemill' AND f.proname = 'must' "
+    "AND f.proargtypes::text = '16 25'), "
+    "current_user::text, " /* then the tables of enum server_field */
+    COLUMNS_OF
+    "lane AND a.attname IN ('pipeline', 'stream', 'topic', 'partition', "
+    "'next_offset', 'epoch', 'owner', 'generation', 'group_id', 'anchor_ms', "
+    "'anchor_hash', 'updated_at', 'halted', 'halted_at', 'halted_generation', "
+    "'is_rewound')), "
+    "has_table_privilege(lane, 'SELECT') AND "
+    "has_table_privilege(lane, 'INSERT') AND "
+    "has_table_privilege(lane, 'UPDATE'), " COLUMNS_OF
+    "letter AND a.attname IN ('pipeline', 'stream', 'topic', 'partition', "
+    "'offset', 'state', 'key', 'value', 'headers', 'record_ms', 'class', "
+    "'sqlstate', 'message', 'script', 'generation', 'attempts', 'first_seen', "
+    "'last_seen', 'retry_at', 'is_unpublished')), "
+    "has_table_privilege(letter, 'SELECT') AND "
+    "has_table_privilege(letter, 'INSERT') AND "
+    "has_table_privilege(letter, 'UPDATE') AND "
+    "has_table_privilege(letter, 'DELETE'), " COLUMNS_OF
+    "audit AND a.attname IN ('id', 'at', 'who', 'action', 'pipeline', "
+    "'topic', 'partition', 'detail')), "
+    "has_table_privilege(audit, 'SELECT') AND "
+    "has_table_privilege(audit, 'INSERT') "
+    "FROM (SELECT max(c.oid) FILTER (WHERE c.relname = 'lane') AS lane, "
+    "max(c.oid) FILTER (WHERE c.relname = 'dead_letter') AS letter, "
+    "max(c.oid) FILTER (WHERE c.relname = 'audit') AS audit "
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE n.nspname = 'tidemill' AND c.relkind IN ('r', 'p')) AS own";
 
 /* $1 table, $2 schema or ''. An unqualified name means what search_path
  * makes of it, as in the statements that will be run. */

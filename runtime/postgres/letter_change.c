@@ -17,8 +17,8 @@
     "keys AS (SELECT DISTINCT topic, partition, key FROM picked "              \
     "WHERE key IS NOT NULL), "                                                 \
     "chain AS MATERIALIZED (SELECT d.topic, d.partition, d.\"offset\", "       \
-    "d.key, "                                                                  \
-    "d.state, d.attempts, d.retry_at, CASE $11::text WHEN 'chains' THEN true " \
+    "d.key, d.state, d.attempts, d.retry_at, "                                 \
+    "CASE $11::text WHEN 'chains' THEN true "                                  \
     "WHEN 'heads' THEN p.topic IS NOT NULL AND d.state = 'failed' "            \
     "ELSE p.topic IS NOT NULL END AS is_taken "                                \
     "FROM tidemill.dead_letter d "                                             \
