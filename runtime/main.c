@@ -32,6 +32,10 @@ static const char examples[] =
     "  tidemill schema bank     the SQL it needs in your database\n"
     "  tidemill run bank        run it on your Kafka and your database\n"
     "\n"
+    "When something waits for you:\n"
+    "  tidemill lane list bank  which partitions are halted, and why\n"
+    "  tidemill dlq list bank   which records were set aside, and why\n"
+    "\n"
     "Environment:\n"
     "  TIDEMILL_LOG      debug, info (default), warn or error\n"
     "  TIDEMILL_SCRIPTS  folder of Tidemill's own Lua files, when they are "
@@ -101,7 +105,7 @@ static int refuse(const struct verb *above, const char *word)
     const struct verb *const *list = above == NULL ? verbs : above->words;
     const char *names[MOST_VERBS] = {0};
     size_t n = 0;
-    for (; list[n] != NULL && n < MOST_VERBS; n++) {
+    for (; n < MOST_VERBS && list[n] != NULL; n++) {
         names[n] = word_of(list[n]);
     }
     const char *near = nearest_word(word, names, n);

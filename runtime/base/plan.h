@@ -141,6 +141,8 @@ struct plan_projection {
     bool keys_in_lua;    /* a key column is FROM_FUNCTION */
     bool has_handler;    /* false: mirror, done in C */
     int newer;           /* index of the `newer` column, or -1 */
+    uint32_t depth;      /* below how many others of the plan its table stands
+                            by foreign keys; set by the check of the database */
     const char **topics; /* subset of the source's; NULL: all */
     uint32_t n_topics;
 };

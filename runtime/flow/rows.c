@@ -51,7 +51,7 @@ void rows_begin(struct rows *r, struct arena *a, struct events *ev)
         r->view.cells[i] = arena_alloc(a, r->cap_rows * sizeof(struct tm_cell));
     }
     r->base = NULL;
-    r->load_order = NULL;
+    r->order = NULL;
 }
 
 static void *grown(struct arena *a, const void *old, size_t old_size,

@@ -29,7 +29,7 @@ struct rows {
     struct tm_cell **base;   /* [column][row], as loaded */
     uint8_t *base_flags;     /* TM_ROW_LOADED | TM_ROW_EXISTS, or 0 */
     uint32_t *xmins;         /* [row]; aligned folds */
-    uint32_t *load_order;    /* rows in the key order of their load; or NULL */
+    uint32_t *order;         /* rows in key order; NULL: not yet asked for */
     uint32_t *pair_event;    /* the pairs as they are collected; the view
                                  shows them from rows_ready on */
     uint32_t *pair_row;

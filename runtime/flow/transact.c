@@ -103,9 +103,7 @@ static void queue_writes(struct batch *b)
     usec since = clock_usec();
 
     writer_begin(&g->writer);
-    for (uint32_t i = 0; i < b->n_rows; i++) {
-        writer_write(&g->writer, &b->rows[i], b->conn);
-    }
+    writer_write(&g->writer, b->rows, b->n_rows, b->conn);
     letters_write(b);
     b->n_written = g->writer.n_written;
     b->n_unchanged = g->writer.n_unchanged;

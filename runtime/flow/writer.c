@@ -74,13 +74,20 @@ static void send(struct writer *w, struct rows *r, struct pgconn *c,
     pgconn_add(c, program_stmt(r->program, what, mask), params);
 }
 
+static uint32_t *order_of(struct rows *r)
+{
+    if (!r->order) {
+        r->order = order_rows(r, r->arena);
+    }
+    return r->order;
+}
+
 void writer_load(struct writer *w, struct rows *r, struct pgconn *c)
 {
     struct selection all = {.n = r->view.n_rows};
 
     rows_unload(r);
-    all.rows = order_rows(r, r->arena);
-    r->load_order = all.rows;
+    all.rows = order_of(r);
     send(w, r, c, STATEMENT_LOAD, 0, put_columns(w, r, &all));
 }
 
@@ -89,7 +96,7 @@ static bool read_row(struct rows *r, const struct pg_result *result, int at,
 {
     const struct plan_projection *p = r->program->plan;
     bool aligned = p->exact == EXACT_ALIGNED;
-    uint32_t row = r->load_order[pg_int(result, at, 0) - 1];
+    uint32_t row = r->order[pg_int(result, at, 0) - 1];
     int first = aligned ? 2 : 1;
 
     r->base_flags[row] = TM_ROW_LOADED | TM_ROW_EXISTS;
@@ -244,33 +251,25 @@ static void send_updates(struct writer *w, struct rows *r, struct pgconn *c,
 static void write_fold(struct writer *w, struct rows *r, struct pgconn *c,
                        const uint32_t *order, uint32_t n)
 {
-    uint32_t *memory = arena_alloc(r->arena, 3 * (n + 1) * sizeof(uint32_t));
-    struct selection gone = {.rows = memory};
-    struct selection kept = {.rows = memory + n + 1};
-    struct selection made = {.rows = memory + 2 * (n + 1)};
+    uint32_t *memory = arena_alloc(r->arena, 2 * (n + 1) * sizeof(uint32_t));
+    struct selection kept = {.rows = memory};
+    struct selection made = {.rows = memory + n + 1};
 
     for (uint32_t i = 0; i < n; i++) {
         uint32_t row = order[i];
         uint8_t f = r->view.flags[row];
         bool loaded = f & TM_ROW_LOADED, exists = f & TM_ROW_EXISTS;
-        bool cleared = f & TM_ROW_CLEARED;
 
         if (!(f & TM_ROW_TOUCHED)) {
             continue;
         }
-        if (loaded && cleared) {
-            gone.rows[gone.n++] = row;
-        }
-        if (exists && (!loaded || cleared)) {
+        if (exists && (!loaded || (f & TM_ROW_CLEARED))) {
             made.rows[made.n++] = row;
         } else if (exists && rows_changed(r, row)) {
             kept.rows[kept.n++] = row;
         } else if (exists) {
             w->n_unchanged++;
         }
-    }
-    if (gone.n) {
-        send_deletes(w, r, c, &gone);
     }
     if (kept.n && r->program->all_values) {
         send_updates(w, r, c, &kept);
@@ -281,27 +280,20 @@ static void write_fold(struct writer *w, struct rows *r, struct pgconn *c,
 static void write_overwrite(struct writer *w, struct rows *r, struct pgconn *c,
                             const uint32_t *order, uint32_t n)
 {
-    uint32_t *memory = arena_alloc(r->arena, 2 * (n + 1) * sizeof(uint32_t));
-    struct selection gone = {.rows = memory};
-    struct selection made = {.rows = memory + n + 1};
+    uint32_t *made = arena_alloc(r->arena, (n + 1) * sizeof(uint32_t));
+    uint32_t n_made = 0;
 
     for (uint32_t i = 0; i < n; i++) {
         uint8_t f = r->view.flags[order[i]];
 
-        if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_CLEARED)) {
-            gone.rows[gone.n++] = order[i];
-        }
         if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_EXISTS)) {
-            made.rows[made.n++] = order[i];
+            made[n_made++] = order[i];
         }
-    }
-    if (gone.n) {
-        send_deletes(w, r, c, &gone);
     }
     send_by_mask(w, r, c,
                  r->program->plan->kind == KIND_MERGE ? STATEMENT_MERGE
                                                       : STATEMENT_UPSERT,
-                 made.rows, made.n);
+                 made, n_made);
 }
 
 static void write_append(struct writer *w, struct rows *r, struct pgconn *c)
@@ -359,22 +351,80 @@ bool writer_check(struct rows *r, uint32_t *row, struct err *e)
     return true;
 }
 
-void writer_write(struct writer *w, struct rows *r, struct pgconn *c)
+/* A fold knows what was there; others delete what may be there. */
+static bool is_deleted(const struct rows *r, uint8_t flags)
 {
+    bool may_be_there =
+        !program_loads(r->program) || (flags & TM_ROW_LOADED) != 0;
+
+    return (flags & TM_ROW_TOUCHED) && (flags & TM_ROW_CLEARED) && may_be_there;
+}
+
+static void delete_rows(struct writer *w, struct rows *r, struct pgconn *c)
+{
+    struct selection gone = {.n = 0};
+    uint32_t n = r->view.n_rows - r->first_row;
     const uint32_t *order;
+
+    for (uint32_t i = r->first_row; i < r->view.n_rows; i++) {
+        gone.n += is_deleted(r, r->view.flags[i]);
+    }
+    if (gone.n == 0) {
+        return;
+    }
+    order = order_of(r);
+    gone.rows = arena_alloc(r->arena, gone.n * sizeof(uint32_t));
+    gone.n = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (is_deleted(r, r->view.flags[order[i]])) {
+            gone.rows[gone.n++] = order[i];
+        }
+    }
+    send_deletes(w, r, c, &gone);
+}
+
+static void write_rows(struct writer *w, struct rows *r, struct pgconn *c)
+{
     uint32_t n = r->view.n_rows - r->first_row;
 
     if (r->program->plan->kind == KIND_APPEND) {
         write_append(w, r, c);
-        return;
+    } else if (n > 0 && r->program->plan->kind == KIND_FOLD) {
+        write_fold(w, r, c, order_of(r), n);
+    } else if (n > 0) {
+        write_overwrite(w, r, c, order_of(r), n);
     }
-    if (r->view.n_rows <= r->first_row) {
-        return;
+}
+
+/* Parents before their children; among equals merges last, since their locks
+ * are what others wait for. */
+static uint32_t rank_of(const struct rows *r)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    return 2 * p->depth + (p->kind == KIND_MERGE);
+}
+
+void writer_write(struct writer *w, struct rows *rows, uint32_t n,
+                  struct pgconn *c)
+{
+    uint32_t most = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        most = rank_of(&rows[i]) > most ? rank_of(&rows[i]) : most;
     }
-    order = r->load_order ? r->load_order : order_rows(r, r->arena);
-    if (r->program->plan->kind == KIND_FOLD) {
-        write_fold(w, r, c, order, n);
-    } else {
-        write_overwrite(w, r, c, order, n);
+    for (uint32_t rank = most + 1; rank-- > 0;) {
+        for (uint32_t i = 0; i < n; i++) {
+            if (rank_of(&rows[i]) == rank) {
+                delete_rows(w, &rows[i], c);
+            }
+        }
+    }
+    for (uint32_t rank = 0; rank <= most; rank++) {
+        for (uint32_t i = 0; i < n; i++) {
+            if (rank_of(&rows[i]) == rank) {
+                write_rows(w, &rows[i], c);
+            }
+        }
     }
 }

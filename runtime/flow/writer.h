@@ -2,8 +2,7 @@
 /*
  * From rows to statements: loads before a run, and afterwards one set-based
  * statement for each kind of change (and set of assigned columns), in key
- * order. Deletes come before inserts and updates. What is queued is copied by
- * the connection; nothing here waits.
+ * order. What is queued is copied by the connection; nothing here waits.
  */
 #include "flow/rows.h"
 #include "postgres/conn.h"
@@ -26,5 +25,8 @@ bool writer_loaded(struct rows *r, const struct pg_result *result,
  * table demands (ERR_DATA); events->view->current is the record it came
  * from. */
 bool writer_check(struct rows *r, uint32_t *row, struct err *e);
-/* Queues all changes of [r]. */
-void writer_write(struct writer *w, struct rows *r, struct pgconn *c);
+/* Queues all changes of [n] projections: what is deleted first, children
+ * before their parents, then the rest, parents before their children, so that
+ * no foreign key or unique index meets a row that is about to go. */
+void writer_write(struct writer *w, struct rows *rows, uint32_t n,
+                  struct pgconn *c);

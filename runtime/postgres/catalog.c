@@ -351,6 +351,52 @@ static void compare_table(struct report *r, struct plan_projection *p,
     check_indexes(r, results[2]);
 }
 
+static const struct pg_result *answer(const struct pgreply *r, uint32_t table,
+                                      int which)
+{
+    return r->results[1 + CATALOG_PER_TABLE * (int)table + which];
+}
+
+static int64_t oid_of(const struct pgreply *r, uint32_t table)
+{
+    const struct pg_result *t = answer(r, table, 0);
+
+    return pg_rows(t) ? pg_int(t, 0, TABLE_OID) : 0;
+}
+
+/* One more than the deepest of its parents that the plan writes too. */
+static uint32_t depth_of(const struct pgreply *r, const struct plan *p,
+                         uint32_t table)
+{
+    const struct pg_result *parents = answer(r, table, 3);
+    uint32_t depth = 0;
+
+    for (int i = 0; i < pg_rows(parents); i++) {
+        for (uint32_t k = 0; k < p->n_projections; k++) {
+            uint32_t below = p->projections[k].depth + 1;
+
+            if (k != table && oid_of(r, k) == pg_int(parents, i, 0)) {
+                depth = below > depth ? below : depth;
+            }
+        }
+    }
+    return depth;
+}
+
+/* Tables that refer to each other in a circle have no order: whatever they
+ * get, the database has the last word. */
+static void set_depths(const struct pgreply *r, struct plan *p)
+{
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        p->projections[i].depth = 0;
+    }
+    for (uint32_t run = 0; run < p->n_projections; run++) {
+        for (uint32_t i = 0; i < p->n_projections; i++) {
+            p->projections[i].depth = depth_of(r, p, i);
+        }
+    }
+}
+
 int catalog_compare(const struct pgreply *r, struct plan *p,
                     enum catalog_server server, bool *has_rows, struct buf *out)
 {
@@ -368,5 +414,6 @@ int catalog_compare(const struct pgreply *r, struct plan *p,
                           pg_int(results[0], 0, TABLE_HAS_ROWS);
         }
     }
+    set_depths(r, p);
     return report.n_problems;
 }

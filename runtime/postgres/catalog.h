@@ -16,7 +16,7 @@ void catalog_ask(struct pgconn *c, const struct plan *p);
  * Compares. Each problem is one line in [out]: "file:line: table balances: no
  * column owner (text): ALTER TABLE ..."; warnings begin with "warning: ".
  * Returns the number of problems that are not warnings. Sets must_be_given of
- * the plan's columns. [has_rows] (n_projections of it, may be NULL): tables
+ * the plan's columns, and the depths of its tables. [has_rows] (n_projections of it, may be NULL): tables
  * that hold rows.
  */
 int catalog_compare(const struct pgreply *r, struct plan *p,

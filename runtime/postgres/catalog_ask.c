@@ -13,6 +13,12 @@
 
 enum { OID_TEXT = 25, OID_TEXT_ARRAY = 1009 };
 
+/* How many known columns a table of schema tidemill has; 0: there is no such
+ * table. */
+#define COLUMNS_OF                                                             \
+    "(SELECT count(*) FROM pg_attribute a WHERE NOT a.attisdropped "           \
+    "AND a.attrelid = "
+
 static const char SERVER[] =
     "SELECT current_setting('server_version_num')::int4, "
     "current_setting('server_version'), "
@@ -23,36 +29,33 @@ static const char SERVER[] =
     "JOIN pg_namespace n ON n.oid = f.pronamespace "
     "WHERE n.nspname = 'tidemill' AND f.proname = 'must' "
     "AND f.proargtypes::text = '16 25'), "
-    "current_user::text, "
-    /* of each table: how many of these columns it has (0: there is no such
-     * table), and whether the role has all the rights that are needed */
-    "(SELECT count(*) FROM pg_attribute a WHERE a.attrelid = o.lane "
-    "AND NOT a.attisdropped AND a.attname IN ('pipeline', 'stream', 'topic', "
-    "'partition', 'next_offset', 'epoch', 'owner', 'generation', 'group_id', "
-    "'anchor_ms', 'anchor_hash', 'updated_at', 'halted', 'halted_at', "
-    "'halted_generation', 'is_rewound')), "
-    "has_table_privilege(o.lane, 'SELECT') AND "
-    "has_table_privilege(o.lane, 'INSERT') AND "
-    "has_table_privilege(o.lane, 'UPDATE'), "
-    "(SELECT count(*) FROM pg_attribute a WHERE a.attrelid = o.letter "
-    "AND NOT a.attisdropped AND a.attname IN ('pipeline', 'stream', 'topic', "
-    "'partition', 'offset', 'state', 'holds', 'key', 'value', 'headers', "
-    "'record_ms', 'class', 'sqlstate', 'message', 'script', 'generation', "
-    "'attempts', 'first_seen', 'last_seen', 'retry_at', 'is_unpublished')), "
-    "has_table_privilege(o.letter, 'SELECT') AND "
-    "has_table_privilege(o.letter, 'INSERT') AND "
-    "has_table_privilege(o.letter, 'UPDATE') AND "
-    "has_table_privilege(o.letter, 'DELETE'), "
-    "(SELECT count(*) FROM pg_attribute a WHERE a.attrelid = o.audit "
-    "AND NOT a.attisdropped AND a.attname IN ('id', 'at', 'who', 'action', "
-    "'pipeline', 'topic', 'partition', 'detail')), "
-    "has_table_privilege(o.audit, 'SELECT') AND "
-    "has_table_privilege(o.audit, 'INSERT') "
+    "current_user::text, " /* then the tables of enum server_field */
+    COLUMNS_OF
+    "lane AND a.attname IN ('pipeline', 'stream', 'topic', 'partition', "
+    "'next_offset', 'epoch', 'owner', 'generation', 'group_id', 'anchor_ms', "
+    "'anchor_hash', 'updated_at', 'halted', 'halted_at', 'halted_generation', "
+    "'is_rewound')), "
+    "has_table_privilege(lane, 'SELECT') AND "
+    "has_table_privilege(lane, 'INSERT') AND "
+    "has_table_privilege(lane, 'UPDATE'), " COLUMNS_OF
+    "letter AND a.attname IN ('pipeline', 'stream', 'topic', 'partition', "
+    "'offset', 'state', 'holds', 'key', 'value', 'headers', 'record_ms', "
+    "'class', "
+    "'sqlstate', 'message', 'script', 'generation', 'attempts', 'first_seen', "
+    "'last_seen', 'retry_at', 'is_unpublished')), "
+    "has_table_privilege(letter, 'SELECT') AND "
+    "has_table_privilege(letter, 'INSERT') AND "
+    "has_table_privilege(letter, 'UPDATE') AND "
+    "has_table_privilege(letter, 'DELETE'), " COLUMNS_OF
+    "audit AND a.attname IN ('id', 'at', 'who', 'action', 'pipeline', "
+    "'topic', 'partition', 'detail')), "
+    "has_table_privilege(audit, 'SELECT') AND "
+    "has_table_privilege(audit, 'INSERT') "
     "FROM (SELECT max(c.oid) FILTER (WHERE c.relname = 'lane') AS lane, "
     "max(c.oid) FILTER (WHERE c.relname = 'dead_letter') AS letter, "
     "max(c.oid) FILTER (WHERE c.relname = 'audit') AS audit "
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-    "WHERE n.nspname = 'tidemill' AND c.relkind IN ('r', 'p')) AS o";
+    "WHERE n.nspname = 'tidemill' AND c.relkind IN ('r', 'p')) AS own";
 
 /* $1 table, $2 schema or ''. An unqualified name means what search_path
  * makes of it, as in the statements that will be run. */
@@ -74,8 +77,14 @@ static const char TABLE[] =
     "AND has_table_privilege(c.oid, 'SELECT') "
     "THEN query_to_xml(format('SELECT 1 AS x FROM %I.%I LIMIT 1', "
     "n.nspname, c.relname), false, true, '')::text LIKE '%<x>%' "
-    "ELSE false END "
+    "ELSE false END, c.oid::int8 "
     "FROM " TABLE_FROM "WHERE " TABLE_IS;
+
+/* Tables whose rows must be there before rows of this one. */
+static const char PARENTS[] =
+    "SELECT DISTINCT f.confrelid::int8 FROM " TABLE_FROM
+    "JOIN pg_constraint f ON f.conrelid = c.oid AND f.contype = 'f' "
+    "AND NOT f.condeferred AND f.confrelid <> c.oid WHERE " TABLE_IS;
 
 static const char COLUMNS[] =
     "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
@@ -125,6 +134,7 @@ static void ask_table(struct pgconn *c, const struct plan_projection *p)
     static const struct pgstmt table = {"catalog_table", TABLE, oids, 2};
     static const struct pgstmt columns = {"catalog_columns", COLUMNS, oids, 2};
     static const struct pgstmt indexes = {"catalog_indexes", INDEXES, oids, 4};
+    static const struct pgstmt parents = {"catalog_parents", PARENTS, oids, 2};
     struct sql_name n = sql_split(p->table);
     struct buf keys = {0}, columns_named = {0};
     const struct pgparam params[] = {
@@ -135,6 +145,7 @@ static void ask_table(struct pgconn *c, const struct plan_projection *p)
     pgconn_add(c, &table, params);
     pgconn_add(c, &columns, params);
     pgconn_add(c, &indexes, params);
+    pgconn_add(c, &parents, params);
     buf_close(&keys);
     buf_close(&columns_named);
 }

@@ -5,7 +5,8 @@
  */
 #include "postgres/catalog.h"
 
-enum { CATALOG_PER_TABLE = 3 }; /* table, columns, unique indexes */
+/* table, columns, unique indexes, parents by foreign keys */
+enum { CATALOG_PER_TABLE = 4 };
 
 enum server_field {
     SERVER_VERSION,
@@ -26,7 +27,8 @@ enum table_field {
     TABLE_INSERT,
     TABLE_UPDATE,
     TABLE_DELETE,
-    TABLE_HAS_ROWS
+    TABLE_HAS_ROWS,
+    TABLE_OID
 };
 
 enum column_field {

@@ -9,32 +9,24 @@
 
 enum { NUMBER_BYTES = 24, CHANGE_PARAMS = 11 };
 
-#define UTC(column)                                                            \
-    "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+#define ISO "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 #define LANE                                                                   \
     "pipeline = $1 AND stream = 'main' AND topic = $2 AND partition = $3::int"
 
 static const char LIST[] =
-    "SELECT l.topic, l.partition, l.next_offset, l.epoch, "
-    "l.owner, " UTC("l.updated_at") ", l.halted, " UTC(
-        "l.halted_at") ", l.halted_generation, coalesce(d.n_failed, "
-                       "0), coalesce(d.n_held, 0), "
-                       "coalesce(d.last, -1) FROM tidemill.lane l "
-                       "LEFT JOIN ("
-                       "SELECT topic, partition, count(*) FILTER "
-                       "(WHERE state = 'failed') AS "
-                       "n_failed, count(*) FILTER (WHERE state = "
-                       "'held') AS n_held, "
-                       "max(\"offset\") AS last FROM "
-                       "tidemill.dead_letter "
-                       "WHERE pipeline = $1 AND stream = 'main' GROUP "
-                       "BY topic, partition) AS d "
-                       "USING (topic, partition) WHERE l.pipeline = "
-                       "$1 AND l.stream = 'main' "
-                       "AND ($2::text IS NULL OR topic = $2) "
-                       "AND ($3::bigint IS NULL OR partition = "
-                       "$3::bigint) "
-                       "ORDER BY topic COLLATE \"C\", partition";
+    "SELECT l.topic, l.partition, l.next_offset, l.epoch, l.owner, "
+    "to_char(l.updated_at AT TIME ZONE 'UTC', " ISO ", l.halted, "
+    "to_char(l.halted_at AT TIME ZONE 'UTC', " ISO ", l.halted_generation, "
+    "coalesce(d.n_failed, 0), coalesce(d.n_held, 0), coalesce(d.last, -1) "
+    "FROM tidemill.lane l LEFT JOIN (SELECT topic, partition, "
+    "count(*) FILTER (WHERE state = 'failed') AS n_failed, "
+    "count(*) FILTER (WHERE state = 'held') AS n_held, "
+    "max(\"offset\") AS last FROM tidemill.dead_letter "
+    "WHERE pipeline = $1 AND stream = 'main' GROUP BY topic, partition) AS d "
+    "USING (topic, partition) WHERE l.pipeline = $1 AND l.stream = 'main' "
+    "AND ($2::text IS NULL OR topic = $2) "
+    "AND ($3::bigint IS NULL OR partition = $3::bigint) "
+    "ORDER BY topic COLLATE \"C\", partition";
 
 enum list_field {
     LIST_TOPIC,
@@ -159,7 +151,7 @@ static bool change_one(struct console *c, const struct lane_change *change,
                        struct err *e)
 {
     const struct lane_row *shown = change->shown;
-    struct numbers n;
+    struct numbers n = {0};
     print_numbers(change, &n);
     const char *const params[CHANGE_PARAMS] = {
         c->plan->name, shown->topic,   n.partition,   n.to,

@@ -8,27 +8,28 @@
 /*
  * [chain]: all letters of the keys that the filter picks, each with whether it
  * is among those that the change takes ($11, the scope). A letter without a
- * key is a chain by itself: NULL is IN nothing.
+ * key is a chain by itself. Joins and windows, since an IN that outgrows
+ * work_mem compares each with each.
  */
 #define CHAIN                                                                  \
     "WITH picked AS (SELECT topic, partition, \"offset\", key "                \
     "FROM tidemill.dead_letter WHERE " LETTER_MATCHES LETTER_LIMIT "), "       \
-    "chain AS MATERIALIZED (SELECT d.*, CASE $11::text "                       \
-    "WHEN 'chains' THEN true "                                                 \
-    "WHEN 'heads' THEN is_picked AND state = 'failed' "                        \
-    "ELSE is_picked END AS is_taken "                                          \
-    "FROM (SELECT topic, partition, \"offset\", key, state, attempts, "        \
-    "retry_at, (topic, partition, \"offset\") IN (SELECT topic, partition, "   \
-    "\"offset\" FROM picked) AS is_picked FROM tidemill.dead_letter "          \
-    "WHERE pipeline = $1 AND stream = 'main') AS d "                           \
-    "WHERE is_picked OR (topic, partition, key) IN "                           \
-    "(SELECT topic, partition, key FROM picked)) "
+    "keys AS (SELECT DISTINCT topic, partition, key FROM picked "              \
+    "WHERE key IS NOT NULL), "                                                 \
+    "chain AS MATERIALIZED (SELECT d.topic, d.partition, d.\"offset\", "       \
+    "d.key, d.state, d.attempts, d.retry_at, "                                 \
+    "CASE $11::text WHEN 'chains' THEN true "                                  \
+    "WHEN 'heads' THEN p.topic IS NOT NULL AND d.state = 'failed' "            \
+    "ELSE p.topic IS NOT NULL END AS is_taken "                                \
+    "FROM tidemill.dead_letter d "                                             \
+    "LEFT JOIN picked p ON p.topic = d.topic AND p.partition = d.partition "   \
+    "AND p.\"offset\" = d.\"offset\" "                                         \
+    "LEFT JOIN keys k ON k.topic = d.topic AND k.partition = d.partition "     \
+    "AND k.key = d.key WHERE d.pipeline = $1 AND d.stream = 'main' "           \
+    "AND (p.topic IS NOT NULL OR k.topic IS NOT NULL)) "
 #define SAME                                                                   \
     "d.pipeline = $1 AND d.stream = 'main' AND d.topic = c.topic "             \
     "AND d.partition = c.partition AND d.\"offset\" = c.\"offset\" "
-
-#define SAME_KEY                                                               \
-    "h.topic = r.topic AND h.partition = r.partition AND h.key = r.key"
 
 /* An orphan: held behind what is taken, and behind nothing that stays. A retry
  * that was asked for frees it, but nobody has said yet that it shall run
@@ -38,11 +39,14 @@ static const char LOOK[] = CHAIN
     "count(*) FILTER (WHERE is_taken AND state = 'held'), "
     "count(DISTINCT (topic, partition)), "
     "count(*) FILTER (WHERE NOT is_taken), "
-    "(SELECT count(*) FROM chain r WHERE NOT r.is_taken AND r.state = 'held' "
-    "AND NOT EXISTS (SELECT 1 FROM chain h WHERE NOT h.is_taken "
-    "AND h.state = 'failed' AND h.\"offset\" < r.\"offset\" AND " SAME_KEY ") "
-    "AND (r.retry_at IS NULL OR EXISTS (SELECT 1 FROM chain h "
-    "WHERE h.is_taken AND h.state = 'failed' AND " SAME_KEY "))), "
+    "(SELECT count(*) FROM (SELECT state, is_taken, retry_at, \"offset\", "
+    "min(\"offset\") FILTER (WHERE NOT is_taken AND state = 'failed') "
+    "OVER same_key AS head, bool_or(is_taken AND state = 'failed') "
+    "OVER same_key AS loses FROM chain WHERE key IS NOT NULL "
+    "WINDOW same_key AS (PARTITION BY topic, partition, key)) AS r "
+    "WHERE NOT is_taken AND state = 'held' "
+    "AND (head IS NULL OR head > \"offset\") "
+    "AND (retry_at IS NULL OR loses)), "
     "coalesce((SELECT string_agg(l.topic || '/' || l.partition, ', ' "
     "ORDER BY l.topic COLLATE \"C\", l.partition) FROM tidemill.lane l "
     "WHERE l.pipeline = $1 AND l.stream = 'main' AND l.halted IS NOT NULL "
@@ -104,10 +108,10 @@ static const char RETRY[] = CHAIN
 static const char RETRIED[] =
     "SELECT count(*) FILTER (WHERE d.retry_at IS NOT NULL), "
     "count(*) FILTER (WHERE d.retry_at IS NULL) FROM tidemill.audit a "
+    "CROSS JOIN LATERAL jsonb_array_elements_text(a.detail->'offsets') AS o "
     "JOIN tidemill.dead_letter d ON d.pipeline = a.pipeline "
     "AND d.stream = 'main' AND d.topic = a.topic "
-    "AND d.partition = a.partition "
-    "AND a.detail->'offsets' @> to_jsonb(d.\"offset\") "
+    "AND d.partition = a.partition AND d.\"offset\" = o::bigint "
     "WHERE a.pipeline = $1 AND a.action = 'dlq retry' AND a.who = $2 "
     "AND a.at = $3::timestamptz";
 

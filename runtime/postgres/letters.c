@@ -7,13 +7,13 @@
 #include "postgres/conn.h"
 #include "postgres/letter_params.h"
 
-#define UTC(column)                                                            \
-    "to_char(" column                                                          \
-    " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+#define ISO "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 #define FIELDS                                                                 \
     "SELECT topic, partition, \"offset\", state, key, class, sqlstate, "       \
-    "message, script, generation, attempts, " UTC("first_seen") ", " UTC(      \
-        "last_seen") ", " UTC("retry_at") ", coalesce(record_ms, -1), "
+    "message, script, generation, attempts, "                                  \
+    "to_char(first_seen AT TIME ZONE 'UTC', " ISO ", "                         \
+    "to_char(last_seen AT TIME ZONE 'UTC', " ISO ", "                          \
+    "to_char(retry_at AT TIME ZONE 'UTC', " ISO ", coalesce(record_ms, -1), "
 
 enum list_field {
     LIST_TOPIC,

@@ -135,7 +135,7 @@ static void check_column(const struct coltype *t, const struct tm_cell *c,
     struct buf text = {0};
 
     if (!convert_cell(t, c, rules, a, &out, &e)) {
-        must(e.class == ERR_DATA);
+        must(e.class == ERR_DATA || e.class == ERR_CONFIG);
         oracle_message(e.text);
         return;
     }
