@@ -170,7 +170,7 @@ void lease_found(struct lane *lane)
 {
     uint32_t half = lane->run / 2;
 
-    lane->suspect_left = lane->probe = 0;
+    lane->suspect_left = lane->probe = 1;
     lane->cap = half < CAP_LEAST  ? CAP_LEAST
                 : half < CAP_MOST ? half
                                   : CAP_MOST;

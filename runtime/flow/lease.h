@@ -24,6 +24,7 @@ uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
 void lease_suspect(struct lane *lane, uint32_t n, bool was_alone);
 /* [n] records of the lane were committed, or set aside. */
 void lease_cleared(struct lane *lane, uint32_t n);
-/* The bad record is known, the first one of the lane. Where one was more may
- * be: batches begin small behind it, by how far the last one was away. */
+/* The bad record is known, the first one of the lane: it goes alone, so that
+ * another one close by need not be known at the same time. Where one was more
+ * may be: batches begin small behind it, by how far the last one was away. */
 void lease_found(struct lane *lane);

@@ -261,6 +261,8 @@ describe('isolation of a bad record', function()
   it('batches behind a bad record double until it is far away', function()
     local lanes, sizes = flow.lanes { { count = 1e6 } }, {}
     C.lease_found(lanes)
+    assert.are.equal('0:1', (pick(lanes, limits(10000))))
+    C.lease_cleared(lanes, 1)
     for i = 1, 12 do
       sizes[i] = pick(lanes, limits(10000))
       C.lease_cleared(lanes, out[0].n)
