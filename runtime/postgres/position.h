@@ -73,8 +73,8 @@ bool position_is_changed(const struct pg_result *epochs, uint32_t i,
                          int64_t epoch);
 /* Queues the question for all lanes of the plan's topics. */
 void position_list(struct pgconn *c, const struct plan *p);
-/* Row [i] of the answer: topic, partition, next_offset, epoch, is_rewound,
- * halted (as "" or not). */
+/* Row [i] of the answer: topic, partition, next_offset, epoch, is_rewound and
+ * halted, which is "" when it is not. */
 struct position position_listed(const struct pg_result *list, uint32_t i);
 /* Queues the look for a lane row of the same Kafka group and topics but of
  * another pipeline: one row (pipeline, topic) for each found. */

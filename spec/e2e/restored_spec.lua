@@ -121,4 +121,17 @@ describe('a lane that a person moves', function()
     s.wait_has(run, 11, 12)
     assert.equal(0, (run:stop()))
   end)
+
+  it('forward is not held against the record that it moved away from', function()
+    local s = setup()
+    s.apply(1, 20)
+    s.produce(21, 30)
+    s.resume(0, 30)
+    for _ = 1, 2 do
+      local result = tidemill.until_end(s.bundle, { env = s.env })
+      assert.equal(0, result.status, result.text)
+    end
+    s.apply(31, 35)
+    assert.equal(0, s.n_rows(21, 30))
+  end)
 end)
