@@ -43,7 +43,7 @@ $(SPECLIB): $(SPECOBJ)
 
 # What spec/faults breaks things with: a proxy that cuts connections, and a
 # library that makes calls fail. Neither is part of the program.
-FAULTS := $(BUILD)/proxy $(BUILD)/preload.so
+FAULT_TOOLS := $(BUILD)/proxy $(BUILD)/preload.so
 
 $(BUILD)/proxy: $(wildcard spec/faults/proxy*.c) $(wildcard spec/faults/proxy*.h)
 	@mkdir -p $(@D)
@@ -93,16 +93,16 @@ demo:
 ##            Kafka and PostgreSQL; ends with "N passed, N failed"
 test:
 	@spec/support/deps.sh test
-	@$(MAKE) --no-print-directory $(BIN) $(SPECLIB) $(FAULTS)
-	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULTS=$(BUILD) spec/run all
+	@$(MAKE) --no-print-directory $(BIN) $(SPECLIB) $(FAULT_TOOLS)
+	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULT_TOOLS=$(BUILD) spec/run all
 
 ##  check     the specs that need no server and no network
 check: $(BIN) $(SPECLIB)
 	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run check
 
 ##  e2e       only the specs of spec/e2e; ONLY=name picks one file
-e2e: $(BIN) $(SPECLIB) $(FAULTS)
-	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULTS=$(BUILD) spec/run e2e $(ONLY)
+e2e: $(BIN) $(SPECLIB) $(FAULT_TOOLS)
+	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULT_TOOLS=$(BUILD) spec/run e2e $(ONLY)
 
 ##  lint      format, static analysis, layers, sizes
 lint:

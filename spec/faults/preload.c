@@ -200,31 +200,43 @@ FILE *fopen(const char *path, const char *mode)
                : REAL(fopen)(path, mode);
 }
 
+/* A connection that was reset is over in both directions: libpq learns of a
+ * failed send only when it reads. */
+static ssize_t socket_fails(int fd)
+{
+    int code = errno;
+    if (code == EPIPE || code == ECONNRESET) {
+        shutdown(fd, SHUT_RDWR);
+    }
+    errno = code;
+    return -1;
+}
+
 ssize_t send(int fd, const void *data, size_t len, int flags)
 {
     return fires(SITE_SEND, __builtin_return_address(0))
-               ? -1
+               ? socket_fails(fd)
                : REAL(send)(fd, data, len, flags);
 }
 
 ssize_t recv(int fd, void *out, size_t len, int flags)
 {
     return fires(SITE_RECV, __builtin_return_address(0))
-               ? -1
+               ? socket_fails(fd)
                : REAL(recv)(fd, out, len, flags);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     return fires(SITE_SEND, __builtin_return_address(0))
-               ? -1
+               ? socket_fails(fd)
                : REAL(sendmsg)(fd, m, flags);
 }
 
 ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 {
     return fires(SITE_RECV, __builtin_return_address(0))
-               ? -1
+               ? socket_fails(fd)
                : REAL(recvmsg)(fd, m, flags);
 }
 

@@ -38,7 +38,7 @@ local Preload = {}
 Preload.__index = Preload
 
 local scratch = os.getenv('TIDEMILL_SCRATCH') or '/tmp'
-local folder = os.getenv('FAULTS') or 'build'
+local folder = os.getenv('FAULT_TOOLS') or 'build'
 -- The loader would look a bare name up in the system's folders.
 local library = (folder:sub(1, 1) == '/' and '' or os.getenv('TIDEMILL_ROOT') .. '/') ..
   folder .. '/preload.so'

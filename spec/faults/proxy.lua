@@ -24,7 +24,7 @@ local Proxy = {}
 Proxy.__index = Proxy
 
 local scratch = os.getenv('TIDEMILL_SCRATCH') or '/tmp'
-local binary = (os.getenv('FAULTS') or 'build') .. '/proxy'
+local binary = (os.getenv('FAULT_TOOLS') or 'build') .. '/proxy'
 
 local function dial(path)
   local fd = C.socket(UNIX, STREAM, 0)

@@ -101,7 +101,6 @@ local write = failing {
 }
 local open = failing {
   { site = 'open', error = preload.EMFILE, provoke = 'start' },
-  { site = 'open', error = preload.ENOENT, provoke = 'start' },
 }
 local send = failing {
   { site = 'send', error = preload.EPIPE, caller = 'libpq', most = 30 },
