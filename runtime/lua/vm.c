@@ -211,6 +211,15 @@ static void push_function(struct vm *v, int reference_number)
     lua_rawgeti(v->L, LUA_REGISTRYINDEX, reference_number);
 }
 
+/* Whether the pipeline is wrong or could not be read for now. */
+static enum err_class class_of_load(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, HOST_IS_SHORT); /* flag */
+    bool is_short = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return is_short ? ERR_RESOURCE : ERR_CONFIG;
+}
+
 struct plan *vm_load(struct vm *v, const char *path, struct err *e)
 {
     struct plan *p;
@@ -218,6 +227,7 @@ struct plan *vm_load(struct vm *v, const char *path, struct err *e)
     push_function(v, v->load);
     lua_pushstring(v->L, path);
     if (!call(v, 1, ERR_CONFIG, e)) {
+        e->class = class_of_load(v->L);
         return NULL;
     }
     p = load_plan(v->L, lua_gettop(v->L)); /* plan table */
