@@ -4,7 +4,6 @@ local counts = require 'counts'
 local preload = require 'spec.faults.preload'
 local process = require 'process'
 
-local CALLS = 30
 
 describe('no memory', function()
   local faults, s, run, n_sent
@@ -32,14 +31,13 @@ describe('no memory', function()
       WHERE application_name LIKE 'tidemill%' AND datname = current_database()]]
   end
 
-  -- The 1st, 2nd, ... call of a site fails, each time under load. How long the
-  -- longest stall after one was.
-  local function fail_each(site, options, provoke)
+  -- The calls of a site from [first] to [last] fail in turn, under load. How long
+  -- the longest stall after one was.
+  local function fail_each(site, caller, first, last, provoke)
     local longest = 0
-    for nth = 1, CALLS do
+    for nth = first, last do
       local before = faults:fired(site)
-      options.nth = nth
-      faults:arm(site, options)
+      faults:arm(site, { nth = nth, caller = caller })
       if provoke then provoke() end
       run:wait_for(('call %d of %s'):format(nth, site), 30, function()
         send(2)
@@ -58,13 +56,23 @@ describe('no memory', function()
   end
 
   it('for an answer of the database is a connection lost', function()
-    assert.is_true(fail_each('malloc', { caller = 'libpq' }) < 10)
+    assert.is_true(fail_each('malloc', 'libpq', 1, 30) < 10)
     check()
     assert.equal(0, select(2, run:text():gsub('starting another', '')))
   end)
 
+  it('for the scripts is the end of a worker, and not of the run', function()
+    -- At work, and while a worker loads the pipeline.
+    assert.is_true(fail_each('realloc', 'program', 1, 1) < 10)
+    assert.is_true(fail_each('realloc', 'program', 2000, 2000, function()
+      process.signal(run:workers()[1], process.KILL)
+    end) < 10)
+    check()
+    assert.equal(2, select(2, run:text():gsub('out of memory', '')))
+  end)
+
   it('for a connection is one more attempt', function()
-    assert.is_true(fail_each('malloc', { caller = 'libpq' }, reconnect) < 10)
+    assert.is_true(fail_each('malloc', 'libpq', 1, 30, reconnect) < 10)
     check()
     assert.equal(0, select(2, run:text():gsub('starting another', '')))
   end)

@@ -10,8 +10,8 @@
  * - Only calls that the program itself makes, or libpq, or librdkafka, as the
  *   armed site says. They are told apart by the address that they return to.
  *   A library's allocations are left alone unless asked for: librdkafka and
- *   libev abort when one fails, by design. So does Tidemill's own mem_*();
- *   the VM's allocator and libpq give an error.
+ *   libev abort when one fails, by design. So does Tidemill's own mem_*(),
+ *   which the Lua VM takes its memory from; libpq gives an error.
  * - Calls inside libc are not seen: fread() reads by itself.
  * - The clock is left alone for librdkafka, which computes absolute times for
  *   waits that the kernel ends by the clock that it has. The monotonic clock
@@ -61,14 +61,6 @@ static unsigned caller_of(const void *address)
            : is_in(&libpq, address) ? CALLER_LIBPQ
            : is_in(&kafka, address) ? CALLER_KAFKA
                                     : 0;
-}
-
-/* -E: the program's functions have names at run time. */
-static bool is_by(const void *address, const char *function)
-{
-    Dl_info info;
-    return dladdr(address, &info) && info.dli_sname &&
-           strcmp(info.dli_sname, function) == 0;
 }
 
 static int note_module(struct dl_phdr_info *info, size_t size, void *arg)
@@ -151,20 +143,11 @@ void *calloc(size_t n, size_t size)
                : __libc_calloc(n, size);
 }
 
-/* A name is looked up only while something is armed: it takes a microsecond. */
-static enum preload_site realloc_site(const void *address)
-{
-    bool is_armed = control && is_forked && is_in(&program, address) &&
-                    (control->sites[SITE_VM].left > 0 ||
-                     control->sites[SITE_REALLOC].left > 0);
-    return is_armed && is_by(address, "budget_alloc") ? SITE_VM : SITE_REALLOC;
-}
-
 void *realloc(void *p, size_t size)
 {
-    const void *address = __builtin_return_address(0);
-    return fires(realloc_site(address), address) ? NULL
-                                                 : __libc_realloc(p, size);
+    return fires(SITE_REALLOC, __builtin_return_address(0))
+               ? NULL
+               : __libc_realloc(p, size);
 }
 
 /* ---- files and sockets ---- */

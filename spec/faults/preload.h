@@ -6,10 +6,9 @@
 #include <stdint.h>
 
 enum preload_site {
-    SITE_MALLOC,  /* by mem_alloc() and whatever else calls it */
-    SITE_CALLOC,  /* by mem_zero() */
-    SITE_REALLOC, /* by mem_grow() */
-    SITE_VM,      /* realloc by budget_alloc(): the memory of the Lua VM */
+    SITE_MALLOC,
+    SITE_CALLOC,
+    SITE_REALLOC, /* of the program: mostly by its Lua VM */
     SITE_READ,
     SITE_WRITE,
     SITE_OPEN, /* open, fopen */

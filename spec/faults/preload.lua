@@ -13,7 +13,7 @@ struct preload_state {
 };
 struct preload_control {
   int64_t clock_offset_usec, clock_shifted;
-  struct preload_state sites[10];
+  struct preload_state sites[9];
 };
 int open(const char *, int, ...);
 int close(int);
@@ -25,8 +25,8 @@ local C = ffi.C
 local READ_WRITE, SHARED, READ_AND_WRITE_FILE = 3, 1, 2
 
 local SITES = {
-  malloc = 0, calloc = 1, realloc = 2, vm = 3, read = 4, write = 5, open = 6,
-  send = 7, recv = 8, connect = 9,
+  malloc = 0, calloc = 1, realloc = 2, read = 3, write = 4, open = 5, send = 6,
+  recv = 7, connect = 8,
 }
 local CALLERS = { program = 1, libpq = 2, kafka = 4 }
 
@@ -61,9 +61,9 @@ local function site(self, name)
   return self.control.sites[assert(SITES[name], name)]
 end
 
---- Makes the [nth] call of a site (a function's name, or 'vm') fail from now
---- on. [options]: nth (1), every (again and again at that distance), error
---- (errno), caller ('program', 'libpq', 'kafka').
+--- Makes the [nth] call of a site (a function's name) fail, counted from now.
+--- [options]: nth (1), every (again and again at that distance), error (errno),
+--- caller ('program', 'libpq', 'kafka').
 function Preload:arm(name, options)
   local s = site(self, name)
   s.left = 0
