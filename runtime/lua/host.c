@@ -60,6 +60,8 @@ static int host_read(lua_State *L)
     struct err e;
 
     if (!bundle_read(&b, luaL_checkstring(L, 1), &e)) {
+        lua_pushboolean(L, e.class == ERR_RESOURCE);
+        lua_setfield(L, LUA_REGISTRYINDEX, HOST_IS_SHORT);
         return refuse(L, e.text);
     }
     push_bundle(L, &b);

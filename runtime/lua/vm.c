@@ -223,6 +223,15 @@ void vm_limit_load(struct vm *v, uint32_t limit_ms)
     v->load_limit = (usec)limit_ms * 1000;
 }
 
+/* Whether the pipeline is wrong or could not be read for now. */
+static enum err_class class_of_load(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, HOST_IS_SHORT); /* flag */
+    bool is_short = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return is_short ? ERR_RESOURCE : ERR_CONFIG;
+}
+
 struct plan *vm_load(struct vm *v, const char *path, struct err *e)
 {
     struct plan *p;
@@ -234,6 +243,7 @@ struct plan *vm_load(struct vm *v, const char *path, struct err *e)
     ok = call(v, 1, ERR_CONFIG, e);
     budget_unwatch(v->L);
     if (!ok) {
+        e->class = class_of_load(v->L);
         return NULL;
     }
     p = load_plan(v->L, lua_gettop(v->L)); /* plan table */
