@@ -50,11 +50,16 @@ void dossiers_free(struct dossier *list)
     }
 }
 
-void dossier_forget_keys(struct dossier *d)
+void dossier_renew(struct dossier *d)
 {
     hash_reset(&d->keys);
     arena_reset(&d->bytes);
     d->n_letters = 0;
+    d->has_refused = false;
+    if (d->was_halted) {
+        d->was_halted = false;
+        d->guard.n = d->guard.first = 0;
+    }
 }
 
 void dossier_hold(struct dossier *d, const char *key, uint32_t len, uint32_t n,

@@ -38,6 +38,7 @@ struct dossier {
     /* -- failures */
     struct guard guard;
     uint64_t n_seen; /* records that the position moved over */
+    bool was_halted; /* a person looks at it: failures before do not count */
 
     /* -- the record that the database refuses, alone in its transaction */
     bool has_refused;
@@ -51,8 +52,9 @@ struct dossier {
 struct dossier *dossier_of(struct dossier **list, const char *topic,
                            int32_t partition, uint32_t max_failed);
 void dossiers_free(struct dossier *list);
-/* Before they are loaded anew. */
-void dossier_forget_keys(struct dossier *d);
+/* The lane was claimed: keys are loaded anew, what the database refused is
+ * tried again, and after a halt failures are counted from nothing. */
+void dossier_renew(struct dossier *d);
 /* [n] more records of the key are set aside; [first]: the offset of the first
  * one, if the key was not held. */
 void dossier_hold(struct dossier *d, const char *key, uint32_t len, uint32_t n,

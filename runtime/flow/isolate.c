@@ -252,6 +252,7 @@ static void halt_for_person(struct batch *b, const struct err *e)
         const struct lease *l = &b->leases[i];
         struct err named = *e;
 
+        ((struct dossier *)l->lane->dossier)->was_halted = true;
         err_wrap(&named, "%s/%d from offset %" PRId64, l->lane->topic,
                  l->lane->partition, b->records[l->first].offset);
         engine_halt_for_person(b->engine, l->lane, &named, true);

@@ -14,6 +14,7 @@
 #include "postgres/dead_letter.h"
 
 static const usec ASK_EVERY = 1000000;
+static const usec TELL_EVERY = 1000000;
 static const usec ASK_DEADLINE = 30 * 1000000ULL;
 
 /* ---- writing ---- */
@@ -151,18 +152,27 @@ void letters_write(struct batch *b)
 
 /* ---- after the commit ---- */
 
-static void tell(const struct batch *b, uint32_t n_failed, uint32_t n_held,
+/* A flood of failures is one line a second; each is in the table. */
+static void tell(struct batch *b, uint32_t n_failed, uint32_t n_held,
                  uint32_t first)
 {
+    struct letters *l = &b->engine->letters;
     const struct record *rec = &b->records[first];
 
+    l->n_failed += n_failed;
+    l->n_held += n_held;
+    if (clock_usec() < l->tell_at) {
+        return;
+    }
     log_line(LOG_WARN,
-             n_failed ? "records failed and were set aside: tidemill dlq"
-                      : "records were set aside behind a failed one of their "
-                        "key: tidemill dlq",
-             "failed=%u held=%u first=%s/%d/%" PRId64 " error=%s", n_failed,
-             n_held, rec->topic, rec->partition, rec->offset,
+             l->n_failed ? "records failed and were set aside: tidemill dlq"
+                         : "records were set aside behind a failed one of "
+                           "their key: tidemill dlq",
+             "failed=%u held=%u last=%s/%d/%" PRId64 " error=%s", l->n_failed,
+             l->n_held, rec->topic, rec->partition, rec->offset,
              log_quote(n_failed ? b->letters[first].reason : "-"));
+    l->n_failed = l->n_held = 0;
+    l->tell_at = clock_usec() + TELL_EVERY;
 }
 
 static void remember(struct batch *b, uint32_t event)
@@ -300,7 +310,7 @@ static void on_keys(struct pgconn *c, const struct pgreply *r, void *arg)
         struct lane *l = same_lane(g, i);
 
         if (l) {
-            dossier_forget_keys(l->dossier);
+            dossier_renew(l->dossier);
         }
     }
     for (int row = 0; row < pg_rows(r->results[0]); row++) {

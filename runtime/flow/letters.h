@@ -18,7 +18,10 @@ struct letters {
     const char **topics; /* arena */
     int32_t *partitions; /* arena */
     uint32_t n;
-    usec ask_at; /* for retries */
+    usec ask_at;       /* for retries */
+    uint32_t n_failed; /* set aside and not yet told */
+    uint32_t n_held;
+    usec tell_at;
 };
 
 /* Queues the rows of everything that the batch sets aside; for a retry, the

@@ -32,6 +32,7 @@ static void halt_lane(struct batch *b, const struct lease *l)
     const struct record *rec = &b->records[l->halt];
     struct err e;
 
+    ((struct dossier *)l->lane->dossier)->was_halted = true;
     b->engine->counts->errors[l->halt_class]++;
     err_set(&e, l->halt_class, "%s/%d offset %" PRId64 ": %s", rec->topic,
             rec->partition, rec->offset, l->halt_reason);

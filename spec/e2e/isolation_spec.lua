@@ -266,23 +266,26 @@ describe('a dead letter of an outbox', function()
     local key = '00000001-0000-4000-8000-000000000001'
     local function send(kind, value)
       producer:send { topic = topic, partition = 0, key = key, value = value,
-        headers = { id = kind .. '\255\0"', eventType = kind } }
+        headers = { id = kind, eventType = kind, ['a "name"'] = '\255\0"' } }
     end
     send('AccountCreated', '{"owner":"a","initial_balance":1}')
-    send('MoneyWithdrawn', '{"owner":"a","amount":5}')
+    send('MoneyWithdrawn', '{"owner":"a","amount":50}')
     send('MoneyDeposited', '{"owner":"a","amount":9}')
     producer:flush()
     local env = { DATABASE_URL = url }
     local result = tidemill.until_end(bundle, { env = env })
     assert.equal(0, result.status, result.text)
+    assert.equal('/wAi', db:value(
+      [[SELECT jsonb_path_query_first(headers, '$[*] ? (@.name == "a \"name\"").base64') #>> '{}'
+      FROM tidemill.dead_letter LIMIT 1]]))
     assert.equal('failed, held', db:value([[
       SELECT string_agg(state, ', ' ORDER BY "offset") FROM tidemill.dead_letter]]))
     db:rows('ALTER TABLE balances DROP CONSTRAINT positive')
     local run = tidemill.start(bundle, { env = env, args = { '--instance', 'until-end' } })
     finally(function() run:destroy() end)
     local retried = tidemill.call({ 'dlq', 'retry', bundle, '--all', '--wait', '30' }, { env = env })
-    assert.equal(0, retried.status, retried.text)
-    assert.equal('5.00', db:value('SELECT balance::text FROM balances'))
+    assert.equal(0, retried.status, retried.text .. run:text())
+    assert.equal('-40.00', db:value('SELECT balance::text FROM balances'))
     assert.equal('2', db:value([[SELECT count(*)::text FROM ledger]]))
     assert.equal(0, (run:stop()))
   end)
