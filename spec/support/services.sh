@@ -35,6 +35,8 @@ stop_services() {
     wait "$pid" 2>/dev/null || true
   done
   services=()
+  # The small disk of spec/faults, when its spec did not come to its end.
+  umount -l "$TIDEMILL_SCRATCH/full" 2>/dev/null || true
   rm -rf "$TIDEMILL_SCRATCH"
   TIDEMILL_SCRATCH=
 }

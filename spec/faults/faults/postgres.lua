@@ -31,7 +31,8 @@ local function crash(world, random)
     local list = server.backends(world)
     return #list > 0 and list
   end)
-  if not pids or not process.signal(pids[random(1, #pids)], process.KILL) then return 0 end
+  if not pids then return 0 end
+  process.signal(pids[random(1, #pids)], process.KILL)
   local n = server.wait_logged(world, mark, 'terminated by signal 9')
   server.wait_logged(world, mark, 'database system is ready')
   world:reconnect()
@@ -91,9 +92,7 @@ local function cancel(world)
   local before = server.errors(world, 'resource')
   local sql = ('LOCK TABLE %s IN EXCLUSIVE MODE'):format(server.table(world, 'totals'))
   return server.holding(world, sql, function()
-    if server.signal_when(world, 'pg_cancel_backend', "wait_event_type = 'Lock'") == 0 then
-      return 0
-    end
+    server.signal_when(world, 'pg_cancel_backend', "wait_event_type = 'Lock'")
     return server.new_errors(world, 'resource', before)
   end)
 end

@@ -94,10 +94,11 @@ local read = failing {
   { site = 'read', error = preload.EINTR },
   { site = 'read', error = preload.EIO, provoke = 'start' },
 }
+-- A worker at work writes nothing but its log.
 local write = failing {
-  { site = 'write', error = preload.EIO },
-  { site = 'write', error = preload.EINTR },
-  { site = 'write', error = preload.EAGAIN },
+  { site = 'write', error = preload.EIO, provoke = 'connect', most = 2 },
+  { site = 'write', error = preload.EINTR, provoke = 'connect', most = 2 },
+  { site = 'write', error = preload.EAGAIN, provoke = 'connect', most = 2 },
 }
 local open = failing {
   { site = 'open', error = preload.EMFILE, provoke = 'start' },

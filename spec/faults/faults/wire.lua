@@ -38,7 +38,8 @@ local function cut(direction, place)
       if fired == 0 then missed[#missed + 1] = message end
     end
     if #missed > 0 then
-      world:log(('no cut %s, %s: %s'):format(direction, place, table.concat(missed, ', ')))
+      world:log(('no cut %s %s: %s'):format(direction, place,
+        table.concat(missed, ', ')))
     end
     return n
   end
