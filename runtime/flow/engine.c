@@ -270,6 +270,7 @@ static void on_tick(void *arg)
 
     if (g->source) {
         halt_tick(g, now);
+        publish_tick(g, now);
         if (now > g->last_commit_note + 1000000) {
             g->last_commit_note = now;
             source_commit(g->source);
@@ -361,6 +362,7 @@ void engine_close(struct engine *g)
     writer_close(&g->writer);
     claim_close(&g->claim);
     letters_close(&g->letters);
+    publish_close(&g->publish);
     dossiers_free(g->dossiers);
     halt_close(&g->halts);
     programs_free(g->programs, g->plan->n_projections);

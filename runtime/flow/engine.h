@@ -17,6 +17,7 @@
 #include "flow/database.h"
 #include "flow/halt.h"
 #include "flow/letters.h"
+#include "flow/publish.h"
 #include "flow/writer.h"
 #include "postgres/pool.h"
 
@@ -55,6 +56,7 @@ struct engine {
     struct database database;
     struct dossier *dossiers; /* owned; of every lane that was ever ours */
     struct letters letters;
+    struct publish publish;
     usec committed_at;    /* the last commit */
     char rule_fault[200]; /* what people were told of the failure rule */
     uint32_t troubles;    /* halts for want of tables or rights, in a row */

@@ -1,11 +1,12 @@
-/* See embedded.h: the producer. */
+/* See producer.h. */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
-#include "kafka/embedded.h"
 #include "kafka/errors.h"
+#include "kafka/producer.h"
 #include "kafka/settings.h"
 
 enum { ROOM_MS = 1000, POLL_MS = 20 };
@@ -21,7 +22,8 @@ static const struct {
     const char *name;
     const char *value;
 } options[] = {
-    {"client.id", "tidemill-load"},
+    {"client.id", "tidemill"},
+    {"enable.idempotence", "true"},
     {"partitioner", "murmur2_random"},
     {"linger.ms", "10"},
     {"queue.buffering.max.messages", "200000"},
@@ -50,14 +52,43 @@ static bool set_up(rd_kafka_conf_t *conf, const char *brokers, struct err *e)
            settings_put(conf, "bootstrap.servers", brokers, e);
 }
 
-struct producer *producer_new(const char *brokers, struct err *e)
+/* Those of the consumer are not for us; librdkafka knows which. */
+static bool is_for_producers(const char *name)
+{
+    static const char *const prefixes[] = {
+        "security.", "sasl.",      "ssl.",   "socket.",      "broker.",
+        "client.",   "reconnect.", "retry.", "compression.", "message.max"};
+
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool put_options(rd_kafka_conf_t *conf, const struct plan_option *list,
+                        uint32_t n, struct err *e)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (is_for_producers(list[i].name) &&
+            !settings_put(conf, list[i].name, list[i].value, e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct producer *producer_new(const char *brokers,
+                              const struct plan_option *list, uint32_t n,
+                              struct err *e)
 {
     struct producer *p = mem_zero(1, sizeof(*p));
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char text[400];
 
     rd_kafka_conf_set_opaque(conf, p);
-    if (!set_up(conf, brokers, e)) {
+    if (!set_up(conf, brokers, e) || !put_options(conf, list, n, e)) {
         rd_kafka_conf_destroy(conf);
         free(p);
         return NULL;
@@ -71,6 +102,17 @@ struct producer *producer_new(const char *brokers, struct err *e)
     }
     settings_log_from(p->rk);
     return p;
+}
+
+void producer_free(struct producer *p)
+{
+    if (p) {
+        rd_kafka_purge(p->rk,
+                       RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_flush(p->rk, 0);
+        rd_kafka_destroy(p->rk);
+        free(p);
+    }
 }
 
 static rd_kafka_headers_t *headers_of(const struct producer_record *r)
@@ -140,4 +182,16 @@ bool producer_flush(struct producer *p, int timeout_ms, struct err *e)
     return !code ||
            err_set(e, ERR_CONNECTION, "%d records are still not delivered: %s",
                    rd_kafka_outq_len(p->rk), rd_kafka_err2str(code));
+}
+
+uint64_t producer_failed(struct producer *p, struct err *e)
+{
+    uint64_t n = p->n_failed;
+
+    if (n > 0) {
+        err_set(e, kafka_error_class(p->failure), "%s",
+                rd_kafka_err2str(p->failure));
+    }
+    p->n_failed = 0;
+    return n;
 }

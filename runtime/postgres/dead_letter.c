@@ -6,6 +6,7 @@
 #include "postgres/encode.h"
 
 enum {
+    OID_BOOL = 16,
     OID_INT4 = 23,
     OID_INT8 = 20,
     OID_TEXT = 25,
@@ -19,8 +20,8 @@ enum {
 
 /* Parameters of one statement, in order. */
 struct params {
-    struct pgparam list[PUT_ARRAYS + 2];
-    struct buf bytes[PUT_ARRAYS + 2]; /* owned */
+    struct pgparam list[PUT_ARRAYS + 3];
+    struct buf bytes[PUT_ARRAYS + 3]; /* owned */
     int n;
     struct tm_cell *cells; /* scratch: one column */
     uint32_t n_cells;
@@ -69,6 +70,12 @@ static void add_int8(struct params *p, int64_t v)
 {
     buf_reserve(&p->bytes[p->n], 8);
     buf_u64(&p->bytes[p->n], (uint64_t)v);
+    add(p);
+}
+
+static void add_bool(struct params *p, bool v)
+{
+    buf_put(&p->bytes[p->n], v ? "\1" : "\0", 1);
     add(p);
 }
 
@@ -182,7 +189,7 @@ void dead_letter_put(struct pgconn *c, const struct plan *p,
         "INSERT INTO tidemill.dead_letter AS d (pipeline, generation, topic, "
         "partition, \"offset\", state, holds, key, value, headers, record_ms, "
         "class, sqlstate, message, script, is_unpublished) "
-        "SELECT $1, $2, t, p, o, s, h, k, v, j::jsonb, ms, c, q, m, f, false "
+        "SELECT $1, $2, t, p, o, s, h, k, v, j::jsonb, ms, c, q, m, f, $16 "
         "FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
         "AS u(t, p, o, s, h, k, v, j, ms, c, q, m, f) "
         "ON CONFLICT (pipeline, stream, topic, partition, \"offset\") "
@@ -190,9 +197,9 @@ void dead_letter_put(struct pgconn *c, const struct plan *p,
         "class = EXCLUDED.class, sqlstate = EXCLUDED.sqlstate, "
         "message = EXCLUDED.message, script = EXCLUDED.script, "
         "generation = EXCLUDED.generation, last_seen = now(), "
-        "retry_at = NULL, "
+        "retry_at = NULL, is_unpublished = EXCLUDED.is_unpublished, "
         "attempts = d.attempts + (EXCLUDED.state = 'failed')::int",
-        oids, PUT_ARRAYS + 2};
+        oids, PUT_ARRAYS + 3};
     struct params params = params_new(scratch, n);
 
     add_text(&params, p->name);
@@ -203,6 +210,7 @@ void dead_letter_put(struct pgconn *c, const struct plan *p,
         }
         add_array(&params, put_columns[i].type);
     }
+    add_bool(&params, p->dead_letters.topic != NULL);
     params_send(&params, c, &put);
 }
 
@@ -318,4 +326,56 @@ void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
     add_int4(&params, partition);
     add_int8(&params, most);
     params_send(&params, c, &ask);
+}
+
+void dead_letter_ask_unpublished(struct pgconn *c, const struct plan *p,
+                                 const char *owner, uint32_t most)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT8};
+    static const struct pgstmt ask = {
+        "dead_letter_ask_unpublished",
+        "SELECT d.topic, d.partition, d.\"offset\", key, value, headers::text, "
+        "state, class, coalesce(sqlstate, ''), message, coalesce(script, ''), "
+        "d.generation FROM tidemill.dead_letter d JOIN tidemill.lane l "
+        "USING (pipeline, stream, topic, partition) WHERE pipeline = $1 "
+        "AND stream = 'main' AND is_unpublished AND owner = $2 "
+        "ORDER BY 1, 2, 3 LIMIT $3",
+        oids, 3};
+    struct params params = params_new(NULL, 0);
+
+    add_text(&params, p->name);
+    add_text(&params, owner);
+    add_int8(&params, most);
+    params_send(&params, c, &ask);
+}
+
+void dead_letter_published(struct pgconn *c, const struct plan *p,
+                           const struct record *records, uint32_t n,
+                           struct arena *scratch)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY,
+                                    OID_INT8_ARRAY};
+    static const struct pgstmt note = {
+        "dead_letter_published",
+        "UPDATE tidemill.dead_letter d SET is_unpublished = false "
+        "FROM unnest($2, $3, $4) AS u(t, p, o) WHERE pipeline = $1 "
+        "AND stream = 'main' AND topic = t AND partition = p "
+        "AND \"offset\" = o",
+        oids, 4};
+    struct params params = params_new(scratch, n);
+
+    add_text(&params, p->name);
+    for (uint32_t i = 0; i < n; i++) {
+        params.cells[i] = text_cell(records[i].topic);
+    }
+    add_array(&params, TYPE_TEXT);
+    for (uint32_t i = 0; i < n; i++) {
+        params.cells[i] = int_cell(records[i].partition);
+    }
+    add_array(&params, TYPE_INTEGER);
+    for (uint32_t i = 0; i < n; i++) {
+        params.cells[i] = int_cell(records[i].offset);
+    }
+    add_array(&params, TYPE_BIGINT);
+    params_send(&params, c, &note);
 }

@@ -50,3 +50,13 @@ void dead_letter_ask_wanted(struct pgconn *c, const struct plan *p);
  * [most] of them. Rows: offset, key, value, headers, record_ms. */
 void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
                      int32_t partition, uint32_t most);
+
+/* Queues the question for what is yet to be produced to a topic, of the lanes
+ * that [owner] claimed, [most] of them. Rows: topic, partition, offset, key,
+ * value, headers, state, class, sqlstate, message, script, generation. */
+void dead_letter_ask_unpublished(struct pgconn *c, const struct plan *p,
+                                 const char *owner, uint32_t most);
+/* Queues the note that these were delivered. */
+void dead_letter_published(struct pgconn *c, const struct plan *p,
+                           const struct record *records, uint32_t n,
+                           struct arena *scratch);

@@ -117,6 +117,7 @@ function Row:reset() end
 ---@field max_share number|nil # of a lane's last 1000 records, before it halts: 0.05
 ---@field max_held integer|nil # records behind one failed record: 10000
 ---@field hold boolean|nil # later records of a failed one's key wait for it: true
+---@field topic string|nil # dead letters are produced to it too
 
 ---@class tidemill.BatchSpec
 ---@field size integer|nil

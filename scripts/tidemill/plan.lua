@@ -166,12 +166,19 @@ local function limits(spec)
   }
 end
 
-local function dead_letters(spec)
-  local given = spec.dead_letters or {}
+local function dead_letters(checker, record)
+  local given = record.spec.dead_letters or {}
+  local source = record.spec.source.spec
+  for _, topic in ipairs(type(source.topics) == 'table' and source.topics or {}) do
+    if topic == given.topic then
+      checker.fail(record, { 'dead_letters', 'topic' }, ("'%s' is a topic that this "
+        .. 'pipeline reads: dead letters need one of their own'):format(topic))
+    end
+  end
   return {
     max_failed = math.floor((given.max_share or 0.05) * 1000),
     max_held = given.max_held or 10000,
-    holds = given.hold ~= false,
+    holds = given.hold ~= false, topic = given.topic,
   }
 end
 
@@ -241,7 +248,7 @@ function M.new(record, bundle, require, stock)
     plan.database = database(checker, spec.database)
     plan.limits = limits(spec)
     plan.failure = failure.resolve(checker, record, bundle, require, stock)
-    plan.dead_letters = dead_letters(spec)
+    plan.dead_letters = dead_letters(checker, record)
     if plan.source then projections(checker, record, plan, require) end
   end
   if #checker.messages > 0 then return nil, table.concat(checker.messages, '\n') end

@@ -38,7 +38,7 @@ return {
       hint = "write failure = rule 'sqlstate', the name of a module or failure { … }" },
     dead_letters = { types = { 'table' }, fields = {
       max_share = share(0), max_held = number(0, 1000000000), hold = boolean,
-      topic = later('a topic for dead letters'),
+      topic = text(),
     } },
     durability = later("durability = 'lazy'", 'strict'),
   },

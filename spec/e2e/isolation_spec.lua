@@ -290,3 +290,44 @@ describe('a dead letter of an outbox', function()
     assert.equal(0, (run:stop()))
   end)
 end)
+
+describe('dead letters with a topic', function()
+  lazy_setup(function() producer = producer or kafka.producer() end)
+
+  it('are produced to it with what is wrong, besides being in the table', function()
+    local s = set_up()
+    local topic = s.topic .. '.dead'
+    producer:create_topic(topic, 1)
+    change(s, 'projections = ', ("dead_letters = { topic = '%s' }, projections = "):format(topic))
+    s.send('x', '{"kind":"add"}')
+    s.send('x', '{"kind":"add","amount":1}')
+    producer:flush()
+    local run = s.start()
+    finally(function() run:destroy() end)
+    run:wait_for('both to be delivered', 30, function()
+      return producer:high(topic, 0) == 2 and s.db:number(
+        'SELECT count(*) FROM tidemill.dead_letter WHERE NOT is_unpublished') == 2
+    end)
+    assert.equal(0, (run:stop()))
+    -- A pipeline of its own reads them: what is in the headers is there.
+    local reader = tidemill.bundle { ['pipeline.lua'] = ([[
+return pipeline { name = 'dead', source = kafka { brokers = env('KAFKA_BROKERS'),
+    group = '%s', topics = { '%s' }, format = 'json', start = 'earliest' },
+  database = postgres { write = env('DATABASE_URL') },
+  projections = { projection { table = 'dead', append = true,
+    columns = { place = 'text', state = 'text', message = 'text' },
+    on = function(row, event)
+      local h = event.headers
+      row.place = event.key .. ' ' .. h['tidemill.topic'] .. '/' .. h['tidemill.partition']
+        .. '/' .. h['tidemill.offset']
+      row.state, row.message = h['tidemill.state'], h['tidemill.message']
+    end } } }
+]]):format(topic, topic) }
+    assert.equal(0, tidemill.call({ 'schema', reader, '--apply' }, { env = s.env }).status)
+    local result = tidemill.until_end(reader, { env = s.env })
+    assert.equal(0, result.status, result.text)
+    assert.equal(('x %s/0/0 failed, x %s/0/1 held'):format(s.topic, s.topic), s.db:value(
+      "SELECT string_agg(place || ' ' || state, ', ' ORDER BY place) FROM dead"))
+    assert.equal(1, s.db:number("SELECT count(*) FROM dead WHERE message LIKE '%bigint%'"))
+  end)
+end)

@@ -1,0 +1,202 @@
+/* See publish.h. */
+#include "flow/publish.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/engine.h"
+#include "flow/headers.h"
+#include "kafka/producer.h"
+#include "postgres/dead_letter.h"
+
+enum { RECORDS_MOST = 200, HEADERS_MOST = 200, OURS = 9 };
+static const usec LOOK_EVERY = 1000000;
+static const usec PAUSE_USEC = 10 * 1000000ULL; /* after trouble */
+static const usec ASK_DEADLINE = 30 * 1000000ULL;
+
+/* The columns of the question that become headers. */
+static const struct {
+    const char *name;
+    int column;
+} told[] = {{"tidemill.state", 6},    {"tidemill.class", 7},
+            {"tidemill.sqlstate", 8}, {"tidemill.message", 9},
+            {"tidemill.script", 10},  {"tidemill.generation", 11}};
+enum { TOLD = sizeof(told) / sizeof(*told) };
+
+static void give_conn(struct engine *g, const struct pgreply *r)
+{
+    struct publish *p = &g->publish;
+
+    if (!r->ok) {
+        g->counts->errors[r->error.class]++;
+        database_told(g, &p->ticket, &r->error, "dead letters");
+    }
+    database_answered(g, &p->ticket);
+    pgpool_give(g->pool, p->conn);
+    p->conn = NULL;
+}
+
+static void fail(struct engine *g, const struct err *e)
+{
+    struct publish *p = &g->publish;
+
+    g->counts->errors[e->class]++;
+    log_line(LOG_ERROR,
+             "dead letters cannot be produced; they stay in the table and are "
+             "tried again",
+             "topic=%s error=%s", g->plan->dead_letters.topic,
+             log_quote(e->text));
+    p->n = 0;
+    p->look_at = clock_usec() + PAUSE_USEC;
+}
+
+static struct record_header header(const char *name, const char *value)
+{
+    return (struct record_header){name, value, strlen(value)};
+}
+
+static uint32_t our_headers(struct engine *g, const struct pg_result *r,
+                            int row, const struct record *rec,
+                            struct record_header *out)
+{
+    struct arena *a = &g->publish.arena;
+    uint32_t n = 0;
+
+    out[n++] = header("tidemill.topic", rec->topic);
+    out[n++] =
+        header("tidemill.partition", arena_printf(a, "%d", rec->partition));
+    out[n++] =
+        header("tidemill.offset", arena_printf(a, "%" PRId64, rec->offset));
+    for (int i = 0; i < TOLD; i++) {
+        const char *text = pg_str(r, row, told[i].column);
+
+        if (text[0]) {
+            out[n++] = header(told[i].name, text);
+        }
+    }
+    return n;
+}
+
+static bool send(struct engine *g, const struct pg_result *r, int row,
+                 struct record *rec, struct err *e)
+{
+    struct publish *p = &g->publish;
+    struct record_header list[HEADERS_MOST];
+    struct producer_record out = {
+        .topic = g->plan->dead_letters.topic, .partition = -1, .headers = list};
+    struct headers *theirs;
+    int len = 0;
+    const char *json = pg_value(r, row, 5, &len);
+
+    theirs = headers_parse(json, (size_t)len, g->decoder, &p->arena);
+    while (out.n_headers < HEADERS_MOST - OURS &&
+           headers_at(theirs, out.n_headers, &list[out.n_headers])) {
+        out.n_headers++;
+    }
+    rec->topic = arena_printf(&p->arena, "%s", pg_str(r, row, 0));
+    rec->partition = (int32_t)pg_int(r, row, 1);
+    rec->offset = pg_int(r, row, 2);
+    out.n_headers += our_headers(g, r, row, rec, list + out.n_headers);
+    out.key = pg_value(r, row, 3, &len);
+    out.key_len = (size_t)len;
+    out.value = pg_value(r, row, 4, &len);
+    out.value_len = (size_t)len;
+    return producer_send(p->producer, &out, e);
+}
+
+static void on_found(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct engine *g = arg;
+    struct publish *p = &g->publish;
+    uint32_t n = r->ok ? (uint32_t)pg_rows(r->results[0]) : 0;
+    struct err e;
+
+    (void)c;
+    p->records = arena_alloc(&p->arena, (n + 1) * sizeof(*p->records));
+    for (p->n = 0; p->n < n; p->n++) {
+        if (!send(g, r->results[0], (int)p->n, &p->records[p->n], &e)) {
+            fail(g, &e);
+            break;
+        }
+    }
+    /* A full answer means that there is more. */
+    p->look_at = n < RECORDS_MOST && p->look_at == 0 ? clock_usec() + LOOK_EVERY
+                                                     : p->look_at;
+    give_conn(g, r);
+}
+
+static void look(struct engine *g)
+{
+    struct publish *p = &g->publish;
+    struct err e;
+
+    arena_reset(&p->arena);
+    if (!p->producer) {
+        p->producer =
+            producer_new(g->plan->source.brokers, g->plan->source.options,
+                         g->plan->source.n_options, &e);
+    }
+    if (!p->producer) {
+        fail(g, &e);
+        return;
+    }
+    p->conn = database_take(g, &p->ticket);
+    if (p->conn) {
+        p->look_at = 0;
+        dead_letter_ask_unpublished(p->conn, g->plan, g->owner, RECORDS_MOST);
+        pgconn_flush(p->conn, ASK_DEADLINE, on_found, g);
+    }
+}
+
+static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct engine *g = arg;
+
+    (void)c;
+    if (r->ok) {
+        g->publish.n = 0;
+    }
+    give_conn(g, r);
+}
+
+/* All that were sent are delivered, or are sent again later. */
+static void note(struct engine *g)
+{
+    struct publish *p = &g->publish;
+    struct err e;
+
+    if (producer_waiting(p->producer) > 0) {
+        return;
+    }
+    if (producer_failed(p->producer, &e) > 0) {
+        fail(g, &e);
+        return;
+    }
+    p->conn = database_take(g, &p->ticket);
+    if (p->conn) {
+        dead_letter_published(p->conn, g->plan, p->records, p->n, &p->arena);
+        pgconn_flush(p->conn, ASK_DEADLINE, on_noted, g);
+    }
+}
+
+void publish_tick(struct engine *g, usec now)
+{
+    struct publish *p = &g->publish;
+
+    if (!g->plan->dead_letters.topic || p->conn || g->is_stopping) {
+        return;
+    }
+    if (p->n > 0) {
+        note(g);
+    } else if (now >= p->look_at) {
+        look(g);
+    }
+}
+
+void publish_close(struct publish *p)
+{
+    producer_free(p->producer);
+    arena_close(&p->arena);
+}

@@ -1,0 +1,29 @@
+#pragma once
+/*
+ * Dead letters that also go to a Kafka topic (dead_letters = { topic = … }).
+ * The table says which are yet to be sent, in the transaction that set them
+ * aside, so none is forgotten; the note that they were delivered comes after,
+ * so one may be sent twice. A reader of the topic knows it by the headers
+ * tidemill.topic, tidemill.partition and tidemill.offset.
+ */
+#include "base/arena.h"
+#include "base/loop.h"
+#include "base/record.h"
+
+struct engine;
+struct pgconn;
+struct producer;
+
+struct publish {
+    struct producer *producer; /* owned; NULL until one is needed */
+    struct pgconn *conn;       /* taken while a question is asked */
+    uint32_t ticket;           /* of the breaker, with it */
+    struct arena arena;        /* of the records under way */
+    struct record *records;    /* arena */
+    uint32_t n;                /* sent, and not yet noted */
+    usec look_at;
+};
+
+/* Sends what is to be sent; called every tick. */
+void publish_tick(struct engine *g, usec now);
+void publish_close(struct publish *p);
