@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "cli/start.h"
+#include "kafka/producer.h"
 #include "lua/generator.h"
 #include "supervise/process.h"
 

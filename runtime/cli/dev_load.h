@@ -11,7 +11,6 @@
 #include "base/err.h"
 #include "base/page.h"
 #include "kafka/embedded.h"
-#include "kafka/producer.h"
 
 struct dev_load {
     const char *file; /* load.lua */
