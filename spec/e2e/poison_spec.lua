@@ -46,7 +46,8 @@ describe('a poison record', function()
     assert.matches('an amount is missing', s.db:value(
       'SELECT message FROM tidemill.dead_letter WHERE state = \'failed\''))
     assert.equal('4711 {"kind":"add"} script', s.db:value(
-      "SELECT convert_from(key, 'UTF8') || ' ' || convert_from(value, 'UTF8') || ' ' || class "
+      "SELECT convert_from(key, 'UTF8') || ' ' || convert_from(value, 'UTF8') "
+      .. "|| ' ' || class "
       .. "FROM tidemill.dead_letter WHERE state = 'failed'"))
   end)
 
@@ -63,7 +64,8 @@ describe('a poison record', function()
     -- The script still refuses the first one: all of them stay.
     s.db:rows('UPDATE tidemill.dead_letter SET retry_at = now()')
     run:wait_for('the retry', 30, function()
-      return s.db:number("SELECT attempts FROM tidemill.dead_letter WHERE state = 'failed'") == 2
+      return s.db:number(
+        "SELECT attempts FROM tidemill.dead_letter WHERE state = 'failed'") == 2
     end)
     assert.equal('1/100 failed, 1/201 held, 1/202 held', s.letters())
     assert.equal(0, s.db:number(
