@@ -86,8 +86,7 @@ local vm_memory = failing {
 }
 local libpq_memory = failing {
   { site = 'malloc', caller = 'libpq', provoke = 'connect', most = 300 },
-  { site = 'calloc', caller = 'libpq', provoke = 'connect' },
-  { site = 'realloc', caller = 'libpq', provoke = 'connect' },
+  { site = 'malloc', caller = 'libpq', most = 60 },
 }
 local read = failing {
   { site = 'read', error = preload.EIO },
