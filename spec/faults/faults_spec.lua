@@ -11,7 +11,7 @@ local world_of = require 'spec.faults.world'
 local settings = {
   seed = tonumber(os.getenv('SEED') or os.time() % 1000000),
   seconds = tonumber(os.getenv('FAULT_SECONDS') or 480),
-  has_poison = os.getenv('POISON') == 'on',
+  has_poison = os.getenv('POISON') ~= 'off',
   has_retry = os.getenv('RETRY') == 'on',
   skipped = catalogue.words(os.getenv('SKIP')),
 }
