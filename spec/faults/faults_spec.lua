@@ -11,7 +11,8 @@ local world_of = require 'spec.faults.world'
 local settings = {
   seed = tonumber(os.getenv('SEED') or os.time() % 1000000),
   seconds = tonumber(os.getenv('FAULT_SECONDS') or 480),
-  has_poison = os.getenv('POISON') == 'on',
+  has_poison = os.getenv('POISON') ~= 'off',
+  has_retry = os.getenv('RETRY') == 'on',
   skipped = catalogue.words(os.getenv('SKIP')),
 }
 local promised = catalogue.pick(os.getenv('FAULTS'))
@@ -79,6 +80,14 @@ describe(('under the faults of seed %d'):format(settings.seed), function()
 
   it('records of one key are committed in their order', function()
     at_the_end()
+    invariant.check_order(world)
+  end)
+
+  it('dead letters that nothing refuses any more are applied, in their order', function()
+    at_the_end()
+    if not settings.has_retry then pending('RETRY is off') end
+    invariant.retry_letters(world)
+    for _, name in ipairs(model.table_names) do invariant.check_table(world, name) end
     invariant.check_order(world)
   end)
 

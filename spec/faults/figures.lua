@@ -39,7 +39,7 @@ end
 --- The command that fires the same schedule again.
 function M.replay(settings)
   local words = { 'SEED=' .. settings.seed, 'FAULT_SECONDS=' .. settings.seconds }
-  for _, name in ipairs { 'FAULTS', 'SKIP', 'POISON' } do
+  for _, name in ipairs { 'FAULTS', 'SKIP', 'POISON', 'RETRY' } do
     local value = os.getenv(name)
     if value and value ~= '' then words[#words + 1] = ('%s=%s'):format(name, value) end
   end

@@ -75,6 +75,20 @@ function M.check_letters(world)
   if n > 0 then error(('dead letters: %d differ:\n%s'):format(n, text)) end
 end
 
+--- Asks for every dead letter to be tried again, without what refused some of
+--- them, and waits until each has been.
+function M.retry_letters(world)
+  world:ask_for_retry()
+  world:wait_for('the dead letters to be tried again', 60, function()
+    return not world:rows(
+      'SELECT 1 FROM tidemill.dead_letter WHERE retry_at IS NOT NULL LIMIT 1')[1]
+  end)
+  M.check_letters(world)
+  local rows = world:rows("SELECT \"offset\" FROM tidemill.dead_letter WHERE " ..
+    "state = 'failed' AND attempts < 2 LIMIT 1")
+  if rows[1] then error(('the letter %s was not tried again'):format(rows[1].offset)) end
+end
+
 local ORDER = [[
 SELECT account, record FROM (SELECT account, record,
   lag(record) OVER (PARTITION BY account ORDER BY place) AS before FROM ledger) AS l

@@ -60,6 +60,7 @@ local function next_fragile(self)
   if f.step == 4 then
     event.poison = poisons[self.n_fragile % #poisons + 1]
     if event.poison == 'repeated' then event.code = 'code-' .. f.account end
+    if event.poison == 'refused' then event.cents = 66600 end
   end
   if f.step == 6 then self.fragile = nil end
   return event
@@ -71,8 +72,7 @@ local function value_of(event)
   local fields = { ('"kind":"%s","seq":%d'):format(event.kind, event.seq),
     ('"owner":"%s","bucket":"%s"'):format(event.owner, event.bucket) }
   if event.kind == 'moved' then
-    local cents = event.poison == 'refused' and 66600 or event.cents
-    fields[#fields + 1] = '"amount":' .. bank.money(cents)
+    fields[#fields + 1] = '"amount":' .. bank.money(event.cents)
   end
   if event.note then fields[#fields + 1] = ('"note":"%s"'):format(event.note) end
   if event.code then fields[#fields + 1] = ('"code":"%s"'):format(event.code) end

@@ -20,7 +20,7 @@ function M.new(topic, n_partitions)
     newest = {},    -- id -> { seq, note }
     ledger = {},    -- 'partition/offset' -> what the row says
     letters = {},   -- 'partition/offset' -> 'failed' | 'held'
-    held = {},      -- key -> true
+    chains = {},    -- key -> the records set aside: list of { event, place }
     codes = {},     -- code -> true, of applied records
     n_applied = 0, n_failed = 0, n_held = 0,
   }, Model)
@@ -68,16 +68,33 @@ function Model:produce(event)
   local offset = self.n_sent[event.partition]
   self.n_sent[event.partition] = offset + 1
   local place = event.partition .. '/' .. offset
-  if self.held[event.account] then
+  local chain = self.chains[event.account]
+  if chain then
     self.letters[place] = 'held'
     self.n_held = self.n_held + 1
+    chain[#chain + 1] = { event = event, place = place }
   elseif event.poison and
     (event.poison ~= 'repeated' or self.codes[event.code]) then
     self.letters[place] = 'failed'
-    self.held[event.account] = true
     self.n_failed = self.n_failed + 1
+    self.chains[event.account] = { { event = event, place = place } }
   else
     apply(self, event, place)
+  end
+end
+
+--- The database refuses nothing any more and every dead letter is tried again:
+--- what only it had refused is applied, with all that waited behind it.
+function Model:retry()
+  for account, chain in pairs(self.chains) do
+    local poison = chain[1].event.poison
+    if poison == 'refused' or poison == 'repeated' then
+      for _, letter in ipairs(chain) do
+        self.letters[letter.place] = nil
+        apply(self, letter.event, letter.place)
+      end
+      self.chains[account] = nil
+    end
   end
 end
 

@@ -33,7 +33,7 @@ end
 -- rows were committed.
 local CONSTRAINTS = [[
 ALTER TABLE ledger ADD COLUMN place bigint GENERATED ALWAYS AS IDENTITY,
-  ADD CHECK (amount <> 666), ADD UNIQUE (code)]]
+  ADD CONSTRAINT refuses CHECK (amount <> 666), ADD CONSTRAINT once UNIQUE (code)]]
 
 local function apply_schema(world)
   for _, bundle in pairs(bundles) do
@@ -211,6 +211,13 @@ function World:reconnect()
     return pg.connect(self.direct_url)
   end)
   return self.db
+end
+
+--- Lifts what refused records, and asks for every dead letter to be tried again.
+function World:ask_for_retry()
+  self:rows('ALTER TABLE ledger DROP CONSTRAINT refuses, DROP CONSTRAINT once')
+  self:rows("UPDATE tidemill.dead_letter SET retry_at = now() WHERE pipeline = 'mill'")
+  self.load.mill:retry()
 end
 
 --- Rows of a query; asked again on a new session when the server went away.

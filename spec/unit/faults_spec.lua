@@ -138,6 +138,23 @@ describe('the model of the mill', function()
     assert.same({ ['0/0'] = 'failed', ['0/2'] = 'failed' }, m.letters)
   end)
 
+  it('applies what only the database refused, in order, when it is tried again', function()
+    local m = model.new('t', 1)
+    for _, e in ipairs {
+      event(1, 1, 'refused'), event(2, 2, 'raises'), event(1, 3), event(2, 4), event(1, 5),
+    } do
+      m:produce(e)
+    end
+    m:retry()
+    m:produce(event(1, 6))
+    m:produce(event(2, 7))
+    assert.same({ ['0/1'] = 'failed', ['0/3'] = 'held', ['0/6'] = 'held' }, m.letters)
+    local trail = 7
+    for _, seq in ipairs { 1, 3, 5, 6 } do trail = trail * 31 + seq end
+    assert.same({ n = 4, cents = 400, trail = trail }, m.accounts[1])
+    assert.is_nil(m.accounts[2])
+  end)
+
   it('accounts for every record of a poisoned load', function()
     local sent = 0
     local l = load.new {
