@@ -171,7 +171,8 @@ _Noreturn static void generate(const struct dev_load *o)
     start_log("load");
     open_sinks(&g);
     g.script = generator_open(o->file, &e);
-    g.producer = g.script == NULL ? NULL : producer_new(o->brokers, NULL, 0, &e);
+    g.producer =
+        g.script == NULL ? NULL : producer_new(o->brokers, NULL, 0, &e);
     if (g.producer == NULL || !send_all(&g, &e)) {
         log_line(LOG_ERROR, "no more load", "why=%s", log_quote(e.text));
         _exit(EX_SOFTWARE);

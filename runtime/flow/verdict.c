@@ -329,7 +329,8 @@ static uint32_t settle_lane(struct batch *b, struct lease *l)
             continue;
         }
         b->events.states[e] = judge(b, l, e);
-        if (is_out(before) != is_out(b->events.states[e]) && e < changed) {
+        if (is_out(before) != is_out(b->events.states[e]) &&
+            changed == b->events.n) {
             changed = e;
         }
     }

@@ -205,24 +205,29 @@ static bool is_loss(const struct pgconn *c, const PGresult *r)
            !PQresultErrorField(r, PG_DIAG_SQLSTATE);
 }
 
+/* False: the connection is of no use any more. */
+static bool take_answer(struct pgconn *c, PGresult *r)
+{
+    if (!r) {
+        return flush_next(&c->flush); /* or the Sync's turn: it is not there */
+    }
+    if (is_loss(c, r)) {
+        PQclear(r);
+        return false;
+    }
+    return flush_take(&c->flush, r);
+}
+
 /* Takes what is there. True: the Sync was answered. */
 static bool read_answers(struct pgconn *c)
 {
     while (!PQisBusy(c->pg)) {
         PGresult *r = PQgetResult(c->pg);
-        if (!r) {
-            if (!flush_next(&c->flush)) {
-                c->is_broken = true; /* the Sync's turn, and it is not there */
-                return false;
-            }
-        } else if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
+        if (r && PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
             PQclear(r);
             return true;
-        } else if (is_loss(c, r)) {
-            PQclear(r);
-            c->is_broken = true;
-            return false;
-        } else if (!flush_take(&c->flush, r)) {
+        }
+        if (!take_answer(c, r)) {
             c->is_broken = true;
             return false;
         }

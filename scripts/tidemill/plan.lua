@@ -168,8 +168,8 @@ end
 
 local function dead_letters(checker, record)
   local given = record.spec.dead_letters or {}
-  local source = record.spec.source.spec
-  for _, topic in ipairs(type(source.topics) == 'table' and source.topics or {}) do
+  local topics = record.spec.source.spec.topics
+  for _, topic in ipairs(type(topics) == 'table' and topics or {}) do
     if topic == given.topic then
       checker.fail(record, { 'dead_letters', 'topic' }, ("'%s' is a topic that this "
         .. 'pipeline reads: dead letters need one of their own'):format(topic))

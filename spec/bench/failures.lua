@@ -1,6 +1,6 @@
 -- What failures cost: transactions to isolate bad records, and the rate with
--- some bad records against none. Called by run with
--- BENCH=failures.
+-- some bad records against none. Called by run
+-- with BENCH=failures.
 local bank = require 'bank'
 local kafka = require 'kafka'
 local process = require 'process'
@@ -40,11 +40,11 @@ local function run(topic, n)
   local function moved()
     return db:number('SELECT coalesce(sum(next_offset), 0) FROM tidemill.lane')
   end
-  local first, first_n = r:wait_for('a commit', 60, function()
+  local first_n = r:wait_for('a commit', 60, function()
     local at = moved()
     return at > 0 and at
-  end), nil
-  first, first_n = process.now(), first
+  end)
+  local first = process.now()
   r:wait_for('all of it', 600, function() return moved() == n end)
   local seconds = process.now() - first
   local result = {
@@ -83,4 +83,5 @@ for _, bad in ipairs { 1, 10, 1000 } do
   measure(('%d that the database refuses'):format(bad), N, bad, 'database')
 end
 local some = measure('0.1 % whose handler raises', N, N / 1000, 'handler')
-print(('with 0.1 %% that a handler refuses: %.2f of the rate'):format(some.rate / none.rate))
+print(('with 0.1 %% that a handler refuses: %.2f of the rate')
+  :format(some.rate / none.rate))

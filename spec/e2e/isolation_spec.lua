@@ -293,7 +293,8 @@ describe('a dead letter of an outbox', function()
     assert.equal(0, result.status, result.text)
     assert.equal('/wAi', db:value(
       [[SELECT jsonb_path_query_first(headers,
-        '$[*] ? (@.name == "a \"name\"").base64') #>> '{}' FROM tidemill.dead_letter LIMIT 1]]))
+        '$[*] ? (@.name == "a \"name\"").base64') #>> '{}'
+        FROM tidemill.dead_letter LIMIT 1]]))
     assert.equal('failed, held', db:value([[
       SELECT string_agg(state, ', ' ORDER BY "offset") FROM tidemill.dead_letter]]))
     db:rows('ALTER TABLE balances DROP CONSTRAINT positive')

@@ -77,8 +77,8 @@ function M.new(options)
   --- What is set aside: 'partition/offset state' of each record, in order.
   function s.letters()
     return s.db:value([[SELECT coalesce(string_agg(
-        partition || '/' || "offset" || ' ' || state, ', ' ORDER BY partition, "offset"), '')
-      FROM tidemill.dead_letter]])
+        partition || '/' || "offset" || ' ' || state,
+        ', ' ORDER BY partition, "offset"), '') FROM tidemill.dead_letter]])
   end
 
   function s.n_events()

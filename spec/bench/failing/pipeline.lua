@@ -2,7 +2,8 @@
 return pipeline {
   name = 'failing',
   source = kafka { brokers = env('KAFKA_BROKERS'), group = env('BENCH_GROUP'),
-    topics = { env('BENCH_TOPIC') }, format = 'json', type = 'data.kind', start = 'earliest' },
+    topics = { env('BENCH_TOPIC') }, format = 'json', type = 'data.kind',
+    start = 'earliest' },
   database = postgres { write = env('DATABASE_URL') },
   dead_letters = { max_share = 1 },
   projections = {
