@@ -197,25 +197,13 @@ static void complete(struct pgconn *c)
 
 /* ---- reading ---- */
 
-/* A result that libpq made up because the connection is gone. */
-static bool is_loss(const struct pgconn *c, const PGresult *r)
-{
-    return PQstatus(c->pg) == CONNECTION_BAD &&
-           PQresultStatus(r) == PGRES_FATAL_ERROR &&
-           !PQresultErrorField(r, PG_DIAG_SQLSTATE);
-}
-
 /* False: the connection is of no use any more. */
 static bool take_answer(struct pgconn *c, PGresult *r)
 {
     if (!r) {
         return flush_next(&c->flush); /* or the Sync's turn: it is not there */
     }
-    if (is_loss(c, r)) {
-        PQclear(r);
-        return false;
-    }
-    return flush_take(&c->flush, r);
+    return flush_take(&c->flush, c->pg, r);
 }
 
 /* Takes what is there. True: the Sync was answered. */

@@ -80,8 +80,19 @@ static bool is_success(const PGresult *r)
            status == PGRES_EMPTY_QUERY;
 }
 
-bool flush_take(struct flush *f, PGresult *r)
+static bool is_loss(const PGconn *pg, const PGresult *r)
 {
+    return PQstatus(pg) == CONNECTION_BAD &&
+           PQresultStatus(r) == PGRES_FATAL_ERROR &&
+           !PQresultErrorField(r, PG_DIAG_SQLSTATE);
+}
+
+bool flush_take(struct flush *f, const PGconn *pg, PGresult *r)
+{
+    if (is_loss(pg, r)) {
+        PQclear(r);
+        return false;
+    }
     if (f->n_done >= f->n_steps) {
         dial_result(r, &f->error);
         f->is_fatal = true;

@@ -44,9 +44,10 @@ void flush_close(struct flush *f);
 int flush_add(struct flush *f, const char *sql);
 /* One more answer is due. */
 void flush_expect(struct flush *f, int statement, int64_t prepares);
-/* One answer to the current step; takes over [r]. False: none was due, so it
- * is what the server says as it ends the session (is_fatal, error). */
-bool flush_take(struct flush *f, PGresult *r);
+/* One answer to the current step; takes over [r]. False: libpq made it up,
+ * since the connection is gone; or none was due, so it is what the server says
+ * as it ends the session (is_fatal, error). */
+bool flush_take(struct flush *f, const PGconn *pg, PGresult *r);
 /* The current step is through. False: there was none. */
 bool flush_next(struct flush *f);
 /* The connection is gone. */
