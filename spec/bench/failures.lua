@@ -14,9 +14,9 @@ local folder = 'spec/bench/failing'
 local function fill(topic, n, bad, by)
   local producer = kafka.producer { ['linger.ms'] = 20, ['batch.size'] = 500000 }
   producer:create_topic(topic, PARTITIONS)
-  local every = bad > 0 and math.floor(n / bad) or n + 1
+  local every = bad > 0 and math.floor(n / bad)
   for i = 1, n do
-    local is_bad = i % every == math.floor(every / 2)
+    local is_bad = every and i % every == math.floor(every / 2)
     local amount = is_bad and (by == 'handler' and '"none"' or '99999') or '1'
     producer:send { topic = topic, partition = i % PARTITIONS, key = bank.uuid(i * 7919),
       value = ('{"kind":"add","amount":%s,"note":"a remark of ordinary length"}')
@@ -79,7 +79,7 @@ end
 print(('%d events, best of %d'):format(N, ROUNDS))
 print_line('', 'events/s', 'letters', 'transactions')
 local none = measure('no bad record', N, 0)
-for _, bad in ipairs { 1, 10, 1000 } do
+for _, bad in ipairs { 1, 10, 100, 1000 } do
   measure(('%d that the database refuses'):format(bad), N, bad, 'database')
 end
 local some = measure('0.1 % whose handler raises', N, N / 1000, 'handler')
