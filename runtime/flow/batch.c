@@ -42,7 +42,6 @@ void batch_close(struct batch *b)
     }
     hash_close(&b->held_keys);
     free(b->rows);
-    free(b->marks);
     free(b->held_first);
     free(b->held_n);
     arena_close(&b->arena);
@@ -74,7 +73,7 @@ void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
     b->decoded = 0;
     b->attempts = 0;
     b->letters = NULL;
-    b->n_marks = 0;
+    b->n_stamps = 0;
     b->must_rerun = b->has_unread = b->is_retry = b->must_wait = false;
     b->failed_since = 0;
     for (uint32_t i = 0; i < b->n_leases; i++) {
@@ -176,7 +175,7 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
 {
     b->view.generation++;
     b->running = LETTER_BEFORE;
-    b->marks_before = b->n_marks;
+    b->stamps_before = b->n_stamps;
     verdict_find_unread(b);
     verdict_settle(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
@@ -203,16 +202,16 @@ int tm_fail(struct tm_batch *view, int32_t event, const char *reason,
             size_t len, int again)
 {
     struct batch *b = list_item(view, struct batch, view);
-    uint32_t before = b->n_marks;
+    uint32_t before = b->n_stamps;
 
     if (!take_unread(b)) {
         verdict_fail(b, (uint32_t)event, class_of(view, reason), reason, len,
                      b->running);
     }
     bool is_enough =
-        b->n_marks - b->marks_before > ENOUGH_FAILED + b->events.n / 8;
+        b->n_stamps - b->stamps_before > ENOUGH_FAILED + b->events.n / 8;
 
-    b->must_rerun |= again != 0 || is_enough || b->n_marks == before;
+    b->must_rerun |= again != 0 || is_enough || b->n_stamps == before;
     return is_enough;
 }
 
@@ -247,7 +246,7 @@ static void check_rows(struct batch *b, struct rows *r)
     struct err e;
 
     while (!writer_check(r, &row, &e) &&
-           b->n_marks - b->marks_before <= ENOUGH_FAILED) {
+           b->n_stamps - b->stamps_before <= ENOUGH_FAILED) {
         blame(b, &e, b->running);
         b->must_rerun = true;
         row++;
@@ -259,7 +258,7 @@ static void run_projection(struct batch *b, uint32_t index, struct vm *v)
     struct rows *r = &b->rows[index];
 
     b->running = (int32_t)index;
-    b->marks_before = b->n_marks;
+    b->stamps_before = b->n_stamps;
     b->must_rerun = false;
     rows_restart(r);
     if (r->view.n_pairs > 0) {
@@ -270,19 +269,8 @@ static void run_projection(struct batch *b, uint32_t index, struct vm *v)
         }
         check_rows(b, r);
     }
-    r->marks_at = b->n_marks;
+    r->stamp_at = b->must_rerun ? b->stamps_before : b->n_stamps;
     r->is_stale = b->must_rerun;
-}
-
-/* The first event that failed since the rows were made. */
-static uint32_t failed_since(const struct batch *b, const struct rows *r)
-{
-    uint32_t first = b->events.n;
-
-    for (uint32_t i = r->marks_at; i < b->n_marks; i++) {
-        first = b->marks[i] < first ? b->marks[i] : first;
-    }
-    return first;
 }
 
 /* After a run: rows that were made with events that are not applied must be
@@ -290,17 +278,15 @@ static uint32_t failed_since(const struct batch *b, const struct rows *r)
  * judged again. True: all rows are as they should be. */
 static bool came_to_rest(struct batch *b)
 {
-    uint32_t changed = verdict_settle(b);
     bool is_open = false, is_rest = true;
 
+    verdict_settle(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
         struct rows *r = &b->rows[i];
-        uint32_t first = failed_since(b, r);
 
-        first = changed < first ? changed : first;
-        if (first < b->events.n) {
+        if (verdict_outdates(b, r)) {
             r->is_stale = true;
-            is_open |= verdict_reconsider(b, (int32_t)i, first);
+            is_open |= verdict_reconsider(b, r);
         }
         is_rest &= !r->is_stale;
     }
@@ -313,8 +299,7 @@ static bool came_to_rest(struct batch *b)
 /* For a person: the last thing that was wrong. */
 static bool restless(const struct batch *b, struct err *e)
 {
-    const struct letter *last =
-        b->n_marks ? &b->letters[b->marks[b->n_marks - 1]] : NULL;
+    const struct letter *last = b->letters ? &b->letters[b->last_failed] : NULL;
 
     if (!last || last->class == ERR_NONE) {
         return err_set(e, ERR_SCRIPT, "the handlers give other rows each time");
@@ -325,19 +310,13 @@ static bool restless(const struct batch *b, struct err *e)
 /* False: a decision changed which events are applied. */
 static bool are_decided(struct batch *b)
 {
-    uint32_t changed;
-
     for (uint32_t e = 0; b->letters && b->ask && e < b->events.n; e++) {
         if (b->events.states[e] == TM_EVENT_FAILED &&
             !b->letters[e].is_decided) {
             b->ask(b, e);
         }
     }
-    changed = verdict_settle(b);
-    for (uint32_t i = 0; i < b->n_rows && changed < b->events.n; i++) {
-        b->rows[i].is_stale = true;
-    }
-    return changed == b->events.n;
+    return came_to_rest(b);
 }
 
 bool batch_fold(struct batch *b, struct vm *v, struct err *e)

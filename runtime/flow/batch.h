@@ -79,15 +79,16 @@ struct batch {
 
     const struct plan_dead_letters *limits; /* borrowed */
     struct letter *letters;                 /* arena; [event]; NULL: all well */
-    uint32_t *marks;  /* owned; events in the order in which they failed */
-    uint32_t n_marks; /* in this run */
-    uint32_t cap_marks;
+    uint32_t *stamps;  /* arena, with letters; [event]: when it was last found
+                          to be applied, or not to be; 0: as at first */
+    uint32_t n_stamps; /* the last one */
+    uint32_t last_failed;  /* event */
     struct hash held_keys; /* of the lane that is being settled */
     int64_t *held_first;   /* owned; [number of the key]: first offset */
     uint32_t *held_n;      /* owned; records held behind it */
     uint32_t cap_held;
-    int32_t running;       /* projection whose handlers run */
-    uint32_t marks_before; /* n_marks when they began */
+    int32_t running;        /* projection whose handlers run */
+    uint32_t stamps_before; /* n_stamps when they began */
     /* Asked about each record that fails; NULL: it is held (specs). */
     void (*ask)(struct batch *b, uint32_t event);
     bool must_wait;    /* the rule said: all of it again, later */

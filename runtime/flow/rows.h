@@ -43,7 +43,7 @@ struct rows {
     uint32_t first_row; /* 1 for merge: row 0 is scratch */
     bool is_stale;      /* the events that they were made of are not those
                            that are applied: the handlers must run again */
-    uint32_t marks_at;  /* failures of the batch when they were made */
+    uint32_t stamp_at;  /* the batch's n_stamps when they were made */
 };
 
 void rows_init(struct rows *r, struct program *g);

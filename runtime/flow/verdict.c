@@ -13,6 +13,7 @@ static struct letter *letter_of(struct batch *b, uint32_t event)
 {
     if (!b->letters) {
         b->letters = arena_zero(&b->arena, b->events.n * sizeof(*b->letters));
+        b->stamps = arena_zero(&b->arena, b->events.n * sizeof(*b->stamps));
     }
     return &b->letters[event];
 }
@@ -48,6 +49,11 @@ bool verdict_holds(const struct batch *b, uint32_t event)
            b->limits->holds && has_order(b, rec->topic);
 }
 
+static void stamp(struct batch *b, uint32_t event)
+{
+    b->stamps[event] = ++b->n_stamps;
+}
+
 /* At once, so that this run does not go on without the failed one. */
 static void hold_behind(struct batch *b, uint32_t event)
 {
@@ -61,17 +67,9 @@ static void hold_behind(struct batch *b, uint32_t event)
             other->key_len == rec->key_len &&
             memcmp(other->key, rec->key, rec->key_len) == 0) {
             b->events.states[e] = TM_EVENT_HELD;
+            stamp(b, e);
         }
     }
-}
-
-static void mark(struct batch *b, uint32_t event)
-{
-    if (b->n_marks == b->cap_marks) {
-        b->cap_marks = b->cap_marks ? 2 * b->cap_marks : 64;
-        b->marks = mem_grow(b->marks, b->cap_marks * sizeof(*b->marks));
-    }
-    b->marks[b->n_marks++] = event;
 }
 
 static void fail(struct batch *b, uint32_t event, const struct letter *why)
@@ -84,7 +82,8 @@ static void fail(struct batch *b, uint32_t event, const struct letter *why)
     }
     *letter = *why;
     b->events.states[event] = TM_EVENT_FAILED;
-    mark(b, event);
+    b->last_failed = event;
+    stamp(b, event);
     if (verdict_holds(b, event)) {
         hold_behind(b, event);
     }
@@ -153,32 +152,53 @@ void verdict_keep(struct batch *b)
     }
 }
 
-static bool forget(struct batch *b, uint32_t from, int32_t by)
-{
-    bool any = false;
-
-    for (uint32_t e = from; b->letters && e < b->events.n; e++) {
-        struct letter *letter = &b->letters[e];
-
-        if (letter->class != ERR_NONE && letter->by != LETTER_BEFORE &&
-            (by == LETTER_BEFORE || letter->by == by)) {
-            *letter = (struct letter){.class = ERR_NONE};
-            any = true;
-        }
-    }
-    return any;
-}
-
 void verdict_reset(struct batch *b)
 {
-    b->n_marks = 0;
-    forget(b, 0, LETTER_BEFORE);
+    for (uint32_t e = 0; b->letters && e < b->events.n; e++) {
+        if (b->letters[e].by != LETTER_BEFORE) {
+            b->letters[e] = (struct letter){.by = LETTER_BEFORE};
+        }
+    }
     verdict_settle(b);
 }
 
-bool verdict_reconsider(struct batch *b, int32_t by, uint32_t event)
+static bool is_news(const struct batch *b, const struct rows *r, uint32_t event)
 {
-    return forget(b, event + 1, by);
+    return b->stamps[event] > r->stamp_at;
+}
+
+bool verdict_outdates(const struct batch *b, const struct rows *r)
+{
+    if (!b->letters || b->n_stamps <= r->stamp_at) {
+        return false;
+    }
+    for (uint32_t i = 0; i < r->n_pairs; i++) {
+        if (is_news(b, r, r->pair_event[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is appended is a row of its own, whoever comes before. */
+bool verdict_reconsider(struct batch *b, const struct rows *r)
+{
+    bool is_append = r->program->plan->kind == KIND_APPEND;
+    bool *is_open = arena_zero(&b->arena, r->cap_rows + 1);
+    bool any = false;
+
+    for (uint32_t i = 0; i < r->n_pairs && !is_append; i++) {
+        uint32_t e = r->pair_event[i];
+        struct letter *letter = &b->letters[e];
+
+        if (is_open[r->pair_row[i]] && letter->class != ERR_NONE &&
+            letter->by == (int32_t)r->program->index) {
+            *letter = (struct letter){.by = LETTER_BEFORE};
+            any = true;
+        }
+        is_open[r->pair_row[i]] |= is_news(b, r, e);
+    }
+    return any;
 }
 
 /* ---- settling ---- */
@@ -315,9 +335,9 @@ static uint8_t judge(struct batch *b, struct lease *l, uint32_t event)
     return TM_EVENT_FAILED;
 }
 
-static uint32_t settle_lane(struct batch *b, struct lease *l)
+static bool settle_lane(struct batch *b, struct lease *l)
 {
-    uint32_t changed = b->events.n;
+    bool has_changed = false;
 
     hash_reset(&b->held_keys);
     l->halt = -1;
@@ -329,12 +349,13 @@ static uint32_t settle_lane(struct batch *b, struct lease *l)
             continue;
         }
         b->events.states[e] = judge(b, l, e);
-        if (is_out(before) != is_out(b->events.states[e]) &&
-            changed == b->events.n) {
-            changed = e;
+        if (is_out(before) != is_out(b->events.states[e])) {
+            letter_of(b, e);
+            stamp(b, e);
+            has_changed = true;
         }
     }
-    return changed;
+    return has_changed;
 }
 
 static bool has_held(const struct lease *l)
@@ -344,19 +365,17 @@ static bool has_held(const struct lease *l)
     return d && d->keys.n_keys > 0;
 }
 
-uint32_t verdict_settle(struct batch *b)
+bool verdict_settle(struct batch *b)
 {
-    uint32_t changed = b->events.n;
+    bool has_changed = false;
 
     for (uint32_t i = 0; i < b->n_leases; i++) {
         /* Lanes in which all is well cost nothing. */
         if (b->letters || has_held(&b->leases[i])) {
-            uint32_t first = settle_lane(b, &b->leases[i]);
-
-            changed = first < changed ? first : changed;
+            has_changed |= settle_lane(b, &b->leases[i]);
         }
     }
-    return changed;
+    return has_changed;
 }
 
 bool verdict_is_letter(const struct batch *b, uint32_t event)

@@ -33,12 +33,14 @@ bool verdict_find_unread(struct batch *b);
 void verdict_keep(struct batch *b);
 /* Forgets what handlers refused: they run again from other rows. */
 void verdict_reset(struct batch *b);
-/* Forgets what projection [by] refused behind [event]: an event before it is
- * not applied any more, so the judgement may be another one. */
-bool verdict_reconsider(struct batch *b, int32_t by, uint32_t event);
-/* Sets all states. The first event that is applied now and was not, or the
- * other way round; b->events.n: there is none. */
-uint32_t verdict_settle(struct batch *b);
+/* Were rows made with events that are not applied, or without some that are? */
+bool verdict_outdates(const struct batch *b, const struct rows *r);
+/* Such an event may be why its projection refused later events of the same
+ * row: forgets that it did. False: there are none. */
+bool verdict_reconsider(struct batch *b, const struct rows *r);
+/* Sets all states. True: an event is applied now and was not, or the other way
+ * round. */
+bool verdict_settle(struct batch *b);
 /* Are later records of the failed event's key held? */
 bool verdict_holds(const struct batch *b, uint32_t event);
 /* Is the event one that goes into the dead letters? */

@@ -301,6 +301,19 @@ describe('batch', function()
     assert.are.equal(220, #batch:log())
   end)
 
+  it('with failures in several projections comes to rest in a few runs', function()
+    local lane, states = {}, {}
+    for i = 1, 1000 do
+      local make = i % 40 == 7 and bad or i % 40 == 27 and half or good
+      lane[i], states[i] = make('k' .. i, i), make == good and '.' or 'F'
+    end
+    local before = batch.c.view.generation
+    batch:run { lane }
+    assert.are.equal(table.concat(states), batch:states())
+    local runs = batch.c.view.generation - before
+    assert.is_true(runs <= 6, runs .. ' runs')
+  end)
+
   it('for any records: exactly those are applied that do not fail and are not held', function()
     math.randomseed(23)
     local function damaged(id, x)
