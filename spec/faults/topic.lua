@@ -55,6 +55,7 @@ local function recreate(world, is_running, n)
   replace(world, s, is_running, n)
   run = s.run or run
   local ok = pcall(world.wait_for, world, 'the lanes to halt', 60, function()
+    assert(s.n_events() == 60)
     return n_halted(run) == PARTITIONS
   end)
   local n_events, text = s.n_events(), run:text()
