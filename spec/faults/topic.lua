@@ -43,17 +43,19 @@ local function replace(world, s, is_running, n)
   if not is_running then s.start() end
 end
 
+-- Fewer records than were read, as many, or more.
+local SIZES = { 10, 60, 400 }
+
 --- How many lanes halted; raises when one of them was read on.
-function M.recreate(world, random)
+local function recreate(world, is_running, n)
   local s = counts.new { producer = world.producer, partitions = PARTITIONS }
   local run = s.start()
   produce(s, 1, 60)
   world:wait_for('the first topic', 60, function() return s.n_events() == 60 end)
-  -- Fewer records than were read, as many, or more.
-  local n = ({ 10, 60, 400 })[random(1, 3)]
-  replace(world, s, random(1, 2) == 1, n)
+  replace(world, s, is_running, n)
   run = s.run or run
   local ok = pcall(world.wait_for, world, 'the lanes to halt', 60, function()
+    assert(s.n_events() == 60)
     return n_halted(run) == PARTITIONS
   end)
   local n_events, text = s.n_events(), run:text()
@@ -64,6 +66,18 @@ function M.recreate(world, random)
       :format(n_events - 60, text:sub(-2000)), 0)
   end
   return ok and PARTITIONS or 0
+end
+
+--- The pipeline finds it at its start, or sees positions behind the new end.
+function M.recreate(world, random)
+  local is_running = random(1, 4) == 1
+  return recreate(world, is_running, is_running and SIZES[1] or SIZES[random(1, 3)])
+end
+
+--- While it runs, the new topic has more records than the old one had before
+--- anybody looks.
+function M.outgrow(world)
+  return recreate(world, true, SIZES[3])
 end
 
 return M

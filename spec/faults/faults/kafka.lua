@@ -96,6 +96,7 @@ return {
   { name = 'kafka.pause', weight = 2, fire = pause },
   { name = 'kafka.long_pause', solo = true, fire = long_pause },
   { name = 'kafka.topic_recreated', fire = topic.recreate },
+  { name = 'kafka.topic_outgrown', is_optional = true, fire = topic.outgrow },
   proxied('kafka.cut', cut),
   proxied('kafka.cut_answer', cut_answer),
   proxied('kafka.stall', stall),
