@@ -196,6 +196,10 @@ static int64_t lane_state(const struct page_lane *l)
 {
     return l->state;
 }
+static int64_t lane_letters(const struct page_lane *l)
+{
+    return l->letters;
+}
 static int64_t lane_halted(const struct page_lane *l)
 {
     return l->state == LANE_HALTED;
@@ -214,6 +218,9 @@ static const struct {
      lane_state},
     {{"lane_halted", "gauge", "1 while the lane waits for an operator.", 0, 1},
      lane_halted},
+    {{"lane_dead_letters", "gauge",
+      "Records of the lane that are set aside, held ones included.", 0, 1},
+     lane_letters},
 };
 
 static void write_lane(const struct page_lane *lane, const char *name,

@@ -92,6 +92,7 @@ static void write_lane(const struct page_lane *lane, struct buf *out)
     key_int(out, "high", lane->high);
     key_int(out, "lag", view_lag(lane));
     key_int(out, "epoch", lane->epoch);
+    key_int(out, "dead_letters", lane->letters);
     key_text(out, "message", message);
     write_since(lane, out);
     json_close(out, '}');

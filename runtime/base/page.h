@@ -99,6 +99,7 @@ struct page_lane {
     int64_t end;      /* --until-end: where to stop; -1: not yet known */
     uint32_t reached; /* position >= end, or partition EOF */
     uint32_t epoch;
+    uint32_t letters;     /* of it in tidemill.dead_letter, as last known */
     int64_t halted_since; /* Unix time, while it is halted */
     char message[400];    /* why it is halted; or "" */
 };

@@ -126,7 +126,7 @@ struct field {
     const char *colour; /* an SGR number; NULL: as it is */
 };
 
-enum { FIELDS = 8 };
+enum { FIELDS = 9 };
 
 static int make_fields(const struct totals *t, struct pace pace,
                        const struct page *p, struct field f[FIELDS])
@@ -151,6 +151,11 @@ static int make_fields(const struct totals *t, struct pace pace,
         f[i].colour = yellow;
         snprintf(f[i++].text, 64, "%u of %u workers ready", t->workers_ready,
                  p->n_workers);
+    }
+    if (t->letters > 0) {
+        f[i].colour = yellow;
+        snprintf(f[i++].text, 64, "%s dead letters",
+                 short_number((double)t->letters, n));
     }
     snprintf(f[i++].text, 64, "batch %s", short_number(pace.batch_events, n));
     snprintf(f[i++].text, 64, "commit %.1f ms", pace.commit_ms);
@@ -196,10 +201,11 @@ static void log_progress(const struct totals *t, struct pace pace)
     log_line(LOG_INFO, "progress",
              "events=%" PRIu64 " rate=%.0f lag=%" PRId64
              " batch=%.0f commit_ms=%.1f lanes=%u halted=%u retries=%" PRIu64
-             " errors=%" PRIu64,
+             " dead_letters=%" PRIu64 " errors=%" PRIu64,
              t->counters[COUNT_EVENTS], pace.events_per_second, t->lag,
              pace.batch_events, pace.commit_ms, t->lanes_running,
-             t->lanes_halted, t->counters[COUNT_BATCH_RETRIES], t->errors);
+             t->lanes_halted, t->counters[COUNT_BATCH_RETRIES], t->letters,
+             t->errors);
 }
 
 void live_tick(struct live *v, usec now)

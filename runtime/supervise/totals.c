@@ -28,6 +28,7 @@ void totals_read(const struct page *p, struct totals *out)
         out->lag += view_lag(&p->lanes[i]);
         out->lanes_running += p->lanes[i].state == LANE_RUNNING;
         out->lanes_halted += p->lanes[i].state == LANE_HALTED;
+        out->letters += p->lanes[i].letters;
     }
 }
 

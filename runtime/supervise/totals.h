@@ -13,6 +13,7 @@ struct totals {
     int64_t lag;
     uint32_t lanes_running;
     uint32_t lanes_halted;
+    uint64_t letters; /* that are set aside now */
     uint32_t workers_ready;
 };
 

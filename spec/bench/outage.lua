@@ -31,7 +31,8 @@ local rebalances, before = run:metric('rebalances_total'), memory_mb(run)
 
 tidemill.write(postgres .. '/hold', '')
 db:close()
-process.signal(tonumber(tidemill.read(postgres .. '/data/postmaster.pid'):match('^%d+')), 3)
+local pid = tidemill.read(postgres .. '/data/postmaster.pid'):match('^%d+')
+process.signal(tonumber(pid), 3)
 print(('away for %d s; memory before %.0f MB'):format(SECONDS, before))
 local from, peak = process.now(), 0
 while process.now() - from < SECONDS do

@@ -105,8 +105,10 @@ describe('a poison record', function()
         assert.equal('halted', lane.state)
         assert.matches('of the last 1000', lane.message)
         assert.matches('an amount is missing', lane.message)
+        assert.equal(50, lane.dead_letters)
       else
         assert.equal('running', lane.state)
+        assert.equal(0, lane.dead_letters)
       end
     end
     assert.equal('50 of 50', s.db:value(
