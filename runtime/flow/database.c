@@ -2,6 +2,7 @@
 #include "flow/database.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "flow/address.h"
@@ -21,10 +22,13 @@ void database_init(struct engine *g)
     breaker_init(&g->database.breaker, &limits);
 }
 
+/* A statement that took too long may be one record's doing: the database has
+ * answered, and the failure rule looks for the record. */
 bool database_is_away(const struct err *e)
 {
-    return e->class == ERR_CONNECTION || e->class == ERR_RESOURCE ||
-           e->class == ERR_SERVER;
+    return (e->class == ERR_CONNECTION || e->class == ERR_RESOURCE ||
+            e->class == ERR_SERVER) &&
+           strcmp(e->sqlstate, "57014") != 0;
 }
 
 /* Says why work waits while the breaker is not closed. */

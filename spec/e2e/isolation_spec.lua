@@ -55,6 +55,28 @@ describe('a record that the database refuses', function()
     assert.equal(0, (run:stop()))
   end)
 
+  it('since it takes too long is set aside while the others are applied', function()
+    local s = set_up { partitions = 2 }
+    change(s, "write = env('DATABASE_URL')",
+      "write = env('DATABASE_URL'), timeouts = { statement_ms = 1000, lock_ms = 1000 }")
+    s.db:rows [[
+      CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF NEW.id = 77 THEN PERFORM pg_sleep(60); END IF; RETURN NEW; END $$;
+      CREATE TRIGGER slow BEFORE INSERT ON counts FOR EACH ROW EXECUTE FUNCTION slow()]]
+    for key = 1, 60 do good(s, key, 0) end
+    good(s, 77, 1)
+    for key = 101, 104 do good(s, key, 1) end
+    producer:flush()
+    local run = s.start()
+    finally(function() run:destroy() end)
+    run:wait_for('all others', 60, function()
+      return s.n_events() == 64 and s.letters() == '1/0 failed'
+    end)
+    assert.equal('57014', s.db:value('SELECT sqlstate FROM tidemill.dead_letter'))
+    assert.equal(0, run:metric('breaker_opens_total'))
+    assert.equal(0, (run:stop()))
+  end)
+
   it('by the hundred does not cost a hundred full batches', function()
     local s = set_up()
     change(s, "projections = ", "dead_letters = { max_share = 1 }, projections = ")
