@@ -100,42 +100,29 @@ static void write_letters(struct batch *b)
     }
 }
 
-/* A retry has one lane; what is applied, or skipped, is a letter no more. */
+/* What a retry applied, or skipped, is a letter no more. What failed again
+ * stops the whole chain of its key, also where the batch holds only its
+ * beginning. */
 static void end_letters(struct batch *b)
 {
-    const struct lane *lane = b->leases[0].lane;
-    int64_t *offsets = arena_alloc(&b->arena, b->events.n * sizeof(*offsets));
-    uint32_t n = 0;
+    struct record *gone = arena_alloc(&b->arena, b->events.n * sizeof(*gone));
+    struct record *stay = arena_alloc(&b->arena, b->events.n * sizeof(*stay));
+    uint32_t n_gone = 0, n_stay = 0;
 
     for (uint32_t e = 0; e < b->events.n; e++) {
-        if (b->events.states[e] == TM_EVENT_OK ||
-            b->events.states[e] == TM_EVENT_SKIPPED) {
-            offsets[n++] = b->records[e].offset;
+        uint8_t state = b->events.states[e];
+
+        if (state == TM_EVENT_OK || state == TM_EVENT_SKIPPED) {
+            gone[n_gone++] = b->records[e];
+        } else if (state == TM_EVENT_FAILED && verdict_holds(b, e)) {
+            stay[n_stay++] = b->records[e];
         }
     }
-    if (n > 0) {
-        dead_letter_end(b->conn, b->engine->plan, lane->topic, lane->partition,
-                        offsets, n, &b->arena);
+    if (n_gone > 0) {
+        dead_letter_end(b->conn, b->engine->plan, gone, n_gone, &b->arena);
     }
-}
-
-/* What failed again stops the whole chain of its key, also where the batch
- * holds only its beginning. */
-static void rest_keys(struct batch *b)
-{
-    const struct lane *lane = b->leases[0].lane;
-    const struct record **records =
-        arena_alloc(&b->arena, b->events.n * sizeof(*records));
-    uint32_t n = 0;
-
-    for (uint32_t e = 0; b->letters && e < b->events.n; e++) {
-        if (b->events.states[e] == TM_EVENT_FAILED && verdict_holds(b, e)) {
-            records[n++] = &b->records[e];
-        }
-    }
-    if (n > 0) {
-        dead_letter_rest(b->conn, b->engine->plan, lane->topic, lane->partition,
-                         records, n, &b->arena);
+    if (n_stay > 0) {
+        dead_letter_rest(b->conn, b->engine->plan, stay, n_stay, &b->arena);
     }
 }
 
@@ -146,7 +133,6 @@ void letters_write(struct batch *b)
     }
     if (b->is_retry) {
         end_letters(b);
-        rest_keys(b);
     }
 }
 
@@ -273,7 +259,7 @@ static struct lane *find_lane(struct engine *g, const char *topic,
 static struct lane *same_lane(struct engine *g, uint32_t i)
 {
     struct letters *q = &g->letters;
-    struct lane *l = find_lane(g, q->topics[i], q->partitions[i]);
+    struct lane *l = find_lane(g, q->lanes[i].topic, q->lanes[i].partition);
 
     return l && is_open(l) && l->epoch == q->epochs[i] ? l : NULL;
 }
@@ -349,8 +335,8 @@ static void add_lane(struct engine *g, struct lane *l)
 
     l->dossier = dossier_of(&g->dossiers, l->topic, l->partition,
                             g->plan->dead_letters.max_failed);
-    q->topics[q->n] = l->topic;
-    q->partitions[q->n] = l->partition;
+    q->lanes[q->n] =
+        (struct record){.topic = l->topic, .partition = l->partition};
     q->epochs[q->n++] = l->epoch;
 }
 
@@ -360,8 +346,7 @@ static void collect(struct engine *g, uint32_t n)
 
     q->n = 0;
     q->epochs = arena_alloc(&q->arena, n * sizeof(*q->epochs));
-    q->topics = arena_alloc(&q->arena, n * sizeof(*q->topics));
-    q->partitions = arena_alloc(&q->arena, n * sizeof(*q->partitions));
+    q->lanes = arena_alloc(&q->arena, n * sizeof(*q->lanes));
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         if (is_open(l) && l->needs_letters) {
             add_lane(g, l);
@@ -395,8 +380,7 @@ void letters_turn(struct engine *g)
     }
     if (n > 0) {
         collect(g, n);
-        dead_letter_ask_keys(q->conn, g->plan, q->topics, q->partitions, q->n,
-                             &q->arena);
+        dead_letter_ask_keys(q->conn, g->plan, q->lanes, q->n, &q->arena);
         pgconn_flush(q->conn, ASK_DEADLINE, on_keys, g);
     } else {
         dead_letter_ask_wanted(q->conn, g->plan);

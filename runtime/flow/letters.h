@@ -11,12 +11,11 @@
 struct engine;
 
 struct letters {
-    struct pgconn *conn; /* taken while a question is asked; NULL: none is */
-    uint32_t ticket;     /* of the breaker, with it */
-    struct arena arena;  /* of the question */
-    int64_t *epochs;     /* arena; theirs, when they were asked about */
-    const char **topics; /* arena */
-    int32_t *partitions; /* arena */
+    struct pgconn *conn;  /* taken while a question is asked; NULL: none is */
+    uint32_t ticket;      /* of the breaker, with it */
+    struct arena arena;   /* of the question */
+    int64_t *epochs;      /* arena; theirs, when they were asked about */
+    struct record *lanes; /* arena; where they are: topic and partition */
     uint32_t n;
     usec ask_at;       /* for retries */
     uint32_t n_failed; /* set aside and not yet told */

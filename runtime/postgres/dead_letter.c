@@ -108,6 +108,31 @@ static struct tm_cell bool_cell(bool b)
     return (struct tm_cell){.i = b, .tag = TM_BOOL};
 }
 
+/* Where [n_cells] records stand: one array for each part of it. */
+static void add_topics(struct params *p, const struct record *records)
+{
+    for (uint32_t i = 0; i < p->n_cells; i++) {
+        p->cells[i] = text_cell(records[i].topic);
+    }
+    add_array(p, TYPE_TEXT);
+}
+
+static void add_partitions(struct params *p, const struct record *records)
+{
+    for (uint32_t i = 0; i < p->n_cells; i++) {
+        p->cells[i] = int_cell(records[i].partition);
+    }
+    add_array(p, TYPE_INTEGER);
+}
+
+static void add_offsets(struct params *p, const struct record *records)
+{
+    for (uint32_t i = 0; i < p->n_cells; i++) {
+        p->cells[i] = int_cell(records[i].offset);
+    }
+    add_array(p, TYPE_BIGINT);
+}
+
 static struct tm_cell topic_of(const struct dead_letter *d)
 {
     return text_cell(d->record->topic);
@@ -214,8 +239,8 @@ void dead_letter_put(struct pgconn *c, const struct plan *p,
     params_send(&params, c, &put);
 }
 
-void dead_letter_end(struct pgconn *c, const struct plan *p, const char *topic,
-                     int32_t partition, const int64_t *offsets, uint32_t n,
+void dead_letter_end(struct pgconn *c, const struct plan *p,
+                     const struct record *records, uint32_t n,
                      struct arena *scratch)
 {
     static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
@@ -230,19 +255,16 @@ void dead_letter_end(struct pgconn *c, const struct plan *p, const char *topic,
     struct params params = params_new(scratch, n);
 
     add_text(&params, p->name);
-    add_text(&params, topic);
-    add_int4(&params, partition);
-    for (uint32_t i = 0; i < n; i++) {
-        params.cells[i] = int_cell(offsets[i]);
-    }
-    add_array(&params, TYPE_BIGINT);
+    add_text(&params, records[0].topic);
+    add_int4(&params, records[0].partition);
+    add_offsets(&params, records);
     add_int8(&params, n);
     params_send(&params, c, &end);
 }
 
-void dead_letter_rest(struct pgconn *c, const struct plan *p, const char *topic,
-                      int32_t partition, const struct record **records,
-                      uint32_t n, struct arena *scratch)
+void dead_letter_rest(struct pgconn *c, const struct plan *p,
+                      const struct record *records, uint32_t n,
+                      struct arena *scratch)
 {
     static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
                                     OID_BYTEA_ARRAY};
@@ -255,19 +277,19 @@ void dead_letter_rest(struct pgconn *c, const struct plan *p, const char *topic,
     struct params params = params_new(scratch, n);
 
     add_text(&params, p->name);
-    add_text(&params, topic);
-    add_int4(&params, partition);
+    add_text(&params, records[0].topic);
+    add_int4(&params, records[0].partition);
     for (uint32_t i = 0; i < n; i++) {
         params.cells[i] =
-            bytes_cell(records[i]->key, records[i]->key_len, TM_BYTES);
+            bytes_cell(records[i].key, records[i].key_len, TM_BYTES);
     }
     add_array(&params, TYPE_BYTEA);
     params_send(&params, c, &rest);
 }
 
 void dead_letter_ask_keys(struct pgconn *c, const struct plan *p,
-                          const char **topics, const int32_t *partitions,
-                          uint32_t n, struct arena *scratch)
+                          const struct record *lanes, uint32_t n,
+                          struct arena *scratch)
 {
     static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY};
     static const struct pgstmt ask = {
@@ -281,14 +303,8 @@ void dead_letter_ask_keys(struct pgconn *c, const struct plan *p,
     struct params params = params_new(scratch, n);
 
     add_text(&params, p->name);
-    for (uint32_t i = 0; i < n; i++) {
-        params.cells[i] = text_cell(topics[i]);
-    }
-    add_array(&params, TYPE_TEXT);
-    for (uint32_t i = 0; i < n; i++) {
-        params.cells[i] = int_cell(partitions[i]);
-    }
-    add_array(&params, TYPE_INTEGER);
+    add_topics(&params, lanes);
+    add_partitions(&params, lanes);
     params_send(&params, c, &ask);
 }
 
@@ -365,17 +381,8 @@ void dead_letter_published(struct pgconn *c, const struct plan *p,
     struct params params = params_new(scratch, n);
 
     add_text(&params, p->name);
-    for (uint32_t i = 0; i < n; i++) {
-        params.cells[i] = text_cell(records[i].topic);
-    }
-    add_array(&params, TYPE_TEXT);
-    for (uint32_t i = 0; i < n; i++) {
-        params.cells[i] = int_cell(records[i].partition);
-    }
-    add_array(&params, TYPE_INTEGER);
-    for (uint32_t i = 0; i < n; i++) {
-        params.cells[i] = int_cell(records[i].offset);
-    }
-    add_array(&params, TYPE_BIGINT);
+    add_topics(&params, records);
+    add_partitions(&params, records);
+    add_offsets(&params, records);
     params_send(&params, c, &note);
 }

@@ -25,23 +25,23 @@ struct dead_letter {
 void dead_letter_put(struct pgconn *c, const struct plan *p,
                      const struct dead_letter *list, uint32_t n,
                      struct arena *scratch);
-/* Queues their end: the records of these offsets of a lane were applied.
- * TM002 unless every one was still there. */
-void dead_letter_end(struct pgconn *c, const struct plan *p, const char *topic,
-                     int32_t partition, const int64_t *offsets, uint32_t n,
+/* Queues their end: these records, of one lane, were applied. TM002 unless
+ * every one was still there. */
+void dead_letter_end(struct pgconn *c, const struct plan *p,
+                     const struct record *records, uint32_t n,
                      struct arena *scratch);
+/* Queues that nothing of the keys of these records, of one lane, is wanted any
+ * more: the first of each failed again. */
+void dead_letter_rest(struct pgconn *c, const struct plan *p,
+                      const struct record *records, uint32_t n,
+                      struct arena *scratch);
 
-/* Queues that nothing of these records' keys is wanted any more: the first
- * of each failed again. */
-void dead_letter_rest(struct pgconn *c, const struct plan *p, const char *topic,
-                      int32_t partition, const struct record **records,
-                      uint32_t n, struct arena *scratch);
-
-/* Queues the question for all that is set aside of these lanes. Rows: topic,
- * partition, key (NULL: keys that are not held), records, first offset. */
+/* Queues the question for all that is set aside of these lanes; of a record
+ * only topic and partition count. Rows: topic, partition, key (NULL: keys that
+ * are not held), records, first offset. */
 void dead_letter_ask_keys(struct pgconn *c, const struct plan *p,
-                          const char **topics, const int32_t *partitions,
-                          uint32_t n, struct arena *scratch);
+                          const struct record *lanes, uint32_t n,
+                          struct arena *scratch);
 /* Queues the question which lanes a person wants a retry for. Rows: topic,
  * partition. */
 void dead_letter_ask_wanted(struct pgconn *c, const struct plan *p);
