@@ -43,6 +43,12 @@ local folder = os.getenv('FAULT_TOOLS') or 'build'
 local library = (folder:sub(1, 1) == '/' and '' or os.getenv('TIDEMILL_ROOT') .. '/') ..
   folder .. '/preload.so'
 
+--- False for a build with AddressSanitizer, which has its own malloc.
+function M.is_usable()
+  local _, status = tidemill.shell('grep -q __asan_init ' .. os.getenv('TIDEMILL'))
+  return status ~= 0
+end
+
 function M.start()
   local path = ('%s/%s.page'):format(scratch, tidemill.unique('preload'))
   local size = ffi.sizeof('struct preload_control')

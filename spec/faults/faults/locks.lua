@@ -29,6 +29,15 @@ local function limited(setting, words)
   end
 end
 
+-- Scripts run while the rows that they share are locked; the server gives them a
+-- millisecond.
+local function idle(world)
+  local mark = server.mark(world)
+  return server.with_trigger(world,
+    "PERFORM set_config('idle_in_transaction_session_timeout', '1ms', true);",
+    function() return server.wait_logged(world, mark, 'idle-in-transaction timeout') end)
+end
+
 local function n_deadlocks(session)
   return session:number [[SELECT deadlocks FROM pg_stat_database
     WHERE datname = current_database()]]
@@ -97,6 +106,7 @@ return {
     name = 'locks.statement_timeout',
     fire = limited('statement_timeout', 'canceling statement due to statement timeout'),
   },
+  { name = 'locks.idle_timeout', fire = idle },
   { name = 'locks.deadlock', weight = 2, fire = deadlock },
   { name = 'locks.serialization', fire = serialize },
 }

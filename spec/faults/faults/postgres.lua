@@ -39,6 +39,17 @@ local function crash(world, random)
   return n
 end
 
+-- Sessions that answer nothing and do not end either; they may hold locks.
+local function hang(world, random)
+  local pids, n = server.backends(world), 0
+  for _, pid in ipairs(pids) do
+    if process.signal(pid, process.STOP) then n = n + 1 end
+  end
+  world:sleep(random(200, 5000) / 1000)
+  for _, pid in ipairs(pids) do process.signal(pid, process.CONT) end
+  return n
+end
+
 -- Sessions ended in each phase ------------------------------------------------
 
 local function end_idle(world)
@@ -155,6 +166,7 @@ return {
   { name = 'postgres.restart_immediate', solo = true, fire = restart_immediate },
   { name = 'postgres.away', solo = true, fire = away },
   { name = 'postgres.crash', solo = true, fire = crash },
+  { name = 'postgres.hang', solo = true, fire = hang },
   { name = 'postgres.end_idle', weight = 2, fire = end_idle },
   { name = 'postgres.end_in_load', weight = 2, fire = end_in_load },
   { name = 'postgres.end_in_transaction', weight = 2, fire = end_in_transaction },

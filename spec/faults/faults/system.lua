@@ -86,8 +86,7 @@ local vm_memory = failing {
 }
 local libpq_memory = failing {
   { site = 'malloc', caller = 'libpq', provoke = 'connect', most = 300 },
-  { site = 'calloc', caller = 'libpq', provoke = 'connect' },
-  { site = 'realloc', caller = 'libpq', provoke = 'connect' },
+  { site = 'malloc', caller = 'libpq', most = 60 },
 }
 local read = failing {
   { site = 'read', error = preload.EIO },
@@ -152,7 +151,8 @@ local function starve(world, random)
   return n
 end
 
-return {
+local list = { { name = 'system.starve', fire = starve } }
+for _, fault in ipairs {
   { name = 'system.no_memory', weight = 2, fire = memory },
   { name = 'system.no_memory_in_libpq', fire = libpq_memory },
   { name = 'system.no_memory_in_scripts', weight = 2, fire = vm_memory },
@@ -164,5 +164,7 @@ return {
   { name = 'system.connect', fire = connect },
   { name = 'system.kafka_socket', fire = kafka },
   { name = 'system.clock', weight = 2, fire = jump },
-  { name = 'system.starve', fire = starve },
-}
+} do
+  if preload.is_usable() then list[#list + 1] = fault end
+end
+return list
