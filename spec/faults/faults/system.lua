@@ -30,7 +30,8 @@ end
 -- A worker may abort because it got no memory; any other abort is a bug.
 local function check_aborts(run)
   local text = run:text()
-  local aborts, reasons = n_found(text, '"signal 6 '), n_found(text, 'out of memory')
+  local aborts = n_found(text, 'worker ended; [^\n]*"signal 6 ')
+  local reasons = n_found(text, 'out of memory')
   if aborts > reasons then
     error(('%s: %d aborts, but memory failed %d times\n%s'):format(run.instance, aborts,
       reasons, text:sub(-3000)), 0)
