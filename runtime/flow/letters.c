@@ -56,10 +56,22 @@ static struct dead_letter held(struct batch *b, const struct letter *letter)
     };
 }
 
+/* Files are named from the bundle's folder on: where that is on one machine
+ * says nothing on another. */
+static const char *in_bundle(const struct batch *b, const char *message)
+{
+    const char *folder = b->engine->plan->folder;
+    size_t len = strlen(folder);
+
+    return strncmp(message, folder, len) == 0 && message[len] == '/'
+               ? message + len + 1
+               : message;
+}
+
 static struct dead_letter failed(struct batch *b, const struct letter *letter,
                                  bool holds)
 {
-    const char *message = storable(b, letter->reason);
+    const char *message = in_bundle(b, storable(b, letter->reason));
 
     return (struct dead_letter){
         .holds = holds,
