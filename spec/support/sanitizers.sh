@@ -43,14 +43,15 @@ run_corpus() {
 
 # The core specs on a library with sanitizers, which must be there before
 # anything else in the process. LuaJIT gives its memory back in ways of its
-# own, so leaks are for the corpus and the program to show.
+# own, so leaks are for the corpus and the program to show. A crash ends a spec in
+# any case; some make children crash and look at how.
 run_core_sanitized() {
   local file preload
   preload=$(ldd build-debug/libtidemill-spec.so |
     awk '/lib(asan|ubsan|stdc\+\+)\./ { print $3 }' | tr '\n' ' ')
   for file in spec/core/*_spec.lua; do
     SPECLIB=$PWD/build-debug/libtidemill-spec.so spec_env="LD_PRELOAD=$preload" \
-      ASAN_OPTIONS=detect_leaks=0 \
+      ASAN_OPTIONS=detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_sigill=0 \
       UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
       run_file "$file" '(sanitized)'
   done
