@@ -179,7 +179,7 @@ local function half(id, x) return ('{"id":"%s","x":%d,"k":"no number"}'):format(
 describe('batch', function()
   local batch
   setup(function() batch = open() end)
-  teardown(function() batch:close() end)
+  teardown(function() batch:forget():close() end)
   before_each(function() batch:forget() end)
 
   it('moves every lane behind its last record when all are good', function()

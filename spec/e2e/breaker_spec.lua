@@ -87,7 +87,9 @@ describe('a circuit breaker', function()
       s.bank:send(producer, 25000)
       assert.is_true(NOT_CLOSED[s.run:metric('breaker_state')])
     end
-    assert.is_true(resident(s.run) < full + 32, full .. ' and then ' .. resident(s.run))
+    local memory = resident(s.run)
+    assert.is_true(memory < full + 32 or tidemill.is_sanitized(),
+      full .. ' and then ' .. memory)
     assert.equal(200, select(2, s.run:get('/livez')))
 
     local applied = s.run:metric('events_total')

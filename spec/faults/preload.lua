@@ -45,8 +45,7 @@ local library = (folder:sub(1, 1) == '/' and '' or os.getenv('TIDEMILL_ROOT') ..
 
 --- False for a build with AddressSanitizer, which has its own malloc.
 function M.is_usable()
-  local _, status = tidemill.shell('grep -q __asan_init ' .. os.getenv('TIDEMILL'))
-  return status ~= 0
+  return not tidemill.is_sanitized()
 end
 
 function M.start()

@@ -70,6 +70,13 @@ function M.example(name, change)
   return folder
 end
 
+--- Is the program a build with AddressSanitizer? Memory that is given back stays
+--- in its quarantine then, and its own malloc cannot be replaced.
+function M.is_sanitized()
+  local _, status = M.shell('grep -q __asan_init ' .. binary)
+  return status == 0
+end
+
 local defaults = {
   KAFKA_BROKERS = os.getenv('KAFKA_BROKERS'),
   -- The sanitizers' leak report at exit is not what a spec looks for.
