@@ -12,7 +12,7 @@ local settings = {
   seed = tonumber(os.getenv('SEED') or os.time() % 1000000),
   seconds = tonumber(os.getenv('FAULT_SECONDS') or 480),
   has_poison = os.getenv('POISON') ~= 'off',
-  has_retry = os.getenv('RETRY') == 'on',
+  has_retry = os.getenv('RETRY') ~= 'off',
   skipped = catalogue.words(os.getenv('SKIP')),
 }
 local promised = catalogue.pick(os.getenv('FAULTS'))

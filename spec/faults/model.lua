@@ -61,6 +61,14 @@ local function apply(model, event, place)
   model.n_applied = model.n_applied + 1
 end
 
+-- Only the database refuses these.
+local refused = { refused = true, repeated = true }
+
+local function fails(model, event)
+  if not event.poison or model.is_lenient and refused[event.poison] then return false end
+  return event.poison ~= 'repeated' or model.codes[event.code] ~= nil
+end
+
 --- Takes a record as produced; [event]: partition, account, seq, kind, cents,
 --- owner, bucket, note, code, and poison: 'raises', 'refused', 'repeated' or
 --- 'garbled'.
@@ -73,8 +81,7 @@ function Model:produce(event)
     self.letters[place] = 'held'
     self.n_held = self.n_held + 1
     chain[#chain + 1] = { event = event, place = place }
-  elseif event.poison and
-    (event.poison ~= 'repeated' or self.codes[event.code]) then
+  elseif fails(self, event) then
     self.letters[place] = 'failed'
     self.n_failed = self.n_failed + 1
     self.chains[event.account] = { { event = event, place = place } }
@@ -86,9 +93,9 @@ end
 --- The database refuses nothing any more and every dead letter is tried again:
 --- what only it had refused is applied, with all that waited behind it.
 function Model:retry()
+  self.is_lenient = true
   for account, chain in pairs(self.chains) do
-    local poison = chain[1].event.poison
-    if poison == 'refused' or poison == 'repeated' then
+    if refused[chain[1].event.poison] then
       for _, letter in ipairs(chain) do
         self.letters[letter.place] = nil
         apply(self, letter.event, letter.place)

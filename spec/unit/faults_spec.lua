@@ -146,7 +146,7 @@ describe('the model of the mill', function()
       m:produce(e)
     end
     m:retry()
-    m:produce(event(1, 6))
+    m:produce(event(1, 6, 'refused'))
     m:produce(event(2, 7))
     assert.same({ ['0/1'] = 'failed', ['0/3'] = 'held', ['0/6'] = 'held' }, m.letters)
     local trail = 7
