@@ -27,7 +27,9 @@ const struct plan_timeouts DIAL_TIMEOUTS = {.connect_ms = 5000,
 /* Every session is the same whatever the role's defaults are. The planner's
  * choices are cut down because a statement prepared while its table is empty
  * would keep a plan that scans it for ever. jit: a plan that the cuts make
- * look dear would be compiled, for seconds. */
+ * look dear would be compiled, for seconds. synchronous_commit: what was
+ * committed must be there after a crash of the server, or Kafka was told
+ * something that is not so. */
 char *dial_settings(const struct plan_timeouts *t)
 {
     struct buf sql = {0};
@@ -37,7 +39,10 @@ char *dial_settings(const struct plan_timeouts *t)
         "('TimeZone', 'UTC'), ('DateStyle', 'ISO'), "
         "('standard_conforming_strings', 'on'), ('enable_seqscan', 'off'), "
         "('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), "
-        "('jit', 'off'), ('statement_timeout', '%ums'), "
+        "('jit', 'off'), ('synchronous_commit', CASE "
+        "current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
+        "ELSE current_setting('synchronous_commit') END), "
+        "('statement_timeout', '%ums'), "
         "('lock_timeout', '%ums'), "
         "('idle_in_transaction_session_timeout', '%ums')) AS s(name, value)",
         t->statement_ms, t->lock_ms, t->idle_in_transaction_ms);

@@ -125,6 +125,26 @@ describe('a database', function()
     assert.equal(0, (s.run:stop()))
   end)
 
+  it('whose role commits asynchronously is asked to commit for good', function()
+    local s = setup(producer)
+    finally(function() s.run:destroy() end)
+    s.run:stop()
+    s.db:rows [[CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN UPDATE noted SET value = current_setting('synchronous_commit'); RETURN NULL; END $$;
+      CREATE TABLE noted AS SELECT ''::text AS value;
+      CREATE TRIGGER note AFTER UPDATE OF next_offset ON tidemill.lane
+        FOR EACH STATEMENT EXECUTE FUNCTION note()]]
+    s.db:rows(("ALTER DATABASE %s SET synchronous_commit = off"):format(
+      s.db:value('SELECT current_database()')))
+    s.run = tidemill.start(s.bundle, { env = { DATABASE_URL = s.url } })
+    s.bank:send(producer, 50)
+    s.run:wait_for('a commit', 30, function()
+      return s.db:value('SELECT value FROM noted') ~= ''
+    end)
+    assert.equal('on', s.db:value('SELECT value FROM noted'))
+    assert.equal(0, (s.run:stop()))
+  end)
+
   it('that is away for a while costs no membership and no records', function()
     local s = setup(producer)
     local hold = scratch .. '/postgres/hold'
