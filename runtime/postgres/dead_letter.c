@@ -329,11 +329,16 @@ void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
     static const struct pgstmt ask = {
         "dead_letter_ask",
         "WITH lane AS (SELECT * FROM tidemill.dead_letter WHERE pipeline = $1 "
-        "AND stream = 'main' AND topic = $2 AND partition = $3) "
-        "SELECT \"offset\", key, value, headers::text, "
-        "coalesce(record_ms, -1) FROM lane WHERE retry_at IS NOT NULL "
+        "AND stream = 'main' AND topic = $2 AND partition = $3), "
+        "wanted AS (SELECT * FROM lane WHERE retry_at IS NOT NULL "
         "OR holds AND key IN (SELECT key FROM lane "
-        "WHERE retry_at IS NOT NULL AND holds) ORDER BY 1 LIMIT $4",
+        "WHERE retry_at IS NOT NULL AND holds)), "
+        "joined AS (UPDATE tidemill.dead_letter d SET retry_at = now() "
+        "WHERE pipeline = $1 AND stream = 'main' AND topic = $2 "
+        "AND partition = $3 AND retry_at IS NULL AND \"offset\" = "
+        "ANY (ARRAY(SELECT \"offset\" FROM wanted WHERE retry_at IS NULL))) "
+        "SELECT \"offset\", key, value, headers::text, "
+        "coalesce(record_ms, -1) FROM wanted ORDER BY 1 LIMIT $4",
         oids, 4};
     struct params params = params_new(NULL, 0);
 

@@ -47,7 +47,9 @@ void dead_letter_ask_keys(struct pgconn *c, const struct plan *p,
 void dead_letter_ask_wanted(struct pgconn *c, const struct plan *p);
 /* Queues the question for what is to be tried again of a lane: the records
  * that a person asked for and all others of their held keys, in offset order,
- * [most] of them. Rows: offset, key, value, headers, record_ms. */
+ * [most] of them. Those others count as asked for from now on: the ones that
+ * [most] leaves out would have nobody in front of them to wait for. Rows:
+ * offset, key, value, headers, record_ms. */
 void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
                      int32_t partition, uint32_t most);
 

@@ -130,7 +130,10 @@ describe('a database', function()
     finally(function() s.run:destroy() end)
     s.run:stop()
     s.db:rows [[CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN UPDATE noted SET value = current_setting('synchronous_commit'); RETURN NULL; END $$;
+      BEGIN
+        UPDATE noted SET value = current_setting('synchronous_commit');
+        RETURN NULL;
+      END $$;
       CREATE TABLE noted AS SELECT ''::text AS value;
       CREATE TRIGGER note AFTER UPDATE OF next_offset ON tidemill.lane
         FOR EACH STATEMENT EXECUTE FUNCTION note()]]

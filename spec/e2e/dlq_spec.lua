@@ -160,6 +160,20 @@ describe('tidemill dlq', function()
       'AND retry_at IS NULL'))
   end)
 
+  it('retry and discard end soon for tens of thousands of letters', function()
+    db:rows(([[ALTER TABLE tidemill.dead_letter SET (autovacuum_enabled = off);
+      INSERT INTO tidemill.dead_letter (pipeline, topic, partition, "offset", state, key,
+        class, message, generation)
+      SELECT 'counts', '%s', 0, i, 'held', convert_to((i %% 600)::text, 'UTF8'), 'held',
+        'behind it', 'gen1' FROM generate_series(1, 40000) AS i]]):format(topic))
+    local result = call('dlq retry', '--all')
+    assert.equal(0, result.status, result.text)
+    assert.equal('40005', db:value(
+      'SELECT count(*) FROM tidemill.dead_letter WHERE retry_at IS NOT NULL'))
+    assert.equal(0, call('dlq discard', '--all', '--yes').status)
+    assert.equal('', offsets())
+  end)
+
   -- Plays the worker that owns the lanes: [sql] for what was asked to be
   -- retried.
   local function retried(sql, ...)

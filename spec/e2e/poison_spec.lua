@@ -85,6 +85,25 @@ describe('a poison record', function()
     assert.equal(0, (run:stop()))
   end)
 
+  it('does not leave its key behind when a retry takes several batches', function()
+    local s = counts.new { producer = producer, projection = projection:format('') }
+    local pipeline = tidemill.read(s.bundle .. '/pipeline.lua')
+    tidemill.write(s.bundle .. '/pipeline.lua', (pipeline:gsub('batch =',
+      'dead_letters = { max_share = 1.0 },\n  batch =')))
+    -- Three batches of letters, and the last one came after a person had asked.
+    for key = 1, 300 do s.send(key, '{"kind":"add"}') end
+    s.send(1, '{"kind":"add","amount":1}')
+    producer:flush()
+    assert.equal(0, tidemill.until_end(s.bundle, { env = s.env }).status)
+    s.db:rows('UPDATE tidemill.dead_letter SET retry_at = now() WHERE "offset" < 300')
+    tidemill.write(s.bundle .. '/projections/counts.lua', projection:format(' and false'))
+    local run = s.start { '--instance', 'until-end' }
+    finally(function() run:destroy() end)
+    run:wait_for('the retry', 30, function() return s.letters() == '' end)
+    assert.equal(301, s.n_events())
+    assert.equal(0, (run:stop()))
+  end)
+
   it('by the dozen halts the lane, and no other, instead of draining it', function()
     local s = counts.new {
       producer = producer, partitions = 2, projection = projection:format(''),
