@@ -41,6 +41,9 @@ describe('the proxy', function()
   -- The Query message of a text is its length and six bytes.
   for place, share in pairs { before = 0, middle = 0.5, after = 1 } do
     it('cuts a message to the server ' .. place, function()
+      -- One server for all runs of this file.
+      db:rows(('SET client_min_messages = warning; DROP TABLE IF EXISTS cut_%s')
+        :format(place))
       db:rows(('CREATE TABLE cut_%s (place text)'):format(place))
       local sql = ("INSERT INTO cut_%s VALUES ('%s')"):format(place, place)
       local session = assert(connect())
