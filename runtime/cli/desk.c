@@ -30,10 +30,7 @@ int desk_open(struct desk *d, const struct verb *v, const char *path)
     struct err e;
     int status = EX_OK;
     *d = (struct desk){0};
-    if (path == NULL) {
-        return options_refuse(v, "which pipeline? Name its folder or file");
-    }
-    d->plan = pipeline_load(path, &status);
+    d->plan = pipeline_load(v, path, &status);
     if (d->plan == NULL) {
         return status;
     }

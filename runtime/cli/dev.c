@@ -223,7 +223,7 @@ static void print_addresses(const struct dev *d)
 static bool load(struct dev *d, int *status)
 {
     plan_free(d->plan);
-    d->plan = pipeline_load(d->start.path, status);
+    d->plan = pipeline_load(&verb_dev, d->start.path, status);
     return d->plan != NULL;
 }
 

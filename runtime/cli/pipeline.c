@@ -5,20 +5,25 @@
 #include <sysexits.h>
 
 #include "base/err.h"
+#include "cli/options.h"
 #include "lua/vm.h"
 #include "postgres/sql.h"
 
-struct plan *pipeline_load(const char *path, int *status)
+struct plan *pipeline_load(const struct verb *v, const char *path, int *status)
 {
     struct err e;
-    struct vm *v = vm_new(&e);
-    if (v == NULL) {
+    if (path == NULL) {
+        *status = options_refuse(v, "which pipeline? Name its folder or file");
+        return NULL;
+    }
+    struct vm *vm = vm_new(&e);
+    if (vm == NULL) {
         fprintf(stderr, "tidemill: %s\n", e.text);
         *status = EX_SOFTWARE;
         return NULL;
     }
-    struct plan *p = vm_load(v, path, &e);
-    vm_free(v);
+    struct plan *p = vm_load(vm, path, &e);
+    vm_free(vm);
     if (p == NULL) {
         fprintf(stderr, "tidemill: cannot load %s:\n%s\n", path, e.text);
         *status = e.class == ERR_FATAL ? EX_SOFTWARE : EX_CONFIG;

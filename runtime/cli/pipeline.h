@@ -2,12 +2,13 @@
 /* Loading a pipeline for the verbs, and the SQL that it wants. */
 #include "base/buf.h"
 #include "base/plan.h"
+#include "cli/verb.h"
 
 /*
- * The plan of the pipeline at [path], which the caller frees; the VM that
- * read it is gone again. NULL: the reason is on stderr, and *status is the
- * exit status (EX_CONFIG, EX_SOFTWARE).
+ * The plan of the pipeline at [path] (NULL: the verb was not told), which the
+ * caller frees; the VM that read it is gone again. NULL: the reason is on
+ * stderr, and *status is the exit status (EX_USAGE, EX_CONFIG, EX_SOFTWARE).
  */
-struct plan *pipeline_load(const char *path, int *status);
+struct plan *pipeline_load(const struct verb *v, const char *path, int *status);
 /* Tidemill's own schema and the table of each projection. */
 void pipeline_sql(const struct plan *p, struct buf *out);

@@ -82,11 +82,8 @@ static int run(const struct verb *v, int argc, char **argv)
     if (!start_is_address(o.admin, &e)) {
         return options_refuse(v, "--admin: %s", e.text);
     }
-    if (o.path == NULL) {
-        return options_refuse(v, "which pipeline? Name its folder or file");
-    }
     int status;
-    struct plan *p = pipeline_load(o.path, &status);
+    struct plan *p = pipeline_load(v, o.path, &status);
     if (p == NULL) {
         return status;
     }

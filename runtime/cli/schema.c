@@ -48,11 +48,8 @@ static int run(const struct verb *v, int argc, char **argv)
     if (!options_parse(v, specs, 1, argc, argv, &path)) {
         return EX_USAGE;
     }
-    if (path == NULL) {
-        return options_refuse(v, "which pipeline? Name its folder or file");
-    }
     int status = EX_OK;
-    struct plan *p = pipeline_load(path, &status);
+    struct plan *p = pipeline_load(v, path, &status);
     if (p == NULL) {
         return status;
     }
