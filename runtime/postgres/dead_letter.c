@@ -79,6 +79,18 @@ static void add_bool(struct params *p, bool v)
     add(p);
 }
 
+/* What IN_LANE asks for. */
+#define IN_LANE                                                                \
+    "pipeline = $1 AND stream = 'main' AND topic = $2 AND partition = $3 "
+
+static void add_lane(struct params *p, const struct plan *plan,
+                     const char *topic, int32_t partition)
+{
+    add_text(p, plan->name);
+    add_text(p, topic);
+    add_int4(p, partition);
+}
+
 /* The cells as an array of that type. */
 static void add_array(struct params *p, enum type_kind kind)
 {
@@ -247,16 +259,13 @@ void dead_letter_end(struct pgconn *c, const struct plan *p,
                                     OID_INT8_ARRAY, OID_INT8};
     static const struct pgstmt end = {
         "dead_letter_end",
-        "WITH d AS (DELETE FROM tidemill.dead_letter WHERE pipeline = $1 "
-        "AND stream = 'main' AND topic = $2 AND partition = $3 "
+        "WITH d AS (DELETE FROM tidemill.dead_letter WHERE " IN_LANE
         "AND \"offset\" = ANY ($4) RETURNING 1) "
         "SELECT tidemill.must((SELECT count(*) FROM d) = $5, 'TM002')",
         oids, 5};
     struct params params = params_new(scratch, n);
 
-    add_text(&params, p->name);
-    add_text(&params, records[0].topic);
-    add_int4(&params, records[0].partition);
+    add_lane(&params, p, records[0].topic, records[0].partition);
     add_offsets(&params, records);
     add_int8(&params, n);
     params_send(&params, c, &end);
@@ -270,15 +279,12 @@ void dead_letter_rest(struct pgconn *c, const struct plan *p,
                                     OID_BYTEA_ARRAY};
     static const struct pgstmt rest = {
         "dead_letter_rest",
-        "UPDATE tidemill.dead_letter SET retry_at = NULL WHERE pipeline = $1 "
-        "AND stream = 'main' AND topic = $2 AND partition = $3 "
+        "UPDATE tidemill.dead_letter SET retry_at = NULL WHERE " IN_LANE
         "AND holds AND key = ANY ($4) AND retry_at IS NOT NULL",
         oids, 4};
     struct params params = params_new(scratch, n);
 
-    add_text(&params, p->name);
-    add_text(&params, records[0].topic);
-    add_int4(&params, records[0].partition);
+    add_lane(&params, p, records[0].topic, records[0].partition);
     for (uint32_t i = 0; i < n; i++) {
         params.cells[i] =
             bytes_cell(records[i].key, records[i].key_len, TM_BYTES);
@@ -328,23 +334,19 @@ void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
     static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8};
     static const struct pgstmt ask = {
         "dead_letter_ask",
-        "WITH lane AS (SELECT * FROM tidemill.dead_letter WHERE pipeline = $1 "
-        "AND stream = 'main' AND topic = $2 AND partition = $3), "
+        "WITH lane AS (SELECT * FROM tidemill.dead_letter WHERE " IN_LANE "), "
         "wanted AS (SELECT * FROM lane WHERE retry_at IS NOT NULL "
         "OR holds AND key IN (SELECT key FROM lane "
         "WHERE retry_at IS NOT NULL AND holds)), "
         "joined AS (UPDATE tidemill.dead_letter d SET retry_at = now() "
-        "WHERE pipeline = $1 AND stream = 'main' AND topic = $2 "
-        "AND partition = $3 AND retry_at IS NULL AND \"offset\" = "
+        "WHERE " IN_LANE "AND retry_at IS NULL AND \"offset\" = "
         "ANY (ARRAY(SELECT \"offset\" FROM wanted WHERE retry_at IS NULL))) "
         "SELECT \"offset\", key, value, headers::text, "
         "coalesce(record_ms, -1) FROM wanted ORDER BY 1 LIMIT $4",
         oids, 4};
     struct params params = params_new(NULL, 0);
 
-    add_text(&params, p->name);
-    add_text(&params, topic);
-    add_int4(&params, partition);
+    add_lane(&params, p, topic, partition);
     add_int8(&params, most);
     params_send(&params, c, &ask);
 }
