@@ -211,6 +211,19 @@ struct pgconn *database_take(struct engine *g, uint32_t *ticket)
     return c;
 }
 
+void database_give(struct engine *g, struct pgconn **c, uint32_t *ticket,
+                   const struct err *e, const char *what)
+{
+    if (e) {
+        g->counts->errors[e->class]++;
+        database_told(g, ticket, e, what);
+    } else {
+        database_answered(g, ticket);
+    }
+    pgpool_give(g->pool, *c);
+    *c = NULL;
+}
+
 void database_probe(struct engine *g)
 {
     bool has_work = g->free.n < g->n_batches || g->claim.conn ||

@@ -29,6 +29,10 @@ void database_init(struct engine *g);
 bool database_allows(struct engine *g);
 /* A connection, or NULL: not now. *ticket is to be handed back. */
 struct pgconn *database_take(struct engine *g, uint32_t *ticket);
+/* It goes back to the pool (*c becomes NULL), and its ticket with the outcome:
+ * [e], which is counted, or NULL when all was answered. */
+void database_give(struct engine *g, struct pgconn **c, uint32_t *ticket,
+                   const struct err *e, const char *what);
 /* The outcome; each ends the ticket (sets it to 0) and does nothing about one
  * that has ended. [what] was being done, for the log. */
 void database_answered(struct engine *g, uint32_t *ticket);

@@ -55,10 +55,19 @@ void engine_move(struct batch *b, enum batch_state to)
     loop_idle_set(g->idle, true);
 }
 
+void engine_give_conn(struct batch *b)
+{
+    if (b->conn) {
+        pgpool_give(b->engine->pool, b->conn);
+        b->conn = NULL;
+    }
+}
+
 void engine_release(struct batch *b)
 {
     struct engine *g = b->engine;
 
+    engine_give_conn(b);
     for (uint32_t i = 0; i < b->n_leases; i++) {
         struct lane *lane = b->leases[i].lane;
 

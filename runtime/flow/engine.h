@@ -78,7 +78,9 @@ bool engine_stop(struct engine *g);
 void engine_move(struct batch *b, enum batch_state to);
 /* Opens the consumer, once the database is as the plan wants it. */
 void engine_join(struct engine *g);
-/* Gives the batch's lanes back and frees it. */
+/* Gives the batch's connection back, if it has one. */
+void engine_give_conn(struct batch *b);
+/* The same with its lanes, and frees the batch. */
 void engine_release(struct batch *b);
 /* The lane waits: until lane->retry_at, or for a person (see halt.h). */
 void engine_halt(struct engine *g, struct lane *lane, const struct err *e);

@@ -85,13 +85,8 @@ void engine_halt_for_person(struct engine *g, struct lane *lane,
 
 static void give_conn(struct engine *g, const struct pgreply *r)
 {
-    if (!r->ok) {
-        g->counts->errors[r->error.class]++;
-        database_told(g, &g->halts.ticket, &r->error, "halts");
-    }
-    database_answered(g, &g->halts.ticket);
-    pgpool_give(g->pool, g->halts.conn);
-    g->halts.conn = NULL;
+    database_give(g, &g->halts.conn, &g->halts.ticket, r->ok ? NULL : &r->error,
+                  "halts");
 }
 
 static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
@@ -136,12 +131,9 @@ static bool is_quiet(const struct lane *l)
 
 static struct lane *find_quiet(struct engine *g, const struct position *at)
 {
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (l->topic == at->topic && l->partition == at->partition) {
-            return is_quiet(l) && l->epoch == at->epoch ? l : NULL;
-        }
-    }
-    return NULL;
+    struct lane *l = source_lane(g->source, at->topic, at->partition);
+
+    return l && is_quiet(l) && l->epoch == at->epoch ? l : NULL;
 }
 
 static void on_looked(struct pgconn *c, const struct pgreply *r, void *arg)

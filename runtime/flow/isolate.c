@@ -19,23 +19,9 @@ enum {
     SCHEMA_CAP_USEC = 30000000
 };
 
-static void give_conn(struct batch *b)
-{
-    if (b->conn) {
-        pgpool_give(b->engine->pool, b->conn);
-        b->conn = NULL;
-    }
-}
-
-static void give_up(struct batch *b)
-{
-    give_conn(b);
-    engine_release(b);
-}
-
 void isolate_again(struct batch *b, usec delay)
 {
-    give_conn(b);
+    engine_give_conn(b);
     b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
     b->retry_at = clock_usec() + delay;
     engine_move(b, BATCH_WAITING);
@@ -152,7 +138,7 @@ static void retry_later(struct batch *b, const struct err *e, int64_t delay_ms)
     usec usual;
 
     if (b->engine->database.breaker.state != BREAKER_CLOSED) {
-        give_up(b);
+        engine_release(b);
         return;
     }
     progress_waits(b->engine, "database: ", e->text);
@@ -205,7 +191,7 @@ static void bisect(struct batch *b)
             suspect(&b->leases[i], b->n_leases == 1);
         }
     }
-    give_up(b);
+    engine_release(b);
 }
 
 /* The record is set aside by the next batch of its lane, which finds it here
@@ -225,7 +211,7 @@ static void condemn(struct batch *b, uint32_t event, const struct err *e,
     if (!b->is_retry) {
         lease_found(lane);
     }
-    give_up(b);
+    engine_release(b);
 }
 
 /* Someone must change the database or the pipeline; until then the lanes wait
@@ -242,7 +228,7 @@ static void halt_for_a_while(struct batch *b, const struct err *e)
         lane->retry_at = clock_usec() + delay;
         engine_halt(g, lane, e);
     }
-    give_up(b);
+    engine_release(b);
 }
 
 /* Only a person can say how to go on. */
@@ -257,7 +243,7 @@ static void halt_for_person(struct batch *b, const struct err *e)
                  l->lane->partition, b->records[l->first].offset);
         engine_halt_for_person(b->engine, l->lane, &named, true);
     }
-    give_up(b);
+    engine_release(b);
 }
 
 static bool is_for_a_person(const struct err *e)

@@ -242,36 +242,22 @@ static void end_question(struct engine *g, const struct err *e)
     struct letters *l = &g->letters;
 
     if (e) {
-        g->counts->errors[e->class]++;
         log_line(LOG_WARN, "dead letters cannot be looked up; trying again",
                  "class=%s error=%s", err_class_name(e->class),
                  log_quote(e->text));
-        database_told(g, &l->ticket, e, "dead letters");
     }
-    database_answered(g, &l->ticket);
-    pgpool_give(g->pool, l->conn);
-    l->conn = NULL;
+    database_give(g, &l->conn, &l->ticket, e, "dead letters");
     arena_reset(&l->arena);
     l->ask_at = clock_usec() + ASK_EVERY;
     loop_idle_set(g->idle, true);
-}
-
-static struct lane *find_lane(struct engine *g, const char *topic,
-                              int32_t partition)
-{
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (l->partition == partition && strcmp(l->topic, topic) == 0) {
-            return l;
-        }
-    }
-    return NULL;
 }
 
 /* The lane, if it is as it was when the question was asked. */
 static struct lane *same_lane(struct engine *g, uint32_t i)
 {
     struct letters *q = &g->letters;
-    struct lane *l = find_lane(g, q->lanes[i].topic, q->lanes[i].partition);
+    struct lane *l =
+        source_lane(g->source, q->lanes[i].topic, q->lanes[i].partition);
 
     return l && is_open(l) && l->epoch == q->epochs[i] ? l : NULL;
 }
@@ -279,7 +265,7 @@ static struct lane *same_lane(struct engine *g, uint32_t i)
 static void take_key(struct engine *g, const struct pg_result *r, int row)
 {
     struct lane *l =
-        find_lane(g, pg_str(r, row, 0), (int32_t)pg_int(r, row, 1));
+        source_lane(g->source, pg_str(r, row, 0), (int32_t)pg_int(r, row, 1));
     uint32_t n = (uint32_t)pg_int(r, row, 3);
     int len = 0;
     const char *key = pg_value(r, row, 2, &len);
@@ -331,8 +317,8 @@ static void on_wanted(struct pgconn *c, const struct pgreply *r, void *arg)
 
     (void)c;
     for (int row = 0; r->ok && row < pg_rows(r->results[0]); row++) {
-        struct lane *l = find_lane(g, pg_str(r->results[0], row, 0),
-                                   (int32_t)pg_int(r->results[0], row, 1));
+        struct lane *l = source_lane(g->source, pg_str(r->results[0], row, 0),
+                                     (int32_t)pg_int(r->results[0], row, 1));
 
         if (l && l->dossier) {
             ((struct dossier *)l->dossier)->wants_retry = true;

@@ -18,14 +18,6 @@ enum {
     WAIT_CAP_USEC = 4000000
 };
 
-static void give_conn(struct batch *b)
-{
-    if (b->conn) {
-        pgpool_give(b->engine->pool, b->conn);
-        b->conn = NULL;
-    }
-}
-
 /* The lane stands before a record that was neither applied nor set aside. */
 static void halt_lane(struct batch *b, const struct lease *l)
 {
@@ -62,7 +54,7 @@ void outcome_committed(struct batch *b)
 {
     struct engine *g = b->engine;
 
-    give_conn(b);
+    engine_give_conn(b);
     letters_committed(b);
     for (uint32_t i = 0; i < b->n_leases; i++) {
         settle_lane(b, &b->leases[i]);
@@ -115,7 +107,6 @@ static void fenced(struct batch *b, const struct pgreply *reply)
             l->lane->needs_claim = true;
         }
     }
-    give_conn(b);
     engine_release(b);
 }
 
@@ -160,7 +151,7 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
                   reply->commit_sent ? "commit" : "batch");
     if (is_unknown(reply)) {
         g->counts->counters[COUNT_COMMIT_UNKNOWN]++;
-        give_conn(b);
+        engine_give_conn(b);
         engine_move(b, BATCH_RESOLVING);
     } else if (reply->commit_rolled_back) {
         isolate_failed(b, &reply->error);
@@ -179,7 +170,7 @@ void outcome_still_unknown(struct batch *b, const struct err *e)
 {
     /* Whatever the reason: it is asked again, and not at once. */
     database_failed(b->engine, &b->ticket, e, "commit");
-    give_conn(b);
+    engine_give_conn(b);
     engine_move(b, BATCH_RESOLVING);
 }
 
@@ -191,7 +182,6 @@ static void resolved_retry(struct batch *b, const struct position *at)
 
     lane->needs_letters = true;
     lane->needs_claim |= !at->found || at->next_offset != lane->position;
-    give_conn(b);
     engine_release(b);
 }
 
@@ -231,7 +221,6 @@ void outcome_resolved(struct batch *b, const struct position *at)
     } else if (committed == 0) {
         isolate_again(b, 0);
     } else {
-        give_conn(b);
         engine_release(b);
     }
 }

@@ -27,15 +27,8 @@ enum { TOLD = sizeof(told) / sizeof(*told) };
 
 static void give_conn(struct engine *g, const struct pgreply *r)
 {
-    struct publish *p = &g->publish;
-
-    if (!r->ok) {
-        g->counts->errors[r->error.class]++;
-        database_told(g, &p->ticket, &r->error, "dead letters");
-    }
-    database_answered(g, &p->ticket);
-    pgpool_give(g->pool, p->conn);
-    p->conn = NULL;
+    database_give(g, &g->publish.conn, &g->publish.ticket,
+                  r->ok ? NULL : &r->error, "dead letters");
 }
 
 static void fail(struct engine *g, const struct err *e)

@@ -87,20 +87,14 @@ static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
     struct engine *g = b->engine;
     struct dossier *d = b->leases[0].lane->dossier;
 
-    if (!r->ok) {
-        g->counts->errors[r->error.class]++;
-        database_told(g, &b->ticket, &r->error, "dead letters");
-    } else {
-        database_answered(g, &b->ticket);
-    }
-    b->conn = NULL;
+    b->conn = NULL; /* what it says is read before it is given back */
     if (r->ok && pg_rows(r->results[0]) > 0) {
         begin(b, r->results[0]);
     } else {
         d->wants_retry = false; /* after trouble: until the next look */
         engine_release(b);
     }
-    pgpool_give(g->pool, c);
+    database_give(g, &c, &b->ticket, r->ok ? NULL : &r->error, "dead letters");
 }
 
 static void fetch(struct engine *g, struct batch *b, struct lane *lane)

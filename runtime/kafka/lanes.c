@@ -82,13 +82,21 @@ static struct lane *lane_at(struct source *s, struct topic *t,
     return lane;
 }
 
+static struct lane *find_lane(const struct topic *t, int32_t partition)
+{
+    return t && partition >= 0 && partition < t->n_lanes ? t->lanes[partition]
+                                                         : NULL;
+}
+
 struct lane *lanes_of(const rd_kafka_message_t *m)
 {
-    struct topic *t = m->rkt ? rd_kafka_topic_opaque(m->rkt) : NULL;
+    return find_lane(m->rkt ? rd_kafka_topic_opaque(m->rkt) : NULL,
+                     m->partition);
+}
 
-    return t && m->partition >= 0 && m->partition < t->n_lanes
-               ? t->lanes[m->partition]
-               : NULL;
+struct lane *source_lane(struct source *s, const char *topic, int32_t partition)
+{
+    return find_lane(find_topic(s, topic), partition);
 }
 
 struct lane *source_lanes(struct source *s)

@@ -128,6 +128,9 @@ uint32_t source_pump(struct source *s, uint32_t max);
 /* All lanes, the offered and the assigned, in (topic, partition) order; also
  * revoked ones that are still leased. */
 struct lane *source_lanes(struct source *s);
+/* One of them, or NULL. */
+struct lane *source_lane(struct source *s, const char *topic,
+                         int32_t partition);
 /* Starts reading every offered lane at lane->position. A lane that a batch of
  * the previous assignment still leases, or whose position is not set (-1), is
  * passed over and stays offered; reading starts when no lane is offered any
