@@ -2,6 +2,7 @@
 -- input looks like from outside, and what it costs.
 local bank = require 'bank'
 local kafka = require 'kafka'
+local outage = require 'outage'
 local pg = require 'pg'
 local process = require 'process'
 local tidemill = require 'tidemill'
@@ -42,11 +43,6 @@ local function resident(run)
   return tonumber(pages) * 4096 / 1e6
 end
 
-local function postmaster()
-  local text = tidemill.read(scratch .. '/postgres/data/postmaster.pid')
-  return tonumber(text:match('^%d+'))
-end
-
 local function wait_for_state(s, what, states)
   s.run:wait_for(what, 30, function() return states[s.run:metric('breaker_state')] end)
 end
@@ -57,11 +53,9 @@ describe('a circuit breaker', function()
 
   it('ends the asking in an outage under full input, and soon after it', function()
     local s = setup(producer)
-    local hold = scratch .. '/postgres/hold'
     finally(function()
-      os.remove(hold)
       s.run:destroy()
-      process.wait_for('the database', 30, function() return pg.connect(s.url) end)
+      outage.finish(s.url)
     end)
     s.bank:send(producer, 20000)
     s.run:wait_caught_up(s.db, producer, s.topic, PARTITIONS)
@@ -69,9 +63,7 @@ describe('a circuit breaker', function()
     local worker = s.run:workers()[1]
 
     s.db:close()
-    tidemill.write(hold, '')
-    s.bank:send(producer, 20000)
-    process.signal(postmaster(), 3) -- QUIT: nobody is told goodbye
+    outage.begin(function() s.bank:send(producer, 20000) end)
     s.bank:send(producer, 20000)
     wait_for_state(s, 'the breaker to open', NOT_CLOSED)
     local body, status = s.run:get('/readyz')
@@ -97,8 +89,7 @@ describe('a circuit breaker', function()
     assert.equal(200, select(2, s.run:get('/livez')))
 
     local applied = s.run:metric('events_total')
-    os.remove(hold)
-    s.db = process.wait_for('the database', 30, function() return pg.connect(s.url) end)
+    s.db = outage.finish(s.url)
     -- The longest cool-down is 4 s; the rest is for a busy machine.
     s.run:wait_for('the first batch after the outage', 10, function()
       return s.run:metric('events_total') > applied
@@ -163,13 +154,12 @@ describe('a circuit breaker', function()
 
   it('looks an unknown COMMIT up as the first thing after an outage', function()
     local s = setup(producer)
-    local hold, data = scratch .. '/postgres/hold', scratch .. '/postgres/data'
+    local data = scratch .. '/postgres/data'
     local admin = assert(pg.connect(s.url))
     finally(function()
       tidemill.write(data .. '/postgresql.auto.conf', '')
-      os.remove(hold)
       s.run:destroy()
-      process.wait_for('the database', 30, function() return pg.connect(s.url) end)
+      outage.finish(s.url)
     end)
     s.run:wait_ready()
     -- A COMMIT is durable and waits for a standby that never comes.
@@ -184,14 +174,12 @@ describe('a circuit breaker', function()
     end)
     s.db:close()
     admin:close()
-    tidemill.write(hold, '')
-    process.signal(postmaster(), 3)
+    outage.begin()
     wait_for_state(s, 'the breaker to open', NOT_CLOSED)
     tidemill.write(data .. '/postgresql.auto.conf', '')
     assert.equal(0, s:count 'an unknown COMMIT is known')
 
-    os.remove(hold)
-    s.db = process.wait_for('the database', 30, function() return pg.connect(s.url) end)
+    s.db = outage.finish(s.url)
     s.run:wait_for('the COMMIT to be known', 10, function()
       return s.run:text():find('breaker of the database closed.*outcome=committed')
     end)

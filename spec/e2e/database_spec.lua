@@ -2,12 +2,12 @@
 -- COMMIT, or is away.
 local bank = require 'bank'
 local kafka = require 'kafka'
+local outage = require 'outage'
 local pg = require 'pg'
 local process = require 'process'
 local tidemill = require 'tidemill'
 
 local PARTITIONS = 4
-local scratch = os.getenv('TIDEMILL_SCRATCH')
 
 local function setup(producer)
   local topic = tidemill.unique('database')
@@ -150,21 +150,16 @@ describe('a database', function()
 
   it('that is away for a while costs no membership and no records', function()
     local s = setup(producer)
-    local hold = scratch .. '/postgres/hold'
     finally(function()
-      os.remove(hold)
       s.run:destroy()
-      process.wait_for('the database', 30, function() return pg.connect(s.url) end)
+      outage.finish(s.url)
     end)
     s.bank:send(producer, 500)
     s.run:wait_caught_up(s.db, producer, s.topic, PARTITIONS)
     local rebalances = s.run:metric('rebalances_total')
 
-    tidemill.write(hold, '')
     s.db:close()
-    local pid = tonumber(tidemill.read(scratch .. '/postgres/data/postmaster.pid')
-      :match('^%d+'))
-    process.signal(pid, 3) -- QUIT: nobody is told goodbye
+    outage.begin()
     s.bank:send(producer, 500)
     s.run:wait_for('the run to notice', 30, function()
       local _, status = s.run:get('/readyz')
@@ -173,8 +168,7 @@ describe('a database', function()
     assert.matches('database', (s.run:get('/readyz')):lower())
     assert.equal(200, select(2, s.run:get('/livez')))
 
-    os.remove(hold)
-    s.db = process.wait_for('the database', 30, function() return pg.connect(s.url) end)
+    s.db = outage.finish(s.url)
     finish(s, producer)
     assert.equal(rebalances, s.run:metric('rebalances_total'))
     assert.equal(0, s.run:metric('worker_restarts_total'))
