@@ -27,6 +27,35 @@ enum plan_decimals {
     DECIMALS_DOUBLE
 };
 enum plan_times { TIMES_UNSAID, TIMES_MILLIS, TIMES_MICROS, TIMES_NANOS };
+enum plan_truncate { TRUNCATE_HALT, TRUNCATE_APPLY };
+/* What becomes of a deleted row behind ExtractNewRecordState. */
+enum plan_flattened {
+    FLATTENED_UNSAID,   /* an envelope, or a row that carries __deleted */
+    FLATTENED_REWRITE,  /* a row with __deleted, perhaps and a tombstone */
+    FLATTENED_TOMBSTONE /* a tombstone alone */
+};
+
+/* Columns of an outbox table. */
+struct plan_outbox {
+    const char *id;
+    const char *key;
+    const char *type;
+    const char *payload;
+    const char *time; /* NULL: none */
+};
+
+/* What one topic holds and how it is to be read. */
+struct plan_topic {
+    const char *name;
+    enum plan_format format;
+    const char *type_header; /* outbox: default eventType */
+    const char *type_path;   /* json: "data.kind", or NULL */
+    enum plan_decimals decimals;
+    enum plan_times times;
+    enum plan_truncate truncate;
+    enum plan_flattened flattened;
+    const struct plan_outbox *outbox; /* raw rows of such a table; or NULL */
+};
 
 struct plan_option {
     const char *name;
@@ -36,15 +65,11 @@ struct plan_option {
 struct plan_source {
     const char *brokers;
     const char *group;
-    const char **topics;
+    const char **topics; /* names */
     uint32_t n_topics;
-    enum plan_format format;
+    struct plan_topic *settings; /* of each of them, in the same order */
     enum plan_start start;
-    int64_t start_ms;        /* START_TIMESTAMP */
-    const char *type_header; /* outbox: default eventType */
-    const char *type_path;   /* json: "data.kind", or NULL */
-    enum plan_decimals decimals;
-    enum plan_times times;
+    int64_t start_ms;            /* START_TIMESTAMP */
     struct plan_option *options; /* librdkafka properties */
     uint32_t n_options;
 };

@@ -58,10 +58,10 @@ static void print_pipeline(const struct plan *p)
     const struct plan_source *s = &p->source;
     printf("pipeline   %s (%s)\n", p->name, p->path);
     printf("generation %.12s\n", p->hash);
-    printf("source     %s, format %s, group %s\n", s->brokers,
-           formats[s->format], s->group);
+    printf("source     %s, group %s\n", s->brokers, s->group);
     for (uint32_t i = 0; i < s->n_topics; i++) {
-        printf("%s%s\n", i == 0 ? "topics     " : "           ", s->topics[i]);
+        printf("%s%s: %s\n", i == 0 ? "topics     " : "           ",
+               s->topics[i], formats[s->settings[i].format]);
     }
     printf("batch      %u events, %" PRIu64 " bytes, linger %u ms, "
            "concurrency %u\n",

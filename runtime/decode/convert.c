@@ -379,6 +379,13 @@ static bool is_unavailable(const struct conversion *c, const struct tm_cell *in)
              IS(in, UNAVAILABLE_BASE64)));
 }
 
+/* What is in a raw outbox row is an event of JSON, not a row of Debezium. */
+struct convert_rules convert_rules_of(const struct plan_topic *t)
+{
+    return (struct convert_rules){
+        .format = t->format, .decimals = t->decimals, .times = t->times};
+}
+
 bool convert_cell(const struct coltype *t, const struct tm_cell *in,
                   const struct convert_rules *rules, struct arena *a,
                   struct tm_cell *out, struct err *e)

@@ -20,6 +20,8 @@ struct convert_rules {
                         decimals and times canonical already */
 };
 
+/* Of records of a topic that come without a schema. */
+struct convert_rules convert_rules_of(const struct plan_topic *t);
 /*
  * TM_MISSING and TM_NULL pass through; so do cells that are already of the
  * column's own tag. On failure e->class is ERR_DATA and e->text says what did

@@ -9,17 +9,42 @@
 #include "decode/path.h"
 #include "decode/tokens.h"
 
+/* How the records of one topic are read. */
+struct reading {
+    envelope_fn read;
+    int type_node; /* json with a type path; else -1 */
+};
+
 struct decoder {
     struct path tree;
     struct reader reader;
-    envelope_fn read;
+    const struct plan_source *source; /* borrowed */
+    struct reading *readings;         /* owned; as plan_source.settings */
+    struct reading *now;              /* of the topic in hand */
+    const char *topic;                /* that topic's name; NULL: none yet */
 };
 
-static envelope_fn reading_of(enum plan_format format)
+static envelope_fn reading_of(const struct plan_topic *t)
 {
-    return format == FORMAT_OUTBOX     ? outbox_read
-           : format == FORMAT_DEBEZIUM ? debezium_read
-                                       : plain_read;
+    return t->format == FORMAT_OUTBOX     ? outbox_read
+           : t->format == FORMAT_DEBEZIUM ? debezium_read
+                                          : plain_read;
+}
+
+static void open_readings(struct decoder *d)
+{
+    const struct plan_source *s = d->source;
+
+    d->readings = mem_zero(s->n_topics + 1, sizeof *d->readings);
+    for (uint32_t i = 0; i < s->n_topics; i++) {
+        const struct plan_topic *t = &s->settings[i];
+
+        d->readings[i] = (struct reading){
+            .read = reading_of(t),
+            .type_node = t->format == FORMAT_JSON && t->type_path
+                             ? decoder_path(d, t->type_path)
+                             : -1};
+    }
 }
 
 struct decoder *decoder_new(const struct plan_source *s,
@@ -30,15 +55,12 @@ struct decoder *decoder_new(const struct plan_source *s,
 
     path_init(&d->tree);
     types_init(&r->types);
-    r->source = s;
+    d->source = s;
     r->header = header;
     r->values = schemas_new();
     r->keys = schemas_new();
     r->walk.index = json_index_new();
-    r->type_node = s->format == FORMAT_JSON && s->type_path
-                       ? decoder_path(d, s->type_path)
-                       : -1;
-    d->read = reading_of(s->format);
+    open_readings(d);
     return d;
 }
 
@@ -52,6 +74,7 @@ void decoder_free(struct decoder *d)
     schemas_free(d->reader.values);
     types_close(&d->reader.types);
     path_close(&d->tree);
+    free(d->readings);
     free(d);
 }
 
@@ -115,6 +138,7 @@ void events_prepare(struct events *ev, struct decoder *d, uint32_t n)
     ev->ops = arena_zero(ev->arena, n * sizeof *ev->ops);
     ev->times_ms = arena_zero(ev->arena, n * sizeof *ev->times_ms);
     ev->flags = arena_zero(ev->arena, n * sizeof *ev->flags);
+    ev->topics = arena_zero(ev->arena, n * sizeof *ev->topics);
     ev->reasons = arena_zero(ev->arena, n * sizeof *ev->reasons);
     ev->columns = arena_zero(ev->arena, ev->cap_nodes * sizeof *ev->columns);
     for (uint32_t i = 0; i < ev->cap_nodes; i++) {
@@ -127,12 +151,40 @@ void events_prepare(struct events *ev, struct decoder *d, uint32_t n)
 
 /* ---- decoding ---- */
 
-static void aim(struct walk *w, struct events *ev, struct path *tree)
+/* Names of topics are told apart by their address; another batch may have
+ * another name at the same one. */
+static void aim(struct decoder *d, struct events *ev, struct path *tree)
 {
+    struct walk *w = &d->reader.walk;
+
+    d->topic = NULL;
     w->tree = tree;
     w->columns = ev->columns;
     w->n_columns = ev->cap_nodes;
     w->arena = ev->arena;
+}
+
+/* A topic that nobody named is read as the first one is. */
+static void turn_to(struct decoder *d, const char *topic)
+{
+    const struct plan_source *s = d->source;
+    uint32_t at = 0;
+
+    while (at < s->n_topics && strcmp(s->settings[at].name, topic) != 0) {
+        at++;
+    }
+    at = at < s->n_topics ? at : 0;
+    d->topic = topic;
+    d->now = &d->readings[at];
+    d->reader.topic = &s->settings[at];
+    d->reader.type_node = d->now->type_node;
+}
+
+static inline void follow_topic(struct decoder *d, const struct record *rec)
+{
+    if (rec->topic != d->topic) {
+        turn_to(d, rec->topic);
+    }
 }
 
 static void begin_record(struct reader *r, uint32_t event)
@@ -163,7 +215,7 @@ static bool read_value(struct decoder *d, const struct record *rec)
 {
     struct reader *r = &d->reader;
 
-    if (d->read(r, rec)) {
+    if (d->now->read(r, rec)) {
         return true;
     }
     if (!r->used_prefix) {
@@ -172,7 +224,7 @@ static bool read_value(struct decoder *d, const struct record *rec)
     forget_values(&r->walk);
     begin_record(r, r->walk.event);
     r->knows_prefixes = false;
-    return d->read(r, rec);
+    return d->now->read(r, rec);
 }
 
 static void fail(struct events *ev, uint32_t i, const struct reader *r)
@@ -189,6 +241,7 @@ static void decode_one(struct decoder *d, struct events *ev, uint32_t i,
     const struct record *rec = &ev->records[i];
 
     begin_record(r, i);
+    follow_topic(d, rec);
     bool ok = read_value(d, rec);
     struct facts facts = r->facts;
     if (ok && facts.state == TM_EVENT_OK && wants_key) {
@@ -200,6 +253,7 @@ static void decode_one(struct decoder *d, struct events *ev, uint32_t i,
     ev->ops[i] = facts.op;
     ev->times_ms[i] = facts.time_ms;
     ev->flags[i] = facts.flags;
+    ev->topics[i] = (uint16_t)(d->now - d->readings);
     if (!ok) {
         fail(ev, i, &d->reader);
     }
@@ -217,7 +271,7 @@ void decoder_run(struct decoder *d, struct events *ev, uint32_t from,
 {
     bool key = wants_key(d);
 
-    aim(&d->reader.walk, ev, &d->tree);
+    aim(d, ev, &d->tree);
     for (uint32_t i = from; i < to; i++) {
         decode_one(d, ev, i, key);
     }
@@ -247,6 +301,7 @@ static bool decode_again(struct decoder *d, struct events *ev, uint32_t i,
     const struct record *rec = &ev->records[i];
 
     begin_record(&d->reader, i);
+    follow_topic(d, rec);
     if (is_key ? key_read(&d->reader, rec) : read_value(d, rec)) {
         return true;
     }
@@ -265,7 +320,7 @@ bool decoder_column(struct decoder *d, struct events *ev, int node)
     }
     add_column(d, ev, node);
     path_chain(&d->tree, node, &chain);
-    aim(&d->reader.walk, ev, &chain);
+    aim(d, ev, &chain);
     for (uint32_t i = 0; i < ev->n; i++) {
         /* Also of those set aside for now: a later look may apply them. */
         if (ev->states[i] != TM_EVENT_SKIPPED && !ev->reasons[i]) {

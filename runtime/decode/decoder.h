@@ -2,7 +2,7 @@
 /*
  * From raw records to the columns of a batch.
  *
- * A decoder belongs to one pipeline. It knows the source's format, a tree of
+ * A decoder belongs to one pipeline. It knows what each topic holds, a tree of
  * the paths that are wanted (declared by keys and columns, or touched once by
  * a handler), the numbers of event types, and the Debezium schemas seen. One
  * pass of simdjson On-Demand a record fills one cell for each wanted node.
@@ -31,6 +31,7 @@ struct events {
     uint8_t *ops;
     int64_t *times_ms; /* event.time */
     uint8_t *flags;    /* EVENT_HAS_SCHEMA */
+    uint16_t *topics;  /* index in plan_source.settings */
     const char **reasons;
     struct tm_cell **columns; /* [node], NULL when not decoded */
     uint32_t cap_nodes;

@@ -27,14 +27,14 @@ struct facts {
 
 struct reader {
     /* -- set once */
-    const struct plan_source *source;
     record_header_fn header;
     struct types types;
     struct schemas *values; /* owned; schemas of values, and of keys: apart, */
     struct schemas *keys;   /* owned; so that each finds its last one first */
-    int type_node;          /* json with a type path; else -1 */
     uint16_t op_types[128]; /* debezium: number of an op letter, 0 = not yet */
     /* -- the record in hand */
+    const struct plan_topic *topic;
+    int type_node; /* json with a type path; else -1 */
     struct walk walk;
     struct facts facts;
     const char *reason;  /* arena */

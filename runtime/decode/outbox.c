@@ -7,7 +7,7 @@
 
 static bool read_type(struct reader *r, const struct record *rec)
 {
-    const char *name = r->source->type_header;
+    const char *name = r->topic->type_header;
     struct record_header h;
 
     if (!r->header(rec->message, name, &h) || !h.value) {

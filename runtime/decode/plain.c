@@ -13,7 +13,7 @@ static bool read_type(struct reader *r)
         return reader_fail(r,
                            "the field %s, which names the event's type, "
                            "is not a text",
-                           r->source->type_path);
+                           r->topic->type_path);
     }
     uint32_t type = types_number(&r->types, c->p, c->len);
     if (type == 0) {
@@ -21,7 +21,7 @@ static bool read_type(struct reader *r)
             r,
             "there are %d different event types already: is the field %s "
             "really the type of the event?",
-            TYPES_MOST, r->source->type_path);
+            TYPES_MOST, r->topic->type_path);
     }
     r->facts.type = (uint16_t)type;
     return true;

@@ -92,6 +92,18 @@ static bool is_keyed_by_record(const struct plan_projection *p)
     return true;
 }
 
+static struct convert_rules *rules_of(struct plan *p)
+{
+    const struct plan_source *s = &p->source;
+    struct convert_rules *rules =
+        arena_zero(&p->arena, (s->n_topics + 1) * sizeof(*rules));
+
+    for (uint32_t i = 0; i < s->n_topics; i++) {
+        rules[i] = convert_rules_of(&s->settings[i]);
+    }
+    return rules;
+}
+
 static bool program_init(struct program *g, struct plan *p, uint32_t index,
                          struct decoder *d, struct err *e)
 {
@@ -100,9 +112,7 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
     g->plan = pp;
     g->index = index;
     g->arena = &p->arena;
-    g->rules = (struct convert_rules){.format = p->source.format,
-                                      .decimals = p->source.decimals,
-                                      .times = p->source.times};
+    g->rules = rules_of(p);
     if (pp->n_columns > PROGRAM_MAX_COLUMNS) {
         return err_set(e, ERR_CONFIG,
                        "%s:%d: projection '%s' has %u columns: at most %d are "

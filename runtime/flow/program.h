@@ -51,7 +51,7 @@ struct program {
     int *sources;             /* arena; mirror: node of each column */
     uint8_t *types;           /* owned; enum program_type by type number */
     uint32_t n_types;
-    struct convert_rules rules;
+    struct convert_rules *rules;    /* arena; one a topic of the source */
     uint64_t all_values;            /* mask of every non-key column */
     bool checks_key;                /* the record key must be the row key */
     struct program_cached **cached; /* owned */

@@ -314,9 +314,12 @@ bool rows_changed(const struct rows *r, uint32_t row)
 
 struct convert_rules rows_rules(const struct rows *r, int32_t event)
 {
-    struct convert_rules rules = r->program->rules;
+    struct convert_rules rules;
 
-    rules.has_schema =
-        event >= 0 && (r->events->flags[event] & EVENT_HAS_SCHEMA) != 0;
+    if (event < 0) {
+        return r->program->rules[0];
+    }
+    rules = r->program->rules[r->events->topics[event]];
+    rules.has_schema = (r->events->flags[event] & EVENT_HAS_SCHEMA) != 0;
     return rules;
 }

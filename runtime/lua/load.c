@@ -108,6 +108,8 @@ static const char *const DECIMALS[] = {"unsaid", "string", "precise", "double",
                                        NULL};
 static const char *const TIMES[] = {"unsaid", "millis", "micros", "nanos",
                                     NULL};
+static const char *const TRUNCATES[] = {"halt", "apply", NULL};
+static const char *const FLATTENED[] = {"unsaid", "rewrite", "tombstone", NULL};
 static const char *const KINDS[] = {"fold",   "map",   "mirror",
                                     "append", "merge", NULL};
 static const char *const EXACTS[] = {"aligned",   "shared", "merge",
@@ -135,18 +137,58 @@ static void leave(struct loading *l)
     lua_pop(l->L, 1);
 }
 
+static const struct plan_outbox *load_outbox(struct loading *l)
+{
+    struct plan_outbox *o = NULL;
+
+    lua_getfield(l->L, -1, "outbox");
+    if (lua_istable(l->L, -1)) {
+        o = arena_zero(l->arena, sizeof(*o));
+        o->id = get_text(l, "id");
+        o->key = get_text(l, "key");
+        o->type = get_text(l, "type");
+        o->payload = get_text(l, "payload");
+        o->time = get_text(l, "time");
+    }
+    lua_pop(l->L, 1);
+    return o;
+}
+
+static void load_topic(struct loading *l, struct plan_topic *t)
+{
+    t->name = get_text(l, "name");
+    t->format = (enum plan_format)get_word(l, "format", FORMATS);
+    t->type_header = get_text(l, "type_header");
+    t->type_path = get_text(l, "type_path");
+    t->decimals = (enum plan_decimals)get_word(l, "decimals", DECIMALS);
+    t->times = (enum plan_times)get_word(l, "times", TIMES);
+    t->truncate = (enum plan_truncate)get_word(l, "truncate", TRUNCATES);
+    t->flattened = (enum plan_flattened)get_word(l, "flattened", FLATTENED);
+    t->outbox = load_outbox(l);
+}
+
+static void load_topics(struct loading *l, struct plan_source *s)
+{
+    s->n_topics = enter(l, "settings");
+    s->topics = arena_zero(l->arena, (s->n_topics + 1) * sizeof(*s->topics));
+    s->settings =
+        arena_zero(l->arena, (s->n_topics + 1) * sizeof(*s->settings));
+    for (uint32_t i = 0; i < s->n_topics; i++) {
+        enter_item(l, i);
+        load_topic(l, &s->settings[i]);
+        s->topics[i] = s->settings[i].name;
+        leave(l);
+    }
+    leave(l);
+}
+
 static void load_source(struct loading *l, struct plan_source *s)
 {
     s->brokers = get_text(l, "brokers");
     s->group = get_text(l, "group");
-    s->topics = get_texts(l, "topics", &s->n_topics);
-    s->format = (enum plan_format)get_word(l, "format", FORMATS);
+    load_topics(l, s);
     s->start = (enum plan_start)get_word(l, "start", STARTS);
     s->start_ms = get_int(l, "start_ms");
-    s->type_header = get_text(l, "type_header");
-    s->type_path = get_text(l, "type_path");
-    s->decimals = (enum plan_decimals)get_word(l, "decimals", DECIMALS);
-    s->times = (enum plan_times)get_word(l, "times", TIMES);
     s->n_options = enter(l, "options");
     s->options = arena_zero(l->arena, (s->n_options + 1) * sizeof(*s->options));
     for (uint32_t i = 0; i < s->n_options; i++) {

@@ -1,4 +1,5 @@
 -- From the events of a spec to Kafka records in the format of the source.
+local source = require 'tidemill.source'
 local value = require 'tidemill.value'
 local words = require 'tidemill.words'
 
@@ -49,19 +50,19 @@ local function debezium(_, event)
     json(before), json(after), event.op or 'c', event.time, event.time)
 end
 
-local function outbox(source, event)
-  if event.type then event.headers[source.type_header] = event.type end
+local function outbox(topic, event)
+  if event.type then event.headers[topic.type_header] = event.type end
   return json(event.data == nil and {} or event.data)
 end
 
--- The type goes to where the source says that it is.
-local function plain(source, event)
+-- The type goes to where the pipeline says that it is.
+local function plain(topic, event)
   local data = event.data
-  if not (event.type and source.type_path) then return json(data) end
+  if not (event.type and topic.type_path) then return json(data) end
   local copy = {}
   for name, v in pairs(data or {}) do copy[name] = v end
   local names, at = {}, copy
-  for name in source.type_path:gsub('^data%.', ''):gmatch('[^.]+') do
+  for name in topic.type_path:gsub('^data%.', ''):gmatch('[^.]+') do
     names[#names + 1] = name
   end
   for i = 1, #names - 1 do
@@ -84,13 +85,14 @@ local function check(event)
   end
 end
 
+---@param from table the plan's source
 ---@param offsets table next offset by topic/partition; advanced
 ---@return table { topic, partition, offset, time, key, value, headers }
-function M.record(source, event, offsets)
+function M.record(from, event, offsets)
   check(event)
   local full = {}
   for name, v in pairs(event) do full[name] = v end
-  full.topic, full.partition = event.topic or source.topics[1], event.partition or 0
+  full.topic, full.partition = event.topic or from.topics[1], event.partition or 0
   local lane = full.topic .. '/' .. full.partition
   full.offset = event.offset or offsets[lane] or 0
   offsets[lane] = full.offset + 1
@@ -102,7 +104,8 @@ function M.record(source, event, offsets)
   if event.tombstone then
     full.value = nil
   elseif event.value == nil then
-    full.value = FORMATS[source.format](source, full)
+    local topic = source.topic(from, full.topic)
+    full.value = FORMATS[topic.format](topic, full)
   end
   return full
 end

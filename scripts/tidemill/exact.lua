@@ -24,13 +24,13 @@ local function why_shared(p, topics)
     :format(names(p))
 end
 
-local function overwrite(checker, record, p, source, topics, is_aligned)
+local function overwrite(checker, record, p, topics, is_aligned)
   local word = p.kind
   if is_aligned then
     return 'overwrite', ("each event of topic '%s' gives the whole row, and events of "
       .. "one row come in order: rows are written without reading them"):format(topics[1])
   end
-  if source.format == 'debezium' then
+  if p.follows_deletes then
     checker.fail(record, { 'key' }, ('%s: a %s that follows deletes could bring a '
       .. 'deleted row back: make the row key the record key of one topic (topics = '
       .. "{ '…' }), or use on = … as a fold"):format(why_shared(p, topics), word))
@@ -43,8 +43,8 @@ local function overwrite(checker, record, p, source, topics, is_aligned)
 end
 
 ---@return string exact, string why
-function M.decide(checker, record, p, source)
-  local topics = p.topics or source.topics
+function M.decide(checker, record, p, all)
+  local topics = p.topics or all
   local is_aligned = #topics == 1 and follows_record_key(p)
   if p.kind == 'append' then
     return 'append', 'every event makes a row of its own: rows are inserted and never '
@@ -53,7 +53,7 @@ function M.decide(checker, record, p, source)
     return 'merge', 'events contribute to columns that the server combines (sum, min, '
       .. 'max): no row is read, and several lanes may write one row'
   elseif p.kind == 'map' or p.kind == 'mirror' then
-    return overwrite(checker, record, p, source, topics, is_aligned)
+    return overwrite(checker, record, p, topics, is_aligned)
   elseif is_aligned then
     return 'aligned', ("topic '%s' alone feeds it and its key (%s) is the record key: "
       .. "rows are read before the transaction, and changed only when they still are "

@@ -23,7 +23,7 @@ function Object:table() end
 ---@field type string|nil
 ---@field id string
 ---@field time integer # milliseconds since 1970
----@field op 'c'|'u'|'d'|'r'|'t'|'m'|nil
+---@field op 'c'|'u'|'d'|'r'|'t'|nil
 ---@field data any
 ---@field before tidemill.Object|nil
 ---@field after tidemill.Object|nil
@@ -75,16 +75,24 @@ function Row:reset() end
 ---@field topics string[]|nil
 ---@field examples tidemill.Example[]|nil
 
----@class tidemill.KafkaSpec
----@field brokers string
----@field group string
----@field topics string[]
----@field format 'outbox'|'debezium'|'json'
----@field start string|integer|{ timestamp: integer|string }|nil # 'earliest', 'latest', …
----@field type string|nil
+---What a topic holds and how it is read: of kafka { … } for all topics, of an entry
+---of `topics` for those that it names.
+---@class tidemill.TopicSpec
+---@field format 'outbox'|'debezium'|'json'|nil # must be said for every topic
+---@field type string|nil # outbox: a header; json: a path such as 'data.kind'
 ---@field decimals 'string'|'precise'|'double'|nil
 ---@field times 'millis'|'micros'|'nanos'|nil
----@field truncate 'apply'|'halt'|nil
+---@field truncate 'halt'|nil
+
+---Names of topics, and what holds for them alone.
+---@class tidemill.TopicEntry: tidemill.TopicSpec
+---@field [integer] string
+
+---@class tidemill.KafkaSpec: tidemill.TopicSpec
+---@field brokers string
+---@field group string
+---@field topics (string|tidemill.TopicEntry)[]
+---@field start string|integer|{ timestamp: integer|string }|nil # 'earliest', 'latest', …
 ---@field options table<string, string|number|boolean>|nil
 
 ---@class tidemill.PostgresSpec

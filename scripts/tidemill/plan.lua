@@ -5,119 +5,9 @@ local check = require 'tidemill.check'
 local dsl = require 'tidemill.dsl'
 local failure = require 'tidemill.failure'
 local projection = require 'tidemill.projection'
-local words = require 'tidemill.words'
+local source = require 'tidemill.source'
 
 local M = {}
-
--- librdkafka properties that the pipeline sets by another word, or that
--- exactly-once rests on.
-local RESERVED = {
-  ['bootstrap.servers'] = 'write brokers = …',
-  ['metadata.broker.list'] = 'write brokers = …',
-  ['group.id'] = 'write group = …',
-  ['group.instance.id'] = 'use --instance',
-  ['auto.offset.reset'] = 'write start = …',
-}
-for _, name in ipairs {
-  'enable.auto.commit', 'enable.auto.offset.store', 'isolation.level',
-  'enable.partition.eof', 'partition.assignment.strategy', 'auto.commit.enable',
-  'auto.commit.interval.ms', 'session.timeout.ms', 'max.poll.interval.ms', 'check.crcs',
-} do
-  RESERVED[name] = 'exactly-once rests on its value'
-end
-
-local function options(checker, record)
-  local out, names = {}, {}
-  for name in pairs(record.spec.options or {}) do names[#names + 1] = tostring(name) end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local value = record.spec.options[name]
-    local path = { 'options', name }
-    if RESERVED[name] then
-      checker.fail(record, path, ("the property '%s' is reserved: %s"):format(name,
-        RESERVED[name]))
-    elseif type(value) == 'table' or type(value) == 'function' or value == nil then
-      checker.fail(record, path, ("the property '%s' must be a text, a number or a "
-        .. "boolean: options = { ['name'] = 'value' }"):format(name))
-    else
-      local text = value
-      if type(value) == 'number' then text = ('%.14g'):format(value) end
-      out[#out + 1] = { name = name, value = tostring(text) }
-    end
-  end
-  return out
-end
-
--- "2024-01-31T12:00:00Z" in milliseconds since 1970; nil when it is no time.
-local function iso_ms(text)
-  local y, mo, d, h, mi, s = text:match(
-    '^(%d%d%d%d)%-(%d%d)%-(%d%d)[T ](%d%d):(%d%d):(%d%d)Z$')
-  if not y then
-    y, mo, d = text:match('^(%d%d%d%d)%-(%d%d)%-(%d%d)$')
-    h, mi, s = 0, 0, 0
-  end
-  if not y then return nil end
-  y, mo, d = tonumber(y), tonumber(mo), tonumber(d)
-  if mo < 1 or mo > 12 or d < 1 or d > 31 then return nil end
-  -- Days since 1970 with the year beginning in March, so that leap days are last.
-  local year = mo <= 2 and y - 1 or y
-  local era = math.floor(year / 400)
-  local day = math.floor((153 * (mo + (mo > 2 and -3 or 9)) + 2) / 5) + d - 1
-  local of_era = (year - era * 400) * 365 + math.floor((year - era * 400) / 4)
-    - math.floor((year - era * 400) / 100) + day
-  local days = era * 146097 + of_era - 719468
-  return ((days * 24 + tonumber(h)) * 60 + tonumber(mi)) * 60000 + tonumber(s) * 1000
-end
-
-local STARTS = { 'earliest', 'latest', 'group' }
-
-local function start(checker, record, out)
-  local value = record.spec.start
-  out.start, out.start_ms = 'unsaid', 0
-  if value == nil then return end
-  if type(value) == 'table' then value = value.timestamp end
-  for _, word in ipairs(STARTS) do
-    if value == word then
-      out.start = word
-      return
-    end
-  end
-  local ms = value
-  if type(value) == 'string' then ms = iso_ms(value) end
-  if type(ms) ~= 'number' or ms < 0 or ms ~= math.floor(ms) then
-    checker.fail(record, { 'start' }, ("start = '%s'%s, or a time: milliseconds since "
-      .. "1970 or '2024-01-31T12:00:00Z'"):format(tostring(value),
-      words.hint(value, STARTS)))
-    return
-  end
-  out.start, out.start_ms = 'timestamp', ms
-end
-
-local function source(checker, record)
-  local spec = record.spec
-  if not check.record(checker, record) then return nil end
-  if not check.texts(checker, record, { 'topics' }, spec.topics) then return nil end
-  local out = {
-    brokers = spec.brokers, group = spec.group, topics = spec.topics,
-    format = spec.format, decimals = spec.decimals or 'unsaid',
-    times = spec.times or 'unsaid',
-    options = options(checker, record),
-  }
-  start(checker, record, out)
-  if spec.format == 'outbox' then
-    out.type_header = (spec.type or 'eventType'):gsub('^headers%.', '')
-  elseif spec.format == 'json' then
-    out.type_path = spec.type
-    if spec.type and not spec.type:find('^data%.[^.]') then
-      checker.fail(record, { 'type' }, ("type = '%s' must be a path into the record: "
-        .. "type = 'data.kind'"):format(spec.type))
-    end
-  elseif spec.type then
-    checker.fail(record, { 'type' }, "'type' is for the formats outbox and json: with "
-      .. "debezium event.type is the letter of the operation")
-  end
-  return out
-end
 
 local DATABASE = {
   timeouts = {
@@ -166,10 +56,9 @@ local function limits(spec)
   }
 end
 
-local function dead_letters(checker, record)
+local function dead_letters(checker, record, topics)
   local given = record.spec.dead_letters or {}
-  local topics = record.spec.source.spec.topics
-  for _, topic in ipairs(type(topics) == 'table' and topics or {}) do
+  for _, topic in ipairs(topics) do
     if topic == given.topic then
       checker.fail(record, { 'dead_letters', 'topic' }, ("'%s' is a topic that this "
         .. 'pipeline reads: dead letters need one of their own'):format(topic))
@@ -244,11 +133,12 @@ function M.new(record, bundle, require, stock)
     if not spec.name:find('^[%w_%-%.]+$') or #spec.name > 100 then
       checker.fail(record, { 'name' }, "'name' may have letters, digits, _ - and . only")
     end
-    plan.source = source(checker, spec.source)
+    plan.source = source.new(checker, spec.source)
     plan.database = database(checker, spec.database)
     plan.limits = limits(spec)
     plan.failure = failure.resolve(checker, record, bundle, require, stock)
-    plan.dead_letters = dead_letters(checker, record)
+    plan.dead_letters = dead_letters(checker, record,
+      plan.source and plan.source.topics or {})
     if plan.source then projections(checker, record, plan, require) end
   end
   if #checker.messages > 0 then return nil, table.concat(checker.messages, '\n') end

@@ -3,11 +3,12 @@
 local check = require 'tidemill.check'
 local columns = require 'tidemill.columns'
 local exact = require 'tidemill.exact'
+local source_of = require 'tidemill.source'
 local words = require 'tidemill.words'
 
 local M = {}
 
-local OPS = { c = true, u = true, d = true, r = true, t = true, m = true }
+local OPS = { c = true, u = true, d = true, r = true, t = true }
 local KINDS = { 'map', 'mirror', 'append', 'merge' }
 
 local function kind_of(checker, record)
@@ -38,8 +39,23 @@ local function check_table(checker, record)
   return true
 end
 
-local function check_on(checker, record, source)
+-- Whether [test] holds for all settings of a list.
+local function all(list, test)
+  for _, topic in ipairs(list) do
+    if not test(topic) then return false end
+  end
+  return #list > 0
+end
+
+local function is_debezium(topic) return topic.is_debezium end
+local function is_typeless(topic)
+  return topic.format == 'json' and not topic.type_path
+end
+
+---@param reads table[] settings of the topics that it reads
+local function check_on(checker, record, reads)
   local on = record.spec.on
+  local has_ops = all(reads, is_debezium)
   if type(on) ~= 'table' then return end
   if next(on) == nil then
     checker.fail(record, { 'on' }, "'on' is empty: write on = { TypeOfEvent = "
@@ -52,13 +68,13 @@ local function check_on(checker, record, source)
     elseif type(handler) ~= 'function' then
       checker.fail(record, { 'on', name }, ("on.%s must be a function, not %s")
         :format(name, check.name_type(handler)))
-    elseif source.format == 'debezium' and not OPS[name] then
+    elseif has_ops and not OPS[name] then
       checker.fail(record, { 'on', name }, ("on.%s would never run: with debezium the "
-        .. "type of an event is the letter of its operation: c, u, d, r, t or m")
+        .. "type of an event is the letter of its operation: c, u, d, r or t")
         :format(name))
     end
   end
-  if source.format == 'json' and not source.type_path then
+  if all(reads, is_typeless) then
     checker.fail(record, { 'on' }, "on = { … } would never run: with format = 'json' "
       .. "events have no type until the source says type = 'data.kind'; or make `on` "
       .. "one function")
@@ -186,8 +202,9 @@ function M.new(checker, record, plan)
   local kind = kind_of(checker, record)
   if not kind then return nil end
   local on = handlers(checker, record, kind)
-  check_on(checker, record, source)
   check_topics(checker, record, source)
+  local reads = source_of.read_by(source, record.spec.topics)
+  check_on(checker, record, reads)
   check_uses(checker, record, kind)
   check_examples(checker, record)
   local list, n_key = columns.new(checker, record, kind)
@@ -200,12 +217,14 @@ function M.new(checker, record, plan)
     types = sorted_types(on), ignore = spec.ignore, strict = spec.strict or false,
     has_handler = on ~= nil, on = on or function() end, before_write = spec.before_write,
     topics = spec.topics, examples = spec.examples,
-    follows_deletes = source.format == 'debezium',
   }
+  for _, topic in ipairs(reads) do
+    p.follows_deletes = p.follows_deletes or topic.is_debezium
+  end
   for i = 1, n_key do
     if list[i].from == 'function' then p.keys_in_lua = true end
   end
-  p.exact, p.why = exact.decide(checker, record, p, source)
+  p.exact, p.why = exact.decide(checker, record, p, source.topics)
   return p
 end
 

@@ -22,7 +22,20 @@ end
 local boolean = { types = { 'boolean' } }
 local list = { types = { 'table' } }
 
-return {
+-- Of kafka { … } and of each entry of its topics.
+local topic = {
+  format = { types = { 'string' }, words = { 'outbox', 'debezium', 'json' },
+    later_words = { avro = true, protobuf = true, ['json-schema'] = true } },
+  type = text(),
+  decimals = { types = { 'string' }, words = { 'string', 'precise', 'double' } },
+  times = { types = { 'string' }, words = { 'millis', 'micros', 'nanos' } },
+  truncate = later("truncate = 'apply'", 'halt'),
+  flattened = later('flattened rows'),
+  outbox = later('outbox = { … } (raw outbox rows)'),
+}
+
+local M = {
+  topic = topic,
   pipeline = {
     name = text("write name = 'bank': it names the positions in the database"),
     source = { types = { 'kafka' }, required = 'write source = kafka { … }' },
@@ -46,17 +59,8 @@ return {
     brokers = text("write brokers = 'host:9092'"),
     group = text("write group = 'name': the consumer group"),
     topics = { types = { 'table' }, required = "write topics = { 'name' }" },
-    format = { types = { 'string' }, words = { 'outbox', 'debezium', 'json' },
-      later_words = { avro = true, protobuf = true, ['json-schema'] = true },
-      required = "write format = 'outbox', 'debezium' or 'json'" },
     start = { types = { 'string', 'number', 'table' } },
-    type = text(),
-    decimals = { types = { 'string' }, words = { 'string', 'precise', 'double' } },
-    times = { types = { 'string' }, words = { 'millis', 'micros', 'nanos' } },
-    truncate = later("truncate = 'apply'", 'halt'),
     options = list,
-    outbox = later('outbox = { … } (raw outbox rows)'),
-    flattened = later('flattened rows'),
     registry = later('a schema registry'),
   },
   postgres = {
@@ -102,3 +106,7 @@ return {
     cache = later('cache'), group = later('group'), durability = later('durability'),
   },
 }
+
+for name, field in pairs(topic) do M.kafka[name] = field end
+
+return M

@@ -378,3 +378,25 @@ describe('decoder: keys', function()
     assert.same('failed', d:state(1))
   end)
 end)
+
+describe('a decoder of several topics', function()
+  it('reads each record as its topic is written', function()
+    local d = decoding.new {
+      { name = 'o', format = 'outbox' }, { name = 'd', format = 'debezium' },
+      { name = 'j', format = 'json', type_path = 'data.kind' },
+    }
+    d:want('data.id')
+    d:run {
+      { topic = 'o', value = '{"id":1,"op":"c"}', headers = { eventType = 'Made' } },
+      { topic = 'd', value = '{"before":null,"after":{"id":2},"op":"c"}' },
+      { topic = 'j', value = '{"id":3,"kind":"Seen"}' },
+      { topic = 'o', value = '{"id":4}', headers = { eventType = 'Made' } },
+    }
+    for i, expected in ipairs { 'int:1', 'int:2', 'int:3', 'int:4' } do
+      assert.are.equal(expected, d:value(i, 'data.id'))
+    end
+    assert.are.same({ 'Made', 'c', 'Seen', 'Made' }, { d:type(1), d:type(2), d:type(3), d:type(4) })
+    assert.are.same({ nil, 'c' }, { d:op(1), d:op(2) })
+    assert.are.same({ 0, 1, 2, 0 }, { d.events.topics[0], d.events.topics[1], d.events.topics[2], d.events.topics[3] })
+  end)
+end)

@@ -20,8 +20,10 @@ local at_fn = ffi.cast('headers_at_fn', function(_, at, out)
 end)
 local no_header = ffi.cast('record_header_fn', function() return 0 end)
 
+local topic = ffi.new('struct plan_topic')
+topic.format = C.FORMAT_JSON
 local source = ffi.new('struct plan_source')
-source.format = C.FORMAT_JSON
+source.settings, source.n_topics = topic, 1
 local decoder = ffi.gc(C.decoder_new(source, no_header), C.decoder_free)
 
 local function print_json(headers)

@@ -25,6 +25,7 @@ enum { N_PATHS = sizeof PATHS / sizeof *PATHS };
 
 struct run {
     struct plan_source source;
+    struct plan_topic topic;
     struct record records[2 * MOST]; /* each of them twice */
     struct piece pieces[MOST][3];
     uint32_t n;
@@ -53,12 +54,15 @@ static void choose(struct run *r, struct input *in)
 {
     static const char *const topics[] = {"t", "__debezium-heartbeat.t"};
 
-    r->source.format = (enum plan_format)(input_byte(in) % 3);
-    r->source.decimals = (enum plan_decimals)(input_byte(in) % 4);
-    r->source.times = (enum plan_times)(input_byte(in) % 4);
-    r->source.type_header = "eventType";
+    r->topic.format = (enum plan_format)(input_byte(in) % 3);
+    r->topic.decimals = (enum plan_decimals)(input_byte(in) % 4);
+    r->topic.times = (enum plan_times)(input_byte(in) % 4);
+    r->topic.type_header = "eventType";
     uint8_t bits = input_byte(in);
-    r->source.type_path = bits & 1 ? "data.kind" : NULL;
+    r->topic.type_path = bits & 1 ? "data.kind" : NULL;
+    r->topic.name = topics[(bits >> 1) & 1];
+    r->source.settings = &r->topic;
+    r->source.n_topics = 1;
     for (uint32_t i = 0; i < 2 * MOST; i++) {
         r->records[i].topic = topics[(bits >> 1) & 1];
         r->records[i].time_ms = 1700000000000;
@@ -140,9 +144,9 @@ static void check_repeated(struct run *r, uint32_t i)
 static void check_columns(struct run *r, uint32_t i)
 {
     struct convert_rules rules = {
-        .format = r->source.format,
-        .decimals = r->source.decimals,
-        .times = r->source.times,
+        .format = r->topic.format,
+        .decimals = r->topic.decimals,
+        .times = r->topic.times,
         .has_schema = r->ev.flags[i] & EVENT_HAS_SCHEMA,
     };
     for (uint32_t path = 0; is_ok(&r->ev, i) && path < N_PATHS; path++) {

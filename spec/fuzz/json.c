@@ -66,7 +66,9 @@ static void check_walk(struct decoder *d, struct events *ev, const int nodes[4],
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct plan_source source = {.format = FORMAT_JSON};
+    static struct plan_topic topic = {.name = "t", .format = FORMAT_JSON};
+    static const struct plan_source source = {.settings = &topic,
+                                              .n_topics = 1};
     static const char *const paths[] = {"data", "data.a", "data.id",
                                         "data.a.b.c"};
     struct record rec = {

@@ -59,14 +59,37 @@ local function find_header(message, name, out)
 end
 local header_fn = ffi.cast('record_header_fn', find_header)
 
---- options: format, type_header, type_path.
+-- A field of struct plan_topic that is a word of an enum.
+local function set_word(topic, name, word)
+  if word then topic[name] = C[(name .. '_' .. word):upper()] end
+end
+
+local function fill(topic, options)
+  topic.name = options.name or 'topic'
+  topic.format = C[FORMATS[options.format]]
+  topic.type_header = options.type_header or 'eventType'
+  topic.type_path = options.type_path
+  for _, name in ipairs { 'decimals', 'times', 'flattened' } do
+    set_word(topic, name, options[name])
+  end
+end
+
+--- A source of topics, each { name, format, type_header, type_path, decimals, times,
+--- flattened }; what must live as long as it stands in the second result.
+function M.source(topics)
+  local source = ffi.new('struct plan_source')
+  local settings = ffi.new('struct plan_topic[?]', #topics)
+  local keep = { settings, topics }
+  for i, options in ipairs(topics) do fill(settings[i - 1], options) end
+  source.settings, source.n_topics = settings, #topics
+  return source, keep
+end
+
+--- options: those of one topic, or a list of them.
 function M.new(options)
   local self = setmetatable({ keep = {}, nodes = {} }, Decoder)
-  local source = ffi.new('struct plan_source')
-  source.format = C[FORMATS[options.format]]
-  source.type_header = options.type_header or 'eventType'
-  source.type_path = options.type_path
-  self.options, self.source = options, source
+  local source, kept = M.source(options[1] and options or { options })
+  self.options, self.source, self.kept = options, source, kept
   self.c = ffi.gc(C.decoder_new(source, header_fn), C.decoder_free)
   self.arena = core.arena()
   return self

@@ -57,6 +57,18 @@ describe('check.kafka', function()
     "kafka: format = 'debesium': did you mean 'debezium'?")
   source('knows formats that come later', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'avro' }",
     "kafka: format = 'avro' is not available yet")
+  local function topics(name, text, message)
+    source(name, "kafka { brokers = 'b', group = 'g', topics = " .. text .. ' }', 'kafka: ' .. message)
+  end
+  topics('wants a format for every topic', "{ { 'd', format = 'debezium' }, 'u' }", "'format' is missing: write format = 'outbox'")
+  topics('checks the settings of an entry', "{ { 'd', format = 'debezium', decimls = 'string' } }", "unknown key 'decimls': did you mean 'decimals'?")
+  topics('checks the words of an entry', "{ { 'd', format = 'debezium', decimals = 'strings' } }", "decimals = 'strings': did you mean 'string'?")
+  topics('refuses a setting that has no use for its format', "{ { 'd', format = 'json', decimals = 'string' } }",
+    "'decimals' is for the format debezium")
+  topics('refuses a setting that has no use for any topic', "{ { 'd', format = 'json' } }, times = 'micros'", "'times' is for the format debezium")
+  topics('refuses a topic that is named twice', "{ 'd', { 'd', format = 'json' } }, format = 'debezium'", "'topics' names 'd' twice")
+  topics('wants names in an entry', "{ { format = 'json' } }", "'topics' is an empty list")
+  topics('wants names or entries', "{ 7 }, format = 'json'", "'topics' must be a list of texts, or of tables of texts")
   source('wants topics', "kafka { brokers = 'b', group = 'g', format = 'json' }", "kafka: 'topics' is missing: write topics = { 'name' }")
   source('refuses a topic twice', "kafka { brokers = 'b', group = 'g', topics = { 't', 't' }, format = 'json' }", "kafka: 'topics' names 't' twice")
   source('refuses an unknown start', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json', start = 'earlyest' }",

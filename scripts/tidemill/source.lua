@@ -1,0 +1,278 @@
+-- kafka { … }: where records come from, and how the records of each topic are
+-- read. What an entry of `topics` leaves unsaid comes from kafka { … } itself.
+local check = require 'tidemill.check'
+local schema = require 'tidemill.schema'
+local words = require 'tidemill.words'
+
+local M = {}
+
+-- librdkafka properties that the pipeline sets by another word, or that
+-- exactly-once rests on.
+local RESERVED = {
+  ['bootstrap.servers'] = 'write brokers = …',
+  ['metadata.broker.list'] = 'write brokers = …',
+  ['group.id'] = 'write group = …',
+  ['group.instance.id'] = 'use --instance',
+  ['auto.offset.reset'] = 'write start = …',
+}
+for _, name in ipairs {
+  'enable.auto.commit', 'enable.auto.offset.store', 'isolation.level',
+  'enable.partition.eof', 'partition.assignment.strategy', 'auto.commit.enable',
+  'auto.commit.interval.ms', 'session.timeout.ms', 'max.poll.interval.ms', 'check.crcs',
+} do
+  RESERVED[name] = 'exactly-once rests on its value'
+end
+
+local function options(checker, record)
+  local out, names = {}, {}
+  for name in pairs(record.spec.options or {}) do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local value = record.spec.options[name]
+    local path = { 'options', name }
+    if RESERVED[name] then
+      checker.fail(record, path, ("the property '%s' is reserved: %s"):format(name,
+        RESERVED[name]))
+    elseif type(value) == 'table' or type(value) == 'function' or value == nil then
+      checker.fail(record, path, ("the property '%s' must be a text, a number or a "
+        .. "boolean: options = { ['name'] = 'value' }"):format(name))
+    else
+      local text = value
+      if type(value) == 'number' then text = ('%.14g'):format(value) end
+      out[#out + 1] = { name = name, value = tostring(text) }
+    end
+  end
+  return out
+end
+
+-- "2024-01-31T12:00:00Z" in milliseconds since 1970; nil when it is no time.
+local function iso_ms(text)
+  local y, mo, d, h, mi, s = text:match(
+    '^(%d%d%d%d)%-(%d%d)%-(%d%d)[T ](%d%d):(%d%d):(%d%d)Z$')
+  if not y then
+    y, mo, d = text:match('^(%d%d%d%d)%-(%d%d)%-(%d%d)$')
+    h, mi, s = 0, 0, 0
+  end
+  if not y then return nil end
+  y, mo, d = tonumber(y), tonumber(mo), tonumber(d)
+  if mo < 1 or mo > 12 or d < 1 or d > 31 then return nil end
+  -- Days since 1970 with the year beginning in March, so that leap days are last.
+  local year = mo <= 2 and y - 1 or y
+  local era = math.floor(year / 400)
+  local day = math.floor((153 * (mo + (mo > 2 and -3 or 9)) + 2) / 5) + d - 1
+  local of_era = (year - era * 400) * 365 + math.floor((year - era * 400) / 4)
+    - math.floor((year - era * 400) / 100) + day
+  local days = era * 146097 + of_era - 719468
+  return ((days * 24 + tonumber(h)) * 60 + tonumber(mi)) * 60000 + tonumber(s) * 1000
+end
+
+local STARTS = { 'earliest', 'latest', 'group' }
+
+local function start(checker, record, out)
+  local value = record.spec.start
+  out.start, out.start_ms = 'unsaid', 0
+  if value == nil then return end
+  if type(value) == 'table' then value = value.timestamp end
+  for _, word in ipairs(STARTS) do
+    if value == word then
+      out.start = word
+      return
+    end
+  end
+  local ms = value
+  if type(value) == 'string' then ms = iso_ms(value) end
+  if type(ms) ~= 'number' or ms < 0 or ms ~= math.floor(ms) then
+    checker.fail(record, { 'start' }, ("start = '%s'%s, or a time: milliseconds since "
+      .. "1970 or '2024-01-31T12:00:00Z'"):format(tostring(value),
+      words.hint(value, STARTS)))
+    return
+  end
+  out.start, out.start_ms = 'timestamp', ms
+end
+
+-- The formats for which a setting of topics means something.
+local USES = {
+  type = { outbox = true, json = true }, decimals = { debezium = true },
+  times = { debezium = true, raw = true }, truncate = { debezium = true },
+  flattened = { debezium = true, raw = true }, outbox = { outbox = true, raw = true },
+}
+local NO_USE = {
+  type = "'type' is for the formats outbox and json: with debezium event.type is the "
+    .. 'letter of the operation',
+  outbox = "'outbox' is for the format outbox: it names the columns of an outbox table",
+}
+for _, name in ipairs { 'decimals', 'times', 'truncate', 'flattened' } do
+  NO_USE[name] = ("'%s' is for the format debezium: it says how the connector writes "
+    .. 'rows'):format(name)
+end
+
+-- Raw outbox rows are an outbox that nobody routed.
+local function use_of(given)
+  return given.format == 'outbox' and given.outbox and 'raw' or given.format
+end
+
+-- The columns of the outbox table that EventRouter expects unless told otherwise.
+local COLUMNS = { id = 'id', key = 'aggregateid', type = 'type', payload = 'payload' }
+
+local function outbox_of(given)
+  local out = { time = given.outbox.table.time }
+  for name, default in pairs(COLUMNS) do
+    out[name] = given.outbox.table[name] or default
+  end
+  return out
+end
+
+-- type = '…' of a topic: a header for outbox, a path for json.
+local function set_type(checker, record, path, topic, given)
+  local type_path = { unpack(path) }
+  type_path[#type_path + 1] = 'type'
+  if given.format == 'outbox' then
+    if given.outbox and given.type then
+      checker.fail(record, type_path, "'type' is a header, and rows of an outbox table "
+        .. "have none: write outbox = { table = { type = 'column' } }")
+    end
+    topic.type_header = (given.type or 'eventType'):gsub('^headers%.', '')
+  elseif given.format == 'json' then
+    topic.type_path = given.type
+    if given.type and not given.type:find('^data%.[^.]') then
+      checker.fail(record, type_path, ("type = '%s' must be a path into the record: "
+        .. "type = 'data.kind'"):format(given.type))
+    end
+  end
+end
+
+local function new_topic(checker, record, path, name, given)
+  local use = use_of(given)
+  local topic = {
+    name = name, format = given.format, decimals = given.decimals or 'unsaid',
+    times = given.times or 'unsaid', truncate = given.truncate or 'halt',
+    flattened = given.flattened or 'unsaid',
+    outbox = use == 'raw' and outbox_of(given) or nil,
+    is_debezium = use == 'debezium', is_raw_outbox = use == 'raw',
+  }
+  set_type(checker, record, path, topic, given)
+  return topic
+end
+
+-- Names of an entry, and what it says of them.
+local function split(entry)
+  local names, own = {}, {}
+  for key, value in pairs(entry) do
+    if type(key) == 'number' then names[key] = value else own[key] = value end
+  end
+  return names, own
+end
+
+-- The settings of one entry, its own first; nil when they are wrong.
+local function settings_of(checker, record, path, own)
+  if not check.fields(checker, record, path, own, schema.topic) then return nil end
+  local given = {}
+  for name in pairs(schema.topic) do
+    given[name] = own[name]
+    if given[name] == nil then given[name] = record.spec[name] end
+  end
+  if not given.format then
+    return checker.fail(record, path, "'format' is missing: write format = 'outbox', "
+      .. "'debezium' or 'json'")
+  end
+  -- The type of the other topics is no word for this one's.
+  if own.type == nil and record.spec.format and given.format ~= record.spec.format then
+    given.type = nil
+  end
+  if own.outbox == nil and own.format and own.format ~= 'outbox' then
+    given.outbox = nil
+  end
+  for name, uses in pairs(USES) do
+    if own[name] ~= nil and not uses[use_of(given)] then
+      local at = { unpack(path) }
+      at[#at + 1] = name
+      checker.fail(record, at, NO_USE[name])
+    elseif not uses[use_of(given)] then
+      given[name] = nil
+    end
+  end
+  return given
+end
+
+-- What kafka { … } says for all topics must mean something to one of them.
+local function check_uses(checker, record, settings)
+  for name, uses in pairs(USES) do
+    local used = record.spec[name] == nil or #settings == 0
+    for _, topic in ipairs(settings) do
+      used = used or uses[topic.is_raw_outbox and 'raw' or topic.format]
+    end
+    if not used then checker.fail(record, { name }, NO_USE[name]) end
+  end
+end
+
+local function topics(checker, record, out)
+  local before = #checker.messages
+  local seen = {}
+  if #record.spec.topics == 0 then
+    checker.fail(record, { 'topics' }, "'topics' is an empty list")
+  end
+  for _, entry in ipairs(record.spec.topics) do
+    local is_table = type(entry) == 'table'
+    local names, own = split(is_table and entry or { entry })
+    local path = { 'topics', type(names[1]) == 'string' and names[1] or nil }
+    if not is_table or check.texts(checker, record, path, names) then
+      local given = settings_of(checker, record, path, own)
+      for _, name in ipairs(given and names or {}) do
+        if type(name) ~= 'string' or name == '' then
+          checker.fail(record, { 'topics' }, "'topics' must be a list of texts, or of "
+            .. "tables of texts with settings of their own: { 'a', format = 'json' }")
+        elseif seen[name] then
+          checker.fail(record, { 'topics', name }, ("'topics' names '%s' twice")
+            :format(name))
+        else
+          seen[name] = true
+          out.topics[#out.topics + 1] = name
+          out.settings[#out.settings + 1] =
+            new_topic(checker, record, is_table and path or {}, name, given)
+        end
+      end
+    end
+  end
+  for key in pairs(record.spec.topics) do
+    if type(key) ~= 'number' or key > #record.spec.topics then
+      checker.fail(record, { 'topics' }, "'topics' must be a list: topics = { 'a', 'b' }")
+    end
+  end
+  if #checker.messages == before then check_uses(checker, record, out.settings) end
+  return #checker.messages == before
+end
+
+---@return table|nil source: topics are names, settings[i] is what is said of topic i
+function M.new(checker, record)
+  local spec = record.spec
+  if not check.record(checker, record) then return nil end
+  local out = {
+    brokers = spec.brokers, group = spec.group, topics = {}, settings = {},
+    options = options(checker, record),
+  }
+  start(checker, record, out)
+  if not topics(checker, record, out) then return nil end
+  return out
+end
+
+---The settings of those topics of the source that a projection reads.
+---@param names string[]|nil nil: all of them
+function M.read_by(source, names)
+  local list = {}
+  for i, topic in ipairs(source.settings) do
+    local is_read = names == nil
+    for _, name in ipairs(names or {}) do is_read = is_read or name == topic.name end
+    if is_read then list[#list + 1] = source.settings[i] end
+  end
+  return list
+end
+
+---The settings of one topic; a topic that nobody named is read as the first one.
+function M.topic(source, name)
+  for _, topic in ipairs(source.settings) do
+    if topic.name == name then return topic end
+  end
+  return source.settings[1]
+end
+
+return M
