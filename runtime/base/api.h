@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TM_API_VERSION = 2 };
+enum { TM_API_VERSION = 3 };
 
 /* A value: what JSON gave, or what a column of a row holds. */
 enum tm_tag {
@@ -66,6 +66,8 @@ enum tm_root {
     TM_NODE_BEFORE,
     TM_NODE_AFTER,
     TM_NODE_KEY,
+    TM_NODE_SOURCE, /* Debezium's own words on the change: lsn, txId, ... */
+    TM_NODE_ID,     /* event.id, where the record's value holds it */
     TM_ROOTS
 };
 

@@ -8,13 +8,12 @@
 
 #include <string.h>
 
-#include "base/buf.h"
-
 /* What the members of one envelope were. */
 struct change {
     struct schema_row *before_row, *after_row; /* NULL: no schema */
     uint32_t before; /* structural of its value; 0: there is none */
     uint32_t first;  /* of the envelope */
+    bool is_flat;    /* it is no envelope: it has a field __deleted */
     struct tm_cell op;
 };
 
@@ -25,30 +24,30 @@ static bool has_wanted(const struct walk *w, int root)
 
 /* Fields of data and of after are the same value: read for whom it may
  * concern. */
-static bool read_after(struct reader *r, const struct change *c)
+bool reader_row(struct reader *r, int as, struct schema_row *row)
 {
     struct walk *w = &r->walk;
     uint32_t first = w->i;
 
     if (has_wanted(w, TM_NODE_DATA)) {
-        if (!walk_node(w, TM_NODE_DATA, c->after_row)) {
+        if (!walk_node(w, TM_NODE_DATA, row)) {
             return false;
         }
-        if (!has_wanted(w, TM_NODE_AFTER)) {
-            *walk_cell(w, TM_NODE_AFTER) = *walk_cell(w, TM_NODE_DATA);
+        if (!has_wanted(w, as)) {
+            *walk_cell(w, as) = *walk_cell(w, TM_NODE_DATA);
             return true;
         }
         w->i = first;
     }
-    if (!walk_node(w, TM_NODE_AFTER, c->after_row)) {
+    if (!walk_node(w, as, row)) {
         return false;
     }
-    *walk_cell(w, TM_NODE_DATA) = *walk_cell(w, TM_NODE_AFTER);
+    *walk_cell(w, TM_NODE_DATA) = *walk_cell(w, as);
     return true;
 }
 
 /* The database's own time of the change. */
-static bool read_source(struct reader *r)
+static bool read_time(struct reader *r)
 {
     struct walk *w = &r->walk;
     struct walk_key k;
@@ -73,24 +72,39 @@ static bool read_source(struct reader *r)
     return s == WALK_END;
 }
 
+bool reader_source(struct reader *r)
+{
+    struct walk *w = &r->walk;
+    uint32_t first = w->i;
+
+    if (has_wanted(w, TM_NODE_SOURCE) || walk_cell(w, TM_NODE_SOURCE)) {
+        if (!walk_node(w, TM_NODE_SOURCE, NULL)) {
+            return false;
+        }
+        w->i = first;
+    }
+    return read_time(r);
+}
+
 static bool read_member(struct reader *r, struct change *c,
                         const struct walk_key *k)
 {
     struct walk *w = &r->walk;
 
     if (walk_key_is(k, "after")) {
-        return read_after(r, c);
+        return reader_row(r, TM_NODE_AFTER, c->after_row);
     }
     if (walk_key_is(k, "before")) {
         c->before = w->i;
         return walk_node(w, TM_NODE_BEFORE, c->before_row);
     }
     if (walk_key_is(k, "source")) {
-        return read_source(r);
+        return reader_source(r);
     }
     if (walk_key_is(k, "op")) {
         return walk_value(w, &c->op);
     }
+    c->is_flat |= walk_key_is(k, "__deleted");
     return walk_skip(w);
 }
 
@@ -126,11 +140,11 @@ static bool read_deleted(struct reader *r, const struct change *c)
            reader_bad_json(r, "value");
 }
 
-static bool take_op(struct reader *r, const struct change *c)
+bool reader_op(struct reader *r, const struct tm_cell *c)
 {
-    char op = c->op.len == 1 ? c->op.p[0] : '\0';
+    char op = c->tag == TM_TEXT && c->len == 1 ? c->p[0] : '\0';
 
-    if (c->op.tag != TM_TEXT || op == '\0' || !strchr("crudtm", op)) {
+    if (op == '\0' || !strchr("crudtm", op)) {
         return reader_fail(r, "the op of this Debezium envelope is not one "
                               "of c, u, d, r, t and m");
     }
@@ -142,55 +156,33 @@ static bool take_op(struct reader *r, const struct change *c)
         r->op_types[(uint8_t)op] = (uint16_t)types_number(&r->types, &op, 1);
     }
     r->facts.type = r->op_types[(uint8_t)op];
-    return op != 'd' || read_deleted(r, c);
+    return true;
 }
 
 /* ---- values that are no change of a row ---- */
-
-/* The names of the value's fields, and whether they are those of a record of
- * Debezium's transaction topic. */
-static bool is_transaction(struct walk *w, struct buf *names)
-{
-    static const char *const words[] = {"status", "id", "event_count"};
-    unsigned seen = 0;
-    struct walk_key k;
-    enum walk_step s = walk_first(w, &k);
-
-    for (; s == WALK_MEMBER && walk_skip(w); s = walk_next(w, &k)) {
-        for (unsigned i = 0; i < 3; i++) {
-            seen |= walk_key_is(&k, words[i]) ? 1u << i : 0;
-        }
-        if (names->len < 200) {
-            buf_printf(names, "%s%.*s", names->len ? ", " : "",
-                       (int)(k.len < 64 ? k.len : 64), k.p);
-        }
-    }
-    return seen == 7;
-}
 
 static bool foreign(struct reader *r, const struct change *c)
 {
     struct buf names = {0};
 
-    r->walk.i = c->first;
-    if (is_transaction(&r->walk, &names)) {
+    if (debezium_is_own(&r->walk, c->first, &names)) {
         reader_skip(r);
     } else {
         reader_misfit(
             r, arena_printf(
                    r->walk.arena,
                    "the value is not a Debezium envelope: it has no field op, "
-                   "but %s. Flattened rows (ExtractNewRecordState) are not "
-                   "supported yet: remove that transform from the connector; "
-                   "for other JSON say format = 'json'",
+                   "but %s. For rows behind ExtractNewRecordState say "
+                   "flattened = 'rewrite' or 'tombstone' in kafka{}, as the "
+                   "connector's transforms.unwrap.delete.tombstone.handling."
+                   "mode does; for other JSON say format = 'json'",
                    names.len ? buf_text(&names) : "none at all"));
     }
     buf_close(&names);
     return r->facts.state == TM_EVENT_SKIPPED;
 }
 
-/* A payload that is no object: null is a tombstone behind a schema. */
-static bool read_other(struct reader *r)
+bool debezium_other(struct reader *r, bool (*tombstone)(struct reader *r))
 {
     struct tm_cell c;
 
@@ -198,17 +190,22 @@ static bool read_other(struct reader *r)
         return reader_bad_json(r, "value");
     }
     return c.tag == TM_NULL
-               ? reader_skip(r)
+               ? tombstone(r)
                : reader_fail(
                      r,
                      "the value is not a Debezium envelope: it is no object");
 }
 
-static bool is_heartbeat(const char *topic)
+static bool take_change(struct reader *r, const struct change *c,
+                        struct schema *schema)
 {
-    static const char prefix[] = "__debezium-heartbeat";
-
-    return strncmp(topic, prefix, sizeof prefix - 1) == 0;
+    if (c->is_flat) {
+        return flattened_row(r, c->first, schema);
+    }
+    if (c->op.tag == TM_MISSING) {
+        return foreign(r, c);
+    }
+    return reader_op(r, &c->op) && (r->facts.op != 'd' || read_deleted(r, c));
 }
 
 bool debezium_read(struct reader *r, const struct record *rec)
@@ -217,14 +214,14 @@ bool debezium_read(struct reader *r, const struct record *rec)
     struct change c = {.op = {.tag = TM_MISSING}};
 
     r->facts.time_ms = rec->time_ms;
-    if (!rec->value || is_heartbeat(rec->topic)) {
+    if (!rec->value || debezium_is_heartbeat(rec->topic)) {
         return reader_skip(r);
     }
     if (!connect_open(r, r->values, rec->value, rec->value_len, &schema)) {
         return reader_bad_json(r, "value");
     }
     if (walk_char(&r->walk) != '{') {
-        return read_other(r);
+        return debezium_other(r, reader_skip);
     }
     c.first = r->walk.i;
     if (schema) {
@@ -235,5 +232,5 @@ bool debezium_read(struct reader *r, const struct record *rec)
     if (!read_members(r, &c) || !connect_close(r)) {
         return reader_bad_json(r, "value");
     }
-    return c.op.tag == TM_MISSING ? foreign(r, &c) : take_op(r, &c);
+    return take_change(r, &c, schema);
 }

@@ -12,7 +12,8 @@
 /* How the records of one topic are read. */
 struct reading {
     envelope_fn read;
-    int type_node; /* json with a type path; else -1 */
+    int type_node;    /* json with a type path; else -1 */
+    bool is_keyed_in; /* event.key and event.id are in the value */
 };
 
 struct decoder {
@@ -26,9 +27,16 @@ struct decoder {
 
 static envelope_fn reading_of(const struct plan_topic *t)
 {
-    return t->format == FORMAT_OUTBOX     ? outbox_read
-           : t->format == FORMAT_DEBEZIUM ? debezium_read
-                                          : plain_read;
+    switch (t->format) {
+    case FORMAT_OUTBOX:
+        return t->outbox ? outbox_row_read : outbox_read;
+    case FORMAT_DEBEZIUM:
+        return t->flattened == FLATTENED_UNSAID ? debezium_read
+                                                : flattened_read;
+    case FORMAT_JSON:
+        break;
+    }
+    return plain_read;
 }
 
 static void open_readings(struct decoder *d)
@@ -41,6 +49,7 @@ static void open_readings(struct decoder *d)
 
         d->readings[i] = (struct reading){
             .read = reading_of(t),
+            .is_keyed_in = t->outbox != NULL,
             .type_node = t->format == FORMAT_JSON && t->type_path
                              ? decoder_path(d, t->type_path)
                              : -1};
@@ -198,14 +207,6 @@ static void begin_record(struct reader *r, uint32_t event)
     r->used_prefix = false;
 }
 
-static void forget_values(struct walk *w)
-{
-    for (int root = 0; root < TM_NODE_KEY; root++) {
-        walk_cell(w, root)->tag = TM_MISSING;
-        walk_clear(w, root);
-    }
-}
-
 /*
  * Behind a known schema the payload is read as if it ended just before the
  * last brace. When that fails the record is read again as a whole: it may
@@ -221,7 +222,7 @@ static bool read_value(struct decoder *d, const struct record *rec)
     if (!r->used_prefix) {
         return false;
     }
-    forget_values(&r->walk);
+    reader_forget(r);
     begin_record(r, r->walk.event);
     r->knows_prefixes = false;
     return d->now->read(r, rec);
@@ -244,7 +245,7 @@ static void decode_one(struct decoder *d, struct events *ev, uint32_t i,
     follow_topic(d, rec);
     bool ok = read_value(d, rec);
     struct facts facts = r->facts;
-    if (ok && facts.state == TM_EVENT_OK && wants_key) {
+    if (ok && facts.state == TM_EVENT_OK && wants_key && !d->now->is_keyed_in) {
         r->knows_prefixes = true;
         ok = key_read(r, rec);
     }
@@ -302,7 +303,8 @@ static bool decode_again(struct decoder *d, struct events *ev, uint32_t i,
 
     begin_record(&d->reader, i);
     follow_topic(d, rec);
-    if (is_key ? key_read(&d->reader, rec) : read_value(d, rec)) {
+    if (is_key && !d->now->is_keyed_in ? key_read(&d->reader, rec)
+                                       : read_value(d, rec)) {
         return true;
     }
     fail(ev, i, &d->reader);
@@ -332,6 +334,11 @@ bool decoder_column(struct decoder *d, struct events *ev, int node)
 }
 
 /* ---- types and tokens ---- */
+
+bool decoder_holds_id(const struct decoder *d, uint16_t topic)
+{
+    return d->readings[topic].is_keyed_in;
+}
 
 const char *decoder_type_name(const struct decoder *d, uint32_t type,
                               size_t *len)

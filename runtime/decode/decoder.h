@@ -40,8 +40,9 @@ struct events {
 enum {
     EVENT_HAS_SCHEMA = 1,
     EVENT_WANTED = 2, /* some projection takes it; set above the decoder */
-    EVENT_MISFIT = 4  /* it cannot be read since the pipeline does not fit its
+    EVENT_MISFIT = 4, /* it cannot be read since the pipeline does not fit its
                          source: nothing is wrong with the record */
+    EVENT_NO_OP = 8   /* a flattened row without __op: its type is not known */
 };
 
 struct decoder *decoder_new(const struct plan_source *s,
@@ -51,8 +52,12 @@ void decoder_free(struct decoder *d);
  * than the last ones. */
 void decoder_set_header(struct decoder *d, record_header_fn header);
 
+/* Does the value of these records hold event.id (TM_NODE_ID)? [topic] is an
+ * index in plan_source.settings. */
+bool decoder_holds_id(const struct decoder *d, uint16_t topic);
+
 /*
- * The node of "data.x.y", "after.x", "before.x" or "key.x"; made if new, and
+ * The node of "data.x.y", "after.x", "before.x", "key.x" or "source.x"; made if new, and
  * its value is decoded from the next batch on. -1: the path has no such root,
  * or there are too many fields already (decode/path.h).
  */

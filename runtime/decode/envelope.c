@@ -56,3 +56,40 @@ bool reader_bad_json(struct reader *r, const char *what)
     return reader_fail(r, "%s is not JSON: %s, at byte %zu%s", what, w->fault,
                        at, hint(w, r->start));
 }
+
+bool reader_type(struct reader *r, const char *p, size_t len, const char *where)
+{
+    uint32_t type = types_number(&r->types, p, len);
+
+    r->facts.type = (uint16_t)type;
+    return type != 0 ||
+           reader_fail(r,
+                       "there are %d different event types already: is %s "
+                       "really the type of the event?",
+                       TYPES_MOST, where);
+}
+
+bool reader_document(struct reader *r, const struct tm_cell *text)
+{
+    struct walk *w = &r->walk;
+
+    r->start = text->p;
+    return (walk_open(w, text->p, text->len) &&
+            walk_node(w, TM_NODE_DATA, NULL) && walk_end(w)) ||
+           reader_bad_json(r, "the text in the value");
+}
+
+void reader_forget(struct reader *r)
+{
+    for (int root = 0; root < TM_ROOTS; root++) {
+        struct tm_cell *cell = walk_cell(&r->walk, root);
+
+        if (root == TM_NODE_KEY) {
+            continue;
+        }
+        if (cell) {
+            cell->tag = TM_MISSING;
+        }
+        walk_clear(&r->walk, root);
+    }
+}

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/plan.h"
 #include "base/record.h"
 #include "decode/decoder.h"
@@ -48,10 +49,44 @@ struct reader {
 typedef bool (*envelope_fn)(struct reader *r, const struct record *rec);
 
 bool outbox_read(struct reader *r, const struct record *rec);
+/* Rows of an outbox table, as Debezium captures them. */
+bool outbox_row_read(struct reader *r, const struct record *rec);
 bool debezium_read(struct reader *r, const struct record *rec);
+/* Debezium behind ExtractNewRecordState, when the pipeline says so. */
+bool flattened_read(struct reader *r, const struct record *rec);
 bool plain_read(struct reader *r, const struct record *rec);
 /* Fills the columns of KEY and below. */
 bool key_read(struct reader *r, const struct record *rec);
+
+/* A flattened row at structural [first]; the walk was through it once. */
+bool flattened_row(struct reader *r, uint32_t first, struct schema *schema);
+/* A value of Debezium that is no object: null is what a tombstone is behind a
+ * schema, and is read with [tombstone]. */
+bool debezium_other(struct reader *r, bool (*tombstone)(struct reader *r));
+/*
+ * Is the object at structural [first] one of Debezium's own records: of its
+ * transaction, heartbeat or schema change topics? [names] gets the names of
+ * its first fields, unless it is NULL.
+ */
+bool debezium_is_own(struct walk *w, uint32_t first, struct buf *names);
+/* Is the topic one of Debezium's heartbeats? */
+bool debezium_is_heartbeat(const char *topic);
+
+/* At the row that an event is about, which becomes its data and [as]: the
+ * root after, or before when the row was deleted. */
+bool reader_row(struct reader *r, int as, struct schema_row *row);
+/* At the value of `source`: its columns, and the time of the change. */
+bool reader_source(struct reader *r);
+/* A letter of an operation as op and type; 'm' is skipped. */
+bool reader_op(struct reader *r, const struct tm_cell *op);
+/* The number of the event's type; false: there are too many. [where] says in
+ * words where the type stands. */
+bool reader_type(struct reader *r, const char *p, size_t len,
+                 const char *where);
+/* [text] holds JSON: it becomes data. The walk goes over to it. */
+bool reader_document(struct reader *r, const struct tm_cell *text);
+/* Makes the columns of everything but the key missing. */
+void reader_forget(struct reader *r);
 
 /*
  * Opens a document that may be {"schema":...,"payload":...}; the walk then

@@ -127,3 +127,20 @@ bool logical_apply(struct walk *w, struct schema_row *row, int node,
         return true;
     }
 }
+
+void logical_time(const struct schema_row *row, const char *name,
+                  struct tm_cell *c)
+{
+    for (uint32_t i = 0; row && i < row->n_fields; i++) {
+        const struct schema_field *f = &row->fields[i];
+
+        if (f->len != strlen(name) || memcmp(f->name, name, f->len) != 0) {
+            continue;
+        }
+        if (f->logical == LOGICAL_MICROS) {
+            to_millis(c, 1000, 3);
+        } else if (f->logical == LOGICAL_NANOS) {
+            to_millis(c, 1000000, 6);
+        }
+    }
+}

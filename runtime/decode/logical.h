@@ -9,3 +9,6 @@
  * structural [first]. */
 bool logical_apply(struct walk *w, struct schema_row *row, int node,
                    uint32_t first);
+/* The same for a time of a field by name; [row] NULL: no schema. */
+void logical_time(const struct schema_row *row, const char *name,
+                  struct tm_cell *c);

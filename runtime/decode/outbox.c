@@ -19,27 +19,7 @@ static bool read_type(struct reader *r, const struct record *rec)
             "type with type = '...' in kafka{}",
             name, name);
     }
-    uint32_t type = types_number(&r->types, h.value, h.len);
-    if (type == 0) {
-        return reader_fail(
-            r,
-            "there are %d different event types already: is the header '%s' "
-            "really the type of the event?",
-            TYPES_MOST, name);
-    }
-    r->facts.type = (uint16_t)type;
-    return true;
-}
-
-/* The value was a text: its content is the document. */
-static bool read_quoted(struct reader *r, const struct tm_cell *text)
-{
-    struct walk *w = &r->walk;
-
-    r->start = text->p;
-    return (walk_open(w, text->p, text->len) &&
-            walk_node(w, TM_NODE_DATA, NULL) && walk_end(w)) ||
-           reader_bad_json(r, "the text in the value");
+    return reader_type(r, h.value, h.len, name);
 }
 
 static bool read_payload(struct reader *r, struct schema *schema)
@@ -50,7 +30,7 @@ static bool read_payload(struct reader *r, struct schema *schema)
     switch (walk_char(w)) {
     case '"':
         return walk_value(w, &text) && connect_close(r)
-                   ? read_quoted(r, &text)
+                   ? reader_document(r, &text)
                    : reader_bad_json(r, "value");
     case 'n':
         return walk_value(w, &text) && connect_close(r)

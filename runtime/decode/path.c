@@ -82,7 +82,7 @@ int path_field(struct path *t, int parent, const char *name, size_t len)
 static int root_of(const char *word, size_t len)
 {
     static const char *const roots[TM_ROOTS] = {"data", "before", "after",
-                                                "key"};
+                                                "key",  "source", "id"};
 
     for (int i = 0; i < TM_ROOTS; i++) {
         if (strlen(roots[i]) == len && memcmp(roots[i], word, len) == 0) {

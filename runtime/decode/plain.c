@@ -15,16 +15,7 @@ static bool read_type(struct reader *r)
                            "is not a text",
                            r->topic->type_path);
     }
-    uint32_t type = types_number(&r->types, c->p, c->len);
-    if (type == 0) {
-        return reader_fail(
-            r,
-            "there are %d different event types already: is the field %s "
-            "really the type of the event?",
-            TYPES_MOST, r->topic->type_path);
-    }
-    r->facts.type = (uint16_t)type;
-    return true;
+    return reader_type(r, c->p, c->len, r->topic->type_path);
 }
 
 bool plain_read(struct reader *r, const struct record *rec)

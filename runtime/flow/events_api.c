@@ -59,8 +59,8 @@ static void set_int(struct tm_cell *out, int64_t i)
     *out = (struct tm_cell){.i = i, .tag = TM_INT};
 }
 
-static void event_id(struct batch *b, const struct record *rec,
-                     struct tm_cell *out)
+static void record_id(struct batch *b, const struct record *rec,
+                      struct tm_cell *out)
 {
     struct record_header h;
 
@@ -74,13 +74,23 @@ static void event_id(struct batch *b, const struct record *rec,
     }
 }
 
-static int event_key(struct tm_batch *view, uint32_t event, struct tm_cell *out)
+static int root_cell(struct tm_batch *view, int root, uint32_t event,
+                     struct tm_cell *out)
 {
-    if (!view->columns[TM_NODE_KEY] && tm_column(view, TM_NODE_KEY) < 0) {
+    if (!view->columns[root] && tm_column(view, root) < 0) {
         return -1;
     }
-    *out = view->columns[TM_NODE_KEY][event];
+    *out = view->columns[root][event];
     return 0;
+}
+
+static int event_id(struct batch *b, uint32_t event, struct tm_cell *out)
+{
+    if (!decoder_holds_id(b->decoder, b->events.topics[event])) {
+        record_id(b, &b->records[event], out);
+        return 0;
+    }
+    return root_cell(&b->view, TM_NODE_ID, event, out);
 }
 
 int tm_meta(struct tm_batch *view, uint32_t event, int what,
@@ -91,10 +101,9 @@ int tm_meta(struct tm_batch *view, uint32_t event, int what,
 
     switch (what) {
     case TM_META_KEY:
-        return event_key(view, event, out);
+        return root_cell(view, TM_NODE_KEY, event, out);
     case TM_META_ID:
-        event_id(b, rec, out);
-        return 0;
+        return event_id(b, event, out);
     case TM_META_TIME:
         set_int(out, b->events.times_ms[event]);
         return 0;

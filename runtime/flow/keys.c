@@ -279,6 +279,16 @@ static bool truncated(const struct rows *r, struct err *e)
                    r->program->plan->table);
 }
 
+static bool no_op(const struct rows *r, struct err *e)
+{
+    return err_set(e, ERR_CONFIG,
+                   "%s: the flattened rows of this topic have no field __op, "
+                   "so `on` cannot tell c, u and d apart: set transforms."
+                   "unwrap.add.fields=op at the connector, or make the "
+                   "projection a mirror or a map",
+                   r->program->plan->table);
+}
+
 static bool unknown_type(const struct rows *r, const struct decoder *d,
                          uint32_t event, struct err *e)
 {
@@ -311,6 +321,9 @@ bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
     case TYPE_HANDLED:
         break;
     case TYPE_UNKNOWN:
+        if (r->events->flags[event] & EVENT_NO_OP) {
+            return no_op(r, e);
+        }
         return p->strict ? unknown_type(r, d, event, e) : false;
     default:
         return false;

@@ -38,7 +38,8 @@ static bool prepare_key(struct program *g, struct decoder *d, uint32_t i,
         if (k->paths[n] < 0) {
             return err_set(e, ERR_CONFIG,
                            "%s:%d: key column %s: from = '%s' is no path: "
-                           "write 'key', 'data.x', 'after.x' or 'before.x'",
+                           "write 'key', 'data.x', 'after.x', 'before.x' or "
+                           "'source.x'",
                            g->plan->file, g->plan->line, c->name, c->paths[n]);
         }
     }

@@ -9,7 +9,7 @@ local words = require 'tidemill.words'
 
 local M = {}
 
-local ROOTS = { 'data', 'after', 'before', 'key' }
+local ROOTS = { 'data', 'after', 'before', 'key', 'source' }
 local MERGES = { 'sum', 'min', 'max' }
 local COUNTS = {
   smallint = true, integer = true, bigint = true, numeric = true, real = true,

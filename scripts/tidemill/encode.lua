@@ -10,7 +10,7 @@ M.null = setmetatable({}, { __tostring = function() return 'null' end })
 
 local FIELDS = {
   'topic', 'key', 'type', 'data', 'headers', 'op', 'before', 'after', 'time',
-  'partition', 'offset', 'value', 'id', 'tombstone',
+  'partition', 'offset', 'value', 'id', 'tombstone', 'source',
 }
 local is_field = {}
 for _, name in ipairs(FIELDS) do is_field[name] = true end
@@ -38,7 +38,28 @@ local function key_text(key)
   return json(key)
 end
 
-local function debezium(_, event)
+local function envelope(event, before, after, op)
+  local source = { ts_ms = event.time }
+  for name, v in pairs(event.source or {}) do source[name] = v end
+  return ('{"before":%s,"after":%s,"op":"%s","ts_ms":%d,"source":%s}'):format(
+    json(before), json(after), op, event.time, json(source))
+end
+
+local function copy_of(t)
+  local copy = {}
+  for name, v in pairs(t or {}) do copy[name] = v end
+  return copy
+end
+
+-- A row behind ExtractNewRecordState; fields of the spec's own come last.
+local function flattened(event, row)
+  local out = { __op = event.op or 'c', __deleted = tostring(event.op == 'd'),
+    __source_ts_ms = event.time }
+  for name, v in pairs(row or {}) do out[name] = v end
+  return json(out)
+end
+
+local function debezium(topic, event)
   local after = event.after
   if after == nil and event.op ~= 'd' then after = event.data end
   local before = event.before
@@ -46,11 +67,28 @@ local function debezium(_, event)
   if before == nil and after == nil and not event.op then
     error("a Debezium event has op and after, or op = 'd' and before", 0)
   end
-  return ('{"before":%s,"after":%s,"op":"%s","ts_ms":%d,"source":{"ts_ms":%d}}'):format(
-    json(before), json(after), event.op or 'c', event.time, event.time)
+  if topic.flattened == 'unsaid' then
+    return envelope(event, before, after, event.op or 'c')
+  elseif topic.flattened == 'tombstone' and event.op == 'd' then
+    return nil
+  end
+  return flattened(event, event.op == 'd' and before or after)
+end
+
+-- The row of the outbox table that an event would have been.
+local function outbox_row(topic, event)
+  local names, row = topic.outbox, {}
+  row[names.id] = event.id or event.topic .. '/' .. event.offset
+  row[names.key] = event.key == nil and M.null or event.key
+  row[names.type] = event.type == nil and M.null or event.type
+  row[names.payload] = event.data == nil and M.null or json(event.data)
+  if names.time then row[names.time] = M.null end -- then the time is source.ts_ms
+  event.key = json { [names.id] = row[names.id] }
+  return envelope(event, nil, row, event.op or 'c')
 end
 
 local function outbox(topic, event)
+  if topic.outbox then return outbox_row(topic, event) end
   if event.type then event.headers[topic.type_header] = event.type end
   return json(event.data == nil and {} or event.data)
 end
@@ -59,8 +97,7 @@ end
 local function plain(topic, event)
   local data = event.data
   if not (event.type and topic.type_path) then return json(data) end
-  local copy = {}
-  for name, v in pairs(data or {}) do copy[name] = v end
+  local copy = copy_of(data)
   local names, at = {}, copy
   for name in topic.type_path:gsub('^data%.', ''):gmatch('[^.]+') do
     names[#names + 1] = name
@@ -90,8 +127,7 @@ end
 ---@return table { topic, partition, offset, time, key, value, headers }
 function M.record(from, event, offsets)
   check(event)
-  local full = {}
-  for name, v in pairs(event) do full[name] = v end
+  local full = copy_of(event)
   full.topic, full.partition = event.topic or from.topics[1], event.partition or 0
   local lane = full.topic .. '/' .. full.partition
   full.offset = event.offset or offsets[lane] or 0

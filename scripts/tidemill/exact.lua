@@ -2,7 +2,9 @@
 -- one sentence that says why.
 local M = {}
 
+-- The key of an event in raw outbox rows is a column; the record's is the row's.
 local function follows_record_key(p)
+  if p.reads_raw_outbox then return false end
   for i = 1, p.n_key do
     local from = p.columns[i].from
     if from ~= 'key' and from ~= 'field' then return false end
@@ -19,6 +21,11 @@ end
 local function why_shared(p, topics)
   if #topics > 1 then
     return ('%d topics feed it, so two lanes may change one row'):format(#topics)
+  elseif p.reads_raw_outbox then
+    return ("topic '%s' holds raw outbox rows, whose record key is not the event's: two "
+      .. 'lanes may change one row, and events of one key keep their order (and wait '
+      .. 'behind a failed one) only with one partition or the connector\'s '
+      .. 'message.key.columns'):format(topics[1])
   end
   return ('its key (%s) is not the record key, so two lanes may change one row')
     :format(names(p))

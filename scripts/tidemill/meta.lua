@@ -27,13 +27,14 @@ function Object:table() end
 ---@field data any
 ---@field before tidemill.Object|nil
 ---@field after tidemill.Object|nil
+---@field source tidemill.Object|nil # of an envelope: lsn, txId, ts_ms, schema, table, …
 ---@field headers table<string, string>
 ---@field topic string
 ---@field partition integer
 ---@field offset integer
 local Event = {}
 ---Has the record that field? Null counts, missing does not.
----@param path string # 'data.x', 'before.x', 'after.x', 'key.x' or 'headers.x'
+---@param path string # 'data.x', 'before.x', 'after.x', 'key.x', 'source.x' or 'headers.x'
 ---@return boolean
 function Event:has(path) end
 
@@ -83,6 +84,16 @@ function Row:reset() end
 ---@field decimals 'string'|'precise'|'double'|nil
 ---@field times 'millis'|'micros'|'nanos'|nil
 ---@field truncate 'halt'|nil
+---@field flattened 'rewrite'|'tombstone'|nil # rows behind ExtractNewRecordState
+---@field outbox { table: tidemill.OutboxTable }|nil # raw rows of an outbox table
+
+---Names of columns; those of the EventRouter unless said.
+---@class tidemill.OutboxTable
+---@field id string|nil # 'id'
+---@field key string|nil # 'aggregateid'
+---@field type string|nil # 'type'
+---@field payload string|nil # 'payload'
+---@field time string|nil
 
 ---Names of topics, and what holds for them alone.
 ---@class tidemill.TopicEntry: tidemill.TopicSpec
@@ -266,6 +277,7 @@ function max(...) end
 ---@field offset integer|nil
 ---@field value string|nil # the record's value as it is, instead of data
 ---@field tombstone boolean|nil
+---@field source table|nil # Debezium: fields of event.source
 
 ---@class tidemill.TestRun
 ---@field given table<string, table[]>|nil

@@ -220,6 +220,7 @@ function M.new(checker, record, plan)
   }
   for _, topic in ipairs(reads) do
     p.follows_deletes = p.follows_deletes or topic.is_debezium
+    p.reads_raw_outbox = p.reads_raw_outbox or topic.is_raw_outbox
   end
   for i = 1, n_key do
     if list[i].from == 'function' then p.keys_in_lua = true end

@@ -30,8 +30,12 @@ local topic = {
   decimals = { types = { 'string' }, words = { 'string', 'precise', 'double' } },
   times = { types = { 'string' }, words = { 'millis', 'micros', 'nanos' } },
   truncate = later("truncate = 'apply'", 'halt'),
-  flattened = later('flattened rows'),
-  outbox = later('outbox = { … } (raw outbox rows)'),
+  flattened = { types = { 'string' }, words = { 'rewrite', 'tombstone' } },
+  outbox = { types = { 'table' }, hint = "write outbox = { table = { … } }", fields = {
+    table = { types = { 'table' }, required = "write table = { key = 'column' }",
+      fields = { id = text(), key = text(), type = text(), payload = text(),
+        time = text() } },
+  } },
 }
 
 local M = {

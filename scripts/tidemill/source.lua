@@ -92,7 +92,7 @@ end
 
 -- The formats for which a setting of topics means something.
 local USES = {
-  type = { outbox = true, json = true }, decimals = { debezium = true },
+  type = { outbox = true, json = true, raw = true }, decimals = { debezium = true },
   times = { debezium = true, raw = true }, truncate = { debezium = true },
   flattened = { debezium = true, raw = true }, outbox = { outbox = true, raw = true },
 }
@@ -176,9 +176,8 @@ local function settings_of(checker, record, path, own)
       .. "'debezium' or 'json'")
   end
   -- The type of the other topics is no word for this one's.
-  if own.type == nil and record.spec.format and given.format ~= record.spec.format then
-    given.type = nil
-  end
+  local is_other = record.spec.format and given.format ~= record.spec.format
+  if own.type == nil and (is_other or own.outbox) then given.type = nil end
   if own.outbox == nil and own.format and own.format ~= 'outbox' then
     given.outbox = nil
   end

@@ -17,7 +17,7 @@ local C = core.C
 local OBJECT, ARRAY, MISSING = C.TM_OBJECT, C.TM_ARRAY, C.TM_MISSING
 local scalar = value.scalar
 local ROOTS = { data = C.TM_NODE_DATA, before = C.TM_NODE_BEFORE, after = C.TM_NODE_AFTER,
-  key = C.TM_NODE_KEY }
+  key = C.TM_NODE_KEY, source = C.TM_NODE_SOURCE }
 
 local OPS = {}
 for letter in ('cudrtm'):gmatch('.') do OPS[letter:byte()] = letter end
@@ -211,6 +211,7 @@ local function new_fields(now, read, headers_t)
     data = function(index) return (read(index, ROOTS.data)) end,
     before = function(index) return (read(index, ROOTS.before)) end,
     after = function(index) return (read(index, ROOTS.after)) end,
+    source = function(index) return (read(index, ROOTS.source)) end,
     key = function(index)
       local cell = meta(index, C.TM_META_KEY)
       if cell.tag == OBJECT then return (read(index, ROOTS.key)) end
@@ -232,8 +233,8 @@ local function new_fields(now, read, headers_t)
   }
 end
 
-local WORDS = 'key, type, id, time, op, data, before, after, headers, topic, partition, '
-  .. 'offset, has'
+local WORDS = 'key, type, id, time, op, data, before, after, source, headers, topic, '
+  .. 'partition, offset, has'
 
 -- event:has('data.x'): false only when the record has no such field.
 local function new_has(now, nodes, header)
@@ -244,7 +245,7 @@ local function new_has(now, nodes, header)
     local node = ROOTS[root or '']
     if not node then
       error("event:has('" .. tostring(path) .. "'): a path begins with data, before, "
-        .. "after, key or headers", 0)
+        .. "after, key, source or headers", 0)
     end
     for name in rest:gmatch('[^.]+') do node = nodes.child(node, name) end
     return nodes.cell(event.index, node).tag ~= MISSING

@@ -127,15 +127,6 @@ describe('decoder: debezium', function()
     assert.same('skipped skipped skipped skipped', states(d, 4))
   end)
 
-  it('says what a flattened row is, and which fields it saw', function()
-    d = decoding.new { format = 'debezium' }
-    d:run(decoding.fixture('debezium-flattened-decimal-double'))
-    assert.same('failed', d:state(1))
-    assert.truthy(d:reason(1):find('not a Debezium envelope', 1, true))
-    assert.truthy(d:reason(1):find('ExtractNewRecordState', 1, true))
-    assert.truthy(d:reason(1):find('id, owner, balance', 1, true))
-  end)
-
   it('refuses an unknown op and values that are no object', function()
     d = decoding.new { format = 'debezium' }
     d:run { { value = '{"op":"x"}' }, { value = '{"op":"create"}' }, { value = '{"op":1}' },

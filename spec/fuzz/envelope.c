@@ -1,7 +1,7 @@
 /*
  * Records through the envelope readers. An input is four bytes that choose
- * format, decimals, times and topic, then key, value and event type of each
- * record in turn ("~": none). What must hold beyond not crashing:
+ * format, decimals, times, and topic and form of rows, then key, value and
+ * event type of each record in turn ("~": none). What must hold beyond not crashing:
  * a record reads the same when it comes again, which is when its schema is
  * known; a field reads the same when it is wanted late; and what was read
  * fits or does not fit columns of every type.
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "decode/convert.h"
 #include "decode/decoder.h"
 #include "input.h"
 #include "oracle.h"
@@ -17,9 +18,11 @@
 enum { MOST = 8, LATE = 2 };
 
 static const char *const PATHS[] = {
-    "data.balance", "key",           "data.id",          "before.id",
-    "after.owner",  "key.id",        "data.nested.deep", "data.at",
-    "data.tags",    "before.nested", "data.b",
+    "data.balance",     "key",         "data.id",
+    "before.id",        "after.owner", "key.id",
+    "data.nested.deep", "data.at",     "data.tags",
+    "before.nested",    "data.b",      "source.lsn",
+    "source",           "id",
 };
 enum { N_PATHS = sizeof PATHS / sizeof *PATHS };
 
@@ -53,6 +56,17 @@ static int find_header(void *message, const char *name,
 static void choose(struct run *r, struct input *in)
 {
     static const char *const topics[] = {"t", "__debezium-heartbeat.t"};
+    static const struct plan_outbox columns[] = {
+        {.id = "id",
+         .key = "aggregateid",
+         .type = "type",
+         .payload = "payload"},
+        {.id = "id",
+         .key = "id",
+         .type = "owner",
+         .payload = "big",
+         .time = "ts"},
+    };
 
     r->topic.format = (enum plan_format)(input_byte(in) % 3);
     r->topic.decimals = (enum plan_decimals)(input_byte(in) % 4);
@@ -60,6 +74,10 @@ static void choose(struct run *r, struct input *in)
     r->topic.type_header = "eventType";
     uint8_t bits = input_byte(in);
     r->topic.type_path = bits & 1 ? "data.kind" : NULL;
+    r->topic.flattened = (enum plan_flattened)((bits >> 2) % 3);
+    r->topic.outbox = bits & 0x40 && r->topic.format == FORMAT_OUTBOX
+                          ? &columns[bits >> 7]
+                          : NULL;
     r->topic.name = topics[(bits >> 1) & 1];
     r->source.settings = &r->topic;
     r->source.n_topics = 1;
@@ -143,12 +161,9 @@ static void check_repeated(struct run *r, uint32_t i)
 
 static void check_columns(struct run *r, uint32_t i)
 {
-    struct convert_rules rules = {
-        .format = r->topic.format,
-        .decimals = r->topic.decimals,
-        .times = r->topic.times,
-        .has_schema = r->ev.flags[i] & EVENT_HAS_SCHEMA,
-    };
+    struct convert_rules rules = convert_rules_of(&r->topic);
+
+    rules.has_schema = r->ev.flags[i] & EVENT_HAS_SCHEMA;
     for (uint32_t path = 0; is_ok(&r->ev, i) && path < N_PATHS; path++) {
         oracle_columns(cell_of(r, path, i), &rules, &r->arena);
     }

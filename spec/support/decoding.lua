@@ -72,15 +72,20 @@ local function fill(topic, options)
   for _, name in ipairs { 'decimals', 'times', 'flattened' } do
     set_word(topic, name, options[name])
   end
+  if not options.outbox then return nil end
+  local outbox = ffi.new('struct plan_outbox')
+  for name, column in pairs(options.outbox) do outbox[name] = column end
+  topic.outbox = outbox
+  return outbox
 end
 
 --- A source of topics, each { name, format, type_header, type_path, decimals, times,
---- flattened }; what must live as long as it stands in the second result.
+--- flattened, outbox }; what must live as long as it stands in the second result.
 function M.source(topics)
   local source = ffi.new('struct plan_source')
   local settings = ffi.new('struct plan_topic[?]', #topics)
   local keep = { settings, topics }
-  for i, options in ipairs(topics) do fill(settings[i - 1], options) end
+  for i, options in ipairs(topics) do keep[#keep + 1] = fill(settings[i - 1], options) end
   source.settings, source.n_topics = settings, #topics
   return source, keep
 end
@@ -157,6 +162,10 @@ function Decoder:state(event) return STATES[self.events.states[event - 1]] end
 function Decoder:reason(event)
   local reason = self.events.reasons[event - 1]
   return reason ~= nil and ffi.string(reason) or nil
+end
+
+function Decoder:is_misfit(event)
+  return bit.band(self.events.flags[event - 1], C.EVENT_MISFIT) ~= 0
 end
 
 function Decoder:op(event)

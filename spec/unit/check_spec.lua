@@ -75,8 +75,16 @@ describe('check.kafka', function()
     "kafka: start = 'earlyest': did you mean 'earliest'?")
   source('reserves properties', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json', options = { ['group.id'] = 'h' } }",
     "kafka: the property 'group.id' is reserved: write group = …")
-  source('refuses the raw outbox', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'outbox', outbox = { table = {} } }",
-    'kafka: outbox = { … } (raw outbox rows) is not available yet')
+  local function raw(name, more, message)
+    source(name, "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'outbox', " .. more .. ' }', 'kafka: ' .. message)
+  end
+  raw('wants the columns of an outbox table in a table', "outbox = { id = 'id' }", "unknown key 'id'")
+  raw('knows the columns of an outbox table', "outbox = { table = { keys = 'x' } }", "unknown key 'keys': did you mean 'key'?")
+  raw('wants columns as texts', 'outbox = { table = { key = 1 } }', "'key' must be a text, not a number")
+  raw('wants a table', "outbox = 'outbox'", "'outbox' must be a table, not a text: write outbox = { table = { … } }")
+  raw('wants no header of rows that have none', "outbox = { table = {} }, type = 'kind'", "'type' is a header, and rows of an outbox table have none")
+  raw('knows the ways of flattening', "outbox = { table = {} }, flattened = 'rewrit'", "flattened = 'rewrit': did you mean 'rewrite'?")
+  raw('refuses flattened where nothing is captured', "flattened = 'rewrite'", "'flattened' is for the format debezium")
   source('refuses type with debezium', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debezium', type = 'x' }",
     "kafka: 'type' is for the formats outbox and json")
 end)

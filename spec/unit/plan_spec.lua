@@ -118,6 +118,24 @@ describe('plan.source', function()
   end)
 end)
 
+describe('plan of raw outbox rows', function()
+  local RAW = "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'outbox', outbox = { table = { key = 'account' } } }"
+  it('locks the rows of a fold, and says why', function()
+    local p = first("projection { table = 'a', key = { id = { 'uuid', from = 'key' } }, columns = {}, on = { X = function() end } }", RAW)
+    assert.are.equal('shared', p.exact)
+    assert.is_truthy(p.why:find('only with one partition or the connector\'s message.key.columns', 1, true), p.why)
+  end)
+  it('fills in the columns of the EventRouter', function()
+    local plan = bundles.plan(bundles.pipeline("projection { table = 'a', append = true, columns = {}, on = function() end }", RAW))
+    assert.are.same({ id = 'id', key = 'account', type = 'type', payload = 'payload' }, plan.source.settings[1].outbox)
+  end)
+  it('refuses a map that cannot tell the later event', function()
+    local said = bundles.refusal(bundles.pipeline("projection { table = 'a', map = function() end, key = { id = 'bigint' }, columns = { n = "
+      .. "'bigint' } }", RAW))
+    assert.is_truthy(said:find("name the column that tells which is the later one", 1, true), said)
+  end)
+end)
+
 describe('plan of topics in different formats', function()
   local MIXED = "kafka { brokers = 'b', group = 'g', topics = { 'o', { 'd', format = 'debezium' }, { 'j', format = 'json' } }, format = 'outbox' }"
   it('keeps a mirror of one of them aligned', function()
