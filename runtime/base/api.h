@@ -41,6 +41,9 @@ enum tm_tag {
     TM_LITERAL /* p,len: text[] and bigint[], as PostgreSQL writes them */
 };
 
+/* What a record's schema told of a text beyond its being one. */
+enum tm_hint { TM_HINT_NONE, TM_HINT_BASE64 };
+
 struct tm_cell {
     union {
         int64_t i;
@@ -50,7 +53,8 @@ struct tm_cell {
     uint32_t len;
     uint8_t tag; /* enum tm_tag */
     int8_t scale;
-    uint16_t unused;
+    uint8_t hint; /* enum tm_hint */
+    uint8_t unused;
 };
 
 /* mantissa * 10^-scale; the mantissa is 128 bits, two's complement. */

@@ -26,7 +26,16 @@ enum plan_decimals {
     DECIMALS_PRECISE,
     DECIMALS_DOUBLE
 };
-enum plan_times { TIMES_UNSAID, TIMES_MILLIS, TIMES_MICROS, TIMES_NANOS };
+enum plan_times {
+    TIMES_UNSAID,
+    TIMES_MILLIS,
+    TIMES_MICROS,
+    TIMES_NANOS,
+    TIMES_ADAPTIVE, /* millis up to three digits of a second, else micros */
+    TIMES_ADAPTIVE_TIME, /* the same, but micros for clock times */
+    TIMES_ISO            /* texts, no numbers */
+};
+enum plan_binary { BINARY_UNSAID, BINARY_BASE64, BINARY_HEX };
 enum plan_truncate { TRUNCATE_HALT, TRUNCATE_APPLY };
 /* What becomes of a deleted row behind ExtractNewRecordState. */
 enum plan_flattened {
@@ -52,6 +61,7 @@ struct plan_topic {
     const char *type_path;   /* json: "data.kind", or NULL */
     enum plan_decimals decimals;
     enum plan_times times;
+    enum plan_binary binary;
     enum plan_truncate truncate;
     enum plan_flattened flattened;
     const struct plan_outbox *outbox; /* raw rows of such a table; or NULL */

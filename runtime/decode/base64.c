@@ -13,7 +13,7 @@ static inline int32_t sextet(char c)
     if (c >= '0' && c <= '9') {
         return c - '0' + 52;
     }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
 }
 
 /* Characters [p, p + n), n of 2 to 4, into n - 1 bytes. */

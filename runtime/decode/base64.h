@@ -1,5 +1,6 @@
 #pragma once
-/* Base64 as JSON converters write bytes: the standard alphabet, padded. */
+/* Base64 as JSON converters write bytes: padded. Both alphabets are read,
+ * since no character means two things; the standard one is written. */
 #include <stddef.h>
 #include <stdint.h>
 

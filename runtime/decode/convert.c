@@ -288,26 +288,63 @@ static int64_t read_hex(const char *p, size_t len, char *out)
     return len % 2 == 0 ? (int64_t)(len / 2) : -1;
 }
 
+/* All digits of one case, as hex is written: base64 of a few bytes may look
+ * the same. */
+static bool could_be_hex(const struct tm_cell *in)
+{
+    bool has_upper = false, has_lower = false;
+
+    for (uint32_t i = 0; i < in->len; i++) {
+        if (hex_digit(in->p[i]) < 0) {
+            return false;
+        }
+        has_upper |= in->p[i] >= 'A' && in->p[i] <= 'F';
+        has_lower |= in->p[i] >= 'a';
+    }
+    return in->len > 0 && in->len % 2 == 0 && !(has_upper && has_lower);
+}
+
+/* In how many characters of [in] the digits begin; -1: it is base64; -2: it
+ * cannot be known. */
+static int hex_begins(const struct conversion *c, const struct tm_cell *in)
+{
+    if (c->rules->format != FORMAT_DEBEZIUM) {
+        return in->len >= 2 && in->p[0] == '\\' && in->p[1] == 'x' ? 2 : -1;
+    }
+    if (in->hint == TM_HINT_BASE64 || c->rules->binary == BINARY_BASE64) {
+        return -1;
+    }
+    return c->rules->binary == BINARY_HEX ? 0 : could_be_hex(in) ? -2 : -1;
+}
+
 static bool convert_bytea(const struct conversion *c, const struct tm_cell *in,
                           struct tm_cell *out)
 {
-    bool is_hex;
+    bool is_debezium = c->rules->format == FORMAT_DEBEZIUM;
     char *bytes;
     int64_t n;
+    int hex;
 
     if (in->tag != TM_TEXT) {
         return convert_is_not(c, in);
     }
-    is_hex = c->rules->format != FORMAT_DEBEZIUM && in->len >= 2 &&
-             in->p[0] == '\\' && in->p[1] == 'x';
+    hex = hex_begins(c, in);
+    if (hex == -2) {
+        return convert_unstated(c, in,
+                                "could be base64 or hex: state binary = "
+                                "'bytes', 'base64' or 'hex' in kafka{}, as the "
+                                "connector's binary.handling.mode says");
+    }
     bytes = arena_alloc(c->a, in->len);
-    n = is_hex ? read_hex(in->p + 2, in->len - 2, bytes)
-               : base64_decode(in->p, in->len, bytes);
+    n = hex >= 0 ? read_hex(in->p + hex, in->len - (uint32_t)hex, bytes)
+                 : base64_decode(in->p, in->len, bytes);
     if (n < 0) {
-        return convert_fail(c, in, "is not bytea: write base64%s",
-                            c->rules->format == FORMAT_DEBEZIUM
-                                ? ""
-                                : " or hex with \\x in front");
+        return convert_fail(
+            c, in, "is not bytea: %s",
+            !is_debezium ? "write base64 or hex with \\x in front"
+            : hex == 0   ? "it is not hex: check binary in kafka{}"
+                         : "write base64, or check binary in "
+                           "kafka{}");
     }
     *out = (struct tm_cell){.p = bytes, .len = (uint32_t)n, .tag = TM_BYTES};
     return true;
@@ -367,23 +404,51 @@ static bool from_lua(const struct conversion *c, const struct tm_cell *in,
     return true;
 }
 
-/* Was the value left alone by the UPDATE? [out] is what it converts to. */
+static bool is_one_of(const struct tm_cell *in, const char *const *list)
+{
+    for (; *list; list++) {
+        if (is_text(in, *list, strlen(*list))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Was the value left alone by the UPDATE? [in] may be what it converts to. */
 static bool is_unavailable(const struct conversion *c, const struct tm_cell *in)
 {
-    if (in->tag == TM_LITERAL) {
-        return IS(in, UNAVAILABLE_TEXTS) || IS(in, UNAVAILABLE_NUMBERS);
+    static const char *const literals[] = {UNAVAILABLE_TEXTS,
+                                           UNAVAILABLE_NUMBERS, NULL};
+    static const char *const documents[] = {UNAVAILABLE_JSON_TEXTS,
+                                            UNAVAILABLE_JSON_NUMBERS,
+                                            UNAVAILABLE_HSTORE, NULL};
+
+    switch (in->tag) {
+    case TM_LITERAL:
+        return is_one_of(in, literals);
+    case TM_OBJECT:
+    case TM_ARRAY:
+        return is_one_of(in, documents);
+    case TM_TEXT:
+        break;
+    default:
+        return false;
     }
-    return in->tag == TM_TEXT &&
-           (IS(in, UNAVAILABLE) ||
-            ((c->t->kind == TYPE_BYTEA || c->t->kind == TYPE_NUMERIC) &&
-             IS(in, UNAVAILABLE_BASE64)));
+    if (in->len < sizeof UNAVAILABLE - 1) {
+        return false;
+    }
+    return IS(in, UNAVAILABLE) || IS(in, UNAVAILABLE_HSTORE) ||
+           ((c->t->kind == TYPE_BYTEA || c->t->kind == TYPE_NUMERIC) &&
+            IS(in, UNAVAILABLE_BASE64));
 }
 
 /* What is in a raw outbox row is an event of JSON, not a row of Debezium. */
 struct convert_rules convert_rules_of(const struct plan_topic *t)
 {
-    return (struct convert_rules){
-        .format = t->format, .decimals = t->decimals, .times = t->times};
+    return (struct convert_rules){.format = t->format,
+                                  .decimals = t->decimals,
+                                  .times = t->times,
+                                  .binary = t->binary};
 }
 
 bool convert_cell(const struct coltype *t, const struct tm_cell *in,

@@ -16,6 +16,7 @@ struct convert_rules {
     enum plan_format format;
     enum plan_decimals decimals; /* how text and numbers become numeric */
     enum plan_times times;       /* unit of numbers into time types */
+    enum plan_binary binary;     /* how text becomes bytea */
     bool has_schema; /* this record came with a schema: the decoder has made
                         decimals and times canonical already */
 };

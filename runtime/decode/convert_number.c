@@ -60,18 +60,12 @@ static bool read_text(const struct conversion *c, const struct tm_cell *in,
 {
     struct tm_cell number;
     struct tm_dec d;
-    double word;
 
     if (tm_dec_parse(in->p, in->len, &d) == 0) {
         return fit(c, in, &d, out);
     }
     if (number_read(in->p, in->len, c->a, &number)) {
         return too_long(c, in);
-    }
-    if (read_word(in, &word)) {
-        return convert_fail(c, in,
-                            "is no exact number: numeric columns take "
-                            "neither NaN nor Infinity");
     }
     return convert_is_not(c, in);
 }
@@ -199,6 +193,7 @@ bool convert_numeric(const struct conversion *c, const struct tm_cell *in,
                      struct tm_cell *out)
 {
     struct tm_dec d;
+    double word;
 
     if (in->tag == TM_DEC && is_final(c->t, in)) {
         *out = *in;
@@ -209,6 +204,12 @@ bool convert_numeric(const struct conversion *c, const struct tm_cell *in,
     }
     switch (in->tag) {
     case TM_TEXT:
+        if (read_word(in, &word)) {
+            return convert_fail(c, in,
+                                "is no exact number: numeric columns take "
+                                "neither NaN nor Infinity, double precision "
+                                "does");
+        }
         return convert_is_bare_debezium(c) ? read_stated(c, in, out)
                                            : read_text(c, in, out);
     case TM_NUMBER:

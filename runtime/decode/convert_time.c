@@ -12,8 +12,6 @@
 #define POSTGRES_EPOCH_USEC ((int64_t)10957 * TIME_DAY_USEC)
 #define MIN_STAMP_USEC      ((int64_t)TIME_MIN_DAY * TIME_DAY_USEC)
 #define MAX_STAMP_USEC      ((int64_t)(TIME_MAX_DAY + 1) * TIME_DAY_USEC - 1)
-/* What Debezium writes for an infinite timestamp. */
-#define DEBEZIUM_INFINITY 9223372036825200000LL
 
 /* 10^-6 s in the unit of numbers: 10^[places] of them. */
 static bool unit_of(const struct conversion *c, const struct tm_cell *in,
@@ -22,6 +20,9 @@ static bool unit_of(const struct conversion *c, const struct tm_cell *in,
     enum plan_times times =
         convert_is_bare_debezium(c) ? c->rules->times : TIMES_MILLIS;
 
+    if (times == TIMES_ADAPTIVE_TIME) {
+        times = c->t->kind == TYPE_TIME ? TIMES_MICROS : TIMES_ADAPTIVE;
+    }
     switch (times) {
     case TIMES_MILLIS:
         *places = -3;
@@ -32,17 +33,56 @@ static bool unit_of(const struct conversion *c, const struct tm_cell *in,
     case TIMES_NANOS:
         *places = 3;
         return true;
-    case TIMES_UNSAID:
-        break;
+    case TIMES_ADAPTIVE:
+        *places = c->t->precision <= 3 ? -3 : 0;
+        return true;
+    case TIMES_ISO:
+        return convert_unstated(c, in,
+                                "is a number, though times = 'isostring': "
+                                "check times in kafka{}");
+    default:
+        return convert_unstated(c, in,
+                                "has no stated unit: write times = 'adaptive' "
+                                "or what else the connector's "
+                                "time.precision.mode says in kafka{}");
     }
-    return convert_unstated(c, in,
-                            "has no stated unit: write times = 'millis', "
-                            "'micros' or 'nanos' in kafka{}, as the "
-                            "connector's time.precision.mode says");
+}
+
+/* What Debezium writes for infinite timestamps in micro-, milli- and
+ * nanoseconds, and for infinite dates in days. */
+static bool is_infinite(const struct conversion *c, const struct tm_cell *in)
+{
+    static const int64_t stamps[] = {
+        9223372036825200000LL,
+        -9223372036832400000LL,
+        9223372036825200LL,
+        -9223372036832400LL,
+        INT64_MAX,
+        INT64_MIN,
+    };
+    static const int64_t days[] = {-2147472692, -2147472691};
+    const int64_t *list = c->t->kind == TYPE_DATE ? days : stamps;
+    size_t n = c->t->kind == TYPE_DATE ? sizeof(days) / sizeof(*days)
+                                       : sizeof(stamps) / sizeof(*stamps);
+
+    if (c->rules->format != FORMAT_DEBEZIUM || in->tag == TM_NUMBER) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (in->i == list[i]) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool out_of_range(const struct conversion *c, const struct tm_cell *in)
 {
+    if (is_infinite(c, in)) {
+        return convert_fail(c, in,
+                            "stands for infinity, which cannot be "
+                            "stored: set a far date in the source");
+    }
     return convert_fail(c, in, "is outside the years 0001 to 294246");
 }
 
@@ -56,11 +96,8 @@ static bool read_number(const struct conversion *c, const struct tm_cell *in,
     if (!unit_of(c, in, &places)) {
         return false;
     }
-    if (c->rules->format == FORMAT_DEBEZIUM && in->tag == TM_INT &&
-        in->i == DEBEZIUM_INFINITY) {
-        return convert_fail(c, in,
-                            "stands for infinity, which cannot be "
-                            "stored: set a far date in the source");
+    if (in->i == INT64_MAX || in->i == INT64_MIN) {
+        return out_of_range(c, in); /* in nanoseconds these would be years */
     }
     if (in->tag == TM_INT && places <= 0) {
         return !__builtin_mul_overflow(in->i, places ? 1000 : 1, usec) ||

@@ -119,6 +119,9 @@ bool logical_apply(struct walk *w, struct schema_row *row, int node,
         return c->tag == TM_OBJECT
                    ? read_variable(w, first, c)
                    : misfit(w, "a VariableScaleDecimal that is no object");
+    case LOGICAL_BYTES:
+        c->hint = TM_HINT_BASE64;
+        return true;
     case LOGICAL_MICROS:
         to_millis(c, 1000, 3);
         return true;

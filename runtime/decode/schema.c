@@ -123,6 +123,11 @@ static void add_field(struct schema *s, struct schema_row *row,
     const struct tm_cell *name = tokens_member(field, "field");
     enum logical logical = logical_of(tokens_member(field, "name"));
 
+    if (logical == LOGICAL_NONE &&
+        is_text(tokens_member(field, "type"), "bytes")) {
+        logical = LOGICAL_BYTES;
+    }
+
     if (logical != LOGICAL_NONE && name && name->tag == TM_TEXT) {
         row->fields[row->n_fields++] = (struct schema_field){
             .name = arena_dup(&s->arena, name->p, name->len),

@@ -25,6 +25,7 @@ enum logical {
     LOGICAL_NONE,
     LOGICAL_DECIMAL,          /* base64 of an unscaled integer */
     LOGICAL_VARIABLE_DECIMAL, /* {"scale":2,"value":base64} */
+    LOGICAL_BYTES,            /* base64, and nothing else */
     LOGICAL_MICROS,           /* times become milliseconds */
     LOGICAL_NANOS
 };

@@ -87,6 +87,9 @@ static const char *take_date(struct cursor *c, struct time_parts *out)
     int32_t month;
     int32_t day;
 
+    if (peek(c) == '-') {
+        return bad_year;
+    }
     c->p += peek(c) == '+'; /* Java marks years beyond 9999 so */
     if (!take_digits(c, 4, 9, &year) || !take(c, '-') ||
         !two_digits(c, &month) || !take(c, '-') || !two_digits(c, &day)) {
@@ -208,6 +211,7 @@ const char *time_read_date(const char *p, size_t len, struct time_parts *out)
     const char *wrong = open_text(&c, p, len);
 
     wrong = wrong ? wrong : take_date(&c, out);
+    c.p += !wrong && peek(&c) == 'Z'; /* as Debezium's isostring has it */
     return wrong ? wrong : c.p == c.end ? NULL : not_date;
 }
 

@@ -106,8 +106,11 @@ static const char *const STARTS[] = {"unsaid",    "earliest", "latest",
                                      "timestamp", "group",    NULL};
 static const char *const DECIMALS[] = {"unsaid", "string", "precise", "double",
                                        NULL};
-static const char *const TIMES[] = {"unsaid", "millis", "micros", "nanos",
-                                    NULL};
+static const char *const TIMES[] = {"unsaid",    "millis",
+                                    "micros",    "nanos",
+                                    "adaptive",  "adaptive_time_microseconds",
+                                    "isostring", NULL};
+static const char *const BINARY[] = {"unsaid", "base64", "hex", NULL};
 static const char *const TRUNCATES[] = {"halt", "apply", NULL};
 static const char *const FLATTENED[] = {"unsaid", "rewrite", "tombstone", NULL};
 static const char *const KINDS[] = {"fold",   "map",   "mirror",
@@ -162,6 +165,7 @@ static void load_topic(struct loading *l, struct plan_topic *t)
     t->type_path = get_text(l, "type_path");
     t->decimals = (enum plan_decimals)get_word(l, "decimals", DECIMALS);
     t->times = (enum plan_times)get_word(l, "times", TIMES);
+    t->binary = (enum plan_binary)get_word(l, "binary", BINARY);
     t->truncate = (enum plan_truncate)get_word(l, "truncate", TRUNCATES);
     t->flattened = (enum plan_flattened)get_word(l, "flattened", FLATTENED);
     t->outbox = load_outbox(l);

@@ -82,7 +82,8 @@ function Row:reset() end
 ---@field format 'outbox'|'debezium'|'json'|nil # must be said for every topic
 ---@field type string|nil # outbox: a header; json: a path such as 'data.kind'
 ---@field decimals 'string'|'precise'|'double'|nil
----@field times 'millis'|'micros'|'nanos'|nil
+---@field times 'adaptive'|'adaptive_time_microseconds'|'connect'|'isostring'|'microseconds'|'nanoseconds'|'millis'|'micros'|'nanos'|nil
+---@field binary 'bytes'|'base64'|'base64-url-safe'|'hex'|nil
 ---@field truncate 'halt'|nil
 ---@field flattened 'rewrite'|'tombstone'|nil # rows behind ExtractNewRecordState
 ---@field outbox { table: tidemill.OutboxTable }|nil # raw rows of an outbox table

@@ -28,7 +28,11 @@ local topic = {
     later_words = { avro = true, protobuf = true, ['json-schema'] = true } },
   type = text(),
   decimals = { types = { 'string' }, words = { 'string', 'precise', 'double' } },
-  times = { types = { 'string' }, words = { 'millis', 'micros', 'nanos' } },
+  times = { types = { 'string' }, words = {
+    'millis', 'micros', 'nanos', 'adaptive', 'adaptive_time_microseconds', 'connect',
+    'isostring', 'microseconds', 'nanoseconds',
+  } },
+  binary = { types = { 'string' }, words = { 'bytes', 'base64', 'base64-url-safe', 'hex' } },
   truncate = later("truncate = 'apply'", 'halt'),
   flattened = { types = { 'string' }, words = { 'rewrite', 'tombstone' } },
   outbox = { types = { 'table' }, hint = "write outbox = { table = { … } }", fields = {

@@ -93,7 +93,7 @@ end
 -- The formats for which a setting of topics means something.
 local USES = {
   type = { outbox = true, json = true, raw = true }, decimals = { debezium = true },
-  times = { debezium = true, raw = true }, truncate = { debezium = true },
+  times = { debezium = true, raw = true }, binary = { debezium = true }, truncate = { debezium = true },
   flattened = { debezium = true, raw = true }, outbox = { outbox = true, raw = true },
 }
 local NO_USE = {
@@ -101,9 +101,20 @@ local NO_USE = {
     .. 'letter of the operation',
   outbox = "'outbox' is for the format outbox: it names the columns of an outbox table",
 }
-for _, name in ipairs { 'decimals', 'times', 'truncate', 'flattened' } do
+for _, name in ipairs { 'decimals', 'times', 'binary', 'truncate', 'flattened' } do
   NO_USE[name] = ("'%s' is for the format debezium: it says how the connector writes "
     .. 'rows'):format(name)
+end
+
+-- The connector's words for what has a shorter one, or is told from the value.
+local SAME = {
+  times = { connect = 'millis', microseconds = 'micros', nanoseconds = 'nanos' },
+  binary = { bytes = 'base64', ['base64-url-safe'] = 'base64' },
+}
+
+local function word_of(given, name)
+  local word = given[name] or 'unsaid'
+  return SAME[name][word] or word
 end
 
 -- Raw outbox rows are an outbox that nobody routed.
@@ -145,8 +156,8 @@ local function new_topic(checker, record, path, name, given)
   local use = use_of(given)
   local topic = {
     name = name, format = given.format, decimals = given.decimals or 'unsaid',
-    times = given.times or 'unsaid', truncate = given.truncate or 'halt',
-    flattened = given.flattened or 'unsaid',
+    times = word_of(given, 'times'), binary = word_of(given, 'binary'),
+    truncate = given.truncate or 'halt', flattened = given.flattened or 'unsaid',
     outbox = use == 'raw' and outbox_of(given) or nil,
     is_debezium = use == 'debezium', is_raw_outbox = use == 'raw',
   }

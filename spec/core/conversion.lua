@@ -16,11 +16,12 @@ M.debezium = { format = C.FORMAT_DEBEZIUM }
 M.schema = { format = C.FORMAT_DEBEZIUM, has_schema = true }
 
 --- The rules of a Debezium source without schema that states these.
-function M.stated(decimals, times)
+function M.stated(decimals, times, binary)
   return {
     format = C.FORMAT_DEBEZIUM,
     decimals = decimals and C['DECIMALS_' .. decimals] or 0,
     times = times and C['TIMES_' .. times] or 0,
+    binary = binary and C['BINARY_' .. binary] or 0,
   }
 end
 

@@ -125,6 +125,68 @@ describe('convert: bytea', function()
   })
 end)
 
+-- binary.handling.mode: texts tell base64 from hex, but for short ones.
+describe('convert: bytea of Debezium', function()
+  local hex, base64 = stated(nil, nil, 'HEX'), stated(nil, nil, 'BASE64')
+  local function known(s)
+    local cell = text(s)
+    cell.hint = C.TM_HINT_BASE64
+    return cell
+  end
+  run(it, {
+    { 'bytea', text 'deadbeef', 'bytes \\xdeadbeef', hex },
+    { 'bytea', text 'DEADBEEF', 'bytes \\xdeadbeef', hex },
+    { 'bytea', text '', 'bytes \\x', hex },
+    { 'bytea', text 'dead-', 'error: it is not hex: check binary', hex },
+    { 'bytea', text '3q2+7w==', 'error: it is not hex: check binary', hex },
+    { 'bytea', text 'deadbeef', 'bytes \\x75e69d6de79f', base64 },
+    { 'bytea', known 'deadbeef', 'bytes \\x75e69d6de79f', schema },
+    { 'bytea', text 'deadbeef', 'error: could be base64 or hex: state binary', debezium },
+    { 'bytea', text 'DEADBEEF', 'error: could be base64 or hex: state binary', debezium },
+    { 'bytea', text 'deadbe', 'error: could be base64 or hex: state binary', schema },
+    { 'bytea', text '0001', 'error: could be base64 or hex: state binary', debezium },
+    { 'bytea', text 'deAd', 'bytes \\x75e01d', debezium },
+    { 'bytea', text '-_-_', 'bytes \\xfbffbf', base64 },
+    { 'bytea', text '+/+/', 'bytes \\xfbffbf', base64 },
+    { 'bytea', text 'xyz', 'error: check binary in kafka{}', debezium },
+  })
+  it('has no ambiguity outside Debezium', function()
+    assert.are.equal('bytes', core.tag((convert('bytea', text 'deadbeef', outbox))))
+  end)
+end)
+
+-- What has no type of ours: it arrives as it was written, or is refused.
+describe('convert: types of PostgreSQL without a type here', function()
+  local precise = stated('PRECISE', 'ADAPTIVE')
+  run(it, {
+    { 'text', text '192.168.0.1/24', 'text 192.168.0.1/24', debezium },
+    { 'text', text '[1,10)', 'text [1,10)', debezium },
+    { 'text', text '<a>x</a>', 'text <a>x</a>', debezium },
+    { 'text', text 'qg==', 'text qg==', debezium },
+    { 'text', text '{"k": 1}', 'text {"k": 1}', debezium },
+    { 'jsonb', text '{"a":"1","b":null}', 'json {"a":"1","b":null}', debezium },
+    { 'jsonb', object '{"a":"1"}', 'json {"a":"1"}', debezium },
+    { 'jsonb', object '{"x":1.5,"y":2.0,"wkb":"AQ==","srid":null}', 'json {"x":1.5,"y":2.0,"wkb":"AQ==","srid":null}', debezium },
+    { 'jsonb', array '["AQ==",null]', 'json ["AQ==",null]', precise },
+    { 'boolean', core.bool(true), 'bool true', debezium },
+    { 'bigint[]', array '[1,null,-2]', 'literal {1,NULL,-2}', debezium },
+    { 'text[]', array '["a",null,"b\\"c"]', 'literal {"a",NULL,"b\\"c"}', debezium },
+    { 'text[]', array '[["a"]]', 'error: is not flat', debezium },
+    { 'text[]', array '[1.5]', 'error: holds an item that is not a text', debezium },
+    { 'text', object '{"x":1}', 'error: an object is not a text', debezium },
+    { 'text', number '93784000000', 'error: is not a text', debezium },
+    { 'bytea', object '{"wkb":"AQ=="}', 'error: is not a bytea', debezium },
+    { 'double precision', text 'NaN', 'double nan', debezium },
+    { 'real', text '-Infinity', 'double -inf', debezium },
+    { 'numeric', text 'NaN', 'error: numeric columns take neither NaN nor Infinity', stated 'STRING' },
+    { 'numeric', text 'NaN', 'error: numeric columns take neither NaN nor Infinity', stated 'DOUBLE' },
+    { 'numeric(5,2)', text 'Infinity', 'error: numeric columns take neither', precise },
+    { 'numeric', object '{"scale":3,"value":"BNI="}', 'dec 1.234', precise },
+    { 'numeric(9,2)', object '{"scale":3,"value":"BNI="}', 'dec 1.23', precise },
+    { 'numeric', object '{"scale":3,"value":"BNI="}', 'error: is not', stated 'STRING' },
+  })
+end)
+
 describe('convert: what Debezium left out', function()
   local placeholder = '__debezium_unavailable_value'
   for word in ffi.string(C.type_words()):gmatch('[^, ][^,]*') do
@@ -145,7 +207,13 @@ describe('convert: what Debezium left out', function()
       json },
     { 'bigint[]', array('[' .. table.concat(bytes, ',') .. ']'), 'missing', debezium },
     { 'bigint[]', array '[95,95]', 'literal {95,95}', debezium },
+    { 'jsonb', array('["' .. placeholder .. '"]'), 'missing', debezium },
+    { 'jsonb', array('[' .. table.concat(bytes, ',') .. ']'), 'missing', debezium },
+    { 'jsonb', text('{"' .. placeholder .. '":"' .. placeholder .. '"}'), 'missing', debezium },
+    { 'jsonb', object('{"' .. placeholder .. '":"' .. placeholder .. '"}'), 'missing', schema },
+    { 'jsonb', array '["x"]', 'json ["x"]', debezium },
     { 'bytea', text 'X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==', 'missing', debezium },
+    { 'bytea', text(placeholder), 'missing', stated(nil, nil, 'HEX') },
     { 'numeric(18,2)', text 'X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==', 'missing',
       stated 'PRECISE' },
     { 'text', text 'X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==',

@@ -26,7 +26,11 @@ describe('convert: date', function()
     { 'date', text '2026-11-23T10:00:00Z', 'error: ISO 8601' },
     { 'date', text 'infinity', 'error: cannot be stored' },
     { 'date', text '-infinity', 'error: cannot be stored' },
-    { 'date', text '-0044-03-15', 'error: ISO 8601' },
+    { 'date', text '-0044-03-15', 'error: is outside the years 0001' },
+    { 'date', text '2026-11-23Z', 'date 2026-11-23' },
+    { 'date', text '2026-11-23Zx', 'error: ISO 8601' },
+    { 'date', number '-2147472692', 'error: stands for infinity', debezium },
+    { 'date', number '-2147472691', 'error: stands for infinity', debezium },
     { 'date', text '', 'error: ISO 8601' },
     { 'date', number '20780', 'date 2026-11-23', debezium },
     { 'date', number '-719162', 'date 0001-01-01', debezium },
@@ -66,7 +70,7 @@ describe('convert: time', function()
     { 'time', number '-1', 'error: outside a day' },
     { 'time', number '86400000', 'time 24:00:00' },
     { 'time', number '86400001', 'error: outside a day' },
-    { 'time', number '1', "error: write times = 'millis'", debezium },
+    { 'time', number '1', "error: write times = 'adaptive'", debezium },
     { 'time', number '1000', 'time 00:00:01', schema },
   })
 end)
@@ -139,7 +143,7 @@ describe('convert: timestamps', function()
       nanos },
     { 'timestamp', number '-1500', 'stamp 1969-12-31T23:59:59.999998', nanos },
     { 'timestamp', number '0',
-      "error: write times = 'millis', 'micros' or 'nanos' in kafka{}", debezium },
+      "error: write times = 'adaptive'", debezium },
     { 'timestamp', number '1795443612904.964', 'stamp 2026-11-23T14:20:12.904964',
       schema },
     { 'timestamp', number '9223372036825200000', 'error: stands for infinity', micros },
@@ -165,4 +169,44 @@ describe('convert: timestamps', function()
       end
     end
   end)
+end)
+
+-- The unit of numbers without schema, by the connector's time.precision.mode.
+describe('convert: times of a mode', function()
+  local adaptive, adaptive_time = stated(nil, 'ADAPTIVE'), stated(nil, 'ADAPTIVE_TIME')
+  local iso = stated(nil, 'ISO')
+  local millis, micros, nanos = stated(nil, 'MILLIS'), stated(nil, 'MICROS'), stated(nil, 'NANOS')
+  run(it, {
+    { 'timestamp(3)', number '1795428000123', 'stamp 2026-11-23T10:00:00.123', adaptive },
+    { 'timestamp(0)', number '1795428000000', 'stamp 2026-11-23T10:00:00', adaptive },
+    { 'timestamp(4)', number '1795428000123400', 'stamp 2026-11-23T10:00:00.1234', adaptive },
+    { 'timestamp', number '1795428000123456', 'stamp 2026-11-23T10:00:00.123456', adaptive },
+    { 'timestamp', number '-1', 'stamp 1969-12-31T23:59:59.999999', adaptive },
+    { 'time(3)', number '36000123', 'time 10:00:00.123', adaptive },
+    { 'time', number '36000123456', 'time 10:00:00.123456', adaptive },
+    { 'time(3)', number '36000123000', 'time 10:00:00.123', adaptive_time },
+    { 'time(0)', number '36000000000', 'time 10:00:00', adaptive_time },
+    { 'timestamp(3)', number '1795428000123', 'stamp 2026-11-23T10:00:00.123', adaptive_time },
+    { 'timestamp', number '1795428000123456', 'stamp 2026-11-23T10:00:00.123456', adaptive_time },
+    { 'date', number '20780', 'date 2026-11-23', adaptive },
+    { 'timestamp', text '2026-11-23T08:00:00.123456Z', 'stamp 2026-11-23T08:00:00.123456', iso },
+    { 'time', text '10:00:00.5Z', 'time 10:00:00.5', iso },
+    { 'date', text '2026-11-23Z', 'date 2026-11-23', iso },
+    { 'date', text '+12026-11-23Z', 'date 12026-11-23', iso },
+    { 'timestamptz', text '2026-11-23T08:00:00.123456Z', 'stamp 2026-11-23T08:00:00.123456Z', iso },
+    { 'timestamp', number '1', "error: is a number, though times = 'isostring'", iso },
+    { 'time', text '24:00:00Z', 'time 24:00:00', adaptive },
+    { 'timestamp', number '9223372036825200000', 'error: stands for infinity', micros },
+    { 'timestamp', number '-9223372036832400000', 'error: stands for infinity', adaptive },
+    { 'timestamp(3)', number '9223372036825200', 'error: stands for infinity', adaptive },
+    { 'timestamp(3)', number '-9223372036832400', 'error: stands for infinity', millis },
+    { 'timestamp', number '9223372036854775807', 'error: stands for infinity', nanos },
+    { 'timestamp', number '-9223372036854775808', 'error: stands for infinity', nanos },
+    { 'timestamptz', text 'infinity', 'error: cannot be stored', adaptive },
+    { 'timestamptz', text '-0044-03-15T10:00:00Z', 'error: is outside the years 0001', adaptive },
+    { 'timestamptz', text '+12026-11-23T08:00:00Z', 'stamp 12026-11-23T08:00:00Z', adaptive },
+    { 'text', text 'infinity', 'text infinity', adaptive },
+    { 'bigint', number '93784000000', 'int 93784000000', adaptive },
+    { 'text', text 'P1Y2M3DT4H5M6.78S', 'text P1Y2M3DT4H5M6.78S', adaptive },
+  })
 end)

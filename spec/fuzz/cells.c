@@ -18,13 +18,24 @@ typedef void (*check_fn)(struct input *in, struct arena *a);
 static void everywhere(const struct tm_cell *c, struct arena *a)
 {
     static const struct convert_rules all[] = {
-        {FORMAT_JSON, 0, 0, false},
-        {FORMAT_OUTBOX, 0, 0, false},
-        {FORMAT_DEBEZIUM, DECIMALS_UNSAID, TIMES_UNSAID, false},
-        {FORMAT_DEBEZIUM, DECIMALS_PRECISE, TIMES_MICROS, false},
-        {FORMAT_DEBEZIUM, DECIMALS_STRING, TIMES_NANOS, false},
-        {FORMAT_DEBEZIUM, DECIMALS_DOUBLE, TIMES_MILLIS, false},
-        {FORMAT_DEBEZIUM, DECIMALS_UNSAID, TIMES_UNSAID, true},
+        {.format = FORMAT_JSON},
+        {.format = FORMAT_OUTBOX},
+        {.format = FORMAT_DEBEZIUM},
+        {.format = FORMAT_DEBEZIUM,
+         .decimals = DECIMALS_PRECISE,
+         .times = TIMES_MICROS,
+         .binary = BINARY_HEX},
+        {.format = FORMAT_DEBEZIUM,
+         .decimals = DECIMALS_STRING,
+         .times = TIMES_NANOS,
+         .binary = BINARY_BASE64},
+        {.format = FORMAT_DEBEZIUM,
+         .decimals = DECIMALS_DOUBLE,
+         .times = TIMES_MILLIS},
+        {.format = FORMAT_DEBEZIUM, .times = TIMES_ADAPTIVE},
+        {.format = FORMAT_DEBEZIUM, .times = TIMES_ADAPTIVE_TIME},
+        {.format = FORMAT_DEBEZIUM, .times = TIMES_ISO},
+        {.format = FORMAT_DEBEZIUM, .has_schema = true},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         oracle_columns(c, &all[i], a);
