@@ -24,7 +24,7 @@ static bool has_wanted(const struct walk *w, int root)
 
 /* Fields of data and of after are the same value: read for whom it may
  * concern. */
-bool reader_row(struct reader *r, int as, struct schema_row *row)
+static inline bool read_row(struct reader *r, int as, struct schema_row *row)
 {
     struct walk *w = &r->walk;
     uint32_t first = w->i;
@@ -44,6 +44,11 @@ bool reader_row(struct reader *r, int as, struct schema_row *row)
     }
     *walk_cell(w, TM_NODE_DATA) = *walk_cell(w, as);
     return true;
+}
+
+bool reader_row(struct reader *r, int as, struct schema_row *row)
+{
+    return read_row(r, as, row);
 }
 
 /* The database's own time of the change. */
@@ -72,7 +77,7 @@ static bool read_time(struct reader *r)
     return s == WALK_END;
 }
 
-bool reader_source(struct reader *r)
+static inline bool read_source(struct reader *r)
 {
     struct walk *w = &r->walk;
     uint32_t first = w->i;
@@ -86,20 +91,25 @@ bool reader_source(struct reader *r)
     return read_time(r);
 }
 
+bool reader_source(struct reader *r)
+{
+    return read_source(r);
+}
+
 static bool read_member(struct reader *r, struct change *c,
                         const struct walk_key *k)
 {
     struct walk *w = &r->walk;
 
     if (walk_key_is(k, "after")) {
-        return reader_row(r, TM_NODE_AFTER, c->after_row);
+        return read_row(r, TM_NODE_AFTER, c->after_row);
     }
     if (walk_key_is(k, "before")) {
         c->before = w->i;
         return walk_node(w, TM_NODE_BEFORE, c->before_row);
     }
     if (walk_key_is(k, "source")) {
-        return reader_source(r);
+        return read_source(r);
     }
     if (walk_key_is(k, "op")) {
         return walk_value(w, &c->op);
@@ -140,7 +150,7 @@ static bool read_deleted(struct reader *r, const struct change *c)
            reader_bad_json(r, "value");
 }
 
-bool reader_op(struct reader *r, const struct tm_cell *c)
+static inline bool read_op(struct reader *r, const struct tm_cell *c)
 {
     char op = c->tag == TM_TEXT && c->len == 1 ? c->p[0] : '\0';
 
@@ -157,6 +167,11 @@ bool reader_op(struct reader *r, const struct tm_cell *c)
     }
     r->facts.type = r->op_types[(uint8_t)op];
     return true;
+}
+
+bool reader_op(struct reader *r, const struct tm_cell *op)
+{
+    return read_op(r, op);
 }
 
 /* ---- values that are no change of a row ---- */
@@ -205,7 +220,7 @@ static bool take_change(struct reader *r, const struct change *c,
     if (c->op.tag == TM_MISSING) {
         return foreign(r, c);
     }
-    return reader_op(r, &c->op) && (r->facts.op != 'd' || read_deleted(r, c));
+    return read_op(r, &c->op) && (r->facts.op != 'd' || read_deleted(r, c));
 }
 
 bool debezium_read(struct reader *r, const struct record *rec)

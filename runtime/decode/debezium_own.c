@@ -72,10 +72,3 @@ bool debezium_is_own(struct walk *w, uint32_t first, struct buf *names)
     }
     return false;
 }
-
-bool debezium_is_heartbeat(const char *topic)
-{
-    static const char prefix[] = "__debezium-heartbeat";
-
-    return strncmp(topic, prefix, sizeof prefix - 1) == 0;
-}

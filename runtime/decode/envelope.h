@@ -9,6 +9,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/plan.h"
@@ -70,7 +71,12 @@ bool debezium_other(struct reader *r, bool (*tombstone)(struct reader *r));
  */
 bool debezium_is_own(struct walk *w, uint32_t first, struct buf *names);
 /* Is the topic one of Debezium's heartbeats? */
-bool debezium_is_heartbeat(const char *topic);
+static inline bool debezium_is_heartbeat(const char *topic)
+{
+    static const char prefix[] = "__debezium-heartbeat";
+
+    return strncmp(topic, prefix, sizeof prefix - 1) == 0;
+}
 
 /* At the row that an event is about, which becomes its data and [as]: the
  * root after, or before when the row was deleted. */
