@@ -39,10 +39,10 @@ local function key_text(key)
 end
 
 local function envelope(event, before, after, op)
-  local source = { ts_ms = event.time }
-  for name, v in pairs(event.source or {}) do source[name] = v end
+  local words_on_it = { ts_ms = event.time }
+  for name, v in pairs(event.source or {}) do words_on_it[name] = v end
   return ('{"before":%s,"after":%s,"op":"%s","ts_ms":%d,"source":%s}'):format(
-    json(before), json(after), op, event.time, json(source))
+    json(before), json(after), op, event.time, json(words_on_it))
 end
 
 local function copy_of(t)

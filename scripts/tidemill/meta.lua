@@ -34,7 +34,7 @@ function Object:table() end
 ---@field offset integer
 local Event = {}
 ---Has the record that field? Null counts, missing does not.
----@param path string # 'data.x', 'before.x', 'after.x', 'key.x', 'source.x' or 'headers.x'
+---@param path string # data.x, before.x, after.x, key.x, source.x or headers.x
 ---@return boolean
 function Event:has(path) end
 
@@ -76,13 +76,17 @@ function Row:reset() end
 ---@field topics string[]|nil
 ---@field examples tidemill.Example[]|nil
 
+---The connector's time.precision.mode, or the unit of all numbers.
+---@alias tidemill.Times 'adaptive'|'adaptive_time_microseconds'|'connect'|'isostring'
+---|'microseconds'|'nanoseconds'|'millis'|'micros'|'nanos'
+
 ---What a topic holds and how it is read: of kafka { … } for all topics, of an entry
 ---of `topics` for those that it names.
 ---@class tidemill.TopicSpec
 ---@field format 'outbox'|'debezium'|'json'|nil # must be said for every topic
 ---@field type string|nil # outbox: a header; json: a path such as 'data.kind'
 ---@field decimals 'string'|'precise'|'double'|nil
----@field times 'adaptive'|'adaptive_time_microseconds'|'connect'|'isostring'|'microseconds'|'nanoseconds'|'millis'|'micros'|'nanos'|nil
+---@field times tidemill.Times|nil
 ---@field binary 'bytes'|'base64'|'base64-url-safe'|'hex'|nil
 ---@field truncate 'halt'|nil
 ---@field flattened 'rewrite'|'tombstone'|nil # rows behind ExtractNewRecordState

@@ -32,7 +32,8 @@ local topic = {
     'millis', 'micros', 'nanos', 'adaptive', 'adaptive_time_microseconds', 'connect',
     'isostring', 'microseconds', 'nanoseconds',
   } },
-  binary = { types = { 'string' }, words = { 'bytes', 'base64', 'base64-url-safe', 'hex' } },
+  binary = { types = { 'string' },
+    words = { 'bytes', 'base64', 'base64-url-safe', 'hex' } },
   truncate = later("truncate = 'apply'", 'halt'),
   flattened = { types = { 'string' }, words = { 'rewrite', 'tombstone' } },
   outbox = { types = { 'table' }, hint = "write outbox = { table = { … } }", fields = {

@@ -93,7 +93,8 @@ end
 -- The formats for which a setting of topics means something.
 local USES = {
   type = { outbox = true, json = true, raw = true }, decimals = { debezium = true },
-  times = { debezium = true, raw = true }, binary = { debezium = true }, truncate = { debezium = true },
+  times = { debezium = true, raw = true }, binary = { debezium = true },
+  truncate = { debezium = true },
   flattened = { debezium = true, raw = true }, outbox = { outbox = true, raw = true },
 }
 local NO_USE = {

@@ -90,11 +90,12 @@ describe('what else happens to outbox rows', function()
   it('is a misfit when a column is not there', function()
     local d = read(nil, envelope '{"event_id":1,"aggregateid":7,"type":"Made","payload":null}')
     assert.is_true(d:is_misfit(1))
-    assert.is_truthy(d:reason(1):find("the row has no column id, but event_id, aggregateid, type, payload: say outbox = { table = { id = 'column' } }",
-      1, true), d:reason(1))
+    assert.is_truthy(d:reason(1):find('the row has no column id, but event_id, aggregateid, type, payload: '
+      .. "say outbox = { table = { id = 'column' } }", 1, true), d:reason(1))
   end)
   it('fails where a row has no type, or its payload is no JSON', function()
-    local d = read(nil, envelope '{"id":1,"aggregateid":7,"type":null,"payload":null}', envelope '{"id":1,"aggregateid":7,"type":"Made","payload":"x"}')
+    local d = read(nil, envelope '{"id":1,"aggregateid":7,"type":null,"payload":null}',
+      envelope '{"id":1,"aggregateid":7,"type":"Made","payload":"x"}')
     assert.is_truthy(d:reason(1):find('the column type of the outbox row', 1, true))
     assert.is_truthy(d:reason(2):find('the text in the value is not JSON', 1, true))
     assert.is_false(d:is_misfit(1))
