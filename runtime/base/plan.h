@@ -53,6 +53,27 @@ struct plan_outbox {
     const char *time; /* NULL: none */
 };
 
+/* The forms in which a placeholder may stand for a value, by its type. */
+enum plan_placeholder_form {
+    PLACEHOLDER_TEXT,
+    PLACEHOLDER_BASE64,       /* bytea, numeric */
+    PLACEHOLDER_PAIR,         /* hstore, as JSON */
+    PLACEHOLDER_JSON_TEXTS,   /* arrays, as JSON: of one text, */
+    PLACEHOLDER_JSON_NUMBERS, /* or of the text's bytes */
+    PLACEHOLDER_TEXTS,        /* the same, as PostgreSQL's literals */
+    PLACEHOLDER_NUMBERS,
+    PLACEHOLDER_FORMS
+};
+
+struct plan_form {
+    const char *p;
+    uint32_t len;
+};
+
+struct plan_placeholder {
+    struct plan_form forms[PLACEHOLDER_FORMS];
+};
+
 /* What one topic holds and how it is to be read. */
 struct plan_topic {
     const char *name;
@@ -64,6 +85,7 @@ struct plan_topic {
     enum plan_binary binary;
     enum plan_truncate truncate;
     enum plan_flattened flattened;
+    const struct plan_placeholder *unavailable; /* NULL: the connector's */
     const struct plan_outbox *outbox; /* raw rows of such a table; or NULL */
 };
 

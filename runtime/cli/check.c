@@ -53,6 +53,18 @@ static const char *const formats[] = {
     [FORMAT_JSON] = "json",
 };
 
+static void print_topic(const char *title, const struct plan_topic *t)
+{
+    static const char *const flattened[] = {
+        [FLATTENED_UNSAID] = "",
+        [FLATTENED_REWRITE] = ", flattened (rewrite)",
+        [FLATTENED_TOMBSTONE] = ", flattened (tombstone)",
+    };
+
+    printf("%s%s: %s%s%s\n", title, t->name, formats[t->format],
+           t->outbox ? ", raw rows" : "", flattened[t->flattened]);
+}
+
 static void print_pipeline(const struct plan *p)
 {
     const struct plan_source *s = &p->source;
@@ -60,8 +72,7 @@ static void print_pipeline(const struct plan *p)
     printf("generation %.12s\n", p->hash);
     printf("source     %s, group %s\n", s->brokers, s->group);
     for (uint32_t i = 0; i < s->n_topics; i++) {
-        printf("%s%s: %s\n", i == 0 ? "topics     " : "           ",
-               s->topics[i], formats[s->settings[i].format]);
+        print_topic(i == 0 ? "topics     " : "           ", &s->settings[i]);
     }
     printf("batch      %u events, %" PRIu64 " bytes, linger %u ms, "
            "concurrency %u\n",

@@ -130,13 +130,14 @@ bool convert_is_not(const struct conversion *c, const struct tm_cell *in)
 /* ---- whole numbers, booleans ---- */
 
 /* The value without its fraction, which must be zero. */
-static bool whole_of(const struct tm_cell *in, int64_t *out)
+static bool whole_of(const struct conversion *c, const struct tm_cell *in,
+                     int64_t *out)
 {
     struct tm_dec d;
     struct tm_dec whole;
 
-    if (!dec_from_cell(in, &d) || tm_dec_round(&d, 0, &whole) < 0 ||
-        tm_dec_compare(&d, &whole) != 0 ||
+    if ((!dec_from_cell(in, &d) && convert_variable(c, in, &d) <= 0) ||
+        tm_dec_round(&d, 0, &whole) < 0 || tm_dec_compare(&d, &whole) != 0 ||
         dec_get(&whole) != (int64_t)dec_get(&whole)) {
         return false;
     }
@@ -162,9 +163,12 @@ static bool convert_integer(const struct conversion *c,
         if (!number_read_int(in->p, in->len, &v)) {
             return convert_is_not(c, in);
         }
-    } else if (!convert_is_number(in)) {
+    } else if (!convert_is_number(in) && in->tag != TM_OBJECT) {
         return convert_is_not(c, in);
-    } else if (!whole_of(in, &v)) {
+    } else if (!whole_of(c, in, &v)) {
+        if (in->tag == TM_OBJECT) {
+            return convert_is_not(c, in);
+        }
         return convert_fail(c, in,
                             "has a fraction or is out of range: the "
                             "column holds whole numbers");
@@ -404,42 +408,21 @@ static bool from_lua(const struct conversion *c, const struct tm_cell *in,
     return true;
 }
 
-static bool is_one_of(const struct tm_cell *in, const char *const *list)
-{
-    for (; *list; list++) {
-        if (is_text(in, *list, strlen(*list))) {
-            return true;
-        }
-    }
-    return false;
-}
+#define FORM(form) (1u << PLACEHOLDER_##form)
 
 /* Was the value left alone by the UPDATE? [in] may be what it converts to. */
 static bool is_unavailable(const struct conversion *c, const struct tm_cell *in)
 {
-    static const char *const literals[] = {UNAVAILABLE_TEXTS,
-                                           UNAVAILABLE_NUMBERS, NULL};
-    static const char *const documents[] = {UNAVAILABLE_JSON_TEXTS,
-                                            UNAVAILABLE_JSON_NUMBERS,
-                                            UNAVAILABLE_HSTORE, NULL};
+    bool is_bytes = c->t->kind == TYPE_BYTEA || c->t->kind == TYPE_NUMERIC;
+    unsigned forms =
+        in->tag == TM_TEXT
+            ? FORM(TEXT) | FORM(PAIR) | (is_bytes ? FORM(BASE64) : 0)
+        : in->tag == TM_OBJECT  ? FORM(PAIR)
+        : in->tag == TM_ARRAY   ? FORM(JSON_TEXTS) | FORM(JSON_NUMBERS)
+        : in->tag == TM_LITERAL ? FORM(TEXTS) | FORM(NUMBERS)
+                                : 0;
 
-    switch (in->tag) {
-    case TM_LITERAL:
-        return is_one_of(in, literals);
-    case TM_OBJECT:
-    case TM_ARRAY:
-        return is_one_of(in, documents);
-    case TM_TEXT:
-        break;
-    default:
-        return false;
-    }
-    if (in->len < sizeof UNAVAILABLE - 1) {
-        return false;
-    }
-    return IS(in, UNAVAILABLE) || IS(in, UNAVAILABLE_HSTORE) ||
-           ((c->t->kind == TYPE_BYTEA || c->t->kind == TYPE_NUMERIC) &&
-            IS(in, UNAVAILABLE_BASE64));
+    return forms && unavailable_is(c->rules->unavailable, in, forms);
 }
 
 /* What is in a raw outbox row is an event of JSON, not a row of Debezium. */
@@ -448,7 +431,8 @@ struct convert_rules convert_rules_of(const struct plan_topic *t)
     return (struct convert_rules){.format = t->format,
                                   .decimals = t->decimals,
                                   .times = t->times,
-                                  .binary = t->binary};
+                                  .binary = t->binary,
+                                  .unavailable = t->unavailable};
 }
 
 bool convert_cell(const struct coltype *t, const struct tm_cell *in,

@@ -17,6 +17,7 @@ struct convert_rules {
     enum plan_decimals decimals; /* how text and numbers become numeric */
     enum plan_times times;       /* unit of numbers into time types */
     enum plan_binary binary;     /* how text becomes bytea */
+    const struct plan_placeholder *unavailable; /* NULL: the connector's */
     bool has_schema; /* this record came with a schema: the decoder has made
                         decimals and times canonical already */
 };

@@ -153,27 +153,39 @@ static bool find_member(const struct tm_cell *in, const char *name,
     return at < end;
 }
 
-/* How Debezium's precise mode writes a numeric without precision. */
-static bool read_variable(const struct conversion *c, const struct tm_cell *in,
-                          struct tm_cell *out)
+int convert_variable(const struct conversion *c, const struct tm_cell *in,
+                     struct tm_dec *out)
 {
     const char *scale_text;
     const char *value;
     size_t scale_len;
     size_t value_len;
     int64_t scale;
-    struct tm_dec d;
 
-    if (!find_member(in, "\"scale\"", &scale_text, &scale_len) ||
+    if (in->tag != TM_OBJECT || !convert_is_bare_debezium(c) ||
+        c->rules->decimals != DECIMALS_PRECISE ||
+        !find_member(in, "\"scale\"", &scale_text, &scale_len) ||
         !find_member(in, "\"value\"", &value, &value_len) ||
         !number_read_int(scale_text, scale_len, &scale) || scale > INT16_MAX ||
         scale < INT16_MIN) {
+        return 0;
+    }
+    return read_unscaled(value, value_len, (int)scale, out) ? 1 : -1;
+}
+
+static bool put_variable(const struct conversion *c, const struct tm_cell *in,
+                         struct tm_cell *out)
+{
+    struct tm_dec d;
+
+    switch (convert_variable(c, in, &d)) {
+    case 1:
+        return fit(c, in, &d, out);
+    case -1:
+        return too_long(c, in);
+    default:
         return convert_is_not(c, in);
     }
-    if (!read_unscaled(value, value_len, (int)scale, &d)) {
-        return too_long(c, in);
-    }
-    return fit(c, in, &d, out);
 }
 
 /* A decimal that already looks as the column will store it. */
@@ -215,11 +227,7 @@ bool convert_numeric(const struct conversion *c, const struct tm_cell *in,
     case TM_NUMBER:
         return too_long(c, in);
     case TM_OBJECT:
-        if (convert_is_bare_debezium(c) &&
-            c->rules->decimals == DECIMALS_PRECISE) {
-            return read_variable(c, in, out);
-        }
-        break;
+        return put_variable(c, in, out);
     default:
         break;
     }

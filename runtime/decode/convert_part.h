@@ -19,6 +19,11 @@ typedef bool (*convert_fn)(const struct conversion *c, const struct tm_cell *in,
 
 bool convert_numeric(const struct conversion *c, const struct tm_cell *in,
                      struct tm_cell *out);
+/* {"scale":2,"value":"BNI="}: how precise mode writes a numeric without
+ * precision, where no schema has made it a number already. 0: it is none; -1:
+ * with too many digits; 1: [out] is the value. */
+int convert_variable(const struct conversion *c, const struct tm_cell *in,
+                     struct tm_dec *out);
 bool convert_float(const struct conversion *c, const struct tm_cell *in,
                    struct tm_cell *out);
 bool convert_date(const struct conversion *c, const struct tm_cell *in,

@@ -187,6 +187,7 @@ static void turn_to(struct decoder *d, const char *topic)
     d->now = &d->readings[at];
     d->reader.topic = &s->settings[at];
     d->reader.type_node = d->now->type_node;
+    d->reader.walk.unavailable = s->settings[at].unavailable;
 }
 
 static inline void follow_topic(struct decoder *d, const struct record *rec)

@@ -16,17 +16,12 @@ static bool misfit(struct walk *w, const char *fault)
     return walk_fail(w, fault);
 }
 
-static bool is_word(const struct tm_cell *c, const char *word, size_t len)
+/* Such a value must reach the column as it is. */
+static bool is_unavailable(const struct walk *w, const struct tm_cell *c)
 {
-    return c->tag == TM_TEXT && c->len == len && memcmp(c->p, word, len) == 0;
-}
-
-/* What Debezium sends in place of a large value that did not change; it must
- * reach the column as it is. */
-static bool is_unavailable(const struct tm_cell *c)
-{
-    return is_word(c, UNAVAILABLE, sizeof UNAVAILABLE - 1) ||
-           is_word(c, UNAVAILABLE_BASE64, sizeof UNAVAILABLE_BASE64 - 1);
+    return c->tag == TM_TEXT &&
+           unavailable_is(w->unavailable, c,
+                          1u << PLACEHOLDER_TEXT | 1u << PLACEHOLDER_BASE64);
 }
 
 static bool put_decimal(struct walk *w, dec_mantissa v, int32_t scale,
@@ -109,7 +104,7 @@ bool logical_apply(struct walk *w, struct schema_row *row, int node,
     struct tm_cell *c = walk_cell(w, node);
     const struct schema_field *f = schema_row_field(row, w->tree, node);
 
-    if (!c || !f || c->tag == TM_NULL || is_unavailable(c)) {
+    if (!c || !f || c->tag == TM_NULL || is_unavailable(w, c)) {
         return true;
     }
     switch (f->logical) {

@@ -17,6 +17,7 @@
 #include "decode/json.h"
 #include "decode/path.h"
 
+struct plan_placeholder;
 struct schema_row;
 
 /* Deeper documents are refused: Jackson, which wrote most of them, allows
@@ -36,6 +37,7 @@ struct walk {
     const char *fault;             /* first thing wrong, or NULL */
     uint32_t fault_at;
     bool is_misfit; /* it is JSON, but not what its schema says */
+    const struct plan_placeholder *unavailable; /* of the topic; or NULL */
     /* -- where values go */
     struct path *tree;
     struct tm_cell **columns;

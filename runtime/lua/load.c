@@ -157,6 +157,25 @@ static const struct plan_outbox *load_outbox(struct loading *l)
     return o;
 }
 
+static const struct plan_placeholder *load_placeholder(struct loading *l)
+{
+    static const char *const names[PLACEHOLDER_FORMS] = {
+        "text",         "base64", "pair",   "json_texts",
+        "json_numbers", "texts",  "numbers"};
+    struct plan_placeholder *u = NULL;
+
+    lua_getfield(l->L, -1, "unavailable");
+    if (lua_istable(l->L, -1)) {
+        u = arena_zero(l->arena, sizeof(*u));
+        for (int i = 0; i < PLACEHOLDER_FORMS; i++) {
+            u->forms[i].p = get_text(l, names[i]);
+            u->forms[i].len = (uint32_t)strlen(u->forms[i].p);
+        }
+    }
+    lua_pop(l->L, 1);
+    return u;
+}
+
 static void load_topic(struct loading *l, struct plan_topic *t)
 {
     t->name = get_text(l, "name");
@@ -168,6 +187,7 @@ static void load_topic(struct loading *l, struct plan_topic *t)
     t->binary = (enum plan_binary)get_word(l, "binary", BINARY);
     t->truncate = (enum plan_truncate)get_word(l, "truncate", TRUNCATES);
     t->flattened = (enum plan_flattened)get_word(l, "flattened", FLATTENED);
+    t->unavailable = load_placeholder(l);
     t->outbox = load_outbox(l);
 }
 

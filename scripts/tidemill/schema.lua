@@ -34,6 +34,7 @@ local topic = {
   } },
   binary = { types = { 'string' },
     words = { 'bytes', 'base64', 'base64-url-safe', 'hex' } },
+  unavailable = text(),
   truncate = later("truncate = 'apply'", 'halt'),
   flattened = { types = { 'string' }, words = { 'rewrite', 'tombstone' } },
   outbox = { types = { 'table' }, hint = "write outbox = { table = { … } }", fields = {

@@ -1,6 +1,7 @@
 -- kafka { … }: where records come from, and how the records of each topic are
 -- read. What an entry of `topics` leaves unsaid comes from kafka { … } itself.
 local check = require 'tidemill.check'
+local placeholder = require 'tidemill.placeholder'
 local schema = require 'tidemill.schema'
 local words = require 'tidemill.words'
 
@@ -94,7 +95,7 @@ end
 local USES = {
   type = { outbox = true, json = true, raw = true }, decimals = { debezium = true },
   times = { debezium = true, raw = true }, binary = { debezium = true },
-  truncate = { debezium = true },
+  unavailable = { debezium = true }, truncate = { debezium = true },
   flattened = { debezium = true, raw = true }, outbox = { outbox = true, raw = true },
 }
 local NO_USE = {
@@ -102,7 +103,8 @@ local NO_USE = {
     .. 'letter of the operation',
   outbox = "'outbox' is for the format outbox: it names the columns of an outbox table",
 }
-for _, name in ipairs { 'decimals', 'times', 'binary', 'truncate', 'flattened' } do
+for _, name in ipairs { 'decimals', 'times', 'binary', 'unavailable', 'truncate',
+  'flattened' } do
   NO_USE[name] = ("'%s' is for the format debezium: it says how the connector writes "
     .. 'rows'):format(name)
 end
@@ -159,10 +161,15 @@ local function new_topic(checker, record, path, name, given)
     name = name, format = given.format, decimals = given.decimals or 'unsaid',
     times = word_of(given, 'times'), binary = word_of(given, 'binary'),
     truncate = given.truncate or 'halt', flattened = given.flattened or 'unsaid',
+    unavailable = given.unavailable and placeholder.forms(given.unavailable),
     outbox = use == 'raw' and outbox_of(given) or nil,
     is_debezium = use == 'debezium', is_raw_outbox = use == 'raw',
   }
   set_type(checker, record, path, topic, given)
+  if given.unavailable and not placeholder.is_plain(given.unavailable) then
+    checker.fail(record, path, ("unavailable = '%s' must be letters, digits and signs, "
+      .. 'without quotes and backslashes'):format(given.unavailable))
+  end
   return topic
 end
 

@@ -184,6 +184,10 @@ describe('convert: types of PostgreSQL without a type here', function()
     { 'numeric', object '{"scale":3,"value":"BNI="}', 'dec 1.234', precise },
     { 'numeric(9,2)', object '{"scale":3,"value":"BNI="}', 'dec 1.23', precise },
     { 'numeric', object '{"scale":3,"value":"BNI="}', 'error: is not', stated 'STRING' },
+    { 'bigint', object '{"scale":0,"value":"BNI="}', 'int 1234', precise },
+    { 'bigint', object '{"scale":1,"value":"BNI="}', 'error: is not a bigint', precise },
+    { 'bigint', object '{"scale":0,"value":"BNI="}', 'error: is not a bigint', schema },
+    { 'bigint', object '{}', 'error: is not a bigint', precise },
   })
 end)
 
@@ -218,6 +222,25 @@ describe('convert: what Debezium left out', function()
       stated 'PRECISE' },
     { 'text', text 'X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==',
       'text X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==', debezium },
+  })
+end)
+
+describe('convert: what Debezium left out, in words of its own', function()
+  local forms = require('tidemill.placeholder').forms 'gone!'
+  local names = { 'text', 'base64', 'pair', 'json_texts', 'json_numbers', 'texts', 'numbers' }
+  local placeholder = ffi.new('struct plan_placeholder')
+  for i, name in ipairs(names) do
+    placeholder.forms[i - 1].p, placeholder.forms[i - 1].len = core.bytes(forms[name])
+  end
+  local rules = { format = C.FORMAT_DEBEZIUM, unavailable = placeholder }
+  run(it, {
+    { 'text', text 'gone!', 'missing', rules }, { 'date', text 'gone!', 'missing', rules },
+    { 'text', text '__debezium_unavailable_value', 'text __debezium_unavailable_value', rules },
+    { 'bytea', text 'Z29uZSE=', 'missing', rules }, { 'text', text 'Z29uZSE=', 'text Z29uZSE=', rules },
+    { 'text[]', array '["gone!"]', 'missing', rules }, { 'bigint[]', array '[103, 111, 110, 101, 33]', 'missing', rules },
+    { 'jsonb', array '["gone!"]', 'missing', rules }, { 'jsonb', array '[103,111,110,101,33]', 'missing', rules },
+    { 'jsonb', text '{"gone!":"gone!"}', 'missing', rules }, { 'jsonb', object '{"gone!":"gone!"}', 'missing', rules },
+    { 'text', text 'gone', 'text gone', rules }, { 'text', text '', 'text', rules },
   })
 end)
 

@@ -69,7 +69,7 @@ local function fill(topic, options)
   topic.format = C[FORMATS[options.format]]
   topic.type_header = options.type_header or 'eventType'
   topic.type_path = options.type_path
-  for _, name in ipairs { 'decimals', 'times', 'flattened' } do
+  for _, name in ipairs { 'decimals', 'times', 'binary', 'flattened' } do
     set_word(topic, name, options[name])
   end
   if not options.outbox then return nil end
@@ -80,7 +80,7 @@ local function fill(topic, options)
 end
 
 --- A source of topics, each { name, format, type_header, type_path, decimals, times,
---- flattened, outbox }; what must live as long as it stands in the second result.
+--- binary, flattened, outbox }; what must live as long as it stands in the second result.
 function M.source(topics)
   local source = ffi.new('struct plan_source')
   local settings = ffi.new('struct plan_topic[?]', #topics)

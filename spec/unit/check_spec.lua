@@ -75,6 +75,12 @@ describe('check.kafka', function()
     "kafka: start = 'earlyest': did you mean 'earliest'?")
   source('reserves properties', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json', options = { ['group.id'] = 'h' } }",
     "kafka: the property 'group.id' is reserved: write group = …")
+  source('wants a placeholder without quotes', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debezium', "
+    .. "unavailable = 'a\"b' }", "kafka: unavailable = 'a\"b' must be letters, digits and signs")
+  source('knows the modes of times', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debezium', times = 'adaptiv' }",
+    "kafka: times = 'adaptiv': did you mean 'adaptive'?")
+  source('knows the ways of bytes', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debezium', binary = 'hexa' }",
+    "kafka: binary = 'hexa': did you mean 'hex'?")
   local function raw(name, more, message)
     source(name, "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'outbox', " .. more .. ' }', 'kafka: ' .. message)
   end

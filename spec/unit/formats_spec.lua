@@ -53,6 +53,13 @@ describe('flattened rows', function()
   end)
 end)
 
+describe('what an UPDATE left alone', function()
+  it('is known by the placeholder that the pipeline names', function()
+    local b = bundles.load(bundles.pipeline(MIRROR, source "format = 'debezium', decimals = 'string', unavailable = 'gone!'"))
+    assert.are.equal('a', b:run({ events = { change('c', 'a'), change('u', 'gone!') } }):rows('a')[1].s)
+  end)
+end)
+
 describe('event.source', function()
   it('is a view of an envelope, and nil without one', function()
     local b = bundles.load(bundles.pipeline(LOG, source "format = 'debezium'"))
