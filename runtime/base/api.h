@@ -189,6 +189,13 @@ int tm_row_merge(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
  * below, equal to or above 0. */
 int tm_cell_compare(const struct tm_cell *a, const struct tm_cell *b);
 /*
+ * once: the version that the event of [pair] brings, converted to its column's
+ * type. 1: it is above the one that the row holds, if it holds one; 0: the
+ * event was applied before, or is late. Negative: the event has none.
+ */
+int tm_once(struct tm_batch *b, struct tm_rows *rows, uint32_t pair,
+            struct tm_cell *version);
+/*
  * Keys that are functions. During the key phase pair_event[0..n_pairs) are the
  * events to compute keys for (pair_row is not set yet): [event] enters the row of the key whose column
  * values are in cells[0..n_key). Conversion to the key's types happens here.

@@ -194,13 +194,15 @@ struct plan_projection {
     uint32_t n_types;
     const char **ignore; /* other types that are known not to matter */
     uint32_t n_ignore;
-    bool strict;         /* an unknown type is a failure of its record */
-    bool keys_in_lua;    /* a key column is FROM_FUNCTION */
-    bool has_handler;    /* false: mirror, done in C */
-    int newer;           /* index of the `newer` column, or -1 */
-    uint32_t depth;      /* below how many others of the plan its table stands
+    bool strict;           /* an unknown type is a failure of its record */
+    bool keys_in_lua;      /* a key column is FROM_FUNCTION */
+    bool has_handler;      /* false: mirror, done in C */
+    int newer;             /* index of the `newer` column, or -1 */
+    int once;              /* index of the `once` column, or -1 */
+    const char *once_path; /* fold: where its value comes from */
+    uint32_t depth;        /* below how many others of the plan its table stands
                             by foreign keys; set by the check of the database */
-    const char **topics; /* subset of the source's; NULL: all */
+    const char **topics;   /* subset of the source's; NULL: all */
     uint32_t n_topics;
 };
 

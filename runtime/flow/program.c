@@ -60,6 +60,22 @@ static void prepare_sources(struct program *g, struct decoder *d)
     }
 }
 
+static bool prepare_once(struct program *g, struct decoder *d, struct err *e)
+{
+    const struct plan_projection *p = g->plan;
+
+    g->once = -1;
+    if (p->once_path) {
+        g->once = decoder_path(d, p->once_path);
+        return g->once >= 0 ||
+               err_set(e, ERR_CONFIG,
+                       "%s:%d: projection '%s': once: '%s' is no path: write "
+                       "'data.x', 'after.x', 'before.x' or 'key.x'",
+                       p->file, p->line, p->table, p->once_path);
+    }
+    return true;
+}
+
 /* `initial` comes as written; from here on it is of its column's type. */
 static bool convert_initial(struct program *g, struct plan_column *c,
                             struct err *e)
@@ -134,7 +150,7 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
         }
     }
     prepare_sources(g, d);
-    return true;
+    return prepare_once(g, d, e);
 }
 
 bool programs_new(struct plan *p, struct decoder *d, struct program **out,

@@ -49,6 +49,7 @@ struct program {
     uint32_t index;
     struct program_key *keys; /* arena; [n_key] */
     int *sources;             /* arena; mirror: node of each column */
+    int once;                 /* fold: node of the event's version, or -1 */
     uint8_t *types;           /* owned; enum program_type by type number */
     uint32_t n_types;
     struct convert_rules *rules;    /* arena; one a topic of the source */

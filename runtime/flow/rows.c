@@ -233,6 +233,12 @@ void rows_ready(struct rows *r)
     r->view.flags = arena_zero(r->arena, n);
     r->base_flags = arena_zero(r->arena, n);
     r->xmins = NULL;
+    r->repeated = NULL;
+    r->n_answers = 0;
+    r->n_repeated = 0;
+    if (r->program->once >= 0) {
+        r->repeated = arena_zero(r->arena, r->n_pairs + 1);
+    }
     if (p->kind == KIND_APPEND) {
         r->row_event = arena_alloc(r->arena, n * sizeof(uint32_t));
     }
@@ -310,6 +316,32 @@ bool rows_changed(const struct rows *r, uint32_t row)
         }
     }
     return false;
+}
+
+bool rows_is_first(struct rows *r, uint32_t row)
+{
+    const struct tm_cell *cell = &r->view.cells[r->program->plan->once][row];
+    uint64_t number = 0;
+    uint32_t len = 0;
+    int is_new = 0;
+    const char *p = key_bytes(r, cell, &number, &len);
+    uint32_t at = hash_put(&r->hash, p, len, &is_new);
+
+    if (is_new && p == (const char *)&number) {
+        r->hash.keys[at].p = arena_dup(r->arena, p, len);
+    }
+    return is_new;
+}
+
+uint32_t rows_repeated(const struct rows *r)
+{
+    uint32_t n = r->n_repeated;
+
+    for (uint32_t i = 0; r->repeated && i < r->n_pairs; i++) {
+        n += r->repeated[i] &&
+             r->events->states[r->pair_event[i]] == TM_EVENT_OK;
+    }
+    return n;
 }
 
 struct convert_rules rows_rules(const struct rows *r, int32_t event)

@@ -63,15 +63,15 @@ static int put_count(struct writer *w, int n, const struct selection *s)
     return n + 1;
 }
 
-static void send(struct writer *w, struct rows *r, struct pgconn *c,
-                 enum program_statement what, uint64_t mask, int n)
+static int send(struct writer *w, struct rows *r, struct pgconn *c,
+                enum program_statement what, uint64_t mask, int n)
 {
     struct pgparam params[PROGRAM_MAX_COLUMNS + 4];
 
     for (int i = 0; i < n; i++) {
         params[i] = (struct pgparam){w->params[i].data, (int)w->params[i].len};
     }
-    pgconn_add(c, program_stmt(r->program, what, mask), params);
+    return pgconn_add(c, program_stmt(r->program, what, mask), params);
 }
 
 static uint32_t *order_of(struct rows *r)
@@ -184,7 +184,11 @@ static void send_masked(struct writer *w, struct rows *r, struct pgconn *c,
     if (what == STATEMENT_INSERT || what == STATEMENT_UPDATE) {
         n = put_count(w, n, s);
     }
-    send(w, r, c, what, s->mask, n);
+    int answer = send(w, r, c, what, s->mask, n);
+
+    if (r->n_answers++ == 0) {
+        r->first_answer = answer;
+    }
     w->n_written += s->n;
 }
 
@@ -296,15 +300,55 @@ static void write_overwrite(struct writer *w, struct rows *r, struct pgconn *c,
                  made, n_made);
 }
 
+/* `once`: of rows that are the same the first one stays, whatever columns the
+ * others have; statements are by columns, so the server would see them in
+ * another order. */
 static void write_append(struct writer *w, struct rows *r, struct pgconn *c)
 {
+    bool is_once = r->program->plan->once >= 0;
     uint32_t *rows =
         arena_alloc(r->arena, (r->view.n_rows + 1) * sizeof(uint32_t));
+    uint32_t n = 0;
 
+    hash_reset(&r->hash);
+    r->n_answers = 0;
     for (uint32_t i = 0; i < r->view.n_rows; i++) {
-        rows[i] = i;
+        if (!is_once || rows_is_first(r, i)) {
+            rows[n++] = i;
+        }
     }
-    send_by_mask(w, r, c, STATEMENT_APPEND, rows, r->view.n_rows);
+    r->n_repeated = r->view.n_rows - n;
+    send_by_mask(w, r, c, STATEMENT_APPEND, rows, n);
+}
+
+static uint32_t inserted(const struct rows *r, const struct pgreply *reply)
+{
+    uint32_t n = 0;
+
+    for (int i = 0; i < r->n_answers; i++) {
+        n += (uint32_t)pg_int(reply->results[r->first_answer + i], 0, 0);
+    }
+    return n;
+}
+
+uint32_t writer_written(struct rows *rows, uint32_t n,
+                        const struct pgreply *reply)
+{
+    uint32_t n_there = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct rows *r = &rows[i];
+        const struct plan_projection *p = r->program->plan;
+
+        if (p->kind == KIND_APPEND && p->once >= 0) {
+            uint32_t there =
+                r->view.n_rows - r->n_repeated - inserted(r, reply);
+
+            r->n_repeated += there;
+            n_there += there;
+        }
+    }
+    return n_there;
 }
 
 /* Is the cell what a NOT NULL column would refuse? An upsert may leave a
@@ -319,10 +363,29 @@ static bool is_refused(const struct rows *r, uint32_t column, uint32_t row)
            (tag == TM_NULL || (tag == TM_MISSING && !may_be_there));
 }
 
+/* NULLs are never equal, so a repeat would be inserted again. */
+static bool has_identity(const struct rows *r, uint32_t row, struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    if (p->kind != KIND_APPEND || p->once < 0 ||
+        r->view.cells[p->once][row].tag > TM_NULL) {
+        return true;
+    }
+    return err_set(e, ERR_DATA,
+                   "%s.%s: the row has no value for it, by which a repeated "
+                   "event is known (once): assign it",
+                   p->table, p->columns[p->once].name);
+}
+
 static bool check_row(struct rows *r, uint32_t row, struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
 
+    if (!has_identity(r, row, e)) {
+        r->events->view->current = rows_last_event(r, row);
+        return false;
+    }
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
         if (is_refused(r, i, row)) {
             r->events->view->current = rows_last_event(r, row);

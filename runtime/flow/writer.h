@@ -30,3 +30,7 @@ bool writer_check(struct rows *r, uint32_t *row, struct err *e);
  * no foreign key or unique index meets a row that is about to go. */
 void writer_write(struct writer *w, struct rows *rows, uint32_t n,
                   struct pgconn *c);
+/* Rows of appends with `once` that were queued and were in the table before:
+ * in all, and for each projection in n_repeated. [reply]: of the flush. */
+uint32_t writer_written(struct rows *rows, uint32_t n,
+                        const struct pgreply *reply);

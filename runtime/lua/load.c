@@ -304,6 +304,8 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->keys_in_lua = get_bool(l, "keys_in_lua");
     p->has_handler = get_bool(l, "has_handler");
     p->newer = (int)get_int(l, "newer"); /* from 0; -1: none */
+    p->once = (int)get_int(l, "once");
+    p->once_path = get_text(l, "once_path");
     p->topics = get_texts(l, "topics", &p->n_topics);
 }
 

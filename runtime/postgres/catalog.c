@@ -147,6 +147,17 @@ static void check_right(struct report *r, const struct pg_result *t,
     buf_puts(b, ";\n");
 }
 
+/* An append that leaves repeated events out. */
+static bool is_once(const struct plan_projection *p)
+{
+    return p->kind == KIND_APPEND && p->once >= 0;
+}
+
+static const struct plan_column *once_column(const struct plan_projection *p)
+{
+    return is_once(p) ? &p->columns[p->once] : NULL;
+}
+
 static void check_rights(struct report *r, const struct pg_result *t)
 {
     enum plan_kind kind = r->p->kind;
@@ -158,7 +169,8 @@ static void check_rights(struct report *r, const struct pg_result *t)
         return;
     }
     check_right(r, t, TABLE_INSERT, "INSERT", false);
-    check_right(r, t, TABLE_SELECT, "SELECT", kind == KIND_APPEND);
+    check_right(r, t, TABLE_SELECT, "SELECT",
+                kind == KIND_APPEND && !is_once(r->p));
     if (kind != KIND_APPEND) {
         check_right(r, t, TABLE_UPDATE, "UPDATE", false);
     }
@@ -229,7 +241,8 @@ static void check_column(struct report *r, struct plan_column *c,
                    "remove it from the projection\n",
                    c->name);
     }
-    if (c->is_key && !pg_int(columns, i, COLUMN_DETERMINISTIC)) {
+    if ((c->is_key || c == once_column(r->p)) &&
+        !pg_int(columns, i, COLUMN_DETERMINISTIC)) {
         buf_printf(problem(r),
                    "key column %s has a nondeterministic collation, by which "
                    "different keys are equal: give it another\n",
@@ -270,10 +283,8 @@ static void put_index_cure(struct report *r, struct buf *b)
 {
     buf_puts(b, "CREATE UNIQUE INDEX ON ");
     sql_quote_table(b, r->p->table);
-    for (uint32_t i = 0; i < r->p->n_key; i++) {
-        buf_puts(b, i ? ", " : " (");
-        sql_quote(b, r->p->columns[i].name);
-    }
+    buf_puts(b, " (");
+    sql_identity(b, r->p);
     buf_puts(b, ");\n");
 }
 
@@ -292,10 +303,14 @@ static void check_indexes(struct report *r, const struct pg_result *indexes)
                        pg_str(indexes, i, INDEX_NAME));
         }
     }
-    if (r->p->n_key && !has_key) {
+    if ((r->p->n_key || is_once(r->p)) && !has_key) {
         struct buf *b = problem(r);
-        buf_puts(b, "its key columns have no valid unique index of their own "
-                    "(neither partial nor deferrable): ");
+        buf_printf(b,
+                   "%s no valid unique index of %s own (neither partial nor "
+                   "deferrable): ",
+                   is_once(r->p) ? "the column of `once` has"
+                                 : "its key columns have",
+                   is_once(r->p) ? "its" : "their");
         put_index_cure(r, b);
     }
 }

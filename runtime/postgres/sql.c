@@ -141,7 +141,7 @@ static void put_insert(struct buf *b, const struct plan_projection *p,
 static void put_on_conflict(struct buf *b, const struct plan_projection *p)
 {
     buf_puts(b, " ON CONFLICT (");
-    put_names(b, p, 0);
+    sql_identity(b, p);
     buf_puts(b, ") DO ");
 }
 
@@ -348,7 +348,14 @@ const char *sql_append(struct arena *a, const struct plan_projection *p,
     if (count_in(p, mask) == 0) {
         return "SELECT tidemill.must(false, '22004')";
     }
+    if (p->once < 0) {
+        put_insert(&b, p, mask);
+        return finish(a, &b);
+    }
+    buf_puts(&b, "WITH w AS (");
     put_insert(&b, p, mask);
+    put_on_conflict(&b, p);
+    buf_puts(&b, "NOTHING RETURNING 1) SELECT count(*) FROM w");
     return finish(a, &b);
 }
 

@@ -10,6 +10,7 @@
  * pipeline an UPDATE of no row is no error, and COMMIT is already on its way.
  */
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/plan.h"
 
 /* $1.. = key arrays. Columns: ordinality (int8, from 1), xmin as xid when
@@ -31,13 +32,18 @@ const char *sql_delete(struct arena *a, const struct plan_projection *p);
 /* $1.. = key arrays, value arrays of the mask: combined by each merge word. */
 const char *sql_merge(struct arena *a, const struct plan_projection *p,
                       uint64_t mask);
-/* $1.. = value arrays of the mask (append has no key). */
+/* $1.. = value arrays of the mask (append has no key). With `once`: leaves out
+ * what is there, and answers how many were inserted. */
 const char *sql_append(struct arena *a, const struct plan_projection *p,
                        uint64_t mask);
 /* Parameter oids for the statements above: key arrays, mask arrays, then
  * [extra] oids. Returns how many. */
 int sql_param_oids(const struct plan_projection *p, uint64_t mask,
                    const uint32_t *extra, int n_extra, uint32_t *out);
+
+/* The columns that a unique index of the table must be made of: its key, or
+ * what tells events of an append apart; none for other appends. */
+void sql_identity(struct buf *b, const struct plan_projection *p);
 
 /* tidemill.lane, must() and all else that Tidemill itself needs. */
 const char *sql_schema(void);

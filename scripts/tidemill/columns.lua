@@ -37,13 +37,17 @@ local function check_name(checker, record, path, name, kind)
   return true
 end
 
-local function check_path(checker, record, path, from)
-  local root, rest = from:match('^(%a+)%.(.+)$')
+---@return boolean # is it a path into an event?
+function M.is_path(text)
+  local root, rest = text:match('^(%a+)%.(.+)$')
   for _, known in ipairs(ROOTS) do
-    if root == known and not rest:find('%.%.') and not rest:find('%.$') then
-      return true
-    end
+    if root == known then return not (rest:find('%.%.') or rest:find('%.$')) end
   end
+  return false
+end
+
+local function check_path(checker, record, path, from)
+  if M.is_path(from) then return true end
   return checker.fail(record, path, ("from = '%s' must be 'key' or a path such as "
     .. "'data.%s'")
     :format(from, path[2]))

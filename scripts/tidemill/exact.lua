@@ -49,8 +49,19 @@ local function overwrite(checker, record, p, topics, is_aligned)
     .. tostring(record.spec.newer) .. "' is greater than what is stored"
 end
 
----@return string exact, string why
-function M.decide(checker, record, p, all)
+-- What `once` adds to the sentence.
+local function with_once(p, exact, why)
+  if p.once < 0 then return exact, why end
+  local name = p.columns[p.once + 1].name
+  if p.kind == 'append' then
+    return exact, ("%s; an event whose '%s' is in the table already inserts nothing")
+      :format(why, name)
+  end
+  return exact, ("%s; an event is applied only when its %s is above the row's '%s'")
+    :format(why, p.once_path, name)
+end
+
+local function decide(checker, record, p, all)
   local topics = p.topics or all
   local is_aligned = #topics == 1 and follows_record_key(p)
   if p.kind == 'append' then
@@ -69,6 +80,11 @@ function M.decide(checker, record, p, all)
   end
   return 'shared', why_shared(p, topics) .. ': rows are locked inside the transaction; '
     .. 'merge is cheaper where columns only add up'
+end
+
+---@return string exact, string why
+function M.decide(checker, record, p, all)
+  return with_once(p, decide(checker, record, p, all))
 end
 
 return M

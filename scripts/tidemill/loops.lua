@@ -22,6 +22,7 @@ end
 -- [x]: now, row_t, event_t, handlers (by type number; nil: not asked yet,
 -- false: none) and resolve(batch, type).
 function M.fold(x)
+  if x.once >= 0 then return M.once(x) end
   local now, row_t, event_t = x.now, x.row_t, x.event_t
   local handlers, resolve = x.handlers, x.resolve
   return function(batch, rows, from, to)
@@ -35,6 +36,34 @@ function M.fold(x)
           now.serial = serial
           batch.current = e
           handler(row_t(rows.pair_row[pair], serial), event_t(e, serial))
+        end
+      end
+    end
+  end
+end
+
+-- A fold with `once`: an event is handled only if its version is above the one
+-- that the row holds, which becomes the event's.
+function M.once(x)
+  local now, row_t, event_t = x.now, x.row_t, x.event_t
+  local handlers, resolve, once = x.handlers, x.resolve, x.once
+  local version = ffi.new('struct tm_cell')
+  return function(batch, rows, from, to)
+    for pair = from, to - 1 do
+      local e = rows.pair_event[pair]
+      local handler = batch.states[e] == OK and handlers[batch.types[e]]
+      if handler == nil then handler = resolve(batch, batch.types[e]) end
+      if handler then
+        local serial, row = now.serial + 1, rows.pair_row[pair]
+        now.serial = serial
+        batch.current = e
+        if check(batch, C.tm_once(batch, rows, pair, version)) ~= 0 then
+          handler(row_t(row, serial), event_t(e, serial))
+          -- A row that the handler did not make holds no version.
+          if band(rows.flags[row], EXISTS) ~= 0 then
+            rows.flags[row] = bor(rows.flags[row], TOUCHED)
+            rows.cells[once][row] = version
+          end
         end
       end
     end

@@ -149,6 +149,20 @@ local function store_row(self, rows, index)
   end
 end
 
+-- `once`: what has the value already stays; without it nobody could tell.
+local function append(self, row)
+  local p = self.p
+  local name = p.once >= 0 and p.columns[p.once + 1].name
+  if name and row[name] == nil then
+    error(("%s.%s: the row has no value for it, by which a repeated event is known "
+      .. '(once): assign it'):format(p.table, name), 0)
+  end
+  for _, other in ipairs(name and self.rows or {}) do
+    if other[name] == row[name] then return end
+  end
+  self.rows[#self.rows + 1] = row
+end
+
 -- Takes over what the handlers left, as the writer would.
 function Table:store(batch, rows)
   local p = self.p
@@ -156,7 +170,7 @@ function Table:store(batch, rows)
   local first = p.kind == 'merge' and 1 or 0
   for index = first, rows.n_rows - 1 do
     if p.kind == 'append' then
-      self.rows[#self.rows + 1] = written(self, rows, index)
+      append(self, written(self, rows, index))
     else
       store_row(self, rows, index)
     end

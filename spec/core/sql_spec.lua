@@ -22,7 +22,7 @@ local function projection(p)
   end
   local out = keep(ffi.new('struct plan_projection'))
   out.table, out.columns, out.n_columns = keep(p.table or 't'), columns, #p
-  out.n_key, out.newer = p.key or 1, p.newer or -1
+  out.n_key, out.newer, out.once = p.key or 1, p.newer or -1, p.once or -1
   out.kind, out.exact = p.kind or C.KIND_FOLD, p.exact or C.EXACT_ALIGNED
   return out
 end
