@@ -243,6 +243,8 @@ struct tm_batch *tm_trial_decode(struct tm_trial *t);
 /* The rows of a projection, keys computed unless they are functions. NULL:
  * see tm_batch.error; tm_batch.current is the event, or -1. */
 struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection);
+/* Is the table emptied by a truncate of this batch? It is the only event. */
+int tm_trial_emptied(struct tm_trial *t, struct tm_rows *rows);
 /* After tm_key was called for every event of a projection whose keys are
  * functions: the pairs and rows can be read. */
 void tm_trial_ready(struct tm_trial *t, struct tm_rows *rows);

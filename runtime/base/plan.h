@@ -199,6 +199,7 @@ struct plan_projection {
     bool has_handler;      /* false: mirror, done in C */
     int newer;             /* index of the `newer` column, or -1 */
     int once;              /* index of the `once` column, or -1 */
+    bool empties;          /* a truncate of its source empties it */
     const char *once_path; /* fold: where its value comes from */
     uint32_t depth;        /* below how many others of the plan its table stands
                             by foreign keys; set by the check of the database */

@@ -129,6 +129,7 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
     g->plan = pp;
     g->index = index;
     g->arena = &p->arena;
+    g->topics = p->source.settings;
     g->rules = rules_of(p);
     if (pp->n_columns > PROGRAM_MAX_COLUMNS) {
         return err_set(e, ERR_CONFIG,
@@ -240,6 +241,8 @@ static const char *statement_text(struct program *g,
         return sql_merge(g->arena, g->plan, mask);
     case STATEMENT_APPEND:
         return sql_append(g->arena, g->plan, mask);
+    case STATEMENT_EMPTY:
+        return sql_empty(g->arena, g->plan);
     }
     return NULL;
 }
@@ -275,7 +278,10 @@ make_stmt(struct program *g, enum program_statement what, uint64_t mask)
     c->stmt.name = arena_printf(g->arena, "tm_%u_%d_%llx", g->index, (int)what,
                                 (unsigned long long)mask);
     c->stmt.sql = statement_text(g, what, mask);
-    c->stmt.n_params = sql_param_oids(g->plan, mask, extra, n_extra, c->oids);
+    if (what != STATEMENT_EMPTY) {
+        c->stmt.n_params =
+            sql_param_oids(g->plan, mask, extra, n_extra, c->oids);
+    }
     c->stmt.param_oids = c->oids;
     g->cached = mem_grow(g->cached, (g->n_cached + 1) * sizeof(*g->cached));
     g->cached[g->n_cached++] = c;
@@ -291,6 +297,13 @@ const struct pgstmt *program_stmt(struct program *g,
         }
     }
     return &make_stmt(g, what, mask)->stmt;
+}
+
+bool program_reads(const struct program *g, const char *topic)
+{
+    const struct plan_projection *p = g->plan;
+
+    return !p->topics || is_in(p->topics, p->n_topics, topic, strlen(topic));
 }
 
 bool program_loads(const struct program *g)

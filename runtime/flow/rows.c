@@ -38,6 +38,7 @@ void rows_begin(struct rows *r, struct arena *a, struct events *ev)
     r->cap_pairs = ev->n + 1;
     r->cap_rows = ev->n + 1 + r->first_row;
     r->n_pairs = r->n_chosen = 0;
+    r->emptied_by = -1;
     r->pair_event = arena_alloc(a, r->cap_pairs * sizeof(uint32_t));
     r->pair_row = arena_alloc(a, r->cap_pairs * sizeof(uint32_t));
     r->chosen = NULL;

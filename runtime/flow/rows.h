@@ -46,6 +46,8 @@ struct rows {
     uint32_t cap_rows;
     uint32_t cap_pairs;
     uint32_t first_row; /* 1 for merge: row 0 is scratch */
+    int32_t emptied_by; /* the truncate that empties the table, or -1; then
+                           the batch has no rows of it */
     bool is_stale;      /* the events that they were made of are not those
                            that are applied: the handlers must run again */
     uint32_t stamp_at;  /* the batch's n_stamps when they were made */

@@ -149,6 +149,12 @@ struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
     return &r->view;
 }
 
+int tm_trial_emptied(struct tm_trial *t, struct tm_rows *view)
+{
+    (void)t;
+    return ((struct rows *)view)->emptied_by >= 0;
+}
+
 void tm_trial_ready(struct tm_trial *t, struct tm_rows *view)
 {
     (void)t;

@@ -468,6 +468,13 @@ static uint32_t rank_of(const struct rows *r)
     return 2 * p->depth + (p->kind == KIND_MERGE);
 }
 
+static void empty(struct rows *r, struct pgconn *c)
+{
+    if (r->emptied_by >= 0 && r->events->states[r->emptied_by] == TM_EVENT_OK) {
+        pgconn_add(c, program_stmt(r->program, STATEMENT_EMPTY, 0), NULL);
+    }
+}
+
 void writer_write(struct writer *w, struct rows *rows, uint32_t n,
                   struct pgconn *c)
 {
@@ -489,5 +496,9 @@ void writer_write(struct writer *w, struct rows *rows, uint32_t n,
                 write_rows(w, &rows[i], c);
             }
         }
+    }
+    /* Last: its lock keeps every reader out until COMMIT. */
+    for (uint32_t i = 0; i < n; i++) {
+        empty(&rows[i], c);
     }
 }

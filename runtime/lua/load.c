@@ -306,6 +306,7 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->newer = (int)get_int(l, "newer"); /* from 0; -1: none */
     p->once = (int)get_int(l, "once");
     p->once_path = get_text(l, "once_path");
+    p->empties = get_bool(l, "empties");
     p->topics = get_texts(l, "topics", &p->n_topics);
 }
 

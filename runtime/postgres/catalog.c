@@ -179,6 +179,22 @@ static void check_rights(struct report *r, const struct pg_result *t)
     } else if (kind == KIND_FOLD || kind == KIND_MAP) {
         check_right(r, t, TABLE_DELETE, "DELETE", true);
     }
+    if (r->p->empties) {
+        check_right(r, t, TABLE_TRUNCATE, "TRUNCATE", false);
+    }
+}
+
+/* PostgreSQL refuses TRUNCATE then, whether there are such rows or not. */
+static void check_emptied(struct report *r, const struct pg_result *t)
+{
+    int len;
+    if (r->p->empties && pg_value(t, 0, TABLE_REFERRER, &len)) {
+        buf_printf(problem(r),
+                   "truncate = 'apply' cannot empty it, since table %s refers "
+                   "to it by a foreign key: drop that constraint, or write "
+                   "truncate = 'halt'\n",
+                   pg_str(t, 0, TABLE_REFERRER));
+    }
 }
 
 static int find_column(const struct pg_result *columns, const char *name)
@@ -349,6 +365,7 @@ static bool check_table(struct report *r, const struct pg_result *t)
         return false;
     }
     check_rights(r, t);
+    check_emptied(r, t);
     return true;
 }
 

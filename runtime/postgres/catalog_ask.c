@@ -77,7 +77,10 @@ static const char TABLE[] =
     "AND has_table_privilege(c.oid, 'SELECT') "
     "THEN query_to_xml(format('SELECT 1 AS x FROM %I.%I LIMIT 1', "
     "n.nspname, c.relname), false, true, '')::text LIKE '%<x>%' "
-    "ELSE false END, c.oid::int8 "
+    "ELSE false END, c.oid::int8, "
+    "has_table_privilege(c.oid, 'TRUNCATE'), "
+    "(SELECT min(f.conrelid::regclass::text) FROM pg_constraint f "
+    "WHERE f.contype = 'f' AND f.confrelid = c.oid AND f.conrelid <> c.oid) "
     "FROM " TABLE_FROM "WHERE " TABLE_IS;
 
 /* Tables whose rows must be there before rows of this one. */

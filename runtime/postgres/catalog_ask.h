@@ -28,7 +28,9 @@ enum table_field {
     TABLE_UPDATE,
     TABLE_DELETE,
     TABLE_HAS_ROWS,
-    TABLE_OID
+    TABLE_OID,
+    TABLE_TRUNCATE,
+    TABLE_REFERRER /* another table with a foreign key to it; NULL: none */
 };
 
 enum column_field {

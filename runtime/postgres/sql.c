@@ -359,6 +359,14 @@ const char *sql_append(struct arena *a, const struct plan_projection *p,
     return finish(a, &b);
 }
 
+const char *sql_empty(struct arena *a, const struct plan_projection *p)
+{
+    struct buf b = {0};
+    buf_puts(&b, "TRUNCATE TABLE ");
+    sql_quote_table(&b, p->table);
+    return finish(a, &b);
+}
+
 int sql_param_oids(const struct plan_projection *p, uint64_t mask,
                    const uint32_t *extra, int n_extra, uint32_t *out)
 {

@@ -36,6 +36,9 @@ const char *sql_merge(struct arena *a, const struct plan_projection *p,
  * what is there, and answers how many were inserted. */
 const char *sql_append(struct arena *a, const struct plan_projection *p,
                        uint64_t mask);
+/* No parameters: all rows go. TRUNCATE, since a DELETE of a large table would
+ * not come back before statement_timeout; its lock lasts until COMMIT. */
+const char *sql_empty(struct arena *a, const struct plan_projection *p);
 /* Parameter oids for the statements above: key arrays, mask arrays, then
  * [extra] oids. Returns how many. */
 int sql_param_oids(const struct plan_projection *p, uint64_t mask,

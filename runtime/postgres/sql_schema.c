@@ -222,8 +222,9 @@ static void put_grants(struct buf *b, const struct plan_projection *p)
         quote(b, n.schema, (size_t)n.schema_len);
         buf_puts(b, " TO :role;\n");
     }
-    buf_puts(b, is_updated(p) ? "-- GRANT SELECT, INSERT, UPDATE, DELETE ON "
-                              : "-- GRANT SELECT, INSERT ON ");
+    buf_printf(b, "-- GRANT SELECT, INSERT%s%s ON ",
+               is_updated(p) ? ", UPDATE, DELETE" : "",
+               p->empties ? ", TRUNCATE" : "");
     sql_quote_table(b, p->table);
     buf_puts(b, " TO :role;\n");
 }

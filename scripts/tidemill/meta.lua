@@ -90,7 +90,7 @@ function Row:reset() end
 ---@field times tidemill.Times|nil
 ---@field binary 'bytes'|'base64'|'base64-url-safe'|'hex'|nil
 ---@field unavailable string|nil # the connector's unavailable.value.placeholder
----@field truncate 'halt'|nil
+---@field truncate 'apply'|'halt'|nil
 ---@field flattened 'rewrite'|'tombstone'|nil # rows behind ExtractNewRecordState
 ---@field outbox { table: tidemill.OutboxTable }|nil # raw rows of an outbox table
 

@@ -194,6 +194,8 @@ function M.new(checker, record, plan)
     p.follows_deletes = p.follows_deletes or topic.is_debezium
     p.reads_raw_outbox = p.reads_raw_outbox or topic.is_raw_outbox
   end
+  p.empties = (kind == 'mirror' or kind == 'map') and #reads == 1
+    and reads[1].truncate == 'apply'
   for i = 1, n_key do
     if list[i].from == 'function' then p.keys_in_lua = true end
   end

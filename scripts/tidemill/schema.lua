@@ -35,7 +35,7 @@ local topic = {
   binary = { types = { 'string' },
     words = { 'bytes', 'base64', 'base64-url-safe', 'hex' } },
   unavailable = text(),
-  truncate = later("truncate = 'apply'", 'halt'),
+  truncate = { types = { 'string' }, words = { 'halt', 'apply' } },
   flattened = { types = { 'string' }, words = { 'rewrite', 'tombstone' } },
   outbox = { types = { 'table' }, hint = "write outbox = { table = { … } }", fields = {
     table = { types = { 'table' }, required = "write table = { key = 'column' }",

@@ -163,6 +163,10 @@ local function append(self, row)
   self.rows[#self.rows + 1] = row
 end
 
+function Table:empty()
+  self.rows = {}
+end
+
 -- Takes over what the handlers left, as the writer would.
 function Table:store(batch, rows)
   local p = self.p
