@@ -171,7 +171,8 @@ struct plan_column {
     const char *name;
     struct coltype type;
     bool is_key;
-    enum plan_from from; /* key columns */
+    enum plan_from from; /* key columns; of others FROM_FIELD, or in a mirror
+                            FROM_PATH */
     const char **paths;  /* FROM_PATH: one; FROM_LIST: several */
     uint32_t n_paths;
     enum plan_merge merge;
@@ -199,6 +200,7 @@ struct plan_projection {
     bool has_handler;      /* false: mirror, done in C */
     int newer;             /* index of the `newer` column, or -1 */
     int once;              /* index of the `once` column, or -1 */
+    bool newer_deletes;    /* mirror: its deletes have a version too */
     bool empties;          /* a truncate of its source empties it */
     const char *once_path; /* fold: where its value comes from */
     uint32_t depth;        /* below how many others of the plan its table stands

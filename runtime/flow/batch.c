@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow/demand.h"
 #include "flow/keys.h"
 #include "flow/mirror.h"
 #include "flow/truncate.h"
 #include "flow/verdict.h"
-#include "flow/writer.h"
 
 /* What a batch's arena keeps between batches: a full batch of the default
  * size needs about 6 MB; a rare giant is given back. */
@@ -247,7 +247,7 @@ static void check_rows(struct batch *b, struct rows *r)
     uint32_t row = r->first_row;
     struct err e;
 
-    while (!writer_check(r, &row, &e) &&
+    while (!demand_check(r, &row, &e) &&
            b->n_stamps - b->stamps_before <= ENOUGH_FAILED) {
         blame(b, &e, b->running);
         b->must_rerun = true;

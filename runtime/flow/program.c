@@ -53,8 +53,10 @@ static void prepare_sources(struct program *g, struct decoder *d)
     g->sources = arena_alloc(g->arena, p->n_columns * sizeof(int));
     for (uint32_t i = 0; i < p->n_columns; i++) {
         g->sources[i] = -1;
-        if (p->kind == KIND_MIRROR &&
-            (!p->columns[i].is_key || g->checks_key)) {
+        if (p->columns[i].from == FROM_PATH && !p->columns[i].is_key) {
+            g->sources[i] = decoder_path(d, p->columns[i].paths[0]);
+        } else if (p->kind == KIND_MIRROR &&
+                   (!p->columns[i].is_key || g->checks_key)) {
             g->sources[i] = node_of(d, "data", p->columns[i].name);
         }
     }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow/layers.h"
+
 void rows_init(struct rows *r, struct program *g)
 {
     memset(r, 0, sizeof(*r));
@@ -235,6 +237,16 @@ void rows_ready(struct rows *r)
     r->base_flags = arena_zero(r->arena, n);
     r->xmins = NULL;
     r->repeated = NULL;
+    r->layers = NULL;
+    r->n_layers = r->cap_layers = 0;
+    if (p->newer >= 0) {
+        r->last_layer = arena_alloc(r->arena, n * sizeof(int32_t));
+        memset(r->last_layer, 0xff, n * sizeof(int32_t));
+    }
+    r->deleted_at = NULL;
+    if (p->newer_deletes) {
+        r->deleted_at = arena_zero(r->arena, n * sizeof(struct tm_cell));
+    }
     r->n_answers = 0;
     r->n_repeated = 0;
     if (r->program->once >= 0) {
@@ -280,6 +292,10 @@ void rows_restart(struct rows *r)
         }
     }
     memcpy(r->view.flags, r->base_flags, r->view.n_rows);
+    for (uint32_t i = 0; r->n_layers && i < r->view.n_rows; i++) {
+        layers_drop(r, i);
+    }
+    r->n_layers = 0;
 }
 
 void rows_restart_one(struct rows *r, uint32_t row)
@@ -291,6 +307,7 @@ void rows_restart_one(struct rows *r, uint32_t row)
             r->base ? r->base[i][row] : (struct tm_cell){.tag = TM_MISSING};
     }
     r->view.flags[row] = r->base_flags[row];
+    layers_drop(r, row);
 }
 
 int32_t rows_last_event(const struct rows *r, uint32_t row)

@@ -18,6 +18,8 @@
 #include "decode/convert.h"
 #include "flow/program.h"
 
+struct layer;
+
 struct rows {
     struct tm_rows view;     /* what Lua sees; first, so that a pointer to it
                                  is a pointer to us */
@@ -45,7 +47,14 @@ struct rows {
     uint32_t n_repeated; /* append with `once`: rows that were there before */
     uint32_t cap_rows;
     uint32_t cap_pairs;
-    uint32_t first_row; /* 1 for merge: row 0 is scratch */
+    uint32_t first_row;   /* 1 for merge: row 0 is scratch */
+    struct layer *layers; /* arena; `newer`: see layers.h */
+    uint32_t n_layers;
+    uint32_t cap_layers;
+    int32_t *last_layer;        /* arena; [row], -1: none; `newer` */
+    struct tm_cell *deleted_at; /* arena; [row], mirror whose deletes have a
+                                   version: the last one's; MISSING: one had
+                                   none; else NULL */
     int32_t emptied_by; /* the truncate that empties the table, or -1; then
                            the batch has no rows of it */
     bool is_stale;      /* the events that they were made of are not those

@@ -8,6 +8,7 @@
 #include "base/decimal.h"
 #include "base/utf8.h"
 #include "flow/keys.h"
+#include "flow/layers.h"
 #include "flow/rows.h"
 
 static struct rows *rows_of(struct tm_rows *view)
@@ -143,6 +144,22 @@ int tm_row_delete(struct tm_batch *b, struct tm_rows *view, uint32_t row)
     }
     view->flags[row] &= (uint8_t)~TM_ROW_EXISTS;
     view->flags[row] |= TM_ROW_TOUCHED | TM_ROW_CLEARED;
+    layers_drop(rows_of(view), row);
+    return 0;
+}
+
+int tm_row_layer(struct tm_batch *b, struct tm_rows *view, uint32_t row,
+                 const struct tm_cell *before)
+{
+    struct rows *r = rows_of(view);
+    const struct plan_projection *p = r->program->plan;
+    uint64_t given = 0;
+
+    (void)b;
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        given |= (uint64_t)(view->cells[i][row].tag != TM_MISSING) << i;
+    }
+    layers_cover(r, row, before, given);
     return 0;
 }
 

@@ -17,7 +17,8 @@
  * aligned, then every non-key column (arrays cast to text). */
 const char *sql_load(struct arena *a, const struct plan_projection *p);
 /* $1.. = key arrays, then value arrays of the mask, [xmins xid[] when
- * aligned], expected count int8. Raises TM002 unless all rows matched. */
+ * aligned], expected count int8. Raises TM002 unless all rows matched; with
+ * `newer`: unless all are there. */
 const char *sql_update(struct arena *a, const struct plan_projection *p,
                        uint64_t mask);
 /* $1.. = key arrays, value arrays of the mask, expected count int8. INSERT
@@ -27,7 +28,9 @@ const char *sql_insert(struct arena *a, const struct plan_projection *p,
 /* $1.. = key arrays, value arrays of the mask. Honours `newer`. */
 const char *sql_upsert(struct arena *a, const struct plan_projection *p,
                        uint64_t mask);
-/* $1.. = key arrays [xmins, expected count when a fold: counted, TM002]. */
+/* $1.. = key arrays [xmins, expected count when a fold: counted, TM002; the
+ * versions of the deletes where they have some: only older rows go, and for a
+ * NULL each one]. */
 const char *sql_delete(struct arena *a, const struct plan_projection *p);
 /* $1.. = key arrays, value arrays of the mask: combined by each merge word. */
 const char *sql_merge(struct arena *a, const struct plan_projection *p,

@@ -71,7 +71,8 @@ function M.once(x)
 end
 
 -- `newer`: keeps what the row had before the handler, and puts it back unless
--- the handler assigned a greater value.
+-- the handler assigned a greater value. What a later event leaves alone stays
+-- below it as a layer, since the server may have a value that is newer.
 local function new_guard(x)
   local saved = ffi.new('struct tm_cell[?]', x.n_columns)
   local newer, had = x.newer, false
@@ -82,22 +83,25 @@ local function new_guard(x)
   end
   local guard = {}
   function guard.save(rows, row)
-    had = band(rows.flags[row], EXISTS) ~= 0 and is_given(rows.cells[newer][row])
+    had = band(rows.flags[row], EXISTS) ~= 0
     for i = x.n_key, x.n_columns - 1 do saved[i] = rows.cells[i][row] end
   end
-  function guard.settle(rows, row)
+  function guard.settle(batch, rows, row)
     local cell = rows.cells[newer][row]
-    if band(rows.flags[row], EXISTS) == 0 then
-      if not x.follows_deletes then refuse_delete() end
-      return
-    end
+    if band(rows.flags[row], EXISTS) == 0 then refuse_delete() end
     if x.stamps[newer] ~= x.now.serial or not is_given(cell) then
       error("the column that `newer` names was not assigned: without it nobody can tell "
         .. "which version of the row is the later one", 0)
     end
-    if had and C.tm_cell_compare(cell, saved[newer]) <= 0 then
+    if not had then return end
+    if is_given(saved[newer]) and C.tm_cell_compare(cell, saved[newer]) <= 0 then
       for i = x.n_key, x.n_columns - 1 do rows.cells[i][row] = saved[i] end
+      return
     end
+    for i = x.n_key, x.n_columns - 1 do
+      if x.stamps[i] ~= x.now.serial then rows.cells[i][row].tag = MISSING end
+    end
+    check(batch, C.tm_row_layer(batch, rows, row, saved))
   end
   return guard
 end
@@ -124,7 +128,7 @@ function M.map(x)
           rows.flags[row] = bor(rows.flags[row], EXISTS, TOUCHED)
           for i = 1, n_start do start[i].write(row, start[i].value) end
           handler(row_t(row, serial), event_t(e, serial))
-          if guard then guard.settle(rows, row) end
+          if guard then guard.settle(batch, rows, row) end
         end
       end
     end

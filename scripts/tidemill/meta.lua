@@ -54,6 +54,10 @@ function Row:reset() end
 ---@field [1] string # smallint, integer, bigint, uuid, text, date, timestamptz, bytea
 ---@field from 'key'|string|string[]|tidemill.KeyFunction|nil
 
+---@class tidemill.MirrorColumn
+---@field [1] string
+---@field from string # a path: 'source.lsn'
+
 ---@class tidemill.Example
 ---@field given table<string, table[]>|nil
 ---@field events tidemill.TestEvent[]
@@ -62,7 +66,7 @@ function Row:reset() end
 ---@class tidemill.ProjectionSpec
 ---@field table string
 ---@field key table<string, string|tidemill.KeyColumn>|nil
----@field columns table<string, string>
+---@field columns table<string, string|tidemill.MirrorColumn>
 ---@field initial table<string, any>|nil
 ---@field on table<string, tidemill.Handler>|tidemill.Handler|nil
 ---@field map tidemill.Handler|boolean|nil

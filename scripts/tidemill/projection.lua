@@ -194,6 +194,9 @@ function M.new(checker, record, plan)
     p.follows_deletes = p.follows_deletes or topic.is_debezium
     p.reads_raw_outbox = p.reads_raw_outbox or topic.is_raw_outbox
   end
+  -- A handler of its own says what a delete does: it may mark the row.
+  if kind == 'map' and type(on) == 'table' and on.d then p.follows_deletes = false end
+  p.newer_deletes = versions.of_deletes(kind, list[newer + 1])
   p.empties = (kind == 'mirror' or kind == 'map') and #reads == 1
     and reads[1].truncate == 'apply'
   for i = 1, n_key do

@@ -82,7 +82,7 @@ local function run_projection(self, i, batch, events)
   elseif C.tm_trial_mirror(self.trial, rows) < 0 then
     batch_error(batch, events)
   end
-  stored:store(batch, rows)
+  stored:store(self.trial, batch, rows)
 end
 
 local function run_batch(self, events)

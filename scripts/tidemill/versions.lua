@@ -55,6 +55,14 @@ function M.newer(checker, record, kind, list, n_key)
   return index
 end
 
+---Do deletes say the version too? In `before` it is a default, if anything.
+---@param column table|nil the one that `newer` names
+---@return boolean
+function M.of_deletes(kind, column)
+  local path = kind == 'mirror' and column and column.paths and column.paths[1] or ''
+  return path:find('^source%.') ~= nil or path:find('^data%.__') ~= nil
+end
+
 local function fold(checker, record, list, n_key)
   local once = record.spec.once
   local name, path = nil, nil
