@@ -77,7 +77,7 @@ function Row:reset() end
 ---@field ignore string[]|nil
 ---@field strict boolean|nil
 ---@field newer string|nil
----@field once table<string, string>|string|nil # { version = 'data.version' }; append: 'event_id'
+---@field once table<string, string>|string|nil # { version = 'data.version' }, 'event_id'
 ---@field topics string[]|nil
 ---@field examples tidemill.Example[]|nil
 

@@ -150,7 +150,7 @@ local function delete(self, key, cell)
   local p, old = self.p, self.rows[key]
   local newer = p.newer >= 0 and p.columns[p.newer + 1].name
   if old and cell ~= nil and old[newer] ~= nil
-    and not (self.readers[p.newer + 1](cell) > old[newer]) then
+    and self.readers[p.newer + 1](cell) <= old[newer] then
     return
   end
   self.rows[key] = nil

@@ -23,14 +23,19 @@ local IDENTITIES = {
   varchar = true, date = true, timestamptz = true, bytea = true,
 }
 
--- The column [name] behind the key, and its index from 0.
+-- The column [name] behind the key, and its index from 0; nil, and the names.
 local function find(list, n_key, name)
   local names = {}
   for i = n_key + 1, #list do
     names[#names + 1] = list[i].name
     if list[i].name == name then return list[i], i - 1 end
   end
-  return nil, words.hint(tostring(name), names)
+  return nil, names
+end
+
+-- The nearest of the names, or what to write.
+local function correction(name, names, text)
+  return words.nearest(name, names) and words.hint(name, names) or ': write ' .. text
 end
 
 ---@return integer index of the column from 0, or -1
@@ -45,7 +50,7 @@ function M.newer(checker, record, kind, list, n_key)
   local column, index = find(list, n_key, name)
   if not column then
     checker.fail(record, { 'newer' }, ("newer = '%s' is not one of the columns%s")
-      :format(name, index))
+      :format(name, words.hint(name, index)))
     return -1
   elseif UNORDERED[column.kind] then
     checker.fail(record, { 'newer' }, ("newer = '%s': a %s does not tell which row "
@@ -74,8 +79,9 @@ local function fold(checker, record, list, n_key)
   end
   local column, index = find(list, n_key, name)
   if not column then
-    checker.fail(record, { 'once', name }, ("once.%s is not one of the columns%s: write "
-      .. "columns = { %s = 'bigint' }"):format(name, index, name))
+    local text = ("columns = { %s = 'bigint' }"):format(name)
+    checker.fail(record, { 'once', name }, ('once.%s is not one of the columns%s')
+      :format(name, correction(name, index, text)))
     return -1
   elseif column.kind and not VERSIONS[column.kind] then
     checker.fail(record, { 'once', name }, ("once.%s: a %s does not tell a repeated "
@@ -98,9 +104,9 @@ local function append(checker, record, list)
   end
   local column, index = find(list, 0, name)
   if not column then
-    checker.fail(record, { 'once' }, ("once = '%s' is not one of the columns%s: write "
-      .. "columns = { %s = 'text' } and assign it in each handler: row.%s = event.id")
-      :format(name, index, name, name))
+    checker.fail(record, { 'once' }, ("once = '%s' is not one of the columns%s")
+      :format(name, correction(name, index, ("columns = { %s = 'text' } and assign it in "
+      .. 'each handler: row.%s = event.id'):format(name, name))))
     return -1
   elseif column.kind and not IDENTITIES[column.kind] then
     checker.fail(record, { 'once' }, ("once = '%s': a %s cannot tell events apart: use "

@@ -146,6 +146,44 @@ describe('newer', function()
     assert.is_truthy(reason:find('row:delete() cannot be used with `newer`', 1, true), reason)
   end)
 
+  -- As the README shows it.
+  it('keeps a deleted row away from late records where a handler marks it', function()
+    local b = bundle [[table = 'people', map = true, newer = 'lsn', key = { id = 'bigint' },
+      columns = { name = 'text', lsn = 'bigint', is_deleted = 'boolean' }, on = {
+        u = function(row, event)
+          row.name, row.lsn, row.is_deleted = event.after.name, event.source.lsn, false
+        end,
+        d = function(row, event) row.lsn, row.is_deleted = event.source.lsn, true end }]]
+    local function value(op, lsn, name)
+      local row = ('{"id":1,"name":"%s"}'):format(name)
+      return { key = '{"id":1}', value = ('{"before":%s,"after":%s,"op":"%s","source":{"lsn":%d}}')
+        :format(op == 'd' and row or 'null', op == 'd' and 'null' or row, op, lsn) }
+    end
+    for _, split in ipairs { true, false } do
+      b:reset()
+      local result = b:run { split = split, events = { value('u', 5, 'a'), value('u', 7, 'b'),
+        value('d', 9, ''), value('u', 7, 'b'), value('u', 8, 'c') } }
+      assert.are.same({ id = 1, name = 'b', lsn = 9, is_deleted = true }, result:row('people', 1))
+      assert.are.same({ id = 1, name = 'd', lsn = 10, is_deleted = false },
+        b:run({ split = split, events = { value('u', 10, 'd') } }):row('people', 1))
+    end
+  end)
+
+  it('of a mirror may come from the source of a record', function()
+    local b = bundle [[table = 'p', mirror = true, key = { id = 'bigint' }, newer = 'lsn',
+      columns = { x = 'bigint', lsn = { 'bigint', from = 'source.lsn' } }]]
+    local function value(op, lsn, x)
+      local row = ('{"id":1,"x":%d}'):format(x)
+      return { key = '{"id":1}', value = ('{"before":%s,"after":%s,"op":"%s","source":{"lsn":%d}}')
+        :format(op == 'd' and row or 'null', op == 'd' and 'null' or row, op, lsn) }
+    end
+    local result = b:run { events = { value('u', 5, 1), value('u', 7, 2), value('u', 6, 3),
+      value('d', 4, 0) } }
+    assert.are.same({ id = 1, x = 2, lsn = 7 }, result:row('p', 1))
+    assert.are.same({ id = 1, x = 2, lsn = 7 }, b:run({ events = { value('d', 6, 0) } }):row('p', 1))
+    assert.are.same({}, b:run({ events = { value('d', 8, 0) } }):rows('p'))
+  end)
+
   it('of several topics is possible where deletes only mark rows', function()
     local text = bundles.pipeline('projection { ' .. kind [[topics = { 't', 'w' }, map = true, on = {
       u = function(row, event) row.v = event.data.v end,
@@ -167,8 +205,8 @@ describe('a batch with newer', function()
         i % 2 == 0 and 'a' or 'b', i % 2 == 0 and i or '"b' .. i .. '"')
     end
     batch:run { lane }
-    local r, n, at = batch.c.rows[0], 0, nil
-    at = r.last_layer[0]
+    local r, n = batch.c.rows[0], 0
+    local at = r.last_layer[0]
     while at >= 0 do
       n, at = n + 1, r.layers[at].before
     end

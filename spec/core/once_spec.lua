@@ -3,7 +3,6 @@
 local batches = require 'spec.core.batches'
 local bundles = require 'spec.unit.bundles'
 local flow = require 'spec.core.flow'
-local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
@@ -192,6 +191,21 @@ describe('a handler of a fold with once', function()
     local b = fold('row.n = 1')
     local result = b:run { given = { a = { { id = 1 } } }, events = { one(1) } }
     assert.are.same({ id = 1, n = 1, v = 1 }, result:row('a', 1))
+  end)
+  it('may have versions in the source of a record', function()
+    local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = 'bigint' },
+      columns = { n = 'bigint', lsn = 'bigint' }, initial = { n = 0 }, once = { lsn = 'source.lsn' },
+      on = { u = function(row, event) row.n = row.n + event.data.x end,
+        d = function(row) row.n = -1 end } }]],
+      "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debezium' }"))
+    local function value(op, lsn)
+      return { key = '{"id":1}', value = ('{"before":%s,"after":%s,"op":"%s","source":{"lsn":%d}}')
+        :format(op == 'd' and '{"id":1}' or 'null', op == 'd' and 'null' or '{"id":1,"x":1}', op, lsn) }
+    end
+    local events = { value('u', 3), value('u', 5), value('u', 4), value('u', 5), value('d', 4) }
+    assert.are.same({ id = 1, n = 2, lsn = 5 }, b:run({ events = events }):row('a', 1))
+    assert.are.same({ id = 1, n = -1, lsn = 6 },
+      b:run({ events = { value('d', 6), value('u', 5) } }):row('a', 1))
   end)
   it('may have times as versions', function()
     local b = bundle [[table = 'a', key = { id = 'bigint' },

@@ -20,6 +20,7 @@ return pipeline {
 ]]):format(topics[1], table.concat(topics, "', '"), words, projections)
 end
 
+local JSON = "format = 'json', type = 'data.kind'"
 local FOLDS = [[
   projection { table = 'accounts', key = { id = { 'bigint', from = 'key' } },
     columns = { total = 'bigint', n = 'bigint', version = 'bigint' },
@@ -45,15 +46,16 @@ local Log = {}
 Log.__index = Log
 
 local function new_log(topic)
-  local self = setmetatable({ topic = topic, random = bank.random(SEED), parts = {},
-    accounts = {}, branches = {}, n = 0 }, Log)
+  local self = setmetatable({ topic = topic, random = bank.random(SEED), n = 0,
+    parts = {}, accounts = {}, branches = {} }, Log)
   for p = 0, PARTITIONS - 1 do self.parts[p] = {} end
   return self
 end
 
 local function add(rows, key, amount, version)
   local row = rows[key] or { total = 0, n = 0 }
-  rows[key] = { total = row.total + amount, n = row.n + 1, version = version or row.n + 1 }
+  rows[key] = { total = row.total + amount, n = row.n + 1,
+    version = version or row.n + 1 }
   return rows[key]
 end
 
@@ -86,9 +88,11 @@ end
 
 local function check(db, sql, want)
   local got = {}
-  for _, r in ipairs(db:rows(sql)) do got[r.key] = r.total .. ' ' .. r.n .. ' ' .. r.version end
-  for key, row in pairs(want) do want[key] = row.total .. ' ' .. row.n .. ' ' .. row.version end
-  local n, text = bank.differences(want, got)
+  local function text_of(r) return r.total .. ' ' .. r.n .. ' ' .. r.version end
+  for _, r in ipairs(db:rows(sql)) do got[r.key] = text_of(r) end
+  local wanted = {}
+  for key, row in pairs(want) do wanted[key] = text_of(row) end
+  local n, text = bank.differences(wanted, got)
   assert.equal(0, n, text)
 end
 
@@ -100,9 +104,11 @@ describe('once', function()
     local topic = tidemill.unique('once')
     producer:create_topic(topic, PARTITIONS)
     local bundle = tidemill.bundle {
-      ['pipeline.lua'] = pipeline({ topic }, "format = 'json', type = 'data.kind'", FOLDS) }
+      ['pipeline.lua'] = pipeline({ topic }, JSON, FOLDS) }
     local url, db = tidemill.database(bundle)
-    local run = tidemill.start(bundle, { env = { DATABASE_URL = url }, args = { '--workers', '2' } })
+    local run = tidemill.start(bundle, {
+      env = { DATABASE_URL = url }, args = { '--workers', '2' },
+    })
     finally(function() run:destroy() end)
     run:wait_ready()
     local log, n_kills = new_log(topic), 0
@@ -111,14 +117,14 @@ describe('once', function()
       log:send(producer, log.random(1, 100))
       process.sleep(log.random(0, 200) / 1000)
       local workers = run:workers()
-      if #workers > 0 and process.signal(workers[log.random(1, #workers)], process.KILL) then
-        n_kills = n_kills + 1
-      end
+      local victim = workers[log.random(1, math.max(#workers, 1))]
+      if victim and process.signal(victim, process.KILL) then n_kills = n_kills + 1 end
     end
     log:send(producer, 60)
     run:wait_caught_up(db, producer, topic, PARTITIONS, 60)
     check(db, 'SELECT id AS key, total, n, version FROM accounts', log.accounts)
-    check(db, 'SELECT branch AS key, total, n, lsn AS version FROM branches', log.branches)
+    check(db, 'SELECT branch AS key, total, n, lsn AS version FROM branches',
+      log.branches)
     assert.equal(log.n, db:number('SELECT count(DISTINCT event_id) FROM ledger'))
     assert.equal(log.n, db:number('SELECT count(*) FROM ledger'))
     assert.is_true(n_kills > 0)
@@ -132,7 +138,7 @@ describe('once', function()
     local topic = tidemill.unique('append')
     producer:create_topic(topic, 1)
     local bundle = tidemill.bundle {
-      ['pipeline.lua'] = pipeline({ topic }, "format = 'json', type = 'data.kind'", FOLDS) }
+      ['pipeline.lua'] = pipeline({ topic }, JSON, FOLDS) }
     local url, db = tidemill.database(bundle)
     local function says()
       return tidemill.call({ 'check', bundle }, { env = { DATABASE_URL = url } })
@@ -159,14 +165,15 @@ local function apply(rows, e)
   if e.op == 'd' then
     rows[e.id] = nil
   elseif not have or e.version > have.version then
-    rows[e.id] = { version = e.version, note = e.note or have and have.note or nil }
+    rows[e.id] = { version = e.version, note = e.note or have and have.note }
   end
 end
 
 local function check_mirror(db, name, rows)
   local want, got = {}, {}
-  for id, row in pairs(rows) do want[id] = row.version .. ' ' .. (row.note or '-') end
-  for _, r in ipairs(db:rows('SELECT * FROM ' .. name)) do got[r.id] = r.version .. ' ' .. (r.note or '-') end
+  local function text_of(r) return r.version .. ' ' .. (r.note or '-') end
+  for id, row in pairs(rows) do want[id] = text_of(row) end
+  for _, r in ipairs(db:rows('SELECT * FROM ' .. name)) do got[r.id] = text_of(r) end
   local n, text = bank.differences(want, got)
   assert.equal(0, n, text)
 end
@@ -178,8 +185,9 @@ describe('newer', function()
     producer:create_topic(deleting, 2)
     producer:create_topic(keeping, 2)
     local function mirror(name, topic)
-      return ([[projection { table = '%s', mirror = true, topics = { '%s' }, newer = 'version',
-        key = { id = 'bigint' }, columns = { version = 'bigint', note = 'text' } },]]):format(name, topic)
+      return ([[projection { table = '%s', mirror = true, topics = { '%s' },
+        newer = 'version', key = { id = 'bigint' },
+        columns = { version = 'bigint', note = 'text' } },]]):format(name, topic)
     end
     local bundle = tidemill.bundle { ['pipeline.lua'] = pipeline({ deleting, keeping },
       "format = 'debezium', decimals = 'string', times = 'micros'",
@@ -190,17 +198,22 @@ describe('newer', function()
     local random, rows = bank.random(SEED), { [deleting] = {}, [keeping] = {} }
     local function send(topic, e)
       local id = tostring(e.id)
-      local after = ('{"id":%s,"version":%d%s}'):format(id, e.version,
-        e.note and (',"note":"%s"'):format(e.note) or '')
+      local note = e.note and (',"note":"%s"'):format(e.note) or ''
+      local value = ('{"before":null,"after":{"id":%s,"version":%d%s},"op":"u"}')
+        :format(id, e.version, note)
+      if e.op == 'd' then
+        value = ('{"before":{"id":%s,"version":0},"after":null,"op":"d"}'):format(id)
+      end
       apply(rows[topic], e)
-      producer:send { topic = topic, partition = tonumber(id) % 2, key = ('{"id":%s}'):format(id),
-        value = e.op == 'd' and ('{"before":{"id":%s,"version":0},"after":null,"op":"d"}'):format(id)
-          or ('{"before":null,"after":%s,"op":"u"}'):format(after) }
+      producer:send { topic = topic, partition = tonumber(id) % 2,
+        key = ('{"id":%s}'):format(id), value = value }
     end
-    for id = 1, 12 do send(keeping, { id = tostring(id), version = 0, note = 'first' }) end
+    for id = 1, 12 do
+      send(keeping, { id = tostring(id), version = 0, note = 'first' })
+    end
     for i = 1, 1500 do
-      local e = { id = tostring(random(1, 12)), version = random(1, 2 + math.floor(i / 20)),
-        note = random(1, 3) > 1 and 'note ' .. i or nil }
+      local e = { id = tostring(random(1, 12)), note = random(1, 3) > 1 and 'note ' .. i,
+        version = random(1, 2 + math.floor(i / 20)) }
       if random(1, 2) == 1 then
         send(keeping, e)
       else
