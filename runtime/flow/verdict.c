@@ -321,7 +321,8 @@ static uint8_t judge(struct batch *b, struct lease *l, uint32_t event)
     if (l->halt >= 0 || (l->cut >= 0 && event >= (uint32_t)l->cut)) {
         return TM_EVENT_CUT;
     }
-    if (held_since(b, rec, &before) || before) {
+    /* A truncate waits for nobody: where it cannot be applied the lane halts. */
+    if (!truncate_is(b, event) && (held_since(b, rec, &before) || before)) {
         return set_aside(b, l, event, before);
     }
     if (!letter || letter->class == ERR_NONE) {

@@ -107,6 +107,18 @@ describe('a batch with truncates', function()
     assert.is_truthy(reason(batch):find('3 earlier records wait as dead letters', 1, true))
   end)
 
+  it('is never held, whatever its key', function()
+    batch:begin({ { TRUNCATE } })
+    C.dossier_hold(batch.dossiers[0], 'a', 1, 1, 77)
+    batch.records[0].key, batch.records[0].key_len = core.bytes('a')
+    batch:decode()
+    batch.dossiers[0].n_letters = 1
+    C.truncate_judge(batch.c, batch.leases[0], 1)
+    batch:fold()
+    assert.are.equal('-', batch:states())
+    assert.are.equal(0, batch.leases[0].halt)
+  end)
+
   it('goes on where nothing stands in the way', function()
     batch:begin({ { TRUNCATE } }):decode()
     C.truncate_judge(batch.c, batch.leases[0], 1)
@@ -236,5 +248,26 @@ describe('a truncate', function()
     batch:run { { row('a', 1), TRUNCATE, row('b', 1) } }
     assert.are.equal('.--', batch:states())
     assert.is_truthy(reason(batch):find('a truncate is not applied by itself', 1, true))
+  end)
+end)
+
+describe('a truncate in tidemill test', function()
+  local function bundle(projections) return bundles.load(pipeline(projections)) end
+  local function upsert(id, x) return { key = id, op = 'u', after = { id = id, x = x } } end
+
+  it('empties the table between the events around it', function()
+    for _, split in ipairs { true, false } do
+      local result = bundle(COPY):run { given = { copy = { { id = 'z', x = 1 } } }, split = split,
+        events = { upsert('a', 1), { op = 't' }, upsert('b', 2), upsert('b', 3) } }
+      assert.are.same({ { id = 'b', x = 3 } }, result:rows('copy'))
+    end
+  end)
+
+  it('fails where a run would halt', function()
+    local b = bundle [[projection { table = 'sums', key = { id = 'text' }, columns = { n = 'bigint' },
+      on = function(row) row.n = 1 end },]]
+    local ok, why = pcall(b.run, b, { events = { { op = 't' } } })
+    assert.is_false(ok)
+    assert.is_truthy(why:find('what this fold made of its rows cannot be taken back', 1, true), why)
   end)
 end)

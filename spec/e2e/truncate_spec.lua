@@ -38,13 +38,14 @@ end
 
 local function setup(producer, n_partitions)
   local s = { topic = tidemill.unique('truncate'), other = tidemill.unique('other'),
-    n = 0, random = bank.random(SEED), rows = {}, others = {}, ops = {} }
+    n = 0, n_refused = 0, random = bank.random(SEED), rows = {}, others = {}, ops = {} }
   producer:create_topic(s.topic, n_partitions or 1)
   producer:create_topic(s.other, 2)
   s.bundle = tidemill.bundle {
     ['pipeline.lua'] = pipeline(s.topic, s.other, projections(s.topic, s.other)) }
   s.url, s.db = tidemill.database(s.bundle)
   s.env = { DATABASE_URL = s.url }
+  s.db:rows('ALTER TABLE other ADD CHECK (x >= 0)')
 
   local function put(topic, partition, id, value)
     producer:send { topic = topic, partition = partition, value = value,
@@ -73,6 +74,10 @@ local function setup(producer, n_partitions)
       end
       put(s.other, id % 2, id, upsert(id, s.n))
       s.others[tostring(id)] = tostring(s.n)
+      if s.n % 130 == 0 then -- the database refuses it: batches are taken apart
+        put(s.other, 0, 1000 + s.n, upsert(1000 + s.n, -1))
+        s.n_refused = s.n_refused + 1
+      end
     end
     producer:flush()
   end
@@ -114,6 +119,8 @@ describe('a truncate', function()
     assert.is_true(n_kills > 0)
     local _, n_truncates = table.concat(s.ops):gsub('t', '')
     assert.is_true(n_truncates > 10, n_truncates)
+    assert.is_true(s.n_refused > 5, s.n_refused)
+    assert.equal(s.n_refused, s.db:number("SELECT count(*) FROM tidemill.dead_letter"))
     assert.equal(0, (run:stop()))
   end)
 
