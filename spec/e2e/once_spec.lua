@@ -229,3 +229,50 @@ describe('newer', function()
     assert.equal(0, db:number('SELECT count(*) FROM tidemill.dead_letter'))
   end)
 end)
+
+describe('records that several lanes bring', function()
+  it('leave the latest version, and each event once', function()
+    local producer, topic = kafka.producer(), tidemill.unique('lanes')
+    producer:create_topic(topic, 4)
+    local bundle = tidemill.bundle { ['pipeline.lua'] = pipeline({ topic }, JSON, [[
+      projection { table = 'latest', mirror = true, newer = 'version',
+        key = { id = { 'bigint', from = 'data.id' } },
+        columns = { version = 'bigint', note = 'text' } },
+      projection { table = 'events', append = true, once = 'event_id',
+        columns = { event_id = 'uuid', note = 'text' },
+        on = { seen = function(row, event)
+          row.event_id, row.note = event.data.uid, event.data.note
+        end } },
+    ]]) }
+    local url, db = tidemill.database(bundle)
+    local random, latest, n = bank.random(SEED), {}, 0
+    local function send(value)
+      producer:send { topic = topic, partition = random(0, 3), value = value }
+    end
+    local values = {}
+    for i = 1, 3000 do
+      local id, version = random(1, 25), random(1, 100000)
+      local again = i > 1 and random(1, 3) == 1 and values[random(1, #values)]
+      local value = again or ('{"kind":"seen","id":%d,"version":%d,"note":"n%d",' ..
+        '"uid":"00000000-0000-0000-0000-%012d"}'):format(id, version * 3000 + i, i, i)
+      if not again then
+        n, values[#values + 1] = n + 1, value
+        local row = latest[tostring(id)]
+        if not row or row.version < version * 3000 + i then
+          latest[tostring(id)] = { version = version * 3000 + i, note = 'n' .. i }
+        end
+      end
+      send(value)
+    end
+    producer:flush()
+    local run = tidemill.start(bundle, {
+      env = { DATABASE_URL = url }, args = { '--workers', '2' },
+    })
+    finally(function() run:destroy() end)
+    run:wait_caught_up(db, producer, topic, 4)
+    check_mirror(db, 'latest', latest)
+    assert.equal(n, db:number('SELECT count(*) FROM events'))
+    assert.equal(3000 - n, run:metric('repeated_total'))
+    assert.equal(0, (run:stop()))
+  end)
+end)
