@@ -295,13 +295,25 @@ static bool not_emptied(const struct plan_projection *p, struct err *e)
                    p->table, p->kind == KIND_MERGE ? "merge" : "fold");
 }
 
+static bool ignores_truncates(const struct plan_projection *p)
+{
+    for (uint32_t i = 0; i < p->n_ignore; i++) {
+        if (strcmp(p->ignore[i], "t") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* True: the event is handled as others are; false with e->class NONE: what had
  * to be done is done. */
-static bool takes_truncate(struct rows *r, uint32_t event,
-                           enum program_type type, struct err *e)
+static bool takes_truncate(struct rows *r, uint32_t event, struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
 
+    if (ignores_truncates(p)) {
+        return false;
+    }
     if (r->program->topics[r->events->topics[event]].truncate ==
         TRUNCATE_HALT) {
         return truncated(r, e);
@@ -311,10 +323,7 @@ static bool takes_truncate(struct rows *r, uint32_t event,
         r->events->flags[event] |= EVENT_WANTED;
         return false;
     }
-    if (p->kind == KIND_APPEND) {
-        return true;
-    }
-    return type == TYPE_IGNORED ? false : not_emptied(p, e);
+    return p->kind == KIND_APPEND || not_emptied(p, e);
 }
 
 static bool unknown_type(const struct rows *r, const struct decoder *d,
@@ -341,13 +350,10 @@ bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
         !program_reads(r->program, r->events->records[event].topic)) {
         return false;
     }
-    enum program_type type =
-        program_type(r->program, d, r->events->types[event]);
-
-    if (r->events->ops[event] == 't' && !takes_truncate(r, event, type, e)) {
+    if (r->events->ops[event] == 't' && !takes_truncate(r, event, e)) {
         return false;
     }
-    switch (type) {
+    switch (program_type(r->program, d, r->events->types[event])) {
     case TYPE_HANDLED:
         break;
     case TYPE_UNKNOWN:

@@ -75,20 +75,18 @@ void layers_drop(struct rows *r, uint32_t row)
     }
 }
 
-uint32_t *layers_of(const struct rows *r, uint32_t row, uint32_t *n)
+int32_t layers_at(const struct rows *r, uint32_t row, uint32_t depth)
 {
-    uint32_t *list;
-    uint32_t at = 0;
+    uint32_t n = 0;
+    int32_t at = r->last_layer[row];
 
-    for (int32_t i = r->last_layer[row]; i >= 0; i = r->layers[i].before) {
-        at++;
+    for (int32_t i = at; i >= 0; i = r->layers[i].before) {
+        n++;
     }
-    *n = at;
-    list = arena_alloc(r->arena, (at + 1) * sizeof(*list));
-    for (int32_t i = r->last_layer[row]; i >= 0; i = r->layers[i].before) {
-        list[--at] = (uint32_t)i;
+    for (uint32_t up = depth + 1; up < n; up++) {
+        at = r->layers[at].before;
     }
-    return list;
+    return depth < n ? at : -1;
 }
 
 struct tm_cell **layers_cells(const struct rows *r)

@@ -31,7 +31,7 @@ void layers_cover(struct rows *r, uint32_t row, const struct tm_cell *before,
                   uint64_t given);
 /* The row was deleted, or begins anew. */
 void layers_drop(struct rows *r, uint32_t row);
-/* Numbers of the row's layers, the first one first; *n of them. Arena. */
-uint32_t *layers_of(const struct rows *r, uint32_t row, uint32_t *n);
+/* The number of the row's layer at [depth], 0 is the first one; -1: none. */
+int32_t layers_at(const struct rows *r, uint32_t row, uint32_t depth);
 /* All layers' cells by column, as statements want them. Arena. */
 struct tm_cell **layers_cells(const struct rows *r);

@@ -46,7 +46,15 @@ static bool prepare_key(struct program *g, struct decoder *d, uint32_t i,
     return true;
 }
 
-static void prepare_sources(struct program *g, struct decoder *d)
+static bool no_path(const struct program *g, const char *path, struct err *e)
+{
+    return err_set(e, ERR_CONFIG,
+                   "%s:%d: projection '%s': '%s' cannot be read: it is no "
+                   "path, or there are too many fields",
+                   g->plan->file, g->plan->line, g->plan->table, path);
+}
+
+static bool prepare_sources(struct program *g, struct decoder *d, struct err *e)
 {
     const struct plan_projection *p = g->plan;
 
@@ -55,27 +63,23 @@ static void prepare_sources(struct program *g, struct decoder *d)
         g->sources[i] = -1;
         if (p->columns[i].from == FROM_PATH && !p->columns[i].is_key) {
             g->sources[i] = decoder_path(d, p->columns[i].paths[0]);
+            if (g->sources[i] < 0) {
+                return no_path(g, p->columns[i].paths[0], e);
+            }
         } else if (p->kind == KIND_MIRROR &&
                    (!p->columns[i].is_key || g->checks_key)) {
             g->sources[i] = node_of(d, "data", p->columns[i].name);
         }
     }
+    return true;
 }
 
 static bool prepare_once(struct program *g, struct decoder *d, struct err *e)
 {
     const struct plan_projection *p = g->plan;
 
-    g->once = -1;
-    if (p->once_path) {
-        g->once = decoder_path(d, p->once_path);
-        return g->once >= 0 ||
-               err_set(e, ERR_CONFIG,
-                       "%s:%d: projection '%s': once: '%s' is no path: write "
-                       "'data.x', 'after.x', 'before.x' or 'key.x'",
-                       p->file, p->line, p->table, p->once_path);
-    }
-    return true;
+    g->once = p->once_path ? decoder_path(d, p->once_path) : -1;
+    return !p->once_path || g->once >= 0 || no_path(g, p->once_path, e);
 }
 
 /* `initial` comes as written; from here on it is of its column's type. */
@@ -152,8 +156,7 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
             return false;
         }
     }
-    prepare_sources(g, d);
-    return prepare_once(g, d, e);
+    return prepare_sources(g, d, e) && prepare_once(g, d, e);
 }
 
 bool programs_new(struct plan *p, struct decoder *d, struct program **out,

@@ -306,11 +306,10 @@ static void write_layers(struct writer *w, struct rows *r, struct pgconn *c,
     do {
         s.n = 0;
         for (uint32_t i = 0; i < n; i++) {
-            uint32_t n_layers;
-            const uint32_t *list = layers_of(r, order[i], &n_layers);
+            int32_t layer = layers_at(r, order[i], depth);
 
-            if (depth < n_layers) {
-                s.rows[s.n++] = list[depth];
+            if (layer >= 0) {
+                s.rows[s.n++] = (uint32_t)layer;
             }
         }
         send_by_mask(w, r, c, STATEMENT_UPSERT, &s);

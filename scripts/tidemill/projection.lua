@@ -40,6 +40,13 @@ local function check_table(checker, record)
   return true
 end
 
+local function has(list, value)
+  for _, item in ipairs(list or {}) do
+    if item == value then return true end
+  end
+  return false
+end
+
 -- Whether [test] holds for all settings of a list.
 local function all(list, test)
   for _, topic in ipairs(list) do
@@ -198,7 +205,7 @@ function M.new(checker, record, plan)
   if kind == 'map' and type(on) == 'table' and on.d then p.follows_deletes = false end
   p.newer_deletes = versions.of_deletes(kind, list[newer + 1])
   p.empties = (kind == 'mirror' or kind == 'map') and #reads == 1
-    and reads[1].truncate == 'apply'
+    and reads[1].truncate == 'apply' and not has(spec.ignore, 't')
   for i = 1, n_key do
     if list[i].from == 'function' then p.keys_in_lua = true end
   end

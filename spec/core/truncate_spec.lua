@@ -205,12 +205,19 @@ describe('a truncate', function()
       merge = { n = 'sum' }, on = function(row) row.n = 1 end },]], 'what this merge made of its rows')
   end)
 
-  it('does not matter to a fold that ignores it', function()
+  it('does not matter to what ignores it', function()
     run(COPY .. [[projection { table = 'sums', key = { id = 'text' }, columns = { n = 'bigint' },
-      on = { u = function(row) row.n = (row.n or 0) + 1 end }, ignore = { 't' } },]])
+      on = { u = function(row) row.n = (row.n or 0) + 1 end }, ignore = { 't' } },
+      projection { table = 'more', key = { id = 'text' }, columns = { n = 'bigint' },
+        on = function(row) row.n = (row.n or 0) + 1 end, ignore = { 't' } },
+      projection { table = 'kept', mirror = true, key = { id = 'text' }, columns = { x = 'bigint' },
+        ignore = { 't' } },]])
     assert.are.equal('.', batch:states())
     assert.are.equal(0, batch.c.rows[0].emptied_by)
-    assert.are.equal(-1, batch.c.rows[1].emptied_by)
+    for i = 1, 3 do
+      assert.are.equal(-1, batch.c.rows[i].emptied_by)
+      assert.are.equal(0, batch.c.rows[i].view.n_pairs)
+    end
   end)
 
   it('halts the lane where several topics feed the table', function()
