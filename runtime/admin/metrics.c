@@ -58,6 +58,16 @@ static const struct metric counters[] = {
     {"repeated_total", "counter",
      "Changes of rows left out since once saw that they were made before.",
      COUNT_REPEATED, 1},
+    {"cache_hits_total", "counter",
+     "Rows that a batch took from the row cache.", COUNT_CACHE_HITS, 1},
+    {"cache_misses_total", "counter",
+     "Rows of cached projections that had to be loaded.", COUNT_CACHE_MISSES,
+     1},
+    {"cache_stale_total", "counter",
+     "Batches done again since a row had changed behind the cache.",
+     COUNT_CACHE_STALE, 1},
+    {"cache_evictions_total", "counter",
+     "Rows that left the row cache to make room.", COUNT_CACHE_EVICTED, 1},
 };
 
 static const struct metric gauges[] = {
@@ -78,6 +88,8 @@ static const struct metric gauges[] = {
     {"breaker_state", "gauge",
      "Circuit breaker of the database: 0 closed, 1 half-open, 2 open.",
      GAUGE_BREAKER, 1},
+    {"cache_bytes", "gauge", "Bytes of the rows in the row cache.",
+     GAUGE_CACHE_BYTES, 1},
 };
 
 static const char *const stages[STAGES] = {

@@ -22,6 +22,8 @@ static const struct {
     {"rebalances", COUNT_REBALANCES},
     {"column_faults", COUNT_COLUMN_FAULTS},
     {"bytes", COUNT_BYTES},
+    {"cache_hits", COUNT_CACHE_HITS},
+    {"cache_misses", COUNT_CACHE_MISSES},
 };
 
 static void key_text(struct buf *out, const char *key, const char *text)
@@ -47,6 +49,15 @@ static void write_counters(const struct page_worker *w, struct buf *out)
     json_close(out, '}');
 }
 
+/* Of the rows that a batch wanted, the part that the cache had. */
+static double hit_rate(const struct page_worker *w)
+{
+    double hits = (double)w->counters[COUNT_CACHE_HITS];
+    double all = hits + (double)w->counters[COUNT_CACHE_MISSES];
+
+    return all > 0 ? hits / all : 0;
+}
+
 static void write_worker(const struct page_worker *w, uint32_t slot,
                          struct buf *out)
 {
@@ -62,6 +73,8 @@ static void write_worker(const struct page_worker *w, uint32_t slot,
     json_key(out, "heartbeat_age_seconds");
     json_double(out, age);
     key_int(out, "restarts", w->restarts);
+    json_key(out, "cache_hit_rate");
+    json_double(out, hit_rate(w));
     write_counters(w, out);
     json_close(out, '}');
 }

@@ -40,6 +40,10 @@ enum page_counter {
                            may not */
     COUNT_BREAKER_OPENS,
     COUNT_REPEATED, /* changes left out by `once` */
+    COUNT_CACHE_HITS,
+    COUNT_CACHE_MISSES, /* rows of cached projections that were loaded */
+    COUNT_CACHE_STALE,  /* batches done again since a cached row had changed */
+    COUNT_CACHE_EVICTED,
     COUNTERS
 };
 /* Microseconds spent, and how often, by stage. */
@@ -61,6 +65,7 @@ enum page_gauge {
     GAUGE_BATCHES_IN_FLIGHT,
     GAUGE_LUA_BYTES,
     GAUGE_BREAKER, /* enum breaker_state: 0 closed, 1 half-open, 2 open */
+    GAUGE_CACHE_BYTES,
     GAUGES
 };
 

@@ -10,3 +10,13 @@ void plan_free(struct plan *p)
         free(p);
     }
 }
+
+bool plan_is_cached(const struct plan *p)
+{
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        if (p->projections[i].is_cached) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -146,6 +146,12 @@ struct plan_limits {
     uint32_t concurrency; /* 1-8 */
 };
 
+/* The row cache of a worker: flow/cache.h. */
+struct plan_cache {
+    uint64_t bytes; /* 0: there is none */
+    uint32_t ttl_s;
+};
+
 enum plan_kind { KIND_FOLD, KIND_MAP, KIND_MIRROR, KIND_APPEND, KIND_MERGE };
 /* How a projection is kept exact (design: kinds of projection). */
 enum plan_exact {
@@ -207,6 +213,8 @@ struct plan_projection {
                             by foreign keys; set by the check of the database */
     const char **topics;   /* subset of the source's; NULL: all */
     uint32_t n_topics;
+    bool is_cached;         /* its rows may be kept between batches */
+    const char *cached_why; /* aligned folds: one clause for `check` */
 };
 
 /* What may be set aside before a lane halts instead. */
@@ -226,10 +234,13 @@ struct plan {
     struct plan_source source;
     struct plan_database database;
     struct plan_limits limits;
+    struct plan_cache cache;
     const char *failure_rule; /* for `check`: "rule 'sqlstate'" */
     struct plan_dead_letters dead_letters;
     struct plan_projection *projections;
     uint32_t n_projections;
 };
 
+/* Is any of its projections cached? */
+bool plan_is_cached(const struct plan *p);
 void plan_free(struct plan *p);

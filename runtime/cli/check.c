@@ -88,6 +88,10 @@ static void print_projection(const struct plan_projection *p)
     printf("  exact    %s: %s\n", exactness[p->exact].name,
            p->why != NULL ? p->why : "");
     printf("  cost     %s\n", exactness[p->exact].cost);
+    if (p->cached_why != NULL) {
+        printf("  cache    %s: %s\n", p->is_cached ? "yes" : "no",
+               p->cached_why);
+    }
 }
 
 static int compare(const char *path, struct plan *p)

@@ -77,6 +77,8 @@ void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
     b->n_stamps = 0;
     b->must_rerun = b->has_unread = b->is_retry = b->must_wait = false;
     b->failed_since = 0;
+    b->has_tried = b->is_sealed = false;
+    b->n_recalled = 0;
     for (uint32_t i = 0; i < b->n_leases; i++) {
         b->leases[i].halt = b->leases[i].cut = -1;
         b->leases[i].guard = NULL;
@@ -393,7 +395,7 @@ struct anchor batch_anchor(const struct batch *b, const struct lease *l)
 bool batch_loads(const struct rows *r, enum plan_exact exact)
 {
     return program_loads(r->program) && r->program->plan->exact == exact &&
-           r->view.n_rows > r->first_row;
+           r->view.n_rows > r->first_row + r->n_recalled;
 }
 
 bool batch_has_loads(const struct batch *b, enum plan_exact exact)

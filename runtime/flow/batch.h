@@ -104,6 +104,13 @@ struct batch {
     uint32_t n_written;
     uint32_t n_unchanged;
     bool is_blind; /* see struct writer */
+
+    bool has_tried;      /* -- of recall.c: this is not its first attempt */
+    bool is_sealed;      /* its transaction ends with a seal */
+    uint32_t n_recalled; /* rows of this attempt that came from the cache */
+    bool is_cached;      /* this attempt takes part in the row cache, */
+    uint32_t cache_era;  /* as it was when it began to load */
+    int64_t cache_shape;
 };
 
 void batch_init(struct batch *b, struct program *programs, uint32_t n,

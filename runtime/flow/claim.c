@@ -172,6 +172,7 @@ static void set_lanes(struct engine *g, const struct found *found)
 
         l->position = at->next_offset;
         l->epoch = at->epoch;
+        l->claim = ++g->n_claims;
         l->anchor = at->anchor;
         l->is_checking = found[i].bad.class == ERR_NONE &&
                          verify_has_anchor(at, &found[i].facts);

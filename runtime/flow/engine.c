@@ -344,6 +344,16 @@ static void open_batches(struct engine *g)
     }
 }
 
+static void open_cache(struct engine *g)
+{
+    const struct plan *p = g->plan;
+
+    if (plan_is_cached(p)) {
+        cache_open(&g->cache, p->cache.bytes, p->cache.ttl_s * 1000000ULL);
+        seal_prepare(p, &g->plan->arena, g->seals);
+    }
+}
+
 bool engine_open(struct engine *g, struct err *e)
 {
     g->decoder = decoder_new(&g->plan->source, source_header);
@@ -358,6 +368,7 @@ bool engine_open(struct engine *g, struct err *e)
     g->tick = loop_timer_new(g->loop, on_tick, g);
     g->due = loop_timer_new(g->loop, on_wake, g);
     open_batches(g);
+    open_cache(g);
     loop_timer_every(g->tick, TICK_USEC);
     return true;
 }
@@ -382,6 +393,7 @@ void engine_close(struct engine *g)
         batch_close(&g->batches[i]);
     }
     writer_close(&g->writer);
+    cache_close(&g->cache);
     claim_close(&g->claim);
     letters_close(&g->letters);
     publish_close(&g->publish);

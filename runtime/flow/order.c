@@ -129,3 +129,11 @@ uint32_t *order_rows(const struct rows *r, struct arena *a)
     }
     return out;
 }
+
+uint32_t *order_once(struct rows *r)
+{
+    if (!r->order) {
+        r->order = order_rows(r, r->arena);
+    }
+    return r->order;
+}

@@ -9,3 +9,5 @@
 
 /* Row numbers of [r] in key order; from the arena. */
 uint32_t *order_rows(const struct rows *r, struct arena *a);
+/* The same, sorted once and kept in r->order. */
+uint32_t *order_once(struct rows *r);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "flow/isolate.h"
 #include "flow/progress.h"
+#include "flow/recall.h"
 #include "flow/redo.h"
 #include "flow/retry.h"
 
@@ -155,6 +156,10 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
         g->counts->counters[COUNT_COMMIT_UNKNOWN]++;
         engine_give_conn(b);
         engine_move(b, BATCH_RESOLVING);
+    } else if (recall_must_repeat(b, &reply->error)) {
+        g->counts->counters[COUNT_CACHE_STALE] +=
+            strcmp(reply->error.sqlstate, "TM002") == 0;
+        outcome_again(b);
     } else if (reply->commit_rolled_back) {
         isolate_failed(b, &reply->error);
     } else {
@@ -164,6 +169,10 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
 
 void outcome_refused(struct batch *b, const struct err *e)
 {
+    if (recall_must_repeat(b, e)) {
+        outcome_again(b);
+        return;
+    }
     b->engine->counts->errors[e->class]++;
     by_class(b, e, NULL);
 }
@@ -209,6 +218,7 @@ void outcome_resolved(struct batch *b, const struct position *at)
     database_answered(b->engine, &b->ticket);
     for (uint32_t i = 0; i < b->n_leases; i++) {
         b->leases[i].epoch = b->leases[i].lane->epoch = at[i].epoch;
+        b->leases[i].lane->claim = ++b->engine->n_claims;
         b->leases[i].lane->needs_claim |= committed < 0;
     }
     log_line(LOG_INFO, "an unknown COMMIT is known", "outcome=%s events=%u",

@@ -248,6 +248,8 @@ static const char *statement_text(struct program *g,
         return sql_append(g->arena, g->plan, mask);
     case STATEMENT_EMPTY:
         return sql_empty(g->arena, g->plan);
+    case STATEMENT_VERIFY:
+        return sql_verify(g->arena, g->plan);
     }
     return NULL;
 }
@@ -259,7 +261,7 @@ static int extra_oids(const struct program *g, enum program_statement what,
     bool aligned = g->plan->exact == EXACT_ALIGNED;
     int n = 0;
 
-    if (what == STATEMENT_UPDATE ||
+    if (what == STATEMENT_UPDATE || what == STATEMENT_VERIFY ||
         (what == STATEMENT_DELETE && program_loads(g))) {
         if (aligned) {
             out[n++] = OID_XID_ARRAY;

@@ -33,7 +33,8 @@ enum program_statement {
     STATEMENT_DELETE,
     STATEMENT_MERGE,
     STATEMENT_APPEND,
-    STATEMENT_EMPTY
+    STATEMENT_EMPTY,
+    STATEMENT_VERIFY
 };
 
 struct program_cached {

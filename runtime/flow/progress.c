@@ -197,6 +197,7 @@ void progress_tick(struct engine *g)
     gauge[GAUGE_POOL_IN_USE] = g->pool ? pgpool_in_use(g->pool) : 0;
     gauge[GAUGE_BATCHES_IN_FLIGHT] = g->n_batches - g->free.n;
     gauge[GAUGE_LUA_BYTES] = vm_bytes(g->vm);
+    gauge[GAUGE_CACHE_BYTES] = g->cache.live_bytes;
     if (!g->source) {
         return;
     }

@@ -54,7 +54,9 @@ void rows_begin(struct rows *r, struct arena *a, struct events *ev)
         r->view.cells[i] = arena_alloc(a, r->cap_rows * sizeof(struct tm_cell));
     }
     r->base = NULL;
-    r->order = NULL;
+    r->order = r->asked = r->row_lease = NULL;
+    r->marks = NULL;
+    r->n_recalled = 0;
 }
 
 static void *grown(struct arena *a, const void *old, size_t old_size,
@@ -259,6 +261,7 @@ void rows_ready(struct rows *r)
         r->base = cell_table(r, n);
         r->xmins = arena_zero(r->arena, n * sizeof(uint32_t));
     }
+    r->marks = p->is_cached ? arena_zero(r->arena, n) : NULL;
 }
 
 void rows_unload(struct rows *r)

@@ -20,6 +20,11 @@
 
 struct layer;
 
+enum rows_mark {
+    ROWS_RECALLED = 1, /* its base came from the cache, not from a load */
+    ROWS_WRITTEN = 2   /* a statement that writes it was queued */
+};
+
 struct rows {
     struct tm_rows view;     /* what Lua sees; first, so that a pointer to it
                                  is a pointer to us */
@@ -32,6 +37,13 @@ struct rows {
     uint8_t *base_flags;     /* TM_ROW_LOADED | TM_ROW_EXISTS, or 0 */
     uint32_t *xmins;         /* [row]; aligned folds */
     uint32_t *order;         /* rows in key order; NULL: not yet asked for */
+    uint32_t *asked;         /* rows of the load under way, in key order */
+    uint8_t *marks;          /* [row], enum rows_mark; NULL: none of its rows
+                                are cached */
+    uint32_t *row_lease;     /* arena; [row]: the lease of all its events, or
+                                UINT32_MAX; with marks, set by recall.c */
+    uint32_t *cache_hash;    /* arena, with row_lease; [row] */
+    uint32_t n_recalled;     /* rows that came from the cache */
     uint32_t *pair_event;    /* the pairs as they are collected; the view
                                  shows them from rows_ready on */
     uint32_t *pair_row;

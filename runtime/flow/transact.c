@@ -8,6 +8,8 @@
 #include "flow/condemned.h"
 #include "flow/outcome.h"
 #include "flow/progress.h"
+#include "flow/reader.h"
+#include "flow/recall.h"
 #include "postgres/position.h"
 
 /* A reply that takes longer means that the connection is gone in all but
@@ -25,7 +27,7 @@ static void queue_loads(struct batch *b, enum plan_exact exact)
 {
     for (uint32_t i = 0; i < b->n_rows; i++) {
         if (batch_loads(&b->rows[i], exact)) {
-            writer_load(&b->engine->writer, &b->rows[i], b->conn);
+            reader_load(&b->engine->writer, &b->rows[i], b->conn);
         }
     }
 }
@@ -38,7 +40,7 @@ static bool read_loads(struct batch *b, enum plan_exact exact,
         struct rows *r = &b->rows[i];
 
         if (batch_loads(r, exact) &&
-            !writer_loaded(r, reply->results[at++], e)) {
+            !reader_loaded(r, reply->results[at++], e)) {
             return false;
         }
     }
@@ -89,6 +91,10 @@ static bool fold(struct batch *b)
         outcome_refused(b, &e);
         return false;
     }
+    if (b->must_wait && recall_must_repeat(b, NULL)) {
+        outcome_again(b);
+        return false;
+    }
     if (b->must_wait) {
         outcome_wait(b);
         return false;
@@ -104,7 +110,13 @@ static void queue_writes(struct batch *b)
 
     writer_begin(&g->writer);
     writer_write(&g->writer, b->rows, b->n_rows, b->conn);
+    reader_verify(&g->writer, b->rows, b->n_rows, b->conn);
     letters_write(b);
+    b->is_sealed = recall_wants_seal(b);
+    if (b->is_sealed) {
+        seal_ask(b->conn, &g->seals[g->seal],
+                 b->n_recalled ? b->cache_shape : 0);
+    }
     b->n_written = g->writer.n_written;
     b->n_unchanged = g->writer.n_unchanged;
     b->is_blind = g->writer.is_blind;
@@ -127,13 +139,22 @@ static bool is_empty(const struct batch *b)
     return true;
 }
 
+static void end_without_transaction(struct batch *b)
+{
+    if (recall_must_repeat(b, NULL)) {
+        outcome_again(b);
+    } else {
+        outcome_committed(b);
+    }
+}
+
 static void write_all(struct batch *b)
 {
     if (!fold(b)) {
         return;
     }
     if (is_empty(b)) {
-        outcome_committed(b);
+        end_without_transaction(b);
         return;
     }
     pgconn_add_sql(b->conn, "BEGIN");
@@ -216,6 +237,7 @@ void transact_start(struct batch *b, struct pgconn *c)
 {
     b->conn = c;
     b->since = clock_usec();
+    recall_begin(b);
     if (batch_has_loads(b, EXACT_ALIGNED)) {
         queue_loads(b, EXACT_ALIGNED);
         engine_move(b, BATCH_LOADING);
@@ -223,6 +245,17 @@ void transact_start(struct batch *b, struct pgconn *c)
     } else {
         engine_move(b, BATCH_LOADING);
         after_loads(b);
+    }
+}
+
+/* The seal is the last statement before COMMIT. */
+static void keep_rows(struct batch *b, const struct pgreply *reply)
+{
+    struct seal seal;
+
+    if (b->is_sealed) {
+        seal_read(reply->results[reply->n_results - 2], &seal);
+        recall_committed(b, &seal);
     }
 }
 
@@ -234,6 +267,7 @@ static void on_written(struct pgconn *c, const struct pgreply *reply, void *arg)
     if (reply->ok) {
         progress_stage(b->engine, STAGE_COMMIT, b->since);
         b->n_written -= writer_written(b->rows, b->n_rows, reply);
+        keep_rows(b, reply);
         outcome_committed(b);
     } else {
         outcome_failed(b, reply);

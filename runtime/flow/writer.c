@@ -80,66 +80,16 @@ static int send(struct writer *w, struct rows *r, struct pgconn *c,
     return pgconn_add(c, program_stmt(r->program, what, mask), params);
 }
 
-static uint32_t *order_of(struct rows *r)
+void writer_ask(struct writer *w, struct rows *r, struct pgconn *c,
+                enum program_statement what, uint32_t *rows, uint32_t n_rows)
 {
-    if (!r->order) {
-        r->order = order_rows(r, r->arena);
+    struct selection s = {.rows = rows, .n = n_rows};
+    int n = put_columns(w, r, &s);
+
+    if (what == STATEMENT_VERIFY) {
+        n = put_count(w, put_xmins(w, n, r, &s), &s);
     }
-    return r->order;
-}
-
-void writer_load(struct writer *w, struct rows *r, struct pgconn *c)
-{
-    struct selection all = {.n = r->view.n_rows};
-
-    rows_unload(r);
-    all.rows = order_of(r);
-    send(w, r, c, STATEMENT_LOAD, 0, put_columns(w, r, &all));
-}
-
-static bool read_row(struct rows *r, const struct pg_result *result, int at,
-                     struct err *e)
-{
-    const struct plan_projection *p = r->program->plan;
-    bool aligned = p->exact == EXACT_ALIGNED;
-    uint32_t row = r->order[pg_int(result, at, 0) - 1];
-    int first = aligned ? 2 : 1;
-
-    r->base_flags[row] = TM_ROW_LOADED | TM_ROW_EXISTS;
-    if (aligned) {
-        int len;
-        const char *x = pg_value(result, at, 1, &len);
-        uint32_t wire;
-
-        memcpy(&wire, x, sizeof(wire));
-        r->xmins[row] = __builtin_bswap32(wire);
-    }
-    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
-        int len = 0;
-        const char *v = pg_value(result, at, first + (int)(i - p->n_key), &len);
-        struct tm_cell *cell = &r->base[i][row];
-
-        if (!v) {
-            cell->tag = TM_NULL;
-        } else if (!encode_read(&p->columns[i].type, v, len, r->arena, cell,
-                                e)) {
-            return err_wrap(e, "%s.%s", p->table, p->columns[i].name);
-        }
-    }
-    return true;
-}
-
-bool writer_loaded(struct rows *r, const struct pg_result *result,
-                   struct err *e)
-{
-    int n = pg_rows(result);
-
-    for (int i = 0; i < n; i++) {
-        if (!read_row(r, result, i, e)) {
-            return false;
-        }
-    }
-    return true;
+    send(w, r, c, what, 0, n);
 }
 
 static uint64_t assigned(const struct rows *r, struct tm_cell **cells,
@@ -229,12 +179,20 @@ static struct tm_cell **cells_with_versions(struct rows *r)
     return cells;
 }
 
+static void mark_written(struct rows *r, const struct selection *s)
+{
+    for (uint32_t i = 0; r->marks && i < s->n; i++) {
+        r->marks[s->rows[i]] |= ROWS_WRITTEN;
+    }
+}
+
 static void send_deletes(struct writer *w, struct rows *r, struct pgconn *c,
                          struct selection *s)
 {
     bool counted = program_loads(r->program);
     int n;
 
+    mark_written(r, s);
     if (r->deleted_at) {
         s->mask = 1ULL << r->program->plan->newer;
         s->cells = cells_with_versions(r);
@@ -255,6 +213,7 @@ static void send_updates(struct writer *w, struct rows *r, struct pgconn *c,
 {
     int n;
 
+    mark_written(r, s);
     s->mask = r->program->all_values;
     n = put_columns(w, r, s);
     if (r->program->plan->exact == EXACT_ALIGNED) {
@@ -291,6 +250,7 @@ static void write_fold(struct writer *w, struct rows *r, struct pgconn *c,
     if (kept.n && r->program->all_values) {
         send_updates(w, r, c, &kept);
     }
+    mark_written(r, &made); /* before they are picked apart */
     send_by_mask(w, r, c, STATEMENT_INSERT, &made);
 }
 
@@ -410,7 +370,7 @@ static void delete_rows(struct writer *w, struct rows *r, struct pgconn *c)
     if (gone.n == 0) {
         return;
     }
-    order = order_of(r);
+    order = order_once(r);
     gone.rows = arena_alloc(r->arena, gone.n * sizeof(uint32_t));
     gone.n = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -428,9 +388,9 @@ static void write_rows(struct writer *w, struct rows *r, struct pgconn *c)
     if (r->program->plan->kind == KIND_APPEND) {
         write_append(w, r, c);
     } else if (n > 0 && r->program->plan->kind == KIND_FOLD) {
-        write_fold(w, r, c, order_of(r), n);
+        write_fold(w, r, c, order_once(r), n);
     } else if (n > 0) {
-        write_overwrite(w, r, c, order_of(r), n);
+        write_overwrite(w, r, c, order_once(r), n);
     }
 }
 

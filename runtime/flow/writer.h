@@ -1,8 +1,8 @@
 #pragma once
 /*
- * From rows to statements: loads before a run, and afterwards one set-based
- * statement for each kind of change (and set of assigned columns), in key
- * order. What is queued is copied by the connection; nothing here waits.
+ * From rows to statements: one set-based statement for each kind of change (and
+ * set of assigned columns), in key order. What is queued is copied by the
+ * connection; nothing here waits.
  */
 #include "flow/rows.h"
 #include "postgres/conn.h"
@@ -16,11 +16,10 @@ struct writer {
 
 void writer_close(struct writer *w);
 void writer_begin(struct writer *w);
-/* Queues the statement that loads the rows of a fold; there must be some. */
-void writer_load(struct writer *w, struct rows *r, struct pgconn *c);
-/* Reads its result into base cells. */
-bool writer_loaded(struct rows *r, const struct pg_result *result,
-                   struct err *e);
+/* Queues a statement that only reads: these rows' keys, and for
+ * STATEMENT_VERIFY their xmins and how many they are. */
+void writer_ask(struct writer *w, struct rows *r, struct pgconn *c,
+                enum program_statement what, uint32_t *rows, uint32_t n_rows);
 /* Queues all changes of [n] projections: what is deleted first, children
  * before their parents, then the rest, parents before their children, so that
  * no foreign key or unique index meets a row that is about to go. */

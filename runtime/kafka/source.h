@@ -53,6 +53,8 @@ struct lane {
     int64_t fetched;  /* offset behind the newest record in the inbox */
     int64_t position; /* next offset, as committed; set at claim */
     int64_t epoch;
+    uint32_t claim;   /* the upper layer's: number of its claim in this
+                         process; 0: none yet */
     int64_t high;     /* end of the partition, last seen; -1 unknown */
     int64_t eof;      /* next offset at which EOF was seen; -1: none */
     bool is_offered;  /* the group gave it; waits for source_assign */

@@ -307,6 +307,8 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->newer_deletes = get_bool(l, "newer_deletes");
     p->empties = get_bool(l, "empties");
     p->topics = get_texts(l, "topics", &p->n_topics);
+    p->is_cached = get_bool(l, "is_cached");
+    p->cached_why = get_text(l, "cached_why");
 }
 
 static void load_projections(struct loading *l, struct plan *p)
@@ -375,6 +377,10 @@ struct plan *load_plan(lua_State *L, int index)
     p->limits.bytes = (uint64_t)get_int(&l, "bytes");
     p->limits.linger_ms = (uint32_t)get_int(&l, "linger_ms");
     p->limits.concurrency = (uint32_t)get_int(&l, "concurrency");
+    leave(&l);
+    enter(&l, "cache");
+    p->cache.bytes = (uint64_t)get_int(&l, "bytes");
+    p->cache.ttl_s = get_count(&l, "ttl_s");
     leave(&l);
     enter(&l, "failure");
     p->failure_rule = get_text(&l, "title");

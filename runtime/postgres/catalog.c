@@ -429,11 +429,25 @@ static void set_depths(const struct pgreply *r, struct plan *p)
     }
 }
 
+/* What keeps rows out of the cache of every worker. */
+static void check_loud(struct report *r, const struct pg_result *loud)
+{
+    int len;
+
+    if (pg_value(loud, 0, 0, &len)) {
+        buf_printf(begin(r, true),
+                   "no row is cached: %s may change rows in a transaction of "
+                   "the pipeline; drop it, or write cache = false\n",
+                   pg_str(loud, 0, 0));
+    }
+}
+
 int catalog_compare(const struct pgreply *r, struct plan *p,
                     enum catalog_server server, bool *has_rows, struct buf *out)
 {
-    must(r->ok &&
-         r->n_results == 1 + CATALOG_PER_TABLE * (int)p->n_projections);
+    int n_tables = CATALOG_PER_TABLE * (int)p->n_projections;
+
+    must(r->ok && r->n_results == 1 + n_tables + plan_is_cached(p));
     struct report report = {.out = out, .plan = p, .server = server};
     report.user = pg_str(r->results[0], 0, SERVER_USER);
     check_server(&report, r->results[0]);
@@ -447,5 +461,9 @@ int catalog_compare(const struct pgreply *r, struct plan *p,
         }
     }
     set_depths(r, p);
+    if (plan_is_cached(p)) {
+        report.p = NULL;
+        check_loud(&report, r->results[1 + n_tables]);
+    }
     return report.n_problems;
 }

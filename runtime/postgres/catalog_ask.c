@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "postgres/encode.h"
+#include "postgres/seal.h"
 #include "postgres/sql_text.h"
 
 enum { OID_TEXT = 25, OID_TEXT_ARRAY = 1009 };
@@ -161,11 +162,26 @@ static void ask_table(struct pgconn *c, const struct plan_projection *p)
     buf_close(&columns_named);
 }
 
+static void ask_loud(struct pgconn *c, const struct plan *p)
+{
+    struct arena a;
+
+    arena_init(&a, 0);
+    pgconn_add(
+        c,
+        &(struct pgstmt){.name = "catalog_loud", .sql = seal_loud_sql(p, &a)},
+        NULL);
+    arena_close(&a);
+}
+
 void catalog_ask(struct pgconn *c, const struct plan *p)
 {
     static const struct pgstmt server = {"catalog_server", SERVER, NULL, 0};
     pgconn_add(c, &server, NULL);
     for (uint32_t i = 0; i < p->n_projections; i++) {
         ask_table(c, &p->projections[i]);
+    }
+    if (plan_is_cached(p)) {
+        ask_loud(c, p);
     }
 }

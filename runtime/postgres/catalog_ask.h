@@ -1,7 +1,8 @@
 #pragma once
 /*
  * The questions to pg_catalog, and the columns of their answers: results[0]
- * is about the server, then come CATALOG_PER_TABLE for each projection.
+ * is about the server, then come CATALOG_PER_TABLE for each projection, and
+ * when rows are cached what seal_loud_sql() asks.
  */
 #include "postgres/catalog.h"
 

@@ -40,6 +40,7 @@ struct pgpool {
     struct loop_timer *backoff; /* owned; set: do not connect now */
     uint32_t n_failures;        /* in a row */
     uint32_t n_failed;          /* of all attempts */
+    uint32_t n_opened;          /* likewise */
     bool is_wanted;             /* somebody asked while we backed off */
     uint64_t random;
     struct err error;
@@ -127,6 +128,7 @@ static void on_failed(struct pgpool *p, struct slot *s)
 static void on_opened(struct pgpool *p, struct slot *s)
 {
     p->n_failures = 0;
+    p->n_opened++;
     p->error = (struct err){.class = ERR_NONE};
     slot_rest(p, s);
     wake_soon(p);
@@ -298,4 +300,9 @@ const struct err *pgpool_error(const struct pgpool *p)
 uint32_t pgpool_failures(const struct pgpool *p)
 {
     return p->n_failed;
+}
+
+uint32_t pgpool_opened(const struct pgpool *p)
+{
+    return p->n_opened;
 }

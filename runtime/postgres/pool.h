@@ -28,5 +28,8 @@ uint32_t pgpool_size(const struct pgpool *p);
 uint32_t pgpool_in_use(const struct pgpool *p);
 /* Why the last attempt failed; class ERR_NONE once one has succeeded. */
 const struct err *pgpool_error(const struct pgpool *p);
+/* Connections that were ever opened: as long as it stays, one server run has
+ * been spoken to. */
+uint32_t pgpool_opened(const struct pgpool *p);
 /* Attempts that have failed so far. */
 uint32_t pgpool_failures(const struct pgpool *p);

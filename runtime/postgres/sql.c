@@ -367,6 +367,19 @@ const char *sql_delete(struct arena *a, const struct plan_projection *p)
     return finish(a, &b);
 }
 
+const char *sql_verify(struct arena *a, const struct plan_projection *p)
+{
+    struct buf b = {0};
+    buf_puts(&b, "SELECT tidemill.must((SELECT count(*) FROM ");
+    put_unnest(&b, p, 0, EXTRA_XMIN);
+    buf_puts(&b, " JOIN ");
+    sql_quote_table(&b, p->table);
+    buf_puts(&b, " AS t ON ");
+    put_match(&b, p);
+    buf_printf(&b, " AND t.xmin = u.x) = $%u, 'TM002')", p->n_key + 2);
+    return finish(a, &b);
+}
+
 const char *sql_merge(struct arena *a, const struct plan_projection *p,
                       uint64_t mask)
 {

@@ -32,6 +32,9 @@ const char *sql_upsert(struct arena *a, const struct plan_projection *p,
  * versions of the deletes where they have some: only older rows go, and for a
  * NULL each one]. */
 const char *sql_delete(struct arena *a, const struct plan_projection *p);
+/* Aligned folds. $1.. = key arrays, xmins xid[], expected count int8. Changes
+ * nothing; raises TM002 unless all rows are there and have their xmin. */
+const char *sql_verify(struct arena *a, const struct plan_projection *p);
 /* $1.. = key arrays, value arrays of the mask: combined by each merge word. */
 const char *sql_merge(struct arena *a, const struct plan_projection *p,
                       uint64_t mask);

@@ -115,6 +115,7 @@ function Row:reset() end
 ---@field once table<string, string>|string|nil # { version = 'data.version' }, 'event_id'
 ---@field topics string[]|nil
 ---@field examples tidemill.Example[]|nil
+---@field cache boolean|nil # false: its rows are loaded for every batch
 
 ---The connector's time.precision.mode, or the unit of all numbers.
 ---@alias tidemill.Times
@@ -215,6 +216,10 @@ function Row:reset() end
 ---@field linger_ms integer|nil
 ---@field concurrency integer|nil
 
+---@class tidemill.CacheSpec
+---@field bytes integer|nil # of memory in each worker: 33554432
+---@field ttl_s integer|nil # how long a row may be kept: 600
+
 ---@class tidemill.PipelineSpec
 ---@field name string
 ---@field source tidemill.Kafka
@@ -223,6 +228,7 @@ function Row:reset() end
 ---@field projections (string|tidemill.Projection)[]
 ---@field failure string|tidemill.Rule|tidemill.FailureRule|nil # rule 'sqlstate'
 ---@field dead_letters tidemill.DeadLettersSpec|nil
+---@field cache tidemill.CacheSpec|boolean|nil # false: every batch loads its rows
 
 ---@class tidemill.Kafka
 ---@class tidemill.Postgres

@@ -1,6 +1,7 @@
 -- From the records of a loaded bundle to the plan: plain tables with every
 -- default filled in, which load.c copies into struct plan. What concerns one
 -- projection is in projection.lua.
+local cache = require 'tidemill.cache'
 local check = require 'tidemill.check'
 local dsl = require 'tidemill.dsl'
 local failure = require 'tidemill.failure'
@@ -178,6 +179,7 @@ function M.new(record, bundle, require, stock)
       or { is_wrong = true, topics = {}, settings = {} },
     database = spec.database and database(checker, spec.database),
     limits = limits(spec),
+    cache = cache.limits(spec),
     failure = failure.resolve(checker, record, bundle, require, stock),
   }
   plan.dead_letters = dead_letters(checker, record, plan.source.topics)

@@ -1,5 +1,6 @@
 -- One projection of the plan: its kind, its columns and handlers. How it is
 -- kept exact is decided in exact.lua.
+local cache = require 'tidemill.cache'
 local check = require 'tidemill.check'
 local columns = require 'tidemill.columns'
 local exact = require 'tidemill.exact'
@@ -178,7 +179,7 @@ local function check_examples(checker, record)
   end
 end
 
----@param plan table the plan so far: its source
+---@param plan table the plan so far: its source and cache
 ---@return table|nil
 function M.new(checker, record, plan)
   local source, before = plan.source, #checker.messages
@@ -219,6 +220,7 @@ function M.new(checker, record, plan)
     if list[i].from == 'function' then p.keys_in_lua = true end
   end
   p.exact, p.why = exact.decide(checker, record, p, source.topics)
+  cache.decide(checker, record, p, plan.cache)
   return p
 end
 

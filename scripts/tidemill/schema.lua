@@ -58,7 +58,10 @@ local M = {
     } },
     projections = { types = { 'table' },
       required = "write projections = { 'projections.name' }" },
-    tuning = later(), commands = later(), cache = later('cache'),
+    tuning = later(), commands = later(),
+    cache = { types = { 'boolean', 'table' }, fields = {
+      bytes = number(65536, 1073741824), ttl_s = number(1, 3600),
+    } },
     failure = { types = { 'rule', 'failure', 'string' },
       hint = "write failure = rule 'sqlstate', the name of a module or failure { … }" },
     dead_letters = { types = { 'table' }, fields = {
@@ -119,7 +122,7 @@ local M = {
     examples = list('write examples = { { events = { … }, rows = { … } } }'),
     from = later('from of a projection (building it from history)'),
     batch = later('batch = function'), tables = later('tables = { … }'),
-    cache = later('cache'), group = later('group'), durability = later('durability'),
+    cache = boolean, group = later('group'), durability = later('durability'),
   },
 }
 

@@ -153,6 +153,14 @@ describe('sql_empty', function()
   end)
 end)
 
+describe('sql_verify', function()
+  it('counts rows that still have their xmin, and changes none', function()
+    is('SELECT tidemill.must((SELECT count(*) FROM unnest($1::uuid[], $2::xid[]) '
+      .. 'AS u(c0, x) JOIN "t" AS t ON t."id" = u.c0 AND t.xmin = u.x) = $3, '
+      .. "'TM002')", C.sql_verify(arena, balances(C.EXACT_ALIGNED)))
+  end)
+end)
+
 describe('sql_merge', function()
   it('combines by word and leaves NULL what got no contribution', function()
     is('INSERT INTO "t" AS t ("k", "s", "lo", "hi") SELECT u.c0, u.c1, u.c2, u.c3 '

@@ -95,6 +95,16 @@ describe('check.kafka', function()
     "kafka: 'type' is for the formats outbox and json")
 end)
 
+describe('check.cache', function()
+  local function cache(name, words, message)
+    refused(name, bundles.pipeline(FOLD):gsub("name = 'x'", "name = 'x',\ncache = " .. words), 4, "pipeline 'x': " .. message)
+  end
+  cache('refuses a word that is none', '{ byte = 1 }', "unknown key 'byte': did you mean 'bytes'?")
+  cache('refuses a cache of nothing', '{ bytes = 0 }', "'bytes' must be a whole number from 65536 to 1073741824, not 0")
+  cache('refuses to keep rows for days', '{ ttl_s = 86400 }', "'ttl_s' must be a whole number from 1 to 3600, not 86400")
+  cache('refuses a number', '5', "'cache' must be true or false or a table, not a number")
+end)
+
 describe('check.postgres', function()
   local function database(name, words, message)
     local text = bundles.pipeline(FOLD):gsub("write = '[^']*'", function(write) return write .. ', ' .. words end)
@@ -154,6 +164,14 @@ describe('check.projection', function()
   projection('refuses merge words for a type',
     "table = 'a', merge = { n = 'sum' }, key = { id = 'bigint' }, columns = { n = 'text' }, on = { X = function() end }", 5,
     "projection 'a': merge.n = 'sum': a text has no sum")
+  projection('refuses bounds of its own for the cache', "table = 'a',\ncache = { ttl_s = 5 }, " .. good, 6,
+    "projection 'a': 'cache' must be true or false, not a table")
+  projection('refuses to cache rows that others change',
+    "table = 'a',\ncache = true, key = { id = { 'bigint', from = 'data.x' } }, columns = { n = 'bigint' }, on = { X = function() end }", 6,
+    "projection 'a': its rows cannot be cached: other lanes change its rows too")
+  projection('refuses to cache rows that are never read',
+    "table = 'a', append = true, columns = { n = 'bigint' },\ncache = true, on = function() end", 6,
+    "projection 'a': its rows cannot be cached: rows of this kind are never read: append")
   projection('refuses a topic of nobody', "table = 'a', " .. good .. "\ntopics = { 'tt' }", 6,
     "projection 'a': the topic 'tt' is not one of the source: did you mean 't'?")
   projection('refuses newer in a fold', "table = 'a', newer = 'n', " .. good, 5, "projection 'a': 'newer' is for mirror and map")

@@ -44,6 +44,46 @@ describe('plan.exact', function()
   end)
 end)
 
+describe('plan.cache', function()
+  local FOLD = "projection { table = 'a', key = { id = 'bigint' }, columns = { n = '%s' }, on = { X = function() end } %s }"
+
+  local function plan(type, said, of_pipeline, source)
+    local text = bundles.pipeline(FOLD:format(type, said or ''), source)
+    local p = bundles.plan((text:gsub("name = 'x'", "%0" .. (of_pipeline or ''))))
+    return p.projections[1], p.cache
+  end
+
+  it('keeps rows of aligned folds, in bounds', function()
+    local p, cache = plan('bigint')
+    assert.is_true(p.is_cached)
+    assert.are.same({ bytes = 33554432, ttl_s = 600 }, cache)
+    p, cache = plan('bigint', '', ', cache = { ttl_s = 5 }')
+    assert.are.same({ bytes = 33554432, ttl_s = 5 }, cache)
+    assert.is_truthy(p.cached_why:find('kept for 5 s .- in 32 MiB a worker'), p.cached_why)
+    assert.are.same({ bytes = 65536, ttl_s = 600 }, select(2, plan('bigint', '', ', cache = { bytes = 65536 }')))
+    assert.is_true((plan('bigint', '', ', cache = true')).is_cached)
+    assert.is_true((plan('json')).is_cached)
+  end)
+  it('keeps none where that is said', function()
+    local p, cache = plan('bigint', '', ', cache = false')
+    assert.are.same({ false, 'cache = false in the pipeline' }, { p.is_cached, p.cached_why })
+    assert.are.equal(0, cache.bytes)
+    p = plan('bigint', ', cache = false')
+    assert.are.same({ false, 'cache = false' }, { p.is_cached, p.cached_why })
+  end)
+  it('keeps no row that the server would write in its own way', function()
+    for _, type in ipairs { 'jsonb', 'text[]', 'bigint[]' } do
+      local p = plan(type)
+      assert.is_false(p.is_cached)
+      assert.are.equal('column n is ' .. type .. ', which the server writes in its own way', p.cached_why)
+    end
+  end)
+  it('says nothing of rows that are not read before the transaction', function()
+    local p = plan('bigint', '', '', TWO)
+    assert.are.same({ false }, { p.is_cached, p.cached_why })
+  end)
+end)
+
 describe('plan.defaults', function()
   it('fills in limits, pool and type header', function()
     local plan = bundles.plan(bundles.pipeline("projection { table = 'a', append = true, columns = {}, on = function() end }"))

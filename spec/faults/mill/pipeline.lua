@@ -11,6 +11,8 @@ return pipeline {
     start = 'earliest',
   },
   database = postgres { write = env('DATABASE_URL') },
+  -- Short, so that a batch has both rows that are cached and rows to load.
+  cache = { ttl_s = 1 },
   batch = { size = 40, linger_ms = 10, concurrency = 3 },
   projections = {
     'projections.accounts', 'projections.owners', 'projections.totals',
