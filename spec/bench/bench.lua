@@ -131,13 +131,13 @@ local function case(kind)
       EVENTS))
   end)
   local best = 0
-  for _, connections in ipairs(kind == 'f' and {} or { 1, 2, 4 }) do
+  for _, connections in ipairs((kind == 'f' or kind == 'g') and {} or { 1, 2, 4 }) do
     local m = measure(('bare writes, %d connections'):format(connections), function()
       return run_writer(kind, connections)
     end)
     best = math.max(best, m and m.rate or 0)
   end
-  local folder = 'spec/bench/' .. (kind == 'f' and 'fold' or 'mirror')
+  local folder = 'spec/bench/' .. ((kind == 'f' or kind == 'g') and 'fold' or 'mirror')
   local m = measure(('tidemill, %s worker(s)'):format(WORKERS), function()
     return run_tidemill(folder, topic)
   end)

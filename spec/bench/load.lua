@@ -2,10 +2,11 @@
 --   u   Debezium envelopes of about 320 bytes, keys uniform
 --   z   the same, keys by Zipf's law (exponent 1)
 --   f   outbox events of accounts with uuids, keys uniform
+--   g   the same, keys by Zipf's law
 local bank = require 'bank'
 local kafka = require 'kafka'
 
-local M = { PARTITIONS = 8, KEYS = 100000 }
+local M = { PARTITIONS = 8, KEYS = tonumber(os.getenv('KEYS') or 100000) }
 
 local function uniform(random)
   return function() return random(1, M.KEYS) end
@@ -61,11 +62,12 @@ function M.fill(kind, topic, n)
   local producer = kafka.producer { ['linger.ms'] = 20, ['batch.size'] = 500000 }
   producer:create_topic(topic, M.PARTITIONS)
   local random = bank.random(7)
-  local next_key = kind == 'z' and zipf(random) or uniform(random)
-  local fill = kind == 'f' and event or change
+  local is_fold = kind == 'f' or kind == 'g'
+  local next_key = (kind == 'z' or kind == 'g') and zipf(random) or uniform(random)
+  local fill = is_fold and event or change
   local record, n_bytes = { topic = topic }, 0
   for i = 1, n do
-    local id = kind == 'f' and i <= M.KEYS and i or next_key()
+    local id = is_fold and i <= M.KEYS and i or next_key()
     record.partition = id % M.PARTITIONS
     fill(record, i, id, random)
     n_bytes = n_bytes + #record.value

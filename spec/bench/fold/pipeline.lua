@@ -4,6 +4,8 @@ return pipeline {
   source = kafka { brokers = env('KAFKA_BROKERS'), group = env('BENCH_GROUP'),
     topics = { env('BENCH_TOPIC') }, format = 'outbox', start = 'earliest' },
   database = postgres { write = env('DATABASE_URL') },
+  batch = { size = tonumber(env('BENCH_SIZE', '10000')) },
+  cache = env('BENCH_CACHE', 'on') == 'on',
   projections = {
     projection {
       table = 'balances',
