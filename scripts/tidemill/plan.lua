@@ -106,11 +106,14 @@ end
 local function check_list(checker, record, list)
   local before, last = #checker.messages, 0
   for key in next, list do
-    if type(key) == 'number' then
+    if type(key) == 'number' and key >= 1 and key == math.floor(key) then
       last = math.max(last, key)
     else
-      checker.fail(record, { 'projections', key }, ("'projections' is a list: write what "
-        .. "it has without the name '%s'"):format(tostring(key)))
+      checker.fail(record, { 'projections', key }, type(key) == 'number'
+        and ("'projections' is a list that begins at 1, and has something at %s")
+          :format(tostring(key))
+        or ("'projections' is a list: write what it has without the name '%s'")
+          :format(tostring(key)))
     end
   end
   for i = 1, last do
