@@ -268,10 +268,11 @@ function M.texts(checker, record, path, list)
   for _, key in ipairs(known_names(list)) do
     local item, at = list[key], { unpack(path) }
     at[#at + 1] = key
-    if type(key) ~= 'number' or type(item) ~= 'string' or item == '' then
+    local is_item = type(key) == 'number' and key >= 1 and key <= #list
+    if not is_item or type(item) ~= 'string' or item == '' then
       return checker.fail(record, at, ("'%s' must be a list of texts, and has %s: write "
         .. "%s = { 'a', 'b' }"):format(name, item == '' and 'an empty one'
-        or type(key) ~= 'number' and ("the key '%s'"):format(tostring(key))
+        or not is_item and ("the key '%s'"):format(tostring(key))
         or name_type(item), name))
     elseif seen[item] then
       return checker.fail(record, at, ("'%s' names '%s' twice"):format(name, item))

@@ -263,7 +263,7 @@ local function topics(checker, record, out)
     end
   end
   for key in pairs(record.spec.topics) do
-    if type(key) ~= 'number' or key > #record.spec.topics then
+    if type(key) ~= 'number' or key < 1 or key > #record.spec.topics then
       checker.fail(record, { 'topics' }, "'topics' must be a list: topics = { 'a', 'b' }")
     end
   end
