@@ -24,6 +24,12 @@ static bool is_unavailable(const struct walk *w, const struct tm_cell *c)
                           1u << PLACEHOLDER_TEXT | 1u << PLACEHOLDER_BASE64);
 }
 
+static bool is_number(const struct tm_cell *c)
+{
+    return c->tag == TM_INT || c->tag == TM_DEC || c->tag == TM_BIGDEC ||
+           c->tag == TM_NUMBER;
+}
+
 static bool put_decimal(struct walk *w, dec_mantissa v, int32_t scale,
                         struct tm_cell *out)
 {
@@ -109,7 +115,8 @@ bool logical_apply(struct walk *w, struct schema_row *row, int node,
     }
     switch (f->logical) {
     case LOGICAL_DECIMAL:
-        return read_unscaled(w, c, f->scale, c);
+        /* JsonConverter's decimal.format=NUMERIC writes numbers. */
+        return is_number(c) || read_unscaled(w, c, f->scale, c);
     case LOGICAL_VARIABLE_DECIMAL:
         return c->tag == TM_OBJECT
                    ? read_variable(w, first, c)

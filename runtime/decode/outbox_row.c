@@ -181,7 +181,17 @@ static bool take_type(struct reader *r, const struct tm_cell *c)
     return reader_type(r, c->p, c->len, name);
 }
 
-/* Numbers mean what the schema says, or else `times`. */
+static bool is_timeless(const struct reader *r, const struct tm_cell *c,
+                        const struct schema_row *schema)
+{
+    enum plan_times times = r->topic->times;
+
+    return !schema && c->tag != TM_TEXT && times != TIMES_MILLIS &&
+           times != TIMES_MICROS && times != TIMES_NANOS;
+}
+
+/* Numbers mean what the schema says, or else `times`: a unit, since nobody
+ * knows the precision of the column here. */
 static bool take_time(struct reader *r, const struct tm_cell *c,
                       struct schema_row *schema)
 {
@@ -197,11 +207,18 @@ static bool take_time(struct reader *r, const struct tm_cell *c,
     if (c->tag == TM_MISSING || c->tag == TM_NULL) {
         return true;
     }
+    if (is_timeless(r, c, schema)) {
+        return reader_misfit(
+            r, arena_printf(r->walk.arena,
+                            "the column %s of the outbox row is a number that "
+                            "has no stated unit: write times = 'millis' or "
+                            "'micros' in kafka{}",
+                            name));
+    }
     logical_time(schema, name, &in);
     if (!convert_cell(&stamp, &in, &rules, r->walk.arena, &out, &e)) {
-        reader_fail(r, "the column %s of the outbox row: %s", name, e.text);
-        r->is_misfit = e.class == ERR_CONFIG;
-        return false;
+        return reader_fail(r, "the column %s of the outbox row: %s", name,
+                           e.text);
     }
     r->facts.time_ms = out.i / 1000 - (out.i % 1000 < 0);
     return true;

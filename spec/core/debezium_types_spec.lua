@@ -64,6 +64,8 @@ local cases = {
   { 'numeric NaN', field 'string', '"NaN"', 'numeric',
     "error: text 'NaN' is no exact number: numeric columns take neither NaN nor Infinity, double precision does" },
   { 'numeric NaN', field 'string', '"NaN"', 'double precision', 'nan' },
+  { 'numeric(18,2) precise, decimal.format=NUMERIC', DECIMAL, '-2.93', 'numeric(18,2)', '-2.93' },
+  { 'numeric(38,0) precise, decimal.format=NUMERIC', DECIMAL, ('9'):rep(38), 'numeric(38,0)', ('9'):rep(38) },
   { 'money precise', DECIMAL, '"BNI="', 'numeric(19,2)', '12.34', { decimals = 'precise' } },
   { 'text', field 'string', '"Zo\\u00eb "', 'text', 'Zoë ' },
   { 'char(5)', field 'string', '"ab   "', 'text', 'ab   ' },

@@ -214,7 +214,7 @@ describe('decoder: debezium with schema', function()
     local at = field('x', 'org.apache.kafka.connect.data.Decimal')
     local d = decoding.new { format = 'debezium' }
     d:want('data.x')
-    for _, value in ipairs { '"?"', '""', '5', '{}', '"' .. ('////'):rep(6) .. '"' } do
+    for _, value in ipairs { '"?"', '""', 'true', '{}', '"' .. ('////'):rep(6) .. '"' } do
       d:run { { value = envelope(at, '{"x":' .. value .. '}') } }
       assert.same('failed', d:state(1))
       assert.truthy(d:reason(1):find('does not fit its schema', 1, true), d:reason(1))

@@ -124,8 +124,10 @@ describe('the time column of an outbox row', function()
     assert.are.equal(5, (time({}, 'null')))
   end)
   it('is a misfit while its unit is not stated', function()
-    local reason, is_misfit = time({}, '1700000000123456')
-    assert.is_truthy(reason:find('has no stated unit: write times', 1, true), reason)
-    assert.is_true(is_misfit)
+    for _, times in ipairs { 'unsaid', 'adaptive', 'iso' } do
+      local reason, is_misfit = time({ times = times }, '1700000000123456')
+      assert.is_truthy(reason:find("has no stated unit: write times = 'millis' or 'micros'", 1, true), reason)
+      assert.is_true(is_misfit)
+    end
   end)
 end)
