@@ -1,0 +1,88 @@
+-- One pipeline of topics in different formats, and what halts when the connector
+-- is set up otherwise than the pipeline says.
+local kafka = require 'kafka'
+local tidemill = require 'tidemill'
+
+local function pipeline(name, topics, projections)
+  return ([[
+return pipeline {
+  name = '%s',
+  source = kafka { brokers = env('KAFKA_BROKERS'), group = '%s', start = 'earliest',
+    topics = { %s } },
+  database = postgres { write = env('DATABASE_URL') },
+  projections = { %s },
+}
+]]):format(name, name, topics, projections)
+end
+
+local PROJECTIONS = [[
+  projection { table = 'balances', topics = { '%s' }, key = { id = { 'text', from = 'key' } },
+    columns = { balance = 'numeric(18,2)' }, initial = { balance = 0 },
+    on = { Deposited = function(row, event) row.balance = row.balance + event.data.amount end } },
+  projection { table = 'log', topics = { '%s' }, append = true,
+    columns = { event_id = 'text', lsn = 'bigint' },
+    on = function(row, event) row.event_id, row.lsn = event.id, event.source.lsn end },
+  projection { table = 'users', topics = { '%s' }, mirror = true, key = { id = 'bigint' },
+    columns = { name = 'text', seen = 'timestamp(3)' } },
+  projection { table = 'clicks', topics = { '%s' }, append = true, columns = { n = 'bigint' },
+    on = { click = function(row, event) row.n = event.data.n end } }
+]]
+
+local OUTBOX = '{"before":null,"after":{"event":"%s","account":"%s","kind":"Deposited","body":"{\\"amount\\": %s}"},'
+  .. '"source":{"ts_ms":1795443612905,"lsn":%d},"op":"c"}'
+
+describe('topics in several formats', function()
+  local producer
+  lazy_setup(function() producer = kafka.producer() end)
+
+  it('are read each in its own way', function()
+    local name = tidemill.unique('formats')
+    local outbox, users, clicks = name .. '.outbox', name .. '.users', name .. '.clicks'
+    for _, topic in ipairs { outbox, users, clicks } do producer:create_topic(topic, 2) end
+    local bundle = tidemill.bundle { ['pipeline.lua'] = pipeline(name,
+      ("{ '%s', format = 'outbox', outbox = { table = { id = 'event', key = 'account', type = 'kind', payload = 'body' } } }, "
+        .. "{ '%s', format = 'debezium', flattened = 'tombstone', times = 'adaptive' }, { '%s', format = 'json', type = 'data.kind' }")
+        :format(outbox, users, clicks), PROJECTIONS:format(outbox, outbox, users, clicks)) }
+    local url, db = tidemill.database(bundle)
+    for i = 1, 6 do
+      producer:send { topic = outbox, partition = i % 2, key = ('{"event":"e%d"}'):format(i),
+        value = OUTBOX:format('e' .. i, 'acc-' .. i % 2, i .. '.10', i) }
+    end
+    local function user(id, value)
+      producer:send { topic = users, partition = 0, key = ('{"id":%d}'):format(id), value = value }
+    end
+    user(1, '{"id":1,"name":"a","seen":1795428000123}')
+    user(2, '{"id":2,"name":"b","seen":null}')
+    user(1, nil)
+    producer:send { topic = clicks, partition = 0, value = '{"kind":"click","n":7}' }
+    producer:send { topic = clicks, partition = 0, value = '{"kind":"other","n":8}' }
+    user(3, '{"id":3,"name":"c","seen":1795428000123}')
+    producer:flush()
+    local result = tidemill.until_end(bundle, { env = { DATABASE_URL = url } })
+    assert.equal(0, result.status, result.text)
+    assert.same({ { id = 'acc-0', balance = '12.30' }, { id = 'acc-1', balance = '9.30' } },
+      db:rows('SELECT * FROM balances ORDER BY id'))
+    assert.same({ { n = '6', least = '1' } },
+      db:rows('SELECT count(DISTINCT event_id) AS n, min(lsn) AS least FROM log'))
+    assert.same({ { id = '2', name = 'b' }, { id = '3', name = 'c', seen = '2026-11-23 10:00:00.123' } },
+      db:rows('SELECT * FROM users ORDER BY id'))
+    assert.same({ { n = '7' } }, db:rows('SELECT * FROM clicks'))
+  end)
+
+  it('halt where rows do not say what `on` asks for', function()
+    local name = tidemill.unique('formats')
+    producer:create_topic(name, 1)
+    local bundle = tidemill.bundle { ['pipeline.lua'] = pipeline(name,
+      ("{ '%s', format = 'debezium', flattened = 'rewrite' }"):format(name),
+      "projection { table = 'users', key = { id = 'bigint' }, columns = { name = 'text' }, "
+      .. 'on = { c = function(row, event) row.name = event.data.name end } }') }
+    local url, db = tidemill.database(bundle)
+    producer:send { topic = name, partition = 0, key = '{"id":1}', value = '{"id":1,"name":"a","__deleted":"false"}' }
+    producer:flush()
+    local result = tidemill.until_end(bundle, { env = { DATABASE_URL = url } })
+    assert.equal(65, result.status, result.text)
+    assert.matches('transforms.unwrap.add.fields=op', result.text, 1, true)
+    assert.equal(0, db:number('SELECT count(*) FROM users'))
+    assert.equal(0, db:number('SELECT count(*) FROM tidemill.dead_letter'))
+  end)
+end)
