@@ -3,6 +3,7 @@
 -- "file:line: projection 'balances': what: what to do".
 local core = require 'tidemill.core'
 local dsl = require 'tidemill.dsl'
+local INSTEAD = require 'tidemill.instead'
 local locate = require 'tidemill.locate'
 local schema = require 'tidemill.schema'
 local words = require 'tidemill.words'
@@ -312,6 +313,7 @@ local function unknown_type(text)
     return ("unknown type '%s': of arrays there are text[] and bigint[]; jsonb takes any")
       :format(text)
   end
+  if INSTEAD[word] then return ("unknown type '%s': %s"):format(text, INSTEAD[word]) end
   return ("unknown type '%s'%s"):format(text, FOREIGN[word]
     and (": did you mean '%s'?"):format(FOREIGN[word]) or words.hint(word, known))
 end

@@ -49,6 +49,19 @@ describe('check.pipeline', function()
     "file('/nowhere/secret') cannot be used: No such file or directory")
 end)
 
+describe('check.type', function()
+  local function type_of(word, message)
+    projection('says what to declare for ' .. word, ("table = 'a', key = { id = 'bigint' }, mirror = true, columns = { x = '%s' }"):format(word), 5,
+      ("projection 'a': column 'x': unknown type '%s': %s"):format(word, message))
+  end
+  type_of('interval', "declare 'bigint' (microseconds), or 'text' with interval.handling.mode=string")
+  type_of('time with time zone', "declare 'time' (in UTC) or 'text'")
+  type_of('bit(8)', "declare 'boolean' for one bit")
+  type_of('CITEXT', "declare 'text'")
+  type_of('polygon', "declare 'jsonb'")
+  type_of('numerik', "did you mean 'numeric'?")
+end)
+
 describe('check.kafka', function()
   local function source(name, text, message)
     refused(name, bundles.pipeline(FOLD, text), 1, message)
