@@ -100,6 +100,9 @@ local function start(checker, record, out)
   out.start, out.start_ms = 'timestamp', ms
 end
 
+local SETTINGS = {
+  'type', 'flattened', 'outbox', 'decimals', 'times', 'binary', 'unavailable', 'truncate',
+}
 -- The formats for which a setting of topics means something.
 local USES = {
   type = { outbox = true, json = true, raw = true }, decimals = { debezium = true },
@@ -112,10 +115,9 @@ local NO_USE = {
     .. 'letter of the operation',
   outbox = "'outbox' is for the format outbox: it names the columns of an outbox table",
 }
-for _, name in ipairs { 'decimals', 'times', 'binary', 'unavailable', 'truncate',
-  'flattened' } do
-  NO_USE[name] = ("'%s' is for the format debezium: it says how the connector writes "
-    .. 'rows'):format(name)
+for _, name in ipairs(SETTINGS) do
+  NO_USE[name] = NO_USE[name] or ("'%s' is for the format debezium: it says how the "
+    .. 'connector writes rows'):format(name)
 end
 
 -- The connector's words for what has a shorter one, or is told from the value.
@@ -145,41 +147,38 @@ local function outbox_of(given)
   return out
 end
 
--- type = '…' of a topic: a header for outbox, a path for json.
-local function set_type(checker, record, path, topic, given)
-  local type_path = { unpack(path) }
-  type_path[#type_path + 1] = 'type'
-  if given.format == 'outbox' then
-    if given.outbox and given.type then
-      checker.fail(record, type_path, "'type' is a header, and rows of an outbox table "
-        .. "have none: write outbox = { table = { type = 'column' } }")
-    end
-    topic.type_header = (given.type or 'eventType'):gsub('^headers%.', '')
-  elseif given.format == 'json' then
-    topic.type_path = given.type
-    if given.type and not given.type:find('^data%.[^.]') then
-      checker.fail(record, type_path, ("type = '%s' must be a path into the record: "
-        .. "type = 'data.kind'"):format(given.type))
-    end
+local function below(path, name)
+  local at = { unpack(path) }
+  at[#at + 1] = name
+  return at
+end
+
+-- type = '…' is a header for outbox, and a path for json. [path]: of the word.
+local function check_type(checker, record, path, given)
+  local text = given.type
+  if not text then return end
+  if given.format == 'outbox' and given.outbox then
+    checker.fail(record, path, "'type' is a header, and rows of an outbox "
+      .. "table have none: write outbox = { table = { type = 'column' } }")
+  elseif given.format == 'json' and not text:find('^data%.[^.]') then
+    checker.fail(record, path, ("type = '%s' must be a path into the "
+      .. "record: type = 'data.kind'"):format(text))
   end
 end
 
-local function new_topic(checker, record, path, name, given)
+local function new_topic(name, given)
   local use = use_of(given)
-  local topic = {
+  return {
     name = name, format = given.format, decimals = given.decimals or 'unsaid',
+    type_header = given.format == 'outbox'
+      and (given.type or 'eventType'):gsub('^headers%.', '') or nil,
+    type_path = given.format == 'json' and given.type or nil,
     times = word_of(given, 'times'), binary = word_of(given, 'binary'),
     truncate = given.truncate or 'halt', flattened = given.flattened or 'unsaid',
     unavailable = given.unavailable and placeholder.forms(given.unavailable),
     outbox = use == 'raw' and outbox_of(given) or nil,
     is_debezium = use == 'debezium', is_raw_outbox = use == 'raw',
   }
-  set_type(checker, record, path, topic, given)
-  if given.unavailable and not placeholder.is_plain(given.unavailable) then
-    checker.fail(record, path, ("unavailable = '%s' must be letters, digits and signs, "
-      .. 'without quotes and backslashes'):format(given.unavailable))
-  end
-  return topic
 end
 
 -- Names of an entry, and what it says of them.
@@ -191,17 +190,12 @@ local function split(entry)
   return names, own
 end
 
--- The settings of one entry, its own first; nil when they are wrong.
-local function settings_of(checker, record, path, own)
-  if not check.fields(checker, record, path, own, schema.topic) then return nil end
+-- What an entry says, and what it has from kafka { … }.
+local function inherit(record, own)
   local given = {}
   for name in pairs(schema.topic) do
     given[name] = own[name]
     if given[name] == nil then given[name] = record.spec[name] end
-  end
-  if not given.format then
-    return record.given.format == nil and checker.fail(record, path, "'format' is "
-      .. "missing: write format = 'outbox', 'debezium' or 'json'")
   end
   -- The type of the other topics is no word for this one's.
   local is_other = record.spec.format and given.format ~= record.spec.format
@@ -209,61 +203,98 @@ local function settings_of(checker, record, path, own)
   if own.outbox == nil and own.format and own.format ~= 'outbox' then
     given.outbox = nil
   end
-  for name, uses in pairs(USES) do
-    if own[name] ~= nil and not uses[use_of(given)] then
-      local at = { unpack(path) }
-      at[#at + 1] = name
-      checker.fail(record, at, NO_USE[name])
-    elseif not uses[use_of(given)] then
+  return given
+end
+
+-- The settings of one entry, its own first; false when they are wrong.
+local function settings_of(checker, record, path, own)
+  local before = #checker.messages
+  if not check.fields(checker, record, path, own, schema.topic) then return false end
+  local given = inherit(record, own)
+  if not given.format then
+    return record.given.format == nil and checker.fail(record, path, "'format' is "
+      .. "missing: write format = 'outbox', 'debezium' or 'json'")
+  end
+  local use = use_of(given)
+  for _, name in ipairs(SETTINGS) do
+    if not USES[name][use] then
       given[name] = nil
+      if own[name] ~= nil then
+        checker.fail(record, below(path, name), NO_USE[name])
+      end
     end
   end
-  return given
+  local function place(name)
+    return own[name] ~= nil and below(path, name) or { name }
+  end
+  check_type(checker, record, place('type'), given)
+  if given.unavailable and not placeholder.is_plain(given.unavailable) then
+    checker.fail(record, place('unavailable'), ("unavailable = '%s' must be "
+      .. 'letters, digits and signs, without quotes and backslashes')
+      :format(given.unavailable))
+  end
+  return #checker.messages == before and given
 end
 
 -- What kafka { … } says for all topics must mean something to one of them.
 local function check_uses(checker, record, settings)
-  for name, uses in pairs(USES) do
+  for _, name in ipairs(SETTINGS) do
     local used = record.spec[name] == nil or #settings == 0
     for _, topic in ipairs(settings) do
-      used = used or uses[topic.is_raw_outbox and 'raw' or topic.format]
+      used = used or USES[name][topic.is_raw_outbox and 'raw' or topic.format]
     end
     if not used then checker.fail(record, { name }, NO_USE[name]) end
   end
 end
 
-local function topics(checker, record, out)
-  local before = #checker.messages
-  local seen = {}
-  if #record.spec.topics == 0 then
-    checker.fail(record, { 'topics' }, "'topics' is an empty list")
+local function add_topic(checker, record, path, out, name, given)
+  if type(name) ~= 'string' or name == '' then
+    return checker.fail(record, path, "'topics' must be a list of texts, or of "
+      .. "tables of texts with settings of their own: { 'a', format = 'json' }")
+  elseif not name:find('^[%w%._%-]+$') or #name > 249 then
+    return checker.fail(record, path, ("'%s' cannot be the name of a topic: it may have "
+      .. 'letters, digits, . _ and - only'):format(name))
   end
-  for i, entry in ipairs(record.spec.topics) do
-    local is_table = type(entry) == 'table'
-    local names, own = split(is_table and entry or { entry })
-    local path = { 'topics', i }
-    if not is_table or check.texts(checker, record, path, names) then
-      local given = settings_of(checker, record, path, own)
-      for _, name in ipairs(given and names or {}) do
-        if type(name) ~= 'string' or name == '' then
-          checker.fail(record, path, "'topics' must be a list of texts, or of "
-            .. "tables of texts with settings of their own: { 'a', format = 'json' }")
-        elseif not name:find('^[%w%._%-]+$') or #name > 249 then
-          checker.fail(record, path, ("'%s' cannot be the name of a topic: it may have "
-            .. 'letters, digits, . _ and - only'):format(name))
-        elseif seen[name] then
-          checker.fail(record, path, ("'topics' names '%s' twice"):format(name))
-        else
-          seen[name] = true
-          out.topics[#out.topics + 1] = name
-          out.settings[#out.settings + 1] =
-            new_topic(checker, record, is_table and path or {}, name, given)
-        end
-      end
+  for _, other in ipairs(out.topics) do
+    if other == name then
+      return checker.fail(record, path, ("'topics' names '%s' twice"):format(name))
     end
   end
-  for key in pairs(record.spec.topics) do
-    if type(key) ~= 'number' or key < 1 or key > #record.spec.topics then
+  out.topics[#out.topics + 1] = name
+  out.settings[#out.settings + 1] = new_topic(name, given)
+end
+
+local function add_entry(checker, record, path, out, entry)
+  local names, own = split(entry)
+  if not check.texts(checker, record, path, names) then return end
+  local given = settings_of(checker, record, path, own)
+  for _, name in ipairs(given and names or {}) do
+    add_topic(checker, record, path, out, name, given)
+  end
+end
+
+-- Names alone have the same settings, which are looked at once.
+local function add_all(checker, record, out)
+  local given
+  for i, entry in ipairs(record.spec.topics) do
+    local path = { 'topics', i }
+    if type(entry) == 'table' then
+      add_entry(checker, record, path, out, entry)
+    else
+      if given == nil then given = settings_of(checker, record, path, {}) end
+      if given then add_topic(checker, record, path, out, entry, given) end
+    end
+  end
+end
+
+local function topics(checker, record, out)
+  local before, list = #checker.messages, record.spec.topics
+  if #list == 0 then
+    checker.fail(record, { 'topics' }, "'topics' is an empty list")
+  end
+  add_all(checker, record, out)
+  for key in pairs(list) do
+    if type(key) ~= 'number' or key < 1 or key > #list then
       checker.fail(record, { 'topics' }, "'topics' must be a list: topics = { 'a', 'b' }")
     end
   end

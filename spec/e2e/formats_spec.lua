@@ -48,7 +48,8 @@ describe('topics in several formats', function()
 
   local function send_outbox(topic)
     for i = 1, 6 do
-      producer:send { topic = topic, partition = i % 2, key = ('{"event":"e%d"}'):format(i),
+      producer:send { topic = topic, partition = i % 2,
+        key = ('{"event":"e%d"}'):format(i),
         value = OUTBOX:format('e' .. i, 'acc-' .. i % 2, i .. '.10', i) }
     end
   end
@@ -81,7 +82,8 @@ describe('topics in several formats', function()
     producer:flush()
     local result = tidemill.until_end(bundle, { env = { DATABASE_URL = url } })
     assert.equal(0, result.status, result.text)
-    assert.same({ { id = 'acc-0', balance = '12.30' }, { id = 'acc-1', balance = '9.30' } },
+    assert.same(
+      { { id = 'acc-0', balance = '12.30' }, { id = 'acc-1', balance = '9.30' } },
       db:rows('SELECT * FROM balances ORDER BY id'))
     assert.same({ { n = '6', least = '1' } },
       db:rows('SELECT count(DISTINCT event_id) AS n, min(lsn) AS least FROM log'))
@@ -104,7 +106,7 @@ describe('topics in several formats', function()
     producer:flush()
     local result = tidemill.until_end(bundle, { env = { DATABASE_URL = url } })
     assert.equal(65, result.status, result.text)
-    assert.truthy(result.text:find('transforms.unwrap.add.fields=op', 1, true), result.text)
+    assert.matches('transforms.unwrap.add.fields=op', result.text, 1, true)
     assert.equal(0, db:number('SELECT count(*) FROM users'))
     assert.equal(0, db:number('SELECT count(*) FROM tidemill.dead_letter'))
   end)
