@@ -127,6 +127,19 @@ static struct convert_rules *rules_of(struct plan *p)
     return rules;
 }
 
+static uint32_t first_topic_of(const struct plan *p,
+                               const struct plan_projection *pp)
+{
+    const struct plan_source *s = &p->source;
+
+    for (uint32_t i = 0; pp->topics && i < s->n_topics; i++) {
+        if (strcmp(s->topics[i], pp->topics[0]) == 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 static bool program_init(struct program *g, struct plan *p, uint32_t index,
                          struct decoder *d, struct err *e)
 {
@@ -137,6 +150,7 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
     g->arena = &p->arena;
     g->topics = p->source.settings;
     g->rules = rules_of(p);
+    g->first_topic = first_topic_of(p, pp);
     if (pp->n_columns > PROGRAM_MAX_COLUMNS) {
         return err_set(e, ERR_CONFIG,
                        "%s:%d: projection '%s' has %u columns: at most %d are "

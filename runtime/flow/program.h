@@ -55,6 +55,7 @@ struct program {
     int once;       /* fold: node of the event's version, or -1 */
     uint8_t *types; /* owned; enum program_type by type number */
     uint32_t n_types;
+    uint32_t first_topic;           /* that it reads; index in rules */
     struct convert_rules *rules;    /* arena; one a topic of the source */
     uint64_t all_values;            /* mask of every non-key column */
     bool checks_key;                /* the record key must be the row key */

@@ -370,7 +370,7 @@ struct convert_rules rows_rules(const struct rows *r, int32_t event)
     struct convert_rules rules;
 
     if (event < 0) {
-        return r->program->rules[0];
+        return r->program->rules[r->program->first_topic];
     }
     rules = r->program->rules[r->events->topics[event]];
     rules.has_schema = (r->events->flags[event] & EVENT_HAS_SCHEMA) != 0;

@@ -102,5 +102,6 @@ uint32_t rows_repeated(const struct rows *r);
 /* append with `once`, of each row in order after a hash_reset: has no row
  * before it the same value in that column? */
 bool rows_is_first(struct rows *r, uint32_t row);
-/* The rules of conversion for the event that is being handled. */
+/* The rules of conversion for the event that is being handled; -1: for what
+ * no event gave, those of the first topic that the projection reads. */
 struct convert_rules rows_rules(const struct rows *r, int32_t event);

@@ -98,6 +98,14 @@ describe('raw outbox rows', function()
 end)
 
 describe('topics in several formats', function()
+  it('give rows of a spec the meaning that they have in their own topic', function()
+    local b = bundles.load(bundles.pipeline("projection { table = 'a', topics = { 'd' }, key = { id = 'bigint' }, "
+      .. "columns = { j = 'jsonb', n = 'bigint' }, on = function(row) row.n = row.n + 1 end }",
+      "kafka { brokers = 'b', group = 'g', topics = { { 'j', format = 'json' }, { 'd', format = 'debezium' } } }"))
+    local result = b:run { given = { a = { { id = 1, j = '{}', n = 1 } } },
+      events = { { topic = 'd', key = { id = 1 }, op = 'u', data = { id = 1 } } } }
+    assert.are.same({ { id = 1, j = '{}', n = 2 } }, result:rows('a'))
+  end)
   it('come together in one projection', function()
     local b = bundles.load(bundles.pipeline("projection { table = 'a', append = true, columns = { t = 'text', d = 'date', j = 'jsonb' }, "
       .. 'on = function(row, event) row.t, row.d, row.j = event.topic, event.data.d, event.data.j end }',
