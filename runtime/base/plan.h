@@ -197,6 +197,7 @@ struct plan_projection {
     bool strict;         /* an unknown type is a failure of its record */
     bool keys_in_lua;    /* a key column is FROM_FUNCTION */
     bool has_handler;    /* false: mirror, done in C */
+    bool deletes;        /* a handler may delete rows */
     int newer;           /* index of the `newer` column, or -1 */
     uint32_t depth;      /* below how many others of the plan its table stands
                             by foreign keys; set by the check of the database */

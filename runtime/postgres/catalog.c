@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "postgres/catalog_ask.h"
+#include "postgres/rights.h"
 #include "postgres/sql.h"
 #include "postgres/sql_text.h"
 
@@ -17,13 +18,12 @@ static const struct own_table {
     const char *name;
     enum server_field field; /* its columns; its rights are the next one */
     int n_columns;
-    const char *rights;
-    bool is_optional; /* a run does without it, the operator's verbs do not */
+    const char *rights; /* NULL: a run does without it, the operator's verbs
+                           do not */
 } own_tables[] = {
-    {"tidemill.lane", SERVER_LANE, 16, "SELECT, INSERT, UPDATE", false},
-    {"tidemill.dead_letter", SERVER_LETTER, 21,
-     "SELECT, INSERT, UPDATE, DELETE", false},
-    {"tidemill.audit", SERVER_AUDIT, 8, "SELECT, INSERT", true},
+    {"tidemill.lane", SERVER_LANE, 16, RIGHTS_LANE},
+    {"tidemill.dead_letter", SERVER_LETTER, 21, RIGHTS_DEAD_LETTER},
+    {"tidemill.audit", SERVER_AUDIT, 8, NULL},
 };
 
 /* One comparison, and the place that its lines name. */
@@ -76,14 +76,14 @@ static void check_own(struct report *r, const struct pg_result *s,
 {
     int64_t n = pg_int(s, 0, (int)t->field);
     if (n < t->n_columns) {
-        struct buf *b = begin(r, t->is_optional);
+        struct buf *b = begin(r, !t->rights);
         buf_printf(b,
                    n ? "table %s is of an older version: "
                      : "there is no table %s: ",
                    t->name);
         put_schema_cure(r, b);
-    } else if (!pg_int(s, 0, (int)t->field + 1)) {
-        struct buf *b = begin(r, t->is_optional);
+    } else if (t->rights && !pg_int(s, 0, (int)t->field + 1)) {
+        struct buf *b = problem(r);
         buf_printf(b, "role %s may not use %s: ", r->user, t->name);
         grant_cure(b, r, t->rights, t->name);
     }
@@ -131,44 +131,6 @@ static void check_server(struct report *r, const struct pg_result *s)
     }
 }
 
-static void check_right(struct report *r, const struct pg_result *t,
-                        enum table_field field, const char *right,
-                        bool is_warning)
-{
-    if (pg_int(t, 0, field)) {
-        return;
-    }
-    struct buf *b = begin(r, is_warning);
-    buf_printf(b, "role %s has no %s privilege: GRANT %s ON ", r->user, right,
-               right);
-    sql_quote_table(b, r->p->table);
-    buf_puts(b, " TO ");
-    sql_quote(b, r->user);
-    buf_puts(b, ";\n");
-}
-
-static void check_rights(struct report *r, const struct pg_result *t)
-{
-    enum plan_kind kind = r->p->kind;
-    if (!pg_int(t, 0, TABLE_USAGE)) {
-        buf_printf(problem(r),
-                   "role %s has no USAGE privilege on its "
-                   "schema: grant it\n",
-                   r->user);
-        return;
-    }
-    check_right(r, t, TABLE_INSERT, "INSERT", false);
-    check_right(r, t, TABLE_SELECT, "SELECT", kind == KIND_APPEND);
-    if (kind != KIND_APPEND) {
-        check_right(r, t, TABLE_UPDATE, "UPDATE", false);
-    }
-    if (kind == KIND_MIRROR) {
-        check_right(r, t, TABLE_DELETE, "DELETE", false);
-    } else if (kind == KIND_FOLD || kind == KIND_MAP) {
-        check_right(r, t, TABLE_DELETE, "DELETE", true);
-    }
-}
-
 static int find_column(const struct pg_result *columns, const char *name)
 {
     for (int i = 0; i < pg_rows(columns); i++) {
@@ -177,6 +139,99 @@ static int find_column(const struct pg_result *columns, const char *name)
         }
     }
     return -1;
+}
+
+static bool is_needed(const struct plan_projection *p,
+                      const struct rights *needs, enum right right, uint32_t i)
+{
+    if (right == RIGHT_UPDATE && i < p->n_key && p->n_key < p->n_columns) {
+        return false; /* a row keeps its key */
+    }
+    return needs->needs[right] ||
+           (right == RIGHT_SELECT && i < 64 && (needs->read_columns >> i & 1));
+}
+
+/* Lists the columns on which the right is needed and missing; true: on all
+ * that it is needed on. */
+static bool put_lacking(struct report *r, const struct rights *needs,
+                        enum right right, const struct pg_result *columns,
+                        struct buf *list)
+{
+    bool is_all = needs->needs[right];
+    for (uint32_t i = 0; i < r->p->n_columns; i++) {
+        int row = find_column(columns, r->p->columns[i].name);
+        if (row < 0 || !is_needed(r->p, needs, right, i)) {
+            continue;
+        }
+        if (pg_int(columns, row, COLUMN_SELECT + (int)right)) {
+            is_all = false;
+        } else {
+            buf_puts(list, list->len ? ", " : "");
+            sql_quote(list, r->p->columns[i].name);
+        }
+    }
+    return is_all;
+}
+
+static void put_right(struct report *r, const char *right, const char *columns)
+{
+    struct buf *b = problem(r);
+    buf_printf(b, "role %s has no %s privilege%s: GRANT %s", r->user, right,
+               columns ? " on some columns" : "", right);
+    buf_printf(b, columns ? " (%s) ON " : " ON ", columns);
+    sql_quote_table(b, r->p->table);
+    buf_puts(b, " TO ");
+    sql_quote(b, r->user);
+    buf_puts(b, ";\n");
+}
+
+static void check_right(struct report *r, const struct rights *needs,
+                        enum right right, const struct pg_result *columns)
+{
+    struct buf list = {0};
+    bool is_all = put_lacking(r, needs, right, columns, &list);
+    if (list.len) {
+        put_right(r, right_words[right], is_all ? NULL : buf_text(&list));
+    }
+    buf_close(&list);
+}
+
+static void check_rights(struct report *r, const struct pg_result *t,
+                         const struct pg_result *columns)
+{
+    struct rights needs = rights_of(r->plan, r->p);
+    for (int i = 0; i < RIGHT_DELETE; i++) {
+        check_right(r, &needs, (enum right)i, columns);
+    }
+    if (needs.needs[RIGHT_DELETE] && !pg_int(t, 0, TABLE_DELETE)) {
+        put_right(r, right_words[RIGHT_DELETE], NULL);
+    }
+    if (r->p->exact == EXACT_ALIGNED && !pg_int(t, 0, TABLE_XMIN)) {
+        put_right(r, right_words[RIGHT_SELECT], "xmin");
+    }
+    if (pg_int(t, 0, TABLE_HIDES)) {
+        buf_printf(begin(r, true),
+                   "row level security applies to role %s: a row that it "
+                   "cannot see or write is taken for a bad record\n",
+                   r->user);
+    }
+}
+
+static bool check_usage(struct report *r, const struct pg_result *t)
+{
+    if (pg_int(t, 0, TABLE_USAGE)) {
+        return true;
+    }
+    struct buf *b = problem(r);
+    buf_printf(b,
+               "role %s has no USAGE privilege on its schema: GRANT USAGE "
+               "ON SCHEMA ",
+               r->user);
+    sql_quote(b, pg_str(t, 0, TABLE_SCHEMA));
+    buf_puts(b, " TO ");
+    sql_quote(b, r->user);
+    buf_puts(b, ";\n");
+    return false;
 }
 
 static void put_alter(struct buf *b, const struct report *r, const char *what,
@@ -249,11 +304,29 @@ static bool is_declared(const struct plan_projection *p, const char *name)
     return false;
 }
 
+/* A column that is filled from a sequence whenever a row does not say it. */
+static void check_sequence(struct report *r, const struct pg_result *columns,
+                           int i)
+{
+    const char *sequence = pg_str(columns, i, COLUMN_SEQUENCE);
+    const char *name = pg_str(columns, i, COLUMN_NAME);
+    if (sequence[0]) {
+        struct buf *b = begin(r, is_declared(r->p, name));
+        buf_printf(b,
+                   "role %s may not use the sequence of column %s: GRANT USAGE "
+                   "ON SEQUENCE %s TO ",
+                   r->user, name, sequence);
+        sql_quote(b, r->user);
+        buf_puts(b, ";\n");
+    }
+}
+
 /* Columns of the table that no row of ours would fill. */
 static void check_others(struct report *r, const struct pg_result *columns)
 {
     for (int i = 0; i < pg_rows(columns); i++) {
         const char *name = pg_str(columns, i, COLUMN_NAME);
+        check_sequence(r, columns, i);
         if (pg_int(columns, i, COLUMN_NOT_NULL) &&
             !pg_int(columns, i, COLUMN_HAS_DEFAULT) &&
             !is_declared(r->p, name)) {
@@ -333,8 +406,7 @@ static bool check_table(struct report *r, const struct pg_result *t)
                              "table itself\n");
         return false;
     }
-    check_rights(r, t);
-    return true;
+    return check_usage(r, t);
 }
 
 static void compare_table(struct report *r, struct plan_projection *p,
@@ -344,6 +416,7 @@ static void compare_table(struct report *r, struct plan_projection *p,
     if (!check_table(r, results[0])) {
         return;
     }
+    check_rights(r, results[0], results[1]);
     for (uint32_t i = 0; i < p->n_columns; i++) {
         check_column(r, &p->columns[i], results[1]);
     }

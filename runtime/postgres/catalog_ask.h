@@ -17,18 +17,18 @@ enum server_field {
     SERVER_USER,
     SERVER_LANE, /* of each own table: known columns, rights */
     SERVER_LETTER = SERVER_LANE + 2,
-    SERVER_AUDIT = SERVER_LETTER + 2
+    SERVER_AUDIT = SERVER_LETTER + 2 /* no rights: a run leaves it alone */
 };
 
 enum table_field {
     TABLE_KIND,
     TABLE_USAGE,
-    TABLE_SELECT,
-    TABLE_INSERT,
-    TABLE_UPDATE,
+    TABLE_SCHEMA,
+    TABLE_XMIN, /* may be read */
     TABLE_DELETE,
     TABLE_HAS_ROWS,
-    TABLE_OID
+    TABLE_OID,
+    TABLE_HIDES /* rows, from this role */
 };
 
 enum column_field {
@@ -37,7 +37,11 @@ enum column_field {
     COLUMN_NOT_NULL,
     COLUMN_HAS_DEFAULT,
     COLUMN_IS_MADE,
-    COLUMN_DETERMINISTIC
+    COLUMN_DETERMINISTIC,
+    COLUMN_SELECT, /* rights, as in enum right */
+    COLUMN_INSERT,
+    COLUMN_UPDATE,
+    COLUMN_SEQUENCE /* of its default, if it may not be used; else NULL */
 };
 
 enum index_field { INDEX_NAME, INDEX_MAY_BREAK, INDEX_IS_KEY };

@@ -41,5 +41,5 @@ int sql_param_oids(const struct plan_projection *p, uint64_t mask,
 
 /* tidemill.lane, must() and all else that Tidemill itself needs. */
 const char *sql_schema(void);
-/* CREATE TABLE IF NOT EXISTS and grants for one projection. */
+/* CREATE TABLE IF NOT EXISTS for one projection. */
 const char *sql_table(struct arena *a, const struct plan_projection *p);

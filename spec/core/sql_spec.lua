@@ -178,8 +178,6 @@ CREATE TABLE IF NOT EXISTS "app"."b" (
     "name" varchar(9),
     PRIMARY KEY ("id")
 ) WITH (fillfactor = 80);
--- GRANT USAGE ON SCHEMA "app" TO :role;
--- GRANT SELECT, INSERT, UPDATE, DELETE ON "app"."b" TO :role;
 ]], C.sql_table(arena, projection { { 'id', 'uuid' }, { 'at', 'timestamptz(3)' },
       { 'name', 'varchar(9)' }, table = 'app.b' }))
   end)
@@ -188,7 +186,6 @@ CREATE TABLE IF NOT EXISTS "app"."b" (
 CREATE TABLE IF NOT EXISTS "l" (
     "n" bigint
 );
--- GRANT SELECT, INSERT ON "l" TO :role;
 ]], C.sql_table(arena, projection { { 'n', 'bigint' }, table = 'l', key = 0,
       kind = C.KIND_APPEND }))
   end)

@@ -155,7 +155,7 @@ describe('a circuit breaker', function()
   it('looks an unknown COMMIT up as the first thing after an outage', function()
     local s = setup(producer)
     local data = scratch .. '/postgres/data'
-    local admin = assert(pg.connect(s.url))
+    local admin = assert(pg.connect(pg.as('postgres', s.url)))
     finally(function()
       tidemill.write(data .. '/postgresql.auto.conf', '')
       s.run:destroy()
