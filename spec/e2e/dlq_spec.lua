@@ -180,7 +180,7 @@ describe('tidemill dlq', function()
   local function retried(sql, ...)
     local base = os.getenv('TIDEMILL_SCRATCH') .. '/' .. tidemill.unique('retry')
     local p = process.start({ os.getenv('TIDEMILL'), 'dlq', 'retry', s.bundle, ... },
-      { out = base, env = s.env })
+      { out = base, env = { DATABASE_URL = pg.as('desk', s.url) } })
     finally(function() p:destroy() end)
     process.wait_for('a retry to be asked for', 20, function()
       return offsets('retry_at IS NOT NULL') ~= ''
