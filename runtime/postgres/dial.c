@@ -61,6 +61,7 @@ static void ignore_notice(void *arg, const PGresult *r)
     (void)r;
 }
 
+/* Its own words would repeat parts of a password that ended up elsewhere. */
 static bool check_conninfo(const char *conninfo, struct err *e)
 {
     return hosts_is_readable(conninfo) ||
@@ -68,7 +69,8 @@ static bool check_conninfo(const char *conninfo, struct err *e)
                    "the database address is neither a URL "
                    "(postgres://user:password@host:5432/name) nor a list "
                    "(host=... dbname=...): check quotes, and percent-encode "
-                   "special characters of the password");
+                   "special characters of the password (@ is %%40, / is %%2F, "
+                   ": is %%3A, %% is %%25)");
 }
 
 struct words {
@@ -108,6 +110,8 @@ PGconn *dial_start(const struct pgtarget *t, struct pgturns *turns,
     if (!check_conninfo(t->conninfo, e)) {
         return NULL;
     }
+    /* Else OpenSSL would ask for a key's password at the terminal, and wait. */
+    PQsetSSLKeyPassHook_OpenSSL(PQdefaultSSLKeyPassHook_OpenSSL);
     arena_init(&a, 0);
     if (!hosts_pick(t, hosts_resolve, &a, turns, &host, e)) {
         arena_close(&a);
@@ -263,7 +267,9 @@ bool dial_error(const PGconn *pg, struct err *e)
     if (PQconnectionNeedsPassword(pg)) {
         class = ERR_CONFIG;
     }
-    err_set(e, class, "cannot connect to PostgreSQL: %s", text);
+    const char *cure = sqlstate_cure(text);
+    err_set(e, class, "cannot connect to PostgreSQL: %s%s%s", text,
+            cure ? ": " : "", cure ? cure : "");
     memcpy(e->sqlstate, state.sqlstate, sizeof e->sqlstate);
     return false;
 }

@@ -117,7 +117,7 @@ describe('a circuit breaker', function()
       CREATE TABLE moves (at bigint, tx bigint, n bigint);
       CREATE SEQUENCE attempts;
       CREATE TABLE "full" AS SELECT 1 AS x;
-      CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+      CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
       BEGIN
         PERFORM nextval('attempts');
         IF EXISTS (SELECT FROM "full") THEN

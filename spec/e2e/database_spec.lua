@@ -129,7 +129,8 @@ describe('a database', function()
     local s = setup(producer)
     finally(function() s.run:destroy() end)
     s.run:stop()
-    s.db:rows [[CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+    s.db:rows [[
+      CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
       BEGIN
         UPDATE noted SET value = current_setting('synchronous_commit');
         RETURN NULL;
