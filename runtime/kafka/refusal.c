@@ -25,7 +25,7 @@ static const char no_tls[] =
     "port in brokers";
 
 static const struct refusal refusals[] = {
-    {"invalid credentials",
+    {"SASL authentication error",
      "user or password is wrong: see sasl.username, sasl.password and "
      "sasl.mechanism in options of kafka{}"},
     {"certificate verify failed",
