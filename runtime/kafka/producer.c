@@ -99,7 +99,7 @@ struct producer *producer_new(const char *brokers,
     if (!p->rk) {
         rd_kafka_conf_destroy(conf);
         free(p);
-        refusal_set(e, "the Kafka producer", text);
+        refusal_set(e, "the Kafka producer", text, list, n);
         return NULL;
     }
     settings_log_from(p->rk);

@@ -84,10 +84,30 @@ const char *refusal_cure(const char *reason, int version)
     return find(refusals, sizeof(refusals) / sizeof(*refusals), reason);
 }
 
-bool refusal_set(struct err *e, const char *what, const char *reason)
+static bool repeats_any(const char *reason, const struct plan_option *options,
+                        uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (options[i].value[0] && strstr(reason, options[i].value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool refusal_set(struct err *e, const char *what, const char *reason,
+                 const struct plan_option *options, uint32_t n)
 {
     const char *cure = find(starts, sizeof(starts) / sizeof(*starts), reason);
+    bool is_hidden = repeats_any(reason, options, n);
 
+    if (is_hidden) {
+        return err_set(e, ERR_CONFIG, "%s cannot start: %s", what,
+                       cure
+                           ? cure
+                           : "librdkafka refuses a value of its options, which "
+                             "is not shown here");
+    }
     return err_set(e, ERR_CONFIG, "%s cannot start: %s%s%s%s", what,
                    cure ? cure : reason, cure ? " (" : "", cure ? reason : "",
                    cure ? ")" : "");

@@ -124,7 +124,8 @@ static bool open_handle(struct source *s, const struct plan_source *plan,
     s->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (!s->rk) {
         rd_kafka_conf_destroy(conf);
-        return refusal_set(e, "the Kafka consumer", text);
+        return refusal_set(e, "the Kafka consumer", text, plan->options,
+                           plan->n_options);
     }
     rd_kafka_poll_set_consumer(s->rk);
     settings_log_from(s->rk);

@@ -3,7 +3,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/err.h', 'kafka/refusal.h')
+core.headers('base/err.h', 'base/type.h', 'base/plan.h', 'kafka/refusal.h')
 
 local OLD, NEW = 0x020002ff, 0x020601ff
 
@@ -51,14 +51,24 @@ end)
 
 describe('refusal_set', function()
   it('says which setting is wrong, and librdkafka\'s words', function()
-    local e = ffi.new('struct err')
-    assert.is_false(C.refusal_set(e, 'it', 'ssl.ca.location failed: no such file'))
+    local e, none = ffi.new('struct err'), ffi.new('struct plan_option[1]')
+    local reason = 'ssl.ca.location failed: no such file'
+    assert.is_false(C.refusal_set(e, 'it', reason, none, 0))
     assert.are.equal(C.ERR_CONFIG, e.class)
     assert.are.equal('it cannot start: the file of ssl.ca.location cannot be read, or '
       .. 'holds no certificate in PEM form (ssl.ca.location failed: no such file)',
       ffi.string(e.text))
-    C.refusal_set(e, 'it', 'sasl.username and sasl.password must be set')
+    C.refusal_set(e, 'it', 'sasl.username and sasl.password must be set', none, 0)
     assert.are.equal('it cannot start: sasl.username and sasl.password must be set',
       ffi.string(e.text))
+  end)
+  it('repeats no value of an option', function()
+    local e, option = ffi.new('struct err'), ffi.new('struct plan_option[1]')
+    option[0].name, option[0].value = 'sasl.mechanism', 'hunter2'
+    C.refusal_set(e, 'it', 'Unsupported SASL mechanism: hunter2', option, 1)
+    assert.are.equal('it cannot start: sasl.mechanism is none that exists',
+      ffi.string(e.text))
+    C.refusal_set(e, 'it', 'no hunter2', option, 1)
+    assert.is_nil(ffi.string(e.text):find('hunter2', 1, true))
   end)
 end)

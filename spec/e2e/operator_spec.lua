@@ -238,7 +238,8 @@ describe('the database of an operator', function()
     reset()
     local role = tidemill.unique('role')
     db:rows('CREATE ROLE ' .. role .. ' LOGIN')
-    db:rows('SET client_min_messages = warning;' .. call('schema', '--operator', role).out)
+    db:rows 'SET client_min_messages = warning'
+    db:rows(call('schema', '--operator', role).out)
     local run = as(role)
     for _, argv in ipairs {
       { 'lane', 'list', s.bundle },

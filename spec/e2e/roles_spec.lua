@@ -81,7 +81,8 @@ describe('the role of a run', function()
   it('needs each right that is printed, and is told which one is missing', function()
     is_well()
     s.db:rows 'REVOKE ALL ON FUNCTION tidemill.must(boolean, text) FROM PUBLIC'
-    local printed = tidemill.call({ 'schema', s.bundle, '--role', 'mill' }, { env = s.env })
+    local printed = tidemill.call({ 'schema', s.bundle, '--role', 'mill' },
+      { env = s.env })
     local n = 0
     for rights, on in printed.out:gmatch('\nGRANT ([%u, ]+) ON ([^;\n]+) TO "mill";') do
       for right in rights:gmatch('%u+') do

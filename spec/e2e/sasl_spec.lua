@@ -17,7 +17,9 @@ local function options(change)
   }
   for name, value in pairs(change or {}) do all[name] = value or nil end
   local list = {}
-  for name, value in pairs(all) do list[#list + 1] = ("['%s'] = %s"):format(name, value) end
+  for name, value in pairs(all) do
+    list[#list + 1] = ("['%s'] = %s"):format(name, value)
+  end
   return 'options = { ' .. table.concat(list, ', ') .. ' }'
 end
 

@@ -137,9 +137,11 @@ describe('TLS to PostgreSQL', function()
     is_refused(words .. full .. '/ca.pem', 'requires a valid client certificate',
       'sslcert and sslkey')
     local locked = words .. full .. '/ca.pem' .. mine .. 'locked.key'
-    assert.equal(0, check(s.bundle, words .. full .. '/ca.pem' .. mine .. 'client.key').status)
-    assert.equal(0, check(s.bundle, locked .. ' sslpassword=' .. os.getenv('KEY_PASSWORD'))
-      .status)
+    for _, address in ipairs { words .. full .. '/ca.pem' .. mine .. 'client.key',
+      locked .. ' sslpassword=' .. os.getenv('KEY_PASSWORD') } do
+      local result = check(s.bundle, address)
+      assert.equal(0, result.status, result.text)
+    end
     is_refused(locked .. ' sslpassword=wrong', 'private key file', 'sslpassword')
     -- Nobody is asked for it at a terminal.
     is_refused(locked, 'private key file', 'sslpassword')

@@ -64,8 +64,8 @@ function Server:use_certificate(name)
       chown --reference=%s/data %s/$file
     done]]):format(name, name, self.folder, self.folder, self.folder))
   assert(status == 0, text)
-  for setting, file in pairs { ssl_cert_file = name .. '.pem', ssl_key_file = name .. '.key',
-    ssl_ca_file = 'ca.pem' } do
+  for setting, file in pairs { ssl_ca_file = 'ca.pem', ssl_cert_file = name .. '.pem',
+    ssl_key_file = name .. '.key' } do
     self:set(setting, self.folder .. '/' .. file)
   end
   self:set('ssl', 'on')
