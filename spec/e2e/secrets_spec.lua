@@ -108,7 +108,8 @@ describe('a secret', function()
   it('would be found in every form', function()
     for _, secret in pairs(secrets) do
       for _, text in ipairs { secret, encode(secret),
-        base64('user\0' .. secret .. '\n\n'), base64('\0user\0' .. secret .. '\n\n'), base64(' user\0' .. secret .. '\n\n') } do
+        base64('user\0' .. secret .. '\n\n'), base64('\0user\0' .. secret .. '\n\n'),
+        base64(' user\0' .. secret .. '\n\n') } do
         assert.is_truthy(find_secret('x' .. text .. 'y'), text)
       end
     end
