@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "postgres/catalog_ask.h"
+#include "postgres/catalog_report.h"
 #include "postgres/rights.h"
 #include "postgres/sql.h"
 #include "postgres/sql_text.h"
@@ -26,35 +26,6 @@ static const struct own_table {
     {"tidemill.audit", SERVER_AUDIT, 8, NULL},
 };
 
-/* One comparison, and the place that its lines name. */
-struct report {
-    struct buf *out;
-    int n_problems;
-    const struct plan *plan;
-    const struct plan_projection *p; /* NULL: about the server */
-    const char *user;                /* role of the connection */
-    enum catalog_server server;
-};
-
-/* Begins a line; the caller ends it with "\n". */
-static struct buf *begin(struct report *r, bool is_warning)
-{
-    r->n_problems += !is_warning;
-    buf_puts(r->out, is_warning ? "warning: " : "");
-    if (r->p) {
-        buf_printf(r->out, "%s:%d: table %s: ", r->p->file, r->p->line,
-                   r->p->table);
-    } else {
-        buf_printf(r->out, "%s:1: database: ", r->plan->path);
-    }
-    return r->out;
-}
-
-static struct buf *problem(struct report *r)
-{
-    return begin(r, false);
-}
-
 static void put_schema_cure(struct report *r, struct buf *b)
 {
     buf_printf(b,
@@ -63,29 +34,21 @@ static void put_schema_cure(struct report *r, struct buf *b)
                r->plan->path, r->plan->path);
 }
 
-static void grant_cure(struct buf *b, const struct report *r,
-                       const char *rights, const char *on)
-{
-    buf_printf(b, "GRANT %s ON %s TO ", rights, on);
-    sql_quote(b, r->user);
-    buf_puts(b, ";\n");
-}
-
 static void check_own(struct report *r, const struct pg_result *s,
                       const struct own_table *t)
 {
     int64_t n = pg_int(s, 0, (int)t->field);
     if (n < t->n_columns) {
-        struct buf *b = begin(r, !t->rights);
+        struct buf *b = report_begin(r, !t->rights);
         buf_printf(b,
                    n ? "table %s is of an older version: "
                      : "there is no table %s: ",
                    t->name);
         put_schema_cure(r, b);
     } else if (t->rights && !pg_int(s, 0, (int)t->field + 1)) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_printf(b, "role %s may not use %s: ", r->user, t->name);
-        grant_cure(b, r, t->rights, t->name);
+        report_grant(r, t->rights, t->name);
     }
 }
 
@@ -93,13 +56,13 @@ static void check_must(struct report *r, const struct pg_result *s)
 {
     int len;
     if (!pg_value(s, 0, SERVER_MUST, &len)) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_puts(b, "there is no function tidemill.must(boolean, text): ");
         put_schema_cure(r, b);
     } else if (!pg_int(s, 0, SERVER_MUST)) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_printf(b, "role %s may not call tidemill.must(): ", r->user);
-        grant_cure(b, r, "EXECUTE", "FUNCTION tidemill.must(boolean, text)");
+        report_grant(r, "EXECUTE", "FUNCTION tidemill.must(boolean, text)");
     }
 }
 
@@ -107,131 +70,29 @@ static void check_server(struct report *r, const struct pg_result *s)
 {
     int len;
     if (pg_int(s, 0, SERVER_VERSION) < LEAST_VERSION) {
-        buf_printf(problem(r), "PostgreSQL is %s: 13 or later is needed\n",
+        buf_printf(report_problem(r),
+                   "PostgreSQL is %s: 13 or later is needed\n",
                    pg_str(s, 0, SERVER_VERSION_TEXT));
     }
     if (r->server == CATALOG_PRIMARY && pg_int(s, 0, SERVER_READ_ONLY)) {
-        buf_puts(problem(r),
+        buf_puts(report_problem(r),
                  "the server is a standby or read-only: write to the "
                  "primary (several hosts: target_session_attrs=read-write)\n");
     }
     if (!pg_value(s, 0, SERVER_USAGE, &len)) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_puts(b, "there is no schema tidemill: ");
         put_schema_cure(r, b);
     } else if (!pg_int(s, 0, SERVER_USAGE)) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_printf(b, "role %s may not use schema tidemill: ", r->user);
-        grant_cure(b, r, "USAGE", "SCHEMA tidemill");
+        report_grant(r, "USAGE", "SCHEMA tidemill");
     } else {
         for (size_t i = 0; i < sizeof own_tables / sizeof *own_tables; i++) {
             check_own(r, s, &own_tables[i]);
         }
         check_must(r, s);
     }
-}
-
-static int find_column(const struct pg_result *columns, const char *name)
-{
-    for (int i = 0; i < pg_rows(columns); i++) {
-        if (strcmp(pg_str(columns, i, COLUMN_NAME), name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-static bool is_needed(const struct plan_projection *p,
-                      const struct rights *needs, enum right right, uint32_t i)
-{
-    if (right == RIGHT_UPDATE && i < p->n_key && p->n_key < p->n_columns) {
-        return false; /* a row keeps its key */
-    }
-    return needs->needs[right] ||
-           (right == RIGHT_SELECT && i < 64 && (needs->read_columns >> i & 1));
-}
-
-/* Lists the columns on which the right is needed and missing; true: on all
- * that it is needed on. */
-static bool put_lacking(struct report *r, const struct rights *needs,
-                        enum right right, const struct pg_result *columns,
-                        struct buf *list)
-{
-    bool is_all = needs->needs[right];
-    for (uint32_t i = 0; i < r->p->n_columns; i++) {
-        int row = find_column(columns, r->p->columns[i].name);
-        if (row < 0 || !is_needed(r->p, needs, right, i)) {
-            continue;
-        }
-        if (pg_int(columns, row, COLUMN_SELECT + (int)right)) {
-            is_all = false;
-        } else {
-            buf_puts(list, list->len ? ", " : "");
-            sql_quote(list, r->p->columns[i].name);
-        }
-    }
-    return is_all;
-}
-
-static void put_right(struct report *r, const char *right, const char *columns)
-{
-    struct buf *b = problem(r);
-    buf_printf(b, "role %s has no %s privilege%s: GRANT %s", r->user, right,
-               columns ? " on some columns" : "", right);
-    buf_printf(b, columns ? " (%s) ON " : " ON ", columns);
-    sql_quote_table(b, r->p->table);
-    buf_puts(b, " TO ");
-    sql_quote(b, r->user);
-    buf_puts(b, ";\n");
-}
-
-static void check_right(struct report *r, const struct rights *needs,
-                        enum right right, const struct pg_result *columns)
-{
-    struct buf list = {0};
-    bool is_all = put_lacking(r, needs, right, columns, &list);
-    if (list.len) {
-        put_right(r, right_words[right], is_all ? NULL : buf_text(&list));
-    }
-    buf_close(&list);
-}
-
-static void check_rights(struct report *r, const struct pg_result *t,
-                         const struct pg_result *columns)
-{
-    struct rights needs = rights_of(r->plan, r->p);
-    for (int i = 0; i < RIGHT_DELETE; i++) {
-        check_right(r, &needs, (enum right)i, columns);
-    }
-    if (needs.needs[RIGHT_DELETE] && !pg_int(t, 0, TABLE_DELETE)) {
-        put_right(r, right_words[RIGHT_DELETE], NULL);
-    }
-    if (r->p->exact == EXACT_ALIGNED && !pg_int(t, 0, TABLE_XMIN)) {
-        put_right(r, right_words[RIGHT_SELECT], "xmin");
-    }
-    if (pg_int(t, 0, TABLE_HIDES)) {
-        buf_printf(begin(r, true),
-                   "row level security applies to role %s: a row that it "
-                   "cannot see or write is taken for a bad record\n",
-                   r->user);
-    }
-}
-
-static bool check_usage(struct report *r, const struct pg_result *t)
-{
-    if (pg_int(t, 0, TABLE_USAGE)) {
-        return true;
-    }
-    struct buf *b = problem(r);
-    buf_printf(b,
-               "role %s has no USAGE privilege on its schema: GRANT USAGE "
-               "ON SCHEMA ",
-               r->user);
-    sql_quote(b, pg_str(t, 0, TABLE_SCHEMA));
-    buf_puts(b, " TO ");
-    sql_quote(b, r->user);
-    buf_puts(b, ";\n");
-    return false;
 }
 
 static void put_alter(struct buf *b, const struct report *r, const char *what,
@@ -253,7 +114,7 @@ static void check_type(struct report *r, const struct plan_column *c,
     struct buf declared = {0};
     type_print(&c->type, &declared);
     if (strcmp(buf_text(&declared), found) != 0) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_printf(b, "column %s is %s in the table but ", c->name, found);
         sql_type_word(b, &c->type);
         buf_puts(b, " in the projection: ");
@@ -270,22 +131,22 @@ static void check_type(struct report *r, const struct plan_column *c,
 static void check_column(struct report *r, struct plan_column *c,
                          const struct pg_result *columns)
 {
-    int i = find_column(columns, c->name);
+    int i = report_column(columns, c->name);
     if (i < 0) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_printf(b, "there is no column %s: ", c->name);
         put_alter(b, r, "ADD", c);
         return;
     }
     check_type(r, c, pg_str(columns, i, COLUMN_TYPE));
     if (pg_int(columns, i, COLUMN_IS_MADE)) {
-        buf_printf(problem(r),
+        buf_printf(report_problem(r),
                    "column %s is GENERATED ALWAYS, so it cannot be written: "
                    "remove it from the projection\n",
                    c->name);
     }
     if (c->is_key && !pg_int(columns, i, COLUMN_DETERMINISTIC)) {
-        buf_printf(problem(r),
+        buf_printf(report_problem(r),
                    "key column %s has a nondeterministic collation, by which "
                    "different keys are equal: give it another\n",
                    c->name);
@@ -294,43 +155,15 @@ static void check_column(struct report *r, struct plan_column *c,
                        !pg_int(columns, i, COLUMN_HAS_DEFAULT);
 }
 
-static bool is_declared(const struct plan_projection *p, const char *name)
-{
-    for (uint32_t i = 0; i < p->n_columns; i++) {
-        if (strcmp(p->columns[i].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A column that is filled from a sequence whenever a row does not say it. */
-static void check_sequence(struct report *r, const struct pg_result *columns,
-                           int i)
-{
-    const char *sequence = pg_str(columns, i, COLUMN_SEQUENCE);
-    const char *name = pg_str(columns, i, COLUMN_NAME);
-    if (sequence[0]) {
-        struct buf *b = begin(r, is_declared(r->p, name));
-        buf_printf(b,
-                   "role %s may not use the sequence of column %s: GRANT USAGE "
-                   "ON SEQUENCE %s TO ",
-                   r->user, name, sequence);
-        sql_quote(b, r->user);
-        buf_puts(b, ";\n");
-    }
-}
-
 /* Columns of the table that no row of ours would fill. */
 static void check_others(struct report *r, const struct pg_result *columns)
 {
     for (int i = 0; i < pg_rows(columns); i++) {
         const char *name = pg_str(columns, i, COLUMN_NAME);
-        check_sequence(r, columns, i);
         if (pg_int(columns, i, COLUMN_NOT_NULL) &&
             !pg_int(columns, i, COLUMN_HAS_DEFAULT) &&
-            !is_declared(r->p, name)) {
-            buf_printf(problem(r),
+            !report_is_declared(r, name)) {
+            buf_printf(report_problem(r),
                        "column %s is NOT NULL without a default, and the "
                        "projection does not name it: name it, or give it a "
                        "default\n",
@@ -358,7 +191,7 @@ static void check_indexes(struct report *r, const struct pg_result *indexes)
             has_key = true;
         } else if (pg_int(indexes, i, INDEX_MAY_BREAK) &&
                    r->p->kind != KIND_APPEND) {
-            buf_printf(begin(r, true),
+            buf_printf(report_begin(r, true),
                        "unique index %s is not the key's: two rows of a "
                        "batch that exchange values break it; a UNIQUE "
                        "constraint that is DEFERRABLE does not\n",
@@ -366,7 +199,7 @@ static void check_indexes(struct report *r, const struct pg_result *indexes)
         }
     }
     if (r->p->n_key && !has_key) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_puts(b, "its key columns have no valid unique index of their own "
                     "(neither partial nor deferrable): ");
         put_index_cure(r, b);
@@ -395,28 +228,29 @@ static void put_table_sql(struct report *r, struct buf *b)
 static bool check_table(struct report *r, const struct pg_result *t)
 {
     if (pg_rows(t) == 0) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_puts(b, "there is no such table: ");
         put_table_sql(r, b);
         put_schema_cure(r, b);
         return false;
     }
     if (!strchr("rp", pg_str(t, 0, TABLE_KIND)[0])) {
-        buf_puts(problem(r), "it is not a table (a view, perhaps): name the "
-                             "table itself\n");
+        buf_puts(report_problem(r),
+                 "it is not a table (a view, perhaps): name the "
+                 "table itself\n");
         return false;
     }
-    return check_usage(r, t);
+    return true;
 }
 
 static void compare_table(struct report *r, struct plan_projection *p,
                           struct pg_result *const *results)
 {
     r->p = p;
-    if (!check_table(r, results[0])) {
+    if (!check_table(r, results[0]) ||
+        !report_rights(r, results[0], results[1])) {
         return;
     }
-    check_rights(r, results[0], results[1]);
     for (uint32_t i = 0; i < p->n_columns; i++) {
         check_column(r, &p->columns[i], results[1]);
     }

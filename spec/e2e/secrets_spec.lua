@@ -2,8 +2,6 @@
 -- log at its most talkative, not in an answer, a message, a table or a title.
 local counts = require 'counts'
 local kafka = require 'kafka'
-local pg = require 'pg'
-local process = require 'process'
 local tidemill = require 'tidemill'
 
 local scratch = os.getenv('TIDEMILL_SCRATCH')

@@ -2,7 +2,6 @@
 -- are told when it does not.
 local counts = require 'counts'
 local kafka = require 'kafka'
-local pg = require 'pg'
 local process = require 'process'
 local server = require 'server'
 local tidemill = require 'tidemill'
