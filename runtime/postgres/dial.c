@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "postgres/hosts.h"
+#include "postgres/sql_text.h"
 #include "postgres/sqlstate.h"
 
 enum { STATE_LEN = 5, TEXT_BYTES = 480, WORDS = 16 };
@@ -257,8 +258,24 @@ static enum err_class take_state(char *text, struct err *e)
     return sqlstate_refusal(e->sqlstate, text);
 }
 
+/* What to do about it, for people. */
+static void put_cure(struct buf *b, const PGconn *pg, const char *text)
+{
+    const char *cure = sqlstate_cure(text);
+    if (strstr(text, "CONNECT privilege")) {
+        buf_puts(b, ": GRANT CONNECT ON DATABASE ");
+        sql_quote(b, PQdb(pg));
+        buf_puts(b, " TO ");
+        sql_quote(b, PQuser(pg));
+        buf_puts(b, ";");
+    } else if (cure) {
+        buf_printf(b, ": %s", cure);
+    }
+}
+
 bool dial_error(const PGconn *pg, struct err *e)
 {
+    struct buf cure = {0};
     char text[TEXT_BYTES];
     struct err state = {0};
     snprintf(text, sizeof text, "%s", PQerrorMessage(pg));
@@ -267,9 +284,10 @@ bool dial_error(const PGconn *pg, struct err *e)
     if (PQconnectionNeedsPassword(pg)) {
         class = ERR_CONFIG;
     }
-    const char *cure = sqlstate_cure(text);
-    err_set(e, class, "cannot connect to PostgreSQL: %s%s%s", text,
-            cure ? ": " : "", cure ? cure : "");
+    put_cure(&cure, pg, text);
+    err_set(e, class, "cannot connect to PostgreSQL: %s%s", text,
+            buf_text(&cure));
+    buf_close(&cure);
     memcpy(e->sqlstate, state.sqlstate, sizeof e->sqlstate);
     return false;
 }

@@ -94,6 +94,12 @@ describe('the role of a run', function()
     assert.equal(2 + 1 + 3 + 4 + 3 + 4 + 3 + 1 + 1, n)
   end)
 
+  it('that may not connect to the database is told so', function()
+    local name = s.db:value 'SELECT current_database()'
+    s.db:rows(('REVOKE CONNECT ON DATABASE "%s" FROM PUBLIC'):format(name))
+    cures_itself('CONNECT', ('GRANT CONNECT ON DATABASE "%s" TO "mill";'):format(name))
+  end)
+
   it('may have its rights column by column', function()
     s.db:rows [[
       REVOKE ALL ON counts FROM mill;
