@@ -55,6 +55,9 @@ static const struct metric counters[] = {
     {"breaker_opens_total", "counter",
      "Times that the circuit breaker of the database opened.",
      COUNT_BREAKER_OPENS, 1},
+    {"repeated_total", "counter",
+     "Changes of rows left out since once saw that they were made before.",
+     COUNT_REPEATED, 1},
 };
 
 static const struct metric gauges[] = {

@@ -175,6 +175,10 @@ int tm_row_delete(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
 int tm_row_reset(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
 /* First assignment to a row that does not exist: initial values, EXISTS. */
 int tm_row_create(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
+/* map with `newer`: a later event overwrote the row, which held [before]
+ * (cells by column), and columns that it left alone are TM_MISSING now. */
+int tm_row_layer(struct tm_batch *b, struct tm_rows *rows, uint32_t row,
+                 const struct tm_cell *before);
 /* append: a new row for [event]; its index, or negative. */
 int tm_row_append(struct tm_batch *b, struct tm_rows *rows, uint32_t event);
 /* append: the handler returned false: takes the newest row back. */
@@ -188,6 +192,13 @@ int tm_row_merge(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
 /* Order of two values of one column, as the server's (texts: COLLATE "C"):
  * below, equal to or above 0. */
 int tm_cell_compare(const struct tm_cell *a, const struct tm_cell *b);
+/*
+ * once: the version that the event of [pair] brings, converted to its column's
+ * type. 1: it is above the one that the row holds, if it holds one; 0: the
+ * event was applied before, or is late. Negative: the event has none.
+ */
+int tm_once(struct tm_batch *b, struct tm_rows *rows, uint32_t pair,
+            struct tm_cell *version);
 /*
  * Keys that are functions. During the key phase pair_event[0..n_pairs) are the
  * events to compute keys for (pair_row is not set yet): [event] enters the row of the key whose column
@@ -236,6 +247,15 @@ struct tm_batch *tm_trial_decode(struct tm_trial *t);
 /* The rows of a projection, keys computed unless they are functions. NULL:
  * see tm_batch.error; tm_batch.current is the event, or -1. */
 struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection);
+/* `newer`: the cells by column of layer [number], and its row; NULL: it counts
+ * no more, or *row is -1: there is none. See flow/layers.h. */
+const struct tm_cell *tm_trial_layer(struct tm_trial *t, struct tm_rows *rows,
+                                     uint32_t number, int32_t *row);
+/* A deleted row of a mirror: the version of the delete; NULL: it has none. */
+const struct tm_cell *tm_trial_deleted(struct tm_trial *t, struct tm_rows *rows,
+                                       uint32_t row);
+/* Is the table emptied by a truncate of this batch? It is the only event. */
+int tm_trial_emptied(struct tm_trial *t, struct tm_rows *rows);
 /* After tm_key was called for every event of a projection whose keys are
  * functions: the pairs and rows can be read. */
 void tm_trial_ready(struct tm_trial *t, struct tm_rows *rows);

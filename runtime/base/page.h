@@ -39,6 +39,7 @@ enum page_counter {
     COUNT_RULE_FAULTS,  /* the pipeline's failure rule raised, or said what it
                            may not */
     COUNT_BREAKER_OPENS,
+    COUNT_REPEATED, /* changes left out by `once` */
     COUNTERS
 };
 /* Microseconds spent, and how often, by stage. */

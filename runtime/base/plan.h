@@ -171,7 +171,8 @@ struct plan_column {
     const char *name;
     struct coltype type;
     bool is_key;
-    enum plan_from from; /* key columns */
+    enum plan_from from; /* key columns; of others FROM_FIELD, or in a mirror
+                            FROM_PATH */
     const char **paths;  /* FROM_PATH: one; FROM_LIST: several */
     uint32_t n_paths;
     enum plan_merge merge;
@@ -194,14 +195,18 @@ struct plan_projection {
     uint32_t n_types;
     const char **ignore; /* other types that are known not to matter */
     uint32_t n_ignore;
-    bool strict;         /* an unknown type is a failure of its record */
-    bool keys_in_lua;    /* a key column is FROM_FUNCTION */
-    bool has_handler;    /* false: mirror, done in C */
-    bool deletes;        /* a handler may delete rows */
-    int newer;           /* index of the `newer` column, or -1 */
-    uint32_t depth;      /* below how many others of the plan its table stands
+    bool strict;           /* an unknown type is a failure of its record */
+    bool keys_in_lua;      /* a key column is FROM_FUNCTION */
+    bool has_handler;      /* false: mirror, done in C */
+    bool deletes;          /* a handler may delete rows */
+    int newer;             /* index of the `newer` column, or -1 */
+    int once;              /* index of the `once` column, or -1 */
+    bool newer_deletes;    /* mirror: its deletes have a version too */
+    bool empties;          /* a truncate of its source empties it */
+    const char *once_path; /* fold: where its value comes from */
+    uint32_t depth;        /* below how many others of the plan its table stands
                             by foreign keys; set by the check of the database */
-    const char **topics; /* subset of the source's; NULL: all */
+    const char **topics;   /* subset of the source's; NULL: all */
     uint32_t n_topics;
 };
 

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow/demand.h"
 #include "flow/keys.h"
 #include "flow/mirror.h"
+#include "flow/truncate.h"
 #include "flow/verdict.h"
-#include "flow/writer.h"
 
 /* What a batch's arena keeps between batches: a full batch of the default
  * size needs about 6 MB; a rare giant is given back. */
@@ -77,7 +78,7 @@ void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
     b->must_rerun = b->has_unread = b->is_retry = b->must_wait = false;
     b->failed_since = 0;
     for (uint32_t i = 0; i < b->n_leases; i++) {
-        b->leases[i].halt = -1;
+        b->leases[i].halt = b->leases[i].cut = -1;
         b->leases[i].guard = NULL;
     }
 }
@@ -176,6 +177,7 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
     b->view.generation++;
     b->running = LETTER_BEFORE;
     b->stamps_before = b->n_stamps;
+    truncate_cut(b);
     verdict_find_unread(b);
     verdict_settle(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
@@ -245,7 +247,7 @@ static void check_rows(struct batch *b, struct rows *r)
     uint32_t row = r->first_row;
     struct err e;
 
-    while (!writer_check(r, &row, &e) &&
+    while (!demand_check(r, &row, &e) &&
            b->n_stamps - b->stamps_before <= ENOUGH_FAILED) {
         blame(b, &e, b->running);
         b->must_rerun = true;
@@ -358,7 +360,9 @@ bool batch_moves(const struct batch *b, const struct lease *l)
 
 uint32_t lease_moved(const struct lease *l)
 {
-    return l->halt < 0 ? l->n : (uint32_t)l->halt - l->first;
+    int32_t end = l->halt < 0 ? l->cut : l->halt;
+
+    return end < 0 ? l->n : (uint32_t)end - l->first;
 }
 
 uint32_t batch_moved(const struct batch *b)

@@ -44,6 +44,8 @@ struct lease {
     int64_t start; /* position before */
     int64_t end;   /* position after: behind the last record moved over */
     int32_t halt;  /* event before which the lane halts, or -1 */
+    int32_t cut;   /* event before which this batch of it ends, since that one
+                      or the one before is a truncate; or -1 */
     enum err_class halt_class;
     const char *halt_reason; /* arena */
     struct guard *guard;     /* arena; the lane's with the failures of this

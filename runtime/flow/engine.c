@@ -12,6 +12,7 @@
 #include "flow/progress.h"
 #include "flow/redo.h"
 #include "flow/transact.h"
+#include "flow/truncate.h"
 #include "flow/worker.h"
 
 enum {
@@ -115,6 +116,17 @@ static void take_news(struct engine *g)
     }
 }
 
+static void judge_truncates(struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        const struct lease *l = &b->leases[i];
+
+        if (truncate_is(b, l->first)) {
+            truncate_judge(b, l, topics_count(b->engine, l->lane));
+        }
+    }
+}
+
 static void decode_some(struct engine *g)
 {
     struct batch *b = list_item(list_first(&g->decoding), struct batch, link);
@@ -124,6 +136,7 @@ static void decode_some(struct engine *g)
     if (is_done) {
         isolate_refused(b);
         condemned_apply(b);
+        judge_truncates(b);
         condemned_enter(b);
         batch_keys(b, g->decoder, g->vm);
         condemned_leave();

@@ -257,18 +257,6 @@ bool keys_enter(struct rows *r, uint32_t event, const struct tm_cell *given,
     return true;
 }
 
-static bool is_my_topic(const struct rows *r, uint32_t event)
-{
-    const struct plan_projection *p = r->program->plan;
-
-    for (uint32_t i = 0; i < p->n_topics; i++) {
-        if (strcmp(p->topics[i], r->events->records[event].topic) == 0) {
-            return true;
-        }
-    }
-    return p->topics == NULL;
-}
-
 /* No record's fault: a person has to say what is to become of the table. */
 static bool truncated(const struct rows *r, struct err *e)
 {
@@ -289,6 +277,55 @@ static bool no_op(const struct rows *r, struct err *e)
                    r->program->plan->table);
 }
 
+static bool not_emptied(const struct plan_projection *p, struct err *e)
+{
+    if (p->kind == KIND_MIRROR || p->kind == KIND_MAP) {
+        return err_set(e, ERR_CONFIG,
+                       "%s: a source table was truncated, but several topics "
+                       "feed this one, so it cannot be emptied: delete the "
+                       "rows that are gone, then skip this record (tidemill "
+                       "lane skip); or give each topic a table of its own",
+                       p->table);
+    }
+    return err_set(e, ERR_CONFIG,
+                   "%s: the source table was truncated, and what this %s made "
+                   "of its rows cannot be taken back: make the table right by "
+                   "hand, then skip this record (tidemill lane skip); or write "
+                   "ignore = { 't' } if a truncate does not matter to it",
+                   p->table, p->kind == KIND_MERGE ? "merge" : "fold");
+}
+
+static bool ignores_truncates(const struct plan_projection *p)
+{
+    for (uint32_t i = 0; i < p->n_ignore; i++) {
+        if (strcmp(p->ignore[i], "t") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True: the event is handled as others are; false with e->class NONE: what had
+ * to be done is done. */
+static bool takes_truncate(struct rows *r, uint32_t event, struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    if (ignores_truncates(p)) {
+        return false;
+    }
+    if (r->program->topics[r->events->topics[event]].truncate ==
+        TRUNCATE_HALT) {
+        return truncated(r, e);
+    }
+    if (p->empties) {
+        r->emptied_by = (int32_t)event;
+        r->events->flags[event] |= EVENT_WANTED;
+        return false;
+    }
+    return p->kind == KIND_APPEND || not_emptied(p, e);
+}
+
 static bool unknown_type(const struct rows *r, const struct decoder *d,
                          uint32_t event, struct err *e)
 {
@@ -306,16 +343,15 @@ bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
                 struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
-
     uint8_t state = r->events->states[event];
 
     e->class = ERR_NONE;
     if ((state != TM_EVENT_OK && state != TM_EVENT_HELD) ||
-        !is_my_topic(r, event)) {
+        !program_reads(r->program, r->events->records[event].topic)) {
         return false;
     }
-    if (r->events->ops[event] == 't') {
-        return truncated(r, e);
+    if (r->events->ops[event] == 't' && !takes_truncate(r, event, e)) {
+        return false;
     }
     switch (program_type(r->program, d, r->events->types[event])) {
     case TYPE_HANDLED:

@@ -42,7 +42,9 @@ static void settle_lane(struct batch *b, struct lease *l)
     if (!b->is_retry) {
         l->lane->position = l->end;
         source_done(g->source, l->lane, moved);
-        l->lane->waiting_since = l->lane->inbox.count ? clock_usec() : 0;
+        if (l->cut < 0 || l->lane->inbox.count == 0) { /* else: at once */
+            l->lane->waiting_since = l->lane->inbox.count ? clock_usec() : 0;
+        }
         isolate_cleared(l, moved);
     }
     if (l->halt >= 0) {

@@ -46,18 +46,40 @@ static bool prepare_key(struct program *g, struct decoder *d, uint32_t i,
     return true;
 }
 
-static void prepare_sources(struct program *g, struct decoder *d)
+static bool no_path(const struct program *g, const char *path, struct err *e)
+{
+    return err_set(e, ERR_CONFIG,
+                   "%s:%d: projection '%s': '%s' cannot be read: it is no "
+                   "path, or there are too many fields",
+                   g->plan->file, g->plan->line, g->plan->table, path);
+}
+
+static bool prepare_sources(struct program *g, struct decoder *d, struct err *e)
 {
     const struct plan_projection *p = g->plan;
 
     g->sources = arena_alloc(g->arena, p->n_columns * sizeof(int));
     for (uint32_t i = 0; i < p->n_columns; i++) {
         g->sources[i] = -1;
-        if (p->kind == KIND_MIRROR &&
-            (!p->columns[i].is_key || g->checks_key)) {
+        if (p->columns[i].from == FROM_PATH && !p->columns[i].is_key) {
+            g->sources[i] = decoder_path(d, p->columns[i].paths[0]);
+            if (g->sources[i] < 0) {
+                return no_path(g, p->columns[i].paths[0], e);
+            }
+        } else if (p->kind == KIND_MIRROR &&
+                   (!p->columns[i].is_key || g->checks_key)) {
             g->sources[i] = node_of(d, "data", p->columns[i].name);
         }
     }
+    return true;
+}
+
+static bool prepare_once(struct program *g, struct decoder *d, struct err *e)
+{
+    const struct plan_projection *p = g->plan;
+
+    g->once = p->once_path ? decoder_path(d, p->once_path) : -1;
+    return !p->once_path || g->once >= 0 || no_path(g, p->once_path, e);
 }
 
 /* `initial` comes as written; from here on it is of its column's type. */
@@ -113,6 +135,7 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
     g->plan = pp;
     g->index = index;
     g->arena = &p->arena;
+    g->topics = p->source.settings;
     g->rules = rules_of(p);
     if (pp->n_columns > PROGRAM_MAX_COLUMNS) {
         return err_set(e, ERR_CONFIG,
@@ -133,8 +156,7 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
             return false;
         }
     }
-    prepare_sources(g, d);
-    return true;
+    return prepare_sources(g, d, e) && prepare_once(g, d, e);
 }
 
 bool programs_new(struct plan *p, struct decoder *d, struct program **out,
@@ -224,6 +246,8 @@ static const char *statement_text(struct program *g,
         return sql_merge(g->arena, g->plan, mask);
     case STATEMENT_APPEND:
         return sql_append(g->arena, g->plan, mask);
+    case STATEMENT_EMPTY:
+        return sql_empty(g->arena, g->plan);
     }
     return NULL;
 }
@@ -259,7 +283,10 @@ make_stmt(struct program *g, enum program_statement what, uint64_t mask)
     c->stmt.name = arena_printf(g->arena, "tm_%u_%d_%llx", g->index, (int)what,
                                 (unsigned long long)mask);
     c->stmt.sql = statement_text(g, what, mask);
-    c->stmt.n_params = sql_param_oids(g->plan, mask, extra, n_extra, c->oids);
+    if (what != STATEMENT_EMPTY) {
+        c->stmt.n_params =
+            sql_param_oids(g->plan, mask, extra, n_extra, c->oids);
+    }
     c->stmt.param_oids = c->oids;
     g->cached = mem_grow(g->cached, (g->n_cached + 1) * sizeof(*g->cached));
     g->cached[g->n_cached++] = c;
@@ -275,6 +302,13 @@ const struct pgstmt *program_stmt(struct program *g,
         }
     }
     return &make_stmt(g, what, mask)->stmt;
+}
+
+bool program_reads(const struct program *g, const char *topic)
+{
+    const struct plan_projection *p = g->plan;
+
+    return !p->topics || is_in(p->topics, p->n_topics, topic, strlen(topic));
 }
 
 bool program_loads(const struct program *g)

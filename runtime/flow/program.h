@@ -32,7 +32,8 @@ enum program_statement {
     STATEMENT_UPSERT,
     STATEMENT_DELETE,
     STATEMENT_MERGE,
-    STATEMENT_APPEND
+    STATEMENT_APPEND,
+    STATEMENT_EMPTY
 };
 
 struct program_cached {
@@ -47,9 +48,11 @@ enum program_type { TYPE_UNSEEN, TYPE_HANDLED, TYPE_IGNORED, TYPE_UNKNOWN };
 struct program {
     const struct plan_projection *plan; /* borrowed */
     uint32_t index;
-    struct program_key *keys; /* arena; [n_key] */
-    int *sources;             /* arena; mirror: node of each column */
-    uint8_t *types;           /* owned; enum program_type by type number */
+    const struct plan_topic *topics; /* borrowed; settings of the source's */
+    struct program_key *keys;        /* arena; [n_key] */
+    int *sources;                    /* arena; mirror: node of each column */
+    int once;       /* fold: node of the event's version, or -1 */
+    uint8_t *types; /* owned; enum program_type by type number */
     uint32_t n_types;
     struct convert_rules *rules;    /* arena; one a topic of the source */
     uint64_t all_values;            /* mask of every non-key column */
@@ -69,5 +72,7 @@ enum program_type program_type(struct program *g, const struct decoder *d,
                                uint32_t type);
 const struct pgstmt *program_stmt(struct program *g,
                                   enum program_statement what, uint64_t mask);
+/* Does the projection read that topic of the source? */
+bool program_reads(const struct program *g, const char *topic);
 /* Is the projection a fold whose rows must be read first? */
 bool program_loads(const struct program *g);

@@ -148,6 +148,9 @@ void progress_batch(struct engine *g, const struct batch *b)
     for (uint32_t i = 0; i < b->n_leases; i++) {
         events += count_events(b, &b->leases[i], n);
     }
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        n[COUNT_REPEATED] += rows_repeated(&b->rows[i]);
+    }
     n[COUNT_EVENTS] += events;
     n[COUNT_BATCHES]++;
     n[COUNT_ROWS_WRITTEN] += b->n_written;

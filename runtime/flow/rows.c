@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow/layers.h"
+
 void rows_init(struct rows *r, struct program *g)
 {
     memset(r, 0, sizeof(*r));
@@ -38,6 +40,7 @@ void rows_begin(struct rows *r, struct arena *a, struct events *ev)
     r->cap_pairs = ev->n + 1;
     r->cap_rows = ev->n + 1 + r->first_row;
     r->n_pairs = r->n_chosen = 0;
+    r->emptied_by = -1;
     r->pair_event = arena_alloc(a, r->cap_pairs * sizeof(uint32_t));
     r->pair_row = arena_alloc(a, r->cap_pairs * sizeof(uint32_t));
     r->chosen = NULL;
@@ -233,6 +236,22 @@ void rows_ready(struct rows *r)
     r->view.flags = arena_zero(r->arena, n);
     r->base_flags = arena_zero(r->arena, n);
     r->xmins = NULL;
+    r->repeated = NULL;
+    r->layers = NULL;
+    r->n_layers = r->cap_layers = 0;
+    if (p->newer >= 0) {
+        r->last_layer = arena_alloc(r->arena, n * sizeof(int32_t));
+        memset(r->last_layer, 0xff, n * sizeof(int32_t));
+    }
+    r->deleted_at = NULL;
+    if (p->newer_deletes) {
+        r->deleted_at = arena_zero(r->arena, n * sizeof(struct tm_cell));
+    }
+    r->n_answers = 0;
+    r->n_repeated = 0;
+    if (r->program->once >= 0) {
+        r->repeated = arena_zero(r->arena, r->n_pairs + 1);
+    }
     if (p->kind == KIND_APPEND) {
         r->row_event = arena_alloc(r->arena, n * sizeof(uint32_t));
     }
@@ -273,6 +292,10 @@ void rows_restart(struct rows *r)
         }
     }
     memcpy(r->view.flags, r->base_flags, r->view.n_rows);
+    for (uint32_t i = 0; r->n_layers && i < r->view.n_rows; i++) {
+        layers_drop(r, i);
+    }
+    r->n_layers = 0;
 }
 
 void rows_restart_one(struct rows *r, uint32_t row)
@@ -284,6 +307,7 @@ void rows_restart_one(struct rows *r, uint32_t row)
             r->base ? r->base[i][row] : (struct tm_cell){.tag = TM_MISSING};
     }
     r->view.flags[row] = r->base_flags[row];
+    layers_drop(r, row);
 }
 
 int32_t rows_last_event(const struct rows *r, uint32_t row)
@@ -310,6 +334,32 @@ bool rows_changed(const struct rows *r, uint32_t row)
         }
     }
     return false;
+}
+
+bool rows_is_first(struct rows *r, uint32_t row)
+{
+    const struct tm_cell *cell = &r->view.cells[r->program->plan->once][row];
+    uint64_t number = 0;
+    uint32_t len = 0;
+    int is_new = 0;
+    const char *p = key_bytes(r, cell, &number, &len);
+    uint32_t at = hash_put(&r->hash, p, len, &is_new);
+
+    if (is_new && p == (const char *)&number) {
+        r->hash.keys[at].p = arena_dup(r->arena, p, len);
+    }
+    return is_new;
+}
+
+uint32_t rows_repeated(const struct rows *r)
+{
+    uint32_t n = r->n_repeated;
+
+    for (uint32_t i = 0; r->repeated && i < r->n_pairs; i++) {
+        n += r->repeated[i] &&
+             r->events->states[r->pair_event[i]] == TM_EVENT_OK;
+    }
+    return n;
 }
 
 struct convert_rules rows_rules(const struct rows *r, int32_t event)

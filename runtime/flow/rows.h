@@ -18,6 +18,8 @@
 #include "decode/convert.h"
 #include "flow/program.h"
 
+struct layer;
+
 struct rows {
     struct tm_rows view;     /* what Lua sees; first, so that a pointer to it
                                  is a pointer to us */
@@ -38,9 +40,23 @@ struct rows {
                                  the view shows as pairs until rows_ready */
     uint32_t n_chosen;
     uint32_t *row_event; /* append: the event of each row */
+    uint8_t *repeated;   /* [pair]; fold with `once`: it was left out, since
+                            its row has a version as new; else NULL */
+    int first_answer; /* append with `once`: of its statements in the flush */
+    int n_answers;
+    uint32_t n_repeated; /* append with `once`: rows that were there before */
     uint32_t cap_rows;
     uint32_t cap_pairs;
-    uint32_t first_row; /* 1 for merge: row 0 is scratch */
+    uint32_t first_row;   /* 1 for merge: row 0 is scratch */
+    struct layer *layers; /* arena; `newer`: see layers.h */
+    uint32_t n_layers;
+    uint32_t cap_layers;
+    int32_t *last_layer;        /* arena; [row], -1: none; `newer` */
+    struct tm_cell *deleted_at; /* arena; [row], mirror whose deletes have a
+                                   version: the last one's; MISSING: one had
+                                   none; else NULL */
+    int32_t emptied_by; /* the truncate that empties the table, or -1; then
+                           the batch has no rows of it */
     bool is_stale;      /* the events that they were made of are not those
                            that are applied: the handlers must run again */
     uint32_t stamp_at;  /* the batch's n_stamps when they were made */
@@ -69,5 +85,10 @@ void rows_unload(struct rows *r);
 /* The last good event that entered the row: whom to blame for it. */
 int32_t rows_last_event(const struct rows *r, uint32_t row);
 bool rows_changed(const struct rows *r, uint32_t row);
+/* Changes that `once` left out, of events that are applied. */
+uint32_t rows_repeated(const struct rows *r);
+/* append with `once`, of each row in order after a hash_reset: has no row
+ * before it the same value in that column? */
+bool rows_is_first(struct rows *r, uint32_t row);
 /* The rules of conversion for the event that is being handled. */
 struct convert_rules rows_rules(const struct rows *r, int32_t event);

@@ -8,6 +8,7 @@
 #include "base/decimal.h"
 #include "base/utf8.h"
 #include "flow/keys.h"
+#include "flow/layers.h"
 #include "flow/rows.h"
 
 static struct rows *rows_of(struct tm_rows *view)
@@ -114,8 +115,16 @@ int tm_row_create(struct tm_batch *b, struct tm_rows *view, uint32_t row)
 int tm_row_reset(struct tm_batch *b, struct tm_rows *view, uint32_t row)
 {
     const struct plan_projection *p = rows_of(view)->program->plan;
+    int once = view->flags[row] & TM_ROW_EXISTS ? p->once : -1;
+    struct tm_cell version = {.tag = TM_MISSING};
 
+    if (once >= 0) {
+        version = view->cells[once][row];
+    }
     tm_row_create(b, view, row);
+    if (once >= 0) {
+        view->cells[once][row] = version; /* what was applied stays applied */
+    }
     /* Columns without an initial value go back to NULL, not to "as it was". */
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
         if (view->cells[i][row].tag == TM_MISSING) {
@@ -135,6 +144,22 @@ int tm_row_delete(struct tm_batch *b, struct tm_rows *view, uint32_t row)
     }
     view->flags[row] &= (uint8_t)~TM_ROW_EXISTS;
     view->flags[row] |= TM_ROW_TOUCHED | TM_ROW_CLEARED;
+    layers_drop(rows_of(view), row);
+    return 0;
+}
+
+int tm_row_layer(struct tm_batch *b, struct tm_rows *view, uint32_t row,
+                 const struct tm_cell *before)
+{
+    struct rows *r = rows_of(view);
+    const struct plan_projection *p = r->program->plan;
+    uint64_t given = 0;
+
+    (void)b;
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        given |= (uint64_t)(view->cells[i][row].tag != TM_MISSING) << i;
+    }
+    layers_cover(r, row, before, given);
     return 0;
 }
 
@@ -199,6 +224,42 @@ int tm_cell_compare(const struct tm_cell *a, const struct tm_cell *b)
         return order ? order : (a->len > b->len) - (a->len < b->len);
     }
     return (a->i > b->i) - (a->i < b->i);
+}
+
+static int no_version(struct tm_batch *b, const struct rows *r)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    b->error_class = ERR_DATA;
+    snprintf(b->error, sizeof(b->error),
+             "%s.%s: the event has no %s, which tells whether it was applied "
+             "before (once)",
+             p->table, p->columns[p->once].name, p->once_path);
+    return -1;
+}
+
+int tm_once(struct tm_batch *b, struct tm_rows *view, uint32_t pair,
+            struct tm_cell *version)
+{
+    struct rows *r = rows_of(view);
+    const struct plan_projection *p = r->program->plan;
+    uint32_t event = view->pair_event[pair], row = view->pair_row[pair];
+    const struct tm_cell *have = &view->cells[p->once][row];
+    const struct convert_rules rules = rows_rules(r, (int32_t)event);
+    struct err e;
+
+    if (!convert_cell(&p->columns[p->once].type,
+                      &r->events->columns[r->program->once][event], &rules,
+                      r->arena, version, &e)) {
+        return fail(b, r, (uint32_t)p->once, e.class, e.text);
+    }
+    if (version->tag <= TM_NULL) {
+        return no_version(b, r);
+    }
+    r->repeated[pair] = (view->flags[row] & TM_ROW_EXISTS) &&
+                        have->tag > TM_NULL &&
+                        tm_cell_compare(version, have) <= 0;
+    return !r->repeated[pair];
 }
 
 static bool add_cells(struct rows *r, uint32_t column, const struct tm_cell *a,

@@ -76,6 +76,23 @@ bool topics_is_gone(const struct topic_state *t, int32_t partition)
     return t->n_partitions >= 0 && partition >= t->n_partitions;
 }
 
+uint32_t topics_count(const struct engine *g, const struct lane *lane)
+{
+    int32_t asked = g->claim.topics[lane->topic_index].n_partitions;
+    uint32_t n = (uint32_t)lane->partition + 1;
+
+    n = asked > (int32_t)n ? (uint32_t)asked : n;
+    for (uint32_t i = 0; i < g->page->n_lanes; i++) {
+        const struct page_lane *l = &g->page->lanes[i];
+
+        if (strcmp(l->topic, lane->topic) == 0 &&
+            (uint32_t)l->partition + 1 > n) {
+            n = (uint32_t)l->partition + 1;
+        }
+    }
+    return n;
+}
+
 /* Nobody owns it, so whoever sees it first speaks for it. */
 static void say_gone(struct engine *g, struct position *at,
                      int32_t n_partitions)

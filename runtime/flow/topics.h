@@ -8,6 +8,7 @@
 #include "postgres/conn.h"
 
 struct engine;
+struct lane;
 
 struct topic_state {
     int32_t
@@ -20,6 +21,8 @@ struct topic_state {
 void topics_look(struct engine *g);
 /* Kafka has no such partition (any more): as topics_look saw it. */
 bool topics_is_gone(const struct topic_state *t, int32_t partition);
+/* Partitions of the lane's topic, as far as any worker knows. */
+uint32_t topics_count(const struct engine *g, const struct lane *lane);
 /* Reads the reply of position_list: which topics are known; and shows lanes
  * whose partition is gone as halted. Nobody reads them: see lane->is_gone. */
 void topics_known(struct engine *g, const struct pg_result *lanes);

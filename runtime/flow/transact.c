@@ -233,6 +233,7 @@ static void on_written(struct pgconn *c, const struct pgreply *reply, void *arg)
     (void)c;
     if (reply->ok) {
         progress_stage(b->engine, STAGE_COMMIT, b->since);
+        b->n_written -= writer_written(b->rows, b->n_rows, reply);
         outcome_committed(b);
     } else {
         outcome_failed(b, reply);

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "flow/batch.h"
 #include "flow/keys.h"
+#include "flow/layers.h"
 #include "flow/mirror.h"
 #include "flow/writer.h"
 
@@ -147,6 +148,47 @@ struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
         tm_trial_ready(t, &r->view);
     }
     return &r->view;
+}
+
+static bool is_live(const struct rows *r, uint32_t number)
+{
+    int32_t i = r->last_layer[r->layers[number].row];
+
+    while (i >= 0 && (uint32_t)i != number) {
+        i = r->layers[i].before;
+    }
+    return i >= 0;
+}
+
+const struct tm_cell *tm_trial_layer(struct tm_trial *t, struct tm_rows *view,
+                                     uint32_t number, int32_t *row)
+{
+    struct rows *r = (struct rows *)view;
+
+    (void)t;
+    *row = -1;
+    if (number >= r->n_layers) {
+        return NULL;
+    }
+    *row = (int32_t)r->layers[number].row;
+    return is_live(r, number) ? r->layers[number].cells : NULL;
+}
+
+const struct tm_cell *tm_trial_deleted(struct tm_trial *t, struct tm_rows *view,
+                                       uint32_t row)
+{
+    const struct rows *r = (struct rows *)view;
+
+    (void)t;
+    return r->deleted_at && r->deleted_at[row].tag > TM_NULL
+               ? &r->deleted_at[row]
+               : NULL;
+}
+
+int tm_trial_emptied(struct tm_trial *t, struct tm_rows *view)
+{
+    (void)t;
+    return ((struct rows *)view)->emptied_by >= 0;
 }
 
 void tm_trial_ready(struct tm_trial *t, struct tm_rows *view)

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "flow/truncate.h"
+
 static const struct dossier *dossier_at(const struct lease *l)
 {
     return l->lane->dossier;
@@ -28,13 +30,11 @@ static bool is_out(uint8_t state)
 static bool has_order(const struct batch *b, const char *topic)
 {
     for (uint32_t i = 0; i < b->n_rows; i++) {
-        const struct plan_projection *p = b->rows[i].program->plan;
-        bool is_mine = p->topics == NULL;
+        const struct program *g = b->rows[i].program;
+        enum plan_kind kind = g->plan->kind;
 
-        for (uint32_t t = 0; t < p->n_topics; t++) {
-            is_mine |= strcmp(p->topics[t], topic) == 0;
-        }
-        if (is_mine && p->kind != KIND_APPEND && p->kind != KIND_MERGE) {
+        if (kind != KIND_APPEND && kind != KIND_MERGE &&
+            program_reads(g, topic)) {
             return true;
         }
     }
@@ -294,7 +294,8 @@ static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
     const struct dossier *d = dossier_at(l);
     const struct letter *letter = &b->letters[event];
 
-    if (letter->action == ACTION_HALT) {
+    /* Rows from before a truncate must not outlive it. */
+    if (letter->action == ACTION_HALT || truncate_is(b, event)) {
         halt_lane(l, event, letter->class, letter->reason);
         return false;
     }
@@ -317,10 +318,11 @@ static uint8_t judge(struct batch *b, struct lease *l, uint32_t event)
     const struct letter *letter = b->letters ? &b->letters[event] : NULL;
     const struct held *before;
 
-    if (l->halt >= 0) {
+    if (l->halt >= 0 || (l->cut >= 0 && event >= (uint32_t)l->cut)) {
         return TM_EVENT_CUT;
     }
-    if (held_since(b, rec, &before) || before) {
+    /* A truncate waits for nobody: where it cannot be applied the lane halts. */
+    if (!truncate_is(b, event) && (held_since(b, rec, &before) || before)) {
         return set_aside(b, l, event, before);
     }
     if (!letter || letter->class == ERR_NONE) {

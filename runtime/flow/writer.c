@@ -1,6 +1,10 @@
 /* See writer.h. */
 #include "flow/writer.h"
 
+#include <string.h>
+
+#include "flow/demand.h"
+#include "flow/layers.h"
 #include "flow/order.h"
 #include "postgres/encode.h"
 
@@ -8,7 +12,8 @@
 struct selection {
     uint32_t *rows;
     uint32_t n;
-    uint64_t mask; /* assigned columns */
+    uint64_t mask;          /* assigned columns */
+    struct tm_cell **cells; /* [column][row]; NULL: the rows' own */
 };
 
 void writer_close(struct writer *w)
@@ -35,8 +40,9 @@ static int put_columns(struct writer *w, const struct rows *r,
     for (uint32_t i = 0; i < p->n_columns; i++) {
         if (i < p->n_key || (s->mask >> i & 1)) {
             buf_clear(&w->params[n]);
-            encode_array(&w->params[n++], &p->columns[i].type, r->view.cells[i],
-                         s->rows, s->n);
+            encode_array(&w->params[n++], &p->columns[i].type,
+                         (s->cells ? s->cells : r->view.cells)[i], s->rows,
+                         s->n);
         }
     }
     return n;
@@ -63,15 +69,15 @@ static int put_count(struct writer *w, int n, const struct selection *s)
     return n + 1;
 }
 
-static void send(struct writer *w, struct rows *r, struct pgconn *c,
-                 enum program_statement what, uint64_t mask, int n)
+static int send(struct writer *w, struct rows *r, struct pgconn *c,
+                enum program_statement what, uint64_t mask, int n)
 {
     struct pgparam params[PROGRAM_MAX_COLUMNS + 4];
 
     for (int i = 0; i < n; i++) {
         params[i] = (struct pgparam){w->params[i].data, (int)w->params[i].len};
     }
-    pgconn_add(c, program_stmt(r->program, what, mask), params);
+    return pgconn_add(c, program_stmt(r->program, what, mask), params);
 }
 
 static uint32_t *order_of(struct rows *r)
@@ -136,28 +142,16 @@ bool writer_loaded(struct rows *r, const struct pg_result *result,
     return true;
 }
 
-static uint64_t assigned(const struct rows *r, uint32_t row)
+static uint64_t assigned(const struct rows *r, struct tm_cell **cells,
+                         uint32_t row)
 {
     const struct plan_projection *p = r->program->plan;
     uint64_t mask = 0;
 
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
-        mask |= (uint64_t)(r->view.cells[i][row].tag != TM_MISSING) << i;
+        mask |= (uint64_t)(cells[i][row].tag != TM_MISSING) << i;
     }
     return mask;
-}
-
-/* Would an INSERT of these columns leave out one that the table demands? */
-static bool lacks_column(const struct rows *r, uint64_t mask)
-{
-    const struct plan_projection *p = r->program->plan;
-
-    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
-        if (p->columns[i].must_be_given && !(mask >> i & 1)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /*
@@ -168,10 +162,10 @@ static bool lacks_column(const struct rows *r, uint64_t mask)
 static enum program_statement
 statement_for(const struct rows *r, enum program_statement what, uint64_t mask)
 {
-    if (what != STATEMENT_UPSERT || r->program->plan->newer >= 0) {
+    if (what != STATEMENT_UPSERT) {
         return what;
     }
-    return lacks_column(r, mask) ? STATEMENT_UPDATE : what;
+    return demand_lacks(r, mask) ? STATEMENT_UPDATE : what;
 }
 
 static void send_masked(struct writer *w, struct rows *r, struct pgconn *c,
@@ -184,24 +178,30 @@ static void send_masked(struct writer *w, struct rows *r, struct pgconn *c,
     if (what == STATEMENT_INSERT || what == STATEMENT_UPDATE) {
         n = put_count(w, n, s);
     }
-    send(w, r, c, what, s->mask, n);
+    int answer = send(w, r, c, what, s->mask, n);
+
+    if (r->n_answers++ == 0) {
+        r->first_answer = answer;
+    }
     w->n_written += s->n;
 }
 
 /* Statements by set of assigned columns: most batches have one or two. */
 static void send_by_mask(struct writer *w, struct rows *r, struct pgconn *c,
-                         enum program_statement what, uint32_t *rows,
-                         uint32_t n)
+                         enum program_statement what,
+                         const struct selection *all)
 {
-    uint64_t *masks = arena_alloc(r->arena, (n + 1) * sizeof(uint64_t));
-    uint32_t *picked = arena_alloc(r->arena, (n + 1) * sizeof(uint32_t));
-    uint32_t left = n;
+    struct tm_cell **cells = all->cells ? all->cells : r->view.cells;
+    uint32_t *rows = all->rows, left = all->n;
+    uint64_t *masks = arena_alloc(r->arena, (left + 1) * sizeof(uint64_t));
+    uint32_t *picked = arena_alloc(r->arena, (left + 1) * sizeof(uint32_t));
 
-    for (uint32_t i = 0; i < n; i++) {
-        masks[i] = assigned(r, rows[i]);
+    for (uint32_t i = 0; i < left; i++) {
+        masks[i] = assigned(r, cells, rows[i]);
     }
     while (left > 0) {
-        struct selection s = {.rows = picked, .mask = masks[0]};
+        struct selection s = {
+            .rows = picked, .mask = masks[0], .cells = all->cells};
         uint32_t kept = 0;
 
         for (uint32_t i = 0; i < left; i++) {
@@ -217,19 +217,36 @@ static void send_by_mask(struct writer *w, struct rows *r, struct pgconn *c,
     }
 }
 
+/* The keys, and the versions of deletes. */
+static struct tm_cell **cells_with_versions(struct rows *r)
+{
+    const struct plan_projection *p = r->program->plan;
+    size_t size = p->n_columns * sizeof(struct tm_cell *);
+    struct tm_cell **cells =
+        memcpy(arena_alloc(r->arena, size), r->view.cells, size);
+
+    cells[p->newer] = r->deleted_at;
+    return cells;
+}
+
 static void send_deletes(struct writer *w, struct rows *r, struct pgconn *c,
                          struct selection *s)
 {
     bool counted = program_loads(r->program);
-    int n = put_columns(w, r, s);
+    int n;
 
+    if (r->deleted_at) {
+        s->mask = 1ULL << r->program->plan->newer;
+        s->cells = cells_with_versions(r);
+    }
+    n = put_columns(w, r, s);
     if (counted && r->program->plan->exact == EXACT_ALIGNED) {
         n = put_xmins(w, n, r, s);
     }
     if (counted) {
         n = put_count(w, n, s);
     }
-    send(w, r, c, STATEMENT_DELETE, 0, n);
+    send(w, r, c, STATEMENT_DELETE, s->mask, n);
     w->n_written += s->n;
 }
 
@@ -274,81 +291,102 @@ static void write_fold(struct writer *w, struct rows *r, struct pgconn *c,
     if (kept.n && r->program->all_values) {
         send_updates(w, r, c, &kept);
     }
-    send_by_mask(w, r, c, STATEMENT_INSERT, made.rows, made.n);
+    send_by_mask(w, r, c, STATEMENT_INSERT, &made);
+}
+
+/* The first layer of each row, then the second of those that have one, ...: a
+ * row may be in a statement only once. */
+static void write_layers(struct writer *w, struct rows *r, struct pgconn *c,
+                         const uint32_t *order, uint32_t n)
+{
+    struct selection s = {.rows = arena_alloc(r->arena, n * sizeof(uint32_t)),
+                          .cells = layers_cells(r)};
+    uint32_t depth = 0;
+
+    do {
+        s.n = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            int32_t layer = layers_at(r, order[i], depth);
+
+            if (layer >= 0) {
+                s.rows[s.n++] = (uint32_t)layer;
+            }
+        }
+        send_by_mask(w, r, c, STATEMENT_UPSERT, &s);
+        depth++;
+    } while (s.n > 0);
 }
 
 static void write_overwrite(struct writer *w, struct rows *r, struct pgconn *c,
                             const uint32_t *order, uint32_t n)
 {
-    uint32_t *made = arena_alloc(r->arena, (n + 1) * sizeof(uint32_t));
-    uint32_t n_made = 0;
+    struct selection made = {
+        .rows = arena_alloc(r->arena, (n + 1) * sizeof(uint32_t))};
 
     for (uint32_t i = 0; i < n; i++) {
         uint8_t f = r->view.flags[order[i]];
 
         if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_EXISTS)) {
-            made[n_made++] = order[i];
+            made.rows[made.n++] = order[i];
         }
+    }
+    if (r->n_layers) {
+        write_layers(w, r, c, order, n);
     }
     send_by_mask(w, r, c,
                  r->program->plan->kind == KIND_MERGE ? STATEMENT_MERGE
                                                       : STATEMENT_UPSERT,
-                 made, n_made);
+                 &made);
 }
 
+/* `once`: of rows that are the same the first one stays, whatever columns the
+ * others have; statements are by columns, so the server would see them in
+ * another order. */
 static void write_append(struct writer *w, struct rows *r, struct pgconn *c)
 {
-    uint32_t *rows =
-        arena_alloc(r->arena, (r->view.n_rows + 1) * sizeof(uint32_t));
+    bool is_once = r->program->plan->once >= 0;
+    struct selection all = {
+        .rows = arena_alloc(r->arena, (r->view.n_rows + 1) * sizeof(uint32_t))};
 
+    hash_reset(&r->hash);
+    r->n_answers = 0;
     for (uint32_t i = 0; i < r->view.n_rows; i++) {
-        rows[i] = i;
-    }
-    send_by_mask(w, r, c, STATEMENT_APPEND, rows, r->view.n_rows);
-}
-
-/* Is the cell what a NOT NULL column would refuse? An upsert may leave a
- * column out, since the row may be there; the others insert. */
-static bool is_refused(const struct rows *r, uint32_t column, uint32_t row)
-{
-    const struct plan_projection *p = r->program->plan;
-    uint8_t tag = r->view.cells[column][row].tag;
-    bool may_be_there = p->kind == KIND_MIRROR || p->kind == KIND_MAP;
-
-    return p->columns[column].must_be_given &&
-           (tag == TM_NULL || (tag == TM_MISSING && !may_be_there));
-}
-
-static bool check_row(struct rows *r, uint32_t row, struct err *e)
-{
-    const struct plan_projection *p = r->program->plan;
-
-    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
-        if (is_refused(r, i, row)) {
-            r->events->view->current = rows_last_event(r, row);
-            return err_set(e, ERR_DATA,
-                           "%s.%s: the row has no value for it, and the column "
-                           "is NOT NULL without a default: %s",
-                           p->table, p->columns[i].name,
-                           p->kind == KIND_MIRROR
-                               ? "let it be NULL, as its source is"
-                               : "assign it, or give it an `initial`");
+        if (!is_once || rows_is_first(r, i)) {
+            all.rows[all.n++] = i;
         }
     }
-    return true;
+    r->n_repeated = r->view.n_rows - all.n;
+    send_by_mask(w, r, c, STATEMENT_APPEND, &all);
 }
 
-bool writer_check(struct rows *r, uint32_t *row, struct err *e)
+static uint32_t inserted(const struct rows *r, const struct pgreply *reply)
 {
-    for (; *row < r->view.n_rows; (*row)++) {
-        uint8_t f = r->view.flags[*row];
+    uint32_t n = 0;
 
-        if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_EXISTS) &&
-            !check_row(r, *row, e)) {
-            return false;
+    for (int i = 0; i < r->n_answers; i++) {
+        n += (uint32_t)pg_int(reply->results[r->first_answer + i], 0, 0);
+    }
+    return n;
+}
+
+uint32_t writer_written(struct rows *rows, uint32_t n,
+                        const struct pgreply *reply)
+{
+    uint32_t n_there = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct rows *r = &rows[i];
+        const struct plan_projection *p = r->program->plan;
+
+        if (p->kind == KIND_APPEND && p->once >= 0) {
+            uint32_t there =
+                r->view.n_rows - r->n_repeated - inserted(r, reply);
+
+            r->n_repeated += there;
+            n_there += there;
         }
     }
-    return true;
+    return n_there;
 }
 
 /* A fold knows what was there; others delete what may be there. */
@@ -405,6 +443,13 @@ static uint32_t rank_of(const struct rows *r)
     return 2 * p->depth + (p->kind == KIND_MERGE);
 }
 
+static void empty(struct rows *r, struct pgconn *c)
+{
+    if (r->emptied_by >= 0 && r->events->states[r->emptied_by] == TM_EVENT_OK) {
+        pgconn_add(c, program_stmt(r->program, STATEMENT_EMPTY, 0), NULL);
+    }
+}
+
 void writer_write(struct writer *w, struct rows *rows, uint32_t n,
                   struct pgconn *c)
 {
@@ -426,5 +471,9 @@ void writer_write(struct writer *w, struct rows *rows, uint32_t n,
                 write_rows(w, &rows[i], c);
             }
         }
+    }
+    /* Last: its lock keeps every reader out until COMMIT. */
+    for (uint32_t i = 0; i < n; i++) {
+        empty(&rows[i], c);
     }
 }

@@ -21,12 +21,12 @@ void writer_load(struct writer *w, struct rows *r, struct pgconn *c);
 /* Reads its result into base cells. */
 bool writer_loaded(struct rows *r, const struct pg_result *result,
                    struct err *e);
-/* Before anything is queued, from *row on: false when that row lacks what the
- * table demands (ERR_DATA); events->view->current is the record it came
- * from. */
-bool writer_check(struct rows *r, uint32_t *row, struct err *e);
 /* Queues all changes of [n] projections: what is deleted first, children
  * before their parents, then the rest, parents before their children, so that
  * no foreign key or unique index meets a row that is about to go. */
 void writer_write(struct writer *w, struct rows *rows, uint32_t n,
                   struct pgconn *c);
+/* Rows of appends with `once` that were queued and were in the table before:
+ * in all, and for each projection in n_repeated. [reply]: of the flush. */
+uint32_t writer_written(struct rows *rows, uint32_t n,
+                        const struct pgreply *reply);

@@ -266,10 +266,8 @@ static void load_column(struct loading *l, struct plan_column *c)
     c->name = get_text(l, "name");
     must(type_parse(get_text(l, "type"), &c->type));
     c->is_key = get_bool(l, "is_key");
-    if (c->is_key) {
-        c->from = (enum plan_from)get_word(l, "from", FROMS);
-        c->paths = get_texts(l, "paths", &c->n_paths);
-    }
+    c->from = (enum plan_from)get_word(l, "from", FROMS);
+    c->paths = get_texts(l, "paths", &c->n_paths);
     c->merge = (enum plan_merge)get_word(l, "merge", MERGES);
     load_initial(l, &c->initial);
 }
@@ -305,6 +303,10 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->has_handler = get_bool(l, "has_handler");
     p->deletes = get_bool(l, "deletes");
     p->newer = (int)get_int(l, "newer"); /* from 0; -1: none */
+    p->once = (int)get_int(l, "once");
+    p->once_path = get_text(l, "once_path");
+    p->newer_deletes = get_bool(l, "newer_deletes");
+    p->empties = get_bool(l, "empties");
     p->topics = get_texts(l, "topics", &p->n_topics);
 }
 

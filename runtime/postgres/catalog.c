@@ -95,6 +95,30 @@ static void check_server(struct report *r, const struct pg_result *s)
     }
 }
 
+/* An append that leaves repeated events out. */
+static bool is_once(const struct plan_projection *p)
+{
+    return p->kind == KIND_APPEND && p->once >= 0;
+}
+
+static const struct plan_column *once_column(const struct plan_projection *p)
+{
+    return is_once(p) ? &p->columns[p->once] : NULL;
+}
+
+/* PostgreSQL refuses TRUNCATE then, whether there are such rows or not. */
+static void check_emptied(struct report *r, const struct pg_result *t)
+{
+    int len;
+    if (r->p->empties && pg_value(t, 0, TABLE_REFERRER, &len)) {
+        buf_printf(report_problem(r),
+                   "truncate = 'apply' cannot empty it, since table %s refers "
+                   "to it by a foreign key: drop that constraint, or write "
+                   "truncate = 'halt'\n",
+                   pg_str(t, 0, TABLE_REFERRER));
+    }
+}
+
 static void put_alter(struct buf *b, const struct report *r, const char *what,
                       const struct plan_column *c)
 {
@@ -145,7 +169,8 @@ static void check_column(struct report *r, struct plan_column *c,
                    "remove it from the projection\n",
                    c->name);
     }
-    if (c->is_key && !pg_int(columns, i, COLUMN_DETERMINISTIC)) {
+    if ((c->is_key || c == once_column(r->p)) &&
+        !pg_int(columns, i, COLUMN_DETERMINISTIC)) {
         buf_printf(report_problem(r),
                    "key column %s has a nondeterministic collation, by which "
                    "different keys are equal: give it another\n",
@@ -176,10 +201,8 @@ static void put_index_cure(struct report *r, struct buf *b)
 {
     buf_puts(b, "CREATE UNIQUE INDEX ON ");
     sql_quote_table(b, r->p->table);
-    for (uint32_t i = 0; i < r->p->n_key; i++) {
-        buf_puts(b, i ? ", " : " (");
-        sql_quote(b, r->p->columns[i].name);
-    }
+    buf_puts(b, " (");
+    sql_identity(b, r->p);
     buf_puts(b, ");\n");
 }
 
@@ -198,10 +221,14 @@ static void check_indexes(struct report *r, const struct pg_result *indexes)
                        pg_str(indexes, i, INDEX_NAME));
         }
     }
-    if (r->p->n_key && !has_key) {
+    if ((r->p->n_key || is_once(r->p)) && !has_key) {
         struct buf *b = report_problem(r);
-        buf_puts(b, "its key columns have no valid unique index of their own "
-                    "(neither partial nor deferrable): ");
+        buf_printf(b,
+                   "%s no valid unique index of %s own (neither partial nor "
+                   "deferrable): ",
+                   is_once(r->p) ? "the column of `once` has"
+                                 : "its key columns have",
+                   is_once(r->p) ? "its" : "their");
         put_index_cure(r, b);
     }
 }
@@ -240,6 +267,7 @@ static bool check_table(struct report *r, const struct pg_result *t)
                  "table itself\n");
         return false;
     }
+    check_emptied(r, t);
     return true;
 }
 

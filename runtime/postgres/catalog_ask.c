@@ -69,13 +69,16 @@ static const char TABLE[] =
     "SELECT c.relkind, has_schema_privilege(n.oid, 'USAGE'), n.nspname, "
     "has_column_privilege(c.oid, (-2)::int2, 'SELECT'), "
     "has_table_privilege(c.oid, 'DELETE'), "
+    "has_table_privilege(c.oid, 'TRUNCATE'), "
     "CASE WHEN c.relkind IN ('r', 'p') "
     "AND has_schema_privilege(n.oid, 'USAGE') "
     "AND has_any_column_privilege(c.oid, 'SELECT') "
     "THEN query_to_xml(format('SELECT 1 AS x FROM %I.%I LIMIT 1', "
     "n.nspname, c.relname), false, true, '')::text LIKE '%<x>%' "
-    "ELSE false END, c.oid::int8, row_security_active(c.oid) FROM " TABLE_FROM
-    "WHERE " TABLE_IS " OR c.relname = $1 AND $2 = '' "
+    "ELSE false END, c.oid::int8, row_security_active(c.oid), "
+    "(SELECT min(f.conrelid::regclass::text) FROM pg_constraint f "
+    "WHERE f.contype = 'f' AND f.confrelid = c.oid AND f.conrelid <> c.oid) "
+    "FROM " TABLE_FROM "WHERE " TABLE_IS " OR c.relname = $1 AND $2 = '' "
     "AND NOT has_schema_privilege(n.oid, 'USAGE') AND n.nspname IN (SELECT "
     "btrim(word, ' \"') FROM unnest(string_to_array(current_setting("
     "'search_path'), ',')) AS word) "
@@ -108,7 +111,7 @@ static const char COLUMNS[] =
     "WHERE a.attnum > 0 AND NOT a.attisdropped AND " TABLE_IS
     " ORDER BY a.attnum";
 
-/* $3: the key columns; $4: all columns of the projection. */
+/* $3: the columns of the index that is needed; $4: all columns of the projection. */
 static const char INDEXES[] =
     "SELECT x.relname, i.indimmediate AND EXISTS (SELECT 1 "
     "FROM pg_attribute a WHERE a.attrelid = c.oid "
@@ -123,20 +126,28 @@ static const char INDEXES[] =
     "JOIN pg_class x ON x.oid = i.indexrelid "
     "WHERE i.indisunique AND " TABLE_IS " ORDER BY x.relname";
 
-/* The names of the first [n] columns as a text[]. */
-static struct pgparam put_names(struct buf *b, const struct plan_projection *p,
-                                uint32_t n)
+/* The names of [n] columns as a text[]. */
+static struct pgparam put_names(struct buf *b,
+                                const struct plan_column *columns, uint32_t n)
 {
     const struct coltype text = {.kind = TYPE_TEXT};
     struct tm_cell *names = mem_zero(n + 1, sizeof *names);
     for (uint32_t i = 0; i < n; i++) {
-        const char *name = p->columns[i].name;
+        const char *name = columns[i].name;
         names[i] = (struct tm_cell){
             .p = name, .len = (uint32_t)strlen(name), .tag = TM_TEXT};
     }
     encode_array(b, &text, names, NULL, n);
     free(names);
     return (struct pgparam){b->data, (int)b->len};
+}
+
+/* See sql_identity. */
+static struct pgparam put_identity(struct buf *b,
+                                   const struct plan_projection *p)
+{
+    return p->n_key == 0 && p->once >= 0 ? put_names(b, &p->columns[p->once], 1)
+                                         : put_names(b, p->columns, p->n_key);
 }
 
 static void ask_table(struct pgconn *c, const struct plan_projection *p)
@@ -152,8 +163,8 @@ static void ask_table(struct pgconn *c, const struct plan_projection *p)
     const struct pgparam params[] = {
         {n.table, (int)strlen(n.table)},
         {n.schema, n.schema_len},
-        put_names(&keys, p, p->n_key),
-        put_names(&columns_named, p, p->n_columns)};
+        put_identity(&keys, p),
+        put_names(&columns_named, p->columns, p->n_columns)};
     pgconn_add(c, &table, params);
     pgconn_add(c, &columns, params);
     pgconn_add(c, &indexes, params);

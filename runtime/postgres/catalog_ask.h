@@ -24,11 +24,13 @@ enum table_field {
     TABLE_KIND,
     TABLE_USAGE,
     TABLE_SCHEMA,
-    TABLE_XMIN, /* may be read */
-    TABLE_DELETE,
+    TABLE_XMIN,   /* may be read */
+    TABLE_DELETE, /* rights on the whole, as in enum right */
+    TABLE_TRUNCATE,
     TABLE_HAS_ROWS,
     TABLE_OID,
-    TABLE_HIDES /* rows, from this role */
+    TABLE_HIDES,   /* rows, from this role */
+    TABLE_REFERRER /* another table with a foreign key to it; NULL: none */
 };
 
 enum column_field {

@@ -69,8 +69,10 @@ static void check_all(struct report *r, const struct pg_result *t,
     for (int i = 0; i < RIGHT_DELETE; i++) {
         check_right(r, &needs, (enum right)i, t, columns);
     }
-    if (needs.needs[RIGHT_DELETE] && !pg_int(t, 0, TABLE_DELETE)) {
-        put_right(r, right_words[RIGHT_DELETE], NULL);
+    for (int i = RIGHT_DELETE; i < N_RIGHTS; i++) {
+        if (needs.needs[i] && !pg_int(t, 0, TABLE_DELETE + i - RIGHT_DELETE)) {
+            put_right(r, right_words[i], NULL);
+        }
     }
     if (pg_int(t, 0, TABLE_HIDES)) {
         buf_printf(report_begin(r, true),

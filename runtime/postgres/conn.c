@@ -288,14 +288,17 @@ void pgconn_add_sql(struct pgconn *c, const char *sql)
     }
 }
 
-void pgconn_add(struct pgconn *c, const struct pgstmt *s,
-                const struct pgparam *params)
+int pgconn_add(struct pgconn *c, const struct pgstmt *s,
+               const struct pgparam *params)
 {
+    int statement = c->flush.n_results;
+
     if (!can_send(c)) {
         flush_add(&c->flush, s->sql);
     } else if (!prepared_send(&c->prepared, c->pg, s, params, &c->flush)) {
         break_off(c);
     }
+    return statement;
 }
 
 void pgconn_flush(struct pgconn *c, usec deadline, pgconn_fn fn, void *arg)

@@ -93,8 +93,9 @@ const struct err *pgconn_error(const struct pgconn *c);
 
 /* Plain SQL without parameters (BEGIN, COMMIT, ROLLBACK). */
 void pgconn_add_sql(struct pgconn *c, const char *sql);
-void pgconn_add(struct pgconn *c, const struct pgstmt *s,
-                const struct pgparam *params);
+/* The index of its result in the reply. */
+int pgconn_add(struct pgconn *c, const struct pgstmt *s,
+               const struct pgparam *params);
 void pgconn_flush(struct pgconn *c, usec deadline, pgconn_fn fn, void *arg);
 /* True while a transaction is open or failed on it. */
 bool pgconn_in_transaction(const struct pgconn *c);

@@ -4,23 +4,26 @@
 #include "postgres/sql_text.h"
 
 const char *const right_words[N_RIGHTS] = {
-    [RIGHT_SELECT] = "SELECT",
-    [RIGHT_INSERT] = "INSERT",
-    [RIGHT_UPDATE] = "UPDATE",
-    [RIGHT_DELETE] = "DELETE",
+    [RIGHT_SELECT] = "SELECT",     [RIGHT_INSERT] = "INSERT",
+    [RIGHT_UPDATE] = "UPDATE",     [RIGHT_DELETE] = "DELETE",
+    [RIGHT_TRUNCATE] = "TRUNCATE",
 };
 
 const char RIGHTS_LANE[] = "SELECT, INSERT, UPDATE";
 const char RIGHTS_DEAD_LETTER[] = "SELECT, INSERT, UPDATE, DELETE";
 
 /* An appended row is never read: only whether there are rows at all is asked,
- * when the pipeline does not say where to start. */
+ * when the pipeline does not say where to start, and ON CONFLICT looks at the
+ * column of `once`. */
 static void add_append(struct rights *r, const struct plan *plan,
                        const struct plan_projection *p)
 {
     if (plan->source.start == START_UNSAID) {
         r->needs[RIGHT_SELECT] = p->n_columns == 0;
         r->read_columns = p->n_columns > 0;
+    }
+    if (p->once >= 0) {
+        r->read_columns = 1ULL << p->once;
     }
 }
 
@@ -29,7 +32,8 @@ static void add_append(struct rights *r, const struct plan *plan,
 struct rights rights_of(const struct plan *plan,
                         const struct plan_projection *p)
 {
-    struct rights r = {.needs = {[RIGHT_INSERT] = true}};
+    struct rights r = {
+        .needs = {[RIGHT_INSERT] = true, [RIGHT_TRUNCATE] = p->empties}};
     if (p->kind == KIND_APPEND) {
         add_append(&r, plan, p);
         return r;

@@ -8,7 +8,14 @@
 #include "base/buf.h"
 #include "base/plan.h"
 
-enum right { RIGHT_SELECT, RIGHT_INSERT, RIGHT_UPDATE, RIGHT_DELETE, N_RIGHTS };
+enum right {
+    RIGHT_SELECT,
+    RIGHT_INSERT,
+    RIGHT_UPDATE, /* up to here also by column */
+    RIGHT_DELETE,
+    RIGHT_TRUNCATE,
+    N_RIGHTS
+};
 extern const char *const right_words[N_RIGHTS];
 
 /* Of a projection on its table. */

@@ -141,7 +141,7 @@ static void put_insert(struct buf *b, const struct plan_projection *p,
 static void put_on_conflict(struct buf *b, const struct plan_projection *p)
 {
     buf_puts(b, " ON CONFLICT (");
-    put_names(b, p, 0);
+    sql_identity(b, p);
     buf_puts(b, ") DO ");
 }
 
@@ -201,6 +201,50 @@ static void put_set(struct buf *b, const struct plan_projection *p,
     }
 }
 
+/* Texts in the order in which a batch compares them; the table's own would
+ * make rows depend on how events are cut into batches. */
+static const char *order_of(const struct plan_column *c)
+{
+    return c->type.kind == TYPE_TEXT || c->type.kind == TYPE_VARCHAR
+               ? " COLLATE \"C\""
+               : "";
+}
+
+/* t."v" < <now> OR t."v" IS NULL; [now] is followed by the column's name, or
+ * NULL: u's value. */
+static void put_newer(struct buf *b, const struct plan_projection *p,
+                      const char *now)
+{
+    const struct plan_column *c = &p->columns[p->newer];
+    buf_puts(b, "t.");
+    sql_quote(b, c->name);
+    buf_puts(b, order_of(c));
+    buf_puts(b, " < ");
+    if (now) {
+        buf_puts(b, now);
+        sql_quote(b, c->name);
+    } else {
+        buf_printf(b, "u.c%d", p->newer);
+    }
+    buf_puts(b, " OR t.");
+    sql_quote(b, c->name);
+    buf_puts(b, " IS NULL");
+}
+
+/* With `newer` a row that is there may be left as it is, so not what is changed
+ * is counted but what is there. */
+static void put_there(struct buf *b, const struct plan_projection *p,
+                      uint32_t n)
+{
+    buf_puts(b, ") SELECT tidemill.must((SELECT count(*) FROM ");
+    put_unnest(b, p, 0, EXTRA_NONE);
+    buf_puts(b, " JOIN ");
+    sql_quote_table(b, p->table);
+    buf_puts(b, " AS t ON ");
+    put_match(b, p);
+    buf_printf(b, ") = $%u, 'TM002')", n);
+}
+
 const char *sql_update(struct arena *a, const struct plan_projection *p,
                        uint64_t mask)
 {
@@ -215,6 +259,13 @@ const char *sql_update(struct arena *a, const struct plan_projection *p,
     buf_puts(&b, " WHERE ");
     put_match(&b, p);
     buf_puts(&b, is_aligned ? " AND t.xmin = u.x" : "");
+    if (p->newer >= 0) {
+        buf_puts(&b, " AND (");
+        put_newer(&b, p, NULL);
+        buf_puts(&b, ")");
+        put_there(&b, p, count_in(p, mask) + 1);
+        return finish(a, &b);
+    }
     put_counted(&b, count_in(p, mask) + is_aligned + 1);
     return finish(a, &b);
 }
@@ -229,27 +280,6 @@ const char *sql_insert(struct arena *a, const struct plan_projection *p,
     buf_puts(&b, "NOTHING");
     put_counted(&b, count_in(p, mask) + 1);
     return finish(a, &b);
-}
-
-/* Texts in the order in which a batch compares them; the table's own would
- * make rows depend on how events are cut into batches. */
-static const char *order_of(const struct plan_column *c)
-{
-    return c->type.kind == TYPE_TEXT || c->type.kind == TYPE_VARCHAR
-               ? " COLLATE \"C\""
-               : "";
-}
-
-static void put_newer(struct buf *b, const struct plan_column *c)
-{
-    buf_puts(b, " WHERE t.");
-    sql_quote(b, c->name);
-    buf_puts(b, order_of(c));
-    buf_puts(b, " < EXCLUDED.");
-    sql_quote(b, c->name);
-    buf_puts(b, " OR t.");
-    sql_quote(b, c->name);
-    buf_puts(b, " IS NULL");
 }
 
 static void put_overwrite(struct buf *b, const struct plan_column *c)
@@ -306,7 +336,8 @@ const char *sql_upsert(struct arena *a, const struct plan_projection *p,
     put_on_conflict_update(&b, p, mask, put_overwrite);
     bool has_set = next_in(p, mask, p->n_key) < p->n_columns;
     if (p->newer >= 0 && has_set) {
-        put_newer(&b, &p->columns[p->newer]);
+        buf_puts(&b, " WHERE ");
+        put_newer(&b, p, "EXCLUDED.");
     }
     return finish(a, &b);
 }
@@ -320,10 +351,16 @@ const char *sql_delete(struct arena *a, const struct plan_projection *p)
     buf_puts(&b, "DELETE FROM ");
     sql_quote_table(&b, p->table);
     buf_puts(&b, " AS t USING ");
-    put_unnest(&b, p, 0, is_aligned ? EXTRA_XMIN : EXTRA_NONE);
+    put_unnest(&b, p, p->newer_deletes ? 1ULL << p->newer : 0,
+               is_aligned ? EXTRA_XMIN : EXTRA_NONE);
     buf_puts(&b, " WHERE ");
     put_match(&b, p);
     buf_puts(&b, is_aligned ? " AND t.xmin = u.x" : "");
+    if (p->newer_deletes) {
+        buf_puts(&b, " AND (");
+        put_newer(&b, p, NULL);
+        buf_printf(&b, " OR u.c%d IS NULL)", p->newer);
+    }
     if (is_counted) {
         put_counted(&b, p->n_key + is_aligned + 1);
     }
@@ -348,7 +385,22 @@ const char *sql_append(struct arena *a, const struct plan_projection *p,
     if (count_in(p, mask) == 0) {
         return "SELECT tidemill.must(false, '22004')";
     }
+    if (p->once < 0) {
+        put_insert(&b, p, mask);
+        return finish(a, &b);
+    }
+    buf_puts(&b, "WITH w AS (");
     put_insert(&b, p, mask);
+    put_on_conflict(&b, p);
+    buf_puts(&b, "NOTHING RETURNING 1) SELECT count(*) FROM w");
+    return finish(a, &b);
+}
+
+const char *sql_empty(struct arena *a, const struct plan_projection *p)
+{
+    struct buf b = {0};
+    buf_puts(&b, "TRUNCATE TABLE ");
+    sql_quote_table(&b, p->table);
     return finish(a, &b);
 }
 

@@ -10,13 +10,15 @@
  * pipeline an UPDATE of no row is no error, and COMMIT is already on its way.
  */
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/plan.h"
 
 /* $1.. = key arrays. Columns: ordinality (int8, from 1), xmin as xid when
  * aligned, then every non-key column (arrays cast to text). */
 const char *sql_load(struct arena *a, const struct plan_projection *p);
 /* $1.. = key arrays, then value arrays of the mask, [xmins xid[] when
- * aligned], expected count int8. Raises TM002 unless all rows matched. */
+ * aligned], expected count int8. Raises TM002 unless all rows matched; with
+ * `newer`: unless all are there. */
 const char *sql_update(struct arena *a, const struct plan_projection *p,
                        uint64_t mask);
 /* $1.. = key arrays, value arrays of the mask, expected count int8. INSERT
@@ -26,18 +28,28 @@ const char *sql_insert(struct arena *a, const struct plan_projection *p,
 /* $1.. = key arrays, value arrays of the mask. Honours `newer`. */
 const char *sql_upsert(struct arena *a, const struct plan_projection *p,
                        uint64_t mask);
-/* $1.. = key arrays [xmins, expected count when a fold: counted, TM002]. */
+/* $1.. = key arrays [xmins, expected count when a fold: counted, TM002; the
+ * versions of the deletes where they have some: only older rows go, and for a
+ * NULL each one]. */
 const char *sql_delete(struct arena *a, const struct plan_projection *p);
 /* $1.. = key arrays, value arrays of the mask: combined by each merge word. */
 const char *sql_merge(struct arena *a, const struct plan_projection *p,
                       uint64_t mask);
-/* $1.. = value arrays of the mask (append has no key). */
+/* $1.. = value arrays of the mask (append has no key). With `once`: leaves out
+ * what is there, and answers how many were inserted. */
 const char *sql_append(struct arena *a, const struct plan_projection *p,
                        uint64_t mask);
+/* No parameters: all rows go. TRUNCATE, since a DELETE of a large table would
+ * not come back before statement_timeout; its lock lasts until COMMIT. */
+const char *sql_empty(struct arena *a, const struct plan_projection *p);
 /* Parameter oids for the statements above: key arrays, mask arrays, then
  * [extra] oids. Returns how many. */
 int sql_param_oids(const struct plan_projection *p, uint64_t mask,
                    const uint32_t *extra, int n_extra, uint32_t *out);
+
+/* The columns that a unique index of the table must be made of: its key, or
+ * what tells events of an append apart; none for other appends. */
+void sql_identity(struct buf *b, const struct plan_projection *p);
 
 /* tidemill.lane, must() and all else that Tidemill itself needs. */
 const char *sql_schema(void);

@@ -185,6 +185,17 @@ static bool is_updated(const struct plan_projection *p)
     return p->kind != KIND_APPEND;
 }
 
+void sql_identity(struct buf *b, const struct plan_projection *p)
+{
+    for (uint32_t i = 0; i < p->n_key; i++) {
+        buf_puts(b, i ? ", " : "");
+        sql_quote(b, p->columns[i].name);
+    }
+    if (p->n_key == 0 && p->once >= 0) {
+        sql_quote(b, p->columns[p->once].name);
+    }
+}
+
 static void put_columns(struct buf *b, const struct plan_projection *p)
 {
     for (uint32_t i = 0; i < p->n_columns; i++) {
@@ -193,15 +204,11 @@ static void put_columns(struct buf *b, const struct plan_projection *p)
         buf_puts(b, " ");
         sql_type_word(b, &p->columns[i].type);
     }
-    if (p->n_key == 0) {
-        return;
+    if (p->n_key > 0 || p->once >= 0) {
+        buf_puts(b, ",\n    PRIMARY KEY (");
+        sql_identity(b, p);
+        buf_puts(b, ")");
     }
-    buf_puts(b, ",\n    PRIMARY KEY (");
-    for (uint32_t i = 0; i < p->n_key; i++) {
-        buf_puts(b, i ? ", " : "");
-        sql_quote(b, p->columns[i].name);
-    }
-    buf_puts(b, ")");
 }
 
 const char *sql_table(struct arena *a, const struct plan_projection *p)

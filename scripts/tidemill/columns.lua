@@ -37,13 +37,17 @@ local function check_name(checker, record, path, name, kind)
   return true
 end
 
-local function check_path(checker, record, path, from)
-  local root, rest = from:match('^(%a+)%.(.+)$')
+---@return boolean # is it a path into an event?
+function M.is_path(text)
+  local root, rest = text:match('^(%a+)%.(.+)$')
   for _, known in ipairs(ROOTS) do
-    if root == known and not rest:find('%.%.') and not rest:find('%.$') then
-      return true
-    end
+    if root == known then return not (rest:find('%.%.') or rest:find('%.$')) end
   end
+  return false
+end
+
+local function check_path(checker, record, path, from)
+  if M.is_path(from) then return true end
   return checker.fail(record, path, ("from = '%s' must be 'key' or a path such as "
     .. "'data.%s'")
     :format(from, path[2]))
@@ -132,9 +136,35 @@ local function initial_of(checker, record, name, kind)
     :format(name, check.name_type(v)))
 end
 
+-- A column of a mirror that is no field of the row: from = 'source.lsn'. Its type,
+-- and the path.
+local function split(checker, record, name, spec, kind)
+  local path = { 'columns', name }
+  if type(spec) ~= 'table' or dsl.is_record(spec) then return spec end
+  for key in pairs(spec) do
+    if key ~= 1 and key ~= 'from' then
+      checker.fail(record, path, ("column '%s': unknown key '%s'%s"):format(name,
+        tostring(key), words.hint(key, { 'from' })))
+    end
+  end
+  if kind ~= 'mirror' and spec.from ~= nil then
+    checker.fail(record, path, ("column '%s': 'from' is for key columns and for mirrors; "
+      .. "here a handler assigns it: row.%s = event.data.%s"):format(name, name, name))
+  elseif type(spec.from) ~= 'string' then
+    checker.fail(record, path, ("column '%s' is its type, or in a mirror { 'bigint', "
+      .. "from = 'source.lsn' }"):format(name))
+  elseif not M.is_path(spec.from) then
+    checker.fail(record, path, ("column '%s': from = '%s' must be a path such as "
+      .. "'source.lsn'"):format(name, spec.from))
+  end
+  return spec[1], spec.from
+end
+
 local function value_column(checker, record, name, spec, kind)
-  local t = check.type(checker, record, { 'columns', name }, spec)
-  local column = { name = name, is_key = false, merge = 'none' }
+  local text, from = split(checker, record, name, spec, kind)
+  local t = check.type(checker, record, { 'columns', name }, text)
+  local column = { name = name, is_key = false, merge = 'none',
+    from = from and 'path' or 'field', paths = from and { from } }
   if t then column.type, column.kind = t.text, t.kind end
   column.precision, column.scale = t and t.precision, t and t.scale
   if kind == 'merge' then column.merge = merge_word(checker, record, name, t) end

@@ -31,26 +31,49 @@ local function why_shared(p, topics)
     :format(names(p))
 end
 
+-- What `newer` adds to the sentence; a row that is gone has no version.
+local function with_newer(p)
+  local name = p.columns[p.newer + 1].name
+  local text = (" a row is written only when '%s' is greater than what is stored")
+    :format(name)
+  if not p.follows_deletes then return text end
+  return text .. '; a late record behind a delete brings its row back (map = true with '
+    .. 'a handler for d can mark rows instead)'
+end
+
 local function overwrite(checker, record, p, topics, is_aligned)
   local word = p.kind
   if is_aligned then
     return 'overwrite', ("each event of topic '%s' gives the whole row, and events of "
-      .. "one row come in order: rows are written without reading them"):format(topics[1])
+      .. "one row come in order: rows are written without reading them%s")
+      :format(topics[1], p.newer >= 0 and ';' .. with_newer(p) or '')
   end
   if p.follows_deletes then
     checker.fail(record, { 'key' }, ('%s: a %s that follows deletes could bring a '
       .. 'deleted row back: make the row key the record key of one topic (topics = '
-      .. "{ '…' }), or use on = … as a fold"):format(why_shared(p, topics), word))
+      .. "{ '…' }), use map = true with a handler for d that marks the row, or on = … "
+      .. 'as a fold'):format(why_shared(p, topics), word))
   elseif p.newer < 0 then
     checker.fail(record, {}, ('%s: name the column that tells which is the later one: '
       .. "newer = 'version'"):format(why_shared(p, topics)))
   end
-  return 'overwrite', why_shared(p, topics) .. ": a row is written only when '"
-    .. tostring(record.spec.newer) .. "' is greater than what is stored"
+  return 'overwrite', ('%s:%s'):format(why_shared(p, topics),
+    p.newer >= 0 and with_newer(p) or '')
 end
 
----@return string exact, string why
-function M.decide(checker, record, p, all)
+-- What `once` adds to the sentence.
+local function with_once(p, exact, why)
+  if p.once < 0 then return exact, why end
+  local name = p.columns[p.once + 1].name
+  if p.kind == 'append' then
+    return exact, ("%s; an event whose '%s' is in the table already inserts nothing")
+      :format(why, name)
+  end
+  return exact, ("%s; an event is applied only when its %s is above the row's '%s'")
+    :format(why, p.once_path, name)
+end
+
+local function decide(checker, record, p, all)
   local topics = p.topics or all
   local is_aligned = #topics == 1 and follows_record_key(p)
   if p.kind == 'append' then
@@ -69,6 +92,11 @@ function M.decide(checker, record, p, all)
   end
   return 'shared', why_shared(p, topics) .. ': rows are locked inside the transaction; '
     .. 'merge is cheaper where columns only add up'
+end
+
+---@return string exact, string why
+function M.decide(checker, record, p, all)
+  return with_once(p, decide(checker, record, p, all))
 end
 
 return M

@@ -22,6 +22,7 @@ end
 -- [x]: now, row_t, event_t, handlers (by type number; nil: not asked yet,
 -- false: none) and resolve(batch, type).
 function M.fold(x)
+  if x.once >= 0 then return M.once(x) end
   local now, row_t, event_t = x.now, x.row_t, x.event_t
   local handlers, resolve = x.handlers, x.resolve
   return function(batch, rows, from, to)
@@ -41,8 +42,37 @@ function M.fold(x)
   end
 end
 
+-- A fold with `once`: an event is handled only if its version is above the one
+-- that the row holds, which becomes the event's.
+function M.once(x)
+  local now, row_t, event_t = x.now, x.row_t, x.event_t
+  local handlers, resolve, once = x.handlers, x.resolve, x.once
+  local version = ffi.new('struct tm_cell')
+  return function(batch, rows, from, to)
+    for pair = from, to - 1 do
+      local e = rows.pair_event[pair]
+      local handler = batch.states[e] == OK and handlers[batch.types[e]]
+      if handler == nil then handler = resolve(batch, batch.types[e]) end
+      if handler then
+        local serial, row = now.serial + 1, rows.pair_row[pair]
+        now.serial = serial
+        batch.current = e
+        if check(batch, C.tm_once(batch, rows, pair, version)) ~= 0 then
+          handler(row_t(row, serial), event_t(e, serial))
+          -- A row that the handler did not make holds no version.
+          if band(rows.flags[row], EXISTS) ~= 0 then
+            rows.flags[row] = bor(rows.flags[row], TOUCHED)
+            rows.cells[once][row] = version
+          end
+        end
+      end
+    end
+  end
+end
+
 -- `newer`: keeps what the row had before the handler, and puts it back unless
--- the handler assigned a greater value.
+-- the handler assigned a greater value. What a later event leaves alone stays
+-- below it as a layer, since the server may have a value that is newer.
 local function new_guard(x)
   local saved = ffi.new('struct tm_cell[?]', x.n_columns)
   local newer, had = x.newer, false
@@ -53,22 +83,25 @@ local function new_guard(x)
   end
   local guard = {}
   function guard.save(rows, row)
-    had = band(rows.flags[row], EXISTS) ~= 0 and is_given(rows.cells[newer][row])
+    had = band(rows.flags[row], EXISTS) ~= 0
     for i = x.n_key, x.n_columns - 1 do saved[i] = rows.cells[i][row] end
   end
-  function guard.settle(rows, row)
+  function guard.settle(batch, rows, row)
     local cell = rows.cells[newer][row]
-    if band(rows.flags[row], EXISTS) == 0 then
-      if not x.follows_deletes then refuse_delete() end
-      return
-    end
+    if band(rows.flags[row], EXISTS) == 0 then refuse_delete() end
     if x.stamps[newer] ~= x.now.serial or not is_given(cell) then
       error("the column that `newer` names was not assigned: without it nobody can tell "
         .. "which version of the row is the later one", 0)
     end
-    if had and C.tm_cell_compare(cell, saved[newer]) <= 0 then
+    if not had then return end
+    if is_given(saved[newer]) and C.tm_cell_compare(cell, saved[newer]) <= 0 then
       for i = x.n_key, x.n_columns - 1 do rows.cells[i][row] = saved[i] end
+      return
     end
+    for i = x.n_key, x.n_columns - 1 do
+      if x.stamps[i] ~= x.now.serial then rows.cells[i][row].tag = MISSING end
+    end
+    check(batch, C.tm_row_layer(batch, rows, row, saved))
   end
   return guard
 end
@@ -95,7 +128,7 @@ function M.map(x)
           rows.flags[row] = bor(rows.flags[row], EXISTS, TOUCHED)
           for i = 1, n_start do start[i].write(row, start[i].value) end
           handler(row_t(row, serial), event_t(e, serial))
-          if guard then guard.settle(rows, row) end
+          if guard then guard.settle(batch, rows, row) end
         end
       end
     end

@@ -54,6 +54,10 @@ function Row:reset() end
 ---@field [1] string # smallint, integer, bigint, uuid, text, date, timestamptz, bytea
 ---@field from 'key'|string|string[]|tidemill.KeyFunction|nil
 
+---@class tidemill.MirrorColumn
+---@field [1] string
+---@field from string # a path: 'source.lsn'
+
 ---@class tidemill.Example
 ---@field given table<string, table[]>|nil
 ---@field events tidemill.TestEvent[]
@@ -62,7 +66,7 @@ function Row:reset() end
 ---@class tidemill.ProjectionSpec
 ---@field table string
 ---@field key table<string, string|tidemill.KeyColumn>|nil
----@field columns table<string, string>
+---@field columns table<string, string|tidemill.MirrorColumn>
 ---@field initial table<string, any>|nil
 ---@field on table<string, tidemill.Handler>|tidemill.Handler|nil
 ---@field map tidemill.Handler|boolean|nil
@@ -73,6 +77,7 @@ function Row:reset() end
 ---@field ignore string[]|nil
 ---@field strict boolean|nil
 ---@field newer string|nil
+---@field once table<string, string>|string|nil # { version = 'data.version' }, 'event_id'
 ---@field topics string[]|nil
 ---@field examples tidemill.Example[]|nil
 
@@ -89,7 +94,7 @@ function Row:reset() end
 ---@field times tidemill.Times|nil
 ---@field binary 'bytes'|'base64'|'base64-url-safe'|'hex'|nil
 ---@field unavailable string|nil # the connector's unavailable.value.placeholder
----@field truncate 'halt'|nil
+---@field truncate 'apply'|'halt'|nil
 ---@field flattened 'rewrite'|'tombstone'|nil # rows behind ExtractNewRecordState
 ---@field outbox { table: tidemill.OutboxTable }|nil # raw rows of an outbox table
 

@@ -4,6 +4,7 @@ local check = require 'tidemill.check'
 local columns = require 'tidemill.columns'
 local exact = require 'tidemill.exact'
 local source_of = require 'tidemill.source'
+local versions = require 'tidemill.versions'
 local words = require 'tidemill.words'
 
 local M = {}
@@ -37,6 +38,13 @@ local function check_table(checker, record)
     end
   end
   return true
+end
+
+local function has(list, value)
+  for _, item in ipairs(list or {}) do
+    if item == value then return true end
+  end
+  return false
 end
 
 -- Whether [test] holds for all settings of a list.
@@ -151,37 +159,6 @@ local function check_uses(checker, record, kind)
   end
 end
 
--- What has no order that tells versions apart.
-local UNORDERED = {
-  boolean = true, uuid = true, json = true, jsonb = true, ['text[]'] = true,
-  ['bigint[]'] = true,
-}
-
-local function newer_index(checker, record, kind, list, n_key)
-  local name = record.spec.newer
-  if not name then return -1 end
-  if kind ~= 'mirror' and kind ~= 'map' then
-    checker.fail(record, { 'newer' }, ("'newer' is for mirror and map; a %s sees every "
-      .. "event once and in order"):format(kind))
-    return -1
-  end
-  local names = {}
-  for i = n_key + 1, #list do
-    names[#names + 1] = list[i].name
-    if list[i].name == name then
-      if UNORDERED[list[i].kind] then
-        checker.fail(record, { 'newer' }, ("newer = '%s': a %s does not tell which row "
-          .. 'is the later one: use a number, a time or a text')
-          :format(name, list[i].kind))
-      end
-      return i - 1
-    end
-  end
-  checker.fail(record, { 'newer' }, ("newer = '%s' is not one of the columns%s")
-    :format(name, words.hint(name, names)))
-  return -1
-end
-
 local function check_examples(checker, record)
   for _, example in ipairs(record.spec.examples or {}) do
     if type(example) ~= 'table' or type(example.events) ~= 'table'
@@ -208,12 +185,14 @@ function M.new(checker, record, plan)
   check_uses(checker, record, kind)
   check_examples(checker, record)
   local list, n_key = columns.new(checker, record, kind)
-  local newer = newer_index(checker, record, kind, list, n_key)
+  local newer = versions.newer(checker, record, kind, list, n_key)
+  local once, once_path = versions.once(checker, record, kind, list, n_key)
   if #checker.messages > before then return nil end
   local spec = record.spec
   local p = {
     table = spec.table, module = record.module or record.file, file = record.file,
     line = record.line, kind = kind, columns = list, n_key = n_key, newer = newer,
+    once = once, once_path = once_path,
     types = sorted_types(on), ignore = spec.ignore, strict = spec.strict or false,
     has_handler = on ~= nil, on = on or function() end, before_write = spec.before_write,
     topics = spec.topics, examples = spec.examples,
@@ -222,6 +201,11 @@ function M.new(checker, record, plan)
     p.follows_deletes = p.follows_deletes or topic.is_debezium
     p.reads_raw_outbox = p.reads_raw_outbox or topic.is_raw_outbox
   end
+  -- A handler of its own says what a delete does: it may mark the row.
+  if kind == 'map' and type(on) == 'table' and on.d then p.follows_deletes = false end
+  p.newer_deletes = versions.of_deletes(kind, list[newer + 1])
+  p.empties = (kind == 'mirror' or kind == 'map') and #reads == 1
+    and reads[1].truncate == 'apply' and not has(spec.ignore, 't')
   for i = 1, n_key do
     if list[i].from == 'function' then p.keys_in_lua = true end
   end

@@ -242,6 +242,12 @@ local function null_writer(now, column)
   return function(row) now.rows.cells[column][row].tag = NULL end
 end
 
+local function new_refusal(name)
+  return function()
+    error(("'%s' is set by `once`, from the event: do not assign it"):format(name), 0)
+  end
+end
+
 local function new_writers(now, p, stamps)
   local touch = new_touch(now, p.kind)
   local writers = {}
@@ -255,6 +261,9 @@ local function new_writers(now, p, stamps)
         if p.kind == 'merge' then row = 0 end
         if type(v) == 'nil' then clear(row) else write(row, v) end
       end
+    end
+    if p.kind == 'fold' and number == p.once then
+      writers[column.name] = new_refusal(column.name)
     end
   end
   return writers
@@ -299,6 +308,10 @@ local function new_methods(now, p, stamps)
     end,
     delete = function(row)
       if p.kind ~= 'fold' and p.kind ~= 'map' then only_for(p, ':delete()') end
+      if p.once >= 0 then
+        error('row:delete() cannot be used with `once`: an older event would bring the '
+          .. 'row back; keep the row and mark it instead', 0)
+      end
       check(now, C.tm_row_delete(now.batch, now.rows, live(row)))
       for i = 0, #p.columns - 1 do stamps[i] = 0 end
     end,

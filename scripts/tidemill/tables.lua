@@ -99,17 +99,22 @@ function Table:load(trial, batch, rows)
 end
 
 -- The key columns of a row, then what was assigned over what was there.
-local function written(self, rows, index, old)
+---@param cell function of a column's index from 0
+local function written(self, cell, old)
   local p, row = self.p, {}
   for i, column in ipairs(p.columns) do
-    local cell = rows.cells[i - 1][index]
-    if cell.tag ~= MISSING then
-      row[column.name] = self.readers[i](cell)
+    local value_cell = cell(i - 1)
+    if value_cell.tag ~= MISSING then
+      row[column.name] = self.readers[i](value_cell)
     elseif old then
       row[column.name] = old[column.name]
     end
   end
   return row
+end
+
+local function cells_of(rows, index)
+  return function(i) return rows.cells[i][index] end
 end
 
 local COMBINE = {
@@ -128,37 +133,86 @@ local function merged(p, old, row)
   return row
 end
 
-local function store_row(self, rows, index)
-  local p, flags = self.p, rows.flags[index]
-  if bit.band(flags, TOUCHED) == 0 then return end
-  local fresh = written(self, rows, index)
-  local key = key_text(p, fresh)
+local function upsert(self, key, cell)
+  local p, fresh = self.p, written(self, cell)
   local old = self.rows[key]
-  if bit.band(flags, EXISTS) == 0 then
-    self.rows[key] = nil
-  elseif p.kind == 'merge' then
+  local newer = p.newer >= 0 and p.columns[p.newer + 1].name
+  if p.kind == 'merge' then
     self.rows[key] = old and merged(p, old, fresh) or fresh
-  else
-    local newer = p.newer >= 0 and p.columns[p.newer + 1].name
-    if old and newer and old[newer] ~= nil and not (fresh[newer] ~= nil
-      and fresh[newer] > old[newer]) then
-      return
-    end
-    if bit.band(flags, CLEARED) ~= 0 then old = nil end
-    self.rows[key] = written(self, rows, index, old)
+  elseif not (old and newer and old[newer] ~= nil)
+    or fresh[newer] ~= nil and fresh[newer] > old[newer] then
+    self.rows[key] = written(self, cell, old)
   end
 end
 
+-- A delete that has a version takes only older rows away.
+local function delete(self, key, cell)
+  local p, old = self.p, self.rows[key]
+  local newer = p.newer >= 0 and p.columns[p.newer + 1].name
+  if old and cell ~= nil and old[newer] ~= nil
+    and self.readers[p.newer + 1](cell) <= old[newer] then
+    return
+  end
+  self.rows[key] = nil
+end
+
+-- What `newer` keeps of each row below it: { [row] = { cells, … } }.
+local function layers_of(self, trial, rows)
+  local list, number, row = {}, 0, ffi.new('int32_t[1]')
+  while self.p.newer >= 0 do
+    local cells = C.tm_trial_layer(trial, rows, number, row)
+    if row[0] < 0 then break end
+    local below = list[row[0]] or {}
+    list[row[0]] = below
+    if cells ~= nil then below[#below + 1] = cells end
+    number = number + 1
+  end
+  return list
+end
+
+-- In the order of the statements: deletes, what lies below the row, the row.
+local function store_row(self, trial, rows, index, layers)
+  local flags = rows.flags[index]
+  if bit.band(flags, TOUCHED) == 0 then return end
+  local key = key_text(self.p, written(self, cells_of(rows, index)))
+  if bit.band(flags, CLEARED) ~= 0 then
+    delete(self, key, C.tm_trial_deleted(trial, rows, index))
+  end
+  for _, cells in ipairs(layers or {}) do
+    upsert(self, key, function(i) return cells[i] end)
+  end
+  if bit.band(flags, EXISTS) ~= 0 then upsert(self, key, cells_of(rows, index)) end
+end
+
+-- `once`: what has the value already stays; without it nobody could tell.
+local function append(self, row)
+  local p = self.p
+  local name = p.once >= 0 and p.columns[p.once + 1].name
+  if name and row[name] == nil then
+    error(("%s.%s: the row has no value for it, by which a repeated event is known "
+      .. '(once): assign it'):format(p.table, name), 0)
+  end
+  for _, other in ipairs(name and self.rows or {}) do
+    if other[name] == row[name] then return end
+  end
+  self.rows[#self.rows + 1] = row
+end
+
+function Table:empty()
+  self.rows = {}
+end
+
 -- Takes over what the handlers left, as the writer would.
-function Table:store(batch, rows)
+function Table:store(trial, batch, rows)
   local p = self.p
   self.now.batch, self.now.rows = batch, rows
   local first = p.kind == 'merge' and 1 or 0
+  local layers = layers_of(self, trial, rows)
   for index = first, rows.n_rows - 1 do
     if p.kind == 'append' then
-      self.rows[#self.rows + 1] = written(self, rows, index)
+      append(self, written(self, cells_of(rows, index)))
     else
-      store_row(self, rows, index)
+      store_row(self, trial, rows, index, layers[index])
     end
   end
 end

@@ -76,17 +76,33 @@ local function run_projection(self, i, batch, events)
   end
   local stored = self.tables[p.table]
   stored:load(self.trial, batch, rows)
+  if C.tm_trial_emptied(self.trial, rows) ~= 0 then stored:empty() end
   if p.has_handler then
     phase(self.program.fold, batch, rows, events)
   elseif C.tm_trial_mirror(self.trial, rows) < 0 then
     batch_error(batch, events)
   end
-  stored:store(batch, rows)
+  stored:store(self.trial, batch, rows)
 end
 
 local function run_batch(self, events)
   local batch = decode(self, events)
   for i = 1, #self.plan.projections do run_projection(self, i, batch, events) end
+end
+
+-- A truncate is alone in its batch.
+local function run_batches(self, events)
+  local part = {}
+  local function flush()
+    if #part > 0 then run_batch(self, part) end
+    part = {}
+  end
+  for _, event in ipairs(events) do
+    if event.op == 't' then flush() end
+    part[#part + 1] = event
+    if event.op == 't' then flush() end
+  end
+  flush()
 end
 
 local function table_of(self, name)
@@ -135,8 +151,8 @@ function Bundle:run(case)
   local events = case.events or {}
   if case.split then
     for _, event in ipairs(events) do run_batch(self, { event }) end
-  elseif #events > 0 then
-    run_batch(self, events)
+  else
+    run_batches(self, events)
   end
   return setmetatable({ bundle = self }, Result)
 end

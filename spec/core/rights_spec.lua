@@ -21,6 +21,7 @@ local function grants(p, start)
   projection.table, projection.columns, projection.n_columns = p.table or 't', columns, 2
   projection.kind, projection.deletes = p.kind, p.deletes or false
   projection.n_key = p.kind == C.KIND_APPEND and 0 or 1
+  projection.once, projection.empties = p.once or -1, p.empties or false
   local plan, b = ffi.new('struct plan'), ffi.new('struct buf')
   plan.projections, plan.n_projections = projection, 1
   plan.source.start = start or C.START_EARLIEST
@@ -39,6 +40,9 @@ describe('rights_grant_run', function()
       [{ kind = C.KIND_MIRROR }] = 'SELECT, INSERT, UPDATE, DELETE',
       [{ kind = C.KIND_MERGE }] = 'SELECT, INSERT, UPDATE',
       [{ kind = C.KIND_APPEND }] = 'INSERT',
+      [{ kind = C.KIND_APPEND, once = 1 }] = 'SELECT ("a""b"), INSERT',
+      [{ kind = C.KIND_APPEND, empties = true }] = 'INSERT, TRUNCATE',
+      [{ kind = C.KIND_MAP, empties = true }] = 'SELECT, INSERT, UPDATE, TRUNCATE',
     }
     for p, rights in pairs(cases) do
       assert.are.equal(('GRANT %s ON "t" TO "mi""ll";\n'):format(rights), grants(p))

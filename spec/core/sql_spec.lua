@@ -22,7 +22,7 @@ local function projection(p)
   end
   local out = keep(ffi.new('struct plan_projection'))
   out.table, out.columns, out.n_columns = keep(p.table or 't'), columns, #p
-  out.n_key, out.newer = p.key or 1, p.newer or -1
+  out.n_key, out.newer, out.once = p.key or 1, p.newer or -1, p.once or -1
   out.kind, out.exact = p.kind or C.KIND_FOLD, p.exact or C.EXACT_ALIGNED
   return out
 end
@@ -70,6 +70,17 @@ describe('sql_update', function()
       .. 'FROM unnest($1::uuid[], $2::text[]) AS u(c0, c2) WHERE t."id" = u.c0 '
       .. "RETURNING 1) SELECT tidemill.must((SELECT count(*) FROM w) = $3, 'TM002')",
       C.sql_update(arena, balances(C.EXACT_SHARED), 4))
+  end)
+end)
+
+describe('sql_update of a part of a row with newer', function()
+  it('counts the rows that are there, and changes those that are older', function()
+    local p = projection { { 'id', 'bigint' }, { 'a', 'text' }, { 'v', 'text' },
+      kind = C.KIND_MIRROR, exact = C.EXACT_OVERWRITE, newer = 2 }
+    is('WITH w AS (UPDATE "t" AS t SET "v" = u.c2 FROM unnest($1::int8[], $2::text[]) '
+      .. 'AS u(c0, c2) WHERE t."id" = u.c0 AND (t."v" COLLATE "C" < u.c2 OR t."v" IS NULL)) '
+      .. 'SELECT tidemill.must((SELECT count(*) FROM unnest($1::int8[]) AS u(c0) '
+      .. 'JOIN "t" AS t ON t."id" = u.c0) = $3, \'TM002\')', C.sql_update(arena, p, 4))
   end)
 end)
 
@@ -124,6 +135,24 @@ describe('sql_delete', function()
   end)
 end)
 
+describe('sql_delete with versions', function()
+  it('takes older rows, and each row where a delete has none', function()
+    local p = projection { { 'id', 'bigint' }, { 'v', 'bigint' }, newer = 1,
+      kind = C.KIND_MIRROR, exact = C.EXACT_OVERWRITE }
+    p.newer_deletes = true
+    is('DELETE FROM "t" AS t USING unnest($1::int8[], $2::int8[]) AS u(c0, c1) '
+      .. 'WHERE t."id" = u.c0 AND (t."v" < u.c1 OR t."v" IS NULL OR u.c1 IS NULL)',
+      C.sql_delete(arena, p))
+  end)
+end)
+
+describe('sql_empty', function()
+  it('empties a table at once', function()
+    is('TRUNCATE TABLE "app"."b"', C.sql_empty(arena, projection { { 'id', 'bigint' },
+      table = 'app.b' }))
+  end)
+end)
+
 describe('sql_merge', function()
   it('combines by word and leaves NULL what got no contribution', function()
     is('INSERT INTO "t" AS t ("k", "s", "lo", "hi") SELECT u.c0, u.c1, u.c2, u.c3 '
@@ -142,6 +171,13 @@ describe('sql_append', function()
     is('INSERT INTO "t" AS t ("b") SELECT u.c1 FROM unnest($1::json[]) AS u(c1)',
       C.sql_append(arena, projection { { 'a', 'text' }, { 'b', 'json' }, key = 0,
         kind = C.KIND_APPEND }, 2))
+  end)
+  it('with once leaves out what is there, and says how many it inserted', function()
+    is('WITH w AS (INSERT INTO "t" AS t ("a", "b") SELECT u.c0, u.c1 '
+      .. 'FROM unnest($1::text[], $2::json[]) AS u(c0, c1) ON CONFLICT ("a") DO NOTHING '
+      .. 'RETURNING 1) SELECT count(*) FROM w',
+      C.sql_append(arena, projection { { 'a', 'text' }, { 'b', 'json' }, key = 0, once = 0,
+        kind = C.KIND_APPEND }, 3))
   end)
   it('refuses rows of no columns', function()
     is("SELECT tidemill.must(false, '22004')",
@@ -188,6 +224,16 @@ CREATE TABLE IF NOT EXISTS "l" (
 );
 ]], C.sql_table(arena, projection { { 'n', 'bigint' }, table = 'l', key = 0,
       kind = C.KIND_APPEND }))
+  end)
+  it('makes the column of once a primary key', function()
+    is([[
+CREATE TABLE IF NOT EXISTS "l" (
+    "n" bigint,
+    "id" text,
+    PRIMARY KEY ("id")
+);
+]], C.sql_table(arena, projection { { 'n', 'bigint' }, { 'id', 'text' }, table = 'l',
+      key = 0, once = 1, kind = C.KIND_APPEND }))
   end)
   it('can be run twice', function()
     for statement in ffi.string(C.sql_schema()):gmatch('CREATE [^(;]*') do
