@@ -185,7 +185,8 @@ describe('a truncate', function()
     local function says()
       return tidemill.call({ 'check', s.bundle }, { env = s.env })
     end
-    local grants = tidemill.call({ 'schema', s.bundle, '--role', 'mill' }, { env = s.env })
+    local grants = tidemill.call({ 'schema', s.bundle, '--role', 'mill' },
+      { env = s.env })
     assert.is_truthy(grants.out:find('DELETE, TRUNCATE ON "copy"', 1, true), grants.text)
     s.db:rows 'REVOKE TRUNCATE ON copy, other FROM mill'
     local result = says()
