@@ -225,6 +225,15 @@ int tm_dec_round(const struct tm_dec *a, int scale, struct tm_dec *out);
 /* -1, 0 or 1. */
 int tm_dec_compare(const struct tm_dec *a, const struct tm_dec *b);
 
+/* ---- while a pipeline is loaded ---- */
+
+/* Why a value cannot be one of a column; NULL: it can. [tag]: 'b' (boolean),
+ * 'n' (number), 't' (text), 'o' and 'a' (JSON object and array), [value] its
+ * text. [type] is one that the host knows. The reason stays until the next
+ * call. */
+const char *tm_refuse(const char *type, char tag, const char *value,
+                      uint32_t len);
+
 /* ---- trial runs: a batch without Kafka and PostgreSQL, for specs ----
  * The Lua half drives: events in, decode, rows of each projection (keys that
  * are functions are computed by Lua with tm_key), given rows, fold, read. */

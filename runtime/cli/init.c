@@ -1,16 +1,20 @@
 /* tidemill init: a first pipeline to start from. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "cli/init_files.h"
 #include "cli/options.h"
 #include "cli/verb.h"
+#include "lua/vm.h"
 
 static const char help[] =
     "Writes a small, commented pipeline into DIR, which may exist already.\n"
@@ -23,6 +27,7 @@ static const char help[] =
     "  spec/balances_spec.lua      what it must do, for `tidemill test`\n"
     "  load.lua                    what `tidemill dev` feeds it with\n"
     "  README.md                   what to do next\n"
+    "  .luarc.json                 where editors find the words of a pipeline\n"
     "\n"
     "Examples:\n"
     "  tidemill init bank && tidemill test bank && tidemill dev bank\n"
@@ -71,26 +76,87 @@ static bool write_file(const char *path, const char *text)
     return fclose(f) == 0 && ok;
 }
 
-static bool is_there(const char *folder)
+static const char luarc_name[] = ".luarc.json";
+
+/* Settings of the Lua language server: where the stubs are, and which of Lua's
+ * own libraries the sandbox leaves out. busted's are the server's. */
+static void print_luarc(struct buf *out)
+{
+    char real[PATH_MAX];
+    const char *scripts = vm_scripts_dir();
+
+    buf_puts(out, "{\n"
+                  "  \"runtime.version\": \"LuaJIT\",\n"
+                  "  \"workspace.checkThirdParty\": false,\n"
+                  "  \"workspace.library\": [\n"
+                  "    \"");
+    for (const char *s = realpath(scripts, real) ? real : scripts; *s; s++) {
+        buf_printf(out, *s == '"' || *s == '\\' ? "\\%c" : "%c", *s);
+    }
+    buf_puts(out, "\",\n"
+                  "    \"${3rd}/busted/library\",\n"
+                  "    \"${3rd}/luassert/library\"\n"
+                  "  ]\n"
+                  "}\n");
+}
+
+static bool is_taken(const char *folder, const char *name)
 {
     char path[4096];
+
+    join(path, sizeof path, folder, name);
+    if (access(path, F_OK) != 0) {
+        return false;
+    }
+    fprintf(stderr,
+            "tidemill init: %s is there already and stays as it is; nothing "
+            "was written\n",
+            path);
+    return true;
+}
+
+static bool is_there(const char *folder)
+{
     for (int i = 0; i < init_n_files; i++) {
-        join(path, sizeof path, folder, init_files[i].name);
-        if (access(path, F_OK) == 0) {
-            fprintf(stderr,
-                    "tidemill init: %s is there already and stays as it is; "
-                    "nothing was written\n",
-                    path);
+        if (is_taken(folder, init_files[i].name)) {
             return true;
         }
     }
-    return false;
+    return is_taken(folder, luarc_name);
+}
+
+static bool make_file(const char *folder, const char *name, const char *text)
+{
+    char path[4096];
+
+    join(path, sizeof path, folder, name);
+    if (!write_file(path, text)) {
+        fprintf(stderr, "tidemill init: cannot write %s: %s\n", path,
+                strerror(errno));
+        return false;
+    }
+    printf("%s\n", path);
+    return true;
+}
+
+static bool make_all(const char *folder)
+{
+    struct buf luarc = {0};
+
+    for (int i = 0; i < init_n_files; i++) {
+        if (!make_file(folder, init_files[i].name, init_files[i].text)) {
+            return false;
+        }
+    }
+    print_luarc(&luarc);
+    bool ok = make_file(folder, luarc_name, buf_text(&luarc));
+    buf_close(&luarc);
+    return ok;
 }
 
 static int run(const struct verb *v, int argc, char **argv)
 {
     const char *folder;
-    char path[4096];
     if (!options_parse(v, NULL, 0, argc, argv, &folder)) {
         return EX_USAGE;
     }
@@ -100,14 +166,8 @@ static int run(const struct verb *v, int argc, char **argv)
     if (is_there(folder)) {
         return EX_CANTCREAT;
     }
-    for (int i = 0; i < init_n_files; i++) {
-        join(path, sizeof path, folder, init_files[i].name);
-        if (!write_file(path, init_files[i].text)) {
-            fprintf(stderr, "tidemill init: cannot write %s: %s\n", path,
-                    strerror(errno));
-            return EX_CANTCREAT;
-        }
-        printf("%s\n", path);
+    if (!make_all(folder)) {
+        return EX_CANTCREAT;
     }
     printf("\nNext: tidemill test %s\n      tidemill dev %s\n", folder, folder);
     return EX_OK;

@@ -80,7 +80,7 @@ static const char spec_balances_spec_lua[] =
     "end\n"
     "\n"
     "describe('balances', function()\n"
-    "  local bundle\n"
+    "  local bundle ---@type tidemill.TestBundle\n"
     "\n"
     "  before_each(function() bundle = t.load(folder) end)\n"
     "\n"

@@ -24,11 +24,12 @@ struct plan *pipeline_load(const struct verb *v, const char *path, int *status)
         return NULL;
     }
     struct plan *p = vm_load(vm, path, &e);
-    vm_free(vm);
     if (p == NULL) {
-        fprintf(stderr, "tidemill: cannot load %s:\n%s\n", path, e.text);
+        fprintf(stderr, "tidemill: cannot load %s:\n%s\n", path,
+                vm_said(vm, &e));
         *status = e.class == ERR_FATAL ? EX_SOFTWARE : EX_CONFIG;
     }
+    vm_free(vm);
     return p;
 }
 

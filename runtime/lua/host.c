@@ -162,7 +162,12 @@ static int host_secret(lua_State *L)
         return refuse(L, strerror(errno));
     }
     len = fread(text, 1, sizeof(text), f);
+    /* A folder opens, and cannot be read. */
+    int reason = ferror(f) ? errno : 0;
     fclose(f);
+    if (reason) {
+        return refuse(L, strerror(reason));
+    }
     if (len == sizeof(text)) {
         return refuse(L, "is larger than 64 KiB");
     }

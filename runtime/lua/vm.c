@@ -37,6 +37,7 @@ struct vm {
     int load;
     int trace;
     char *path;    /* owned: of the bundle that is loaded */
+    char *said;    /* owned: all that the last failed load said */
     char hash[65]; /* its generation */
     usec load_limit;
     int collected_kb;      /* in use after the last vm_collect */
@@ -182,8 +183,17 @@ void vm_free(struct vm *v)
     if (v) {
         lua_close(v->L);
         free(v->path);
+        free(v->said);
         free(v);
     }
+}
+
+/* The mistakes of a pipeline may be more than an error holds. */
+static void keep_said(struct vm *v, const char *text)
+{
+    free(v->said);
+    v->said = strdup(text);
+    must(v->said);
 }
 
 /* Calls the function below its [n_args] arguments, which is above the trace
@@ -199,7 +209,8 @@ static bool call(struct vm *v, int n_args, enum err_class class, struct err *e)
     if (status == 0) {
         return true;
     }
-    if (status == LUA_ERRMEM) {
+    if (status == LUA_ERRMEM ||
+        strcmp(lua_tostring(L, -1), "not enough memory") == 0) {
         v->is_out_of_memory = true;
         err_set(e, class,
                 "the scripts took more than %llu MiB of memory: keep less in "
@@ -207,9 +218,17 @@ static bool call(struct vm *v, int n_args, enum err_class class, struct err *e)
                 (unsigned long long)(VM_MAX_BYTES >> 20));
     } else {
         err_set(e, class, "%s", lua_tostring(L, -1));
+        if (class == ERR_CONFIG) {
+            keep_said(v, lua_tostring(L, -1));
+        }
     }
     lua_pop(L, 1);
     return false;
+}
+
+const char *vm_said(const struct vm *v, const struct err *e)
+{
+    return v->said ? v->said : e->text;
 }
 
 static void push_function(struct vm *v, int reference_number)
@@ -237,6 +256,8 @@ struct plan *vm_load(struct vm *v, const char *path, struct err *e)
     struct plan *p;
     bool ok;
 
+    free(v->said);
+    v->said = NULL;
     push_function(v, v->load);
     lua_pushstring(v->L, path);
     budget_watch(v->L, v->load_limit);

@@ -23,6 +23,9 @@ void vm_free(struct vm *v);
  * several lines, each "file:line: what: what to do".
  */
 struct plan *vm_load(struct vm *v, const char *path, struct err *e);
+/* All that the last vm_load said when it failed with [e], of which e->text is
+ * the beginning; borrowed until the next load. */
+const char *vm_said(const struct vm *v, const struct err *e);
 /* How long the Lua code of a bundle may take to load; 10 s unless set. */
 void vm_limit_load(struct vm *v, uint32_t limit_ms);
 /* Computes keys that are functions: calls tm_key for each event and group. */

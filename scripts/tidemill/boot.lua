@@ -1,44 +1,21 @@
 -- What vm.c calls: load a bundle, compute keys, run handlers; and trace, which
 -- finds the user's line for an error.
+local check = require 'tidemill.check'
 local core = require 'tidemill.core'
 local dsl = require 'tidemill.dsl'
 local failure = require 'tidemill.failure'
+local locate = require 'tidemill.locate'
 local plan = require 'tidemill.plan'
 local prelude = require 'tidemill.prelude'
 local projection = require 'tidemill.projection'
 local pure = require 'tidemill.pure'
 local sandbox = require 'tidemill.sandbox'
+local trace = require 'tidemill.trace'
 
 local M = {}
 
--- Chunk names of all loaded bundles: which frames of a traceback are the user's.
-local sources = {}
-
-local function user_line()
-  for level = 3, 60 do
-    local info = debug.getinfo(level, 'Sl')
-    if not info then return nil end
-    if sources[info.source] and info.currentline > 0 then
-      return info.source:sub(2) .. ':' .. info.currentline .. ': '
-    end
-  end
-end
-
--- Handler of xpcall: "file:line: message", with the file of the user. Lua
--- shortens long paths and names our own files; neither helps the user.
-function M.trace(message)
-  if type(message) ~= 'string' then
-    message = 'raised a ' .. type(message) .. ' instead of a text'
-  end
-  for source in pairs(sources) do
-    if message:sub(1, #source) == source:sub(2) .. ':' then return message end
-  end
-  local rest = message:match('^[^%s:]*%.lua:%d+: (.*)$')
-    or message:match('^%.%.%.[^:]*:%d+: (.*)$')
-  local line = user_line()
-  if not line then return message end
-  return line .. (rest or message)
-end
+local sources = trace.sources
+M.trace = trace.trace
 
 local function run_entry(bundle)
   local _, require_module, loading = sandbox.new(bundle)
@@ -46,9 +23,23 @@ local function run_entry(bundle)
   for file in pairs(bundle.files) do
     sources['@' .. bundle.folder .. '/' .. file] = true
   end
-  local record = require_module(module)
+  local record = require_module(module, nil, bundle.entry)
   -- Modules of projections are loaded by the plan, still as part of loading.
   return record, require_module, loading
+end
+
+-- What a file that returns no pipeline gives instead.
+local function no_pipeline(bundle, loading, record)
+  local file = bundle.folder .. '/' .. bundle.entry
+  local at, says = locate.returned(loading, file), 'returns ' .. check.name_type(record)
+  if record == true then
+    at, says = locate.called(loading, file, 'pipeline'), 'returns nothing: write `return '
+      .. 'pipeline { … }`'
+  elseif dsl.is_record(record) then
+    says = says .. ': name the file of the pipeline, or its folder'
+  end
+  return ('%s:%d: the file must return pipeline { … }, and %s'):format(file, at.line,
+    says)
 end
 
 local function check_purity(made)
@@ -81,10 +72,9 @@ end
 function M.open(path, goes_on)
   local bundle, reason = core.host.read(path)
   if not bundle then error(reason, 0) end
-  local record, require_module = run_entry(bundle)
+  local record, require_module, loading = run_entry(bundle)
   if not dsl.is_record(record, 'pipeline') then
-    error(('%s/%s:1: the file must return pipeline { … }'):format(bundle.folder,
-      bundle.entry), 0)
+    error(no_pipeline(bundle, loading, record), 0)
   end
   local made, messages = plan.new(record, bundle, require_module, stock_rules())
   if not made then error(messages, 0) end

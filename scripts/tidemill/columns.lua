@@ -1,12 +1,16 @@
 -- The columns of a projection: key columns first, each with its type, where
 -- its value comes from, its merge word and its initial value.
 local check = require 'tidemill.check'
+local core = require 'tidemill.core'
 local decimal = require 'tidemill.decimal'
 local dsl = require 'tidemill.dsl'
+local ffi = require 'ffi'
 local locate = require 'tidemill.locate'
+local schema = require 'tidemill.schema'
 local value = require 'tidemill.value'
 local words = require 'tidemill.words'
 
+local C = core.C
 local M = {}
 
 local ROOTS = { 'data', 'after', 'before', 'key', 'source' }
@@ -19,17 +23,22 @@ local ORDERED = {
   date = true, time = true, timestamp = true, timestamptz = true, text = true,
   varchar = true,
 }
+-- As in the core (PROGRAM_MAX_COLUMNS).
+local MAX_COLUMNS = 64
 -- What `row` has besides columns.
 local TAKEN = { exists = true, delete = true, reset = true }
+M.TAKEN = TAKEN
 
 local function check_name(checker, record, path, name, kind)
   if type(name) ~= 'string' then
-    return checker.fail(record, path, ("'%s' has names of columns as keys: %s = { id = "
-      .. "'bigint' }")
-      :format(path[1], path[1]))
-  elseif name == '' or #name > 63 or name:find('%z') then
-    return checker.fail(record, path, ("'%s' cannot be the name of a column")
-      :format(name))
+    return checker.fail(record, path, ("'%s' has names of columns as keys: write %s = { "
+      .. "id = 'bigint' }"):format(path[1], path[1]))
+  end
+  local reason = name == '' and 'it is empty' or name:find('%z') and 'it has a zero byte'
+    or #name > 63 and 'PostgreSQL takes 63 bytes at most'
+  if reason then
+    return checker.fail(record, path, ("'%s' cannot be the name of a column: %s")
+      :format(name, reason))
   elseif TAKEN[name] and kind ~= 'mirror' then
     return checker.fail(record, path, ("a column cannot be called '%s' here: row.%s has "
       .. "a meaning of its own"):format(name, name))
@@ -41,19 +50,35 @@ end
 function M.is_path(text)
   local root, rest = text:match('^(%a+)%.(.+)$')
   for _, known in ipairs(ROOTS) do
-    if root == known then return not (rest:find('%.%.') or rest:find('%.$')) end
+    if root == known then
+      return not (rest:find('^%.') or rest:find('%.%.') or rest:find('%.$'))
+    end
   end
   return false
 end
 
-local function check_path(checker, record, path, from)
-  if M.is_path(from) then return true end
-  return checker.fail(record, path, ("from = '%s' must be 'key' or a path such as "
-    .. "'data.%s'")
-    :format(from, path[2]))
+---What a path that is none should have been.
+---@param otherwise string|nil when that is not clear
+function M.path_hint(from, otherwise)
+  local root, rest = from:match('^([^.]*)%.?(.*)$')
+  local nearest, distance = words.nearest(root, ROOTS)
+  if nearest and distance > 0 and M.is_path(nearest .. '.' .. rest) then
+    return (": did you mean '%s.%s'?"):format(nearest, rest)
+  end
+  return otherwise
 end
 
-local function set_from(checker, record, path, column, from)
+local function check_path(checker, record, path, from)
+  if M.is_path(from) then return true end
+  local is_key = words.nearest(from:match('^[^.]*'), ROOTS) == 'key'
+    and not from:find('%.[^.]')
+  return checker.fail(record, path, ("from = '%s'%s"):format(from, is_key
+    and ": did you mean 'key'?" or M.path_hint(from,
+      (" must be 'key' or a path such as 'data.%s'"):format(path[2]))))
+end
+
+local function set_from(checker, record, name, column, from)
+  local path = { 'key', name, 'from' }
   if from == nil then
     column.from = 'field'
   elseif from == 'key' then
@@ -65,10 +90,14 @@ local function set_from(checker, record, path, column, from)
     column.from, column.key_function = 'function', from
   elseif dsl.is_record(from, 'grouping') then
     checker.fail(record, path, 'grouping is not available yet')
-  elseif type(from) == 'table' and check.texts(checker, record, path, from) then
-    column.from, column.paths = 'list', from
-    for _, one in ipairs(from) do check_path(checker, record, path, one) end
-  elseif type(from) ~= 'table' then
+  elseif type(from) == 'table' and not dsl.is_record(from) then
+    if check.texts(checker, record, path, from) then
+      column.from, column.paths = 'list', from
+      for i, one in ipairs(from) do
+        check_path(checker, record, { 'key', name, 'from', i }, one)
+      end
+    end
+  else
     checker.fail(record, path, ("from must be 'key', a path, a list of paths or a "
       .. "function, not %s")
       :format(check.name_type(from)))
@@ -76,20 +105,34 @@ local function set_from(checker, record, path, column, from)
 end
 
 local function key_column(checker, record, name, spec)
-  local path = { 'key', name }
+  local path = { 'key', name, 1 }
+  if type(spec) == 'table' and spec[1] == nil and schema.projection[name] then
+    checker.fail(record, { 'key', name }, ("'%s' stands inside of key: it belongs beside "
+      .. 'it'):format(name))
+    return { name = name, is_key = true }
+  end
   local text, from = spec, nil
   if type(spec) == 'table' and not dsl.is_record(spec) then
     text, from = spec[1], spec.from
     for key in pairs(spec) do
       if key ~= 1 and key ~= 'from' then
-        checker.fail(record, path, ("key column '%s': unknown key '%s'%s"):format(name,
-          tostring(key), words.hint(key, { 'from' })))
+        checker.fail(record, { 'key', name, key }, type(key) == 'number'
+          and ("key column '%s': behind the type stands from: write %s = { 'bigint', "
+            .. "from = … }"):format(name, name)
+          or ("key column '%s': unknown key '%s'%s"):format(name, tostring(key),
+            words.hint(key, { 'from' })))
       end
     end
   end
   local column = { name = name, is_key = true, merge = 'none' }
-  local t = check.type(checker, record, path, text)
-  set_from(checker, record, path, column, from)
+  local t
+  if text == nil then
+    checker.fail(record, path, ("key column '%s': the type is missing: write %s = { "
+      .. "'bigint', from = … }"):format(name, name))
+  else
+    t = check.type(checker, record, path, text)
+  end
+  set_from(checker, record, name, column, from)
   if t and not t.is_key then
     checker.fail(record, path, ("key column '%s': %s cannot be a key: use smallint, "
       .. "integer, bigint, uuid, text, date, timestamptz or bytea"):format(name, text))
@@ -106,8 +149,10 @@ local function merge_word(checker, record, name, t)
     checker.fail(record, { 'columns', name }, ("the column '%s' is missing in merge: "
       .. "every column needs sum, min or max"):format(name))
   elseif word ~= 'sum' and word ~= 'min' and word ~= 'max' then
-    checker.fail(record, path, ("merge.%s = '%s'%s"):format(name, tostring(word),
-      words.hint(word, MERGES)))
+    checker.fail(record, path, type(word) == 'string' and ("merge.%s = '%s'%s")
+      :format(name, word, words.hint(word, MERGES))
+      or ("merge.%s must be 'sum', 'min' or 'max', not %s"):format(name,
+      check.name_type(word)))
   elseif t and not COUNTS[t.kind] and (word == 'sum' or not ORDERED[t.kind]) then
     checker.fail(record, path, ("merge.%s = '%s': a %s has no %s")
       :format(name, word, t.text, word))
@@ -115,38 +160,54 @@ local function merge_word(checker, record, name, t)
   return word or 'none'
 end
 
-local function initial_of(checker, record, name, kind)
-  local v = (record.spec.initial or {})[name]
-  local path = { 'initial', name }
-  if v == nil then return nil end
+-- A value of `initial` as the core takes it; nil and a message.
+local function tagged(v, kind)
   if type(v) == 'boolean' then return { tag = 'boolean', value = v } end
   if type(v) == 'string' then return { tag = 'text', value = v } end
-  if decimal.is_numeric(v) then
-    if type(v) == 'number' and (v ~= v or v == math.huge or v == -math.huge) then
-      checker.fail(record, path, ("initial.%s must be a finite number"):format(name))
-      return nil
-    end
-    return { tag = 'number', value = decimal.format(decimal.from(v)) }
+  if type(v) == 'number' and (v ~= v or v == math.huge or v == -math.huge) then
+    return nil, 'must be a finite number'
   end
-  if type(v) == 'table' and (kind == 'json' or kind == 'jsonb') then
+  if decimal.is_numeric(v) then
+    local ok, exact = pcall(decimal.from, v)
+    if not ok then return nil, 'cannot be used: ' .. tostring(exact) end
+    return { tag = 'number', value = decimal.format(exact) }
+  end
+  local is_json = kind == 'json' or kind == 'jsonb'
+  if is_json and type(v) == 'table' and not dsl.is_record(v) then
     local text = value.encode(v)
     return { tag = text:sub(1, 1) == '[' and 'array' or 'object', value = text }
   end
-  checker.fail(record, path, ("initial.%s must be a text, a number or a boolean, not %s")
-    :format(name, check.name_type(v)))
+  return nil, 'must be a text, a number or a boolean, not ' .. check.name_type(v)
+end
+
+local function initial_of(checker, record, name, t)
+  local v = (record.spec.initial or {})[name]
+  if v == nil then return nil end
+  local initial, reason = tagged(v, t and t.kind)
+  if initial and t then
+    local text = C.tm_refuse(t.text, initial.tag:byte(), tostring(initial.value),
+      #tostring(initial.value))
+    if text ~= nil then initial, reason = nil, 'cannot be used: ' .. ffi.string(text) end
+  end
+  if reason then
+    checker.fail(record, { 'initial', name }, ('initial.%s %s'):format(name, reason))
+  end
+  return initial
 end
 
 -- A column of a mirror that is no field of the row: from = 'source.lsn'. Its type,
 -- and the path.
 local function split(checker, record, name, spec, kind)
-  local path = { 'columns', name }
   if type(spec) ~= 'table' or dsl.is_record(spec) then return spec end
+  local before = #checker.messages
   for key in pairs(spec) do
     if key ~= 1 and key ~= 'from' then
-      checker.fail(record, path, ("column '%s': unknown key '%s'%s"):format(name,
-        tostring(key), words.hint(key, { 'from' })))
+      checker.fail(record, { 'columns', name, key }, ("column '%s': unknown key '%s'%s")
+        :format(name, tostring(key), words.hint(key, { 'from' })))
     end
   end
+  if #checker.messages > before then return spec[1] end
+  local path = { 'columns', name, 'from' }
   if kind ~= 'mirror' and spec.from ~= nil then
     checker.fail(record, path, ("column '%s': 'from' is for key columns and for mirrors; "
       .. "here a handler assigns it: row.%s = event.data.%s"):format(name, name, name))
@@ -154,33 +215,37 @@ local function split(checker, record, name, spec, kind)
     checker.fail(record, path, ("column '%s' is its type, or in a mirror { 'bigint', "
       .. "from = 'source.lsn' }"):format(name))
   elseif not M.is_path(spec.from) then
-    checker.fail(record, path, ("column '%s': from = '%s' must be a path such as "
-      .. "'source.lsn'"):format(name, spec.from))
+    checker.fail(record, path, ("column '%s': from = '%s'%s"):format(name, spec.from,
+      M.path_hint(spec.from, " must be a path such as 'source.lsn'")))
   end
   return spec[1], spec.from
 end
 
 local function value_column(checker, record, name, spec, kind)
   local text, from = split(checker, record, name, spec, kind)
-  local t = check.type(checker, record, { 'columns', name }, text)
+  local t = check.type(checker, record, { 'columns', name, 1 }, text)
   local column = { name = name, is_key = false, merge = 'none',
     from = from and 'path' or 'field', paths = from and { from } }
   if t then column.type, column.kind = t.text, t.kind end
   column.precision, column.scale = t and t.precision, t and t.scale
   if kind == 'merge' then column.merge = merge_word(checker, record, name, t) end
-  column.initial = initial_of(checker, record, name, t and t.kind)
+  column.initial = initial_of(checker, record, name, t)
   column.initial_value = (record.spec.initial or {})[name]
   return column
 end
 
 -- Names in `initial` and `merge` must be columns.
 local function check_names(checker, record, word, known)
+  local is_key = record.spec.key or {}
   for name in pairs(record.spec[word] or {}) do
     local hit = false
     for _, other in ipairs(known) do hit = hit or other == name end
     if not hit then
-      checker.fail(record, { word, name }, ("%s.%s is not one of the columns%s")
-        :format(word, tostring(name), words.hint(name, known)))
+      checker.fail(record, { word, name }, is_key[name] ~= nil
+        and ("%s.%s: '%s' is a key column, which has its value from the key")
+          :format(word, name, name)
+        or ("%s.%s is not one of the columns%s"):format(word, tostring(name),
+          words.hint(name, known)))
     end
   end
 end
@@ -207,8 +272,15 @@ function M.new(checker, record, kind)
       known[#known + 1] = name
     end
   end
-  check_names(checker, record, 'initial', known)
-  check_names(checker, record, 'merge', known)
+  if #known > 0 then
+    check_names(checker, record, 'initial', known)
+    check_names(checker, record, 'merge', known)
+  end
+  if #list > MAX_COLUMNS then
+    checker.fail(record, { 'columns', list[MAX_COLUMNS + 1].name }, ("there are %d "
+      .. 'columns: a projection has %d at most, with its key; make two of it')
+      :format(#list, MAX_COLUMNS))
+  end
   return list, n_key
 end
 

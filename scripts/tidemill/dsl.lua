@@ -1,7 +1,8 @@
 -- The words of a pipeline file: pipeline, kafka, postgres, projection and so
--- on. Each gives a record {word, spec, file, line, text}; nothing is checked
--- here but that the argument is a table, so that check.lua sees all at once.
+-- on. Each gives a record {word, spec, file, line, node, outline}; nothing is
+-- checked here but that the argument is a table, so that check.lua sees all at once.
 local core = require 'tidemill.core'
+local locate = require 'tidemill.locate'
 
 local M = {}
 
@@ -26,38 +27,26 @@ function M.is_record(x, word)
   return (meta == record_meta or meta == rule_meta) and (not word or x.word == word)
 end
 
--- `return projection {` is a tail call and leaves no frame to ask: then the
--- line is that of the file's first `return projection`.
-local function tail_call_line(text, word)
-  local line = 0
-  for l in (text .. '\n'):gmatch('(.-)\n') do
-    line = line + 1
-    local code = l:gsub('%-%-.*$', '')
-    if code:find('return%s+' .. word .. '%f[^%w_]') then return line end
+-- The line of a bundle's file that called the word; nil when it is not known.
+---@param loading table { file, texts } as it is now
+local function where(loading)
+  local info = debug.getinfo(3, 'Sl')
+  local file = info and info.source:sub(2)
+  if file and loading.texts[file] and info.currentline > 0 then
+    return { file = file, line = info.currentline }
   end
-  return 1
 end
 
----@param loading table { file = path for messages, text = of that file } as it is now
-local function where(loading, word)
-  for level = 3, 6 do
-    local info = debug.getinfo(level, 'Sl')
-    if info and info.source == '@' .. loading.file and info.currentline > 0 then
-      -- The frame of the file is ours only when it is the direct caller.
-      if level == 3 then return info.currentline end
-      break
-    end
-  end
-  return tail_call_line(loading.text, word)
+local function make(loading, word, spec, at, name)
+  local place = locate.constructor(loading, word, spec, at)
+  return setmetatable({ word = word, spec = spec, file = place.file, line = place.line,
+    node = place.node, outline = place.outline, module = loading.module, name = name },
+    record_meta)
 end
 
-local function make(loading, word, spec, line, name)
-  return setmetatable({ word = word, spec = spec, file = loading.file, line = line,
-    text = loading.text, module = loading.module, name = name }, record_meta)
-end
-
-local function refuse(loading, line, text)
-  error(('%s:%d: %s'):format(loading.file, line, text), 0)
+local function refuse(loading, word, at, text)
+  at = at or locate.returned(loading, loading.file, word)
+  error(('%s:%d: %s'):format(at.file, at.line, text), 0)
 end
 
 local function only_while_loading(loading, what)
@@ -70,34 +59,38 @@ end
 local function constructor(loading, word)
   return function(spec)
     only_while_loading(loading, word .. ' { … }')
-    local line = where(loading, word)
+    local at = where(loading)
     if type(spec) ~= 'table' or M.is_record(spec) then
-      refuse(loading, line, word .. ' takes a table: write ' .. word .. ' { … }')
+      refuse(loading, word, at, word .. ' takes a table: write ' .. word .. ' { … }')
     end
-    return make(loading, word, spec, line)
+    return make(loading, word, spec, at)
   end
 end
 
 local function rule(loading)
   return function(name)
     only_while_loading(loading, 'rule')
-    local record = make(loading, 'rule', {}, where(loading, 'rule'), tostring(name))
-    return setmetatable(record, rule_meta)
+    local at = where(loading)
+    if type(name) ~= 'string' then
+      refuse(loading, 'rule', at, "rule takes a name: write rule 'sqlstate'")
+    end
+    return setmetatable(make(loading, 'rule', {}, at, name), rule_meta)
   end
 end
 
 local function env(loading)
   return function(name, default)
     only_while_loading(loading, 'env')
-    local line = where(loading, 'env')
+    local at = where(loading)
     if type(name) ~= 'string' then
-      refuse(loading, line, "env takes the name of an environment variable: env('NAME')")
+      refuse(loading, 'env', at, 'env takes the name of an environment variable: '
+        .. "env('NAME')")
     end
     local value = core.host.env(name)
     if value == nil or value == '' then value = default end
     if value == nil then
-      refuse(loading, line, ("the environment variable %s is not set: set it, or give a "
-        .. "default: env('%s', '…')"):format(name, name))
+      refuse(loading, 'env', at, ('the environment variable %s is not set: set it, or '
+        .. "give a default: env('%s', '…')"):format(name, name))
     end
     return value
   end
@@ -106,13 +99,13 @@ end
 local function file(loading)
   return function(path)
     only_while_loading(loading, 'file')
-    local line = where(loading, 'file')
+    local at = where(loading)
     if type(path) ~= 'string' then
-      refuse(loading, line, "file takes a path: file('/run/secrets/name')")
+      refuse(loading, 'file', at, "file takes a path: file('/run/secrets/name')")
     end
     local value, reason = core.host.secret(path)
     if not value then
-      refuse(loading, line, ("file('%s') cannot be used: %s"):format(path, reason))
+      refuse(loading, 'file', at, ("file('%s') cannot be used: %s"):format(path, reason))
     end
     return value
   end

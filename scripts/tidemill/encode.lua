@@ -12,6 +12,7 @@ local FIELDS = {
   'topic', 'key', 'type', 'data', 'headers', 'op', 'before', 'after', 'time',
   'partition', 'offset', 'value', 'id', 'tombstone', 'source',
 }
+M.FIELDS = FIELDS
 local is_field = {}
 for _, name in ipairs(FIELDS) do is_field[name] = true end
 

@@ -1,58 +1,147 @@
--- In which line of a file a key of a record stands. A Lua table remembers no
--- lines, so the text is searched for the names of the path, one behind the
--- other, from the line of the constructor on.
+-- Where in the files of a bundle a record and its keys are written, for
+-- messages, and for the order of columns, which a Lua table forgets.
+local outline = require 'tidemill.outline'
+
 local M = {}
 
-local function code_of(line)
-  return (line:gsub('%-%-.*$', ''))
+-- By text; a record keeps what it needs.
+local outlines = setmetatable({}, { __mode = 'v' })
+
+local function outline_of(loading, file)
+  local text = loading.texts[file]
+  if not text then return nil end
+  outlines[text] = outlines[text] or outline.read(text)
+  return outlines[text]
 end
 
-local function escape(name)
-  return (name:gsub('%W', '%%%0'))
+-- The last table that was given to a variable above a place.
+local function of_variable(from, name, at)
+  local found
+  for _, node in ipairs(from.variables[name] or {}) do
+    if node.at < at then found = node end
+  end
+  return found
 end
 
--- Where [name] is a key ("name =", "['name'] =") or a quoted text: its first and
--- last column.
-local function find_name(code, name, from)
-  local word = escape(name)
-  for _, pattern in ipairs {
-    '%f[%w_]' .. word .. '%f[^%w_]%s*=%f[^=]',
-    '%[%s*[\'"]' .. word .. '[\'"]%s*%]%s*=',
-    '[\'"]' .. word .. '[\'"]',
-  } do
-    local start, stop = code:find(pattern, from)
-    if start then return start, stop end
+-- How well a written table fits the one that it became.
+local function fit(node, spec)
+  local n = 0
+  for key, field in pairs(node.fields) do
+    n = n + (spec[key] == nil and -1 or field.text == spec[key] and 2 or 1)
+  end
+  for key in pairs(spec) do
+    if not node.fields[key] then n = n - 1 end
+  end
+  return n
+end
+
+-- The table of `word(variable)`: what the variable was given, or else the argument
+-- of whatever function hands it on.
+local function literal(from, node, spec)
+  if not node.variable then return node end
+  local found = of_variable(from, node.variable, node.at)
+  if found then return found end
+  local most = 0
+  for _, calls in pairs(from.calls) do
+    for _, other in ipairs(calls) do
+      local n = not other.variable and fit(other, spec) or 0
+      if n > most then most, found = n, other end
+    end
+  end
+  return found or node
+end
+
+---@param is_wanted fun(node: table): boolean
+local function best(loading, files, word, spec, is_wanted)
+  local found = {}
+  for _, file in ipairs(files) do
+    local from = outline_of(loading, file)
+    for _, node in ipairs(from and from.calls[word] or {}) do
+      local written = is_wanted(node) and literal(from, node, spec)
+      local n = written and fit(written, spec)
+      if n and (not found.n or n > found.n) then
+        found = { n = n, file = file, line = node.call_line, node = written,
+          outline = from }
+      end
+    end
+  end
+  return found.node and found
+end
+
+local function other_files(loading)
+  local files = {}
+  for file in pairs(loading.texts) do
+    if file ~= loading.file then files[#files + 1] = file end
+  end
+  table.sort(files)
+  return files
+end
+
+---The constructor of a record. `return projection {` is a tail call, which
+---leaves no frame that could tell; then it is the one that fits the record best.
+---@param loading table { texts, file } as it is now
+---@param at table|nil file and line of the caller's frame
+---@return table { file, line, node, outline }
+function M.constructor(loading, word, spec, at)
+  local found = at and best(loading, { at.file }, word, spec, function(node)
+    return node.call_line == at.line
+  end)
+  local function is_returned(node) return node.is_returned end
+  found = found or best(loading, { loading.file }, word, spec, is_returned)
+    or best(loading, other_files(loading), word, spec, is_returned)
+  return found or at or M.returned(loading, loading.file, word)
+end
+
+---The first `return word` of a file; without a word, what the file returns.
+---@return table { file, line }
+function M.returned(loading, file, word)
+  local from = outline_of(loading, file)
+  local line = from and (word and from.returned[word] or not word and from.return_line)
+  return { file = file, line = line or 1 }
+end
+
+---Where a file calls a word with a table, or else its first line.
+---@return table { file, line }
+function M.called(loading, file, word)
+  local from = outline_of(loading, file)
+  local call = from and from.calls[word] and from.calls[word][1]
+  return { file = file, line = call and call.call_line or 1 }
+end
+
+-- The item of a list that is this text, or a table that begins with it.
+local function with_text(node, text)
+  for _, field in ipairs(node.list) do
+    local first = field.node and field.node.fields[1]
+    if field.text == text or first and first.text == text then return field end
   end
 end
 
-local function lines_of(text)
-  local lines = {}
-  for line in (text .. '\n'):gmatch('(.-)\n') do lines[#lines + 1] = code_of(line) end
-  return lines
+local function table_of(record, field)
+  if field.variable then return of_variable(record.outline, field.variable, field.at) end
+  return field.node
 end
 
----@return integer line, integer column of the last name that was found
+---@param path any[] keys, one inside the other; the last may be an item's text
+---@return integer line, integer column of the last one that is written there
 function M.position(record, path)
-  local lines = lines_of(record.text)
-  local line, column = record.line, 1
+  local node = record.node
+  if not node then return record.line, 1 end
+  local line, column = record.line, node.column
+  local field
   for _, name in ipairs(path) do
-    if type(name) ~= 'string' then break end
-    for i = line, #lines do
-      local start, stop = find_name(lines[i], name, i == line and column or 1)
-      if start then
-        line, column = i, stop + 1
-        break
-      end
+    local last = field
+    field = node and (node.fields[name] or with_text(node, name))
+    if not field and last and last.text == name then
+      return last.value_line, last.value_column
     end
+    if not field then break end
+    line, column, node = field.line, field.column, table_of(record, field)
   end
   return line, column
 end
 
-function M.line(record, path)
-  return (M.position(record, path))
-end
-
--- Names of a table in the order in which the file has them.
+---Names of a table in the order in which the file has them.
+---@return any[]
 function M.sorted(record, path, t)
   local place, names = {}, {}
   for name in pairs(t) do
@@ -66,6 +155,26 @@ function M.sorted(record, path, t)
     return tostring(a) < tostring(b)
   end)
   return names
+end
+
+local function add_twice(record, node, list)
+  for _, field in ipairs(node.twice or {}) do
+    list[#list + 1] = { key = field.key, line = field.line, column = field.column,
+      first = node.fields[field.key].line }
+  end
+  for _, field in ipairs(node.list) do
+    local below = table_of(record, field)
+    -- A table inside a call is a record of its own, or the function's matter.
+    if below and not below.call_line then add_twice(record, below, list) end
+  end
+end
+
+---Keys that are written twice in one table: Lua keeps one of them silently.
+---@return table[] { key, line, column, first = line of the first one }
+function M.twice(record)
+  local list = {}
+  if record.node then add_twice(record, record.node, list) end
+  return list
 end
 
 return M

@@ -10,6 +10,7 @@
 ---@operator sub(tidemill.Number): tidemill.Decimal
 ---@operator mul(tidemill.Number): tidemill.Decimal
 ---@operator unm: tidemill.Decimal
+---@operator concat(string|number): string
 
 ---A JSON object of an event; `pairs` goes through it in the record's order.
 ---@class tidemill.Object
@@ -19,14 +20,14 @@ local Object = {}
 function Object:table() end
 
 ---@class tidemill.Event
----@field key string|tidemill.Object|nil
+---@field key any # a text, or an object with fields
 ---@field type string|nil
 ---@field id string
 ---@field time integer # milliseconds since 1970
 ---@field op 'c'|'u'|'d'|'r'|'t'|nil
 ---@field data any
----@field before tidemill.Object|nil
----@field after tidemill.Object|nil
+---@field before tidemill.Object # nil: of no change, or of an insert
+---@field after tidemill.Object # nil: of no change, or of a delete
 ---@field source tidemill.Object|nil # of an envelope: lsn, txId, ts_ms, schema, table, …
 ---@field headers table<string, string>
 ---@field topic string
@@ -50,12 +51,46 @@ function Row:reset() end
 ---@alias tidemill.Handler fun(row: tidemill.Row, event: tidemill.Event): boolean?
 ---@alias tidemill.KeyFunction fun(event: tidemill.Event): any
 
+---@alias tidemill.KeyType
+---| 'smallint'
+---| 'integer'
+---| 'bigint'
+---| 'uuid'
+---| 'text'
+---| 'date'
+---| 'timestamptz'
+---| 'bytea'
+---| string # PostgreSQL's other names of them
+
+---Also with length, precision and scale: 'varchar(40)', 'numeric(18,2)'.
+---@alias tidemill.ColumnType
+---| 'smallint'
+---| 'integer'
+---| 'bigint'
+---| 'numeric'
+---| 'real'
+---| 'double precision'
+---| 'boolean'
+---| 'text'
+---| 'varchar'
+---| 'uuid'
+---| 'bytea'
+---| 'date'
+---| 'time'
+---| 'timestamp'
+---| 'timestamptz'
+---| 'json'
+---| 'jsonb'
+---| 'text[]'
+---| 'bigint[]'
+---| string # the same with parentheses
+
 ---@class tidemill.KeyColumn
----@field [1] string # smallint, integer, bigint, uuid, text, date, timestamptz, bytea
----@field from 'key'|string|string[]|tidemill.KeyFunction|nil
+---@field [1] tidemill.KeyType
+---@field from 'key'|string|string[]|tidemill.KeyFunction|nil # 'key', a path, paths
 
 ---@class tidemill.MirrorColumn
----@field [1] string
+---@field [1] tidemill.ColumnType
 ---@field from string # a path: 'source.lsn'
 
 ---@class tidemill.Example
@@ -65,8 +100,8 @@ function Row:reset() end
 
 ---@class tidemill.ProjectionSpec
 ---@field table string
----@field key table<string, string|tidemill.KeyColumn>|nil
----@field columns table<string, string|tidemill.MirrorColumn>
+---@field key table<string, tidemill.KeyType|tidemill.KeyColumn>|nil
+---@field columns table<string, tidemill.ColumnType|tidemill.MirrorColumn>
 ---@field initial table<string, any>|nil
 ---@field on table<string, tidemill.Handler>|tidemill.Handler|nil
 ---@field map tidemill.Handler|boolean|nil
@@ -82,8 +117,16 @@ function Row:reset() end
 ---@field examples tidemill.Example[]|nil
 
 ---The connector's time.precision.mode, or the unit of all numbers.
----@alias tidemill.Times 'adaptive'|'adaptive_time_microseconds'|'connect'|'isostring'
----|'microseconds'|'nanoseconds'|'millis'|'micros'|'nanos'
+---@alias tidemill.Times
+---| 'adaptive'
+---| 'adaptive_time_microseconds'
+---| 'connect'
+---| 'isostring'
+---| 'microseconds'
+---| 'nanoseconds'
+---| 'millis'
+---| 'micros'
+---| 'nanos'
 
 ---What a topic holds and how it is read: of kafka { … } for all topics, of an entry
 ---of `topics` for those that it names.
@@ -96,7 +139,10 @@ function Row:reset() end
 ---@field unavailable string|nil # the connector's unavailable.value.placeholder
 ---@field truncate 'apply'|'halt'|nil
 ---@field flattened 'rewrite'|'tombstone'|nil # rows behind ExtractNewRecordState
----@field outbox { table: tidemill.OutboxTable }|nil # raw rows of an outbox table
+---@field outbox tidemill.OutboxSpec|nil # raw rows of an outbox table
+
+---@class tidemill.OutboxSpec
+---@field table tidemill.OutboxTable
 
 ---Names of columns; those of the EventRouter unless said.
 ---@class tidemill.OutboxTable
@@ -110,20 +156,34 @@ function Row:reset() end
 ---@class tidemill.TopicEntry: tidemill.TopicSpec
 ---@field [integer] string
 
+---@class tidemill.StartTime
+---@field timestamp integer|string # milliseconds, or '2024-01-31T12:00:00Z'
+
+---@alias tidemill.Start
+---| 'earliest'
+---| 'latest'
+---| 'group' # the group's committed offsets
+---| integer # milliseconds since 1970
+---| string # '2024-01-31T12:00:00Z'
+---| tidemill.StartTime
+
 ---@class tidemill.KafkaSpec: tidemill.TopicSpec
 ---@field brokers string
 ---@field group string
 ---@field topics (string|tidemill.TopicEntry)[]
----@field start string|integer|{ timestamp: integer|string }|nil # 'earliest', 'latest', …
+---@field start tidemill.Start|nil
 ---@field options table<string, string|number|boolean>|nil
 
 ---@class tidemill.PostgresSpec
 ---@field write string
 ---@field read string|nil
----@field pool { max: integer }|nil
+---@field pool tidemill.PoolSpec|nil
 ---@field retry tidemill.RetrySpec|nil
 ---@field breaker tidemill.BreakerSpec|nil
 ---@field timeouts tidemill.TimeoutsSpec|nil
+
+---@class tidemill.PoolSpec
+---@field max integer|nil # connections a worker: 8
 
 ---@class tidemill.RetrySpec
 ---@field floor_ms integer|nil
@@ -171,8 +231,16 @@ function Row:reset() end
 ---@class tidemill.Rule
 ---@class tidemill.FailureRule
 
----@alias tidemill.FailureClass 'conflict'|'connection'|'server'|'resource'|'data'
----|'script'|'schema'|'config'|'fatal'
+---@alias tidemill.FailureClass
+---| 'conflict'
+---| 'connection'
+---| 'server'
+---| 'resource'
+---| 'data'
+---| 'script'
+---| 'schema'
+---| 'config'
+---| 'fatal'
 
 ---What a failure rule is asked about; it can only be read.
 ---@class tidemill.Failure

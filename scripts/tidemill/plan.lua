@@ -4,8 +4,10 @@
 local check = require 'tidemill.check'
 local dsl = require 'tidemill.dsl'
 local failure = require 'tidemill.failure'
+local locate = require 'tidemill.locate'
 local projection = require 'tidemill.projection'
 local source = require 'tidemill.source'
+local trace = require 'tidemill.trace'
 
 local M = {}
 
@@ -37,8 +39,9 @@ local function database(checker, record)
   local function ordered(name, low, high)
     local t = out[name]
     if t[low] > t[high] then
-      checker.fail(record, { name }, ("'%s' (%d) must not be above '%s' (%d)"):format(low,
-        t[low], high, t[high]))
+      local given = (spec[name] or {})[low] and low or high
+      checker.fail(record, { name, given }, ("'%s' (%d) must not be above '%s' (%d)")
+        :format(low, t[low], high, t[high]))
     end
   end
   ordered('retry', 'floor_ms', 'cap_ms')
@@ -72,12 +75,22 @@ local function dead_letters(checker, record, topics)
 end
 
 -- One entry of `projections`: a record, or the name of a module that gives one.
-local function resolve(checker, record, item, require)
+local function resolve(checker, record, item, i, require)
   if type(item) == 'string' then
-    local found = require(item)
+    local line = locate.position(record, { 'projections', i })
+    local ok, found, place = xpcall(require, trace.trace, item,
+      ('%s:%d: '):format(record.file, line))
+    if not ok then
+      -- The state is not safe to use without memory.
+      if found == 'not enough memory' then error(found, 0) end
+      return checker.add(found)
+    elseif not place then
+      return nil
+    end
     if not dsl.is_record(found, 'projection') then
-      checker.fail(record, { 'projections', item }, ("the module '%s' must return "
-        .. 'projection { … }, and gives %s'):format(item, check.name_type(found)))
+      checker.fail_at({ word = 'projection', spec = {}, file = place.file }, place.line,
+        1, ("the module '%s' must return projection { … }, and gives %s"):format(item,
+        found == true and 'nothing' or check.name_type(found)))
       return nil
     end
     found.module = item
@@ -85,34 +98,61 @@ local function resolve(checker, record, item, require)
   elseif dsl.is_record(item, 'projection') then
     return item
   end
-  checker.fail(record, { 'projections' }, "'projections' is a list of module names and "
-    .. 'projection { … }, not of ' .. check.name_type(item))
+  checker.fail(record, { 'projections', i }, "'projections' is a list of module names "
+    .. 'and projection { … }, not of ' .. check.name_type(item))
 end
 
-local function count(t)
-  local n = 0
-  for _ in pairs(t) do n = n + 1 end
-  return n
+local function check_list(checker, record, list)
+  local before, last = #checker.messages, 0
+  for key in next, list do
+    if type(key) == 'number' then
+      last = math.max(last, key)
+    else
+      checker.fail(record, { 'projections', key }, ("'projections' is a list: write what "
+        .. "it has without the name '%s'"):format(tostring(key)))
+    end
+  end
+  for i = 1, last do
+    if list[i] == nil then
+      return checker.fail(record, { 'projections' }, ("'projections' has nothing at "
+        .. 'place %d: is the variable misspelt, or declared further down?'):format(i))
+    end
+  end
+  if next(list) == nil then
+    checker.fail(record, { 'projections' }, "'projections' must be a list with at least "
+      .. "one entry: projections = { 'projections.balances' }")
+  end
+  return #checker.messages == before
+end
+
+-- A table has one owner. [path]: where the record [found] names it.
+local function own(checker, found, path, p, by_table)
+  local bare = p.table:gsub('^public%.', '')
+  local other = by_table[bare]
+  if other and other.table ~= p.table then
+    checker.fail(found, path, ("the table '%s' may be '%s', which belongs to another "
+      .. 'projection (%s:%d): write both with their schema')
+      :format(p.table, other.table, other.file, other.line))
+  elseif other then
+    checker.fail(found, path, ("the table '%s' belongs to another projection already "
+      .. '(%s:%d): a table has one owner'):format(p.table, other.file, other.line))
+  end
+  by_table[bare] = p
 end
 
 local function projections(checker, record, plan, require)
-  local list, by_table = record.spec.projections, {}
-  if dsl.is_record(list) or #list == 0 or #list ~= count(list) then
-    checker.fail(record, { 'projections' }, "'projections' must be a list with at least "
-      .. "one entry: projections = { 'projections.balances' }")
-    return
-  end
-  for _, item in ipairs(list) do
-    local found = resolve(checker, record, item, require)
+  local list, by_table, named = record.spec.projections, {}, {}
+  if not check_list(checker, record, list) then return end
+  for i, item in ipairs(list) do
+    if named[item] then
+      checker.fail(record, { 'projections', i }, ("'projections' names '%s' twice")
+        :format(item))
+    end
+    local found = not named[item] and resolve(checker, record, item, i, require)
+    named[item] = type(item) == 'string'
     local p = found and projection.new(checker, found, plan)
     if p then
-      local other = by_table[p.table]
-      if other then
-        checker.fail(found, { 'table', p.table }, ("the table '%s' belongs to another "
-          .. 'projection already (%s:%d): a table has one owner')
-          :format(p.table, other.file, other.line))
-      end
-      by_table[p.table] = p
+      own(checker, found, { 'table', p.table }, p, by_table)
       plan.projections[#plan.projections + 1] = p
     end
   end
@@ -124,24 +164,25 @@ end
 ---@return table|nil plan, string? messages
 function M.new(record, bundle, require, stock)
   local checker = check.new()
+  check.record(checker, record)
   local spec = record.spec
-  local plan = {
-    path = record.file, folder = bundle.folder, hash = bundle.hash, name = spec.name,
-    projections = {},
-  }
-  if check.record(checker, record) then
-    if not spec.name:find('^[%w_%-%.]+$') or #spec.name > 100 then
-      checker.fail(record, { 'name' }, "'name' may have letters, digits, _ - and . only")
-    end
-    plan.source = source.new(checker, spec.source)
-    plan.database = database(checker, spec.database)
-    plan.limits = limits(spec)
-    plan.failure = failure.resolve(checker, record, bundle, require, stock)
-    plan.dead_letters = dead_letters(checker, record,
-      plan.source and plan.source.topics or {})
-    if plan.source then projections(checker, record, plan, require) end
+  if spec.name and (not spec.name:find('^[%w_%-%.]+$') or #spec.name > 100) then
+    checker.fail(record, { 'name' }, ("name = '%s' may have letters, digits, _ - and . "
+      .. 'only, and 100 of them at most'):format(spec.name))
   end
-  if #checker.messages > 0 then return nil, table.concat(checker.messages, '\n') end
+  local plan = {
+    path = bundle.folder .. '/' .. bundle.entry, folder = bundle.folder,
+    hash = bundle.hash, name = spec.name, projections = {},
+    -- What is wrong in one place does not hide what is wrong in others.
+    source = spec.source and source.new(checker, spec.source)
+      or { is_wrong = true, topics = {}, settings = {} },
+    database = spec.database and database(checker, spec.database),
+    limits = limits(spec),
+    failure = failure.resolve(checker, record, bundle, require, stock),
+  }
+  plan.dead_letters = dead_letters(checker, record, plan.source.topics)
+  if spec.projections then projections(checker, record, plan, require) end
+  if #checker.messages > 0 then return nil, check.text(checker) end
   return plan
 end
 

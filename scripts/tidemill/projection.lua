@@ -15,6 +15,8 @@ local KINDS = { 'map', 'mirror', 'append', 'merge' }
 local function kind_of(checker, record)
   local spec, kind = record.spec, nil
   for _, word in ipairs(KINDS) do
+    -- Meant, and wrong in a way that is told already.
+    if spec[word] == nil and check.has(record, word) then return nil end
     if spec[word] then
       if kind then
         checker.fail(record, { word }, ("'%s' and '%s' are two kinds of projection: "
@@ -31,8 +33,15 @@ end
 local function check_table(checker, record)
   local name = record.spec.table
   local schema, bare = name:match('^([^.]+)%.([^.]+)$')
+  if schema == 'tidemill' then
+    return checker.fail(record, { 'table' }, ("table = '%s': the schema tidemill holds "
+      .. 'positions and dead letters: use another one'):format(name))
+  end
   for _, part in ipairs(schema and { schema, bare } or { name }) do
-    if not part:find('^[%a_][%w_$]*$') or #part > 63 then
+    if #part > 63 then
+      return checker.fail(record, { 'table' }, ("table = '%s': PostgreSQL takes names of "
+        .. '63 bytes at most'):format(name))
+    elseif not part:find('^[%a_][%w_$]*$') then
       return checker.fail(record, { 'table' }, ("table = '%s' must be a name or "
         .. "schema.name of letters, digits and _"):format(name))
     end
@@ -108,7 +117,7 @@ local function handlers(checker, record, kind)
     end
     return spec.map
   end
-  if not spec.on then
+  if not check.has(record, 'on') then
     checker.fail(record, {}, kind == 'fold'
       and "'on' is missing: write on = { TypeOfEvent = function(row, event) … end }, or "
         .. "mirror = true, or map = function(row, event) … end"
@@ -145,7 +154,7 @@ local function check_uses(checker, record, kind)
   if kind == 'append' and spec.key then
     checker.fail(record, { 'key' }, "an append has no key: every event makes a row of "
       .. "its own")
-  elseif kind ~= 'append' and not spec.key then
+  elseif kind ~= 'append' and not check.has(record, 'key') then
     checker.fail(record, {}, "'key' is missing: write key = { id = 'bigint' }")
   end
   if kind == 'merge' and (spec.initial or spec.before_write) then
@@ -160,11 +169,11 @@ local function check_uses(checker, record, kind)
 end
 
 local function check_examples(checker, record)
-  for _, example in ipairs(record.spec.examples or {}) do
+  for i, example in ipairs(record.spec.examples or {}) do
     if type(example) ~= 'table' or type(example.events) ~= 'table'
       or type(example.rows) ~= 'table' then
-      checker.fail(record, { 'examples' }, "an example is "
-        .. '{ events = { … }, rows = { … } }')
+      checker.fail(record, { 'examples', i }, ('example %d must be { events = { … }, '
+        .. 'rows = { … } }'):format(i))
     end
   end
 end
@@ -173,21 +182,21 @@ end
 ---@return table|nil
 function M.new(checker, record, plan)
   local source, before = plan.source, #checker.messages
-  if not check.record(checker, record) or not check_table(checker, record) then
-    return nil
-  end
+  check.record(checker, record)
+  if record.spec.table then check_table(checker, record) end
   local kind = kind_of(checker, record)
   if not kind then return nil end
   local on = handlers(checker, record, kind)
-  check_topics(checker, record, source)
+  if not source.is_wrong then check_topics(checker, record, source) end
   local reads = source_of.read_by(source, record.spec.topics)
   check_on(checker, record, reads)
   check_uses(checker, record, kind)
   check_examples(checker, record)
+  if not record.spec.columns then return nil end
   local list, n_key = columns.new(checker, record, kind)
   local newer = versions.newer(checker, record, kind, list, n_key)
   local once, once_path = versions.once(checker, record, kind, list, n_key)
-  if #checker.messages > before then return nil end
+  if #checker.messages > before or source.is_wrong then return nil end
   local spec = record.spec
   local p = {
     table = spec.table, module = record.module or record.file, file = record.file,

@@ -1,7 +1,9 @@
 -- The environment of a bundle: what is safe and gives the same result every
 -- time. It guards against accidents, not against an enemy.
+local core = require 'tidemill.core'
 local decimal = require 'tidemill.decimal'
 local dsl = require 'tidemill.dsl'
+local locate = require 'tidemill.locate'
 local value = require 'tidemill.value'
 local view = require 'tidemill.view'
 local words = require 'tidemill.words'
@@ -26,6 +28,32 @@ local LEFT_OUT = {
   getmetatable = 'it can break the sandbox', module = 'return a table instead',
   _G = 'name the global itself',
 }
+
+-- What looks like a global and is none.
+local MEANT = {
+  event = 'a handler gets it as a parameter: function(row, event) … end',
+  row = 'a handler gets it as a parameter: function(row, event) … end',
+  data = "a path is a text: from = 'data.field'; a handler reads event.data",
+  after = "a path is a text: from = 'after.field'; a handler reads event.after",
+  before = "a path is a text: from = 'before.field'; a handler reads event.before",
+  key = "the record's key is a text here: from = 'key'; a handler reads event.key",
+  null = 'in Lua it is nil', NULL = 'in Lua it is nil', None = 'in Lua it is nil',
+  True = 'in Lua it is true', TRUE = 'in Lua it is true',
+  False = 'in Lua it is false', FALSE = 'in Lua it is false',
+}
+
+-- Why there is no such global, and what is meant by it.
+local function why_no_global(name, env)
+  if MEANT[name] then return MEANT[name] end
+  if core.host.type(name) then
+    return ("a type is a text: column = '%s'"):format(name)
+  end
+  local known = {}
+  for k in pairs(env) do known[#known + 1] = k end
+  local nearest = words.nearest(name, known)
+  return nearest and ("did you mean '%s'?"):format(nearest)
+    or 'declare it with local, or require the module that has it'
+end
 
 local function copy(from, names)
   local t = {}
@@ -158,18 +186,34 @@ local function refuse_read(env)
     if LEFT_OUT[name] then
       error(("'%s' is not available in a pipeline: %s"):format(name, LEFT_OUT[name]), 0)
     end
-    local known = {}
-    for k in pairs(env) do known[#known + 1] = k end
-    local nearest = words.nearest(tostring(name), known)
-    error(("there is no global '%s'%s"):format(tostring(name),
-      nearest and ": did you mean '" .. nearest .. "'?"
-      or ': declare it with local, or require the module that has it'), 0)
+    error(("there is no global '%s': %s"):format(tostring(name),
+      why_no_global(tostring(name), env)), 0)
   end
 end
 
 local function refuse_write(_, name)
   error(("the global '%s' cannot be set: write `local %s`; what handlers remember "
     .. "belongs into columns of a row"):format(tostring(name), tostring(name)), 0)
+end
+
+-- What other languages write, in the line where Lua stumbled over it.
+local FOREIGN = {
+  { '!=', 'Lua writes ~= for it' }, { '[%+%-%*/]=[^=]', 'Lua writes n = n + 1' },
+  { '&&', 'Lua writes and' }, { '||', 'Lua writes or' },
+  { '//', 'a comment begins with --' },
+  { '^%s*[%w_]+%s*:[^:]', 'Lua writes key = value' },
+  { '^%s*["\'][%w_]+["\']%s*[:=]', "Lua writes key = value, or ['key'] = value" },
+}
+
+local function syntax_hint(text, line, what)
+  local n = 0
+  for code in (text .. '\n'):gmatch('(.-)\r?\n') do
+    n = n + 1
+    for _, one in ipairs(n == line and FOREIGN or {}) do
+      if code:find(one[1]) then return ': ' .. one[2] end
+    end
+  end
+  return what:find("^'}' expected") and ': is a comma missing before it?' or ''
 end
 
 -- `require 'a.b'` is a/b.lua of the bundle, loaded once.
@@ -193,45 +237,100 @@ local function new_require(bundle, loading, env)
     return list
   end
 
-  local function find(name)
+  -- Where a module name with slashes or an ending would have to point.
+  local function nearest(name)
+    return words.hint((tostring(name):gsub('%.lua$', ''):gsub('[/\\]', '.')), names())
+  end
+
+  local function find(name, refuse)
     if type(name) ~= 'string' or not name:find('^[%w_%-%.]+$') then
-      error("require takes the name of a module of the bundle: require 'folder.file'", 0)
+      refuse(("require takes the name of a module of the bundle, require 'folder.file', "
+        .. 'not %s%s'):format(type(name) == 'string' and "'" .. name .. "'"
+        or 'a ' .. type(name), type(name) == 'string' and nearest(name) or ''))
     end
     local file = name:gsub('%.', '/')
     for _, path in ipairs { file .. '.lua', file .. '/init.lua' } do
       if bundle.files[path] then return path end
     end
-    error(("there is no module '%s' in the bundle (%s/%s.lua)%s"):format(name,
-      bundle.folder, file, words.hint(name, names())), 0)
+    refuse(("there is no module '%s' in the bundle (%s/%s.lua)%s"):format(name,
+      bundle.folder, name:find('%.lua$') and name:gsub('%.lua$', '') or file,
+      nearest(name)))
+  end
+
+  -- LuaJIT shortens long paths and takes bytecode for a mode.
+  local function compile(path, text)
+    if text:find('^\255\254') or text:find('^\254\255') then
+      error(path .. ':1: is UTF-16: save it as UTF-8', 0)
+    end
+    local chunk, reason = load(text, '@' .. path, 't', env)
+    if chunk then return chunk end
+    if reason:find('wrong mode', 1, true) then
+      error(path .. ':1: is bytecode: only the text of Lua files is loaded', 0)
+    end
+    local line, what = reason:match('^.-:(%d+): (.*)$')
+    if not line then error(reason, 0) end
+    error(('%s:%d: %s%s'):format(path, line, what,
+      syntax_hint(text, tonumber(line), what)), 0)
   end
 
   local function load_module(name, file)
     local path = bundle.folder .. '/' .. file
-    local chunk, reason = load(bundle.files[file], '@' .. path, 't', env)
-    if not chunk then
-      if reason:find('wrong mode', 1, true) then
-        reason = path .. ':1: is bytecode: only the text of Lua files is loaded'
-      end
-      error(reason, 0)
-    end
-    local before = { loading.file, loading.text, loading.module }
-    loading.file, loading.text, loading.module = path, bundle.files[file], name
+    local chunk = compile(path, bundle.files[file])
+    local before = { loading.file, loading.module }
+    loading.file, loading.module = path, name
     stack[#stack + 1] = name
-    local result = chunk()
+    local first, second = chunk()
     stack[#stack] = nil
-    loading.file, loading.text, loading.module = before[1], before[2], before[3]
-    return result == nil and true or result
+    loading.file, loading.module = before[1], before[2]
+    if second ~= nil then
+      error(('%s:%d: returns more than one value: a file returns one'):format(path,
+        locate.returned(loading, path).line), 0)
+    end
+    return first == nil and true or first
   end
 
-  return function(name)
-    local file = find(name)
+  -- `return require 'x'` is a tail call, which leaves no frame that could tell.
+  local function where(name)
+    local quoted = '[\'"%[]' .. tostring(name):gsub('%W', '%%%0') .. '[\'"%]]'
+    local n, word = 0, 'require[%s(]*' .. quoted
+    for line in ((loading.texts[loading.file] or '') .. '\n'):gmatch('(.-)\n') do
+      n = n + 1
+      if line:find(word) then return ('%s:%d: '):format(loading.file, n) end
+    end
+    return ''
+  end
+
+  -- What a file returns, or what it should have returned.
+  local function place_of(path, result)
+    if result == true then return locate.called(loading, path, 'projection') end
+    return locate.returned(loading, path)
+  end
+
+  -- What was open when an error was raised has failed, and that is told already.
+  local failed = {}
+  local function begin()
+    while #stack > 0 do failed[table.remove(stack)] = true end
+    loading.file, loading.module = nil, nil
+  end
+
+  ---@param at string|nil where the name is written, when the pipeline itself is
+  ---loaded; then what has failed before gives nothing
+  ---@param file string|nil of the bundle, when its name is no module's
+  return function(name, at, file)
+    local function refuse(text) error((at or where(name)) .. text, 0) end
+    if at then begin() end
+    if at and failed[name] then return nil end
+    file = file or find(name, refuse)
     if loaded[name] == nil then
       for _, open in ipairs(stack) do
-        if open == name then error('require goes in a circle: ' .. circle(name), 0) end
+        if open == name then
+          refuse('require goes in a circle: ' .. circle(name) .. ': put what both need '
+            .. 'into a module of its own')
+        end
       end
       loaded[name] = load_module(name, file)
     end
-    return loaded[name]
+    return loaded[name], place_of(bundle.folder .. '/' .. file, loaded[name])
   end
 end
 
@@ -241,7 +340,10 @@ M.text_library = text_library
 ---@param bundle table { folder, files } as read by the core
 ---@return table env, function require, table loading
 function M.new(bundle)
-  local loading = {}
+  local loading = { texts = {} }
+  for name, text in pairs(bundle.files) do
+    loading.texts[bundle.folder .. '/' .. name] = text
+  end
   local env = base_library()
   env.string, env.math = text_library(), math_library()
   env.table = strict('table', copy(table, 'concat insert remove sort maxn'))
@@ -249,11 +351,12 @@ function M.new(bundle)
     'tobit tohex bnot band bor bxor lshift rshift arshift rol ror bswap'))
   for name, f in pairs(decimal.globals) do env[name] = f end
   for name, f in pairs(dsl.globals(loading)) do env[name] = f end
-  env.require = new_require(bundle, loading, env)
+  local require_module = new_require(bundle, loading, env)
+  env.require = function(name) return (require_module(name)) end
   setmetatable(env, {
     __index = refuse_read(env), __newindex = refuse_write, __metatable = false,
   })
-  return env, env.require, loading
+  return env, require_module, loading
 end
 
 return M

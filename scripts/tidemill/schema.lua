@@ -1,6 +1,6 @@
 -- The keys of each constructor. A field: types (Lua types or words of
 -- dsl.lua), words (a closed set), min and max (whole numbers unless it is_fraction),
--- fields (a nested table),
+-- fields (a nested table), may_be_empty (a text that must be there),
 -- required (what to write when it is missing), later (not available yet).
 local function text(required)
   return { types = { 'string' }, required = required }
@@ -20,7 +20,9 @@ local function share(min)
 end
 
 local boolean = { types = { 'boolean' } }
-local list = { types = { 'table' } }
+local function list(hint)
+  return { types = { 'table' }, hint = hint }
+end
 
 -- Of kafka { … } and of each entry of its topics.
 local topic = {
@@ -70,11 +72,13 @@ local M = {
     group = text("write group = 'name': the consumer group"),
     topics = { types = { 'table' }, required = "write topics = { 'name' }" },
     start = { types = { 'string', 'number', 'table' } },
-    options = list,
+    options = list("write options = { ['name'] = 'value' }"),
     registry = later('a schema registry'),
   },
   postgres = {
-    write = text("write write = env('DATABASE_URL')"),
+    -- Empty: as PGHOST and the like say.
+    write = { types = { 'string' }, required = "write write = env('DATABASE_URL')",
+      may_be_empty = true },
     read = text(),
     pool = { types = { 'table' }, fields = { max = number(1, 64) } },
     -- The floors keep a worker from hammering a server in need.
@@ -99,20 +103,20 @@ local M = {
     table = text("write table = 'name'"),
     key = { types = { 'table' }, hint = "write key = { id = 'bigint' }" },
     columns = { types = { 'table' }, required = "write columns = { name = 'type' }" },
-    initial = list,
+    initial = list('write initial = { column = 0 }'),
     on = { types = { 'table', 'function' } },
     map = { types = { 'function', 'boolean' } },
     mirror = boolean,
     append = boolean,
-    merge = list,
+    merge = list("write merge = { column = 'sum' }"),
     before_write = { types = { 'function' } },
-    ignore = list,
+    ignore = list("write ignore = { 'TypeOfEvent' }"),
     strict = boolean,
     newer = text(),
     once = { types = { 'table', 'string' },
       hint = "write once = { version = 'data.version' }; an append: once = 'event_id'" },
-    topics = list,
-    examples = list,
+    topics = list("write topics = { 'name' }"),
+    examples = list('write examples = { { events = { … }, rows = { … } } }'),
     from = later('from of a projection (building it from history)'),
     batch = later('batch = function'), tables = later('tables = { … }'),
     cache = later('cache'), group = later('group'), durability = later('durability'),

@@ -73,7 +73,14 @@ local function start(checker, record, out)
   local value = record.spec.start
   out.start, out.start_ms = 'unsaid', 0
   if value == nil then return end
-  if type(value) == 'table' then value = value.timestamp end
+  if type(value) == 'table' then
+    value = value.timestamp
+    if value == nil then
+      checker.fail(record, { 'start' }, "start = { … } has no timestamp: write start = "
+        .. "{ timestamp = '2024-01-31T12:00:00Z' }")
+      return
+    end
+  end
   for _, word in ipairs(STARTS) do
     if value == word then
       out.start = word
@@ -83,9 +90,11 @@ local function start(checker, record, out)
   local ms = value
   if type(value) == 'string' then ms = iso_ms(value) end
   if type(ms) ~= 'number' or ms < 0 or ms ~= math.floor(ms) then
-    checker.fail(record, { 'start' }, ("start = '%s'%s, or a time: milliseconds since "
-      .. "1970 or '2024-01-31T12:00:00Z'"):format(tostring(value),
-      words.hint(value, STARTS)))
+    local nearest = words.nearest(tostring(value), STARTS)
+    checker.fail(record, { 'start' }, ("start = '%s': %s"):format(tostring(value),
+      nearest and ("did you mean '%s'?"):format(nearest)
+      or 'it can be earliest, latest, group or a time: milliseconds since 1970 or '
+        .. "'2024-01-31T12:00:00Z'"))
     return
   end
   out.start, out.start_ms = 'timestamp', ms
@@ -191,8 +200,8 @@ local function settings_of(checker, record, path, own)
     if given[name] == nil then given[name] = record.spec[name] end
   end
   if not given.format then
-    return checker.fail(record, path, "'format' is missing: write format = 'outbox', "
-      .. "'debezium' or 'json'")
+    return record.given.format == nil and checker.fail(record, path, "'format' is "
+      .. "missing: write format = 'outbox', 'debezium' or 'json'")
   end
   -- The type of the other topics is no word for this one's.
   local is_other = record.spec.format and given.format ~= record.spec.format
@@ -229,19 +238,21 @@ local function topics(checker, record, out)
   if #record.spec.topics == 0 then
     checker.fail(record, { 'topics' }, "'topics' is an empty list")
   end
-  for _, entry in ipairs(record.spec.topics) do
+  for i, entry in ipairs(record.spec.topics) do
     local is_table = type(entry) == 'table'
     local names, own = split(is_table and entry or { entry })
-    local path = { 'topics', type(names[1]) == 'string' and names[1] or nil }
+    local path = { 'topics', i }
     if not is_table or check.texts(checker, record, path, names) then
       local given = settings_of(checker, record, path, own)
       for _, name in ipairs(given and names or {}) do
         if type(name) ~= 'string' or name == '' then
-          checker.fail(record, { 'topics' }, "'topics' must be a list of texts, or of "
+          checker.fail(record, path, "'topics' must be a list of texts, or of "
             .. "tables of texts with settings of their own: { 'a', format = 'json' }")
+        elseif not name:find('^[%w%._%-]+$') or #name > 249 then
+          checker.fail(record, path, ("'%s' cannot be the name of a topic: it may have "
+            .. 'letters, digits, . _ and - only'):format(name))
         elseif seen[name] then
-          checker.fail(record, { 'topics', name }, ("'topics' names '%s' twice")
-            :format(name))
+          checker.fail(record, path, ("'topics' names '%s' twice"):format(name))
         else
           seen[name] = true
           out.topics[#out.topics + 1] = name
@@ -260,16 +271,19 @@ local function topics(checker, record, out)
   return #checker.messages == before
 end
 
----@return table|nil source: topics are names, settings[i] is what is said of topic i
+---@return table source: topics are names, settings[i] is what is said of topic i;
+---is_wrong: something is, and topics may be missing
 function M.new(checker, record)
+  local before = #checker.messages
+  check.record(checker, record)
   local spec = record.spec
-  if not check.record(checker, record) then return nil end
   local out = {
     brokers = spec.brokers, group = spec.group, topics = {}, settings = {},
     options = options(checker, record),
   }
   start(checker, record, out)
-  if not topics(checker, record, out) then return nil end
+  if spec.topics then topics(checker, record, out) end
+  out.is_wrong = #checker.messages > before
   return out
 end
 

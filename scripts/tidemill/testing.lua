@@ -17,8 +17,10 @@ local value = require 'tidemill.value'
 local words = require 'tidemill.words'
 
 local C = core.C
+---@class tidemill.testing
 local M = { decimal = decimal.from, null = encode.null }
 
+---@class tidemill.TestBundle
 local Bundle = {}
 Bundle.__index = Bundle
 
@@ -116,6 +118,7 @@ local function table_of(self, name)
   return stored
 end
 
+---@class tidemill.TestResult
 local Result = {}
 Result.__index = Result
 
@@ -129,22 +132,25 @@ function Result:row(name, key)
   return table_of(self.bundle, name):get(key)
 end
 
+-- What a case may have.
+M.RUN = { given = true, events = true, split = true }
+
 local function check_case(case)
   if type(case) ~= 'table' or type(case.events or {}) ~= 'table' then
     error('run takes { given = { table = { rows } }, events = { … } }', 3)
   end
-  local known = { given = true, events = true, split = true }
   for name in pairs(case) do
-    if not known[name] then
-      error("unknown key '" .. tostring(name)
-        .. "': a run has given and events", 3)
+    if not M.RUN[name] then
+      error(("unknown key '%s'%s"):format(tostring(name), words.hint(name,
+        { 'given', 'events', 'split' })), 3)
     end
   end
 end
 
 ---Applies [case].given and then [case].events, in one batch, or with split =
 ---true each event in a batch of its own. Tables keep their rows between runs.
----@param case table
+---@param case tidemill.TestRun
+---@return tidemill.TestResult
 function Bundle:run(case)
   check_case(case)
   for name, list in pairs(case.given or {}) do table_of(self, name):give(list) end
@@ -181,8 +187,9 @@ end
 
 ---What the failure rule of the pipeline answers; raises where a run would fall
 ---back to the stock rule.
----@param case table class, and what else the rule looks at
----@return string action, number|nil delay_ms
+---@param case tidemill.TestFailure
+---@return tidemill.Action action
+---@return integer|nil delay_ms
 function Bundle:decide(case)
   check_failure(case)
   local facts = { sqlstate = '', message = '', attempts = 0, records = 1,
@@ -222,6 +229,8 @@ end
 
 ---Runs a case twice from the same rows, all events in one batch and each in a
 ---batch of its own, and demands equal rows.
+---@param case tidemill.TestRun
+---@return tidemill.TestResult
 function Bundle:split(case)
   check_case(case)
   local before, offsets = copy_tables(self), {}
@@ -239,13 +248,16 @@ function Bundle:split(case)
 end
 
 ---The same as a function: t.split(bundle, case).
+---@param bundle tidemill.TestBundle
+---@param case tidemill.TestRun
+---@return tidemill.TestResult
 function M.split(bundle, case)
   return bundle:split(case)
 end
 
 ---Loads the bundle of a pipeline file or folder, as the worker would.
 ---@param path string
----@return table bundle
+---@return tidemill.TestBundle
 function M.load(path)
   local plan, program = boot.open(path)
   local pointer, owner = core.host.plan(plan)

@@ -88,9 +88,11 @@ local function fold(checker, record, list, n_key)
       .. 'event from the next one: use smallint, integer, bigint, numeric, timestamp or '
       .. 'timestamptz'):format(name, column.type))
   elseif type(path) ~= 'string' or not columns.is_path(path) then
-    checker.fail(record, { 'once', name }, ("once.%s must be a path such as 'data.%s', "
-      .. 'not %s'):format(name, name, type(path) == 'string' and "'" .. path .. "'"
-      or check.name_type(path)))
+    local hint = type(path) == 'string' and columns.path_hint(path)
+    checker.fail(record, { 'once', name }, hint
+      and ("once.%s = '%s'%s"):format(name, path, hint)
+      or ("once.%s must be a path such as 'data.%s', not %s"):format(name, name,
+        type(path) == 'string' and "'" .. path .. "'" or check.name_type(path)))
   end
   return index, path
 end

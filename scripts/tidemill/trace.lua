@@ -1,0 +1,34 @@
+-- Whose line an error is: the user's, not one of ours.
+local M = {}
+
+-- Chunk names of all loaded bundles: which frames of a traceback are the user's.
+M.sources = {}
+local sources = M.sources
+
+local function user_line()
+  for level = 3, 60 do
+    local info = debug.getinfo(level, 'Sl')
+    if not info then return nil end
+    if sources[info.source] and info.currentline > 0 then
+      return info.source:sub(2) .. ':' .. info.currentline .. ': '
+    end
+  end
+end
+
+-- Handler of xpcall: "file:line: message", with the file of the user. Lua
+-- shortens long paths and names our own files; neither helps the user.
+function M.trace(message)
+  if type(message) ~= 'string' then
+    message = 'raised a ' .. type(message) .. ' instead of a text'
+  end
+  for source in pairs(sources) do
+    if message:sub(1, #source) == source:sub(2) .. ':' then return message end
+  end
+  local rest = message:match('^[^%s:]*%.lua:%d+: (.*)$')
+    or message:match('^%.%.%.[^:]*:%d+: (.*)$')
+  local line = user_line()
+  if not line then return message end
+  return line .. (rest or message)
+end
+
+return M
