@@ -204,6 +204,7 @@ struct plan_projection {
     bool strict;           /* an unknown type is a failure of its record */
     bool keys_in_lua;      /* a key column is FROM_FUNCTION */
     bool has_handler;      /* false: mirror, done in C */
+    bool deletes;          /* a handler may delete rows */
     int newer;             /* index of the `newer` column, or -1 */
     int once;              /* index of the `once` column, or -1 */
     bool newer_deletes;    /* mirror: its deletes have a version too */

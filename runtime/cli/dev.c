@@ -176,7 +176,7 @@ static bool apply_schema(const struct dev *d, struct err *e)
     pid_t pid = process_fork(-1);
     if (pid == 0) {
         struct buf sql = {0};
-        pipeline_sql(d->plan, &sql);
+        pipeline_sql(d->plan, NULL, NULL, &sql);
         bool ok = catalog_apply(d->postgres.url, buf_text(&sql), e);
         if (!ok) {
             fprintf(stderr, "tidemill dev: %s\n", e->text);

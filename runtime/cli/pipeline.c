@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "cli/options.h"
 #include "lua/vm.h"
+#include "postgres/rights.h"
 #include "postgres/sql.h"
 
 struct plan *pipeline_load(const struct verb *v, const char *path, int *status)
@@ -32,7 +33,27 @@ struct plan *pipeline_load(const struct verb *v, const char *path, int *status)
     return p;
 }
 
-void pipeline_sql(const struct plan *p, struct buf *out)
+static void put_grants(const struct plan *p, const char *role,
+                       const char *operator, struct buf * out)
+{
+    if (role) {
+        buf_puts(out, "\n-- All that `tidemill run` needs.\n");
+        rights_grant_run(out, p, role);
+    }
+    if (operator) {
+        buf_puts(out, "\n-- All that `tidemill lane` and `tidemill dlq` "
+                      "need.\n");
+        rights_grant_operator(out, operator);
+    }
+    if (!role && !operator) {
+        buf_puts(out, "\n-- With --role NAME and --operator NAME: the rights "
+                      "of the role that runs\n-- the pipeline, and of people "
+                      "who use lane and dlq.\n");
+    }
+}
+
+void pipeline_sql(const struct plan *p, const char *role, const char *operator,
+                  struct buf * out)
 {
     struct arena a;
     arena_init(&a, 0);
@@ -42,4 +63,5 @@ void pipeline_sql(const struct plan *p, struct buf *out)
         buf_puts(out, sql_table(&a, &p->projections[i]));
     }
     arena_close(&a);
+    put_grants(p, role, operator, out);
 }

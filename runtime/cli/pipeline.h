@@ -10,5 +10,8 @@
  * stderr, and *status is the exit status (EX_USAGE, EX_CONFIG, EX_SOFTWARE).
  */
 struct plan *pipeline_load(const struct verb *v, const char *path, int *status);
-/* Tidemill's own schema and the table of each projection. */
-void pipeline_sql(const struct plan *p, struct buf *out);
+/* Tidemill's own schema and the table of each projection; then the rights of
+ * [role], which runs it, and of [operator], who uses lane and dlq. Each may be
+ * NULL. */
+void pipeline_sql(const struct plan *p, const char *role, const char *operator,
+                  struct buf * out);

@@ -11,17 +11,22 @@
 
 static const char help[] =
     "Prints the SQL that PATH needs: the tidemill schema (positions, dead\n"
-    "letters, functions), each projection's table and the grants. `run` never\n"
-    "changes a schema by itself. Everything is IF NOT EXISTS: tables that are\n"
+    "letters, functions) and each projection's table; with --role, the least\n"
+    "rights that `run` needs. `run` never changes a schema by itself, so its\n"
+    "role needs to own nothing. Everything is IF NOT EXISTS: tables that are\n"
     "there stay as they are, and `tidemill check` names what differs.\n"
     "\n"
     "Options:\n"
-    "  --apply   run the SQL on the pipeline's database instead of printing "
-    "it\n"
+    "  --role NAME      also GRANT what `run` needs to this role\n"
+    "  --operator NAME  also GRANT what `lane` and `dlq` need to this role\n"
+    "  --apply          run the SQL on the pipeline's database instead of\n"
+    "                   printing it: as a role that may create and grant\n"
     "\n"
     "Examples:\n"
     "  tidemill schema bank > bank.sql     review it, keep it with migrations\n"
-    "  tidemill schema bank --apply        run it as the pipeline's own user\n"
+    "  tidemill schema bank --role mill | psql -1 -v ON_ERROR_STOP=1 "
+    "$OWNER_URL\n"
+    "  DATABASE_URL=$OWNER_URL tidemill schema bank --role mill --apply\n"
     "\n"
     "Exit status: 0 done, 64 usage, 69 no database, 78 the pipeline or the\n"
     "SQL was refused.\n";
@@ -41,11 +46,17 @@ static int apply(const struct plan *p, struct buf *sql)
 static int run(const struct verb *v, int argc, char **argv)
 {
     const char *path;
+    const char *role = NULL, *operator= NULL;
     bool must_apply = false;
     const struct option_spec specs[] = {
         {.name = "apply", .kind = OPTION_FLAG, .out = &must_apply},
-    };
-    if (!options_parse(v, specs, 1, argc, argv, &path)) {
+        {.name = "role", .kind = OPTION_TEXT, .out = &role},
+        {
+            .name = "operator",
+            .kind = OPTION_TEXT,
+            .out = &operator},
+        };
+    if (!options_parse(v, specs, 3, argc, argv, &path)) {
         return EX_USAGE;
     }
     int status = EX_OK;
@@ -54,7 +65,7 @@ static int run(const struct verb *v, int argc, char **argv)
         return status;
     }
     struct buf sql = {0};
-    pipeline_sql(p, &sql);
+    pipeline_sql(p, role, operator, & sql);
     if (must_apply) {
         status = apply(p, &sql);
     } else {
@@ -67,7 +78,7 @@ static int run(const struct verb *v, int argc, char **argv)
 
 const struct verb verb_schema = {
     .name = "schema",
-    .usage = "PATH [--apply]",
+    .usage = "PATH [--role NAME] [--operator NAME] [--apply]",
     .summary = "print or apply the SQL that a pipeline needs",
     .help = help,
     .run = run,

@@ -214,19 +214,33 @@ static void condemn(struct batch *b, uint32_t event, const struct err *e,
     engine_release(b);
 }
 
+/* 42xxx: a table, column or right is missing, and the server says but which. */
+static void name_cure(const struct engine *g, struct err *e)
+{
+    struct err said = *e;
+
+    if (strncmp(said.sqlstate, "42", 2) == 0) {
+        snprintf(e->text, sizeof(e->text),
+                 "%.400s: `tidemill check %.200s` names the SQL that mends it",
+                 said.text, g->plan->path);
+    }
+}
+
 /* Someone must change the database or the pipeline; until then the lanes wait
  * and look again now and then. */
 static void halt_for_a_while(struct batch *b, const struct err *e)
 {
     struct engine *g = b->engine;
+    struct err named = *e;
     usec delay = retry_delay(++g->troubles, SCHEMA_FLOOR_USEC, SCHEMA_CAP_USEC,
                              (uint32_t)clock_usec());
 
+    name_cure(g, &named);
     for (uint32_t i = 0; i < b->n_leases; i++) {
         struct lane *lane = b->leases[i].lane;
 
         lane->retry_at = clock_usec() + delay;
-        engine_halt(g, lane, e);
+        engine_halt(g, lane, &named);
     }
     engine_release(b);
 }

@@ -50,6 +50,7 @@ struct source {
     bool is_started;     /* that list is not empty */
     struct news news;
     char failure[300]; /* the last connection that failed: why; or "" */
+    const char *cure;  /* what to do about it, when it is known; or NULL */
     rd_kafka_message_t *got[PUMP_CALL];
 };
 

@@ -126,6 +126,10 @@ bool source_partitions(struct source *s, int32_t *n, struct err *e)
     rd_kafka_resp_err_t code =
         rd_kafka_metadata(s->rk, 0, NULL, &all, TOPICS_TIMEOUT_MS);
 
+    if (code && s->cure) {
+        return err_set(e, ERR_CONFIG, "Kafka at %s: %s (%s)", s->brokers,
+                       s->cure, s->failure);
+    }
     if (code) {
         return err_set(e, kafka_error_class(code),
                        "Kafka at %s does not answer: %s; does it run, and is "

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "kafka/errors.h"
 #include "kafka/producer.h"
+#include "kafka/refusal.h"
 #include "kafka/settings.h"
 
 enum { ROOM_MS = 1000, POLL_MS = 20 };
@@ -56,8 +57,9 @@ static bool set_up(rd_kafka_conf_t *conf, const char *brokers, struct err *e)
 static bool is_for_producers(const char *name)
 {
     static const char *const prefixes[] = {
-        "security.", "sasl.",      "ssl.",   "socket.",      "broker.",
-        "client.",   "reconnect.", "retry.", "compression.", "message.max"};
+        "security.",    "sasl.",       "ssl.",        "socket.",
+        "broker.",      "client.",     "reconnect.",  "retry.",
+        "compression.", "message.max", "enable.ssl.", "enable.sasl."};
 
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) {
@@ -97,7 +99,7 @@ struct producer *producer_new(const char *brokers,
     if (!p->rk) {
         rd_kafka_conf_destroy(conf);
         free(p);
-        err_set(e, ERR_CONFIG, "the Kafka producer cannot start: %s", text);
+        refusal_set(e, "the Kafka producer", text, list, n);
         return NULL;
     }
     settings_log_from(p->rk);

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "kafka/consumer.h"
 #include "kafka/inbox.h"
+#include "kafka/refusal.h"
 #include "kafka/settings.h"
 
 static const usec TICK_USEC = 100000;
@@ -123,8 +124,8 @@ static bool open_handle(struct source *s, const struct plan_source *plan,
     s->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (!s->rk) {
         rd_kafka_conf_destroy(conf);
-        return err_set(e, ERR_CONFIG, "the Kafka consumer cannot start: %s",
-                       text);
+        return refusal_set(e, "the Kafka consumer", text, plan->options,
+                           plan->n_options);
     }
     rd_kafka_poll_set_consumer(s->rk);
     settings_log_from(s->rk);

@@ -8,6 +8,7 @@
 
 #include "kafka/consumer.h"
 #include "kafka/errors.h"
+#include "kafka/refusal.h"
 
 void trouble_tell(struct source *s, const struct err *e)
 {
@@ -60,13 +61,12 @@ static void tell_general(struct source *s, rd_kafka_resp_err_t code,
 {
     const struct kafka_error *k = kafka_error(code);
 
-    if (k->act == KAFKA_MENDS) {
-        return;
-    }
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && s->failure[0]) {
         reason = s->failure;
     }
-    tell(s, k->class, k->words ? k->words : kafka_error_name(code), reason);
+    if (k->act != KAFKA_MENDS) {
+        tell(s, k->class, k->words ? k->words : kafka_error_name(code), reason);
+    }
 }
 
 void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
@@ -81,8 +81,13 @@ void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
     }
     if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         snprintf(s->failure, sizeof(s->failure), "%.250s", reason);
+        s->cure = refusal_cure(reason, rd_kafka_version());
     }
-    tell_general(s, code, reason);
+    if (s->cure) { /* brokers that are up, but will not take us */
+        tell(s, ERR_CONFIG, s->cure, s->failure);
+    } else {
+        tell_general(s, code, reason);
+    }
 }
 
 /* The error may be older than the last seek: then it is about an offset that

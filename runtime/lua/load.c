@@ -301,6 +301,7 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->strict = get_bool(l, "strict");
     p->keys_in_lua = get_bool(l, "keys_in_lua");
     p->has_handler = get_bool(l, "has_handler");
+    p->deletes = get_bool(l, "deletes");
     p->newer = (int)get_int(l, "newer"); /* from 0; -1: none */
     p->once = (int)get_int(l, "once");
     p->once_path = get_text(l, "once_path");

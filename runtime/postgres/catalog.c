@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#include "postgres/catalog_ask.h"
+#include "postgres/catalog_report.h"
+#include "postgres/rights.h"
 #include "postgres/sql.h"
 #include "postgres/sql_text.h"
 
@@ -17,43 +18,13 @@ static const struct own_table {
     const char *name;
     enum server_field field; /* its columns; its rights are the next one */
     int n_columns;
-    const char *rights;
-    bool is_optional; /* a run does without it, the operator's verbs do not */
+    const char *rights; /* NULL: a run does without it, the operator's verbs
+                           do not */
 } own_tables[] = {
-    {"tidemill.lane", SERVER_LANE, 16, "SELECT, INSERT, UPDATE", false},
-    {"tidemill.dead_letter", SERVER_LETTER, 21,
-     "SELECT, INSERT, UPDATE, DELETE", false},
-    {"tidemill.audit", SERVER_AUDIT, 8, "SELECT, INSERT", true},
+    {"tidemill.lane", SERVER_LANE, 16, RIGHTS_LANE},
+    {"tidemill.dead_letter", SERVER_LETTER, 21, RIGHTS_DEAD_LETTER},
+    {"tidemill.audit", SERVER_AUDIT, 8, NULL},
 };
-
-/* One comparison, and the place that its lines name. */
-struct report {
-    struct buf *out;
-    int n_problems;
-    const struct plan *plan;
-    const struct plan_projection *p; /* NULL: about the server */
-    const char *user;                /* role of the connection */
-    enum catalog_server server;
-};
-
-/* Begins a line; the caller ends it with "\n". */
-static struct buf *begin(struct report *r, bool is_warning)
-{
-    r->n_problems += !is_warning;
-    buf_puts(r->out, is_warning ? "warning: " : "");
-    if (r->p) {
-        buf_printf(r->out, "%s:%d: table %s: ", r->p->file, r->p->line,
-                   r->p->table);
-    } else {
-        buf_printf(r->out, "%s:1: database: ", r->plan->path);
-    }
-    return r->out;
-}
-
-static struct buf *problem(struct report *r)
-{
-    return begin(r, false);
-}
 
 static void put_schema_cure(struct report *r, struct buf *b)
 {
@@ -63,29 +34,21 @@ static void put_schema_cure(struct report *r, struct buf *b)
                r->plan->path, r->plan->path);
 }
 
-static void grant_cure(struct buf *b, const struct report *r,
-                       const char *rights, const char *on)
-{
-    buf_printf(b, "GRANT %s ON %s TO ", rights, on);
-    sql_quote(b, r->user);
-    buf_puts(b, ";\n");
-}
-
 static void check_own(struct report *r, const struct pg_result *s,
                       const struct own_table *t)
 {
     int64_t n = pg_int(s, 0, (int)t->field);
     if (n < t->n_columns) {
-        struct buf *b = begin(r, t->is_optional);
+        struct buf *b = report_begin(r, !t->rights);
         buf_printf(b,
                    n ? "table %s is of an older version: "
                      : "there is no table %s: ",
                    t->name);
         put_schema_cure(r, b);
-    } else if (!pg_int(s, 0, (int)t->field + 1)) {
-        struct buf *b = begin(r, t->is_optional);
+    } else if (t->rights && !pg_int(s, 0, (int)t->field + 1)) {
+        struct buf *b = report_problem(r);
         buf_printf(b, "role %s may not use %s: ", r->user, t->name);
-        grant_cure(b, r, t->rights, t->name);
+        report_grant(r, t->rights, t->name);
     }
 }
 
@@ -93,13 +56,13 @@ static void check_must(struct report *r, const struct pg_result *s)
 {
     int len;
     if (!pg_value(s, 0, SERVER_MUST, &len)) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_puts(b, "there is no function tidemill.must(boolean, text): ");
         put_schema_cure(r, b);
     } else if (!pg_int(s, 0, SERVER_MUST)) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_printf(b, "role %s may not call tidemill.must(): ", r->user);
-        grant_cure(b, r, "EXECUTE", "FUNCTION tidemill.must(boolean, text)");
+        report_grant(r, "EXECUTE", "FUNCTION tidemill.must(boolean, text)");
     }
 }
 
@@ -107,44 +70,29 @@ static void check_server(struct report *r, const struct pg_result *s)
 {
     int len;
     if (pg_int(s, 0, SERVER_VERSION) < LEAST_VERSION) {
-        buf_printf(problem(r), "PostgreSQL is %s: 13 or later is needed\n",
+        buf_printf(report_problem(r),
+                   "PostgreSQL is %s: 13 or later is needed\n",
                    pg_str(s, 0, SERVER_VERSION_TEXT));
     }
     if (r->server == CATALOG_PRIMARY && pg_int(s, 0, SERVER_READ_ONLY)) {
-        buf_puts(problem(r),
+        buf_puts(report_problem(r),
                  "the server is a standby or read-only: write to the "
                  "primary (several hosts: target_session_attrs=read-write)\n");
     }
     if (!pg_value(s, 0, SERVER_USAGE, &len)) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_puts(b, "there is no schema tidemill: ");
         put_schema_cure(r, b);
     } else if (!pg_int(s, 0, SERVER_USAGE)) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_printf(b, "role %s may not use schema tidemill: ", r->user);
-        grant_cure(b, r, "USAGE", "SCHEMA tidemill");
+        report_grant(r, "USAGE", "SCHEMA tidemill");
     } else {
         for (size_t i = 0; i < sizeof own_tables / sizeof *own_tables; i++) {
             check_own(r, s, &own_tables[i]);
         }
         check_must(r, s);
     }
-}
-
-static void check_right(struct report *r, const struct pg_result *t,
-                        enum table_field field, const char *right,
-                        bool is_warning)
-{
-    if (pg_int(t, 0, field)) {
-        return;
-    }
-    struct buf *b = begin(r, is_warning);
-    buf_printf(b, "role %s has no %s privilege: GRANT %s ON ", r->user, right,
-               right);
-    sql_quote_table(b, r->p->table);
-    buf_puts(b, " TO ");
-    sql_quote(b, r->user);
-    buf_puts(b, ";\n");
 }
 
 /* An append that leaves repeated events out. */
@@ -158,53 +106,17 @@ static const struct plan_column *once_column(const struct plan_projection *p)
     return is_once(p) ? &p->columns[p->once] : NULL;
 }
 
-static void check_rights(struct report *r, const struct pg_result *t)
-{
-    enum plan_kind kind = r->p->kind;
-    if (!pg_int(t, 0, TABLE_USAGE)) {
-        buf_printf(problem(r),
-                   "role %s has no USAGE privilege on its "
-                   "schema: grant it\n",
-                   r->user);
-        return;
-    }
-    check_right(r, t, TABLE_INSERT, "INSERT", false);
-    check_right(r, t, TABLE_SELECT, "SELECT",
-                kind == KIND_APPEND && !is_once(r->p));
-    if (kind != KIND_APPEND) {
-        check_right(r, t, TABLE_UPDATE, "UPDATE", false);
-    }
-    if (kind == KIND_MIRROR) {
-        check_right(r, t, TABLE_DELETE, "DELETE", false);
-    } else if (kind == KIND_FOLD || kind == KIND_MAP) {
-        check_right(r, t, TABLE_DELETE, "DELETE", true);
-    }
-    if (r->p->empties) {
-        check_right(r, t, TABLE_TRUNCATE, "TRUNCATE", false);
-    }
-}
-
 /* PostgreSQL refuses TRUNCATE then, whether there are such rows or not. */
 static void check_emptied(struct report *r, const struct pg_result *t)
 {
     int len;
     if (r->p->empties && pg_value(t, 0, TABLE_REFERRER, &len)) {
-        buf_printf(problem(r),
+        buf_printf(report_problem(r),
                    "truncate = 'apply' cannot empty it, since table %s refers "
                    "to it by a foreign key: drop that constraint, or write "
                    "truncate = 'halt'\n",
                    pg_str(t, 0, TABLE_REFERRER));
     }
-}
-
-static int find_column(const struct pg_result *columns, const char *name)
-{
-    for (int i = 0; i < pg_rows(columns); i++) {
-        if (strcmp(pg_str(columns, i, COLUMN_NAME), name) == 0) {
-            return i;
-        }
-    }
-    return -1;
 }
 
 static void put_alter(struct buf *b, const struct report *r, const char *what,
@@ -226,7 +138,7 @@ static void check_type(struct report *r, const struct plan_column *c,
     struct buf declared = {0};
     type_print(&c->type, &declared);
     if (strcmp(buf_text(&declared), found) != 0) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_printf(b, "column %s is %s in the table but ", c->name, found);
         sql_type_word(b, &c->type);
         buf_puts(b, " in the projection: ");
@@ -243,39 +155,29 @@ static void check_type(struct report *r, const struct plan_column *c,
 static void check_column(struct report *r, struct plan_column *c,
                          const struct pg_result *columns)
 {
-    int i = find_column(columns, c->name);
+    int i = report_column(columns, c->name);
     if (i < 0) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_printf(b, "there is no column %s: ", c->name);
         put_alter(b, r, "ADD", c);
         return;
     }
     check_type(r, c, pg_str(columns, i, COLUMN_TYPE));
     if (pg_int(columns, i, COLUMN_IS_MADE)) {
-        buf_printf(problem(r),
+        buf_printf(report_problem(r),
                    "column %s is GENERATED ALWAYS, so it cannot be written: "
                    "remove it from the projection\n",
                    c->name);
     }
     if ((c->is_key || c == once_column(r->p)) &&
         !pg_int(columns, i, COLUMN_DETERMINISTIC)) {
-        buf_printf(problem(r),
+        buf_printf(report_problem(r),
                    "key column %s has a nondeterministic collation, by which "
                    "different keys are equal: give it another\n",
                    c->name);
     }
     c->must_be_given = pg_int(columns, i, COLUMN_NOT_NULL) &&
                        !pg_int(columns, i, COLUMN_HAS_DEFAULT);
-}
-
-static bool is_declared(const struct plan_projection *p, const char *name)
-{
-    for (uint32_t i = 0; i < p->n_columns; i++) {
-        if (strcmp(p->columns[i].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Columns of the table that no row of ours would fill. */
@@ -285,8 +187,8 @@ static void check_others(struct report *r, const struct pg_result *columns)
         const char *name = pg_str(columns, i, COLUMN_NAME);
         if (pg_int(columns, i, COLUMN_NOT_NULL) &&
             !pg_int(columns, i, COLUMN_HAS_DEFAULT) &&
-            !is_declared(r->p, name)) {
-            buf_printf(problem(r),
+            !report_is_declared(r, name)) {
+            buf_printf(report_problem(r),
                        "column %s is NOT NULL without a default, and the "
                        "projection does not name it: name it, or give it a "
                        "default\n",
@@ -312,7 +214,7 @@ static void check_indexes(struct report *r, const struct pg_result *indexes)
             has_key = true;
         } else if (pg_int(indexes, i, INDEX_MAY_BREAK) &&
                    r->p->kind != KIND_APPEND) {
-            buf_printf(begin(r, true),
+            buf_printf(report_begin(r, true),
                        "unique index %s is not the key's: two rows of a "
                        "batch that exchange values break it; a UNIQUE "
                        "constraint that is DEFERRABLE does not\n",
@@ -320,7 +222,7 @@ static void check_indexes(struct report *r, const struct pg_result *indexes)
         }
     }
     if ((r->p->n_key || is_once(r->p)) && !has_key) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_printf(b,
                    "%s no valid unique index of %s own (neither partial nor "
                    "deferrable): ",
@@ -353,18 +255,18 @@ static void put_table_sql(struct report *r, struct buf *b)
 static bool check_table(struct report *r, const struct pg_result *t)
 {
     if (pg_rows(t) == 0) {
-        struct buf *b = problem(r);
+        struct buf *b = report_problem(r);
         buf_puts(b, "there is no such table: ");
         put_table_sql(r, b);
         put_schema_cure(r, b);
         return false;
     }
     if (!strchr("rp", pg_str(t, 0, TABLE_KIND)[0])) {
-        buf_puts(problem(r), "it is not a table (a view, perhaps): name the "
-                             "table itself\n");
+        buf_puts(report_problem(r),
+                 "it is not a table (a view, perhaps): name the "
+                 "table itself\n");
         return false;
     }
-    check_rights(r, t);
     check_emptied(r, t);
     return true;
 }
@@ -373,7 +275,8 @@ static void compare_table(struct report *r, struct plan_projection *p,
                           struct pg_result *const *results)
 {
     r->p = p;
-    if (!check_table(r, results[0])) {
+    if (!check_table(r, results[0]) ||
+        !report_rights(r, results[0], results[1])) {
         return;
     }
     for (uint32_t i = 0; i < p->n_columns; i++) {
@@ -435,7 +338,7 @@ static void check_loud(struct report *r, const struct pg_result *loud)
     int len;
 
     if (pg_value(loud, 0, 0, &len)) {
-        buf_printf(begin(r, true),
+        buf_printf(report_begin(r, true),
                    "no row is cached: %s may change rows in a transaction of "
                    "the pipeline; drop it, or write cache = false\n",
                    pg_str(loud, 0, 0));

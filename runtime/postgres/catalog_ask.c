@@ -49,9 +49,7 @@ static const char SERVER[] =
     "has_table_privilege(letter, 'UPDATE') AND "
     "has_table_privilege(letter, 'DELETE'), " COLUMNS_OF
     "audit AND a.attname IN ('id', 'at', 'who', 'action', 'pipeline', "
-    "'topic', 'partition', 'detail')), "
-    "has_table_privilege(audit, 'SELECT') AND "
-    "has_table_privilege(audit, 'INSERT') "
+    "'topic', 'partition', 'detail')) "
     "FROM (SELECT max(c.oid) FILTER (WHERE c.relname = 'lane') AS lane, "
     "max(c.oid) FILTER (WHERE c.relname = 'dead_letter') AS letter, "
     "max(c.oid) FILTER (WHERE c.relname = 'audit') AS audit "
@@ -65,24 +63,27 @@ static const char SERVER[] =
     "ELSE n.nspname = $2 END"
 #define TABLE_FROM "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
 
-/* Whether it has rows is a query over a name that only this row vouches for:
- * query_to_xml runs it, and only when it may. */
+/* The table, or one that the search path would find if the role might use its
+ * schema. Whether it has rows is a query over a name that only this row vouches
+ * for: query_to_xml runs it, and only when it may. -2: the number of xmin. */
 static const char TABLE[] =
-    "SELECT c.relkind, has_schema_privilege(n.oid, 'USAGE'), "
-    "has_table_privilege(c.oid, 'SELECT'), "
-    "has_table_privilege(c.oid, 'INSERT'), "
-    "has_table_privilege(c.oid, 'UPDATE'), "
+    "SELECT c.relkind, has_schema_privilege(n.oid, 'USAGE'), n.nspname, "
+    "has_column_privilege(c.oid, (-2)::int2, 'SELECT'), "
     "has_table_privilege(c.oid, 'DELETE'), "
+    "has_table_privilege(c.oid, 'TRUNCATE'), "
     "CASE WHEN c.relkind IN ('r', 'p') "
     "AND has_schema_privilege(n.oid, 'USAGE') "
-    "AND has_table_privilege(c.oid, 'SELECT') "
+    "AND has_any_column_privilege(c.oid, 'SELECT') "
     "THEN query_to_xml(format('SELECT 1 AS x FROM %I.%I LIMIT 1', "
     "n.nspname, c.relname), false, true, '')::text LIKE '%<x>%' "
-    "ELSE false END, c.oid::int8, "
-    "has_table_privilege(c.oid, 'TRUNCATE'), "
+    "ELSE false END, c.oid::int8, row_security_active(c.oid), "
     "(SELECT min(f.conrelid::regclass::text) FROM pg_constraint f "
     "WHERE f.contype = 'f' AND f.confrelid = c.oid AND f.conrelid <> c.oid) "
-    "FROM " TABLE_FROM "WHERE " TABLE_IS;
+    "FROM " TABLE_FROM "WHERE " TABLE_IS " OR c.relname = $1 AND $2 = '' "
+    "AND NOT has_schema_privilege(n.oid, 'USAGE') AND n.nspname IN (SELECT "
+    "btrim(word, ' \"') FROM unnest(string_to_array(current_setting("
+    "'search_path'), ',')) AS word) "
+    "ORDER BY has_schema_privilege(n.oid, 'USAGE') DESC LIMIT 1";
 
 /* Tables whose rows must be there before rows of this one. */
 static const char PARENTS[] =
@@ -94,7 +95,18 @@ static const char COLUMNS[] =
     "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
     "a.atthasdef OR a.attidentity <> '', "
     "a.attgenerated <> '' OR a.attidentity = 'a', "
-    "coalesce(co.collisdeterministic, true) "
+    "coalesce(co.collisdeterministic, true), "
+    "has_column_privilege(c.oid, a.attnum, 'SELECT'), "
+    "has_column_privilege(c.oid, a.attnum, 'INSERT'), "
+    "has_column_privilege(c.oid, a.attnum, 'UPDATE'), "
+    "(SELECT format('%I.%I', sn.nspname, s.relname) FROM pg_attrdef f "
+    "JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass "
+    "AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass "
+    "JOIN pg_class s ON s.oid = d.refobjid "
+    "JOIN pg_namespace sn ON sn.oid = s.relnamespace "
+    "WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum "
+    "AND CASE WHEN s.relkind = 'S' "
+    "THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE') END LIMIT 1) "
     "FROM " TABLE_FROM "JOIN pg_attribute a ON a.attrelid = c.oid "
     "LEFT JOIN pg_collation co ON co.oid = a.attcollation "
     "WHERE a.attnum > 0 AND NOT a.attisdropped AND " TABLE_IS

@@ -18,19 +18,19 @@ enum server_field {
     SERVER_USER,
     SERVER_LANE, /* of each own table: known columns, rights */
     SERVER_LETTER = SERVER_LANE + 2,
-    SERVER_AUDIT = SERVER_LETTER + 2
+    SERVER_AUDIT = SERVER_LETTER + 2 /* no rights: a run leaves it alone */
 };
 
 enum table_field {
     TABLE_KIND,
     TABLE_USAGE,
-    TABLE_SELECT,
-    TABLE_INSERT,
-    TABLE_UPDATE,
-    TABLE_DELETE,
+    TABLE_SCHEMA,
+    TABLE_XMIN,   /* may be read */
+    TABLE_DELETE, /* rights on the whole, as in enum right */
+    TABLE_TRUNCATE,
     TABLE_HAS_ROWS,
     TABLE_OID,
-    TABLE_TRUNCATE,
+    TABLE_HIDES,   /* rows, from this role */
     TABLE_REFERRER /* another table with a foreign key to it; NULL: none */
 };
 
@@ -40,7 +40,11 @@ enum column_field {
     COLUMN_NOT_NULL,
     COLUMN_HAS_DEFAULT,
     COLUMN_IS_MADE,
-    COLUMN_DETERMINISTIC
+    COLUMN_DETERMINISTIC,
+    COLUMN_SELECT, /* rights, as in enum right */
+    COLUMN_INSERT,
+    COLUMN_UPDATE,
+    COLUMN_SEQUENCE /* of its default, if it may not be used; else NULL */
 };
 
 enum index_field { INDEX_NAME, INDEX_MAY_BREAK, INDEX_IS_KEY };

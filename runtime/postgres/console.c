@@ -47,9 +47,9 @@ static bool failed(const struct console *c, const PGresult *r, struct err *e)
                 e->text, c->plan->path);
     } else if (strcmp(state, "42501") == 0) {
         err_set(e, ERR_SCHEMA,
-                "%.300s: `tidemill check %.200s` names the GRANT that this "
-                "role lacks",
-                e->text, c->plan->path);
+                "%.300s: give this role the rights that `tidemill schema "
+                "%.200s --operator %.60s` prints",
+                e->text, c->plan->path, PQuser(c->pg));
     }
     memcpy(e->sqlstate, state, sizeof state);
     return false;

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "postgres/hosts.h"
+#include "postgres/sql_text.h"
 #include "postgres/sqlstate.h"
 
 enum { STATE_LEN = 5, TEXT_BYTES = 480, WORDS = 16 };
@@ -61,6 +62,7 @@ static void ignore_notice(void *arg, const PGresult *r)
     (void)r;
 }
 
+/* Its own words would repeat parts of a password that ended up elsewhere. */
 static bool check_conninfo(const char *conninfo, struct err *e)
 {
     return hosts_is_readable(conninfo) ||
@@ -68,7 +70,8 @@ static bool check_conninfo(const char *conninfo, struct err *e)
                    "the database address is neither a URL "
                    "(postgres://user:password@host:5432/name) nor a list "
                    "(host=... dbname=...): check quotes, and percent-encode "
-                   "special characters of the password");
+                   "special characters of the password (@ is %%40, / is %%2F, "
+                   ": is %%3A, %% is %%25)");
 }
 
 struct words {
@@ -108,6 +111,8 @@ PGconn *dial_start(const struct pgtarget *t, struct pgturns *turns,
     if (!check_conninfo(t->conninfo, e)) {
         return NULL;
     }
+    /* Else OpenSSL would ask for a key's password at the terminal, and wait. */
+    PQsetSSLKeyPassHook_OpenSSL(PQdefaultSSLKeyPassHook_OpenSSL);
     arena_init(&a, 0);
     if (!hosts_pick(t, hosts_resolve, &a, turns, &host, e)) {
         arena_close(&a);
@@ -253,8 +258,24 @@ static enum err_class take_state(char *text, struct err *e)
     return sqlstate_refusal(e->sqlstate, text);
 }
 
+/* What to do about it, for people. */
+static void put_cure(struct buf *b, const PGconn *pg, const char *text)
+{
+    const char *cure = sqlstate_cure(text);
+    if (strstr(text, "CONNECT privilege")) {
+        buf_puts(b, ": GRANT CONNECT ON DATABASE ");
+        sql_quote(b, PQdb(pg));
+        buf_puts(b, " TO ");
+        sql_quote(b, PQuser(pg));
+        buf_puts(b, ";");
+    } else if (cure) {
+        buf_printf(b, ": %s", cure);
+    }
+}
+
 bool dial_error(const PGconn *pg, struct err *e)
 {
+    struct buf cure = {0};
     char text[TEXT_BYTES];
     struct err state = {0};
     snprintf(text, sizeof text, "%s", PQerrorMessage(pg));
@@ -263,7 +284,10 @@ bool dial_error(const PGconn *pg, struct err *e)
     if (PQconnectionNeedsPassword(pg)) {
         class = ERR_CONFIG;
     }
-    err_set(e, class, "cannot connect to PostgreSQL: %s", text);
+    put_cure(&cure, pg, text);
+    err_set(e, class, "cannot connect to PostgreSQL: %s%s", text,
+            buf_text(&cure));
+    buf_close(&cure);
     memcpy(e->sqlstate, state.sqlstate, sizeof e->sqlstate);
     return false;
 }

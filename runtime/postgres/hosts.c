@@ -20,13 +20,6 @@ static PQconninfoOption *parse(const char *conninfo)
     return options;
 }
 
-bool hosts_is_readable(const char *conninfo)
-{
-    PQconninfoOption *options = parse(conninfo);
-    PQconninfoFree(options);
-    return options != NULL;
-}
-
 static const PQconninfoOption *find_word(const PQconninfoOption *o,
                                          const char *keyword)
 {
@@ -49,6 +42,45 @@ static const char *word_of(const PQconninfoOption *words, const char *keyword)
     const PQconninfoOption *o = find_word(words, keyword);
     bool has_service = value_of(find_word(words, "service")) != NULL;
     return has_service && o ? o->val : value_of(o);
+}
+
+static const char *said_of(const PQconninfoOption *words, const char *keyword)
+{
+    const PQconninfoOption *o = find_word(words, keyword);
+    return o ? o->val : NULL;
+}
+
+/* Abstract sockets begin with @, and paths may have it. */
+static bool is_host(const char *list)
+{
+    while (list && *list) {
+        size_t len = strcspn(list, ",");
+        if (*list != '/' && len > 1 && memchr(list + 1, '@', len - 1)) {
+            return false;
+        }
+        list += len + (list[len] == ',');
+    }
+    return true;
+}
+
+/* Of a URL such as postgres://user:pa/ss@host/name the password's rest is port
+ * or database. */
+static bool is_plausible(const char *conninfo, const PQconninfoOption *words)
+{
+    const char *ports = said_of(words, "port");
+    const char *database = said_of(words, "dbname");
+    bool has_lost_user = strstr(conninfo, "://") && database &&
+                         strchr(database, '@') && !said_of(words, "user");
+    return is_host(said_of(words, "host")) && !has_lost_user &&
+           (!ports || strspn(ports, "0123456789, ") == strlen(ports));
+}
+
+bool hosts_is_readable(const char *conninfo)
+{
+    PQconninfoOption *options = parse(conninfo);
+    bool is_readable = options && is_plausible(conninfo, options);
+    PQconninfoFree(options);
+    return is_readable;
 }
 
 static uint32_t count_items(const char *list)

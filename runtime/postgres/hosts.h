@@ -27,7 +27,8 @@ struct host {
     const char *port;
 };
 
-/* False: it cannot be read. */
+/* False: it cannot be read, or is read otherwise than it was meant: what follows
+ * an unencoded @ or / of a password is host, port or database to libpq. */
 bool hosts_is_readable(const char *conninfo);
 /* How many there are goes into [turns], for hosts_next(), also when the name
  * cannot be resolved (false). */

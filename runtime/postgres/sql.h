@@ -56,5 +56,5 @@ void sql_identity(struct buf *b, const struct plan_projection *p);
 
 /* tidemill.lane, must() and all else that Tidemill itself needs. */
 const char *sql_schema(void);
-/* CREATE TABLE IF NOT EXISTS and grants for one projection. */
+/* CREATE TABLE IF NOT EXISTS for one projection. */
 const char *sql_table(struct arena *a, const struct plan_projection *p);

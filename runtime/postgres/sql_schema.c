@@ -107,15 +107,7 @@ static const char SCHEMA[] =
     "            ELSE 'condition failed' END;\n"
     "    END IF;\n"
     "END\n"
-    "$$;\n"
-    "\n"
-    "-- GRANT USAGE ON SCHEMA tidemill TO :role;\n"
-    "-- GRANT SELECT, INSERT, UPDATE ON tidemill.lane TO :role;\n"
-    "-- GRANT SELECT, INSERT, UPDATE, DELETE ON tidemill.dead_letter TO "
-    ":role;\n"
-    "-- GRANT SELECT, INSERT ON tidemill.audit TO :role;\n"
-    "-- GRANT EXECUTE ON FUNCTION tidemill.must(boolean, text) TO "
-    ":role;\n";
+    "$$;\n";
 
 const char *sql_schema(void)
 {
@@ -151,11 +143,16 @@ void sql_quote(struct buf *b, const char *name)
     quote(b, name, strlen(name));
 }
 
+void sql_quote_schema(struct buf *b, const struct sql_name *n)
+{
+    quote(b, n->schema, (size_t)n->schema_len);
+}
+
 void sql_quote_table(struct buf *b, const char *table)
 {
     struct sql_name n = sql_split(table);
     if (n.schema_len) {
-        quote(b, n.schema, (size_t)n.schema_len);
+        sql_quote_schema(b, &n);
         buf_puts(b, ".");
     }
     sql_quote(b, n.table);
@@ -214,28 +211,13 @@ static void put_columns(struct buf *b, const struct plan_projection *p)
     }
 }
 
-static void put_grants(struct buf *b, const struct plan_projection *p)
-{
-    struct sql_name n = sql_split(p->table);
-    if (n.schema_len) {
-        buf_puts(b, "-- GRANT USAGE ON SCHEMA ");
-        quote(b, n.schema, (size_t)n.schema_len);
-        buf_puts(b, " TO :role;\n");
-    }
-    buf_printf(b, "-- GRANT SELECT, INSERT%s%s ON ",
-               is_updated(p) ? ", UPDATE, DELETE" : "",
-               p->empties ? ", TRUNCATE" : "");
-    sql_quote_table(b, p->table);
-    buf_puts(b, " TO :role;\n");
-}
-
 const char *sql_table(struct arena *a, const struct plan_projection *p)
 {
     struct sql_name n = sql_split(p->table);
     struct buf b = {0};
     if (n.schema_len) {
         buf_puts(&b, "CREATE SCHEMA IF NOT EXISTS ");
-        quote(&b, n.schema, (size_t)n.schema_len);
+        sql_quote_schema(&b, &n);
         buf_puts(&b, ";\n");
     }
     buf_puts(&b, "CREATE TABLE IF NOT EXISTS ");
@@ -243,7 +225,6 @@ const char *sql_table(struct arena *a, const struct plan_projection *p)
     buf_puts(&b, " (\n");
     put_columns(&b, p);
     buf_puts(&b, is_updated(p) ? "\n) WITH (fillfactor = 80);\n" : "\n);\n");
-    put_grants(&b, p);
     const char *text = arena_dup(a, b.data, b.len);
     buf_close(&b);
     return text;

@@ -13,6 +13,8 @@ struct sql_name {
 struct sql_name sql_split(const char *table);
 /* "na""me" */
 void sql_quote(struct buf *b, const char *name);
+/* The schema of the name alone. */
+void sql_quote_schema(struct buf *b, const struct sql_name *n);
 /* "schema"."table" */
 void sql_quote_table(struct buf *b, const char *table);
 /* The shortest word of a pipeline for the type: "timestamptz(3)". */

@@ -192,40 +192,76 @@ const char *sqlstate_note(const char *sqlstate)
 struct text_class {
     const char *part;
     enum err_class class;
+    const char *cure; /* NULL: the text says it all */
 };
 
 /* Without SQLSTATE libpq itself speaks, in English since no locale is set.
  * Anything else is a network or a server that may come back. */
 static const struct text_class texts[] = {
     /* target_session_attrs found no server that it wants */
-    {"session is read-only", ERR_SERVER},
-    {"server is in hot standby mode", ERR_SERVER},
+    {"session is read-only", ERR_SERVER, NULL},
+    {"server is in hot standby mode", ERR_SERVER, NULL},
     /* words of the conninfo */
-    {"invalid port number", ERR_CONFIG},
-    {"invalid integer value", ERR_CONFIG},
-    {" value: \"", ERR_CONFIG}, /* invalid sslmode value: "x" */
-    {"could not match ", ERR_CONFIG},
-    {"definition of service ", ERR_CONFIG},
-    {"service file ", ERR_CONFIG},
+    {"invalid port number", ERR_CONFIG, NULL},
+    {"invalid integer value", ERR_CONFIG, NULL},
+    {" value: \"", ERR_CONFIG, NULL}, /* invalid sslmode value: "x" */
+    {"could not match ", ERR_CONFIG, NULL},
+    {"definition of service ", ERR_CONFIG, NULL},
+    {"service file ", ERR_CONFIG, NULL},
     /* what one side wants and the other has not */
-    {"no password supplied", ERR_CONFIG},
-    {"does not support SSL", ERR_CONFIG},
-    {"host name must be specified", ERR_CONFIG},
-    {"channel binding", ERR_CONFIG},
-    {"SSL protocol version", ERR_CONFIG},
+    {"no password supplied", ERR_CONFIG,
+     "put it into the database address, a passfile or a service file"},
+    {"does not support SSL", ERR_CONFIG,
+     "set ssl = on in the server, or say sslmode=disable where the network may "
+     "be trusted"},
+    {"host name must be specified", ERR_CONFIG, NULL},
+    {"channel binding", ERR_CONFIG, NULL},
+    {"SSL protocol version", ERR_CONFIG, NULL},
     /* certificates and keys */
-    {"certificate", ERR_CONFIG},
-    {"private key file", ERR_CONFIG},
+    {"certificate verify failed", ERR_CONFIG,
+     "the server's certificate is not signed by a CA of the file sslrootcert, "
+     "or has expired"},
+    {"does not match host name", ERR_CONFIG,
+     "connect by a name that the certificate has, or have one made for this "
+     "name; sslmode=verify-ca does not look at it"},
+    {"root certificate file", ERR_CONFIG,
+     "sslrootcert names the file of the CA that signed the server's "
+     "certificate"},
+    {"requires a valid client certificate", ERR_CONFIG,
+     "name its files in sslcert and sslkey"},
+    {"certificate authentication failed", ERR_CONFIG,
+     "the client certificate is for another role than the address names"},
+    {" alert ", ERR_CONFIG,
+     "the server does not accept the client certificate: see sslcert and "
+     "sslkey"},
+    {"private key file", ERR_CONFIG,
+     "see sslkey, and sslpassword when the key has a password"},
+    {"certificate", ERR_CONFIG, NULL},
+    /* by pg_hba.conf */
+    {"no encryption", ERR_CONFIG,
+     "if the server wants TLS, say sslmode=require or better"},
 };
 
-static enum err_class text_class(const char *text)
+static const struct text_class *find_text(const char *text)
 {
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (strstr(text, texts[i].part)) {
-            return texts[i].class;
+            return &texts[i];
         }
     }
-    return ERR_CONNECTION;
+    return NULL;
+}
+
+static enum err_class text_class(const char *text)
+{
+    const struct text_class *t = find_text(text);
+    return t ? t->class : ERR_CONNECTION;
+}
+
+const char *sqlstate_cure(const char *text)
+{
+    const struct text_class *t = find_text(text);
+    return t ? t->cure : NULL;
 }
 
 /* What a server or a pooler answers without a reason that we know is rather

@@ -54,6 +54,14 @@ local function check_purity(made)
   if #impure > 0 then error(table.concat(impure, '\n'), 0) end
 end
 
+-- What decides whether the role needs DELETE: a projection without the word has
+-- no way to delete a row.
+local function find_deletes(made)
+  for _, p in ipairs(made.projections) do
+    p.deletes = pure.mentions(projection.functions(p), sources, 'delete')
+  end
+end
+
 local function stock_rules()
   return failure.stock_rules(function(file) sources['@' .. file] = true end)
 end
@@ -71,6 +79,7 @@ function M.open(path, goes_on)
   local made, messages = plan.new(record, bundle, require_module, stock_rules())
   if not made then error(messages, 0) end
   check_purity(made)
+  find_deletes(made)
   return made, prelude.new(made, goes_on and M.trace)
 end
 

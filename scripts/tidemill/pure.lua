@@ -102,6 +102,30 @@ local function visit(x, sources, seen, each)
   end
 end
 
+local function has_constant(f, word)
+  local k = -1
+  local constant = util.funck(f, k)
+  while constant ~= nil do
+    if constant == word or type(constant) == 'proto' and has_constant(constant, word) then
+      return true
+    end
+    k = k - 1
+    constant = util.funck(f, k)
+  end
+  return false
+end
+
+--- Whether a handler, or what it can call, has [word] as a name or a text.
+---@param handlers function[]
+---@param sources table set of chunk names of the bundle
+function M.mentions(handlers, sources, word)
+  local found, seen = false, {}
+  for _, handler in ipairs(handlers) do
+    visit(handler, sources, seen, function(f) found = found or has_constant(f, word) end)
+  end
+  return found
+end
+
 M.HANDLER = "a handler assigns the %s '%s', which outlives the event: "
   .. "handlers are run again and must be pure: keep it in a column of the row, "
   .. 'or make it local to the handler'

@@ -111,6 +111,23 @@ describe('hosts_pick', function()
   end)
 end)
 
+describe('hosts_is_readable', function()
+  local cases = {
+    [true] = { 'postgres://u:p%40ss@h/x', 'postgres://u@h1:1,h2:2/x', 'host=a,b port=1,2',
+      'postgres://u@%2Frun%2Fa@b/x', 'host=@abstract', 'dbname=a@b', 'postgres:///x',
+      'postgres://[::1]:5432/x', 'service=main', 'postgres://u@h/x?service=main' },
+    [false] = { 'postgres://u:p@ss@h/x', 'postgres://u:p/ss@h/x', 'postgres://u:1/ss@h/x',
+      'postgres://u:p%zz@h/x', 'host=h password=a b', 'host=h port=secret', 'http://h/x' },
+  }
+  for expected, list in pairs(cases) do
+    for _, conninfo in ipairs(list) do
+      it(('is %s for %s'):format(expected, conninfo), function()
+        assert.are.equal(expected, C.hosts_is_readable((core.bytes(conninfo .. '\0'))))
+      end)
+    end
+  end
+end)
+
 describe('hosts_resolve', function()
   it('knows what is an address already, and says when a name has none', function()
     local out = ffi.new('char[64]')

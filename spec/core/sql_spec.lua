@@ -222,8 +222,6 @@ CREATE TABLE IF NOT EXISTS "app"."b" (
     "name" varchar(9),
     PRIMARY KEY ("id")
 ) WITH (fillfactor = 80);
--- GRANT USAGE ON SCHEMA "app" TO :role;
--- GRANT SELECT, INSERT, UPDATE, DELETE ON "app"."b" TO :role;
 ]], C.sql_table(arena, projection { { 'id', 'uuid' }, { 'at', 'timestamptz(3)' },
       { 'name', 'varchar(9)' }, table = 'app.b' }))
   end)
@@ -232,7 +230,6 @@ CREATE TABLE IF NOT EXISTS "app"."b" (
 CREATE TABLE IF NOT EXISTS "l" (
     "n" bigint
 );
--- GRANT SELECT, INSERT ON "l" TO :role;
 ]], C.sql_table(arena, projection { { 'n', 'bigint' }, table = 'l', key = 0,
       kind = C.KIND_APPEND }))
   end)
@@ -243,15 +240,8 @@ CREATE TABLE IF NOT EXISTS "l" (
     "id" text,
     PRIMARY KEY ("id")
 );
--- GRANT SELECT, INSERT ON "l" TO :role;
 ]], C.sql_table(arena, projection { { 'n', 'bigint' }, { 'id', 'text' }, table = 'l',
       key = 0, once = 1, kind = C.KIND_APPEND }))
-  end)
-  it('grants TRUNCATE where it is needed', function()
-    local p = projection { { 'id', 'bigint' }, kind = C.KIND_MIRROR }
-    p.empties = true
-    local sql = ffi.string(C.sql_table(arena, p))
-    assert.is_truthy(sql:find('SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON "t"', 1, true), sql)
   end)
   it('can be run twice', function()
     for statement in ffi.string(C.sql_schema()):gmatch('CREATE [^(;]*') do

@@ -117,7 +117,7 @@ describe('a circuit breaker', function()
       CREATE TABLE moves (at bigint, tx bigint, n bigint);
       CREATE SEQUENCE attempts;
       CREATE TABLE "full" AS SELECT 1 AS x;
-      CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+      CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
       BEGIN
         PERFORM nextval('attempts');
         IF EXISTS (SELECT FROM "full") THEN
@@ -155,7 +155,7 @@ describe('a circuit breaker', function()
   it('looks an unknown COMMIT up as the first thing after an outage', function()
     local s = setup(producer)
     local data = scratch .. '/postgres/data'
-    local admin = assert(pg.connect(s.url))
+    local admin = assert(pg.connect(pg.as('postgres', s.url)))
     finally(function()
       tidemill.write(data .. '/postgresql.auto.conf', '')
       s.run:destroy()

@@ -1,6 +1,7 @@
 -- The command line, as a user types it.
 local counts = require 'counts'
 local kafka = require 'kafka'
+local pg = require 'pg'
 local process = require 'process'
 local tidemill = require 'tidemill'
 
@@ -87,8 +88,8 @@ describe('tidemill schema', function()
     local url = tidemill.database()
     for _ = 1, 2 do
       local text, status = tidemill.shell(
-        ('%s schema examples/bank | psql -q -v ON_ERROR_STOP=1 %s'):format(
-          os.getenv('TIDEMILL'), url))
+        ('%s schema examples/bank --role mill | psql -q -v ON_ERROR_STOP=1 %s'):format(
+          os.getenv('TIDEMILL'), pg.as('postgres', url)))
       assert.equal(0, status, text)
     end
     local result = tidemill.call({ 'check', 'examples/bank' },
@@ -97,7 +98,8 @@ describe('tidemill schema', function()
   end)
 
   it('--apply makes the tables and leaves rows alone', function()
-    local url, db = tidemill.database('examples/bank')
+    local url, db = pg.create(tidemill.unique('db'))
+    tidemill.apply('examples/bank', { DATABASE_URL = url })
     db:rows("INSERT INTO balances (id) VALUES ('11111111-1111-4111-8111-111111111111')")
     local result = tidemill.call({ 'schema', 'examples/bank', '--apply' },
       { env = { DATABASE_URL = url } })

@@ -91,7 +91,7 @@ describe('a database', function()
 
   it('whose answer to a COMMIT is lost after it happened repeats nothing', function()
     local s = setup(producer)
-    local admin = assert(pg.connect(s.url))
+    local admin = assert(pg.connect(pg.as('postgres', s.url)))
     local function wait_for_nobody(is_on)
       admin:rows(is_on and "ALTER SYSTEM SET synchronous_standby_names = 'nobody'" or
         'ALTER SYSTEM RESET synchronous_standby_names')
@@ -129,7 +129,8 @@ describe('a database', function()
     local s = setup(producer)
     finally(function() s.run:destroy() end)
     s.run:stop()
-    s.db:rows [[CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+    s.db:rows [[
+      CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
       BEGIN
         UPDATE noted SET value = current_setting('synchronous_commit');
         RETURN NULL;

@@ -2,6 +2,7 @@
 local json = require 'cjson'
 local process = require 'process'
 local operator = require 'operator'
+local pg = require 'pg'
 local tidemill = require 'tidemill'
 
 local call, lane, place = operator.call, operator.lane, operator.place
@@ -128,7 +129,7 @@ describe('tidemill dlq', function()
   it('export to a full disk fails', function()
     local command = 'DATABASE_URL=%s %s dlq export %s >/dev/full'
     local text, status = tidemill.shell(
-      command:format(s.url, os.getenv('TIDEMILL'), s.bundle))
+      command:format(pg.as('desk', s.url), os.getenv('TIDEMILL'), s.bundle))
     assert.equal(74, status, text)
   end)
 
@@ -179,7 +180,7 @@ describe('tidemill dlq', function()
   local function retried(sql, ...)
     local base = os.getenv('TIDEMILL_SCRATCH') .. '/' .. tidemill.unique('retry')
     local p = process.start({ os.getenv('TIDEMILL'), 'dlq', 'retry', s.bundle, ... },
-      { out = base, env = s.env })
+      { out = base, env = { DATABASE_URL = pg.as('desk', s.url) } })
     finally(function() p:destroy() end)
     process.wait_for('a retry to be asked for', 20, function()
       return offsets('retry_at IS NOT NULL') ~= ''

@@ -33,15 +33,14 @@ local function pair()
     return first:run('SELECT sync_state FROM pg_stat_replication')[1].sync_state == 'sync'
   end)
   first:run 'CREATE DATABASE bank'
-  return first, second, ('postgresql://postgres@127.0.0.1:%d,127.0.0.1:%d/bank')
+  return first, second, ('postgresql://mill@127.0.0.1:%d,127.0.0.1:%d/bank')
     :format(first.port, second.port)
 end
 
 local function setup(producer, url)
   local bundle, model = new_bundle(producer, "postgres { write = env('DATABASE_URL') }")
   local env = { DATABASE_URL = url }
-  local result = tidemill.call({ 'schema', bundle, '--apply' }, { env = env })
-  assert(result.status == 0, result.text)
+  tidemill.apply(bundle, env)
   return tidemill.start(bundle, { env = env }), model
 end
 
@@ -113,11 +112,9 @@ describe('a database', function()
       mine:destroy()
     end)
     local url, db = tidemill.database(bundle)
-    local result = tidemill.call({ 'schema', bundle, '--apply' },
-      { env = { DATABASE_URL = mine:url 'postgres' } })
-    assert(result.status == 0, result.text)
-    run = tidemill.start(bundle, { args = { '--instance', 'z' },
-      env = { DATABASE_URL = mine:url 'postgres' } })
+    local env = { DATABASE_URL = pg.as('mill', mine:url 'postgres') }
+    tidemill.apply(bundle, env)
+    run = tidemill.start(bundle, { args = { '--instance', 'z' }, env = env })
     model:send(producer, 1000)
     run:wait_caught_up(mine:connect 'postgres', producer, model.topic, 1)
     mine:crash()
@@ -184,11 +181,8 @@ describe('a database', function()
       tidemill.write(secret, text .. '\n')
     end
     tidemill.write(secret, url)
-    local result = tidemill.call { 'schema', bundle, '--apply' }
+    local result = tidemill.call { 'schema', bundle, '--role', 'secured', '--apply' }
     assert(result.status == 0, result.text)
-    db:rows [[
-      GRANT ALL ON SCHEMA public, tidemill TO secured;
-      GRANT ALL ON ALL TABLES IN SCHEMA public, tidemill TO secured]]
     put 'wrong'
     local run = tidemill.start(bundle)
     finally(function()

@@ -201,8 +201,7 @@ return projection {
 ]])
     change(s, "'projections.counts'", "'projections.counts', 'projections.parents'")
     s.db:rows('DROP TABLE counts')
-    assert.equal(0, tidemill.call({ 'schema', s.bundle, '--apply' },
-      { env = s.env }).status)
+    tidemill.apply(s.bundle, s.env)
     s.db:rows('ALTER TABLE counts ADD FOREIGN KEY (parent) REFERENCES parents')
     for key = 1, 100 do s.send(key, ('{"kind":"add","id":%d}'):format(key)) end
     producer:flush()
@@ -365,8 +364,7 @@ return pipeline { name = 'dead', source = kafka { brokers = env('KAFKA_BROKERS')
       row.state, row.message = h['tidemill.state'], h['tidemill.message']
     end } } }
 ]]):format(topic, topic) }
-    assert.equal(0, tidemill.call({ 'schema', reader, '--apply' },
-      { env = s.env }).status)
+    tidemill.apply(reader, s.env)
     local result = tidemill.until_end(reader, { env = s.env })
     assert.equal(0, result.status, result.text)
     assert.equal(('x %s/0/0 failed, x %s/0/1 held'):format(s.topic, s.topic), s.db:value(

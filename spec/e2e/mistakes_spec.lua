@@ -2,7 +2,6 @@
 -- counted, and costs nothing that was right.
 local counts = require 'counts'
 local kafka = require 'kafka'
-local pg = require 'pg'
 local process = require 'process'
 local tidemill = require 'tidemill'
 
@@ -174,8 +173,7 @@ describe('a pipeline', function()
     run:wait_for('words about the schema', 30, function()
       return run:text():find('tidemill schema', 1, true)
     end)
-    local applied = tidemill.call({ 'schema', s.bundle, '--apply' }, { env = s.env })
-    assert.equal(0, applied.status, applied.text)
+    tidemill.apply(s.bundle, s.env)
     run:wait_for('the rows', 30, function() return s.n_events() == 10 end)
     assert.equal(0, (run:stop()))
   end)
@@ -187,7 +185,7 @@ describe('a pipeline', function()
 
   it('with a wrong password waits, without printing it', function()
     local s = counts.new { producer = producer }
-    s.env.DATABASE_URL = s.url:gsub('postgres@', 'secured:hunter2@')
+    s.env.DATABASE_URL = s.url:gsub('mill@', 'secured:hunter2@')
     local text = waits(s, 'config', { 'password authentication failed', 'secured' })
     assert.is_nil(text:find('hunter2', 1, true))
   end)
@@ -268,7 +266,7 @@ describe('a pipeline', function()
     local run = s.start()
     finally(function() run:destroy() end)
     run:wait_caught_up(s.db, producer, s.topic, 1)
-    assert(pg.connect(s.url)):rows(
+    s.db:rows(
       'UPDATE tidemill.lane SET next_offset = 5, is_rewound = true')
     s.send_good(5)
     -- The database moved: the lane is read again from where it says.

@@ -182,22 +182,16 @@ describe('a truncate', function()
 
   it('needs a right, and no other table that refers to it', function()
     local s = setup(producer)
-    local role = tidemill.unique('role')
-    s.db:rows((([[CREATE ROLE @ LOGIN; GRANT USAGE ON SCHEMA tidemill TO @;
-      GRANT ALL ON ALL TABLES IN SCHEMA tidemill TO @;
-      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO @]])
-      :gsub('@', role)))
-    local url = s.url:find('@') and s.url:gsub('//[^@]*@', '//' .. role .. '@')
-      or s.url:gsub('//', '//' .. role .. '@', 1)
-    local function call(verb)
-      return tidemill.call({ verb, s.bundle }, { env = { DATABASE_URL = url } })
+    local function says()
+      return tidemill.call({ 'check', s.bundle }, { env = s.env })
     end
-    local function says() return call 'check' end
-    local grants = call('schema').text
-    assert.is_truthy(grants:find('DELETE, TRUNCATE ON "copy"', 1, true), grants)
+    local grants = tidemill.call({ 'schema', s.bundle, '--role', 'mill' },
+      { env = s.env })
+    assert.is_truthy(grants.out:find('DELETE, TRUNCATE ON "copy"', 1, true), grants.text)
+    s.db:rows 'REVOKE TRUNCATE ON copy, other FROM mill'
     local result = says()
     assert.equal(78, result.status, result.text)
-    local grant = ('GRANT TRUNCATE ON "copy" TO "%s";'):format(role)
+    local grant = 'GRANT TRUNCATE ON "copy" TO "mill";'
     assert.is_truthy(result.text:find(grant, 1, true), result.text)
     s.db:rows(grant .. grant:gsub('copy', 'other'))
     assert.equal(0, says().status)

@@ -37,9 +37,7 @@ ALTER TABLE ledger ADD COLUMN place bigint GENERATED ALWAYS AS IDENTITY,
 
 local function apply_schema(world)
   for _, bundle in pairs(bundles) do
-    local argv = { 'schema', bundle.path, '--apply' }
-    local result = tidemill.call(argv, { env = world.env })
-    assert(result.status == 0, result.text)
+    tidemill.apply(bundle.path, world.env)
   end
   world.db:rows(CONSTRAINTS)
 end
@@ -53,7 +51,8 @@ end
 -- that; we go straight to them.
 local function add_proxies(world, url, has_kafka_proxy)
   world.proxy = proxy.start { to = url:match('@([%d.]+:%d+)') }
-  world.direct_url, world.pg_url = direct_url(url), world.proxy:url(url)
+  world.direct_url = direct_url(pg.as('postgres', url))
+  world.pg_url = world.proxy:url(url)
   world.brokers = os.getenv('KAFKA_BROKERS')
   if has_kafka_proxy then broker.add_proxy(world) end
 end

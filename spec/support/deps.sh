@@ -7,7 +7,7 @@ build='gcc g++ make pkg-config libc6-dev libluajit-5.1-dev luajit lua-cjson
   librdkafka-dev libpq-dev libev-dev libsimdjson-dev libmicrohttpd-dev'
 # dev and test start a PostgreSQL of their own from these files.
 demo="$build postgresql lua-busted curl ca-certificates"
-test="$demo default-jre-headless maven procps lua-filesystem lua-check cppcheck
+test="$demo default-jre-headless maven openssl procps lua-filesystem lua-check cppcheck
   clang-format universal-ctags valgrind"
 # libFuzzer is a part of clang's runtime.
 fuzz="$build clang libclang-rt-14-dev"

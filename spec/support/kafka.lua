@@ -34,6 +34,7 @@ struct rd_kafka_metadata {
   int broker_cnt; void *brokers; int topic_cnt;
   struct rd_kafka_metadata_topic *topics;
 };
+int rd_kafka_version(void);
 rd_kafka_conf_t *rd_kafka_conf_new(void);
 int rd_kafka_conf_set(rd_kafka_conf_t *, const char *, const char *, char *, size_t);
 rd_kafka_t *rd_kafka_new(int, rd_kafka_conf_t *, char *, size_t);
@@ -81,7 +82,7 @@ local TOPIC, PARTITION, VALUE, KEY, MSGFLAGS, TIMESTAMP, HEADER = 1, 3, 4, 5, 7,
 local COPY = 2
 local MAX_FIELDS = 16
 
-local M = {}
+local M = { version = rd.rd_kafka_version() }
 local Producer = {}
 Producer.__index = Producer
 

@@ -2,6 +2,7 @@
 -- operator's verbs work on, without a worker.
 local counts = require 'counts'
 local json = require 'cjson'
+local pg = require 'pg'
 local process = require 'process'
 local tidemill = require 'tidemill'
 
@@ -98,7 +99,8 @@ function M.on_terminal(verb, word, answer, meanwhile)
   assert(os.execute('mkfifo ' .. base .. '.in'))
   local command = ("exec script -qec '%s %s' /dev/null <%s.in"):format(
     os.getenv('TIDEMILL'), table.concat(argv_of(verb, M.words(word)), ' '), base)
-  local p = process.start({ 'sh', '-c', command }, { out = base .. '.out', env = s.env })
+  local p = process.start({ 'sh', '-c', command }, { out = base .. '.out',
+    env = { DATABASE_URL = pg.as('desk', s.url) } })
   local keyboard = assert(io.open(base .. '.in', 'w'))
   local ok, status = pcall(function()
     local function text() return tidemill.read(base .. '.out') end

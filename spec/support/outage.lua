@@ -17,10 +17,12 @@ function M.begin(meanwhile)
   process.signal(tonumber(pid), 3) -- QUIT
 end
 
---- A connection, once it answers again.
+--- A connection of the superuser, once it answers again.
 function M.finish(url)
   os.remove(hold)
-  return process.wait_for('the database', 30, function() return pg.connect(url) end)
+  return process.wait_for('the database', 30, function()
+    return pg.connect(pg.as('postgres', url))
+  end)
 end
 
 return M

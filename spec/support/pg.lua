@@ -84,7 +84,13 @@ function Connection:close()
   pq.PQfinish(self.handle)
 end
 
---- A new, empty database on the run's server; its URL and a connection.
+--- The same URL with another role in it.
+function M.as(role, url)
+  return (url:gsub('^(%w+://)[^@/]*@', '%1' .. role .. '@', 1))
+end
+
+--- A new, empty database on the run's server; its URL and a connection, both of
+--- its superuser.
 function M.create(name)
   local base = os.getenv('TIDEMILL_PG')
   local admin = assert(M.connect(base .. '/postgres'))

@@ -1,8 +1,10 @@
 #!/bin/sh
 # Becomes a private PostgreSQL: postgres.sh FOLDER PORT [setting=value ...].
 # TCP on 127.0.0.1 and a socket in FOLDER. Everybody is let in without a
-# password, but for the role "secured" (password "right"). With STANDBY_OF=PORT
-# in its environment it is a standby of the server there.
+# password, but for the role "secured" (password "right"). "mill" is whom the
+# program runs as, "desk" uses its operator's verbs: they have what they are
+# granted. With STANDBY_OF=PORT in its environment it is a standby of the server
+# there.
 set -eu
 folder=$1 port=$2
 shift 2
@@ -32,8 +34,11 @@ else
     cat "$folder/data/pg_hba.conf"
   } >"$folder/pg_hba.conf"
   cat "$folder/pg_hba.conf" >"$folder/data/pg_hba.conf"
-  echo "CREATE ROLE secured LOGIN PASSWORD 'right'" |
-    as_postgres postgres --single -D "$folder/data" postgres >/dev/null
+  {
+    echo "CREATE ROLE secured LOGIN PASSWORD 'right'"
+    echo 'CREATE ROLE mill LOGIN'
+    echo 'CREATE ROLE desk LOGIN'
+  } | as_postgres postgres --single -D "$folder/data" postgres >/dev/null
 fi
 
 {

@@ -49,6 +49,28 @@ function Server:set(name, value)
   self:run 'SELECT pg_reload_conf()'
 end
 
+--- Lines in front of all others of pg_hba.conf.
+function Server:let_in(lines)
+  local path = self.folder .. '/data/pg_hba.conf'
+  tidemill.write(path, lines .. '\n' .. tidemill.read(path))
+  self:run 'SELECT pg_reload_conf()'
+end
+
+--- Speaks TLS from now on, with one of the certificates of certificates.sh.
+function Server:use_certificate(name)
+  local text, status = tidemill.shell(([[
+    for file in %s.key %s.pem ca.pem; do
+      cp -f $TIDEMILL_CERTIFICATES/$file %s/
+      chown --reference=%s/data %s/$file
+    done]]):format(name, name, self.folder, self.folder, self.folder))
+  assert(status == 0, text)
+  for setting, file in pairs { ssl_ca_file = 'ca.pem', ssl_cert_file = name .. '.pem',
+    ssl_key_file = name .. '.key' } do
+    self:set(setting, self.folder .. '/' .. file)
+  end
+  self:set('ssl', 'on')
+end
+
 --- Drops everything at once, and stays away.
 function Server:crash()
   tidemill.write(self.folder .. '/hold', '')

@@ -1,7 +1,9 @@
 # Sourced by the runners: one Kafka and one PostgreSQL for the whole run, in a
 # scratch folder that goes away with the run, however it ends.
 # After start_services: KAFKA_BROKERS, TIDEMILL_PG (URL without a database),
-# TIDEMILL_SCRATCH.
+# TIDEMILL_SCRATCH; and for TLS KAFKA_SECURE_BROKERS, which want SASL_PASSWORD of
+# the user "mill", and TIDEMILL_CERTIFICATES (see certificates.sh), whose
+# locked.key wants KEY_PASSWORD.
 support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 services=()
 
@@ -70,16 +72,20 @@ start_services() {
   export TIDEMILL_SCRATCH
   chmod 755 "$TIDEMILL_SCRATCH"
   local ports kafka pg
-  read -r -a ports < <(luajit "$support/free_ports.lua" 3)
+  read -r -a ports < <(luajit "$support/free_ports.lua" 4)
   "$support/kafka/jars.sh" >/dev/null # with its messages on the terminal
 
+  export SASL_PASSWORD='Scr4m-%2F+pa@ss' KEY_PASSWORD='K3y-%2F+pa@ss'
+  export TIDEMILL_CERTIFICATES=$TIDEMILL_SCRATCH/certificates
+  "$support/certificates.sh" "$TIDEMILL_CERTIFICATES" "$KEY_PASSWORD"
   start_service "$TIDEMILL_SCRATCH/kafka.log" "$support/kafka/start.sh" \
-    "$TIDEMILL_SCRATCH/kafka" "${ports[0]}" "${ports[1]}"
+    "$TIDEMILL_SCRATCH/kafka" "${ports[0]}" "${ports[1]}" \
+    "${ports[3]}" "$TIDEMILL_CERTIFICATES" "$SASL_PASSWORD"
   kafka=$!
   start_service "$TIDEMILL_SCRATCH/postgres.log" "$support/postgres.sh" \
     "$TIDEMILL_SCRATCH/postgres" "${ports[2]}" "$@"
   pg=$!
-  export KAFKA_BROKERS=127.0.0.1:${ports[0]}
+  export KAFKA_BROKERS=127.0.0.1:${ports[0]} KAFKA_SECURE_BROKERS=127.0.0.1:${ports[3]}
   export TIDEMILL_PG=postgresql://postgres@127.0.0.1:${ports[2]}
   wait_until 60 PostgreSQL "$TIDEMILL_SCRATCH/postgres.log" "$pg" \
     luajit "$support/is_up.lua" postgres

@@ -90,11 +90,24 @@ local function environment(extra)
   return env
 end
 
+-- An operator's verbs are not of the role that runs the pipeline.
+local function as_operator(env)
+  local url = env and env.DATABASE_URL
+  if not url or not url:find('//mill@', 1, true) then return env end
+  local copy = {}
+  for name, value in pairs(env) do copy[name] = value end
+  copy.DATABASE_URL = pg.as('desk', url)
+  return copy
+end
+
 --- Runs the program to its end: { status, out, err, text = out and err }.
 ---@param argv string[] without the program's name
 ---@param options? { env: table, seconds: number }
 function M.call(argv, options)
   options = options or {}
+  if argv[1] == 'lane' or argv[1] == 'dlq' then
+    options = { env = as_operator(options.env), seconds = options.seconds }
+  end
   local base = ('%s/%s'):format(scratch, M.unique('call'))
   local p = process.start({ binary, unpack(argv) }, {
     out = base .. '.out', err = base .. '.err', env = environment(options.env),
@@ -214,15 +227,24 @@ function Run:wait_caught_up(db, producer, topic, n_partitions, seconds)
   end)
 end
 
---- A new database with the tables of the bundle; its URL and a connection.
---- [sql] runs first.
+--- Makes the tables of the bundle as the database's owner, and grants the role
+--- that runs it and the operator what they need.
+function M.apply(path, env)
+  local as_owner = {}
+  for name, value in pairs(env) do as_owner[name] = value end
+  as_owner.DATABASE_URL = pg.as('postgres', env.DATABASE_URL)
+  local result = M.call({ 'schema', path, '--role', 'mill', '--operator', 'desk',
+    '--apply' }, { env = as_owner })
+  assert(result.status == 0, 'schema --apply: ' .. result.text)
+end
+
+--- A new database with the tables of the bundle; the URL of the role that runs
+--- it, and a connection of the superuser. [sql] runs first.
 function M.database(path, sql)
   local url, db = pg.create(M.unique('db'))
   if sql then db:rows(sql) end
-  if path then
-    local result = M.call({ 'schema', path, '--apply' }, { env = { DATABASE_URL = url } })
-    assert(result.status == 0, 'schema --apply: ' .. result.text)
-  end
+  url = pg.as('mill', url)
+  if path then M.apply(path, { DATABASE_URL = url }) end
   return url, db
 end
 

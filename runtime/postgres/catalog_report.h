@@ -1,0 +1,32 @@
+#pragma once
+/*
+ * What the parts of the comparison share: the lines for people, and the place
+ * that each names.
+ */
+#include "postgres/catalog_ask.h"
+
+/* One comparison. */
+struct report {
+    struct buf *out;
+    int n_problems;
+    const struct plan *plan;
+    const struct plan_projection *p; /* NULL: about the server */
+    const char *user;                /* role of the connection */
+    enum catalog_server server;
+};
+
+/* Begins a line; the caller ends it with "\n". A warning is no problem. */
+struct buf *report_begin(struct report *r, bool is_warning);
+struct buf *report_problem(struct report *r);
+/* " TO user;\n", and "GRANT rights ON on TO user;\n": each ends a line. */
+void report_to(struct report *r);
+void report_grant(struct report *r, const char *rights, const char *on);
+/* The row of a column in what was answered about a table's; -1: none. */
+int report_column(const struct pg_result *columns, const char *name);
+/* The projection names it. */
+bool report_is_declared(const struct report *r, const char *name);
+
+/* Rights on the table of the projection; false: its schema may not be used, so
+ * nothing else can be said. */
+bool report_rights(struct report *r, const struct pg_result *table,
+                   const struct pg_result *columns);
