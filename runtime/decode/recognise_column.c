@@ -76,7 +76,6 @@ struct decimals {
     const struct sight *decimal;  /* the text of a decimal */
     const struct sight *base64;   /* of an unscaled integer; or an object */
     const struct sight *either;   /* "1234" is both */
-    const struct tm_cell *shown;  /* the value of the one that matters */
 };
 
 static bool is_base64(const struct tm_cell *c)
@@ -87,12 +86,10 @@ static bool is_base64(const struct tm_cell *c)
            base64_decode(c->p, c->len, bytes) > 0;
 }
 
-static void note(const struct sight **slot, struct decimals *d,
-                 const struct sight *s, const struct tm_cell *c)
+static void note(const struct sight **slot, const struct sight *s)
 {
     if (!*slot) {
         *slot = s;
-        d->shown = c;
     }
 }
 
@@ -102,18 +99,18 @@ static void add_decimal(struct decimals *d, const struct sight *s,
     struct tm_dec ignored;
 
     if (c->tag == TM_DEC || c->tag == TM_BIGDEC || c->tag == TM_NUMBER) {
-        note(&d->fraction, d, s, c);
+        note(&d->fraction, s);
     } else if (c->tag == TM_OBJECT && tokens_member(c, "scale")) {
-        note(&d->base64, d, s, c);
+        note(&d->base64, s);
     } else if (c->tag == TM_TEXT) {
         bool is_number = tm_dec_parse(c->p, c->len, &ignored) == 0;
 
         if (is_number && is_base64(c)) {
-            note(&d->either, d, s, c);
+            note(&d->either, s);
         } else if (is_number) {
-            note(&d->decimal, d, s, c);
+            note(&d->decimal, s);
         } else if (is_base64(c)) {
-            note(&d->base64, d, s, c);
+            note(&d->base64, s);
         }
     }
 }
