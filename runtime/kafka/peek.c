@@ -14,6 +14,10 @@
 #include "kafka/errors.h"
 #include "kafka/settings.h"
 
+/* A broker that is there answers much sooner; one that is not is waited for
+ * by librdkafka until this is over. */
+enum { ASK_MS = 3000 };
+
 struct part {
     struct peek_topic *topic;
     rd_kafka_topic_t *handle;
@@ -124,8 +128,9 @@ static bool ask(struct peek *p, const char *brokers, struct err *e)
 {
     const struct rd_kafka_metadata *all;
     struct peek_reading *r = p->reading;
+    int timeout_ms = left_ms(r) < ASK_MS ? left_ms(r) : ASK_MS;
     rd_kafka_resp_err_t code =
-        rd_kafka_metadata(r->rk, 1, NULL, &all, left_ms(r));
+        rd_kafka_metadata(r->rk, 1, NULL, &all, timeout_ms);
 
     if (code) {
         rd_kafka_poll(r->rk, 0); /* for the reason */

@@ -1,0 +1,303 @@
+/* See check_records.h. */
+#include "cli/check_records.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/nearest.h"
+#include "cli/table.h"
+#include "decode/recognise.h"
+#include "kafka/peek.h"
+#include "kafka/source.h"
+
+enum { PEEK_MS = 5000, INDENT = 4 };
+
+struct checking {
+    struct plan *plan;
+    struct peek *peek;
+    struct arena arena;
+    struct tm_trial *trial;
+    struct buf text; /* of the finding in hand */
+    int n_problems;
+};
+
+/* ---- findings ---- */
+
+/* Bytes of records are in there, so nothing may move the cursor. */
+static void print_folded(struct checking *k, const char *lead)
+{
+    struct buf clean = {0}, folded = {0};
+
+    printable(&clean, k->text.data, k->text.len);
+    buf_puts(&folded, lead);
+    put_folded(&folded, buf_text(&clean), INDENT);
+    fprintf(stderr, "%s\n", buf_text(&folded));
+    buf_close(&clean);
+    buf_close(&folded);
+    buf_clear(&k->text);
+}
+
+static void print_finding(struct checking *k, const char *topic,
+                          const struct finding *f)
+{
+    k->n_problems += !f->is_warning;
+    buf_printf(&k->text, "%s: %s", f->is_warning ? "warning" : "problem",
+               topic);
+    if (f->record) {
+        buf_printf(&k->text, "/%d/%" PRId64, f->record->partition,
+                   f->record->offset);
+    }
+    buf_printf(&k->text, ": %s", f->what);
+    print_folded(k, "\n");
+    if (f->cure[0]) {
+        buf_printf(&k->text, "-> %s", f->cure);
+        print_folded(k, "    ");
+    }
+}
+
+/* ---- what a run would make of the records ---- */
+
+static void feed(struct checking *k, const struct record *r)
+{
+    struct record_header h;
+
+    tm_trial_event(k->trial, r->topic, r->partition, r->offset, r->time_ms,
+                   r->key, r->key ? (int)r->key_len : -1, r->value,
+                   r->value ? (int)r->value_len : -1);
+    for (uint32_t i = 0; source_header_at(r->message, i, &h); i++) {
+        tm_trial_header(k->trial, h.name, h.value, h.value ? (int)h.len : -1);
+    }
+}
+
+static void print_failure(struct checking *k, const struct record *r,
+                          const char *reason)
+{
+    const struct finding f = {.what = reason, .cure = "", .record = r};
+
+    print_finding(k, r->topic, &f);
+}
+
+/* The first record that could not be read. */
+static bool print_unread(struct checking *k, const struct record *records,
+                         const struct tm_batch *b)
+{
+    for (uint32_t i = 0; i < b->n_events; i++) {
+        if (b->states[i] == TM_EVENT_FAILED) {
+            print_failure(k, &records[i], b->reasons[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keys, and the rows of mirrors; handlers are for `tidemill test`. */
+static void try_projection(struct checking *k, const struct record *records,
+                           struct tm_batch *b, uint32_t projection)
+{
+    const struct plan_projection *p = &k->plan->projections[projection];
+    struct tm_rows *rows;
+
+    if (p->keys_in_lua) {
+        return;
+    }
+    rows = tm_trial_rows(k->trial, projection);
+    if (rows && p->kind == KIND_MIRROR && tm_trial_mirror(k->trial, rows) < 0) {
+        rows = NULL;
+    }
+    if (!rows && b->current >= 0) {
+        print_failure(k, &records[b->current], b->error);
+    }
+}
+
+/* What recognition has no words for. */
+static void try_records(struct checking *k, const struct recognise *q)
+{
+    tm_trial_reset(k->trial);
+    for (uint32_t i = 0; i < q->n; i++) {
+        feed(k, &q->records[i]);
+    }
+    struct tm_batch *b = tm_trial_decode(k->trial);
+    if (print_unread(k, q->records, b)) {
+        return;
+    }
+    for (uint32_t i = 0; i < q->n_projections; i++) {
+        uint32_t index = (uint32_t)(q->projections[i] - k->plan->projections);
+
+        try_projection(k, q->records, b, index);
+    }
+}
+
+/* ---- a topic ---- */
+
+static bool reads(const struct plan_projection *p, const char *topic)
+{
+    for (uint32_t i = 0; i < p->n_topics; i++) {
+        if (strcmp(p->topics[i], topic) == 0) {
+            return true;
+        }
+    }
+    return p->topics == NULL;
+}
+
+static void add_projections(struct checking *k, struct recognise *q)
+{
+    const struct plan_projection **list =
+        arena_alloc(&k->arena, (k->plan->n_projections + 1) * sizeof(*list));
+
+    for (uint32_t i = 0; i < k->plan->n_projections; i++) {
+        if (reads(&k->plan->projections[i], q->topic->name)) {
+            list[q->n_projections++] = &k->plan->projections[i];
+        }
+    }
+    q->projections = list;
+}
+
+/* A new lane begins behind it. */
+static bool is_before_start(const struct plan_source *s,
+                            const struct peek_topic *t, uint32_t i)
+{
+    switch (s->start) {
+    case START_LATEST: /* the newest one shows what comes */
+        return i + 1 < t->n &&
+               t->records[i + 1].partition == t->records[i].partition;
+    case START_TIMESTAMP:
+        return t->records[i].time_ms < s->start_ms;
+    default:
+        return false;
+    }
+}
+
+static void add_records(struct checking *k, const struct peek_topic *t,
+                        struct recognise *q)
+{
+    struct record *list = arena_alloc(&k->arena, (t->n + 1) * sizeof(*list));
+
+    for (uint32_t i = 0; i < t->n; i++) {
+        if (!is_before_start(&k->plan->source, t, i)) {
+            list[q->n++] = t->records[i];
+        }
+    }
+    q->records = list;
+}
+
+static bool has_problem(const struct recognised *found)
+{
+    for (uint32_t i = 0; i < found->n; i++) {
+        if (!found->list[i].is_warning) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void print_missing(struct checking *k, const struct peek_topic *t)
+{
+    const char *near = nearest_word(t->name, k->peek->names, k->peek->n_names);
+    const struct finding f = {
+        .is_warning = true,
+        .what = "Kafka has no such topic, or does not show it to this user",
+        .cure = near ? arena_printf(&k->arena, "did you mean '%s'?", near)
+                     : "create it; a connector makes it with its first record, "
+                       "if the broker or topic.creation.default.* let it"};
+
+    print_finding(k, t->name, &f);
+}
+
+static void print_topic(const struct peek_topic *t, const char *summary)
+{
+    char counts[64];
+
+    snprintf(counts, sizeof(counts), "%d partition%s, %u record%s seen",
+             t->n_partitions, t->n_partitions == 1 ? "" : "s", t->n,
+             t->n == 1 ? "" : "s");
+    printf("  %s: %s%s%s\n", t->name, counts, summary[0] ? ": " : "", summary);
+}
+
+static void check_topic(struct checking *k, uint32_t i)
+{
+    const struct peek_topic *t = &k->peek->topics[i];
+    struct recognise q = {.topic = &k->plan->source.settings[i],
+                          .n_partitions = t->n_partitions,
+                          .header = source_header,
+                          .header_at = source_header_at};
+    struct recognised found;
+
+    if (t->n_partitions == 0) {
+        print_missing(k, t);
+        return;
+    }
+    add_projections(k, &q);
+    add_records(k, t, &q);
+    recognise(&q, &k->arena, &found);
+    if (t->failure[0]) {
+        const struct finding f = {
+            .is_warning = true, .what = t->failure, .cure = ""};
+
+        print_finding(k, t->name, &f);
+    }
+    for (uint32_t n = 0; n < found.n; n++) {
+        print_finding(k, t->name, &found.list[n]);
+    }
+    if (!has_problem(&found)) {
+        try_records(k, &q);
+    }
+}
+
+/* All of them first, so that what stands on stdout is together. */
+static void print_topics(struct checking *k)
+{
+    puts("\nrecords");
+    for (uint32_t i = 0; i < k->peek->n_topics; i++) {
+        const struct peek_topic *t = &k->peek->topics[i];
+        struct recognise q = {.topic = &k->plan->source.settings[i],
+                              .records = t->records,
+                              .n = t->n,
+                              .header = source_header,
+                              .header_at = source_header_at};
+        struct recognised found;
+
+        if (t->n_partitions == 0) {
+            printf("  %s: no such topic\n", t->name);
+            continue;
+        }
+        recognise(&q, &k->arena, &found);
+        print_topic(t, found.summary);
+    }
+    fflush(stdout);
+}
+
+static void check_topics(struct checking *k)
+{
+    arena_init(&k->arena, 0);
+    k->trial = tm_trial_new(k->plan);
+    print_topics(k);
+    for (uint32_t i = 0; i < k->peek->n_topics; i++) {
+        check_topic(k, i);
+    }
+    if (k->n_problems > 0) {
+        fprintf(stderr,
+                "\n%d problem%s in the records: change the connector or "
+                "kafka{} as the arrows say\n",
+                k->n_problems, k->n_problems == 1 ? "" : "s");
+    }
+    tm_trial_free(k->trial);
+    arena_close(&k->arena);
+    buf_close(&k->text);
+    peek_free(k->peek);
+}
+
+int check_records(struct plan *p)
+{
+    struct checking k = {.plan = p};
+    struct err e;
+
+    k.peek = peek_open(&p->source, PEEK_MS, &e);
+    if (!k.peek) {
+        fprintf(stderr, "\n%s: %s; the records were not looked at\n",
+                e.class == ERR_CONFIG ? "problem" : "warning", e.text);
+        return e.class == ERR_CONFIG;
+    }
+    check_topics(&k);
+    return k.n_problems;
+}
