@@ -11,7 +11,7 @@
 #include "kafka/peek.h"
 #include "kafka/source.h"
 
-enum { PEEK_MS = 5000, INDENT = 4 };
+enum { PEEK_MS = 5000, INDENT = 4, ARROW_INDENT = 7 };
 
 struct checking {
     struct plan *plan;
@@ -25,13 +25,13 @@ struct checking {
 /* ---- findings ---- */
 
 /* Bytes of records are in there, so nothing may move the cursor. */
-static void print_folded(struct checking *k, const char *lead)
+static void print_folded(struct checking *k, const char *lead, int indent)
 {
     struct buf clean = {0}, folded = {0};
 
     printable(&clean, k->text.data, k->text.len);
     buf_puts(&folded, lead);
-    put_folded(&folded, buf_text(&clean), INDENT);
+    put_folded(&folded, buf_text(&clean), indent);
     fprintf(stderr, "%s\n", buf_text(&folded));
     buf_close(&clean);
     buf_close(&folded);
@@ -49,10 +49,10 @@ static void print_finding(struct checking *k, const char *topic,
                    f->record->offset);
     }
     buf_printf(&k->text, ": %s", f->what);
-    print_folded(k, "\n");
+    print_folded(k, "\n", INDENT);
     if (f->cure[0]) {
-        buf_printf(&k->text, "-> %s", f->cure);
-        print_folded(k, "    ");
+        buf_puts(&k->text, f->cure);
+        print_folded(k, "    -> ", ARROW_INDENT);
     }
 }
 

@@ -355,29 +355,55 @@ static void find_mixed_times(struct looking *k, const struct plan_projection *p,
          "value.converter.schemas.enable=true");
 }
 
-/* [first]: the projection's first column whose unit was seen. */
-static void judge_times(struct looking *k, const struct plan_projection *p,
-                        const struct plan_column *c,
-                        const struct plan_column **first,
-                        struct times *of_first)
+/* What was seen of the times of one projection. */
+struct seen_times {
+    const struct plan_column *first; /* whose unit must be known */
+    struct times of_first;
+    const struct plan_column *stamp; /* the first one whose unit shows */
+    struct times of_stamp;
+    const struct plan_column *other; /* one of another unit; NULL: none */
+    struct times of_other;
+};
+
+static void see_times(struct looking *k, const struct plan_column *c,
+                      struct seen_times *seen)
 {
-    struct times t;
     bool is_stamp = c->type.kind != TYPE_TIME;
+    struct times t;
 
     look_at_times(k, c, &t);
     if (!t.sight) {
         return;
     }
-    if (is_stamp && t.only && *first && of_first->only != t.only) {
-        find_mixed_times(k, p, *first, c, &t);
-    } else if (k->q->topic->times == TIMES_UNSAID) {
-        find_unsaid_times(k, p, c, &t, is_stamp);
-    } else if (is_stamp && t.only && t.only != k->q->topic->times) {
-        find_other_times(k, p, c, &t);
+    if (!seen->first) {
+        seen->first = c;
+        seen->of_first = t;
     }
-    if (is_stamp && t.only && !*first) {
-        *first = c;
-        *of_first = t;
+    if (!is_stamp || !t.only) {
+        return;
+    }
+    if (!seen->stamp) {
+        seen->stamp = c;
+        seen->of_stamp = t;
+    } else if (!seen->other && t.only != seen->of_stamp.only) {
+        seen->other = c;
+        seen->of_other = t;
+    }
+}
+
+static void judge_times(struct looking *k, const struct plan_projection *p,
+                        const struct seen_times *seen)
+{
+    enum plan_times said = k->q->topic->times;
+
+    if (seen->other) {
+        find_mixed_times(k, p, seen->stamp, seen->other, &seen->of_other);
+    } else if (said == TIMES_UNSAID && seen->stamp) {
+        find_unsaid_times(k, p, seen->stamp, &seen->of_stamp, true);
+    } else if (said == TIMES_UNSAID && seen->first) {
+        find_unsaid_times(k, p, seen->first, &seen->of_first, false);
+    } else if (seen->stamp && seen->of_stamp.only != said) {
+        find_other_times(k, p, seen->stamp, &seen->of_stamp);
     }
 }
 
@@ -385,8 +411,7 @@ static void judge_times(struct looking *k, const struct plan_projection *p,
 
 static void judge_projection(struct looking *k, const struct plan_projection *p)
 {
-    const struct plan_column *first = NULL;
-    struct times of_first = {0};
+    struct seen_times seen = {0};
 
     for (uint32_t i = 0; i < p->n_columns; i++) {
         const struct plan_column *c = &p->columns[i];
@@ -401,12 +426,13 @@ static void judge_projection(struct looking *k, const struct plan_projection *p)
         case TYPE_TIME:
         case TYPE_TIMESTAMP:
         case TYPE_TIMESTAMPTZ:
-            judge_times(k, p, c, &first, &of_first);
+            see_times(k, c, &seen);
             break;
         default:
             break;
         }
     }
+    judge_times(k, p, &seen);
 }
 
 void judge_columns(struct looking *k)
