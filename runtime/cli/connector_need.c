@@ -45,7 +45,7 @@ static enum need_kind kind_of(const struct plan_topic *t)
     if (t->format == FORMAT_OUTBOX) {
         return t->outbox ? NEED_RAW : NEED_OUTBOX;
     }
-    return t->flattened == FLATTENED_UNSAID ? NEED_ENVELOPE : NEED_FLATTENED;
+    return NEED_ROWS;
 }
 
 /* ---- what columns need ---- */
@@ -79,7 +79,7 @@ static bool is_unsaid(const struct coltype *t, const struct plan_topic *topic)
 static bool needs_schemas(const struct plan *plan, const struct plan_topic *t)
 {
     if (t->format != FORMAT_DEBEZIUM) {
-        return false;
+        return t->outbox && t->outbox->time && t->times == TIMES_UNSAID;
     }
     for (uint32_t i = 0; i < plan->n_projections; i++) {
         const struct plan_projection *p = &plan->projections[i];
@@ -134,12 +134,18 @@ static void note_identity(struct finding_needs *f, const struct plan_topic *t,
 
 /* ---- the list ---- */
 
+static bool is_same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
 static bool is_same_form(const struct plan_topic *a, const struct plan_topic *b)
 {
     return a->decimals == b->decimals && a->times == b->times &&
            a->flattened == b->flattened &&
-           strcmp(a->type_header ? a->type_header : "",
-                  b->type_header ? b->type_header : "") == 0;
+           is_same_text(a->type_header, b->type_header) &&
+           is_same_text(a->outbox ? a->outbox->key : NULL,
+                        b->outbox ? b->outbox->key : NULL);
 }
 
 static struct need *find(struct needs *n, const struct need *like)
@@ -175,9 +181,6 @@ static void add(struct finding_needs *f, const struct need *like,
         *n = *like;
     }
     n->has_schemas |= like->has_schemas;
-    if (like->form.truncate == TRUNCATE_APPLY) {
-        n->form.truncate = TRUNCATE_APPLY;
-    }
     if (table) {
         add_table(f->arena, n, table);
     }
@@ -208,7 +211,7 @@ static void add_topic(struct finding_needs *f, const struct plan_topic *t)
     }
     n.has_schemas = needs_schemas(f->plan, t);
     add(f, &n, table);
-    if (n.kind == NEED_ENVELOPE) {
+    if (n.kind == NEED_ROWS) {
         note_identity(f, t, table);
     }
 }

@@ -13,10 +13,9 @@
 #include "base/plan.h"
 
 enum need_kind {
-    NEED_OUTBOX,    /* EventRouter */
-    NEED_RAW,       /* rows of an outbox table as they are */
-    NEED_ENVELOPE,  /* change events of tables */
-    NEED_FLATTENED, /* the same behind ExtractNewRecordState */
+    NEED_OUTBOX, /* EventRouter */
+    NEED_RAW,    /* rows of an outbox table as they are */
+    NEED_ROWS    /* changes of tables */
 };
 
 struct need {

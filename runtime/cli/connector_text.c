@@ -97,51 +97,60 @@ static void put_router(struct writing *w, const struct need *n)
     buf_close(&text);
 }
 
-/* Keyed by the aggregate, so that one partition holds all of its events. */
-static void put_raw(struct writing *w, const struct need *n)
+static const char *const decimal_modes[] = {
+    [DECIMALS_UNSAID] = "precise",
+    [DECIMALS_STRING] = "string",
+    [DECIMALS_PRECISE] = "precise",
+    [DECIMALS_DOUBLE] = "double",
+};
+static const char *const time_modes[] = {
+    [TIMES_UNSAID] = "adaptive",
+    [TIMES_MILLIS] = "connect",
+    [TIMES_MICROS] = "microseconds",
+    [TIMES_NANOS] = "nanoseconds",
+};
+
+static void put_unwrap(struct writing *w, enum plan_flattened flattened)
 {
-    struct buf keys = {0};
-
-    put_json(w, false);
-    put(w, "tombstones.on.delete", "false");
-    put(w, "skipped.operations", "u,d,t");
-    for (uint32_t i = 0; i < n->n_tables; i++) {
-        buf_printf(&keys, "%s%s:%s", i ? ";" : "", n->tables[i],
-                   n->form.outbox->key);
-    }
-    put(w, "message.key.columns", buf_text(&keys));
-    buf_close(&keys);
-}
-
-static void put_modes(struct writing *w, const struct plan_topic *t)
-{
-    static const char *const decimals[] = {[DECIMALS_UNSAID] = NULL,
-                                           [DECIMALS_STRING] = "string",
-                                           [DECIMALS_PRECISE] = "precise",
-                                           [DECIMALS_DOUBLE] = "double"};
-    static const char *const times[] = {[TIMES_UNSAID] = NULL,
-                                        [TIMES_MILLIS] = "connect",
-                                        [TIMES_MICROS] = "microseconds",
-                                        [TIMES_NANOS] = "nanoseconds"};
-
-    put_or(w, "decimal.handling.mode", decimals[t->decimals], "precise");
-    put_or(w, "time.precision.mode", times[t->times], "adaptive");
-}
-
-static void put_rows(struct writing *w, const struct need *n)
-{
-    put_json(w, n->has_schemas);
-    put_modes(w, &n->form);
-    put(w, "skipped.operations", "none");
-    if (n->kind != NEED_FLATTENED) {
+    if (flattened == FLATTENED_UNSAID) {
         return;
     }
     put(w, "transforms", "unwrap");
     put(w, "transforms.unwrap.type",
         "io.debezium.transforms.ExtractNewRecordState");
     put(w, "transforms.unwrap.delete.tombstone.handling.mode",
-        n->form.flattened == FLATTENED_TOMBSTONE ? "tombstone" : "rewrite");
+        flattened == FLATTENED_TOMBSTONE ? "tombstone" : "rewrite");
     put(w, "transforms.unwrap.add.fields", "op,lsn,source.ts_ms");
+}
+
+/* Keyed by the aggregate, so that one partition holds all of its events. */
+static void put_raw(struct writing *w, const struct need *n)
+{
+    const struct plan_topic *t = &n->form;
+    struct buf keys = {0};
+
+    put_json(w, n->has_schemas);
+    if (t->outbox->time) {
+        put(w, "time.precision.mode", time_modes[t->times]);
+    }
+    put(w, "tombstones.on.delete", "false");
+    put(w, "skipped.operations", "u,d,t");
+    for (uint32_t i = 0; i < n->n_tables; i++) {
+        buf_printf(&keys, "%s%s:%s", i ? ";" : "", n->tables[i],
+                   t->outbox->key);
+    }
+    put(w, "message.key.columns", buf_text(&keys));
+    put_unwrap(w, t->flattened);
+    buf_close(&keys);
+}
+
+static void put_rows(struct writing *w, const struct need *n)
+{
+    put_json(w, n->has_schemas);
+    put(w, "decimal.handling.mode", decimal_modes[n->form.decimals]);
+    put(w, "time.precision.mode", time_modes[n->form.times]);
+    put(w, "skipped.operations", "none");
+    put_unwrap(w, n->form.flattened);
 }
 
 /* Where the broker makes no topics by itself, Connect does. */
@@ -176,8 +185,9 @@ void connector_text(const struct need *n, enum plan_start start,
     case NEED_RAW:
         put_raw(&w, n);
         break;
-    default:
+    case NEED_ROWS:
         put_rows(&w, n);
+        break;
     }
     put_topics(&w, s);
     buf_printf(out, "\n%*s}\n%*s}", indent + 2, "", indent, "");

@@ -280,10 +280,24 @@ static bool is_keyed_by(const struct sight *s, const char *column)
     return s->key && s->key->tag == TM_OBJECT && tokens_member(s->key, column);
 }
 
+/* flattened = … promises rows, and whole envelopes come. */
+static void judge_envelope(struct looking *k, enum shape shape)
+{
+    const struct sight *s = first_of(k, shape);
+
+    if (s && k->q->topic->flattened != FLATTENED_UNSAID) {
+        find_problem(k, s, "flattened is said, but these are whole envelopes",
+                     "remove flattened = … from kafka{}, or set "
+                     "transforms=unwrap and transforms.unwrap.type=io.debezium."
+                     "transforms.ExtractNewRecordState at the connector");
+    }
+}
+
 static void judge_raw_rows(struct looking *k)
 {
     const struct plan_outbox *o = k->q->topic->outbox;
 
+    judge_envelope(k, SHAPE_OUTBOX_ENVELOPE);
     for (uint32_t i = 0; i < k->n; i++) {
         const struct sight *s = &k->sights[i];
 
@@ -338,9 +352,9 @@ static void judge_flattened(struct looking *k, const struct sight *s)
         break;
     case FLATTENED_TOMBSTONE:
         if (has_deleted) {
-            find_problem(k, s,
+            find_warning(k, s,
                          "flattened = 'tombstone', but the rows carry "
-                         "__deleted",
+                         "__deleted: a delete may come twice",
                          "write flattened = 'rewrite' in kafka{}");
         }
     }
@@ -364,16 +378,10 @@ static void judge_truncate(struct looking *k, const struct sight *s)
 
 static void judge_rows(struct looking *k)
 {
-    const struct sight *s = first_of(k, SHAPE_ENVELOPE);
-
-    if (s && k->q->topic->flattened != FLATTENED_UNSAID) {
-        find_problem(k, s, "flattened is said, but these are whole envelopes",
-                     "remove flattened = … from kafka{}, or set "
-                     "transforms=unwrap and transforms.unwrap.type=io.debezium."
-                     "transforms.ExtractNewRecordState at the connector");
-    }
+    judge_envelope(k, SHAPE_ENVELOPE);
     for (uint32_t i = 0; i < k->n; i++) {
-        s = &k->sights[i];
+        const struct sight *s = &k->sights[i];
+
         if (s->op == 't') {
             judge_truncate(k, s);
         }

@@ -161,6 +161,62 @@ describe('tidemill connector', function()
     end)
   end
 
+  it('flattens rows where the pipeline says how deletes come', function()
+    for said, mode in pairs { rewrite = 'rewrite', tombstone = 'tombstone' } do
+      pipeline(("topics = { 'srv.public.users' }, format = 'debezium', flattened = '%s'")
+        :format(said))
+      local all = config()
+      is_known(all)
+      assert.equal('unwrap', all.transforms)
+      assert.equal('io.debezium.transforms.ExtractNewRecordState',
+        all['transforms.unwrap.type'])
+      assert.equal(mode, all['transforms.unwrap.delete.tombstone.handling.mode'])
+      assert.equal('op,lsn,source.ts_ms', all['transforms.unwrap.add.fields'])
+    end
+  end)
+
+  it('captures an outbox as it is where its columns are named, keyed by aggregate',
+    function()
+      pipeline("topics = { 'srv.app.events' }, format = 'outbox', "
+        .. "outbox = { table = { key = 'aggregate_id', time = 'at' } }")
+      local all, err = config()
+      is_known(all)
+      assert.equal('', err)
+      assert.equal('app.events', all['table.include.list'])
+      assert.equal('app.events:aggregate_id', all['message.key.columns'])
+      assert.equal('u,d,t', all['skipped.operations'])
+      assert.equal('true', all['value.converter.schemas.enable'])
+      assert.is_nil(all.transforms)
+      pipeline("topics = { 'srv.app.events' }, format = 'outbox', flattened = 'rewrite', "
+        .. "times = 'micros', outbox = { table = { time = 'at' } }")
+      all = config()
+      assert.equal('microseconds', all['time.precision.mode'])
+      assert.equal('false', all['value.converter.schemas.enable'])
+      assert.equal('unwrap', all.transforms)
+    end)
+
+  it('goes by what each topic says', function()
+    pipeline("topics = { 'outbox.event.account', { 'srv.public.users', "
+      .. "format = 'debezium', decimals = 'string', times = 'micros' }, "
+      .. "{ 'clicks', format = 'json' } }, format = 'outbox'",
+      [[table = 'n', key = { id = { 'text', from = 'key' } }, columns = { n = 'numeric' },
+        on = function(row) row.n = 1 end]])
+    local list, err = connector()
+    assert.equal('shop-outbox', list[1].name)
+    assert.equal('shop-srv', list[2].name)
+    assert.equal('string', list[2].config['decimal.handling.mode'])
+    assert.equal('false', list[2].config['value.converter.schemas.enable'])
+    assert.matches('clicks: format json needs no connector', err)
+  end)
+
+  it('says when one connector would have to write in two ways', function()
+    pipeline("topics = { { 'srv.public.users', decimals = 'string' }, "
+      .. "{ 'srv.public.orders', decimals = 'precise' } }, format = 'debezium'")
+    local list, err = connector()
+    assert.equal(2, #list)
+    assert.matches('the topics srv%.%* are read in different ways', err)
+  end)
+
   for start, mode in pairs { earliest = 'initial', latest = 'no_data', group = 'initial' } do
     it(('snapshots %s when start is %s'):format(mode, start), function()
       pipeline(("topics = { 'a.b.c' }, format = 'debezium', start = '%s'"):format(start))

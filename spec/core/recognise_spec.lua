@@ -147,7 +147,7 @@ describe('recognise', function()
     { STRING, debezium { decimals = 'string', times = 'millis' }, 'warning',
       "this is Debezium's transaction topic", 'take the topic off the list' },
     { FLATTENED, debezium { decimals = 'double', times = 'micros',
-      flattened = 'tombstone' }, 'problem', 'the rows carry __deleted',
+      flattened = 'tombstone' }, 'warning', 'the rows carry __deleted',
       "write flattened = 'rewrite'" },
     { FLATTENED, debezium { times = 'micros' }, 'warning',
       'copies.balance comes as a number with a fraction',
