@@ -29,6 +29,7 @@ static const char examples[] =
     "  tidemill init bank       write a first pipeline\n"
     "  tidemill test bank       run its specs\n"
     "  tidemill dev bank        run it with everything embedded, under load\n"
+    "  tidemill connector bank  the Debezium connector it needs\n"
     "  tidemill schema bank     the SQL it needs in your database\n"
     "  tidemill run bank        run it on your Kafka and your database\n"
     "\n"

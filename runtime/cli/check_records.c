@@ -294,8 +294,10 @@ int check_records(struct plan *p)
 
     k.peek = peek_open(&p->source, PEEK_MS, &e);
     if (!k.peek) {
-        fprintf(stderr, "\n%s: %s; the records were not looked at\n",
-                e.class == ERR_CONFIG ? "problem" : "warning", e.text);
+        buf_printf(&k.text, "%s: %s; the records were not looked at",
+                   e.class == ERR_CONFIG ? "problem" : "warning", e.text);
+        print_folded(&k, "\n", INDENT);
+        buf_close(&k.text);
         return e.class == ERR_CONFIG;
     }
     check_topics(&k);

@@ -102,7 +102,7 @@ static bool has_outbox(const struct needs *needs)
 }
 
 /* What the JSON does not say, for the one who reads it. */
-static void print_notes(const char *path, const struct needs *needs,
+static void print_notes(const char *path, struct needs *needs,
                         const struct asked *asked, bool is_table_said)
 {
     if (needs->n > 1 && !asked->name) {
@@ -120,7 +120,7 @@ static void print_notes(const char *path, const struct needs *needs,
                 "the outbox table is taken to be %s; --table says another\n",
                 asked->source.outbox_table);
     }
-    fwrite(needs->notes.data, 1, needs->notes.len, stderr);
+    fputs(buf_text(&needs->notes), stderr);
 }
 
 static int print(const struct plan *p, const struct needs *needs,

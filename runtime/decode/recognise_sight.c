@@ -177,8 +177,9 @@ static void look_at_json(struct looking *k, struct sight *s,
     case TM_ARRAY:
         s->shape = s->has_type ? SHAPE_ROUTED : SHAPE_OBJECT;
         break;
-    case TM_NULL:
-        s->shape = s->is_wrapped ? SHAPE_NULL : SHAPE_SCALAR;
+    case TM_NULL: /* JsonConverter may write a tombstone out */
+        s->shape = k->q->topic->format == FORMAT_JSON ? SHAPE_SCALAR
+                                                      : SHAPE_NULL;
         break;
     default:
         s->shape = SHAPE_SCALAR;

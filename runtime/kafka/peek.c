@@ -37,7 +37,6 @@ struct peek_reading {
     rd_kafka_message_t **messages; /* owned; what records point into */
     uint32_t n_messages;
     usec deadline;
-    bool is_answered; /* some broker did */
     char reason[200]; /* why a connection failed; or "" */
 };
 
@@ -53,10 +52,13 @@ static int left_ms(const struct peek_reading *r)
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *arg)
 {
     struct peek_reading *r = arg;
+    /* "... (after 0ms in state CONNECT, 1 identical error(s) suppressed)" */
+    const char *state = strstr(reason, " (after ");
+    int len = (int)(state ? state - reason : (ptrdiff_t)strlen(reason));
 
     (void)rk;
     if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        snprintf(r->reason, sizeof(r->reason), "%s", reason);
+        snprintf(r->reason, sizeof(r->reason), "%.*s", len, reason);
     }
 }
 
@@ -138,7 +140,6 @@ static bool ask(struct peek *p, const char *brokers, struct err *e)
                        "Kafka at %s does not answer: %s", brokers,
                        r->reason[0] ? r->reason : rd_kafka_err2str(code));
     }
-    r->is_answered = true;
     copy_names(p, all);
     for (uint32_t i = 0; i < p->n_topics; i++) {
         count_partitions(&p->topics[i], all);
@@ -347,9 +348,7 @@ static void close_handle(struct peek_reading *r, uint32_t n_topics)
     if (r->queue) {
         rd_kafka_queue_destroy(r->queue);
     }
-    /* Destroying waits for brokers that do not answer; the process ends
-     * anyway. */
-    if (r->rk && r->is_answered) {
+    if (r->rk) {
         rd_kafka_destroy(r->rk);
     }
 }

@@ -39,11 +39,11 @@ describe('tidemill check', function()
     local bundle = tidemill.bundle { ['pipeline.lua'] = ([[
 return pipeline {
   name = 'shop',
-  source = kafka { brokers = %s, group = '%s', topics = { '%s' }, %s },
+  source = kafka { brokers = '%s', group = '%s', topics = { '%s' }, %s },
   database = postgres { write = env('DATABASE_URL') },
   projections = { %s },
-}]]):format(options.brokers and ("'%s'"):format(options.brokers) or "env('KAFKA_BROKERS')",
-      group, topic, words, projection) }
+}]]):format(options.brokers or os.getenv('KAFKA_BROKERS'), group, topic, words,
+      projection) }
     local url = tidemill.database(bundle)
     local result = tidemill.call({ 'check', bundle, unpack(options.args or {}) },
       { env = { DATABASE_URL = url } })
@@ -63,12 +63,13 @@ return pipeline {
     local result = check(topic, "format = 'outbox'", FOLD)
     assert.equal(0, result.status, result.text)
     assert.equal('', result.err)
-    assert.is_truthy(result.out:find(topic .. ": 1 partition, 3 records seen: EventRouter's "
-      .. 'events (AccountCreated, MoneyDeposited)', 1, true), result.out)
+    local words = ": 1 partition, 3 records seen: EventRouter's events "
+      .. '(AccountCreated, MoneyDeposited)'
+    assert.is_truthy(result.out:find(topic .. words, 1, true), result.out)
     assert.is_nil(kafka_admin.groups(producer)[result.group])
   end)
 
-  it('names the property of an outbox without types, at the first and at the last record',
+  it('names the property of an outbox without types, in first and in last records',
     function()
       local good, records = decoding.fixture('outbox-router-string')[1], {}
       for i = 1, 500 do records[i] = good end
@@ -77,7 +78,7 @@ return pipeline {
       local result = check(topic, "format = 'outbox'", FOLD)
       assert.equal(78, result.status, result.text)
       assert.matches('2 partitions, 100 records seen', result.out)
-      says(result, 'problem: ' .. topic .. "/0/500: the record has no header 'eventType'",
+      says(result, 'problem: ' .. topic .. '/0/500: the record has no header ',
         'additional.placement=type:header:eventType', '1 problem in the records')
       local latest = check(topic, "format = 'outbox', start = 'latest'", FOLD)
       assert.equal(78, latest.status)
@@ -86,21 +87,21 @@ return pipeline {
       assert.equal(0, check(other, "format = 'outbox', start = 'latest'", FOLD).status)
     end)
 
-  it('names the words of kafka{} for rows of a connector that was set otherwise', function()
+  it('names the words of kafka{} for rows of a connector set otherwise', function()
     local records = {}
     for i, r in ipairs(decoding.fixture(
       'debezium-bare-decimal-string-connect-times-transaction')) do
       if i < 6 then records[i] = r end
     end
     local topic = topic_of(records)
-    local result = check(topic, "format = 'debezium', decimals = 'precise', times = 'micros'",
-      MIRROR)
+    local result = check(topic,
+      "format = 'debezium', decimals = 'precise', times = 'micros'", MIRROR)
     assert.equal(78, result.status, result.text)
     says(result, "decimals = 'precise', but copies.balance comes as '1.00'",
       "-> write decimals = 'string' in kafka{}", "-> write times = 'millis' in kafka{}",
       '2 problems in the records')
-    local right = check(topic, "format = 'debezium', decimals = 'string', times = 'millis'",
-      MIRROR)
+    local right = check(topic,
+      "format = 'debezium', decimals = 'string', times = 'millis'", MIRROR)
     assert.equal(0, right.status, right.text)
     assert.equal('', right.err)
   end)

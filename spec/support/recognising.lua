@@ -135,10 +135,11 @@ function M.look(pipeline, records)
   if type(records) == 'string' then records = decoding.fixture(records) end
   local q, out, arena = ffi.new('struct recognise'), ffi.new('struct recognised'),
     core.arena()
-  local list = new('const struct plan_projection *[?]', #(pipeline.projections or {}) + 1)
-  for i, p in ipairs(pipeline.projections or {}) do list[i - 1] = projection_of(p) end
-  q.topic, q.projections = topic_of(pipeline.topic), list
-  q.n_projections, q.n_partitions = #(pipeline.projections or {}), pipeline.partitions or 1
+  local projections = pipeline.projections or {}
+  local list = new('const struct plan_projection *[?]', #projections + 1)
+  for i, p in ipairs(projections) do list[i - 1] = projection_of(p) end
+  q.topic, q.projections, q.n_projections = topic_of(pipeline.topic), list, #projections
+  q.n_partitions = pipeline.partitions or 1
   q.records, q.n = records_of(records), #records
   q.header, q.header_at = header, header_at
   C.recognise(q, arena, out)
