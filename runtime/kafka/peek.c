@@ -194,12 +194,13 @@ static void fail(struct part *part, const char *reason)
 static void keep(struct peek_reading *r, struct part *part,
                  rd_kafka_message_t *m, uint32_t most)
 {
+    part->topic->bytes += m->len + m->key_len;
     r->messages =
         mem_grow(r->messages, (r->n_messages + 1) * sizeof(*r->messages));
     r->messages[r->n_messages++] = m;
     part->newest = m->offset;
     part->topic->n++;
-    if (++part->n >= most) {
+    if (++part->n >= most || part->topic->bytes > PEEK_BYTES) {
         stop(part);
     }
 }

@@ -13,8 +13,14 @@
 #include "base/record.h"
 
 /* At most so many records of each end of a partition, and so many partitions
- * of a topic: enough to see each type of event, little enough to be quick. */
-enum { PEEK_FIRST = 50, PEEK_LAST = 50, PEEK_PARTITIONS = 16 };
+ * of a topic: enough to see each type of event, little enough to be quick.
+ * Beyond so many bytes of a topic each of its partitions gives one more. */
+enum {
+    PEEK_FIRST = 50,
+    PEEK_LAST = 50,
+    PEEK_PARTITIONS = 16,
+    PEEK_BYTES = 16 << 20
+};
 
 struct peek_topic {
     const char *name;       /* borrowed from the plan */
@@ -22,6 +28,7 @@ struct peek_topic {
     struct record *records; /* owned; by partition, then offset. Headers are
                                read by source_header() */
     uint32_t n;
+    uint64_t bytes;    /* of keys and values */
     char failure[200]; /* why a partition could not be read; or "" */
 };
 
