@@ -204,76 +204,73 @@ static void print_missing(struct checking *k, const struct peek_topic *t)
     print_finding(k, t->name, &f);
 }
 
-static void print_topic(const struct peek_topic *t, const char *summary)
-{
-    char counts[64];
-
-    snprintf(counts, sizeof(counts), "%d partition%s, %u record%s seen",
-             t->n_partitions, t->n_partitions == 1 ? "" : "s", t->n,
-             t->n == 1 ? "" : "s");
-    printf("  %s: %s%s%s\n", t->name, counts, summary[0] ? ": " : "", summary);
-}
-
-static void check_topic(struct checking *k, uint32_t i)
-{
-    const struct peek_topic *t = &k->peek->topics[i];
-    struct recognise q = {.topic = &k->plan->source.settings[i],
-                          .n_partitions = t->n_partitions,
-                          .header = source_header,
-                          .header_at = source_header_at};
+/* One topic, looked at. */
+struct looked {
+    const struct peek_topic *topic;
+    struct recognise q;
     struct recognised found;
+};
 
-    if (t->n_partitions == 0) {
-        print_missing(k, t);
-        return;
-    }
-    add_projections(k, &q);
-    add_records(k, t, &q);
-    recognise(&q, &k->arena, &found);
-    if (t->failure[0]) {
-        const struct finding f = {
-            .is_warning = true, .what = t->failure, .cure = ""};
-
-        print_finding(k, t->name, &f);
-    }
-    for (uint32_t n = 0; n < found.n; n++) {
-        print_finding(k, t->name, &found.list[n]);
-    }
-    if (!has_problem(&found)) {
-        try_records(k, &q);
-    }
-}
-
-/* All of them first, so that what stands on stdout is together. */
-static void print_topics(struct checking *k)
+static void look(struct checking *k, uint32_t i, struct looked *l)
 {
-    puts("\nrecords");
-    for (uint32_t i = 0; i < k->peek->n_topics; i++) {
-        const struct peek_topic *t = &k->peek->topics[i];
-        struct recognise q = {.topic = &k->plan->source.settings[i],
-                              .records = t->records,
-                              .n = t->n,
+    l->topic = &k->peek->topics[i];
+    l->q = (struct recognise){.topic = &k->plan->source.settings[i],
+                              .n_partitions = l->topic->n_partitions,
                               .header = source_header,
                               .header_at = source_header_at};
-        struct recognised found;
-
-        if (t->n_partitions == 0) {
-            printf("  %s: no such topic\n", t->name);
-            continue;
-        }
-        recognise(&q, &k->arena, &found);
-        print_topic(t, found.summary);
-    }
-    fflush(stdout);
+    add_projections(k, &l->q);
+    add_records(k, l->topic, &l->q);
+    recognise(&l->q, &k->arena, &l->found);
 }
 
+static void print_topic(const struct looked *l)
+{
+    const struct peek_topic *t = l->topic;
+    const char *summary = l->found.summary;
+
+    if (t->n_partitions == 0) {
+        printf("  %s: no such topic\n", t->name);
+        return;
+    }
+    printf("  %s: %d partition%s, %u record%s seen%s%s\n", t->name,
+           t->n_partitions, t->n_partitions == 1 ? "" : "s", t->n,
+           t->n == 1 ? "" : "s", summary[0] ? ": " : "", summary);
+}
+
+static void judge_topic(struct checking *k, const struct looked *l)
+{
+    if (l->topic->n_partitions == 0) {
+        print_missing(k, l->topic);
+        return;
+    }
+    if (l->topic->failure[0]) {
+        const struct finding f = {
+            .is_warning = true, .what = l->topic->failure, .cure = ""};
+
+        print_finding(k, l->topic->name, &f);
+    }
+    for (uint32_t i = 0; i < l->found.n; i++) {
+        print_finding(k, l->topic->name, &l->found.list[i]);
+    }
+    if (!has_problem(&l->found)) {
+        try_records(k, &l->q);
+    }
+}
+
+/* What they are on stdout, then what is wrong with them on stderr. */
 static void check_topics(struct checking *k)
 {
-    arena_init(&k->arena, 0);
-    k->trial = tm_trial_new(k->plan);
-    print_topics(k);
-    for (uint32_t i = 0; i < k->peek->n_topics; i++) {
-        check_topic(k, i);
+    uint32_t n = k->peek->n_topics;
+    struct looked *list = arena_zero(&k->arena, (n + 1) * sizeof(*list));
+
+    puts("\nrecords");
+    for (uint32_t i = 0; i < n; i++) {
+        look(k, i, &list[i]);
+        print_topic(&list[i]);
+    }
+    fflush(stdout);
+    for (uint32_t i = 0; i < n; i++) {
+        judge_topic(k, &list[i]);
     }
     if (k->n_problems > 0) {
         fprintf(stderr,
@@ -281,10 +278,6 @@ static void check_topics(struct checking *k)
                 "kafka{} as the arrows say\n",
                 k->n_problems, k->n_problems == 1 ? "" : "s");
     }
-    tm_trial_free(k->trial);
-    arena_close(&k->arena);
-    buf_close(&k->text);
-    peek_free(k->peek);
 }
 
 int check_records(struct plan *p)
@@ -300,6 +293,12 @@ int check_records(struct plan *p)
         buf_close(&k.text);
         return e.class == ERR_CONFIG;
     }
+    arena_init(&k.arena, 0);
+    k.trial = tm_trial_new(p);
     check_topics(&k);
+    tm_trial_free(k.trial);
+    arena_close(&k.arena);
+    buf_close(&k.text);
+    peek_free(k.peek);
     return k.n_problems;
 }

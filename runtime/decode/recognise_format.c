@@ -244,7 +244,7 @@ static void judge_events(struct looking *k)
                 "5.10 became 5.1, and long ones lost digits",
                 "set transforms.outbox.table.expand.json.payload=false and "
                 "value.converter=" STRING_CONVERTER " at the connector");
-        } else if (s->is_wrapped) {
+        } else if (s->is_wrapped && s->shape != SHAPE_TEXT) {
             find_warning(k, s,
                          "the payload comes with a schema that says "
                          "nothing of it",
