@@ -10,6 +10,7 @@
 #include "decode/recognise.h"
 #include "kafka/peek.h"
 #include "kafka/source.h"
+#include "postgres/lane_row.h"
 
 enum { PEEK_MS = 5000, INDENT = 4, ARROW_INDENT = 7 };
 
@@ -18,7 +19,8 @@ struct checking {
     struct peek *peek;
     struct arena arena;
     struct tm_trial *trial;
-    struct buf text; /* of the finding in hand */
+    struct lane_rows lanes; /* where a run stands; none: it never ran */
+    struct buf text;        /* of the finding in hand */
     int n_problems;
 };
 
@@ -153,19 +155,38 @@ static void add_projections(struct checking *k, struct recognise *q)
     q->projections = list;
 }
 
-/* A new lane begins behind it. */
-static bool is_before_start(const struct plan_source *s,
-                            const struct peek_topic *t, uint32_t i)
+static const struct lane_row *lane_of(const struct checking *k,
+                                      const struct record *r)
 {
-    switch (s->start) {
-    case START_LATEST: /* the newest one shows what comes */
-        return i + 1 < t->n &&
-               t->records[i + 1].partition == t->records[i].partition;
-    case START_TIMESTAMP:
-        return t->records[i].time_ms < s->start_ms;
-    default:
-        return false;
+    for (uint32_t i = 0; i < k->lanes.n; i++) {
+        const struct lane_row *lane = &k->lanes.at[i];
+
+        if (lane->partition == r->partition &&
+            strcmp(lane->topic, r->topic) == 0) {
+            return lane;
+        }
     }
+    return NULL;
+}
+
+/* It was applied, or a new lane begins behind it. */
+static bool is_passed(const struct checking *k, const struct record *r)
+{
+    const struct plan_source *s = &k->plan->source;
+    const struct lane_row *lane = lane_of(k, r);
+
+    if (lane) {
+        return r->offset < lane->next_offset;
+    }
+    return s->start == START_LATEST ||
+           (s->start == START_TIMESTAMP && r->time_ms < s->start_ms);
+}
+
+/* It shows what comes next. */
+static bool is_newest(const struct peek_topic *t, uint32_t i)
+{
+    return i + 1 == t->n ||
+           t->records[i + 1].partition != t->records[i].partition;
 }
 
 static void add_records(struct checking *k, const struct peek_topic *t,
@@ -174,7 +195,7 @@ static void add_records(struct checking *k, const struct peek_topic *t,
     struct record *list = arena_alloc(&k->arena, (t->n + 1) * sizeof(*list));
 
     for (uint32_t i = 0; i < t->n; i++) {
-        if (!is_before_start(&k->plan->source, t, i)) {
+        if (!is_passed(k, &t->records[i]) || is_newest(t, i)) {
             list[q->n++] = t->records[i];
         }
     }
@@ -280,6 +301,20 @@ static void check_topics(struct checking *k)
     }
 }
 
+/* Without a database every record counts; that it is away is told where its
+ * tables are compared. */
+static void load_lanes(struct checking *k)
+{
+    struct console c;
+    struct err ignored;
+
+    if (!console_open(&c, k->plan, "", &ignored) ||
+        !lane_rows_load(&c, NULL, -1, &k->lanes, &ignored)) {
+        k->lanes.n = 0;
+    }
+    console_close(&c);
+}
+
 int check_records(struct plan *p)
 {
     struct checking k = {.plan = p};
@@ -295,7 +330,9 @@ int check_records(struct plan *p)
     }
     arena_init(&k.arena, 0);
     k.trial = tm_trial_new(p);
+    load_lanes(&k);
     check_topics(&k);
+    lane_rows_close(&k.lanes);
     tm_trial_free(k.trial);
     arena_close(&k.arena);
     buf_close(&k.text);
