@@ -168,7 +168,7 @@ static int run(const struct verb *v, int argc, char **argv)
 const struct verb verb_check = {
     .name = "check",
     .usage = "PATH [--offline]",
-    .summary = "say what a pipeline does and compare it with the database",
+    .summary = "say what a pipeline does and whether topics and tables fit",
     .help = help,
     .run = run,
 };

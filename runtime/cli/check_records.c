@@ -258,6 +258,17 @@ static void print_topic(const struct looked *l)
            t->n == 1 ? "" : "s", summary[0] ? ": " : "", summary);
 }
 
+/* Problems are told first. */
+static void print_findings(struct checking *k, const struct looked *l,
+                           bool are_warnings)
+{
+    for (uint32_t i = 0; i < l->found.n; i++) {
+        if (l->found.list[i].is_warning == are_warnings) {
+            print_finding(k, l->topic->name, &l->found.list[i]);
+        }
+    }
+}
+
 static void judge_topic(struct checking *k, const struct looked *l)
 {
     if (l->topic->n_partitions == 0) {
@@ -270,9 +281,8 @@ static void judge_topic(struct checking *k, const struct looked *l)
 
         print_finding(k, l->topic->name, &f);
     }
-    for (uint32_t i = 0; i < l->found.n; i++) {
-        print_finding(k, l->topic->name, &l->found.list[i]);
-    }
+    print_findings(k, l, false);
+    print_findings(k, l, true);
     if (!has_problem(&l->found)) {
         try_records(k, &l->q);
     }
