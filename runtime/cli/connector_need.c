@@ -139,10 +139,16 @@ static bool is_same_text(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
+static const char *placeholder_of(const struct plan_topic *t)
+{
+    return t->unavailable ? t->unavailable->forms[PLACEHOLDER_TEXT].p : NULL;
+}
+
 static bool is_same_form(const struct plan_topic *a, const struct plan_topic *b)
 {
     return a->decimals == b->decimals && a->times == b->times &&
-           a->flattened == b->flattened &&
+           a->flattened == b->flattened && a->binary == b->binary &&
+           is_same_text(placeholder_of(a), placeholder_of(b)) &&
            is_same_text(a->type_header, b->type_header) &&
            is_same_text(a->outbox ? a->outbox->key : NULL,
                         b->outbox ? b->outbox->key : NULL);

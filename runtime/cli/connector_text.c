@@ -108,6 +108,9 @@ static const char *const time_modes[] = {
     [TIMES_MILLIS] = "connect",
     [TIMES_MICROS] = "microseconds",
     [TIMES_NANOS] = "nanoseconds",
+    [TIMES_ADAPTIVE] = "adaptive",
+    [TIMES_ADAPTIVE_TIME] = "adaptive_time_microseconds",
+    [TIMES_ISO] = "isostring",
 };
 
 static void put_unwrap(struct writing *w, enum plan_flattened flattened)
@@ -144,11 +147,22 @@ static void put_raw(struct writing *w, const struct need *n)
     buf_close(&keys);
 }
 
+static const char *placeholder_of(const struct plan_topic *t)
+{
+    return t->unavailable->forms[PLACEHOLDER_TEXT].p;
+}
+
 static void put_rows(struct writing *w, const struct need *n)
 {
     put_json(w, n->has_schemas);
     put(w, "decimal.handling.mode", decimal_modes[n->form.decimals]);
     put(w, "time.precision.mode", time_modes[n->form.times]);
+    if (n->form.binary == BINARY_HEX) {
+        put(w, "binary.handling.mode", "hex");
+    }
+    if (n->form.unavailable) {
+        put(w, "unavailable.value.placeholder", placeholder_of(&n->form));
+    }
     put(w, "skipped.operations", "none");
     put_unwrap(w, n->form.flattened);
 }

@@ -37,6 +37,17 @@ void find_warning(struct looking *k, const struct sight *s, const char *what,
     add(k, true, s, what, cure);
 }
 
+/* A handler may make something else of a field than the column of its name. */
+void find_in_column(struct looking *k, const struct plan_projection *p,
+                    const struct sight *s, const char *what, const char *cure)
+{
+    if (p->kind == KIND_MIRROR) {
+        find_problem(k, s, what, cure);
+    } else {
+        find_warning(k, s, what, cure);
+    }
+}
+
 const struct sight *first_of(const struct looking *k, enum shape shape)
 {
     for (uint32_t i = 0; i < k->n; i++) {

@@ -55,6 +55,8 @@ struct names {
 /* -- recognise_sight.c -- */
 
 void sight_of(struct looking *k, const struct record *r, struct sight *s);
+/* A row with its values: not a deleted one, which has nothing or zeros. */
+bool sight_is_full(const struct sight *s);
 
 /* -- recognise.c -- */
 
@@ -63,6 +65,9 @@ void find_problem(struct looking *k, const struct sight *s, const char *what,
                   const char *cure);
 void find_warning(struct looking *k, const struct sight *s, const char *what,
                   const char *cure);
+/* A problem of a mirror, and a warning for all others. */
+void find_in_column(struct looking *k, const struct plan_projection *p,
+                    const struct sight *s, const char *what, const char *cure);
 /* The first one of that shape, or NULL. */
 const struct sight *first_of(const struct looking *k, enum shape shape);
 bool is_row(enum shape shape);
@@ -89,6 +94,10 @@ void types_seen(struct looking *k, struct names *out);
 
 void judge_keys(struct looking *k);
 
-/* -- recognise_column.c: columns, decimals and times of change events -- */
+/* -- recognise_column.c: columns and decimals of change events -- */
 
 void judge_columns(struct looking *k);
+
+/* -- recognise_time.c: their times -- */
+
+void judge_times(struct looking *k, const struct plan_projection *p);

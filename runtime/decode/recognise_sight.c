@@ -178,8 +178,8 @@ static void look_at_json(struct looking *k, struct sight *s,
         s->shape = s->has_type ? SHAPE_ROUTED : SHAPE_OBJECT;
         break;
     case TM_NULL: /* JsonConverter may write a tombstone out */
-        s->shape = k->q->topic->format == FORMAT_JSON ? SHAPE_SCALAR
-                                                      : SHAPE_NULL;
+        s->shape =
+            k->q->topic->format == FORMAT_JSON ? SHAPE_SCALAR : SHAPE_NULL;
         break;
     default:
         s->shape = SHAPE_SCALAR;
@@ -215,4 +215,16 @@ void sight_of(struct looking *k, const struct record *r, struct sight *s)
     s->key = key ? unwrap(key, &schema) : NULL;
     s->has_type = type && has_header(k, r, type);
     look_at_value(k, s);
+}
+
+/* Rows that were not deleted: a deleted one has zeros where it has nothing. */
+bool sight_is_full(const struct sight *s)
+{
+    const struct tm_cell *deleted;
+
+    if (!is_row(s->shape) || !s->row || s->op == 'd') {
+        return false;
+    }
+    deleted = tokens_member(s->row, "__deleted");
+    return !deleted || deleted->tag != TM_TEXT || deleted->len != 4;
 }

@@ -52,7 +52,7 @@ for name in ([[
   database.hostname database.port database.user database.password database.dbname
   topic.prefix table.include.list plugin.name slot.name publication.name
   publication.autocreate.mode snapshot.mode skipped.operations tombstones.on.delete
-  message.key.columns decimal.handling.mode time.precision.mode
+  message.key.columns binary.handling.mode unavailable.value.placeholder decimal.handling.mode time.precision.mode
   transforms.outbox.type transforms.outbox.table.fields.additional.placement
   transforms.outbox.route.topic.replacement transforms.outbox.table.expand.json.payload
   transforms.unwrap.type transforms.unwrap.delete.tombstone.handling.mode
@@ -145,6 +145,10 @@ describe('tidemill connector', function()
     { 'double', 'millis', "at = 'timestamptz'", 'double', 'connect', 'false' },
     { 'precise', 'micros', "at = 'timestamp'", 'precise', 'microseconds', 'false' },
     { '', 'nanos', "at = 'timestamp'", 'precise', 'nanoseconds', 'false' },
+    { '', 'adaptive', "at = 'timestamp'", 'precise', 'adaptive', 'false' },
+    { '', 'isostring', "at = 'timestamp'", 'precise', 'isostring', 'false' },
+    { '', 'adaptive_time_microseconds', "at = 'time'", 'precise',
+      'adaptive_time_microseconds', 'false' },
   }
   for _, case in ipairs(modes) do
     it(('writes what decimals = %q, times = %q and %s need'):format(case[1], case[2],
@@ -173,6 +177,15 @@ describe('tidemill connector', function()
       assert.equal(mode, all['transforms.unwrap.delete.tombstone.handling.mode'])
       assert.equal('op,lsn,source.ts_ms', all['transforms.unwrap.add.fields'])
     end
+  end)
+
+  it('says what stands for bytes and for values that were left alone', function()
+    pipeline("topics = { 'srv.public.users' }, format = 'debezium', binary = 'hex', "
+      .. "unavailable = 'same'")
+    local all = config()
+    is_known(all)
+    assert.equal('hex', all['binary.handling.mode'])
+    assert.equal('same', all['unavailable.value.placeholder'])
   end)
 
   it('captures an outbox as it is where its columns are named, keyed by aggregate',

@@ -90,6 +90,8 @@ describe('recognise', function()
     local right = {
       { 'decimals as they are written, times in micros', PRECISE,
         debezium { decimals = 'precise', times = 'micros' } },
+      { 'the same, by the connector\'s word', PRECISE,
+        debezium { decimals = 'precise', times = 'adaptive' } },
       { 'nothing said, but a schema', SCHEMA, debezium(), true },
       { 'decimals as texts, times in millis', STRING,
         debezium { decimals = 'string', times = 'millis' }, true },
@@ -121,11 +123,15 @@ describe('recognise', function()
       "decimals = 'double', but", "write decimals = 'precise'" },
     { PRECISE, debezium { decimals = 'precise' }, 'problem',
       'copies.ts comes as 1795443663548854 without a schema',
-      "write times = 'micros' in kafka{}: read so it is 2026-11-23" },
+      "write times = 'adaptive' in kafka{}, as the connector does by default: read so, ts "
+      .. 'is 2026-11-23' },
     { PRECISE, debezium { decimals = 'precise', times = 'millis' }, 'problem',
       "times = 'millis', but copies.ts comes as 1795443663548854",
-      "write times = 'micros' in kafka{} (2026-11-23), or set "
-      .. 'time.precision.mode=connect' },
+      "write times = 'adaptive' in kafka{}, as the connector does by default: read so, ts "
+      .. 'is 2026-11-23; or set time.precision.mode=connect' },
+    { PRECISE, debezium { decimals = 'precise', times = 'iso' }, 'problem',
+      "times = 'isostring', but copies.ts comes as 1795443663548854, a number",
+      "write times = 'adaptive' in kafka{}" },
     { PRECISE, debezium { decimals = 'precise', times = 'micros', flattened = 'rewrite' },
       'problem', 'flattened is said, but these are whole envelopes', 'remove flattened' },
     { PRECISE, { topic = { format = 'json' } }, 'warning', 'change events of a table',
@@ -140,8 +146,15 @@ describe('recognise', function()
       "write decimals = 'string' in kafka{}, or set decimal.handling.mode=precise" },
     { STRING, debezium { decimals = 'string', times = 'micros' }, 'problem',
       "but copies.ts comes as 1795443663548, which is 1970-01-21 in that unit",
-      "write times = 'millis' in kafka{} (2026-11-23), or set "
+      "write times = 'millis' in kafka{}: read so, ts is 2026-11-23; or set "
       .. 'time.precision.mode=microseconds' },
+    { STRING, debezium { decimals = 'string' }, 'problem',
+      'copies.ts comes as 1795443663548 without a schema',
+      "write times = 'millis' in kafka{}" },
+    { STRING, debezium { decimals = 'string', times = 'adaptive' }, 'problem',
+      "times = 'adaptive', but copies.ts comes as 1795443663548, which is 1970-01-21",
+      "declare ts with the digits of the source (timestamp has 6, timestamp(3) has 3), or "
+      .. "write times = 'millis' in kafka{}" },
     { STRING, debezium { decimals = 'string', times = 'millis' }, 'problem',
       'the source table was truncated', "write truncate = 'apply' in kafka{}" },
     { STRING, debezium { decimals = 'string', times = 'millis' }, 'warning',
@@ -305,14 +318,20 @@ describe('recognise', function()
         columns = COLUMNS }), PRECISE), 'warning', "comes as 'ZA=='", 'precise')
     end)
 
-    it('tells units that differ from column to column', function()
+    it('tells units that differ from column to column, as adaptive has them', function()
       local mixed = changed({ decoding.fixture(PRECISE)[2] }, function(r)
         r.value = r.value:gsub('"opened":20780', '"opened":1795443663548')
       end)
-      finds(recognising.look(debezium(words, { kind = 'mirror', columns = {
-        { 'opened', 'timestamp' }, { 'ts', 'timestamp' } } }), mixed), 'problem',
-        'copies.opened and copies.ts are in different units',
-        'set time.precision.mode=microseconds')
+      local function mirror(opened)
+        return { kind = 'mirror', columns = { { 'opened', opened }, { 'ts', 'timestamp' } } }
+      end
+      finds(recognising.look(debezium(words, mirror 'timestamp'), mixed), 'problem',
+        "times = 'micros', but copies.opened comes as 1795443663548",
+        "write times = 'adaptive' in kafka{} and declare opened with the digits")
+      finds(recognising.look(debezium({ decimals = 'precise' }, mirror 'timestamp(3)'),
+        mixed), 'problem', 'does not say the unit of times', "write times = 'adaptive'")
+      finds_nothing(recognising.look(debezium({ decimals = 'precise', times = 'adaptive' },
+        mirror 'timestamp(3)'), mixed))
     end)
   end)
 
