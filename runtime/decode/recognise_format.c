@@ -360,18 +360,38 @@ static void judge_flattened(struct looking *k, const struct sight *s)
     }
 }
 
+static bool ignores_truncates(const struct plan_projection *p)
+{
+    for (uint32_t i = 0; i < p->n_ignore; i++) {
+        if (strcmp(p->ignore[i], "t") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A lane halts at it, unless no projection minds. */
 static void judge_truncate(struct looking *k, const struct sight *s)
 {
-    if (k->q->topic->truncate == TRUNCATE_HALT) {
+    bool is_minded = false, empties = false;
+
+    for (uint32_t i = 0; i < k->q->n_projections; i++) {
+        const struct plan_projection *p = k->q->projections[i];
+
+        is_minded |= !ignores_truncates(p);
+        empties |= !ignores_truncates(p) && p->empties;
+    }
+    if (k->q->topic->truncate == TRUNCATE_HALT && is_minded) {
         find_problem(k, s,
                      "the source table was truncated: a lane that reads this "
                      "record halts",
                      "write truncate = 'apply' in kafka{}; or, when the table "
                      "was emptied by hand, pass it with 'tidemill lane skip'");
-    } else if (k->q->n_partitions > 1) {
-        find_warning(k, s,
-                     "a truncate has no key, so it comes in one of several "
-                     "partitions, before or behind rows of the others",
+    } else if (empties && k->q->n_partitions > 1) {
+        find_problem(k, s,
+                     "the source table was truncated, and nobody knows which "
+                     "records of the other partitions came before: a lane "
+                     "that reads this record halts",
                      "give a topic whose truncates are applied one partition");
     }
 }

@@ -86,6 +86,12 @@ static const struct sight *first_with(struct looking *k, const char *type)
     return NULL;
 }
 
+/* A truncate is no event that a handler must know. */
+static bool is_truncate(const struct looking *k, const char *type)
+{
+    return k->q->topic->format == FORMAT_DEBEZIUM && strcmp(type, "t") == 0;
+}
+
 static bool knows(const struct plan_projection *p, const char *type)
 {
     return !p->types || is_among(p->types, p->n_types, type) ||
@@ -94,6 +100,9 @@ static bool knows(const struct plan_projection *p, const char *type)
 
 static bool is_known(const struct looking *k, const char *type)
 {
+    if (is_truncate(k, type)) {
+        return true;
+    }
     for (uint32_t i = 0; i < k->q->n_projections; i++) {
         if (knows(k->q->projections[i], type)) {
             return true;
@@ -122,7 +131,7 @@ static void judge_strict(struct looking *k, const char *type)
     for (uint32_t i = 0; i < k->q->n_projections; i++) {
         const struct plan_projection *p = k->q->projections[i];
 
-        if (p->strict && !knows(p, type)) {
+        if (p->strict && !knows(p, type) && !is_truncate(k, type)) {
             find_problem(k, first_with(k, type),
                          arena_printf(k->arena,
                                       "projection %s is strict and has no "

@@ -365,13 +365,15 @@ describe('recognise', function()
       finds_nothing(recognising.look(debezium(), {}))
     end)
 
-  it('warns of truncates that are applied in a topic of several partitions', function()
+  it('says where truncates halt a lane, and where nobody minds them', function()
     local one = debezium { decimals = 'string', times = 'millis', truncate = 'apply' }
     local records = of_topic(STRING, 'accounts')
     finds_nothing(recognising.look(one, records))
     one.partitions = 2
-    finds(recognising.look(one, records), 'warning', 'a truncate has no key',
+    finds(recognising.look(one, records), 'problem', 'nobody knows which records',
       'one partition')
+    finds_nothing(recognising.look(debezium({ decimals = 'string', times = 'millis' },
+      { kind = 'mirror', columns = COLUMNS, ignore = { 't' } }), records))
   end)
 
   it('says in a few words what the records are', function()

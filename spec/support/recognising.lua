@@ -102,6 +102,7 @@ local function projection_of(words)
   p.types, p.n_types = texts(words.types)
   p.ignore, p.n_ignore = texts(words.ignore)
   p.strict, p.newer = words.strict or false, -1
+  p.empties = p.kind == C.KIND_MIRROR
   return p
 end
 
