@@ -115,18 +115,24 @@ static void try_projection(struct checking *k, const struct record *records,
 /* What recognition has no words for. */
 static void try_records(struct checking *k, const struct recognise *q)
 {
+    struct record *list = arena_alloc(&k->arena, (q->n + 1) * sizeof(*list));
+    uint32_t n = 0;
+
     tm_trial_reset(k->trial);
     for (uint32_t i = 0; i < q->n; i++) {
-        feed(k, &q->records[i]);
+        if (!q->passed[i]) {
+            list[n++] = q->records[i];
+            feed(k, &q->records[i]);
+        }
     }
     struct tm_batch *b = tm_trial_decode(k->trial);
-    if (print_unread(k, q->records, b)) {
+    if (print_unread(k, list, b)) {
         return;
     }
     for (uint32_t i = 0; i < q->n_projections; i++) {
         uint32_t index = (uint32_t)(q->projections[i] - k->plan->projections);
 
-        try_projection(k, q->records, b, index);
+        try_projection(k, list, b, index);
     }
 }
 
@@ -189,17 +195,18 @@ static bool is_newest(const struct peek_topic *t, uint32_t i)
            t->records[i + 1].partition != t->records[i].partition;
 }
 
+/* All of them, to see what they are, and which of them are passed. */
 static void add_records(struct checking *k, const struct peek_topic *t,
                         struct recognise *q)
 {
-    struct record *list = arena_alloc(&k->arena, (t->n + 1) * sizeof(*list));
+    bool *passed = arena_zero(&k->arena, t->n + 1);
 
     for (uint32_t i = 0; i < t->n; i++) {
-        if (!is_passed(k, &t->records[i]) || is_newest(t, i)) {
-            list[q->n++] = t->records[i];
-        }
+        passed[i] = is_passed(k, &t->records[i]) && !is_newest(t, i);
     }
-    q->records = list;
+    q->records = t->records;
+    q->n = t->n;
+    q->passed = passed;
 }
 
 static bool has_problem(const struct recognised *found)

@@ -14,6 +14,9 @@ static void add(struct looking *k, bool is_warning, const struct sight *s,
 {
     struct recognised *out = k->out;
 
+    if (s && s->is_passed) {
+        return;
+    }
     for (uint32_t i = 0; i < out->n; i++) {
         if (strcmp(out->list[i].what, what) == 0) {
             return;
@@ -51,7 +54,7 @@ void find_in_column(struct looking *k, const struct plan_projection *p,
 const struct sight *first_of(const struct looking *k, enum shape shape)
 {
     for (uint32_t i = 0; i < k->n; i++) {
-        if (k->sights[i].shape == shape) {
+        if (k->sights[i].shape == shape && !k->sights[i].is_passed) {
             return &k->sights[i];
         }
     }
@@ -157,11 +160,20 @@ static enum shape commonest(const struct looking *k)
     return best;
 }
 
+static bool has_schemas(const struct looking *k, enum shape shape)
+{
+    for (uint32_t i = 0; i < k->n; i++) {
+        if (k->sights[i].shape == shape) {
+            return k->sights[i].has_schema;
+        }
+    }
+    return false;
+}
+
 static const char *summary(struct looking *k)
 {
     struct names types = {0};
     enum shape shape = commonest(k);
-    const struct sight *s = first_of(k, shape);
 
     if (k->n == 0) {
         return "";
@@ -169,7 +181,7 @@ static const char *summary(struct looking *k)
     types_seen(k, &types);
     return arena_printf(
         k->arena, "%s%s%s%s%s", words[shape],
-        s && s->has_schema ? ", with schema" : "", types.n ? " (" : "",
+        has_schemas(k, shape) ? ", with schema" : "", types.n ? " (" : "",
         types.n ? names_text(k, &types) : "", types.n ? ")" : "");
 }
 
@@ -182,7 +194,7 @@ static void judge_tombstones(struct looking *k)
         }
     }
     if (k->n > 0) {
-        find_warning(k, &k->sights[0],
+        find_warning(k, &k->sights[k->n - 1],
                      "all records that were looked at are tombstones, which "
                      "tell of deletes alone",
                      "nothing, if the rows are all gone; else look at what the "
@@ -200,6 +212,7 @@ void recognise(const struct recognise *q, struct arena *a,
     k.sights = arena_zero(a, (q->n + 1) * sizeof(*k.sights));
     for (; k.n < q->n; k.n++) {
         sight_of(&k, &q->records[k.n], &k.sights[k.n]);
+        k.sights[k.n].is_passed = q->passed && q->passed[k.n];
     }
     out->summary = summary(&k);
     judge_tombstones(&k);

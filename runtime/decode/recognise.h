@@ -29,6 +29,8 @@ struct recognise {
     int32_t n_partitions;
     const struct record *records;
     uint32_t n;
+    const bool *passed; /* [n], or NULL: none. What a run has behind it shows
+                           what a topic holds, but is no finding any more */
     record_header_fn header;
     record_header_at_fn header_at;
 };

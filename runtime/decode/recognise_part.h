@@ -28,6 +28,7 @@ enum shape {
 struct sight {
     const struct record *record;
     enum shape shape;
+    bool is_passed;   /* see struct recognise */
     bool has_type;    /* outbox: the header with the event's type */
     bool is_wrapped;  /* {"schema":...,"payload":...} */
     bool has_schema;  /* and the schema is not null */
@@ -55,12 +56,13 @@ struct names {
 /* -- recognise_sight.c -- */
 
 void sight_of(struct looking *k, const struct record *r, struct sight *s);
-/* A row with its values: not a deleted one, which has nothing or zeros. */
+/* A row with its values, not passed: a deleted one has nothing or zeros. */
 bool sight_is_full(const struct sight *s);
 
 /* -- recognise.c -- */
 
-/* [s] may be NULL. What would be told twice is told once. */
+/* [s] may be NULL; nothing is told of one that is passed. What would be told
+ * twice is told once. */
 void find_problem(struct looking *k, const struct sight *s, const char *what,
                   const char *cure);
 void find_warning(struct looking *k, const struct sight *s, const char *what,
@@ -68,7 +70,7 @@ void find_warning(struct looking *k, const struct sight *s, const char *what,
 /* A problem of a mirror, and a warning for all others. */
 void find_in_column(struct looking *k, const struct plan_projection *p,
                     const struct sight *s, const char *what, const char *cure);
-/* The first one of that shape, or NULL. */
+/* The first one of that shape that is not passed, or NULL. */
 const struct sight *first_of(const struct looking *k, enum shape shape);
 bool is_row(enum shape shape);
 /* Distinct names of the fields of [object], behind those in [names]. */

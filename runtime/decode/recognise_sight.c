@@ -222,7 +222,7 @@ bool sight_is_full(const struct sight *s)
 {
     const struct tm_cell *deleted;
 
-    if (!is_row(s->shape) || !s->row || s->op == 'd') {
+    if (s->is_passed || !is_row(s->shape) || !s->row || s->op == 'd') {
         return false;
     }
     deleted = tokens_member(s->row, "__deleted");

@@ -74,16 +74,18 @@ void types_seen(struct looking *k, struct names *out)
     }
 }
 
-static const struct sight *first_with(struct looking *k, const char *type)
+static const struct sight *last_with(struct looking *k, const char *type)
 {
+    const struct sight *found = NULL;
+
     for (uint32_t i = 0; i < k->n; i++) {
         const char *its = type_of(k, &k->sights[i]);
 
         if (its && strcmp(its, type) == 0) {
-            return &k->sights[i];
+            found = &k->sights[i];
         }
     }
-    return NULL;
+    return found;
 }
 
 /* A truncate is no event that a handler must know. */
@@ -132,7 +134,7 @@ static void judge_strict(struct looking *k, const char *type)
         const struct plan_projection *p = k->q->projections[i];
 
         if (p->strict && !knows(p, type) && !is_truncate(k, type)) {
-            find_problem(k, first_with(k, type),
+            find_problem(k, last_with(k, type),
                          arena_printf(k->arena,
                                       "projection %s is strict and has no "
                                       "handler for the type '%s'",
@@ -146,7 +148,7 @@ static void find_none_handled(struct looking *k, const struct names *seen,
                               const struct names *wanted)
 {
     find_warning(
-        k, first_with(k, seen->list[0]),
+        k, NULL,
         arena_printf(k->arena,
                      "no projection has a handler for any type that was seen: "
                      "%s",
@@ -177,7 +179,7 @@ void judge_types(struct looking *k)
         const char *hint = names_hint(k, &wanted, seen.list[i]);
 
         if (!is_known(k, seen.list[i]) && *hint) {
-            find_warning(k, first_with(k, seen.list[i]),
+            find_warning(k, last_with(k, seen.list[i]),
                          arena_printf(k->arena,
                                       "no projection has a handler for the "
                                       "type '%s'",

@@ -365,6 +365,20 @@ describe('recognise', function()
       finds_nothing(recognising.look(debezium(), {}))
     end)
 
+  it('says nothing of what a run has passed, but knows by it what a topic holds', function()
+    local records = changed(decoding.fixture(ROUTED), function(r)
+      r.headers = { id = r.headers.id }
+    end)
+    records[3] = decoding.fixture(ROUTED)[3]
+    records[4] = { key = 'a', headers = {} }
+    local one = outbox()
+    finds(recognising.look(one, records), 'problem', "no header 'eventType'", 'placement')
+    one.passed = { true, true, true, false }
+    local found = recognising.look(one, records)
+    finds_nothing(found)
+    assert.equal("EventRouter's events (MoneyDeposited)", found.summary)
+  end)
+
   it('says where truncates halt a lane, and where nobody minds them', function()
     local one = debezium { decimals = 'string', times = 'millis', truncate = 'apply' }
     local records = of_topic(STRING, 'accounts')

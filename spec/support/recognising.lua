@@ -143,6 +143,7 @@ function M.look(pipeline, records)
   q.n_partitions = pipeline.partitions or 1
   q.records, q.n = records_of(records), #records
   q.header, q.header_at = header, header_at
+  if pipeline.passed then q.passed = new('bool[?]', #records + 1, pipeline.passed) end
   C.recognise(q, arena, out)
   local found = { summary = ffi.string(out.summary), list = {} }
   for i = 0, out.n - 1 do
