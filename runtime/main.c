@@ -4,13 +4,13 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "cli/nearest.h"
+#include "base/nearest.h"
 #include "cli/verb.h"
 
 static const struct verb *const verbs[] = {
-    &verb_run,     &verb_dev,     &verb_init, &verb_check,
-    &verb_test,    &verb_schema,  &verb_lane, &verb_dlq,
-    &verb_explain, &verb_version, NULL,
+    &verb_run,  &verb_dev,     &verb_init,      &verb_check,
+    &verb_test, &verb_schema,  &verb_connector, &verb_lane,
+    &verb_dlq,  &verb_explain, &verb_version,   NULL,
 };
 enum { MOST_VERBS = 32 };
 
@@ -29,6 +29,7 @@ static const char examples[] =
     "  tidemill init bank       write a first pipeline\n"
     "  tidemill test bank       run its specs\n"
     "  tidemill dev bank        run it with everything embedded, under load\n"
+    "  tidemill connector bank  the Debezium connector it needs\n"
     "  tidemill schema bank     the SQL it needs in your database\n"
     "  tidemill run bank        run it on your Kafka and your database\n"
     "\n"

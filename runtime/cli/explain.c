@@ -6,7 +6,7 @@
 #include <sysexits.h>
 
 #include "base/classes.h"
-#include "cli/nearest.h"
+#include "base/nearest.h"
 #include "cli/options.h"
 #include "cli/verb.h"
 #include "kafka/errors.h"

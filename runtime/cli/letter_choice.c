@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/nearest.h"
 #include "cli/desk.h"
-#include "cli/nearest.h"
 #include "decode/time.h"
 
 static const int64_t SECOND_USEC = 1000000;

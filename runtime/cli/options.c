@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 enum { MOST_OPTIONS = 16 };
 

@@ -20,6 +20,7 @@ struct verb {
 };
 
 extern const struct verb verb_check;
+extern const struct verb verb_connector;
 extern const struct verb verb_dev;
 extern const struct verb verb_dlq;
 extern const struct verb verb_explain;

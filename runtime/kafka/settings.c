@@ -155,7 +155,7 @@ static bool fill(rd_kafka_conf_t *conf, const struct plan_source *plan,
     if (!put_all(conf, ours, N_OURS, e) ||
         !put_all(conf, defaults, N_DEFAULTS, e) || !settings_log(conf, e) ||
         !settings_put(conf, "bootstrap.servers", plan->brokers, e) ||
-        !settings_put(conf, "group.id", plan->group, e)) {
+        (plan->group && !settings_put(conf, "group.id", plan->group, e))) {
         return false;
     }
     /* Newer than 2.0.2: how long a full prefetch waits; else it is a second. */

@@ -11,7 +11,7 @@
 #include "base/plan.h"
 
 /* For the consumer; NULL with e (ERR_CONFIG). [instance]: group.instance.id,
- * or NULL. */
+ * or NULL. A plan without a group is for looking without one (peek.h). */
 rd_kafka_conf_t *settings_consumer(const struct plan_source *plan,
                                    const char *instance, struct err *e);
 /* False: librdkafka does not know the property or refuses the value. */

@@ -12,7 +12,7 @@ describe('tidemill', function()
     local help = tidemill.call { '--help' }
     assert.equal(0, help.status)
     local verbs = {
-      'run', 'dev', 'check', 'test', 'schema', 'explain', 'init', 'version',
+      'run', 'dev', 'check', 'test', 'schema', 'connector', 'explain', 'init', 'version',
     }
     for _, verb in ipairs(verbs) do
       assert.matches('\n%s*' .. verb .. '%s', help.out)

@@ -41,6 +41,15 @@ void rd_kafka_DeleteRecords(rd_kafka_t *, rd_kafka_DeleteRecords_t **, size_t,
 const void *rd_kafka_event_DeleteRecords_result(rd_kafka_event_t *);
 const rd_kafka_topic_partition_list_t *rd_kafka_DeleteRecords_result_offsets(
   const void *);
+struct rd_kafka_group_info {
+  struct { int32_t id; char *host; int port; } broker;
+  char *group; int err; char *state; char *protocol_type; char *protocol;
+  void *members; int member_cnt;
+};
+struct rd_kafka_group_list { struct rd_kafka_group_info *groups; int group_cnt; };
+int rd_kafka_list_groups(rd_kafka_t *, const char *, const struct rd_kafka_group_list **,
+  int);
+void rd_kafka_group_list_destroy(const struct rd_kafka_group_list *);
 typedef struct rd_kafka_mock_cluster_s rd_kafka_mock_cluster_t;
 rd_kafka_mock_cluster_t *rd_kafka_mock_cluster_new(rd_kafka_t *, int);
 void rd_kafka_mock_cluster_destroy(rd_kafka_mock_cluster_t *);
@@ -78,6 +87,19 @@ local function wait_for_partitions(producer, name, wanted)
     rd.rd_kafka_poll(producer.handle, 25)
   end
   error('kafka: topic ' .. name .. ' did not change')
+end
+
+--- The consumer groups that the broker knows, as a set.
+function M.groups(producer)
+  local out = ffi.new('const struct rd_kafka_group_list *[1]')
+  local code = rd.rd_kafka_list_groups(producer.handle, nil, out, 10000)
+  assert(code == 0, ffi.string(rd.rd_kafka_err2str(code)))
+  local groups = {}
+  for i = 0, out[0].group_cnt - 1 do
+    groups[ffi.string(out[0].groups[i].group)] = true
+  end
+  rd.rd_kafka_group_list_destroy(out[0])
+  return groups
 end
 
 --- Deletes a topic and waits until the broker does not show it any more.

@@ -1,5 +1,5 @@
 /* The nearest word by edit distance, with swapped neighbours as one edit. */
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 #include <string.h>
 

@@ -1,0 +1,46 @@
+#pragma once
+/*
+ * A look at topics without reading them: the first and the last records of
+ * their partitions, for `check`. No consumer group is joined, nothing is
+ * committed, and it is over in a bounded time whatever Kafka does. Blocking;
+ * not for threads.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/plan.h"
+#include "base/record.h"
+
+/* At most so many records of each end of a partition, and so many partitions
+ * of a topic: enough to see each type of event, little enough to be quick.
+ * Beyond so many bytes of a topic each of its partitions gives one more. */
+enum {
+    PEEK_FIRST = 50,
+    PEEK_LAST = 50,
+    PEEK_PARTITIONS = 16,
+    PEEK_BYTES = 16 << 20
+};
+
+struct peek_topic {
+    const char *name;       /* borrowed from the plan */
+    int32_t n_partitions;   /* 0: Kafka shows no such topic */
+    struct record *records; /* owned; by partition, then offset. Headers are
+                               read by source_header() */
+    uint32_t n;
+    uint64_t bytes;    /* of keys and values */
+    char failure[200]; /* why a partition could not be read; or "" */
+};
+
+struct peek {
+    struct peek_topic *topics; /* owned; those of the plan, in its order */
+    uint32_t n_topics;
+    const char **names; /* owned; every topic that Kafka shows */
+    uint32_t n_names;
+    struct peek_reading *reading; /* owned: the handle, the messages */
+};
+
+/* NULL with e: Kafka does not answer, or a setting is refused (ERR_CONFIG). */
+struct peek *peek_open(const struct plan_source *plan, uint32_t timeout_ms,
+                       struct err *e);
+void peek_free(struct peek *p);
