@@ -75,6 +75,8 @@ static void put_json(struct writing *w, bool has_schemas)
     put(w, "key.converter.schemas.enable", is_on);
     put(w, "value.converter", JSON_CONVERTER);
     put(w, "value.converter.schemas.enable", is_on);
+    /* Or a NULL of a column with a DEFAULT comes as that default. */
+    put(w, "value.converter.replace.null.with.default", "false");
 }
 
 static void put_router(struct writing *w, const struct need *n)
@@ -124,6 +126,7 @@ static void put_unwrap(struct writing *w, enum plan_flattened flattened)
     put(w, "transforms.unwrap.delete.tombstone.handling.mode",
         flattened == FLATTENED_TOMBSTONE ? "tombstone" : "rewrite");
     put(w, "transforms.unwrap.add.fields", "op,lsn,source.ts_ms");
+    put(w, "transforms.unwrap.replace.null.with.default", "false");
 }
 
 /* Keyed by the aggregate, so that one partition holds all of its events. */

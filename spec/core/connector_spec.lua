@@ -48,6 +48,7 @@ local KNOWN = {}
 for name in ([[
   connector.class tasks.max key.converter value.converter transforms
   key.converter.schemas.enable value.converter.schemas.enable
+  value.converter.replace.null.with.default transforms.unwrap.replace.null.with.default
   topic.creation.default.partitions topic.creation.default.replication.factor
   database.hostname database.port database.user database.password database.dbname
   topic.prefix table.include.list plugin.name slot.name publication.name
@@ -200,12 +201,15 @@ describe('tidemill connector', function()
       assert.equal('u,d,t', all['skipped.operations'])
       assert.equal('true', all['value.converter.schemas.enable'])
       assert.is_nil(all.transforms)
+      -- Or NULLs of columns with a DEFAULT would come as the default.
+      assert.equal('false', all['value.converter.replace.null.with.default'])
       pipeline("topics = { 'srv.app.events' }, format = 'outbox', flattened = 'rewrite', "
         .. "times = 'micros', outbox = { table = { time = 'at' } }")
       all = config()
       assert.equal('microseconds', all['time.precision.mode'])
       assert.equal('false', all['value.converter.schemas.enable'])
       assert.equal('unwrap', all.transforms)
+      assert.equal('false', all['transforms.unwrap.replace.null.with.default'])
     end)
 
   it('goes by what each topic says', function()
