@@ -61,7 +61,7 @@ static bool parse_age(const char *text, int64_t *out)
 static bool parse_time(const char *text, int64_t *out)
 {
     struct time_parts t = {0};
-    if (time_read_stamp(text, strlen(text), &t) != NULL) {
+    if (time_read_stamp(text, strlen(text), &t) != NULL || t.infinity != 0) {
         return false;
     }
     int64_t offset = t.zone == TIME_OFFSET ? t.offset_sec : 0;

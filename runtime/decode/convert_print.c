@@ -42,7 +42,8 @@ static void put_time(const struct coltype *t, const struct tm_cell *c,
         out->len += time_put_clock(c->i, out->data + out->len);
     } else {
         out->len += time_put_stamp(c->i, out->data + out->len);
-        buf_put(out, "Z", t->kind == TYPE_TIMESTAMPTZ);
+        buf_put(out, "Z",
+                t->kind == TYPE_TIMESTAMPTZ && !time_is_infinite(c->i));
     }
 }
 

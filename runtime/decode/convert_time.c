@@ -48,41 +48,40 @@ static bool unit_of(const struct conversion *c, const struct tm_cell *in,
     }
 }
 
-/* What Debezium writes for infinite timestamps in micro-, milli- and
- * nanoseconds, and for infinite dates in days. */
-static bool is_infinite(const struct conversion *c, const struct tm_cell *in)
+/* What Debezium writes for infinite dates in days, and for infinite timestamps
+ * in micro-, milli- and nanoseconds: 1 or -1; 0: it is another number. */
+static int infinity_of(const struct conversion *c, const struct tm_cell *in)
 {
-    static const int64_t stamps[] = {
-        9223372036825200000LL,
-        -9223372036832400000LL,
-        9223372036825200LL,
-        -9223372036832400LL,
-        INT64_MAX,
-        INT64_MIN,
-    };
-    static const int64_t days[] = {-2147472692, -2147472691};
-    const int64_t *list = c->t->kind == TYPE_DATE ? days : stamps;
-    size_t n = c->t->kind == TYPE_DATE ? sizeof(days) / sizeof(*days)
-                                       : sizeof(stamps) / sizeof(*stamps);
+    if (c->rules->format != FORMAT_DEBEZIUM ||
+        (in->tag != TM_INT && in->tag != TM_DEC)) {
+        return 0;
+    }
+    if (c->t->kind == TYPE_DATE) {
+        return (in->i == -2147472692) - (in->i == -2147472691);
+    }
+    switch (in->i) {
+    case 9223372036825200000LL:
+    case 9223372036825200LL:
+    case INT64_MAX:
+        return 1;
+    case -9223372036832400000LL:
+    case -9223372036832400LL:
+    case INT64_MIN:
+        return -1;
+    default:
+        return 0;
+    }
+}
 
-    if (c->rules->format != FORMAT_DEBEZIUM || in->tag == TM_NUMBER) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (in->i == list[i]) {
-            return true;
-        }
-    }
-    return false;
+static bool put_infinity(int sign, uint8_t tag, struct tm_cell *out)
+{
+    *out = (struct tm_cell){.i = sign > 0 ? TIME_INFINITY : TIME_MINUS_INFINITY,
+                            .tag = tag};
+    return true;
 }
 
 static bool out_of_range(const struct conversion *c, const struct tm_cell *in)
 {
-    if (is_infinite(c, in)) {
-        return convert_fail(c, in,
-                            "stands for infinity, which cannot be "
-                            "stored: set a far date in the source");
-    }
     return convert_fail(c, in, "is outside the years 0001 to 294246");
 }
 
@@ -95,9 +94,6 @@ static bool read_number(const struct conversion *c, const struct tm_cell *in,
 
     if (!unit_of(c, in, &places)) {
         return false;
-    }
-    if (in->i == INT64_MAX || in->i == INT64_MIN) {
-        return out_of_range(c, in); /* in nanoseconds these would be years */
     }
     if (in->tag == TM_INT && places <= 0) {
         return !__builtin_mul_overflow(in->i, places ? 1000 : 1, usec) ||
@@ -134,7 +130,7 @@ static int64_t floor_days(int64_t usec)
 }
 
 static bool read_days(const struct conversion *c, const struct tm_cell *in,
-                      int64_t *days)
+                      struct time_parts *out)
 {
     int64_t usec;
 
@@ -142,15 +138,16 @@ static bool read_days(const struct conversion *c, const struct tm_cell *in,
         if (!read_number(c, in, &usec)) {
             return false;
         }
-        *days = floor_days(usec);
+        out->days = floor_days(usec);
         return true;
     }
+    out->infinity = infinity_of(c, in);
     if (in->tag != TM_INT) {
         return convert_fail(c, in,
                             "is not a whole number of days since "
                             "1970-01-01, as Debezium writes dates");
     }
-    *days = in->i;
+    out->days = in->i;
     return true;
 }
 
@@ -167,8 +164,11 @@ bool convert_date(const struct conversion *c, const struct tm_cell *in,
         }
     } else if (!convert_is_number(in)) {
         return convert_is_not(c, in);
-    } else if (!read_days(c, in, &parts.days)) {
+    } else if (!read_days(c, in, &parts)) {
         return false;
+    }
+    if (parts.infinity != 0) {
+        return put_infinity(parts.infinity, TM_DATE, out);
     }
     if (parts.days < TIME_MIN_DAY || parts.days > TIME_MAX_DAY) {
         return out_of_range(c, in);
@@ -219,7 +219,8 @@ bool convert_time(const struct conversion *c, const struct tm_cell *in,
 }
 
 static bool read_stamp_text(const struct conversion *c,
-                            const struct tm_cell *in, int64_t *usec)
+                            const struct tm_cell *in, int64_t *usec,
+                            int *infinity)
 {
     struct time_parts parts;
     const char *wrong = time_read_stamp(in->p, in->len, &parts);
@@ -230,6 +231,7 @@ static bool read_stamp_text(const struct conversion *c,
     if (c->t->kind == TYPE_TIMESTAMP && is_zoned(c, in, &parts)) {
         return false;
     }
+    *infinity = parts.infinity;
     *usec = parts.days * TIME_DAY_USEC + parts.usec -
             (int64_t)parts.offset_sec * 1000000;
     return true;
@@ -239,15 +241,19 @@ bool convert_stamp(const struct conversion *c, const struct tm_cell *in,
                    struct tm_cell *out)
 {
     int64_t usec = 0;
+    int infinity = infinity_of(c, in);
 
     if (in->tag == TM_TEXT) {
-        if (!read_stamp_text(c, in, &usec)) {
+        if (!read_stamp_text(c, in, &usec, &infinity)) {
             return false;
         }
     } else if (!convert_is_number(in)) {
         return convert_is_not(c, in);
-    } else if (!read_number(c, in, &usec)) {
+    } else if (infinity == 0 && !read_number(c, in, &usec)) {
         return false;
+    }
+    if (infinity != 0) {
+        return put_infinity(infinity, TM_STAMP, out);
     }
     if (usec < MIN_STAMP_USEC || usec > MAX_STAMP_USEC) {
         return out_of_range(c, in);

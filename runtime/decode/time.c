@@ -16,8 +16,6 @@ static const char not_clock[] = "is not a time in ISO 8601 (like 19:00:00)";
 static const char no_such_day[] = "names a day that does not exist";
 static const char no_such_time[] = "names a time that does not exist";
 static const char bad_year[] = "is outside the years 0001 to 294246";
-static const char infinite[] =
-    "cannot be stored: write NULL, or a date far away";
 
 static bool is_digit(char c)
 {
@@ -183,12 +181,9 @@ static const char *take_zone(struct cursor *c, struct time_parts *out)
     return NULL;
 }
 
-/* Skips blanks around the text; says what is wrong when it is infinity. */
-static const char *open_text(struct cursor *c, const char *p, size_t len)
+/* Skips blanks around the text. */
+static struct cursor open_text(const char *p, size_t len)
 {
-    static const char *const words[] = {"infinity", "Infinity", "+infinity",
-                                        "-infinity", "-Infinity"};
-
     while (len > 0 && *p == ' ') {
         p++;
         len--;
@@ -196,42 +191,54 @@ static const char *open_text(struct cursor *c, const char *p, size_t len)
     while (len > 0 && p[len - 1] == ' ') {
         len--;
     }
-    *c = (struct cursor){.p = p, .end = p + len};
+    return (struct cursor){.p = p, .end = p + len};
+}
+
+/* 1: infinity, -1: minus infinity, 0: something else. */
+static int infinity_of(const struct cursor *c)
+{
+    static const char *const words[] = {"infinity", "Infinity", "+infinity",
+                                        "-infinity", "-Infinity"};
+    size_t len = (size_t)(c->end - c->p);
+
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (len == strlen(words[i]) && memcmp(p, words[i], len) == 0) {
-            return infinite;
+        if (len == strlen(words[i]) && memcmp(c->p, words[i], len) == 0) {
+            return *c->p == '-' ? -1 : 1;
         }
     }
-    return NULL;
+    return 0;
 }
 
 const char *time_read_date(const char *p, size_t len, struct time_parts *out)
 {
-    struct cursor c;
-    const char *wrong = open_text(&c, p, len);
+    struct cursor c = open_text(p, len);
+    const char *wrong;
 
-    wrong = wrong ? wrong : take_date(&c, out);
+    out->infinity = infinity_of(&c);
+    if (out->infinity != 0) {
+        return NULL;
+    }
+    wrong = take_date(&c, out);
     c.p += !wrong && peek(&c) == 'Z'; /* as Debezium's isostring has it */
     return wrong ? wrong : c.p == c.end ? NULL : not_date;
 }
 
 const char *time_read_clock(const char *p, size_t len, struct time_parts *out)
 {
-    struct cursor c;
-    const char *wrong = open_text(&c, p, len);
+    struct cursor c = open_text(p, len);
+    const char *wrong = take_clock(&c, out);
 
-    wrong = wrong ? wrong : take_clock(&c, out);
     return wrong ? wrong : take_zone(&c, out);
 }
 
 const char *time_read_stamp(const char *p, size_t len, struct time_parts *out)
 {
-    struct cursor c;
-    const char *wrong = open_text(&c, p, len);
+    struct cursor c = open_text(p, len);
+    const char *wrong;
 
-    *out = (struct time_parts){0};
-    if (wrong) {
-        return wrong;
+    *out = (struct time_parts){.infinity = infinity_of(&c)};
+    if (out->infinity != 0) {
+        return NULL;
     }
     wrong = take_date(&c, out);
     if (wrong) {
@@ -266,7 +273,22 @@ static size_t put_padded(char *out, int64_t v, int width)
     return (size_t)n;
 }
 
-size_t time_put_date(int64_t days, char *out)
+static size_t put_word(const char *word, char *out)
+{
+    size_t len = strlen(word);
+
+    memcpy(out, word, len);
+    return len;
+}
+
+static size_t put_infinity(int64_t v, char *out)
+{
+    return v == TIME_INFINITY         ? put_word("infinity", out)
+           : v == TIME_MINUS_INFINITY ? put_word("-infinity", out)
+                                      : 0;
+}
+
+static size_t put_day(int64_t days, char *out)
 {
     int64_t z = days + 719468; /* since 0000-03-01 */
     int64_t era = z / 146097 - (z % 146097 < 0);
@@ -287,6 +309,13 @@ size_t time_put_date(int64_t days, char *out)
     n += put_padded(out + n, m < 10 ? m + 3 : m - 9, 2);
     out[n++] = '-';
     return n + put_padded(out + n, of_year - (153 * m + 2) / 5 + 1, 2);
+}
+
+size_t time_put_date(int64_t days, char *out)
+{
+    size_t n = put_infinity(days, out);
+
+    return n ? n : put_day(days, out);
 }
 
 size_t time_put_clock(int64_t usec, char *out)
@@ -310,11 +339,18 @@ size_t time_put_clock(int64_t usec, char *out)
     return n + put_padded(out + n, fraction, width);
 }
 
-size_t time_put_stamp(int64_t usec, char *out)
+static size_t put_moment(int64_t usec, char *out)
 {
     int64_t days = usec / TIME_DAY_USEC - (usec % TIME_DAY_USEC < 0);
-    size_t n = time_put_date(days, out);
+    size_t n = put_day(days, out);
 
     out[n++] = 'T';
     return n + time_put_clock(usec - days * TIME_DAY_USEC, out + n);
+}
+
+size_t time_put_stamp(int64_t usec, char *out)
+{
+    size_t n = put_infinity(usec, out);
+
+    return n ? n : put_moment(usec, out);
 }

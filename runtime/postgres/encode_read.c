@@ -89,38 +89,33 @@ static bool read_numeric(const char *p, int len, struct arena *a,
     return true;
 }
 
-static bool read_date(uint32_t v, struct tm_cell *out, struct err *e)
+static void read_date(uint32_t v, struct tm_cell *out)
 {
     int32_t days = (int32_t)v;
-    if (days == INT32_MAX || days == INT32_MIN) {
-        return err_set(e, ERR_DATA,
-                       "the table holds the date infinity, "
-                       "which has no exact value here: replace "
-                       "it in the table");
-    }
-    out->i = (int64_t)days + EPOCH_DAYS;
+
+    out->i = days == INT32_MAX   ? INT64_MAX
+             : days == INT32_MIN ? INT64_MIN
+                                 : (int64_t)days + EPOCH_DAYS;
     out->tag = TM_DATE;
-    return true;
 }
 
 static bool read_stamp(uint64_t v, struct tm_cell *out, struct err *e)
 {
     int64_t t = (int64_t)v;
+
+    out->tag = TM_STAMP;
+    out->i = t;
     if (t == INT64_MAX || t == INT64_MIN) {
-        return err_set(e, ERR_DATA,
-                       "the table holds the timestamp infinity, "
-                       "which has no exact value here: replace "
-                       "it in the table");
+        return true;
     }
     /* PostgreSQL's go on for 30 years more than 64 bits since 1970 do. */
-    if (t > INT64_MAX - EPOCH_USEC) {
+    if (t >= INT64_MAX - EPOCH_USEC) {
         return err_set(e, ERR_DATA,
                        "the table holds a timestamp behind the year 294246, "
                        "which has no exact value here: replace it in the "
                        "table");
     }
     out->i = t + EPOCH_USEC;
-    out->tag = TM_STAMP;
     return true;
 }
 
@@ -158,7 +153,8 @@ static bool read_scalar(const struct coltype *t, const char *p,
         read_real(get_u32(p), out);
         return true;
     case TYPE_DATE:
-        return read_date(get_u32(p), out, e);
+        read_date(get_u32(p), out);
+        return true;
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMPTZ:
         return read_stamp(get_u64(p), out, e);

@@ -192,20 +192,28 @@ describe('a numeric', function()
 end)
 
 describe('infinity', function()
-  it('of dates and timestamps is refused', function()
-    assert.is_nil((read('date', unhex('7fffffff'))))
-    assert.is_nil((read('timestamp', unhex('7fffffffffffffff'))))
-    assert.is_nil((read('timestamptz', unhex('8000000000000000'))))
+  it('of dates and timestamps is read and written as it is', function()
+    for kind, ends in pairs {
+      date = { '7fffffff', '80000000' },
+      timestamp = { '7fffffffffffffff', '8000000000000000' },
+      timestamptz = { '7fffffffffffffff', '8000000000000000' },
+    } do
+      for i, wire in ipairs(ends) do
+        local got = assert(read(kind, unhex(wire)))
+        assert.are.equal(i == 1 and 0x7fffffffffffffffLL or -0x8000000000000000LL, got.i)
+        assert.are.equal(wire, encode(kind, { got }):sub(-#wire))
+      end
+    end
   end)
 end)
 
 describe('a timestamp', function()
   -- PostgreSQL's range ends in 294276, 64 bits of microseconds since 1970 end
   -- in January 294247.
-  it('behind the year 294246 is refused, the last microsecond before is not', function()
-    local last = assert(read('timestamp', unhex('7ffca2fec4c81fff')))
-    assert.are.equal(9223372036854775807LL, last.i)
-    local _, why = read('timestamp', unhex('7ffca2fec4c82000'))
+  it('behind the year 294246 is refused, the last one before infinity is not', function()
+    local last = assert(read('timestamp', unhex('7ffca2fec4c81ffe')))
+    assert.are.equal(9223372036854775806LL, last.i)
+    local _, why = read('timestamp', unhex('7ffca2fec4c81fff'))
     assert.is_truthy(why:find('294246', 1, true))
   end)
 end)
