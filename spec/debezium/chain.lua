@@ -44,7 +44,7 @@ local connectors = {
   },
   router = connect.outbox { ['table.include.list'] = 'public.outbox' },
   -- The records of one account stay in one partition.
-  raw = {
+  rows = {
     ['table.include.list'] = 'public.outbox',
     ['message.key.columns'] = 'public.outbox:aggregateid',
   },
@@ -67,7 +67,7 @@ local topics = {
   ['plain.public.visits'] = by_lsn,
   ['schema.public.accounts'] = by_lsn, ['schema.public.stock'] = by_lsn,
   ['flat.public.accounts'] = by_lsn, ['gone.public.stock'] = by_lsn,
-  ['raw.public.outbox'] = by_lsn, ['outbox.event.account'] = by_header,
+  ['rows.public.outbox'] = by_lsn, ['outbox.event.wallet'] = by_header,
   ['plain.transaction'] = by_nothing, ['plain.message'] = by_nothing,
   ['__debezium-heartbeat.plain'] = by_nothing,
   ['__debezium-heartbeat.schema'] = by_nothing,
@@ -266,7 +266,7 @@ local entries = 'SELECT event AS key, (account, kind, amount)::text AS line FROM
 local comparisons = {
   { visits, visits .. '_plain' },
   { events, entries .. 'router' },
-  { events, entries .. 'raw' },
+  { events, entries .. 'rows' },
   { accounts:format('seen_at'), accounts:format('seen_at') .. '_plain' },
   { accounts:format('seen_at'), accounts:format('seen_at') .. '_schema' },
   { accounts:format('seen_at'), accounts:format('seen_at') .. '_flat' },
@@ -274,7 +274,7 @@ local comparisons = {
   { stock, stock .. '_schema' },
   { stock, stock .. '_gone' },
   { balances, folded .. 'router' },
-  { balances, folded .. 'raw' },
+  { balances, folded .. 'rows' },
 }
 
 --- Raises unless every copy is its source, row by row.

@@ -41,7 +41,7 @@ end
 local function event(self, account, type, amount)
   self.n_events = self.n_events + 1
   return ([[INSERT INTO outbox
-    SELECT '%s', 'account', id::text, '%s',
+    SELECT '%s', 'wallet', id::text, '%s',
       jsonb_build_object('owner', owner, 'amount', %s::numeric, 'version', version)
     FROM accounts WHERE id = %d;]]):format(uuid(self.n_events), type, amount, account)
 end

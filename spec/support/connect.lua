@@ -127,18 +127,17 @@ function Worker:wait_for(what, seconds, condition)
   end)
 end
 
--- How many of the connectors' slots satisfy a condition.
-local function n_slots(self, db, condition)
-  local names = table.concat(self.names, "','")
-  return db:number(([[SELECT count(*) FROM pg_replication_slots
-    WHERE slot_name IN ('%s') AND %s]]):format(names, condition))
+-- How many slots of the database satisfy a condition.
+local function n_slots(db, condition)
+  return db:number('SELECT count(*) FROM pg_replication_slots ' ..
+    'WHERE database = current_database() AND ' .. condition)
 end
 
 --- Waits until every connector streams: PostgreSQL shows that its slot is held.
 function Worker:wait_streaming(seconds)
   local db = assert(pg.connect(self.database))
   self:wait_for('the connectors to stream', seconds or 90, function()
-    return n_slots(self, db, 'active') == #self.names
+    return n_slots(db, 'active') == #self.names
   end)
   db:close()
 end
@@ -168,16 +167,16 @@ function Worker:stop()
   self.process:wait(60)
 end
 
---- Nothing is left of it, its slots neither: they belong to the server and keep
---- what the next worker of this name would read.
+--- Nothing is left of it, its slots neither: they belong to the server, and keep
+--- what the next connector of such a name would read.
 function Worker:destroy()
   self.process:destroy()
   local db = assert(pg.connect(self.database))
   process.wait_for('the slots to be free', 30, function()
-    return n_slots(self, db, 'active') == 0
+    return n_slots(db, 'active') == 0
   end)
-  db:rows(([[SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
-    WHERE slot_name IN ('%s')]]):format(table.concat(self.names, "','")))
+  db:rows [[SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+    WHERE database = current_database()]]
   db:close()
 end
 
