@@ -16,6 +16,7 @@ files['rules'] = { read_globals = words }
 files['examples'] = { read_globals = words }
 files['spec/faults/mill'] = { read_globals = words }
 files['spec/faults/copy'] = { read_globals = words }
+files['spec/debezium/copies'] = { read_globals = words }
 files['spec/bench/*/pipeline.lua'] = { read_globals = words }
 files['**/*_spec.lua'] = { std = '+busted' }
 -- Stubs that only an editor reads.

@@ -149,6 +149,13 @@ test-faults:
 	@$(MAKE) --no-print-directory $(BIN) $(SPECLIB) $(FAULT_TOOLS)
 	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULT_TOOLS=$(BUILD) spec/run faults
 
+##  test-debezium  the whole chain: PostgreSQL, the real Debezium connector, Kafka,
+##            Tidemill; fetches the connector; ONLY=name picks one file
+test-debezium:
+	@spec/support/deps.sh test
+	@$(MAKE) --no-print-directory -j2 $(BIN) debug
+	@TIDEMILL=$(BIN) spec/run debezium $(ONLY)
+
 ##  lint      format, static analysis, layers, sizes
 lint:
 	@spec/lint/run
@@ -177,5 +184,5 @@ help:
 	@echo "make           ./tidemill"
 	@sed -n "s/^##  \([a-z]\)/make \1/p; s/^##   /     /p" Makefile
 
-.PHONY: debug install demo test check e2e test-faults lint bench format clean \
+.PHONY: debug install demo test check e2e test-faults test-debezium lint bench format clean \
   help fuzz fuzz-targets corpus sanitized

@@ -40,15 +40,23 @@ static bool too_long(const struct conversion *c, const struct tm_cell *in)
                         "holds exactly");
 }
 
-/* 'NaN' and the infinities, which JSON has no numbers for. */
+/* 'NaN' and the infinities, which JSON has no numbers for; those in capitals
+ * are what Debezium makes of a numeric's with decimal.handling.mode=string. */
 static bool read_word(const struct tm_cell *in, double *out)
 {
-    static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
+    static const struct {
+        const char *text, *number;
+    } words[] = {{"NaN", "nan"},
+                 {"NAN", "nan"},
+                 {"Infinity", "inf"},
+                 {"-Infinity", "-inf"},
+                 {"POSITIVE_INFINITY", "inf"},
+                 {"NEGATIVE_INFINITY", "-inf"}};
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (in->len == strlen(words[i]) &&
-            memcmp(in->p, words[i], in->len) == 0) {
-            *out = strtod(words[i], NULL);
+        if (in->len == strlen(words[i].text) &&
+            memcmp(in->p, words[i].text, in->len) == 0) {
+            *out = strtod(words[i].number, NULL);
             return true;
         }
     }

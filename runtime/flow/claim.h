@@ -20,10 +20,14 @@ struct claim {
     struct lane **claimed;  /* owned; borrowed lanes, as many */
     uint32_t n;
     struct topic_state *topics; /* owned; as plan_source.topics */
-    bool has_gone;    /* lanes whose partition is gone: see topics.h */
-    bool has_looked;  /* at the topics, for the claim to come */
-    bool is_void;     /* a rebalance came: the answer is not used */
-    bool has_created; /* missing positions were inserted */
+    bool has_gone;     /* lanes whose partition is gone: see topics.h */
+    bool is_listed;    /* topics_known has run */
+    uint32_t n_unread; /* partitions that no claim has made a lane of */
+    usec unread_at;    /* since when; or when the group was joined again */
+    uint32_t rejoins;  /* because of them */
+    bool has_looked;   /* at the topics, for the claim to come */
+    bool is_void;      /* a rebalance came: the answer is not used */
+    bool has_created;  /* missing positions were inserted */
     usec retry_at;
     usec unshelve_at; /* lanes that are gone are looked for again */
     uint32_t failures;

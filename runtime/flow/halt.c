@@ -171,7 +171,7 @@ static void look(struct engine *g)
                                   .epoch = l->epoch};
         }
     }
-    h->has_list = g->claim.has_gone;
+    h->has_list = topics_wants_list(g);
     if ((h->n_asked == 0 && !h->has_list) ||
         !(h->conn = database_take(g, &h->ticket))) {
         return;

@@ -11,6 +11,11 @@
 #include "flow/progress.h"
 
 static const usec LOOK_AGAIN_USEC = 2000000;
+/* Longer than it takes the others of a group to claim what they were given. */
+static const usec UNREAD_USEC = 10000000;
+/* What still is nobody's has a reason of its own, such as a claim that fails;
+ * lanes should not change hands for it for ever. */
+enum { MAX_REJOINS = 6 };
 
 static bool has_all(struct engine *g, struct err *e)
 {
@@ -122,8 +127,68 @@ static bool is_let_go(const struct position *at)
     return at->is_rewound && !at->halted[0];
 }
 
+/* Partitions of Kafka that are in no row of the list. */
+static uint32_t count_unread(struct engine *g, const struct pg_result *lanes)
+{
+    int64_t n = 0;
+
+    for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
+        int32_t there = g->claim.topics[i].n_partitions;
+
+        n += there > 0 ? there : 0;
+    }
+    for (int i = 0; i < pg_rows(lanes); i++) {
+        struct position at = position_listed(lanes, (uint32_t)i);
+        int64_t t = find(g, at.topic);
+
+        n -= t >= 0 && at.partition < g->claim.topics[t].n_partitions;
+    }
+    return n > 0 ? (uint32_t)n : 0;
+}
+
+/*
+ * A static member that comes back is given what it had, without a rebalance. So
+ * partitions that Kafka got meanwhile are nobody's, and librdkafka, which looks
+ * for changes since its own start, sees none. The leader of the group has them
+ * shared out by joining again; who that is nobody is told.
+ */
+static void join_again(struct engine *g, uint32_t n_unread)
+{
+    struct claim *c = &g->claim;
+    usec now = clock_usec();
+    struct err e;
+
+    if (c->n_unread == 0) {
+        c->unread_at = now;
+        c->rejoins = 0;
+    }
+    c->n_unread = n_unread;
+    if (n_unread == 0 || now < c->unread_at + UNREAD_USEC ||
+        c->rejoins == MAX_REJOINS) {
+        return;
+    }
+    c->unread_at = now;
+    c->rejoins++;
+    log_line(LOG_WARN, "partitions are read by nobody; joining the group again",
+             "partitions=%u", n_unread);
+    if (!source_rejoin(g->source, &e)) {
+        log_line(LOG_WARN, "kafka", "error=%s", log_quote(e.text));
+    }
+}
+
+/* A worker without lanes has never claimed any, and may be the leader. */
+bool topics_wants_list(struct engine *g)
+{
+    if (!g->claim.is_listed && g->claim.topics[0].n_partitions == 0) {
+        topics_look(g);
+    }
+    return !g->claim.is_listed || g->claim.has_gone || g->claim.n_unread > 0;
+}
+
 void topics_known(struct engine *g, const struct pg_result *lanes)
 {
+    g->claim.is_listed = true;
+    join_again(g, count_unread(g, lanes));
     g->claim.has_gone = false;
     for (int i = 0; i < pg_rows(lanes); i++) {
         struct position at = position_listed(lanes, (uint32_t)i);

@@ -23,6 +23,10 @@ void topics_look(struct engine *g);
 bool topics_is_gone(const struct topic_state *t, int32_t partition);
 /* Partitions of the lane's topic, as far as any worker knows. */
 uint32_t topics_count(const struct engine *g, const struct lane *lane);
+/* There is something to be seen in position_list, time and again: lanes whose
+ * partition is gone, or partitions without a lane. */
+bool topics_wants_list(struct engine *g);
 /* Reads the reply of position_list: which topics are known; and shows lanes
- * whose partition is gone as halted. Nobody reads them: see lane->is_gone. */
+ * whose partition is gone as halted. Nobody reads them: see lane->is_gone.
+ * Joins the group again for partitions that nobody was given. */
 void topics_known(struct engine *g, const struct pg_result *lanes);

@@ -96,6 +96,11 @@ static bool subscribe(struct source *s, struct err *e)
     return true;
 }
 
+bool source_rejoin(struct source *s, struct err *e)
+{
+    return subscribe(s, e);
+}
+
 static bool has_patterns(const struct plan_source *plan, struct err *e)
 {
     for (uint32_t i = 0; i < plan->n_topics; i++) {

@@ -120,6 +120,10 @@ struct source *source_new(struct loop *l, const struct plan_source *plan,
 /* Leaves the group (unless static) and frees everything, messages included. */
 void source_free(struct source *s);
 
+/* Joins the group again, as the member that it is; the lanes are revoked. When
+ * it is the leader, the group shares out all partitions anew. */
+bool source_rejoin(struct source *s, struct err *e);
+
 enum source_news source_news(struct source *s, struct err *e);
 /* Moves up to [max] records into inboxes; how many. Stops at the byte cap,
  * which counts 200 bytes a record over key and value. Call it after every

@@ -73,7 +73,7 @@ start_services() {
   chmod 755 "$TIDEMILL_SCRATCH"
   local ports kafka pg
   read -r -a ports < <(luajit "$support/free_ports.lua" 4)
-  "$support/kafka/jars.sh" >/dev/null # with its messages on the terminal
+  "$support/jars.sh" kafka >/dev/null # with its messages on the terminal
 
   export SASL_PASSWORD='Scr4m-%2F+pa@ss' KEY_PASSWORD='K3y-%2F+pa@ss'
   export TIDEMILL_CERTIFICATES=$TIDEMILL_SCRATCH/certificates

@@ -119,7 +119,8 @@ function M.call(argv, options)
   return { status = status, out = out, err = err, text = out .. err }
 end
 
-local function free_port()
+--- A TCP port that nobody listens at.
+function M.free_port()
   local pipe = io.popen('luajit spec/support/free_ports.lua 1')
   local port = pipe:read('*n')
   pipe:close()
@@ -129,7 +130,7 @@ end
 --- `tidemill run` in the background. [options]: args, env.
 function M.start(path, options)
   options = options or {}
-  local port = options.port or free_port()
+  local port = options.port or M.free_port()
   local argv = { binary, 'run', path, '--admin', '127.0.0.1:' .. port }
   for _, word in ipairs(options.args or {}) do argv[#argv + 1] = word end
   local log = ('%s/%s.log'):format(scratch, M.unique('run'))

@@ -5,7 +5,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$1 port=$2 controller=$3 tls=${4:-} certificates=${5:-} password=${6:-}
-jars=$("$here/jars.sh")
+jars=$("$here/../jars.sh" kafka)
 mkdir -p "$folder"
 {
   cat "$here/server.properties"
