@@ -165,10 +165,13 @@ local function check_letters(letters, setting, all)
   for id, message in pairs(letters) do
     if tonumber(id) < ODD then all[#all + 1] = ('%s: %s'):format(id, message) end
   end
-  for i = 1, types.n_without_place do
+  for i = 1, types.n_without_place + types.n_with_place do
     local name, value = unpack(types.odd[i])
-    if has_column(setting, name) and not letters[tostring(ODD + i)] then
+    local letter = letters[tostring(ODD + i)]
+    if i <= types.n_without_place and has_column(setting, name) and not letter then
       all[#all + 1] = ('%s of %s was not set aside'):format(value, name)
+    elseif i > types.n_without_place and letter then
+      all[#all + 1] = ('%s of %s was set aside: %s'):format(value, name, letter)
     end
   end
 end

@@ -220,6 +220,7 @@ describe('a cached row', function()
     changed([[CREATE TABLE copied (LIKE counters INCLUDING ALL);
       INSERT INTO copied SELECT * FROM counters;
       UPDATE copied SET total = 900;
+      GRANT SELECT, INSERT, UPDATE, DELETE ON copied TO mill;
       ALTER TABLE counters RENAME TO old_counters;
       ALTER TABLE copied RENAME TO counters]], 'add', 'renamed', 1)
     assert.equal('901 2 x', s.row('renamed'))
