@@ -80,7 +80,7 @@ function M.open(path, goes_on)
   if not made then error(messages, 0) end
   check_purity(made)
   find_deletes(made)
-  return made, prelude.new(made, goes_on and M.trace)
+  return made, prelude.new(made, goes_on and M.trace or nil, M.trace)
 end
 
 local program, rule
