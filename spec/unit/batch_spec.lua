@@ -305,6 +305,15 @@ describe('check.batch', function()
     contains('its rows are asked for by key, so two lanes may change one row: rows are locked inside the transaction', b.why)
     assert.is_nil(b.why:find('merge', 1, true))
   end)
+  it('wants the right to delete for each of its tables, when it may', function()
+    local function deletes(body)
+      local out = {}
+      for i, p in ipairs(bundles.plan(text(body)).projections) do out[i] = p.deletes end
+      return out
+    end
+    assert.are.same({ true, true, true, true }, deletes "tables.owners:row('a'):delete()")
+    assert.are.same({ false, false, false, false }, deletes '')
+  end)
   it('takes examples by table', function()
     local said = bundles.refusal(bundles.pipeline('projection { ' .. good .. '\nexamples = { { events = {}, rows = { b = {} } } } }', JSON))
     contains('pipeline.lua:5: projection: an example is { events = { … }, rows = { table = { … } } }', said)
