@@ -117,6 +117,25 @@ struct tm_rows {
     uint8_t *flags;             /* enum tm_row_flag */
 };
 
+/* What a batch function sees beside the rows of its tables. */
+struct tm_set {
+    uint32_t n_tables;
+    struct tm_rows **tables; /* in the order of the plan */
+    uint32_t n_events;
+    const uint32_t *events; /* those that are applied, in batch order */
+    uint32_t n_unknown;     /* times that a row was given that is not loaded */
+    uint32_t n_named;       /* of those, the ones that were named beforehand */
+    uint32_t is_trial; /* nothing is loaded: only what it asks for counts */
+};
+
+/* The pairs of a table by row, in the order of each row's first event. */
+struct tm_groups {
+    uint32_t n;
+    uint32_t *rows;   /* [n] */
+    uint32_t *first;  /* [n + 1]: where the events of each one begin */
+    uint32_t *events; /* of each row in batch order */
+};
+
 /* Sizes of tm_cell, tm_dec, tm_batch, tm_rows and the version, in order. */
 void tm_sizes(uint32_t out[5]);
 
@@ -207,6 +226,23 @@ int tm_once(struct tm_batch *b, struct tm_rows *rows, uint32_t pair,
 int tm_key(struct tm_batch *b, struct tm_rows *rows, uint32_t event,
            const struct tm_cell *cells);
 
+/* ---- batch functions ---- */
+
+/* Of the batch function whose first table this is. */
+struct tm_set *tm_set_of(struct tm_rows *rows);
+/*
+ * The row of a key (n_key cells): its index. One that is not loaded looks as
+ * if it did not exist, and counts in tm_set.n_unknown: the run is thrown away
+ * and repeated when it is loaded. [names]: it will be asked for later, see
+ * n_named. TM_ROW_LATER: what was named is to be loaded before this run goes
+ * on; otherwise negative: it is no key, or no row that this event may reach.
+ */
+enum { TM_ROW_LATER = -2 };
+int tm_row_of(struct tm_batch *b, struct tm_rows *rows,
+              const struct tm_cell *key, int names);
+/* The groups of this run; they last until the next one. */
+const struct tm_groups *tm_groups(struct tm_rows *rows);
+
 /* ---- decimals: 0, or negative for "does not fit 38 digits" and the like ---- */
 
 int tm_dec_parse(const char *p, size_t len, struct tm_dec *out);
@@ -275,5 +311,8 @@ int tm_trial_find(struct tm_trial *t, struct tm_rows *rows,
 /* Sets a column of a loaded row, as if the table held it. */
 int tm_trial_given(struct tm_trial *t, struct tm_rows *rows, uint32_t column,
                    uint32_t row, const struct tm_cell *value);
+/* Before each run of a batch function, when the rows of all its tables are
+ * there: what they hold now is what is loaded. */
+struct tm_set *tm_trial_set(struct tm_trial *t, struct tm_rows *first);
 /* Mirrors, which have no handler: applies all pairs. 0, or negative. */
 int tm_trial_mirror(struct tm_trial *t, struct tm_rows *rows);

@@ -164,13 +164,14 @@ enum plan_exact {
 enum plan_merge { MERGE_NONE, MERGE_SUM, MERGE_MIN, MERGE_MAX };
 /* Where the value of a key column comes from. */
 enum plan_from {
-    FROM_FIELD,   /* type alone: field of that name in an object key, else in
+    FROM_FIELD,    /* type alone: field of that name in an object key, else in
                       after/before/data, else the whole record key */
-    FROM_KEY,     /* 'key': on an object key the field of the column's name,
+    FROM_KEY,      /* 'key': on an object key the field of the column's name,
                       else its only field; a scalar key whole */
-    FROM_PATH,    /* 'data.x' */
-    FROM_LIST,    /* {'data.x', 'data.y'}: one group each */
-    FROM_FUNCTION /* computed in Lua */
+    FROM_PATH,     /* 'data.x' */
+    FROM_LIST,     /* {'data.x', 'data.y'}: one group each */
+    FROM_FUNCTION, /* computed in Lua */
+    FROM_ASKED     /* the batch function asks for rows by key */
 };
 
 struct plan_column {
@@ -216,6 +217,8 @@ struct plan_projection {
     uint32_t n_topics;
     bool is_cached;         /* its rows may be kept between batches */
     const char *cached_why; /* aligned folds: one clause for `check` */
+    uint32_t n_set; /* tables of the batch function that this one is the first
+                       of, itself included; they stand behind it. 0: none */
 };
 
 /* What may be set aside before a lane halts instead. */

@@ -87,9 +87,16 @@ static void print_pipeline(const struct plan *p)
     printf("failure    %s\n", p->failure_rule);
 }
 
-static void print_projection(const struct plan_projection *p)
+/* [n_left]: tables of a batch function that are still to be printed, this one
+ * included; 0: it is a projection by itself. */
+static void print_projection(const struct plan_projection *p, uint32_t n_left)
 {
-    printf("\nprojection %s (%s:%d)\n", p->table, p->file, p->line);
+    if (p->n_set > 0) {
+        printf("\nbatch function of %u table%s\n", p->n_set,
+               p->n_set == 1 ? "" : "s");
+    }
+    printf("%s%s %s (%s:%d)\n", p->n_set > 0 ? "" : "\n",
+           n_left > 0 ? "table" : "projection", p->table, p->file, p->line);
     printf("  kind     %s\n", kinds[p->kind]);
     printf("  exact    %s: %s\n", exactness[p->exact].name,
            p->why != NULL ? p->why : "");
@@ -147,8 +154,10 @@ static int run(const struct verb *v, int argc, char **argv)
         return status;
     }
     print_pipeline(p);
-    for (uint32_t i = 0; i < p->n_projections; i++) {
-        print_projection(&p->projections[i]);
+    for (uint32_t i = 0, n_left = 0; i < p->n_projections; i++) {
+        n_left = p->projections[i].n_set ? p->projections[i].n_set : n_left;
+        print_projection(&p->projections[i], n_left);
+        n_left -= n_left > 0;
     }
     fflush(stdout);
     status = vm_examples(path);

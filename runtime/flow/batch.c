@@ -34,6 +34,7 @@ void batch_init(struct batch *b, struct program *programs, uint32_t n,
     for (uint32_t i = 0; i < n; i++) {
         rows_init(&b->rows[i], &programs[i]);
     }
+    b->sets = sets_new(b->rows, n, &b->n_sets);
 }
 
 void batch_close(struct batch *b)
@@ -41,6 +42,7 @@ void batch_close(struct batch *b)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         rows_close(&b->rows[i]);
     }
+    sets_free(b->sets, b->n_sets);
     hash_close(&b->held_keys);
     free(b->rows);
     free(b->held_first);
@@ -76,6 +78,8 @@ void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
     b->letters = NULL;
     b->n_stamps = 0;
     b->must_rerun = b->has_unread = b->is_retry = b->must_wait = false;
+    b->is_tried = b->is_short = false;
+    b->n_shorts = 0;
     b->failed_since = 0;
     b->has_tried = b->is_sealed = false;
     b->n_recalled = 0;
@@ -136,7 +140,7 @@ static void collect_keys(struct rows *r, struct batch *b, struct decoder *d)
 /* What a phase of Lua left to us: it died without a word to tm_fail. Its
  * current event failed; without one the first good record stands for the
  * batch. One good record less each time, or this would not end. */
-static void blame(struct batch *b, const struct err *e, int32_t by)
+void batch_blame(struct batch *b, const struct err *e, int32_t by)
 {
     int32_t at = b->view.current;
 
@@ -150,7 +154,7 @@ static void blame(struct batch *b, const struct err *e, int32_t by)
 
 /* Column faults may meet records that cannot be read: those failed, and not
  * the event whose handler touched the field. */
-static bool take_unread(struct batch *b)
+bool batch_take_unread(struct batch *b)
 {
     bool found = b->has_unread && verdict_find_unread(b);
 
@@ -166,8 +170,8 @@ static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
 
     collect_keys(r, b, d);
     while (r->n_chosen && !vm_keys(v, &b->view, &r->view, &e)) {
-        if (!take_unread(b)) {
-            blame(b, &e, LETTER_BEFORE);
+        if (!batch_take_unread(b)) {
+            batch_blame(b, &e, LETTER_BEFORE);
         }
         collect_keys(r, b, d);
     }
@@ -185,7 +189,7 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         keys_of(&b->rows[i], b, d, v);
     }
-    take_unread(b);
+    batch_take_unread(b);
     b->view.current = -1;
     verdict_keep(b);
     verdict_settle(b);
@@ -208,7 +212,7 @@ int tm_fail(struct tm_batch *view, int32_t event, const char *reason,
     struct batch *b = list_item(view, struct batch, view);
     uint32_t before = b->n_stamps;
 
-    if (!take_unread(b)) {
+    if (!batch_take_unread(b)) {
         verdict_fail(b, (uint32_t)event, class_of(view, reason), reason, len,
                      b->running);
     }
@@ -237,8 +241,8 @@ static void run_handlers(struct batch *b, struct rows *r, struct vm *v)
 
     if (!vm_fold(v, &b->view, &r->view, &e)) {
         b->must_rerun = true;
-        if (!take_unread(b)) {
-            blame(b, &e, b->running);
+        if (!batch_take_unread(b)) {
+            batch_blame(b, &e, b->running);
         }
     }
 }
@@ -251,9 +255,22 @@ static void check_rows(struct batch *b, struct rows *r)
 
     while (!demand_check(r, &row, &e) &&
            b->n_stamps - b->stamps_before <= ENOUGH_FAILED) {
-        blame(b, &e, b->running);
+        batch_blame(b, &e, b->running);
         b->must_rerun = true;
         row++;
+    }
+}
+
+static void run_rows(struct batch *b, struct rows *r, struct vm *v)
+{
+    rows_restart(r);
+    if (r->view.n_pairs > 0) {
+        if (r->program->plan->has_handler) {
+            run_handlers(b, r, v);
+        } else {
+            run_mirror(b, r);
+        }
+        check_rows(b, r);
     }
 }
 
@@ -264,17 +281,23 @@ static void run_projection(struct batch *b, uint32_t index, struct vm *v)
     b->running = (int32_t)index;
     b->stamps_before = b->n_stamps;
     b->must_rerun = false;
-    rows_restart(r);
-    if (r->view.n_pairs > 0) {
-        if (r->program->plan->has_handler) {
-            run_handlers(b, r, v);
-        } else {
-            run_mirror(b, r);
-        }
-        check_rows(b, r);
+    if (set_leads(r)) {
+        set_run(r->set, b, v);
+    } else if (!r->set) {
+        run_rows(b, r, v);
     }
     r->stamp_at = b->must_rerun ? b->stamps_before : b->n_stamps;
     r->is_stale = b->must_rerun;
+}
+
+void batch_try(struct batch *b, struct vm *v)
+{
+    for (uint32_t i = 0; i < b->n_sets && !b->is_tried; i++) {
+        if (b->sets[i].rows->program->tries) {
+            set_try(&b->sets[i], b, v);
+        }
+    }
+    b->is_tried = true;
 }
 
 /* After a run: rows that were made with events that are not applied must be
@@ -288,6 +311,9 @@ static bool came_to_rest(struct batch *b)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         struct rows *r = &b->rows[i];
 
+        if (r->set && !set_leads(r)) {
+            continue;
+        }
         if (verdict_outdates(b, r)) {
             r->is_stale = true;
             is_open |= verdict_reconsider(b, r);
@@ -325,7 +351,8 @@ static bool are_decided(struct batch *b)
 
 bool batch_fold(struct batch *b, struct vm *v, struct err *e)
 {
-    b->must_wait = false;
+    b->must_wait = b->is_short = false;
+    b->refusal.class = ERR_NONE;
     verdict_reset(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
         b->rows[i].is_stale = true;
@@ -336,6 +363,13 @@ bool batch_fold(struct batch *b, struct vm *v, struct err *e)
             if (b->rows[i].is_stale) {
                 run_projection(b, i, v);
             }
+        }
+        if (b->refusal.class != ERR_NONE) {
+            *e = b->refusal;
+            return false;
+        }
+        if (b->is_short) {
+            return true;
         }
         if (came_to_rest(b) && are_decided(b)) {
             b->view.current = -1;

@@ -17,6 +17,7 @@
 #include "flow/dossier.h"
 #include "flow/letter.h"
 #include "flow/rows.h"
+#include "flow/set.h"
 #include "kafka/source.h"
 #include "lua/vm.h"
 #include "postgres/conn.h"
@@ -66,9 +67,11 @@ struct batch {
     struct record *records; /* arena */
     struct lease *leases;   /* arena; in (topic, partition) order */
     uint32_t n_leases;
-    uint64_t bytes;             /* of keys and values */
-    struct rows *rows;          /* owned; one a projection */
-    uint32_t n_rows;            /* projections */
+    uint64_t bytes;    /* of keys and values */
+    struct rows *rows; /* owned; one a projection */
+    uint32_t n_rows;   /* projections */
+    struct set *sets;  /* owned; one a batch function */
+    uint32_t n_sets;
     uint32_t decoded;           /* records decoded so far */
     uint32_t attempts;          /* failed in a row */
     struct pgconn *conn;        /* taken from the pool while busy */
@@ -93,12 +96,17 @@ struct batch {
     uint32_t stamps_before; /* n_stamps when they began */
     /* Asked about each record that fails; NULL: it is held (specs). */
     void (*ask)(struct batch *b, uint32_t event);
-    bool must_wait;    /* the rule said: all of it again, later */
-    int64_t wait_ms;   /* -1: the usual back-off */
-    usec failed_since; /* the first failure of this batch; 0: none */
-    bool must_rerun;   /* rows are used that a failed event made */
-    bool has_unread;   /* a column fault met records that cannot be read */
-    bool is_retry;     /* of dead letters: records come from their table, and
+    bool must_wait;     /* the rule said: all of it again, later */
+    int64_t wait_ms;    /* -1: the usual back-off */
+    usec failed_since;  /* the first failure of this batch; 0: none */
+    bool must_rerun;    /* rows are used that a failed event made */
+    bool is_tried;      /* batch functions have said which rows they want */
+    bool is_short;      /* the last run wanted rows that are not loaded: nothing
+                          of it may be written */
+    uint32_t n_shorts;  /* such runs inside a transaction */
+    struct err refusal; /* a batch function raised, and no record did it */
+    bool has_unread;    /* a column fault met records that cannot be read */
+    bool is_retry;      /* of dead letters: records come from their table, and
                         the position stays */
 
     uint32_t n_written;
@@ -125,13 +133,22 @@ void batch_prepare(struct batch *b, struct decoder *d, uint32_t n);
 bool batch_decode(struct batch *b, struct decoder *d, uint32_t max);
 /* Rows of all projections. Records whose key cannot be computed fail. */
 void batch_keys(struct batch *b, struct decoder *d, struct vm *v);
+/* Before anything is locked: lets batch functions say which rows they want. */
+void batch_try(struct batch *b, struct vm *v);
 /*
  * Runs all handlers from the loaded state. Records that fail are left out, and
  * so are those held behind them; what they had already changed is made again
  * without them. False: the rows do not come to rest, since what is wrong with
- * a row does not go away with its last records; [e] is what is wrong.
+ * a row does not go away with its last records, or a batch function raised
+ * outside of any event; [e] is what is wrong. With b->is_short nothing is
+ * settled: rows must be loaded first.
  */
 bool batch_fold(struct batch *b, struct vm *v, struct err *e);
+/* What is wrong in what [by] runs is the fault of b->view.current, or without
+ * one of the first good record. */
+void batch_blame(struct batch *b, const struct err *e, int32_t by);
+/* After trouble: records that cannot be read were found, and failed. */
+bool batch_take_unread(struct batch *b);
 /* Sets lease->end. */
 void batch_settle(struct batch *b);
 /* Index of the first event with state OK, or -1. */

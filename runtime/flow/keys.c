@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/set.h"
 
 static const struct tm_cell *cell_at(const struct rows *r, int node,
                                      uint32_t event)
@@ -376,6 +377,13 @@ static bool collect(struct rows *r, struct decoder *d, uint32_t event,
 
     if (!keys_wants(r, d, event, e)) {
         return e->class == ERR_NONE;
+    }
+    if (set_leads(r)) {
+        set_add(r->set, event);
+    }
+    if (r->set &&
+        (p->kind == KIND_APPEND || p->columns[0].from == FROM_ASKED)) {
+        return true;
     }
     if (p->kind == KIND_APPEND) {
         rows_enter(r, event, NULL);

@@ -170,6 +170,9 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
             return false;
         }
     }
+    for (uint32_t i = 0; i < pp->n_set; i++) {
+        g->tries |= pp[i].n_key > 0 && pp[i].columns[0].from == FROM_ASKED;
+    }
     return prepare_sources(g, d, e) && prepare_once(g, d, e);
 }
 
@@ -217,13 +220,13 @@ static enum program_type classify(const struct program *g,
     size_t len = 0;
     const char *name = decoder_type_name(d, type, &len);
 
-    if (!p->types || (name && is_in(p->types, p->n_types, name, len))) {
+    if (p->types && name && is_in(p->types, p->n_types, name, len)) {
         return TYPE_HANDLED;
     }
     if (name && is_in(p->ignore, p->n_ignore, name, len)) {
         return TYPE_IGNORED;
     }
-    return TYPE_UNKNOWN;
+    return p->types ? TYPE_UNKNOWN : TYPE_HANDLED;
 }
 
 enum program_type program_type(struct program *g, const struct decoder *d,

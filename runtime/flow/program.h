@@ -55,10 +55,11 @@ struct program {
     int once;       /* fold: node of the event's version, or -1 */
     uint8_t *types; /* owned; enum program_type by type number */
     uint32_t n_types;
-    uint32_t first_topic;           /* that it reads; index in rules */
-    struct convert_rules *rules;    /* arena; one a topic of the source */
-    uint64_t all_values;            /* mask of every non-key column */
-    bool checks_key;                /* the record key must be the row key */
+    uint32_t first_topic;        /* that it reads; index in rules */
+    struct convert_rules *rules; /* arena; one a topic of the source */
+    uint64_t all_values;         /* mask of every non-key column */
+    bool checks_key;             /* the record key must be the row key */
+    bool tries; /* leads a set whose function asks for rows by key, or did */
     struct program_cached **cached; /* owned */
     uint32_t n_cached;
     struct arena *arena; /* borrowed from the plan */

@@ -35,6 +35,7 @@ void reader_load(struct writer *w, struct rows *r, struct pgconn *c)
 {
     uint32_t n = r->view.n_rows;
 
+    r->n_known = n;
     if (r->n_recalled > 0) {
         r->asked = pick(r, is_unknown, &n);
     } else {

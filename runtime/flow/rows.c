@@ -5,6 +5,11 @@
 #include <string.h>
 
 #include "flow/layers.h"
+#include "flow/set.h"
+
+/* Rows that a batch function may ask for or append before there must be more
+ * room. */
+enum { SET_ROWS_LEAST = 64 };
 
 void rows_init(struct rows *r, struct program *g)
 {
@@ -34,6 +39,7 @@ void rows_begin(struct rows *r, struct arena *a, struct events *ev)
     const struct plan_projection *p = r->program->plan;
 
     r->arena = a;
+    r->values = r->set ? &r->set->values : a;
     r->events = ev;
     hash_reset(&r->hash);
     r->first_row = p->kind == KIND_MERGE;
@@ -57,10 +63,14 @@ void rows_begin(struct rows *r, struct arena *a, struct events *ev)
     r->order = r->asked = r->row_lease = NULL;
     r->marks = NULL;
     r->n_recalled = 0;
+    r->row_event = r->good_event = r->good_row = NULL;
+    r->n_known = 0;
+    if (set_leads(r)) {
+        set_reset(r->set, a, ev->n);
+    }
 }
 
-static void *grown(struct arena *a, const void *old, size_t old_size,
-                   size_t size)
+void *rows_grown(struct arena *a, const void *old, size_t old_size, size_t size)
 {
     void *p = arena_alloc(a, size);
 
@@ -68,147 +78,33 @@ static void *grown(struct arena *a, const void *old, size_t old_size,
     return p;
 }
 
-/* A record may enter several rows, so pairs can outgrow the events. */
-static void grow_pairs(struct rows *r)
+/* Zeroes behind what was there. */
+static void *doubled(struct rows *r, const void *old, size_t item)
 {
-    size_t old = r->cap_pairs * sizeof(uint32_t);
+    size_t size = r->cap_rows * item;
+    char *p = rows_grown(r->arena, old, size, 2 * size);
 
-    r->pair_event = grown(r->arena, r->pair_event, old, 2 * old);
-    r->pair_row = grown(r->arena, r->pair_row, old, 2 * old);
-    r->cap_pairs *= 2;
+    memset(p + size, 0, size);
+    return p;
 }
 
-static void grow_keys(struct rows *r)
+void rows_grow(struct rows *r)
 {
-    size_t old = r->cap_rows * sizeof(struct tm_cell);
-
-    for (uint32_t i = 0; i < r->program->plan->n_key; i++) {
-        r->view.cells[i] = grown(r->arena, r->view.cells[i], old, 2 * old);
+    for (uint32_t i = 0; i < r->program->plan->n_columns; i++) {
+        r->view.cells[i] = doubled(r, r->view.cells[i], sizeof(struct tm_cell));
+        if (r->base) {
+            r->base[i] = doubled(r, r->base[i], sizeof(struct tm_cell));
+        }
+    }
+    r->view.flags = doubled(r, r->view.flags, 1);
+    r->base_flags = doubled(r, r->base_flags, 1);
+    if (r->xmins) {
+        r->xmins = doubled(r, r->xmins, sizeof(uint32_t));
+    }
+    if (r->row_event) {
+        r->row_event = doubled(r, r->row_event, sizeof(uint32_t));
     }
     r->cap_rows *= 2;
-}
-
-static uint64_t int_key(const struct tm_cell *c)
-{
-    /* Flipping the sign bit makes memcmp order numeric order. */
-    return __builtin_bswap64((uint64_t)c->i ^ (1ULL << 63));
-}
-
-static bool is_number(const struct tm_cell *c)
-{
-    return c->tag == TM_INT || c->tag == TM_DATE || c->tag == TM_STAMP;
-}
-
-static uint32_t part_len(const struct tm_cell *c)
-{
-    return is_number(c) ? 8 : c->tag == TM_UUID ? 16 : c->len;
-}
-
-/* Several columns: each part with its length in front, so that no two
- * different keys give the same bytes. */
-static const char *joined_key(struct rows *r, const struct tm_cell *key,
-                              uint32_t n, uint32_t *len)
-{
-    uint32_t total = 0;
-    char *p, *out;
-
-    for (uint32_t i = 0; i < n; i++) {
-        total += 4 + part_len(&key[i]);
-    }
-    p = out = arena_alloc(r->arena, total);
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t size = part_len(&key[i]);
-        uint32_t wire = __builtin_bswap32(size);
-        uint64_t number = int_key(&key[i]);
-
-        memcpy(p, &wire, 4);
-        memcpy(p + 4, is_number(&key[i]) ? (const char *)&number : key[i].p,
-               size);
-        p += 4 + size;
-    }
-    *len = total;
-    return out;
-}
-
-static const char *key_bytes(struct rows *r, const struct tm_cell *key,
-                             uint64_t *number, uint32_t *len)
-{
-    uint32_t n = r->program->plan->n_key;
-
-    if (n > 1) {
-        return joined_key(r, key, n, len);
-    }
-    *len = part_len(key);
-    if (is_number(key)) {
-        *number = int_key(key);
-        return (const char *)number;
-    }
-    return key->p;
-}
-
-static uint32_t row_of(struct rows *r, const struct tm_cell *key)
-{
-    uint64_t number = 0;
-    uint32_t len = 0;
-    int is_new = 0;
-    const char *p = key_bytes(r, key, &number, &len);
-    uint32_t row = hash_put(&r->hash, p, len, &is_new) + r->first_row;
-
-    if (!is_new) {
-        return row;
-    }
-    if (p == (const char *)&number) {
-        r->hash.keys[row - r->first_row].p = arena_dup(r->arena, p, len);
-    }
-    if (row >= r->cap_rows) {
-        grow_keys(r);
-    }
-    for (uint32_t i = 0; i < r->program->plan->n_key; i++) {
-        r->view.cells[i][row] = key[i];
-    }
-    r->view.n_rows = row + 1;
-    return row;
-}
-
-uint32_t rows_enter(struct rows *r, uint32_t event, const struct tm_cell *key)
-{
-    uint32_t n_key = r->program->plan->n_key;
-    uint32_t row = n_key ? row_of(r, key) : 0;
-
-    /* A list may name one row twice; the event still happened once. */
-    for (uint32_t i = r->n_pairs;
-         n_key && i > 0 && r->pair_event[i - 1] == event; i--) {
-        if (r->pair_row[i - 1] == row) {
-            return row;
-        }
-    }
-    if (r->n_pairs == r->cap_pairs) {
-        grow_pairs(r);
-    }
-    r->pair_event[r->n_pairs] = event;
-    r->pair_row[r->n_pairs++] = row;
-    return row;
-}
-
-int64_t rows_find(struct rows *r, const struct tm_cell *key, struct err *e)
-{
-    const struct plan_projection *p = r->program->plan;
-    struct convert_rules rules = {.format = FORMAT_JSON};
-    struct tm_cell cells[PROGRAM_MAX_COLUMNS];
-    uint64_t number = 0;
-    const char *bytes;
-    uint32_t len = 0;
-    int64_t found;
-
-    for (uint32_t i = 0; i < p->n_key; i++) {
-        if (!convert_cell(&p->columns[i].type, &key[i], &rules, r->arena,
-                          &cells[i], e)) {
-            return -2;
-        }
-    }
-    bytes = key_bytes(r, cells, &number, &len);
-    found = hash_get(&r->hash, bytes, len);
-    return found < 0 ? -1 : found + r->first_row;
 }
 
 void rows_choose(struct rows *r, uint32_t event)
@@ -222,10 +118,26 @@ void rows_choose(struct rows *r, uint32_t event)
     r->view.n_pairs = r->n_chosen;
 }
 
+/* Room for [n] rows, of which some are not there yet. */
+static void widen_keys(struct rows *r, uint32_t n)
+{
+    size_t size = r->view.n_rows * sizeof(struct tm_cell);
+
+    for (uint32_t i = 0; i < r->program->plan->n_key; i++) {
+        r->view.cells[i] = rows_grown(r->arena, r->view.cells[i], size,
+                                      n * sizeof(struct tm_cell));
+    }
+}
+
 void rows_ready(struct rows *r)
 {
     const struct plan_projection *p = r->program->plan;
     uint32_t n = (p->kind == KIND_APPEND ? r->n_pairs : r->view.n_rows) + 1;
+
+    if (r->set) {
+        n += SET_ROWS_LEAST;
+        widen_keys(r, n);
+    }
 
     r->view.pair_event = r->pair_event;
     r->view.pair_row = r->pair_row;
@@ -254,8 +166,9 @@ void rows_ready(struct rows *r)
     if (r->program->once >= 0) {
         r->repeated = arena_zero(r->arena, r->n_pairs + 1);
     }
-    if (p->kind == KIND_APPEND) {
+    if (p->kind == KIND_APPEND || r->set) {
         r->row_event = arena_alloc(r->arena, n * sizeof(uint32_t));
+        memset(r->row_event, 0xff, n * sizeof(uint32_t));
     }
     if (p->kind == KIND_FOLD) {
         r->base = cell_table(r, n);
@@ -313,11 +226,8 @@ void rows_restart_one(struct rows *r, uint32_t row)
     layers_drop(r, row);
 }
 
-int32_t rows_last_event(const struct rows *r, uint32_t row)
+static int32_t last_pair(const struct rows *r, uint32_t row)
 {
-    if (r->program->plan->kind == KIND_APPEND) {
-        return (int32_t)r->row_event[row];
-    }
     for (uint32_t i = r->n_pairs; i-- > 0;) {
         if (r->pair_row[i] == row &&
             r->events->states[r->pair_event[i]] == TM_EVENT_OK) {
@@ -325,6 +235,21 @@ int32_t rows_last_event(const struct rows *r, uint32_t row)
         }
     }
     return -1;
+}
+
+int32_t rows_last_event(const struct rows *r, uint32_t row)
+{
+    int32_t asked = r->row_event ? (int32_t)r->row_event[row] : -1;
+    int32_t entered;
+
+    if (r->program->plan->kind == KIND_APPEND) {
+        return asked;
+    }
+    entered = last_pair(r, row);
+    if (asked >= 0 && r->events->states[asked] != TM_EVENT_OK) {
+        asked = -1;
+    }
+    return asked > entered ? asked : entered;
 }
 
 bool rows_changed(const struct rows *r, uint32_t row)
@@ -337,21 +262,6 @@ bool rows_changed(const struct rows *r, uint32_t row)
         }
     }
     return false;
-}
-
-bool rows_is_first(struct rows *r, uint32_t row)
-{
-    const struct tm_cell *cell = &r->view.cells[r->program->plan->once][row];
-    uint64_t number = 0;
-    uint32_t len = 0;
-    int is_new = 0;
-    const char *p = key_bytes(r, cell, &number, &len);
-    uint32_t at = hash_put(&r->hash, p, len, &is_new);
-
-    if (is_new && p == (const char *)&number) {
-        r->hash.keys[at].p = arena_dup(r->arena, p, len);
-    }
-    return is_new;
 }
 
 uint32_t rows_repeated(const struct rows *r)

@@ -30,6 +30,8 @@ struct rows {
                                  is a pointer to us */
     struct program *program; /* borrowed */
     struct arena *arena;     /* borrowed from the batch */
+    struct arena *values;    /* what handlers assign; the same, or the set's,
+                                 which begins anew with each of its runs */
     struct events *events;   /* borrowed from the batch */
     struct decoder *decoder; /* borrowed; set when keys are collected */
     struct hash hash;        /* row keys; kept across batches */
@@ -51,12 +53,20 @@ struct rows {
     uint32_t *chosen; /* keys in Lua: events to compute keys for; what
                                  the view shows as pairs until rows_ready */
     uint32_t n_chosen;
-    uint32_t *row_event; /* append: the event of each row */
-    uint8_t *repeated;   /* [pair]; fold with `once`: it was left out, since
+    uint8_t *repeated; /* [pair]; fold with `once`: it was left out, since
                             its row has a version as new; else NULL */
-    int first_answer; /* append with `once`: of its statements in the flush */
+    int first_answer;  /* append with `once`: of its statements in the flush */
     int n_answers;
-    uint32_t n_repeated; /* append with `once`: rows that were there before */
+    uint32_t n_repeated;  /* append with `once`: rows that were there before */
+    uint32_t *row_event;  /* append: the event of each row; of a batch
+                            function: the last one that asked for it */
+    struct set *set;      /* of the batch function it belongs to, or NULL */
+    uint32_t n_known;     /* set: rows below were loaded, or are not there */
+    uint32_t *good_event; /* set: pairs whose events are applied; NULL: never
+                             needed */
+    uint32_t *good_row;
+    struct tm_groups groups; /* set: of this run, once asked for */
+    bool has_groups;
     uint32_t cap_rows;
     uint32_t cap_pairs;
     uint32_t first_row;   /* 1 for merge: row 0 is scratch */
@@ -84,6 +94,17 @@ uint32_t rows_enter(struct rows *r, uint32_t event, const struct tm_cell *key);
 /* The row of a key, converted from these n_key cells; -1: none; -2 with e: it
  * is no key of these types. */
 int64_t rows_find(struct rows *r, const struct tm_cell *key, struct err *e);
+/* The row of a key that a batch function asks for: n_key cells, which may point
+ * into strings of Lua. It is made if new; -1 with e: no key of these types. */
+int64_t rows_ask(struct rows *r, const struct tm_cell *key, int32_t event,
+                 struct err *e);
+/* Is it one of the rows that the event entered? */
+bool rows_entered(const struct rows *r, uint32_t row, uint32_t event);
+/* A copy of [old_size] bytes at the beginning of [size] new ones. */
+void *rows_grown(struct arena *a, const void *old, size_t old_size,
+                 size_t size);
+/* Room for twice as many rows, behind rows_ready. */
+void rows_grow(struct rows *r);
 /* [event] wants a key that Lua computes. */
 void rows_choose(struct rows *r, uint32_t event);
 /* After the last rows_enter: cells for the other columns, nothing loaded. */

@@ -29,14 +29,14 @@ static int fail(struct tm_batch *b, const struct rows *r, uint32_t column,
 
 /* Text from Lua lives in a string that may be collected while the batch waits
  * for the database: keep a copy. */
-static struct tm_cell kept(struct rows *r, const struct tm_cell *in)
+static struct tm_cell kept(struct arena *a, const struct tm_cell *in)
 {
     struct tm_cell copy = *in;
 
     if (copy.tag >= TM_NUMBER && copy.tag <= TM_ARRAY) {
-        copy.p = arena_dup(r->arena, in->p, in->len);
+        copy.p = arena_dup(a, in->p, in->len);
     } else if (copy.tag == TM_BIGDEC) {
-        copy.p = memcpy(arena_alloc(r->arena, sizeof(struct tm_dec)), in->p,
+        copy.p = memcpy(arena_alloc(a, sizeof(struct tm_dec)), in->p,
                         sizeof(struct tm_dec));
     }
     return copy;
@@ -59,7 +59,7 @@ int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
 {
     struct rows *r = rows_of(view);
     struct convert_rules rules = rows_rules(r, b->current);
-    struct tm_cell copy = kept(r, in);
+    struct tm_cell copy = kept(r->values, in);
     struct tm_cell out;
     struct err e;
 
@@ -67,7 +67,7 @@ int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
         return fail(b, r, column, ERR_DATA, not_utf8);
     }
     if (!convert_cell(&r->program->plan->columns[column].type, &copy, &rules,
-                      r->arena, &out, &e)) {
+                      r->values, &out, &e)) {
         return fail(b, r, column, e.class, e.text);
     }
     if (out.tag != TM_MISSING) {
@@ -85,7 +85,7 @@ int tm_text(struct tm_batch *b, struct tm_rows *view, uint32_t column,
     (void)b;
     convert_text(&r->program->plan->columns[column].type, cell, &text);
     *len = text.len;
-    *p = arena_dup(r->arena, text.data ? text.data : "", text.len);
+    *p = arena_dup(r->values, text.data ? text.data : "", text.len);
     buf_close(&text);
     return 0;
 }
@@ -184,9 +184,12 @@ int tm_row_undo(struct tm_batch *b, struct tm_rows *view, uint32_t event)
 int tm_row_append(struct tm_batch *b, struct tm_rows *view, uint32_t event)
 {
     struct rows *r = rows_of(view);
-    uint32_t row = view->n_rows++;
+    uint32_t row = view->n_rows;
 
-    must(row < r->cap_rows);
+    if (row == r->cap_rows) {
+        rows_grow(r);
+    }
+    view->n_rows++;
     view->flags[row] = 0;
     r->row_event[row] = event;
     tm_row_create(b, view, row);
@@ -337,7 +340,7 @@ int tm_key(struct tm_batch *b, struct tm_rows *view, uint32_t event,
         if (!is_utf8(&cells[i])) {
             return fail(b, r, i, ERR_DATA, not_utf8);
         }
-        key[i] = kept(r, &cells[i]);
+        key[i] = kept(r->arena, &cells[i]);
     }
     if (!keys_enter(r, event, key, &e)) {
         snprintf(b->error, sizeof(b->error), "%.500s", e.text);

@@ -75,6 +75,10 @@ static int queue_positions(struct batch *b)
     return n;
 }
 
+/* How often a batch function may ask for rows by what it read in rows that it
+ * asked for before. */
+enum { SHORTS_MOST = 16 };
+
 /* False: the batch was refused, and is no longer ours. */
 static bool fold(struct batch *b)
 {
@@ -99,8 +103,41 @@ static bool fold(struct batch *b)
         outcome_wait(b);
         return false;
     }
-    batch_settle(b);
+    if (!b->is_short) {
+        batch_settle(b);
+    }
     return true;
+}
+
+/* Before anything is locked. */
+static void try_functions(struct batch *b)
+{
+    usec since = clock_usec();
+
+    if (b->n_sets == 0 || b->is_tried) {
+        return;
+    }
+    condemned_enter(b);
+    batch_try(b, b->engine->vm);
+    condemned_leave();
+    progress_stage(b->engine, STAGE_LUA, since);
+}
+
+/* Rows are locked in one order, so those that came up behind the lock are not
+ * just added: all is rolled back and begun again with them. */
+static void begin_with_more(struct batch *b)
+{
+    struct err e;
+
+    if (++b->n_shorts <= SHORTS_MOST) {
+        outcome_again(b);
+        return;
+    }
+    err_set(&e, ERR_SCRIPT,
+            "a batch function asks for more rows each time, by what it reads "
+            "in those that it asked for before: %d times are possible",
+            SHORTS_MOST);
+    outcome_refused(b, &e);
 }
 
 static void queue_writes(struct batch *b)
@@ -148,20 +185,6 @@ static void end_without_transaction(struct batch *b)
     }
 }
 
-static void write_all(struct batch *b)
-{
-    if (!fold(b)) {
-        return;
-    }
-    if (is_empty(b)) {
-        end_without_transaction(b);
-        return;
-    }
-    pgconn_add_sql(b->conn, "BEGIN");
-    b->n_moves = queue_positions(b);
-    queue_writes(b);
-}
-
 /* Shared rows are locked inside the transaction, so positions are moved before
  * the fold is known to take every record; where a lane halts in the fold, all
  * is rolled back and the shorter batch is done again. */
@@ -199,15 +222,36 @@ static void on_opened(struct pgconn *c, const struct pgreply *reply, void *arg)
     if (!fold(b)) {
         return;
     }
-    if (batch_moved(b) == moved) {
+    if (b->is_short) {
+        begin_with_more(b);
+    } else if (batch_moved(b) == moved) {
         queue_writes(b);
+    } else {
+        outcome_again(b);
+    }
+}
+
+static void write_all(struct batch *b)
+{
+    if (!fold(b)) {
         return;
     }
-    outcome_again(b);
+    if (b->is_short) {
+        open_transaction(b);
+        return;
+    }
+    if (is_empty(b)) {
+        end_without_transaction(b);
+        return;
+    }
+    pgconn_add_sql(b->conn, "BEGIN");
+    b->n_moves = queue_positions(b);
+    queue_writes(b);
 }
 
 static void after_loads(struct batch *b)
 {
+    try_functions(b);
     if (batch_has_loads(b, EXACT_SHARED)) {
         open_transaction(b);
     } else {

@@ -217,8 +217,14 @@ int tm_trial_given(struct tm_trial *t, struct tm_rows *view, uint32_t column,
 {
     struct rows *r = (struct rows *)view;
 
+    struct arena *values = r->values;
+    int result;
+
     t->batch.view.current = -1;
-    if (tm_put(&t->batch.view, view, column, row, value) < 0) {
+    r->values = r->arena; /* what is loaded outlives a run */
+    result = tm_put(&t->batch.view, view, column, row, value);
+    r->values = values;
+    if (result < 0) {
         return -1;
     }
     r->base_flags[row] = TM_ROW_LOADED | TM_ROW_EXISTS;
@@ -227,6 +233,18 @@ int tm_trial_given(struct tm_trial *t, struct tm_rows *view, uint32_t column,
         r->base[column][row] = view->cells[column][row];
     }
     return 0;
+}
+
+struct tm_set *tm_trial_set(struct tm_trial *t, struct tm_rows *first)
+{
+    struct set *s = ((struct rows *)first)->set;
+
+    (void)t;
+    set_begin(s);
+    for (uint32_t i = 0; i < s->view.n_tables; i++) {
+        s->rows[i].n_known = s->rows[i].view.n_rows;
+    }
+    return &s->view;
 }
 
 int tm_trial_mirror(struct tm_trial *t, struct tm_rows *view)

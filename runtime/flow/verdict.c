@@ -172,30 +172,59 @@ bool verdict_outdates(const struct batch *b, const struct rows *r)
     if (!b->letters || b->n_stamps <= r->stamp_at) {
         return false;
     }
-    for (uint32_t i = 0; i < r->n_pairs; i++) {
-        if (is_news(b, r, r->pair_event[i])) {
+    const uint32_t *events = r->set ? r->set->events : r->pair_event;
+    uint32_t n = r->set ? r->set->n_events : r->n_pairs;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (is_news(b, r, events[i])) {
             return true;
         }
     }
     return false;
 }
 
+static bool reopen(struct batch *b, const struct rows *r, uint32_t event)
+{
+    struct letter *letter = &b->letters[event];
+
+    if (letter->class == ERR_NONE || letter->by != (int32_t)r->program->index) {
+        return false;
+    }
+    *letter = (struct letter){.by = LETTER_BEFORE};
+    return true;
+}
+
+/* What a batch function does for one event may depend on any before: refused
+ * is refused as long as nothing before it has changed since. */
+static bool reconsider_set(struct batch *b, const struct rows *r)
+{
+    uint32_t last = 0;
+    bool any = false;
+
+    for (uint32_t i = 0; i < r->set->n_events; i++) {
+        uint32_t e = r->set->events[i];
+
+        any |= last > b->stamps[e] && reopen(b, r, e);
+        last = b->stamps[e] > last ? b->stamps[e] : last;
+    }
+    return any;
+}
+
 /* What is appended is a row of its own, whoever comes before. */
 bool verdict_reconsider(struct batch *b, const struct rows *r)
 {
     bool is_append = r->program->plan->kind == KIND_APPEND;
-    bool *is_open = arena_zero(&b->arena, r->cap_rows + 1);
+    bool *is_open;
     bool any = false;
 
+    if (r->set) {
+        return reconsider_set(b, r);
+    }
+    is_open = arena_zero(&b->arena, r->cap_rows + 1);
     for (uint32_t i = 0; i < r->n_pairs && !is_append; i++) {
         uint32_t e = r->pair_event[i];
-        struct letter *letter = &b->letters[e];
 
-        if (is_open[r->pair_row[i]] && letter->class != ERR_NONE &&
-            letter->by == (int32_t)r->program->index) {
-            *letter = (struct letter){.by = LETTER_BEFORE};
-            any = true;
-        }
+        any |= is_open[r->pair_row[i]] && reopen(b, r, e);
         is_open[r->pair_row[i]] |= is_news(b, r, e);
     }
     return any;

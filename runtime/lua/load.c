@@ -118,8 +118,8 @@ static const char *const KINDS[] = {"fold",   "map",   "mirror",
 static const char *const EXACTS[] = {"aligned",   "shared", "merge",
                                      "overwrite", "append", NULL};
 static const char *const MERGES[] = {"none", "sum", "min", "max", NULL};
-static const char *const FROMS[] = {"field", "key",      "path",
-                                    "list",  "function", NULL};
+static const char *const FROMS[] = {"field",    "key",   "path", "list",
+                                    "function", "asked", NULL};
 
 /* Goes into field [name], which must be a table; leave() comes back. */
 static uint32_t enter(struct loading *l, const char *name)
@@ -310,6 +310,7 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->topics = get_texts(l, "topics", &p->n_topics);
     p->is_cached = get_bool(l, "is_cached");
     p->cached_why = get_text(l, "cached_why");
+    p->n_set = get_count(l, "n_set");
 }
 
 static void load_projections(struct loading *l, struct plan *p)

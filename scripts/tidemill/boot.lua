@@ -55,10 +55,14 @@ local function check_purity(made)
 end
 
 -- What decides whether the role needs DELETE: a projection without the word has
--- no way to delete a row.
+-- no way to delete a row. Tables of a batch function stand behind the one that has
+-- it.
 local function find_deletes(made)
+  local leader
   for _, p in ipairs(made.projections) do
-    p.deletes = pure.mentions(projection.functions(p), sources, 'delete')
+    if p.batch then leader = p end
+    p.deletes = pure.mentions(projection.functions(p.in_set and leader or p), sources,
+      'delete')
   end
 end
 
@@ -80,7 +84,7 @@ function M.open(path, goes_on)
   if not made then error(messages, 0) end
   check_purity(made)
   find_deletes(made)
-  return made, prelude.new(made, goes_on and M.trace)
+  return made, prelude.new(made, goes_on and M.trace or nil, M.trace)
 end
 
 local program, rule

@@ -4,7 +4,7 @@ local M = {}
 
 -- The key of an event in raw outbox rows is a column; the record's is the row's.
 local function follows_record_key(p)
-  if p.reads_raw_outbox then return false end
+  if p.reads_raw_outbox or p.is_shared then return false end
   for i = 1, p.n_key do
     local from = p.columns[i].from
     if from ~= 'key' and from ~= 'field' then return false end
@@ -19,6 +19,10 @@ local function names(p)
 end
 
 local function why_shared(p, topics)
+  if p.is_shared then return 'it says shared = true, so two lanes may change one row' end
+  if p.n_key > 0 and p.columns[1].from == 'asked' then
+    return 'its rows are asked for by key, so two lanes may change one row'
+  end
   if #topics > 1 then
     return ('%d topics feed it, so two lanes may change one row'):format(#topics)
   elseif p.reads_raw_outbox then
@@ -90,8 +94,8 @@ local function decide(checker, record, p, all)
       .. "as read")
       :format(topics[1], names(p))
   end
-  return 'shared', why_shared(p, topics) .. ': rows are locked inside the transaction; '
-    .. 'merge is cheaper where columns only add up'
+  return 'shared', why_shared(p, topics) .. ': rows are locked inside the transaction'
+    .. (p.in_set and '' or '; merge is cheaper where columns only add up')
 end
 
 ---@return string exact, string why

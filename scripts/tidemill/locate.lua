@@ -140,6 +140,18 @@ function M.position(record, path)
   return line, column
 end
 
+---The table that is written at the end of a path of keys, and its line.
+---@return table|nil node, integer line
+function M.below(record, path)
+  local node, line = record.node, record.line
+  for _, name in ipairs(path) do
+    local field = node and node.fields[name]
+    if not field then return nil, line end
+    node, line = table_of(record, field), field.line
+  end
+  return node, line
+end
+
 ---Names of a table in the order in which the file has them.
 ---@return any[]
 function M.sorted(record, path, t)

@@ -96,7 +96,53 @@ function Row:reset() end
 ---@class tidemill.Example
 ---@field given table<string, table[]>|nil
 ---@field events tidemill.TestEvent[]
----@field rows table[]
+---@field rows table[]|table<string, table[]> # of a batch function: by table
+
+---A loop over events, as `for` takes it.
+---@alias tidemill.Events fun(state: any, last: any): tidemill.Event
+
+---What a batch function gets beside its tables.
+---@class tidemill.Batch
+local Batch = {}
+---All events of the batch, in order.
+---@return fun(state: any, last: any): tidemill.Event
+---@return any state
+function Batch:events() end
+
+---A table of a batch function. One with keys that say where they are `from` has
+---events and groups; one with `append` has add and insert alone.
+---@class tidemill.Table
+local Table = {}
+---Each event with its row, in order.
+---@return fun(state: any, last: any): tidemill.Event, tidemill.Row
+---@return any state
+function Table:events() end
+---Each row with its events, in order.
+---@return fun(state: any, last: any): tidemill.Row, tidemill.Events
+---@return any state
+function Table:groups() end
+---The row of a key: the values of its columns, in the order of `key`.
+---@param key any
+---@param ... any
+---@return tidemill.Row
+function Table:row(key, ...) end
+---Names rows that will be asked for, so that all are loaded at once.
+---@param keys any[] # values, or lists of values where the key has several columns
+function Table:load(keys) end
+---append: a new row, to be filled in.
+---@return tidemill.Row
+function Table:add() end
+---append: a new row of these values.
+---@param row table<string, any>
+function Table:insert(row) end
+
+---@class tidemill.TableSpec
+---@field table string|nil # default: its name in `tables`
+---@field key table<string, string|tidemill.KeyColumn>|nil # no from: asked for by key
+---@field columns table<string, string>
+---@field initial table<string, any>|nil
+---@field append boolean|nil
+---@field shared boolean|nil # rows that other events enter may be asked for too
 
 ---@class tidemill.ProjectionSpec
 ---@field table string
@@ -115,6 +161,8 @@ function Row:reset() end
 ---@field once table<string, string>|string|nil # { version = 'data.version' }, 'event_id'
 ---@field topics string[]|nil
 ---@field examples tidemill.Example[]|nil
+---@field batch fun(batch: tidemill.Batch, tables: table<string, tidemill.Table>)|nil
+---@field tables table<string, tidemill.TableSpec>|nil # with batch
 ---@field cache boolean|nil # false: its rows are loaded for every batch
 
 ---The connector's time.precision.mode, or the unit of all numbers.

@@ -7,6 +7,7 @@ local dsl = require 'tidemill.dsl'
 local failure = require 'tidemill.failure'
 local locate = require 'tidemill.locate'
 local projection = require 'tidemill.projection'
+local set = require 'tidemill.set'
 local source = require 'tidemill.source'
 local trace = require 'tidemill.trace'
 
@@ -154,9 +155,15 @@ local function projections(checker, record, plan, require)
     end
     local found = not named[item] and resolve(checker, record, item, i, require)
     named[item] = type(item) == 'string'
-    local p = found and projection.new(checker, found, plan)
-    if p then
-      own(checker, found, { 'table', p.table }, p, by_table)
+    local made = {}
+    if found and set.is_one(found) then
+      made = set.new(checker, found, plan) or {}
+    elseif found then
+      made[1] = projection.new(checker, found, plan)
+    end
+    for _, p in ipairs(made) do
+      own(checker, found, p.in_set and { 'tables', p.name } or { 'table', p.table }, p,
+        by_table)
       plan.projections[#plan.projections + 1] = p
     end
   end

@@ -1,5 +1,5 @@
 -- What C calls, once a phase of a batch: keys that are functions, and the
--- handlers of one projection over its events.
+-- handlers of one projection over its events, or a batch function.
 local ffi = require 'ffi'
 local core = require 'tidemill.core'
 local recovery = require 'tidemill.recovery'
@@ -109,13 +109,20 @@ end
 ---@param plan table as plan.lua made it
 ---@param trace? function of an error's text; with it a run goes on behind
 ---events that fail, which are told to the core
+---@param name_line function the same, for who needs it in any case
 ---@return table { keys(batch, rows), fold(batch, rows) }
-function M.new(plan, trace)
+function M.new(plan, trace, name_line)
   local views = view.new()
   local now = views.now
   local folds, keys = {}, {}
   for i, p in ipairs(plan.projections) do
-    if p.has_handler then folds[i - 1] = new_fold(views, p, trace) end
+    if p.batch then
+      local list = { unpack(plan.projections, i, i + p.n_set - 1) }
+      folds[i - 1] = fresh('tidemill.batch').new(views, list, fresh, name_line,
+        trace ~= nil)
+    elseif p.has_handler and not p.in_set then
+      folds[i - 1] = new_fold(views, p, trace)
+    end
     if p.keys_in_lua then keys[i - 1] = new_keys(views, p, trace) end
   end
 

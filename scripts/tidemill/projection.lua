@@ -169,6 +169,8 @@ local function check_uses(checker, record, kind)
   end
 end
 
+M.check_table, M.check_topics = check_table, check_topics
+
 local function check_examples(checker, record)
   for i, example in ipairs(record.spec.examples or {}) do
     if type(example) ~= 'table' or type(example.events) ~= 'table'
@@ -227,6 +229,7 @@ end
 -- Every function of the user that runs for events.
 function M.functions(p)
   local list = { p.before_write }
+  list[#list + 1] = p.batch
   if type(p.on) == 'function' then list[#list + 1] = p.on end
   for _, name in ipairs(p.types or {}) do list[#list + 1] = p.on[name] end
   for i = 1, p.n_key do list[#list + 1] = p.columns[i].key_function end

@@ -350,7 +350,7 @@ function M.new(now, p)
     __tostring = function() return "row of '" .. p.table .. "'" end,
     __eq = rawequal,
   })
-  return { row_t = row_t, stamps = stamps, writers = writers }
+  return { row_t = row_t, stamps = stamps, writers = writers, refuse = refuse_assign }
 end
 
 M.cell_reader = cell_reader

@@ -121,8 +121,19 @@ local M = {
     topics = list("write topics = { 'name' }"),
     examples = list('write examples = { { events = { … }, rows = { … } } }'),
     from = later('from of a projection (building it from history)'),
-    batch = later('batch = function'), tables = later('tables = { … }'),
+    batch = { types = { 'function' },
+      hint = 'write batch = function(batch, tables) … end' },
+    tables = list('write tables = { name = { key = { … }, columns = { … } } }'),
     cache = boolean, group = later('group'), durability = later('durability'),
+  },
+  -- An entry of `tables`.
+  table = {
+    table = text(),
+    key = { types = { 'table' }, hint = "write key = { id = 'bigint' }" },
+    columns = { types = { 'table' }, required = "write columns = { name = 'type' }" },
+    initial = list('write initial = { column = 0 }'),
+    append = boolean,
+    shared = boolean,
   },
 }
 

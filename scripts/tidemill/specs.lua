@@ -28,20 +28,31 @@ local function has_specs(folder)
   return false
 end
 
-local function check_rows(result, p, expected)
+local function check_table(result, name, expected)
   local value = require 'tidemill.value'
-  local got = result:rows(p.table)
+  local got = result:rows(name)
   if #got ~= #expected then
     return ('%d rows instead of %d'):format(#got, #expected)
   end
   for i, row in ipairs(expected) do
-    for name, v in pairs(row) do
-      local have = got[i][name]
+    for column, v in pairs(row) do
+      local have = got[i][column]
       if have ~= v and tostring(have) ~= tostring(v) then
-        return ('row %d: %s is %s instead of %s'):format(i, name, value.encode(have),
+        return ('row %d: %s is %s instead of %s'):format(i, column, value.encode(have),
           value.encode(v))
       end
     end
+  end
+end
+
+-- Those of a batch function are by table.
+local function check_rows(result, plan, i, expected)
+  local p = plan.projections[i]
+  if not p.batch then return check_table(result, p.table, expected) end
+  for k = i, i + p.n_set - 1 do
+    local name = plan.projections[k].table
+    local reason = expected[name] and check_table(result, name, expected[name])
+    if reason then return name .. ': ' .. reason end
   end
 end
 
@@ -49,13 +60,14 @@ end
 local function run_examples(path)
   local bundle = require('tidemill.testing').load(path)
   local n_failed, n = 0, 0
-  for _, p in ipairs(bundle.plan.projections) do
+  for k, p in ipairs(bundle.plan.projections) do
     for i, example in ipairs(p.examples or {}) do
       n = n + 1
       bundle:reset()
       local ok, result = pcall(bundle.split, bundle,
         { given = example.given, events = example.events })
-      local reason = not ok and result or check_rows(result, p, example.rows)
+      local reason = not ok and result or check_rows(result, bundle.plan, k,
+        example.rows)
       if reason then
         n_failed = n_failed + 1
         io.write(('FAIL %s:%d: example %d of %s: %s\n')

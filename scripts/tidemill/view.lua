@@ -108,10 +108,12 @@ end
 local function new_object(now, nodes)
   local view_t = core.new_type('uint32_t index, serial; int32_t node;')
   local child, cell_of = nodes.child, nodes.cell
-  local cache, cache_serial = {}, 0
+  local cache, cache_serial, cache_index = {}, 0, 0
 
   local function cached(index, node)
-    if cache_serial ~= now.serial then cache, cache_serial = {}, now.serial end
+    if cache_serial ~= now.serial or cache_index ~= index then
+      cache, cache_serial, cache_index = {}, now.serial, index
+    end
     local t = cache[node]
     if not t then
       t = value.table(now.batch, cell_of(index, node))
@@ -278,7 +280,7 @@ function M.new()
     __newindex = no_assignment,
     __eq = rawequal,
   })
-  return { now = now, event_t = event_t }
+  return { now = now, event_t = event_t, new_now = new_now }
 end
 
 return M

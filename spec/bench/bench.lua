@@ -121,9 +121,12 @@ local function measure(what, fn)
   return m
 end
 
+local FOLDERS = { u = 'mirror', z = 'mirror', f = 'fold', g = 'fold', h = 'function' }
+
 local function case(kind)
   local topic = 'bench-' .. kind
-  local bytes = load.fill(kind, topic, EVENTS)
+  local is_fold = FOLDERS[kind] ~= 'mirror'
+  local bytes = load.fill(kind == 'h' and 'f' or kind, topic, EVENTS)
   print(('\n%s: %d records, %.0f bytes each'):format(kind, EVENTS, bytes / EVENTS))
   print(('%-34s %9s %9s %9s %7s'):format('', 'events/s', 'with start', 'us CPU/ev', 'MB'))
   measure('bare consumption', function()
@@ -131,13 +134,13 @@ local function case(kind)
       EVENTS))
   end)
   local best = 0
-  for _, connections in ipairs((kind == 'f' or kind == 'g') and {} or { 1, 2, 4 }) do
+  for _, connections in ipairs(is_fold and {} or { 1, 2, 4 }) do
     local m = measure(('bare writes, %d connections'):format(connections), function()
       return run_writer(kind, connections)
     end)
     best = math.max(best, m and m.rate or 0)
   end
-  local folder = 'spec/bench/' .. ((kind == 'f' or kind == 'g') and 'fold' or 'mirror')
+  local folder = 'spec/bench/' .. FOLDERS[kind]
   local m = measure(('tidemill, %s worker(s)'):format(WORKERS), function()
     return run_tidemill(folder, topic)
   end)

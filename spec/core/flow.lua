@@ -9,7 +9,7 @@ local M = {}
 core.headers('base/err.h', 'base/buf.h', 'base/type.h', 'base/plan.h', 'base/hash.h',
   'base/list.h', 'base/loop.h', 'base/page.h', 'base/record.h', 'base/anchor.h',
   'decode/convert.h', 'decode/decoder.h', 'postgres/conn.h', 'kafka/source.h',
-  'base/failure.h', 'lua/vm.h', 'flow/program.h', 'flow/rows.h', 'flow/guard.h',
+  'base/failure.h', 'lua/vm.h', 'flow/program.h', 'flow/rows.h', 'flow/set.h', 'flow/guard.h',
   'flow/dossier.h', 'flow/letter.h', 'flow/batch.h', 'flow/verdict.h', 'flow/truncate.h',
   'flow/layers.h', 'flow/cache.h', 'postgres/seal.h', 'flow/recall.h')
 

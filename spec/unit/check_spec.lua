@@ -200,7 +200,6 @@ describe('check.projection', function()
   projection('refuses columns with the names of methods',
     "table = 'a', key = { id = 'bigint' },\ncolumns = { exists = 'bigint' }, on = { X = function() end }", 6,
     "projection 'a': a column cannot be called 'exists' here")
-  projection('refuses batch functions', "table = 'a',\nbatch = function() end, " .. good, 6, "projection 'a': batch = function is not available yet")
   projection('refuses building from history', "table = 'a',\nfrom = 'earliest', " .. good, 6,
     "projection 'a': from of a projection (building it from history) is not available yet")
   refused('refuses a table twice', bundles.pipeline(FOLD .. ',\n' .. FOLD), 5,

@@ -165,8 +165,8 @@ end
 describe('meta', function()
   for word, fields in pairs(schema) do
     it('has the keys of ' .. word .. ' and their types', function()
-      local class = 'TopicSpec'
-      if word ~= 'topic' then class = functions[word].spec:match('^tidemill%.(%w+)$') end
+      local class = ({ topic = 'TopicSpec', table = 'TableSpec' })[word]
+        or functions[word].spec:match('^tidemill%.(%w+)$')
       compare(word, classes[class], fields)
     end)
   end
