@@ -1,6 +1,7 @@
 -- A projection with `batch = function(batch, tables)`. Each entry of `tables`
 -- becomes a projection of the plan that owns its table; they stand one behind
 -- the other, and the first of them leads: its has the function.
+local cache = require 'tidemill.cache'
 local check = require 'tidemill.check'
 local columns = require 'tidemill.columns'
 local exact = require 'tidemill.exact'
@@ -44,11 +45,12 @@ local function check_spec(checker, record)
   local fields = {}
   for name in pairs(WORDS) do fields[name] = schema.projection[name] end
   local ok = check.fields(checker, record, {}, strip(checker, record), fields)
-  local spec = record.spec
-  if spec.batch ~= nil and spec.tables == nil then
+  -- What is misspelt is told already.
+  local spec, meant = record.spec, record.meant
+  if spec.batch ~= nil and spec.tables == nil and not meant.tables then
     checker.fail(record, {}, "'tables' is missing: write tables = { name = { key = "
       .. '{ … }, columns = { … } } }')
-  elseif spec.tables ~= nil and spec.batch == nil then
+  elseif spec.tables ~= nil and spec.batch == nil and not meant.batch then
     checker.fail(record, { 'tables' }, "'tables' goes with batch = function(batch, "
       .. "tables) … end; one table is table = 'name'")
   end
@@ -125,8 +127,8 @@ local function new_table(checker, record, plan, name)
   local p = {
     table = spec.table, name = name, module = record.module or record.file,
     file = entry.file, line = entry.line, kind = kind, columns = list, n_key = n_key,
-    newer = -1, once = -1, is_cached = false, ignore = record.spec.ignore,
-    strict = false, has_handler = true,
+    newer = -1, once = -1, ignore = record.spec.ignore, strict = false,
+    has_handler = true,
     on = function() end, topics = record.spec.topics, is_shared = spec.shared,
     in_set = true, n_set = 0,
   }
@@ -136,9 +138,7 @@ local function new_table(checker, record, plan, name)
     p.reads_raw_outbox = p.reads_raw_outbox or topic.is_raw_outbox
   end
   p.exact, p.why = exact.decide(checker, entry, p, plan.source.topics)
-  if p.exact == 'aligned' then
-    p.cached_why = 'the rows of a batch function are loaded for every batch'
-  end
+  cache.decide(checker, entry, p, plan.cache)
   return p
 end
 
