@@ -3,6 +3,8 @@
  * A number is in the unit that the source's schema or kafka{} states; the way
  * to microseconds is exact, and what is finer is rounded half away from
  * zero. A date from Debezium is a count of days. */
+#include <string.h>
+
 #include "base/decimal.h"
 #include "decode/convert_part.h"
 #include "decode/time.h"
@@ -48,12 +50,35 @@ static bool unit_of(const struct conversion *c, const struct tm_cell *in,
     }
 }
 
+/* The same numbers with time.precision.mode=isostring; those of dates have
+ * left their range. */
+static int iso_infinity_of(const struct conversion *c, const struct tm_cell *in)
+{
+    static const char *const dates[] = {"-5877611-06-21Z", "-5877611-06-22Z"};
+    static const char *const stamps[] = {"+294247-01-10T04:00:25.2Z",
+                                         "-290308-12-21T19:59:27.6Z"};
+    const char *const *list = c->t->kind == TYPE_DATE ? dates : stamps;
+
+    for (int i = 0; i < 2; i++) {
+        if (in->len == strlen(list[i]) &&
+            memcmp(in->p, list[i], in->len) == 0) {
+            return i == 0 ? 1 : -1;
+        }
+    }
+    return 0;
+}
+
 /* What Debezium writes for infinite dates in days, and for infinite timestamps
  * in micro-, milli- and nanoseconds: 1 or -1; 0: it is another number. */
 static int infinity_of(const struct conversion *c, const struct tm_cell *in)
 {
-    if (c->rules->format != FORMAT_DEBEZIUM ||
-        (in->tag != TM_INT && in->tag != TM_DEC)) {
+    if (c->rules->format != FORMAT_DEBEZIUM) {
+        return 0;
+    }
+    if (in->tag == TM_TEXT) {
+        return iso_infinity_of(c, in);
+    }
+    if (in->tag != TM_INT && in->tag != TM_DEC) {
         return 0;
     }
     if (c->t->kind == TYPE_DATE) {
@@ -158,10 +183,13 @@ bool convert_date(const struct conversion *c, const struct tm_cell *in,
     const char *wrong;
 
     if (in->tag == TM_TEXT) {
-        wrong = time_read_date(in->p, in->len, &parts);
+        int infinity = infinity_of(c, in);
+
+        wrong = infinity ? NULL : time_read_date(in->p, in->len, &parts);
         if (wrong) {
             return convert_fail(c, in, "%s", wrong);
         }
+        parts.infinity = infinity ? infinity : parts.infinity;
     } else if (!convert_is_number(in)) {
         return convert_is_not(c, in);
     } else if (!read_days(c, in, &parts)) {
@@ -244,7 +272,7 @@ bool convert_stamp(const struct conversion *c, const struct tm_cell *in,
     int infinity = infinity_of(c, in);
 
     if (in->tag == TM_TEXT) {
-        if (!read_stamp_text(c, in, &usec, &infinity)) {
+        if (infinity == 0 && !read_stamp_text(c, in, &usec, &infinity)) {
             return false;
         }
     } else if (!convert_is_number(in)) {

@@ -263,7 +263,12 @@ local events = [[SELECT id AS key, (aggregateid, type,
   (payload->>'amount')::numeric(18,2))::text AS line FROM outbox]]
 local entries = 'SELECT event AS key, (account, kind, amount)::text AS line FROM ledger_'
 
+local totals = [[SELECT payload->>'owner' AS key, (count(*),
+    sum((payload->>'amount')::numeric(18,2)))::text AS line
+  FROM outbox GROUP BY 1]]
+
 local comparisons = {
+  { totals, 'SELECT owner AS key, (n, moved)::text AS line FROM totals' },
   { visits, visits .. '_plain' },
   { events, entries .. 'router' },
   { events, entries .. 'rows' },

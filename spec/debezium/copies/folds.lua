@@ -42,4 +42,30 @@ function M.ledger(name, topic)
   }
 end
 
+-- What all accounts of an owner moved. They are on several lanes, so no version
+-- tells what was repeated, and the events that were counted are kept.
+function M.totals(topic)
+  return projection {
+    topics = { topic },
+    tables = {
+      counted = { key = { event = 'uuid' }, columns = { account = 'bigint' } },
+      totals = {
+        key = { owner = 'text' },
+        columns = { n = 'bigint', moved = 'numeric(18,2)' },
+        initial = { n = 0, moved = 0 },
+      },
+    },
+    batch = function(batch, tables)
+      for event in batch:events() do
+        local counted = tables.counted:row(event.id)
+        if counted.account == nil then
+          counted.account = event.key
+          local total = tables.totals:row(event.data.owner)
+          total.n, total.moved = total.n + 1, total.moved + event.data.amount
+        end
+      end
+    end,
+  }
+end
+
 return M

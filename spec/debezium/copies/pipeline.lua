@@ -38,5 +38,6 @@ return pipeline {
     folds.balances('rows', 'rows.public.outbox'),
     folds.ledger('router', 'outbox.event.wallet'),
     folds.ledger('rows', 'rows.public.outbox'),
+    folds.totals('outbox.event.wallet'),
   },
 }
