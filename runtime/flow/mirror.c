@@ -53,6 +53,30 @@ static void cover(struct rows *r, uint32_t row, const struct tm_cell *cells)
     layers_cover(r, row, before, layers_mask(r, cells));
 }
 
+/* What an UPDATE left alone stays in a row that is there; but one that changes
+ * the key of a row is told as a delete and a new row, which would lack it. */
+static bool is_whole(const struct rows *r, uint32_t event,
+                     const struct tm_cell *cells, struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        const struct tm_cell *in =
+            &r->events->columns[r->program->sources[i]][event];
+
+        if (cells[i].tag == TM_MISSING && in->tag != TM_MISSING) {
+            return err_set(
+                e, ERR_DATA,
+                "%s.%s: the connector left the value of this new row out: an "
+                "UPDATE changed the row's key and left this large column alone "
+                "(TOAST). Set REPLICA IDENTITY FULL on the source table; for "
+                "this row discard the record, and update the column there",
+                p->table, p->columns[i].name);
+        }
+    }
+    return true;
+}
+
 /* All columns are converted before one is changed. */
 static bool overwrite(struct rows *r, uint32_t event, uint32_t row,
                       struct err *e)
@@ -65,6 +89,9 @@ static bool overwrite(struct rows *r, uint32_t event, uint32_t row,
         if (!convert_value(r, i, event, &rules, &cells[i], e)) {
             return false;
         }
+    }
+    if (r->events->ops[event] == 'c' && !is_whole(r, event, cells, e)) {
+        return false;
     }
     if (p->newer >= 0) {
         if (cells[p->newer].tag == TM_MISSING) {
