@@ -4,6 +4,7 @@
 -- and copies are compared row by row: the source's tables are the model.
 local bank = require 'bank'
 local chain = require 'spec.debezium.chain'
+local kafka_reader = require 'kafka_reader'
 local pg = require 'pg'
 local shop = require 'spec.debezium.shop'
 local tidemill = require 'tidemill'
@@ -20,6 +21,20 @@ return pipeline {
     columns = { page = 'text' } } },
 }
 ]]
+
+-- The offset of a topic's first truncate, and how many rows there were before it.
+local function before_truncate(topic)
+  local reader, rows, n = kafka_reader.new { [topic] = 1 }, {}, 0
+  local record = reader:next(5000)
+  while not (record.value or ''):find('"op":"t"', 1, true) do
+    local id = record.value and record.key:match '"id":(%d+)'
+    if id then rows[id] = not record.value:find('"op":"d"', 1, true) or nil end
+    record = reader:next(5000)
+  end
+  reader:close()
+  for _ in pairs(rows) do n = n + 1 end
+  return record.offset, n
+end
 
 describe('the chain', function()
   local app, s
@@ -53,6 +68,8 @@ describe('the chain', function()
     local result = tidemill.until_end(bundle, { env = { DATABASE_URL = url } })
     assert.equal(65, result.status, result.text)
     assert.matches('source table was truncated', result.text)
-    assert.is_true(db:number('SELECT count(*) FROM visits') > 0)
+    local at, n = before_truncate('plain.public.visits')
+    assert.equal(at, db:number 'SELECT next_offset FROM tidemill.lane')
+    assert.equal(n, db:number 'SELECT count(*) FROM visits')
   end)
 end)
