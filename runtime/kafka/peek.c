@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/loop.h"
 #include "kafka/errors.h"
+#include "kafka/refusal.h"
 #include "kafka/settings.h"
 
 /* A broker that is there answers much sooner; one that is not is waited for
@@ -96,8 +97,8 @@ static bool open_handle(struct peek_reading *r, const struct plan_source *plan,
     r->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (!r->rk) {
         rd_kafka_conf_destroy(conf);
-        return err_set(e, ERR_CONFIG, "the Kafka consumer cannot start: %s",
-                       text);
+        return refusal_set(e, "the Kafka consumer", text, plan->options,
+                           plan->n_options);
     }
     settings_log_from(r->rk);
     r->queue = rd_kafka_queue_new(r->rk);
@@ -126,6 +127,20 @@ static void count_partitions(struct peek_topic *t,
     }
 }
 
+static bool no_answer(const struct peek_reading *r, const char *brokers,
+                      rd_kafka_resp_err_t code, struct err *e)
+{
+    const char *cure = refusal_cure(r->reason, rd_kafka_version());
+
+    if (cure) { /* brokers that are up, but will not take us */
+        return err_set(e, ERR_CONFIG, "Kafka at %s: %s (%s)", brokers, cure,
+                       r->reason);
+    }
+    return err_set(e, kafka_error_class(code),
+                   "Kafka at %s does not answer: %s", brokers,
+                   r->reason[0] ? r->reason : rd_kafka_err2str(code));
+}
+
 static bool ask(struct peek *p, const char *brokers, struct err *e)
 {
     const struct rd_kafka_metadata *all;
@@ -136,9 +151,7 @@ static bool ask(struct peek *p, const char *brokers, struct err *e)
 
     if (code) {
         rd_kafka_poll(r->rk, 0); /* for the reason */
-        return err_set(e, kafka_error_class(code),
-                       "Kafka at %s does not answer: %s", brokers,
-                       r->reason[0] ? r->reason : rd_kafka_err2str(code));
+        return no_answer(r, brokers, code, e);
     }
     copy_names(p, all);
     for (uint32_t i = 0; i < p->n_topics; i++) {

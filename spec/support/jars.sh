@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints the folder that holds the jars of FOLDER/pom.xml beside this file, and
-# fetches them by Maven once: jars.sh kafka|connect. The version of the pom is a
+# fetches them by Maven once: jars.sh kafka|kafka3|connect. The version of the pom is a
 # part of the name. The folder appears by rename, so it is complete if it exists.
 set -eu
 name=$1

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Becomes a Kafka broker: start.sh FOLDER PORT CONTROLLER_PORT [TLS_PORT
 # CERTIFICATES PASSWORD]. With the latter it also listens by SASL_SSL, for the
-# user "mill" by PLAIN and SCRAM-SHA-512; see certificates.sh.
+# user "mill" by PLAIN and SCRAM-SHA-512; see certificates.sh. KAFKA_POM=kafka3: a
+# broker of the version in ../kafka3/pom.xml.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$1 port=$2 controller=$3 tls=${4:-} certificates=${5:-} password=${6:-}
-jars=$("$here/../jars.sh" kafka)
+jars=$("$here/../jars.sh" "${KAFKA_POM:-kafka}")
 mkdir -p "$folder"
 {
   cat "$here/server.properties"
