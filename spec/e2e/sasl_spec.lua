@@ -45,13 +45,13 @@ end
 
 -- A broker of Kafka 3, and how it is reached.
 local function kafka3()
-  local folder = ('%s/%s'):format(os.getenv('TIDEMILL_SCRATCH'), tidemill.unique('kafka3'))
+  local folder = os.getenv('TIDEMILL_SCRATCH') .. '/' .. tidemill.unique('kafka3')
   local ports = {}
   for i = 1, 3 do ports[i] = tostring(tidemill.free_port()) end
-  local broker = process.start({ 'spec/support/kafka/start.sh', folder, ports[1], ports[2],
-    ports[3], certificates, os.getenv('SASL_PASSWORD') }, {
-    out = folder .. '.out', env = { KAFKA_POM = 'kafka3' },
-  })
+  local broker = process.start({
+    'spec/support/kafka/start.sh', folder, ports[1], ports[2], ports[3], certificates,
+    os.getenv('SASL_PASSWORD'),
+  }, { out = folder .. '.out', env = { KAFKA_POM = 'kafka3' } })
   local producer = kafka.producer { ['bootstrap.servers'] = '127.0.0.1:' .. ports[1],
     log_level = 0 }
   process.wait_for(function() return tidemill.read(folder .. '.out') end, 90, function()
