@@ -198,6 +198,9 @@ int64_t rows_ask(struct rows *r, const struct tm_cell *key, int32_t event,
         return -1;
     }
     row = find(r, cells);
+    if (row < 0 && r->program->plan->exact == EXACT_ALIGNED) {
+        return ROWS_OF_OTHERS;
+    }
     if (row < 0) {
         if (!keep_keys(r, cells, e)) {
             return -1;

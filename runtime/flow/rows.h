@@ -95,7 +95,10 @@ uint32_t rows_enter(struct rows *r, uint32_t event, const struct tm_cell *key);
  * is no key of these types. */
 int64_t rows_find(struct rows *r, const struct tm_cell *key, struct err *e);
 /* The row of a key that a batch function asks for: n_key cells, which may point
- * into strings of Lua. It is made if new; -1 with e: no key of these types. */
+ * into strings of Lua. It is made if new; -1 with e: no key of these types. Of
+ * an aligned table only rows that events enter can be here: the batch's own
+ * memory of them, such as the row cache's, does not grow. */
+enum { ROWS_OF_OTHERS = -2 };
 int64_t rows_ask(struct rows *r, const struct tm_cell *key, int32_t event,
                  struct err *e);
 /* Is it one of the rows that the event entered? */

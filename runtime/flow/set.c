@@ -260,11 +260,12 @@ static int say(struct tm_batch *b, const struct err *e)
 
 /* An aligned row is its lane's: another batch may hold it, and whether it is in
  * this one is chance. */
-static bool may_reach(const struct rows *r, uint32_t row, int32_t event,
+static bool may_reach(const struct rows *r, int64_t row, int32_t event,
                       struct err *e)
 {
     if (r->program->plan->exact != EXACT_ALIGNED ||
-        (event >= 0 && rows_entered(r, row, (uint32_t)event))) {
+        (row >= 0 && event >= 0 &&
+         rows_entered(r, (uint32_t)row, (uint32_t)event))) {
         return true;
     }
     return err_set(e, ERR_SCRIPT,
@@ -283,7 +284,7 @@ int tm_row_of(struct tm_batch *b, struct tm_rows *view,
     struct err e;
 
     row = rows_ask(r, key, b->current, &e);
-    if (row < 0 || !may_reach(r, (uint32_t)row, b->current, &e)) {
+    if (row == -1 || !may_reach(r, row, b->current, &e)) {
         return say(b, &e);
     }
     if (row < r->n_known || r->program->plan->exact == EXACT_ALIGNED) {
