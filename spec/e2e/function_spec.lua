@@ -116,6 +116,32 @@ function Payments:check(db)
     "SELECT count(*) FROM tidemill.dead_letter WHERE message LIKE '%a bad payment%'"))
 end
 
+-- Rows of one lane each, and a function that asks in vain for those of others.
+local kept = [[
+return pipeline {
+  name = 'kept',
+  source = kafka { brokers = env('KAFKA_BROKERS'), group = '%s', topics = { '%s' },
+    format = 'json', start = 'earliest' },
+  database = postgres { write = env('DATABASE_URL') },
+  batch = { size = 20 },
+  projections = { projection {
+    tables = {
+      kept = { key = { id = { 'bigint', from = 'key' } },
+        columns = { n = 'bigint', refused = 'bigint' }, initial = { n = 0, refused = 0 } },
+    },
+    batch = function(batch, tables)
+      for event, row in tables.kept:events() do
+        row.n = row.n + 1
+        local other = tonumber(event.key) + 100000 + row.n
+        if not pcall(tables.kept.row, tables.kept, other) then
+          row.refused = row.refused + 1
+        end
+      end
+    end,
+  } },
+}
+]]
+
 describe('a batch function', function()
   local producer
   lazy_setup(function() producer = kafka.producer() end)
@@ -195,5 +221,26 @@ describe('a batch function', function()
     assert.equal('80.00', rows.d.balance)
     assert.equal('-30.00', rows.x.balance)
     assert.equal(30, s.db:number('SELECT count(*) FROM ledger'))
+  end)
+
+  it('keeps rows that belong to its lanes in memory, whatever rows it asks for', function()
+    local topic = tidemill.unique('kept')
+    producer:create_topic(topic, 1)
+    local bundle = tidemill.bundle { ['pipeline.lua'] = kept:format(topic, topic) }
+    local url, db = tidemill.database(bundle)
+    local run = tidemill.start(bundle, { env = { DATABASE_URL = url } })
+    finally(function() run:destroy() end)
+    for round = 1, 6 do
+      for i = 1, 50 do
+        producer:send { topic = topic, partition = 0, key = tostring(i), value = '{}' }
+      end
+      producer:flush()
+      run:wait_for('the round', 30, function()
+        return db:number('SELECT sum(n) FROM kept') == 50 * round
+      end)
+    end
+    assert.is_true(run:metric('cache_hits_total') >= 100)
+    assert.equal(50, db:number('SELECT count(*) FROM kept WHERE n = 6'))
+    assert.equal(300, db:number('SELECT sum(refused) FROM kept'))
   end)
 end)
