@@ -193,7 +193,7 @@ describe('batch', function()
                       'rubbish', '{"id":"' .. id .. '","x":1,"k":1.5}' }
       return kinds[math.random(#kinds)]
     end
-    for _ = 1, 300 do
+    for _ = 1, core.rounds(300) do
       batch:forget()
       local lanes, sums, log, states = {}, {}, {}, {}
       local share, x = math.random(1, 40), 0

@@ -94,7 +94,7 @@ describe('lease_pick', function()
 
   it('for any lanes: in order, each once, within the limits, leaving no fatter lane', function()
     math.randomseed(11)
-    for _ = 1, 2000 do
+    for _ = 1, core.rounds(2000) do
       local list, by = {}, {}
       for i = 1, math.random(1, 12) do
         local count = math.random(0, 30)
@@ -198,7 +198,7 @@ describe('isolation of a bad record', function()
 
   it('for random large lanes', function()
     math.randomseed(3)
-    for _ = 1, 300 do
+    for _ = 1, core.rounds(300) do
       local n = math.random(2, 10000)
       local bad = math.random(0, n - 1)
       local lanes, db = flow.lanes { { count = n } }, database(1, { [0] = { bad } })
@@ -212,7 +212,7 @@ describe('isolation of a bad record', function()
 
   it('moves over every record of every lane, in order, whatever is bad', function()
     math.randomseed(5)
-    for _ = 1, 400 do
+    for _ = 1, core.rounds(400) do
       local list, bad = {}, {}
       for i = 1, math.random(1, 6) do
         local n = math.random(1, 60)

@@ -90,7 +90,7 @@ for name, how in pairs(KINDS) do
     it('leaves the rows of a model for any events in any batches', function()
       math.randomseed(11)
       local b = bundle(how.words)
-      for _ = 1, 70 do
+      for _ = 1, core.rounds(70) do
         local events, records = {}, {}
         for i = 1, math.random(1, 30) do
           events[i] = random_event(how)

@@ -102,7 +102,7 @@ for exact, key in pairs(KEYS) do
         batch.plan.projections[0].exact)
       math.randomseed(71)
       local n_left_out = 0
-      for _ = 1, 100 do
+      for _ = 1, core.rounds(100) do
         local events = random_events(math.random(1, 40))
         local most = math.random(1, 12)
         batch:forget()
@@ -112,7 +112,7 @@ for exact, key in pairs(KEYS) do
         assert.are.equal(n, n_repeated)
         n_left_out = n_left_out + n
       end
-      assert.is_true(n_left_out > 300, n_left_out)
+      assert.is_true(n_left_out > core.rounds(300), n_left_out)
     end)
 
     it('changes nothing when everything comes again', function()

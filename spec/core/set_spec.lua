@@ -295,7 +295,7 @@ describe('a batch function', function()
   it('for any records leaves what a model leaves that takes one after the other', function()
     math.randomseed(31)
     local n_short, n_failed = 0, 0
-    for _ = 1, 60 do
+    for _ = 1, core.rounds(60) do
       local db, want = new_db(), new_db()
       local share = math.random(2) == 1 and 1000 or math.random(4, 40)
       for _ = 1, 5 do
@@ -317,12 +317,13 @@ describe('a batch function', function()
         assert.are.same(want, db)
       end
     end
-    assert.is_true(n_short > 20 and n_failed > 100, n_short .. ' ' .. n_failed)
+    assert.is_true(n_short > core.rounds(20) and n_failed > core.rounds(100),
+      n_short .. ' ' .. n_failed)
   end)
 
   it('does not depend on how records are split into batches', function()
     math.randomseed(37)
-    for _ = 1, 40 do
+    for _ = 1, core.rounds(40) do
       local all, want = {}, new_db()
       repeat
         local d = random_event(math.random(1, 3), 1e9)

@@ -127,7 +127,8 @@ return pipeline {
   projections = { projection {
     tables = {
       kept = { key = { id = { 'bigint', from = 'key' } },
-        columns = { n = 'bigint', refused = 'bigint' }, initial = { n = 0, refused = 0 } },
+        columns = { n = 'bigint', refused = 'bigint' },
+        initial = { n = 0, refused = 0 } },
     },
     batch = function(batch, tables)
       for event, row in tables.kept:events() do
@@ -223,7 +224,7 @@ describe('a batch function', function()
     assert.equal(30, s.db:number('SELECT count(*) FROM ledger'))
   end)
 
-  it('keeps rows that belong to its lanes in memory, whatever rows it asks for', function()
+  it('keeps rows of its lanes in memory, whatever rows it asks for', function()
     local topic = tidemill.unique('kept')
     producer:create_topic(topic, 1)
     local bundle = tidemill.bundle { ['pipeline.lua'] = kept:format(topic, topic) }

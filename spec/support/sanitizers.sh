@@ -61,7 +61,7 @@ run_core_sanitized() {
 valgrind_file() {
   local name
   name=$(basename "$1" _spec.lua)
-  if ! timeout -k 10 "${SPEC_SECONDS:-300}" valgrind -q --xml=yes \
+  if ! SPEC_IS_SLOW=1 timeout -k 10 "${SPEC_SECONDS:-300}" valgrind -q --xml=yes \
     --xml-file="$2/$name.xml" luajit "$(command -v busted)" \
     --output=spec/support/report.lua "$1" >"$2/$name.out" 2>&1 </dev/null; then
     echo "the specs did not pass, or did not come to an end" >>"$2/$name.failed"
