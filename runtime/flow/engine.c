@@ -89,6 +89,9 @@ static void on_news(struct engine *g, enum source_news news,
     switch (news) {
     case NEWS_ASSIGNED:
         g->counts->counters[COUNT_REBALANCES]++;
+        if (!source_lanes(g->source)) { /* more workers than partitions */
+            progress_ready(g);
+        }
         break;
     case NEWS_REVOKED:
         claim_void(g);

@@ -73,4 +73,12 @@ describe('the admin port', function()
     assert.equal(78, result.status, result.text)
     assert.matches('token', result.text)
   end)
+
+  it('is ready with more workers than partitions, too', function()
+    local s = counts.new { partitions = 1 }
+    local run = s.start { '--workers', '2' }
+    finally(function() run:destroy() end)
+    run:wait_ready()
+    assert.equal(2, #run:workers())
+  end)
 end)
