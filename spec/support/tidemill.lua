@@ -1,8 +1,12 @@
 -- The program under test: bundles written from text, runs in the foreground
 -- and in the background, and what the admin port says.
+local ffi = require 'ffi'
 local json = require 'cjson'
 local pg = require 'pg'
 local process = require 'process'
+
+-- Each spec file is a process of its own.
+ffi.cdef 'int getpid(void);'
 
 local M = {}
 local Run = {}
@@ -17,7 +21,7 @@ local serial = 0
 function M.unique(prefix)
   serial = serial + 1
   local file = debug.getinfo(2, 'S').short_src:match('([%w]+)_spec%.lua') or 'x'
-  return ('%s_%s_%d_%d'):format(prefix, file, os.time() % 100000, serial)
+  return ('%s_%s_%d_%d'):format(prefix, file, ffi.C.getpid(), serial)
 end
 
 function M.read(path)
