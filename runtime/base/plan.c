@@ -2,6 +2,7 @@
 #include "base/plan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void plan_free(struct plan *p)
 {
@@ -19,4 +20,24 @@ bool plan_is_cached(const struct plan *p)
         }
     }
     return false;
+}
+
+static bool is_in(const char *const *names, uint32_t n, const char *name)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool plan_reads(const struct plan_projection *p, const char *topic)
+{
+    return !p->topics || is_in(p->topics, p->n_topics, topic);
+}
+
+bool plan_ignores(const struct plan_projection *p, const char *type)
+{
+    return is_in(p->ignore, p->n_ignore, type);
 }

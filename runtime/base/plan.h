@@ -247,4 +247,8 @@ struct plan {
 
 /* Is any of its projections cached? */
 bool plan_is_cached(const struct plan *p);
+/* Does the projection read the topic? */
+bool plan_reads(const struct plan_projection *p, const char *topic);
+/* Is the event type named by its `ignore`? */
+bool plan_ignores(const struct plan_projection *p, const char *type);
 void plan_free(struct plan *p);

@@ -138,23 +138,13 @@ static void try_records(struct checking *k, const struct recognise *q)
 
 /* ---- a topic ---- */
 
-static bool reads(const struct plan_projection *p, const char *topic)
-{
-    for (uint32_t i = 0; i < p->n_topics; i++) {
-        if (strcmp(p->topics[i], topic) == 0) {
-            return true;
-        }
-    }
-    return p->topics == NULL;
-}
-
 static void add_projections(struct checking *k, struct recognise *q)
 {
     const struct plan_projection **list =
         arena_alloc(&k->arena, (k->plan->n_projections + 1) * sizeof(*list));
 
     for (uint32_t i = 0; i < k->plan->n_projections; i++) {
-        if (reads(&k->plan->projections[i], q->topic->name)) {
+        if (plan_reads(&k->plan->projections[i], q->topic->name)) {
             list[q->n_projections++] = &k->plan->projections[i];
         }
     }

@@ -50,16 +50,6 @@ static enum need_kind kind_of(const struct plan_topic *t)
 
 /* ---- what columns need ---- */
 
-static bool reads(const struct plan_projection *p, const char *topic)
-{
-    for (uint32_t i = 0; i < p->n_topics; i++) {
-        if (strcmp(p->topics[i], topic) == 0) {
-            return true;
-        }
-    }
-    return p->topics == NULL;
-}
-
 /* A numeric or a time without a word about it in kafka{} is read by the
  * schema of its record. */
 static bool is_unsaid(const struct coltype *t, const struct plan_topic *topic)
@@ -84,7 +74,7 @@ static bool needs_schemas(const struct plan *plan, const struct plan_topic *t)
     for (uint32_t i = 0; i < plan->n_projections; i++) {
         const struct plan_projection *p = &plan->projections[i];
 
-        for (uint32_t k = 0; reads(p, t->name) && k < p->n_columns; k++) {
+        for (uint32_t k = 0; plan_reads(p, t->name) && k < p->n_columns; k++) {
             if (is_unsaid(&p->columns[k].type, t)) {
                 return true;
             }
@@ -121,7 +111,7 @@ static void note_identity(struct finding_needs *f, const struct plan_topic *t,
         const struct plan_projection *p = &f->plan->projections[i];
         const struct plan_column *c = old_column(p);
 
-        if (c && p->kind != KIND_APPEND && reads(p, t->name)) {
+        if (c && p->kind != KIND_APPEND && plan_reads(p, t->name)) {
             buf_printf(&f->out->notes,
                        "%s: the key of projection %s comes from %s, which a "
                        "delete has only after ALTER TABLE %s REPLICA IDENTITY "

@@ -360,16 +360,6 @@ static void judge_flattened(struct looking *k, const struct sight *s)
     }
 }
 
-static bool ignores_truncates(const struct plan_projection *p)
-{
-    for (uint32_t i = 0; i < p->n_ignore; i++) {
-        if (strcmp(p->ignore[i], "t") == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* A lane halts at it, unless no projection minds. */
 static void judge_truncate(struct looking *k, const struct sight *s)
 {
@@ -378,8 +368,8 @@ static void judge_truncate(struct looking *k, const struct sight *s)
     for (uint32_t i = 0; i < k->q->n_projections; i++) {
         const struct plan_projection *p = k->q->projections[i];
 
-        is_minded |= !ignores_truncates(p);
-        empties |= !ignores_truncates(p) && p->empties;
+        is_minded |= !plan_ignores(p, "t");
+        empties |= !plan_ignores(p, "t") && p->empties;
     }
     if (k->q->topic->truncate == TRUNCATE_HALT && is_minded) {
         find_problem(k, s,

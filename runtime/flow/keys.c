@@ -296,23 +296,13 @@ static bool not_emptied(const struct plan_projection *p, struct err *e)
                    p->table, p->kind == KIND_MERGE ? "merge" : "fold");
 }
 
-static bool ignores_truncates(const struct plan_projection *p)
-{
-    for (uint32_t i = 0; i < p->n_ignore; i++) {
-        if (strcmp(p->ignore[i], "t") == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* True: the event is handled as others are; false with e->class NONE: what had
  * to be done is done. */
 static bool takes_truncate(struct rows *r, uint32_t event, struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
 
-    if (ignores_truncates(p)) {
+    if (plan_ignores(p, "t")) {
         return false;
     }
     if (r->program->topics[r->events->topics[event]].truncate ==
@@ -348,7 +338,7 @@ bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
 
     e->class = ERR_NONE;
     if ((state != TM_EVENT_OK && state != TM_EVENT_HELD) ||
-        !program_reads(r->program, r->events->records[event].topic)) {
+        !plan_reads(r->program->plan, r->events->records[event].topic)) {
         return false;
     }
     if (r->events->ops[event] == 't' && !takes_truncate(r, event, e)) {

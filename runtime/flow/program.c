@@ -323,13 +323,6 @@ const struct pgstmt *program_stmt(struct program *g,
     return &make_stmt(g, what, mask)->stmt;
 }
 
-bool program_reads(const struct program *g, const char *topic)
-{
-    const struct plan_projection *p = g->plan;
-
-    return !p->topics || is_in(p->topics, p->n_topics, topic, strlen(topic));
-}
-
 bool program_loads(const struct program *g)
 {
     return g->plan->kind == KIND_FOLD;

@@ -75,7 +75,5 @@ enum program_type program_type(struct program *g, const struct decoder *d,
                                uint32_t type);
 const struct pgstmt *program_stmt(struct program *g,
                                   enum program_statement what, uint64_t mask);
-/* Does the projection read that topic of the source? */
-bool program_reads(const struct program *g, const char *topic);
 /* Is the projection a fold whose rows must be read first? */
 bool program_loads(const struct program *g);

@@ -56,7 +56,7 @@ static const struct plan_projection *emptied(const struct batch *b,
     for (uint32_t i = 0; i < b->n_rows; i++) {
         const struct program *g = b->rows[i].program;
 
-        if (g->plan->empties && program_reads(g, topic)) {
+        if (g->plan->empties && plan_reads(g->plan, topic)) {
             return g->plan;
         }
     }

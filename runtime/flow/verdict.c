@@ -34,7 +34,7 @@ static bool has_order(const struct batch *b, const char *topic)
         enum plan_kind kind = g->plan->kind;
 
         if (kind != KIND_APPEND && kind != KIND_MERGE &&
-            program_reads(g, topic)) {
+            plan_reads(g->plan, topic)) {
             return true;
         }
     }
