@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "decode/text.h"
+
 bool reader_fail(struct reader *r, const char *format, ...)
 {
     char text[600];
@@ -77,6 +79,11 @@ bool reader_document(struct reader *r, const struct tm_cell *text)
     return (walk_open(w, text->p, text->len) &&
             walk_node(w, TM_NODE_DATA, NULL) && walk_end(w)) ||
            reader_bad_json(r, "the text in the value");
+}
+
+bool reader_is_deleted(const struct tm_cell *mark)
+{
+    return text_is(mark, "true") || (mark->tag == TM_BOOL && mark->i);
 }
 
 void reader_forget(struct reader *r)

@@ -91,6 +91,8 @@ bool reader_type(struct reader *r, const char *p, size_t len,
                  const char *where);
 /* [text] holds JSON: it becomes data. The walk goes over to it. */
 bool reader_document(struct reader *r, const struct tm_cell *text);
+/* Does __deleted say so? It is a text, or a boolean behind other transforms. */
+bool reader_is_deleted(const struct tm_cell *mark);
 /* Makes the columns of everything but the key missing. */
 void reader_forget(struct reader *r);
 

@@ -6,6 +6,8 @@
  */
 #include "decode/envelope.h"
 
+#include "decode/text.h"
+
 /* What stands beside the columns. */
 struct marks {
     struct tm_cell op, deleted, time;
@@ -44,33 +46,30 @@ static bool read_marks(struct walk *w, struct marks *m)
     return s == WALK_END;
 }
 
-static bool is_word(const struct tm_cell *c, const char *word)
-{
-    return c->tag == TM_TEXT && c->len == strlen(word) &&
-           memcmp(c->p, word, c->len) == 0;
-}
-
-/* __deleted is a text, or a boolean behind other transforms. */
 static bool take_deleted(struct reader *r, const struct marks *m,
                          bool *is_deleted)
 {
     const struct tm_cell *c = &m->deleted;
 
-    *is_deleted = is_word(c, "true") || (c->tag == TM_BOOL && c->i) ||
-                  is_word(&m->op, "d");
+    *is_deleted = reader_is_deleted(c) || text_is(&m->op, "d");
     return c->tag == TM_MISSING || c->tag == TM_NULL || c->tag == TM_BOOL ||
-           is_word(c, "true") || is_word(c, "false") ||
+           text_is(c, "true") || text_is(c, "false") ||
            reader_fail(r, "__deleted of this flattened row is neither true nor "
                           "false");
+}
+
+static bool take_delete(struct reader *r)
+{
+    static const struct tm_cell op = {.p = "d", .len = 1, .tag = TM_TEXT};
+
+    return reader_op(r, &op);
 }
 
 /* Without __op the letter is known of deletes alone. */
 static bool take_op(struct reader *r, const struct marks *m, bool is_deleted)
 {
-    static const struct tm_cell deleted = {.p = "d", .len = 1, .tag = TM_TEXT};
-
     if (is_deleted) {
-        return reader_op(r, &deleted);
+        return take_delete(r);
     }
     if (m->op.tag == TM_MISSING || m->op.tag == TM_NULL) {
         r->facts.flags |= EVENT_NO_OP;
@@ -129,9 +128,7 @@ static bool is_envelope(const struct marks *m)
 /* A delete that left nothing but the key of its row. */
 static bool take_tombstone(struct reader *r)
 {
-    static const struct tm_cell deleted = {.p = "d", .len = 1, .tag = TM_TEXT};
-
-    return r->topic->flattened == FLATTENED_TOMBSTONE ? reader_op(r, &deleted)
+    return r->topic->flattened == FLATTENED_TOMBSTONE ? take_delete(r)
                                                       : reader_skip(r);
 }
 

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "decode/convert.h"
 #include "decode/logical.h"
+#include "decode/text.h"
 
 enum column { COLUMN_ID, COLUMN_KEY, COLUMN_TYPE, COLUMN_PAYLOAD, COLUMN_TIME };
 enum { COLUMNS = COLUMN_TIME + 1 };
@@ -69,12 +70,6 @@ static bool read_frame(struct reader *r, struct frame *f)
     return s == WALK_END;
 }
 
-static bool is_text(const struct tm_cell *c, const char *text)
-{
-    return c->tag == TM_TEXT && c->len == strlen(text) &&
-           memcmp(c->p, text, c->len) == 0;
-}
-
 /* A flattened row may have columns called op, after or source. */
 static bool is_envelope(const struct reader *r, const struct frame *f)
 {
@@ -87,9 +82,8 @@ static bool is_envelope(const struct reader *r, const struct frame *f)
  * [op] is missing where nobody was told to add it. */
 static bool is_event(const struct frame *f, const struct tm_cell *op)
 {
-    return !is_text(&f->deleted, "true") &&
-           !(f->deleted.tag == TM_BOOL && f->deleted.i) &&
-           (op->tag == TM_MISSING || is_text(op, "c") || is_text(op, "r"));
+    return !reader_is_deleted(&f->deleted) &&
+           (op->tag == TM_MISSING || text_is(op, "c") || text_is(op, "r"));
 }
 
 /* ---- the row ---- */

@@ -7,6 +7,7 @@
 #include "base/api.h"
 #include "decode/json.h"
 #include "decode/path.h"
+#include "decode/text.h"
 #include "decode/tokens.h"
 
 /* One a table and side; 4 KB each. A worker rarely reads more tables at a
@@ -75,12 +76,6 @@ struct schema *schemas_find(struct schemas *s, const char *p, size_t len)
 
 /* ---- reading a schema ---- */
 
-static bool is_text(const struct tm_cell *c, const char *text)
-{
-    return c && c->tag == TM_TEXT && c->len == strlen(text) &&
-           memcmp(c->p, text, c->len) == 0;
-}
-
 static enum logical logical_of(const struct tm_cell *name)
 {
     static const struct {
@@ -96,7 +91,7 @@ static enum logical logical_of(const struct tm_cell *name)
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        if (is_text(name, table[i].name)) {
+        if (text_is(name, table[i].name)) {
             return table[i].logical;
         }
     }
@@ -124,7 +119,7 @@ static void add_field(struct schema *s, struct schema_row *row,
     enum logical logical = logical_of(tokens_member(field, "name"));
 
     if (logical == LOGICAL_NONE &&
-        is_text(tokens_member(field, "type"), "bytes")) {
+        text_is(tokens_member(field, "type"), "bytes")) {
         logical = LOGICAL_BYTES;
     }
 
@@ -172,9 +167,9 @@ static void read_schema(struct schema *s, const struct tm_cell *type)
     for (uint32_t i = 0; i < fields->len; i++) {
         const struct tm_cell *name = tokens_member(field, "field");
 
-        if (is_text(name, "before") && s->before.n_fields == 0) {
+        if (text_is(name, "before") && s->before.n_fields == 0) {
             read_row(s, &s->before, field);
-        } else if (is_text(name, "after") && s->after.n_fields == 0) {
+        } else if (text_is(name, "after") && s->after.n_fields == 0) {
             read_row(s, &s->after, field);
         }
         field = tokens_behind(field);

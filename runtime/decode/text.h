@@ -3,6 +3,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "base/api.h"
 
 /*
  * Undoes the escapes of a JSON text (without its quotes) into [out], which
@@ -12,3 +15,10 @@
 int64_t text_unescape(const char *p, size_t len, char *out);
 /* The first control byte inside a JSON text of this document, or [len]. */
 size_t text_control(const char *p, size_t len);
+
+/* Is the cell this text? NULL is none. */
+static inline bool text_is(const struct tm_cell *c, const char *text)
+{
+    return c && c->tag == TM_TEXT && c->len == strlen(text) &&
+           memcmp(c->p, text, c->len) == 0;
+}

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/utf8.h"
 #include "decode/base64.h"
+#include "decode/text.h"
 
 struct headers {
     struct record_header *list; /* arena */
@@ -77,24 +78,18 @@ const char *headers_print(void *message, headers_at_fn at, struct arena *a)
 
 /* ---- parsing ---- */
 
-static bool is_name(const struct tm_cell *c, const char *name)
-{
-    return c->tag == TM_TEXT && c->len == strlen(name) &&
-           memcmp(c->p, name, c->len) == 0;
-}
-
 static void take_member(const struct tm_cell *name, const struct tm_cell *value,
                         struct record_header *out, struct arena *a)
 {
     if (value->tag != TM_TEXT) {
         return;
     }
-    if (is_name(name, "name")) {
+    if (text_is(name, "name")) {
         out->name = arena_dup(a, value->p, value->len);
-    } else if (is_name(name, "value")) {
+    } else if (text_is(name, "value")) {
         out->value = value->p;
         out->len = value->len;
-    } else if (is_name(name, "base64")) {
+    } else if (text_is(name, "base64")) {
         char *bytes = arena_alloc(a, value->len + 1);
         int64_t n = base64_decode(value->p, value->len, bytes);
 
