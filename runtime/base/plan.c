@@ -41,3 +41,20 @@ bool plan_ignores(const struct plan_projection *p, const char *type)
 {
     return is_in(p->ignore, p->n_ignore, type);
 }
+
+bool plan_is_keyed_by_record(const struct plan_projection *p)
+{
+    if (p->kind == KIND_APPEND || p->kind == KIND_MERGE) {
+        return false;
+    }
+    if (p->exact == EXACT_SHARED || p->newer >= 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < p->n_key; i++) {
+        if (p->columns[i].from != FROM_FIELD &&
+            p->columns[i].from != FROM_KEY) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -251,4 +251,6 @@ bool plan_is_cached(const struct plan *p);
 bool plan_reads(const struct plan_projection *p, const char *topic);
 /* Is the event type named by its `ignore`? */
 bool plan_ignores(const struct plan_projection *p, const char *type);
+/* The record key is the row key: what makes lanes own their rows. */
+bool plan_is_keyed_by_record(const struct plan_projection *p);
 void plan_free(struct plan *p);

@@ -165,9 +165,7 @@ static void judge_decimals(struct looking *k, const struct plan_projection *p,
 
     for (uint32_t i = 0; i < k->n; i++) {
         const struct sight *s = &k->sights[i];
-        const struct tm_cell *v = sight_is_full(s) && !s->has_schema
-                                      ? tokens_member(s->row, c->name)
-                                      : NULL;
+        const struct tm_cell *v = sight_unsaid(s, c->name);
 
         if (v) {
             add_decimal(&d, s, v);

@@ -4,22 +4,6 @@
 
 #include "decode/recognise_part.h"
 
-/* The row's key is the whole key of the record. */
-static bool is_keyed(const struct plan_projection *p)
-{
-    if (p->kind == KIND_APPEND || p->kind == KIND_MERGE ||
-        p->exact == EXACT_SHARED || p->newer >= 0) {
-        return false;
-    }
-    for (uint32_t i = 0; i < p->n_key; i++) {
-        if (p->columns[i].from != FROM_FIELD &&
-            p->columns[i].from != FROM_KEY) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* What event.data is; NULL: not an object. */
 static const struct tm_cell *data_of(const struct sight *s)
 {
@@ -68,7 +52,7 @@ static void judge_null_key(struct looking *k, const struct plan_projection *p,
     for (uint32_t i = 0; i < p->n_key; i++) {
         const struct plan_column *c = &p->columns[i];
 
-        if (is_keyed(p) || c->from == FROM_KEY ||
+        if (plan_is_keyed_by_record(p) || c->from == FROM_KEY ||
             (c->from == FROM_FIELD && !has(data_of(s), c->name))) {
             find_problem(k, s,
                          arena_printf(k->arena,
@@ -116,7 +100,7 @@ static void judge_key_width(struct looking *k, const struct plan_projection *p,
 {
     struct names names = {0};
 
-    if (!is_keyed(p) || s->key->len == p->n_key) {
+    if (!plan_is_keyed_by_record(p) || s->key->len == p->n_key) {
         return;
     }
     names_add(k, &names, s->key);

@@ -58,6 +58,8 @@ struct names {
 void sight_of(struct looking *k, const struct record *r, struct sight *s);
 /* A row with its values, not passed: a deleted one has nothing or zeros. */
 bool sight_is_full(const struct sight *s);
+/* A field of such a row, when no schema says what it is; NULL: none. */
+const struct tm_cell *sight_unsaid(const struct sight *s, const char *name);
 
 /* -- recognise.c -- */
 

@@ -1,6 +1,7 @@
 /* One record, looked at; see recognise_part.h. */
 #include <string.h>
 
+#include "decode/envelope.h"
 #include "decode/recognise_part.h"
 
 static const struct tm_cell *read(struct looking *k, const char *p, size_t len)
@@ -226,5 +227,11 @@ bool sight_is_full(const struct sight *s)
         return false;
     }
     deleted = tokens_member(s->row, "__deleted");
-    return !deleted || deleted->tag != TM_TEXT || deleted->len != 4;
+    return !deleted || !reader_is_deleted(deleted);
+}
+
+const struct tm_cell *sight_unsaid(const struct sight *s, const char *name)
+{
+    return sight_is_full(s) && !s->has_schema ? tokens_member(s->row, name)
+                                              : NULL;
 }

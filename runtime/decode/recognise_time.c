@@ -78,9 +78,7 @@ static void look_at_times(const struct looking *k, const struct plan_column *c,
     *t = (struct times){.may_be = {false, true, true, true}};
     for (uint32_t i = 0; i < k->n; i++) {
         const struct sight *s = &k->sights[i];
-        const struct tm_cell *v = sight_is_full(s) && !s->has_schema
-                                      ? tokens_member(s->row, c->name)
-                                      : NULL;
+        const struct tm_cell *v = sight_unsaid(s, c->name);
 
         if (v && v->tag == TM_INT && v->i != 0) {
             add_time(t, s, v->i);

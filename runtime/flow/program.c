@@ -97,24 +97,6 @@ static bool convert_initial(struct program *g, struct plan_column *c,
                     g->plan->line, c->name);
 }
 
-/* The record key is the row key: what makes lanes own their rows. */
-static bool is_keyed_by_record(const struct plan_projection *p)
-{
-    if (p->kind == KIND_APPEND || p->kind == KIND_MERGE) {
-        return false;
-    }
-    if (p->exact == EXACT_SHARED || p->newer >= 0) {
-        return false;
-    }
-    for (uint32_t i = 0; i < p->n_key; i++) {
-        if (p->columns[i].from != FROM_FIELD &&
-            p->columns[i].from != FROM_KEY) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static struct convert_rules *rules_of(struct plan *p)
 {
     const struct plan_source *s = &p->source;
@@ -158,7 +140,7 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
                        pp->file, pp->line, pp->table, pp->n_columns,
                        PROGRAM_MAX_COLUMNS);
     }
-    g->checks_key = is_keyed_by_record(pp);
+    g->checks_key = plan_is_keyed_by_record(pp);
     g->keys = arena_zero(g->arena, (pp->n_key + 1) * sizeof(*g->keys));
     for (uint32_t i = 0; i < pp->n_columns; i++) {
         if (!convert_initial(g, &pp->columns[i], e)) {
