@@ -1,6 +1,7 @@
 -- The bench itself: fills the topics, runs every contestant ROUNDS times on an
 -- empty table and prints medians. Called by run.
 local ffi = require 'ffi'
+local gauge = require 'gauge'
 local load = require 'load'
 local pg = require 'pg'
 local process = require 'process'
@@ -33,16 +34,12 @@ local function note_memory(peaks, pid)
   if kb then peaks[pid] = tonumber(kb) end
 end
 
-local function position(db)
-  return db:number('SELECT coalesce(sum(next_offset), 0) FROM tidemill.lane')
-end
-
 -- From the first commit that is seen to the last: what the start costs is the
 -- other number.
 local function watch(run, db)
   local seen = { peaks = {} }
   while not run.process:status() do
-    local at, n = process.now(), position(db)
+    local at, n = process.now(), gauge.position(db)
     if n > 0 and not seen.first then seen.first, seen.first_n = at, n end
     if n ~= seen.n then seen.last, seen.n = at, n end
     note_memory(seen.peaks, run.process.pid)
@@ -66,7 +63,7 @@ local function run_tidemill(folder, topic)
   local seen = watch(run, db)
   local total = process.now() - from
   assert(run.process:status() == 0, run:text())
-  assert(position(db) == EVENTS, 'the positions do not add up')
+  assert(gauge.position(db) == EVENTS, 'the positions do not add up')
   local memory = 0
   for _, kb in pairs(seen.peaks) do memory = memory + kb end
   local steady = seen.last and seen.last > seen.first and
@@ -94,13 +91,6 @@ local function run_writer(kind, connections)
     load.KEYS, kind))
 end
 
-local function median(list, field)
-  local values = {}
-  for _, result in ipairs(list) do values[#values + 1] = result[field] end
-  table.sort(values)
-  return values[math.ceil(#values / 2)]
-end
-
 local function measure(what, fn)
   local results = {}
   for i = 1, ROUNDS do
@@ -113,7 +103,7 @@ local function measure(what, fn)
   end
   local m = {}
   for _, field in ipairs { 'rate', 'total', 'cpu', 'mb' } do
-    m[field] = median(results, field)
+    m[field] = gauge.median(results, field)
   end
   print(('%-34s %9.0f %9.0f %9.2f %7s'):format(what, m.rate, m.total, m.cpu,
     m.mb and ('%.0f'):format(m.mb) or '-'))

@@ -1,6 +1,7 @@
 -- What the row cache saves, and what it costs: outbox events folded into
 -- balances, with the cache and without it, by turns. Called by run with
 -- BENCH=cache. CPU of the server: all of PostgreSQL's processes.
+local gauge = require 'gauge'
 local load = require 'load'
 local pg = require 'pg'
 local process = require 'process'
@@ -42,18 +43,8 @@ local function run(topic, size, cache)
   db:rows('CHECKPOINT')
   local server = server_cpu()
   local r = tidemill.start(folder, { env = env })
-  local function moved()
-    return db:number('SELECT coalesce(sum(next_offset), 0) FROM tidemill.lane')
-  end
-  local first_n = r:wait_for('a commit', 60, function()
-    local n = moved()
-    return n > 0 and n
-  end)
-  local first = process.now()
-  r:wait_for('all of it', 900, function() return moved() == EVENTS end)
-  local seconds = process.now() - first
   local result = {
-    rate = (EVENTS - first_n) / seconds,
+    rate = gauge.rate(r, db, EVENTS, 900),
     server = (server_cpu() - server) / EVENTS * 1e6,
     worker = cpu_of(r:workers()[1]) / EVENTS * 1e6,
     hits = r:metric('cache_hits_total'), misses = r:metric('cache_misses_total'),
@@ -66,20 +57,13 @@ local function run(topic, size, cache)
   return result
 end
 
-local function median(list, field)
-  local values = {}
-  for _, result in ipairs(list) do values[#values + 1] = result[field] end
-  table.sort(values)
-  return values[math.ceil(#values / 2)]
-end
-
 local function report(what, list)
-  local hits, misses = median(list, 'hits'), median(list, 'misses')
+  local function of(field) return gauge.median(list, field) end
+  local hits, misses = of('hits'), of('misses')
   local rows = hits + misses
-  print(('%-24s %9.0f %8.2f %8.2f %7.0f %8.1f%% %7.0f/%.0f'):format(what,
-    median(list, 'rate'), median(list, 'worker'), median(list, 'server'),
-    median(list, 'mb'), rows > 0 and 100 * hits / rows or 0, median(list, 'loads'),
-    median(list, 'batches')))
+  print(('%-24s %9.0f %8.2f %8.2f %7.0f %8.1f%% %7.0f/%.0f'):format(what, of('rate'),
+    of('worker'), of('server'), of('mb'), rows > 0 and 100 * hits / rows or 0,
+    of('loads'), of('batches')))
   io.flush()
 end
 

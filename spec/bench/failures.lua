@@ -2,8 +2,9 @@
 -- some bad records against none. Called by run
 -- with BENCH=failures.
 local bank = require 'bank'
+local gauge = require 'gauge'
 local kafka = require 'kafka'
-local process = require 'process'
+local pg = require 'pg'
 local tidemill = require 'tidemill'
 
 local PARTITIONS = 8
@@ -32,23 +33,13 @@ local n_runs = 0
 local function run(topic, n)
   n_runs = n_runs + 1
   local env = { BENCH_TOPIC = topic, BENCH_GROUP = topic .. n_runs }
-  local url, db = tidemill.database()
+  local url, db = pg.create('failures' .. n_runs)
   env.DATABASE_URL = url
   assert(tidemill.call({ 'schema', folder, '--apply' }, { env = env }).status == 0)
   db:rows('ALTER TABLE sums ADD CHECK (amount < 1000)')
   local r = tidemill.start(folder, { env = env })
-  local function moved()
-    return db:number('SELECT coalesce(sum(next_offset), 0) FROM tidemill.lane')
-  end
-  local first_n = r:wait_for('a commit', 60, function()
-    local at = moved()
-    return at > 0 and at
-  end)
-  local first = process.now()
-  r:wait_for('all of it', 600, function() return moved() == n end)
-  local seconds = process.now() - first
   local result = {
-    rate = (n - first_n) / seconds,
+    rate = gauge.rate(r, db, n, 600),
     transactions = r:metric('batches_total') + r:metric('isolations_total'),
     letters = r:metric('dead_letters_total'),
   }

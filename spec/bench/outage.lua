@@ -1,6 +1,7 @@
 -- What an outage of the database costs: memory while it is away under full
 -- input, and how long the first commit takes once it is back. Called by run
 -- with BENCH=outage; OUTAGE_SECONDS=300, EVENTS=3000000.
+local gauge = require 'gauge'
 local load = require 'load'
 local pg = require 'pg'
 local process = require 'process'
@@ -16,17 +17,13 @@ local function memory_mb(run)
   return tonumber(status:match('VmRSS:%s*(%d+)')) / 1024
 end
 
-local function position(db)
-  return db:number('SELECT coalesce(sum(next_offset), 0) FROM tidemill.lane')
-end
-
 load.fill('u', topic, EVENTS)
 local env = { BENCH_TOPIC = topic, BENCH_GROUP = topic }
 local url, db = pg.create('outage')
 env.DATABASE_URL = url
 assert(tidemill.call({ 'schema', folder, '--apply' }, { env = env }).status == 0)
 local run = tidemill.start(folder, { env = env })
-run:wait_for('a tenth of it', 60, function() return position(db) > EVENTS / 10 end)
+run:wait_for('a tenth of it', 60, function() return gauge.position(db) > EVENTS / 10 end)
 local rebalances, before = run:metric('rebalances_total'), memory_mb(run)
 
 tidemill.write(postgres .. '/hold', '')
@@ -46,11 +43,11 @@ while process.now() - from < SECONDS do
 end
 os.remove(postgres .. '/hold')
 db = process.wait_for('the database', 60, function() return pg.connect(url) end)
-local back, at = process.now(), position(db)
-run:wait_for('a commit', 60, function() return position(db) > at end)
+local back, at = process.now(), gauge.position(db)
+run:wait_for('a commit', 60, function() return gauge.position(db) > at end)
 print(('peak %.0f MB; first commit %.1f s after the server answered'):format(peak,
   process.now() - back))
-run:wait_for('all of it', 300, function() return position(db) == EVENTS end)
+run:wait_for('all of it', 300, function() return gauge.position(db) == EVENTS end)
 print(('rebalances %d, restarts %d, breaker opened %d time(s), rows %d'):format(
   run:metric('rebalances_total') - rebalances, run:metric('worker_restarts_total'),
   run:metric('breaker_opens_total'), db:number('SELECT count(*) FROM accounts')))
