@@ -372,13 +372,6 @@ describe('cached rows under load', function()
     local function sum(metric)
       return (seen['one' .. metric] or 0) + (seen['two' .. metric] or 0)
     end
-    local function owned(name)
-      local n = 0
-      for _, lane in ipairs((runs[name]:status() or { lanes = {} }).lanes) do
-        if lane.state == 'running' then n = n + 1 end
-      end
-      return n
-    end
     local function start(name)
       runs[name] = s.start { '--instance', name, '--workers', '2' }
     end
@@ -389,7 +382,7 @@ describe('cached rows under load', function()
     start('two')
     runs.one:wait_for('lanes to be shared', 60, function()
       load(20)
-      return owned('one') == 2 and owned('two') == 2
+      return runs.one:n_running() == 2 and runs.two:n_running() == 2
     end)
     load(300)
     assert.is_true(process.signal(runs.two:workers()[1], process.KILL))

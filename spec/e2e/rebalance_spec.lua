@@ -24,13 +24,6 @@ describe('two supervisors', function()
         env = { DATABASE_URL = url }, args = { '--instance', name },
       })
     end
-    local function owned(name)
-      local n = 0
-      for _, lane in ipairs((runs[name]:status() or { lanes = {} }).lanes) do
-        if lane.state == 'running' then n = n + 1 end
-      end
-      return n
-    end
 
     start('one')
     runs.one:wait_ready()
@@ -38,7 +31,7 @@ describe('two supervisors', function()
     start('two')
     runs.one:wait_for('lanes to be shared', 60, function()
       b:send(producer, 100)
-      return owned('one') == 3 and owned('two') == 3
+      return runs.one:n_running() == 3 and runs.two:n_running() == 3
     end)
     b:send(producer, 1000)
     runs.two:wait_caught_up(db, producer, topic, PARTITIONS)
@@ -50,7 +43,7 @@ describe('two supervisors', function()
     b:send(producer, 500)
     runs.two:wait_for('all lanes to come over', 60, function()
       b:send(producer, 100)
-      return owned('two') == PARTITIONS
+      return runs.two:n_running() == PARTITIONS
     end)
     runs.two:wait_caught_up(db, producer, topic, PARTITIONS)
     b:check_all(db)

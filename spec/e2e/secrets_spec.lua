@@ -77,6 +77,18 @@ local function with(url, user, password)
   end))
 end
 
+-- A run tries again and tells why by the admin port.
+local function tells_refusal(run, words)
+  run:wait_for('a refusal', 30, function()
+    return (run:get('/readyz') or ''):find(words, 1, true)
+  end)
+  for _, page in ipairs { '/readyz', '/metrics', '/status' } do
+    is_clean(page, (run:get(page)))
+  end
+  assert.equal(0, (run:stop()))
+  is_clean('the log', run:text())
+end
+
 describe('a secret', function()
   local producer, s, pipeline
   lazy_setup(function()
@@ -215,19 +227,11 @@ nonsense=%s
       end
     end
     assert.equal(66, n)
-    -- A run tries again and tells it by the admin port.
     local run = tidemill.start(s.bundle, {
       env = env_of { DATABASE_URL = with(s.url, 'secured', secrets.wrong) },
     })
     finally(function() run:destroy() end)
-    run:wait_for('a refusal', 30, function()
-      return (run:get('/readyz') or ''):find('password authentication failed', 1, true)
-    end)
-    for _, page in ipairs { '/readyz', '/metrics', '/status' } do
-      is_clean(page, (run:get(page)))
-    end
-    assert.equal(0, (run:stop()))
-    is_clean('the log', run:text())
+    tells_refusal(run, 'password authentication failed')
   end)
 
   it('is not seen when Kafka or its options are wrong', function()
@@ -266,14 +270,7 @@ nonsense=%s
       })
     end
     for _, run in ipairs(runs) do
-      run:wait_for('a refusal', 30, function()
-        return (run:get('/readyz') or ''):find('password is wrong', 1, true)
-      end)
-      for _, page in ipairs { '/readyz', '/metrics', '/status' } do
-        is_clean(page, (run:get(page)))
-      end
-      assert.equal(0, (run:stop()))
-      is_clean('the log', run:text())
+      tells_refusal(run, 'password is wrong')
     end
   end)
 

@@ -169,6 +169,15 @@ function Run:status()
   return status == 200 and json.decode(body) or nil
 end
 
+--- Lanes that its workers read; 0 when nobody answers.
+function Run:n_running()
+  local n = 0
+  for _, lane in ipairs((self:status() or { lanes = {} }).lanes) do
+    if lane.state == 'running' then n = n + 1 end
+  end
+  return n
+end
+
 --- The sum of a metric over all its labels, or of the lines whose labels hold
 --- [label]; nil when there is no such line.
 function Run:metric(name, label)
