@@ -29,6 +29,16 @@ enum type_kind {
     TYPE_KINDS
 };
 
+/* What stands for the infinite dates and timestamps in a cell: the ends of the
+ * integers, as on the wire of PostgreSQL. */
+#define TYPE_INFINITY       INT64_MAX
+#define TYPE_MINUS_INFINITY INT64_MIN
+
+static inline bool type_is_infinite(int64_t v)
+{
+    return v == TYPE_INFINITY || v == TYPE_MINUS_INFINITY;
+}
+
 struct coltype {
     uint8_t kind;      /* enum type_kind */
     int16_t precision; /* numeric: digits, 0 = not limited; time types: digits

@@ -43,7 +43,7 @@ static void put_time(const struct coltype *t, const struct tm_cell *c,
     } else {
         out->len += time_put_stamp(c->i, out->data + out->len);
         buf_put(out, "Z",
-                t->kind == TYPE_TIMESTAMPTZ && !time_is_infinite(c->i));
+                t->kind == TYPE_TIMESTAMPTZ && !type_is_infinite(c->i));
     }
 }
 

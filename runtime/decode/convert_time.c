@@ -103,7 +103,7 @@ static int infinity_of(const struct conversion *c, const struct tm_cell *in)
 
 static bool put_infinity(int sign, uint8_t tag, struct tm_cell *out)
 {
-    *out = (struct tm_cell){.i = sign > 0 ? TIME_INFINITY : TIME_MINUS_INFINITY,
+    *out = (struct tm_cell){.i = sign > 0 ? TYPE_INFINITY : TYPE_MINUS_INFINITY,
                             .tag = tag};
     return true;
 }

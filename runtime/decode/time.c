@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/type.h"
+
 /* The part of a text that is not read yet. */
 struct cursor {
     const char *p;
@@ -283,8 +285,8 @@ static size_t put_word(const char *word, char *out)
 
 static size_t put_infinity(int64_t v, char *out)
 {
-    return v == TIME_INFINITY         ? put_word("infinity", out)
-           : v == TIME_MINUS_INFINITY ? put_word("-infinity", out)
+    return v == TYPE_INFINITY         ? put_word("infinity", out)
+           : v == TYPE_MINUS_INFINITY ? put_word("-infinity", out)
                                       : 0;
 }
 

@@ -14,16 +14,8 @@
 /* TIME_MIN_DAY: 0001-01-01; TIME_MAX_DAY: 294246-12-31. */
 enum { TIME_MIN_DAY = -719162, TIME_MAX_DAY = 106751981 };
 #define TIME_DAY_USEC ((int64_t)86400 * 1000000)
-/* What stands for the infinite ones, in days and in microseconds. */
-#define TIME_INFINITY       INT64_MAX
-#define TIME_MINUS_INFINITY INT64_MIN
 
 enum time_zone { TIME_NO_ZONE, TIME_UTC, TIME_OFFSET };
-
-static inline bool time_is_infinite(int64_t v)
-{
-    return v == TIME_INFINITY || v == TIME_MINUS_INFINITY;
-}
 
 struct time_parts {
     int64_t days;       /* since 1970-01-01 */

@@ -154,16 +154,11 @@ static void put_float4(struct buf *b, const struct tm_cell *c)
     buf_u32(b, bits);
 }
 
-/* The infinite ones are the same ends of the integers on both sides. */
-static bool is_infinite(const struct tm_cell *c)
-{
-    return c->i == INT64_MAX || c->i == INT64_MIN;
-}
-
 static void put_date(struct buf *b, const struct tm_cell *c)
 {
-    int64_t days = is_infinite(c) ? (c->i == INT64_MAX ? INT32_MAX : INT32_MIN)
-                                  : c->i - EPOCH_DAYS;
+    int64_t days = type_is_infinite(c->i)
+                       ? (c->i == TYPE_INFINITY ? INT32_MAX : INT32_MIN)
+                       : c->i - EPOCH_DAYS;
 
     buf_u32(b, 4);
     buf_u32(b, (uint32_t)days);
@@ -172,8 +167,8 @@ static void put_date(struct buf *b, const struct tm_cell *c)
 static void put_stamp(struct buf *b, const struct tm_cell *c)
 {
     buf_u32(b, 8);
-    buf_u64(b, is_infinite(c) ? (uint64_t)c->i
-                              : (uint64_t)c->i - (uint64_t)EPOCH_USEC);
+    buf_u64(b, type_is_infinite(c->i) ? (uint64_t)c->i
+                                      : (uint64_t)c->i - (uint64_t)EPOCH_USEC);
 }
 
 static void put_uuid(struct buf *b, const struct tm_cell *c)

@@ -93,8 +93,8 @@ static void read_date(uint32_t v, struct tm_cell *out)
 {
     int32_t days = (int32_t)v;
 
-    out->i = days == INT32_MAX   ? INT64_MAX
-             : days == INT32_MIN ? INT64_MIN
+    out->i = days == INT32_MAX   ? TYPE_INFINITY
+             : days == INT32_MIN ? TYPE_MINUS_INFINITY
                                  : (int64_t)days + EPOCH_DAYS;
     out->tag = TM_DATE;
 }
@@ -105,7 +105,7 @@ static bool read_stamp(uint64_t v, struct tm_cell *out, struct err *e)
 
     out->tag = TM_STAMP;
     out->i = t;
-    if (t == INT64_MAX || t == INT64_MIN) {
+    if (type_is_infinite(t)) {
         return true;
     }
     /* PostgreSQL's go on for 30 years more than 64 bits since 1970 do. */
