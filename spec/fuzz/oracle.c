@@ -145,7 +145,7 @@ static void check_column(const struct coltype *t, const struct tm_cell *c,
     buf_close(&text);
     if (out.tag > TM_NULL) {
         must(convert_cell(t, &out,
-                          &(struct convert_rules){FORMAT_JSON, 0, 0, 0}, a,
+                          &(struct convert_rules){.format = FORMAT_JSON}, a,
                           &again, &e));
         must(convert_equal(&out, &again));
         must(tm_cell_compare(&out, &again) == 0);
