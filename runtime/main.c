@@ -1,8 +1,12 @@
 /* tidemill VERB ...: finds the verb and runs it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/nearest.h"
 #include "cli/verb.h"
@@ -185,7 +189,7 @@ static int help(char **argv)
     return EX_OK;
 }
 
-int main(int argc, char **argv)
+static int answer(int argc, char **argv)
 {
     if (argc < 2) {
         print_overview(stderr);
@@ -198,4 +202,41 @@ int main(int argc, char **argv)
         argv[1] = "version";
     }
     return call(NULL, argc - 1, argv + 1);
+}
+
+/* The next file or socket that is opened would get the number of a standard
+ * descriptor that is closed, and what is meant for a person would go there. A
+ * closed stdout is opened for reading, so that whoever prints is told. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+            open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+        }
+    }
+}
+
+/* What could not be printed is a failure of a verb that had none. Who closes a
+ * pipe wants no more, and no words about it. */
+static int close_stdout(int status)
+{
+    bool has_failed = ferror(stdout) != 0;
+
+    errno = 0;
+    has_failed = fflush(stdout) != 0 || has_failed;
+    if (!has_failed || status != EX_OK) {
+        return status;
+    }
+    if (errno != EPIPE) {
+        fprintf(stderr, "tidemill: cannot write all of it to stdout%s%s\n",
+                errno == 0 ? "" : ": ", errno == 0 ? "" : strerror(errno));
+    }
+    return EX_IOERR;
+}
+
+int main(int argc, char **argv)
+{
+    fill_standard_descriptors();
+    signal(SIGPIPE, SIG_IGN);
+    return close_stdout(answer(argc, argv));
 }

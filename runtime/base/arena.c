@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/stderr.h"
+
 /*
  * A build with AddressSanitizer is shown where each allocation ends, which it
  * could not see inside a block: the bytes between two of them are poisoned,
@@ -38,7 +40,11 @@ struct arena_block {
 
 static _Noreturn void out_of_memory(size_t size)
 {
-    fprintf(stderr, "level=error msg=\"out of memory\" bytes=%zu\n", size);
+    char text[80];
+    int n = snprintf(text, sizeof(text),
+                     "level=error msg=\"out of memory\" bytes=%zu\n", size);
+
+    stderr_write(text, (size_t)n);
     abort();
 }
 

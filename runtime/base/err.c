@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/stderr.h"
 #include "base/utf8.h"
 
 static const char *const names[] = {
@@ -58,7 +59,11 @@ const char *err_class_name(enum err_class class)
 
 void must_failed(const char *cond, const char *file, int line)
 {
-    fprintf(stderr, "level=error msg=\"bug: %s does not hold\" at=%s:%d\n",
-            cond, file, line);
+    char text[1024];
+    int n = snprintf(text, sizeof(text),
+                     "level=error msg=\"bug: %s does not hold\" at=%s:%d\n",
+                     cond, file, line);
+
+    stderr_write(text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
     abort();
 }

@@ -2,13 +2,14 @@
  * lines of several processes on one stderr never mix. */
 #include "base/log.h"
 
-#include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "base/stderr.h"
 
 /* LINE_MAX_BYTES: a message and its fields hold an err text (700 bytes) twice
  * with every byte escaped. QUOTE_RING: fields of a line that may be quoted. */
@@ -16,6 +17,7 @@ enum { LINE_MAX_BYTES = 8192, QUOTE_BYTES = 3072, QUOTE_RING = 8 };
 
 static enum log_level least_level = LOG_INFO;
 static char who_text[64] = "tidemill";
+static uint64_t n_lost; /* lines that nobody took, and that were not told */
 
 static const char *const level_names[] = {
     [LOG_DEBUG] = "debug",
@@ -28,6 +30,7 @@ void log_setup(enum log_level least, const char *who)
 {
     least_level = least;
     snprintf(who_text, sizeof(who_text), "%s", who);
+    stderr_never_wait();
 }
 
 /* The escaped form of one byte in out[0..4]; its length. */
@@ -117,6 +120,25 @@ static size_t put_fields(char *line, size_t len, const char *fields,
     return len;
 }
 
+static size_t put_line(char *line, enum log_level level, const char *msg)
+{
+    size_t len = put_head(line, level);
+
+    return len + quote(msg, line + len, QUOTE_BYTES);
+}
+
+/* Before the first line that is taken again. */
+static bool tell_lost(void)
+{
+    char line[LINE_MAX_BYTES];
+    size_t len = put_line(line, LOG_WARN, "lines of the log were lost");
+
+    len += (size_t)snprintf(line + len, sizeof(line) - len,
+                            " lines=%" PRIu64 " why=\"nobody read stderr\"\n",
+                            n_lost);
+    return stderr_write(line, len);
+}
+
 void log_line(enum log_level level, const char *msg, const char *fields, ...)
 {
     char line[LINE_MAX_BYTES];
@@ -126,14 +148,17 @@ void log_line(enum log_level level, const char *msg, const char *fields, ...)
     if (level < least_level) {
         return;
     }
-    len = put_head(line, level);
-    len += quote(msg, line + len, QUOTE_BYTES);
+    len = put_line(line, level, msg);
     if (fields) {
         va_start(args, fields);
         len = put_fields(line, len, fields, args);
         va_end(args);
     }
     line[len++] = '\n';
-    while (write(STDERR_FILENO, line, len) < 0 && errno == EINTR) {
+    if (n_lost > 0 && tell_lost()) {
+        n_lost = 0;
+    }
+    if (n_lost > 0 || !stderr_write(line, len)) {
+        n_lost++;
     }
 }

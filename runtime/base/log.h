@@ -2,7 +2,9 @@
 /*
  * logfmt lines on stderr: `ts=... level=... msg="..." key=value`. One line a
  * happening, never one an event. The level and the worker's name are the only
- * process-wide state here; they are set once, at start.
+ * process-wide state here; they are set once, at start, and in each child.
+ * A line that nobody takes is lost rather than waited for (stderr.h), and how
+ * many were is the first line that is taken again.
  */
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 

@@ -2,10 +2,11 @@
 #include "supervise/ending.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "admin/view.h"
+#include "base/buf.h"
+#include "base/stderr.h"
 
 enum ending ending_verdict(const struct page *p)
 {
@@ -27,7 +28,9 @@ enum ending ending_verdict(const struct page *p)
 
 void ending_print_halted(const struct page *p)
 {
-    fprintf(stderr, "tidemill: only halted lanes remain:\n");
+    struct buf text = {0};
+
+    buf_puts(&text, "tidemill: only halted lanes remain:\n");
     for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
         const struct page_lane *lane = &p->lanes[i];
         if (lane->state != LANE_HALTED || lane->reached) {
@@ -38,10 +41,12 @@ void ending_print_halted(const struct page *p)
         view_copy(message, sizeof message, lane->message);
         /* A failed record's reason begins with its place. */
         if (strncmp(message, topic, strlen(topic)) == 0) {
-            fprintf(stderr, "  %s\n", message);
+            buf_printf(&text, "  %s\n", message);
         } else {
-            fprintf(stderr, "  %s/%d at offset %" PRId64 ": %s\n", topic,
-                    lane->partition, lane->position, message);
+            buf_printf(&text, "  %s/%d at offset %" PRId64 ": %s\n", topic,
+                       lane->partition, lane->position, message);
         }
     }
+    stderr_write(text.data, text.len);
+    buf_close(&text);
 }

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/stderr.h"
 #include "supervise/totals.h"
 
 enum { PROGRESS_EVERY = 10 /* ticks */, WIDTH_UNKNOWN = 80 };
@@ -54,22 +55,10 @@ bool live_is_terminal(const struct live *v)
     return v->is_terminal;
 }
 
-static void write_all(const char *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(STDERR_FILENO, p, n);
-        if (done <= 0) {
-            return; /* a lost terminal must not stop the pipeline */
-        }
-        p += done;
-        n -= (size_t)done;
-    }
-}
-
 void live_clear(struct live *v)
 {
     if (v->is_drawn) {
-        write_all(clear_line, sizeof clear_line - 1);
+        stderr_write(clear_line, sizeof clear_line - 1);
         v->is_drawn = false;
     }
 }
@@ -77,7 +66,7 @@ void live_clear(struct live *v)
 static void redraw(struct live *v)
 {
     if (v->is_terminal && v->line.len > 0) {
-        write_all(v->line.data, v->line.len);
+        stderr_write(v->line.data, v->line.len);
         v->is_drawn = true;
     }
 }
@@ -85,7 +74,7 @@ static void redraw(struct live *v)
 void live_print(struct live *v, const char *text, size_t len)
 {
     live_clear(v);
-    write_all(text, len);
+    stderr_write(text, len);
     redraw(v);
 }
 

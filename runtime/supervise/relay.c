@@ -57,7 +57,7 @@ struct relay *relay_new(struct loop *l, struct live *live)
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return NULL;
     }
-    /* Only our end: a worker's stderr must block, not drop lines. */
+    /* Only our end: how the other one is written says base/stderr.h. */
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     struct relay *r = mem_zero(1, sizeof *r);
     r->live = live;

@@ -440,7 +440,6 @@ int supervise_run(const struct supervise_options *o)
     struct supervisor s = {0};
     struct err e;
     /* Standard error may be a pipe whose reader has gone. */
-    signal(SIGPIPE, SIG_IGN);
     if (supervisor_open(&s, o, &e)) {
         supervisor_run(&s);
     } else {

@@ -1,0 +1,112 @@
+-- A run whose log nobody reads, and verbs whose output nobody takes.
+local kafka = require 'kafka'
+local process = require 'process'
+local tidemill = require 'tidemill'
+
+local PIPE_BYTES = 65536 -- what a pipe of Linux holds
+local CLOSE = {
+  'nothing', '0<&-', '1>&-', '2>&-', '0<&- 1>&- 2>&-',
+}
+
+local function pipeline(name)
+  return ([[
+return pipeline {
+  name = '%s',
+  source = kafka { brokers = env('KAFKA_BROKERS'), group = '%s', topics = { '%s' },
+    format = 'json', start = 'earliest' },
+  database = postgres { write = env('DATABASE_URL') },
+  projections = { projection { table = 'seen', append = true, columns = { n = 'bigint' },
+    on = function(row, event) row.n = event.data.n end } },
+}
+]]):format(name, name, name)
+end
+
+describe('the log', function()
+  local producer
+  lazy_setup(function() producer = kafka.producer() end)
+
+  local function case(n)
+    local name = tidemill.unique('log')
+    local bundle = tidemill.bundle { ['pipeline.lua'] = pipeline(name) }
+    local url, db = tidemill.database(bundle)
+    producer:create_topic(name, 1)
+    for i = 1, n do
+      producer:send { topic = name, partition = 0, value = ('{"n":%d}'):format(i) }
+    end
+    producer:flush()
+    return { name = name, bundle = bundle, env = { DATABASE_URL = url }, db = db }
+  end
+
+  -- A run whose log is a pipe that is full already; its end for reading.
+  local function start_unread(c)
+    local path = ('%s/%s.pipe'):format(os.getenv('TIDEMILL_SCRATCH'), c.name)
+    tidemill.shell('mkfifo ' .. path)
+    local pipe = assert(io.open(path, 'r+'))
+    pipe:setvbuf('no')
+    assert(pipe:write(('x'):rep(PIPE_BYTES - 1) .. '\n'))
+    local p = process.start({ os.getenv('TIDEMILL'), 'run', c.bundle, '--admin', 'off' },
+      { out = path, env = { DATABASE_URL = c.env.DATABASE_URL,
+        KAFKA_BROKERS = os.getenv('KAFKA_BROKERS'), TIDEMILL_LOG = 'debug' } })
+    finally(function()
+      p:destroy()
+      pipe:close()
+    end)
+    return p, pipe
+  end
+
+  it('holds nothing up when its reader stands still, and then says what was lost',
+    function()
+      local c = case(50)
+      local p, pipe = start_unread(c)
+      process.wait_for('rows', 30, function()
+        return c.db:number('SELECT count(*) FROM seen') == 50
+      end)
+      assert.equal(PIPE_BYTES - 1, #pipe:read('*l'))
+      p:signal(process.TERM)
+      local line
+      repeat line = pipe:read('*l') until line:find('lines of the log were lost', 1, true)
+      assert.is_true(tonumber(line:match('lines=(%d+)')) > 0, line)
+      assert.equal(0, p:wait(10))
+    end)
+
+  it('does not keep a run from ending when its reader stands still', function()
+    local c = case(1)
+    local p = start_unread(c)
+    process.wait_for('rows', 30, function()
+      return c.db:number('SELECT count(*) FROM seen') == 1
+    end)
+    p:signal(process.TERM)
+    assert.equal(0, p:wait(10))
+  end)
+
+  it('goes to no socket or file when standard descriptors are closed', function()
+    local c = case(3)
+    for _, how in ipairs(CLOSE) do
+      local text, status = tidemill.shell(('DATABASE_URL=%s %s run %s --until-end '
+        .. '--instance log --admin 127.0.0.1:%d %s'):format(c.env.DATABASE_URL,
+        os.getenv('TIDEMILL'), c.bundle, tidemill.free_port(),
+        how == 'nothing' and '' or how))
+      assert.equal(0, status, how .. text)
+    end
+    assert.equal(3, c.db:number('SELECT count(*) FROM seen'))
+  end)
+end)
+
+describe('a verb whose output cannot be written', function()
+  for _, words in ipairs { 'check examples/bank --offline', 'schema examples/bank',
+    'connector examples/mirror', 'explain 23505', 'version', 'help', 'help lane' } do
+    it('says so and exits with 74: ' .. words, function()
+      for _, to in ipairs { '>/dev/full', '>&-' } do
+        local text, status = tidemill.shell(('DATABASE_URL=postgresql://x/y %s %s %s')
+          :format(os.getenv('TIDEMILL'), words, to))
+        assert.equal(74, status, to .. text)
+        assert.matches('tidemill: cannot write all of it to stdout', text, 1, true)
+      end
+    end)
+  end
+
+  it('says nothing to whoever has read enough', function()
+    local text = tidemill.shell(('%s help | head -n 1'):format(os.getenv('TIDEMILL')))
+    assert.is_nil(text:find('cannot write', 1, true), text)
+  end)
+end)
