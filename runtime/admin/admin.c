@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/clients.h"
 #include "admin/health.h"
 #include "admin/metrics.h"
 #include "admin/status.h"
@@ -17,6 +18,7 @@ struct admin {
     struct loop_timer *timer;      /* closes idle connections */
     const struct admin_view *view; /* borrowed */
     const char *token;             /* borrowed; NULL: none is asked for */
+    struct clients clients;
 };
 
 struct answer {
@@ -181,12 +183,47 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *http,
     return answer_send(http, &out);
 }
 
+static int fd_of(struct MHD_Connection *http)
+{
+    return MHD_get_connection_info(http, MHD_CONNECTION_INFO_CONNECTION_FD)
+        ->connect_fd;
+}
+
+static void on_connection(void *arg, struct MHD_Connection *http, void **mark,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct admin *a = arg;
+
+    (void)mark;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        clients_enter(
+            &a->clients, fd_of(http),
+            MHD_get_connection_info(http, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+                ->client_addr,
+            clock_usec());
+    } else {
+        clients_leave(&a->clients, fd_of(http));
+    }
+}
+
+static void on_completed(void *arg, struct MHD_Connection *http, void **mark,
+                         enum MHD_RequestTerminationCode how)
+{
+    struct admin *a = arg;
+
+    (void)mark;
+    if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
+        clients_served(&a->clients, fd_of(http), clock_usec());
+    }
+}
+
 /* The daemon's epoll set is edge triggered inside: as long as it reports no
  * wait it still has work. Bounded, so that a client cannot hold the loop. */
 static void admin_turn(void *arg)
 {
     struct admin *a = arg;
     MHD_UNSIGNED_LONG_LONG wait_ms = 0;
+    usec now = clock_usec(), next = clients_expire(&a->clients, now);
     bool has_timeout = false;
     for (int turn = 0; turn < 32; turn++) {
         MHD_run(a->daemon);
@@ -197,6 +234,8 @@ static void admin_turn(void *arg)
     }
     if (has_timeout) {
         loop_timer_set(a->timer, wait_ms > 0 ? (usec)wait_ms * 1000 : 1000);
+    } else if (a->clients.n > 0) {
+        loop_timer_set(a->timer, next > now ? next - now : 1000000);
     } else {
         loop_timer_stop(a->timer);
     }
@@ -212,9 +251,11 @@ static struct MHD_Daemon *daemon_start(struct admin *a, int fd)
 {
     return MHD_start_daemon(
         MHD_USE_EPOLL, 0, NULL, NULL, handle, a, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_CONNECTION_TIMEOUT, 15u,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(32 * 1024),
-        MHD_OPTION_END);
+        /* Above CLIENT_PLACES: who was shut down has a place until the daemon
+         * has seen it. */
+        MHD_OPTION_CONNECTION_LIMIT, 128u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)(32 * 1024), MHD_OPTION_NOTIFY_CONNECTION, on_connection, a,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, a, MHD_OPTION_END);
 }
 
 struct admin *admin_new(struct loop *l, int fd, const struct admin_view *view,

@@ -52,6 +52,18 @@ size_t utf8_valid(const char *p, size_t len)
     return len;
 }
 
+/* C0, DEL and, in two bytes, C1. */
+static void replace_controls(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if ((*p < ' ' && *p != '\n' && *p != '\t') || *p == 0x7f) {
+            *p = '?';
+        } else if (p[0] == 0xc2 && p[1] < 0xa0) {
+            p[0] = p[1] = '?';
+        }
+    }
+}
+
 void utf8_clean(char *text)
 {
     size_t len = strlen(text), at = utf8_valid(text, len);
@@ -60,4 +72,5 @@ void utf8_clean(char *text)
         text[at++] = '?';
         at += utf8_valid(text + at, len - at);
     }
+    replace_controls(text);
 }

@@ -8,6 +8,8 @@
 size_t utf8_length(const char *text, size_t left);
 /* The first byte that is not part of valid UTF-8; [len] when all are. */
 size_t utf8_valid(const char *p, size_t len);
-/* Bytes that are not UTF-8 become '?': what a script made of them, or a
- * character that was cut where a buffer ends. */
+/* A message that people see: bytes that are not UTF-8 become '?' (what a script
+ * made of them, or a character that was cut where a buffer ends), and so do
+ * control characters but line ends and tabs, since keys of records are quoted
+ * in messages and must not move a terminal's cursor. */
 void utf8_clean(char *text);

@@ -253,6 +253,7 @@ static bool prepare(struct dev *d, int *status, struct err *e)
         return false;
     }
     d->start.name = d->plan->name;
+    d->start.group = d->plan->source.group;
     d->start.generation = d->plan->hash;
     *status = EX_SOFTWARE;
     return apply_schema(d, e) && start_load(d, e);

@@ -53,6 +53,7 @@ static const char help[] =
 static int run_plan(struct start *o, const struct plan *p)
 {
     o->name = p->name;
+    o->group = p->source.group;
     o->generation = p->hash;
     o->page = page_new(o->workers);
     if (o->page == NULL) {

@@ -113,6 +113,23 @@ static bool read_heartbeat(struct page *p, struct err *e)
     return true;
 }
 
+/* Kafka takes 249 characters for a member's name, and one that is cut would be
+ * the same for two workers, which would fence each other. */
+static bool fits_instance(const struct start *o, const char *instance,
+                          struct err *e)
+{
+    enum { MOST = 249, DIGITS = 2 };
+    size_t len = strlen(o->group) + strlen("--") + strlen(instance) + DIGITS;
+
+    return len <= MOST ||
+           err_set(e, ERR_CONFIG,
+                   "the name of a worker in the consumer group, "
+                   "GROUP-INSTANCE-NUMBER, has %zu characters, and Kafka takes "
+                   "%d: shorten group in kafka{} (%zu) or the name that "
+                   "--instance gives (%zu)",
+                   len, MOST, strlen(o->group), strlen(instance));
+}
+
 static bool prepare(const struct start *o, struct prepared *out, struct err *e)
 {
     struct listen_address address;
@@ -128,6 +145,9 @@ static bool prepare(const struct start *o, struct prepared *out, struct err *e)
         return false;
     }
     name_instance(o, address.port, out->instance, sizeof out->instance);
+    if (!fits_instance(o, out->instance, e)) {
+        return false;
+    }
     snprintf(out->admin, sizeof out->admin, fd < 0 ? "off" : "%s:%s",
              address.host, address.port);
     out->view = (struct admin_view){.page = o->page,

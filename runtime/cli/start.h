@@ -15,6 +15,7 @@
 struct start {
     const char *path;
     const char *name;       /* of the pipeline */
+    const char *group;      /* of its source */
     const char *generation; /* its hash */
     uint32_t workers;
     const char *admin;      /* HOST:PORT, or "off" */

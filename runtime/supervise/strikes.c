@@ -73,6 +73,7 @@ bool strikes_look(struct slot *w, struct page *p, usec now)
     } else if (w->looks == 2 && now - w->looked_at > ANSWER_USEC) {
         w->is_stuck =
             is_same(at, &w->place) && cpu_ticks(w->pid) > w->cpu_ticks;
+        w->looks++; /* it is killed once, however long it takes to end */
         return true;
     }
     return false;

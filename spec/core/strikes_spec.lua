@@ -92,6 +92,7 @@ local function look(s, between, behind)
   behind(s)
   assert.is_false(C.strikes_look(s.slot, s.page, 20 * SECOND))
   local is_dead = C.strikes_look(s.slot, s.page, 20.2 * SECOND)
+  assert.is_false(C.strikes_look(s.slot, s.page, 20.3 * SECOND)) -- said once
   C.kill(s.slot.pid, KILL)
   return is_dead, s.slot.is_stuck
 end

@@ -37,6 +37,13 @@ describe('UTF-8', function()
     assert.are.equal('a?b??c?', clean('a\255b\237\160c\195'))
   end)
 
+  it('is cleaned of what would move a cursor or change colours', function()
+    assert.are.equal('?[2J?]0;x?', clean('\27[2J\27]0;x\7'))
+    assert.are.equal('a??31mb?', clean('a\194\15531mb\127'))
+    assert.are.equal('two\n\tlines ?', clean('two\n\tlines \r'))
+    assert.are.equal('\194\160é', clean('\194\160é')) -- no control characters
+  end)
+
   it('is what messages are, also where they are cut', function()
     local e = ffi.new('struct err')
     for pad = 0, 3 do

@@ -1,6 +1,7 @@
 -- The admin port: what a load balancer, Prometheus and a person ask.
 local counts = require 'counts'
 local kafka = require 'kafka'
+local process = require 'process'
 local tidemill = require 'tidemill'
 
 describe('the admin port', function()
@@ -72,6 +73,41 @@ describe('the admin port', function()
       { env = s.env, seconds = 20 })
     assert.equal(78, result.status, result.text)
     assert.matches('token', result.text)
+  end)
+
+  -- [1] is the port: 100 connections that drip a header twice a second, each
+  -- anew when it is closed, until the shell that made them ends.
+  local SLOW = [[
+    for i in $(seq 100); do
+      ( exec 2>/dev/null
+        while exec 3<>/dev/tcp/127.0.0.1/$1; do
+          printf 'GET /livez HTTP/1.1\r\n' >&3
+          while printf 'X: y\r\n' >&3; do sleep 0.5; done
+        done ) &
+    done
+    wait
+  ]]
+
+  it('answers while a hundred slow clients hold connections', function()
+    local s = counts.new { partitions = 1 }
+    local run = s.start()
+    finally(function() run:destroy() end)
+    run:wait_ready()
+    local slow = process.start({ 'bash', '-c', SLOW, 'slow', tostring(run.port) },
+      { out = '/dev/null' })
+    finally(function()
+      slow:destroy()
+      run:destroy()
+    end)
+    run:wait_for('slow clients', 10, function()
+      local text = tidemill.shell(
+        ("grep -c ' 0100007F:%04X [0-9A-F:]* 01 ' /proc/net/tcp"):format(run.port))
+      return tonumber(text) >= 40
+    end)
+    for _ = 1, 20 do
+      local body, status = run:get('/livez')
+      assert.same({ 'ok\n', 200 }, { body, status })
+    end
   end)
 
   it('is ready with more workers than partitions, too', function()

@@ -37,6 +37,17 @@ describe('tidemill', function()
     assert.matches('^tidemill %d+%.%d+%.%d+\n$', result.out)
   end)
 
+  it('run refuses a group and an instance that no member of Kafka can be called by',
+    function()
+      local folder = tidemill.example('bank', {
+        ["group = 'bank'"] = "group = ('g'):rep(250)" })
+      local result = tidemill.call(
+        { 'run', folder, '--instance', 'shop', '--admin', 'off' },
+        { env = { DATABASE_URL = 'postgresql://x/y' } })
+      assert.equal(78, result.status, result.text)
+      assert.matches('has 258 characters', result.text, 1, true)
+    end)
+
   it('runs from any folder, and when installed elsewhere', function()
     local folder = tidemill.bundle { ['x'] = '' }
     -- -o: what is tested is installed as it is, never built anew.
