@@ -28,12 +28,20 @@ local function title(record)
   return ("%s '%s'"):format(record.word, name)
 end
 
+-- What was given may be of any length; the beginning of a message tells where, and
+-- the end what to do.
+local function clip(text)
+  if #text <= 2000 then return text end
+  return text:sub(1, 1000) .. ' […] ' .. text:sub(-500)
+end
+
 ---@return table checker with fail(record, path, text) and messages
 function M.new()
   local checker = { messages = {}, places = {} }
   function checker.fail_at(record, line, column, text)
     local n = #checker.messages + 1
-    checker.messages[n] = ('%s:%d: %s: %s'):format(record.file, line, title(record), text)
+    checker.messages[n] = clip(('%s:%d: %s: %s'):format(record.file, line, title(record),
+      text))
     checker.places[n] = { file = record.file, at = line * 10000 + column, n = n }
     return false
   end
@@ -45,7 +53,7 @@ function M.new()
   function checker.add(text)
     local file, line = text:match('^(.-):(%d+): ')
     local n = #checker.messages + 1
-    checker.messages[n] = text
+    checker.messages[n] = clip(text)
     checker.places[n] = { file = file or '', at = (tonumber(line) or 0) * 10000, n = n }
     return false
   end
@@ -87,7 +95,8 @@ local function known_names(fields)
   local names = {}
   for name in next, fields do names[#names + 1] = name end
   table.sort(names, function(a, b)
-    if type(a) == 'number' and type(b) == 'number' then return a < b end
+    if type(a) ~= type(b) then return type(a) < type(b) end
+    if type(a) == 'number' then return a < b end
     return tostring(a) < tostring(b)
   end)
   return names
@@ -241,7 +250,7 @@ function M.has(record, name)
 end
 
 local function check_twice(checker, record)
-  for _, twice in ipairs(locate.twice(record)) do
+  for _, twice in ipairs(locate.twice(record, record.written or record.given)) do
     checker.fail_at(record, twice.line, twice.column, ("'%s' is written twice, here and "
       .. 'in line %d: Lua would keep one of them silently'):format(tostring(twice.key),
       twice.first))

@@ -174,7 +174,8 @@ local function tagged(v, kind)
   end
   local is_json = kind == 'json' or kind == 'jsonb'
   if is_json and type(v) == 'table' and not dsl.is_record(v) then
-    local text = value.encode(v)
+    local ok, text = pcall(value.encode, v)
+    if not ok then return nil, 'cannot be used: ' .. tostring(text) end
     return { tag = text:sub(1, 1) == '[' and 'array' or 'object', value = text }
   end
   return nil, 'must be a text, a number or a boolean, not ' .. check.name_type(v)

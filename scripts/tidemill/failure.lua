@@ -199,7 +199,7 @@ end
 local function by_name(checker, record, value, stock, own)
   local is_rule = dsl.is_record(value, 'rule')
   local name = is_rule and value.name or value
-  if is_rule and next(value.spec or {}) ~= nil then
+  if is_rule and (type(value.spec) ~= 'table' or next(value.spec) ~= nil) then
     return checker.fail(record, { 'failure', name }, ("the rule '%s' takes no options: "
       .. "write rule '%s'"):format(name, name))
   end

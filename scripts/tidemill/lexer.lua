@@ -65,10 +65,12 @@ function M.read(text)
   text = text:gsub('\r\n?', '\n'):gsub('^\239\187\191', ''):gsub('^#[^\n]*', '')
   local kinds, values, lines, columns, n = {}, {}, {}, {}, 0
   local at, line, line_start = 1, 1, 1
+  local newline = text:find('\n', 1, true) -- the first one from [at] on
   while at <= #text do
     local byte = text:byte(at)
     if byte == NEW_LINE then
       at, line, line_start = at + 1, line + 1, at + 1
+      newline = text:find('\n', at, true)
     elseif byte <= 32 then
       at = at + 1
     else
@@ -77,7 +79,6 @@ function M.read(text)
         n = n + 1
         kinds[n], values[n], lines[n], columns[n] = kind, value, line, at - line_start + 1
       end
-      local newline = kind ~= 'name' and text:find('\n', at, true)
       while newline and newline <= stop do
         line, line_start = line + 1, newline + 1
         newline = text:find('\n', newline + 1, true)

@@ -1,24 +1,34 @@
 -- Where in the files of a bundle a record and its keys are written, for
 -- messages, and for the order of columns, which a Lua table forgets.
+--
+-- What is found here is a guess, and no pipeline depends on it: see `safe`.
 local outline = require 'tidemill.outline'
 
 local M = {}
 
--- By text; a record keeps what it needs.
-local outlines = setmetatable({}, { __mode = 'v' })
+-- A second's work or two. What is longer holds data.
+local MOST_BYTES = 4 * 1024 * 1024
 
 local function outline_of(loading, file)
-  local text = loading.texts[file]
+  local text, outlines = loading.texts[file], loading.outlines
   if not text then return nil end
-  outlines[text] = outlines[text] or outline.read(text)
-  return outlines[text]
+  if not outlines then
+    outlines = { bytes = 0 }
+    loading.outlines = outlines
+  end
+  if outlines[file] == nil then
+    outlines.bytes = outlines.bytes + #text
+    outlines[file] = outlines.bytes <= MOST_BYTES and outline.read(text)
+  end
+  return outlines[file] or nil
 end
 
--- The last table that was given to a variable above a place.
+-- The last table that was given to a variable above a place, and ends above it: so
+-- that who follows variables comes to an end.
 local function of_variable(from, name, at)
   local found
   for _, node in ipairs(from.variables[name] or {}) do
-    if node.at < at then found = node end
+    if node.stop < at then found = node end
   end
   return found
 end
@@ -169,24 +179,83 @@ function M.sorted(record, path, t)
   return names
 end
 
-local function add_twice(record, node, list)
-  for _, field in ipairs(node.twice or {}) do
+-- The field that Lua keeps, of those with the same key.
+local function kept(node, key)
+  local last = node.fields[key]
+  for _, field in ipairs(node.twice) do
+    if field.key == key then last = field end
+  end
+  return last
+end
+
+-- Is it this table that became the value? A variable may be another of that name.
+local function became(node, t)
+  for key in next, t do
+    if not node.fields[key] and not node.is_open then return false end
+  end
+  for key in pairs(node.fields) do
+    local field, v = kept(node, key), rawget(t, key)
+    if field.text and field.is_plain and not field.text:find('\\', 1, true)
+      and v ~= field.text or field.is_table and type(v) ~= 'table' then
+      return false
+    end
+  end
+  return true
+end
+
+local function add_twice(record, node, t, list, seen)
+  if seen[node] or not became(node, t) then return end
+  seen[node] = true
+  for _, field in ipairs(node.twice) do
     list[#list + 1] = { key = field.key, line = field.line, column = field.column,
       first = node.fields[field.key].line }
   end
   for _, field in ipairs(node.list) do
-    local below = table_of(record, field)
+    local below, v = table_of(record, field), rawget(t, field.key)
     -- A table inside a call is a record of its own, or the function's matter.
-    if below and not below.call_line then add_twice(record, below, list) end
+    if below and not below.call_line and type(v) == 'table' then
+      add_twice(record, below, v, list, seen)
+    end
   end
 end
 
 ---Keys that are written twice in one table: Lua keeps one of them silently.
+---@param t table what the record was given
 ---@return table[] { key, line, column, first = line of the first one }
-function M.twice(record)
+function M.twice(record, t)
   local list = {}
-  if record.node then add_twice(record, record.node, list) end
+  if record.node and not record.node.variable then
+    add_twice(record, record.node, t, list, {})
+  end
   return list
 end
+
+-- Without an answer here a message lacks its line, and that is all: what is valid
+-- Lua is not refused for it. The core knows by itself of time and memory that ran out.
+local function safe(name, otherwise)
+  local find = M[name]
+  M[name] = function(...)
+    local ok, first, second = pcall(find, ...)
+    if ok then return first, second end
+    return otherwise(...)
+  end
+end
+
+local function first_line(_, file) return { file = file, line = 1 } end
+
+safe('constructor', function(loading, _, _, at)
+  return at or first_line(loading, loading.file)
+end)
+safe('returned', first_line)
+safe('called', first_line)
+safe('position', function(record) return record.line, 1 end)
+safe('below', function(record) return nil, record.line end)
+safe('twice', function() return {} end)
+safe('sorted', function(_, _, t)
+  local names = {}
+  for name in next, t do names[#names + 1] = name end
+  table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
+  return names
+end)
 
 return M

@@ -1,5 +1,6 @@
 -- Where the tables of a Lua file are written, and where each of their keys: a
--- Lua table remembers no lines. What is made by functions or loops is not seen.
+-- Lua table remembers no lines. What is made by functions or loops is not seen, and
+-- nothing is said of a key that is computed.
 local lexer = require 'tidemill.lexer'
 
 local M = {}
@@ -72,7 +73,7 @@ function Reader:use(i, node)
   end
   if self.kinds[before] == 'name' then
     self:add_call(before, node, self.lines[before + 1])
-  elseif self:code(i - 1) == '=' and self.kinds[i - 2] == 'name' then
+  elseif i ~= self.field and self:code(i - 1) == '=' and self.kinds[i - 2] == 'name' then
     local variables = self.outline.variables
     local name = self.values[i - 2]
     variables[name] = variables[name] or {}
@@ -80,21 +81,42 @@ function Reader:use(i, node)
   end
 end
 
--- The key at token i and the token where its value begins; no key: a list item.
+-- The key of a field in brackets: nil when the text does not say it.
+function Reader:key_in_brackets(i)
+  if self:code(i + 2) ~= ']' or self:code(i + 3) ~= '=' then return nil end
+  local kind, key = self.kinds[i + 1], self.values[i + 1]
+  if kind == 'number' then return tonumber(key) end
+  return kind == 'string' and not key:find('\\', 1, true) and key or nil
+end
+
+-- The key at token i, the token where its value begins, and the key's own; of a key
+-- that is computed no key, and of an item of a list no value either.
 function Reader:key(i)
   if self.kinds[i] == 'name' and self:code(i + 1) == '=' then
     return self.values[i], i + 2, i
-  elseif self:code(i) == '[' and self:code(i + 2) == ']' and self:code(i + 3) == '=' then
-    local key = self.values[i + 1]
-    if self.kinds[i + 1] == 'number' then key = tonumber(key) end
-    return key, i + 4, i + 1
+  elseif self:code(i) ~= '[' then
+    return nil, nil, i
   end
-  return nil, i, i
+  local key = self:key_in_brackets(i)
+  if key ~= nil then return key, i + 4, i + 1 end
+  return nil, self:behind_brackets(i), i
+end
+
+-- Behind `[…] =`.
+function Reader:behind_brackets(i)
+  local depth = 0
+  repeat
+    local code = self:code(i)
+    if code == '[' then depth = depth + 1 elseif code == ']' then depth = depth - 1 end
+    i = i + 1
+  until depth == 0 or not self.kinds[i]
+  return i + 1
 end
 
 -- The table that a value is, also as the argument of a call; a variable's name.
 function Reader:value(field, first)
   local at = first
+  field.is_plain = self:is_end_of_field(at + 1) and self:code(at) ~= '...'
   if self.kinds[at] == 'string' then field.text = self.values[at] end
   if self.kinds[at] == 'name' then
     if self:is_end_of_field(at + 1) then field.variable = self.values[at] end
@@ -108,6 +130,27 @@ function Reader:value(field, first)
   field.node = self.nodes[at]
 end
 
+local function add_field(node, field)
+  local key = field.key
+  if key == nil then
+    node.is_open = true
+  elseif node.fields[key] then
+    table.insert(node.twice, field)
+  else
+    node.fields[key] = field
+  end
+  table.insert(node.list, field)
+end
+
+-- The last item of a list may give no value, or several: a call, or `...`.
+local function open_end(node)
+  local last = node.list[#node.list]
+  if last and last.is_item and not last.is_plain and not last.is_table then
+    node.is_open = true
+    if node.twice[#node.twice] == last then table.remove(node.twice) end
+  end
+end
+
 ---@return integer the token behind the table that opens at token i
 function Reader:table(i)
   local node = { line = self.lines[i], column = self.columns[i], fields = {}, list = {},
@@ -118,19 +161,22 @@ function Reader:table(i)
   i = i + 1
   while self.kinds[i] and self:code(i) ~= '}' do
     local key, first, at = self:key(i)
-    if not key then
+    if not first then
       n = n + 1
-      key = n
+      key, first = n, i
     end
     local field = { key = key, line = self.lines[at], column = self.columns[at],
-      at = first, value_line = self.lines[first], value_column = self.columns[first] }
+      at = first, value_line = self.lines[first], value_column = self.columns[first],
+      is_item = first == i }
+    self.field = first
     i = self:skip(first, true)
+    field.is_table = self.nodes[first] ~= nil and self.nodes[first].stop == i - 1
     self:value(field, first)
-    if node.fields[key] then table.insert(node.twice, field) end
-    node.fields[key] = node.fields[key] or field
-    table.insert(node.list, field)
+    add_field(node, field)
     if self:code(i) ~= '}' then i = i + 1 end
   end
+  open_end(node)
+  node.stop = i
   return i + 1
 end
 
@@ -140,9 +186,10 @@ end
 ---@field returned table<string, integer> first line of `return word`, by word
 ---@field return_line integer|nil of what the file returns
 
----A table: line, column, list and fields (by key) of { key, line, column, text,
----variable, node }, twice (fields whose key is there already); of a call also
----call_line and is_returned.
+---A table: line, column, at and stop (its tokens), list and fields (by key) of { key,
+---line, column, text, variable, node, is_plain (one token), is_table }, twice (fields
+---whose key is there already), is_open (it may have keys that the text does not say);
+---of a call also call_line and is_returned.
 ---@param text string
 ---@return tidemill.Outline
 function M.read(text)

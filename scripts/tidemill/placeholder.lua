@@ -19,7 +19,7 @@ end
 
 -- Characters that look the same in all forms, so that none has to be escaped.
 function M.is_plain(text)
-  return text:find('^[%w%p ]+$') ~= nil and not text:find('["\\]')
+  return #text <= 1000 and text:find('^[%w%p ]+$') ~= nil and not text:find('["\\]')
 end
 
 ---@return table forms, named as in struct plan_placeholder

@@ -81,24 +81,31 @@ local function is_ours(f, sources)
   return info.what ~= 'C' and sources[info.source]
 end
 
--- Every function that [x] can reach by upvalues and by tables in them.
+-- Every function that [x] can reach by upvalues and by tables in them. A list of
+-- what is to be looked at, since tables may be linked to any depth.
 local function visit(x, sources, seen, each)
-  if type(x) ~= 'function' and type(x) ~= 'table' or seen[x] then return end
-  if type(x) == 'function' and is_ours(x, sources) then
-    seen[x] = true
-    each(x)
-    local i = 1
-    local name, v = debug.getupvalue(x, i)
-    while name do
-      visit(v, sources, seen, each)
-      i = i + 1
-      name, v = debug.getupvalue(x, i)
+  local list, at = {}, 1
+  local function add(v)
+    if type(v) == 'table' or type(v) == 'function' and is_ours(v, sources) then
+      if not seen[v] then list[#list + 1], seen[v] = v, true end
     end
-  elseif type(x) == 'table' then
-    seen[x] = true
-    for _, v in next, x do
-      visit(v, sources, seen, each)
+  end
+  add(x)
+  while list[at] do
+    local here = list[at]
+    if type(here) == 'function' then
+      each(here)
+      local i = 1
+      local name, v = debug.getupvalue(here, i)
+      while name do
+        add(v)
+        i = i + 1
+        name, v = debug.getupvalue(here, i)
+      end
+    else
+      for _, v in next, here do add(v) end
     end
+    at = at + 1
   end
 end
 

@@ -73,7 +73,7 @@ local function entry_of(checker, record, name)
   local copy = {}
   for word, v in pairs(spec) do copy[word] = v end
   copy.table = spec.table == nil and name or spec.table
-  return { word = 'table', spec = copy, file = record.file, line = line,
+  return { word = 'table', spec = copy, written = spec, file = record.file, line = line,
     node = node, outline = record.outline }
 end
 

@@ -230,7 +230,7 @@ local function settings_of(checker, record, path, own)
   check_type(checker, record, place('type'), given)
   if given.unavailable and not placeholder.is_plain(given.unavailable) then
     checker.fail(record, place('unavailable'), ("unavailable = '%s' must be "
-      .. 'letters, digits and signs, without quotes and backslashes')
+      .. 'letters, digits and signs, without quotes and backslashes, 1000 at most')
       :format(given.unavailable))
   end
   return #checker.messages == before and given

@@ -23,6 +23,8 @@ local function distance(a, b)
   return row[#b]
 end
 
+local LONGEST = 100
+
 -- Is one of them the beginning of the other, as in millis and milliseconds?
 local function is_beginning(a, b)
   local n = math.min(#a, #b)
@@ -34,6 +36,7 @@ end
 ---@return string|nil nearest nil when none is near
 ---@return number|nil distance in letters
 function M.nearest(word, words)
+  if #word > LONGEST then return nil end -- no word is, and it would take long
   -- Some of its letters must be right: any two are near any two.
   local most = math.min(math.max(2, math.floor(#word / 3)), math.max(1, #word - 2))
   local best, best_distance = nil, most + 1

@@ -75,8 +75,32 @@ describe('locate.twice', function()
   it('finds keys that are written twice, but not those of another constructor', function()
     local place = record('pipeline', { name = 'x' }, nil,
       "return pipeline {\n  name = 'x',\n  batch = { size = 1,\n    size = 2 },\n  source = kafka { group = 'a', group = 'b' },\n}")
-    local list = locate.twice(place)
+    local list = locate.twice(place, { name = 'x', batch = { size = 2 }, source = {} })
     assert.are.equal(1, #list)
     assert.are.same({ 'size', 4, 3 }, { list[1].key, list[1].line, list[1].first })
+  end)
+  local function n_twice(text, t) return #locate.twice(record('projection', t, nil, text), t) end
+  it('finds none where keys are computed, or not those of the table that it is', function()
+    local cases = {
+      { "local id, x = 'a', 'b' return projection { [id] = 1, id = 2, [x] = 1, [x .. 'y'] = 2, [x .. 'y'] = 3 }", { a = 1, id = 2, b = 1, by = 3 } },
+      { "return projection { [1LL] = 1, 2, [true] = 1, ['true'] = 2 }", { 2, ['true'] = 2, [true] = 1 } },
+      { "return projection { ['a\\n'] = 1, [ [[a\\n]] ] = 2 }", { ['a\n'] = 1, ['a\\n'] = 2 } },
+      { "return projection { [1] = 'x', ... }", { 'x' } },
+      { "return projection { [1] = 'x', f() }", { 'x' } },
+      { "local t = { a = 1, a = 2 } do local t = { b = 1 } return projection { c = t } end", { c = { b = 1 } } },
+    }
+    for _, case in ipairs(cases) do assert.are.equal(0, n_twice(case[1], case[2]), case[1]) end
+    assert.are.equal(1, n_twice("return projection { [1] = 'x', 'y', }", { 'y' }))
+    assert.are.equal(1, n_twice("return projection { ['a'] = 1, a = 2 }", { a = 2 }))
+  end)
+  it('comes to an end where variables are named like fields around them, or used again and again', function()
+    assert.are.equal(0, n_twice("local function day() end return projection { day = { 'date', from = day } }", { day = { 'date' } }))
+    assert.are.equal(0, n_twice('local a = { a = a, b = { a = a, b = a } } return projection { a = a, b = { b = a } }', { a = {}, b = { b = {} } }))
+    local lines, t = { 'local t0 = { x = 1, x = 2 }' }, { x = 2 }
+    for i = 1, 100 do
+      lines[#lines + 1] = ('local t%d = { a = t%d, b = t%d }'):format(i, i - 1, i - 1)
+      t = { a = t, b = t }
+    end
+    assert.are.equal(1, n_twice(table.concat(lines, '\n') .. ' return projection { a = t100 }', { a = t }))
   end)
 end)
