@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TM_API_VERSION = 3 };
+enum { TM_API_VERSION = 4 };
 
 /* A value: what JSON gave, or what a column of a row holds. */
 enum tm_tag {
@@ -145,10 +145,13 @@ void tm_sizes(uint32_t out[5]);
 const char *tm_type_name(struct tm_batch *b, uint32_t type, size_t *len);
 /*
  * The node of field [name] below [parent], made if new, with its column
- * decoded for the whole batch. Negative: a record could not be read.
+ * decoded for the whole batch. TM_NO_FIELD: there are too many. Otherwise
+ * negative: a record could not be read; it is marked, and need not be the
+ * current one, so that there is none from then on.
  */
+enum { TM_NO_FIELD = -2 };
 int tm_field(struct tm_batch *b, int parent, const char *name, size_t len);
-/* Decodes the column of a node that this batch does not have yet. */
+/* Decodes the column of a node that this batch does not have yet; as above. */
 int tm_column(struct tm_batch *b, int node);
 
 enum tm_meta {
@@ -183,7 +186,9 @@ int tm_fail(struct tm_batch *b, int32_t event, const char *reason, size_t len,
 
 /* ---- rows ---- */
 
-/* Converts [in] to the column's type and stores it. */
+/* Converts [in] to the column's type and stores it. TM_UNSAID: the pipeline does
+ * not say how, which is no matter of this record. */
+enum { TM_UNSAID = -3 };
 int tm_put(struct tm_batch *b, struct tm_rows *rows, uint32_t column,
            uint32_t row, const struct tm_cell *in);
 /* A cell of a row as text (uuid, times, bytea, arrays): *p,*len. */

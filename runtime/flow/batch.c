@@ -140,7 +140,7 @@ static void collect_keys(struct rows *r, struct batch *b, struct decoder *d)
 /* What a phase of Lua left to us: it died without a word to tm_fail. Its
  * current event failed; without one the first good record stands for the
  * batch. One good record less each time, or this would not end. */
-void batch_blame(struct batch *b, const struct err *e, int32_t by)
+bool batch_blame(struct batch *b, const struct err *e, int32_t by)
 {
     int32_t at = b->view.current;
 
@@ -150,17 +150,31 @@ void batch_blame(struct batch *b, const struct err *e, int32_t by)
     if (at >= 0) {
         verdict_fail(b, (uint32_t)at, e->class, e->text, strlen(e->text), by);
     }
+    return at >= 0;
 }
 
-/* Column faults may meet records that cannot be read: those failed, and not
- * the event whose handler touched the field. */
+/* Looked at behind every call, not only where it failed: a script may have
+ * caught the error. Records that failed before are met too. */
 bool batch_take_unread(struct batch *b)
 {
-    bool found = b->has_unread && verdict_find_unread(b);
+    bool found = b->has_unread;
 
+    if (found) {
+        verdict_find_unread(b);
+    }
     b->has_unread = false;
     b->must_rerun |= found;
     return found;
+}
+
+/* Nobody is left to blame but events that are held: should they be applied after
+ * all, they would have no rows. */
+static void refuse_chosen(struct rows *r, struct batch *b, const struct err *e)
+{
+    for (uint32_t i = 0; i < r->n_chosen; i++) {
+        verdict_fail(b, r->chosen[i], e->class, e->text, strlen(e->text),
+                     LETTER_BEFORE);
+    }
 }
 
 static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
@@ -169,9 +183,18 @@ static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
     struct err e;
 
     collect_keys(r, b, d);
-    while (r->n_chosen && !vm_keys(v, &b->view, &r->view, &e)) {
+    while (r->n_chosen) {
+        bool ok = vm_keys(v, &b->view, &r->view, &e);
+
         if (!batch_take_unread(b)) {
-            batch_blame(b, &e, LETTER_BEFORE);
+            if (ok) {
+                break;
+            }
+            if (!batch_blame(b, &e, LETTER_BEFORE)) {
+                refuse_chosen(r, b, &e);
+                break;
+            }
+            verdict_settle(b); /* lanes that halt now are not asked again */
         }
         collect_keys(r, b, d);
     }
@@ -212,10 +235,8 @@ int tm_fail(struct tm_batch *view, int32_t event, const char *reason,
     struct batch *b = list_item(view, struct batch, view);
     uint32_t before = b->n_stamps;
 
-    if (!batch_take_unread(b)) {
-        verdict_fail(b, (uint32_t)event, class_of(view, reason), reason, len,
-                     b->running);
-    }
+    verdict_fail(b, (uint32_t)event, class_of(view, reason), reason, len,
+                 b->running);
     bool is_enough =
         b->n_stamps - b->stamps_before > ENOUGH_FAILED + b->events.n / 8;
 
@@ -239,11 +260,11 @@ static void run_handlers(struct batch *b, struct rows *r, struct vm *v)
 {
     struct err e;
 
-    if (!vm_fold(v, &b->view, &r->view, &e)) {
+    bool ok = vm_fold(v, &b->view, &r->view, &e);
+
+    if (!batch_take_unread(b) && !ok) {
         b->must_rerun = true;
-        if (!batch_take_unread(b)) {
-            batch_blame(b, &e, b->running);
-        }
+        batch_blame(b, &e, b->running);
     }
 }
 
@@ -373,7 +394,7 @@ bool batch_fold(struct batch *b, struct vm *v, struct err *e)
         }
         if (came_to_rest(b) && are_decided(b)) {
             b->view.current = -1;
-            return true;
+            return verdict_is_whole(b, e);
         }
     }
     return restless(b, e);

@@ -145,9 +145,10 @@ void batch_try(struct batch *b, struct vm *v);
  */
 bool batch_fold(struct batch *b, struct vm *v, struct err *e);
 /* What is wrong in what [by] runs is the fault of b->view.current, or without
- * one of the first good record. */
-void batch_blame(struct batch *b, const struct err *e, int32_t by);
-/* After trouble: records that cannot be read were found, and failed. */
+ * one of the first good record. False: there is none. */
+bool batch_blame(struct batch *b, const struct err *e, int32_t by);
+/* Behind every call of the scripts: column faults met records that cannot be
+ * read. Those failed, and not the event whose handler touched the field. */
 bool batch_take_unread(struct batch *b);
 /* Sets lease->end. */
 void batch_settle(struct batch *b);

@@ -13,6 +13,13 @@ static struct batch *batch_of(struct tm_batch *view)
     return list_item(view, struct batch, view);
 }
 
+static int say(struct tm_batch *view, enum err_class class, const char *why)
+{
+    snprintf(view->error, sizeof(view->error), "%s", why);
+    view->error_class = (int32_t) class;
+    return -1;
+}
+
 const char *tm_type_name(struct tm_batch *view, uint32_t type, size_t *len)
 {
     return decoder_type_name(batch_of(view)->decoder, type, len);
@@ -28,9 +35,8 @@ int tm_column(struct tm_batch *view, int node)
         return 0;
     }
     b->has_unread = true;
-    snprintf(view->error, sizeof(view->error),
-             "a record of this batch cannot be read");
-    return -1;
+    view->current = -1;
+    return say(view, ERR_DATA, "a record of this batch cannot be read");
 }
 
 int tm_field(struct tm_batch *view, int parent, const char *name, size_t len)
@@ -39,8 +45,11 @@ int tm_field(struct tm_batch *view, int parent, const char *name, size_t len)
     int node = decoder_field(b->decoder, parent, name, len);
 
     if (node < 0) {
-        snprintf(view->error, sizeof(view->error), "no such field");
-        return -1;
+        say(view, ERR_SCRIPT,
+            "this field cannot be read: at most 4096 different fields can, 64 "
+            "deep, with names of 65535 bytes; read the object that has it with "
+            "view:table()");
+        return TM_NO_FIELD;
     }
     if ((uint32_t)node < view->n_nodes && view->columns[node]) {
         return node;
@@ -146,8 +155,7 @@ int tm_json(struct tm_batch *view, const char *json, size_t len,
     const char *copy = arena_dup(&b->arena, json, len);
 
     if (decoder_tokens(b->decoder, &b->arena, copy, len, out, n_out) < 0) {
-        snprintf(view->error, sizeof(view->error), "not JSON");
-        return -1;
+        return say(view, ERR_DATA, "not JSON");
     }
     return 0;
 }

@@ -24,7 +24,7 @@ static int fail(struct tm_batch *b, const struct rows *r, uint32_t column,
     snprintf(b->error, sizeof(b->error), "%s.%s: %.380s", p->table,
              p->columns[column].name, why);
     b->error_class = (int32_t) class;
-    return -1;
+    return class == ERR_CONFIG ? TM_UNSAID : -1;
 }
 
 /* Text from Lua lives in a string that may be collected while the batch waits
@@ -344,6 +344,7 @@ int tm_key(struct tm_batch *b, struct tm_rows *view, uint32_t event,
     }
     if (!keys_enter(r, event, key, &e)) {
         snprintf(b->error, sizeof(b->error), "%.500s", e.text);
+        b->error_class = (int32_t)e.class;
         return -1;
     }
     return 0;

@@ -188,10 +188,12 @@ static void call(struct set *s, struct batch *b, struct vm *v)
         return;
     }
     b->view.generation++;
-    if (!vm_fold(v, &b->view, &s->rows->view, &e)) {
-        if (!batch_take_unread(b)) {
-            fail(s, b, &e);
-        }
+    bool ok = vm_fold(v, &b->view, &s->rows->view, &e);
+    if (batch_take_unread(b)) {
+        return; /* whatever became of the call: a script may catch errors */
+    }
+    if (!ok) {
+        fail(s, b, &e);
     } else if (s->view.n_unknown) {
         s->rows->program->tries = true;
         b->is_short = true;

@@ -127,10 +127,8 @@ static bool is_unread(struct batch *b, uint32_t event)
                                         letter->by != LETTER_BEFORE);
 }
 
-bool verdict_find_unread(struct batch *b)
+void verdict_find_unread(struct batch *b)
 {
-    bool found = false;
-
     for (uint32_t e = 0; e < b->events.n; e++) {
         const char *why = b->events.reasons[e];
 
@@ -139,10 +137,8 @@ bool verdict_find_unread(struct batch *b)
             verdict_fail(
                 b, e, b->events.flags[e] & EVENT_MISFIT ? ERR_CONFIG : ERR_DATA,
                 why, strlen(why), LETTER_BEFORE);
-            found = true;
         }
     }
-    return found;
 }
 
 void verdict_keep(struct batch *b)
@@ -407,6 +403,43 @@ bool verdict_settle(struct batch *b)
         }
     }
     return has_changed;
+}
+
+/* Has the event a state that says what becomes of it? */
+static bool is_accounted(const struct batch *b, uint32_t event)
+{
+    switch (b->events.states[event]) {
+    case TM_EVENT_OK:
+    case TM_EVENT_SKIPPED:
+        return true;
+    case TM_EVENT_FAILED:
+        return b->letters && b->letters[event].class != ERR_NONE;
+    case TM_EVENT_HELD:
+        return b->letters != NULL;
+    default: /* its lane should halt before it */
+        return false;
+    }
+}
+
+bool verdict_is_whole(const struct batch *b, struct err *e)
+{
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        const struct lease *l = &b->leases[i];
+        uint32_t end = l->first + lease_moved(l);
+
+        for (uint32_t at = l->first; at < end; at++) {
+            if (!is_accounted(b, at)) {
+                return err_set(e, ERR_FATAL,
+                               "a fault of Tidemill: the record %s/%d/%" PRId64
+                               " is neither applied nor set aside, so nothing "
+                               "is committed: please report it, with the "
+                               "pipeline",
+                               b->records[at].topic, b->records[at].partition,
+                               b->records[at].offset);
+            }
+        }
+    }
+    return true;
 }
 
 bool verdict_is_letter(const struct batch *b, uint32_t event)

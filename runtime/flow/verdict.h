@@ -26,8 +26,8 @@ void verdict_fail(struct batch *b, uint32_t event, enum err_class class,
  * was decided. */
 void verdict_refused(struct batch *b, uint32_t event, const struct err *why,
                      enum failure_action action);
-/* Events that the decoder could not read. False: none that was not known. */
-bool verdict_find_unread(struct batch *b);
+/* Events that the decoder could not read failed. */
+void verdict_find_unread(struct batch *b);
 /* What failed up to here failed before any handler ran: it stays failed
  * however often the handlers run. */
 void verdict_keep(struct batch *b);
@@ -41,6 +41,9 @@ bool verdict_reconsider(struct batch *b, const struct rows *r);
 /* Sets all states. True: an event is applied now and was not, or the other way
  * round. */
 bool verdict_settle(struct batch *b);
+/* Is every record that the position moves over applied, skipped, or set aside
+ * with its reason? False with [e]: a bug, and nothing may be committed. */
+bool verdict_is_whole(const struct batch *b, struct err *e);
 /* Are later records of the failed event's key held? */
 bool verdict_holds(const struct batch *b, uint32_t event);
 /* Is the event one that goes into the dead letters? */

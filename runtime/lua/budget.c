@@ -21,6 +21,8 @@ void *budget_alloc(void *budget, void *p, size_t old_size, size_t size)
         return NULL;
     }
     if (size > old_size && b->used_bytes - old_size + size > b->max_bytes) {
+        b->is_exceeded = true;
+        b->exceeded_by = b->event ? *b->event : -1;
         return NULL;
     }
     /* Beyond the budget the script is to blame; no memory from the machine is

@@ -4,6 +4,7 @@
  * one that does not come to an end is stopped, and both are named, instead of
  * the machine running out or a command hanging. */
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,11 @@ struct budget {
     uint64_t used_bytes;
     uint64_t max_bytes;
     usec until; /* of budget_watch(), by clock_usec() */
+    /* An allocation was refused: LuaJIT is not safe to use from then on, whoever
+     * caught the error, or none was raised since it was the compiler's. */
+    bool is_exceeded;
+    const int32_t *event; /* borrowed: whose handler runs; NULL: none */
+    int32_t exceeded_by;  /* *event when it was refused last, or -1 */
 };
 
 /* A lua_Alloc; [budget] is the struct budget. */

@@ -21,6 +21,8 @@ static const int N_ACTIONS = sizeof(ACTIONS) / sizeof(ACTIONS[0]);
 static void stop_rule(lua_State *L, lua_Debug *info)
 {
     (void)info;
+    /* Again and again, so that no pcall of the rule swallows it. */
+    lua_sethook(L, stop_rule, LUA_MASKCOUNT, 1);
     lua_pushliteral(L, "the failure rule did not come to an end: it was "
                        "stopped after 10 million instructions");
     lua_error(L);
@@ -111,12 +113,7 @@ int decide_ask(lua_State *L, struct question *q)
     }
     /* lua_error in ask() makes LUA_ERRRUN of all that the rule met. */
     status = c.status != 0 ? c.status : status;
-    if (status == LUA_ERRMEM) {
-        err_set(q->e, ERR_SCRIPT,
-                "the failure rule took more memory than the scripts may have");
-    } else {
-        err_set(q->e, ERR_SCRIPT, "%s", lua_tostring(L, -1));
-    }
+    err_set(q->e, ERR_SCRIPT, "%s", lua_tostring(L, -1));
     lua_pop(L, 1);
     return status;
 }

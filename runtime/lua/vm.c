@@ -196,6 +196,22 @@ static void keep_said(struct vm *v, const char *text)
     must(v->said);
 }
 
+static void say_out_of_memory(enum err_class class, struct err *e)
+{
+    err_set(e, class,
+            "the scripts took more than %llu MiB of memory: keep less in "
+            "tables and texts, or make batches smaller",
+            (unsigned long long)(VM_MAX_BYTES >> 20));
+}
+
+/* A script may have caught the error. */
+static bool ran_out_of_memory(const struct vm *v, int status)
+{
+    return v->budget.is_exceeded || status == LUA_ERRMEM ||
+           (status != 0 &&
+            strcmp(lua_tostring(v->L, -1), "not enough memory") == 0);
+}
+
 /* Calls the function below its [n_args] arguments, which is above the trace
  * function; one result stays on the stack. On failure nothing does. */
 static bool call(struct vm *v, int n_args, enum err_class class, struct err *e)
@@ -206,16 +222,12 @@ static bool call(struct vm *v, int n_args, enum err_class class, struct err *e)
 
     status = lua_pcall(L, n_args, 1, handler); /* trace, result */
     lua_remove(L, handler);                    /* result */
-    if (status == 0) {
+    v->is_out_of_memory = ran_out_of_memory(v, status);
+    if (status == 0 && !v->is_out_of_memory) {
         return true;
     }
-    if (status == LUA_ERRMEM ||
-        strcmp(lua_tostring(L, -1), "not enough memory") == 0) {
-        v->is_out_of_memory = true;
-        err_set(e, class,
-                "the scripts took more than %llu MiB of memory: keep less in "
-                "tables and texts, or make batches smaller",
-                (unsigned long long)(VM_MAX_BYTES >> 20));
+    if (v->is_out_of_memory) {
+        say_out_of_memory(class, e);
     } else {
         err_set(e, class, "%s", lua_tostring(L, -1));
         if (class == ERR_CONFIG) {
@@ -327,9 +339,13 @@ static bool run(struct vm *v, const int *function, struct tm_batch *b,
     push_function(v, *function);
     lua_pushlightuserdata(v->L, b);
     lua_pushlightuserdata(v->L, rows);
+    v->budget.event = &b->current;
     ok = call(v, 2, ERR_SCRIPT, e);
+    v->budget.event = NULL;
     if (ok) {
         lua_pop(v->L, 1);
+    } else if (v->budget.is_exceeded) {
+        b->current = v->budget.exceeded_by;
     }
     return ok;
 }
@@ -360,7 +376,12 @@ static bool ask(struct vm *v, bool by_stock, const struct failure *f,
     q.trace = v->trace;
     q.decide = v->decide;
     status = decide_ask(v->L, &q);
-    v->is_out_of_memory = status == LUA_ERRMEM;
+    v->is_out_of_memory = status == LUA_ERRMEM || v->budget.is_exceeded;
+    if (v->is_out_of_memory) {
+        return err_set(
+            e, ERR_SCRIPT,
+            "the failure rule took more memory than the scripts may have");
+    }
     return status == 0;
 }
 
@@ -396,6 +417,9 @@ void vm_collect(struct vm *v)
     /* Twice what came since the last time, or garbage would outrun it. */
     used = lua_gc(v->L, LUA_GCCOUNT, 0);
     step = 2 * (used - v->collected_kb);
+    /* It allocates before it frees, and nothing here would catch an error. */
+    v->budget.max_bytes = UINT64_MAX;
     lua_gc(v->L, LUA_GCSTEP, step > VM_STEP_KB ? step : VM_STEP_KB);
+    v->budget.max_bytes = VM_MAX_BYTES;
     v->collected_kb = lua_gc(v->L, LUA_GCCOUNT, 0);
 }

@@ -7,6 +7,8 @@
 local ffi = require 'ffi'
 local core = require 'tidemill.core'
 local iterate = require 'tidemill.iterate'
+local protected = require 'tidemill.protected'
+local recovery = require 'tidemill.recovery'
 local value = require 'tidemill.value'
 local words = require 'tidemill.words'
 
@@ -31,7 +33,7 @@ local function new_keys(x, own, p, row_t)
 
   local function ask(names)
     local row = C.tm_row_of(now.batch, own.rows, cells, names)
-    if row == LATER then error(STOP, 0) end
+    if row == LATER then protected.raise_mark(STOP) end
     return (check(now, row))
   end
 
@@ -178,10 +180,8 @@ function M.new(views, list, fresh, trace, goes_on)
   end
 
   local function tell(batch, reason)
-    if not goes_on or batch.current < 0 or reason == 'not enough memory' then
-      error(reason, 0)
-    end
-    C.tm_fail(batch, batch.current, reason, #reason, 1)
+    if not goes_on then error(reason, 0) end
+    recovery.tell(batch, reason, 1)
   end
 
   return function(batch, rows)
@@ -189,10 +189,14 @@ function M.new(views, list, fresh, trace, goes_on)
     local ok, reason
     repeat
       batch.current, skip.loop = -1, false
+      protected.forget()
       ok, reason = xpcall(fn, handler, batch_view, tables)
-    until ok or reason == STOP or not collects(set) or not iterate.skip(x)
+    until ok or reason == STOP or not collects(set) or protected.is_no_memory(reason)
+      or not iterate.skip(x)
     close()
-    if not ok and not collects(set) then tell(batch, reason) end
+    if not ok and (not collects(set) or protected.is_no_memory(reason)) then
+      tell(batch, reason)
+    end
   end
 end
 

@@ -8,6 +8,7 @@ local locate = require 'tidemill.locate'
 local plan = require 'tidemill.plan'
 local prelude = require 'tidemill.prelude'
 local projection = require 'tidemill.projection'
+local protected = require 'tidemill.protected'
 local pure = require 'tidemill.pure'
 local sandbox = require 'tidemill.sandbox'
 local trace = require 'tidemill.trace'
@@ -106,6 +107,7 @@ end
 function M.decide(by_stock, ...)
   local facts = {}
   for i, name in ipairs(failure.FIELDS) do facts[name] = (select(i, ...)) end
+  protected.begin(nil)
   return failure.decide(by_stock and rule.stock or rule, facts)
 end
 

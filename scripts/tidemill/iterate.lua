@@ -10,6 +10,7 @@
 -- skip, which says where loops begin (M.skip). [own]: now for a table's rows.
 local ffi = require 'ffi'
 local core = require 'tidemill.core'
+local protected = require 'tidemill.protected'
 
 local C = core.C
 local M = {}
@@ -18,8 +19,8 @@ local M = {}
 local loop_t = core.new_type('uint32_t pos, to, serial; int32_t before;')
 
 local function stale()
-  error('stale loop: batch and tables are only good during the call they were handed '
-    .. 'to', 0)
+  protected.raise('stale loop: batch and tables are only good during the call they were '
+    .. 'handed to')
 end
 M.stale = stale
 

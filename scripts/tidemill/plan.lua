@@ -7,6 +7,7 @@ local dsl = require 'tidemill.dsl'
 local failure = require 'tidemill.failure'
 local locate = require 'tidemill.locate'
 local projection = require 'tidemill.projection'
+local protected = require 'tidemill.protected'
 local set = require 'tidemill.set'
 local source = require 'tidemill.source'
 local trace = require 'tidemill.trace'
@@ -84,7 +85,7 @@ local function resolve(checker, record, item, i, require)
       ('%s:%d: '):format(record.file, line))
     if not ok then
       -- The state is not safe to use without memory.
-      if found == 'not enough memory' then error(found, 0) end
+      if protected.is_no_memory(found) then protected.raise_no_memory() end
       return checker.add(found)
     elseif not place then
       return nil

@@ -2,6 +2,7 @@
 -- handlers of one projection over its events, or a batch function.
 local ffi = require 'ffi'
 local core = require 'tidemill.core'
+local protected = require 'tidemill.protected'
 local recovery = require 'tidemill.recovery'
 local value = require 'tidemill.value'
 local view = require 'tidemill.view'
@@ -129,6 +130,7 @@ function M.new(plan, trace, name_line)
   local function run(functions, batch, rows)
     batch, rows = ffi.cast(batch_t, batch), ffi.cast(rows_t, rows)
     now.batch, now.rows = batch, rows
+    protected.begin(batch)
     functions[rows.projection](batch, rows)
     batch.current = -1
     now.serial = now.serial + 1 -- whatever a script kept is stale from here on

@@ -3,16 +3,18 @@
 -- that entered them before; everything else stays. So a batch with some bad
 -- records costs one run over its events, and not one a bad record.
 local core = require 'tidemill.core'
+local protected = require 'tidemill.protected'
 
 local C = core.C
 local M = {}
 
--- After this LuaJIT is not safe to use: the core starts a new VM.
-local OUT_OF_MEMORY = 'not enough memory'
-
--- Tells the core which event failed; true: enough failed, the run ends here.
-local function tell(batch, reason, again)
-  if batch.current < 0 or reason == OUT_OF_MEMORY then error(reason, 0) end
+---Tells the core which event failed; true: enough failed, the run ends here.
+---[again]: see tm_fail.
+function M.tell(batch, reason, again)
+  -- After this LuaJIT is not safe to use: the core starts a new VM.
+  if protected.is_no_memory(reason) then protected.raise_no_memory() end
+  if batch.current < 0 then error(reason, 0) end
+  protected.forget()
   return C.tm_fail(batch, batch.current, reason, #reason, again) ~= 0
 end
 
@@ -48,9 +50,7 @@ local function take_back(kind, loop, batch, rows)
   else
     remake(loop, batch, rows, first, behind)
   end
-  -- The event itself, once more: unless it failed it was not to blame, but a
-  -- record that could not be read when a new field was asked for.
-  return first
+  return behind
 end
 
 local function run_events(kind, loop, trace, batch, rows)
@@ -58,7 +58,7 @@ local function run_events(kind, loop, trace, batch, rows)
   while true do
     local ok, reason = xpcall(loop, trace, batch, rows, from, rows.n_pairs)
     if ok then return true end
-    if tell(batch, reason, 0) then return false end
+    if M.tell(batch, reason, 0) then return false end
     from = take_back(kind, loop, batch, rows)
   end
 end
@@ -67,7 +67,7 @@ local function run_finish(finish, last_events, at, trace, batch, rows)
   local from, last = 0, last_events(batch, rows)
   while true do
     local ok, reason = xpcall(finish, trace, batch, rows, from, last)
-    if ok or tell(batch, reason, 1) then return end
+    if ok or M.tell(batch, reason, 1) then return end
     from = at() + 1
   end
 end
@@ -102,8 +102,9 @@ function M.keys(loop, at, trace)
     while true do
       local ok, reason = xpcall(loop, trace, batch, rows, from, rows.n_pairs)
       if ok then return end
-      tell(batch, reason, 0)
-      from = at() -- once more, as in take_back
+      M.tell(batch, reason, 0)
+      -- Not once more: an event that is held keeps its state when it fails.
+      from = at() + 1
     end
   end
 end

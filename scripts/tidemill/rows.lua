@@ -9,6 +9,7 @@ local ffi = require 'ffi'
 local bit = require 'bit'
 local core = require 'tidemill.core'
 local decimal = require 'tidemill.decimal'
+local protected = require 'tidemill.protected'
 local value = require 'tidemill.value'
 local words = require 'tidemill.words'
 
@@ -24,14 +25,16 @@ local EXISTS, TOUCHED = C.TM_ROW_EXISTS, C.TM_ROW_TOUCHED
 local BOTH = EXISTS + TOUCHED
 local MISSING, NULL, BOOL, INT = C.TM_MISSING, C.TM_NULL, C.TM_BOOL, C.TM_INT
 local DEC, BIGDEC, TEXT, DOUBLE = C.TM_DEC, C.TM_BIGDEC, C.TM_TEXT, C.TM_DOUBLE
+local UNSAID = C.TM_UNSAID
 
 local RANGE = { smallint = 2 ^ 15, integer = 2 ^ 31, bigint = 2 ^ 53 }
 
 local function stale()
-  error('stale row: a row is only good during the call it was handed to', 0)
+  protected.raise('stale row: a row is only good during the call it was handed to')
 end
 
 local function check(now, result)
+  if result == UNSAID then protected.raise(ffi.string(now.batch.error)) end
   if result < 0 then error(ffi.string(now.batch.error), 0) end
 end
 
@@ -257,9 +260,10 @@ local function new_writers(now, p, stamps)
     if not column.is_key then
       writers[column.name] = function(row, v)
         touch(row)
-        if p.kind == 'map' then stamps[number] = now.serial end
         if p.kind == 'merge' then row = 0 end
         if type(v) == 'nil' then clear(row) else write(row, v) end
+        -- Last: what a script caught assigned nothing.
+        if p.kind == 'map' then stamps[number] = now.serial end
       end
     end
     if p.kind == 'fold' and number == p.once then

@@ -4,6 +4,7 @@ local core = require 'tidemill.core'
 local decimal = require 'tidemill.decimal'
 local dsl = require 'tidemill.dsl'
 local locate = require 'tidemill.locate'
+local protected = require 'tidemill.protected'
 local value = require 'tidemill.value'
 local view = require 'tidemill.view'
 local words = require 'tidemill.words'
@@ -140,7 +141,8 @@ local function ordered(t)
 end
 
 local function base_library()
-  local t = copy(_G, 'error assert pcall xpcall select type unpack next rawequal')
+  local t = copy(_G, 'error assert select type unpack next rawequal')
+  t.pcall, t.xpcall = protected.pcall, protected.xpcall
   t.pairs = function(x)
     if type(x) ~= 'cdata' then return pairs(x) end
     local object = view.table_of(x)
@@ -330,7 +332,7 @@ local function new_require(bundle, loading, env)
       end
       loaded[name] = load_module(name, file)
     end
-    return loaded[name], place_of(bundle.folder .. '/' .. file, loaded[name])
+    return loaded[name], at and place_of(bundle.folder .. '/' .. file, loaded[name])
   end
 end
 
@@ -340,6 +342,7 @@ M.text_library = text_library
 ---@param bundle table { folder, files } as read by the core
 ---@return table env, function require, table loading
 function M.new(bundle)
+  protected.begin(nil)
   local loading = { texts = {} }
   for name, text in pairs(bundle.files) do
     loading.texts[bundle.folder .. '/' .. name] = text

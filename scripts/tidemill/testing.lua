@@ -12,6 +12,7 @@ local decimal = require 'tidemill.decimal'
 local encode = require 'tidemill.encode'
 local failure = require 'tidemill.failure'
 local ffi = require 'ffi'
+local protected = require 'tidemill.protected'
 local tables = require 'tidemill.tables'
 local value = require 'tidemill.value'
 local words = require 'tidemill.words'
@@ -48,22 +49,28 @@ local function add_event(self, event)
   end
 end
 
-local function decode(self, events)
-  C.tm_trial_reset(self.trial)
-  for _, event in ipairs(events) do add_event(self, event) end
-  local batch = C.tm_trial_decode(self.trial)
+-- Records that cannot be read are marked, also where a script caught the error.
+local function check_read(batch)
   for i = 0, batch.n_events - 1 do
     if batch.states[i] == C.TM_EVENT_FAILED then
       fail(('event %d cannot be read: %s'):format(i + 1, batch.reasons[i] ~= nil
         and ffi.string(batch.reasons[i]) or '?'))
     end
   end
+end
+
+local function decode(self, events)
+  C.tm_trial_reset(self.trial)
+  for _, event in ipairs(events) do add_event(self, event) end
+  local batch = C.tm_trial_decode(self.trial)
+  check_read(batch)
   return batch
 end
 
 -- Runs a phase as the worker would; an error names the user's line and the event.
 local function phase(run, batch, rows, events)
   local ok, reason = xpcall(function() run(batch, rows) end, boot.trace)
+  check_read(batch)
   if ok then return end
   local event = batch.current >= 0 and events[batch.current + 1]
   fail(('%s%s'):format(tostring(reason), event
@@ -232,6 +239,7 @@ function Bundle:decide(case)
     has_others = false }
   for name, v in pairs(case) do facts[name] = v end
   local action, delay
+  protected.begin(nil)
   local ok, reason = xpcall(function()
     action, delay = failure.decide(self.plan.failure, facts)
   end, boot.trace)

@@ -4,6 +4,7 @@ local ffi = require 'ffi'
 local bit = require 'bit'
 local core = require 'tidemill.core'
 local decimal = require 'tidemill.decimal'
+local protected = require 'tidemill.protected'
 
 local M = {}
 
@@ -96,7 +97,7 @@ local out_count = ffi.new('uint32_t[1]')
 -- A plain Lua table of raw JSON; numbers keep all their digits.
 function M.table(batch, cell)
   if C.tm_json(batch, cell.p, cell.len, out_tokens, out_count) < 0 then
-    error(ffi.string(batch.error), 0)
+    protected.raise(ffi.string(batch.error))
   end
   return (read_token(out_tokens[0], 0))
 end

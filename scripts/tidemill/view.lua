@@ -9,12 +9,14 @@
 -- and a handler that reads many fields has to fit into one.
 local ffi = require 'ffi'
 local core = require 'tidemill.core'
+local protected = require 'tidemill.protected'
 local value = require 'tidemill.value'
 
 local M = {}
 
 local C = core.C
 local OBJECT, ARRAY, MISSING = C.TM_OBJECT, C.TM_ARRAY, C.TM_MISSING
+local NO_FIELD = C.TM_NO_FIELD
 local scalar = value.scalar
 local ROOTS = { data = C.TM_NODE_DATA, before = C.TM_NODE_BEFORE, after = C.TM_NODE_AFTER,
   key = C.TM_NODE_KEY, source = C.TM_NODE_SOURCE }
@@ -46,8 +48,13 @@ value.raw_of = function(x)
 end
 
 local function stale()
-  error('stale event: a view is only good during the call it was handed to; '
-    .. 'keep the values you need instead', 0)
+  protected.raise('stale event: a view is only good during the call it was handed to; '
+    .. 'keep the values you need instead')
+end
+
+-- The core has marked the record that cannot be read, which need not be this one.
+local function unread(batch)
+  protected.raise(ffi.string(batch.error))
 end
 
 local function new_now()
@@ -64,11 +71,7 @@ local function new_nodes(now)
   local nodes = {} -- [parent][name] -> node
 
   local function fault(node)
-    local batch = now.batch
-    if C.tm_column(batch, node) < 0 then
-      batch.current = -1 -- the record that failed is marked, and need not be this one
-      error(ffi.string(batch.error), 0)
-    end
+    if C.tm_column(now.batch, node) < 0 then unread(now.batch) end
   end
 
   local function learn(parent, name)
@@ -78,10 +81,8 @@ local function new_nodes(now)
     end
     local batch = now.batch
     local node = C.tm_field(batch, parent, name, #name)
-    if node < 0 then
-      batch.current = -1
-      error(ffi.string(batch.error), 0)
-    end
+    if node == NO_FIELD then error(ffi.string(batch.error), 0) end
+    if node < 0 then unread(batch) end
     nodes[parent] = nodes[parent] or {}
     nodes[parent][name] = node
     return node
@@ -191,9 +192,7 @@ local function new_fields(now, read, headers_t)
   local names = {} -- type number -> name
 
   local function meta(index, what)
-    if C.tm_meta(now.batch, index, what, out) < 0 then
-      error(ffi.string(now.batch.error), 0)
-    end
+    if C.tm_meta(now.batch, index, what, out) < 0 then unread(now.batch) end
     return out
   end
 

@@ -25,14 +25,11 @@ local Batch = {}
 Batch.__index = Batch
 M.Batch = Batch
 
---- The program's parts under a batch of this pipeline.
-function M.open(pipeline)
+local function open(folder)
   local self, e = setmetatable({}, Batch), ffi.new('struct err')
   self.vm = C.vm_new(e)
   assert(self.vm ~= nil, ffi.string(e.text))
-  self.plan = bundles.with({ ['pipeline.lua'] = pipeline }, function(folder)
-    return C.vm_load(self.vm, folder, e)
-  end)
+  self.plan = C.vm_load(self.vm, folder, e)
   assert(self.plan ~= nil, ffi.string(e.text))
   self.decoder = C.decoder_new(self.plan.source, no_header)
   local programs = ffi.new('struct program *[1]')
@@ -44,6 +41,21 @@ function M.open(pipeline)
   self.lanes = ffi.new('struct lane[?]', MAX_LANES)
   self.dossiers = ffi.new('struct dossier *[1]')
   return self
+end
+
+--- The program's parts under a batch of this pipeline.
+function M.open(pipeline)
+  return bundles.with({ ['pipeline.lua'] = pipeline }, open)
+end
+
+--- Calls each(batch) while the files are there, which a VM without memory wants.
+function M.with(pipeline, each)
+  bundles.with({ ['pipeline.lua'] = pipeline }, function(folder)
+    local self = open(folder)
+    local ok, reason = xpcall(each, debug.traceback, self)
+    self:forget():close()
+    if not ok then error(reason, 0) end
+  end)
 end
 
 function Batch:close()

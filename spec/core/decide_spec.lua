@@ -95,12 +95,22 @@ describe('vm_decide', function()
     assert.is_truthy(fault:find('pipeline.lua:4: the failure rule did not come to an end', 1, true), fault)
     assert.are.same({ 'dead_letter', -1 }, { decide(vm, { attempts = 1 }) })
   end)
-  it('falls back to the stock rule in a new VM when the rule takes all memory', function()
-    new_vm(HUNGRY, function(vm)
-      local action, delay, fault = decide(vm, {})
-      assert.are.same({ 'hold', -1 }, { action, delay })
-      assert.is_truthy(fault:find('the failure rule took more memory than the scripts may have', 1, true), fault)
-    end)
+  it('stops a rule that catches being stopped', function()
+    local caught = 'pcall(function() while true do end end) '
+    for _, rule in ipairs { 'while true do ' .. caught .. 'end', caught .. "return 'dead_letter'" } do
+      local action, _, fault = decide(new_vm(rule), {})
+      assert.are.equal('hold', action)
+      assert.is_truthy(fault:find('the failure rule did not come to an end', 1, true), fault)
+    end
+  end)
+  it('falls back to the stock rule in a new VM when the rule takes all memory, also if it catches that', function()
+    for _, rule in ipairs { HUNGRY, 'pcall(function() ' .. HUNGRY .. " end) return 'dead_letter'" } do
+      new_vm(rule, function(vm)
+        local action, delay, fault = decide(vm, {})
+        assert.are.same({ 'hold', -1 }, { action, delay })
+        assert.is_truthy(fault:find('the failure rule took more memory than the scripts may have', 1, true), fault)
+      end)
+    end
   end)
   it('retries with the usual back-off when not even the stock rule has memory', function()
     -- The files of the bundle are gone, so that no new VM can be made of them.

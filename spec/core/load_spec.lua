@@ -28,6 +28,9 @@ local function load(files, limit_ms)
   return reason, name
 end
 
+local FINE = bundles.pipeline("projection { table = 't', append = true, columns = { a = 'text' }, "
+  .. 'on = function() end }')
+
 local function assert_refused(files, ...)
   local reason = load(files, 200)
   for _, part in ipairs { ... } do
@@ -54,12 +57,20 @@ describe('loading a bundle', function()
   it('stops one that catches the error as well', function()
     local body = 'while true do pcall(function() while true do end end) end'
     assert_refused({ ['pipeline.lua'] = body }, './pipeline.lua:1:', 'took too long')
+    assert_refused({ ['pipeline.lua'] = 'pcall(function() while true do end end) ' .. FINE },
+      './pipeline.lua:1:', 'took too long')
   end)
 
   it('refuses one that takes all memory', function()
     local reason = load { ['pipeline.lua'] =
       "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end" }
     assert.is_truthy(reason:find('512 MiB', 1, true), reason)
+  end)
+
+  it('refuses one that catches that there was no memory', function()
+    local reason = load { ['pipeline.lua'] = "pcall(function() local t = {} for i = 1, 1e9 do "
+      .. "t[i] = ('x'):rep(1e6) .. i end end) " .. FINE }
+    assert.is_truthy(reason and reason:find('512 MiB', 1, true), reason)
   end)
 
   it('refuses a module that takes all memory', function()

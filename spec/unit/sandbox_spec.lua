@@ -51,6 +51,23 @@ describe('sandbox.globals', function()
   end)
 end)
 
+describe('sandbox.pcall', function()
+  it('does not hide from the spec kit that an event cannot be read', function()
+    local b = bundles.load(bundles.pipeline("projection { table = 'a', append = true, columns = { n = 'bigint' }, on = function(row, event) "
+      .. 'pcall(function() row.n = event.data.y end) end }', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json' }"))
+    local ok, reason = pcall(b.run, b, { events = { { data = { x = 1 } }, { value = '{"x":1,"y":tru}' } } })
+    assert.is_false(ok)
+    contains('event 2 cannot be read', reason)
+  end)
+  it('gives what the function gives, and the words of an error', function()
+    contains('|true|1|nil|3|false|said|', says("local function all(...) local t = {} "
+      .. "for i = 1, select('#', ...) do t[i] = tostring((select(i, ...))) end "
+      .. "return table.concat(t, '|') end error('|' .. all(pcall(function(...) return ... end, 1, nil, 3)) .. '|' .. all(xpcall(error, "
+      .. "function(e) return e end, 'said', 0)) .. '|')"))
+    contains('|false|nil|', says("error('|' .. tostring(pcall(error)) .. '|' .. tostring((select(2, pcall(error)))) .. '|')"))
+  end)
+end)
+
 describe('sandbox.purity', function()
   local function handler(before, body)
     return bundles.refusal(bundles.pipeline("projection { table = 'a', key = { id = 'text' }, columns = { n = 'bigint' },\non = { X = "
