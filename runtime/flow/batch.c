@@ -212,7 +212,6 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         keys_of(&b->rows[i], b, d, v);
     }
-    batch_take_unread(b);
     b->view.current = -1;
     verdict_keep(b);
     verdict_settle(b);

@@ -133,14 +133,19 @@ int tm_header(struct tm_batch *view, uint32_t event, const char *name,
 {
     struct batch *b = batch_of(view);
     struct record_header h;
-    char key[256];
+    char text[256];
+    const char *key = text;
 
     out->tag = TM_MISSING;
-    if (len >= sizeof(key)) {
-        return 0;
+    if (memchr(name, '\0', len)) {
+        return 0; /* no name has one */
     }
-    memcpy(key, name, len);
-    key[len] = '\0';
+    if (len < sizeof(text)) {
+        memcpy(text, name, len);
+        text[len] = '\0';
+    } else {
+        key = arena_dup(&b->arena, name, len);
+    }
     if (b->header(b->records[event].message, key, &h)) {
         set_text(out, h.value, h.len);
     }

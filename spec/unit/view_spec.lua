@@ -49,6 +49,12 @@ describe('event', function()
       { key = 'k7', partition = 3, offset = 41, time = 1234, headers = { h = 'x' }, data = {} })
     assert.are.same({ s = 't', p = 3, o = 41, t = 1234, h = 'x', k = 'k7', id = 't/3/41' }, got)
   end)
+  it('finds a header by its whole name, however long', function()
+    local long = ('n'):rep(300)
+    local got = row("a = 'text', b = 'text', c = 'text'", "row.a, row.b, row.c = event.headers[('n'):rep(300)], event.headers[('n'):rep(299)], "
+      .. "event.headers['h\\0']", { headers = { [long] = 'x', h = 'y' }, data = {} })
+    assert.are.same({ a = 'x' }, got)
+  end)
   it('gives arrays and tables with exact numbers', function()
     local got = row("a = 'text', n = 'integer', j = 'jsonb'",
       "local t = event.data:table() row.a, row.n, row.j = tostring(t.list[2]), #event.data.list, event.data.list",
