@@ -119,7 +119,8 @@ describe('a pcall of a script', function()
     assert.is_truthy(batch:reason(1):find(says, 1, true), batch:reason(1))
   end
 
-  for name, catch in pairs(CATCHES) do
+  -- All memory takes long where each byte is looked at.
+  for name, catch in pairs(os.getenv('SPEC_IS_SLOW') and { pcall = CATCHES.pcall } or CATCHES) do
     it('does not swallow that memory ran out, which is the one record\'s fault: ' .. name, function()
       with(fold(catch:format(HUNGRY)), function(batch) is_set_aside(batch, '512 MiB') end)
     end)
