@@ -175,7 +175,7 @@ function M.new(views, list, fresh, trace, goes_on)
   end
 
   local function handler(reason)
-    if reason == STOP or collects(x.set.now) then return reason end
+    if rawequal(reason, STOP) or collects(x.set.now) then return reason end
     return (trace(reason))
   end
 
@@ -191,8 +191,8 @@ function M.new(views, list, fresh, trace, goes_on)
       batch.current, skip.loop = -1, false
       protected.forget()
       ok, reason = xpcall(fn, handler, batch_view, tables)
-    until ok or reason == STOP or not collects(set) or protected.is_no_memory(reason)
-      or not iterate.skip(x)
+      local is_end = rawequal(reason, STOP) or protected.is_no_memory(reason)
+    until ok or is_end or not collects(set) or not iterate.skip(x)
     close()
     if not ok and (not collects(set) or protected.is_no_memory(reason)) then
       tell(batch, reason)

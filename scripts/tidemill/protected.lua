@@ -9,7 +9,9 @@ local trace = require 'tidemill.trace'
 
 local M = {}
 
-local NO_MEMORY = 'not enough memory' -- LuaJIT's own words
+-- LuaJIT's own words. A reason may be anything, also an integer of 64 bits, of which
+-- LuaJIT raises when it is compared with a text.
+local NO_MEMORY = 'not enough memory'
 local state = { reason = nil, batch = nil }
 
 ---Raises what no script may catch; the message names the script's line.
@@ -28,7 +30,7 @@ end
 ---Has the script's call ended for want of memory?
 ---@param reason any what our own pcall gave
 function M.is_no_memory(reason)
-  return reason == NO_MEMORY or state.reason == NO_MEMORY
+  return rawequal(reason, NO_MEMORY) or state.reason == NO_MEMORY
 end
 
 ---Ends the run: the core looks after the memory.
@@ -49,8 +51,8 @@ end
 
 -- A loop that was left by an error stood at another event than the script does now.
 local function caught(current, ok, ...)
-  if not ok and (...) == NO_MEMORY then state.reason = NO_MEMORY end
-  if state.reason ~= nil then error(state.reason, 0) end
+  if not ok and rawequal((...), NO_MEMORY) then state.reason = NO_MEMORY end
+  if state.reason then error(state.reason, 0) end
   if not ok and current then state.batch.current = current end
   return ok, ...
 end
