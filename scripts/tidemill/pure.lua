@@ -4,6 +4,7 @@
 -- and to variables of an outer function (USETx). Tables that a handler
 -- changes cannot be seen here; running examples under two splits shows them.
 local util = require 'jit.util'
+local upvalues = require 'tidemill.upvalues'
 
 local M = {}
 
@@ -39,7 +40,7 @@ local function upvalue_names(f)
   local names, i = {}, 0
   local name = util.funcuvname(f, i)
   while name do
-    names[i], names[name] = name, true
+    names[i] = name
     i = i + 1
     name = util.funcuvname(f, i)
   end
@@ -50,11 +51,34 @@ local function line_of(f, pc)
   return util.funcinfo(f, pc).currentline
 end
 
--- [outer]: names that the outermost function takes from outside. An inner
--- function may assign what is local to the handler: that is gone when the
--- handler returns.
-local function scan(f, outer, found)
-  local names, pc = upvalue_names(f), 1
+-- A function and those inside of it, with their variables; the number of the last one.
+local function tree(f, around, list, number)
+  local node, inner = { f = f, names = upvalue_names(f), around = around }, {}
+  local k, constant = -1, util.funck(f, -1)
+  while constant ~= nil do
+    if type(constant) == 'proto' then
+      inner[#inner + 1], number = tree(constant, node, list, number)
+    end
+    k = k - 1
+    constant = util.funck(f, k)
+  end
+  node.inner, node.variables = inner, list[number + 1]
+  return node, number + 1
+end
+
+-- Is it a variable from outside of the outermost function? What is local to that is
+-- gone when it returns, so that a function inside of it may assign it.
+local function is_outside(node, index)
+  while node.around do
+    local variable = node.variables[index]
+    if variable.is_local then return false end
+    node, index = node.around, variable.index
+  end
+  return true
+end
+
+local function scan(node, found)
+  local f, pc = node.f, 1
   local ins = util.funcbc(f, pc)
   while ins do
     local op = ins % 256
@@ -62,18 +86,13 @@ local function scan(f, outer, found)
     if op == GSET then
       local name = util.funck(f, -math.floor(ins / 65536) - 1)
       found(line_of(f, pc), 'global', tostring(name))
-    elseif USET[op] and (outer == nil or outer[names[a]]) then
-      found(line_of(f, pc), 'variable', names[a])
+    elseif USET[op] and is_outside(node, a) then
+      found(line_of(f, pc), 'variable', node.names[a])
     end
     pc = pc + 1
     ins = util.funcbc(f, pc)
   end
-  local k, constant = -1, util.funck(f, -1)
-  while constant ~= nil do
-    if type(constant) == 'proto' then scan(constant, outer or names, found) end
-    k = k - 1
-    constant = util.funck(f, k)
-  end
+  for _, inner in ipairs(node.inner) do scan(inner, found) end
 end
 
 local function is_ours(f, sources)
@@ -149,7 +168,7 @@ function M.check(handlers, sources, says)
   for _, handler in ipairs(handlers) do
     visit(handler, sources, seen, function(f)
       local file = debug.getinfo(f, 'S').source:sub(2)
-      scan(f, nil, function(line, what, name)
+      scan(tree(f, nil, upvalues.read(f), 0), function(line, what, name)
         local text = ('%s:%d: '):format(file, line) .. says:format(what, name)
         if not told[text] then
           told[text] = true

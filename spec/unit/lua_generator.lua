@@ -112,6 +112,10 @@ local STATEMENTS = {
     .. 'function t.a.b:day(key) return { self = self, key = key, day = { day = self.day } } end t.a.b:day(t) end' end,
   function() return 'do local function f(n) return n == 0 and {} or { f = f(n - 1), n = { n } } end f(3) end' end,
   function() return 'do local a, b = {}, {} a.x, b.y = { a = b }, { b = a } end' end,
+  function()
+    local name = pick(NAMES)
+    return ('do local %s = 1 local %s = { %s } local function set(...) %s = { %s, ... } end set() end'):format(name, name, name, name, name)
+  end,
   function() return 'do ' .. comment() .. ' end' end,
 }
 

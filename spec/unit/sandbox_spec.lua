@@ -89,6 +89,25 @@ describe('sandbox.purity', function()
   it('sees inner functions', function()
     contains("pipeline.lua:7: a handler assigns the variable 'n'", handler('local n = 0', 'local f = function() n = "x" end f()'))
   end)
+  it('tells a local of the handler from the variable that it hides', function()
+    local before = 'local n, other = 1, { 2 }'
+    assert.is_nil(handler(before, 'local n = n local function add(x) local other = other n = n + #other + x end add(1) row.n = n'))
+    assert.is_nil(handler(before, 'local k = n do local n = k local f = function() return function() n = n + 1 end end f()() row.n = n end'))
+    assert.is_nil(handler(before, 'local function add(n) return function() n = n + 1 return n end end row.n = add(n)()'))
+    assert.is_nil(handler(before, 'for n = n, 2 do (function() n = n + 1 end)() end'))
+    contains("pipeline.lua:7: a handler assigns the variable 'n'", handler(before, 'do local n = n end local f = function() n = 2 end f()'))
+    contains("pipeline.lua:7: a handler assigns the variable 'other'", handler(before, 'local n = n local f = function() n = 2 return function() '
+      .. 'other = n end end f()()'))
+    contains("pipeline.lua:1: a handler assigns the variable 'n'", handler('local n = 1 local function f() return function() '
+      .. 'local k = n return function() n = k end end end', 'local n = n f()()()'))
+  end)
+  it('tells them among many functions and constants', function()
+    local inner = {}
+    for i = 1, 300 do inner[i] = ("do local f = function(x) local s = { 'a%d', %d.5, x } return s, n end f(1) end"):format(i, i) end
+    local many = 'do ' .. table.concat(inner, '\n') .. ' end '
+    assert.is_nil(handler('local n = 1', many .. 'local n = n local f = function() n = 2 end f()'))
+    contains("assigns the variable 'n'", handler('local n = 1', many .. 'local f = function() n = 2 end f()'))
+  end)
   it('allows an inner function to assign a local of the handler', function()
     assert.is_nil(handler('local k = 1', 'local sum = 0 local function add(x) sum = sum + x + k end add(1) row.n = sum'))
   end)
