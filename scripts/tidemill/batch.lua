@@ -76,12 +76,20 @@ end
 
 -- ---- rows that are added --------------------------------------------------
 
+-- A script may catch the error of an insert, and must not be left with half of a row:
+-- half.row is the one that is being filled in, or -1.
 local function new_add(x, own, p, row)
   local now = x.now
   local writers, row_t = row.writers, row.row_t
+  local half = { row = -1 }
 
+  local function drop_half()
+    if half.row >= 0 then check(now, C.tm_row_drop(now.batch, own.rows, half.row)) end
+    half.row = -1
+  end
   local function add()
     if own.serial ~= now.serial then stale() end
+    if half.row >= 0 then drop_half() end
     return (check(now, C.tm_row_append(now.batch, own.rows, now.batch.current)))
   end
   local function insert(_, given)
@@ -89,13 +97,15 @@ local function new_add(x, own, p, row)
       error(("tables.%s:insert takes a table: { column = value }"):format(p.name), 0)
     end
     local index = add()
+    half.row = index
     for name, v in pairs(given) do
       local write = writers[name]
       if not write then row.refuse(name) end
       write(index, v)
     end
+    half.row = -1
   end
-  return function() return row_t(add(), now.serial) end, insert
+  return function() return row_t(add(), now.serial) end, insert, half, drop_half
 end
 
 -- ---- what the function sees -----------------------------------------------
@@ -122,9 +132,9 @@ end
 local function new_table(x, p, fresh)
   local own = x.new_now()
   local row = fresh('tidemill.rows').new(own, p)
-  local row_t, methods = row.row_t, {}
+  local row_t, methods, half, drop_half = row.row_t, {}, {}, nil
   if p.kind == 'append' then
-    methods.add, methods.insert = new_add(x, own, p, row)
+    methods.add, methods.insert, half, drop_half = new_add(x, own, p, row)
   else
     methods.row, methods.load = new_keys(x, own, p, row_t)
     if p.columns[1].from ~= 'asked' then
@@ -133,7 +143,8 @@ local function new_table(x, p, fresh)
       methods.groups = loops.groups(x, own, row_t)
     end
   end
-  return { own = own, methods = closed(methods, 'tables.' .. p.name) }
+  return { own = own, half = half, drop_half = drop_half,
+    methods = closed(methods, 'tables.' .. p.name) }
 end
 
 ---@param views table what view.new gives
@@ -160,6 +171,7 @@ function M.new(views, list, fresh, trace, goes_on)
     iterate.forget(skip)
     for i, t in ipairs(all) do
       t.own.batch, t.own.rows, t.own.serial = batch, set.tables[i - 1], now.serial
+      t.half.row = -1
     end
     return set
   end
@@ -167,7 +179,10 @@ function M.new(views, list, fresh, trace, goes_on)
   -- From here on whatever the function kept is stale.
   local function close()
     x.set.serial = 0
-    for _, t in ipairs(all) do t.own.serial, t.own.rows = 0, nil end
+    for _, t in ipairs(all) do
+      if t.drop_half then t.drop_half() end
+      t.own.serial, t.own.rows = 0, nil
+    end
   end
 
   local function collects(set)

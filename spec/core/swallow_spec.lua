@@ -163,6 +163,18 @@ describe('a pcall of a script', function()
     end)
   end)
 
+  it('leaves no half of a row that a batch function inserts', function()
+    with([[projection { tables = { a = { append = true, columns = { n = 'bigint', m = 'bigint' } } }, batch = function(batch, tables)
+      for event in batch:events() do
+        pcall(tables.a.insert, tables.a, { n = 1, m = event.data.bad and 'no number' or 2 })
+        pcall(tables.a.insert, tables.a, { n = 3, nothing = event.data.bad })
+      end end }]], function(batch)
+      batch:apply(THREE)
+      assert.are.equal('...', batch:states())
+      assert.are.equal('1 3 1 3', batch:column(0, 0))
+    end)
+  end)
+
   it('leaves the event to blame as it was, when it catches an error of an inner loop', function()
     with([[projection { tables = { a = { key = { id = { 'text', from = 'data.id' } }, columns = { n = 'bigint' } } },
       batch = function(batch, tables) for event, row in tables.a:events() do row.n = 1
