@@ -26,7 +26,8 @@ enum tm_tag {
     TM_INT,    /* i */
     TM_DEC,    /* i: mantissa, scale: digits behind the point */
     TM_BIGDEC, /* p: a struct tm_dec, for mantissas beyond int64 */
-    TM_NUMBER, /* p,len: a JSON number beyond 38 digits, as written */
+    TM_NUMBER, /* p,len: a JSON number that no decimal is, as written: beyond
+                  38 digits or their range, or a zero with a minus */
     TM_TEXT,   /* p,len: UTF-8, unescaped */
     TM_OBJECT, /* p,len: raw JSON */
     TM_ARRAY,  /* p,len: raw JSON */
@@ -251,7 +252,12 @@ const struct tm_groups *tm_groups(struct tm_rows *rows);
 /* ---- decimals: 0, or negative for "does not fit 38 digits" and the like ---- */
 
 int tm_dec_parse(const char *p, size_t len, struct tm_dec *out);
-int tm_dec_from_double(double d, struct tm_dec *out);    /* shortest text */
+/*
+ * The shortest text that reads back as [d]. 0: that is what was meant; 1:
+ * arithmetic may have rounded it (a fraction of more than 15 digits, a whole
+ * number from 2^53 on), and no exact column takes it.
+ */
+int tm_dec_from_double(double d, struct tm_dec *out);
 int tm_dec_format(const struct tm_dec *d, char out[64]); /* its length */
 int tm_dec_add(const struct tm_dec *a, const struct tm_dec *b,
                struct tm_dec *out);
@@ -263,6 +269,9 @@ int tm_dec_mul(const struct tm_dec *a, const struct tm_dec *b,
 int tm_dec_div(const struct tm_dec *a, const struct tm_dec *b, int scale,
                struct tm_dec *out);
 int tm_dec_round(const struct tm_dec *a, int scale, struct tm_dec *out);
+/* What Lua's % gives: a - floor(a / b) * b, exactly. */
+int tm_dec_mod(const struct tm_dec *a, const struct tm_dec *b,
+               struct tm_dec *out);
 /* -1, 0 or 1. */
 int tm_dec_compare(const struct tm_dec *a, const struct tm_dec *b);
 

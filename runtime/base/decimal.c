@@ -128,7 +128,7 @@ bool dec_from_cell(const struct tm_cell *c, struct tm_dec *out)
         memcpy(out, c->p, sizeof(*out));
         return true;
     }
-    return false;
+    return c->tag == TM_NUMBER && tm_dec_parse(c->p, c->len, out) == 0;
 }
 
 void dec_to_cell(const struct tm_dec *d, struct arena *a, struct tm_cell *out)
@@ -328,6 +328,35 @@ int tm_dec_div(const struct tm_dec *a, const struct tm_dec *b, int scale,
         return FAILED;
     }
     return dec_make(is_negative ? -(dec_mantissa)q : (dec_mantissa)q, scale,
+                    out);
+}
+
+int tm_dec_mod(const struct tm_dec *a, const struct tm_dec *b,
+               struct tm_dec *out)
+{
+    dec_mantissa ma = dec_get(a);
+    dec_mantissa mb = dec_get(b);
+    int scale = a->scale > b->scale ? a->scale : b->scale;
+    u128 divisor;
+    u128 rest;
+
+    if (mb == 0) {
+        return FAILED;
+    }
+    if (!scale_up(&mb, scale - b->scale)) {
+        /* More digits than [a] can have: it is the rest itself. */
+        *out = *a;
+        return ma == 0 || (ma < 0) == (mb < 0) ? 0 : tm_dec_add(a, b, out);
+    }
+    divisor = dec_magnitude(mb);
+    rest = dec_magnitude(ma) % divisor;
+    for (int i = a->scale; i < scale; i++) {
+        next_digit(&rest, divisor);
+    }
+    if (rest != 0 && (ma < 0) != (mb < 0)) {
+        rest = divisor - rest;
+    }
+    return dec_make(mb < 0 ? -(dec_mantissa)rest : (dec_mantissa)rest, scale,
                     out);
 }
 

@@ -34,11 +34,15 @@ static inline unsigned __int128 dec_magnitude(dec_mantissa m)
 /* m * 10^-scale for any scale, brought to 38 digits and a scale in range by
  * moving zeros only. 0, or negative: that cannot be. */
 int dec_make(dec_mantissa m, int scale, struct tm_dec *out);
-/* TM_INT, TM_DEC or TM_BIGDEC; false for any other tag. */
+/* TM_INT, TM_DEC, TM_BIGDEC, and a TM_NUMBER whose value a decimal holds; false
+ * for any other. */
 bool dec_from_cell(const struct tm_cell *c, struct tm_dec *out);
 /* TM_DEC when the mantissa fits 64 bits, else TM_BIGDEC in the arena. */
 void dec_to_cell(const struct tm_dec *d, struct arena *a, struct tm_cell *out);
 /* 10^n for n in 0..38. */
 dec_mantissa dec_power(int n);
+/* The shortest text that reads back as the same double; its length. [digits]:
+ * how many it may have, 15 to 17, or fewer below DBL_MIN. */
+int dec_shortest(double d, char out[32], int *digits);
 /* Has the value, at its scale, no more than [digits] digits? */
 bool dec_fits(const struct tm_dec *d, int digits);

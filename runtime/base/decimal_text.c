@@ -1,4 +1,5 @@
 /* Decimals to and from text. See decimal.h. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,9 +102,26 @@ int tm_dec_parse(const char *p, size_t len, struct tm_dec *out)
                     out);
 }
 
+int dec_shortest(double d, char out[32], int *digits)
+{
+    int n = 0;
+
+    /* Any 15 digits survive a double, but for the denormal ones. */
+    for (*digits = fabs(d) < DBL_MIN ? 1 : DBL_DIG; *digits <= 17; ++*digits) {
+        n = snprintf(out, 32, "%.*g", *digits, d);
+        if (strtod(out, NULL) == d) {
+            break;
+        }
+    }
+    return n;
+}
+
 int tm_dec_from_double(double d, struct tm_dec *out)
 {
+    bool is_whole = d == trunc(d);
     char text[32];
+    int digits;
+    int n;
 
     if (!isfinite(d)) {
         return FAILED;
@@ -112,13 +130,11 @@ int tm_dec_from_double(double d, struct tm_dec *out)
         dec_set(out, (int64_t)d, 0);
         return 0;
     }
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof(text), "%.*g", digits, d);
-        if (strtod(text, NULL) == d) {
-            break;
-        }
+    n = dec_shortest(d, text, &digits);
+    if (tm_dec_parse(text, (size_t)n, out) < 0) {
+        return FAILED;
     }
-    return tm_dec_parse(text, strlen(text), out);
+    return is_whole || digits > DBL_DIG;
 }
 
 /* The digits of [m] end in front of [end]; where they start. */

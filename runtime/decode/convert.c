@@ -3,6 +3,7 @@
  * most often (whole numbers, text, uuid) is done here without a copy. */
 #include "decode/convert.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,29 +24,17 @@ static inline bool is_text(const struct tm_cell *c, const char *s, size_t len)
 
 /* ---- messages ---- */
 
-size_t convert_shortest(double d, char out[32])
-{
-    int n = 0;
-
-    for (int digits = 15; digits <= 17; digits++) {
-        n = snprintf(out, 32, "%.*g", digits, d);
-        if (strtod(out, NULL) == d) {
-            break;
-        }
-    }
-    return (size_t)n;
-}
-
 size_t convert_digits(const struct tm_cell *in, char *out, size_t cap)
 {
     char text[64] = "";
     struct tm_dec d;
+    int ignored;
 
     if (in->tag == TM_NUMBER) {
         return (size_t)snprintf(out, cap, "%.*s", (int)in->len, in->p);
     }
     if (in->tag == TM_DOUBLE) {
-        convert_shortest(in->d, text);
+        dec_shortest(in->d, text, &ignored);
     } else if (dec_from_cell(in, &d)) {
         tm_dec_format(&d, text);
     }
@@ -381,24 +370,46 @@ static const struct {
     [TYPE_BIGINT_ARRAY] = {convert_array, TM_LITERAL},
 };
 
-static bool is_float(const struct coltype *t)
+/* Those that a Lua number enters as it is. */
+static bool takes_doubles(const struct coltype *t)
 {
-    return t->kind == TYPE_REAL || t->kind == TYPE_DOUBLE;
+    return t->kind == TYPE_REAL || t->kind == TYPE_DOUBLE ||
+           t->kind == TYPE_JSON || t->kind == TYPE_JSONB;
+}
+
+/* Lua computes with doubles, and with texts as if they were some: what is not
+ * the number that was meant must not get into a column that is exact. */
+static bool refuse_rounded(const struct conversion *c, const struct tm_cell *in)
+{
+    if (in->d >= 9007199254740992.0 || in->d <= -9007199254740992.0) {
+        return convert_fail(c, in,
+                            "is beyond 2^53, where Lua numbers are no longer "
+                            "exact: compute with decimals, as in "
+                            "decimal(event.data.amount) * 3");
+    }
+    return convert_fail(c, in,
+                        "is a double that Lua's arithmetic has rounded: "
+                        "compute with decimals, as in "
+                        "decimal(event.data.amount) * 3, or say the digits "
+                        "with round(x, 2)");
 }
 
 /* A Lua number as what JSON would have given for its shortest text. */
 static bool from_lua(const struct conversion *c, const struct tm_cell *in,
                      struct tm_cell *out)
 {
+    bool is_exact = c->t->kind <= TYPE_NUMERIC;
     struct tm_dec d;
+    int result = tm_dec_from_double(in->d, &d);
 
-    if (c->t->kind <= TYPE_BIGINT &&
-        (in->d > 9007199254740992.0 || in->d < -9007199254740992.0)) {
-        return convert_fail(c, in,
-                            "is beyond 2^53, where Lua numbers are no "
-                            "longer exact");
+    if (c->t->kind == TYPE_NUMERIC && !isfinite(in->d)) {
+        return convert_no_number(c, in);
     }
-    if (tm_dec_from_double(in->d, &d) < 0) {
+    if (is_exact && isfinite(in->d) &&
+        (result > 0 || fabs(in->d) >= 9007199254740992.0)) {
+        return refuse_rounded(c, in);
+    }
+    if (result < 0) {
         return convert_is_not(c, in);
     }
     dec_to_cell(&d, c->a, out);
@@ -452,7 +463,7 @@ bool convert_cell(const struct coltype *t, const struct tm_cell *in,
         *out = (struct tm_cell){.tag = TM_MISSING};
         return true;
     }
-    if (in->tag == TM_DOUBLE && !is_float(t)) {
+    if (in->tag == TM_DOUBLE && !takes_doubles(t)) {
         if (!from_lua(&c, in, &number)) {
             return false;
         }

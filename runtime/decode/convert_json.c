@@ -3,6 +3,7 @@
  * Raw JSON goes through as it is. Arrays become PostgreSQL's literals, of one
  * dimension: items of texts are always quoted, so that none can be mistaken
  * for NULL or for syntax. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -125,6 +126,9 @@ static bool put_number(const struct conversion *c, const struct tm_cell *in,
         set(out, TM_JSON, in->p, in->len);
         return true;
     }
+    if (in->tag == TM_DOUBLE && !isfinite(in->d)) {
+        return convert_fail(c, in, "is not JSON, which has no such number");
+    }
     len = convert_digits(in, digits, sizeof(digits));
     set(out, TM_JSON, arena_dup(c->a, digits, len), len);
     return true;
@@ -145,8 +149,9 @@ bool convert_json(const struct conversion *c, const struct tm_cell *in,
         set(out, TM_JSON, in->i ? "true" : "false", in->i ? 4 : 5);
         return true;
     default:
-        return convert_is_number(in) ? put_number(c, in, out)
-                                     : convert_is_not(c, in);
+        return convert_is_number(in) || in->tag == TM_DOUBLE
+                   ? put_number(c, in, out)
+                   : convert_is_not(c, in);
     }
 }
 
@@ -250,7 +255,8 @@ static bool put_integer_item(const struct conversion *c, struct literal *l)
                    : refuse(l, "holds a text that is not a bigint");
     }
     len = take_token(l, &token);
-    if (!number_read(token, len, c->a, &number) || number.tag != TM_INT) {
+    if (!number_read(token, len, c->a, &number) ||
+        (number.tag != TM_INT && !number_read_int(token, len, &number.i))) {
         return refuse(l, "holds an item that is not a bigint");
     }
     return put_whole(l, number.i);

@@ -63,6 +63,13 @@ static bool read_word(const struct tm_cell *in, double *out)
     return false;
 }
 
+bool convert_no_number(const struct conversion *c, const struct tm_cell *in)
+{
+    return convert_fail(c, in,
+                        "is no exact number: numeric columns take neither NaN "
+                        "nor Infinity, double precision does");
+}
+
 static bool read_text(const struct conversion *c, const struct tm_cell *in,
                       struct tm_cell *out)
 {
@@ -225,10 +232,7 @@ bool convert_numeric(const struct conversion *c, const struct tm_cell *in,
     switch (in->tag) {
     case TM_TEXT:
         if (read_word(in, &word)) {
-            return convert_fail(c, in,
-                                "is no exact number: numeric columns take "
-                                "neither NaN nor Infinity, double precision "
-                                "does");
+            return convert_no_number(c, in);
         }
         return convert_is_bare_debezium(c) ? read_stated(c, in, out)
                                            : read_text(c, in, out);

@@ -2,8 +2,8 @@
 /*
  * Inside of convert.c and its parts only: one conversion under way, and the
  * function of each kind of type. A part gets no TM_MISSING, no TM_NULL, no
- * Lua number (TM_DOUBLE) but for the float types, and no placeholder of an
- * unchanged value; it fills *out or fails with convert_fail().
+ * Lua number (TM_DOUBLE) but for the float types and JSON, and no placeholder
+ * of an unchanged value; it fills *out or fails with convert_fail().
  */
 #include "decode/convert.h"
 
@@ -45,13 +45,13 @@ bool convert_fail(const struct conversion *c, const struct tm_cell *in,
  * mean (ERR_CONFIG). */
 bool convert_unstated(const struct conversion *c, const struct tm_cell *in,
                       const char *what);
+/* NaN or an infinity where only exact numbers are. */
+bool convert_no_number(const struct conversion *c, const struct tm_cell *in);
 /* "... is not a numeric(18,2)". */
 bool convert_is_not(const struct conversion *c, const struct tm_cell *in);
 /* A number as text with a NUL, cut to [cap] when it is a TM_NUMBER; its
  * length. 64 bytes hold any other. */
 size_t convert_digits(const struct tm_cell *in, char *out, size_t cap);
-/* The shortest text that reads back as the same double. */
-size_t convert_shortest(double d, char out[32]);
 
 static inline bool convert_is_number(const struct tm_cell *in)
 {

@@ -58,7 +58,7 @@ static bool read_slow(const char *p, size_t len, struct arena *a,
     if (behind != p + len) {
         return false;
     }
-    if (tm_dec_parse(p, len, &d) < 0) {
+    if (tm_dec_parse(p, len, &d) < 0 || (*p == '-' && dec_get(&d) == 0)) {
         *out = (struct tm_cell){.p = p, .len = (uint32_t)len, .tag = TM_NUMBER};
         return true;
     }
@@ -103,7 +103,7 @@ static inline bool read_fast(const char *p, const char *end,
             return false;
         }
     }
-    if (p != end) {
+    if (p != end || (is_negative && m == 0)) {
         return false;
     }
     *out = (struct tm_cell){.i = is_negative ? -(int64_t)m : (int64_t)m,

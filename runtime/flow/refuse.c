@@ -5,16 +5,13 @@
  */
 #include <stdio.h>
 
-#include "base/decimal.h"
 #include "base/err.h"
 #include "base/plan.h"
 #include "decode/convert.h"
 
 static void set_value(struct tm_cell *c, char tag, const char *value,
-                      uint32_t len, struct arena *a)
+                      uint32_t len)
 {
-    struct tm_dec d;
-
     c->p = value;
     c->len = len;
     switch (tag) {
@@ -23,8 +20,7 @@ static void set_value(struct tm_cell *c, char tag, const char *value,
         c->i = *value == 't';
         break;
     case 'n':
-        must(tm_dec_parse(value, len, &d) == 0);
-        dec_to_cell(&d, a, c);
+        c->tag = TM_NUMBER;
         break;
     case 't':
         c->tag = TM_TEXT;
@@ -46,7 +42,7 @@ const char *tm_refuse(const char *type, char tag, const char *value,
 
     must(type_parse(type, &t));
     arena_init(&a, 0);
-    set_value(&cell, tag, value, len, &a);
+    set_value(&cell, tag, value, len);
     bool ok = convert_cell(&t, &cell, &rules, &a, &out, &e);
     if (!ok) {
         snprintf(text, sizeof text, "%.299s", e.text);

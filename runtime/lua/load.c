@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/decimal.h"
 #include "base/err.h"
 
 /* Where we are: the plan, and the table at the top of the Lua stack. Each
@@ -224,16 +223,6 @@ static void load_source(struct loading *l, struct plan_source *s)
     leave(l);
 }
 
-static void load_number(struct loading *l, struct tm_cell *c)
-{
-    struct tm_dec d;
-    size_t len;
-    const char *s = lua_tolstring(l->L, -1, &len);
-
-    must(tm_dec_parse(s, len, &d) == 0);
-    dec_to_cell(&d, l->arena, c);
-}
-
 /* initial = { tag = 'text', value = '...' }; numbers come as their text. */
 static void load_initial(struct loading *l, struct tm_cell *c)
 {
@@ -249,8 +238,6 @@ static void load_initial(struct loading *l, struct tm_cell *c)
         lua_getfield(l->L, -1, "value");
         if (c->tag == TM_BOOL) {
             c->i = lua_toboolean(l->L, -1);
-        } else if (c->tag == TM_NUMBER) {
-            load_number(l, c);
         } else {
             lua_tolstring(l->L, -1, &len);
             c->p = text_at(l, -1);

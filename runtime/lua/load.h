@@ -6,9 +6,9 @@
 #include "base/plan.h"
 
 /*
- * The table at stack index [index]. `initial` values stay as written (TM_INT,
- * TM_DEC, TM_BIGDEC, TM_BOOL, TM_TEXT, TM_OBJECT, TM_ARRAY): flow converts
- * them to their columns' types. Aborts when the table is not what plan.lua
+ * The table at stack index [index]. `initial` values stay as written
+ * (TM_NUMBER, TM_BOOL, TM_TEXT, TM_OBJECT, TM_ARRAY): flow converts them to
+ * their columns' types. Aborts when the table is not what plan.lua
  * makes: that is a bug, not a condition.
  */
 struct plan *load_plan(lua_State *L, int index);

@@ -23,6 +23,8 @@ local ORDERED = {
   date = true, time = true, timestamp = true, timestamptz = true, text = true,
   varchar = true,
 }
+-- Those that a Lua number enters as it is.
+local TAKES_DOUBLES = { real = true, double = true, json = true, jsonb = true }
 -- As in the core (PROGRAM_MAX_COLUMNS).
 local MAX_COLUMNS = 64
 -- What `row` has besides columns.
@@ -166,6 +168,9 @@ local function tagged(v, kind)
   if type(v) == 'string' then return { tag = 'text', value = v } end
   if type(v) == 'number' and (v ~= v or v == math.huge or v == -math.huge) then
     return nil, 'must be a finite number'
+  end
+  if type(v) == 'number' and TAKES_DOUBLES[kind] then
+    return { tag = 'number', value = value.number_text(v) }
   end
   if decimal.is_numeric(v) then
     local ok, exact = pcall(decimal.from, v)

@@ -4,6 +4,7 @@
 local ffi = require 'ffi'
 local bit = require 'bit'
 local C = require('tidemill.core').C
+local number = require 'tidemill.number'
 
 local M = {}
 
@@ -12,7 +13,7 @@ local cast, istype, typeof = ffi.cast, ffi.istype, ffi.typeof
 local floor = math.floor
 local int64, uint64 = typeof('int64_t'), typeof('uint64_t')
 local dec = typeof('struct tm_dec')
-local EXACT = 2 ^ 53
+local EXACT, LARGEST = 2 ^ 53, 1e38
 
 -- 10^n, and the largest mantissa that can still be multiplied by it.
 local POWER = ffi.new('int64_t[19]')
@@ -44,15 +45,36 @@ local function parse(text)
   return d
 end
 
+local CURE = 'compute with decimals, as in decimal(event.data.amount) * 3'
+
+-- Lua computes with doubles, and with texts as if they were some: what is not
+-- the number that was meant must not get among exact ones.
+local function refuse_rounded(x)
+  local text = number.shortest(x)
+  if x >= EXACT or x <= -EXACT then
+    error(('the number %s is beyond 2^53, where Lua numbers are no longer exact: %s')
+      :format(text, CURE), 0)
+  end
+  error(("the number %s is a double that Lua's arithmetic has rounded: %s, or say the "
+    .. 'digits with round(x, 2)'):format(text, CURE), 0)
+end
+
+---@return tidemill.Decimal d of the shortest text
+---@return boolean is_rounded
+local function read_double(x)
+  local d = dec()
+  local result = C.tm_dec_from_double(x, d)
+  if result < 0 then too_long('the number ' .. tostring(x)) end
+  return d, result > 0
+end
+
 local function from_number(x)
-  if x == floor(x) and x <= EXACT and x >= -EXACT then
+  if x == floor(x) and x < EXACT and x > -EXACT then
     local i = cast(int64, x)
     return dec(i, arshift(i, 63), 0)
   end
-  local d = dec()
-  if C.tm_dec_from_double(x, d) < 0 then
-    too_long('the number ' .. tostring(x))
-  end
+  local d, is_rounded = read_double(x)
+  if is_rounded then refuse_rounded(x) end
   return d
 end
 
@@ -61,6 +83,12 @@ local function from_other(x)
     return dec(x, arshift(x, 63), 0)
   elseif istype(uint64, x) then
     return dec(x, 0, 0)
+  elseif istype(number.type, x) then
+    local d, text = dec(), number.text(x)
+    if C.tm_dec_parse(text, #text, d) < 0 then
+      too_long('the number ' .. text:sub(1, 60))
+    end
+    return d
   end
   local what = type(x) == 'cdata' and 'an object' or x == nil and 'nil (missing or null)'
     or 'a ' .. type(x)
@@ -158,9 +186,66 @@ local function mul(a, b)
   return d
 end
 
+-- A computed double is told from what is further away than its rounding.
+local SPREAD = 2 ^ -50
+local MOST = 1.7976931348623157e308
+
+-- The exact text of a number; nil: of a double that may be a rounded one.
+local function exact_text(x)
+  if istype(dec, x) then
+    return format(x)
+  elseif istype(number.type, x) then
+    return number.text(x)
+  elseif type(x) ~= 'number' then
+    return format(from(x))
+  end
+  local size = x < 0 and -x or x
+  if size >= EXACT and size < LARGEST then return nil end
+  local text, digits = number.shortest(x)
+  return digits <= 15 and text or nil
+end
+
+-- The order of a number and a double; nil: there is none (NaN).
+local function compare_double(a, x)
+  if x ~= x then return nil end
+  if x == math.huge or x == -math.huge then return x > 0 and -1 or 1 end
+  local text, other = exact_text(a), exact_text(x)
+  if other then return number.order(text, other) end
+  local size = x < 0 and -x or x
+  local low, high = x - size * SPREAD, x + size * SPREAD
+  local order = number.order(text, ('%.17g'):format(math.max(low, -MOST)))
+  if order ~= number.order(text, ('%.17g'):format(math.min(high, MOST))) then
+    refuse_rounded(x)
+  end
+  return order
+end
+
+-- Where one of them is no decimal and no small whole number.
+local function slow_compare(a, b)
+  if type(b) == 'number' then return compare_double(a, b) end
+  if type(a) == 'number' then
+    local order = compare_double(b, a)
+    return order and -order
+  end
+  return number.order(exact_text(a), exact_text(b))
+end
+
+-- Is it no decimal that could be computed with?
+local function is_special(x)
+  if type(x) == 'number' then return x ~= floor(x) or x >= EXACT or x <= -EXACT end
+  return istype(number.type, x)
+end
+
+-- -1, 0 or 1; nil: one of them is NaN.
 local function compare(a, b)
-  if not istype(dec, a) then a = from(a) end
-  if not istype(dec, b) then b = from(b) end
+  if not istype(dec, a) then
+    if is_special(a) then return slow_compare(a, b) end
+    a = from(a)
+  end
+  if not istype(dec, b) then
+    if is_special(b) then return slow_compare(a, b) end
+    b = from(b)
+  end
   local x, y = cast(int64, a.lo), cast(int64, b.lo)
   if a.scale == b.scale and a.hi == arshift(x, 63) and b.hi == arshift(y, 63) then
     return x < y and -1 or x > y and 1 or 0
@@ -169,7 +254,18 @@ local function compare(a, b)
 end
 
 local function is_numeric(x)
-  return istype(dec, x) or type(x) == 'number' or istype(int64, x) or istype(uint64, x)
+  return istype(dec, x) or type(x) == 'number' or istype(number.type, x)
+    or istype(int64, x) or istype(uint64, x)
+end
+
+-- The rest that has the sign of b, as % gives it for Lua numbers.
+local function mod(a, b)
+  local x, y, d = from(a), from(b), dec()
+  if C.tm_dec_mod(x, y, d) < 0 then
+    if compare(y, 0) == 0 then error('%: division by zero', 0) end
+    too_long('the rest')
+  end
+  return d
 end
 
 local function no_division()
@@ -178,32 +274,43 @@ local function no_division()
 end
 
 local function no_operator()
-  error('decimals know + - * and comparison; see div, abs, min, max, round', 0)
+  error('decimals know + - * % and comparison; see div, abs, min, max, round', 0)
 end
 
-ffi.metatype(dec, {
-  __add = add,
-  __sub = sub,
-  __mul = mul,
-  __div = no_division,
-  __mod = no_operator,
-  __pow = no_operator,
-  __len = no_operator,
-  __unm = function(a) return sub(0, a) end,
-  -- Another type is another value: never an error, also for nil and text.
-  __eq = function(a, b)
-    return is_numeric(a) and is_numeric(b) and compare(a, b) == 0
-  end,
-  __lt = function(a, b) return compare(a, b) < 0 end,
-  __le = function(a, b) return compare(a, b) <= 0 end,
-  __tostring = format,
-  __concat = function(a, b)
-    return (is(a) and format(a) or tostring(a)) .. (is(b) and format(b) or tostring(b))
-  end,
-  __index = function(_, name)
-    error("a decimal has no field '" .. tostring(name) .. "'", 0)
-  end,
-})
+local function new_meta(text, what)
+  return {
+    __add = add,
+    __sub = sub,
+    __mul = mul,
+    __div = no_division,
+    __mod = mod,
+    __pow = no_operator,
+    __len = no_operator,
+    __unm = function(a) return sub(0, a) end,
+    -- Another type is another value: never an error, also for nil and text.
+    __eq = function(a, b)
+      return is_numeric(a) and is_numeric(b) and compare(a, b) == 0
+    end,
+    __lt = function(a, b)
+      local order = compare(a, b)
+      return order ~= nil and order < 0
+    end,
+    __le = function(a, b)
+      local order = compare(a, b)
+      return order ~= nil and order <= 0
+    end,
+    __tostring = text,
+    __concat = function(a, b)
+      return (is(a) and format(a) or tostring(a)) .. (is(b) and format(b) or tostring(b))
+    end,
+    __index = function(_, name)
+      error(("a %s has no field '%s'"):format(what, tostring(name)), 0)
+    end,
+  }
+end
+
+ffi.metatype(dec, new_meta(format, 'decimal'))
+ffi.metatype(number.type, new_meta(number.text, 'number'))
 
 local function check_scale(scale, what)
   if type(scale) ~= 'number' or scale ~= floor(scale) or scale < 0 or scale > 38 then
@@ -227,7 +334,8 @@ local function round(x, scale)
   scale = scale or 0
   check_scale(scale, 'round(x, scale)')
   local d = dec()
-  if C.tm_dec_round(from(x), scale, d) < 0 then too_long('the rounded number') end
+  local given = type(x) == 'number' and read_double(x) or from(x)
+  if C.tm_dec_round(given, scale, d) < 0 then too_long('the rounded number') end
   if type(x) == 'number' then return tonumber(format(d)) end
   return d
 end
@@ -242,7 +350,30 @@ local function pick(what, wins, best, ...)
   return best
 end
 
+local BEYOND, BELOW = dec(9007199254740992LL, 0, 0), dec(-9007199254740992LL, -1, 0)
+
+-- A whole number of a record or a row: a Lua number where that is exact.
+---@param i any an int64, or a decimal
+local function whole(i)
+  local d = from(i)
+  if d.scale == 0 and compare(d, BEYOND) < 0 and compare(d, BELOW) > 0 then
+    return tonumber(cast(int64, d.lo))
+  end
+  return d
+end
+
+-- As an int64, or an uint64 where it takes one; nil: it is not whole or larger.
+local function to_integer(d)
+  local rounded = dec()
+  if C.tm_dec_round(d, 0, rounded) < 0 or rounded ~= d then return nil end
+  if rounded.hi == arshift(cast(int64, rounded.lo), 63) then
+    return cast(int64, rounded.lo)
+  end
+  return rounded.hi == 0 and rounded.lo or nil
+end
+
 M.is, M.from, M.format, M.is_numeric = is, from, format, is_numeric
+M.whole, M.to_integer = whole, to_integer
 M.type = dec
 
 -- What handlers get as globals.

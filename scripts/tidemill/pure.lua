@@ -36,6 +36,9 @@ for _, v in ipairs { 'v', "'s'", '1', 'nil' } do
   USET[op] = true
 end
 
+local KCDATA = probe('return function() return 1LL end',
+  'return function() return 1 end')
+
 local function upvalue_names(f)
   local names, i = {}, 0
   local name = util.funcuvname(f, i)
@@ -150,6 +153,37 @@ function M.mentions(handlers, sources, word)
     visit(handler, sources, seen, function(f) found = found or has_constant(f, word) end)
   end
   return found
+end
+
+local function literal_text(x)
+  local digits = tostring(x):match('^(-?%d+)U?LL$')
+  if not digits then return 'no column holds the complex number ' .. tostring(x) end
+  return ("the arithmetic of LuaJIT's %s wraps at 64 bits and drops fractions: write "
+    .. "decimal '%s', which is exact"):format(tostring(x), digits)
+end
+
+-- Nothing can be put between such a literal and what is computed with it.
+---@param f function|any a chunk, or a prototype in it
+---@return string|nil message a line each
+function M.literals(f, path)
+  local lines, pc = {}, 1
+  local ins = util.funcbc(f, pc)
+  while ins do
+    if ins % 256 == KCDATA then
+      local constant = util.funck(f, -math.floor(ins / 65536) - 1)
+      lines[#lines + 1] = ('%s:%d: %s'):format(path, line_of(f, pc),
+        literal_text(constant))
+    end
+    pc = pc + 1
+    ins = util.funcbc(f, pc)
+  end
+  local k, constant = -1, util.funck(f, -1)
+  while constant ~= nil do
+    if type(constant) == 'proto' then lines[#lines + 1] = M.literals(constant, path) end
+    k = k - 1
+    constant = util.funck(f, k)
+  end
+  return lines[1] and table.concat(lines, '\n')
 end
 
 M.HANDLER = "a handler assigns the %s '%s', which outlives the event: "

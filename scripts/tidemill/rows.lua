@@ -27,7 +27,9 @@ local MISSING, NULL, BOOL, INT = C.TM_MISSING, C.TM_NULL, C.TM_BOOL, C.TM_INT
 local DEC, BIGDEC, TEXT, DOUBLE = C.TM_DEC, C.TM_BIGDEC, C.TM_TEXT, C.TM_DOUBLE
 local UNSAID = C.TM_UNSAID
 
-local RANGE = { smallint = 2 ^ 15, integer = 2 ^ 31, bigint = 2 ^ 53 }
+-- What a Lua number may be in a column: [least, behind).
+local RANGE = { smallint = { -2 ^ 15, 2 ^ 15 }, integer = { -2 ^ 31, 2 ^ 31 },
+  bigint = { -2 ^ 53 + 1, 2 ^ 53 } }
 
 local function stale()
   protected.raise('stale row: a row is only good during the call it was handed to')
@@ -86,22 +88,12 @@ local function new_put(now, column)
 end
 
 local function write_integer(now, column, kind, put)
-  local limit = RANGE[kind]
+  local least, behind = RANGE[kind][1], RANGE[kind][2]
   return function(row, v)
-    if type(v) == 'number' and v == floor(v) and v >= -limit
-      and (v < limit or v == 2 ^ 53 and limit == v) then
+    if type(v) == 'number' and v == floor(v) and v >= least and v < behind then
       local cell = now.rows.cells[column][row]
       cell.tag, cell.i = INT, v
       return
-    end
-    if type(v) == 'number' then
-      if v ~= floor(v) then
-        error('the number ' .. value.number_text(v) .. ' has a fraction: the column is '
-          .. kind, 0)
-      elseif v > 2 ^ 53 or v < -2 ^ 53 then
-        error(('the number %.17g is beyond 2^53, where Lua numbers are no longer exact')
-          :format(v), 0)
-      end
     end
     put(row, v)
   end
@@ -157,6 +149,16 @@ local function write_double(now, column, kind, put)
   end
 end
 
+-- As JSON the items of a table could be any double.
+local function write_integers(put)
+  return function(row, v)
+    for _, item in pairs(type(v) == 'table' and v or {}) do
+      if type(item) == 'number' then decimal.from(item) end
+    end
+    put(row, v)
+  end
+end
+
 local function cell_writer(now, column, spec)
   local kind, put = spec.kind, new_put(now, column)
   if RANGE[kind] then return write_integer(now, column, kind, put) end
@@ -165,6 +167,7 @@ local function cell_writer(now, column, spec)
   if kind == 'real' or kind == 'double' then
     return write_double(now, column, kind, put)
   end
+  if kind == 'bigint[]' then return write_integers(put) end
   return put
 end
 

@@ -3,8 +3,10 @@
 local core = require 'tidemill.core'
 local decimal = require 'tidemill.decimal'
 local dsl = require 'tidemill.dsl'
+local integers = require 'tidemill.integers'
 local locate = require 'tidemill.locate'
 local protected = require 'tidemill.protected'
+local pure = require 'tidemill.pure'
 local value = require 'tidemill.value'
 local view = require 'tidemill.view'
 local words = require 'tidemill.words'
@@ -79,7 +81,8 @@ end
 
 local function text_library()
   local t = copy(string,
-    'byte char find format gmatch gsub len lower match reverse sub upper')
+    'byte char find gmatch gsub len lower match reverse sub upper')
+  t.format = integers.format
   t.rep = function(s, n, separator)
     if (#s + (separator and #separator or 0)) * n > MAX_TEXT then
       error('string.rep: the result would be longer than 16 MiB', 0)
@@ -91,8 +94,8 @@ end
 
 local function no_decimal(name, x)
   if type(x) == 'cdata' then
-    error('math.' .. name .. ' does not take decimals or 64 bit integers: use abs, min, '
-      .. 'max, round or div, which are exact', 3)
+    error('math.' .. name .. ' does not take decimals, as which whole numbers from 2^53 '
+      .. 'on are read too: use abs, min, max, round or div, which are exact', 3)
   end
 end
 
@@ -154,11 +157,14 @@ local function base_library()
     return ipairs(view.table_of(x) or error('ipairs: this is no array or table', 0))
   end
   t.tonumber = function(x, base)
-    if decimal.is(x) then return tonumber(decimal.format(x)) end
-    return tonumber(x, base)
+    if type(x) ~= 'cdata' or not decimal.is_numeric(x) then return tonumber(x, base) end
+    local near = tonumber(tostring(x))
+    if near == math.huge or near == -math.huge then
+      error(('tonumber: no Lua number is near %s'):format(tostring(x)), 0)
+    end
+    return near
   end
   t.tostring = function(x)
-    if type(x) == 'cdata' then return (tostring(x):gsub('^(-?%d+)U?LL$', '%1')) end
     -- Lua itself keeps 14 digits, and identifiers have more.
     if type(x) == 'number' and x == math.floor(x) and x < 2 ^ 53 and x > -2 ^ 53 then
       return ('%d'):format(x)
@@ -265,7 +271,11 @@ local function new_require(bundle, loading, env)
       error(path .. ':1: is UTF-16: save it as UTF-8', 0)
     end
     local chunk, reason = load(text, '@' .. path, 't', env)
-    if chunk then return chunk end
+    if chunk then
+      local wrong = pure.literals(chunk, path)
+      if wrong then error(wrong, 0) end
+      return chunk
+    end
     if reason:find('wrong mode', 1, true) then
       error(path .. ':1: is bytecode: only the text of Lua files is loaded', 0)
     end
@@ -350,8 +360,7 @@ function M.new(bundle)
   local env = base_library()
   env.string, env.math = text_library(), math_library()
   env.table = strict('table', copy(table, 'concat insert remove sort maxn'))
-  env.bit = strict('bit', copy(require('bit'),
-    'tobit tohex bnot band bor bxor lshift rshift arshift rol ror bswap'))
+  env.bit = strict('bit', integers.bit())
   for name, f in pairs(decimal.globals) do env[name] = f end
   for name, f in pairs(dsl.globals(loading)) do env[name] = f end
   local require_module = new_require(bundle, loading, env)

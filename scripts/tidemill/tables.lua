@@ -14,6 +14,7 @@ local C = core.C
 local bit = require 'bit'
 local EXISTS, TOUCHED = C.TM_ROW_EXISTS, C.TM_ROW_TOUCHED
 local CLEARED, MISSING = C.TM_ROW_CLEARED, C.TM_MISSING
+local INTEGERS = { smallint = true, integer = true, bigint = true }
 
 function M.new(p)
   local self = setmetatable({ p = p, rows = {}, now = {}, readers = {} }, Table)
@@ -30,20 +31,25 @@ function Table:copy()
   return copy
 end
 
-local function key_text(p, row)
-  local parts = {}
-  for i = 1, p.n_key do parts[i] = tostring(row[p.columns[i].name]) end
-  return table.concat(parts, '\0')
-end
-
 -- A given value as it would be read back.
 local function normal(column, v)
   if v ~= nil and column.kind == 'numeric' then
     local d = decimal.from(v)
     return column.precision > 0 and decimal.globals.round(d, column.scale) or d
+  elseif INTEGERS[column.kind] and decimal.is_numeric(v) then
+    return decimal.whole(v)
   end
   return v
 end
+
+local function key_text(p, row)
+  local parts = {}
+  for i = 1, p.n_key do
+    parts[i] = tostring(normal(p.columns[i], row[p.columns[i].name]))
+  end
+  return table.concat(parts, '\0')
+end
+
 
 function Table:give(list)
   local names = {}
@@ -118,7 +124,16 @@ local function cells_of(rows, index)
 end
 
 local COMBINE = {
-  sum = function(a, b) return a + b end,
+  sum = function(a, b, column)
+    if not INTEGERS[column.kind] then return a + b end
+    local sum = decimal.from(a) + b
+    local text = tostring(sum)
+    local wrong = C.tm_refuse(column.type, ('n'):byte(), text, #text)
+    if wrong ~= nil then
+      error(('merge.%s: the sum: %s'):format(column.name, ffi.string(wrong)), 0)
+    end
+    return decimal.whole(sum)
+  end,
   min = function(a, b) return b < a and b or a end,
   max = function(a, b) return b > a and b or a end,
 }
@@ -127,7 +142,9 @@ local function merged(p, old, row)
   for i = p.n_key + 1, #p.columns do
     local column = p.columns[i]
     local a, b = old[column.name], row[column.name]
-    if a ~= nil and b ~= nil then row[column.name] = COMBINE[column.merge](a, b) end
+    if a ~= nil and b ~= nil then
+      row[column.name] = COMBINE[column.merge](a, b, column)
+    end
     if b == nil then row[column.name] = a end
   end
   return row
@@ -218,8 +235,8 @@ function Table:store(trial, batch, rows)
 end
 
 local function before(a, b)
-  local kind = type(a)
-  if kind == type(b) and (kind == 'number' or kind == 'string') then return a < b end
+  if decimal.is_numeric(a) and decimal.is_numeric(b) then return a < b end
+  if type(a) == 'string' and type(b) == 'string' then return a < b end
   return tostring(a) < tostring(b)
 end
 

@@ -4,6 +4,7 @@ local ffi = require 'ffi'
 local bit = require 'bit'
 local core = require 'tidemill.core'
 local decimal = require 'tidemill.decimal'
+local number = require 'tidemill.number'
 local protected = require 'tidemill.protected'
 
 local M = {}
@@ -13,9 +14,10 @@ local cast, istype, typeof = ffi.cast, ffi.istype, ffi.typeof
 local arshift = bit.arshift
 local floor = math.floor
 local int64, uint64 = typeof('int64_t'), typeof('uint64_t')
-local dec = decimal.type
+local dec, number_t = decimal.type, number.type
 local dec_pointer = typeof('const struct tm_dec *')
-local MAX, MIN = 9007199254740992LL, -9007199254740992LL -- 2^53: exact as a Lua number
+local MAX, MIN = 9007199254740992LL, -9007199254740992LL -- 2^53: exact below it
+local MINUS_ZERO = -0.0
 local NULL, BOOL, INT = C.TM_NULL, C.TM_BOOL, C.TM_INT
 local DEC, BIGDEC, NUMBER, TEXT = C.TM_DEC, C.TM_BIGDEC, C.TM_NUMBER, C.TM_TEXT
 local OBJECT, ARRAY, DOUBLE = C.TM_OBJECT, C.TM_ARRAY, C.TM_DOUBLE
@@ -32,8 +34,8 @@ function M.scalar(cell)
   local tag = cell.tag
   if tag == INT then
     local i = cell.i
-    if i <= MAX and i >= MIN then return tonumber(i) end
-    return i
+    if i < MAX and i > MIN then return tonumber(i) end
+    return dec(i, arshift(i, 63), 0)
   elseif tag == DEC then
     local i = cell.i
     return dec(i, arshift(i, 63), cell.scale)
@@ -47,9 +49,9 @@ function M.scalar(cell)
   elseif tag == DOUBLE then
     return cell.d
   elseif tag == NUMBER then
-    -- More digits than a decimal holds: as written, which a column that can
-    -- hold it (double precision, json) takes exactly.
-    return ffi.string(cell.p, cell.len)
+    local text = ffi.string(cell.p, cell.len)
+    if text == '-0' then return MINUS_ZERO end
+    return number.new(text)
   end
   return nil
 end
@@ -122,11 +124,10 @@ local function number_text(x)
   if x ~= x or x == math.huge or x == -math.huge then
     error('JSON has no ' .. tostring(x), 0)
   end
-  if x == floor(x) and x < 1e15 and x > -1e15 then return ('%d'):format(x) end
-  for digits = 15, 17 do
-    local text = ('%.' .. digits .. 'g'):format(x)
-    if tonumber(text) == x then return text end
+  if x == floor(x) and x < 1e15 and x > -1e15 and x ~= 0 then
+    return ('%d'):format(x)
   end
+  return (number.shortest(x))
 end
 M.number_text = number_text
 
@@ -182,6 +183,7 @@ function encode(value, depth)
   if kind == 'table' then return encode_table(value, depth or 0) end
   if kind == 'cdata' then
     if istype(dec, value) then return decimal.format(value) end
+    if istype(number_t, value) then return number.text(value) end
     if istype(int64, value) or istype(uint64, value) then
       return (tostring(value):gsub('U?LL$', ''))
     end
@@ -197,26 +199,27 @@ local function set_text(cell, tag, text)
   return text
 end
 
+-- A double stays one but for whole numbers that it holds exactly: what becomes of
+-- it is a matter of the column, and C's.
 local function set_number(cell, x)
-  if x == floor(x) and x <= 2 ^ 53 and x >= -2 ^ 53 then
+  if x == floor(x) and x < 2 ^ 53 and x > -2 ^ 53 and 1 / x ~= -math.huge then
     cell.tag, cell.i = INT, x
-    return
-  end
-  if x ~= x or x == math.huge or x == -math.huge or x >= 1e38 or x <= -1e38 then
+  else
     cell.tag, cell.d = DOUBLE, x
-    return
   end
-  return M.set(cell, decimal.from(x))
 end
 
 local function set_cdata(cell, value)
   if istype(dec, value) then
     if value.hi == arshift(cast(int64, value.lo), 63) then
-      cell.tag, cell.i, cell.scale = DEC, cast(int64, value.lo), value.scale
+      cell.tag, cell.i = value.scale == 0 and INT or DEC, cast(int64, value.lo)
+      cell.scale = value.scale
     else
       cell.tag, cell.p = BIGDEC, cast('const char *', cast('void *', value))
     end
     return value
+  elseif istype(number_t, value) then
+    return set_text(cell, NUMBER, number.text(value))
   elseif istype(int64, value) then
     cell.tag, cell.i = INT, value
     return

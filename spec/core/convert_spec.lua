@@ -44,11 +44,16 @@ describe('convert: whole numbers', function()
     { 'bigint', object '{}', 'error: an object is not a bigint' },
     { 'bigint', array '[1]', 'error: an array is not' },
     { 'bigint', core.double(42), 'int 42' }, { 'bigint', core.double(-0.0), 'int 0' },
-    { 'bigint', core.double(2 ^ 53), 'int 9007199254740992' },
+    { 'bigint', core.double(2 ^ 53 - 1), 'int 9007199254740991' },
+    { 'bigint', core.double(2 ^ 53), 'error: beyond 2^53' },
+    { 'bigint', number '9007199254740992', 'int 9007199254740992' },
+    { 'bigint', number '-0', 'int 0' }, { 'smallint', number '-0.0', 'int 0' },
+    { 'bigint', core.double(-0.0), 'int 0' },
+    { 'integer', core.double(1.1 * 3), 'error: rounded' },
     { 'bigint', core.double(2 ^ 53 + 2), 'error: beyond 2^53' },
     { 'bigint', core.double(0.5), 'error: has a fraction' },
     { 'integer', core.double(0 / 0), 'error: is not an integer' },
-    { 'bigint', core.double(1 / 0), 'error: beyond 2^53' },
+    { 'bigint', core.double(1 / 0), 'error: is not a bigint' },
   })
 end)
 

@@ -19,7 +19,9 @@ local nines = ('9'):rep(38)
 
 describe('number.read', function()
   local cases = {
-    { '0', 'int', '0' }, { '-0', 'int', '0' }, { '7', 'int', '7' },
+    -- A zero with a minus is kept as written.
+    { '-0', 'number', '-0' }, { '-0.00', 'number', '-0.00' }, { '-0e9', 'number', '-0e9' },
+    { '0', 'int', '0' }, { '7', 'int', '7' },
     { '-120', 'int', '-120' },
     { '999999999999999999', 'int', '999999999999999999' },
     { '1000000000000000000', 'int', '1000000000000000000' },

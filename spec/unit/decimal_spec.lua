@@ -41,6 +41,18 @@ describe('decimal.arithmetic', function()
     assert.has_error(function() return d '1' + true end, 'a boolean cannot be used as a number')
     assert.has_error(function() return d '1' / 2 end, 'decimals have no `/`: write div(a, b, scale), which says how many digits to keep')
   end)
+  it('gives the rest with the sign of the divisor, as Lua does', function()
+    for _, case in ipairs { { 7, 3 }, { -7, 3 }, { 7, -3 }, { -7, -3 }, { 6, 3 }, { -6, 3 }, { 0, 5 } } do
+      assert.are.equal(case[1] % case[2], tonumber(text(d(case[1]) % case[2])))
+      assert.are.equal(case[1] % case[2], tonumber(text(case[1] % d(case[2]))))
+    end
+    assert.are.equal('0.3', text(d '5.5' % '1.3'))
+    assert.are.equal('1.0', text(d '-5.5' % '1.3'))
+    assert.are.equal('93', text(d '9007199254740993' % 100))
+    assert.are.equal('0.1', text(d '99999999999999999999999999999999999.1' % 3))
+    assert.are.equal('99999999999999999999999999999999999998', text(d '-1' % d '99999999999999999999999999999999999999'))
+    assert.has_error(function() return d '1' % 0 end, '%: division by zero')
+  end)
   it('raises beyond 38 digits', function()
     assert.has_error(function() return d(('9'):rep(38)) * 10 end, 'the product does not fit the 38 digits of a decimal')
   end)
@@ -59,6 +71,70 @@ describe('decimal.compare', function()
     assert.is_false(d '1' == nil)
     assert.is_true(d '1' ~= nil)
     assert.is_false(nil == d '1')
+  end)
+end)
+
+-- Lua computes texts as doubles, and nobody sees where.
+describe('a double that arithmetic has rounded', function()
+  local rounded, big = '1.1' * 3, 94906267 * 94906267
+  local says = "the number 3.3000000000000003 is a double that Lua's arithmetic has rounded: compute with decimals, as in "
+    .. 'decimal(event.data.amount) * 3, or say the digits with round(x, 2)'
+  local beyond = 'the number 9007199515875288 is beyond 2^53, where Lua numbers are no longer exact: compute with decimals, as in '
+    .. 'decimal(event.data.amount) * 3'
+  local ways = {
+    ['+'] = function(x) return d '1' + x end, ['-'] = function(x) return x - d '1' end, ['*'] = function(x) return d '2' * x end,
+    ['%'] = function(x) return d '2' % x end, ['decimal(x)'] = function(x) return g.decimal(x) end,
+    ['div(x, 2, 2)'] = function(x) return g.div(x, 2, 2) end, ['div(2, x, 2)'] = function(x) return g.div(2, x, 2) end,
+  }
+  for name, way in pairs(ways) do
+    it('is refused by ' .. name, function()
+      assert.has_error(function() way(rounded) end, says)
+      assert.has_error(function() way(big) end, beyond)
+      assert.is_true(decimal.is(way(0.1)) and decimal.is(way(9007199254740991)))
+    end)
+  end
+  it('is refused where a comparison hangs on it, and there alone', function()
+    assert.has_error(function() return d '3.3' < rounded end, says)
+    assert.has_error(function() return rounded == d '3.3' end, says)
+    assert.has_error(function() return g.max(d '3.3', rounded) end, says)
+    assert.has_error(function() return d '9007199515875289' <= big end, beyond)
+    assert.is_true(d '3.31' > rounded and rounded > d '3.29' and d '3.31' ~= rounded)
+    assert.is_true(d '0.3' < 1 / 3 and d '0.34' > 1 / 3 and d '-0.34' < -1 / 3)
+    assert.is_true(d '999' < 1e18 and d '1000000000000000001000' > 1e18)
+  end)
+  it('that is infinite, or none, compares all the same', function()
+    local huge, nan = math.huge, 0 / 0
+    assert.is_true(d(('9'):rep(38)) < huge and -huge < d '1' and d '1' < 1e300 and d '-1' > -1e300)
+    assert.is_true(d '0' < 5e-324 and d '1e-60' > 5e-324 and d '0' == -0.0)
+    for _, other in ipairs { huge, -huge, nan, 1e300 } do assert.is_false(d '1' == other) end
+    assert.is_false(d '1' < nan or d '1' > nan or d '1' <= nan or d '1' >= nan)
+  end)
+  it('is made right by round', function()
+    assert.are.equal(3.3, g.round(rounded, 2))
+    assert.are.equal('4.3', text(d '1' + g.round(rounded, 2)))
+  end)
+end)
+
+describe('a JSON number that is no decimal', function()
+  local number = require 'tidemill.number'
+  local large, tiny, minus = number.new '1e400', number.new '1e-400', number.new '-0.0'
+  it('compares and prints as it was written', function()
+    assert.are.equal('1e400', text(large))
+    assert.are.equal('n: 1e400', 'n: ' .. large)
+    assert.is_true(large > 1 and large > 1e300 and large < math.huge and large == number.new '10.0e399')
+    assert.is_true(tiny > 0 and tiny < 5e-324 and tiny < d '1e-60' and tiny ~= d '0' and large > 9007199254740993LL)
+    assert.is_true(number.new '1e300' == 1e300 and minus == 0 and minus == d '0.00')
+    assert.is_false(large == '1e400' or large == nil)
+    assert.are.equal(large, g.max(1, large, d '5'))
+  end)
+  it('is refused by arithmetic, a zero with a minus but is a zero', function()
+    assert.has_error(function() return large + 1 end, 'the number 1e400 does not fit the 38 digits of a decimal')
+    assert.has_error(function() return d '1' * tiny end, 'the number 1e-400 does not fit the 38 digits of a decimal')
+    assert.has_error(function() return g.decimal(large) end, 'the number 1e400 does not fit the 38 digits of a decimal')
+    assert.has_error(function() return large / 2 end, 'decimals have no `/`: write div(a, b, scale), which says how many digits to keep')
+    assert.has_error(function() return large.text end, "a number has no field 'text'")
+    assert.are.equal('1.5', text(d '1.5' + minus))
+    assert.are.equal('1.5', text(minus + 1.5))
   end)
 end)
 
