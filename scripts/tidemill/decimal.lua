@@ -330,11 +330,18 @@ local function div(a, b, scale)
   return d
 end
 
+-- What arithmetic would have given without its rounding: '1.005' * 100 is
+-- 100.49999999999999, and half a unit away from 100.
+local function meant_by(x)
+  local d, is_rounded = read_double(x)
+  return is_rounded and x ~= floor(x) and parse(('%.15g'):format(x)) or d
+end
+
 local function round(x, scale)
   scale = scale or 0
   check_scale(scale, 'round(x, scale)')
   local d = dec()
-  local given = type(x) == 'number' and read_double(x) or from(x)
+  local given = type(x) == 'number' and meant_by(x) or from(x)
   if C.tm_dec_round(given, scale, d) < 0 then too_long('the rounded number') end
   if type(x) == 'number' then return tonumber(format(d)) end
   return d

@@ -4,11 +4,13 @@
 
 ---@alias tidemill.Number number|tidemill.Decimal|string
 
----An exact decimal of up to 38 digits. Joins with Lua numbers and numeric text.
+---An exact decimal of up to 38 digits, as which whole numbers from 2^53 on are read too.
+---Joins with numeric text and with Lua numbers that arithmetic has not rounded.
 ---@class tidemill.Decimal
 ---@operator add(tidemill.Number): tidemill.Decimal
 ---@operator sub(tidemill.Number): tidemill.Decimal
 ---@operator mul(tidemill.Number): tidemill.Decimal
+---@operator mod(tidemill.Number): tidemill.Decimal
 ---@operator unm: tidemill.Decimal
 ---@operator concat(string|number): string
 
@@ -373,7 +375,7 @@ function decimal(x) end
 ---@return tidemill.Decimal
 function div(a, b, scale) end
 
----Rounds half away from zero.
+---Rounds half away from zero; a Lua number as the 15 digits that it holds.
 ---@generic T: tidemill.Number
 ---@param x T
 ---@param scale integer|nil

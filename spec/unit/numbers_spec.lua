@@ -1,42 +1,10 @@
 -- Numbers of records on every road through Lua and back, against a model of digits.
 local bignum = require 'spec.unit.bignum'
 local bundles = require 'spec.unit.bundles'
+local numbers = require 'spec.unit.numbers'
 
 local SOURCE = "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json' }"
-local read, compare = bignum.read, bignum.compare
-
--- The same numbers each time.
-local function new_random(seed)
-  return function(low, high)
-    seed = (seed * 1103515245 + 12345) % 2147483648
-    return low + math.floor(seed / 65536) % (high - low + 1)
-  end
-end
-
-local EDGES = { '9007199254740992', '9223372036854775808', '18446744073709551616',
-  '4294967296', '1000000000000000', '0', '99999999999999999999999999999999999999' }
-local SPECIAL = { '-0', '-0.0', '0.0', '-0e7', '5e-324', '-5e-324', '2.2250738585072014e-308', '1e38', '-1e38', '1e400',
-  '-1e400', '1e-400', '1e-61', '1e2', '1.50', '9007199254740992', '-9007199254740992', '9007199254740993',
-  '-9223372036854775808', '9223372036854775807', '1.7976931348623157e308', '0.30000000000000004', '100000000000000000000000e-4' }
-
-local function digits(random, n)
-  local list = { random(1, 9) }
-  for i = 2, n do list[i] = random(0, 9) end
-  return table.concat(list)
-end
-
-local function number(random)
-  local sign, kind = random(0, 1) == 0 and '-' or '', random(1, 6)
-  if kind == 1 then return SPECIAL[random(1, #SPECIAL)] end
-  if kind == 2 then
-    local edge = bignum.add(read(EDGES[random(1, #EDGES)]), read(tostring(random(-3, 3))))
-    return (edge.sign < 0 and '-' or sign) .. (edge.sign == 0 and '0' or edge.digits) .. ('0'):rep(edge.power)
-  end
-  if kind == 3 then return sign .. digits(random, random(1, 40)) end
-  if kind == 4 then return sign .. digits(random, random(1, 20)) .. '.' .. digits(random, random(1, 20)) end
-  if kind == 5 then return sign .. '0.' .. ('0'):rep(random(0, 10)) .. digits(random, random(1, 30)) end
-  return sign .. digits(random, 1) .. '.' .. digits(random, random(1, 16)) .. 'e' .. random(-400, 400)
-end
+local read, compare, number, digits = bignum.read, bignum.compare, numbers.number, numbers.digits
 
 local function canonical(x) return bignum.text(read(type(x) == 'number' and ('%.17g'):format(x) or tostring(x))) end
 
@@ -56,10 +24,10 @@ describe('a number of a record', function()
       pcall(function() row.again = row.big end)
       row.why = why
     end }]]):format(columns), SOURCE))
-  local random = new_random(11)
+  local random = numbers.random(11)
   local events = {}
-  for i = 1, 1500 do
-    local text = SPECIAL[i] or number(random)
+  for i = 1, 800 do
+    local text = numbers.SPECIAL[i] or number(random)
     events[i] = { key = 'k', value = ('{"raw":"%s","x":%s,"list":[%s]}'):format(text, text, text) }
   end
   local rows = b:run({ events = events }):rows('a')
@@ -90,7 +58,7 @@ describe('a number of a record', function()
       end
       n_refused = n_refused + (row.num == nil and 1 or 0)
     end
-    assert.is_true(n_refused > 50 and n_refused < #rows - 500)
+    assert.is_true(n_refused > 50 and n_refused < #rows - 300)
   end)
   it('enters double precision as the nearest one, with its sign', function()
     for _, row in ipairs(rows) do
@@ -134,7 +102,7 @@ describe('two numbers of a record', function()
       row.order = (x < y and '<' or '') .. (x == y and '=' or '') .. (x > y and '>' or '')
         .. (x <= y and 'l' or '') .. (x >= y and 'g' or '') .. (x ~= y and '!' or '')
     end }]], SOURCE))
-  local random = new_random(5)
+  local random = numbers.random(5)
   local function pairs_of(n, make)
     local events = {}
     for i = 1, n do
@@ -165,12 +133,12 @@ describe('two numbers of a record', function()
   end
 
   it('give the exact sum, difference, product and rest, or are refused', function()
-    local n = check(pairs_of(3000, function() return number(random), number(random) end))
-    assert.is_true(n > 3000, n)
+    local n = check(pairs_of(1500, function() return number(random), number(random) end))
+    assert.is_true(n > 1500, n)
   end)
   it('are ordered by value', function()
     local texts = { [-1] = '<l!', [0] = '=lg', [1] = '>g!' }
-    local rows = pairs_of(3000, function()
+    local rows = pairs_of(1500, function()
       local x = number(random)
       return x, random(1, 4) == 1 and x or number(random)
     end)
@@ -187,7 +155,7 @@ describe('two numbers of a record', function()
   end)
   it('that are texts give no number that is not the right one', function()
     local function text() return ('"%s%s.%s"'):format(random(0, 1) == 0 and '-' or '', digits(random, random(1, 4)), digits(random, random(1, 3))) end
-    local rows = pairs_of(2000, function() return text(), random(0, 1) == 0 and text() or tostring(random(1, 9999)) end)
+    local rows = pairs_of(1000, function() return text(), random(0, 1) == 0 and text() or tostring(random(1, 9999)) end)
     local n_refused = 0
     for _, row in ipairs(rows) do
       for what in row.why:gmatch('[^\n]+') do
@@ -195,8 +163,8 @@ describe('two numbers of a record', function()
       end
       row.mod = nil -- Lua's own of two doubles
     end
-    assert.is_true(check(rows) > 2000)
-    assert.is_true(n_refused > 100, n_refused)
+    assert.is_true(check(rows) > 1000)
+    assert.is_true(n_refused > 50, n_refused)
   end)
 end)
 
@@ -245,7 +213,8 @@ describe('a double that arithmetic has rounded', function()
     local b = bundles.load(bundles.pipeline([[projection { table = 'a', key = { id = { 'bigint', from = function(event)
       return event.data.n * event.data.n end } }, columns = { s = 'text' }, topics = { 't' },
       on = function(row) row.s = 'x' end },
-      projection { tables = { z = { key = { id = 'bigint' }, columns = { s = 'numeric' } }, log = { append = true, columns = { n = 'numeric' } } },
+      projection { tables = { z = { key = { id = 'bigint' }, columns = { s = 'numeric' } },
+        log = { append = true, columns = { n = 'numeric' } } },
         topics = { 'u' }, batch = function(batch, tables)
           for event in batch:events() do
             if event.data.how == 'row' then tables.z:row(event.data.n * event.data.n).s = 1
@@ -265,8 +234,8 @@ describe('a double that arithmetic has rounded', function()
   end)
   it('is refused as an initial value, and only of exact columns', function()
     local function load(columns, initial)
-      return bundles.refusal(bundles.pipeline(("projection { table = 'a', %s columns = { %s }, initial = { x = %s }, on = function(row) row.x = row.x end }")
-        :format(FOLD, columns, initial), SOURCE))
+      return bundles.refusal(bundles.pipeline(([[projection { table = 'a', %s columns = { %s }, initial = { x = %s },
+        on = function(row) row.x = row.x end }]]):format(FOLD, columns, initial), SOURCE))
     end
     has('initial.x cannot be used: the number 0.3333333333333333 is a double', load("x = 'numeric'", '1 / 3'))
     has('initial.x cannot be used: the number 9007199254740992 is beyond 2^53', load("x = 'bigint'", '2 ^ 53'))
@@ -345,13 +314,14 @@ describe('whole numbers from 2^53 on', function()
     local function status(row)
       return bundles.with({ ['pipeline.lua'] = bundles.pipeline(([[projection { table = 'a', key = { id = 'bigint' }, columns = { n = 'numeric' },
         on = function(row, event) row.n = event.data.n end,
-        examples = { { events = { { key = { id = decimal '9007199254740993' }, data = { id = decimal '9007199254740993', n = 0.5 } } }, rows = { %s } } } }]]):format(row), SOURCE) },
-        function(folder) return specs.examples { folder } end)
+        examples = { { events = { { key = { id = decimal '9007199254740993' }, data = { n = 0.5 } } }, rows = { %s } } } }]])
+        :format(row), SOURCE) }, function(folder) return specs.examples { folder } end)
     end
     local write = io.write
     local said = {}
     io.write = function(...) said[#said + 1] = table.concat({ ... }) end -- luacheck: ignore 122
-    local first, second, third = status "{ id = decimal '9007199254740993', n = 0.5 }", status '{ id = 9007199254740993 }', status '{ n = 0.25 }'
+    local first, second = status "{ id = decimal '9007199254740993', n = 0.5 }", status '{ id = 9007199254740993 }'
+    local third = status '{ n = 0.25 }'
     io.write = write -- luacheck: ignore 122
     assert.are.same({ 0, 78, 78 }, { first, second, third }, table.concat(said))
     assert.matches('id: the number 9007199254740992 is beyond 2^53', table.concat(said), 1, true)
