@@ -52,21 +52,30 @@ function M.bit()
   return t
 end
 
--- The conversions that print integers; d and i print those with a sign.
-local SIGNED, UNSIGNED = 'di', 'uxXo'
+local function is_exact(x)
+  return type(x) == 'cdata' and decimal.is_numeric(x)
+end
+
+-- The conversions that print texts, integers with a sign, and integers.
+local TEXTS, SIGNED, INTEGERS = 'sq', 'di', 'diuxXo'
+
+local function printable(what, word, x)
+  if not INTEGERS:find(word, 1, true) then
+    error(what .. ' prints doubles: write tostring(round(x, 2)), which is exact', 0)
+  end
+  local i = integer(what, x)
+  if SIGNED:find(word, 1, true) and x >= decimal.from '9223372036854775808' then
+    error(('%s takes 64 bits, and %s has more: use %%s'):format(what, tostring(x)), 0)
+  end
+  return i
+end
 
 local function format_decimals(text, ...)
   local values, i = { ... }, 0
   for word in text:gmatch('%%[-+ #0]*%d*%.?%d*([%a%%])') do
     i = i + (word == '%' and 0 or 1)
-    local is_signed = SIGNED:find(word, 1, true)
-    if decimal.is(values[i]) and (is_signed or UNSIGNED:find(word, 1, true)) then
-      local what = ("string.format('%%%s')"):format(word)
-      if is_signed and values[i] >= decimal.from '9223372036854775808' then
-        error(("%s takes 64 bits, and %s has more: use %%s"):format(what,
-          tostring(values[i])), 0)
-      end
-      values[i] = integer(what, values[i])
+    if word ~= '%' and is_exact(values[i]) and not TEXTS:find(word, 1, true) then
+      values[i] = printable(("string.format('%%%s')"):format(word), word, values[i])
     end
   end
   return format(text, unpack(values, 1, select('#', ...)))
@@ -74,7 +83,7 @@ end
 
 function M.format(text, ...)
   for i = 1, select('#', ...) do
-    if decimal.is((select(i, ...))) and type(text) == 'string' then
+    if is_exact((select(i, ...))) and type(text) == 'string' then
       return format_decimals(text, ...)
     end
   end

@@ -83,6 +83,15 @@ describe('decimal.from_double', function()
       assert.are.equal(case[2], apply('tm_dec_from_double', case[1]))
     end)
   end
+  it('tells what arithmetic may have rounded from what was meant', function()
+    local out = ffi.new('struct tm_dec')
+    for _, d in ipairs { 0, -0.0, 0.1, -2.5, 123456789.012345, 2 ^ 53 - 1, 1e-30 } do
+      assert.are.equal(0, C.tm_dec_from_double(d, out), d)
+    end
+    for _, d in ipairs { 0.1 + 0.2, 1 / 3, 1.1 * 3, 2 ^ 53, -2 ^ 53, 1e20 } do
+      assert.are.equal(1, C.tm_dec_from_double(d, out), d)
+    end
+  end)
   it('refuses what is no number or far too large or small', function()
     for _, d in ipairs { 0 / 0, 1 / 0, -1 / 0, 1e38, 1e300, 5e-324 } do
       assert.is_nil(apply('tm_dec_from_double', d))
@@ -159,6 +168,28 @@ describe('decimal.div', function()
     local a, b, scale, expected = unpack(case, 1, 4)
     it(('%s / %s to %d = %s'):format(a, b, scale, expected), function()
       assert.are.equal(expected, apply('tm_dec_div', a, b, scale))
+    end)
+  end
+end)
+
+describe('decimal.mod', function()
+  -- The sign of the divisor, as Lua's % has it.
+  local cases = {
+    { '7', '3', '1' }, { '-7', '3', '2' }, { '7', '-3', '-2' }, { '-7', '-3', '-1' },
+    { '6.0', '3', '0.0' }, { '-6', '3.00', '0.00' }, { '0', '5', '0' },
+    { '5.5', '1.3', '0.3' }, { '-5.5', '1.3', '1.0' }, { '5.5', '-1.3', '-1.0' },
+    { '9223372036854775807', '10', '7' }, { nines, '1000', '999' },
+    { nines, '0.7', '0.3' }, { '1e37', '1e-20', '0.' .. ('0'):rep(20) },
+    { '1e37', '7e-30', '0.' .. ('0'):rep(29) .. '3' },
+    -- At one scale the divisor has more digits than 38.
+    { '0.5', nines, '0.5' }, { '-0.5', '-' .. nines, '-0.5' },
+    { '-1', nines, ('9'):rep(37) .. '8' }, { '-0.5', nines, nil }, { '0.0', nines, '0.0' },
+    { '1', '0', nil }, { '0', '0.00', nil },
+  }
+  for _, case in ipairs(cases) do
+    local a, b, expected = unpack(case, 1, 3)
+    it(('%s %% %s = %s'):format(a, b, expected), function()
+      assert.are.equal(expected, apply('tm_dec_mod', a, b))
     end)
   end
 end)

@@ -112,6 +112,10 @@ static void check_sums(const struct tm_dec *a, const struct tm_dec *b)
     if (tm_dec_mul(a, b, &out) == 0) {
         check_shape(&out);
     }
+    if (tm_dec_mod(a, b, &out) == 0) {
+        check_shape(&out);
+        must(dec_get(&out) == 0 || (dec_get(&out) < 0) == (dec_get(b) < 0));
+    }
     for (int scale = -1; scale < 63; scale += 7) {
         if (tm_dec_div(a, b, scale, &out) == 0) {
             check_shape(&out);

@@ -58,6 +58,7 @@ describe('sandbox.globals', function()
     gives("string.format('%d|%5d|%s|%x|%%|%.1f', decimal '9007199254740993', decimal '7', decimal '9007199254740993', "
       .. "decimal '18446744073709551615', 0.5)", '|9007199254740993|    7|9007199254740993|ffffffffffffffff|%|0.5|')
     gives("('%-4d%03d'):format(decimal '-5', 7)", '|-5  007|')
+    contains("string.format('%f') prints doubles: write tostring(round(x, 2))", says("return string.format('%.2f', decimal '1.5')"))
     contains("string.format('%d') takes whole numbers of at most 64 bits, not 1.5", says("return string.format('%d', decimal '1.5')"))
     contains("string.format('%d') takes 64 bits, and 9223372036854775808 has more: use %s",
       says("return string.format('%d', decimal '9223372036854775808')"))
