@@ -230,22 +230,23 @@ local function slow_compare(a, b)
   return number.order(exact_text(a), exact_text(b))
 end
 
--- Is it no decimal that could be computed with?
-local function is_special(x)
-  if type(x) == 'number' then return x ~= floor(x) or x >= EXACT or x <= -EXACT end
-  return istype(number.type, x)
+-- What can be compared as a decimal; nil: what slow_compare is for.
+local function comparable(x)
+  if type(x) == 'number' and (x ~= floor(x) or x >= EXACT or x <= -EXACT) then
+    local d = dec()
+    return C.tm_dec_from_double(x, d) == 0 and d or nil
+  elseif istype(number.type, x) then
+    return nil
+  end
+  return from(x)
 end
 
 -- -1, 0 or 1; nil: one of them is NaN.
 local function compare(a, b)
-  if not istype(dec, a) then
-    if is_special(a) then return slow_compare(a, b) end
-    a = from(a)
-  end
-  if not istype(dec, b) then
-    if is_special(b) then return slow_compare(a, b) end
-    b = from(b)
-  end
+  local given_a, given_b = a, b
+  if not istype(dec, a) then a = comparable(a) end
+  if not istype(dec, b) then b = comparable(b) end
+  if not a or not b then return slow_compare(given_a, given_b) end
   local x, y = cast(int64, a.lo), cast(int64, b.lo)
   if a.scale == b.scale and a.hi == arshift(x, 63) and b.hi == arshift(y, 63) then
     return x < y and -1 or x > y and 1 or 0
