@@ -54,7 +54,7 @@ local STEPS = {
   end,
   function()
     local f = pick(FIELDS)
-    return ('if event.data.%s == 3 then error(%s) end'):format(f, pick { "'three'", 'nil', '{}', '3LL', 'event', "decimal '3'" }), function(record)
+    return ('if event.data.%s == 3 then error(%s) end'):format(f, pick { "'three'", 'nil', '{}', 'event', "decimal '3'" }), function(record)
       local v, wrong = read(record[f])
       return nil, wrong or v == 3 and 'raised' or nil
     end

@@ -67,7 +67,7 @@ local noise
 
 local function expression(depth)
   local n = depth <= 0 and random(5) or random(14)
-  if n == 1 then return pick { '1', '0x1F', '1e3', '.5', '3.', '1LL', 'nil', 'true', 'false' } end
+  if n == 1 then return pick { '1', '0x1F', '1e3', '.5', '3.', 'nil', 'true', 'false' } end
   if n <= 3 then return any_text() end
   if n == 4 then return "select('#', " .. pick { '1', 'nil', "''" } .. ')' end
   if n == 5 then return '#' .. any_text() end
