@@ -14,6 +14,7 @@ struct change {
     uint32_t before; /* structural of its value; 0: there is none */
     uint32_t first;  /* of the envelope */
     bool is_flat;    /* it is no envelope: it has a field __deleted */
+    char source;     /* what its source begins with; 0: there is none */
     struct tm_cell op;
 };
 
@@ -109,6 +110,7 @@ static bool read_member(struct reader *r, struct change *c,
         return walk_node(w, TM_NODE_BEFORE, c->before_row);
     }
     if (walk_key_is(k, "source")) {
+        c->source = walk_char(w);
         return read_source(r);
     }
     if (walk_key_is(k, "op")) {
@@ -150,13 +152,24 @@ static bool read_deleted(struct reader *r, const struct change *c)
            reader_bad_json(r, "value");
 }
 
-static inline bool read_op(struct reader *r, const struct tm_cell *c)
+char reader_letter(struct reader *r, const struct tm_cell *c)
 {
     char op = c->tag == TM_TEXT && c->len == 1 ? c->p[0] : '\0';
 
     if (op == '\0' || !strchr("crudtm", op)) {
-        return reader_fail(r, "the op of this Debezium envelope is not one "
-                              "of c, u, d, r, t and m");
+        reader_fail(r, "the op of this Debezium envelope is not one "
+                       "of c, u, d, r, t and m");
+        return '\0';
+    }
+    return op;
+}
+
+static inline bool read_op(struct reader *r, const struct tm_cell *c)
+{
+    char op = reader_letter(r, c);
+
+    if (op == '\0') {
+        return false;
     }
     if (op == 'm') {
         return reader_skip(r);
@@ -172,6 +185,41 @@ static inline bool read_op(struct reader *r, const struct tm_cell *c)
 bool reader_op(struct reader *r, const struct tm_cell *op)
 {
     return read_op(r, op);
+}
+
+/* ---- envelopes that lack what their op promises ---- */
+
+static bool source_lacks(struct reader *r)
+{
+    return reader_misfit(r, "the value is not a Debezium envelope: its field "
+                            "source is no object. For other JSON say format = "
+                            "'json' in kafka{}");
+}
+
+static bool lacks(struct reader *r)
+{
+    struct debezium_lack lack;
+
+    return !debezium_lacks((char)r->facts.op,
+                           walk_cell(&r->walk, TM_NODE_BEFORE),
+                           walk_cell(&r->walk, TM_NODE_AFTER), &lack) ||
+           debezium_no_row(r, (char)r->facts.op, &lack);
+}
+
+/* A delete may tell nothing but the record's key (REPLICA IDENTITY NOTHING, or
+ * a transform took `before` out): what needs more than that will say so. */
+static inline bool keeps_promise(struct reader *r, const struct change *c)
+{
+    const struct tm_cell *after = walk_cell(&r->walk, TM_NODE_AFTER);
+    const struct tm_cell *before = walk_cell(&r->walk, TM_NODE_BEFORE);
+
+    if ((after->tag != TM_OBJECT ||
+         (before->tag > TM_NULL && before->tag != TM_OBJECT)) &&
+        !lacks(r)) {
+        return false;
+    }
+    return c->source == '{' || c->source == 'n' || c->source == '\0' ||
+           source_lacks(r);
 }
 
 /* ---- values that are no change of a row ---- */
@@ -220,7 +268,11 @@ static bool take_change(struct reader *r, const struct change *c,
     if (c->op.tag == TM_MISSING) {
         return foreign(r, c);
     }
-    return read_op(r, &c->op) && (r->facts.op != 'd' || read_deleted(r, c));
+    if (!read_op(r, &c->op)) {
+        return false;
+    }
+    return r->facts.op == '\0' || r->facts.op == 't' ||
+           (keeps_promise(r, c) && (r->facts.op != 'd' || read_deleted(r, c)));
 }
 
 bool debezium_read(struct reader *r, const struct record *rec)

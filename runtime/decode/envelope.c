@@ -71,10 +71,20 @@ bool reader_type(struct reader *r, const char *p, size_t len, const char *where)
                        TYPES_MOST, where);
 }
 
+bool reader_no_data(struct reader *r)
+{
+    walk_clear(&r->walk, TM_NODE_DATA);
+    walk_cell(&r->walk, TM_NODE_DATA)->tag = TM_NULL;
+    return true;
+}
+
 bool reader_document(struct reader *r, const struct tm_cell *text)
 {
     struct walk *w = &r->walk;
 
+    if (text_is_blank(text->p, text->len)) {
+        return reader_no_data(r);
+    }
     r->start = text->p;
     return (walk_open(w, text->p, text->len) &&
             walk_node(w, TM_NODE_DATA, NULL) && walk_end(w)) ||
@@ -84,6 +94,31 @@ bool reader_document(struct reader *r, const struct tm_cell *text)
 bool reader_is_deleted(const struct tm_cell *mark)
 {
     return text_is(mark, "true") || (mark->tag == TM_BOOL && mark->i);
+}
+
+static bool is_unsaid(const struct tm_cell *c)
+{
+    return c->tag == TM_MISSING || c->tag == TM_NULL;
+}
+
+bool reader_deletion(struct reader *r, const struct tm_cell *mark,
+                     const struct tm_cell *op, bool *is_deleted)
+{
+    bool is_d = text_is(op, "d");
+
+    *is_deleted = reader_is_deleted(mark) || is_d;
+    if (is_unsaid(mark)) {
+        return true;
+    }
+    if (mark->tag != TM_BOOL && !text_is(mark, "true") &&
+        !text_is(mark, "false")) {
+        return reader_fail(r, "__deleted of this flattened row is neither true "
+                              "nor false");
+    }
+    return is_unsaid(op) || is_d == reader_is_deleted(mark) ||
+           reader_fail(r, "__deleted and __op of this flattened row "
+                          "contradict each other: only one of them says that "
+                          "the row was deleted");
 }
 
 void reader_forget(struct reader *r)

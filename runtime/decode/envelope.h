@@ -70,6 +70,25 @@ bool debezium_other(struct reader *r, bool (*tombstone)(struct reader *r));
  * its first fields, unless it is NULL.
  */
 bool debezium_is_own(struct walk *w, uint32_t first, struct buf *names);
+/* The field of an envelope that is no row where its op promises one; c, u and r
+ * promise `after`, and nothing but null may stand for a row elsewhere. */
+struct debezium_lack {
+    const char *field;
+    const struct tm_cell *cell; /* borrowed; NULL: missing */
+};
+
+/* [before] and [after] may be NULL. */
+bool debezium_lacks(char op, const struct tm_cell *before,
+                    const struct tm_cell *after, struct debezium_lack *out);
+/* In words; [value] is the envelope. */
+void debezium_lack_text(struct arena *a, char op,
+                        const struct debezium_lack *lack, const char *value,
+                        size_t len, const char **what, const char **cure);
+/* The same as a misfit. */
+bool debezium_no_row(struct reader *r, char op,
+                     const struct debezium_lack *lack);
+/* A text that holds an object, as MongoDB's connector writes documents? */
+bool debezium_is_document(const struct tm_cell *c);
 /* Is the topic one of Debezium's heartbeats? */
 static inline bool debezium_is_heartbeat(const char *topic)
 {
@@ -83,16 +102,25 @@ static inline bool debezium_is_heartbeat(const char *topic)
 bool reader_row(struct reader *r, int as, struct schema_row *row);
 /* At the value of `source`: its columns, and the time of the change. */
 bool reader_source(struct reader *r);
+/* The letter of an operation; 0: it is none, and the record fails. */
+char reader_letter(struct reader *r, const struct tm_cell *op);
 /* A letter of an operation as op and type; 'm' is skipped. */
 bool reader_op(struct reader *r, const struct tm_cell *op);
 /* The number of the event's type; false: there are too many. [where] says in
  * words where the type stands. */
 bool reader_type(struct reader *r, const char *p, size_t len,
                  const char *where);
-/* [text] holds JSON: it becomes data. The walk goes over to it. */
+/* The event has no data: its payload is null. Always true. */
+bool reader_no_data(struct reader *r);
+/* [text] holds JSON: it becomes data; blank, it is as null is. The walk goes
+ * over to it. */
 bool reader_document(struct reader *r, const struct tm_cell *text);
 /* Does __deleted say so? It is a text, or a boolean behind other transforms. */
 bool reader_is_deleted(const struct tm_cell *mark);
+/* Was the flattened row deleted, by its __deleted and __op? False: they make no
+ * sense, alone or together, and the record fails. */
+bool reader_deletion(struct reader *r, const struct tm_cell *mark,
+                     const struct tm_cell *op, bool *is_deleted);
 /* Makes the columns of everything but the key missing. */
 void reader_forget(struct reader *r);
 

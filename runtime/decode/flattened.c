@@ -6,8 +6,6 @@
  */
 #include "decode/envelope.h"
 
-#include "decode/text.h"
-
 /* What stands beside the columns. */
 struct marks {
     struct tm_cell op, deleted, time;
@@ -44,18 +42,6 @@ static bool read_marks(struct walk *w, struct marks *m)
         }
     }
     return s == WALK_END;
-}
-
-static bool take_deleted(struct reader *r, const struct marks *m,
-                         bool *is_deleted)
-{
-    const struct tm_cell *c = &m->deleted;
-
-    *is_deleted = reader_is_deleted(c) || text_is(&m->op, "d");
-    return c->tag == TM_MISSING || c->tag == TM_NULL || c->tag == TM_BOOL ||
-           text_is(c, "true") || text_is(c, "false") ||
-           reader_fail(r, "__deleted of this flattened row is neither true nor "
-                          "false");
 }
 
 static bool take_delete(struct reader *r)
@@ -103,7 +89,8 @@ static bool take(struct reader *r, uint32_t first, const struct marks *m,
     if (m->time.tag == TM_INT) {
         r->facts.time_ms = m->time.i;
     }
-    if (!take_deleted(r, m, &is_deleted) || !take_op(r, m, is_deleted)) {
+    if (!reader_deletion(r, &m->deleted, &m->op, &is_deleted) ||
+        !take_op(r, m, is_deleted)) {
         return false;
     }
     return r->facts.state == TM_EVENT_SKIPPED ||

@@ -1,9 +1,13 @@
 /*
  * Records of Debezium's EventRouter: the type is in a header; the value is
  * the payload, as an object, as a text that holds JSON (the outbox column was
- * text and the converter quoted it), or either of them behind a schema.
+ * text and the converter quoted it), or either of them behind a schema. A
+ * payload that is NULL or blank is an event all the same: EventRouter writes
+ * its headers then too, which no tombstone has.
  */
 #include "decode/envelope.h"
+
+#include "decode/text.h"
 
 static bool read_type(struct reader *r, const struct record *rec)
 {
@@ -11,13 +15,18 @@ static bool read_type(struct reader *r, const struct record *rec)
     struct record_header h;
 
     if (!r->header(rec->message, name, &h) || !h.value) {
-        return reader_fail(
-            r,
-            "the record has no header '%s', so the type of its event is not "
-            "known: set table.fields.additional.placement=type:header:%s at "
-            "the connector's EventRouter, or name the header that holds the "
-            "type with type = '...' in kafka{}",
-            name, name);
+        return !rec->value
+                   ? reader_skip(r)
+                   : reader_fail(
+                         r,
+                         "the record has no header '%s', so the type of its "
+                         "event is not "
+                         "known: set "
+                         "table.fields.additional.placement=type:header:%s at "
+                         "the connector's EventRouter, or name the header that "
+                         "holds the "
+                         "type with type = '...' in kafka{}",
+                         name, name);
     }
     return reader_type(r, h.value, h.len, name);
 }
@@ -27,20 +36,14 @@ static bool read_payload(struct reader *r, struct schema *schema)
     struct walk *w = &r->walk;
     struct tm_cell text;
 
-    switch (walk_char(w)) {
-    case '"':
+    if (walk_char(w) == '"') {
         return walk_value(w, &text) && connect_close(r)
                    ? reader_document(r, &text)
                    : reader_bad_json(r, "value");
-    case 'n':
-        return walk_value(w, &text) && connect_close(r)
-                   ? reader_skip(r)
-                   : reader_bad_json(r, "value");
-    default:
-        return (walk_node(w, TM_NODE_DATA, schema ? &schema->top : NULL) &&
-                connect_close(r)) ||
-               reader_bad_json(r, "value");
     }
+    return (walk_node(w, TM_NODE_DATA, schema ? &schema->top : NULL) &&
+            connect_close(r)) ||
+           reader_bad_json(r, "value");
 }
 
 bool outbox_read(struct reader *r, const struct record *rec)
@@ -48,11 +51,14 @@ bool outbox_read(struct reader *r, const struct record *rec)
     struct schema *schema;
 
     r->facts.time_ms = rec->time_ms;
-    if (!rec->value) {
-        return reader_skip(r);
-    }
     if (!read_type(r, rec)) {
         return false;
+    }
+    if (r->facts.state == TM_EVENT_SKIPPED) {
+        return true;
+    }
+    if (!rec->value || text_is_blank(rec->value, rec->value_len)) {
+        return reader_no_data(r);
     }
     if (!connect_open(r, r->values, rec->value, rec->value_len, &schema)) {
         return reader_bad_json(r, "value");

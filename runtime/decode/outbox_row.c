@@ -73,17 +73,35 @@ static bool read_frame(struct reader *r, struct frame *f)
 /* A flattened row may have columns called op, after or source. */
 static bool is_envelope(const struct reader *r, const struct frame *f)
 {
-    return r->topic->flattened == FLATTENED_UNSAID && f->op.tag == TM_TEXT &&
-           f->op.len == 1 && f->mark.tag == TM_MISSING &&
-           (f->after || f->has_source);
+    bool is_letter = f->op.tag == TM_TEXT && f->op.len == 1;
+
+    return r->topic->flattened == FLATTENED_UNSAID && f->op.tag != TM_MISSING &&
+           f->mark.tag == TM_MISSING &&
+           (is_letter ? f->after || f->has_source : f->after && f->has_source);
 }
 
 /* Events are rows that were inserted, or were there when the connector began;
- * [op] is missing where nobody was told to add it. */
-static bool is_event(const struct frame *f, const struct tm_cell *op)
+ * of all else only the position moves. */
+static bool is_event(char op)
 {
-    return !reader_is_deleted(&f->deleted) &&
-           (op->tag == TM_MISSING || text_is(op, "c") || text_is(op, "r"));
+    return op == 'c' || op == 'r';
+}
+
+/* The letter of a flattened row; nobody need have been told to add it, and then
+ * a row that was not deleted was inserted. 0: it makes no sense. */
+static char letter_of(struct reader *r, const struct frame *f)
+{
+    bool is_deleted;
+
+    if (!reader_deletion(r, &f->deleted, &f->mark, &is_deleted)) {
+        return '\0';
+    }
+    if (is_deleted) {
+        return 'd';
+    }
+    return f->mark.tag == TM_MISSING || f->mark.tag == TM_NULL
+               ? 'c'
+               : reader_letter(r, &f->mark);
 }
 
 /* ---- the row ---- */
@@ -246,9 +264,6 @@ static bool take_row(struct reader *r, uint32_t first,
     struct outbox_row row = {0};
 
     r->walk.i = first;
-    if (walk_char(&r->walk) != '{') {
-        return reader_fail(r, "the outbox row is no object");
-    }
     if (!read_columns(r, &row)) {
         return reader_bad_json(r, "value");
     }
@@ -262,6 +277,39 @@ static bool take_row(struct reader *r, uint32_t first,
            take_payload(r, &row);
 }
 
+static bool take_envelope(struct reader *r, const struct frame *f,
+                          struct schema *schema)
+{
+    char op = reader_letter(r, &f->op);
+    struct tm_cell after = {.tag = TM_MISSING};
+
+    if (!is_event(op)) {
+        return op != '\0' && reader_skip(r);
+    }
+    r->walk.i = f->after;
+    if (f->after && walk_char(&r->walk) == '{') {
+        return take_row(r, f->after, schema ? &schema->after : NULL);
+    }
+    return f->after && !walk_value(&r->walk, &after)
+               ? reader_bad_json(r, "value")
+               : debezium_no_row(r, op,
+                                 &(struct debezium_lack){"after", &after});
+}
+
+static bool take_flattened(struct reader *r, const struct frame *f,
+                           uint32_t first, struct schema *schema)
+{
+    char op = letter_of(r, f);
+
+    if (f->time.tag == TM_INT) {
+        r->facts.time_ms = f->time.i;
+    }
+    if (!is_event(op) || debezium_is_own(&r->walk, first, NULL)) {
+        return op != '\0' && reader_skip(r);
+    }
+    return take_row(r, first, schema ? &schema->top : NULL);
+}
+
 static bool read_object(struct reader *r, struct schema *schema)
 {
     struct frame f = {.after = 0};
@@ -270,17 +318,8 @@ static bool read_object(struct reader *r, struct schema *schema)
     if (!read_frame(r, &f) || !connect_close(r)) {
         return reader_bad_json(r, "value");
     }
-    if (is_envelope(r, &f)) {
-        return is_event(&f, &f.op) && f.after
-                   ? take_row(r, f.after, schema ? &schema->after : NULL)
-                   : reader_skip(r);
-    }
-    if (f.time.tag == TM_INT) {
-        r->facts.time_ms = f.time.i;
-    }
-    return is_event(&f, &f.mark) && !debezium_is_own(&r->walk, first, NULL)
-               ? take_row(r, first, schema ? &schema->top : NULL)
-               : reader_skip(r);
+    return is_envelope(r, &f) ? take_envelope(r, &f, schema)
+                              : take_flattened(r, &f, first, schema);
 }
 
 bool outbox_row_read(struct reader *r, const struct record *rec)
