@@ -47,7 +47,8 @@ bool plan_is_keyed_by_record(const struct plan_projection *p)
     if (p->kind == KIND_APPEND || p->kind == KIND_MERGE) {
         return false;
     }
-    if (p->exact == EXACT_SHARED || p->newer >= 0) {
+    if (p->exact == EXACT_SHARED ||
+        (p->newer >= 0 && (!p->follows_deletes || p->newer_deletes))) {
         return false;
     }
     for (uint32_t i = 0; i < p->n_key; i++) {

@@ -208,6 +208,7 @@ struct plan_projection {
     bool deletes;          /* a handler may delete rows */
     int newer;             /* index of the `newer` column, or -1 */
     int once;              /* index of the `once` column, or -1 */
+    bool follows_deletes;  /* mirror, map: a delete of the source deletes */
     bool newer_deletes;    /* mirror: its deletes have a version too */
     bool empties;          /* a truncate of its source empties it */
     const char *once_path; /* fold: where its value comes from */
@@ -251,6 +252,7 @@ bool plan_is_cached(const struct plan *p);
 bool plan_reads(const struct plan_projection *p, const char *topic);
 /* Is the event type named by its `ignore`? */
 bool plan_ignores(const struct plan_projection *p, const char *type);
-/* The record key is the row key: what makes lanes own their rows. */
+/* Must the record key be the row key, since nothing but the order of its lane
+ * tells which event of a row is the later one? */
 bool plan_is_keyed_by_record(const struct plan_projection *p);
 void plan_free(struct plan *p);

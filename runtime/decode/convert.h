@@ -38,3 +38,17 @@ void convert_text(const struct coltype *t, const struct tm_cell *c,
                   struct buf *out);
 /* Same value in the same column: what makes a row unchanged. */
 bool convert_equal(const struct tm_cell *a, const struct tm_cell *b);
+/*
+ * Several texts and numbers may be one value of a type ('1', '01'; a uuid in
+ * capitals). Plain is the one that the type prints, and where the source writes
+ * another one always, that: a timestamptz with all of its digits, bytea from
+ * Debezium in its own notation. What cannot be converted is plain: that is told
+ * elsewhere. Quick, and sure only when true; [is_odd]: the number was not
+ * written as a whole one.
+ */
+bool convert_is_plain(const struct coltype *t, const struct tm_cell *in,
+                      bool is_odd);
+/* The same, sure. */
+bool convert_is_printed(const struct coltype *t, const struct tm_cell *in,
+                        const struct convert_rules *rules, struct arena *a,
+                        bool is_odd);

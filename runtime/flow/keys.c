@@ -5,196 +5,31 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/record_key.h"
 #include "flow/set.h"
-
-static const struct tm_cell *cell_at(const struct rows *r, int node,
-                                     uint32_t event)
-{
-    static const struct tm_cell missing = {.tag = TM_MISSING};
-
-    return node >= 0 && r->events->columns[node]
-               ? &r->events->columns[node][event]
-               : &missing;
-}
-
-static bool is_given(const struct tm_cell *c)
-{
-    return c->tag != TM_MISSING && c->tag != TM_NULL;
-}
-
-/* Members of a JSON object, by its commas; keys are short. */
-static uint32_t count_members(const char *p, uint32_t len)
-{
-    uint32_t n = 0, depth = 0;
-    bool in_text = false, any = false;
-
-    for (uint32_t i = 0; i < len; i++) {
-        char c = p[i];
-
-        if (in_text) {
-            i += c == '\\';
-            in_text = c != '"';
-        } else if (c == '"') {
-            in_text = any = true;
-        } else if (c == '{' || c == '[') {
-            depth++;
-        } else if (c == '}' || c == ']') {
-            depth--;
-        } else if (c == ',' && depth == 1) {
-            n++;
-        }
-    }
-    return any ? n + 1 : 0;
-}
-
-static bool no_key(const struct rows *r, uint32_t i, uint32_t event,
-                   struct err *e)
-{
-    const struct plan_column *c = &r->program->plan->columns[i];
-    const struct record *rec = &r->events->records[event];
-
-    if (c->from == FROM_PATH || c->from == FROM_LIST) {
-        return err_set(e, ERR_DATA,
-                       "%s.%s: the key field %s is missing or null",
-                       r->program->plan->table, c->name, c->paths[0]);
-    }
-    if (!rec->key) {
-        return err_set(e, ERR_DATA, "%s.%s: the record has no key",
-                       r->program->plan->table, c->name);
-    }
-    return err_set(e, ERR_DATA,
-                   "%s.%s: neither the record key %.*s nor the event has a "
-                   "field '%s'",
-                   r->program->plan->table, c->name,
-                   (int)(rec->key_len < 200 ? rec->key_len : 200), rec->key,
-                   c->name);
-}
-
-/* {"anything": value} stands for the value when the key says from = 'key'. */
-static bool only_field(const struct rows *r, const struct tm_cell *object,
-                       struct decoder *d, struct tm_cell *out)
-{
-    const struct tm_cell *tokens = NULL;
-    uint32_t n = 0;
-
-    if (!d ||
-        decoder_tokens(d, r->arena, object->p, object->len, &tokens, &n) < 0 ||
-        n != 3 || tokens[0].len != 1) {
-        return false;
-    }
-    *out = tokens[2];
-    return true;
-}
-
-static bool differs(const struct rows *r, uint32_t i, uint32_t event,
-                    const struct tm_cell *key, const struct tm_cell *field)
-{
-    struct convert_rules rules = rows_rules(r, (int32_t)event);
-    const struct coltype *t = &r->program->plan->columns[i].type;
-    struct tm_cell a, b;
-    struct err ignored;
-
-    if (key->tag == TM_INT && field->tag == TM_INT) {
-        return key->i != field->i;
-    }
-    if (key->tag == TM_TEXT && field->tag == TM_TEXT &&
-        key->len == field->len && memcmp(key->p, field->p, key->len) == 0) {
-        return false;
-    }
-    return !convert_cell(t, key, &rules, r->arena, &a, &ignored) ||
-           !convert_cell(t, field, &rules, r->arena, &b, &ignored) ||
-           !convert_equal(&a, &b);
-}
-
-/* " = 7": what the row's field says, when it says something. */
-static const char *field_text(const struct rows *r, uint32_t i, uint32_t event,
-                              struct buf *out)
-{
-    struct convert_rules rules = rows_rules(r, (int32_t)event);
-    const struct coltype *t = &r->program->plan->columns[i].type;
-    const struct tm_cell *field =
-        cell_at(r, r->program->keys[i].data_field, event);
-    struct tm_cell cell;
-    struct err ignored;
-
-    if (is_given(field) &&
-        convert_cell(t, field, &rules, r->arena, &cell, &ignored) &&
-        is_given(&cell)) {
-        buf_puts(out, " = ");
-        convert_text(t, &cell, out);
-    }
-    return buf_text(out);
-}
-
-static bool key_differs(const struct rows *r, uint32_t i, uint32_t event,
-                        struct err *e)
-{
-    const struct plan_column *c = &r->program->plan->columns[i];
-    const struct record *rec = &r->events->records[event];
-    struct buf field = {0};
-
-    err_set(e, ERR_DATA,
-            "%s.%s: the record key %.*s is not the row's key (%s%.100s): lanes "
-            "would share rows; name every field of the record key in `key`, or "
-            "give the key with from = 'data.%s'",
-            r->program->plan->table, c->name,
-            (int)(rec->key_len < 200 ? rec->key_len : 200),
-            rec->key ? rec->key : "", c->name, field_text(r, i, event, &field),
-            c->name);
-    buf_close(&field);
-    return false;
-}
-
-/* For lanes that own their rows: see the head of keys.h. */
-static bool check_record_key(const struct rows *r, uint32_t event,
-                             struct err *e)
-{
-    const struct program *g = r->program;
-    const struct tm_cell *whole = cell_at(r, g->keys[0].whole, event);
-
-    if (!is_given(whole)) {
-        return no_key(r, 0, event, e);
-    }
-    if (whole->tag == TM_OBJECT &&
-        count_members(whole->p, whole->len) != g->plan->n_key) {
-        return key_differs(r, 0, event, e);
-    }
-    for (uint32_t i = 0; i < g->plan->n_key; i++) {
-        const struct tm_cell *field = cell_at(r, g->keys[i].data_field, event);
-        const struct tm_cell *key =
-            whole->tag == TM_OBJECT ? cell_at(r, g->keys[i].key_field, event)
-                                    : whole;
-
-        if (is_given(field) && is_given(key) &&
-            differs(r, i, event, key, field)) {
-            return key_differs(r, i, event, e);
-        }
-    }
-    return true;
-}
 
 static bool key_value(const struct rows *r, uint32_t i, uint32_t event,
                       struct tm_cell *out, struct err *e)
 {
     const struct program_key *k = &r->program->keys[i];
     const struct plan_column *c = &r->program->plan->columns[i];
-    const struct tm_cell *whole = cell_at(r, k->whole, event);
+    const struct tm_cell *whole = rows_cell(r, k->whole, event);
 
     if (c->from == FROM_PATH) {
-        *out = *cell_at(r, k->paths[0], event);
-    } else if (is_given(cell_at(r, k->key_field, event))) {
-        *out = *cell_at(r, k->key_field, event);
-    } else if (is_given(cell_at(r, k->data_field, event))) {
-        *out = *cell_at(r, k->data_field, event);
+        *out = *rows_cell(r, k->paths[0], event);
+    } else if (rows_is_given(rows_cell(r, k->key_field, event))) {
+        *out = *rows_cell(r, k->key_field, event);
+    } else if (rows_is_given(rows_cell(r, k->data_field, event))) {
+        *out = *rows_cell(r, k->data_field, event);
     } else if (whole->tag == TM_TEXT && r->program->plan->n_key == 1) {
         *out = *whole;
     } else if (whole->tag == TM_OBJECT && c->from == FROM_KEY &&
-               only_field(r, whole, r->decoder, out)) {
+               record_key_only_field(r, whole, out)) {
         return true;
     } else {
-        return no_key(r, i, event, e);
+        return record_key_missing(r, i, event, e);
     }
-    return is_given(out) || no_key(r, i, event, e);
+    return rows_is_given(out) || record_key_missing(r, i, event, e);
 }
 
 static bool convert_key(const struct rows *r, uint32_t i, uint32_t event,
@@ -207,7 +42,7 @@ static bool convert_key(const struct rows *r, uint32_t i, uint32_t event,
     if (!convert_cell(&c->type, &in, &rules, r->arena, cell, e)) {
         return err_wrap(e, "%s.%s: key", r->program->plan->table, c->name);
     }
-    return is_given(cell) || no_key(r, i, event, e);
+    return rows_is_given(cell) || record_key_missing(r, i, event, e);
 }
 
 /* One value of a list after the other. */
@@ -218,8 +53,8 @@ static bool enter_list(struct rows *r, uint32_t event, uint32_t list,
     uint32_t first = r->n_pairs;
 
     for (uint32_t n = 0; n < k->n_paths; n++) {
-        key[list] = *cell_at(r, k->paths[n], event);
-        if (!is_given(&key[list])) {
+        key[list] = *rows_cell(r, k->paths[n], event);
+        if (!rows_is_given(&key[list])) {
             continue;
         }
         if (!convert_key(r, list, event, &key[list], e)) {
@@ -227,7 +62,7 @@ static bool enter_list(struct rows *r, uint32_t event, uint32_t list,
         }
         rows_enter(r, event, key);
     }
-    return r->n_pairs > first || no_key(r, list, event, e);
+    return r->n_pairs > first || record_key_missing(r, list, event, e);
 }
 
 bool keys_enter(struct rows *r, uint32_t event, const struct tm_cell *given,
@@ -356,7 +191,7 @@ bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
         return false;
     }
     r->events->flags[event] |= EVENT_WANTED;
-    return !r->program->checks_key || check_record_key(r, event, e);
+    return !r->program->checks_key || record_key_fits(r, event, e);
 }
 
 /* False: the event failed, see [e]. */

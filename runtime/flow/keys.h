@@ -1,10 +1,7 @@
 #pragma once
 /*
  * Row keys: from the events of a batch to (event, row) pairs, in batch order.
- *
- * Where lanes own their rows (aligned folds, plain mirrors and maps) the
- * record key must be the row key: a record that says otherwise could be
- * written by two lanes at once, so it fails, naming both keys.
+ * Where lanes own their rows the record key must be the row key: record_key.h.
  */
 #include "base/err.h"
 #include "decode/decoder.h"

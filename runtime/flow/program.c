@@ -23,13 +23,15 @@ static bool prepare_key(struct program *g, struct decoder *d, uint32_t i,
     const struct plan_column *c = &g->plan->columns[i];
     struct program_key *k = &g->keys[i];
 
-    k->key_field = k->data_field = k->whole = -1;
+    k->key_field = k->data_field = k->whole = k->told = -1;
     if (c->from == FROM_FIELD || c->from == FROM_KEY) {
         k->key_field = node_of(d, "key", c->name);
         k->whole = decoder_path(d, "key");
     }
     if (c->from == FROM_FIELD) {
-        k->data_field = node_of(d, "data", c->name);
+        k->data_field = k->told = node_of(d, "data", c->name);
+    } else if (g->checks_key && g->plan->kind == KIND_MIRROR) {
+        k->told = node_of(d, "data", c->name);
     }
     k->n_paths = c->n_paths;
     k->paths = arena_alloc(g->arena, (c->n_paths + 1) * sizeof(int));
@@ -66,8 +68,7 @@ static bool prepare_sources(struct program *g, struct decoder *d, struct err *e)
             if (g->sources[i] < 0) {
                 return no_path(g, p->columns[i].paths[0], e);
             }
-        } else if (p->kind == KIND_MIRROR &&
-                   (!p->columns[i].is_key || g->checks_key)) {
+        } else if (p->kind == KIND_MIRROR && !p->columns[i].is_key) {
             g->sources[i] = node_of(d, "data", p->columns[i].name);
         }
     }

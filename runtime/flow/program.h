@@ -21,6 +21,7 @@ struct program_key {
     int key_field;  /* key.<column> */
     int data_field; /* data.<column>: FROM_FIELD only */
     int whole;      /* the record key itself */
+    int told;       /* checks_key: data.<column>, which must agree with it */
     int *paths;     /* FROM_PATH, FROM_LIST */
     uint32_t n_paths;
 };

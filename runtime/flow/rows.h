@@ -126,6 +126,22 @@ uint32_t rows_repeated(const struct rows *r);
 /* append with `once`, of each row in order after a hash_reset: has no row
  * before it the same value in that column? */
 bool rows_is_first(struct rows *r, uint32_t row);
+/* What the event has at a node of the decoder; -1: nothing, MISSING. */
+static inline const struct tm_cell *rows_cell(const struct rows *r, int node,
+                                              uint32_t event)
+{
+    static const struct tm_cell missing = {.tag = TM_MISSING};
+
+    return node >= 0 && r->events->columns[node]
+               ? &r->events->columns[node][event]
+               : &missing;
+}
+
+static inline bool rows_is_given(const struct tm_cell *c)
+{
+    return c->tag != TM_MISSING && c->tag != TM_NULL;
+}
+
 /* The rules of conversion for the event that is being handled; -1: for what
  * no event gave, those of the first topic that the projection reads. */
 struct convert_rules rows_rules(const struct rows *r, int32_t event);

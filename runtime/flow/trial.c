@@ -31,6 +31,12 @@ struct tm_trial {
     struct err error;
 };
 
+static void say(struct tm_batch *b, const struct err *e)
+{
+    snprintf(b->error, sizeof(b->error), "%.500s", e->text);
+    b->error_class = (int32_t)e->class;
+}
+
 static int trial_header(void *message, const char *name,
                         struct record_header *out)
 {
@@ -141,7 +147,7 @@ struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
     }
     rows_begin(r, &b->arena, &b->events);
     if (!keys_collect(r, t->decoder, &event, &e)) {
-        snprintf(b->view.error, sizeof(b->view.error), "%.500s", e.text);
+        say(&b->view, &e);
         return NULL;
     }
     if (r->n_chosen == 0) {
@@ -207,7 +213,7 @@ int tm_trial_find(struct tm_trial *t, struct tm_rows *view,
     int64_t row = rows_find(r, key, &e);
 
     if (row == -2) {
-        snprintf(b->error, sizeof(b->error), "%.500s", e.text);
+        say(b, &e);
     }
     return (int)row;
 }
@@ -255,7 +261,6 @@ int tm_trial_mirror(struct tm_trial *t, struct tm_rows *view)
     if (mirror_apply((struct rows *)view, &pair, &e)) {
         return 0;
     }
-    snprintf(t->batch.view.error, sizeof(t->batch.view.error), "%.500s",
-             e.text);
+    say(&t->batch.view, &e);
     return -1;
 }

@@ -292,6 +292,7 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->newer = (int)get_int(l, "newer"); /* from 0; -1: none */
     p->once = (int)get_int(l, "once");
     p->once_path = get_text(l, "once_path");
+    p->follows_deletes = get_bool(l, "follows_deletes");
     p->newer_deletes = get_bool(l, "newer_deletes");
     p->empties = get_bool(l, "empties");
     p->topics = get_texts(l, "topics", &p->n_topics);

@@ -45,12 +45,24 @@ local function with_newer(p)
     .. 'a handler for d can mark rows instead)'
 end
 
+-- What the order of a row's events stands on; plan_is_keyed_by_record asks the same.
+local function proof(p)
+  return ('its key (%s) is the record key (each record is asked: another key halts its '
+    .. 'lane)'):format(names(p))
+end
+
+-- Does a version alone tell which event of a row is the later one?
+local function needs_no_order(p)
+  return p.newer >= 0 and (not p.follows_deletes or p.newer_deletes)
+end
+
 local function overwrite(checker, record, p, topics, is_aligned)
   local word = p.kind
   if is_aligned then
-    return 'overwrite', ("each event of topic '%s' gives the whole row, and events of "
-      .. "one row come in order: rows are written without reading them%s")
-      :format(topics[1], p.newer >= 0 and ';' .. with_newer(p) or '')
+    return 'overwrite', ("each event of topic '%s' gives the whole row%s: rows are "
+      .. 'written without reading them%s'):format(topics[1], needs_no_order(p) and ''
+        or ', and events of one row come in order, since ' .. proof(p),
+      p.newer >= 0 and ';' .. with_newer(p) or '')
   end
   if p.follows_deletes then
     checker.fail(record, { 'key' }, ('%s: a %s that follows deletes could bring a '
@@ -89,10 +101,9 @@ local function decide(checker, record, p, all)
   elseif p.kind == 'map' or p.kind == 'mirror' then
     return overwrite(checker, record, p, topics, is_aligned)
   elseif is_aligned then
-    return 'aligned', ("topic '%s' alone feeds it and its key (%s) is the record key: "
-      .. "rows are read before the transaction, and changed only when they still are "
-      .. "as read")
-      :format(topics[1], names(p))
+    return 'aligned', ("topic '%s' alone feeds it and %s: rows are read before the "
+      .. 'transaction, and changed only when they still are as read')
+      :format(topics[1], proof(p))
   end
   return 'shared', why_shared(p, topics) .. ': rows are locked inside the transaction'
     .. (p.in_set and '' or '; merge is cheaper where columns only add up')

@@ -1,0 +1,149 @@
+/* Whether a value is written in the one way of its type. See convert.h. */
+#include <string.h>
+
+#include "decode/base64.h"
+#include "decode/convert_part.h"
+
+/* "7", and neither "+7", "07" nor "-0". */
+static bool is_plain_integer(const struct tm_cell *in)
+{
+    bool is_negative = in->len > 0 && in->p[0] == '-';
+    uint32_t digits = in->len - is_negative;
+
+    return digits > 0 && in->p[0] != '+' &&
+           (in->p[is_negative] != '0' || (digits == 1 && !is_negative));
+}
+
+/* With hyphens and small letters: capitals alone lack the bit 0x20. */
+static bool is_plain_uuid(const struct tm_cell *in)
+{
+    uint64_t part[4];
+    uint32_t last;
+
+    if (in->len != 36 || in->p[8] != '-' || in->p[13] != '-' ||
+        in->p[18] != '-' || in->p[23] != '-') {
+        return false;
+    }
+    memcpy(part, in->p, sizeof(part));
+    memcpy(&last, in->p + sizeof(part), sizeof(last));
+    uint64_t all =
+        part[0] & part[1] & part[2] & part[3] & ((uint64_t)last << 32 | last);
+
+    return (all & 0x2020202020202020ULL) == 0x2020202020202020ULL;
+}
+
+bool convert_is_plain(const struct coltype *t, const struct tm_cell *in,
+                      bool is_odd)
+{
+    switch (t->kind) {
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+        return true;
+    case TYPE_SMALLINT:
+    case TYPE_INTEGER:
+    case TYPE_BIGINT:
+        return in->tag == TM_TEXT ? is_plain_integer(in)
+                                  : in->tag == TM_INT && !is_odd;
+    case TYPE_UUID:
+        return in->tag == TM_TEXT && is_plain_uuid(in);
+    default:
+        return false;
+    }
+}
+
+static bool is_same(const struct tm_cell *in, const struct buf *text)
+{
+    return in->len == text->len && memcmp(in->p, text->data, in->len) == 0;
+}
+
+/* 19:00:00.5Z as 19:00:00.500000Z, by the digits that the column declares. */
+static void put_padded(const struct coltype *t, const char *text, size_t len,
+                       struct buf *out)
+{
+    const char *point = memchr(text, '.', len);
+    size_t has = point ? len - (size_t)(point - text) - 2 : 0;
+
+    buf_put(out, text, len - 1);
+    buf_put(out, ".", !point);
+    for (size_t i = has; i < (size_t)t->precision; i++) {
+        buf_put(out, "0", 1);
+    }
+    buf_put(out, "Z", 1);
+}
+
+/* Bytes as the settings of the topic have them read. */
+static void put_bytes(const struct convert_rules *rules,
+                      const struct tm_cell *in, const struct tm_cell *cell,
+                      struct buf *out)
+{
+    struct buf hex = {0};
+
+    if (rules->format == FORMAT_DEBEZIUM &&
+        (in->hint == TM_HINT_BASE64 || rules->binary != BINARY_HEX)) {
+        base64_encode(cell->p, cell->len, out);
+        return;
+    }
+    convert_text(&(struct coltype){.kind = TYPE_BYTEA}, cell, &hex);
+    size_t lead = rules->format == FORMAT_DEBEZIUM ? strlen("\\x") : 0;
+    buf_put(out, hex.data + lead, hex.len - lead);
+    buf_close(&hex);
+}
+
+static bool is_text_printed(const struct coltype *t, const struct tm_cell *in,
+                            const struct convert_rules *rules,
+                            const struct tm_cell *cell)
+{
+    struct buf text = {0}, padded = {0};
+    bool is;
+
+    if (t->kind == TYPE_BYTEA) {
+        put_bytes(rules, in, cell, &text);
+    } else {
+        convert_text(t, cell, &text);
+    }
+    is = is_same(in, &text);
+    if (!is && t->kind == TYPE_TIMESTAMPTZ && t->precision > 0 &&
+        !type_is_infinite(cell->i)) {
+        put_padded(t, text.data, text.len, &padded);
+        is = is_same(in, &padded);
+    }
+    buf_close(&text);
+    buf_close(&padded);
+    return is;
+}
+
+/* Is the number the only one of its value? Those that share one stand side by
+ * side. */
+static bool is_alone(const struct conversion *c, const struct tm_cell *in,
+                     const struct tm_cell *cell)
+{
+    for (int64_t step = -1; step <= 1; step += 2) {
+        struct tm_cell near = *in, other;
+
+        if (!__builtin_add_overflow(in->i, step, &near.i) &&
+            convert_cell(c->t, &near, c->rules, c->a, &other, c->e) &&
+            convert_equal(&other, cell)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool convert_is_printed(const struct coltype *t, const struct tm_cell *in,
+                        const struct convert_rules *rules, struct arena *a,
+                        bool is_odd)
+{
+    struct err ignored;
+    struct conversion c = {.t = t, .rules = rules, .a = a, .e = &ignored};
+    struct tm_cell cell;
+
+    if (!convert_cell(t, in, rules, a, &cell, &ignored) ||
+        cell.tag == TM_MISSING || cell.tag == TM_NULL) {
+        return true;
+    }
+    if (in->tag == TM_TEXT) {
+        return is_text_printed(t, in, rules, &cell);
+    }
+    return !is_odd && (t->kind == TYPE_DATE || t->kind == TYPE_TIMESTAMPTZ) &&
+           in->tag == TM_INT && is_alone(&c, in, &cell);
+}

@@ -1,0 +1,266 @@
+/* See record_key.h. */
+#include "flow/record_key.h"
+
+#include <string.h>
+
+enum { KEY_SHOWN = 120, VALUE_SHOWN = 60 };
+
+static int shown_len(const struct record *rec)
+{
+    return (int)(rec->key_len < KEY_SHOWN ? rec->key_len : KEY_SHOWN);
+}
+
+bool record_key_missing(const struct rows *r, uint32_t i, uint32_t event,
+                        struct err *e)
+{
+    const struct plan_column *c = &r->program->plan->columns[i];
+    const struct record *rec = &r->events->records[event];
+
+    if (c->from == FROM_PATH || c->from == FROM_LIST) {
+        return err_set(e, ERR_DATA,
+                       "%s.%s: the key field %s is missing or null",
+                       r->program->plan->table, c->name, c->paths[0]);
+    }
+    if (!rec->key) {
+        return err_set(e, ERR_DATA, "%s.%s: the record has no key",
+                       r->program->plan->table, c->name);
+    }
+    return err_set(e, ERR_DATA,
+                   "%s.%s: neither the record key %.*s nor the event has a "
+                   "field '%s'",
+                   r->program->plan->table, c->name, shown_len(rec), rec->key,
+                   c->name);
+}
+
+bool record_key_only_field(const struct rows *r, const struct tm_cell *object,
+                           struct tm_cell *out)
+{
+    const struct tm_cell *tokens = NULL;
+    uint32_t n = 0;
+
+    if (!r->decoder ||
+        decoder_tokens(r->decoder, r->arena, object->p, object->len, &tokens,
+                       &n) < 0 ||
+        n != 3 || tokens[0].len != 1) {
+        return false;
+    }
+    *out = tokens[2];
+    return true;
+}
+
+/* ---- what the key is not ---- */
+
+/* "id = 7, tenant": the row's key, with what the event says of it. */
+static void put_row_key(const struct rows *r, uint32_t event, struct buf *out)
+{
+    const struct program *g = r->program;
+    struct convert_rules rules = rows_rules(r, (int32_t)event);
+    struct tm_cell cell;
+    struct err ignored;
+
+    for (uint32_t i = 0; i < g->plan->n_key; i++) {
+        const struct plan_column *c = &g->plan->columns[i];
+        const struct tm_cell *told = rows_cell(r, g->keys[i].told, event);
+        struct buf value = {0};
+
+        buf_printf(out, "%s%s", i ? ", " : "", c->name);
+        if (rows_is_given(told) &&
+            convert_cell(&c->type, told, &rules, r->arena, &cell, &ignored) &&
+            rows_is_given(&cell)) {
+            convert_text(&c->type, &cell, &value);
+            buf_printf(out, " = %.*s", VALUE_SHOWN, buf_text(&value));
+        }
+        buf_close(&value);
+    }
+}
+
+/* What there is to do when another order than the lane's must tell. */
+static const char *other_order(const struct plan_projection *p)
+{
+    switch (p->kind) {
+    case KIND_MIRROR:
+        return "; or let the newest version win: newer = 'lsn', lsn = { "
+               "'bigint', from = 'source.lsn' }";
+    case KIND_MAP:
+        return " and name the later row with newer";
+    default:
+        return ", whose rows are locked then";
+    }
+}
+
+static bool key_differs(const struct rows *r, uint32_t i, uint32_t event,
+                        struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+    const struct plan_column *c = &p->columns[i];
+    const struct record *rec = &r->events->records[event];
+    bool is_debezium = rows_rules(r, (int32_t)event).format == FORMAT_DEBEZIUM;
+    struct buf row = {0}, path = {0};
+
+    put_row_key(r, event, &row);
+    if (p->kind != KIND_MIRROR) {
+        buf_printf(&path, ", or give the key with from = 'data.%s'", c->name);
+    }
+    err_set(e, ERR_CONFIG,
+            "%s.%s: the record key %.*s is not the row's key (%.200s): lanes "
+            "would share rows; name every field of the record key in `key`%s%s"
+            "%s%s%s%s",
+            p->table, c->name, shown_len(rec), rec->key ? rec->key : "",
+            buf_text(&row),
+            is_debezium ? ", set message.key.columns=SCHEMA.TABLE:" : "",
+            is_debezium ? c->name : "", is_debezium ? " at the connector" : "",
+            buf_text(&path), other_order(p),
+            is_debezium || c->from == FROM_KEY
+                ? ""
+                : "; if the record key is meant, from = 'key'");
+    buf_close(&row);
+    buf_close(&path);
+    return false;
+}
+
+static bool not_plain(const struct rows *r, uint32_t i, uint32_t event,
+                      const struct tm_cell *key, struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+    const struct plan_column *c = &p->columns[i];
+    const struct record *rec = &r->events->records[event];
+    struct convert_rules rules = rows_rules(r, (int32_t)event);
+    struct buf type = {0}, plain = {0};
+    struct tm_cell cell;
+    struct err ignored;
+
+    type_print(&c->type, &type);
+    if ((key->tag == TM_TEXT || p->n_key == 1) &&
+        convert_cell(&c->type, key, &rules, r->arena, &cell, &ignored)) {
+        buf_puts(&plain, " ");
+        convert_text(&c->type, &cell, &plain);
+    }
+    err_set(e, ERR_DATA,
+            "%s.%s: the record key %.*s is another way to write the %s%.*s: "
+            "Kafka may put them into two partitions, where the order of the "
+            "row's records is lost; let the producer write it in one way, or "
+            "%s",
+            p->table, c->name, shown_len(rec), rec->key ? rec->key : "",
+            buf_text(&type), VALUE_SHOWN, buf_text(&plain),
+            p->kind == KIND_FOLD ? "give the row's key with from = 'data.…'"
+                                 : "declare the column as text");
+    buf_close(&type);
+    buf_close(&plain);
+    return false;
+}
+
+/* ---- the proof ---- */
+
+struct members {
+    uint32_t n;
+    bool has_odd; /* a number such as 1.0, 1e0 or -0; or true or false */
+};
+
+/* Of a JSON object, by its commas; keys are short. */
+static struct members count_members(const char *p, uint32_t len)
+{
+    uint32_t commas = 0, depth = 0;
+    bool in_text = false, any = false, odd = false;
+
+    for (uint32_t i = 0; i < len; i++) {
+        char c = p[i];
+
+        if (in_text) {
+            i += c == '\\';
+            in_text = c != '"';
+        } else if (c == '"') {
+            in_text = any = true;
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        } else if (c == ',') {
+            commas += depth == 1;
+        } else {
+            odd |= c == '.' || c == 'e' || c == 'E' ||
+                   (c == '-' && p[i + 1] == '0');
+        }
+    }
+    return (struct members){any ? commas + 1 : 0, odd};
+}
+
+static bool differs(const struct rows *r, uint32_t i, uint32_t event,
+                    const struct tm_cell *key, const struct tm_cell *told)
+{
+    struct convert_rules rules = rows_rules(r, (int32_t)event);
+    const struct coltype *t = &r->program->plan->columns[i].type;
+    struct tm_cell a, b;
+    struct err ignored;
+
+    if (key->tag == TM_INT && told->tag == TM_INT) {
+        return key->i != told->i;
+    }
+    if (key->tag == TM_TEXT && told->tag == TM_TEXT && key->len == told->len &&
+        memcmp(key->p, told->p, key->len) == 0) {
+        return false;
+    }
+    return !convert_cell(t, key, &rules, r->arena, &a, &ignored) ||
+           !convert_cell(t, told, &rules, r->arena, &b, &ignored) ||
+           !convert_equal(&a, &b);
+}
+
+/* One value of the key, of column [i]; MISSING: the object has no such
+ * field. */
+static bool value_fits(const struct rows *r, uint32_t i, uint32_t event,
+                       const struct tm_cell *key, bool is_odd, struct err *e)
+{
+    const struct coltype *t = &r->program->plan->columns[i].type;
+    const struct tm_cell *told = rows_cell(r, r->program->keys[i].told, event);
+
+    if (key->tag == TM_MISSING ||
+        (rows_is_given(told) && differs(r, i, event, key, told))) {
+        return key_differs(r, i, event, e);
+    }
+    if (convert_is_plain(t, key, is_odd) || key->tag == TM_NULL) {
+        return true;
+    }
+    struct convert_rules rules = rows_rules(r, (int32_t)event);
+
+    return convert_is_printed(t, key, &rules, r->arena, is_odd) ||
+           not_plain(r, i, event, key, e);
+}
+
+static bool object_fits(const struct rows *r, const struct tm_cell *object,
+                        uint32_t event, struct err *e)
+{
+    const struct program *g = r->program;
+    const struct members m = count_members(object->p, object->len);
+    struct tm_cell only;
+
+    if (m.n != g->plan->n_key) {
+        return key_differs(r, 0, event, e);
+    }
+    for (uint32_t i = 0; i < m.n; i++) {
+        const struct tm_cell *key = rows_cell(r, g->keys[i].key_field, event);
+
+        if (key->tag == TM_MISSING && m.n == 1 &&
+            g->plan->columns[i].from == FROM_KEY &&
+            record_key_only_field(r, object, &only)) {
+            key = &only;
+        }
+        if (!value_fits(r, i, event, key, m.has_odd, e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool record_key_fits(const struct rows *r, uint32_t event, struct err *e)
+{
+    const struct program *g = r->program;
+    const struct tm_cell *whole = rows_cell(r, g->keys[0].whole, event);
+
+    if (!rows_is_given(whole)) {
+        return record_key_missing(r, 0, event, e);
+    }
+    if (whole->tag == TM_OBJECT) {
+        return object_fits(r, whole, event, e);
+    }
+    return g->plan->n_key == 1 ? value_fits(r, 0, event, whole, false, e)
+                               : key_differs(r, 0, event, e);
+}
