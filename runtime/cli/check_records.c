@@ -241,6 +241,16 @@ static void look(struct checking *k, uint32_t i, struct looked *l)
     recognise(&l->q, &k->arena, &l->found);
 }
 
+/* Names of fields are bytes of records. */
+static void print_keys(const char *keys)
+{
+    struct buf clean = {0};
+
+    printable(&clean, keys, strlen(keys));
+    printf("    %s\n", buf_text(&clean));
+    buf_close(&clean);
+}
+
 static void print_topic(const struct looked *l)
 {
     const struct peek_topic *t = l->topic;
@@ -253,6 +263,9 @@ static void print_topic(const struct looked *l)
     printf("  %s: %d partition%s, %u record%s seen%s%s\n", t->name,
            t->n_partitions, t->n_partitions == 1 ? "" : "s", t->n,
            t->n == 1 ? "" : "s", summary[0] ? ": " : "", summary);
+    if (l->found.keys) {
+        print_keys(l->found.keys);
+    }
 }
 
 /* Problems are told first. */

@@ -135,6 +135,7 @@ static const char *const words[SHAPES] = {
     [SHAPE_TEXT_TWICE] = "JSON in quotes, twice",
     [SHAPE_ENVELOPE] = "change events of a table",
     [SHAPE_OUTBOX_ENVELOPE] = "change events of an outbox table",
+    [SHAPE_DOCUMENT] = "change events of MongoDB",
     [SHAPE_FLATTENED] = "flattened rows",
     [SHAPE_OUTBOX_FLATTENED] = "flattened rows of an outbox table",
     [SHAPE_TRANSACTION] = "Debezium's transactions",

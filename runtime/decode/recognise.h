@@ -46,6 +46,8 @@ enum { FINDINGS_MOST = 24 };
 
 struct recognised {
     const char *summary; /* "change events of a table (c, r)" */
+    const char *keys;    /* what record keys are to the projections whose order
+                            stands on them; NULL: there is none */
     struct finding list[FINDINGS_MOST];
     uint32_t n;
 };

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "decode/envelope.h"
 #include "decode/recognise_part.h"
 
 #define ROUTER                                                                 \
@@ -18,6 +19,11 @@
 #define AS_JSON     "write format = 'json' in kafka{}"
 #define OFF_THE_LIST                                                           \
     "take the topic off the list in kafka{}: none of its records is applied"
+#define DOCUMENTS                                                              \
+    "these are change events of MongoDB, whose rows are texts that hold JSON"
+#define MONGO_ROUTER                                                           \
+    "set transforms.outbox.type=io.debezium.connector.mongodb.transforms."     \
+    "outbox.MongoEventRouter at the connector"
 #define RAW_WORDS "outbox = { table = { … } }"
 
 /* What a shape means where the pipeline says something else of its topic. */
@@ -50,6 +56,7 @@ static const struct rule routed_rules[] = {
     {SHAPE_ENVELOPE, false,
      "these are change events of a table, not events of an outbox",
      AS_DEBEZIUM},
+    {SHAPE_DOCUMENT, false, DOCUMENTS, MONGO_ROUTER},
     {SHAPE_FLATTENED, false,
      "these are flattened rows of a table, not events of an outbox",
      AS_DEBEZIUM},
@@ -70,6 +77,7 @@ static const struct rule routed_rules[] = {
 };
 
 static const struct rule raw_rules[] = {
+    {SHAPE_DOCUMENT, false, DOCUMENTS, MONGO_ROUTER},
     {SHAPE_BINARY, false, REGISTRY,
      "set key.converter and value.converter=" JSON_CONVERTER
      " at the connector"},
@@ -386,12 +394,30 @@ static void judge_truncate(struct looking *k, const struct sight *s)
     }
 }
 
+/* An envelope that is no change of a row: a lane halts at it. */
+static void judge_promise(struct looking *k, const struct sight *s)
+{
+    struct debezium_lack lack;
+    const char *what, *cure;
+
+    if ((s->shape != SHAPE_ENVELOPE && s->shape != SHAPE_DOCUMENT) || !s->op ||
+        !strchr("crud", s->op) ||
+        !debezium_lacks(s->op, tokens_member(s->value, "before"),
+                        tokens_member(s->value, "after"), &lack)) {
+        return;
+    }
+    debezium_lack_text(k->arena, s->op, &lack, s->record->value,
+                       s->record->value_len, &what, &cure);
+    find_problem(k, s, what, cure);
+}
+
 static void judge_rows(struct looking *k)
 {
     judge_envelope(k, SHAPE_ENVELOPE);
     for (uint32_t i = 0; i < k->n; i++) {
         const struct sight *s = &k->sights[i];
 
+        judge_promise(k, s);
         if (s->op == 't') {
             judge_truncate(k, s);
         }

@@ -15,6 +15,7 @@ enum shape {
     SHAPE_TEXT_TWICE,      /* a text in a text */
     SHAPE_ENVELOPE,        /* Debezium's before, after and op */
     SHAPE_OUTBOX_ENVELOPE, /* the same, of a table that is an outbox */
+    SHAPE_DOCUMENT,        /* the same, of MongoDB: its rows are texts */
     SHAPE_FLATTENED,       /* a row behind ExtractNewRecordState */
     SHAPE_OUTBOX_FLATTENED,
     SHAPE_TRANSACTION, /* of Debezium's transaction topic */
@@ -56,6 +57,8 @@ struct names {
 /* -- recognise_sight.c -- */
 
 void sight_of(struct looking *k, const struct record *r, struct sight *s);
+/* It becomes an event of rows. */
+bool sight_is_applied(const struct sight *s);
 /* A row with its values, not passed: a deleted one has nothing or zeros. */
 bool sight_is_full(const struct sight *s);
 /* A field of such a row, when no schema says what it is; NULL: none. */
@@ -97,6 +100,10 @@ void types_seen(struct looking *k, struct names *out);
 /* -- recognise_key.c: do keys fit -- */
 
 void judge_keys(struct looking *k);
+
+/* -- recognise_form.c: are keys written in one way -- */
+
+void judge_forms(struct looking *k);
 
 /* -- recognise_column.c: columns and decimals of change events -- */
 

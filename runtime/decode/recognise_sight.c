@@ -3,6 +3,7 @@
 
 #include "decode/envelope.h"
 #include "decode/recognise_part.h"
+#include "decode/text.h"
 
 static const struct tm_cell *read(struct looking *k, const char *p, size_t len)
 {
@@ -91,6 +92,9 @@ static void look_at_envelope(struct sight *s)
         s->row = after;
     } else if (before && before->tag == TM_OBJECT) {
         s->row = before;
+    } else if (debezium_is_document(after) || debezium_is_document(before)) {
+        s->shape = SHAPE_DOCUMENT;
+        return;
     }
     s->shape = is_outbox_row(s->row) ? SHAPE_OUTBOX_ENVELOPE : SHAPE_ENVELOPE;
 }
@@ -155,6 +159,19 @@ static enum shape shape_of_text(struct looking *k, const struct tm_cell *text)
     return inner && inner->tag == TM_TEXT ? SHAPE_TEXT_TWICE : SHAPE_TEXT;
 }
 
+static bool is_routed(const struct looking *k)
+{
+    return k->q->topic->format == FORMAT_OUTBOX && !k->q->topic->outbox;
+}
+
+/* An event without a payload is told from a tombstone by its type. */
+static enum shape shape_of_nothing(const struct sight *s)
+{
+    return s->has_type        ? SHAPE_ROUTED
+           : s->record->value ? SHAPE_OBJECT
+                              : SHAPE_NULL;
+}
+
 static void look_at_json(struct looking *k, struct sight *s,
                          const struct tm_cell *whole)
 {
@@ -179,8 +196,9 @@ static void look_at_json(struct looking *k, struct sight *s,
         s->shape = s->has_type ? SHAPE_ROUTED : SHAPE_OBJECT;
         break;
     case TM_NULL: /* JsonConverter may write a tombstone out */
-        s->shape =
-            k->q->topic->format == FORMAT_JSON ? SHAPE_SCALAR : SHAPE_NULL;
+        s->shape = k->q->topic->format == FORMAT_JSON ? SHAPE_SCALAR
+                   : is_routed(k)                     ? shape_of_nothing(s)
+                                                      : SHAPE_NULL;
         break;
     default:
         s->shape = SHAPE_SCALAR;
@@ -192,7 +210,9 @@ static void look_at_value(struct looking *k, struct sight *s)
     const struct record *r = s->record;
     const struct tm_cell *whole;
 
-    if (!r->value) {
+    if (is_routed(k) && (!r->value || text_is_blank(r->value, r->value_len))) {
+        s->shape = shape_of_nothing(s);
+    } else if (!r->value) {
         s->shape = SHAPE_NULL;
     } else if (r->value_len > 0 && r->value[0] == '\0') {
         s->shape = SHAPE_BINARY;
@@ -216,6 +236,12 @@ void sight_of(struct looking *k, const struct record *r, struct sight *s)
     s->key = key ? unwrap(key, &schema) : NULL;
     s->has_type = type && has_header(k, r, type);
     look_at_value(k, s);
+}
+
+bool sight_is_applied(const struct sight *s)
+{
+    return s->op != 't' && (is_row(s->shape) || s->shape == SHAPE_ROUTED ||
+                            s->shape == SHAPE_OBJECT || s->shape == SHAPE_TEXT);
 }
 
 /* Rows that were not deleted: a deleted one has zeros where it has nothing. */
