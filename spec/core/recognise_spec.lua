@@ -297,6 +297,54 @@ describe('recognise', function()
         'name every field')
     end)
 
+    it('names a key of another column, though it is alone, and what to change', function()
+      local id = decoding.fixture(PRECISE)[2].key
+      local other = id:gsub('"id"', '"customer_id"')
+      finds(recognising.look(debezium(words), rows(other)), 'problem',
+        "has the fields customer_id, but the key of projection copies is made of 'id', another field",
+        "message.key.columns=SCHEMA.TABLE:id at the connector; or let the newest version win: newer = 'lsn'")
+      finds(recognising.look(debezium(words, { kind = 'map', columns = COLUMNS }), rows(other)), 'problem',
+        'a lane that reads this record halts', "from = 'data.id' and name the later row with newer")
+      finds(recognising.look(debezium(words, { kind = 'fold', exact = 'aligned', columns = COLUMNS }), rows(other)),
+        'problem', "made of 'id', another field", "from = 'data.id', whose rows are locked")
+      finds_nothing(recognising.look(debezium(words, { kind = 'merge', exact = 'merge' }), rows(other)))
+      finds(recognising.look(debezium(words, { kind = 'mirror', columns = COLUMNS,
+        key = { { 'a', 'bigint' }, { 'b', 'bigint' } } }), rows '7'), 'problem', 'the record key is one value',
+        'name one column')
+    end)
+
+    it('shows their fields, and whether they are row keys', function()
+      local id = decoding.fixture(PRECISE)[2].key
+      local function line(key, projection)
+        return recognising.look(debezium(words, projection), key and rows(key) or {}).keys
+      end
+      assert.equal('record keys: the field id; the row keys of copies', line(id))
+      assert.equal('record keys: one value; the row keys of copies', line '7')
+      assert.equal('record keys: the field customer_id; not the row keys of copies', line '{"customer_id":7}')
+      assert.equal('record keys: the fields id, tenant; not the row keys of copies', line '{"id":"a","tenant":1}')
+      assert.equal('record keys: the field account; the row keys of copies',
+        line('{"account":7}', { kind = 'fold', exact = 'aligned', key = { { 'id', { 'uuid', from = 'key' } } } }))
+      assert.equal('record keys: none seen, so whether they are the row keys of copies is not known; a run asks each',
+        line(nil))
+      assert.is_nil(line(id, { kind = 'merge', exact = 'merge' }))
+    end)
+
+    it('warns of several ways to write them, which may be two partitions', function()
+      local function two(a, b)
+        return recognising.look({ topic = { format = 'json' }, projections = { { kind = 'fold', exact = 'aligned',
+          key = { { 'id', 'bigint' } } } } }, { { key = a, value = '{"id":1}' }, { key = b, value = '{"id":1}' } })
+      end
+      for _, pair in ipairs {
+        { '{"id":1}', '{"id": 1}' }, { '{"id":1}', '{"id":"1"}' }, { '1', '"1"' }, { '{"id":1}', '1' },
+        { '{"id":1}', '{"schema":null,"payload":{"id":1}}' },
+      } do
+        finds(two(pair[1], pair[2]), 'warning', 'record keys are written in several ways', 'in one way')
+      end
+      for _, pair in ipairs { { '{"id":1}', '{"id":-25}' }, { '"a"', '"b\\"c"' }, { 'a', '17' }, { '{"id":"a:"}', '{"id":""}' } } do
+        finds_nothing(two(pair[1], pair[2]))
+      end
+    end)
+
     it('names a path that no record has', function()
       finds(recognising.look(debezium(words, { kind = 'merge', exact = 'merge',
         key = { { 'owner', { 'text', from = 'data.ownr' } } } }), PRECISE), 'problem',
@@ -333,6 +381,41 @@ describe('recognise', function()
       finds_nothing(recognising.look(debezium({ decimals = 'precise', times = 'adaptive' },
         mirror 'timestamp(3)'), mixed))
     end)
+  end)
+
+  describe('of envelopes that lack their row', function()
+    local function look(value, words)
+      return recognising.look(words or debezium(), { { key = '{"id":1}', value = value } })
+    end
+    local MONGO = '{"op":"%s","before":null,"after":%s,"source":{"connector":"mongodb"}}'
+
+    it('names the field and what it is', function()
+      finds(look '{"op":"u","before":{"id":1},"after":null,"source":{}}', 'problem',
+        'op is u, and its field after is null, not an object', "format = 'json'")
+      finds(look '{"op":"d","before":[1],"source":{}}', 'problem', 'its field before is an array', 'transform')
+      finds_nothing(look '{"op":"d","before":null,"after":null,"source":{}}')
+    end)
+    it('names MongoDB, in every format that is no JSON', function()
+      local found = look(MONGO:format('c', '"{\\"_id\\":1}"'))
+      assert.equal('change events of MongoDB', found.summary)
+      finds(found, 'problem', 'its field after is a text', "MongoDB writes it: let ExtractNewDocumentState")
+      finds(look(MONGO:format('u', 'null')), 'problem', 'after is null', 'capture.mode=change_streams_update_full')
+      finds(look(MONGO:format('c', '"{}"'), outbox()), 'problem', 'change events of MongoDB', 'MongoEventRouter')
+    end)
+  end)
+
+  it('knows an event of an outbox without a payload by its type, and a tombstone by none', function()
+    local function records(value)
+      return { { key = 'a', value = value, headers = { id = 'x', eventType = 'AccountCreated' } } }
+    end
+    for _, value in ipairs { false, 'null', '{"schema":null,"payload":null}', '', '""' } do
+      local found = recognising.look(outbox(), records(value or nil))
+      assert.equal("(AccountCreated)", found.summary:match '%(.*$', value)
+      for _, f in ipairs(found.list) do assert.is_true(f.is_warning, f.what) end
+    end
+    finds(recognising.look(outbox(), { { key = 'a', value = 'null', headers = { id = 'x' } } }), 'problem',
+      "no header 'eventType'", 'placement')
+    finds(recognising.look(outbox(), { { key = 'a', headers = { id = 'x' } } }), 'warning', 'tombstones', 'include')
   end)
 
   it('knows the bytes of a schema registry in every format', function()

@@ -145,7 +145,8 @@ function M.look(pipeline, records)
   q.header, q.header_at = header, header_at
   if pipeline.passed then q.passed = new('bool[?]', #records + 1, pipeline.passed) end
   C.recognise(q, arena, out)
-  local found = { summary = ffi.string(out.summary), list = {} }
+  local found = { summary = ffi.string(out.summary), list = {},
+    keys = out.keys ~= nil and ffi.string(out.keys) or nil }
   for i = 0, out.n - 1 do
     local f = out.list[i]
     found.list[i + 1] = {
