@@ -226,11 +226,38 @@ static inline int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* As nearly every uuid is written: 8-4-4-4-12 digits. False: not so. */
+static bool read_hyphened_uuid(const char *p, unsigned char out[16])
+{
+    static const uint8_t at[16] = {0,  2,  4,  6,  9,  11, 14, 16,
+                                   19, 21, 24, 26, 28, 30, 32, 34};
+    /* One above its value; 0: no digit. */
+    static const uint8_t digits[256] = {
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+        ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+        ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+        ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16};
+    bool is_good = p[8] == '-' && p[13] == '-' && p[18] == '-' && p[23] == '-';
+
+    for (int i = 0; i < 16; i++) {
+        unsigned high = digits[(unsigned char)p[at[i]]];
+        unsigned low = digits[(unsigned char)p[at[i] + 1]];
+
+        is_good &= high && low;
+        out[i] = (unsigned char)((high - 1) << 4 | (low - 1));
+    }
+    return is_good;
+}
+
 /* The usual forms: 32 digits, hyphens after any four, braces around. */
 static bool read_uuid(const char *p, size_t len, unsigned char out[16])
 {
     int n = 0;
 
+    if (len == 36 && read_hyphened_uuid(p, out)) {
+        return true;
+    }
+    memset(out, 0, 16);
     if (len >= 2 && p[0] == '{' && p[len - 1] == '}') {
         p++;
         len -= 2;
@@ -258,7 +285,7 @@ static bool convert_uuid(const struct conversion *c, const struct tm_cell *in,
     if (in->tag != TM_TEXT) {
         return convert_is_not(c, in);
     }
-    bytes = arena_zero(c->a, 16);
+    bytes = arena_alloc(c->a, 16);
     if (!read_uuid(in->p, in->len, bytes)) {
         return convert_is_not(c, in);
     }

@@ -7,6 +7,7 @@
 #include "flow/demand.h"
 #include "flow/keys.h"
 #include "flow/mirror.h"
+#include "flow/record_key.h"
 #include "flow/truncate.h"
 #include "flow/verdict.h"
 
@@ -135,6 +136,7 @@ static void collect_keys(struct rows *r, struct batch *b, struct decoder *d)
         verdict_fail(b, event++, e.class, e.text, strlen(e.text),
                      LETTER_BEFORE);
     }
+    record_key_tell(r->program);
 }
 
 /* What a phase of Lua left to us: it died without a word to tm_fail. Its

@@ -1,10 +1,8 @@
 /* See keys.h. */
 #include "flow/keys.h"
 
-#include <inttypes.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "flow/record_key.h"
 #include "flow/set.h"
 

@@ -47,6 +47,16 @@ struct program_cached {
 
 enum program_type { TYPE_UNSEEN, TYPE_HANDLED, TYPE_IGNORED, TYPE_UNKNOWN };
 
+/* The first way in which record keys were seen written, where lanes own their
+ * rows; another way is told once. */
+struct program_form {
+    const char *p;     /* arena: the first key; NULL: none was seen */
+    uint32_t len;      /* of it up to its first value */
+    bool is_text;      /* that value stands in quotes */
+    const char *other; /* arena: a record with another way, and its key */
+    bool is_told;
+};
+
 struct program {
     const struct plan_projection *plan; /* borrowed */
     uint32_t index;
@@ -60,6 +70,7 @@ struct program {
     struct convert_rules *rules; /* arena; one a topic of the source */
     uint64_t all_values;         /* mask of every non-key column */
     bool checks_key;             /* the record key must be the row key */
+    struct program_form form;    /* with checks_key */
     bool tries; /* leads a set whose function asks for rows by key, or did */
     struct program_cached **cached; /* owned */
     uint32_t n_cached;

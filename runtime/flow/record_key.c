@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/log.h"
+
 enum { KEY_SHOWN = 120, VALUE_SHOWN = 60 };
 
 static int shown_len(const struct record *rec)
@@ -156,20 +158,30 @@ struct members {
     bool has_odd; /* a number such as 1.0, 1e0 or -0; or true or false */
 };
 
+/* The closing quote of the text that begins at [i]. */
+static inline uint32_t text_end(const char *p, uint32_t len, uint32_t i)
+{
+    for (i++; i < len && p[i] != '"'; i++) {
+        i += p[i] == '\\';
+    }
+    return i;
+}
+
 /* Of a JSON object, by its commas; keys are short. */
 static struct members count_members(const char *p, uint32_t len)
 {
     uint32_t commas = 0, depth = 0;
-    bool in_text = false, any = false, odd = false;
+    bool any = false, odd = false;
 
     for (uint32_t i = 0; i < len; i++) {
         char c = p[i];
 
-        if (in_text) {
-            i += c == '\\';
-            in_text = c != '"';
-        } else if (c == '"') {
-            in_text = any = true;
+        if (c >= '0' && c <= '9') {
+            continue;
+        }
+        if (c == '"') {
+            any = true;
+            i = text_end(p, len, i);
         } else if (c == '{' || c == '[') {
             depth++;
         } else if (c == '}' || c == ']') {
@@ -184,14 +196,24 @@ static struct members count_members(const char *p, uint32_t len)
     return (struct members){any ? commas + 1 : 0, odd};
 }
 
-static bool differs(const struct rows *r, uint32_t i, uint32_t event,
-                    const struct tm_cell *key, const struct tm_cell *told)
+static bool differ_converted(const struct rows *r, uint32_t i, uint32_t event,
+                             const struct tm_cell *key,
+                             const struct tm_cell *told)
 {
     struct convert_rules rules = rows_rules(r, (int32_t)event);
     const struct coltype *t = &r->program->plan->columns[i].type;
     struct tm_cell a, b;
     struct err ignored;
 
+    return !convert_cell(t, key, &rules, r->arena, &a, &ignored) ||
+           !convert_cell(t, told, &rules, r->arena, &b, &ignored) ||
+           !convert_equal(&a, &b);
+}
+
+static inline bool differs(const struct rows *r, uint32_t i, uint32_t event,
+                           const struct tm_cell *key,
+                           const struct tm_cell *told)
+{
     if (key->tag == TM_INT && told->tag == TM_INT) {
         return key->i != told->i;
     }
@@ -199,30 +221,35 @@ static bool differs(const struct rows *r, uint32_t i, uint32_t event,
         memcmp(key->p, told->p, key->len) == 0) {
         return false;
     }
-    return !convert_cell(t, key, &rules, r->arena, &a, &ignored) ||
-           !convert_cell(t, told, &rules, r->arena, &b, &ignored) ||
-           !convert_equal(&a, &b);
+    return differ_converted(r, i, event, key, told);
+}
+
+/* What does not look plain at once may be so all the same. */
+static bool is_printed(const struct rows *r, uint32_t i, uint32_t event,
+                       const struct tm_cell *key, bool is_odd, struct err *e)
+{
+    struct convert_rules rules = rows_rules(r, (int32_t)event);
+
+    return key->tag == TM_NULL ||
+           convert_is_printed(&r->program->plan->columns[i].type, key, &rules,
+                              r->arena, is_odd) ||
+           not_plain(r, i, event, key, e);
 }
 
 /* One value of the key, of column [i]; MISSING: the object has no such
  * field. */
-static bool value_fits(const struct rows *r, uint32_t i, uint32_t event,
-                       const struct tm_cell *key, bool is_odd, struct err *e)
+static inline bool value_fits(const struct rows *r, uint32_t i, uint32_t event,
+                              const struct tm_cell *key, bool is_odd,
+                              struct err *e)
 {
-    const struct coltype *t = &r->program->plan->columns[i].type;
     const struct tm_cell *told = rows_cell(r, r->program->keys[i].told, event);
 
     if (key->tag == TM_MISSING ||
         (rows_is_given(told) && differs(r, i, event, key, told))) {
         return key_differs(r, i, event, e);
     }
-    if (convert_is_plain(t, key, is_odd) || key->tag == TM_NULL) {
-        return true;
-    }
-    struct convert_rules rules = rows_rules(r, (int32_t)event);
-
-    return convert_is_printed(t, key, &rules, r->arena, is_odd) ||
-           not_plain(r, i, event, key, e);
+    return convert_is_plain(&r->program->plan->columns[i].type, key, is_odd) ||
+           is_printed(r, i, event, key, is_odd, e);
 }
 
 static bool object_fits(const struct rows *r, const struct tm_cell *object,
@@ -250,17 +277,97 @@ static bool object_fits(const struct rows *r, const struct tm_cell *object,
     return true;
 }
 
-bool record_key_fits(const struct rows *r, uint32_t event, struct err *e)
-{
-    const struct program *g = r->program;
-    const struct tm_cell *whole = rows_cell(r, g->keys[0].whole, event);
+/* ---- ways to write a key ---- */
 
+/* Where its first value begins; -1: not known, it was written with escapes. */
+static int64_t value_begins(const struct record *rec,
+                            const struct tm_cell *whole)
+{
+    int64_t at = whole->p - rec->key;
+
+    if (at < 0 || at > rec->key_len) {
+        return -1;
+    }
+    if (whole->tag == TM_OBJECT) {
+        bool in_text = false;
+
+        for (; at < rec->key_len && (in_text || rec->key[at] != ':'); at++) {
+            in_text ^= rec->key[at] == '"';
+            at += rec->key[at] == '\\';
+        }
+        for (at++; at < rec->key_len && rec->key[at] == ' '; at++) {
+        }
+    }
+    return at;
+}
+
+static bool is_of_form(const struct program_form *f, const struct record *rec,
+                       const struct tm_cell *whole)
+{
+    if (!f->p || rec->key_len < f->len || memcmp(rec->key, f->p, f->len) != 0) {
+        return false;
+    }
+    return whole->tag == TM_OBJECT ? f->len > 0 && rec->key_len > f->len &&
+                                         (rec->key[f->len] == '"') == f->is_text
+                                   : whole->p == rec->key + f->len;
+}
+
+static void note_form(const struct rows *r, uint32_t event,
+                      const struct tm_cell *whole)
+{
+    struct program_form *f = &r->program->form;
+    const struct record *rec = &r->events->records[event];
+    int64_t at = value_begins(rec, whole);
+
+    if (at < 0 || at >= rec->key_len) {
+        return;
+    }
+    if (f->p) {
+        f->other = arena_printf(
+            r->program->arena, "%s/%d/%lld with the key %.*s", rec->topic,
+            rec->partition, (long long)rec->offset, shown_len(rec), rec->key);
+        return;
+    }
+    f->p = arena_dup(r->program->arena, rec->key, rec->key_len);
+    f->len = (uint32_t)at;
+    f->is_text = rec->key[at] == '"';
+}
+
+void record_key_tell(struct program *g)
+{
+    if (g->form.other && !g->form.is_told) {
+        g->form.is_told = true;
+        log_line(LOG_WARN, "record keys are written in several ways",
+                 "table=%s record=%s first_way=%s", log_quote(g->plan->table),
+                 log_quote(g->form.other), log_quote(g->form.p));
+    }
+}
+
+static bool key_fits(const struct rows *r, uint32_t event,
+                     const struct tm_cell *whole, struct err *e)
+{
     if (!rows_is_given(whole)) {
         return record_key_missing(r, 0, event, e);
     }
     if (whole->tag == TM_OBJECT) {
         return object_fits(r, whole, event, e);
     }
-    return g->plan->n_key == 1 ? value_fits(r, 0, event, whole, false, e)
-                               : key_differs(r, 0, event, e);
+    return r->program->plan->n_key == 1
+               ? value_fits(r, 0, event, whole, false, e)
+               : key_differs(r, 0, event, e);
+}
+
+bool record_key_fits(const struct rows *r, uint32_t event, struct err *e)
+{
+    const struct program *g = r->program;
+    const struct tm_cell *whole = rows_cell(r, g->keys[0].whole, event);
+
+    if (!key_fits(r, event, whole, e)) {
+        return false;
+    }
+    if (!g->form.other &&
+        !is_of_form(&g->form, &r->events->records[event], whole)) {
+        note_form(r, event, whole);
+    }
+    return true;
 }

@@ -17,7 +17,13 @@
 #include "base/err.h"
 #include "flow/rows.h"
 
+/*
+ * No record can show that the keys of its topic are written in one way (to Kafka
+ * {"id":1} and {"id": 1} are two), so nothing fails: record_key_tell logs it
+ * once.
+ */
 bool record_key_fits(const struct rows *r, uint32_t event, struct err *e);
+void record_key_tell(struct program *g);
 /* The value of {"anything": value}, by from = 'key'; false: it has more fields
  * than one, or the value is none. */
 bool record_key_only_field(const struct rows *r, const struct tm_cell *object,

@@ -201,6 +201,26 @@ describe('a record key', function()
       "if the record key is meant, from = 'key'")
   end)
 
+  it('is remembered as it is written, so that another way can be told once', function()
+    local function others(...)
+      local records = {}
+      for i, key in ipairs { ... } do records[i] = { key, '{}' } end
+      local trial = trial_of('fold of json', "id = 'text'")
+      assert(trial:rows(records))
+      local other = trial.c_rows.program.form.other
+      return other ~= nil and ffi.string(other) or nil
+    end
+    assert.is_nil(others('{"id":"a"}', '{"id":"b"}', '{"id":""}'))
+    assert.is_nil(others('a', 'b', '17', ''))
+    assert.is_nil(others('"a"', '"b\\"c"', '""'))
+    assert.is_nil(others('{"schema":null,"payload":{"id":"a"}}', '{"schema":null,"payload":{"id":"bc"}}'))
+    assert.are.equal('t/0/1 with the key {"id": "a"}', others('{"id":"a"}', '{"id": "a"}', 'x'))
+    assert.are.equal('t/0/1 with the key "a"', others('a', '"a"'))
+    assert.are.equal('t/0/2 with the key {"id":"a"}', others('a', 'b', '{"id":"a"}'))
+    assert.are.equal('t/0/1 with the key {"schema":null,"payload":{"id":"a"}}',
+      others('{"id":"a"}', '{"schema":null,"payload":{"id":"a"}}'))
+  end)
+
   it('does not matter where something else tells the order, or nothing needs it', function()
     local key, row = '{"customer_id":7}', '{"op":"u","before":null,"after":{"id":1},"source":{"lsn":3}}'
     for _, projection in ipairs {
