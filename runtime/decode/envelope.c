@@ -71,20 +71,10 @@ bool reader_type(struct reader *r, const char *p, size_t len, const char *where)
                        TYPES_MOST, where);
 }
 
-bool reader_no_data(struct reader *r)
-{
-    walk_clear(&r->walk, TM_NODE_DATA);
-    walk_cell(&r->walk, TM_NODE_DATA)->tag = TM_NULL;
-    return true;
-}
-
 bool reader_document(struct reader *r, const struct tm_cell *text)
 {
     struct walk *w = &r->walk;
 
-    if (text_is_blank(text->p, text->len)) {
-        return reader_no_data(r);
-    }
     r->start = text->p;
     return (walk_open(w, text->p, text->len) &&
             walk_node(w, TM_NODE_DATA, NULL) && walk_end(w)) ||

@@ -110,10 +110,7 @@ bool reader_op(struct reader *r, const struct tm_cell *op);
  * words where the type stands. */
 bool reader_type(struct reader *r, const char *p, size_t len,
                  const char *where);
-/* The event has no data: its payload is null. Always true. */
-bool reader_no_data(struct reader *r);
-/* [text] holds JSON: it becomes data; blank, it is as null is. The walk goes
- * over to it. */
+/* [text] holds JSON: it becomes data. The walk goes over to it. */
 bool reader_document(struct reader *r, const struct tm_cell *text);
 /* Does __deleted say so? It is a text, or a boolean behind other transforms. */
 bool reader_is_deleted(const struct tm_cell *mark);

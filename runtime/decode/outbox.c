@@ -2,12 +2,10 @@
  * Records of Debezium's EventRouter: the type is in a header; the value is
  * the payload, as an object, as a text that holds JSON (the outbox column was
  * text and the converter quoted it), or either of them behind a schema. A
- * payload that is NULL or blank is an event all the same: EventRouter writes
- * its headers then too, which no tombstone has.
+ * payload that is NULL is an event all the same: EventRouter writes its headers
+ * then too, which no tombstone has.
  */
 #include "decode/envelope.h"
-
-#include "decode/text.h"
 
 static bool read_type(struct reader *r, const struct record *rec)
 {
@@ -57,8 +55,9 @@ bool outbox_read(struct reader *r, const struct record *rec)
     if (r->facts.state == TM_EVENT_SKIPPED) {
         return true;
     }
-    if (!rec->value || text_is_blank(rec->value, rec->value_len)) {
-        return reader_no_data(r);
+    if (!rec->value) {
+        walk_cell(&r->walk, TM_NODE_DATA)->tag = TM_NULL;
+        return true;
     }
     if (!connect_open(r, r->values, rec->value, rec->value_len, &schema)) {
         return reader_bad_json(r, "value");

@@ -7,11 +7,10 @@
 #include <string.h>
 
 #include "decode/recognise_part.h"
-#include "decode/text.h"
 
 static bool is_blank(char c)
 {
-    return text_is_blank(&c, 1);
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 static bool is_name(const char *p, const char *end)

@@ -72,6 +72,37 @@ static bool has_key_field(const struct plan_projection *p,
            (!plan_is_keyed_by_record(p) && has(data_of(s), c->name));
 }
 
+/* What there is to do when records are keyed by another column of the row. */
+static const char *other_column_cure(struct looking *k,
+                                     const struct plan_projection *p,
+                                     const char *name)
+{
+    bool is_debezium = k->q->topic->format == FORMAT_DEBEZIUM;
+    const char *by_key =
+        arena_printf(k->arena, "%s%s%s",
+                     is_debezium ? "set message.key.columns=SCHEMA.TABLE:"
+                                 : "let the producer write records keyed by ",
+                     name, is_debezium ? " at the connector" : "");
+
+    switch (p->kind) {
+    case KIND_MIRROR:
+        return arena_printf(
+            k->arena, "%s; or let the newest version win: newer = '%s", by_key,
+            is_debezium ? "lsn', lsn = { 'bigint', from = 'source.lsn' }"
+                        : "version'");
+    case KIND_MAP:
+        return arena_printf(k->arena,
+                            "%s; or give the key with from = 'data.%s' and "
+                            "name the later row with newer",
+                            by_key, name);
+    default:
+        return arena_printf(k->arena,
+                            "%s; or give the key with from = 'data.%s', whose "
+                            "rows are locked then",
+                            by_key, name);
+    }
+}
+
 /* The column is one of the row's, which is keyed by another. */
 static void find_other_column(struct looking *k,
                               const struct plan_projection *p,
@@ -86,24 +117,7 @@ static void find_other_column(struct looking *k,
                      "row: a lane that reads this record halts, since records "
                      "of one row may be in two partitions",
                      fields, p->table, c->name),
-        arena_printf(
-            k->arena, "%s%s%s",
-            k->q->topic->format == FORMAT_DEBEZIUM
-                ? "set message.key.columns=SCHEMA.TABLE:"
-                : "let the producer write records keyed by ",
-            c->name,
-            p->kind == KIND_MIRROR
-                ? " at the connector; or let the newest version win: newer = "
-                  "'lsn', lsn = { 'bigint', from = 'source.lsn' }"
-            : p->kind == KIND_MAP
-                ? arena_printf(k->arena,
-                               "; or give the key with from = 'data.%s' and "
-                               "name the later row with newer",
-                               c->name)
-                : arena_printf(k->arena,
-                               "; or give the key with from = 'data.%s', whose "
-                               "rows are locked then",
-                               c->name)));
+        other_column_cure(k, p, c->name));
 }
 
 static void judge_key_field(struct looking *k, const struct plan_projection *p,

@@ -3,7 +3,6 @@
 
 #include "decode/envelope.h"
 #include "decode/recognise_part.h"
-#include "decode/text.h"
 
 static const struct tm_cell *read(struct looking *k, const char *p, size_t len)
 {
@@ -210,10 +209,8 @@ static void look_at_value(struct looking *k, struct sight *s)
     const struct record *r = s->record;
     const struct tm_cell *whole;
 
-    if (is_routed(k) && (!r->value || text_is_blank(r->value, r->value_len))) {
-        s->shape = shape_of_nothing(s);
-    } else if (!r->value) {
-        s->shape = SHAPE_NULL;
+    if (!r->value) {
+        s->shape = is_routed(k) ? shape_of_nothing(s) : SHAPE_NULL;
     } else if (r->value_len > 0 && r->value[0] == '\0') {
         s->shape = SHAPE_BINARY;
     } else if (starts_with(r, "Struct{")) {

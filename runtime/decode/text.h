@@ -16,16 +16,6 @@ int64_t text_unescape(const char *p, size_t len, char *out);
 /* The first control byte inside a JSON text of this document, or [len]. */
 size_t text_control(const char *p, size_t len);
 
-/* Is there nothing but what JSON passes over? */
-static inline bool text_is_blank(const char *p, size_t len)
-{
-    while (len > 0 && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) {
-        p++;
-        len--;
-    }
-    return len == 0;
-}
-
 /* Is the cell this text? NULL is none. */
 static inline bool text_is(const struct tm_cell *c, const char *text)
 {

@@ -50,108 +50,7 @@ bool record_key_only_field(const struct rows *r, const struct tm_cell *object,
     return true;
 }
 
-/* ---- what the key is not ---- */
-
-/* "id = 7, tenant": the row's key, with what the event says of it. */
-static void put_row_key(const struct rows *r, uint32_t event, struct buf *out)
-{
-    const struct program *g = r->program;
-    struct convert_rules rules = rows_rules(r, (int32_t)event);
-    struct tm_cell cell;
-    struct err ignored;
-
-    for (uint32_t i = 0; i < g->plan->n_key; i++) {
-        const struct plan_column *c = &g->plan->columns[i];
-        const struct tm_cell *told = rows_cell(r, g->keys[i].told, event);
-        struct buf value = {0};
-
-        buf_printf(out, "%s%s", i ? ", " : "", c->name);
-        if (rows_is_given(told) &&
-            convert_cell(&c->type, told, &rules, r->arena, &cell, &ignored) &&
-            rows_is_given(&cell)) {
-            convert_text(&c->type, &cell, &value);
-            buf_printf(out, " = %.*s", VALUE_SHOWN, buf_text(&value));
-        }
-        buf_close(&value);
-    }
-}
-
-/* What there is to do when another order than the lane's must tell. */
-static const char *other_order(const struct plan_projection *p)
-{
-    switch (p->kind) {
-    case KIND_MIRROR:
-        return "; or let the newest version win: newer = 'lsn', lsn = { "
-               "'bigint', from = 'source.lsn' }";
-    case KIND_MAP:
-        return " and name the later row with newer";
-    default:
-        return ", whose rows are locked then";
-    }
-}
-
-static bool key_differs(const struct rows *r, uint32_t i, uint32_t event,
-                        struct err *e)
-{
-    const struct plan_projection *p = r->program->plan;
-    const struct plan_column *c = &p->columns[i];
-    const struct record *rec = &r->events->records[event];
-    bool is_debezium = rows_rules(r, (int32_t)event).format == FORMAT_DEBEZIUM;
-    struct buf row = {0}, path = {0};
-
-    put_row_key(r, event, &row);
-    if (p->kind != KIND_MIRROR) {
-        buf_printf(&path, ", or give the key with from = 'data.%s'", c->name);
-    }
-    err_set(e, ERR_CONFIG,
-            "%s.%s: the record key %.*s is not the row's key (%.200s): lanes "
-            "would share rows; name every field of the record key in `key`%s%s"
-            "%s%s%s%s",
-            p->table, c->name, shown_len(rec), rec->key ? rec->key : "",
-            buf_text(&row),
-            is_debezium ? ", set message.key.columns=SCHEMA.TABLE:" : "",
-            is_debezium ? c->name : "", is_debezium ? " at the connector" : "",
-            buf_text(&path), other_order(p),
-            is_debezium || c->from == FROM_KEY
-                ? ""
-                : "; if the record key is meant, from = 'key'");
-    buf_close(&row);
-    buf_close(&path);
-    return false;
-}
-
-static bool not_plain(const struct rows *r, uint32_t i, uint32_t event,
-                      const struct tm_cell *key, struct err *e)
-{
-    const struct plan_projection *p = r->program->plan;
-    const struct plan_column *c = &p->columns[i];
-    const struct record *rec = &r->events->records[event];
-    struct convert_rules rules = rows_rules(r, (int32_t)event);
-    struct buf type = {0}, plain = {0};
-    struct tm_cell cell;
-    struct err ignored;
-
-    type_print(&c->type, &type);
-    if ((key->tag == TM_TEXT || p->n_key == 1) &&
-        convert_cell(&c->type, key, &rules, r->arena, &cell, &ignored)) {
-        buf_puts(&plain, " ");
-        convert_text(&c->type, &cell, &plain);
-    }
-    err_set(e, ERR_DATA,
-            "%s.%s: the record key %.*s is another way to write the %s%.*s: "
-            "Kafka may put them into two partitions, where the order of the "
-            "row's records is lost; let the producer write it in one way, or "
-            "%s",
-            p->table, c->name, shown_len(rec), rec->key ? rec->key : "",
-            buf_text(&type), VALUE_SHOWN, buf_text(&plain),
-            p->kind == KIND_FOLD ? "give the row's key with from = 'data.…'"
-                                 : "declare the column as text");
-    buf_close(&type);
-    buf_close(&plain);
-    return false;
-}
-
-/* ---- the proof ---- */
+/* ---- fields of a key ---- */
 
 struct members {
     uint32_t n;
@@ -195,6 +94,119 @@ static struct members count_members(const char *p, uint32_t len)
     }
     return (struct members){any ? commas + 1 : 0, odd};
 }
+
+/* ---- what the key is not ---- */
+
+/* "id = 7, tenant": the row's key, with what the event says of it. */
+static void put_row_key(const struct rows *r, uint32_t event, struct buf *out)
+{
+    const struct program *g = r->program;
+    struct convert_rules rules = rows_rules(r, (int32_t)event);
+    struct tm_cell cell;
+    struct err ignored;
+
+    for (uint32_t i = 0; i < g->plan->n_key; i++) {
+        const struct plan_column *c = &g->plan->columns[i];
+        const struct tm_cell *told = rows_cell(r, g->keys[i].told, event);
+        struct buf value = {0};
+
+        buf_printf(out, "%s%s", i ? ", " : "", c->name);
+        if (rows_is_given(told) &&
+            convert_cell(&c->type, told, &rules, r->arena, &cell, &ignored) &&
+            rows_is_given(&cell)) {
+            convert_text(&c->type, &cell, &value);
+            buf_printf(out, " = %.*s", VALUE_SHOWN, buf_text(&value));
+        }
+        buf_close(&value);
+    }
+}
+
+/* What there is to do, the nearest first. */
+static void put_cure(const struct rows *r, uint32_t i, uint32_t event,
+                     struct buf *out)
+{
+    const struct plan_projection *p = r->program->plan;
+    const char *name = p->columns[i].name;
+    const struct tm_cell *whole =
+        rows_cell(r, r->program->keys[0].whole, event);
+    bool is_debezium = rows_rules(r, (int32_t)event).format == FORMAT_DEBEZIUM;
+
+    if (whole->tag == TM_OBJECT &&
+        count_members(whole->p, whole->len).n > p->n_key) {
+        buf_puts(out, "name every field of the record key in `key`, or ");
+    }
+    if (is_debezium) {
+        buf_puts(out, "set message.key.columns=SCHEMA.TABLE:");
+        for (uint32_t k = 0; k < p->n_key; k++) {
+            buf_printf(out, "%s%s", k ? "," : "", p->columns[k].name);
+        }
+        buf_puts(out, " at the connector, or ");
+    }
+    if (p->kind == KIND_MIRROR) {
+        buf_printf(out, "let the newest version win: newer = '%s",
+                   is_debezium ? "lsn', lsn = { 'bigint', from = 'source.lsn' }"
+                               : "version'");
+        return;
+    }
+    buf_printf(out, "give the key with from = 'data.%s'%s", name,
+               p->kind == KIND_MAP ? " and name the later row with newer"
+                                   : ", whose rows are locked then");
+    if (!is_debezium && p->columns[i].from != FROM_KEY) {
+        buf_puts(out, ", or, if the record key is meant, with from = 'key'");
+    }
+}
+
+static bool key_differs(const struct rows *r, uint32_t i, uint32_t event,
+                        struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+    const struct record *rec = &r->events->records[event];
+    struct buf row = {0}, cure = {0};
+
+    put_row_key(r, event, &row);
+    put_cure(r, i, event, &cure);
+    err_set(e, ERR_CONFIG,
+            "%s.%s: the record key %.*s is not the row's key (%.200s): lanes "
+            "would share rows; %s",
+            p->table, p->columns[i].name, shown_len(rec),
+            rec->key ? rec->key : "", buf_text(&row), buf_text(&cure));
+    buf_close(&row);
+    buf_close(&cure);
+    return false;
+}
+
+static bool not_plain(const struct rows *r, uint32_t i, uint32_t event,
+                      const struct tm_cell *key, struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+    const struct plan_column *c = &p->columns[i];
+    const struct record *rec = &r->events->records[event];
+    struct convert_rules rules = rows_rules(r, (int32_t)event);
+    struct buf type = {0}, plain = {0};
+    struct tm_cell cell;
+    struct err ignored;
+
+    type_print(&c->type, &type);
+    if ((key->tag == TM_TEXT || p->n_key == 1) &&
+        convert_cell(&c->type, key, &rules, r->arena, &cell, &ignored)) {
+        buf_puts(&plain, " ");
+        convert_text(&c->type, &cell, &plain);
+    }
+    err_set(e, ERR_DATA,
+            "%s.%s: the record key %.*s is another way to write the %s%.*s: "
+            "Kafka may put them into two partitions, where the order of the "
+            "row's records is lost; let the producer write it in one way, or "
+            "%s",
+            p->table, c->name, shown_len(rec), rec->key ? rec->key : "",
+            buf_text(&type), VALUE_SHOWN, buf_text(&plain),
+            p->kind == KIND_FOLD ? "give the row's key with from = 'data.…'"
+                                 : "declare the column as text");
+    buf_close(&type);
+    buf_close(&plain);
+    return false;
+}
+
+/* ---- the proof ---- */
 
 static bool differ_converted(const struct rows *r, uint32_t i, uint32_t event,
                              const struct tm_cell *key,

@@ -198,7 +198,8 @@ describe('a record key', function()
     has(words('map', key, row), "from = 'data.id' and name the later row with newer")
     has(words('fold', key, row), "from = 'data.id', whose rows are locked")
     has(words('fold of json', '8', '{"id":7}'), 'the record key 8 is not the row\'s key (id = 7)', "from = 'data.id'",
-      "if the record key is meant, from = 'key'")
+      "if the record key is meant, with from = 'key'")
+    has(words('fold', '{"id":7,"x":1}', '{"id":7}'), 'name every field of the record key in `key`, or set message.key.columns')
   end)
 
   it('is remembered as it is written, so that another way can be told once', function()
