@@ -14,8 +14,8 @@
 
 enum plan_format { FORMAT_OUTBOX, FORMAT_DEBEZIUM, FORMAT_JSON };
 enum plan_start {
-    START_UNSAID, /* earliest, but only into empty tables */
-    START_EARLIEST,
+    START_UNSAID,   /* earliest, but only into empty tables */
+    START_EARLIEST, /* the same, of mirrors and maps into others too */
     START_LATEST,
     START_TIMESTAMP,
     START_GROUP
@@ -102,6 +102,7 @@ struct plan_source {
     struct plan_topic *settings; /* of each of them, in the same order */
     enum plan_start start;
     int64_t start_ms;            /* START_TIMESTAMP */
+    bool onto_rows;              /* begin also where tables have rows */
     struct plan_option *options; /* librdkafka properties */
     uint32_t n_options;
 };

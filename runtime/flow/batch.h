@@ -49,6 +49,8 @@ struct lease {
                       or the one before is a truncate; or -1 */
     enum err_class halt_class;
     const char *halt_reason; /* arena */
+    int64_t halted_since;    /* Unix time, when the transaction writes the
+                                halt; 0: it does not */
     struct guard *guard;     /* arena; the lane's with the failures of this
                                 batch; NULL: there are none */
 };

@@ -1,16 +1,290 @@
 /* See beginning.h. */
 #include "flow/beginning.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
+#include "base/log.h"
 #include "flow/engine.h"
+#include "flow/verify.h"
+#include "postgres/catalog.h"
 
-static bool must_say_start(struct engine *g, struct err *e)
+/* A lane without a row. */
+struct first {
+    struct lane lane; /* topic, topic_index and partition */
+    struct verify_facts facts;
+    int64_t offset;  /* where it begins, or waits */
+    struct err gone; /* why it waits; class ERR_NONE: it begins */
+};
+
+struct firsts {
+    struct first *list; /* owned */
+    uint32_t n;
+    bool has_any;                /* positions: the pipeline has begun before */
+    const struct pgreply *reply; /* to beginning_ask */
+};
+
+/* Rows first: those that another worker of this pipeline wrote came behind a
+ * position, which is then seen. */
+void beginning_ask(struct engine *g)
 {
+    catalog_ask_rows(g->claim.conn, g->plan);
+    position_owners(g->claim.conn, g->plan);
+}
+
+static const struct pg_result *owners(const struct engine *g,
+                                      const struct firsts *all)
+{
+    return all->reply->results[g->plan->n_projections];
+}
+
+/* ---- which lanes ---- */
+
+static void add(struct firsts *all, const char *topic, uint32_t topic_index,
+                int32_t partition)
+{
+    all->list = mem_grow(all->list, (all->n + 1) * sizeof(*all->list));
+    all->list[all->n++] = (struct first){.lane = {.topic = topic,
+                                                  .topic_index = topic_index,
+                                                  .partition = partition}};
+}
+
+static bool has(const struct firsts *all, const struct lane *l)
+{
+    for (uint32_t i = 0; i < all->n; i++) {
+        if (all->list[i].lane.topic_index == l->topic_index &&
+            all->list[i].lane.partition == l->partition) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_of_now(const struct engine *g)
+{
+    return g->plan->source.start == START_LATEST ||
+           g->plan->source.start == START_TIMESTAMP;
+}
+
+/* Every partition of the topic: those behind are known from now on. */
+static void add_topic(struct engine *g, struct firsts *all, uint32_t topic)
+{
+    for (int32_t i = 0; i < g->claim.topics[topic].n_partitions; i++) {
+        add(all, g->plan->source.topics[topic], topic, i);
+    }
+}
+
+/* A lane whose topic begins here has been added with all of it, unless Kafka
+ * has added its partition since it was asked. */
+static void collect(struct engine *g, struct firsts *all)
+{
+    const struct claim *c = &g->claim;
+
+    for (uint32_t t = 0; !all->has_any && t < g->plan->source.n_topics; t++) {
+        add_topic(g, all, t);
+    }
+    for (uint32_t i = 0; i < c->n; i++) {
+        const struct lane *l = c->claimed[i];
+
+        if (c->lanes[i].found || has(all, l)) {
+            continue;
+        }
+        if (is_of_now(g) && !c->topics[l->topic_index].is_known) {
+            add_topic(g, all, l->topic_index);
+        }
+        if (!has(all, l)) {
+            add(all, l->topic, l->topic_index, l->partition);
+        }
+    }
+}
+
+/* ---- what is known of them ---- */
+
+/* By this worker, or by any of this run: a lane changes hands, and a worker
+ * may have died. */
+static void recall(struct engine *g, struct first *f)
+{
+    const struct page_lane *p =
+        page_lane(g->page, f->lane.topic, f->lane.partition);
+    const struct lane *l =
+        source_lane(g->source, f->lane.topic, f->lane.partition);
+
+    f->facts.position = -1;
+    if (p && p->epoch > 0) {
+        f->facts.epoch = p->epoch;
+        f->facts.position = p->position;
+    }
+    if (l && l->epoch > 0 && l->epoch >= f->facts.epoch) {
+        f->facts.epoch = l->epoch;
+        f->facts.position = l->position >= 0 ? l->position : f->facts.position;
+    }
+}
+
+static bool ask_told(struct engine *g, struct firsts *all, struct err *e)
+{
+    struct lane **lanes = mem_zero(all->n + 1, sizeof(struct lane *));
+    int64_t *told = mem_zero(all->n + 1, sizeof(*told));
+    bool ok;
+
+    for (uint32_t i = 0; i < all->n; i++) {
+        lanes[i] = &all->list[i].lane;
+    }
+    ok = source_committed(g->source, lanes, all->n, told, e);
+    for (uint32_t i = 0; ok && i < all->n; i++) {
+        all->list[i].facts.has_told = true;
+        all->list[i].facts.told = told[i];
+    }
+    free(told);
+    free(lanes);
+    return ok;
+}
+
+static bool find_offset(struct engine *g, struct first *f, struct err *e)
+{
+    const struct plan_source *s = &g->plan->source;
+    struct verify_facts *k = &f->facts;
+
+    if (!source_watermarks(g->source, &f->lane, &k->low, &k->high, e)) {
+        return false;
+    }
+    f->offset = k->low;
+    if (g->claim.topics[f->lane.topic_index].is_known) {
+        return true;
+    }
+    switch (s->start) {
+    case START_LATEST:
+        f->offset = k->high;
+        return true;
+    case START_TIMESTAMP:
+        return source_offset_at(g->source, &f->lane, s->start_ms, &f->offset,
+                                e);
+    case START_GROUP:
+        f->offset = k->told < k->low ? k->low : k->told;
+        return true;
+    default:
+        return true;
+    }
+}
+
+static bool learn(struct engine *g, struct firsts *all, struct err *e)
+{
+    bool ok = ask_told(g, all, e);
+
+    for (uint32_t i = 0; ok && i < all->n; i++) {
+        recall(g, &all->list[i]);
+        ok = find_offset(g, &all->list[i], e);
+    }
+    return ok;
+}
+
+/* ---- whether they may begin ---- */
+
+static bool has_rows(const struct engine *g, const struct firsts *all,
+                     uint32_t projection)
+{
+    (void)g;
+    return catalog_has_rows(all->reply->results[projection]);
+}
+
+static bool is_empty(const struct engine *g, const struct firsts *all)
+{
+    for (uint32_t i = 0; i < g->plan->n_projections; i++) {
+        if (has_rows(g, all, i)) {
+            return false;
+        }
+    }
+    return !all->has_any;
+}
+
+/* Neither rows nor positions: all can be made again of what Kafka has, if it
+ * has all. What the group was told is of a database that is no more. */
+static bool is_anew(const struct first *f)
+{
+    return f->facts.told > f->offset && f->facts.epoch == 0 &&
+           (f->facts.low == 0 || f->offset != f->facts.low);
+}
+
+/* How many lanes had a position. */
+static uint32_t judge(struct engine *g, struct firsts *all)
+{
+    bool may_be_anew = is_empty(g, all);
+    uint32_t n_gone = 0, n_anew = 0;
+
+    for (uint32_t i = 0; i < all->n; i++) {
+        struct first *f = &all->list[i];
+
+        if (may_be_anew && is_anew(f)) {
+            f->facts.has_told = false;
+            n_anew++;
+        }
+        n_gone += !verify_missing(f->lane.topic, f->lane.partition, f->offset,
+                                  &f->facts, &f->offset, &f->gone);
+    }
+    if (n_anew > 0) {
+        log_line(LOG_WARN,
+                 "the group has read these topics before, but tables and "
+                 "positions are empty: all is applied anew",
+                 "group=%s lanes=%u", g->plan->source.group, n_anew);
+    }
+    return n_gone;
+}
+
+/* Applied once more, its records change nothing. */
+static bool can_repeat(const struct plan_projection *p)
+{
+    return p->kind == KIND_MIRROR || p->kind == KIND_MAP || p->once >= 0;
+}
+
+static bool refuse_rows(const struct engine *g, const struct firsts *all,
+                        const char *table, struct err *e)
+{
+    const struct plan *p = g->plan;
+    const char *other = position_other(owners(g, all), p);
+
+    return err_set(
+        e, ERR_CONFIG,
+        "table %s has rows, but pipeline '%s' has no position yet, and would "
+        "count all records into them%s%s%s. If that is meant: start = { "
+        "'earliest', onto_rows = true }; 'latest', 'group' or a time begin "
+        "later; or empty the table",
+        table, p->name, other ? ": was it renamed? '" : "", other ? other : "",
+        other ? "' has positions of these topics: give it that name again"
+              : " once more");
+}
+
+/* Every record would be applied, and nobody has said that this is meant. */
+static bool is_unasked(const struct engine *g, const struct firsts *all)
+{
+    const struct plan_source *s = &g->plan->source;
+    bool is_told = false;
+
+    for (uint32_t i = 0; i < all->n; i++) {
+        is_told |= all->list[i].facts.told >= 0;
+    }
+    return !s->onto_rows && !is_of_now(g) &&
+           !(s->start == START_GROUP && is_told);
+}
+
+static bool may_begin(const struct engine *g, const struct firsts *all,
+                      struct err *e)
+{
+    bool is_said = g->plan->source.start != START_UNSAID;
+
+    if (all->has_any || !is_unasked(g, all)) {
+        return true;
+    }
     for (uint32_t i = 0; i < g->plan->n_projections; i++) {
         const struct plan_projection *p = &g->plan->projections[i];
 
-        if (g->has_rows[i]) {
+        if (!has_rows(g, all, i)) {
+            continue;
+        }
+        if (!can_repeat(p)) {
+            return refuse_rows(g, all, p->table, e);
+        }
+        if (!is_said) {
             return err_set(e, ERR_CONFIG,
                            "table %s has rows, but this pipeline has no "
                            "position yet: say in kafka{} where to start: "
@@ -22,124 +296,39 @@ static bool must_say_start(struct engine *g, struct err *e)
     return true;
 }
 
-static bool offset_of(struct engine *g, struct lane *l, int64_t *out,
-                      struct err *e)
+/* ---- their rows ---- */
+
+/* The epoch of a lane that was there before must be above all that anybody
+ * has seen, or a worker that does not know yet could still write. */
+static void create(struct engine *g, const struct first *f)
 {
-    const struct plan_source *s = &g->plan->source;
-    int64_t low, high;
+    bool is_gone = f->gone.class != ERR_NONE;
+    int64_t now = (int64_t)time(NULL);
+    const struct position first = {.topic = f->lane.topic,
+                                   .partition = f->lane.partition,
+                                   .next_offset = f->offset,
+                                   .epoch = !is_gone ? 0
+                                            : now > f->facts.epoch
+                                                ? now
+                                                : f->facts.epoch,
+                                   .halted = is_gone ? f->gone.text : NULL};
 
-    if (!source_watermarks(g->source, l, &low, &high, e)) {
-        return false;
-    }
-    *out = low;
-    if (g->claim.topics[l->topic_index].is_known) {
-        return true;
-    }
-    switch (s->start) {
-    case START_UNSAID:
-        return must_say_start(g, e);
-    case START_LATEST:
-        *out = high;
-        return true;
-    case START_TIMESTAMP:
-        return source_offset_at(g->source, l, s->start_ms, out, e);
-    case START_GROUP:
-        if (!source_committed(g->source, &l, 1, out, e)) {
-            return false;
-        }
-        *out = *out < low ? low : *out;
-        return true;
-    default:
-        return true;
-    }
-}
-
-struct beginning {
-    const char *topic;
-    int32_t partition;
-    int64_t offset;
-};
-
-struct beginnings {
-    struct beginning *list; /* owned */
-    uint32_t n;
-};
-
-static bool add(struct engine *g, struct beginnings *all, struct lane *l,
-                struct err *e)
-{
-    int64_t offset;
-
-    if (!offset_of(g, l, &offset, e)) {
-        return false;
-    }
-    all->list = mem_grow(all->list, (all->n + 1) * sizeof(*all->list));
-    all->list[all->n++] = (struct beginning){l->topic, l->partition, offset};
-    return true;
-}
-
-/* Every partition of the topic: those behind are known from now on. */
-static bool add_topic(struct engine *g, struct beginnings *all, uint32_t topic,
-                      struct err *e)
-{
-    for (int32_t i = 0; i < g->claim.topics[topic].n_partitions; i++) {
-        struct lane l = {.topic = g->plan->source.topics[topic],
-                         .partition = i,
-                         .topic_index = topic};
-
-        if (!add(g, all, &l, e)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool is_of_now(const struct engine *g)
-{
-    return g->plan->source.start == START_LATEST ||
-           g->plan->source.start == START_TIMESTAMP;
-}
-
-/* A lane whose topic begins here has been added with all of it, unless Kafka
- * has added its partition since it was asked. */
-static bool collect(struct engine *g, struct beginnings *all, struct err *e)
-{
-    const struct claim *c = &g->claim;
-    int64_t last_topic = -1;
-
-    for (uint32_t i = 0; i < c->n; i++) {
-        struct lane *l = c->claimed[i];
-        uint32_t topic = l->topic_index;
-        bool whole = is_of_now(g) && !c->topics[topic].is_known;
-
-        if (c->lanes[i].found) {
-            continue;
-        }
-        if (whole && last_topic != topic) {
-            last_topic = topic;
-            if (!add_topic(g, all, topic, e)) {
-                return false;
-            }
-        }
-        if ((!whole || l->partition >= c->topics[topic].n_partitions) &&
-            !add(g, all, l, e)) {
-            return false;
-        }
-    }
-    return true;
+    position_create(g->claim.conn, g->plan, &first);
 }
 
 /* Only the numbers may fail; nothing is queued before they are known. */
-bool beginning_queue(struct engine *g, uint32_t *n_created, struct err *e)
+bool beginning_queue(struct engine *g, const struct pgreply *r, struct err *e)
 {
-    struct beginnings all = {0};
-    bool ok = collect(g, &all, e);
+    struct firsts all = {.reply = r};
+
+    all.has_any = position_has_any(owners(g, &all), g->plan);
+    collect(g, &all);
+    bool ok =
+        learn(g, &all, e) && (judge(g, &all) > 0 || may_begin(g, &all, e));
 
     for (uint32_t i = 0; ok && i < all.n; i++) {
-        position_create(g->claim.conn, g->plan, all.list[i].topic,
-                        all.list[i].partition, all.list[i].offset);
+        create(g, &all.list[i]);
     }
-    *n_created = all.n;
     free(all.list);
     return ok;
 }

@@ -1,11 +1,21 @@
 #pragma once
 /*
- * Where lanes begin that have no position yet: at `start` of kafka{}. For a
+ * Where lanes begin that have no position: at `start` of kafka{}. For a
  * partition that a topic got later that is its first record, whatever `start`
  * says, or the records before the first claim would be lost; so the first
  * worker that sees a topic gives all its partitions their positions at once.
+ * So does the first worker that sees a pipeline, since who comes next must
+ * find that it has begun.
+ *
+ * A lane that had a position, as this run has seen or Kafka was told, does not
+ * begin: its row is made anew, halted, at the last position that is known
+ * (verify_missing). And a pipeline that has no position at all does not count
+ * its history into tables that have rows, unless `onto_rows` says so: it may be
+ * one that was renamed.
  */
 #include "flow/claim.h"
 
-/* Queues the first positions of the claim's lanes that were not found. */
-bool beginning_queue(struct engine *g, uint32_t *n_created, struct err *e);
+/* Queues what must be known, for a claim that has lanes without a position. */
+void beginning_ask(struct engine *g);
+/* From the reply: queues the rows of those lanes. False: none is queued. */
+bool beginning_queue(struct engine *g, const struct pgreply *r, struct err *e);

@@ -155,8 +155,10 @@ static bool judge(struct engine *g, struct found *found, struct err *e)
         }
         f->epoch = l->epoch;
         f->position = l->position;
+        f->was_rewound = l->was_rewound;
         found[i].was_halted = p && p->state == LANE_HALTED;
         found[i].bad.class = ERR_NONE;
+        halt_recall(g, &c->lanes[i]);
         verify_position(&c->lanes[i], f, &found[i].bad);
     }
     return true;
@@ -172,6 +174,7 @@ static void set_lanes(struct engine *g, const struct found *found)
 
         l->position = at->next_offset;
         l->epoch = at->epoch;
+        l->was_rewound = at->is_rewound && !verify_settles(at, &found[i].facts);
         l->claim = ++g->n_claims;
         l->anchor = at->anchor;
         l->is_checking = found[i].bad.class == ERR_NONE &&
@@ -293,11 +296,36 @@ static void on_created(struct pgconn *conn, const struct pgreply *r, void *arg)
     }
 }
 
+static void on_asked(struct pgconn *conn, const struct pgreply *r, void *arg)
+{
+    struct engine *g = arg;
+    struct err e;
+
+    (void)conn;
+    if (failed(g, r)) {
+        return;
+    }
+    if (beginning_queue(g, r, &e)) {
+        pgconn_flush(g->claim.conn, claim_deadline(g), on_created, g);
+    } else {
+        claim_failed(g, &e);
+    }
+}
+
+static bool has_all(const struct claim *c)
+{
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (!c->lanes[i].found) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void on_claimed(struct pgconn *conn, const struct pgreply *r, void *arg)
 {
     struct engine *g = arg;
     struct claim *c = &g->claim;
-    uint32_t n_created = 0;
     struct err e;
 
     (void)conn;
@@ -305,9 +333,7 @@ static void on_claimed(struct pgconn *conn, const struct pgreply *r, void *arg)
         return;
     }
     position_claimed(r, c->lanes, c->n);
-    if (!beginning_queue(g, &n_created, &e)) {
-        claim_failed(g, &e);
-    } else if (n_created == 0) {
+    if (has_all(c)) {
         finish(g);
     } else if (c->has_created) {
         err_set(&e, ERR_SCHEMA,
@@ -316,7 +342,8 @@ static void on_claimed(struct pgconn *conn, const struct pgreply *r, void *arg)
         claim_failed(g, &e);
     } else {
         c->has_created = true;
-        pgconn_flush(c->conn, claim_deadline(g), on_created, g);
+        beginning_ask(g);
+        pgconn_flush(c->conn, claim_deadline(g), on_asked, g);
     }
 }
 

@@ -364,7 +364,6 @@ bool engine_open(struct engine *g, struct err *e)
         return false;
     }
     claim_open(&g->claim, g->plan->source.n_topics);
-    g->has_rows = mem_zero(g->plan->n_projections + 1, sizeof(bool));
     g->pool = pgpool_new(g->loop, &g->plan->database, "tidemill", on_wake, g);
     database_init(g);
     g->idle = loop_idle_new(g->loop, on_idle, g);
@@ -379,7 +378,7 @@ bool engine_open(struct engine *g, struct err *e)
 bool engine_stop(struct engine *g)
 {
     g->is_stopping = true;
-    return g->busy.n == 0 && g->resolving.n == 0;
+    return g->busy.n == 0 && g->resolving.n == 0 && halt_is_written(&g->halts);
 }
 
 void engine_close(struct engine *g)
@@ -388,6 +387,7 @@ void engine_close(struct engine *g)
     loop_timer_free(g->tick);
     loop_timer_free(g->due);
     pgpool_free(g->pool);
+    halt_close(&g->halts); /* its topics are the source's */
     if (g->source) {
         source_commit(g->source);
         source_free(g->source);
@@ -401,8 +401,6 @@ void engine_close(struct engine *g)
     letters_close(&g->letters);
     publish_close(&g->publish);
     dossiers_free(g->dossiers);
-    halt_close(&g->halts);
     programs_free(g->programs, g->plan->n_projections);
     decoder_free(g->decoder);
-    free(g->has_rows);
 }

@@ -38,7 +38,6 @@ struct engine {
     uint32_t slot;
     const char *owner;    /* instance-slot; names us in tidemill.lane */
     const char *instance; /* group.instance.id, or NULL */
-    bool *has_rows;       /* owned; by projection: table was not empty */
 
     struct batch batches[ENGINE_MAX_BATCHES]; /* -- batches by state */
     uint32_t n_batches;
@@ -75,7 +74,8 @@ struct engine {
 bool engine_open(struct engine *g, struct err *e);
 void engine_close(struct engine *g);
 void engine_turn(struct engine *g);
-/* Takes no new work; true when nothing is in flight any more. */
+/* Takes no new work; true when nothing is in flight any more, and what is known
+ * of halts is written. */
 bool engine_stop(struct engine *g);
 
 /* -- for the files of the engine -- */

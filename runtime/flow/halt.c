@@ -10,14 +10,21 @@
 #include "base/log.h"
 #include "flow/engine.h"
 #include "flow/progress.h"
+#include "flow/retry.h"
 #include "flow/verify.h"
 
-enum { LOST_PAUSE_USEC = 300000, LOOK_USEC = 1000000, REPLY_USEC = 30000000 };
+enum {
+    LOST_PAUSE_USEC = 300000,
+    LOOK_USEC = 1000000,
+    REPLY_USEC = 30000000,
+    NOTE_FLOOR_USEC = 100000,
+    NOTE_CAP_USEC = 4000000
+};
 
 struct halt_note {
     struct position at;     /* its topic is borrowed from the source */
     const char *generation; /* borrowed; see position_halt */
-    char why[sizeof((struct err *)0)->text];
+    char *why;              /* owned */
 };
 
 /* ---- to halt ---- */
@@ -58,8 +65,32 @@ void halt_note(struct engine *g, const struct position *at, const char *why,
 
     h->notes = mem_grow(h->notes, (h->n_notes + 1) * sizeof(*h->notes));
     note = &h->notes[h->n_notes++];
-    *note = (struct halt_note){.at = *at, .generation = generation};
-    snprintf(note->why, sizeof(note->why), "%s", why);
+    *note = (struct halt_note){
+        .at = *at, .generation = generation, .why = mem_dup(why)};
+}
+
+/* Another owner, or a person, would have raised the epoch once more. */
+void halt_recall(struct engine *g, struct position *at)
+{
+    const struct halts *h = &g->halts;
+
+    for (uint32_t i = 0; i < h->n_notes && !at->halted; i++) {
+        struct halt_note note = h->notes[i];
+
+        if (note.at.partition == at->partition &&
+            note.at.epoch + 1 == at->epoch &&
+            strcmp(note.at.topic, at->topic) == 0) {
+            note.at.epoch = at->epoch;
+            at->halted = note.why; /* lasts until a note is written */
+            at->halted_since = note.at.halted_since;
+            halt_note(g, &note.at, note.why, note.generation);
+        }
+    }
+}
+
+bool halt_is_written(const struct halts *h)
+{
+    return h->n_notes == 0;
 }
 
 void engine_halt_for_person(struct engine *g, struct lane *lane,
@@ -89,18 +120,34 @@ static void give_conn(struct engine *g, const struct pgreply *r)
                   "halts");
 }
 
+static void drop_notes(struct halts *h, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        free(h->notes[i].why);
+    }
+    h->n_notes -= n;
+    memmove(h->notes, h->notes + n, h->n_notes * sizeof(*h->notes));
+}
+
 static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct engine *g = arg;
     struct halts *h = &g->halts;
 
     (void)c;
-    if (!r->ok) {
-        log_line(LOG_WARN, "halts were not written to tidemill.lane",
+    if (r->ok) {
+        h->failures = 0;
+        drop_notes(h, h->n_sent);
+    } else {
+        usec now = clock_usec();
+
+        h->write_at = now + retry_delay(++h->failures, NOTE_FLOOR_USEC,
+                                        NOTE_CAP_USEC, (uint32_t)now);
+        log_line(LOG_WARN,
+                 "halts were not written to tidemill.lane; trying again",
                  "lanes=%u error=%s", h->n_sent, log_quote(r->error.text));
     }
-    h->n_notes -= h->n_sent;
-    memmove(h->notes, h->notes + h->n_sent, h->n_notes * sizeof(*h->notes));
+    h->n_sent = 0;
     give_conn(g, r);
 }
 
@@ -225,12 +272,12 @@ void halt_tick(struct engine *g, usec now)
         doubt_lost(g, l, now);
         halt_doubted(g, l);
     }
-    if (h->conn || g->is_stopping) {
+    if (h->conn) {
         return;
     }
-    if (h->n_notes > 0) {
+    if (h->n_notes > 0 && now >= h->write_at) {
         write_notes(g);
-    } else if (now >= h->look_at) {
+    } else if (now >= h->look_at && !g->is_stopping) {
         h->look_at = now + LOOK_USEC;
         look(g);
     }
@@ -238,6 +285,16 @@ void halt_tick(struct engine *g, usec now)
 
 void halt_close(struct halts *h)
 {
+    for (uint32_t i = 0; i < h->n_notes; i++) {
+        const struct halt_note *n = &h->notes[i];
+
+        log_line(LOG_WARN,
+                 "a halt was not written to tidemill.lane before the end; the "
+                 "next run does not know of it",
+                 "lane=%s/%d error=%s", n->at.topic, n->at.partition,
+                 log_quote(n->why));
+    }
+    drop_notes(h, h->n_notes);
     free(h->notes);
     free(h->asked);
 }

@@ -7,8 +7,10 @@
  * lane again. Idle lanes are looked at too: no batch of theirs would notice.
  *
  * A halt for a person is also written to tidemill.lane, so that it outlives
- * this process. That is a note: when it gets lost, the lane halts again at
- * what made it halt.
+ * this process: by the batch that met it, in its transaction, or as a note,
+ * which is tried until it is written. A worker that is told to stop writes its
+ * notes first, as long as it has time; what is left it says. Such a halt is
+ * of what is found anew (verify.h), or of records that fail again.
  */
 #include "base/loop.h"
 #include "postgres/position.h"
@@ -22,6 +24,8 @@ struct halts {
     struct halt_note *notes; /* owned; to be written */
     uint32_t n_notes;
     uint32_t n_sent;        /* of them, under way */
+    uint32_t failures;      /* to write them, in a row */
+    usec write_at;          /* not before */
     struct position *asked; /* owned; lanes whose epochs are asked for */
     uint32_t n_asked;
     bool has_list; /* all lanes are asked for too: partitions are gone */
@@ -32,6 +36,11 @@ struct halts {
  * [generation] must last. */
 void halt_note(struct engine *g, const struct position *at, const char *why,
                const char *generation);
+/* The lane was claimed again, by us alone, before its halt was written: it
+ * still holds, and is to be written with the new epoch. */
+void halt_recall(struct engine *g, struct position *at);
+/* All that is known of halts is in tidemill.lane. */
+bool halt_is_written(const struct halts *h);
 /* Ends halts whose time has come, doubts lanes that Kafka cannot read on,
  * writes notes and looks for what people changed; called every tick. */
 void halt_tick(struct engine *g, usec now);

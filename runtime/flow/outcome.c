@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "flow/isolate.h"
@@ -19,17 +20,55 @@ enum {
     WAIT_CAP_USEC = 4000000
 };
 
+static void name_halt(const struct batch *b, const struct lease *l,
+                      struct err *e)
+{
+    const struct record *rec = &b->records[l->halt];
+
+    err_set(e, l->halt_class, "%s/%d offset %" PRId64 ": %s", rec->topic,
+            rec->partition, rec->offset, l->halt_reason);
+}
+
+/* With the letters that made the lane halt: whoever comes next would set as
+ * many aside again. */
+void outcome_write_halts(struct batch *b)
+{
+    struct err e;
+
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        struct lease *l = &b->leases[i];
+
+        if (l->halt >= 0) {
+            l->halted_since = (int64_t)time(NULL);
+            name_halt(b, l, &e);
+            const struct position at = {.topic = l->lane->topic,
+                                        .partition = l->lane->partition,
+                                        .epoch = l->epoch,
+                                        .halted_since = l->halted_since};
+            position_halt(b->conn, b->engine->plan, &at, e.text,
+                          b->engine->plan->hash);
+        }
+    }
+}
+
 /* The lane stands before a record that was neither applied nor set aside. */
 static void halt_lane(struct batch *b, const struct lease *l)
 {
-    const struct record *rec = &b->records[l->halt];
+    struct lane *lane = l->lane;
     struct err e;
 
-    ((struct dossier *)l->lane->dossier)->was_halted = true;
+    ((struct dossier *)lane->dossier)->was_halted = true;
     b->engine->counts->errors[l->halt_class]++;
-    err_set(&e, l->halt_class, "%s/%d offset %" PRId64 ": %s", rec->topic,
-            rec->partition, rec->offset, l->halt_reason);
-    engine_halt_for_person(b->engine, l->lane, &e, true);
+    name_halt(b, l, &e);
+    if (l->halted_since == 0) {
+        engine_halt_for_person(b->engine, lane, &e, true);
+        return;
+    }
+    lane->retry_at = 0;
+    engine_halt(b->engine, lane, &e);
+    if (lane->page) {
+        ((struct page_lane *)lane->page)->halted_since = l->halted_since;
+    }
 }
 
 static void settle_lane(struct batch *b, struct lease *l)
@@ -185,6 +224,11 @@ void outcome_still_unknown(struct batch *b, const struct err *e)
     engine_move(b, BATCH_RESOLVING);
 }
 
+static bool is_ours(const struct lease *l, const struct position *at)
+{
+    return at->found && at->epoch > l->epoch;
+}
+
 /* A retry moves no position; whether its letters are gone is asked for with
  * the lane's held keys, behind the claim that waited for the COMMIT. */
 static void resolved_retry(struct batch *b, const struct position *at)
@@ -196,13 +240,14 @@ static void resolved_retry(struct batch *b, const struct position *at)
     engine_release(b);
 }
 
-/* The transaction is atomic: any lane that it would have moved tells. */
+/* The transaction is atomic: any lane that it would have moved tells. A row
+ * whose epoch is not above ours is of an older database. */
 static int verdict(const struct batch *b, const struct position *at)
 {
     for (uint32_t i = 0; i < b->n_leases; i++) {
         const struct lease *l = &b->leases[i];
 
-        if (l->end > l->start && at[i].found && l->lane->is_assigned) {
+        if (l->end > l->start && is_ours(l, &at[i]) && l->lane->is_assigned) {
             return at[i].next_offset == l->end     ? 1
                    : at[i].next_offset == l->start ? 0
                                                    : -1;
@@ -217,7 +262,9 @@ void outcome_resolved(struct batch *b, const struct position *at)
 
     database_answered(b->engine, &b->ticket);
     for (uint32_t i = 0; i < b->n_leases; i++) {
-        b->leases[i].epoch = b->leases[i].lane->epoch = at[i].epoch;
+        if (is_ours(&b->leases[i], &at[i])) { /* else the claim must see it */
+            b->leases[i].epoch = b->leases[i].lane->epoch = at[i].epoch;
+        }
         b->leases[i].lane->claim = ++b->engine->n_claims;
         b->leases[i].lane->needs_claim |= committed < 0;
     }

@@ -11,6 +11,8 @@
 #include "flow/engine.h"
 #include "postgres/position.h"
 
+/* Queues what the transaction is to say of lanes that halt in it. */
+void outcome_write_halts(struct batch *b);
 void outcome_committed(struct batch *b);
 void outcome_failed(struct batch *b, const struct pgreply *reply);
 /* We refuse the batch ourselves, between two flushes. */

@@ -37,7 +37,7 @@ void progress_lane(struct engine *g, struct lane *l)
     }
     p->worker = (int32_t)g->slot;
     p->position = l->position;
-    p->epoch = (uint32_t)l->epoch;
+    p->epoch = l->epoch;
     p->letters = l->dossier ? ((struct dossier *)l->dossier)->n_letters : 0;
     if (l->high >= 0) {
         p->high = l->high;

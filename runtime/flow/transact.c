@@ -149,6 +149,7 @@ static void queue_writes(struct batch *b)
     writer_write(&g->writer, b->rows, b->n_rows, b->conn);
     reader_verify(&g->writer, b->rows, b->n_rows, b->conn);
     letters_write(b);
+    outcome_write_halts(b);
     b->is_sealed = recall_wants_seal(b);
     if (b->is_sealed) {
         seal_ask(b->conn, &g->seals[g->seal],
@@ -281,6 +282,9 @@ void transact_start(struct batch *b, struct pgconn *c)
 {
     b->conn = c;
     b->since = clock_usec();
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        b->leases[i].halted_since = 0;
+    }
     recall_begin(b);
     if (batch_has_loads(b, EXACT_ALIGNED)) {
         queue_loads(b, EXACT_ALIGNED);

@@ -9,6 +9,13 @@
 static bool check_range(const struct position *at, const struct verify_facts *f,
                         struct err *e)
 {
+    if (at->next_offset < 0) {
+        return err_set(e, ERR_CONFIG,
+                       "%s/%d: what tidemill.lane holds of it is no position: "
+                       "the row was damaged, or changed by hand; say where "
+                       "reading should go on with `tidemill lane seek`",
+                       at->topic, at->partition);
+    }
     if (at->next_offset < f->low) {
         return err_set(
             e, ERR_CONFIG,
@@ -32,15 +39,30 @@ static bool check_range(const struct position *at, const struct verify_facts *f,
     return true;
 }
 
+static int64_t greater(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 #define OLDER                                                                  \
-    "a backup was restored, or a failover lost commits. Rows and positions "   \
-    "agree: `tidemill lane resume` goes on at %" PRId64                        \
-    " and applies the records again, once to these tables"
+    "a backup was restored, or a failover lost commits. "                      \
+    "`tidemill lane resume` goes on at %" PRId64                               \
+    " and applies the records again: right if the rows went back too. If "     \
+    "they did not: `tidemill lane seek` to %" PRId64
+
+/* A person's change raises the epoch, and so does the claim behind it: what is
+ * rewound one epoch behind the one that was seen was so before. A row of the
+ * same time as the last claim, from a backup, looks like that. */
+static bool is_trusted(const struct position *at, const struct verify_facts *f)
+{
+    return at->is_rewound && at->epoch > f->epoch &&
+           (!f->was_rewound || f->epoch == 0 || at->epoch > f->epoch + 1);
+}
 
 /* The database must not have gone back behind what was seen of it. A claim
  * raises the epoch, so one that is not greater is of an older row. */
-static bool check_age(const struct position *at, const struct verify_facts *f,
-                      struct err *e)
+static bool check_seen(const struct position *at, const struct verify_facts *f,
+                       struct err *e)
 {
     if (at->epoch <= f->epoch || at->next_offset < f->position) {
         return err_set(e, ERR_CONFIG,
@@ -48,15 +70,22 @@ static bool check_age(const struct position *at, const struct verify_facts *f,
                        ", epoch %" PRId64 "; this worker has seen %" PRId64
                        ", epoch %" PRId64 ": " OLDER,
                        at->topic, at->partition, at->next_offset, at->epoch,
-                       f->position, f->epoch, at->next_offset);
+                       f->position, f->epoch, at->next_offset,
+                       greater(f->position, at->next_offset));
     }
-    if (f->has_told && f->told > at->next_offset) {
+    return true;
+}
+
+static bool check_told(const struct position *at, const struct verify_facts *f,
+                       struct err *e)
+{
+    if (!at->is_rewound && f->has_told && f->told > at->next_offset) {
         return err_set(e, ERR_CONFIG,
                        "%s/%d: the database is older than what Kafka was told: "
                        "position %" PRId64 ", told %" PRId64
                        " (if no other tool moved the group's offset): " OLDER,
                        at->topic, at->partition, at->next_offset, f->told,
-                       at->next_offset);
+                       at->next_offset, f->told);
     }
     return true;
 }
@@ -67,7 +96,38 @@ bool verify_position(const struct position *at, const struct verify_facts *f,
     if (at->halted) {
         return err_set(e, ERR_CONFIG, "%s", at->halted);
     }
-    return check_range(at, f, e) && (at->is_rewound || check_age(at, f, e));
+    return check_range(at, f, e) &&
+           (is_trusted(at, f) ||
+            (check_seen(at, f, e) && check_told(at, f, e)));
+}
+
+#define GONE                                                                   \
+    "tidemill.lane was emptied, or another database is here. "                 \
+    "`tidemill lane resume` goes on at %" PRId64                               \
+    ": right if the tables hold what was applied. If they were emptied too: "  \
+    "`tidemill lane seek` to %" PRId64
+
+bool verify_missing(const char *topic, int32_t partition, int64_t begin,
+                    const struct verify_facts *f, int64_t *at, struct err *e)
+{
+    int64_t told = f->has_told ? f->told : -1;
+
+    *at = greater(begin, greater(f->position, told));
+    if (f->epoch > 0) {
+        return err_set(e, ERR_CONFIG,
+                       "%s/%d: the database went back: it has no position of "
+                       "this lane; this worker has seen %" PRId64
+                       ", epoch %" PRId64 ": " GONE,
+                       topic, partition, f->position, f->epoch, *at, begin);
+    }
+    if (told > begin) {
+        return err_set(e, ERR_CONFIG,
+                       "%s/%d: the database is older than what Kafka was told: "
+                       "it has no position of this lane, told %" PRId64
+                       " (if no other tool moved the group's offset): " GONE,
+                       topic, partition, told, *at, begin);
+    }
+    return true;
 }
 
 bool verify_settles(const struct position *at, const struct verify_facts *f)

@@ -5,7 +5,8 @@
  * records that expired, into another topic of the same name, or come from a
  * database that was restored to an older time. None of these may skip or
  * repeat a record silently, so each halts the lane, with words that say what a
- * person can do. What a person did by hand is trusted (is_rewound).
+ * person can do. What a person did by hand is trusted (is_rewound), unless the
+ * row can only be one of before: every change by hand raises the epoch.
  *
  * Pure: everything that is known comes in.
  */
@@ -18,13 +19,19 @@ struct verify_facts {
     int64_t high;
     bool has_told;    /* [told] is known */
     int64_t told;     /* the offset that the group committed; -1: none */
-    int64_t epoch;    /* that this worker held last; 0: never */
-    int64_t position; /* that this worker knew committed; -1: none */
+    int64_t epoch;    /* that this run held last; 0: never */
+    int64_t position; /* that this run knew committed; -1: none */
+    bool was_rewound; /* the row of that epoch was is_rewound */
 };
 
 /* False: the lane must halt. */
 bool verify_position(const struct position *at, const struct verify_facts *f,
                      struct err *e);
+/* The same of a lane that tidemill.lane has no row of and that would begin at
+ * [begin]. False: a position was there before, so it must halt; *at is the
+ * last that is known of it. */
+bool verify_missing(const char *topic, int32_t partition, int64_t begin,
+                    const struct verify_facts *f, int64_t *at, struct err *e);
 /* Kafka was told nothing above the position of this rewound lane: from now on
  * it can be seen whether the database went back. */
 bool verify_settles(const struct position *at, const struct verify_facts *f);

@@ -53,6 +53,7 @@ struct lane {
     int64_t fetched;  /* offset behind the newest record in the inbox */
     int64_t position; /* next offset, as committed; set at claim */
     int64_t epoch;
+    bool was_rewound; /* the upper layer's: is_rewound of that claim's row */
     uint32_t claim;   /* the upper layer's: number of its claim in this
                          process; 0: none yet */
     int64_t high;     /* end of the partition, last seen; -1 unknown */

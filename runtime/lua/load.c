@@ -212,6 +212,7 @@ static void load_source(struct loading *l, struct plan_source *s)
     load_topics(l, s);
     s->start = (enum plan_start)get_word(l, "start", STARTS);
     s->start_ms = get_int(l, "start_ms");
+    s->onto_rows = get_bool(l, "onto_rows");
     s->n_options = enter(l, "options");
     s->options = arena_zero(l->arena, (s->n_options + 1) * sizeof(*s->options));
     for (uint32_t i = 0; i < s->n_options; i++) {

@@ -346,7 +346,7 @@ static void check_loud(struct report *r, const struct pg_result *loud)
 }
 
 int catalog_compare(const struct pgreply *r, struct plan *p,
-                    enum catalog_server server, bool *has_rows, struct buf *out)
+                    enum catalog_server server, struct buf *out)
 {
     int n_tables = CATALOG_PER_TABLE * (int)p->n_projections;
 
@@ -358,10 +358,6 @@ int catalog_compare(const struct pgreply *r, struct plan *p,
         struct pg_result *const *results =
             r->results + 1 + CATALOG_PER_TABLE * i;
         compare_table(&report, &p->projections[i], results);
-        if (has_rows) {
-            has_rows[i] = pg_rows(results[0]) > 0 &&
-                          pg_int(results[0], 0, TABLE_HAS_ROWS);
-        }
     }
     set_depths(r, p);
     if (plan_is_cached(p)) {

@@ -12,16 +12,18 @@ enum catalog_server { CATALOG_PRIMARY, CATALOG_REPLICA };
 
 /* Queues the queries. */
 void catalog_ask(struct pgconn *c, const struct plan *p);
+/* Queues the question which tables have rows: one result a projection. A table
+ * that may not be read has some when it takes room. */
+void catalog_ask_rows(struct pgconn *c, const struct plan *p);
+bool catalog_has_rows(const struct pg_result *answer);
 /*
  * Compares. Each problem is one line in [out]: "file:line: table balances: no
  * column owner (text): ALTER TABLE ..."; warnings begin with "warning: ".
  * Returns the number of problems that are not warnings. Sets must_be_given of
- * the plan's columns, and the depths of its tables. [has_rows] (n_projections of it, may be NULL): tables
- * that hold rows.
+ * the plan's columns, and the depths of its tables.
  */
 int catalog_compare(const struct pgreply *r, struct plan *p,
-                    enum catalog_server server, bool *has_rows,
-                    struct buf *out);
+                    enum catalog_server server, struct buf *out);
 
 /* Blocking helpers of `check` and `schema --apply`: connect, run, print.
  * `check` asks the `read` database when the pipeline has one. */

@@ -76,6 +76,9 @@ static const char TABLE[] =
     "AND has_any_column_privilege(c.oid, 'SELECT') "
     "THEN query_to_xml(format('SELECT 1 AS x FROM %I.%I LIMIT 1', "
     "n.nspname, c.relname), false, true, '')::text LIKE '%<x>%' "
+    "WHEN c.relkind IN ('r', 'p') THEN (SELECT sum(pg_relation_size(relid)) > "
+    "0 "
+    "FROM pg_partition_tree(c.oid)) "
     "ELSE false END, c.oid::int8, row_security_active(c.oid), "
     "(SELECT min(f.conrelid::regclass::text) FROM pg_constraint f "
     "WHERE f.contype = 'f' AND f.confrelid = c.oid AND f.conrelid <> c.oid) "
@@ -151,11 +154,27 @@ static struct pgparam put_identity(struct buf *b,
                                          : put_names(b, p->columns, p->n_key);
 }
 
+static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_TEXT_ARRAY,
+                                OID_TEXT_ARRAY};
+static const struct pgstmt table = {"catalog_table", TABLE, oids, 2};
+
+void catalog_ask_rows(struct pgconn *c, const struct plan *p)
+{
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        struct sql_name n = sql_split(p->projections[i].table);
+        const struct pgparam params[] = {{n.table, (int)strlen(n.table)},
+                                         {n.schema, n.schema_len}};
+        pgconn_add(c, &table, params);
+    }
+}
+
+bool catalog_has_rows(const struct pg_result *answer)
+{
+    return pg_rows(answer) > 0 && pg_int(answer, 0, TABLE_HAS_ROWS);
+}
+
 static void ask_table(struct pgconn *c, const struct plan_projection *p)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_TEXT_ARRAY,
-                                    OID_TEXT_ARRAY};
-    static const struct pgstmt table = {"catalog_table", TABLE, oids, 2};
     static const struct pgstmt columns = {"catalog_columns", COLUMNS, oids, 2};
     static const struct pgstmt indexes = {"catalog_indexes", INDEXES, oids, 4};
     static const struct pgstmt parents = {"catalog_parents", PARENTS, oids, 2};

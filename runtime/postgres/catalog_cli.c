@@ -24,8 +24,7 @@ static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
     if (reply->ok) {
         k->n_problems = catalog_compare(
             reply, k->plan,
-            k->plan->database.read ? CATALOG_REPLICA : CATALOG_PRIMARY, NULL,
-            k->out);
+            k->plan->database.read ? CATALOG_REPLICA : CATALOG_PRIMARY, k->out);
     } else {
         err_wrap(&k->error, "asking the database about its tables");
     }

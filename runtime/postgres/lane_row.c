@@ -14,7 +14,8 @@ enum { NUMBER_BYTES = 24, CHANGE_PARAMS = 11 };
     "pipeline = $1 AND stream = 'main' AND topic = $2 AND partition = $3::int"
 
 static const char LIST[] =
-    "SELECT l.topic, l.partition, l.next_offset, l.epoch, l.owner, "
+    "SELECT l.topic, l.partition, coalesce(l.next_offset, -1), l.epoch, "
+    "l.owner, "
     "to_char(l.updated_at AT TIME ZONE 'UTC', " ISO ", l.halted, "
     "to_char(l.halted_at AT TIME ZONE 'UTC', " ISO ", l.halted_generation, "
     "coalesce(d.n_failed, 0), coalesce(d.n_held, 0), coalesce(d.last, -1) "
@@ -110,7 +111,7 @@ static const char CHANGE[] =
     "halted_generation = NULL, is_rewound = true, anchor_ms = NULL, "
     "anchor_hash = NULL, updated_at = now() WHERE " LANE
     " AND epoch = $5::bigint "
-    "AND next_offset BETWEEN $6::bigint AND $7::bigint "
+    "AND coalesce(next_offset, -1) BETWEEN $6::bigint AND $7::bigint "
     "AND halted IS NOT DISTINCT FROM $8::text "
     "AND ($4::bigint = $6::bigint OR NOT EXISTS (SELECT 1 "
     "FROM tidemill.dead_letter WHERE " LANE " AND \"offset\" >= $4::bigint)) "

@@ -54,7 +54,7 @@ void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
                                     OID_TEXT, OID_TEXT, OID_TEXT};
     static const struct pgstmt claim = {
         "position_claim",
-        "UPDATE tidemill.lane SET epoch = epoch + 1, owner = $4, "
+        "UPDATE tidemill.lane SET epoch = coalesce(epoch, 0) + 1, owner = $4, "
         "group_id = $5, generation = $6, updated_at = now(), " END_VOID_HALT
         " WHERE " LANE
         " RETURNING next_offset, epoch, is_rewound, anchor_ms, anchor_hash, "
@@ -88,9 +88,9 @@ static void read_claimed(const struct pg_result *row, struct position *at)
     if (!at->found) {
         return;
     }
-    at->next_offset = pg_int(row, 0, 0);
+    at->next_offset = int_or(row, 0, -1);
     at->epoch = pg_int(row, 0, 1);
-    at->is_rewound = pg_int(row, 0, 2) != 0;
+    at->is_rewound = int_or(row, 2, 0) != 0;
     at->has_anchor = pg_value(row, 0, 4, &len) != NULL;
     at->anchor = (struct anchor){int_or(row, 3, -1), int_or(row, 4, 0)};
     at->halted = pg_value(row, 0, 5, &len) ? pg_str(row, 0, 5) : NULL;
@@ -108,22 +108,27 @@ void position_claimed(const struct pgreply *r, struct position *lanes,
     }
 }
 
-void position_create(struct pgconn *c, const struct plan *p, const char *topic,
-                     int32_t partition, int64_t offset)
+void position_create(struct pgconn *c, const struct plan *p,
+                     const struct position *first)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
-                                    OID_INT8, OID_TEXT, OID_TEXT};
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
+                                    OID_TEXT, OID_TEXT, OID_INT8, OID_TEXT};
     static const struct pgstmt create = {
         "position_create",
         "INSERT INTO tidemill.lane (pipeline, stream, topic, partition, "
-        "next_offset, group_id, generation) "
-        "VALUES ($1, 'main', $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-        oids, 6};
-    char at[4], to[8];
-    const struct pgparam params[] = {
-        text_param(p->name),         text_param(topic),
-        int4_param(partition, at),   int8_param(offset, to),
-        text_param(p->source.group), text_param(p->hash)};
+        "next_offset, group_id, generation, epoch, halted, halted_at) "
+        "VALUES ($1, 'main', $2, $3, $4, $5, $6, $7, $8, "
+        "CASE WHEN $8 IS NOT NULL THEN now() END) ON CONFLICT DO NOTHING",
+        oids, 8};
+    char at[4], to[8], epoch[8];
+    const struct pgparam params[] = {text_param(p->name),
+                                     text_param(first->topic),
+                                     int4_param(first->partition, at),
+                                     int8_param(first->next_offset, to),
+                                     text_param(p->source.group),
+                                     text_param(p->hash),
+                                     int8_param(first->epoch, epoch),
+                                     text_param(first->halted)};
     pgconn_add(c, &create, params);
 }
 
@@ -282,7 +287,8 @@ bool position_is_changed(const struct pg_result *epochs, uint32_t i,
     if (!pg_value(epochs, (int)i, 0, &len)) {
         return true;
     }
-    return pg_int(epochs, (int)i, 1) && pg_int(epochs, (int)i, 0) != epoch;
+    int64_t now = pg_int(epochs, (int)i, 0);
+    return now < epoch || (now > epoch && pg_int(epochs, (int)i, 1));
 }
 
 void position_list(struct pgconn *c, const struct plan *p)
@@ -290,8 +296,8 @@ void position_list(struct pgconn *c, const struct plan *p)
     static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY};
     static const struct pgstmt list = {
         "position_list",
-        "SELECT topic, partition, next_offset, epoch, is_rewound, halted "
-        "FROM tidemill.lane "
+        "SELECT topic, partition, coalesce(next_offset, -1), "
+        "coalesce(epoch, 0), is_rewound, halted FROM tidemill.lane "
         "WHERE pipeline = $1 AND stream = 'main' AND topic = ANY ($2) "
         "ORDER BY topic, partition",
         oids, 2};
@@ -312,6 +318,44 @@ struct position position_listed(const struct pg_result *list, uint32_t i)
                              .epoch = pg_int(list, row, 3),
                              .is_rewound = pg_int(list, row, 4) != 0,
                              .halted = pg_str(list, row, 5)};
+}
+
+void position_owners(struct pgconn *c, const struct plan *p)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY};
+    static const struct pgstmt ask = {
+        "position_owners",
+        "SELECT pipeline FROM tidemill.lane "
+        "WHERE stream = 'main' AND (pipeline = $1 OR topic = ANY ($2)) "
+        "GROUP BY pipeline ORDER BY max(updated_at) DESC",
+        oids, 2};
+    struct buf topics = {0};
+    encode_topics(&topics, &p->source);
+    const struct pgparam params[] = {text_param(p->name), array_param(&topics)};
+    pgconn_add(c, &ask, params);
+    buf_close(&topics);
+}
+
+static const char *find_owner(const struct pg_result *owners,
+                              const struct plan *p, bool is_ours)
+{
+    for (int i = 0; i < pg_rows(owners); i++) {
+        const char *name = pg_str(owners, i, 0);
+        if ((strcmp(name, p->name) == 0) == is_ours) {
+            return name;
+        }
+    }
+    return NULL;
+}
+
+bool position_has_any(const struct pg_result *owners, const struct plan *p)
+{
+    return find_owner(owners, p, true) != NULL;
+}
+
+const char *position_other(const struct pg_result *owners, const struct plan *p)
+{
+    return find_owner(owners, p, false);
 }
 
 /* Two pipelines in one Kafka group would get each other's partitions. */

@@ -15,7 +15,7 @@ struct position {
     const char *topic;
     int32_t partition;
     bool found;           /* out: tidemill.lane has it; the rest only then */
-    int64_t next_offset;  /* out */
+    int64_t next_offset;  /* out; -1: the row holds none */
     int64_t epoch;        /* out */
     bool is_rewound;      /* out: it may be below what Kafka was told */
     bool has_anchor;      /* out */
@@ -31,10 +31,18 @@ void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
 /* Reads a claim's reply into the lanes. */
 void position_claimed(const struct pgreply *r, struct position *lanes,
                       uint32_t n);
-/* Queues the INSERT of a lane that was not found (ON CONFLICT DO NOTHING);
- * claim again afterwards. */
-void position_create(struct pgconn *c, const struct plan *p, const char *topic,
-                     int32_t partition, int64_t offset);
+/* Queues the INSERT of a lane that was not found (ON CONFLICT DO NOTHING):
+ * topic, partition, next_offset, epoch, and halted when it is to wait for a
+ * person. Claim again afterwards. */
+void position_create(struct pgconn *c, const struct plan *p,
+                     const struct position *first);
+/* Queues the question which pipelines have positions of the plan's topics,
+ * and whether this one has any at all. */
+void position_owners(struct pgconn *c, const struct plan *p);
+/* Of the answer. The other one is borrowed from it; NULL: there is none. */
+bool position_has_any(const struct pg_result *owners, const struct plan *p);
+const char *position_other(const struct pg_result *owners,
+                           const struct plan *p);
 /* What a batch does to the position of one lane. */
 struct position_step {
     const char *topic;

@@ -210,6 +210,10 @@ function Table:insert(row) end
 ---@class tidemill.StartTime
 ---@field timestamp integer|string # milliseconds, or '2024-01-31T12:00:00Z'
 
+---@class tidemill.StartOntoRows
+---@field [1] 'earliest'|'group'
+---@field onto_rows boolean # true: all records are applied also where tables have rows
+
 ---@alias tidemill.Start
 ---| 'earliest'
 ---| 'latest'
@@ -217,6 +221,7 @@ function Table:insert(row) end
 ---| integer # milliseconds since 1970
 ---| string # '2024-01-31T12:00:00Z'
 ---| tidemill.StartTime
+---| tidemill.StartOntoRows
 
 ---@class tidemill.KafkaSpec: tidemill.TopicSpec
 ---@field brokers string

@@ -69,17 +69,41 @@ end
 
 local STARTS = { 'earliest', 'latest', 'group' }
 
-local function start(checker, record, out)
-  local value = record.spec.start
-  out.start, out.start_ms = 'unsaid', 0
-  if value == nil then return end
-  if type(value) == 'table' then
-    value = value.timestamp
-    if value == nil then
-      checker.fail(record, { 'start' }, "start = { … } has no timestamp: write start = "
-        .. "{ timestamp = '2024-01-31T12:00:00Z' }")
+-- { 'earliest', onto_rows = true } or { timestamp = … }
+local function start_of_table(checker, record, spec, out)
+  local function fail(text, ...) checker.fail(record, { 'start' }, text:format(...)) end
+  local value = spec.timestamp or spec[1]
+  if value == nil then
+    fail("start = { … } has no timestamp: write start = "
+      .. "{ timestamp = '2024-01-31T12:00:00Z' }")
+    return
+  end
+  for field in pairs(spec) do
+    if field ~= 1 and field ~= 'timestamp' and field ~= 'onto_rows' then
+      local nearest = words.nearest(tostring(field), { 'timestamp', 'onto_rows' })
+      fail("start: there is no '%s' in it%s", tostring(field),
+        nearest and (": did you mean '%s'?"):format(nearest) or '')
       return
     end
+  end
+  if spec.onto_rows ~= nil and type(spec.onto_rows) ~= 'boolean' then
+    fail('start: onto_rows must be true or false')
+  elseif spec.onto_rows and value ~= 'earliest' and value ~= 'group' then
+    fail("start: onto_rows goes with 'earliest' or 'group': what begins later needs "
+      .. 'no such word')
+  else
+    out.onto_rows = spec.onto_rows == true
+    return value
+  end
+end
+
+local function start(checker, record, out)
+  local value = record.spec.start
+  out.start, out.start_ms, out.onto_rows = 'unsaid', 0, false
+  if value == nil then return end
+  if type(value) == 'table' then
+    value = start_of_table(checker, record, value, out)
+    if value == nil then return end
   end
   for _, word in ipairs(STARTS) do
     if value == word then
