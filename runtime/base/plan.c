@@ -12,6 +12,11 @@ void plan_free(struct plan *p)
     }
 }
 
+bool plan_can_repeat(const struct plan_projection *p)
+{
+    return p->kind == KIND_MIRROR || p->kind == KIND_MAP || p->once >= 0;
+}
+
 bool plan_is_cached(const struct plan *p)
 {
     for (uint32_t i = 0; i < p->n_projections; i++) {

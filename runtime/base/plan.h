@@ -249,6 +249,8 @@ struct plan {
 
 /* Is any of its projections cached? */
 bool plan_is_cached(const struct plan *p);
+/* Its records may be applied again: the rows end the same. */
+bool plan_can_repeat(const struct plan_projection *p);
 /* Does the projection read the topic? */
 bool plan_reads(const struct plan_projection *p, const char *topic);
 /* Is the event type named by its `ignore`? */

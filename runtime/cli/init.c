@@ -1,4 +1,5 @@
 /* tidemill init: a first pipeline to start from. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,7 +18,9 @@
 #include "lua/vm.h"
 
 static const char help[] =
-    "Writes a small, commented pipeline into DIR, which may exist already.\n"
+    "Writes a small, commented pipeline into DIR, which may exist already. "
+    "Its\n"
+    "name, and that of its consumer group, is the folder's.\n"
     "Files that are there are never overwritten: if one of them is, nothing "
     "is\n"
     "written.\n"
@@ -33,6 +36,10 @@ static const char help[] =
     "  tidemill init bank && tidemill test bank && tidemill dev bank\n"
     "\n"
     "Exit status: 0 written, 64 usage, 73 a file is there or cannot be made.\n";
+
+enum {
+    NAME_BYTES = 61
+}; /* with the end; the group's instance ids grow on it */
 
 static void join(char *out, size_t cap, const char *folder, const char *name)
 {
@@ -125,6 +132,48 @@ static bool is_there(const char *folder)
     return is_taken(folder, luarc_name);
 }
 
+/* As a pipeline's name may be written: others of its characters become '-'. */
+static void name_of(const char *folder, char *out, size_t cap)
+{
+    char real[PATH_MAX];
+    const char *path = realpath(folder, real) ? real : folder;
+    size_t end = strlen(path), n = 0;
+
+    while (end > 0 && path[end - 1] == '/') {
+        end--;
+    }
+    size_t at = end;
+    while (at > 0 && path[at - 1] != '/') {
+        at--;
+    }
+    for (bool is_gap = false; at < end && n + 1 < cap; at++) {
+        bool fits = isalnum((unsigned char)path[at]) ||
+                    (path[at] != '\0' && strchr("_-.", path[at]));
+        if (fits) {
+            out[n++] = path[at];
+        } else if (!is_gap && n > 0) {
+            out[n++] = '-';
+        }
+        is_gap = !fits;
+    }
+    out[n] = '\0';
+    if (n == 0 || strspn(out, "_-.") == n) {
+        snprintf(out, cap, "pipeline");
+    }
+}
+
+static void put_named(struct buf *out, const char *text, const char *name)
+{
+    const char *at;
+
+    while ((at = strstr(text, INIT_NAME))) {
+        buf_put(out, text, (size_t)(at - text));
+        buf_puts(out, name);
+        text = at + strlen(INIT_NAME);
+    }
+    buf_puts(out, text);
+}
+
 static bool make_file(const char *folder, const char *name, const char *text)
 {
     char path[4096];
@@ -141,16 +190,20 @@ static bool make_file(const char *folder, const char *name, const char *text)
 
 static bool make_all(const char *folder)
 {
-    struct buf luarc = {0};
+    struct buf text = {0};
+    char name[NAME_BYTES];
+    bool ok = true;
 
-    for (int i = 0; i < init_n_files; i++) {
-        if (!make_file(folder, init_files[i].name, init_files[i].text)) {
-            return false;
-        }
+    name_of(folder, name, sizeof name);
+    for (int i = 0; i < init_n_files && ok; i++) {
+        buf_clear(&text);
+        put_named(&text, init_files[i].text, name);
+        ok = make_file(folder, init_files[i].name, buf_text(&text));
     }
-    print_luarc(&luarc);
-    bool ok = make_file(folder, luarc_name, buf_text(&luarc));
-    buf_close(&luarc);
+    buf_clear(&text);
+    print_luarc(&text);
+    ok = ok && make_file(folder, luarc_name, buf_text(&text));
+    buf_close(&text);
     return ok;
 }
 

@@ -1,6 +1,9 @@
 #pragma once
 /* The files that `init` writes. */
 
+/* Stands in a text where the pipeline's name belongs. */
+#define INIT_NAME "@NAME@"
+
 struct init_file {
     const char *name; /* below the folder */
     const char *text;

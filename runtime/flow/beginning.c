@@ -181,17 +181,15 @@ static bool learn(struct engine *g, struct firsts *all, struct err *e)
 
 /* ---- whether they may begin ---- */
 
-static bool has_rows(const struct engine *g, const struct firsts *all,
-                     uint32_t projection)
+static bool has_rows(const struct firsts *all, uint32_t projection)
 {
-    (void)g;
     return catalog_has_rows(all->reply->results[projection]);
 }
 
 static bool is_empty(const struct engine *g, const struct firsts *all)
 {
     for (uint32_t i = 0; i < g->plan->n_projections; i++) {
-        if (has_rows(g, all, i)) {
+        if (has_rows(all, i)) {
             return false;
         }
     }
@@ -231,10 +229,13 @@ static uint32_t judge(struct engine *g, struct firsts *all)
     return n_gone;
 }
 
-/* Applied once more, its records change nothing. */
-static bool can_repeat(const struct plan_projection *p)
+/* Rows that a batch function asks for by key may have been put there for it,
+ * if nobody else can have made them of these topics. */
+static bool is_reference(const struct engine *g, const struct firsts *all,
+                         const struct plan_projection *p)
 {
-    return p->kind == KIND_MIRROR || p->kind == KIND_MAP || p->once >= 0;
+    return p->n_key > 0 && p->columns[0].from == FROM_ASKED &&
+           !position_other(owners(g, all), g->plan);
 }
 
 static bool refuse_rows(const struct engine *g, const struct firsts *all,
@@ -278,10 +279,10 @@ static bool may_begin(const struct engine *g, const struct firsts *all,
     for (uint32_t i = 0; i < g->plan->n_projections; i++) {
         const struct plan_projection *p = &g->plan->projections[i];
 
-        if (!has_rows(g, all, i)) {
+        if (!has_rows(all, i)) {
             continue;
         }
-        if (!can_repeat(p)) {
+        if (!plan_can_repeat(p) && !is_reference(g, all, p)) {
             return refuse_rows(g, all, p->table, e);
         }
         if (!is_said) {

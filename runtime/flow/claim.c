@@ -361,7 +361,7 @@ static void on_foreign(struct pgconn *conn, const struct pgreply *r, void *arg)
             &e, ERR_CONFIG,
             "the Kafka group '%s' reads topic %s for pipeline '%s' too: each "
             "would silently see half of the records; give this pipeline "
-            "('%s') a group of its own",
+            "('%s') a group of its own, or if it was renamed, its old name",
             g->plan->source.group, pg_str(r->results[0], 0, 1),
             pg_str(r->results[0], 0, 0), g->plan->name);
         claim_failed(g, &e);

@@ -47,8 +47,8 @@ static int64_t greater(int64_t a, int64_t b)
 #define OLDER                                                                  \
     "a backup was restored, or a failover lost commits. "                      \
     "`tidemill lane resume` goes on at %" PRId64                               \
-    " and applies the records again: right if the rows went back too. If "     \
-    "they did not: `tidemill lane seek` to %" PRId64
+    ": right if the rows went back too. If not: `tidemill lane seek` to "      \
+    "%" PRId64
 
 /* A person's change raises the epoch, and so does the claim behind it: what is
  * rewound one epoch behind the one that was seen was so before. A row of the

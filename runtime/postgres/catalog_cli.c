@@ -3,6 +3,7 @@
 
 #include "postgres/catalog.h"
 #include "postgres/dial.h"
+#include "postgres/position.h"
 
 static const usec CHECK_USEC = 30 * 1000000;
 
@@ -15,10 +16,51 @@ struct check {
     struct err error;
 };
 
-static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
+/* Rows that no position tells of: whose are they? */
+static void warn_of_rows(const struct check *k, const struct pgreply *r)
+{
+    const struct plan *p = k->plan;
+    const struct pg_result *owners = r->results[p->n_projections];
+    const char *other = position_other(owners, p);
+    bool has_any = position_has_any(owners, p);
+
+    if (has_any && p->source.onto_rows) {
+        buf_printf(k->out,
+                   "warning: %s: onto_rows = true has done its work: pipeline "
+                   "'%s' has begun. Take it out, or another name would count "
+                   "all records once more\n",
+                   p->path, p->name);
+    }
+    for (uint32_t i = 0; i < p->n_projections && !has_any; i++) {
+        const struct plan_projection *q = &p->projections[i];
+
+        if (catalog_has_rows(r->results[i])) {
+            buf_printf(k->out,
+                       "warning: %s:%d: table %s has rows, but pipeline '%s' "
+                       "has no position yet%s%s%s%s\n",
+                       q->file, q->line, q->table, p->name,
+                       other ? ": was it renamed? '" : "", other ? other : "",
+                       other ? "' has positions of these topics" : "",
+                       plan_can_repeat(q) ? ""
+                                          : ". `start` of kafka{} says "
+                                            "what is to be done");
+        }
+    }
+}
+
+static void on_rows(struct pgconn *c, const struct pgreply *reply, void *arg)
 {
     struct check *k = arg;
     (void)c;
+    if (reply->ok) {
+        warn_of_rows(k, reply);
+    }
+    loop_stop(k->loop);
+}
+
+static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
+{
+    struct check *k = arg;
     k->ok = reply->ok;
     k->error = reply->error;
     if (reply->ok) {
@@ -28,7 +70,13 @@ static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
     } else {
         err_wrap(&k->error, "asking the database about its tables");
     }
-    loop_stop(k->loop);
+    if (!k->ok || k->n_problems > 0) {
+        loop_stop(k->loop);
+        return;
+    }
+    catalog_ask_rows(c, k->plan);
+    position_owners(c, k->plan);
+    pgconn_flush(c, CHECK_USEC, on_rows, k);
 }
 
 static void on_state(struct pgconn *c, void *arg)

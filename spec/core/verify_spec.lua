@@ -33,6 +33,38 @@ local function why(at, f)
   return ffi.string(e.text)
 end
 
+-- Why a lane without a row must halt, and where its row is to stand.
+local function gone(begin, f, topic)
+  local e, at = ffi.new('struct err'), ffi.new('int64_t[1]')
+  if C.verify_missing(topic or 't', 3, begin, facts(f), at, e) then return nil end
+  return ffi.string(e.text), tonumber(at[0])
+end
+
+describe('a lane without a row', function()
+  it('begins when nobody knows a position of it', function()
+    for _, f in ipairs {
+      { epoch = 0, position = -1, told = -1 }, { epoch = 0, position = -1, told = 10 },
+      { epoch = 0, position = -1, told = 80, has_told = false },
+    } do
+      assert.is_nil(gone(10, f))
+    end
+  end)
+
+  it('halts at the last position that was seen or told', function()
+    local text, at = gone(10, { epoch = 6, position = 50, told = 40 })
+    assert.matches('^t/3: the database went back: it has no position of this lane; '
+      .. 'this worker has seen 50, epoch 6', text)
+    assert.matches('`tidemill lane resume` goes on at 50.*`tidemill lane seek` to 10$', text)
+    assert.are.equal(50, at)
+    text, at = gone(10, { epoch = 0, position = -1, told = 40 })
+    assert.matches('older than what Kafka was told.*told 40 ', text)
+    assert.are.equal(40, at)
+    text, at = gone(10, { epoch = 3, position = -1, told = -1 })
+    assert.matches('went back', text)
+    assert.are.equal(10, at)
+  end)
+end)
+
 describe('a claimed position', function()
   it('may be read on from', function()
     local cases = {
@@ -45,7 +77,9 @@ describe('a claimed position', function()
       { {}, { position = 40 }, 'another worker went on' },
       { { is_rewound = true }, { told = 80 }, 'a person moved it back' },
       { { is_rewound = true }, { position = 60 } },
-      { { is_rewound = true, epoch = 1 }, {}, 'its row was deleted' },
+      { { is_rewound = true }, { position = 60, was_rewound = true, epoch = 5 },
+        'a person moved it back again' },
+      { { is_rewound = true }, { was_rewound = true }, 'nothing happened since' },
     }
     for i, case in ipairs(cases) do
       assert.is_nil(why(position(case[1]), facts(case[2])), case[3] or 'case ' .. i)
@@ -68,13 +102,21 @@ describe('a claimed position', function()
       { {}, { told = 51 }, 'position 50, told 51' },
       { {}, { position = 51 }, 'has seen 51, epoch 6' },
       { {}, { epoch = 7 }, 'epoch 7; this worker has seen 50, epoch 7' },
+      { { is_rewound = true }, { epoch = 7 }, 'has seen 50, epoch 7' },
+      { { is_rewound = true }, { was_rewound = true, position = 51 }, 'has seen 51' },
       { {}, { epoch = 9, has_told = false, position = -1 }, 'epoch 9' },
     }
     for _, case in ipairs(cases) do
       local text = why(position(case[1]), facts(case[2]))
       assert.truthy(text and text:find(case[3], 1, true), tostring(text))
       assert.matches('`tidemill lane resume` goes on at 50', text)
+      assert.matches('`tidemill lane seek` to 5[01]$', text)
     end
+  end)
+
+  it('that is none halts', function()
+    assert.matches('t/3: what tidemill.lane holds of it is no position.*`tidemill lane seek`',
+      why(position { next_offset = -1 }, facts { position = -1 }))
   end)
 
   it('halts with the words of a halt that is written down', function()
@@ -92,6 +134,10 @@ describe('a claimed position', function()
       { high = big - 1 }, { low = big + 1, high = big + 1 },
     } do
       local text = assert(why(at, facts(f)))
+      assert.is_true(#text < page - 10, #text .. ' bytes: ' .. text)
+    end
+    for _, f in ipairs { { epoch = big, position = big }, { epoch = 0, told = big } } do
+      local text = gone(big - 1, f, topic)
       assert.is_true(#text < page - 10, #text .. ' bytes: ' .. text)
     end
   end)

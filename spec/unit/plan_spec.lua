@@ -112,12 +112,13 @@ describe('plan.defaults', function()
     local function start(text)
       local source = bundles.plan(bundles.pipeline("projection { table = 'a', append = true, columns = {}, on = function() end }",
         "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'outbox', start = " .. text .. ' }')).source
-      return source.start, source.start_ms
+      return source.start, source.start_ms, source.onto_rows
     end
-    assert.are.same({ 'timestamp', 1704067200000 }, { start "'2024-01-01'" })
-    assert.are.same({ 'timestamp', 1709210096000 }, { start "'2024-02-29T12:34:56Z'" })
-    assert.are.same({ 'timestamp', 5 }, { start '{ timestamp = 5 }' })
-    assert.are.same({ 'latest', 0 }, { start "'latest'" })
+    assert.are.same({ 'timestamp', 1704067200000, false }, { start "'2024-01-01'" })
+    assert.are.same({ 'timestamp', 1709210096000, false }, { start "'2024-02-29T12:34:56Z'" })
+    assert.are.same({ 'timestamp', 5, false }, { start '{ timestamp = 5 }' })
+    assert.are.same({ 'latest', 0, false }, { start "'latest'" })
+    assert.are.same({ 'earliest', 0, true }, { start "{ 'earliest', onto_rows = true }" })
   end)
   it('keeps the order of columns, keys first', function()
     local p = first("projection { table = 'a', columns = { z = 'text', b = 'text', a = 'text' },\nkey = { y = 'text', x = 'text' }, on = "
