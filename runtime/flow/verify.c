@@ -102,9 +102,9 @@ bool verify_position(const struct position *at, const struct verify_facts *f,
 }
 
 #define GONE                                                                   \
-    "tidemill.lane was emptied, or another database is here. "                 \
-    "`tidemill lane resume` goes on at %" PRId64                               \
-    ": right if the tables hold what was applied. If they were emptied too: "  \
+    "tidemill.lane was emptied, or is another one. `tidemill lane resume` "    \
+    "goes on at %" PRId64                                                      \
+    ", if the tables hold what was applied; if they are empty too: "           \
     "`tidemill lane seek` to %" PRId64
 
 bool verify_missing(const char *topic, int32_t partition, int64_t begin,
