@@ -104,7 +104,7 @@ bool verify_position(const struct position *at, const struct verify_facts *f,
 #define GONE                                                                   \
     "tidemill.lane was emptied, or is another one. `tidemill lane resume` "    \
     "goes on at %" PRId64                                                      \
-    ", if the tables hold what was applied; if they are empty too: "           \
+    ", if the tables kept their rows; if they are empty too: "                 \
     "`tidemill lane seek` to %" PRId64
 
 bool verify_missing(const char *topic, int32_t partition, int64_t begin,

@@ -13,7 +13,10 @@ local function setup(options)
   return harm.new(options)
 end
 
-local function of_lane(s) return (" WHERE topic = '%s' AND partition = 0"):format(s.topic) end
+-- [sql] with the condition of the lane's row for %s.
+local function for_lane(s, sql)
+  return (sql:gsub('%%s', ("topic = '%s' AND partition = 0"):format(s.topic)))
+end
 
 local function verb(s, ...)
   local argv = { 'lane', ... }
@@ -25,24 +28,25 @@ end
 
 -- What happens to the lane's row, and the words about it. [all]: it happens to every
 -- row; [back]: the row is there and stands elsewhere.
+local GONE = 'no position of this lane'
 local harms = {
-  { 'an emptied table', 'TRUNCATE tidemill.lane', says = 'no position of this lane',
-    all = true },
-  { 'a deleted row', 'DELETE FROM tidemill.lane WHERE %s', says = 'no position of this lane' },
+  { 'an emptied table', 'TRUNCATE tidemill.lane', says = GONE, all = true },
+  { 'a deleted row', 'DELETE FROM tidemill.lane WHERE %s', says = GONE },
   { 'a position that is lower', 'UPDATE tidemill.lane SET next_offset = 1 WHERE %s',
     says = 'position 1,', back = true },
   { 'an epoch that is lower', 'UPDATE tidemill.lane SET epoch = 0 WHERE %s',
     says = 'epoch 1;' },
   { 'an older row that was rewound then', 'UPDATE tidemill.lane SET next_offset = 1, '
-    .. 'epoch = epoch - 1, is_rewound = true WHERE %s', says = 'position 1,', back = true },
-  { 'a table made again', 'DROP SCHEMA tidemill CASCADE', says = 'no position of this lane',
-    all = true, applies = true },
+    .. 'epoch = epoch - 1, is_rewound = true WHERE %s',
+    says = 'position 1,', back = true },
+  { 'a table made again', 'DROP SCHEMA tidemill CASCADE', says = GONE, all = true,
+    applies = true },
   { 'another table of the name', 'ALTER TABLE tidemill.lane RENAME TO lane_away; ' ..
     'ALTER TABLE tidemill.lane_away RENAME CONSTRAINT lane_pkey TO lane_away_pkey',
-    says = 'no position of this lane', all = true, applies = true },
-  { 'a row without a position', 'ALTER TABLE tidemill.lane ALTER next_offset DROP NOT NULL; '
-    .. 'UPDATE tidemill.lane SET next_offset = NULL WHERE %s', says = 'is no position',
-    back = true },
+    says = GONE, all = true, applies = true },
+  { 'a row without a position', 'ALTER TABLE tidemill.lane ALTER next_offset ' ..
+    'DROP NOT NULL; UPDATE tidemill.lane SET next_offset = NULL WHERE %s',
+    says = 'is no position', back = true },
 }
 
 describe('a run whose positions', function()
@@ -57,7 +61,7 @@ describe('a run whose positions', function()
     local at, key, other = 10, 10, 900
     s.check_other(run, other)
     for _, case in ipairs(harms) do
-      s.db:rows((case[2]:gsub('%%s', (of_lane(s):gsub(' WHERE ', '')))))
+      s.db:rows(for_lane(s, case[2]))
       if case.applies then tidemill.apply(s.bundle, s.env) end
       s.produce(key + 1, key + 5)
       s.wait_halted(run, 0, case.says, 'tidemill lane seek')
@@ -99,8 +103,8 @@ describe('a run whose positions', function()
   it('went away while nothing ran halts too, by what Kafka was told', function()
     local s = setup { partitions = 2 }
     s.apply(1, 20)
-    for _, case in ipairs { 'TRUNCATE tidemill.lane', 'DELETE FROM tidemill.lane' .. of_lane(s) } do
-      s.db:rows(case)
+    for i = 1, 2 do
+      s.db:rows(for_lane(s, harms[i][2]))
       local key = s.db:number('SELECT max(id) FROM counts')
       s.produce(key + 1, key + 4)
       local result = tidemill.until_end(s.bundle, { env = s.env })
@@ -119,7 +123,8 @@ describe('a run whose positions', function()
     local s = setup { partitions = 2 }
     s.apply(1, 20)
     s.db:rows('TRUNCATE tidemill.lane, counts')
-    local result = tidemill.until_end(s.bundle, { env = s.env, args = { '--workers', '2' } })
+    local result = tidemill.until_end(s.bundle,
+      { env = s.env, args = { '--workers', '2' } })
     assert.equal(0, result.status, result.text)
     assert.matches('all is applied anew', result.text)
     assert.is_true(s.has(1, 20))

@@ -35,8 +35,9 @@ local function refuses(s, ...)
   local before = s.n_events()
   local result = run(s)
   assert.equal(65, result.status, result.text)
-  for _, word in ipairs { 'table counts has rows', 'no position yet', 'onto_rows', ... } do
-    assert.is_truthy(result.err:find(word, 1, true), word .. ' is missing in: ' .. result.err)
+  local words = { 'table counts has rows', 'no position yet', 'onto_rows', ... }
+  for _, word in ipairs(words) do
+    assert.is_truthy(result.err:find(word, 1, true), word .. ' is not in ' .. result.err)
   end
   assert.equal(before, s.n_events())
   assert.equal(0, s.db:number(("SELECT count(*) FROM tidemill.lane WHERE pipeline = '%s'")
@@ -76,7 +77,8 @@ describe('a pipeline without a position whose tables have rows', function()
     s.send_good(5, 26)
     applies(s, 30)
     rename(s, 'fourth')
-    change(s, "format = 'json'", "format = 'json', start = { 'earliest', onto_rows = true }")
+    change(s, "format = 'json'",
+      "format = 'json', start = { 'earliest', onto_rows = true }")
     applies(s, 60)
     assert.matches('onto_rows = true has done its work', check(s))
   end)

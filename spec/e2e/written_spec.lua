@@ -9,7 +9,9 @@ local tidemill = require 'tidemill'
 
 local producer
 
-local function n_letters(s) return s.db:number('SELECT count(*) FROM tidemill.dead_letter') end
+local function n_letters(s)
+  return s.db:number('SELECT count(*) FROM tidemill.dead_letter')
+end
 
 local function n_halted(s)
   return s.db:number('SELECT count(*) FROM tidemill.lane WHERE halted IS NOT NULL')
