@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "flow/engine.h"
+#include "flow/progress.h"
 #include "flow/verify.h"
 #include "postgres/catalog.h"
 
@@ -16,6 +17,7 @@ struct first {
     struct lane lane; /* topic, topic_index and partition */
     struct verify_facts facts;
     int64_t offset;  /* where it begins, or waits */
+    bool is_claimed; /* by the claim that asks */
     struct err gone; /* why it waits; class ERR_NONE: it begins */
 };
 
@@ -51,15 +53,15 @@ static void add(struct firsts *all, const char *topic, uint32_t topic_index,
                                                   .partition = partition}};
 }
 
-static bool has(const struct firsts *all, const struct lane *l)
+static struct first *find(const struct firsts *all, const struct lane *l)
 {
     for (uint32_t i = 0; i < all->n; i++) {
         if (all->list[i].lane.topic_index == l->topic_index &&
             all->list[i].lane.partition == l->partition) {
-            return true;
+            return &all->list[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 static bool is_of_now(const struct engine *g)
@@ -88,39 +90,21 @@ static void collect(struct engine *g, struct firsts *all)
     for (uint32_t i = 0; i < c->n; i++) {
         const struct lane *l = c->claimed[i];
 
-        if (c->lanes[i].found || has(all, l)) {
+        if (c->lanes[i].found) {
             continue;
         }
-        if (is_of_now(g) && !c->topics[l->topic_index].is_known) {
+        if (!find(all, l) && is_of_now(g) &&
+            !c->topics[l->topic_index].is_known) {
             add_topic(g, all, l->topic_index);
         }
-        if (!has(all, l)) {
+        if (!find(all, l)) {
             add(all, l->topic, l->topic_index, l->partition);
         }
+        find(all, l)->is_claimed = true;
     }
 }
 
 /* ---- what is known of them ---- */
-
-/* By this worker, or by any of this run: a lane changes hands, and a worker
- * may have died. */
-static void recall(struct engine *g, struct first *f)
-{
-    const struct page_lane *p =
-        page_lane(g->page, f->lane.topic, f->lane.partition);
-    const struct lane *l =
-        source_lane(g->source, f->lane.topic, f->lane.partition);
-
-    f->facts.position = -1;
-    if (p && p->epoch > 0) {
-        f->facts.epoch = p->epoch;
-        f->facts.position = p->position;
-    }
-    if (l && l->epoch > 0 && l->epoch >= f->facts.epoch) {
-        f->facts.epoch = l->epoch;
-        f->facts.position = l->position >= 0 ? l->position : f->facts.position;
-    }
-}
 
 static bool ask_told(struct engine *g, struct firsts *all, struct err *e)
 {
@@ -173,8 +157,10 @@ static bool learn(struct engine *g, struct firsts *all, struct err *e)
     bool ok = ask_told(g, all, e);
 
     for (uint32_t i = 0; ok && i < all->n; i++) {
-        recall(g, &all->list[i]);
-        ok = find_offset(g, &all->list[i], e);
+        struct first *f = &all->list[i];
+
+        progress_seen(g, &f->lane, &f->facts.epoch, &f->facts.position);
+        ok = find_offset(g, f, e);
     }
     return ok;
 }
@@ -200,7 +186,7 @@ static bool is_empty(const struct engine *g, const struct firsts *all)
  * has all. What the group was told is of a database that is no more. */
 static bool is_anew(const struct first *f)
 {
-    return f->facts.told > f->offset && f->facts.epoch == 0 &&
+    return f->facts.epoch == 0 &&
            (f->facts.low == 0 || f->offset != f->facts.low);
 }
 
@@ -215,7 +201,7 @@ static uint32_t judge(struct engine *g, struct firsts *all)
 
         if (may_be_anew && is_anew(f)) {
             f->facts.has_told = false;
-            n_anew++;
+            n_anew += f->facts.told > f->offset;
         }
         n_gone += !verify_missing(f->lane.topic, f->lane.partition, f->offset,
                                   &f->facts, &f->offset, &f->gone);
@@ -317,18 +303,22 @@ static void create(struct engine *g, const struct first *f)
     position_create(g->claim.conn, g->plan, &first);
 }
 
-/* Only the numbers may fail; nothing is queued before they are known. */
+/* Only the numbers may fail; nothing is queued before they are known. Of lanes
+ * that were there before, those who have them know more than we do. */
 bool beginning_queue(struct engine *g, const struct pgreply *r, struct err *e)
 {
     struct firsts all = {.reply = r};
 
     all.has_any = position_has_any(owners(g, &all), g->plan);
     collect(g, &all);
-    bool ok =
-        learn(g, &all, e) && (judge(g, &all) > 0 || may_begin(g, &all, e));
+    bool ok = learn(g, &all, e);
+    uint32_t n_gone = ok ? judge(g, &all) : 0;
 
+    ok = ok && (n_gone > 0 || may_begin(g, &all, e));
     for (uint32_t i = 0; ok && i < all.n; i++) {
-        create(g, &all.list[i]);
+        if (n_gone == 0 || all.list[i].is_claimed) {
+            create(g, &all.list[i]);
+        }
     }
     free(all.list);
     return ok;

@@ -139,6 +139,18 @@ static void ask_told(struct engine *g, struct found *found)
     free(told);
 }
 
+/* What another worker of this run saw says where the lane stood when it was
+ * claimed last: nothing of what came behind a claim of others. */
+static void know(struct engine *g, const struct lane *l,
+                 const struct position *at, struct verify_facts *f)
+{
+    progress_seen(g, l, &f->epoch, &f->position);
+    f->was_rewound = l->epoch == f->epoch ? l->was_rewound : true;
+    if (at->epoch != f->epoch + 1) {
+        f->position = l->position;
+    }
+}
+
 /* True when every lane could be looked at; nothing is changed before. */
 static bool judge(struct engine *g, struct found *found, struct err *e)
 {
@@ -153,9 +165,7 @@ static bool judge(struct engine *g, struct found *found, struct err *e)
         if (!source_watermarks(g->source, l, &f->low, &f->high, e)) {
             return false;
         }
-        f->epoch = l->epoch;
-        f->position = l->position;
-        f->was_rewound = l->was_rewound;
+        know(g, l, &c->lanes[i], f);
         found[i].was_halted = p && p->state == LANE_HALTED;
         found[i].bad.class = ERR_NONE;
         halt_recall(g, &c->lanes[i]);

@@ -28,6 +28,22 @@ struct page_lane *progress_page(struct engine *g, struct lane *l)
     return l->page;
 }
 
+void progress_seen(struct engine *g, const struct lane *lane, int64_t *epoch,
+                   int64_t *position)
+{
+    const struct page_lane *p =
+        page_lane(g->page, lane->topic, lane->partition);
+    const struct lane *ours =
+        source_lane(g->source, lane->topic, lane->partition);
+
+    *epoch = p ? p->epoch : 0;
+    *position = *epoch > 0 ? p->position : -1;
+    if (ours && ours->epoch > 0 && ours->epoch >= *epoch) {
+        *epoch = ours->epoch;
+        *position = ours->position >= 0 ? ours->position : *position;
+    }
+}
+
 void progress_lane(struct engine *g, struct lane *l)
 {
     struct page_lane *p = progress_page(g, l);

@@ -4,6 +4,11 @@
 
 /* The lane's entry in the page; NULL when that is full. */
 struct page_lane *progress_page(struct engine *g, struct lane *lane);
+/* What this run knows of the lane: the last epoch that any of its workers held
+ * (0: none) and the position then (-1: not known). A lane changes hands, and
+ * workers die. */
+void progress_seen(struct engine *g, const struct lane *lane, int64_t *epoch,
+                   int64_t *position);
 void progress_lane(struct engine *g, struct lane *lane);
 /* The same, when the end of the partition was asked. */
 void progress_range(struct engine *g, struct lane *lane, int64_t high);

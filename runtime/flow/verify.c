@@ -112,7 +112,8 @@ bool verify_missing(const char *topic, int32_t partition, int64_t begin,
 {
     int64_t told = f->has_told ? f->told : -1;
 
-    *at = greater(begin, greater(f->position, told));
+    *at = greater(f->position, told);
+    *at = *at >= 0 ? *at : begin;
     if (f->epoch > 0) {
         return err_set(e, ERR_CONFIG,
                        "%s/%d: the database went back: it has no position of "
@@ -120,7 +121,7 @@ bool verify_missing(const char *topic, int32_t partition, int64_t begin,
                        ", epoch %" PRId64 ": " GONE,
                        topic, partition, f->position, f->epoch, *at, begin);
     }
-    if (told > begin) {
+    if (told > f->low && told != begin) {
         return err_set(e, ERR_CONFIG,
                        "%s/%d: the database is older than what Kafka was told: "
                        "it has no position of this lane, told %" PRId64

@@ -28,8 +28,8 @@ struct verify_facts {
 bool verify_position(const struct position *at, const struct verify_facts *f,
                      struct err *e);
 /* The same of a lane that tidemill.lane has no row of and that would begin at
- * [begin]. False: a position was there before, so it must halt; *at is the
- * last that is known of it. */
+ * [begin]. False: a position was there before, above the first record, so it
+ * must halt; *at is the last that is known of it. */
 bool verify_missing(const char *topic, int32_t partition, int64_t begin,
                     const struct verify_facts *f, int64_t *at, struct err *e);
 /* Kafka was told nothing above the position of this rewound lane: from now on

@@ -48,6 +48,7 @@ describe('a lane without a row', function()
     } do
       assert.is_nil(gone(10, f))
     end
+    assert.is_nil(gone(80, { epoch = 0, position = -1, told = 80 }))
   end)
 
   it('halts at the last position that was seen or told', function()
@@ -58,6 +59,9 @@ describe('a lane without a row', function()
     assert.are.equal(50, at)
     text, at = gone(10, { epoch = 0, position = -1, told = 40 })
     assert.matches('older than what Kafka was told.*told 40 ', text)
+    assert.are.equal(40, at)
+    text, at = gone(90, { epoch = 0, position = -1, told = 40 })
+    assert.matches('goes on at 40.*seek` to 90$', text)
     assert.are.equal(40, at)
     text, at = gone(10, { epoch = 3, position = -1, told = -1 })
     assert.matches('went back', text)
