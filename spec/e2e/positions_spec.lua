@@ -18,11 +18,15 @@ local function for_lane(s, sql)
   return (sql:gsub('%%s', ("topic = '%s' AND partition = 0"):format(s.topic)))
 end
 
-local function verb(s, ...)
+local function call(s, ...)
   local argv = { 'lane', ... }
   table.insert(argv, 3, s.bundle)
   argv[#argv + 1] = '--yes'
-  local result = tidemill.call(argv, { env = s.env })
+  return tidemill.call(argv, { env = s.env })
+end
+
+local function verb(s, ...)
+  local result = call(s, ...)
   assert.equal(0, result.status, result.text)
 end
 
@@ -126,7 +130,7 @@ describe('a run whose positions', function()
     local random = require('bank').random(tonumber(os.getenv('SEED') or 7))
     local run = s.start { '--instance', 'until-end', '--workers', '2' }
     finally(function() run:destroy() end)
-    local n_halts, last = 0, 0
+    local n_halts, last = 0, 30
     local copy = 'DROP TABLE IF EXISTS lane_copy; '
       .. 'CREATE TABLE lane_copy AS SELECT * FROM tidemill.lane'
     local actions = {
@@ -153,18 +157,17 @@ describe('a run whose positions', function()
         local at = s.db:number(('SELECT count(*) FROM counts WHERE id %% 3 = %d'):format(
           lane.partition))
         local name = ('%s/%d'):format(s.topic, lane.partition)
-        n_halts = n_halts + 1
-        if at == tonumber(lane.next_offset) then
-          verb(s, 'resume', name)
-        else
-          verb(s, 'seek', name, '--to', tostring(at))
-        end
+        local stands = at == tonumber(lane.next_offset)
+        local result = stands and call(s, 'resume', name)
+          or call(s, 'seek', name, '--to', tostring(at))
+        -- 75: a worker has claimed it meanwhile; it is looked at again.
+        assert.is_true(result.status == 0 or result.status == 75, result.text)
+        n_halts = n_halts + (result.status == 0 and 1 or 0)
       end
     end
     s.produce(1, 30)
     s.wait_has(run, 1, 30)
     s.db:rows(copy)
-    last = 30
     for _ = 1, 14 do
       if random(1, 2) == 1 then s.produce(last + 1, last + 9) last = last + 9 end
       actions[random(1, #actions)]()
@@ -173,7 +176,7 @@ describe('a run whose positions', function()
       last = last + 9
       run:wait_for('the records or a halt', 60, function()
         mend()
-        assert.equal(0, s.db:number('SELECT count(*) FROM counts WHERE n <> 1'), run:text())
+        assert.equal(0, s.db:number('SELECT count(*) FROM counts WHERE n <> 1'))
         return s.has(1, last)
       end)
     end
