@@ -168,7 +168,7 @@ describe('a run whose positions', function()
     s.produce(1, 30)
     s.wait_has(run, 1, 30)
     s.db:rows(copy)
-    for _ = 1, 14 do
+    for _ = 1, 8 do
       if random(1, 2) == 1 then s.produce(last + 1, last + 9) last = last + 9 end
       actions[random(1, #actions)]()
       if random(1, 2) == 1 then actions[random(1, #actions)]() end
