@@ -190,8 +190,10 @@ struct plan_column {
 };
 
 struct plan_projection {
-    const char *table; /* as written: name or schema.name */
-    const char *file;  /* for messages */
+    const char *table;  /* as written: name or schema.name */
+    const char *schema; /* that it was found in by the check of the database,
+                           which statements name; NULL: not yet */
+    const char *file;   /* for messages */
     int line;
     enum plan_kind kind;
     enum plan_exact exact;

@@ -82,8 +82,9 @@ void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
     b->is_tried = b->is_short = false;
     b->n_shorts = 0;
     b->failed_since = 0;
-    b->has_tried = b->is_sealed = false;
+    b->has_tried = b->keeps = false;
     b->n_recalled = 0;
+    b->has_compared = false;
     for (uint32_t i = 0; i < b->n_leases; i++) {
         b->leases[i].halt = b->leases[i].cut = -1;
         b->leases[i].guard = NULL;

@@ -116,11 +116,16 @@ struct batch {
     bool is_blind; /* see struct writer */
 
     bool has_tried;      /* -- of recall.c: this is not its first attempt */
-    bool is_sealed;      /* its transaction ends with a seal */
+    bool keeps;          /* what its transaction leaves may be cached */
     uint32_t n_recalled; /* rows of this attempt that came from the cache */
     bool is_cached;      /* this attempt takes part in the row cache, */
     uint32_t cache_era;  /* as it was when it began to load */
-    int64_t cache_shape;
+
+    uint32_t tables_era; /* -- of compare.c: of the tables that it began with */
+    bool has_compared;   /* it was the one that compared them */
+    void (*begin)(struct batch *b); /* what follows the comparison */
+    struct err *doubt; /* arena; what it failed with, if the tables are as
+                            compared; NULL: nothing */
 };
 
 void batch_init(struct batch *b, struct program *programs, uint32_t n,

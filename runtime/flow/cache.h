@@ -14,8 +14,8 @@
  * Invariant: a hit is a claim about one row version, (key, xmin) and its
  * values, and never believed by itself. The transaction of every batch that
  * used one checks it in the server: rows that it writes by the xmin in their
- * UPDATE or DELETE, all others by sql_verify, and the tables' shape by the
- * seal (postgres/seal.h). A failure is TM002, and the batch is done again without the cache,
+ * UPDATE or DELETE, all others by sql_verify, and the tables' shape as every
+ * batch (postgres/shape.h). A failure is TM002, and the batch is done again without the cache,
  * as is whatever a batch with hits would have decided without a transaction.
  * So a hit either was what a load would have given, or it changes nothing.
  * What may change a row and why that shows: runtime/README.md, "What may
@@ -70,7 +70,6 @@ struct cache {
     usec ttl;
     uint32_t era;     /* -- of the worker: grows whenever all is forgotten */
     uint32_t server;  /* connections opened when it began */
-    int64_t shape;    /* of the tables, see postgres/seal.h; 0: not yet known */
     usec rests_until; /* nothing can be kept: whether it can is asked again */
 };
 

@@ -353,7 +353,6 @@ static void open_cache(struct engine *g)
 
     if (plan_is_cached(p)) {
         cache_open(&g->cache, p->cache.bytes, p->cache.ttl_s * 1000000ULL);
-        seal_prepare(p, &g->plan->arena, g->seals);
     }
 }
 
@@ -397,6 +396,7 @@ void engine_close(struct engine *g)
     }
     writer_close(&g->writer);
     cache_close(&g->cache);
+    shape_close(&g->tables.shape);
     claim_close(&g->claim);
     letters_close(&g->letters);
     publish_close(&g->publish);

@@ -15,13 +15,13 @@
 #include "flow/batch.h"
 #include "flow/cache.h"
 #include "flow/claim.h"
+#include "flow/compare.h"
 #include "flow/database.h"
 #include "flow/halt.h"
 #include "flow/letters.h"
 #include "flow/publish.h"
 #include "flow/writer.h"
 #include "postgres/pool.h"
-#include "postgres/seal.h"
 
 enum { ENGINE_MAX_BATCHES = 8 };
 
@@ -47,11 +47,10 @@ struct engine {
     struct list busy;
     struct list resolving;
     struct list waiting;
-    struct writer writer; /* owned; buffers shared by all batches */
-    struct cache cache;   /* owned; without a ring: nothing is cached */
-    struct pgstmt seals[SEAL_KINDS]; /* their texts are the plan's */
-    enum seal_kind seal;             /* the one to end transactions with */
-    uint32_t n_claims;               /* of lanes, so far: gives each a number */
+    struct writer writer;   /* owned; buffers shared by all batches */
+    struct cache cache;     /* owned; without a ring: nothing is cached */
+    struct compared tables; /* owned */
+    uint32_t n_claims;      /* of lanes, so far: gives each a number */
 
     struct claim claim;
     struct halts halts;

@@ -14,7 +14,8 @@
 #include "flow/retry.h"
 
 enum {
-    BLIND_AT_MOST = 3, /* then the row that is updated is not there */
+    COMPARED_AT_ONCE = 3, /* then the tables change all the time */
+    BLIND_AT_MOST = 3,    /* then the row that is updated is not there */
     FENCED_PAUSE_USEC = 500000,
     WAIT_FLOOR_USEC = 100000,
     WAIT_CAP_USEC = 4000000
@@ -177,6 +178,44 @@ static void by_class(struct batch *b, const struct err *e,
     }
 }
 
+/* ---- tables that changed ---- */
+
+static void again_compared(struct batch *b)
+{
+    isolate_again(b, b->attempts++ < COMPARED_AT_ONCE ? 0 : WAIT_CAP_USEC);
+}
+
+static void on_doubted(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct batch *b = arg;
+
+    (void)c;
+    if (!r->ok) {
+        outcome_failed(b, r);
+    } else if (b->doubt) {
+        by_class(b, b->doubt, NULL);
+    } else {
+        outcome_committed(b);
+    }
+}
+
+/* No record is blamed for what a change of its table did. True: the batch goes
+ * its way. */
+static bool doubt(struct batch *b, const struct err *e)
+{
+    if (e && e->class != ERR_DATA && e->class != ERR_SCRIPT) {
+        return false;
+    }
+    if (compare_is_outdated(b)) {
+        outcome_again(b);
+        return true;
+    }
+    b->doubt =
+        e ? (struct err *)arena_dup(&b->arena, (const char *)e, sizeof(*e))
+          : NULL;
+    return compare_doubt(b, on_doubted);
+}
+
 static bool is_unknown(const struct pgreply *reply)
 {
     return reply->commit_sent && !reply->commit_rolled_back &&
@@ -195,13 +234,15 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
         g->counts->counters[COUNT_COMMIT_UNKNOWN]++;
         engine_give_conn(b);
         engine_move(b, BATCH_RESOLVING);
+    } else if (compare_explains(b, &reply->error)) {
+        again_compared(b);
     } else if (recall_must_repeat(b, &reply->error)) {
         g->counts->counters[COUNT_CACHE_STALE] +=
             strcmp(reply->error.sqlstate, "TM002") == 0;
         outcome_again(b);
     } else if (reply->commit_rolled_back) {
         isolate_failed(b, &reply->error);
-    } else {
+    } else if (!doubt(b, &reply->error)) {
         by_class(b, &reply->error, reply);
     }
 }
@@ -213,7 +254,26 @@ void outcome_refused(struct batch *b, const struct err *e)
         return;
     }
     b->engine->counts->errors[e->class]++;
-    by_class(b, e, NULL);
+    if (compare_explains(b, e)) {
+        again_compared(b);
+    } else if (!doubt(b, e)) {
+        by_class(b, e, NULL);
+    }
+}
+
+void outcome_unfit(struct batch *b, const struct err *e)
+{
+    b->engine->counts->errors[e->class]++;
+    isolate_failed(b, e);
+}
+
+void outcome_empty(struct batch *b)
+{
+    if (recall_must_repeat(b, NULL)) {
+        outcome_again(b);
+    } else if (!doubt(b, NULL)) {
+        outcome_committed(b);
+    }
 }
 
 void outcome_still_unknown(struct batch *b, const struct err *e)

@@ -174,12 +174,18 @@ bool programs_new(struct plan *p, struct decoder *d, struct program **out,
     return true;
 }
 
+static void forget_statements(struct program *g)
+{
+    for (uint32_t k = 0; k < g->n_cached; k++) {
+        free(g->cached[k]);
+    }
+    g->n_cached = 0;
+}
+
 void programs_free(struct program *g, uint32_t n)
 {
     for (uint32_t i = 0; g && i < n; i++) {
-        for (uint32_t k = 0; k < g[i].n_cached; k++) {
-            free(g[i].cached[k]);
-        }
+        forget_statements(&g[i]);
         free(g[i].cached);
         free(g[i].types);
     }
@@ -282,8 +288,9 @@ make_stmt(struct program *g, enum program_statement what, uint64_t mask)
 
     c->what = what;
     c->mask = mask;
-    c->stmt.name = arena_printf(g->arena, "tm_%u_%d_%llx", g->index, (int)what,
-                                (unsigned long long)mask);
+    c->stmt.name =
+        arena_printf(g->arena, "tm_%u_%u_%d_%llx", g->index, g->n_schemas,
+                     (int)what, (unsigned long long)mask);
     c->stmt.sql = statement_text(g, what, mask);
     if (what != STATEMENT_EMPTY) {
         c->stmt.n_params =
@@ -298,6 +305,11 @@ make_stmt(struct program *g, enum program_statement what, uint64_t mask)
 const struct pgstmt *program_stmt(struct program *g,
                                   enum program_statement what, uint64_t mask)
 {
+    if (g->schema != g->plan->schema) {
+        forget_statements(g);
+        g->schema = g->plan->schema;
+        g->n_schemas++;
+    }
     for (uint32_t i = 0; i < g->n_cached; i++) {
         if (g->cached[i]->what == what && g->cached[i]->mask == mask) {
             return &g->cached[i]->stmt;

@@ -72,6 +72,8 @@ struct program {
     bool checks_key;             /* the record key must be the row key */
     struct program_form form;    /* with checks_key */
     bool tries; /* leads a set whose function asks for rows by key, or did */
+    const char *schema;             /* of the table that their texts name */
+    uint32_t n_schemas;             /* so far: part of their names */
     struct program_cached **cached; /* owned */
     uint32_t n_cached;
     struct arena *arena; /* borrowed from the plan */

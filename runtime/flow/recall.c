@@ -320,7 +320,6 @@ void recall_begin(struct batch *b)
     }
     note_server(c, pgpool_opened(b->engine->pool));
     b->cache_era = c->era;
-    b->cache_shape = c->shape;
     claims = is_first ? claims_to_find(b) : NULL;
     for (uint32_t i = 0; i < b->n_rows; i++) {
         if (is_recallable(&b->rows[i])) {
@@ -329,43 +328,36 @@ void recall_begin(struct batch *b)
     }
 }
 
-bool recall_wants_seal(const struct batch *b)
+bool recall_may_keep(const struct batch *b)
 {
     return b->is_cached && !b->is_retry;
 }
 
 /* False: what the batch wrote is not to be kept. */
-static bool may_keep(struct batch *b, const struct seal *seal)
+static bool may_keep(struct batch *b, bool is_quiet)
 {
     struct cache *c = &b->engine->cache;
 
-    if (seal->shape != c->shape || !seal->is_quiet) {
+    if (!is_quiet) {
         cache_clear(c);
-    }
-    c->shape = seal->shape;
-    if (!seal->is_quiet && b->engine->seal == SEAL_DEEP) {
         c->rests_until = clock_usec() + REST_USEC;
-    } else if (!seal->is_quiet) {
-        /* For good: the flags in pg_class stay for long behind a trigger. */
-        b->engine->seal = SEAL_DEEP;
     }
-    return seal->is_quiet && b->cache_era == c->era;
+    return is_quiet && b->cache_era == c->era;
 }
 
-void recall_committed(struct batch *b, const struct seal *seal)
+void recall_committed(struct batch *b, uint32_t xid, bool is_quiet)
 {
     struct engine *g = b->engine;
     uint64_t n_evicted = g->cache.n_evicted;
     const uint32_t *claims;
 
-    if (!may_keep(b, seal)) {
+    if (!may_keep(b, is_quiet)) {
         return;
     }
     claims = claims_to_keep(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
         if (is_recallable(&b->rows[i])) {
-            recall_keep(&g->cache, &b->rows[i], claims, seal->xid,
-                        clock_usec());
+            recall_keep(&g->cache, &b->rows[i], claims, xid, clock_usec());
         }
     }
     g->counts->counters[COUNT_CACHE_EVICTED] += g->cache.n_evicted - n_evicted;

@@ -14,7 +14,6 @@
  */
 #include "flow/batch.h"
 #include "flow/cache.h"
-#include "postgres/seal.h"
 
 /* Base cells, flags and xmins of the rows that the cache has; the others
  * are as unloaded. [claims]: of the batch's leases; 0: not from the cache. */
@@ -28,10 +27,10 @@ void recall_drop(struct cache *c, struct rows *r);
 
 /* Before a batch loads; it has its connection. */
 void recall_begin(struct batch *b);
-/* Has it rows whose transaction must end with a seal? */
-bool recall_wants_seal(const struct batch *b);
-/* Behind its COMMIT, whose seal said so. */
-void recall_committed(struct batch *b, const struct seal *seal);
+/* Has it rows that may be kept behind its COMMIT? */
+bool recall_may_keep(const struct batch *b);
+/* Behind its COMMIT: what its check and its seal said. */
+void recall_committed(struct batch *b, uint32_t xid, bool is_quiet);
 /* Nothing may be decided on rows that no transaction has checked: the batch is
  * to be done again, from loaded rows. [e]: what it failed with; NULL: nothing,
  * but it would end without a transaction. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/compare.h"
 #include "flow/condemned.h"
 #include "flow/outcome.h"
 #include "flow/progress.h"
@@ -87,6 +88,10 @@ static bool fold(struct batch *b)
     struct err e;
     bool ok;
 
+    if (compare_is_outdated(b)) {
+        outcome_again(b);
+        return false;
+    }
     condemned_enter(b);
     ok = batch_fold(b, g->vm, &e);
     condemned_leave();
@@ -150,11 +155,8 @@ static void queue_writes(struct batch *b)
     reader_verify(&g->writer, b->rows, b->n_rows, b->conn);
     letters_write(b);
     outcome_write_halts(b);
-    b->is_sealed = recall_wants_seal(b);
-    if (b->is_sealed) {
-        seal_ask(b->conn, &g->seals[g->seal],
-                 b->n_recalled ? b->cache_shape : 0);
-    }
+    b->keeps = recall_may_keep(b);
+    compare_check(b, b->keeps);
     b->n_written = g->writer.n_written;
     b->n_unchanged = g->writer.n_unchanged;
     b->is_blind = g->writer.is_blind;
@@ -177,15 +179,6 @@ static bool is_empty(const struct batch *b)
     return true;
 }
 
-static void end_without_transaction(struct batch *b)
-{
-    if (recall_must_repeat(b, NULL)) {
-        outcome_again(b);
-    } else {
-        outcome_committed(b);
-    }
-}
-
 /* Shared rows are locked inside the transaction, so positions are moved before
  * the fold is known to take every record; where a lane halts in the fold, all
  * is rolled back and the shorter batch is done again. */
@@ -193,7 +186,7 @@ static void open_transaction(struct batch *b)
 {
     batch_settle(b);
     if (is_empty(b)) {
-        outcome_committed(b);
+        outcome_empty(b);
         return;
     }
     b->since = clock_usec();
@@ -242,7 +235,7 @@ static void write_all(struct batch *b)
         return;
     }
     if (is_empty(b)) {
-        end_without_transaction(b);
+        outcome_empty(b);
         return;
     }
     pgconn_add_sql(b->conn, "BEGIN");
@@ -278,9 +271,8 @@ static void on_loaded(struct pgconn *c, const struct pgreply *reply, void *arg)
     after_loads(b);
 }
 
-void transact_start(struct batch *b, struct pgconn *c)
+static void begin(struct batch *b)
 {
-    b->conn = c;
     b->since = clock_usec();
     for (uint32_t i = 0; i < b->n_leases; i++) {
         b->leases[i].halted_since = 0;
@@ -288,22 +280,27 @@ void transact_start(struct batch *b, struct pgconn *c)
     recall_begin(b);
     if (batch_has_loads(b, EXACT_ALIGNED)) {
         queue_loads(b, EXACT_ALIGNED);
-        engine_move(b, BATCH_LOADING);
-        pgconn_flush(c, reply_deadline(b), on_loaded, b);
+        pgconn_flush(b->conn, reply_deadline(b), on_loaded, b);
     } else {
-        engine_move(b, BATCH_LOADING);
         after_loads(b);
     }
 }
 
-/* The seal is the last statement before COMMIT. */
+void transact_start(struct batch *b, struct pgconn *c)
+{
+    b->conn = c;
+    compare_first(b, begin);
+}
+
+/* Before COMMIT come the seal, where the tables want one, and the check. */
 static void keep_rows(struct batch *b, const struct pgreply *reply)
 {
-    struct seal seal;
+    struct pg_result *const *last = reply->results + reply->n_results - 1;
 
-    if (b->is_sealed) {
-        seal_read(reply->results[reply->n_results - 2], &seal);
-        recall_committed(b, &seal);
+    if (b->keeps) {
+        recall_committed(b, shape_xid(last[-1]),
+                         !b->engine->tables.shape.seal ||
+                             pg_int(last[-2], 0, 0) != 0);
     }
 }
 

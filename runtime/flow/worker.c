@@ -66,7 +66,7 @@ static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
     if (!r->ok) {
         w->engine.counts->errors[r->error.class]++;
         check_later(w, r->error.text);
-    } else if (catalog_compare(r, w->plan, CATALOG_PRIMARY, &problems) > 0) {
+    } else if (compare_tables(&w->engine, r, &problems) > 0) {
         w->engine.counts->errors[ERR_SCHEMA]++;
         check_later(w, buf_text(&problems));
         /* A run that is to end must not wait for people. */

@@ -289,7 +289,7 @@ static void compare_table(struct report *r, struct plan_projection *p,
 static const struct pg_result *answer(const struct pgreply *r, uint32_t table,
                                       int which)
 {
-    return r->results[1 + CATALOG_PER_TABLE * (int)table + which];
+    return r->results[ANSWER_TABLES + CATALOG_PER_TABLE * (int)table + which];
 }
 
 static int64_t oid_of(const struct pgreply *r, uint32_t table)
@@ -345,24 +345,40 @@ static void check_loud(struct report *r, const struct pg_result *loud)
     }
 }
 
+/* A text that changes is a new one: see program_stmt. */
+static void set_schemas(const struct pgreply *r, struct plan *p)
+{
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        struct plan_projection *pp = &p->projections[i];
+        const char *found = pg_str(answer(r, i, 0), 0, TABLE_SCHEMA);
+
+        if (!pp->schema || strcmp(pp->schema, found) != 0) {
+            pp->schema = arena_dup(&p->arena, found, strlen(found));
+        }
+    }
+}
+
 int catalog_compare(const struct pgreply *r, struct plan *p,
                     enum catalog_server server, struct buf *out)
 {
     int n_tables = CATALOG_PER_TABLE * (int)p->n_projections;
 
-    must(r->ok && r->n_results == 1 + n_tables + plan_is_cached(p));
+    must(r->ok && r->n_results == ANSWER_TABLES + n_tables + plan_is_cached(p));
     struct report report = {.out = out, .plan = p, .server = server};
-    report.user = pg_str(r->results[0], 0, SERVER_USER);
-    check_server(&report, r->results[0]);
+    report.user = pg_str(r->results[ANSWER_SERVER], 0, SERVER_USER);
+    check_server(&report, r->results[ANSWER_SERVER]);
     for (uint32_t i = 0; i < p->n_projections; i++) {
         struct pg_result *const *results =
-            r->results + 1 + CATALOG_PER_TABLE * i;
+            r->results + ANSWER_TABLES + CATALOG_PER_TABLE * i;
         compare_table(&report, &p->projections[i], results);
     }
     set_depths(r, p);
+    if (report.n_problems == 0) {
+        set_schemas(r, p);
+    }
     if (plan_is_cached(p)) {
         report.p = NULL;
-        check_loud(&report, r->results[1 + n_tables]);
+        check_loud(&report, r->results[ANSWER_TABLES + n_tables]);
     }
     return report.n_problems;
 }

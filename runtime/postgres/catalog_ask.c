@@ -10,6 +10,7 @@
 
 #include "postgres/encode.h"
 #include "postgres/seal.h"
+#include "postgres/shape.h"
 #include "postgres/sql_text.h"
 
 enum { OID_TEXT = 25, OID_TEXT_ARRAY = 1009 };
@@ -208,6 +209,8 @@ static void ask_loud(struct pgconn *c, const struct plan *p)
 void catalog_ask(struct pgconn *c, const struct plan *p)
 {
     static const struct pgstmt server = {"catalog_server", SERVER, NULL, 0};
+
+    shape_ask(c, p);
     pgconn_add(c, &server, NULL);
     for (uint32_t i = 0; i < p->n_projections; i++) {
         ask_table(c, &p->projections[i]);

@@ -1,13 +1,14 @@
 #pragma once
 /*
- * The questions to pg_catalog, and the columns of their answers: results[0]
- * is about the server, then come CATALOG_PER_TABLE for each projection, and
- * when rows are cached what seal_loud_sql() asks.
+ * The questions to pg_catalog, and the columns of their answers: the shape of
+ * the tables (shape.h), the server, then CATALOG_PER_TABLE for each projection,
+ * and when rows are cached what seal_loud_sql() asks.
  */
 #include "postgres/catalog.h"
 
 /* table, columns, unique indexes, parents by foreign keys */
 enum { CATALOG_PER_TABLE = 4 };
+enum catalog_answer { ANSWER_SHAPE, ANSWER_SERVER, ANSWER_TABLES };
 
 enum server_field {
     SERVER_VERSION,

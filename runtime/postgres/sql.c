@@ -124,7 +124,7 @@ static void put_insert(struct buf *b, const struct plan_projection *p,
 {
     const char *comma = "";
     buf_puts(b, "INSERT INTO ");
-    sql_quote_table(b, p->table);
+    sql_put_table(b, p);
     buf_puts(b, " AS t (");
     put_names(b, p, mask);
     buf_puts(b, ") SELECT ");
@@ -176,7 +176,7 @@ const char *sql_load(struct arena *a, const struct plan_projection *p)
     buf_puts(&b, " FROM ");
     put_unnest(&b, p, 0, EXTRA_ORDER);
     buf_puts(&b, " JOIN ");
-    sql_quote_table(&b, p->table);
+    sql_put_table(&b, p);
     buf_puts(&b, " AS t ON ");
     put_match(&b, p);
     if (p->exact == EXACT_SHARED) {
@@ -239,7 +239,7 @@ static void put_there(struct buf *b, const struct plan_projection *p,
     buf_puts(b, ") SELECT tidemill.must((SELECT count(*) FROM ");
     put_unnest(b, p, 0, EXTRA_NONE);
     buf_puts(b, " JOIN ");
-    sql_quote_table(b, p->table);
+    sql_put_table(b, p);
     buf_puts(b, " AS t ON ");
     put_match(b, p);
     buf_printf(b, ") = $%u, 'TM002')", n);
@@ -251,7 +251,7 @@ const char *sql_update(struct arena *a, const struct plan_projection *p,
     bool is_aligned = p->exact == EXACT_ALIGNED;
     struct buf b = {0};
     buf_puts(&b, "WITH w AS (UPDATE ");
-    sql_quote_table(&b, p->table);
+    sql_put_table(&b, p);
     buf_puts(&b, " AS t SET ");
     put_set(&b, p, mask);
     buf_puts(&b, " FROM ");
@@ -349,7 +349,7 @@ const char *sql_delete(struct arena *a, const struct plan_projection *p)
     struct buf b = {0};
     buf_puts(&b, is_counted ? "WITH w AS (" : "");
     buf_puts(&b, "DELETE FROM ");
-    sql_quote_table(&b, p->table);
+    sql_put_table(&b, p);
     buf_puts(&b, " AS t USING ");
     put_unnest(&b, p, p->newer_deletes ? 1ULL << p->newer : 0,
                is_aligned ? EXTRA_XMIN : EXTRA_NONE);
@@ -373,7 +373,7 @@ const char *sql_verify(struct arena *a, const struct plan_projection *p)
     buf_puts(&b, "SELECT tidemill.must((SELECT count(*) FROM ");
     put_unnest(&b, p, 0, EXTRA_XMIN);
     buf_puts(&b, " JOIN ");
-    sql_quote_table(&b, p->table);
+    sql_put_table(&b, p);
     buf_puts(&b, " AS t ON ");
     put_match(&b, p);
     buf_printf(&b, " AND t.xmin = u.x) = $%u, 'TM002')", p->n_key + 2);
@@ -413,7 +413,7 @@ const char *sql_empty(struct arena *a, const struct plan_projection *p)
 {
     struct buf b = {0};
     buf_puts(&b, "TRUNCATE TABLE ");
-    sql_quote_table(&b, p->table);
+    sql_put_table(&b, p);
     return finish(a, &b);
 }
 

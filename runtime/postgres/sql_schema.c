@@ -158,6 +158,17 @@ void sql_quote_table(struct buf *b, const char *table)
     sql_quote(b, n.table);
 }
 
+void sql_put_table(struct buf *b, const struct plan_projection *p)
+{
+    if (!p->schema) {
+        sql_quote_table(b, p->table);
+        return;
+    }
+    sql_quote(b, p->schema);
+    buf_puts(b, ".");
+    sql_quote(b, sql_split(p->table).table);
+}
+
 void sql_type_word(struct buf *b, const struct coltype *t)
 {
     static const char *const words[TYPE_KINDS] = {

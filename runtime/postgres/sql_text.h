@@ -1,6 +1,7 @@
 #pragma once
 /* Quoting of identifiers, and words for types. Pure. */
 #include "base/buf.h"
+#include "base/plan.h"
 #include "base/type.h"
 
 /* A table as a projection names it: "table" or "schema.table". */
@@ -17,5 +18,7 @@ void sql_quote(struct buf *b, const char *name);
 void sql_quote_schema(struct buf *b, const struct sql_name *n);
 /* "schema"."table" */
 void sql_quote_table(struct buf *b, const char *table);
+/* The projection's, in the schema that it was found in. */
+void sql_put_table(struct buf *b, const struct plan_projection *p);
 /* The shortest word of a pipeline for the type: "timestamptz(3)". */
 void sql_type_word(struct buf *b, const struct coltype *t);

@@ -36,6 +36,10 @@ static const struct state_class states[] = {
      "Raised by Tidemill: a row changed since it was loaded. For a record that "
      "changes only a part of a row it is data after a few times: the row is "
      "not there."},
+    {"TM003", ERR_CONFLICT,
+     "Raised by Tidemill: a table changed since it was compared with the "
+     "pipeline. It is compared again, and the batch is done again if it "
+     "fits."},
 
     /* another writer won */
     {"40", ERR_CONFLICT, NULL}, /* serialization, deadlock */

@@ -107,13 +107,14 @@ describe('a cached row', function()
   end
 
   -- Runs [sql] behind the cache's back, then applies one event, for which the
-  -- cache had a row: it was found stale, and the batch was done again.
-  local function changed(sql, kind, key, x)
+  -- cache had a row: it was found stale, and the batch was done again; once more
+  -- where the table is to be compared anew.
+  local function changed(sql, kind, key, x, is_other)
     local h, repeats = hits(), run:metric('batch_retries_total')
     s.db:rows(sql:gsub('KEY', "'" .. key .. "'"))
     apply(kind, key, x)
     assert.equal(h + 1, hits())
-    assert.equal(repeats + 1, run:metric('batch_retries_total'))
+    assert.equal(repeats + (is_other and 2 or 1), run:metric('batch_retries_total'))
   end
 
   it('saves the load, and is what a load would have given', function()
@@ -194,7 +195,7 @@ describe('a cached row', function()
 
   it('is gone with all others after a TRUNCATE', function()
     warm('truncated')
-    changed('TRUNCATE counters', 'add', 'truncated', 5)
+    changed('TRUNCATE counters', 'add', 'truncated', 5, true)
     assert.equal('5 1 new', s.row('truncated'))
     apply('note', 'saved', 'x')
     assert.equal('0 0 x', s.row('saved'))
@@ -222,7 +223,7 @@ describe('a cached row', function()
       UPDATE copied SET total = 900;
       GRANT SELECT, INSERT, UPDATE, DELETE ON copied TO mill;
       ALTER TABLE counters RENAME TO old_counters;
-      ALTER TABLE copied RENAME TO counters]], 'add', 'renamed', 1)
+      ALTER TABLE copied RENAME TO counters]], 'add', 'renamed', 1, true)
     assert.equal('901 2 x', s.row('renamed'))
   end)
 

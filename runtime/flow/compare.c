@@ -1,0 +1,144 @@
+/* See compare.h. */
+#include "flow/compare.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "flow/engine.h"
+#include "flow/outcome.h"
+#include "postgres/catalog.h"
+#include "postgres/catalog_ask.h"
+
+/* As in a worker's first comparison. */
+static const usec REPLY_USEC = 30000000;
+
+/* ---- comparing ---- */
+
+static void learn(struct engine *g, const struct pg_result *r)
+{
+    struct compared *t = &g->tables;
+    struct shape now = {0};
+
+    shape_read(r, &now);
+    t->is_known = true;
+    if (t->shape.check && strcmp(t->shape.check, now.check) == 0) {
+        shape_close(&now);
+        return;
+    }
+    shape_close(&t->shape);
+    t->shape = now;
+    t->era++;
+    snprintf(t->check_name, sizeof(t->check_name), "tm_check_%u", t->era);
+    snprintf(t->seal_name, sizeof(t->seal_name), "tm_seal_%u", t->era);
+    cache_clear(&g->cache);
+}
+
+int compare_tables(struct engine *g, const struct pgreply *r, struct buf *lines)
+{
+    int n = catalog_compare(r, g->plan, CATALOG_PRIMARY, lines);
+
+    if (n == 0) {
+        learn(g, r->results[ANSWER_SHAPE]);
+    }
+    return n;
+}
+
+/* The first problem in the words of `check`, and how many more there are. */
+static void set_problem(const struct engine *g, const char *lines, int n,
+                        struct err *e)
+{
+    while (strncmp(lines, "warning: ", 9) == 0) {
+        lines = strchr(lines, '\n') + 1;
+    }
+    err_set(e, ERR_SCHEMA, "%.*s", (int)strcspn(lines, "\n"), lines);
+    if (n > 1) {
+        err_set(e, ERR_SCHEMA,
+                "%.480s (and %d more: `tidemill check %.120s` names all)",
+                e->text, n - 1, g->plan->path);
+    }
+}
+
+static void on_compared(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct batch *b = arg;
+    struct buf lines = {0};
+    struct err e;
+    int n;
+
+    (void)c;
+    b->has_compared = true;
+    if (!r->ok) {
+        outcome_failed(b, r);
+        return;
+    }
+    n = compare_tables(b->engine, r, &lines);
+    if (n > 0) {
+        set_problem(b->engine, buf_text(&lines), n, &e);
+        outcome_unfit(b, &e);
+    } else {
+        b->tables_era = b->engine->tables.era;
+        b->begin(b);
+    }
+    buf_close(&lines);
+}
+
+void compare_first(struct batch *b, void (*begin)(struct batch *b))
+{
+    struct engine *g = b->engine;
+
+    engine_move(b, BATCH_LOADING);
+    if (g->tables.is_known) {
+        b->tables_era = g->tables.era;
+        begin(b);
+        return;
+    }
+    b->begin = begin;
+    catalog_ask(b->conn, g->plan);
+    pgconn_flush(b->conn, REPLY_USEC, on_compared, b);
+}
+
+/* ---- checking ---- */
+
+static void add(struct batch *b, const char *name, const char *sql)
+{
+    pgconn_add(b->conn, &(struct pgstmt){.name = name, .sql = sql}, NULL);
+}
+
+void compare_check(struct batch *b, bool keeps)
+{
+    const struct compared *t = &b->engine->tables;
+
+    if (keeps && t->shape.seal) {
+        add(b, t->seal_name, t->shape.seal);
+    }
+    add(b, t->check_name, t->shape.check);
+}
+
+bool compare_is_outdated(const struct batch *b)
+{
+    return b->tables_era != b->engine->tables.era;
+}
+
+bool compare_explains(struct batch *b, const struct err *e)
+{
+    bool is_told = strcmp(e->sqlstate, "TM003") == 0;
+
+    if (!is_told && (e->class != ERR_SCHEMA || b->has_compared)) {
+        return false;
+    }
+    if (!compare_is_outdated(b)) {
+        b->engine->tables.is_known = false;
+    }
+    return true;
+}
+
+bool compare_doubt(struct batch *b, pgconn_fn done)
+{
+    if (!b->conn || pgconn_state(b->conn) != PGCONN_IDLE) {
+        return false;
+    }
+    pgconn_add_sql(b->conn, "ROLLBACK");
+    compare_check(b, false);
+    pgconn_flush(b->conn, REPLY_USEC, done, b);
+    return true;
+}

@@ -1,0 +1,42 @@
+#pragma once
+/*
+ * The tables as they were compared with the plan. A batch is committed only if
+ * they are still that (postgres/shape.h): otherwise it ends with TM003, and
+ * whoever begins next compares anew. What does not fit halts its lanes with
+ * the words of `check`; they look again now and then, and go on once it fits.
+ *
+ * A batch that began before a comparison found another shape is done again: it
+ * may have loaded rows of what was there before.
+ */
+#include "postgres/shape.h"
+
+struct batch;
+struct engine;
+
+struct compared {
+    struct shape shape; /* owned */
+    uint32_t era;       /* grows with each other shape */
+    bool is_known;      /* false: to be compared before the next batch begins */
+    char check_name[24]; /* of its prepared statements */
+    char seal_name[24];
+};
+
+/* From what catalog_ask() was answered: how many problems there are; their
+ * lines, and warnings, go to [lines]. Without any they are as compared. */
+int compare_tables(struct engine *g, const struct pgreply *r,
+                   struct buf *lines);
+/* The batch has a connection and begins: [begin] is called once the tables are
+ * as compared. */
+void compare_first(struct batch *b, void (*begin)(struct batch *b));
+/* The last statements before COMMIT; [keeps]: rows are to be kept. */
+void compare_check(struct batch *b, bool keeps);
+/* They may be other tables than the batch began with: it must begin again. */
+bool compare_is_outdated(const struct batch *b);
+/* The batch failed because the tables changed, or with what a change would
+ * explain: they are compared before it is done again. True: that is all that
+ * is to be done about the failure. */
+bool compare_explains(struct batch *b, const struct err *e);
+/* The batch failed with what may come of tables that changed, or ends without
+ * a transaction: are they as compared? True: its connection was asked, [done]
+ * gets the answer. False: nothing can be asked. */
+bool compare_doubt(struct batch *b, pgconn_fn done);

@@ -1,0 +1,133 @@
+/* See shape.h. */
+#include "postgres/shape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "postgres/seal.h"
+#include "postgres/sql_text.h"
+
+enum field {
+    N_VERSIONS,
+    VERSIONS, /* the distinct ones */
+    ALL,      /* oids: tables, those of schema tidemill, and all their parts */
+    OWN,      /* the same without parts */
+    TABLES,
+    SCHEMAS,
+    IS_PLAIN,   /* no table has what could make a transaction not quiet */
+    IS_DISTINCT /* no two projections write one table */
+};
+
+/* Row versions, of which a check looks at exactly these. */
+#define VERSIONS_OF(all, tables, schemas)                                      \
+    "SELECT xmin FROM pg_class WHERE oid = ANY (" all ") "                     \
+    "UNION ALL SELECT xmin FROM pg_attribute WHERE attrelid = ANY (" tables    \
+    ") AND attnum > 0 "                                                        \
+    "UNION ALL SELECT xmin FROM pg_index WHERE indrelid = ANY (" tables ") "   \
+    "UNION ALL SELECT xmin FROM pg_inherits WHERE inhparent = ANY (" all ") "  \
+    "UNION ALL SELECT xmin FROM pg_namespace WHERE oid = ANY (" schemas ")"
+
+static const char TAIL[] =
+    "), o(oid) AS (SELECT oid FROM t UNION SELECT c.oid FROM pg_class c "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = "
+    "'tidemill' AND c.relname IN ('lane', 'dead_letter')), "
+    "w(oid) AS (SELECT oid FROM o UNION SELECT i.inhrelid FROM pg_inherits i "
+    "JOIN w ON i.inhparent = w.oid), "
+    "l(a, o, t, s) AS (SELECT ARRAY(SELECT oid FROM w ORDER BY oid), "
+    "ARRAY(SELECT oid FROM o ORDER BY oid), "
+    "ARRAY(SELECT oid FROM t ORDER BY oid), "
+    "ARRAY(SELECT DISTINCT relnamespace FROM pg_class JOIN o USING (oid))), "
+    "v(x) AS (" VERSIONS_OF(
+        "(SELECT a FROM l)::oid[]", "(SELECT t FROM l)::oid[]",
+        "(SELECT s FROM l)::oid[]") ") "
+                                    "SELECT (SELECT count(*) FROM v), "
+                                    "ARRAY(SELECT DISTINCT x::text FROM v "
+                                    "ORDER BY 1)::text, "
+                                    "a::text, o::text, t::text, s::text, "
+                                    "(SELECT coalesce(NOT "
+                                    "bool_or(c.relhastriggers OR c.relhasrules "
+                                    "OR "
+                                    "c.relhassubclass OR c.relispartition), "
+                                    "false) FROM pg_class c "
+                                    "WHERE c.oid = ANY (o)), cardinality(t) = ";
+
+/* t: the tables of the projections, as catalog_ask finds them. Names of a plan
+ * have no quotes. */
+static void put_tables(struct buf *b, const struct plan *p)
+{
+    buf_puts(b, "WITH RECURSIVE t(oid) AS (SELECT c.oid FROM pg_class c "
+                "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE false");
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        struct sql_name name = sql_split(p->projections[i].table);
+
+        buf_printf(b, " OR (c.relname = '%s' AND ", name.table);
+        if (name.schema_len > 0) {
+            buf_printf(b, "n.nspname = '%.*s')", name.schema_len, name.schema);
+        } else {
+            buf_puts(b, "pg_table_is_visible(c.oid))");
+        }
+    }
+}
+
+void shape_ask(struct pgconn *c, const struct plan *p)
+{
+    struct buf b = {0};
+
+    put_tables(&b, p);
+    buf_puts(&b, TAIL);
+    buf_printf(&b, "%u FROM l", p->n_projections);
+    pgconn_add_sql(c, buf_text(&b));
+    buf_close(&b);
+}
+
+/* Our own xid is among the versions once a table was emptied. */
+#define OUR_XID "pg_current_xact_id_if_assigned()::xid"
+
+static char *make_check(const struct pg_result *r)
+{
+    const char *all = pg_str(r, 0, ALL), *tables = pg_str(r, 0, TABLES);
+    long long n = pg_int(r, 0, N_VERSIONS);
+    struct buf b = {0};
+
+    buf_printf(&b,
+               "SELECT " OUR_XID ", tidemill.must(count(*) = %lld AND "
+               "count(*) FILTER (WHERE v = ANY ('%s'::xid[]) OR v = " OUR_XID
+               ") = %lld, 'TM003') FROM (",
+               n, pg_str(r, 0, VERSIONS), n);
+    buf_printf(
+        &b,
+        VERSIONS_OF("'%s'::oid[]", "'%s'::oid[]", "'%s'::oid[]") ") AS s(v)",
+        all, tables, tables, all, pg_str(r, 0, SCHEMAS));
+    return buf_text(&b);
+}
+
+void shape_read(const struct pg_result *r, struct shape *out)
+{
+    bool is_distinct = pg_int(r, 0, IS_DISTINCT);
+
+    out->check = make_check(r);
+    out->seal =
+        pg_int(r, 0, IS_PLAIN) && is_distinct
+            ? NULL
+            : seal_sql(pg_str(r, 0, ALL), pg_str(r, 0, OWN), is_distinct);
+}
+
+void shape_close(struct shape *s)
+{
+    free(s->check);
+    free(s->seal);
+    *s = (struct shape){0};
+}
+
+uint32_t shape_xid(const struct pg_result *r)
+{
+    int len = 0;
+    uint32_t wire = 0;
+    const char *xid = pg_value(r, 0, 0, &len);
+
+    if (xid) {
+        memcpy(&wire, xid, sizeof(wire));
+    }
+    return __builtin_bswap32(wire);
+}

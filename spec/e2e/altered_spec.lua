@@ -1,0 +1,169 @@
+-- Tables that change under a run: whatever is done to them, a batch is committed
+-- only to what was compared with the pipeline.
+local kafka = require 'kafka'
+local tidemill = require 'tidemill'
+
+-- One table of each kind; every event adds one to each.
+local pipeline = [[
+local columns = {
+  b = 'bigint', d = 'numeric(18,2)', t = 'varchar(40)', at = 'timestamp(3)',
+}
+local function add(row)
+  row.b = (row.b or 0) + 1
+  row.d = (row.d or decimal '0') + decimal '0.25'
+  row.t = 'x'
+end
+return pipeline {
+  name = 'altered',
+  source = kafka { brokers = env('KAFKA_BROKERS'), group = '%s', topics = { '%s' },
+    format = 'json', start = 'earliest' },
+  database = postgres { write = env('DATABASE_URL') },
+  batch = { linger_ms = 20 },
+  cache = %s,
+  projections = {
+    projection { table = 'aligned', key = { id = { 'bigint', from = 'key' } },
+      columns = columns, on = add },
+    projection { table = 'app.shared', key = { id = { 'bigint', from = 'data.id' } },
+      columns = columns, on = add },
+    projection { table = 'mapped', key = { id = { 'bigint', from = 'key' } },
+      columns = columns, map = function(row, event) row.b = event.data.n end },
+    projection { table = 'merged', key = { id = { 'bigint', from = 'key' } },
+      columns = { b = 'bigint' }, merge = { b = 'sum' },
+      on = function(row) row.b = 1 end },
+    projection { table = 'appended', append = true, columns = columns,
+      on = function(row, event) row.b = event.data.n end },
+  },
+}
+]]
+
+local function new(cache)
+  local s = { topic = tidemill.unique('altered'), producer = kafka.producer(), n = 0 }
+  s.producer:create_topic(s.topic, 1)
+  s.bundle = tidemill.bundle {
+    ['pipeline.lua'] = pipeline:format(s.topic, s.topic, cache),
+  }
+  s.url, s.db = tidemill.database(s.bundle)
+
+  function s.send()
+    s.n = s.n + 1
+    s.producer:send { topic = s.topic, partition = 0, key = '1',
+      value = ('{"id":1,"n":%d}'):format(s.n) }
+    s.producer:flush()
+  end
+
+  function s.position() return s.db:number('SELECT next_offset FROM tidemill.lane') end
+
+  function s.committed()
+    s.run:wait_for('record ' .. s.n, 40, function() return s.position() == s.n end)
+  end
+
+  --- [change] is made, and the next record waits with [words]; once [mend] is
+  --- made it is applied. [change] and [mend] are SQL of the tables' owner.
+  function s.halts(change, words, mend)
+    s.db:rows(change)
+    s.send()
+    s.run:wait_for(words, 40, function() return s.run:text():find(words, 1, true) end)
+    assert.equal(s.n - 1, s.position(), change)
+    s.db:rows(mend)
+    s.committed()
+  end
+
+  --- Each event has added one, to whatever table has the name.
+  function s.assert_rows()
+    local n = s.n
+    assert.equal(('%d %d %d %d %d'):format(n, n, n, n, n), s.db:value [[
+      SELECT concat_ws(' ', (SELECT b FROM aligned), (SELECT b FROM app.shared),
+        (SELECT b FROM mapped), (SELECT b FROM merged), (SELECT max(b) FROM appended))]])
+    assert.equal(('%.2f %.2f'):format(n / 4, n / 4), s.db:value [[
+      SELECT concat_ws(' ', (SELECT d FROM aligned), (SELECT d FROM app.shared))]])
+    assert.equal(0, s.db:number 'SELECT count(*) FROM tidemill.dead_letter')
+  end
+
+  s.run = tidemill.start(s.bundle, { env = { DATABASE_URL = s.url } })
+  s.send()
+  s.committed()
+  s.send()
+  s.committed()
+  return s
+end
+
+describe('a column that gets another type under a run', function()
+  for _, cache in ipairs { 'nil', 'false' } do
+    it('halts the lane with the words of check, cache = ' .. cache, function()
+      local s = new(cache)
+      finally(function() s.run:destroy() end)
+      local function column(name, change, found, declared, mend, of)
+        local alter = ('ALTER TABLE %s ALTER COLUMN %s TYPE '):format(name, of or 'b')
+        s.halts(alter .. change,
+          ('table %s: column %s is %s in the table but %s in the projection'):format(
+            name, of or 'b', found, declared),
+          alter .. (mend or declared))
+      end
+      column('aligned', 'double precision', 'double precision', 'bigint')
+      column('app.shared', 'numeric', 'numeric', 'bigint')
+      column('app.shared', 'numeric(18,0)', 'numeric(18,0)', 'numeric(18,2)', nil, 'd')
+      s.db:rows "UPDATE app.shared SET d = (SELECT d FROM aligned) - 0.25 WHERE d <> 0"
+      if cache == 'false' then
+        column('mapped', 'numeric(6,1)', 'numeric(6,1)', 'bigint')
+        column('merged', 'double precision', 'double precision', 'bigint')
+        column('appended', 'text', 'text', 'bigint', 'bigint USING b::bigint')
+        column('appended', 'timestamp(0)', 'timestamp(0) without time zone',
+          'timestamp(3)', nil, 'at')
+        -- A value that no longer fits is not blamed on its record.
+        column('aligned', "varchar(1)", 'character varying(1)', 'varchar(40)', nil, 't')
+        column('aligned', 'numeric(4,3)', 'numeric(4,3)', 'numeric(18,2)', nil, 'd')
+      end
+      s.db:rows 'UPDATE app.shared SET d = (SELECT d FROM aligned)'
+      s.send()
+      s.committed()
+      s.assert_rows()
+      assert.equal(0, (s.run:stop()))
+    end)
+  end
+end)
+
+describe('a table that changes under a run', function()
+  it('halts the lane, or is written as it now is', function()
+    local s = new('nil')
+    finally(function() s.run:destroy() end)
+    s.halts('ALTER TABLE aligned RENAME COLUMN b TO c',
+      'table aligned: there is no column b',
+      'ALTER TABLE aligned RENAME COLUMN c TO b')
+    local swap = [[ALTER TABLE aligned RENAME COLUMN b TO x;
+      ALTER TABLE aligned RENAME COLUMN d TO b; ALTER TABLE aligned RENAME COLUMN x TO d]]
+    s.halts(swap, 'table aligned: column b is numeric(18,2) in the table but bigint', swap)
+    s.halts('ALTER TABLE merged DROP CONSTRAINT merged_pkey',
+      'table merged: its key columns have no valid unique index',
+      'ALTER TABLE merged ADD PRIMARY KEY (id)')
+    s.halts('ALTER TABLE aligned DROP CONSTRAINT aligned_pkey; '
+      .. 'CREATE UNIQUE INDEX other ON aligned (b)',
+      'table aligned: its key columns have no valid unique index',
+      'DROP INDEX other; ALTER TABLE aligned ADD PRIMARY KEY (id)')
+    s.halts('ALTER TABLE appended ADD COLUMN must int NOT NULL DEFAULT 1; '
+      .. 'ALTER TABLE appended ALTER must DROP DEFAULT',
+      'table appended: column must is NOT NULL without a default',
+      'ALTER TABLE appended DROP COLUMN must')
+    s.halts([[ALTER TABLE mapped ADD COLUMN more bigint; ALTER TABLE mapped DROP COLUMN b;
+      ALTER TABLE mapped ADD COLUMN b bigint GENERATED ALWAYS AS (more + 1) STORED]],
+      'table mapped: column b is GENERATED ALWAYS',
+      'ALTER TABLE mapped DROP COLUMN b; ALTER TABLE mapped ADD COLUMN b bigint')
+    -- What fits is gone on with: a table in the place of another, a schema too.
+    s.db:rows [[
+      BEGIN; CREATE TABLE next (LIKE aligned INCLUDING ALL);
+      INSERT INTO next SELECT * FROM aligned; DROP TABLE aligned; ALTER TABLE next RENAME TO aligned;
+      GRANT SELECT, INSERT, UPDATE ON aligned TO mill; COMMIT]]
+    s.send()
+    s.committed()
+    s.db:rows [[
+      BEGIN; CREATE SCHEMA green;
+      CREATE TABLE green.shared (LIKE app.shared INCLUDING ALL);
+      INSERT INTO green.shared SELECT * FROM app.shared; ALTER SCHEMA app RENAME TO blue;
+      ALTER SCHEMA green RENAME TO app; GRANT USAGE ON SCHEMA app TO mill;
+      GRANT SELECT, INSERT, UPDATE ON app.shared TO mill; COMMIT]]
+    s.send()
+    s.committed()
+    s.assert_rows()
+    assert.equal(s.n - 1, s.db:number 'SELECT b FROM blue.shared')
+    assert.equal(0, (s.run:stop()))
+  end)
+end)
