@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "postgres/conn.h"
+#include "postgres/dial.h"
 #include "supervise/totals.h"
 
 enum { SAMPLE_ROWS = 3, SAMPLE_WIDTH = 76, ANSWER_SECONDS = 30 };
@@ -103,8 +103,11 @@ static void ask_about(struct asking *q, const char *table)
 static void print_tables(const struct plan *p, const char *url)
 {
     struct asking q = {.loop = loop_new()};
+    struct pgtarget target = {.conninfo = url,
+                              .application_name = "tidemill dev",
+                              .timeouts = DIAL_TIMEOUTS};
     arena_init(&q.arena, 0);
-    q.c = pgconn_new(q.loop, url, "tidemill dev", on_state, &q);
+    q.c = pgconn_open(q.loop, &target, on_state, &q);
     while (pgconn_state(q.c) == PGCONN_CONNECTING ||
            pgconn_state(q.c) == PGCONN_SETTING_UP) {
         loop_run(q.loop);

@@ -298,7 +298,7 @@ static void keep_rows(struct batch *b, const struct pgreply *reply)
     struct pg_result *const *last = reply->results + reply->n_results - 1;
 
     if (b->keeps) {
-        recall_committed(b, shape_xid(last[-1]),
+        recall_committed(b, (uint32_t)pg_int(last[-1], 0, 0),
                          !b->engine->tables.shape.seal ||
                              pg_int(last[-2], 0, 0) != 0);
     }

@@ -114,7 +114,7 @@ bool catalog_check(struct plan *p, struct buf *out, int *n_problems,
 /* One simple query, and so one transaction: all of it or nothing. */
 bool catalog_apply(const char *conninfo, const char *sql, struct err *e)
 {
-    PGconn *pg = dial_wait(conninfo, "tidemill schema", e);
+    PGconn *pg = dial_wait(conninfo, "tidemill schema", 0, e);
     if (!pg) {
         return false;
     }

@@ -15,12 +15,12 @@
 #include "postgres/flush.h"
 #include "postgres/hosts.h"
 #include "postgres/prepared.h"
+#include "postgres/session.h"
 
 struct pgconn {
     /* -- set at open */
     struct loop *loop;
     struct pgtarget *target;
-    struct pgtarget *own; /* owned: the target when nobody gave one; or NULL */
     pgconn_state_fn on_state;
     void *arg;
     struct loop_timer *deadline; /* owned */
@@ -102,7 +102,6 @@ static void destroy(struct pgconn *c)
     loop_timer_free(c->kick);
     flush_close(&c->flush);
     prepared_close(&c->prepared);
-    free(c->own);
     free(c);
 }
 
@@ -341,16 +340,19 @@ static void on_ready(struct pgconn *c, const struct pgreply *reply, void *arg)
 static void on_settings(struct pgconn *c, const struct pgreply *reply,
                         void *arg)
 {
+    struct err why;
     (void)arg;
-    if (reply->ok) {
-        pgconn_add_sql(c, dial_optional_settings());
-        pgconn_flush(c, connect_usec(c), on_ready, NULL);
-    } else if (c->state == PGCONN_DEAD) {
+    if (!reply->ok && c->state == PGCONN_DEAD) {
         c->on_state(c, c->arg);
-    } else {
-        struct err why = reply->error;
+    } else if (!reply->ok) {
+        why = reply->error;
         err_wrap(&why, "session settings were refused");
         lose(c, &why);
+    } else if (!session_is_ours(reply->results[1], &why)) {
+        lose(c, &why);
+    } else {
+        pgconn_add_sql(c, session_optional);
+        pgconn_flush(c, connect_usec(c), on_ready, NULL);
     }
 }
 
@@ -361,10 +363,13 @@ static void set_up(struct pgconn *c)
         lose_broken(c);
         return;
     }
-    char *settings = dial_settings(&c->target->timeouts);
-    pgconn_add_sql(c, settings);
+    char *set = session_set(SESSION_WORKER, &c->target->timeouts);
+    char *look = session_look(SESSION_WORKER);
+    pgconn_add_sql(c, set);
+    pgconn_add_sql(c, look);
     pgconn_flush(c, connect_usec(c), on_settings, NULL);
-    free(settings);
+    free(set);
+    free(look);
 }
 
 static void on_io(void *arg, bool readable, bool writable);
@@ -391,6 +396,11 @@ static void start(struct pgconn *c)
 /* A host could not be connected to: another's turn, until none is left. */
 static void try_next(struct pgconn *c, struct err why)
 {
+    if (c->pg && dial_is_plain_next(c->pg, c->target)) {
+        hang_up(c);
+        start(c);
+        return;
+    }
     dial_also(&why, &c->failed);
     c->failed = why;
     if (hosts_next(c->target, &c->turns)) {
@@ -484,17 +494,5 @@ struct pgconn *pgconn_open(struct loop *l, struct pgtarget *t,
     flush_init(&c->flush);
     prepared_init(&c->prepared);
     start(c);
-    return c;
-}
-
-struct pgconn *pgconn_new(struct loop *l, const char *conninfo,
-                          const char *application_name,
-                          pgconn_state_fn on_state, void *arg)
-{
-    struct pgtarget *t = mem_zero(1, sizeof *t);
-    *t = (struct pgtarget){conninfo, application_name, DIAL_TIMEOUTS, false, 0,
-                           0};
-    struct pgconn *c = pgconn_open(l, t, on_state, arg);
-    c->own = t;
     return c;
 }

@@ -29,10 +29,12 @@ struct pgtarget {
     const char *conninfo; /* may hold a password */
     const char *application_name;
     struct plan_timeouts timeouts; /* connect_ms is for each address */
-    bool must_write;  /* only a server that takes writes will do, unless the
+    bool must_write;   /* only a server that takes writes will do, unless the
                          conninfo has a target_session_attrs of its own */
-    uint32_t host;    /* -- whose turn it is: see hosts.h */
-    uint32_t address; /* of that host */
+    uint32_t host;     /* -- whose turn it is: see hosts.h */
+    uint32_t address;  /* of that host */
+    bool for_people;   /* see session.h */
+    bool starts_plain; /* -- the server takes no options of ours at start-up */
 };
 
 /* An attempt at all of them. */
@@ -82,10 +84,6 @@ enum pgconn_state {
  * must outlive it; its conninfo may be exchanged at any time. */
 struct pgconn *pgconn_open(struct loop *l, struct pgtarget *t,
                            pgconn_state_fn on_state, void *arg);
-/* The same to any server, with the timeouts that a pipeline has by default. */
-struct pgconn *pgconn_new(struct loop *l, const char *conninfo,
-                          const char *application_name,
-                          pgconn_state_fn on_state, void *arg);
 void pgconn_free(struct pgconn *c);
 enum pgconn_state pgconn_state(const struct pgconn *c);
 /* Why it is DEAD. */

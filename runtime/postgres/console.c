@@ -9,17 +9,9 @@
 
 enum { BINARY = 1 };
 
-/* The worker's settings cut the planner down to what upserts want; people's
- * questions join and sort. Letters come faster than statistics of them, and a
- * nested loop that was meant for a handful compares each of 40,000 with each.
- * A statement may take as long as the reader of its rows does, but nobody waits
+/* A statement may take as long as the reader of its rows does, but nobody waits
  * long for a lock. */
-static const char SETTINGS[] =
-    "SELECT set_config(name, value, false) FROM (VALUES "
-    "('TimeZone', 'UTC'), ('DateStyle', 'ISO'), ('statement_timeout', '0'), "
-    "('standard_conforming_strings', 'on'), ('lock_timeout', '10s'), "
-    "('enable_nestloop', 'off'), "
-    "('idle_in_transaction_session_timeout', '60s')) AS s(name, value)";
+enum { LOCK_MS = 10000 };
 
 static bool is_one_of(const char *state, const char *const *list)
 {
@@ -91,8 +83,8 @@ bool console_open(struct console *c, const struct plan *p, const char *who,
                   struct err *e)
 {
     *c = (struct console){.plan = p, .who = who};
-    c->pg = dial_wait(p->database.write, "tidemill operator", e);
-    return c->pg && run(c, SETTINGS, e);
+    c->pg = dial_wait(p->database.write, "tidemill operator", LOCK_MS, e);
+    return c->pg != NULL;
 }
 
 void console_close(struct console *c)

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "postgres/hosts.h"
+#include "postgres/session.h"
 #include "postgres/sql_text.h"
 #include "postgres/sqlstate.h"
 
@@ -24,37 +25,6 @@ const struct plan_timeouts DIAL_TIMEOUTS = {.connect_ms = 5000,
                                             .lock_ms = 20000,
                                             .idle_in_transaction_ms = 60000,
                                             .tcp_user_ms = 30000};
-
-/* Every session is the same whatever the role's defaults are. The planner's
- * choices are cut down because a statement prepared while its table is empty
- * would keep a plan that scans it for ever. jit: a plan that the cuts make
- * look dear would be compiled, for seconds. synchronous_commit: what was
- * committed must be there after a crash of the server, or Kafka was told
- * something that is not so. */
-char *dial_settings(const struct plan_timeouts *t)
-{
-    struct buf sql = {0};
-    buf_printf(
-        &sql,
-        "SELECT set_config(name, value, false) FROM (VALUES "
-        "('TimeZone', 'UTC'), ('DateStyle', 'ISO'), "
-        "('standard_conforming_strings', 'on'), ('enable_seqscan', 'off'), "
-        "('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), "
-        "('jit', 'off'), ('synchronous_commit', CASE "
-        "current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
-        "ELSE current_setting('synchronous_commit') END), "
-        "('statement_timeout', '%ums'), "
-        "('lock_timeout', '%ums'), "
-        "('idle_in_transaction_session_timeout', '%ums')) AS s(name, value)",
-        t->statement_ms, t->lock_ms, t->idle_in_transaction_ms);
-    return buf_text(&sql);
-}
-
-const char *dial_optional_settings(void)
-{
-    return "SELECT set_config('client_connection_check_interval', '10s', "
-           "false)";
-}
 
 static void ignore_notice(void *arg, const PGresult *r)
 {
@@ -99,6 +69,18 @@ static void say_limits(struct words *w, const struct pgtarget *t)
     }
 }
 
+/* Those of the conninfo and ours; NULL: the conninfo's alone. */
+static char *options_of(const struct pgtarget *t)
+{
+    enum session_kind kind = t->for_people ? SESSION_PEOPLE : SESSION_WORKER;
+    char *said = NULL, *all = NULL;
+    if (!t->starts_plain && hosts_options(t->conninfo, &said)) {
+        all = session_options(kind, &t->timeouts, said);
+    }
+    free(said);
+    return all;
+}
+
 /* Later words override earlier ones: those before dbname are defaults that a
  * conninfo may change, those behind it are not up for choice. */
 PGconn *dial_start(const struct pgtarget *t, struct pgturns *turns,
@@ -126,8 +108,11 @@ PGconn *dial_start(const struct pgtarget *t, struct pgturns *turns,
     say(&w, "host", host.host); /* libpq passes over what is empty */
     say(&w, "hostaddr", host.hostaddr);
     say(&w, "port", host.port);
+    char *options = options_of(t);
+    say(&w, "options", options);
     PGconn *pg = PQconnectStartParams(w.keywords, w.values, 1);
     arena_close(&a);
+    free(options);
     if (!pg) {
         err_set(e, ERR_RESOURCE, "cannot connect to PostgreSQL: out of memory");
         return NULL;
@@ -188,18 +173,57 @@ static bool wait_for(PGconn *pg, uint32_t connect_ms, struct err *e)
     return status == PGRES_POLLING_OK || dial_error(pg, e);
 }
 
-PGconn *dial_wait(const char *conninfo, const char *application_name,
-                  struct err *e)
+/* False: the session cannot be made ours. */
+static bool settle(PGconn *pg, const struct plan_timeouts *t, struct err *e)
 {
-    struct pgtarget t = {conninfo, application_name, DIAL_TIMEOUTS, true, 0, 0};
+    char *set = session_set(SESSION_PEOPLE, t);
+    char *look = session_look(SESSION_PEOPLE);
+    PGresult *r = PQexec(pg, set);
+    bool ok = PQresultStatus(r) == PGRES_TUPLES_OK;
+    if (ok) {
+        PQclear(r);
+        r = PQexec(pg, look);
+        ok = PQresultStatus(r) == PGRES_TUPLES_OK;
+    }
+    ok = ok ? session_is_ours(r, e) : dial_result(r, e);
+    PQclear(r);
+    free(set);
+    free(look);
+    return ok;
+}
+
+/* To the host whose turn it is; again when it took no options. */
+static PGconn *try_host(struct pgtarget *t, struct pgturns *turns,
+                        struct err *e)
+{
+    PGconn *pg = dial_start(t, turns, e);
+    if (pg && wait_for(pg, t->timeouts.connect_ms, e) &&
+        settle(pg, &t->timeouts, e)) {
+        return pg;
+    }
+    bool is_again =
+        pg && PQstatus(pg) == CONNECTION_BAD && dial_is_plain_next(pg, t);
+    PQfinish(pg);
+    return is_again ? try_host(t, turns, e) : NULL;
+}
+
+PGconn *dial_wait(const char *conninfo, const char *application_name,
+                  uint32_t lock_ms, struct err *e)
+{
+    struct pgtarget t = {.conninfo = conninfo,
+                         .application_name = application_name,
+                         .timeouts = DIAL_TIMEOUTS,
+                         .must_write = true,
+                         .for_people = true};
     struct pgturns turns = {0};
     struct err before = {0};
+    t.timeouts.statement_ms = 0;
+    t.timeouts.lock_ms = lock_ms;
     do {
-        PGconn *pg = dial_start(&t, &turns, e);
-        if (pg && wait_for(pg, t.timeouts.connect_ms, e)) {
+        PGconn *pg = try_host(&t, &turns, e);
+        if (pg) {
             return pg;
         }
-        PQfinish(pg);
         dial_also(e, &before);
         before = *e;
     } while (hosts_next(&t, &turns));
@@ -221,6 +245,22 @@ static char *find_state(char *text)
         }
     }
     return NULL;
+}
+
+bool dial_is_plain_next(const PGconn *pg, struct pgtarget *t)
+{
+    static const char *const states[] = {"08P01", "0A000", "22023",
+                                         "42501", "42601", "42704"};
+    char text[TEXT_BYTES];
+    const char *state;
+    snprintf(text, sizeof text, "%s", PQerrorMessage(pg));
+    state = find_state(text);
+    for (size_t i = 0; state && i < sizeof states / sizeof *states; i++) {
+        if (!t->starts_plain && strncmp(state, states[i], STATE_LEN) == 0) {
+            return t->starts_plain = true;
+        }
+    }
+    return false;
 }
 
 /* libpq's text in one line, without the place in the server's source. */

@@ -20,14 +20,13 @@ struct pg_conn *dial_start(const struct pgtarget *t, struct pgturns *turns,
 bool dial_late(const struct pg_conn *pg, usec waited, struct err *e);
 /* A host failed, and others had [before]: [e] tells of all. */
 void dial_also(struct err *e, const struct err *before);
-/* Connects to a server that takes writes, and waits for it. */
+/* Connects to a server that takes writes, for people, and waits for it; nobody
+ * waits longer than [lock_ms] for a lock (0: as long as it takes). */
 struct pg_conn *dial_wait(const char *conninfo, const char *application_name,
-                          struct err *e);
-/* SQL that makes a new session ours, owned by the caller; the optional part
- * may fail: not every server and platform has it, and it only frees locks
- * sooner. */
-char *dial_settings(const struct plan_timeouts *t);
-const char *dial_optional_settings(void);
+                          uint32_t lock_ms, struct err *e);
+/* The attempt failed, and perhaps because of the options that it came with,
+ * which not every pooler takes: the next one goes without, to the same host. */
+bool dial_is_plain_next(const struct pg_conn *pg, struct pgtarget *t);
 /* Why a connection attempt failed. Always returns false. */
 bool dial_error(const struct pg_conn *pg, struct err *e);
 /* Why an open connection was lost. Always returns false. */

@@ -83,6 +83,16 @@ bool hosts_is_readable(const char *conninfo)
     return is_readable;
 }
 
+bool hosts_options(const char *conninfo, char **out)
+{
+    PQconninfoOption *words = parse(conninfo);
+    const char *said = word_of(words, "options");
+    bool is_known = said || !value_of(find_word(words, "service"));
+    *out = said ? mem_dup(said) : NULL;
+    PQconninfoFree(words);
+    return is_known;
+}
+
 static uint32_t count_items(const char *list)
 {
     uint32_t n = 1;

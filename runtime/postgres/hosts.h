@@ -37,5 +37,8 @@ bool hosts_pick(const struct pgtarget *t, hosts_resolve_fn resolve,
                 struct err *e);
 /* The attempt failed. False: every host has had its turn. */
 bool hosts_next(struct pgtarget *t, struct pgturns *turns);
+/* The "options" of the conninfo or of PGOPTIONS, owned by the caller, or NULL.
+ * False: a service file may have some, which is libpq's alone to read. */
+bool hosts_options(const char *conninfo, char **out);
 /* By the system's resolver. */
 uint32_t hosts_resolve(const char *name, uint32_t i, char *out, size_t size);

@@ -2,7 +2,6 @@
 #include "postgres/shape.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/buf.h"
 #include "postgres/seal.h"
@@ -118,16 +117,4 @@ void shape_close(struct shape *s)
     free(s->check);
     free(s->seal);
     *s = (struct shape){0};
-}
-
-uint32_t shape_xid(const struct pg_result *r)
-{
-    int len = 0;
-    uint32_t wire = 0;
-    const char *xid = pg_value(r, 0, 0, &len);
-
-    if (xid) {
-        memcpy(&wire, xid, sizeof(wire));
-    }
-    return __builtin_bswap32(wire);
 }

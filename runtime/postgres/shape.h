@@ -34,5 +34,3 @@ void shape_ask(struct pgconn *c, const struct plan *p);
 /* Into a zeroed one. */
 void shape_read(const struct pg_result *r, struct shape *out);
 void shape_close(struct shape *s);
-/* The xid that the check told. */
-uint32_t shape_xid(const struct pg_result *r);

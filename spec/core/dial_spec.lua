@@ -6,7 +6,7 @@ local core = require 'spec.core.core'
 local C = core.lib
 
 core.headers('base/err.h', 'base/loop.h', 'base/type.h', 'base/plan.h', 'postgres/conn.h',
-  'postgres/hosts.h', 'postgres/dial.h')
+  'postgres/hosts.h', 'postgres/dial.h', 'postgres/session.h')
 ffi.cdef [[
 struct option { char *keyword; char *envvar; char *compiled; char *val; char *label;
   char *dispchar; int dispsize; };
@@ -169,14 +169,65 @@ describe('dial_start', function()
   end)
 end)
 
-describe('dial_settings', function()
-  it('bounds statements, locks and open transactions', function()
+-- A pooler that takes no options at the start, and knows nobody without them: what
+-- each start-up packet held decides what is answered. Returns its port.
+local function start_pooler()
+  ffi.cdef [[
+  int socket(int, int, int); int bind(int, const void *, unsigned); int listen(int, int);
+  int accept(int, void *, void *); int getsockname(int, void *, unsigned *);
+  long read(int, void *, size_t); long write(int, const void *, size_t);
+  int close(int); int fork(void); void _exit(int); unsigned alarm(unsigned);
+  ]]
+  local function refusal(code, text)
+    local fields = ('SFATAL\0VFATAL\0C%s\0M%s\0\0'):format(code, text)
+    return 'E\0\0\0' .. string.char(#fields + 4) .. fields
+  end
+  local address = ffi.new('uint8_t[16]', { 2, 0, 0, 0, 127, 0, 0, 1 })
+  local fd, size = ffi.C.socket(2, 1, 0), ffi.new('unsigned[1]', 16)
+  assert(ffi.C.bind(fd, address, 16) == 0 and ffi.C.listen(fd, 5) == 0)
+  ffi.C.getsockname(fd, address, size)
+  if ffi.C.fork() == 0 then
+    ffi.C.alarm(20)
+    local bytes = ffi.new('char[4096]')
+    for _ = 1, 2 do
+      local c = ffi.C.accept(fd, nil, nil)
+      local packet = ffi.string(bytes, tonumber(ffi.C.read(c, bytes, 4096)))
+      local answer = packet:find('options\0', 1, true)
+        and refusal('08P01', 'unsupported startup parameter: options')
+        or refusal('28P01', 'no such user')
+      ffi.C.write(c, answer, #answer)
+      ffi.C.close(c)
+    end
+    ffi.C._exit(0)
+  end
+  ffi.C.close(fd)
+  return address[2] * 256 + address[3]
+end
+
+describe('the settings of a session', function()
+  it('bound statements, locks and open transactions', function()
     local t = ffi.new('struct plan_timeouts', {
       statement_ms = 1234, lock_ms = 567, idle_in_transaction_ms = 8901 })
-    local sql = ffi.string(C.dial_settings(t))
+    local sql = ffi.string(C.session_set(C.SESSION_WORKER, t))
     assert.matches("'statement_timeout', '1234ms'", sql, 1, true)
     assert.matches("'lock_timeout', '567ms'", sql, 1, true)
     assert.matches("'idle_in_transaction_session_timeout', '8901ms'", sql, 1, true)
+  end)
+  it('are there from the start, behind those of the address', function()
+    local said = '-c array_nulls=off -c search_path=app'
+    local all = words(TWO .. " options='" .. said .. "'").options
+    assert.equal(said, all:sub(1, #said))
+    assert.matches('-c array_nulls=on', all:sub(#said), 1, true)
+    assert.matches('-c DateStyle=ISO,\\ MDY', all, 1, true)
+    assert.matches('-c lock_timeout=20000ms', all, 1, true)
+  end)
+  it('are left to later where a pooler takes none at the start', function()
+    local e = ffi.new('struct err')
+    local address = ("host=127.0.0.1 port=%d user=x dbname=x sslmode=disable "
+      .. "gssencmode=disable"):format(start_pooler())
+    assert.is_true(C.dial_wait(address, 'spec', 0, e) == nil)
+    assert.equal('28P01', ffi.string(e.sqlstate))
+    assert.matches('no such user', ffi.string(e.text))
   end)
   it('has the defaults of the pipeline file', function()
     local plan = bundles.plan(bundles.pipeline(

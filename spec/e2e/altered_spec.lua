@@ -130,7 +130,8 @@ describe('a table that changes under a run', function()
       'table aligned: there is no column b',
       'ALTER TABLE aligned RENAME COLUMN c TO b')
     local swap = [[ALTER TABLE aligned RENAME COLUMN b TO x;
-      ALTER TABLE aligned RENAME COLUMN d TO b; ALTER TABLE aligned RENAME COLUMN x TO d]]
+      ALTER TABLE aligned RENAME COLUMN d TO b;
+      ALTER TABLE aligned RENAME COLUMN x TO d]]
     s.halts(swap, 'table aligned: column b is numeric(18,2) in the table but bigint', swap)
     s.halts('ALTER TABLE merged DROP CONSTRAINT merged_pkey',
       'table merged: its key columns have no valid unique index',
@@ -150,7 +151,8 @@ describe('a table that changes under a run', function()
     -- What fits is gone on with: a table in the place of another, a schema too.
     s.db:rows [[
       BEGIN; CREATE TABLE next (LIKE aligned INCLUDING ALL);
-      INSERT INTO next SELECT * FROM aligned; DROP TABLE aligned; ALTER TABLE next RENAME TO aligned;
+      INSERT INTO next SELECT * FROM aligned;
+      DROP TABLE aligned; ALTER TABLE next RENAME TO aligned;
       GRANT SELECT, INSERT, UPDATE ON aligned TO mill; COMMIT]]
     s.send()
     s.committed()
