@@ -206,6 +206,8 @@ struct plan_projection {
     const char **ignore; /* other types that are known not to matter */
     uint32_t n_ignore;
     bool strict;           /* an unknown type is a failure of its record */
+    bool unlogged;         /* rows may be gone after a crash of the server, and
+                              the position not */
     bool keys_in_lua;      /* a key column is FROM_FUNCTION */
     bool has_handler;      /* false: mirror, done in C */
     bool deletes;          /* a handler may delete rows */

@@ -101,6 +101,10 @@ static void print_projection(const struct plan_projection *p, uint32_t n_left)
     printf("  exact    %s: %s\n", exactness[p->exact].name,
            p->why != NULL ? p->why : "");
     printf("  cost     %s\n", exactness[p->exact].cost);
+    if (p->unlogged) {
+        printf("  unlogged a crash of the server may empty the table, and its "
+               "events do not come again\n");
+    }
     if (p->cached_why != NULL) {
         printf("  cache    %s: %s\n", p->is_cached ? "yes" : "no",
                p->cached_why);

@@ -123,7 +123,9 @@ bool compare_explains(struct batch *b, const struct err *e)
 {
     bool is_told = strcmp(e->sqlstate, "TM003") == 0;
 
-    if (!is_told && (e->class != ERR_SCHEMA || b->has_compared)) {
+    bool is_like_one = e->class == ERR_SCHEMA || e->class == ERR_CONFIG;
+
+    if (!is_told && (!is_like_one || b->has_compared)) {
         return false;
     }
     if (!compare_is_outdated(b)) {

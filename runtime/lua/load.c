@@ -287,6 +287,7 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->types = get_texts(l, "types", &p->n_types);
     p->ignore = get_texts(l, "ignore", &p->n_ignore);
     p->strict = get_bool(l, "strict");
+    p->unlogged = get_bool(l, "unlogged");
     p->keys_in_lua = get_bool(l, "keys_in_lua");
     p->has_handler = get_bool(l, "has_handler");
     p->deletes = get_bool(l, "deletes");

@@ -66,6 +66,20 @@ static void check_must(struct report *r, const struct pg_result *s)
     }
 }
 
+/* Whatever a projection says of its own rows. */
+static void check_unlogged(struct report *r, const struct pg_result *s)
+{
+    const char *name = pg_str(s, 0, SERVER_UNLOGGED);
+
+    if (name[0]) {
+        buf_printf(report_problem(r),
+                   "table tidemill.%s is UNLOGGED, so that a crash of the "
+                   "server empties it and leaves the rows: ALTER TABLE "
+                   "tidemill.%s SET LOGGED;\n",
+                   name, name);
+    }
+}
+
 static void check_server(struct report *r, const struct pg_result *s)
 {
     int len;
@@ -92,6 +106,7 @@ static void check_server(struct report *r, const struct pg_result *s)
             check_own(r, s, &own_tables[i]);
         }
         check_must(r, s);
+        check_unlogged(r, s);
     }
 }
 
@@ -240,7 +255,8 @@ static void put_table_sql(struct report *r, struct buf *b)
     const char *sql;
 
     arena_init(&a, 0);
-    sql = strstr(sql_table(&a, r->p), "CREATE TABLE");
+    sql = strstr(sql_table(&a, r->p),
+                 r->p->unlogged ? "CREATE UNLOGGED" : "CREATE TABLE");
     for (; sql && *sql && *sql != ';'; sql++) {
         bool is_blank = strchr(" \n", *sql) != NULL;
 
@@ -250,6 +266,45 @@ static void put_table_sql(struct report *r, struct buf *b)
     }
     buf_puts(b, ": ");
     arena_close(&a);
+}
+
+static const char *kind_of(char relkind)
+{
+    return relkind == 'v'   ? "a view"
+           : relkind == 'm' ? "a materialized view"
+           : relkind == 'f' ? "a foreign table, whose server commits by itself"
+                            : "not a table";
+}
+
+/* Rows and positions must be there together, or not at all. */
+static void check_parts(struct report *r, const struct pg_result *t)
+{
+    const char *part = pg_str(t, 0, TABLE_PART);
+    char kind = pg_str(t, 0, TABLE_PART_KIND)[0];
+    struct buf *b;
+
+    if (!kind || (kind == 'u' && r->p->unlogged)) {
+        return;
+    }
+    b = report_problem(r);
+    if (strcmp(pg_str(t, 0, TABLE_SELF), part) == 0) {
+        buf_puts(b, "it is ");
+    } else {
+        buf_printf(b, "its part %s is ", part);
+    }
+    if (kind == 'u') {
+        buf_printf(b,
+                   "UNLOGGED, so that a crash of the server empties it and "
+                   "leaves the positions: ALTER TABLE %s SET LOGGED; or, if "
+                   "its rows may be lost, write unlogged = true\n",
+                   part);
+    } else if (kind == 't') {
+        buf_puts(b, "temporary, so that it ends with somebody's session: name "
+                    "a table that stays\n");
+    } else {
+        buf_puts(b, "a foreign table, whose server commits by itself, so that "
+                    "a crash between loses or repeats events: detach it\n");
+    }
 }
 
 static bool check_table(struct report *r, const struct pg_result *t)
@@ -262,12 +317,12 @@ static bool check_table(struct report *r, const struct pg_result *t)
         return false;
     }
     if (!strchr("rp", pg_str(t, 0, TABLE_KIND)[0])) {
-        buf_puts(report_problem(r),
-                 "it is not a table (a view, perhaps): name the "
-                 "table itself\n");
+        buf_printf(report_problem(r), "it is %s: name a table of this server\n",
+                   kind_of(pg_str(t, 0, TABLE_KIND)[0]));
         return false;
     }
     check_emptied(r, t);
+    check_parts(r, t);
     return true;
 }
 

@@ -50,7 +50,9 @@ static const char SERVER[] =
     "has_table_privilege(letter, 'UPDATE') AND "
     "has_table_privilege(letter, 'DELETE'), " COLUMNS_OF
     "audit AND a.attname IN ('id', 'at', 'who', 'action', 'pipeline', "
-    "'topic', 'partition', 'detail')) "
+    "'topic', 'partition', 'detail')), "
+    "(SELECT min(relname::text) FROM pg_class WHERE oid IN (lane, letter, "
+    "audit) AND relpersistence <> 'p') "
     "FROM (SELECT max(c.oid) FILTER (WHERE c.relname = 'lane') AS lane, "
     "max(c.oid) FILTER (WHERE c.relname = 'dead_letter') AS letter, "
     "max(c.oid) FILTER (WHERE c.relname = 'audit') AS audit "
@@ -63,6 +65,16 @@ static const char SERVER[] =
     "c.relname = $1 AND CASE WHEN $2 = '' THEN pg_table_is_visible(c.oid) "    \
     "ELSE n.nspname = $2 END"
 #define TABLE_FROM "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+
+/* A partitioned table holds no rows itself. */
+#define PART                                                                   \
+    "LEFT JOIN LATERAL (WITH RECURSIVE w(oid) AS (SELECT c.oid UNION "         \
+    "SELECT i.inhrelid FROM pg_inherits i JOIN w ON i.inhparent = w.oid) "     \
+    "SELECT x.oid::regclass::text AS name, CASE WHEN x.relkind = 'f' "         \
+    "THEN 'f' ELSE x.relpersistence::text END AS kind FROM w "                 \
+    "JOIN pg_class x ON x.oid = w.oid WHERE x.relkind = 'f' "                  \
+    "OR x.relkind = 'r' AND x.relpersistence <> 'p' "                          \
+    "ORDER BY kind, x.oid LIMIT 1) AS part ON true "
 
 /* The table, or one that the search path would find if the role might use its
  * schema. Whether it has rows is a query over a name that only this row vouches
@@ -82,8 +94,9 @@ static const char TABLE[] =
     "FROM pg_partition_tree(c.oid)) "
     "ELSE false END, c.oid::int8, row_security_active(c.oid), "
     "(SELECT min(f.conrelid::regclass::text) FROM pg_constraint f "
-    "WHERE f.contype = 'f' AND f.confrelid = c.oid AND f.conrelid <> c.oid) "
-    "FROM " TABLE_FROM "WHERE " TABLE_IS " OR c.relname = $1 AND $2 = '' "
+    "WHERE f.contype = 'f' AND f.confrelid = c.oid AND f.conrelid <> c.oid), "
+    "part.name, part.kind, c.oid::regclass::text "
+    "FROM " TABLE_FROM PART "WHERE " TABLE_IS " OR c.relname = $1 AND $2 = '' "
     "AND NOT has_schema_privilege(n.oid, 'USAGE') AND n.nspname IN (SELECT "
     "btrim(word, ' \"') FROM unnest(string_to_array(current_setting("
     "'search_path'), ',')) AS word) "

@@ -19,7 +19,8 @@ enum server_field {
     SERVER_USER,
     SERVER_LANE, /* of each own table: known columns, rights */
     SERVER_LETTER = SERVER_LANE + 2,
-    SERVER_AUDIT = SERVER_LETTER + 2 /* no rights: a run leaves it alone */
+    SERVER_AUDIT = SERVER_LETTER + 2, /* no rights: a run leaves it alone */
+    SERVER_UNLOGGED /* one of the own tables that is; NULL: none */
 };
 
 enum table_field {
@@ -31,8 +32,12 @@ enum table_field {
     TABLE_TRUNCATE,
     TABLE_HAS_ROWS,
     TABLE_OID,
-    TABLE_HIDES,   /* rows, from this role */
-    TABLE_REFERRER /* another table with a foreign key to it; NULL: none */
+    TABLE_HIDES,     /* rows, from this role */
+    TABLE_REFERRER,  /* another table with a foreign key to it; NULL: none */
+    TABLE_PART,      /* itself or a part of it whose rows do not stay with the
+                       positions; NULL: none */
+    TABLE_PART_KIND, /* of that: 'u' unlogged, 't' temporary, 'f' foreign */
+    TABLE_SELF       /* its own name, as that of the part */
 };
 
 enum column_field {

@@ -231,7 +231,8 @@ const char *sql_table(struct arena *a, const struct plan_projection *p)
         sql_quote_schema(&b, &n);
         buf_puts(&b, ";\n");
     }
-    buf_puts(&b, "CREATE TABLE IF NOT EXISTS ");
+    buf_printf(&b, "CREATE %sTABLE IF NOT EXISTS ",
+               p->unlogged ? "UNLOGGED " : "");
     sql_quote_table(&b, p->table);
     buf_puts(&b, " (\n");
     put_columns(&b, p);

@@ -144,6 +144,7 @@ function Table:insert(row) end
 ---@field columns table<string, string>
 ---@field initial table<string, any>|nil
 ---@field append boolean|nil
+---@field unlogged boolean|nil # its rows may be gone after a crash of the server
 ---@field shared boolean|nil # rows that other events enter may be asked for too
 
 ---@class tidemill.ProjectionSpec
@@ -159,6 +160,7 @@ function Table:insert(row) end
 ---@field before_write fun(row: tidemill.Row)|nil
 ---@field ignore string[]|nil
 ---@field strict boolean|nil
+---@field unlogged boolean|nil # its rows may be gone after a crash of the server
 ---@field newer string|nil
 ---@field once table<string, string>|string|nil # { version = 'data.version' }, 'event_id'
 ---@field topics string[]|nil

@@ -206,6 +206,7 @@ function M.new(checker, record, plan)
     line = record.line, kind = kind, columns = list, n_key = n_key, newer = newer,
     once = once, once_path = once_path,
     types = sorted_types(on), ignore = spec.ignore, strict = spec.strict or false,
+    unlogged = spec.unlogged or false,
     has_handler = on ~= nil, on = on or function() end, before_write = spec.before_write,
     topics = spec.topics, examples = spec.examples,
   }

@@ -124,10 +124,12 @@ local M = {
     batch = { types = { 'function' },
       hint = 'write batch = function(batch, tables) … end' },
     tables = list('write tables = { name = { key = { … }, columns = { … } } }'),
+    unlogged = boolean,
     cache = boolean, group = later('group'), durability = later('durability'),
   },
   -- An entry of `tables`.
   table = {
+    unlogged = boolean,
     table = text(),
     key = { types = { 'table' }, hint = "write key = { id = 'bigint' }" },
     columns = { types = { 'table' }, required = "write columns = { name = 'type' }" },

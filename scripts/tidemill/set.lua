@@ -128,6 +128,7 @@ local function new_table(checker, record, plan, name)
     table = spec.table, name = name, module = record.module or record.file,
     file = entry.file, line = entry.line, kind = kind, columns = list, n_key = n_key,
     newer = -1, once = -1, ignore = record.spec.ignore, strict = false,
+    unlogged = spec.unlogged or false,
     has_handler = true,
     on = function() end, topics = record.spec.topics, is_shared = spec.shared,
     in_set = true, n_set = 0,

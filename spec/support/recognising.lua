@@ -101,7 +101,7 @@ local function projection_of(words)
   for i, c in ipairs(columns) do column(p.columns[#key + i - 1], c[1], c[2], false) end
   p.types, p.n_types = texts(words.types)
   p.ignore, p.n_ignore = texts(words.ignore)
-  p.strict, p.newer = words.strict or false, -1
+  p.strict, p.newer, p.unlogged = words.strict or false, -1, false
   p.empties = p.kind == C.KIND_MIRROR
   return p
 end
