@@ -24,8 +24,11 @@ enum field {
     "UNION ALL SELECT xmin FROM pg_attribute WHERE attrelid = ANY (" tables    \
     ") AND attnum > 0 "                                                        \
     "UNION ALL SELECT xmin FROM pg_index WHERE indrelid = ANY (" tables ") "   \
-    "UNION ALL SELECT xmin FROM pg_inherits WHERE inhparent = ANY (" all ") "  \
     "UNION ALL SELECT xmin FROM pg_namespace WHERE oid = ANY (" schemas ")"
+#define PARTS_OF(all)                                                          \
+    " UNION ALL SELECT xmin FROM pg_inherits WHERE inhparent = ANY (" all ")"
+
+#define OF(list) "(SELECT " list " FROM l)::oid[]"
 
 static const char TAIL[] =
     "), o(oid) AS (SELECT oid FROM t UNION SELECT c.oid FROM pg_class c "
@@ -37,19 +40,14 @@ static const char TAIL[] =
     "ARRAY(SELECT oid FROM o ORDER BY oid), "
     "ARRAY(SELECT oid FROM t ORDER BY oid), "
     "ARRAY(SELECT DISTINCT relnamespace FROM pg_class JOIN o USING (oid))), "
-    "v(x) AS (" VERSIONS_OF(
-        "(SELECT a FROM l)::oid[]", "(SELECT t FROM l)::oid[]",
-        "(SELECT s FROM l)::oid[]") ") "
-                                    "SELECT (SELECT count(*) FROM v), "
-                                    "ARRAY(SELECT DISTINCT x::text FROM v "
-                                    "ORDER BY 1)::text, "
-                                    "a::text, o::text, t::text, s::text, "
-                                    "(SELECT coalesce(NOT "
-                                    "bool_or(c.relhastriggers OR c.relhasrules "
-                                    "OR "
-                                    "c.relhassubclass OR c.relispartition), "
-                                    "false) FROM pg_class c "
-                                    "WHERE c.oid = ANY (o)), cardinality(t) = ";
+    "v(x) AS (" VERSIONS_OF(OF("a"), OF("t"), OF("s")) PARTS_OF(OF(
+        "a")) "), p(is_plain) AS (SELECT coalesce(NOT bool_or(c.relhastriggers "
+              "OR "
+              "c.relhasrules OR c.relhassubclass OR c.relispartition), false) "
+              "FROM pg_class c, l WHERE c.oid = ANY (l.o)) "
+              "SELECT (SELECT count(*) FROM v), "
+              "ARRAY(SELECT DISTINCT x::text FROM v ORDER BY 1)::text, "
+              "a::text, o::text, t::text, s::text, is_plain, cardinality(t) = ";
 
 /* t: the tables of the projections, as catalog_ask finds them. Names of a plan
  * have no quotes. */
@@ -75,7 +73,7 @@ void shape_ask(struct pgconn *c, const struct plan *p)
 
     put_tables(&b, p);
     buf_puts(&b, TAIL);
-    buf_printf(&b, "%u FROM l", p->n_projections);
+    buf_printf(&b, "%u FROM l, p", p->n_projections);
     pgconn_add_sql(c, buf_text(&b));
     buf_close(&b);
 }
@@ -94,10 +92,12 @@ static char *make_check(const struct pg_result *r)
                "count(*) FILTER (WHERE v = ANY ('%s'::xid[]) OR v = " OUR_XID
                ") = %lld, 'TM003') FROM (",
                n, pg_str(r, 0, VERSIONS), n);
-    buf_printf(
-        &b,
-        VERSIONS_OF("'%s'::oid[]", "'%s'::oid[]", "'%s'::oid[]") ") AS s(v)",
-        all, tables, tables, all, pg_str(r, 0, SCHEMAS));
+    buf_printf(&b, VERSIONS_OF("'%s'::oid[]", "'%s'::oid[]", "'%s'::oid[]"),
+               all, tables, tables, pg_str(r, 0, SCHEMAS));
+    if (!pg_int(r, 0, IS_PLAIN)) { /* the first part is told by pg_class */
+        buf_printf(&b, PARTS_OF("'%s'::oid[]"), all);
+    }
+    buf_puts(&b, ") AS s(v)");
     return buf_text(&b);
 }
 

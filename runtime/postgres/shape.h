@@ -16,7 +16,7 @@
  * that the comparison found (plan_projection.schema), and its version is one
  * of those that are looked at: no search path can lead them elsewhere.
  *
- * Its price is some 15 us of the server, and 1 us for each part of a table.
+ * Its price is some 25 us of the server's CPU, and 1 us more for each part.
  */
 #include "base/plan.h"
 #include "postgres/conn.h"

@@ -11,7 +11,7 @@ core.headers('base/err.h', 'base/buf.h', 'base/type.h', 'base/plan.h', 'base/has
   'decode/convert.h', 'decode/decoder.h', 'postgres/conn.h', 'kafka/source.h',
   'base/failure.h', 'lua/vm.h', 'flow/program.h', 'flow/rows.h', 'flow/set.h', 'flow/guard.h',
   'flow/dossier.h', 'flow/letter.h', 'flow/batch.h', 'flow/verdict.h', 'flow/truncate.h',
-  'flow/layers.h', 'flow/cache.h', 'postgres/seal.h', 'flow/recall.h')
+  'flow/layers.h', 'flow/cache.h', 'flow/recall.h')
 
 local C = core.lib
 

@@ -5,8 +5,9 @@ local core = require 'spec.core.core'
 local C = core.lib
 
 core.headers('postgres/position.h', 'postgres/pool.h', 'flow/topics.h', 'flow/claim.h',
-  'flow/halt.h', 'flow/writer.h', 'flow/breaker.h', 'flow/database.h', 'flow/letters.h',
-  'flow/publish.h', 'flow/engine.h', 'flow/progress.h')
+  'postgres/shape.h', 'flow/compare.h', 'flow/halt.h', 'flow/writer.h',
+  'flow/breaker.h', 'flow/database.h', 'flow/letters.h', 'flow/publish.h',
+  'flow/engine.h', 'flow/progress.h')
 
 local function new_page() return ffi.gc(C.page_new(2), C.page_free) end
 
