@@ -377,6 +377,7 @@ bool batch_fold(struct batch *b, struct vm *v, struct err *e)
     b->must_wait = b->is_short = false;
     b->refusal.class = ERR_NONE;
     verdict_reset(b);
+    verdict_find_unheld(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
         b->rows[i].is_stale = true;
     }

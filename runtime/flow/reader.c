@@ -2,6 +2,7 @@
 #include "flow/reader.h"
 
 #include "flow/order.h"
+#include "flow/unheld.h"
 #include "postgres/encode.h"
 
 /* Rows of which that can be said, in key order; [n]: how many. */
@@ -71,7 +72,11 @@ static bool read_row(struct rows *r, const struct pg_result *result, int at,
             cell->tag = TM_NULL;
         } else if (!encode_read(&p->columns[i].type, v, len, r->arena, cell,
                                 e)) {
-            return err_wrap(e, "%s.%s", p->table, p->columns[i].name);
+            if (e->class != ERR_DATA) {
+                return err_wrap(e, "%s.%s", p->table, p->columns[i].name);
+            }
+            rows_not_held(r, row, unheld_words(r, row, i, v, e));
+            return true;
         }
     }
     return true;

@@ -8,7 +8,8 @@
 /* Queues the load of all rows but those that came from the cache; there must
  * be some. */
 void reader_load(struct writer *w, struct rows *r, struct pgconn *c);
-/* Reads its result into base cells. */
+/* Reads its result into base cells. Rows with a value that no cell can hold are
+ * left out (rows_not_held); false: the table is not as it was declared. */
 bool reader_loaded(struct rows *r, const struct pg_result *result,
                    struct err *e);
 /* Behind writer_write: queues a check of the rows that came from the cache and

@@ -60,6 +60,7 @@ void rows_begin(struct rows *r, struct arena *a, struct events *ev)
         r->view.cells[i] = arena_alloc(a, r->cap_rows * sizeof(struct tm_cell));
     }
     r->base = NULL;
+    r->unheld = NULL;
     r->order = r->asked = r->row_lease = NULL;
     r->marks = NULL;
     r->n_recalled = 0;
@@ -184,10 +185,30 @@ void rows_unload(struct rows *r)
     if (!r->base) {
         return;
     }
+    r->unheld = NULL;
     memset(r->base_flags, 0, r->view.n_rows);
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
         memset(r->base[i], 0, r->view.n_rows * sizeof(struct tm_cell));
     }
+}
+
+void rows_not_held(struct rows *r, uint32_t row, const char *why)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    if (!r->unheld) {
+        r->unheld = arena_zero(r->arena, r->n_known * sizeof(*r->unheld));
+    }
+    r->unheld[row] = why;
+    r->base_flags[row] = 0;
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        r->base[i][row] = (struct tm_cell){.tag = TM_MISSING};
+    }
+}
+
+const char *rows_unheld(const struct rows *r, uint32_t row)
+{
+    return r->unheld && row < r->n_known ? r->unheld[row] : NULL;
 }
 
 void rows_restart(struct rows *r)

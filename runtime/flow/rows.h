@@ -37,6 +37,8 @@ struct rows {
     struct hash hash;        /* row keys; kept across batches */
     struct tm_cell **base;   /* [column][row], as loaded */
     uint8_t *base_flags;     /* TM_ROW_LOADED | TM_ROW_EXISTS, or 0 */
+    const char **unheld;     /* arena; [row] below n_known: why the table's row
+                                could not be loaded; NULL: there is none such */
     uint32_t *xmins;         /* [row]; aligned folds */
     uint32_t *order;         /* rows in key order; NULL: not yet asked for */
     uint32_t *asked;         /* rows of the load under way, in key order */
@@ -61,7 +63,7 @@ struct rows {
     uint32_t *row_event;  /* append: the event of each row; of a batch
                             function: the last one that asked for it */
     struct set *set;      /* of the batch function it belongs to, or NULL */
-    uint32_t n_known;     /* set: rows below were loaded, or are not there */
+    uint32_t n_known;     /* rows below were loaded, or are not there */
     uint32_t *good_event; /* set: pairs whose events are applied; NULL: never
                              needed */
     uint32_t *good_row;
@@ -118,6 +120,11 @@ void rows_restart(struct rows *r);
 void rows_restart_one(struct rows *r, uint32_t row);
 /* Forgets what was loaded; before a load is repeated. */
 void rows_unload(struct rows *r);
+/* The table holds the row, with a value that no cell can: nothing may be done
+ * to it. */
+void rows_not_held(struct rows *r, uint32_t row, const char *why);
+/* Why that is so; NULL: it is not. */
+const char *rows_unheld(const struct rows *r, uint32_t row);
 /* The last good event that entered the row: whom to blame for it. */
 int32_t rows_last_event(const struct rows *r, uint32_t row);
 bool rows_changed(const struct rows *r, uint32_t row);

@@ -277,6 +277,14 @@ static bool may_reach(const struct rows *r, int64_t row, int32_t event,
                    r->program->plan->table);
 }
 
+/* Naming one beforehand is no harm: nothing is done to it. */
+static bool is_held(const struct rows *r, int64_t row, struct err *e)
+{
+    const char *why = row < 0 ? NULL : rows_unheld(r, (uint32_t)row);
+
+    return !why || err_set(e, ERR_DATA, "%s", why);
+}
+
 int tm_row_of(struct tm_batch *b, struct tm_rows *view,
               const struct tm_cell *key, int names)
 {
@@ -286,7 +294,8 @@ int tm_row_of(struct tm_batch *b, struct tm_rows *view,
     struct err e;
 
     row = rows_ask(r, key, b->current, &e);
-    if (row == -1 || !may_reach(r, row, b->current, &e)) {
+    if (row == -1 || !may_reach(r, row, b->current, &e) ||
+        (!names && !is_held(r, row, &e))) {
         return say(b, &e);
     }
     if (row < r->n_known || r->program->plan->exact == EXACT_ALIGNED) {

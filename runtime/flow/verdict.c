@@ -141,6 +141,35 @@ void verdict_find_unread(struct batch *b)
     }
 }
 
+/* True: an event failed. */
+static bool fail_unheld(struct batch *b, const struct rows *r)
+{
+    bool found = false;
+
+    for (uint32_t i = 0; r->unheld && i < r->n_pairs; i++) {
+        const char *why = rows_unheld(r, r->pair_row[i]);
+
+        if (why) {
+            verdict_fail(b, r->pair_event[i], ERR_DATA, why, strlen(why),
+                         LETTER_UNHELD);
+            found = true;
+        }
+    }
+    return found;
+}
+
+void verdict_find_unheld(struct batch *b)
+{
+    bool found = false;
+
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        found |= fail_unheld(b, &b->rows[i]);
+    }
+    if (found) {
+        verdict_settle(b);
+    }
+}
+
 void verdict_keep(struct batch *b)
 {
     for (uint32_t e = 0; b->letters && e < b->events.n; e++) {

@@ -28,10 +28,13 @@ void verdict_refused(struct batch *b, uint32_t event, const struct err *why,
                      enum failure_action action);
 /* Events that the decoder could not read failed. */
 void verdict_find_unread(struct batch *b);
+/* Events that enter rows which could not be loaded fail; behind verdict_reset. */
+void verdict_find_unheld(struct batch *b);
 /* What failed up to here failed before any handler ran: it stays failed
  * however often the handlers run. */
 void verdict_keep(struct batch *b);
-/* Forgets what handlers refused: they run again from other rows. */
+/* Forgets what handlers refused, and rows that could not be loaded: they run
+ * again from other rows. */
 void verdict_reset(struct batch *b);
 /* Were rows made with events that are not applied, or without some that are? */
 bool verdict_outdates(const struct batch *b, const struct rows *r);

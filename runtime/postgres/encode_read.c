@@ -8,7 +8,10 @@
 
 enum {
     NUMERIC_SPECIAL = 0x8000, /* bit of NaN and the infinities */
-    EPOCH_DAYS = 10957        /* from 1970-01-01 to 2000-01-01 */
+    NUMERIC_NEGATIVE = 0x4000,
+    NUMERIC_INFINITY = 0x1000, /* beside the special bit; NaN is without */
+    TOLD_DIGITS = 120,         /* of a numeric that is told to people */
+    EPOCH_DAYS = 10957         /* from 1970-01-01 to 2000-01-01 */
 };
 static const int64_t EPOCH_USEC = 946684800LL * 1000000;
 static const uint32_t POWERS[4] = {1, 10, 100, 1000};
@@ -71,19 +74,15 @@ static bool read_numeric(const char *p, int len, struct arena *a,
     }
     int sign = get_u16(p + 4), dscale = get_u16(p + 6);
     if (sign & NUMERIC_SPECIAL) {
-        return err_set(e, ERR_DATA,
-                       "the table holds NaN or Infinity, which "
-                       "a numeric column cannot carry here: "
-                       "replace it in the table");
+        return err_set(e, ERR_DATA, "decimals have neither NaN nor infinity");
     }
     u128 m;
     struct tm_dec d;
     if (!read_mantissa(p, n, (int16_t)get_u16(p + 2), dscale, &m) ||
         dec_make(sign ? -(dec_mantissa)m : (dec_mantissa)m, dscale, &d) < 0) {
         return err_set(e, ERR_DATA,
-                       "the table holds a numeric of more than "
-                       "38 digits: round it in the table, or "
-                       "declare a scale");
+                       "decimals have 38 digits, at most 60 of them behind "
+                       "the point");
     }
     dec_to_cell(&d, a, out);
     return true;
@@ -110,10 +109,7 @@ static bool read_stamp(uint64_t v, struct tm_cell *out, struct err *e)
     }
     /* PostgreSQL's go on for 30 years more than 64 bits since 1970 do. */
     if (t >= INT64_MAX - EPOCH_USEC) {
-        return err_set(e, ERR_DATA,
-                       "the table holds a timestamp behind the year 294246, "
-                       "which has no exact value here: replace it in the "
-                       "table");
+        return err_set(e, ERR_DATA, "timestamps end with the year 294246");
     }
     out->i = t + EPOCH_USEC;
     return true;
@@ -229,4 +225,66 @@ bool encode_read(const struct coltype *t, const char *p, int len,
     default:
         return read_scalar(t, p, out, e);
     }
+}
+
+/* ---- for people ---- */
+
+/* Group [at] of four digits, counted from the most significant one that the
+ * value could have; without those in front of all. */
+static void put_group(struct buf *out, const char *p, int at, int width)
+{
+    int n = get_u16(p);
+    uint32_t digits = at >= 0 && at < n ? get_u16(p + 8 + 2 * at) : 0;
+
+    buf_printf(out, "%0*u", width, digits);
+}
+
+static void put_fraction(struct buf *out, const char *p, int weight, int dscale)
+{
+    size_t from = out->len;
+    int n = dscale < TOLD_DIGITS ? dscale : TOLD_DIGITS;
+
+    for (int i = 0; i < n; i += 4) {
+        put_group(out, p, weight + 1 + i / 4, 4);
+    }
+    out->len = from + (size_t)n;
+    buf_puts(out, n < dscale ? "..." : "");
+}
+
+void encode_tell_numeric(const char *p, struct buf *out)
+{
+    int weight = (int16_t)get_u16(p + 2), dscale = get_u16(p + 6);
+    int sign = get_u16(p + 4);
+    int groups = weight < TOLD_DIGITS / 4 ? weight : TOLD_DIGITS / 4;
+
+    if ((sign & NUMERIC_SPECIAL) && !(sign & NUMERIC_INFINITY)) {
+        buf_puts(out, "NaN");
+        return;
+    }
+    /* -Infinity is 0xf000, Infinity 0xd000. */
+    buf_puts(out, sign == 0xf000 || sign == NUMERIC_NEGATIVE ? "-" : "");
+    if (sign & NUMERIC_SPECIAL) {
+        buf_puts(out, "Infinity");
+        return;
+    }
+    put_group(out, p, weight < 0 ? -1 : 0, 1);
+    for (int i = 1; i <= groups; i++) {
+        put_group(out, p, i, 4);
+    }
+    if (groups < weight) {
+        buf_puts(out, "...");
+    } else if (dscale > 0) {
+        buf_puts(out, ".");
+        put_fraction(out, p, weight, dscale);
+    }
+}
+
+void encode_split_stamp(const char *p, int64_t *days, int64_t *usec)
+{
+    const int64_t day = 86400 * 1000000LL;
+    int64_t t = (int64_t)get_u64(p);
+
+    *days = t / day - (t % day < 0);
+    *usec = t - *days * day;
+    *days += EPOCH_DAYS;
 }

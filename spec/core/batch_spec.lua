@@ -54,6 +54,36 @@ describe('batch', function()
   teardown(function() batch:forget():close() end)
   before_each(function() batch:forget() end)
 
+  -- The row of this id as one that the table holds and no cell can.
+  local function not_held(id)
+    return function(b)
+      local r = b.c.rows[0]
+      C.rows_unload(r)
+      r.n_known = r.view.n_rows
+      for row = 0, r.view.n_rows - 1 do
+        if flow.value(r.view.cells[0][row]) == id then
+          C.rows_not_held(r, row, 'the table holds NaN')
+        end
+      end
+    end
+  end
+
+  it('sets the records aside whose row cannot be loaded, until it can', function()
+    local refused = half('c', 5)
+    batch:run({ { good('a', 1), good('b', 2), good('a', 3) }, { good('a', 4), refused } },
+      not_held 'a')
+    assert.are.equal('F.h FF', batch:states())
+    assert.are.equal('the table holds NaN', batch:reason(0))
+    assert.are.equal(tonumber(C.ERR_DATA), batch:class(0))
+    assert.are.same({ b = { 2, n = 2 } }, batch:sums())
+    assert.are.same({ 2 }, batch:log())
+    -- The same batch again, from a load that went well.
+    not_held 'nobody'(batch)
+    assert.is_true(C.batch_fold(batch.c, batch.vm, FAILURE))
+    assert.are.equal('... .F', batch:states())
+    assert.are.same({ a = { 1, 3, 4, n = 8 }, b = { 2, n = 2 } }, batch:sums())
+  end)
+
   it('moves every lane behind its last record when all are good', function()
     batch:run { { good('a', 1), good('b', 2) }, { good('a', 3) } }
     assert.are.equal('105 103', batch:ends())

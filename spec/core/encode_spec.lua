@@ -186,7 +186,24 @@ describe('a numeric', function()
   it('that is NaN or Infinity is refused', function()
     for _, sign in ipairs { 'c000', 'd000', 'f000' } do
       local _, reason = read('numeric', unhex('0000 0000 ' .. sign .. ' 0000'))
-      assert.is_truthy(reason:find('NaN or Infinity', 1, true))
+      assert.is_truthy(reason:find('neither NaN nor infinity', 1, true))
+    end
+  end)
+  it('that cannot be read is told as PostgreSQL prints it', function()
+    for wire, text in pairs {
+      ['0000 0000 c000 0020'] = 'NaN', ['0000 0000 d000 0020'] = 'Infinity',
+      ['0000 0000 f000 0020'] = '-Infinity',
+      ['0002 000a 4000 0000 000c 0d48'] = '-123400' .. ('0000'):rep(9),
+      ['0002 0000 0000 0003 000c 0d48'] = '12.340',
+      ['0001 ffee 0000 0047 0001'] = '0.' .. ('0'):rep(71),
+      ['0001 ffee 4000 0048 0001'] = '-0.' .. ('0'):rep(71) .. '1',
+      ['0001 0020 0000 0005 0001'] = '1' .. ('0000'):rep(30) .. '...',
+      ['0001 0000 0000 0100 0001'] = '1.' .. ('0'):rep(120) .. '...',
+    } do
+      local out = ffi.new('struct buf')
+      C.encode_tell_numeric(unhex(wire), out)
+      assert.equal(text, ffi.string(out.data, out.len))
+      C.buf_close(out)
     end
   end)
 end)
