@@ -72,7 +72,7 @@ $(BUILD)/%.o: %.cc
 # (FUZZER=) libFuzzer, which is clang's.
 FUZZ    := json envelope cells words admin pipeline
 FUZZBIN := $(FUZZ:%=$(BUILD)/fuzz/%)
-FUZZOBJ := $(BUILD)/spec/fuzz/input.o $(BUILD)/spec/fuzz/oracle.o
+FUZZOBJ := $(addprefix $(BUILD)/spec/fuzz/,input.o oracle.o grammar.o)
 FUZZER  ?= $(BUILD)/spec/fuzz/replay.o
 
 .SECONDARY: $(FUZZ:%=$(BUILD)/spec/fuzz/%.o) $(FUZZOBJ) $(FUZZER)

@@ -59,6 +59,7 @@ static void unwrap(struct reader *r, struct schemas *s, struct schema **schema)
         /* Whatever is wrong will be met again, and told, by the reading. */
         w->fault = NULL;
         w->i = first;
+        w->checked = 0;
         return;
     }
     r->is_wrapped = true;

@@ -5,7 +5,8 @@
  * A decoder belongs to one pipeline. It knows what each topic holds, a tree of
  * the paths that are wanted (declared by keys and columns, or touched once by
  * a handler), the numbers of event types, and the Debezium schemas seen. One
- * pass of simdjson On-Demand a record fills one cell for each wanted node.
+ * pass over a record fills one cell for each wanted node, and checks that the
+ * whole of it is JSON.
  *
  * Invariant: cells point into the record's own bytes or into the batch's
  * arena, so records must stay until the batch is done. A record that cannot

@@ -7,7 +7,7 @@
  *
  * Invariant: a document that was indexed is valid UTF-8, its texts are closed
  * and hold no raw control bytes. Nothing is promised about its grammar: that
- * is checked by walk.c on the parts which are read. No byte beyond [len] is
+ * is checked by walk.c. No byte beyond [len] is
  * touched, so no padding is needed. Not for threads.
  */
 #include <stddef.h>

@@ -122,6 +122,11 @@ bool number_read(const char *p, size_t len, struct arena *a,
     return read_fast(p, p + len, out) || read_slow(p, len, a, out);
 }
 
+bool number_follows_grammar(const char *p, size_t len)
+{
+    return scan(p, p + len) == p + len;
+}
+
 bool number_read_int(const char *p, size_t len, int64_t *out)
 {
     const char *end = p + len;

@@ -75,6 +75,30 @@ static int32_t code_point(const char **p, const char *end)
     return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
 }
 
+static inline bool is_letter(char c)
+{
+    return c && strchr("/bfnrt", c);
+}
+
+bool text_escapes_are_right(const char *p, size_t len)
+{
+    const char *end = p + len;
+
+    while ((p = memchr(p, '\\', (size_t)(end - p)))) {
+        if (++p == end) {
+            return false;
+        }
+        if (*p == 'u' && hex4(p + 1, end) >= 0) {
+            p += 5;
+        } else if (*p == '"' || *p == '\\' || is_letter(*p)) {
+            p++;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
 int64_t text_unescape(const char *p, size_t len, char *out)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";

@@ -13,6 +13,8 @@
  * escape, or half a surrogate pair.
  */
 int64_t text_unescape(const char *p, size_t len, char *out);
+/* Are all of its escapes of JSON's grammar? Halves of surrogate pairs are. */
+bool text_escapes_are_right(const char *p, size_t len);
 /* The first control byte inside a JSON text of this document, or [len]. */
 size_t text_control(const char *p, size_t len);
 

@@ -7,6 +7,7 @@
 #include "decode/logical.h"
 #include "decode/number.h"
 #include "decode/text.h"
+#include "decode/walk_part.h"
 
 bool walk_fail(struct walk *w, const char *fault)
 {
@@ -43,7 +44,7 @@ bool walk_open(struct walk *w, const char *p, size_t len)
     w->p = p;
     w->len = (uint32_t)len;
     w->i = 0;
-    w->plain_from = w->plain_to = 0;
+    w->plain_from = w->plain_to = w->checked = 0;
     w->fault = NULL;
     w->is_misfit = false;
 
@@ -53,30 +54,14 @@ bool walk_open(struct walk *w, const char *p, size_t len)
 
 bool walk_end(struct walk *w)
 {
-    return w->i == w->n || walk_fail(w, "something follows the JSON value");
-}
-
-static inline bool is_blank(char c)
-{
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-/* Behind the last byte of the scalar at structural i: blanks are dropped. */
-static inline uint32_t scalar_end(const struct walk *w)
-{
-    uint32_t end = w->at[w->i + 1];
-
-    while (is_blank(w->p[end - 1])) {
-        end--;
+    if (w->i < w->n) {
+        return walk_fail(w, "something follows the JSON value");
     }
-    return end;
+    w->checked = w->n;
+    return true;
 }
 
-/*
- * Whether [from, to) holds a backslash. What memchr found out about the bytes
- * behind it is kept, so a document is searched once, not once a text.
- */
-static inline bool has_escape(struct walk *w, uint32_t from, uint32_t to)
+bool walk_find_escape(struct walk *w, uint32_t from, uint32_t to)
 {
     if (from < w->plain_from || from > w->plain_to) {
         w->plain_from = w->plain_to = from;
@@ -105,15 +90,6 @@ static bool read_escaped(struct walk *w, const char *p, uint32_t len,
     out->len = (uint32_t)n;
     out->tag = TM_TEXT;
     return true;
-}
-
-/* The text at structural i, between its quotes: [*from, *to). */
-static inline bool text_range(struct walk *w, uint32_t *from, uint32_t *to)
-{
-    *from = w->at[w->i] + 1;
-    *to = scalar_end(w) - 1;
-    return (*to >= *from && w->p[*to] == '"') ||
-           walk_fail(w, "a text that does not end");
 }
 
 static bool read_text(struct walk *w, struct tm_cell *out)
@@ -156,56 +132,6 @@ static bool read_scalar(struct walk *w, struct tm_cell *out)
     return true;
 }
 
-/* Inside an object or array: counts braces, whatever is between. */
-bool walk_leave(struct walk *w)
-{
-    const char *p = w->p;
-    uint32_t depth = 1;
-
-    for (uint32_t i = w->i; i < w->n; i++) {
-        /* Brackets become braces: they differ in this bit only. */
-        char c = (char)(p[w->at[i]] | 0x20);
-
-        if (c == '{') {
-            if (++depth > WALK_DEEPEST) {
-                w->i = i;
-                return walk_fail(w, "nested deeper than 1000");
-            }
-        } else if (c == '}' && --depth == 0) {
-            w->i = i + 1;
-            return true;
-        }
-    }
-    w->i = w->n;
-    return walk_fail(w, "cut off");
-}
-
-/* At an opening brace or bracket. */
-static bool skip_nested(struct walk *w)
-{
-    w->i++;
-    return walk_leave(w);
-}
-
-bool walk_skip(struct walk *w)
-{
-    switch (walk_char(w)) {
-    case '{':
-    case '[':
-        return skip_nested(w);
-    case '\0':
-        return walk_fail(w, w->i < w->n ? "a NUL byte" : "cut off");
-    case ',':
-    case ':':
-    case '}':
-    case ']':
-        return walk_fail(w, "a value is missing");
-    default:
-        w->i++;
-        return true;
-    }
-}
-
 /* What was passed since structural [first]. */
 static void raw_since(const struct walk *w, uint32_t first, struct tm_cell *out)
 {
@@ -223,14 +149,14 @@ bool walk_value(struct walk *w, struct tm_cell *out)
         return read_text(w, out);
     }
     if (c == '{' || c == '[') {
-        if (!skip_nested(w)) {
+        if (!walk_skip(w)) {
             return false;
         }
         raw_since(w, first, out);
         return true;
     }
     if (c == '\0' || c == ',' || c == ':' || c == '}' || c == ']') {
-        return walk_skip(w);
+        return walk_skip(w); /* which says what is wrong */
     }
     return read_scalar(w, out);
 }
@@ -254,7 +180,19 @@ bool walk_raw(struct walk *w, struct tm_cell *out)
 
 /* ---- objects ---- */
 
-static inline enum walk_step read_key(struct walk *w, struct walk_key *k)
+static __attribute__((noinline)) enum walk_step
+check_name(struct walk *w, const struct walk_key *k)
+{
+    if (!text_escapes_are_right(k->p, k->len)) {
+        walk_fail(w, "a field name with a wrong escape");
+        return WALK_FAULT;
+    }
+    w->i += 2;
+    return WALK_MEMBER;
+}
+
+static inline __attribute__((always_inline)) enum walk_step
+read_key(struct walk *w, struct walk_key *k)
 {
     uint32_t from, to;
 
@@ -268,6 +206,10 @@ static inline enum walk_step read_key(struct walk *w, struct walk_key *k)
     }
     k->p = w->p + from;
     k->len = to - from;
+    k->has_escape = has_escape(w, from, to);
+    if (k->has_escape) {
+        return check_name(w, k);
+    }
     w->i += 2;
     return WALK_MEMBER;
 }
@@ -320,15 +262,9 @@ static inline int match(const struct path_node *t, const struct walk_key *k,
     return -1;
 }
 
-/* A key no child matched: perhaps it is written with escapes. */
-static int match_escaped(struct walk *w, const struct path_node *t,
+static int match_escaped(const struct walk *w, const struct path_node *t,
                          const struct walk_key *k)
 {
-    uint32_t from = (uint32_t)(k->p - w->p);
-
-    if (!has_escape(w, from, from + k->len)) {
-        return -1;
-    }
     char *name = arena_alloc(w->arena, k->len);
     int64_t len = text_unescape(k->p, k->len, name);
 
@@ -350,11 +286,9 @@ static bool walk_object(struct walk *w, const struct path_node *t,
 
     for (; s == WALK_MEMBER; s = walk_next(w, &k)) {
         uint32_t first = w->i;
-        int child = match(t, &k, &next);
+        int child =
+            k.has_escape ? match_escaped(w, t, &k) : match(t, &k, &next);
 
-        if (child < 0) {
-            child = match_escaped(w, t, &k);
-        }
         if (child < 0) {
             if (!walk_skip(w)) {
                 return false;

@@ -6,7 +6,8 @@
  * Invariant: at[0..n) are positions inside the document, at[n] is its length,
  * and i <= n; every byte that is read lies before p[len]. Functions that
  * return false have set `fault`; the walk is over then. Keys that appear
- * twice: the last wins. Parts nobody wants are checked for balance only.
+ * twice: the last wins. Parts that nobody wants are checked like the others
+ * (skip.c), so that what was walked to its end is JSON.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,7 +35,8 @@ struct walk {
     uint32_t i; /* the structural to be read next */
     const uint32_t *at;
     uint32_t plain_from, plain_to; /* no backslash in [from, to) */
-    const char *fault;             /* first thing wrong, or NULL */
+    uint32_t checked;  /* values that begin before this structural are JSON */
+    const char *fault; /* first thing wrong, or NULL */
     uint32_t fault_at;
     bool is_misfit; /* it is JSON, but not what its schema says */
     const struct plan_placeholder *unavailable; /* of the topic; or NULL */
@@ -51,6 +53,7 @@ struct walk {
 struct walk_key {
     const char *p;
     uint32_t len;
+    bool has_escape;
 };
 
 /* Indexes a document; the walk stands at its value. */

@@ -118,6 +118,63 @@ describe('decoder: broken input', function()
     end)
   end
 
+  -- Where no field is read: inside of each of these, in place of %s.
+  local UNREAD = {
+    { { format = 'json' }, '{"id":1,"x":%s}' },
+    { { format = 'json' }, '{"x":[[],{"y":{}},%s],"id":1}' },
+    { { format = 'json' }, '{"id":1,"x":{"y":[1,{"z":%s,"n":null}]} }' },
+    { { format = 'debezium' },
+      '{"before":null,"after":{"id":1},"source":{"ts_ms":1,"x":%s,"lsn":2},"op":"c"}' },
+    { { format = 'debezium' },
+      '{"before":{"x":%s},"after":{"id":1,"y":"\\n"},"source":{"v":"1"},"op":"u","z":1}' },
+    { { format = 'debezium' }, '{"schema":{"x":%s},"payload":{"after":{"id":1},"op":"c"}}' },
+    { { format = 'debezium', flattened = 'rewrite' }, '{"id":1,"x":%s,"__deleted":"false"}' },
+    { { format = 'outbox' }, '{"id":1,"x":%s}' },
+    { { format = 'outbox' }, '{"schema":null,"payload":{"id":1,"x":{"y":%s}}}' },
+  }
+  local RIGHT = { '0', '-0.5e+10', '12345678', '1234567890123456789', '123456789012345678901234567',
+    'null', 'true', 'false', '""', '"\\u00e9\\"\\\\\\/\\b"', '"\\ud800"', '[]', ' { } ',
+    '{"":[{}]}', '[ 1 , [ ] ]', '{"a":1,"a":"b"}', '"Zoë"' }
+  local WRONG = { 'nul', 'nullx', 'True', '01', '-', '1.', '.5', '1e', '+1', '0x10', '1 2', '1"',
+    '"\\x"', '"\\u12g4"', '"\\u123"', '"a" "b"', "'a'", '{"a"}', '{"a":}', '{"a":1,}', '{,}',
+    '{1:2}', '{a:1}', '{"a":1 "b":2}', '{"a"::1}', '{"a":1:2}', '{"\\q":1}', '[1,]', '[,1]',
+    '[1 2]', '[:]', '[{]}', '[}', '{]', '1234567890123456789x', '12345678a', '\1', '\12', '\26' }
+
+  it('fails the record, wherever no field is read', function()
+    for _, case in ipairs(UNREAD) do
+      local function states(values)
+        local d, records = decoding.new(case[1]), {}
+        for i, value in ipairs(values) do
+          records[i] = { value = (case[2]:gsub('%%s', function() return value end)),
+            headers = { eventType = 'T' } }
+        end
+        d:want('data.id'):run(records)
+        local out = {}
+        for i, value in ipairs(values) do out[i] = value .. ' ' .. d:state(i) end
+        return out
+      end
+      local right, wrong = {}, {}
+      for i, value in ipairs(RIGHT) do right[i] = value .. ' ok' end
+      for i, value in ipairs(WRONG) do wrong[i] = value .. ' failed' end
+      assert.same(right, states(RIGHT), case[2])
+      assert.same(wrong, states(WRONG), case[2])
+    end
+  end)
+
+  it('is told by its place, wherever no field is read', function()
+    for value, words in pairs {
+      ['{"id":1,"x":{"a":nul}}'] = 'neither a value nor a number, at byte 17',
+      ['{"id":1,"x":[1,,2]}'] = 'a value is missing, at byte 15',
+      ['{"id":1,"x":{"a":1 "b":2}}'] = 'a comma, brace or bracket is missing, at byte 19',
+      ['{"id":1,"x":{"a"}}'] = 'a field name is missing, at byte 13',
+      ['{"id":1,"x":["\\q"]}'] = 'a text with a wrong escape, at byte 13',
+      ['{"id":1,"x":[1'] = 'cut off, at byte 14',
+    } do
+      local d = read(value, 'data.id')
+      assert.equal('value is not JSON: ' .. words, d:reason(1))
+    end
+  end)
+
   it('fails the record alone', function()
     local d = decoding.new { format = 'json' }
     d:want('data.a'):run { { value = '{"a":1}' }, { value = '{' }, { value = '{"a":2}' } }
@@ -166,8 +223,8 @@ describe('decoder: column faults', function()
 
   it('fails records that cannot be read there', function()
     local d = decoding.new { format = 'json' }
-    d:want('data.a'):run { { value = '{"a":1,"b":nul}' }, { value = '{"a":1,"b":2}' },
-                           { value = '{' } }
+    d:want('data.a'):run { { value = [[{"a":1,"b":"\ud800"}]] },
+                           { value = '{"a":1,"b":2}' }, { value = '{' } }
     assert.same('ok', d:state(1))
     assert.False(d:fault('data.b'))
     assert.same({ 'failed', 'ok', 'failed' }, { d:state(1), d:state(2), d:state(3) })
