@@ -260,6 +260,12 @@ static const char *statement_text(struct program *g,
     return NULL;
 }
 
+bool program_counts(const struct program *g, enum program_statement what)
+{
+    return what == STATEMENT_INSERT || what == STATEMENT_UPDATE ||
+           (what == STATEMENT_APPEND && g->plan->n_columns == 0);
+}
+
 /* Counted statements end in xmins (aligned folds) and the expected count. */
 static int extra_oids(const struct program *g, enum program_statement what,
                       uint32_t out[2])
@@ -273,7 +279,7 @@ static int extra_oids(const struct program *g, enum program_statement what,
             out[n++] = OID_XID_ARRAY;
         }
         out[n++] = OID_INT8;
-    } else if (what == STATEMENT_INSERT) {
+    } else if (program_counts(g, what)) {
         out[n++] = OID_INT8;
     }
     return n;

@@ -89,5 +89,7 @@ enum program_type program_type(struct program *g, const struct decoder *d,
                                uint32_t type);
 const struct pgstmt *program_stmt(struct program *g,
                                   enum program_statement what, uint64_t mask);
+/* Ends the statement, of rows that are written, in how many they are? */
+bool program_counts(const struct program *g, enum program_statement what);
 /* Is the projection a fold whose rows must be read first? */
 bool program_loads(const struct program *g);

@@ -125,7 +125,7 @@ static void send_masked(struct writer *w, struct rows *r, struct pgconn *c,
 
     w->is_blind |= what != statement_for(r, what, s->mask);
     what = statement_for(r, what, s->mask);
-    if (what == STATEMENT_INSERT || what == STATEMENT_UPDATE) {
+    if (program_counts(r->program, what)) {
         n = put_count(w, n, s);
     }
     int answer = send(w, r, c, what, s->mask, n);

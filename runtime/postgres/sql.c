@@ -395,6 +395,12 @@ const char *sql_append(struct arena *a, const struct plan_projection *p,
                        uint64_t mask)
 {
     struct buf b = {0};
+    if (p->n_columns == 0) { /* all of a row is the table's to say */
+        buf_puts(&b, "INSERT INTO ");
+        sql_quote_table(&b, p->table);
+        buf_puts(&b, " SELECT FROM generate_series(1, $1)");
+        return finish(a, &b);
+    }
     if (count_in(p, mask) == 0) {
         return "SELECT tidemill.must(false, '22004')";
     }

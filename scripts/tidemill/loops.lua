@@ -23,6 +23,7 @@ end
 -- false: none) and resolve(batch, type).
 function M.fold(x)
   if x.once >= 0 then return M.once(x) end
+  if x.n_columns == x.n_key then return M.presence(x) end
   local now, row_t, event_t = x.now, x.row_t, x.event_t
   local handlers, resolve = x.handlers, x.resolve
   return function(batch, rows, from, to)
@@ -36,6 +37,29 @@ function M.fold(x)
           now.serial = serial
           batch.current = e
           handler(row_t(rows.pair_row[pair], serial), event_t(e, serial))
+        end
+      end
+    end
+  end
+end
+
+-- A fold of key columns alone: there is nothing to assign, so each event that is
+-- handled makes the row, unless its handler deletes it.
+function M.presence(x)
+  local now, row_t, event_t = x.now, x.row_t, x.event_t
+  local handlers, resolve, stamps, deleted = x.handlers, x.resolve, x.stamps, x.n_columns
+  return function(batch, rows, from, to)
+    for pair = from, to - 1 do
+      local e = rows.pair_event[pair]
+      local handler = batch.states[e] == OK and handlers[batch.types[e]]
+      if handler == nil then handler = resolve(batch, batch.types[e]) end
+      if handler then
+        local serial, row = now.serial + 1, rows.pair_row[pair]
+        now.serial = serial
+        batch.current = e
+        handler(row_t(row, serial), event_t(e, serial))
+        if band(rows.flags[row], EXISTS) == 0 and stamps[deleted] ~= serial then
+          check(batch, C.tm_row_create(batch, rows, row))
         end
       end
     end

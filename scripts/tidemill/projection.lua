@@ -163,6 +163,11 @@ local function check_uses(checker, record, kind)
     checker.fail(record, { word }, ("'%s' has no use with merge: the server combines "
       .. "what events contribute, and no row is read"):format(word))
   end
+  if kind == 'merge' and spec.columns and next(spec.columns) == nil then
+    checker.fail(record, { 'columns' }, "'columns' is empty: there would be nothing to "
+      .. "add up: name a column for each word of merge, or take a fold, which makes a "
+      .. 'row of the key alone')
+  end
   if kind == 'mirror' and spec.initial then
     checker.fail(record, { 'initial' }, "'initial' has no use in a mirror: an absent "
       .. "column takes the table's default")

@@ -321,6 +321,7 @@ local function new_methods(now, p, stamps)
       end
       check(now, C.tm_row_delete(now.batch, now.rows, live(row)))
       for i = 0, #p.columns - 1 do stamps[i] = 0 end
+      stamps[#p.columns] = now.serial -- by this event; see loops.presence
     end,
     reset = function(row)
       if p.kind ~= 'fold' then only_for(p, ':reset()') end

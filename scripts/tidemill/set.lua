@@ -139,6 +139,9 @@ local function new_table(checker, record, plan, name)
     p.reads_raw_outbox = p.reads_raw_outbox or topic.is_raw_outbox
   end
   p.exact, p.why = exact.decide(checker, entry, p, plan.source.topics)
+  if kind == 'fold' and #list == n_key and p.why then
+    p.why = p.why .. '; it has no columns, so row:reset() alone makes a row'
+  end
   cache.decide(checker, entry, p, plan.cache)
   return p
 end
