@@ -87,6 +87,7 @@ struct plan_topic {
     enum plan_flattened flattened;
     const struct plan_placeholder *unavailable; /* NULL: the connector's */
     const struct plan_outbox *outbox; /* raw rows of such a table; or NULL */
+    bool is_mirrored; /* json: a mirror reads it, which tombstones concern */
 };
 
 struct plan_option {
@@ -213,6 +214,8 @@ struct plan_projection {
     bool deletes;          /* a handler may delete rows */
     int newer;             /* index of the `newer` column, or -1 */
     int once;              /* index of the `once` column, or -1 */
+    bool is_owner;         /* mirror, map: one topic feeds it, and its key is the
+                              record key */
     bool follows_deletes;  /* mirror, map: a delete of the source deletes */
     bool newer_deletes;    /* mirror: its deletes have a version too */
     bool empties;          /* a truncate of its source empties it */

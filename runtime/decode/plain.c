@@ -18,6 +18,17 @@ static bool read_type(struct reader *r)
     return reader_type(r, c->p, c->len, r->topic->type_path);
 }
 
+/* Of a compacted topic: the key's row is gone. */
+static bool take_tombstone(struct reader *r)
+{
+    if (!r->topic->is_mirrored) {
+        return reader_skip(r);
+    }
+    r->facts.op = 'd';
+    r->facts.flags = EVENT_TOMBSTONE;
+    return reader_type(r, "d", 1, "the topic");
+}
+
 bool plain_read(struct reader *r, const struct record *rec)
 {
     struct walk *w = &r->walk;
@@ -25,11 +36,14 @@ bool plain_read(struct reader *r, const struct record *rec)
     r->facts.time_ms = rec->time_ms;
     r->start = rec->value;
     if (!rec->value) {
-        return reader_skip(r);
+        return take_tombstone(r);
     }
     if (!walk_open(w, rec->value, rec->value_len) ||
         !walk_node(w, TM_NODE_DATA, NULL) || !walk_end(w)) {
         return reader_bad_json(r, "value");
+    }
+    if (r->topic->is_mirrored && walk_cell(w, TM_NODE_DATA)->tag == TM_NULL) {
+        r->facts.op = 'd'; /* the same, of who cannot write nothing */
     }
     return r->type_node < 0 || read_type(r);
 }

@@ -150,6 +150,32 @@ static bool takes_truncate(struct rows *r, uint32_t event, struct err *e)
     return p->kind == KIND_APPEND || not_emptied(p, e);
 }
 
+/* False with e->class NONE: it is nothing to this projection. */
+static bool takes_tombstone(const struct rows *r, struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    if (p->kind != KIND_MIRROR || plan_ignores(p, "d")) {
+        return false;
+    }
+    return p->is_owner ||
+           err_set(e, ERR_CONFIG,
+                   "%s: a record without a value says that its row is gone, "
+                   "but several lanes may change the row, and a late record "
+                   "would bring it back: make its key the record key of one "
+                   "topic, or write ignore = { 'd' } if such records do not "
+                   "matter to it",
+                   p->table);
+}
+
+static bool is_tombstone(const struct rows *r, uint32_t event)
+{
+    return (r->events->flags[event] & EVENT_TOMBSTONE) ||
+           (r->events->ops[event] == 'd' &&
+            r->program->plan->kind == KIND_MIRROR &&
+            r->program->topics[r->events->topics[event]].format == FORMAT_JSON);
+}
+
 static bool unknown_type(const struct rows *r, const struct decoder *d,
                          uint32_t event, struct err *e)
 {
@@ -175,6 +201,9 @@ bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
         return false;
     }
     if (r->events->ops[event] == 't' && !takes_truncate(r, event, e)) {
+        return false;
+    }
+    if (is_tombstone(r, event) && !takes_tombstone(r, e)) {
         return false;
     }
     switch (program_type(r->program, d, r->events->types[event])) {

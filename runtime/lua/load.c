@@ -188,6 +188,7 @@ static void load_topic(struct loading *l, struct plan_topic *t)
     t->flattened = (enum plan_flattened)get_word(l, "flattened", FLATTENED);
     t->unavailable = load_placeholder(l);
     t->outbox = load_outbox(l);
+    t->is_mirrored = get_bool(l, "is_mirrored");
 }
 
 static void load_topics(struct loading *l, struct plan_source *s)
@@ -295,6 +296,8 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->once = (int)get_int(l, "once");
     p->once_path = get_text(l, "once_path");
     p->follows_deletes = get_bool(l, "follows_deletes");
+
+    p->is_owner = get_bool(l, "is_owner");
     p->newer_deletes = get_bool(l, "newer_deletes");
     p->empties = get_bool(l, "empties");
     p->topics = get_texts(l, "topics", &p->n_topics);

@@ -58,10 +58,12 @@ end
 
 local function overwrite(checker, record, p, topics, is_aligned)
   local word = p.kind
+  p.is_owner = is_aligned
   if is_aligned then
     return 'overwrite', ("each event of topic '%s' gives the whole row%s: rows are "
-      .. 'written without reading them%s'):format(topics[1], needs_no_order(p) and ''
+      .. 'written without reading them%s%s'):format(topics[1], needs_no_order(p) and ''
         or ', and events of one row come in order, since ' .. proof(p),
+      p.reads_tombstones and '; a record without a value deletes its row' or '',
       p.newer >= 0 and ';' .. with_newer(p) or '')
   end
   if p.follows_deletes then

@@ -218,6 +218,9 @@ function M.new(checker, record, plan)
   for _, topic in ipairs(reads) do
     p.follows_deletes = p.follows_deletes or topic.is_debezium
     p.reads_raw_outbox = p.reads_raw_outbox or topic.is_raw_outbox
+    if kind == 'mirror' and topic.format == 'json' and not has(spec.ignore, 'd') then
+      topic.is_mirrored, p.reads_tombstones = true, true
+    end
   end
   -- A handler of its own says what a delete does: it may mark the row.
   if kind == 'map' and type(on) == 'table' and on.d then p.follows_deletes = false end
