@@ -161,6 +161,28 @@ static void find_none_handled(struct looking *k, const struct names *seen,
                            names_text(k, wanted)));
 }
 
+/* A header that JsonConverter wrote is JSON. */
+static void judge_quotes(struct looking *k, const char *type)
+{
+    size_t len = strlen(type);
+
+    if (len > 2 && type[0] == '"' && type[len - 1] == '"' &&
+        !is_known(k, type)) {
+        find_warning(k, last_with(k, type),
+                     arena_printf(k->arena,
+                                  "the type %s is in quotes, which are part of "
+                                  "it: the connector writes headers as JSON",
+                                  type),
+                     arena_printf(k->arena,
+                                  "set header.converter=org.apache.kafka."
+                                  "connect.storage.SimpleHeaderConverter at "
+                                  "the connector; for records that are there "
+                                  "already name handlers with quotes: "
+                                  "on['%s']",
+                                  type));
+    }
+}
+
 void judge_types(struct looking *k)
 {
     struct names seen = {0}, wanted = {0};
@@ -174,6 +196,9 @@ void judge_types(struct looking *k)
     }
     if (seen.n > 0 && n_known == 0) {
         find_none_handled(k, &seen, &wanted);
+    }
+    for (uint32_t i = 0; i < seen.n; i++) {
+        judge_quotes(k, seen.list[i]);
     }
     for (uint32_t i = 0; i < seen.n; i++) {
         const char *hint = names_hint(k, &wanted, seen.list[i]);

@@ -13,6 +13,7 @@
 #include "flow/redo.h"
 #include "flow/transact.h"
 #include "flow/truncate.h"
+#include "flow/unknown.h"
 #include "flow/worker.h"
 
 enum {
@@ -143,6 +144,8 @@ static void decode_some(struct engine *g)
         condemned_enter(b);
         batch_keys(b, g->decoder, g->vm);
         condemned_leave();
+        unknown_tell(g->programs, g->plan->n_projections, g->decoder,
+                     &b->arena);
         batch_settle(b);
     }
     progress_stage(g, STAGE_DECODE, since);

@@ -189,6 +189,15 @@ static bool unknown_type(const struct rows *r, const struct decoder *d,
                    r->program->plan->table, (int)len, name ? name : "");
 }
 
+/* A truncate is no event that a handler must know. */
+static bool pass_by(struct rows *r, uint32_t event)
+{
+    if (r->events->ops[event] != 't') {
+        program_passed(r->program, r->events->types[event]);
+    }
+    return false;
+}
+
 bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
                 struct err *e)
 {
@@ -213,7 +222,7 @@ bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
         if (r->events->flags[event] & EVENT_NO_OP) {
             return no_op(r, e);
         }
-        return p->strict ? unknown_type(r, d, event, e) : false;
+        return p->strict ? unknown_type(r, d, event, e) : pass_by(r, event);
     default:
         return false;
     }

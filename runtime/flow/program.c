@@ -231,7 +231,16 @@ enum program_type program_type(struct program *g, const struct decoder *d,
     if (g->types[type] == TYPE_UNSEEN) {
         g->types[type] = (uint8_t)classify(g, d, type);
     }
-    return (enum program_type)g->types[type];
+    return g->types[type] > TYPE_UNKNOWN ? TYPE_UNKNOWN
+                                         : (enum program_type)g->types[type];
+}
+
+void program_passed(struct program *g, uint32_t type)
+{
+    if (g->types[type] == TYPE_UNKNOWN) {
+        g->types[type] = TYPE_PASSED;
+        g->n_untold++;
+    }
 }
 
 static const char *statement_text(struct program *g,

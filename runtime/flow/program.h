@@ -45,7 +45,14 @@ struct program_cached {
     uint32_t oids[2 * PROGRAM_MAX_COLUMNS + 4];
 };
 
-enum program_type { TYPE_UNSEEN, TYPE_HANDLED, TYPE_IGNORED, TYPE_UNKNOWN };
+enum program_type {
+    TYPE_UNSEEN,
+    TYPE_HANDLED,
+    TYPE_IGNORED,
+    TYPE_UNKNOWN,
+    TYPE_PASSED, /* unknown, and an event was passed by; see unknown.h */
+    TYPE_TOLD    /* the same, and people were told */
+};
 
 /* The first way in which record keys were seen written, where lanes own their
  * rows; another way is told once. */
@@ -66,6 +73,8 @@ struct program {
     int once;       /* fold: node of the event's version, or -1 */
     uint8_t *types; /* owned; enum program_type by type number */
     uint32_t n_types;
+    uint32_t n_untold; /* of them TYPE_PASSED */
+    uint32_t n_told;
     uint32_t first_topic;        /* that it reads; index in rules */
     struct convert_rules *rules; /* arena; one a topic of the source */
     uint64_t all_values;         /* mask of every non-key column */
@@ -84,9 +93,12 @@ struct program {
 bool programs_new(struct plan *p, struct decoder *d, struct program **out,
                   struct err *e);
 void programs_free(struct program *g, uint32_t n);
-/* What the projection does with events of that type. */
+/* What the projection does with events of that type: HANDLED, IGNORED or
+ * UNKNOWN. */
 enum program_type program_type(struct program *g, const struct decoder *d,
                                uint32_t type);
+/* An event of that type, which is unknown, was passed by. */
+void program_passed(struct program *g, uint32_t type);
 const struct pgstmt *program_stmt(struct program *g,
                                   enum program_statement what, uint64_t mask);
 /* Ends the statement, of rows that are written, in how many they are? */

@@ -256,6 +256,17 @@ describe('recognise', function()
         "did you mean 'AccountCreated'?")
     end)
 
+    it('says of a type in quotes where they come from, unless a handler has them', function()
+      local records = changed(decoding.fixture(ROUTED), function(r)
+        r.headers.eventType = '"' .. r.headers.eventType .. '"'
+      end)
+      finds(recognising.look(outbox(), records), 'warning',
+        'the type "AccountCreated" is in quotes', 'header.converter=org.apache.kafka')
+      local fold = { types = { '"AccountCreated"', '"MoneyDeposited"' }, kind = 'fold',
+        exact = 'aligned', key = FOLD.key }
+      assert.falsy(printed(recognising.look(outbox(nil, fold), records)):find('in quotes'))
+    end)
+
     it('says when no type that was seen has a handler, and of a strict projection which',
       function()
         local fold = { types = { 'Opened' }, kind = 'fold', exact = 'aligned',
