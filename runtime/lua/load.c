@@ -296,7 +296,6 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->once = (int)get_int(l, "once");
     p->once_path = get_text(l, "once_path");
     p->follows_deletes = get_bool(l, "follows_deletes");
-
     p->is_owner = get_bool(l, "is_owner");
     p->newer_deletes = get_bool(l, "newer_deletes");
     p->empties = get_bool(l, "empties");
