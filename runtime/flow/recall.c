@@ -57,6 +57,7 @@ static bool pack_row(struct buf *b, const struct rows *r,
     const struct plan_projection *p = r->program->plan;
 
     buf_clear(b);
+    buf_reserve(b, 1); /* a row of key columns alone has no bytes */
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
         if (cells[i][row].tag == TM_MISSING) {
             return false;
