@@ -42,8 +42,17 @@ enum tm_tag {
     TM_LITERAL /* p,len: text[] and bigint[], as PostgreSQL writes them */
 };
 
-/* What a record's schema told of a text beyond its being one. */
-enum tm_hint { TM_HINT_NONE, TM_HINT_BASE64 };
+/* What is known of a text or number beyond its being one: from the record's
+ * schema, or from who gave it. The last three: a time, in that unit, since
+ * midnight or since 1970-01-01 UTC. A TM_STAMP with TM_HINT_MICROS is what
+ * seconds(x) and the like give: it goes into a column of any time type. */
+enum tm_hint {
+    TM_HINT_NONE,
+    TM_HINT_BASE64,
+    TM_HINT_MILLIS,
+    TM_HINT_MICROS,
+    TM_HINT_NANOS
+};
 
 struct tm_cell {
     union {
@@ -275,11 +284,19 @@ int tm_dec_mod(const struct tm_dec *a, const struct tm_dec *b,
 /* -1, 0 or 1. */
 int tm_dec_compare(const struct tm_dec *a, const struct tm_dec *b);
 
+/* ---- times: what seconds(x), millis(x), micros(x) and nanos(x) give ---- */
+
+/* 10^[digits] units are a second: [x] as microseconds since 1970, rounded half
+ * away from zero. Negative: outside the years 0001 to 294246. */
+int tm_time_of(const struct tm_dec *x, int digits, int64_t *usec);
+/* ISO 8601 with a Z, without a NUL; its length. */
+int tm_time_format(int64_t usec, char out[64]);
+
 /* ---- while a pipeline is loaded ---- */
 
 /* Why a value cannot be one of a column; NULL: it can. [tag]: 'b' (boolean),
- * 'n' (number), 't' (text), 'o' and 'a' (JSON object and array), [value] its
- * text. [type] is one that the host knows. The reason stays until the next
+ * 'n' (number), 't' (text), 'm' (a time, in microseconds since 1970), 'o' and
+ * 'a' (JSON object and array), [value] its text. [type] is one that the host knows. The reason stays until the next
  * call. */
 const char *tm_refuse(const char *type, char tag, const char *value,
                       uint32_t len);

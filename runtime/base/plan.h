@@ -28,6 +28,7 @@ enum plan_decimals {
 };
 enum plan_times {
     TIMES_UNSAID,
+    TIMES_SECONDS,
     TIMES_MILLIS,
     TIMES_MICROS,
     TIMES_NANOS,

@@ -107,6 +107,7 @@ static const char *const decimal_modes[] = {
 };
 static const char *const time_modes[] = {
     [TIMES_UNSAID] = "adaptive",
+    [TIMES_SECONDS] = "adaptive", /* another transform makes them */
     [TIMES_MILLIS] = "connect",
     [TIMES_MICROS] = "microseconds",
     [TIMES_NANOS] = "nanoseconds",

@@ -1,6 +1,6 @@
 /* See convert.h. One table from the kind of type to its conversion; numbers
  * with fractions, times and documents have files of their own. What comes
- * most often (whole numbers, text, uuid) is done here without a copy. */
+ * most often (whole numbers, text) is done here without a copy. */
 #include "decode/convert.h"
 
 #include <math.h>
@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/decimal.h"
-#include "decode/base64.h"
 #include "decode/convert_part.h"
 #include "decode/number.h"
 #include "decode/time.h"
@@ -77,6 +76,10 @@ static void describe(const struct tm_cell *in, char *out, size_t cap)
     case TM_DOUBLE:
         convert_digits(in, digits, sizeof(digits));
         snprintf(out, cap, "number %s", digits);
+        return;
+    case TM_STAMP:
+        digits[tm_time_format(in->i, digits)] = '\0';
+        snprintf(out, cap, "the time %s", digits);
         return;
     default:
         snprintf(out, cap, "a value of another type");
@@ -185,7 +188,7 @@ static bool convert_boolean(const struct conversion *c,
     return true;
 }
 
-/* ---- text, uuid, bytea ---- */
+/* ---- text ---- */
 
 static bool fits_length(const struct conversion *c, const struct tm_cell *in)
 {
@@ -215,159 +218,6 @@ static bool convert_string(const struct conversion *c, const struct tm_cell *in,
     }
     *out = *in;
     return fits_length(c, in);
-}
-
-static inline int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* As nearly every uuid is written: 8-4-4-4-12 digits. False: not so. */
-static bool read_hyphened_uuid(const char *p, unsigned char out[16])
-{
-    static const uint8_t at[16] = {0,  2,  4,  6,  9,  11, 14, 16,
-                                   19, 21, 24, 26, 28, 30, 32, 34};
-    /* One above its value; 0: no digit. */
-    static const uint8_t digits[256] = {
-        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
-        ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
-        ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
-        ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16};
-    bool is_good = p[8] == '-' && p[13] == '-' && p[18] == '-' && p[23] == '-';
-
-    for (int i = 0; i < 16; i++) {
-        unsigned high = digits[(unsigned char)p[at[i]]];
-        unsigned low = digits[(unsigned char)p[at[i] + 1]];
-
-        is_good &= high && low;
-        out[i] = (unsigned char)((high - 1) << 4 | (low - 1));
-    }
-    return is_good;
-}
-
-/* The usual forms: 32 digits, hyphens after any four, braces around. */
-static bool read_uuid(const char *p, size_t len, unsigned char out[16])
-{
-    int n = 0;
-
-    if (len == 36 && read_hyphened_uuid(p, out)) {
-        return true;
-    }
-    memset(out, 0, 16);
-    if (len >= 2 && p[0] == '{' && p[len - 1] == '}') {
-        p++;
-        len -= 2;
-    }
-    for (size_t i = 0; i < len; i++) {
-        int digit = hex_digit(p[i]);
-
-        if (p[i] == '-' && n > 0 && n % 4 == 0 && p[i - 1] != '-' && n < 32) {
-            continue;
-        }
-        if (digit < 0 || n == 32) {
-            return false;
-        }
-        out[n / 2] = (unsigned char)(out[n / 2] << 4 | digit);
-        n++;
-    }
-    return n == 32;
-}
-
-static bool convert_uuid(const struct conversion *c, const struct tm_cell *in,
-                         struct tm_cell *out)
-{
-    unsigned char *bytes;
-
-    if (in->tag != TM_TEXT) {
-        return convert_is_not(c, in);
-    }
-    bytes = arena_alloc(c->a, 16);
-    if (!read_uuid(in->p, in->len, bytes)) {
-        return convert_is_not(c, in);
-    }
-    *out =
-        (struct tm_cell){.p = (const char *)bytes, .len = 16, .tag = TM_UUID};
-    return true;
-}
-
-static int64_t read_hex(const char *p, size_t len, char *out)
-{
-    for (size_t i = 0; i + 1 < len; i += 2) {
-        int high = hex_digit(p[i]);
-        int low = hex_digit(p[i + 1]);
-
-        if (high < 0 || low < 0) {
-            return -1;
-        }
-        *out++ = (char)(high << 4 | low);
-    }
-    return len % 2 == 0 ? (int64_t)(len / 2) : -1;
-}
-
-/* All digits of one case, as hex is written: base64 of a few bytes may look
- * the same. */
-static bool could_be_hex(const struct tm_cell *in)
-{
-    bool has_upper = false, has_lower = false;
-
-    for (uint32_t i = 0; i < in->len; i++) {
-        if (hex_digit(in->p[i]) < 0) {
-            return false;
-        }
-        has_upper |= in->p[i] >= 'A' && in->p[i] <= 'F';
-        has_lower |= in->p[i] >= 'a';
-    }
-    return in->len > 0 && in->len % 2 == 0 && !(has_upper && has_lower);
-}
-
-/* In how many characters of [in] the digits begin; -1: it is base64; -2: it
- * cannot be known. */
-static int hex_begins(const struct conversion *c, const struct tm_cell *in)
-{
-    if (c->rules->format != FORMAT_DEBEZIUM) {
-        return in->len >= 2 && in->p[0] == '\\' && in->p[1] == 'x' ? 2 : -1;
-    }
-    if (in->hint == TM_HINT_BASE64 || c->rules->binary == BINARY_BASE64) {
-        return -1;
-    }
-    return c->rules->binary == BINARY_HEX ? 0 : could_be_hex(in) ? -2 : -1;
-}
-
-static bool convert_bytea(const struct conversion *c, const struct tm_cell *in,
-                          struct tm_cell *out)
-{
-    bool is_debezium = c->rules->format == FORMAT_DEBEZIUM;
-    char *bytes;
-    int64_t n;
-    int hex;
-
-    if (in->tag != TM_TEXT) {
-        return convert_is_not(c, in);
-    }
-    hex = hex_begins(c, in);
-    if (hex == -2) {
-        return convert_unstated(c, in,
-                                "could be base64 or hex: state binary = "
-                                "'bytes', 'base64' or 'hex' in kafka{}, as the "
-                                "connector's binary.handling.mode says");
-    }
-    bytes = arena_alloc(c->a, in->len);
-    n = hex >= 0 ? read_hex(in->p + hex, in->len - (uint32_t)hex, bytes)
-                 : base64_decode(in->p, in->len, bytes);
-    if (n < 0) {
-        return convert_fail(
-            c, in, "is not bytea: %s",
-            !is_debezium ? "write base64 or hex with \\x in front"
-            : hex == 0   ? "it is not hex: check binary in kafka{}"
-                         : "write base64, or check binary in "
-                           "kafka{}");
-    }
-    *out = (struct tm_cell){.p = bytes, .len = (uint32_t)n, .tag = TM_BYTES};
-    return true;
 }
 
 /* ---- the table ---- */
@@ -446,6 +296,33 @@ static bool from_lua(const struct conversion *c, const struct tm_cell *in,
     return true;
 }
 
+/* What seconds(x) and the like gave: a number in a known unit for a column of
+ * a time, and its text for columns of texts. */
+static bool from_time(const struct conversion *c, const struct tm_cell *in,
+                      struct tm_cell *out)
+{
+    char text[64];
+
+    switch (c->t->kind) {
+    case TYPE_DATE:
+    case TYPE_TIME:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
+        *out =
+            (struct tm_cell){.i = in->i, .tag = TM_INT, .hint = TM_HINT_MICROS};
+        return true;
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+        out->len = (uint32_t)tm_time_format(in->i, text);
+        *out = (struct tm_cell){.p = arena_dup(c->a, text, out->len),
+                                .len = out->len,
+                                .tag = TM_TEXT};
+        return true;
+    default:
+        return convert_is_not(c, in);
+    }
+}
+
 #define FORM(form) (1u << PLACEHOLDER_##form)
 
 /* Was the value left alone by the UPDATE? [in] may be what it converts to. */
@@ -470,7 +347,8 @@ struct convert_rules convert_rules_of(const struct plan_topic *t)
                                   .decimals = t->decimals,
                                   .times = t->times,
                                   .binary = t->binary,
-                                  .unavailable = t->unavailable};
+                                  .unavailable = t->unavailable,
+                                  .is_payload = t->outbox && t->outbox->time};
 }
 
 bool convert_cell(const struct coltype *t, const struct tm_cell *in,
@@ -482,7 +360,7 @@ bool convert_cell(const struct coltype *t, const struct tm_cell *in,
     struct tm_cell number;
 
     if (in->tag == TM_MISSING || in->tag == TM_NULL ||
-        in->tag == kinds[t->kind].own) {
+        (in->tag == kinds[t->kind].own && in->hint == TM_HINT_NONE)) {
         *out = *in;
         return true;
     }
@@ -490,8 +368,8 @@ bool convert_cell(const struct coltype *t, const struct tm_cell *in,
         *out = (struct tm_cell){.tag = TM_MISSING};
         return true;
     }
-    if (in->tag == TM_DOUBLE && !takes_doubles(t)) {
-        if (!from_lua(&c, in, &number)) {
+    if ((in->tag == TM_DOUBLE && !takes_doubles(t)) || in->tag == TM_STAMP) {
+        if (!(in->tag == TM_STAMP ? from_time : from_lua)(&c, in, &number)) {
             return false;
         }
         in = &number;

@@ -15,11 +15,16 @@
 struct convert_rules {
     enum plan_format format;
     enum plan_decimals decimals; /* how text and numbers become numeric */
-    enum plan_times times;       /* unit of numbers into time types */
+    enum plan_times times;       /* unit of numbers into time types, of which
+                                    no hint of the cell tells it */
     enum plan_binary binary;     /* how text becomes bytea */
     const struct plan_placeholder *unavailable; /* NULL: the connector's */
     bool has_schema; /* this record came with a schema: the decoder has made
-                        decimals and times canonical already */
+                        decimals canonical already, and times have hints */
+    bool is_payload; /* `times` may be of a column beside it, by the connector;
+                        what an application wrote may be in another unit */
+    bool is_literal; /* written in the pipeline, of which kafka{} says
+                        nothing */
 };
 
 /* Of records of a topic that come without a schema. */
@@ -36,6 +41,11 @@ bool convert_cell(const struct coltype *t, const struct tm_cell *in,
  * times (ISO 8601, timestamptz with Z), json and array literals. */
 void convert_text(const struct coltype *t, const struct tm_cell *c,
                   struct buf *out);
+/* [number] in units of which 10^[digits] are a second, as microseconds. False:
+ * beyond 64 bits. */
+bool convert_usec(const struct tm_cell *number, int digits, int64_t *usec);
+/* Is it within the years that a column can hold? */
+bool convert_is_stamp(int64_t usec);
 /* Same value in the same column: what makes a row unchanged. */
 bool convert_equal(const struct tm_cell *a, const struct tm_cell *b);
 /*

@@ -26,6 +26,10 @@ int convert_variable(const struct conversion *c, const struct tm_cell *in,
                      struct tm_dec *out);
 bool convert_float(const struct conversion *c, const struct tm_cell *in,
                    struct tm_cell *out);
+bool convert_uuid(const struct conversion *c, const struct tm_cell *in,
+                  struct tm_cell *out);
+bool convert_bytea(const struct conversion *c, const struct tm_cell *in,
+                   struct tm_cell *out);
 bool convert_date(const struct conversion *c, const struct tm_cell *in,
                   struct tm_cell *out);
 bool convert_time(const struct conversion *c, const struct tm_cell *in,
@@ -49,6 +53,10 @@ bool convert_unstated(const struct conversion *c, const struct tm_cell *in,
 bool convert_no_number(const struct conversion *c, const struct tm_cell *in);
 /* "... is not a numeric(18,2)". */
 bool convert_is_not(const struct conversion *c, const struct tm_cell *in);
+/* The unit of a number into a time type: 10^[digits] of them are a second.
+ * False: nothing says it. */
+bool convert_unit(const struct conversion *c, const struct tm_cell *in,
+                  int *digits);
 /* A number as text with a NUL, cut to [cap] when it is a TM_NUMBER; its
  * length. 64 bytes hold any other. */
 size_t convert_digits(const struct tm_cell *in, char *out, size_t cap);

@@ -61,6 +61,21 @@ static void put_real(double d, struct buf *out)
     buf_puts(out, digits);
 }
 
+int tm_time_of(const struct tm_dec *x, int digits, int64_t *usec)
+{
+    const struct tm_cell c = {.p = (const char *)x, .tag = TM_BIGDEC};
+
+    return convert_usec(&c, digits, usec) && convert_is_stamp(*usec) ? 0 : -1;
+}
+
+int tm_time_format(int64_t usec, char out[64])
+{
+    size_t len = time_put_stamp(usec, out);
+
+    out[len] = 'Z';
+    return (int)len + 1;
+}
+
 void convert_text(const struct coltype *t, const struct tm_cell *c,
                   struct buf *out)
 {

@@ -1,8 +1,8 @@
 /* Into date, time, timestamp and timestamptz. See convert.h.
  *
- * A number is in the unit that the source's schema or kafka{} states; the way
- * to microseconds is exact, and what is finer is rounded half away from
- * zero. A date from Debezium is a count of days. */
+ * A number is in the unit that the source's schema or kafka{} states (see
+ * convert_unit.c); the way to microseconds is exact, and what is finer is
+ * rounded half away from zero. A date from Debezium is a count of days. */
 #include <string.h>
 
 #include "base/decimal.h"
@@ -14,41 +14,6 @@
 #define POSTGRES_EPOCH_USEC ((int64_t)10957 * TIME_DAY_USEC)
 #define MIN_STAMP_USEC      ((int64_t)TIME_MIN_DAY * TIME_DAY_USEC)
 #define MAX_STAMP_USEC      ((int64_t)(TIME_MAX_DAY + 1) * TIME_DAY_USEC - 1)
-
-/* 10^-6 s in the unit of numbers: 10^[places] of them. */
-static bool unit_of(const struct conversion *c, const struct tm_cell *in,
-                    int *places)
-{
-    enum plan_times times =
-        convert_is_bare_debezium(c) ? c->rules->times : TIMES_MILLIS;
-
-    if (times == TIMES_ADAPTIVE_TIME) {
-        times = c->t->kind == TYPE_TIME ? TIMES_MICROS : TIMES_ADAPTIVE;
-    }
-    switch (times) {
-    case TIMES_MILLIS:
-        *places = -3;
-        return true;
-    case TIMES_MICROS:
-        *places = 0;
-        return true;
-    case TIMES_NANOS:
-        *places = 3;
-        return true;
-    case TIMES_ADAPTIVE:
-        *places = c->t->precision <= 3 ? -3 : 0;
-        return true;
-    case TIMES_ISO:
-        return convert_unstated(c, in,
-                                "is a number, though times = 'isostring': "
-                                "check times in kafka{}");
-    default:
-        return convert_unstated(c, in,
-                                "has no stated unit: write times = 'adaptive' "
-                                "or what else the connector's "
-                                "time.precision.mode says in kafka{}");
-    }
-}
 
 /* The same with time.precision.mode=isostring. Dates have other numbers in the
  * stream, where they have left their range, than in a snapshot. */
@@ -113,27 +78,36 @@ static bool out_of_range(const struct conversion *c, const struct tm_cell *in)
     return convert_fail(c, in, "is outside the years 0001 to 294246");
 }
 
+bool convert_is_stamp(int64_t usec)
+{
+    return usec >= MIN_STAMP_USEC && usec <= MAX_STAMP_USEC;
+}
+
+bool convert_usec(const struct tm_cell *number, int digits, int64_t *usec)
+{
+    static const int64_t usec_of[] = {1000000, 100000, 10000, 1000, 100, 10, 1};
+    struct tm_dec d;
+
+    if (number->tag == TM_INT && digits <= 6) {
+        return !__builtin_mul_overflow(number->i, usec_of[digits], usec);
+    }
+    if (!dec_from_cell(number, &d) ||
+        dec_make(dec_get(&d), d.scale + digits - 6, &d) < 0 ||
+        tm_dec_round(&d, 0, &d) < 0 || dec_get(&d) != (int64_t)dec_get(&d)) {
+        return false;
+    }
+    *usec = (int64_t)dec_get(&d);
+    return true;
+}
+
 /* A number as microseconds. */
 static bool read_number(const struct conversion *c, const struct tm_cell *in,
                         int64_t *usec)
 {
-    struct tm_dec d;
-    int places;
+    int digits;
 
-    if (!unit_of(c, in, &places)) {
-        return false;
-    }
-    if (in->tag == TM_INT && places <= 0) {
-        return !__builtin_mul_overflow(in->i, places ? 1000 : 1, usec) ||
-               out_of_range(c, in);
-    }
-    if (!dec_from_cell(in, &d) ||
-        dec_make(dec_get(&d), d.scale + places, &d) < 0 ||
-        tm_dec_round(&d, 0, &d) < 0 || dec_get(&d) != (int64_t)dec_get(&d)) {
-        return out_of_range(c, in);
-    }
-    *usec = (int64_t)dec_get(&d);
-    return true;
+    return convert_unit(c, in, &digits) &&
+           (convert_usec(in, digits, usec) || out_of_range(c, in));
 }
 
 /* To the column's digits of a second, half away from zero. */
@@ -162,7 +136,7 @@ static bool read_days(const struct conversion *c, const struct tm_cell *in,
 {
     int64_t usec;
 
-    if (c->rules->format != FORMAT_DEBEZIUM) {
+    if (c->rules->format != FORMAT_DEBEZIUM || in->hint) {
         if (!read_number(c, in, &usec)) {
             return false;
         }
@@ -286,7 +260,7 @@ bool convert_stamp(const struct conversion *c, const struct tm_cell *in,
     if (infinity != 0) {
         return put_infinity(infinity, TM_STAMP, out);
     }
-    if (usec < MIN_STAMP_USEC || usec > MAX_STAMP_USEC) {
+    if (!convert_is_stamp(usec)) {
         return out_of_range(c, in);
     }
     if (c->t->precision < 6) {

@@ -84,7 +84,7 @@ static inline bool read_source(struct reader *r)
     uint32_t first = w->i;
 
     if (has_wanted(w, TM_NODE_SOURCE) || walk_cell(w, TM_NODE_SOURCE)) {
-        if (!walk_node(w, TM_NODE_SOURCE, NULL)) {
+        if (!walk_node(w, TM_NODE_SOURCE, &r->source_times)) {
             return false;
         }
         w->i = first;

@@ -68,6 +68,8 @@ struct decoder *decoder_new(const struct plan_source *s,
     r->header = header;
     r->values = schemas_new();
     r->keys = schemas_new();
+    r->source_times = schema_source_times();
+    r->added_times = schema_added_times();
     r->walk.index = json_index_new();
     open_readings(d);
     return d;
@@ -79,6 +81,8 @@ void decoder_free(struct decoder *d)
         return;
     }
     json_index_free(d->reader.walk.index);
+    free(d->reader.source_times.by_node);
+    free(d->reader.added_times.by_node);
     schemas_free(d->reader.keys);
     schemas_free(d->reader.values);
     types_close(&d->reader.types);

@@ -33,6 +33,8 @@ struct reader {
     struct types types;
     struct schemas *values; /* owned; schemas of values, and of keys: apart, */
     struct schemas *keys;   /* owned; so that each finds its last one first */
+    struct schema_row source_times; /* by_node owned; see schema.h */
+    struct schema_row added_times;  /* the same */
     uint16_t op_types[128]; /* debezium: number of an op letter, 0 = not yet */
     /* -- the record in hand */
     const struct plan_topic *topic;

@@ -75,7 +75,7 @@ static bool take_row(struct reader *r, uint32_t first, bool is_deleted,
         walk_cell(w, TM_NODE_AFTER)->tag = TM_NULL;
     }
     return reader_row(r, is_deleted ? TM_NODE_BEFORE : TM_NODE_AFTER,
-                      schema ? &schema->top : NULL) ||
+                      schema ? &schema->top : &r->added_times) ||
            reader_bad_json(r, "value");
 }
 

@@ -104,6 +104,28 @@ static void to_millis(struct tm_cell *c, int64_t unit, int8_t digits)
     c->scale = digits;
 }
 
+/* A time: in milliseconds, unless it stays as it is. */
+static void apply_unit(enum logical logical, struct tm_cell *c)
+{
+    c->hint = TM_HINT_MILLIS;
+    switch (logical) {
+    case LOGICAL_MICROS:
+        to_millis(c, 1000, 3);
+        return;
+    case LOGICAL_NANOS:
+        to_millis(c, 1000000, 6);
+        return;
+    case LOGICAL_IS_MICROS:
+        c->hint = TM_HINT_MICROS;
+        return;
+    case LOGICAL_IS_NANOS:
+        c->hint = TM_HINT_NANOS;
+        return;
+    default:
+        return;
+    }
+}
+
 bool logical_apply(struct walk *w, struct schema_row *row, int node,
                    uint32_t first)
 {
@@ -124,11 +146,10 @@ bool logical_apply(struct walk *w, struct schema_row *row, int node,
     case LOGICAL_BYTES:
         c->hint = TM_HINT_BASE64;
         return true;
-    case LOGICAL_MICROS:
-        to_millis(c, 1000, 3);
-        return true;
     default:
-        to_millis(c, 1000000, 6);
+        if (is_number(c)) {
+            apply_unit((enum logical)f->logical, c);
+        }
         return true;
     }
 }
@@ -139,13 +160,9 @@ void logical_time(const struct schema_row *row, const char *name,
     for (uint32_t i = 0; row && i < row->n_fields; i++) {
         const struct schema_field *f = &row->fields[i];
 
-        if (f->len != strlen(name) || memcmp(f->name, name, f->len) != 0) {
-            continue;
-        }
-        if (f->logical == LOGICAL_MICROS) {
-            to_millis(c, 1000, 3);
-        } else if (f->logical == LOGICAL_NANOS) {
-            to_millis(c, 1000000, 6);
+        if (f->len == strlen(name) && memcmp(f->name, name, f->len) == 0 &&
+            f->logical >= LOGICAL_MICROS && is_number(c)) {
+            apply_unit((enum logical)f->logical, c);
         }
     }
 }

@@ -193,25 +193,23 @@ static bool take_type(struct reader *r, const struct tm_cell *c)
     return reader_type(r, c->p, c->len, name);
 }
 
-static bool is_timeless(const struct reader *r, const struct tm_cell *c,
-                        const struct schema_row *schema)
+/* Nobody knows the precision of the column here, so a number needs a unit. */
+static bool is_timeless(const struct reader *r, const struct tm_cell *c)
 {
     enum plan_times times = r->topic->times;
 
-    return !schema && c->tag != TM_TEXT && times != TIMES_MILLIS &&
-           times != TIMES_MICROS && times != TIMES_NANOS;
+    return c->hint == TM_HINT_NONE && c->tag != TM_TEXT &&
+           (times < TIMES_SECONDS || times > TIMES_NANOS);
 }
 
-/* Numbers mean what the schema says, or else `times`: a unit, since nobody
- * knows the precision of the column here. */
+/* Numbers mean what the schema says, or else `times`. */
 static bool take_time(struct reader *r, const struct tm_cell *c,
                       struct schema_row *schema)
 {
     static const struct coltype stamp = {.kind = TYPE_TIMESTAMPTZ,
                                          .precision = 6};
     struct convert_rules rules = {.format = FORMAT_DEBEZIUM,
-                                  .times = r->topic->times,
-                                  .has_schema = schema != NULL};
+                                  .times = r->topic->times};
     const char *name = r->topic->outbox->time;
     struct tm_cell in = *c, out;
     struct err e;
@@ -219,7 +217,8 @@ static bool take_time(struct reader *r, const struct tm_cell *c,
     if (c->tag == TM_MISSING || c->tag == TM_NULL) {
         return true;
     }
-    if (is_timeless(r, c, schema)) {
+    logical_time(schema, name, &in);
+    if (is_timeless(r, &in)) {
         return reader_misfit(
             r, arena_printf(r->walk.arena,
                             "the column %s of the outbox row is a number that "
@@ -227,7 +226,6 @@ static bool take_time(struct reader *r, const struct tm_cell *c,
                             "'micros' in kafka{}",
                             name));
     }
-    logical_time(schema, name, &in);
     if (!convert_cell(&stamp, &in, &rules, r->walk.arena, &out, &e)) {
         return reader_fail(r, "the column %s of the outbox row: %s", name,
                            e.text);

@@ -13,6 +13,7 @@ static const struct unit {
     int64_t of_second;
 } units[] = {
     [TIMES_UNSAID] = {NULL, NULL, 1},
+    [TIMES_SECONDS] = {"seconds", "adaptive", 1},
     [TIMES_MILLIS] = {"millis", "connect", 1000},
     [TIMES_MICROS] = {"micros", "microseconds", 1000000},
     [TIMES_NANOS] = {"nanos", "nanoseconds", 1000000000},
@@ -55,7 +56,8 @@ static const char *date_of(struct looking *k, int64_t n, enum plan_times unit)
 struct times {
     const struct sight *sight; /* NULL: no number */
     int64_t number;
-    bool may_be[4];       /* by enum plan_times: all of the numbers may */
+    bool may_be[TIMES_NANOS +
+                1];       /* by enum plan_times: all of the numbers may */
     enum plan_times only; /* the one that is left, or unsaid */
 };
 
@@ -75,7 +77,9 @@ static void look_at_times(const struct looking *k, const struct plan_column *c,
 {
     int n_left = 0;
 
-    *t = (struct times){.may_be = {false, true, true, true}};
+    *t = (struct times){.may_be = {[TIMES_MILLIS] = true,
+                                   [TIMES_MICROS] = true,
+                                   [TIMES_NANOS] = true}};
     for (uint32_t i = 0; i < k->n; i++) {
         const struct sight *s = &k->sights[i];
         const struct tm_cell *v = sight_unsaid(s, c->name);

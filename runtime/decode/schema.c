@@ -84,6 +84,10 @@ static enum logical logical_of(const struct tm_cell *name)
     } table[] = {
         {"org.apache.kafka.connect.data.Decimal", LOGICAL_DECIMAL},
         {"io.debezium.data.VariableScaleDecimal", LOGICAL_VARIABLE_DECIMAL},
+        {"io.debezium.time.Timestamp", LOGICAL_IS_MILLIS},
+        {"io.debezium.time.Time", LOGICAL_IS_MILLIS},
+        {"org.apache.kafka.connect.data.Timestamp", LOGICAL_IS_MILLIS},
+        {"org.apache.kafka.connect.data.Time", LOGICAL_IS_MILLIS},
         {"io.debezium.time.MicroTimestamp", LOGICAL_MICROS},
         {"io.debezium.time.MicroTime", LOGICAL_MICROS},
         {"io.debezium.time.NanoTimestamp", LOGICAL_NANOS},
@@ -93,6 +97,50 @@ static enum logical logical_of(const struct tm_cell *name)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (text_is(name, table[i].name)) {
             return table[i].logical;
+        }
+    }
+    return LOGICAL_NONE;
+}
+
+#define FIELD(text, unit)                                                      \
+    {                                                                          \
+        .name = text, .len = sizeof(text) - 1, .logical = unit                 \
+    }
+
+static struct schema_field source_times[] = {
+    FIELD("ts_ms", LOGICAL_IS_MILLIS),
+    FIELD("ts_us", LOGICAL_IS_MICROS),
+    FIELD("ts_ns", LOGICAL_IS_NANOS),
+};
+static struct schema_field added_times[] = {
+    FIELD("__source_ts_ms", LOGICAL_IS_MILLIS),
+    FIELD("__source_ts_us", LOGICAL_IS_MICROS),
+    FIELD("__source_ts_ns", LOGICAL_IS_NANOS),
+    FIELD("__ts_ms", LOGICAL_IS_MILLIS),
+    FIELD("__ts_us", LOGICAL_IS_MICROS),
+    FIELD("__ts_ns", LOGICAL_IS_NANOS),
+};
+enum {
+    SOURCE_TIMES = sizeof source_times / sizeof *source_times,
+    ADDED_TIMES = sizeof added_times / sizeof *added_times
+};
+
+struct schema_row schema_source_times(void)
+{
+    return (struct schema_row){.fields = source_times,
+                               .n_fields = SOURCE_TIMES};
+}
+
+struct schema_row schema_added_times(void)
+{
+    return (struct schema_row){.fields = added_times, .n_fields = ADDED_TIMES};
+}
+
+static enum logical added_unit(const struct tm_cell *name)
+{
+    for (uint32_t i = 0; i < ADDED_TIMES; i++) {
+        if (text_is(name, added_times[i].name)) {
+            return (enum logical)added_times[i].logical;
         }
     }
     return LOGICAL_NONE;
@@ -122,7 +170,9 @@ static void add_field(struct schema *s, struct schema_row *row,
         text_is(tokens_member(field, "type"), "bytes")) {
         logical = LOGICAL_BYTES;
     }
-
+    if (logical == LOGICAL_NONE && name) {
+        logical = added_unit(name);
+    }
     if (logical != LOGICAL_NONE && name && name->tag == TM_TEXT) {
         row->fields[row->n_fields++] = (struct schema_field){
             .name = arena_dup(&s->arena, name->p, name->len),

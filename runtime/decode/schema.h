@@ -27,7 +27,10 @@ enum logical {
     LOGICAL_VARIABLE_DECIMAL, /* {"scale":2,"value":base64} */
     LOGICAL_BYTES,            /* base64, and nothing else */
     LOGICAL_MICROS,           /* times become milliseconds */
-    LOGICAL_NANOS
+    LOGICAL_NANOS,
+    LOGICAL_IS_MILLIS, /* they stay as they are, and their unit is known */
+    LOGICAL_IS_MICROS,
+    LOGICAL_IS_NANOS
 };
 
 struct schema_field {
@@ -53,6 +56,15 @@ struct schema {
     struct schema_row after;
     struct arena arena;
 };
+
+/*
+ * The times that Debezium adds to each change, in units that their names tell:
+ * ts_ms and the like of `source`, __source_ts_ms of a flattened row. They have
+ * no logical type, and no schema when the record has none. by_node is the
+ * caller's.
+ */
+struct schema_row schema_source_times(void);
+struct schema_row schema_added_times(void);
 
 struct schemas *schemas_new(void);
 void schemas_free(struct schemas *s);

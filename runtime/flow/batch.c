@@ -180,6 +180,22 @@ static void refuse_chosen(struct rows *r, struct batch *b, const struct err *e)
     }
 }
 
+/* A handler passes on what a call said. What kafka{} leaves unsaid is not the
+ * record's fault; everything else is. */
+static enum err_class class_of(const struct tm_batch *view, const char *reason)
+{
+    return view->error_class == ERR_CONFIG && strstr(reason, view->error)
+               ? ERR_CONFIG
+               : ERR_SCRIPT;
+}
+
+void batch_judge(const struct batch *b, struct err *e)
+{
+    if (e->class == ERR_SCRIPT) {
+        e->class = class_of(&b->view, e->text);
+    }
+}
+
 static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
                     struct vm *v)
 {
@@ -193,6 +209,7 @@ static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
             if (ok) {
                 break;
             }
+            batch_judge(b, &e);
             if (!batch_blame(b, &e, LETTER_BEFORE)) {
                 refuse_chosen(r, b, &e);
                 break;
@@ -221,15 +238,6 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
 }
 
 /* ---- handlers ---- */
-
-/* A handler passes on what a call said. What kafka{} leaves unsaid is not the
- * record's fault; everything else is. */
-static enum err_class class_of(const struct tm_batch *view, const char *reason)
-{
-    return view->error_class == ERR_CONFIG && strstr(reason, view->error)
-               ? ERR_CONFIG
-               : ERR_SCRIPT;
-}
 
 int tm_fail(struct tm_batch *view, int32_t event, const char *reason,
             size_t len, int again)
@@ -266,6 +274,7 @@ static void run_handlers(struct batch *b, struct rows *r, struct vm *v)
 
     if (!batch_take_unread(b) && !ok) {
         b->must_rerun = true;
+        batch_judge(b, &e);
         batch_blame(b, &e, b->running);
     }
 }

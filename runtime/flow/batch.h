@@ -151,6 +151,9 @@ void batch_try(struct batch *b, struct vm *v);
  * settled: rows must be loaded first.
  */
 bool batch_fold(struct batch *b, struct vm *v, struct err *e);
+/* A script passed on what a call said: its class is the call's when that is no
+ * record's fault. */
+void batch_judge(const struct batch *b, struct err *e);
 /* What is wrong in what [by] runs is the fault of b->view.current, or without
  * one of the first good record. False: there is none. */
 bool batch_blame(struct batch *b, const struct err *e, int32_t by);

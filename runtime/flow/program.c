@@ -87,7 +87,7 @@ static bool prepare_once(struct program *g, struct decoder *d, struct err *e)
 static bool convert_initial(struct program *g, struct plan_column *c,
                             struct err *e)
 {
-    struct convert_rules rules = {.format = FORMAT_JSON};
+    struct convert_rules rules = {.format = FORMAT_JSON, .is_literal = true};
     struct tm_cell cell = c->initial;
 
     if (convert_cell(&c->type, &cell, &rules, g->arena, &c->initial, e)) {
@@ -110,17 +110,29 @@ static struct convert_rules *rules_of(struct plan *p)
     return rules;
 }
 
-static uint32_t first_topic_of(const struct plan *p,
-                               const struct plan_projection *pp)
+/* Those of the first topic that it reads; what another one says otherwise
+ * counts as unsaid. */
+static struct convert_rules own_rules(const struct plan *p,
+                                      const struct convert_rules *rules,
+                                      const struct plan_projection *pp)
 {
     const struct plan_source *s = &p->source;
+    const struct convert_rules *first = NULL;
+    struct convert_rules own = rules[0];
 
-    for (uint32_t i = 0; pp->topics && i < s->n_topics; i++) {
-        if (strcmp(s->topics[i], pp->topics[0]) == 0) {
-            return i;
+    for (uint32_t i = 0; i < s->n_topics; i++) {
+        if (!plan_reads(pp, s->topics[i])) {
+            continue;
         }
+        if (!first) {
+            first = &rules[i];
+            own = rules[i];
+        }
+        own.times = rules[i].times == first->times ? own.times : TIMES_UNSAID;
+        own.binary =
+            rules[i].binary == first->binary ? own.binary : BINARY_UNSAID;
     }
-    return 0;
+    return own;
 }
 
 static bool program_init(struct program *g, struct plan *p, uint32_t index,
@@ -133,7 +145,7 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
     g->arena = &p->arena;
     g->topics = p->source.settings;
     g->rules = rules_of(p);
-    g->first_topic = first_topic_of(p, pp);
+    g->own_rules = own_rules(p, g->rules, pp);
     if (pp->n_columns > PROGRAM_MAX_COLUMNS) {
         return err_set(e, ERR_CONFIG,
                        "%s:%d: projection '%s' has %u columns: at most %d are "

@@ -75,11 +75,11 @@ struct program {
     uint32_t n_types;
     uint32_t n_untold; /* of them TYPE_PASSED */
     uint32_t n_told;
-    uint32_t first_topic;        /* that it reads; index in rules */
-    struct convert_rules *rules; /* arena; one a topic of the source */
-    uint64_t all_values;         /* mask of every non-key column */
-    bool checks_key;             /* the record key must be the row key */
-    struct program_form form;    /* with checks_key */
+    struct convert_rules *rules;    /* arena; one a topic of the source */
+    struct convert_rules own_rules; /* of what no event gave; see rows.h */
+    uint64_t all_values;            /* mask of every non-key column */
+    bool checks_key;                /* the record key must be the row key */
+    struct program_form form;       /* with checks_key */
     bool tries; /* leads a set whose function asks for rows by key, or did */
     const char *schema;             /* of the table that their texts name */
     uint32_t n_schemas;             /* so far: part of their names */

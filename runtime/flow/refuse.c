@@ -4,6 +4,7 @@
  * passes `check` does not fail when it runs.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/err.h"
 #include "base/plan.h"
@@ -25,6 +26,11 @@ static void set_value(struct tm_cell *c, char tag, const char *value,
     case 't':
         c->tag = TM_TEXT;
         break;
+    case 'm':
+        c->tag = TM_STAMP;
+        c->hint = TM_HINT_MICROS;
+        c->i = strtoll(value, NULL, 10);
+        break;
     default:
         c->tag = tag == 'o' ? TM_OBJECT : TM_ARRAY;
     }
@@ -33,8 +39,8 @@ static void set_value(struct tm_cell *c, char tag, const char *value,
 const char *tm_refuse(const char *type, char tag, const char *value,
                       uint32_t len)
 {
-    static char text[300];
-    struct convert_rules rules = {.format = FORMAT_JSON};
+    static char text[400];
+    struct convert_rules rules = {.format = FORMAT_JSON, .is_literal = true};
     struct tm_cell cell = {0}, out;
     struct coltype t;
     struct arena a;
@@ -45,7 +51,7 @@ const char *tm_refuse(const char *type, char tag, const char *value,
     set_value(&cell, tag, value, len);
     bool ok = convert_cell(&t, &cell, &rules, &a, &out, &e);
     if (!ok) {
-        snprintf(text, sizeof text, "%.299s", e.text);
+        snprintf(text, sizeof text, "%.399s", e.text);
     }
     arena_close(&a);
     return ok ? NULL : text;

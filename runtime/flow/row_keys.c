@@ -129,15 +129,19 @@ uint32_t rows_enter(struct rows *r, uint32_t event, const struct tm_cell *key)
     return row;
 }
 
+/* A key that Lua gives while it handles [event]; -1: none. */
 static bool convert_keys(struct rows *r, const struct tm_cell *key,
-                         const struct convert_rules *rules,
-                         struct tm_cell *cells, struct err *e)
+                         int32_t event, struct tm_cell *cells, struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
+    struct convert_rules rules = rows_rules(r, event);
 
     for (uint32_t i = 0; i < p->n_key; i++) {
-        if (!convert_cell(&p->columns[i].type, &key[i], rules, r->values,
-                          &cells[i], e)) {
+        const struct coltype *t = &p->columns[i].type;
+        struct tm_cell in = key[i];
+
+        rows_know_time(r, event, t, &in);
+        if (!convert_cell(t, &in, &rules, r->values, &cells[i], e)) {
             return err_wrap(e, "%s.%s: key", p->table, p->columns[i].name);
         }
     }
@@ -156,10 +160,9 @@ static int64_t find(struct rows *r, const struct tm_cell *cells)
 
 int64_t rows_find(struct rows *r, const struct tm_cell *key, struct err *e)
 {
-    struct convert_rules rules = {.format = FORMAT_JSON};
     struct tm_cell cells[PROGRAM_MAX_COLUMNS];
 
-    return convert_keys(r, key, &rules, cells, e) ? find(r, cells) : -2;
+    return convert_keys(r, key, -1, cells, e) ? find(r, cells) : -2;
 }
 
 /* What a key that is to stay must have, and memory that stays. */
@@ -190,11 +193,10 @@ static bool keep_keys(struct rows *r, struct tm_cell *cells, struct err *e)
 int64_t rows_ask(struct rows *r, const struct tm_cell *key, int32_t event,
                  struct err *e)
 {
-    struct convert_rules rules = rows_rules(r, event);
     struct tm_cell cells[PROGRAM_MAX_COLUMNS];
     int64_t row;
 
-    if (!convert_keys(r, key, &rules, cells, e)) {
+    if (!convert_keys(r, key, event, cells, e)) {
         return -1;
     }
     row = find(r, cells);

@@ -150,5 +150,13 @@ static inline bool rows_is_given(const struct tm_cell *c)
 }
 
 /* The rules of conversion for the event that is being handled; -1: for what
- * no event gave, those of the first topic that the projection reads. */
+ * no event gave, those in which all topics that the projection reads agree. */
 struct convert_rules rows_rules(const struct rows *r, int32_t event);
+/*
+ * A number of a script for a column of this type: does it come from an event as
+ * it is, and is its unit known there? event.time is milliseconds in every
+ * format, and so are times of which a schema says what they are. A batch
+ * function may have it from any event. Sets c->hint.
+ */
+void rows_know_time(const struct rows *r, int32_t event,
+                    const struct coltype *t, struct tm_cell *c);

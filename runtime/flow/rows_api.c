@@ -21,7 +21,7 @@ static int fail(struct tm_batch *b, const struct rows *r, uint32_t column,
 {
     const struct plan_projection *p = r->program->plan;
 
-    snprintf(b->error, sizeof(b->error), "%s.%s: %.380s", p->table,
+    snprintf(b->error, sizeof(b->error), "%s.%s: %.420s", p->table,
              p->columns[column].name, why);
     b->error_class = (int32_t) class;
     return class == ERR_CONFIG ? TM_UNSAID : -1;
@@ -58,6 +58,7 @@ int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
            uint32_t row, const struct tm_cell *in)
 {
     struct rows *r = rows_of(view);
+    const struct coltype *t = &r->program->plan->columns[column].type;
     struct convert_rules rules = rows_rules(r, b->current);
     struct tm_cell copy = kept(r->values, in);
     struct tm_cell out;
@@ -66,8 +67,8 @@ int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
     if (!is_utf8(in)) {
         return fail(b, r, column, ERR_DATA, not_utf8);
     }
-    if (!convert_cell(&r->program->plan->columns[column].type, &copy, &rules,
-                      r->values, &out, &e)) {
+    rows_know_time(r, b->current, t, &copy);
+    if (!convert_cell(t, &copy, &rules, r->values, &out, &e)) {
         return fail(b, r, column, e.class, e.text);
     }
     if (out.tag != TM_MISSING) {
@@ -341,8 +342,10 @@ int tm_key(struct tm_batch *b, struct tm_rows *view, uint32_t event,
             return fail(b, r, i, ERR_DATA, not_utf8);
         }
         key[i] = kept(r->arena, &cells[i]);
+        rows_know_time(r, (int32_t)event, &p->columns[i].type, &key[i]);
     }
     if (!keys_enter(r, event, key, &e)) {
+        b->error_class = (int32_t)e.class;
         snprintf(b->error, sizeof(b->error), "%.500s", e.text);
         b->error_class = (int32_t)e.class;
         return -1;

@@ -193,6 +193,7 @@ static void call(struct set *s, struct batch *b, struct vm *v)
         return; /* whatever became of the call: a script may catch errors */
     }
     if (!ok) {
+        batch_judge(b, &e);
         fail(s, b, &e);
     } else if (s->view.n_unknown) {
         s->rows->program->tries = true;

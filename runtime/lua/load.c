@@ -1,6 +1,7 @@
 /* See load.h. The names of fields here are those of plan.lua. */
 #include "lua/load.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -105,10 +106,15 @@ static const char *const STARTS[] = {"unsaid",    "earliest", "latest",
                                      "timestamp", "group",    NULL};
 static const char *const DECIMALS[] = {"unsaid", "string", "precise", "double",
                                        NULL};
-static const char *const TIMES[] = {"unsaid",    "millis",
-                                    "micros",    "nanos",
-                                    "adaptive",  "adaptive_time_microseconds",
-                                    "isostring", NULL};
+static const char *const TIMES[] = {"unsaid",
+                                    "seconds",
+                                    "millis",
+                                    "micros",
+                                    "nanos",
+                                    "adaptive",
+                                    "adaptive_time_microseconds",
+                                    "isostring",
+                                    NULL};
 static const char *const BINARY[] = {"unsaid", "base64", "hex", NULL};
 static const char *const TRUNCATES[] = {"halt", "apply", NULL};
 static const char *const FLATTENED[] = {"unsaid", "rewrite", "tombstone", NULL};
@@ -228,10 +234,10 @@ static void load_source(struct loading *l, struct plan_source *s)
 /* initial = { tag = 'text', value = '...' }; numbers come as their text. */
 static void load_initial(struct loading *l, struct tm_cell *c)
 {
-    static const char *const tags[] = {"boolean", "number", "text",
-                                       "object",  "array",  NULL};
-    static const uint8_t cells[] = {TM_BOOL, TM_NUMBER, TM_TEXT, TM_OBJECT,
-                                    TM_ARRAY};
+    static const char *const tags[] = {"boolean", "number", "text", "object",
+                                       "array",   "moment", NULL};
+    static const uint8_t cells[] = {TM_BOOL,   TM_NUMBER, TM_TEXT,
+                                    TM_OBJECT, TM_ARRAY,  TM_STAMP};
     size_t len;
 
     lua_getfield(l->L, -1, "initial");
@@ -240,6 +246,9 @@ static void load_initial(struct loading *l, struct tm_cell *c)
         lua_getfield(l->L, -1, "value");
         if (c->tag == TM_BOOL) {
             c->i = lua_toboolean(l->L, -1);
+        } else if (c->tag == TM_STAMP) {
+            c->hint = TM_HINT_MICROS;
+            c->i = strtoll(lua_tostring(l->L, -1), NULL, 10);
         } else {
             lua_tolstring(l->L, -1, &len);
             c->p = text_at(l, -1);

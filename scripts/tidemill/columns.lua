@@ -7,6 +7,7 @@ local dsl = require 'tidemill.dsl'
 local ffi = require 'ffi'
 local locate = require 'tidemill.locate'
 local schema = require 'tidemill.schema'
+local units = require 'tidemill.units'
 local value = require 'tidemill.value'
 local words = require 'tidemill.words'
 
@@ -25,6 +26,7 @@ local ORDERED = {
 }
 -- Those that a Lua number enters as it is.
 local TAKES_DOUBLES = { real = true, double = true, json = true, jsonb = true }
+local TIMES = { date = true, time = true, timestamp = true, timestamptz = true }
 -- As in the core (PROGRAM_MAX_COLUMNS).
 local MAX_COLUMNS = 64
 -- What `row` has besides columns.
@@ -172,6 +174,9 @@ local function tagged(v, kind)
   if type(v) == 'number' and TAKES_DOUBLES[kind] then
     return { tag = 'number', value = value.number_text(v) }
   end
+  if units.is(v) then
+    return { tag = 'moment', value = (tostring(v.usec):gsub('LL$', '')) }
+  end
   if decimal.is_numeric(v) then
     local ok, exact = pcall(decimal.from, v)
     if not ok then return nil, 'cannot be used: ' .. tostring(exact) end
@@ -237,6 +242,10 @@ local function value_column(checker, record, name, spec, kind)
   if kind == 'merge' then column.merge = merge_word(checker, record, name, t) end
   column.initial = initial_of(checker, record, name, t)
   column.initial_value = (record.spec.initial or {})[name]
+  -- Zero is the same time in every unit, and kafka{} says none of it.
+  if TIMES[column.kind] and column.initial_value == 0 then
+    column.initial_value = units.zero
+  end
   return column
 end
 

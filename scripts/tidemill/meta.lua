@@ -14,6 +14,11 @@
 ---@operator unm: tidemill.Decimal
 ---@operator concat(string|number): string
 
+---A time that knows its unit: for columns of times and of texts, keys and JSON.
+---Compares with others of its kind; tostring gives ISO 8601 in UTC.
+---@class tidemill.Time
+---@operator concat(string|number): string
+
 ---A JSON object of an event; `pairs` goes through it in the record's order.
 ---@class tidemill.Object
 ---@field [string] any
@@ -177,6 +182,7 @@ function Table:insert(row) end
 ---| 'isostring'
 ---| 'microseconds'
 ---| 'nanoseconds'
+---| 'seconds'
 ---| 'millis'
 ---| 'micros'
 ---| 'nanos'
@@ -404,6 +410,31 @@ function min(...) end
 ---@return T
 function max(...) end
 
+---A number of seconds since 1970 (of a `time` column: since midnight) as a time.
+---@param x number|tidemill.Decimal
+---@return tidemill.Time
+function seconds(x) end
+
+---The same of milliseconds.
+---@param x number|tidemill.Decimal
+---@return tidemill.Time
+function millis(x) end
+
+---The same of microseconds.
+---@param x number|tidemill.Decimal
+---@return tidemill.Time
+function micros(x) end
+
+---The same of nanoseconds, rounded to microseconds.
+---@param x number|tidemill.Decimal
+---@return tidemill.Time
+function nanos(x) end
+
+---The same of whole days.
+---@param x number|tidemill.Decimal
+---@return tidemill.Time
+function days(x) end
+
 ---@class tidemill.TestEvent
 ---@field topic string|nil # default: the first topic of the source
 ---@field key string|table|nil
@@ -468,6 +499,11 @@ function TestBundle:reset() end
 ---@class tidemill.testing
 ---@field decimal fun(x: tidemill.Number): tidemill.Decimal
 ---@field null any # JSON's null in the data of an event
+---@field seconds fun(x: number|tidemill.Decimal): tidemill.Time
+---@field millis fun(x: number|tidemill.Decimal): tidemill.Time
+---@field micros fun(x: number|tidemill.Decimal): tidemill.Time
+---@field nanos fun(x: number|tidemill.Decimal): tidemill.Time
+---@field days fun(x: number|tidemill.Decimal): tidemill.Time
 local testing = {}
 ---@param path string
 ---@return tidemill.TestBundle

@@ -7,6 +7,7 @@ local integers = require 'tidemill.integers'
 local locate = require 'tidemill.locate'
 local protected = require 'tidemill.protected'
 local pure = require 'tidemill.pure'
+local units = require 'tidemill.units'
 local value = require 'tidemill.value'
 local view = require 'tidemill.view'
 local words = require 'tidemill.words'
@@ -362,6 +363,7 @@ function M.new(bundle)
   env.table = strict('table', copy(table, 'concat insert remove sort maxn'))
   env.bit = strict('bit', integers.bit())
   for name, f in pairs(decimal.globals) do env[name] = f end
+  for name, f in pairs(units.globals) do env[name] = f end
   for name, f in pairs(dsl.globals(loading)) do env[name] = f end
   local require_module = new_require(bundle, loading, env)
   env.require = function(name) return (require_module(name)) end

@@ -31,8 +31,8 @@ local topic = {
   type = text(),
   decimals = { types = { 'string' }, words = { 'string', 'precise', 'double' } },
   times = { types = { 'string' }, words = {
-    'millis', 'micros', 'nanos', 'adaptive', 'adaptive_time_microseconds', 'connect',
-    'isostring', 'microseconds', 'nanoseconds',
+    'seconds', 'millis', 'micros', 'nanos', 'adaptive', 'adaptive_time_microseconds',
+    'connect', 'isostring', 'microseconds', 'nanoseconds',
   } },
   binary = { types = { 'string' },
     words = { 'bytes', 'base64', 'base64-url-safe', 'hex' } },

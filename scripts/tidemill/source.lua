@@ -130,7 +130,8 @@ local SETTINGS = {
 -- The formats for which a setting of topics means something.
 local USES = {
   type = { outbox = true, json = true, raw = true }, decimals = { debezium = true },
-  times = { debezium = true, raw = true }, binary = { debezium = true },
+  times = { debezium = true, raw = true, outbox = true, json = true },
+  binary = { debezium = true, raw = true, outbox = true, json = true },
   unavailable = { debezium = true }, truncate = { debezium = true },
   flattened = { debezium = true, raw = true }, outbox = { outbox = true, raw = true },
 }
@@ -154,6 +155,11 @@ local function word_of(given, name)
   local word = given[name] or 'unsaid'
   return SAME[name][word] or word
 end
+
+-- Modes of the connector that give each column a unit of its own. What no connector
+-- wrote has one unit.
+local MODES = { adaptive = true, adaptive_time_microseconds = true, isostring = true }
+local KEEPS_MODES = { debezium = true, raw = true }
 
 -- Raw outbox rows are an outbox that nobody routed.
 local function use_of(given)
@@ -190,6 +196,28 @@ local function check_type(checker, record, path, given)
   end
 end
 
+-- Is the format of every topic the same?
+local function is_of_one_format(spec)
+  local first = spec.format
+  for _, entry in ipairs(spec.topics) do
+    local format = type(entry) == 'table' and entry.format or spec.format
+    first = first or format
+    if format ~= first then return false end
+  end
+  return true
+end
+
+-- A mode of kafka { … } is for its other topics.
+local function check_times(checker, record, path, own, given, use)
+  if KEEPS_MODES[use] or not MODES[given.times] then return end
+  if own.times or is_of_one_format(record.spec) then
+    checker.fail(record, path, ("times = '%s' is how a connector writes rows; for the format "
+      .. "%s write the unit of all numbers: 'seconds', 'millis', 'micros' or 'nanos'")
+      :format(given.times, use))
+  end
+  given.times = nil
+end
+
 local function new_topic(name, given)
   local use = use_of(given)
   return {
@@ -220,6 +248,11 @@ local function inherit(record, own)
   for name in pairs(schema.topic) do
     given[name] = own[name]
     if given[name] == nil then given[name] = record.spec[name] end
+  end
+  -- How the connector of other topics writes rows says nothing of these.
+  if given.format ~= 'debezium' and not given.outbox and given.format ~= record.spec.format
+    and not is_of_one_format(record.spec) then
+    given.times, given.binary = own.times, own.binary
   end
   -- The type of the other topics is no word for this one's.
   local is_other = record.spec.format and given.format ~= record.spec.format
@@ -252,6 +285,7 @@ local function settings_of(checker, record, path, own)
     return own[name] ~= nil and below(path, name) or { name }
   end
   check_type(checker, record, place('type'), given)
+  check_times(checker, record, place('times'), own, given, use)
   if given.unavailable and not placeholder.is_plain(given.unavailable) then
     checker.fail(record, place('unavailable'), ("unavailable = '%s' must be "
       .. 'letters, digits and signs, without quotes and backslashes, 1000 at most')

@@ -15,12 +15,14 @@ local ffi = require 'ffi'
 local integers = require 'tidemill.integers'
 local protected = require 'tidemill.protected'
 local tables = require 'tidemill.tables'
+local units = require 'tidemill.units'
 local value = require 'tidemill.value'
 local words = require 'tidemill.words'
 
 local C = core.C
 ---@class tidemill.testing
 local M = { decimal = decimal.from, null = encode.null }
+for name, f in pairs(units.globals) do M[name] = f end
 
 -- `text:format()` is the library's here, since busted keeps it; in a run it is the
 -- sandbox's.

@@ -6,6 +6,7 @@ local core = require 'tidemill.core'
 local decimal = require 'tidemill.decimal'
 local number = require 'tidemill.number'
 local protected = require 'tidemill.protected'
+local units = require 'tidemill.units'
 
 local M = {}
 
@@ -21,6 +22,7 @@ local MINUS_ZERO = -0.0
 local NULL, BOOL, INT = C.TM_NULL, C.TM_BOOL, C.TM_INT
 local DEC, BIGDEC, NUMBER, TEXT = C.TM_DEC, C.TM_BIGDEC, C.TM_NUMBER, C.TM_TEXT
 local OBJECT, ARRAY, DOUBLE = C.TM_OBJECT, C.TM_ARRAY, C.TM_DOUBLE
+local STAMP, KNOWN_MICROS = C.TM_STAMP, C.TM_HINT_MICROS
 
 -- Marks tables that came from JSON arrays, so that an empty one is written
 -- back as []; [length] keeps trailing nulls, which a Lua table cannot show.
@@ -187,6 +189,7 @@ function encode(value, depth)
     if istype(int64, value) or istype(uint64, value) then
       return (tostring(value):gsub('U?LL$', ''))
     end
+    if units.is(value) then return quote(units.format(value)) end
     local raw = M.raw_of(value)
     if raw then return raw end
   end
@@ -225,6 +228,9 @@ local function set_cdata(cell, value)
     return
   elseif istype(uint64, value) then
     return M.set(cell, decimal.from(value))
+  elseif units.is(value) then
+    cell.tag, cell.i, cell.hint = STAMP, value.usec, KNOWN_MICROS
+    return
   end
   local raw, tag = M.raw_of(value)
   if raw then return set_text(cell, tag, raw) end
@@ -235,7 +241,7 @@ end
 -- the caller keeps that until C has read the cell.
 function M.set(cell, value)
   local kind = type(value)
-  cell.len, cell.scale = 0, 0
+  cell.len, cell.scale, cell.hint = 0, 0, 0
   if kind == 'nil' then
     cell.tag = NULL
   elseif kind == 'string' then

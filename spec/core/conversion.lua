@@ -25,6 +25,20 @@ function M.stated(decimals, times, binary)
   }
 end
 
+--- The rules of a source of JSON that states these.
+function M.said(times, binary)
+  local rules = M.stated(nil, times, binary)
+  rules.format = C.FORMAT_JSON
+  return rules
+end
+
+--- A number of which a schema tells that it is a time in this unit.
+function M.known(unit, digits)
+  local cell = core.number(digits)
+  cell.hint = C['TM_HINT_' .. unit]
+  return cell
+end
+
 local function coltype(word)
   local t = ffi.new('struct coltype')
   assert(C.type_parse(word, t), word)

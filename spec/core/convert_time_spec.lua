@@ -1,9 +1,12 @@
 local conversion = require 'spec.core.conversion'
 local core = require 'spec.core.core'
+local C = core.lib
 
 local text, number, object = core.text, core.number, core.object
 local convert, run, stated = conversion.convert, conversion.run, conversion.stated
 local debezium, schema = conversion.debezium, conversion.schema
+local said, known = conversion.said, conversion.known
+local in_millis = said 'MILLIS'
 
 describe('convert: date', function()
   run(it, {
@@ -47,10 +50,10 @@ describe('convert: date', function()
     { 'date', number '20780.5', 'error: whole number of days', debezium },
     { 'date', number '20780', 'date 2026-11-23', schema },
     { 'date', number '106751981', 'date 294246-12-31', schema },
-    { 'date', number '1795443612904', 'date 2026-11-23' },
-    { 'date', number '-1', 'date 1969-12-31' }, { 'date', number '0', 'date 1970-01-01' },
-    { 'date', number '86399999.9', 'date 1970-01-01' },
-    { 'date', core.double(86400000), 'date 1970-01-02' },
+    { 'date', number '1795443612904', 'date 2026-11-23', in_millis },
+    { 'date', number '-1', 'date 1969-12-31', in_millis }, { 'date', number '0', 'date 1970-01-01' },
+    { 'date', number '86399999.9', 'date 1970-01-01', in_millis },
+    { 'date', core.double(86400000), 'date 1970-01-02', in_millis },
     { 'date', core.bool(true), 'error: is not a date' },
     { 'date', object '{}', 'error: is not' },
   })
@@ -74,13 +77,13 @@ describe('convert: time', function()
     { 'time', text '10:00:00.', 'error: ISO 8601' },
     { 'time(3)', text '10:00:00.0005', 'time 10:00:00.001' },
     { 'time(0)', text '10:00:00.4999', 'time 10:00:00' },
-    { 'time', number '36000000', 'time 10:00:00' },
+    { 'time', number '36000000', 'time 10:00:00', in_millis },
     { 'time', number '36000000000', 'time 10:00:00', micros },
-    { 'time', number '-1', 'error: outside a day' },
-    { 'time', number '86400000', 'time 24:00:00' },
-    { 'time', number '86400001', 'error: outside a day' },
+    { 'time', number '-1', 'error: outside a day', in_millis },
+    { 'time', number '86400000', 'time 24:00:00', in_millis },
+    { 'time', number '86400001', 'error: outside a day', in_millis },
     { 'time', number '1', "error: write times = 'adaptive'", debezium },
-    { 'time', number '1000', 'time 00:00:01', schema },
+    { 'time', known('MILLIS', '1000'), 'time 00:00:01', schema },
   })
 end)
 
@@ -111,7 +114,7 @@ describe('convert: timestamps', function()
     { 'timestamptz', text '292278994-08-16T23:00:00Z', 'error: outside the years' },
     { 'timestamptz', text 'infinity', 'stamp infinity' },
     { 'timestamp(3)', text '-infinity', 'stamp -infinity' },
-    { 'timestamp', number '9223372036825200000', 'error: outside the years' },
+    { 'timestamp', number '9223372036825200000', 'error: outside the years', in_millis },
     { 'timestamptz', text '2026-11-23T14:20:12+16:00',
       'error: offset that does not exist' },
     { 'timestamptz', text '2026-11-23T14:20:12Zulu', 'error: ISO 8601' },
@@ -136,15 +139,15 @@ describe('convert: timestamps', function()
       'stamp 2026-11-23T14:20:12Z' },
     { 'timestamp(3)', text '1999-12-31T23:59:59.9995', 'stamp 1999-12-31T23:59:59.999' },
     { 'timestamp(0)', text '1969-12-31T23:59:59.5', 'stamp 1969-12-31T23:59:59' },
-    { 'timestamptz', number '1795443612904', 'stamp 2026-11-23T14:20:12.904Z' },
-    { 'timestamptz', number '1795443612904.964', 'stamp 2026-11-23T14:20:12.904964Z' },
-    { 'timestamptz', number '0.0005', 'stamp 1970-01-01T00:00:00.000001Z' },
-    { 'timestamptz', number '0.0004', 'stamp 1970-01-01T00:00:00Z' },
-    { 'timestamptz', number '-1', 'stamp 1969-12-31T23:59:59.999Z' },
+    { 'timestamptz', number '1795443612904', 'stamp 2026-11-23T14:20:12.904Z', in_millis },
+    { 'timestamptz', number '1795443612904.964', 'stamp 2026-11-23T14:20:12.904964Z', in_millis },
+    { 'timestamptz', number '0.0005', 'stamp 1970-01-01T00:00:00.000001Z', in_millis },
+    { 'timestamptz', number '0.0004', 'stamp 1970-01-01T00:00:00Z', in_millis },
+    { 'timestamptz', number '-1', 'stamp 1969-12-31T23:59:59.999Z', in_millis },
     { 'timestamptz', number '1e30', 'error: outside the years' },
-    { 'timestamptz', number '9223372036854775807', 'error: outside the years' },
+    { 'timestamptz', number '9223372036854775807', 'error: outside the years', in_millis },
     { 'timestamptz', number '1e400', 'error: outside the years' },
-    { 'timestamptz', core.double(1795443612904), 'stamp 2026-11-23T14:20:12.904Z' },
+    { 'timestamptz', core.double(1795443612904), 'stamp 2026-11-23T14:20:12.904Z', in_millis },
     { 'timestamp', number '1795443612904964', 'stamp 2026-11-23T14:20:12.904964',
       micros },
     { 'timestamp', number '1795443612904', 'stamp 2026-11-23T14:20:12.904', millis },
@@ -155,7 +158,7 @@ describe('convert: timestamps', function()
     { 'timestamp', number '-1500', 'stamp 1969-12-31T23:59:59.999998', nanos },
     { 'timestamp', number '0',
       "error: write times = 'adaptive'", debezium },
-    { 'timestamp', number '1795443612904.964', 'stamp 2026-11-23T14:20:12.904964',
+    { 'timestamp', known('MILLIS', '1795443612904.964'), 'stamp 2026-11-23T14:20:12.904964',
       schema },
     { 'timestamp', number '9223372036825200000', 'stamp infinity', micros },
     { 'timestamptz', text '2026-11-23T14:20:12.904964Z',
@@ -222,4 +225,71 @@ describe('convert: times of a mode', function()
     { 'bigint', number '93784000000', 'int 93784000000', adaptive },
     { 'text', text 'P1Y2M3DT4H5M6.78S', 'text P1Y2M3DT4H5M6.78S', adaptive },
   })
+end)
+
+-- Nothing but the cell itself or kafka{} tells the unit of a number.
+describe('convert: the unit of a number', function()
+  local micros = said 'MICROS'
+  local none = "write times = 'seconds', 'millis', 'micros' or 'nanos' in kafka{}, or in a handler "
+  local unsaid = 'error: (2023-11-14T22:13:20 as seconds, 1970-01-20T16:13:20 as milliseconds, '
+    .. '1970-01-01T00:28:20 as microseconds) has no stated unit: ' .. none .. 'seconds(x), millis(x)'
+  local plain = 'error: has no stated unit: what times says in kafka{} is how the connector writes'
+  local beside = { format = C.FORMAT_OUTBOX, is_payload = true, times = C.TIMES_MICROS }
+  run(it, {
+    { 'timestamptz', number '1700000000', unsaid }, { 'timestamp', number '1700000000', unsaid },
+    { 'timestamptz', number '1700000000', unsaid, conversion.outbox },
+    { 'timestamptz', number '1700000000', 'error: has no stated unit: ' .. none, schema },
+    { 'timestamptz', core.double(1700000000.5), 'error: has no stated unit' },
+    { 'date', number '19675', 'error: (2023-11-14 as days, 1970-01-01 as seconds, 1970-01-01 as milliseconds) has no '
+      .. 'stated unit: ' .. none .. 'days(x), seconds(x)' },
+    { 'time', number '3600', 'error: (01:00:00 as seconds, 00:00:03.6 as milliseconds' },
+    { 'timestamptz', number '1700000000000000', 'error: 2023-11-14T22:13:20 as microseconds' },
+    { 'timestamptz', number '1e30', 'error: is outside the years' },
+    { 'timestamptz', number '0', 'stamp 1970-01-01T00:00:00Z' }, { 'date', number '0', 'date 1970-01-01' },
+    { 'time', number '0', 'time 00:00:00' },
+    { 'timestamptz', number '1700000000', 'stamp 2023-11-14T22:13:20Z', said 'SECONDS' },
+    { 'timestamptz', number '1700000000.25', 'stamp 2023-11-14T22:13:20.25Z', said 'SECONDS' },
+    { 'timestamptz', number '-0.0000005', 'stamp 1969-12-31T23:59:59.999999Z', said 'SECONDS' },
+    { 'timestamptz', number '9223372036854775807', 'error: is outside the years', said 'SECONDS' },
+    { 'date', number '-1', 'date 1969-12-31', said 'SECONDS' }, { 'time', number '86400', 'time 24:00:00', said 'SECONDS' },
+    { 'timestamptz', number '1700000000000000', 'stamp 2023-11-14T22:13:20Z', micros },
+    { 'timestamptz', number '1700000000000000000', 'stamp 2023-11-14T22:13:20Z', said 'NANOS' },
+    { 'timestamp', number '1700000000', 'stamp 2023-11-14T22:13:20', stated(nil, 'SECONDS') },
+    -- What a schema says of the value comes first.
+    { 'timestamptz', known('MILLIS', '1700000000000'), 'stamp 2023-11-14T22:13:20Z', micros },
+    { 'timestamptz', known('MICROS', '1700000000000000'), 'stamp 2023-11-14T22:13:20Z', schema },
+    { 'timestamptz', known('NANOS', '1700000000000000000'), 'stamp 2023-11-14T22:13:20Z', debezium },
+    { 'date', known('MILLIS', '1700000000000'), 'date 2023-11-14', debezium },
+    -- A mode of the connector is for what the connector wrote.
+    { 'timestamptz', number '1700000000', plain, beside },
+    { 'timestamptz', number '1700000000', plain, { format = C.FORMAT_DEBEZIUM, has_schema = true, times = C.TIMES_MICROS } },
+    { 'timestamptz', number '1700000000', plain, { format = C.FORMAT_DEBEZIUM, has_schema = true, times = C.TIMES_ADAPTIVE } },
+    { 'timestamptz', number '1700000000', 'stamp 2023-11-14T22:13:20Z',
+      { format = C.FORMAT_OUTBOX, is_payload = true, times = C.TIMES_SECONDS } },
+    { 'timestamptz', number '5', 'error: write a text of ISO 8601, or seconds(x)', { format = C.FORMAT_JSON, is_literal = true } },
+  })
+end)
+
+-- What seconds(x) and the like give.
+describe('convert: a time in microseconds', function()
+  local function moment(usec)
+    local cell = core.int(usec)
+    cell.tag, cell.hint = C.TM_STAMP, C.TM_HINT_MICROS
+    return cell
+  end
+  for _, rules in ipairs { conversion.json, debezium, schema, stated(nil, 'ADAPTIVE'), stated(nil, 'ISO') } do
+    run(it, {
+      { 'timestamptz', moment(1700000000600000), 'stamp 2023-11-14T22:13:20.6Z', rules },
+      { 'timestamp(0)', moment(1700000000600000), 'stamp 2023-11-14T22:13:21', rules },
+      { 'date', moment(-1), 'date 1969-12-31', rules }, { 'time', moment(3600000000), 'time 01:00:00', rules },
+      { 'time', moment(1700000000600000), 'error: is outside a day', rules },
+      { 'text', moment(1700000000600000), 'text 2023-11-14T22:13:20.6Z', rules },
+      { 'varchar(4)', moment(0), 'error: varchar(4) holds 4', rules },
+      { 'bigint', moment(5), 'error: the time 1970-01-01T00:00:00.000005Z is not a bigint', rules },
+      { 'numeric', moment(5), 'error: is not a numeric', rules }, { 'boolean', moment(5), 'error: is not a boolean', rules },
+      { 'double precision', moment(5), 'error: is not a double precision', rules },
+      { 'bytea', moment(5), 'error: is not a bytea', rules }, { 'uuid', moment(5), 'error: is not a uuid', rules },
+      { 'bigint[]', moment(5), 'error: is not a bigint[]', rules }, { 'jsonb', moment(5), 'error: is not a jsonb', rules },
+    })
+  end
 end)

@@ -115,7 +115,7 @@ describe('topics in several formats', function()
   it('come together in one projection', function()
     local b = bundles.load(bundles.pipeline("projection { table = 'a', append = true, columns = { t = 'text', d = 'date', j = 'jsonb' }, "
       .. 'on = function(row, event) row.t, row.d, row.j = event.topic, event.data.d, event.data.j end }',
-      "kafka { brokers = 'b', group = 'g', format = 'json', topics = { 'j', { 'd', format = 'debezium' } } }"))
+      "kafka { brokers = 'b', group = 'g', format = 'json', times = 'millis', topics = { 'j', { 'd', format = 'debezium' } } }"))
     -- 20000 is milliseconds in JSON and days in Debezium; a text is JSON in Debezium.
     assert.are.same({ { t = 'j', d = '1970-01-01', j = '"{}"' }, { t = 'd', d = '2024-10-04', j = '{}' } },
       b:split({ events = { { topic = 'j', key = 'k', data = { d = 20000, j = '{}' } },
