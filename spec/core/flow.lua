@@ -35,9 +35,9 @@ Trial.__index = Trial
 
 local JSON = "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json' }"
 
---- A trial of one projection; [format] is json unless said.
-function M.trial(projection, format)
-  local source = format and JSON:gsub("'json'", "'" .. format .. "'") or JSON
+--- A trial of one projection; [format] is json unless said; [words]: more of kafka.
+function M.trial(projection, format, words)
+  local source = JSON:gsub("'json'", "'" .. (format or 'json') .. "'" .. (words or ''))
   local bundle = bundles.load(bundles.pipeline('projection { ' .. projection .. ' }', source))
   return setmetatable({ bundle = bundle, c = bundle.trial }, Trial)
 end

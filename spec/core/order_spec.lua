@@ -16,7 +16,7 @@ end
 
 local function fold(keys)
   return flow.trial("table = 'a', key = { " .. keys .. " }, columns = { n = 'bigint' }, "
-    .. 'on = function(row) row.n = 1 end')
+    .. 'on = function(row) row.n = 1 end', 'json', ", times = 'millis'")
 end
 
 local function quoted(v)

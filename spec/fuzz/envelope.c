@@ -72,8 +72,8 @@ static void choose(struct run *r, struct input *in)
     };
 
     r->topic.format = (enum plan_format)(input_byte(in) % 3);
-    r->topic.decimals = (enum plan_decimals)(input_byte(in) % 4);
-    r->topic.times = (enum plan_times)(input_byte(in) % 4);
+    r->topic.decimals = (enum plan_decimals)(input_byte(in) % 5);
+    r->topic.times = (enum plan_times)(input_byte(in) % 5);
     r->topic.type_header = "eventType";
     uint8_t bits = input_byte(in);
     r->topic.type_path = bits & 1 ? "data.kind" : NULL;
