@@ -87,8 +87,8 @@ static void put_readings(const struct conversion *c, const struct tm_cell *in,
                  {"nanoseconds", NANOS}};
     int64_t usec;
 
-    if (c->t->kind == TYPE_DATE && in->tag == TM_INT &&
-        !__builtin_mul_overflow(in->i, TIME_DAY_USEC, &usec)) {
+    if (c->t->kind == TYPE_DATE && convert_usec(in, SECONDS, &usec) &&
+        !__builtin_mul_overflow(usec, 86400, &usec)) {
         add_reading(w, c, usec, "days");
     }
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {

@@ -211,8 +211,9 @@ end
 local function check_times(checker, record, path, own, given, use)
   if KEEPS_MODES[use] or not MODES[given.times] then return end
   if own.times or is_of_one_format(record.spec) then
-    checker.fail(record, path, ("times = '%s' is how a connector writes rows; for the format "
-      .. "%s write the unit of all numbers: 'seconds', 'millis', 'micros' or 'nanos'")
+    checker.fail(record, path, ("times = '%s' is how a connector writes rows; for the "
+      .. "format %s write the unit of all numbers: 'seconds', 'millis', 'micros' or "
+      .. "'nanos'")
       :format(given.times, use))
   end
   given.times = nil
@@ -250,7 +251,7 @@ local function inherit(record, own)
     if given[name] == nil then given[name] = record.spec[name] end
   end
   -- How the connector of other topics writes rows says nothing of these.
-  if given.format ~= 'debezium' and not given.outbox and given.format ~= record.spec.format
+  if not KEEPS_MODES[use_of(given)] and given.format ~= record.spec.format
     and not is_of_one_format(record.spec) then
     given.times, given.binary = own.times, own.binary
   end

@@ -16,9 +16,11 @@ local ROADS = {
   ['a handler of an append'] = "append = true, columns = { at = 'date' }, on = function(row, event) row.at = event.data.at end",
   ['a merge'] = "key = { id = 'text' }, merge = { at = 'max' }, columns = { at = 'timestamp' }, on = function(row, event) row.at = event.data.at end",
   ['a map'] = "map = function(row, event) row.at = event.data.at end, key = { id = 'text' }, columns = { at = 'time' }",
-  ['a version'] = "once = { at = 'data.at' }, key = { id = 'text' }, columns = { at = 'timestamptz', n = 'bigint' }, on = function(row) row.n = 1 end",
+  ['a version'] = "once = { at = 'data.at' }, key = { id = 'text' }, columns = { at = 'timestamptz', n = 'bigint' }, "
+    .. 'on = function(row) row.n = 1 end',
   ['a key'] = "key = { at = { 'timestamptz', from = 'data.at' } }, columns = { n = 'bigint' }, on = function(row) row.n = 1 end",
-  ['one of several keys'] = "key = { at = { 'date', from = { 'data.none', 'data.at' } } }, columns = { n = 'bigint' }, on = function(row) row.n = 1 end",
+  ['one of several keys'] = "key = { at = { 'date', from = { 'data.none', 'data.at' } } }, columns = { n = 'bigint' }, "
+    .. 'on = function(row) row.n = 1 end',
   ['a key that is a function'] = "key = { at = { 'date', from = function(event) return event.data.at end } }, columns = { n = 'bigint' }, "
     .. 'on = function(row) row.n = 1 end',
   ['bytes in a handler'] = "append = true, columns = { b = 'bytea' }, on = function(row, event) row.b = event.data.b end",

@@ -78,7 +78,8 @@ describe('check.kafka', function()
   topics('checks the words of an entry', "{ { 'd', format = 'debezium', decimals = 'strings' } }", "decimals = 'strings': did you mean 'string'?")
   topics('refuses a setting that has no use for its format', "{ { 'd', format = 'json', decimals = 'string' } }",
     "'decimals' is for the format debezium")
-  topics('refuses a setting that has no use for any topic', "{ { 'd', format = 'json' } }, decimals = 'string'", "'decimals' is for the format debezium")
+  topics('refuses a setting that has no use for any topic',
+    "{ { 'd', format = 'json' } }, decimals = 'string'", "'decimals' is for the format debezium")
   topics('refuses a topic that is named twice', "{ 'd', { 'd', format = 'json' } }, format = 'debezium'", "'topics' names 'd' twice")
   topics('wants names in an entry', "{ { format = 'json' } }", "'topics' is an empty list")
   topics('wants names or entries', "{ 7 }, format = 'json'", "'topics' must be a list of texts, or of tables of texts")

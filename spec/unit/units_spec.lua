@@ -23,7 +23,7 @@ end
 
 -- One row of columns [columns], assigned by [body]; or why not.
 local function assigned(words, columns, body, data)
-  local ok, result = pcall(function()
+  local _, result = pcall(function()
     local b = bundles.load(bundles.pipeline("projection { table = 'a', append = true, columns = { " .. columns
       .. ' }, on = function(row, event) ' .. body .. ' end }', kafka(words)))
     return b:run { events = { event_of(data or { n = 1700000000 }) } }:rows('a')[1]
@@ -119,7 +119,7 @@ describe('a schema', function()
     return { key = '{"id":1}', value = SCHEMA .. '{"id":1,"ms":1600000000000,"us":1600000000000001,"t":3600000,"plain":1700000000,"d":19675}}}' }
   end
   local function rows(columns, rest, words)
-    local ok, result = pcall(function()
+    local _, result = pcall(function()
       local b = bundles.load(bundles.pipeline("projection { table = 'a', key = { id = 'bigint' }, columns = { " .. columns .. ' }, ' .. rest .. ' }',
         kafka("format = 'debezium'" .. (words or ''))))
       return b:run { events = { event() } }:rows('a')[1]
@@ -195,13 +195,16 @@ describe('seconds, millis, micros, nanos and days', function()
     end)
   end
   it('go into columns of every time type, keys and JSON, whatever times says', function()
-    for _, times in ipairs { "format = 'json'", "format = 'json', times = 'nanos'", "format = 'debezium', times = 'isostring'", "format = 'debezium'" } do
-      assert.are.same({ z = '2023-11-14T22:13:20.5Z', p = '2023-11-14T22:13:20.5', d = '2023-11-14', t = '01:00:00', j = '{"at":"1970-01-01T00:00:05Z"}' },
+    for _, times in ipairs { "format = 'json'", "format = 'json', times = 'nanos'", "format = 'debezium', times = 'isostring'",
+      "format = 'debezium'" } do
+      assert.are.same({ z = '2023-11-14T22:13:20.5Z', p = '2023-11-14T22:13:20.5', d = '2023-11-14', t = '01:00:00',
+        j = '{"at":"1970-01-01T00:00:05Z"}' },
         assigned(times, ALL .. ", t = 'time', j = 'jsonb'",
           'row.z, row.p, row.d = seconds(1700000000.5), seconds(1700000000.5), seconds(1700000000.5) '
             .. 'row.t, row.j = seconds(3600), { at = seconds(5) }'))
     end
-    local b = bundles.load(bundles.pipeline("projection { table = 'a', key = { d = { 'date', from = function(event) return days(event.data.day) end } }, "
+    local b = bundles.load(bundles.pipeline("projection { table = 'a', "
+      .. "key = { d = { 'date', from = function(event) return days(event.data.day) end } }, "
       .. "columns = { n = 'bigint' }, on = function(row) row.n = 1 end }", kafka "format = 'json'"))
     assert.are.same({ { d = '2023-11-14', n = 1 } }, b:run { events = { { key = 'k', data = { day = 19675 } } } }:rows('a'))
   end)
@@ -223,7 +226,8 @@ describe('times in initial', function()
     return row.c
   end
   it('are texts or have a unit; zero is the same in all', function()
-    for _, words in ipairs { "format = 'json'", "format = 'json', times = 'seconds'", "format = 'debezium', times = 'isostring'", "format = 'debezium'" } do
+    for _, words in ipairs { "format = 'json'", "format = 'json', times = 'seconds'", "format = 'debezium', times = 'isostring'",
+      "format = 'debezium'" } do
       assert.matches('pipeline.lua:4: .*initial.c cannot be used: number 1700000000 .*has no stated unit: write a text of ISO 8601, or seconds',
         initial('timestamptz', '1700000000', words))
       assert.are.equal('1970-01-01T00:00:00Z', initial('timestamptz', '0', words))
@@ -283,7 +287,8 @@ describe('times and binary of kafka', function()
     for _, source in ipairs { "format = 'json', times = 'adaptive', topics = { 't' } }",
       "format = 'debezium', topics = { 't', { 'u', format = 'outbox', times = 'adaptive' } } }" } do
       assert.matches("times = 'adaptive' is how a connector writes rows; for the format %w+ write the unit of all numbers",
-        bundles.refusal(bundles.pipeline("projection { table = 'a', append = true, columns = { n = 'bigint' }, on = function() end }", head .. source)))
+        bundles.refusal(bundles.pipeline("projection { table = 'a', append = true, columns = { n = 'bigint' }, on = function() end }",
+          head .. source)))
     end
     assert.are.equal('millis unsaid', plan(head .. "format = 'json', times = 'connect', topics = { 't' } }"))
   end)
