@@ -410,27 +410,19 @@ function min(...) end
 ---@return T
 function max(...) end
 
----A number of seconds since 1970 (of a `time` column: since midnight) as a time.
+---The time that is so much since 1970 (in a `time` column: since midnight).
 ---@param x number|tidemill.Decimal
 ---@return tidemill.Time
 function seconds(x) end
-
----The same of milliseconds.
 ---@param x number|tidemill.Decimal
 ---@return tidemill.Time
 function millis(x) end
-
----The same of microseconds.
 ---@param x number|tidemill.Decimal
 ---@return tidemill.Time
 function micros(x) end
-
----The same of nanoseconds, rounded to microseconds.
 ---@param x number|tidemill.Decimal
 ---@return tidemill.Time
 function nanos(x) end
-
----The same of whole days.
 ---@param x number|tidemill.Decimal
 ---@return tidemill.Time
 function days(x) end
