@@ -8,6 +8,7 @@
 #include "base/nearest.h"
 #include "cli/table.h"
 #include "decode/recognise.h"
+#include "flow/taken.h"
 #include "kafka/peek.h"
 #include "kafka/source.h"
 #include "postgres/lane_row.h"
@@ -58,81 +59,65 @@ static void print_finding(struct checking *k, const char *topic,
     }
 }
 
-/* ---- what a run would make of the records ---- */
+/* ---- what a run refuses ---- */
 
-static void feed(struct checking *k, const struct record *r)
+/* Two reasons that differ in the values that they show are one. */
+static const char *outline(struct checking *k, const char *reason)
 {
-    struct record_header h;
+    char *out = arena_dup(&k->arena, reason, strlen(reason)), *to = out;
+    bool is_quoted = false;
 
-    tm_trial_event(k->trial, r->topic, r->partition, r->offset, r->time_ms,
-                   r->key, r->key ? (int)r->key_len : -1, r->value,
-                   r->value ? (int)r->value_len : -1);
-    for (uint32_t i = 0; source_header_at(r->message, i, &h); i++) {
-        tm_trial_header(k->trial, h.name, h.value, h.value ? (int)h.len : -1);
+    for (const char *p = reason; *p; p++) {
+        is_quoted ^= *p == '\'';
+        if (!is_quoted && (*p < '0' || *p > '9')) {
+            *to++ = *p;
+        }
     }
+    *to = '\0';
+    return out;
 }
 
-static void print_failure(struct checking *k, const struct record *r,
-                          const char *reason)
+static bool is_explained(const struct recognised *found, const struct record *r)
 {
-    const struct finding f = {.what = reason, .cure = "", .record = r};
-
-    print_finding(k, r->topic, &f);
-}
-
-/* The first record that could not be read. */
-static bool print_unread(struct checking *k, const struct record *records,
-                         const struct tm_batch *b)
-{
-    for (uint32_t i = 0; i < b->n_events; i++) {
-        if (b->states[i] == TM_EVENT_FAILED) {
-            print_failure(k, &records[i], b->reasons[i]);
+    for (uint32_t i = 0; i < found->n; i++) {
+        if (!found->list[i].is_warning && found->list[i].record == r) {
             return true;
         }
     }
     return false;
 }
 
-/* Keys, and the rows of mirrors; handlers are for `tidemill test`. */
-static void try_projection(struct checking *k, const struct record *records,
-                           struct tm_batch *b, uint32_t projection)
+static bool is_among(const char *const *list, uint32_t n, const char *word)
 {
-    const struct plan_projection *p = &k->plan->projections[projection];
-    struct tm_rows *rows;
-
-    if (p->keys_in_lua) {
-        return;
+    while (n > 0 && strcmp(list[n - 1], word) != 0) {
+        n--;
     }
-    rows = tm_trial_rows(k->trial, projection);
-    if (rows && p->kind == KIND_MIRROR && tm_trial_mirror(k->trial, rows) < 0) {
-        rows = NULL;
-    }
-    if (!rows && b->current >= 0) {
-        print_failure(k, &records[b->current], b->error);
-    }
+    return n > 0;
 }
 
-/* What recognition has no words for. */
-static void try_records(struct checking *k, const struct recognise *q)
+/* Each kind of refusal that recognition has no words for, by its first record. */
+static void print_refused(struct checking *k, const struct recognise *q,
+                          const struct recognised *found)
 {
-    struct record *list = arena_alloc(&k->arena, (q->n + 1) * sizeof(*list));
+    const char **told = arena_alloc(&k->arena, (q->n + 1) * sizeof(*told));
     uint32_t n = 0;
 
-    tm_trial_reset(k->trial);
-    for (uint32_t i = 0; i < q->n; i++) {
-        if (!q->passed[i]) {
-            list[n++] = q->records[i];
-            feed(k, &q->records[i]);
-        }
-    }
-    struct tm_batch *b = tm_trial_decode(k->trial);
-    if (print_unread(k, list, b)) {
-        return;
-    }
-    for (uint32_t i = 0; i < q->n_projections; i++) {
-        uint32_t index = (uint32_t)(q->projections[i] - k->plan->projections);
+    for (int is_told = 1; is_told >= 0; is_told--) {
+        for (uint32_t i = 0; i < q->n; i++) {
+            const char *why = q->passed[i] ? NULL : q->taken[i].reason;
 
-        try_projection(k, list, b, index);
+            if (!why || is_explained(found, &q->records[i]) != is_told ||
+                is_among(told, n, outline(k, why))) {
+                continue;
+            }
+            told[n++] = outline(k, why);
+            if (!is_told) {
+                const struct finding f = {
+                    .what = why, .cure = "", .record = &q->records[i]};
+
+                print_finding(k, q->records[i].topic, &f);
+            }
+        }
     }
 }
 
@@ -190,23 +175,17 @@ static void add_records(struct checking *k, const struct peek_topic *t,
                         struct recognise *q)
 {
     bool *passed = arena_zero(&k->arena, t->n + 1);
+    struct taken *taken = arena_zero(&k->arena, (t->n + 1) * sizeof(*taken));
 
     for (uint32_t i = 0; i < t->n; i++) {
+        taken[i] = taken_by(k->trial, k->plan, &t->records[i], source_header_at,
+                            &k->arena);
         passed[i] = is_passed(k, &t->records[i]) && !is_newest(t, i);
     }
     q->records = t->records;
     q->n = t->n;
     q->passed = passed;
-}
-
-static bool has_problem(const struct recognised *found)
-{
-    for (uint32_t i = 0; i < found->n; i++) {
-        if (!found->list[i].is_warning) {
-            return true;
-        }
-    }
-    return false;
+    q->taken = taken;
 }
 
 static void print_missing(struct checking *k, const struct peek_topic *t)
@@ -292,10 +271,8 @@ static void judge_topic(struct checking *k, const struct looked *l)
         print_finding(k, l->topic->name, &f);
     }
     print_findings(k, l, false);
+    print_refused(k, &l->q, &l->found);
     print_findings(k, l, true);
-    if (!has_problem(&l->found)) {
-        try_records(k, &l->q);
-    }
 }
 
 /* What they are on stdout, then what is wrong with them on stderr. */

@@ -44,7 +44,8 @@ enum {
     EVENT_MISFIT = 4, /* it cannot be read since the pipeline does not fit its
                          source: nothing is wrong with the record */
     EVENT_NO_OP = 8,  /* a flattened row without __op: its type is not known */
-    EVENT_TOMBSTONE = 16 /* of a json topic: for mirrors alone an event */
+    EVENT_TOMBSTONE = 16, /* of a json topic: for mirrors alone an event */
+    EVENT_FLAT = 32 /* the value is the row itself: no envelope is around it */
 };
 
 struct decoder *decoder_new(const struct plan_source *s,

@@ -85,7 +85,7 @@ static bool take(struct reader *r, uint32_t first, const struct marks *m,
 {
     bool is_deleted;
 
-    r->facts.flags = schema ? EVENT_HAS_SCHEMA : 0;
+    r->facts.flags = EVENT_FLAT | (schema ? EVENT_HAS_SCHEMA : 0);
     if (m->time.tag == TM_INT) {
         r->facts.time_ms = m->time.i;
     }

@@ -299,6 +299,7 @@ static bool take_flattened(struct reader *r, const struct frame *f,
 {
     char op = letter_of(r, f);
 
+    r->facts.flags |= EVENT_FLAT;
     if (f->time.tag == TM_INT) {
         r->facts.time_ms = f->time.i;
     }

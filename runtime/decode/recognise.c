@@ -28,8 +28,21 @@ static void add(struct looking *k, bool is_warning, const struct sight *s,
     }
 }
 
+bool is_refused(const struct sight *s)
+{
+    return s->taken->reason != NULL;
+}
+
 void find_problem(struct looking *k, const struct sight *s, const char *what,
                   const char *cure)
+{
+    if (!s || is_refused(s)) {
+        add(k, false, s, what, cure);
+    }
+}
+
+void find_halt(struct looking *k, const struct sight *s, const char *what,
+               const char *cure)
 {
     add(k, false, s, what, cure);
 }
@@ -44,7 +57,7 @@ void find_warning(struct looking *k, const struct sight *s, const char *what,
 void find_in_column(struct looking *k, const struct plan_projection *p,
                     const struct sight *s, const char *what, const char *cure)
 {
-    if (p->kind == KIND_MIRROR) {
+    if (p->kind == KIND_MIRROR && is_refused(s)) {
         find_problem(k, s, what, cure);
     } else {
         find_warning(k, s, what, cure);
@@ -53,12 +66,20 @@ void find_in_column(struct looking *k, const struct plan_projection *p,
 
 const struct sight *first_of(const struct looking *k, enum shape shape)
 {
+    const struct sight *first = NULL;
+
     for (uint32_t i = 0; i < k->n; i++) {
-        if (k->sights[i].shape == shape && !k->sights[i].is_passed) {
-            return &k->sights[i];
+        const struct sight *s = &k->sights[i];
+
+        if (s->shape != shape || s->is_passed) {
+            continue;
         }
+        if (is_refused(s)) {
+            return s;
+        }
+        first = first ? first : s;
     }
-    return NULL;
+    return first;
 }
 
 bool is_row(enum shape shape)
@@ -212,7 +233,7 @@ void recognise(const struct recognise *q, struct arena *a,
     k.index = json_index_new();
     k.sights = arena_zero(a, (q->n + 1) * sizeof(*k.sights));
     for (; k.n < q->n; k.n++) {
-        sight_of(&k, &q->records[k.n], &k.sights[k.n]);
+        sight_of(&k, k.n, &k.sights[k.n]);
         k.sights[k.n].is_passed = q->passed && q->passed[k.n];
     }
     out->summary = summary(&k);

@@ -6,10 +6,12 @@
  * to write. It reads a few records at leisure, for people; a run never comes
  * here. Pure: the same records give the same findings.
  *
- * A problem is what would halt a lane, make records fail or fill a table with
- * what is not so. All else that somebody should know is a warning. What a number or
- * a text means is guessed here from the values, for advice alone: nothing is
- * ever decoded by a guess.
+ * A problem is what would halt a lane or make records fail. A run alone says of
+ * which records that is so: the caller lets the decoder, the keys and the
+ * mirrors try each one (struct taken), and here is looked for words that explain
+ * what they refused. All else that somebody should know is a warning. What a
+ * number or a text means is guessed here from the values, for advice alone:
+ * nothing is ever decoded by a guess.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +24,14 @@
 typedef int (*record_header_at_fn)(void *message, uint32_t at,
                                    struct record_header *out);
 
+/* What a run makes of a record. */
+struct taken {
+    uint8_t state;      /* enum tm_event_state */
+    uint8_t op;         /* of an event: c u d r t, or 0 */
+    bool is_flat;       /* its value is the row itself */
+    const char *reason; /* arena; why it is refused; NULL: it is not */
+};
+
 struct recognise {
     const struct plan_topic *topic;
     const struct plan_projection *const *projections; /* that read it */
@@ -29,6 +39,7 @@ struct recognise {
     int32_t n_partitions;
     const struct record *records;
     uint32_t n;
+    const struct taken *taken; /* [n] */
     const bool *passed; /* [n], or NULL: none. What a run has behind it shows
                            what a topic holds, but is no finding any more */
     record_header_fn header;

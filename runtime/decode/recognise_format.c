@@ -66,7 +66,7 @@ static const struct rule routed_rules[] = {
     {SHAPE_TEXT, true,
      "the payload is a JSON text in quotes, which costs a second reading",
      "set value.converter=" STRING_CONVERTER " at the connector"},
-    {SHAPE_TEXT_TWICE, false,
+    {SHAPE_TEXT_TWICE, true,
      "the payload is quoted twice: event.data is a text, not an object",
      "set value.converter=" STRING_CONVERTER " at the connector, and let the "
      "application write JSON, not a text that holds JSON, into the payload"},
@@ -350,9 +350,9 @@ static void judge_flattened(struct looking *k, const struct sight *s)
         break;
     case FLATTENED_REWRITE:
         if (!has_deleted) {
-            find_problem(k, s,
+            find_warning(k, s,
                          "flattened = 'rewrite', but the rows carry no "
-                         "__deleted",
+                         "__deleted, so deletes cannot be told",
                          "write flattened = 'tombstone' in kafka{}, or set "
                          "transforms.unwrap.delete.tombstone.handling.mode="
                          "rewrite at the connector");
@@ -386,11 +386,11 @@ static void judge_truncate(struct looking *k, const struct sight *s)
                      "write truncate = 'apply' in kafka{}; or, when the table "
                      "was emptied by hand, pass it with 'tidemill lane skip'");
     } else if (empties && k->q->n_partitions > 1) {
-        find_problem(k, s,
-                     "the source table was truncated, and nobody knows which "
-                     "records of the other partitions came before: a lane "
-                     "that reads this record halts",
-                     "give a topic whose truncates are applied one partition");
+        find_halt(k, s,
+                  "the source table was truncated, and nobody knows which "
+                  "records of the other partitions came before: a lane "
+                  "that reads this record halts",
+                  "give a topic whose truncates are applied one partition");
     }
 }
 

@@ -17,6 +17,14 @@ static bool has(const struct tm_cell *object, const char *name)
     return object && tokens_member(object, name);
 }
 
+/* Keys that are functions are not tried: what is wrong beside them is seen
+ * here alone. */
+static void find_key(struct looking *k, const struct plan_projection *p,
+                     const struct sight *s, const char *what, const char *cure)
+{
+    (p->keys_in_lua ? find_halt : find_problem)(k, s, what, cure);
+}
+
 /* ---- records without a key ---- */
 
 static const char *key_cure(struct looking *k, const struct plan_column *c)
@@ -47,12 +55,12 @@ static void judge_null_key(struct looking *k, const struct plan_projection *p,
 
         if (plan_is_keyed_by_record(p) || c->from == FROM_KEY ||
             (c->from == FROM_FIELD && !has(data_of(s), c->name))) {
-            find_problem(k, s,
-                         arena_printf(k->arena,
-                                      "the record has no key, and the key of "
-                                      "projection %s (%s) is made of it",
-                                      p->table, c->name),
-                         key_cure(k, c));
+            find_key(k, p, s,
+                     arena_printf(k->arena,
+                                  "the record has no key, and the key of "
+                                  "projection %s (%s) is made of it",
+                                  p->table, c->name),
+                     key_cure(k, c));
             return;
         }
     }
@@ -138,17 +146,16 @@ static void judge_key_field(struct looking *k, const struct plan_projection *p,
     if (!is_from_key && data_of(s)) {
         names_add(k, &names, data_of(s));
     }
-    find_problem(
-        k, s,
-        arena_printf(k->arena,
-                     "the record key has the fields %s, but the key of "
-                     "projection %s is made of '%s'",
-                     fields, p->table, c->name),
-        arena_printf(
-            k->arena,
-            "name the column as the source does, or say where it comes "
-            "from: key = { %s = { …, from = 'key' } }%s",
-            c->name, names_hint(k, &names, c->name)));
+    find_key(k, p, s,
+             arena_printf(k->arena,
+                          "the record key has the fields %s, but the key of "
+                          "projection %s is made of '%s'",
+                          fields, p->table, c->name),
+             arena_printf(
+                 k->arena,
+                 "name the column as the source does, or say where it comes "
+                 "from: key = { %s = { …, from = 'key' } }%s",
+                 c->name, names_hint(k, &names, c->name)));
 }
 
 static void judge_key_width(struct looking *k, const struct plan_projection *p,
@@ -160,8 +167,8 @@ static void judge_key_width(struct looking *k, const struct plan_projection *p,
         return;
     }
     names_add(k, &names, s->key);
-    find_problem(
-        k, s,
+    find_key(
+        k, p, s,
         arena_printf(k->arena,
                      "the record key has the fields %s, but the key of "
                      "projection %s names %u of them: lanes would share rows",
@@ -245,13 +252,13 @@ static void judge_path(struct looking *k, const struct plan_projection *p,
         shown = s;
     }
     if (shown) {
-        find_problem(k, shown,
-                     arena_printf(k->arena,
-                                  "the key of projection %s comes from %s, "
-                                  "which no record has, but %s",
-                                  p->table, path, names_text(k, &names)),
-                     arena_printf(k->arena, "correct the path%s",
-                                  names_hint(k, &names, name)));
+        find_key(k, p, shown,
+                 arena_printf(k->arena,
+                              "the key of projection %s comes from %s, "
+                              "which no record has, but %s",
+                              p->table, path, names_text(k, &names)),
+                 arena_printf(k->arena, "correct the path%s",
+                              names_hint(k, &names, name)));
     }
 }
 

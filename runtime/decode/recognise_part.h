@@ -28,6 +28,7 @@ enum shape {
 
 struct sight {
     const struct record *record;
+    const struct taken *taken;
     enum shape shape;
     bool is_passed;   /* see struct recognise */
     bool has_type;    /* outbox: the header with the event's type */
@@ -56,7 +57,7 @@ struct names {
 
 /* -- recognise_sight.c -- */
 
-void sight_of(struct looking *k, const struct record *r, struct sight *s);
+void sight_of(struct looking *k, uint32_t i, struct sight *s);
 /* It becomes an event of rows. */
 bool sight_is_applied(const struct sight *s);
 /* A row with its values, not passed: a deleted one has nothing or zeros. */
@@ -67,16 +68,22 @@ const struct tm_cell *sight_unsaid(const struct sight *s, const char *name);
 /* -- recognise.c -- */
 
 /* [s] may be NULL; nothing is told of one that is passed. What would be told
- * twice is told once. */
+ * twice is told once. A problem explains why a run refuses [s]; when it does
+ * not, there is nothing to explain. */
 void find_problem(struct looking *k, const struct sight *s, const char *what,
                   const char *cure);
+/* The same of what no run of one record alone can show. */
+void find_halt(struct looking *k, const struct sight *s, const char *what,
+               const char *cure);
 void find_warning(struct looking *k, const struct sight *s, const char *what,
                   const char *cure);
-/* A problem of a mirror, and a warning for all others. */
+/* A problem of a mirror that refuses [s], and else a warning. */
 void find_in_column(struct looking *k, const struct plan_projection *p,
                     const struct sight *s, const char *what, const char *cure);
-/* The first one of that shape that is not passed, or NULL. */
+/* The first one of that shape that is not passed, one that is refused before
+ * all others; or NULL. */
 const struct sight *first_of(const struct looking *k, enum shape shape);
+bool is_refused(const struct sight *s);
 bool is_row(enum shape shape);
 /* Distinct names of the fields of [object], behind those in [names]. */
 void names_add(struct looking *k, struct names *names,

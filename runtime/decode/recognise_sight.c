@@ -70,10 +70,16 @@ static bool is_outbox_row(const struct tm_cell *row)
             has(row, "aggregatetype") || has(row, "aggregate_type"));
 }
 
+/* Fields that stand beside the columns of a flattened row, and in no envelope. */
+static bool is_marked(const struct tm_cell *v)
+{
+    return has(v, "__deleted") || has(v, "__op");
+}
+
 static bool is_envelope(const struct tm_cell *v)
 {
     return has(v, "op") && (has(v, "after") || has(v, "before")) &&
-           has(v, "source");
+           has(v, "source") && !is_marked(v);
 }
 
 static char letter(const struct tm_cell *c)
@@ -111,8 +117,8 @@ static bool is_value_schema(const struct tm_cell *schema)
 
 static bool has_marks(const struct tm_cell *v)
 {
-    return has(v, "__deleted") || has(v, "__op") || has(v, "__lsn") ||
-           has(v, "__table") || has(v, "__source_ts_ms");
+    return is_marked(v) || has(v, "__lsn") || has(v, "__table") ||
+           has(v, "__source_ts_ms");
 }
 
 static bool has_header(const struct looking *k, const struct record *r,
@@ -121,6 +127,32 @@ static bool has_header(const struct looking *k, const struct record *r,
     struct record_header h;
 
     return k->q->header(r->message, name, &h) && h.value;
+}
+
+static void look_at_flat(struct sight *s)
+{
+    s->row = s->value;
+    s->op = letter(tokens_member(s->value, "__op"));
+    s->shape = is_outbox_row(s->row) ? SHAPE_OUTBOX_FLATTENED : SHAPE_FLATTENED;
+}
+
+/* A row of a table, as a run takes it: what it is, is not guessed. */
+static bool is_taken_row(const struct looking *k, const struct sight *s)
+{
+    const struct plan_topic *t = k->q->topic;
+
+    return s->taken->state == TM_EVENT_OK &&
+           (t->format == FORMAT_DEBEZIUM || t->outbox);
+}
+
+static void look_at_row(struct sight *s)
+{
+    if (s->taken->is_flat) {
+        look_at_flat(s);
+    } else {
+        look_at_envelope(s);
+    }
+    s->op = s->taken->op ? (char)s->taken->op : s->op;
 }
 
 /* An object that is no envelope. */
@@ -144,9 +176,8 @@ static enum shape shape_of_object(const struct looking *k, struct sight *s,
     if (has_marks(v) || is_value_schema(schema) ||
         (!is_routed &&
          has_header(k, s->record, "__debezium.context.connectorName"))) {
-        s->row = v;
-        s->op = letter(tokens_member(v, "__op"));
-        return is_outbox_row(v) ? SHAPE_OUTBOX_FLATTENED : SHAPE_FLATTENED;
+        look_at_flat(s);
+        return s->shape;
     }
     return is_routed ? SHAPE_ROUTED : SHAPE_OBJECT;
 }
@@ -182,7 +213,9 @@ static void look_at_json(struct looking *k, struct sight *s,
     s->is_expanded = has_java_double(s->record);
     switch (s->value->tag) {
     case TM_OBJECT:
-        if (is_envelope(s->value)) {
+        if (is_taken_row(k, s)) {
+            look_at_row(s);
+        } else if (is_envelope(s->value)) {
             look_at_envelope(s);
         } else {
             s->shape = shape_of_object(k, s, schema);
@@ -222,14 +255,16 @@ static void look_at_value(struct looking *k, struct sight *s)
     }
 }
 
-void sight_of(struct looking *k, const struct record *r, struct sight *s)
+void sight_of(struct looking *k, uint32_t i, struct sight *s)
 {
+    const struct record *r = &k->q->records[i];
     const struct tm_cell *schema;
     const struct tm_cell *key = r->key ? read(k, r->key, r->key_len) : NULL;
     const char *type = k->q->topic->type_header;
 
     memset(s, 0, sizeof(*s));
     s->record = r;
+    s->taken = &k->q->taken[i];
     s->key = key ? unwrap(key, &schema) : NULL;
     s->has_type = type && has_header(k, r, type);
     look_at_value(k, s);

@@ -8,7 +8,7 @@ jit.off()
 
 local M = {}
 
-core.headers('decode/recognise.h')
+core.headers('base/arena.h', 'base/type.h', 'base/plan.h', 'decode/recognise.h', 'flow/taken.h')
 local C = core.lib
 
 local headers_of = {}
@@ -62,7 +62,7 @@ local function topic_of(words)
   t.format = C['FORMAT_' .. words.format:upper()]
   if words.format == 'outbox' then t.type_header = text(words.type or 'eventType') end
   if words.format == 'json' then t.type_path = text(words.type) end
-  for _, name in ipairs { 'decimals', 'times', 'flattened', 'truncate' } do
+  for _, name in ipairs { 'decimals', 'times', 'binary', 'flattened', 'truncate' } do
     if words[name] then t[name] = C[(name .. '_' .. words[name]):upper()] end
   end
   if words.outbox then
@@ -89,8 +89,7 @@ local function column(c, name, spec, is_key)
 end
 
 -- { kind = 'mirror', exact = 'aligned', key = { { name, type } }, columns = … }
-local function projection_of(words)
-  local p = new('struct plan_projection')
+local function projection_of(words, p)
   local key, columns = words.key or { { 'id', 'uuid' } }, words.columns or {}
   p.table = text(words.table or 'copies')
   p.kind = C['KIND_' .. (words.kind or 'mirror'):upper()]
@@ -101,9 +100,22 @@ local function projection_of(words)
   for i, c in ipairs(columns) do column(p.columns[#key + i - 1], c[1], c[2], false) end
   p.types, p.n_types = texts(words.types)
   p.ignore, p.n_ignore = texts(words.ignore)
-  p.strict, p.newer, p.unlogged = words.strict or false, -1, false
+  p.strict, p.newer, p.once, p.unlogged = words.strict or false, -1, -1, false
   p.empties = p.kind == C.KIND_MIRROR
-  return p
+  p.has_handler, p.file = not p.empties, text 'pipeline.lua'
+end
+
+local function plan_of(pipeline)
+  local plan, projections = new('struct plan'), pipeline.projections or {}
+  C.arena_init(plan.arena, 0)
+  ffi.gc(plan.arena, C.arena_close)
+  plan.projections = new('struct plan_projection[?]', #projections + 1)
+  plan.n_projections = #projections
+  for i, p in ipairs(projections) do projection_of(p, plan.projections[i - 1]) end
+  plan.source.settings = topic_of(pipeline.topic)
+  plan.source.topics = new('const char *[1]', plan.source.settings.name)
+  plan.source.n_topics = 1
+  return plan
 end
 
 -- Each in a block of its own, so that a sanitizer sees what is read beyond it.
@@ -129,24 +141,37 @@ local function records_of(records)
   return out
 end
 
---- { summary, list = { { is_warning, what, cure, offset or nil } } }
+-- What a run of the pipeline makes of each record.
+local function taken_of(plan, records, n, arena)
+  local out = new('struct taken[?]', n + 1)
+  local trial = ffi.gc(C.tm_trial_new(plan), C.tm_trial_free)
+  for i = 0, n - 1 do out[i] = C.taken_by(trial, plan, records + i, header_at, arena) end
+  return out
+end
+
+--- { summary, refused = { reason of each record or false }, list = { { is_warning, what, cure, offset or nil } } }
 ---@param pipeline { topic: table, projections: table[], partitions: integer? }
 ---@param records table[] or the name of a fixture
 function M.look(pipeline, records)
   if type(records) == 'string' then records = decoding.fixture(records) end
   local q, out, arena = ffi.new('struct recognise'), ffi.new('struct recognised'),
     core.arena()
-  local projections = pipeline.projections or {}
-  local list = new('const struct plan_projection *[?]', #projections + 1)
-  for i, p in ipairs(projections) do list[i - 1] = projection_of(p) end
-  q.topic, q.projections, q.n_projections = topic_of(pipeline.topic), list, #projections
+  local plan = plan_of(pipeline)
+  local list = new('const struct plan_projection *[?]', plan.n_projections + 1)
+  for i = 0, plan.n_projections - 1 do list[i] = plan.projections + i end
+  q.topic, q.projections, q.n_projections = plan.source.settings, list, plan.n_projections
   q.n_partitions = pipeline.partitions or 1
   q.records, q.n = records_of(records), #records
   q.header, q.header_at = header, header_at
+  q.taken = taken_of(plan, q.records, #records, arena)
   if pipeline.passed then q.passed = new('bool[?]', #records + 1, pipeline.passed) end
   C.recognise(q, arena, out)
-  local found = { summary = ffi.string(out.summary), list = {},
+  local found = { summary = ffi.string(out.summary), list = {}, refused = {},
     keys = out.keys ~= nil and ffi.string(out.keys) or nil }
+  for i = 1, #records do
+    local why = q.taken[i - 1].reason
+    found.refused[i] = why ~= nil and ffi.string(why)
+  end
   for i = 0, out.n - 1 do
     local f = out.list[i]
     found.list[i + 1] = {
