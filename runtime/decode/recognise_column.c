@@ -218,10 +218,10 @@ static void judge_projection(struct looking *k, const struct plan_projection *p)
 
 void judge_columns(struct looking *k)
 {
-    if (k->q->topic->format != FORMAT_DEBEZIUM) {
-        return;
-    }
+    bool is_debezium = k->q->topic->format == FORMAT_DEBEZIUM;
+
     for (uint32_t i = 0; i < k->q->n_projections; i++) {
-        judge_projection(k, k->q->projections[i]);
+        (is_debezium ? judge_projection
+                     : judge_handled_times)(k, k->q->projections[i]);
     }
 }

@@ -119,3 +119,5 @@ void judge_columns(struct looking *k);
 /* -- recognise_time.c: their times -- */
 
 void judge_times(struct looking *k, const struct plan_projection *p);
+/* Of events that no connector wrote: fields that a handler may pass on. */
+void judge_handled_times(struct looking *k, const struct plan_projection *p);

@@ -236,3 +236,60 @@ void judge_times(struct looking *k, const struct plan_projection *p)
         find_other_times(k, p, &seen);
     }
 }
+
+/* ---- what no connector wrote ---- */
+
+static void find_unsaid_unit(struct looking *k, const struct plan_projection *p,
+                             const struct plan_column *c, const struct sight *s,
+                             int64_t n)
+{
+    enum plan_times unit = TIMES_UNSAID;
+
+    for (int i = TIMES_SECONDS; i <= TIMES_NANOS; i++) {
+        unit = is_plausible(n, (enum plan_times)i) ? (enum plan_times)i : unit;
+    }
+    find_warning(
+        k, s,
+        arena_printf(k->arena,
+                     "%s.%s: the field %s comes as %" PRId64
+                     ", and kafka{} does not say its unit: a handler that "
+                     "assigns it as it is halts the lane",
+                     p->table, c->name, c->name, n),
+        unit ? arena_printf(k->arena,
+                            "write times = '%s' in kafka{}: read so, %s is "
+                            "%s; or let the handler write %s(event.data.%s)",
+                            units[unit].word, c->name, date_of(k, n, unit),
+                            units[unit].word, c->name)
+             : "write times = 'seconds', 'millis', 'micros' or 'nanos' in "
+               "kafka{}, or let the handler write seconds(x) and the like");
+}
+
+static void judge_units(struct looking *k, const struct plan_projection *p,
+                        const struct plan_column *c)
+{
+    for (uint32_t i = 0; i < k->n; i++) {
+        const struct sight *s = &k->sights[i];
+        const struct tm_cell *v = s->value && !is_refused(s)
+                                      ? tokens_member(s->value, c->name)
+                                      : NULL;
+
+        if (v && v->tag == TM_INT && v->i != 0 && !s->is_passed) {
+            find_unsaid_unit(k, p, c, s, v->i);
+            return;
+        }
+    }
+}
+
+static bool is_time(const struct plan_column *c)
+{
+    return c->type.kind >= TYPE_DATE && c->type.kind <= TYPE_TIMESTAMPTZ;
+}
+
+void judge_handled_times(struct looking *k, const struct plan_projection *p)
+{
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        if (is_time(&p->columns[i]) && k->q->topic->times == TIMES_UNSAID) {
+            judge_units(k, p, &p->columns[i]);
+        }
+    }
+}

@@ -128,22 +128,6 @@ static void handled(struct looking *k, struct names *out)
     }
 }
 
-static void judge_strict(struct looking *k, const char *type)
-{
-    for (uint32_t i = 0; i < k->q->n_projections; i++) {
-        const struct plan_projection *p = k->q->projections[i];
-
-        if (p->strict && !knows(p, type) && !is_truncate(k, type)) {
-            find_problem(k, last_with(k, type),
-                         arena_printf(k->arena,
-                                      "projection %s is strict and has no "
-                                      "handler for the type '%s'",
-                                      p->table, type),
-                         "add a handler, or name the type in `ignore`");
-        }
-    }
-}
-
 static void find_none_handled(struct looking *k, const struct names *seen,
                               const struct names *wanted)
 {
@@ -192,7 +176,6 @@ void judge_types(struct looking *k)
     handled(k, &wanted);
     for (uint32_t i = 0; i < seen.n; i++) {
         n_known += is_known(k, seen.list[i]);
-        judge_strict(k, seen.list[i]);
     }
     if (seen.n > 0 && n_known == 0) {
         find_none_handled(k, &seen, &wanted);

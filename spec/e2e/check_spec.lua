@@ -131,25 +131,28 @@ return pipeline {
     says(result, 'problem: ' .. topic .. '/0/0: balances.id: key: ', 'no-uuid')
   end)
 
-  it('finds nothing wrong in what a run takes, and names each kind that it refuses', function()
+  it('finds nothing wrong in what a run takes, and names each kind it refuses', function()
     local key, mirror = '{"id":1}', "projection { table = 'copies', mirror = true, "
-      .. "key = { id = 'bigint' }, columns = { op = 'text', after = 'bigint', seen = 'timestamp' } }"
+      .. "key = { id = 'bigint' }, "
+      .. "columns = { op = 'text', after = 'bigint', seen = 'timestamp' } }"
     local words = "format = 'debezium', flattened = 'tombstone'"
     local records = {
-      { key = key, value = '{"id":1,"op":"c","after":2,"source":{"a":1},"seen":null,"__op":"c"}' },
+      { key = key, value = '{"id":1,"op":"c","after":2,"source":{"a":1},"__op":"c"}' },
       { key = key, value = '{"id":1,"op":null,"after":2,"seen":"2026-01-01T00:00:00Z"}' },
       { key = key },
     }
     local result = check(topic_of(records), words, mirror)
     assert.equal(0, result.status, result.text)
     assert.equal('', result.err)
-    for _, value in ipairs { '{"id":1', '{"id":2', '{"id":1,"op":5}', '{"id":1,"op":"x","seen":1700000000}' } do
+    for _, value in ipairs { '{"id":1', '{"id":2', '{"id":1,"op":5}',
+      '{"id":1,"op":"x","seen":1700000000}' } do
       records[#records + 1] = { key = key, value = value }
     end
     local topic = topic_of(records)
     result = check(topic, words, mirror)
     assert.equal(78, result.status, result.text)
-    says(result, topic .. '/0/3: the value is not JSON', topic .. '/0/5: copies.op: number 5 is not a text',
+    says(result, topic .. '/0/3: the value is not JSON',
+      topic .. '/0/5: copies.op: number 5 is not a text',
       'kafka{} does not say the unit of times', '3 problems in the records')
   end)
 

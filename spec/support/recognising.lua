@@ -8,7 +8,8 @@ jit.off()
 
 local M = {}
 
-core.headers('base/arena.h', 'base/type.h', 'base/plan.h', 'decode/recognise.h', 'flow/taken.h')
+core.headers('base/arena.h', 'base/type.h', 'base/plan.h', 'decode/recognise.h',
+  'flow/taken.h')
 local C = core.lib
 
 local headers_of = {}
@@ -149,7 +150,8 @@ local function taken_of(plan, records, n, arena)
   return out
 end
 
---- { summary, refused = { reason of each record or false }, list = { { is_warning, what, cure, offset or nil } } }
+--- { summary, refused = { reason of each record, or false },
+---   list = { { is_warning, what, cure, offset or nil } } }
 ---@param pipeline { topic: table, projections: table[], partitions: integer? }
 ---@param records table[] or the name of a fixture
 function M.look(pipeline, records)
