@@ -201,6 +201,24 @@ static int header_at(void *message, uint32_t at, struct record_header *out)
     return at == 0 && find_header(message, "eventType", out);
 }
 
+/* What the decoder refuses needs words, and so may anything else: every other
+ * record is refused for no reason. */
+static const struct taken *taken_of(struct run *r)
+{
+    struct taken *out = arena_zero(&r->arena, (r->n + 1) * sizeof(*out));
+
+    for (uint32_t i = 0; i < r->n; i++) {
+        const char *why = i % 2 ? "no reason" : NULL;
+
+        out[i] =
+            (struct taken){.state = r->ev.states[i],
+                           .op = r->ev.ops[i],
+                           .is_flat = r->ev.flags[i] & EVENT_FLAT,
+                           .reason = is_ok(&r->ev, i) ? why : r->ev.reasons[i]};
+    }
+    return out;
+}
+
 static void check_recognised(struct run *r)
 {
     static struct plan_column columns[] = {
@@ -238,6 +256,7 @@ static void check_recognised(struct run *r)
                                 .n_partitions = 2,
                                 .records = r->records,
                                 .n = r->n,
+                                .taken = taken_of(r),
                                 .header = find_header,
                                 .header_at = header_at};
     struct recognised found;
