@@ -185,4 +185,35 @@ describe('topics in several formats', function()
       'message.key.columns=SCHEMA.TABLE:id', 'change events of MongoDB',
       'record keys: one value; the row keys of accounts')
   end)
+
+  it('halt at a number that has no unit, until it is said', function()
+    local name = tidemill.unique('formats')
+    producer:create_topic(name, 1)
+    local function bundle_of(words)
+      return tidemill.bundle { ['pipeline.lua'] = pipeline(name,
+        ("{ '%s', format = 'json'%s }"):format(name, words), [[
+        projection { table = 'seen', key = { id = { 'bigint', from = 'key' } },
+          columns = { at = 'timestamptz', sent = 'timestamptz', b = 'bytea' },
+          on = function(row, event)
+            row.sent, row.at, row.b = event.time, event.data.at, event.data.b
+          end } ]]) }
+    end
+    local bundle = bundle_of ''
+    local url, db = tidemill.database(bundle)
+    producer:send { topic = name, partition = 0, key = '1',
+      value = '{"at":1700000000,"b":"deadbeef"}' }
+    producer:flush()
+    for words, said in pairs { [''] = '2023%-11%-14T22:13:20 as seconds, 1970%-01%-20T16',
+      [", times = 'seconds'"] = 'could be base64 or hex' } do
+      local result = tidemill.until_end(bundle_of(words), { env = { DATABASE_URL = url } })
+      assert.equal(65, result.status, result.text)
+      assert.matches(said, result.text)
+    end
+    assert.equal(0, db:number('SELECT count(*) FROM tidemill.dead_letter'))
+    local result = tidemill.until_end(bundle_of(", times = 'seconds', binary = 'hex'"),
+      { env = { DATABASE_URL = url } })
+    assert.equal(0, result.status, result.text)
+    assert.equal(1, db:number([[SELECT count(*) FROM seen WHERE b = '\xdeadbeef'
+      AND at = '2023-11-14 22:13:20Z' AND sent > now() - interval '1 day']]))
+  end)
 end)
