@@ -196,21 +196,22 @@ local function check_type(checker, record, path, given)
   end
 end
 
--- Is the format of every topic the same?
-local function is_of_one_format(spec)
-  local first = spec.format
+-- Does a connector write rows of any topic? Then `times` of kafka { … } is its word.
+local function has_rows(spec)
   for _, entry in ipairs(spec.topics) do
-    local format = type(entry) == 'table' and entry.format or spec.format
-    first = first or format
-    if format ~= first then return false end
+    local own = type(entry) == 'table' and entry or {}
+    local format = own.format or spec.format
+    if format == 'debezium' or format == 'outbox' and (own.outbox or spec.outbox) then
+      return true
+    end
   end
-  return true
+  return false
 end
 
 -- A mode of kafka { … } is for its other topics.
 local function check_times(checker, record, path, own, given, use)
   if KEEPS_MODES[use] or not MODES[given.times] then return end
-  if own.times or is_of_one_format(record.spec) then
+  if own.times or not has_rows(record.spec) then
     checker.fail(record, path, ("times = '%s' is how a connector writes rows; for the "
       .. "format %s write the unit of all numbers: 'seconds', 'millis', 'micros' or "
       .. "'nanos'")
@@ -252,7 +253,7 @@ local function inherit(record, own)
   end
   -- How the connector of other topics writes rows says nothing of these.
   if not KEEPS_MODES[use_of(given)] and given.format ~= record.spec.format
-    and not is_of_one_format(record.spec) then
+    and has_rows(record.spec) then
     given.times, given.binary = own.times, own.binary
   end
   -- The type of the other topics is no word for this one's.

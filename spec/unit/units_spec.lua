@@ -271,8 +271,10 @@ describe('times and binary of kafka', function()
       assert.are.equal('seconds hex, millis base64', plan(head .. "format = '" .. format
         .. "', times = 'seconds', binary = 'hex', topics = { 't', { 'u', times = 'millis', binary = 'bytes' } } }"))
     end
-    assert.are.equal('seconds unsaid, seconds unsaid',
-      plan(head .. "times = 'seconds', topics = { { 't', format = 'json' }, { 'u', format = 'json' } } }"))
+    for _, format in ipairs { 'json', 'outbox' } do
+      assert.are.equal('seconds unsaid, seconds unsaid',
+        plan(head .. "times = 'seconds', topics = { { 't', format = 'json' }, { 'u', format = '" .. format .. "' } } }"))
+    end
   end)
   it('of topics of a connector say nothing of what others wrote', function()
     local topics = "times = '%s', binary = 'hex', topics = { { 't', format = 'debezium' }, { 'u', format = 'json' } } }"
