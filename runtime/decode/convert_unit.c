@@ -121,7 +121,10 @@ static bool unstated(const struct conversion *c, const struct tm_cell *in)
 
     put_readings(c, in, &readings);
     if (readings.n == 0) {
-        return convert_fail(c, in, "is outside the years 0001 to 294246");
+        return convert_fail(c, in, "%s",
+                            c->t->kind == TYPE_TIME
+                                ? "is outside a day"
+                                : "is outside the years 0001 to 294246");
     }
     snprintf(words, sizeof words,
              "(%s) has no stated unit: %s%sseconds(x), millis(x), micros(x) or "

@@ -244,7 +244,7 @@ describe('convert: the unit of a number', function()
       .. 'stated unit: ' .. none .. 'days(x), seconds(x)' },
     { 'time', number '3600', 'error: (01:00:00 as seconds, 00:00:03.6 as milliseconds' },
     { 'timestamptz', number '1700000000000000', 'error: 2023-11-14T22:13:20 as microseconds' },
-    { 'timestamptz', number '1e30', 'error: is outside the years' },
+    { 'timestamptz', number '1e30', 'error: is outside the years' }, { 'time', number '-5000', 'error: is outside a day' },
     { 'timestamptz', number '0', 'stamp 1970-01-01T00:00:00Z' }, { 'date', number '0', 'date 1970-01-01' },
     { 'time', number '0', 'time 00:00:00' },
     { 'timestamptz', number '1700000000', 'stamp 2023-11-14T22:13:20Z', said 'SECONDS' },
