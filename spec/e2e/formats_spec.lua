@@ -195,7 +195,8 @@ describe('topics in several formats', function()
         projection { table = 'seen', key = { id = { 'bigint', from = 'key' } },
           columns = { at = 'timestamptz', sent = 'timestamptz', b = 'bytea' },
           on = function(row, event)
-            row.sent, row.at, row.b = event.time, event.data.at, event.data.b
+            row.sent, row.at = event.time, event.data.at
+            row.b = event.data.b
           end } ]]) }
     end
     local bundle = bundle_of ''
