@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "decode/convert_part.h"
 #include "decode/time.h"
 
@@ -169,6 +170,8 @@ static bool is_beside(const struct convert_rules *r)
 bool convert_unit(const struct conversion *c, const struct tm_cell *in,
                   int *digits)
 {
+    struct tm_dec d;
+
     switch (in->hint) {
     case TM_HINT_MILLIS:
         *digits = MILLIS;
@@ -186,8 +189,7 @@ bool convert_unit(const struct conversion *c, const struct tm_cell *in,
         return mode_unit(c, in, digits);
     }
     *digits = is_beside(c->rules) ? -1 : digits_of(c->rules->times);
-    if (*digits < 0 && in->tag != TM_BIGDEC && in->tag != TM_NUMBER &&
-        in->i == 0) {
+    if (*digits < 0 && dec_from_cell(in, &d) && dec_get(&d) == 0) {
         *digits = SECONDS; /* it is the same in every unit */
     }
     return *digits >= 0 || unstated(c, in);
