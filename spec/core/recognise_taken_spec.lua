@@ -10,7 +10,37 @@ end
 local function debezium(words, projection) return with('debezium', words, projection) end
 local function outbox(words, projection) return with('outbox', words, projection) end
 
+local function finds(found, weight, what, cure)
+  local f = assert(found.list[1], 'nothing is found')
+  assert.equal(weight, f.is_warning and 'warning' or 'problem')
+  assert.is_truthy(f.what:find(what, 1, true), f.what)
+  assert.is_truthy(f.cure:find(cure, 1, true), f.cure)
+end
+
+local function finds_nothing(found) assert.same({}, found.list) end
+
 describe('recognise', function()
+  it('says beforehand where a handler may pass on a number without a unit', function()
+    local fold = { table = 'balances', kind = 'fold', exact = 'aligned', columns = { { 'at', 'timestamptz' } },
+      key = { { 'id', { 'uuid', from = 'key' } } } }
+    local key = '11111111-1111-4111-8111-111111111111'
+    local function look(number, words)
+      local record = { key = key, value = ('{"at":%s}'):format(number) }
+      return recognising.look({ topic = { format = 'json', times = words }, projections = { fold } },
+        { record })
+    end
+    finds(look '1700000000', 'warning',
+      'balances.at: the field at comes as 1700000000, and kafka{} does not say its unit',
+      "write times = 'seconds' in kafka{}: read so, at is 2023-11-14; or let the handler "
+      .. 'write seconds(event.data.at)')
+    finds(look '1700000000000', 'warning', 'does not say its unit', "times = 'millis' in kafka{}: read so")
+    finds(look '17', 'warning', 'does not say its unit',
+      "write times = 'seconds', 'millis', 'micros' or 'nanos' in kafka{}, or let the handler write seconds(x)")
+    finds_nothing(look('1700000000', 'millis'))
+    finds_nothing(look '0')
+    finds_nothing(look '"2023-11-14T00:00:00Z"')
+  end)
+
   -- Columns may have any name, those of envelopes too.
   local ODD = { 'op', 'before', 'after', 'source', 'payload', 'schema', 'ts_ms', 'key',
     'value', 'type', 'status', 'event_count', 'aggregateid', 'eventType', '__lsn' }
