@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "base/err.h"
 #include "base/plan.h"
 #include "base/type.h"
 #include "lua/bundle.h"
@@ -178,6 +180,22 @@ static int host_secret(lua_State *L)
     return 1;
 }
 
+/* What makes names that no script can say (core.lua): random, and one for the
+ * process, since what is declared with them stays declared. */
+static void set_nonce(lua_State *L)
+{
+    static char text[33];
+    unsigned char bytes[16];
+
+    if (!text[0]) {
+        must(getrandom(bytes, sizeof(bytes), 0) == sizeof(bytes));
+        for (size_t i = 0; i < sizeof(bytes); i++) {
+            snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+        }
+    }
+    set_string(L, "nonce", text);
+}
+
 int luaopen_tidemill_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -190,6 +208,7 @@ int luaopen_tidemill_host(lua_State *L)
     luaL_register(L, NULL, functions);
     lua_pushlstring(L, host_api_text, (size_t)(host_api_end - host_api_text));
     lua_setfield(L, -2, "api");
+    set_nonce(L);
     return 1;
 }
 

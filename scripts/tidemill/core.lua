@@ -21,7 +21,25 @@ end
 local host = package.preload['tidemill.host'] and require 'tidemill.host'
   or host_of_specs()
 
-ffi.cdef((host.api:gsub('%f[^\n%z]#[^\n]*', '')))
+-- LuaJIT looks the fields of a struct up before the metatype's __index and
+-- __newindex, so a field of a struct that scripts can hold is a word in a space
+-- of users' names: a record's field or a column of that name would read and write
+-- ours, and with it memory. Such fields have names that nobody else can say: no
+-- JSON, which is UTF-8; no column; no Lua source, which would have to guess.
+---@return string the name that a field of such a struct has here: view[INDEX]
+local function field(name)
+  return '\255' .. host.nonce .. name
+end
+
+-- Declarations with the names of fields as field() gives them.
+local function hide(fields)
+  return (fields:gsub('([%a_][%w_]*)(%s*[,;])', function(name, stop)
+    return field(name) .. stop
+  end))
+end
+
+ffi.cdef((host.api:gsub('%f[^\n%z]#[^\n]*', '')
+  :gsub('(struct tm_dec )(%b{})', function(head, fields) return head .. hide(fields) end)))
 
 local C = host.is_binary and ffi.C or ffi.load(spec_library())
 
@@ -42,10 +60,10 @@ local n_types, this_load = 0, tostring({})
 
 -- A struct type that nothing else has, for a metatype of its own. busted
 -- remembers ffi.typeof by its text, also when it loads this file again, so
--- every text has to be another one.
+-- every text has to be another one. Its fields are named by field().
 local function new_type(fields)
   n_types = n_types + 1
-  return ffi.typeof(('struct { %s } /* %s %d */'):format(fields, this_load, n_types))
+  return ffi.typeof(('struct { %s } /* %s %d */'):format(hide(fields), this_load, n_types))
 end
 
-return { C = C, host = host, new_type = new_type }
+return { C = C, host = host, new_type = new_type, field = field }

@@ -3,11 +3,13 @@
 -- registers; all else goes to C, which knows 38 digits.
 local ffi = require 'ffi'
 local bit = require 'bit'
-local C = require('tidemill.core').C
+local core = require 'tidemill.core'
 local number = require 'tidemill.number'
 
 local M = {}
 
+local C = core.C
+local LO, HI, SCALE = core.field 'lo', core.field 'hi', core.field 'scale'
 local band, bxor, arshift = bit.band, bit.bxor, bit.arshift
 local cast, istype, typeof = ffi.cast, ffi.istype, ffi.typeof
 local floor = math.floor
@@ -129,15 +131,15 @@ end
 local function add(a, b)
   if not istype(dec, a) then a = from(a) end
   if not istype(dec, b) then b = from(b) end
-  local x, y = cast(int64, a.lo), cast(int64, b.lo)
-  if a.hi ~= arshift(x, 63) or b.hi ~= arshift(y, 63) then return slow_add(a, b) end
-  local scale = a.scale
-  if scale ~= b.scale then
-    local n = b.scale - scale
+  local x, y = cast(int64, a[LO]), cast(int64, b[LO])
+  if a[HI] ~= arshift(x, 63) or b[HI] ~= arshift(y, 63) then return slow_add(a, b) end
+  local scale = a[SCALE]
+  if scale ~= b[SCALE] then
+    local n = b[SCALE] - scale
     if n > 18 or n < -18 then return slow_add(a, b) end
     if n > 0 then
       if x > LIMIT[n] or x < -LIMIT[n] then return slow_add(a, b) end
-      x, scale = x * POWER[n], b.scale
+      x, scale = x * POWER[n], b[SCALE]
     else
       if y > LIMIT[-n] or y < -LIMIT[-n] then return slow_add(a, b) end
       y = y * POWER[-n]
@@ -151,15 +153,15 @@ end
 local function sub(a, b)
   if not istype(dec, a) then a = from(a) end
   if not istype(dec, b) then b = from(b) end
-  local x, y = cast(int64, a.lo), cast(int64, b.lo)
-  if a.hi ~= arshift(x, 63) or b.hi ~= arshift(y, 63) then return slow_sub(a, b) end
-  local scale = a.scale
-  if scale ~= b.scale then
-    local n = b.scale - scale
+  local x, y = cast(int64, a[LO]), cast(int64, b[LO])
+  if a[HI] ~= arshift(x, 63) or b[HI] ~= arshift(y, 63) then return slow_sub(a, b) end
+  local scale = a[SCALE]
+  if scale ~= b[SCALE] then
+    local n = b[SCALE] - scale
     if n > 18 or n < -18 then return slow_sub(a, b) end
     if n > 0 then
       if x > LIMIT[n] or x < -LIMIT[n] then return slow_sub(a, b) end
-      x, scale = x * POWER[n], b.scale
+      x, scale = x * POWER[n], b[SCALE]
     else
       if y > LIMIT[-n] or y < -LIMIT[-n] then return slow_sub(a, b) end
       y = y * POWER[-n]
@@ -175,11 +177,11 @@ local HALF = 2147483647LL
 local function mul(a, b)
   if not istype(dec, a) then a = from(a) end
   if not istype(dec, b) then b = from(b) end
-  local x, y = cast(int64, a.lo), cast(int64, b.lo)
-  if a.hi == arshift(x, 63) and b.hi == arshift(y, 63) and x <= HALF and x >= -HALF
-    and y <= HALF and y >= -HALF and a.scale + b.scale <= 38 then
+  local x, y = cast(int64, a[LO]), cast(int64, b[LO])
+  if a[HI] == arshift(x, 63) and b[HI] == arshift(y, 63) and x <= HALF and x >= -HALF
+    and y <= HALF and y >= -HALF and a[SCALE] + b[SCALE] <= 38 then
     local product = x * y
-    return dec(product, arshift(product, 63), a.scale + b.scale)
+    return dec(product, arshift(product, 63), a[SCALE] + b[SCALE])
   end
   local d = dec()
   if C.tm_dec_mul(a, b, d) < 0 then too_long('the product') end
@@ -247,8 +249,8 @@ local function compare(a, b)
   if not istype(dec, a) then a = comparable(a) end
   if not istype(dec, b) then b = comparable(b) end
   if not a or not b then return slow_compare(given_a, given_b) end
-  local x, y = cast(int64, a.lo), cast(int64, b.lo)
-  if a.scale == b.scale and a.hi == arshift(x, 63) and b.hi == arshift(y, 63) then
+  local x, y = cast(int64, a[LO]), cast(int64, b[LO])
+  if a[SCALE] == b[SCALE] and a[HI] == arshift(x, 63) and b[HI] == arshift(y, 63) then
     return x < y and -1 or x > y and 1 or 0
   end
   return C.tm_dec_compare(a, b)
@@ -307,6 +309,10 @@ local function new_meta(text, what)
     __index = function(_, name)
       error(("a %s has no field '%s'"):format(what, tostring(name)), 0)
     end,
+    __newindex = function(_, name)
+      error(("a %s has no field '%s' and cannot be changed"):format(what, tostring(name)),
+        0)
+    end,
   }
 end
 
@@ -364,8 +370,8 @@ local BEYOND, BELOW = dec(9007199254740992LL, 0, 0), dec(-9007199254740992LL, -1
 ---@param i any an int64, or a decimal
 local function whole(i)
   local d = from(i)
-  if d.scale == 0 and compare(d, BEYOND) < 0 and compare(d, BELOW) > 0 then
-    return tonumber(cast(int64, d.lo))
+  if d[SCALE] == 0 and compare(d, BEYOND) < 0 and compare(d, BELOW) > 0 then
+    return tonumber(cast(int64, d[LO]))
   end
   return d
 end
@@ -374,15 +380,15 @@ end
 local function to_integer(d)
   local rounded = dec()
   if C.tm_dec_round(d, 0, rounded) < 0 or rounded ~= d then return nil end
-  if rounded.hi == arshift(cast(int64, rounded.lo), 63) then
-    return cast(int64, rounded.lo)
+  if rounded[HI] == arshift(cast(int64, rounded[LO]), 63) then
+    return cast(int64, rounded[LO])
   end
-  return rounded.hi == 0 and rounded.lo or nil
+  return rounded[HI] == 0 and rounded[LO] or nil
 end
 
 M.is, M.from, M.format, M.is_numeric = is, from, format, is_numeric
 M.whole, M.to_integer = whole, to_integer
-M.type = dec
+M.type, M.LO, M.HI, M.SCALE = dec, LO, HI, SCALE
 
 -- What handlers get as globals.
 M.globals = {

@@ -13,6 +13,8 @@ local core = require 'tidemill.core'
 local protected = require 'tidemill.protected'
 
 local C = core.C
+local POS, TO, SERIAL = core.field 'pos', core.field 'to', core.field 'serial'
+local BEFORE, NUMBER = core.field 'before', core.field 'number'
 local M = {}
 
 -- [pos, to): what is left; before: the event at which the loop began.
@@ -25,7 +27,7 @@ end
 M.stale = stale
 
 local function leave(now, loop)
-  now.batch.current = loop.before
+  now.batch.current = loop[BEFORE]
   return nil
 end
 
@@ -49,10 +51,10 @@ end
 function M.events(x)
   local now, event_t, set = x.now, x.event_t, x.set
   local function step(loop)
-    local at = loop.pos
-    if loop.serial ~= now.serial then stale() end
-    if at >= loop.to then return leave(now, loop) end
-    loop.pos = at + 1
+    local at = loop[POS]
+    if loop[SERIAL] ~= now.serial then stale() end
+    if at >= loop[TO] then return leave(now, loop) end
+    loop[POS] = at + 1
     local e = set.now.events[at]
     now.batch.current = e
     return event_t(e, now.serial)
@@ -67,10 +69,10 @@ end
 function M.pairs(x, own, row_t)
   local now, event_t = x.now, x.event_t
   local function step(loop)
-    local at = loop.pos
-    if loop.serial ~= now.serial then stale() end
-    if at >= loop.to then return leave(now, loop) end
-    loop.pos = at + 1
+    local at = loop[POS]
+    if loop[SERIAL] ~= now.serial then stale() end
+    if at >= loop[TO] then return leave(now, loop) end
+    loop[POS] = at + 1
     local rows, serial = own.rows, now.serial
     local e = rows.pair_event[at]
     now.batch.current = e
@@ -94,15 +96,15 @@ function M.groups(x, own, row_t)
 
   ffi.metatype(group_t, {
     __call = function(group, _, last)
-      if group.serial ~= now.serial then stale() end
+      if group[SERIAL] ~= now.serial then stale() end
       local groups = held.groups
-      local at = group.pos
+      local at = group[POS]
       if type(last) == 'nil' then
-        at = groups.first[group.number]
-        if group.number == x.skip.group then at = math.max(at, x.skip.at) end
+        at = groups.first[group[NUMBER]]
+        if group[NUMBER] == x.skip.group then at = math.max(at, x.skip.at) end
       end
-      if at >= groups.first[group.number + 1] then return nil end
-      group.pos = at + 1
+      if at >= groups.first[group[NUMBER] + 1] then return nil end
+      group[POS] = at + 1
       local e = groups.events[at]
       now.batch.current = e
       return event_t(e, now.serial)
@@ -111,10 +113,10 @@ function M.groups(x, own, row_t)
   })
 
   local function step(loop)
-    local at = loop.pos
-    if loop.serial ~= now.serial then stale() end
-    if at >= loop.to then return leave(now, loop) end
-    loop.pos = at + 1
+    local at = loop[POS]
+    if loop[SERIAL] ~= now.serial then stale() end
+    if at >= loop[TO] then return leave(now, loop) end
+    loop[POS] = at + 1
     local groups, serial = held.groups, now.serial
     now.batch.current = groups.events[groups.first[at + 1] - 1]
     return row_t(groups.rows[at], serial), group_t(at, 0, serial)
@@ -130,13 +132,13 @@ end
 -- innermost loop stands. False: there is nothing behind it.
 function M.skip(x)
   local skip, e = x.skip, x.now.batch.current
-  if e < 0 or not skip.loop or skip.loop.pos == 0 then return false end
+  if e < 0 or not skip.loop or skip.loop[POS] == 0 then return false end
   if not skip.held then
     if e < skip.event then return false end
     skip.event = e + 1
     return true
   end
-  local groups, number = skip.held.groups, skip.loop.pos - 1
+  local groups, number = skip.held.groups, skip.loop[POS] - 1
   local first = groups.first[number]
   local at = first + 1
     + place(groups.events + first, groups.first[number + 1] - first, e)

@@ -21,6 +21,8 @@ local cast, istype, typeof = ffi.cast, ffi.istype, ffi.typeof
 local floor = math.floor
 local int64 = typeof('int64_t')
 local dec, POWER, LIMIT = decimal.type, decimal.POWER, decimal.LIMIT
+local LO, HI, SCALE = decimal.LO, decimal.HI, decimal.SCALE
+local INDEX, SERIAL = core.field 'index', core.field 'serial'
 local EXISTS, TOUCHED = C.TM_ROW_EXISTS, C.TM_ROW_TOUCHED
 local BOTH = EXISTS + TOUCHED
 local MISSING, NULL, BOOL, INT = C.TM_MISSING, C.TM_NULL, C.TM_BOOL, C.TM_INT
@@ -113,8 +115,8 @@ local function write_decimal(now, column, spec, put)
     else
       return put(row, v)
     end
-    local m, s = cast(int64, d.lo), d.scale
-    if d.hi ~= arshift(m, 63) then return put(row, v) end
+    local m, s = cast(int64, d[LO]), d[SCALE]
+    if d[HI] ~= arshift(m, 63) then return put(row, v) end
     if limited and s ~= scale then
       local n = scale - s
       if n < 0 or n > 18 or m > LIMIT[n] or m < -LIMIT[n] then return put(row, v) end
@@ -305,13 +307,13 @@ end
 
 local function new_methods(now, p, stamps)
   local function live(row)
-    if row.serial ~= now.serial then stale() end
-    return row.index
+    if row[SERIAL] ~= now.serial then stale() end
+    return row[INDEX]
   end
   return {
     exists = function(row)
       if p.kind ~= 'fold' then only_for(p, '.exists') end
-      return band(now.rows.flags[row.index], EXISTS) ~= 0
+      return band(now.rows.flags[row[INDEX]], EXISTS) ~= 0
     end,
     delete = function(row)
       if p.kind ~= 'fold' and p.kind ~= 'map' then only_for(p, ':delete()') end
@@ -343,17 +345,17 @@ function M.new(now, p)
 
   ffi.metatype(row_t, {
     __index = function(row, name)
-      if row.serial ~= now.serial then stale() end
+      if row[SERIAL] ~= now.serial then stale() end
       local read = readers[name]
-      if read then return (read(row.index)) end
+      if read then return (read(row[INDEX])) end
       if name == 'exists' then return exists(row) end
       return methods[name] or unknown(name)
     end,
     __newindex = function(row, name, v)
-      if row.serial ~= now.serial then stale() end
+      if row[SERIAL] ~= now.serial then stale() end
       local write = writers[name]
       if not write then refuse_assign(name) end
-      write(row.index, v)
+      write(row[INDEX], v)
     end,
     __tostring = function() return "row of '" .. p.table .. "'" end,
     __eq = rawequal,

@@ -16,6 +16,7 @@ local arshift = bit.arshift
 local floor = math.floor
 local int64, uint64 = typeof('int64_t'), typeof('uint64_t')
 local dec, number_t = decimal.type, number.type
+local LO, HI, SCALE = decimal.LO, decimal.HI, decimal.SCALE
 local dec_pointer = typeof('const struct tm_dec *')
 local MAX, MIN = 9007199254740992LL, -9007199254740992LL -- 2^53: exact below it
 local MINUS_ZERO = -0.0
@@ -47,7 +48,7 @@ function M.scalar(cell)
     return cell.i ~= 0
   elseif tag == BIGDEC then
     local d = cast(dec_pointer, cell.p)
-    return dec(d.lo, d.hi, d.scale)
+    return dec(d[LO], d[HI], d[SCALE])
   elseif tag == DOUBLE then
     return cell.d
   elseif tag == NUMBER then
@@ -214,9 +215,9 @@ end
 
 local function set_cdata(cell, value)
   if istype(dec, value) then
-    if value.hi == arshift(cast(int64, value.lo), 63) then
-      cell.tag, cell.i = value.scale == 0 and INT or DEC, cast(int64, value.lo)
-      cell.scale = value.scale
+    if value[HI] == arshift(cast(int64, value[LO]), 63) then
+      cell.tag, cell.i = value[SCALE] == 0 and INT or DEC, cast(int64, value[LO])
+      cell.scale = value[SCALE]
     else
       cell.tag, cell.p = BIGDEC, cast('const char *', cast('void *', value))
     end

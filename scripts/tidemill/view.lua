@@ -15,6 +15,8 @@ local value = require 'tidemill.value'
 local M = {}
 
 local C = core.C
+local INDEX, SERIAL = core.field 'index', core.field 'serial'
+local NODE = core.field 'node'
 local OBJECT, ARRAY, MISSING = C.TM_OBJECT, C.TM_ARRAY, C.TM_MISSING
 local NO_FIELD = C.TM_NO_FIELD
 local scalar = value.scalar
@@ -132,20 +134,20 @@ local function new_object(now, nodes)
   end
 
   local function table_of(view)
-    if view.serial ~= now.serial then stale() end
-    return cached(view.index, view.node)
+    if view[SERIAL] ~= now.serial then stale() end
+    return cached(view[INDEX], view[NODE])
   end
 
   local function raw(view)
-    if view.serial ~= now.serial then stale() end
-    local cell = cell_of(view.index, view.node)
+    if view[SERIAL] ~= now.serial then stale() end
+    local cell = cell_of(view[INDEX], view[NODE])
     return ffi.string(cell.p, cell.len), cell.tag
   end
 
   local function index(view, name)
-    if view.serial ~= now.serial then stale() end
+    if view[SERIAL] ~= now.serial then stale() end
     if name == 'table' then return table_of end
-    return (read(view.index, child(view.node, name)))
+    return (read(view[INDEX], child(view[NODE], name)))
   end
 
   ffi.metatype(view_t, {
@@ -176,8 +178,8 @@ local function new_headers(now)
 
   ffi.metatype(headers_t, {
     __index = function(view, name)
-      if view.serial ~= now.serial then stale() end
-      return (scalar(header(view.index, name)))
+      if view[SERIAL] ~= now.serial then stale() end
+      return (scalar(header(view[INDEX], name)))
     end,
     __newindex = no_assignment,
     __eq = rawequal,
@@ -240,16 +242,16 @@ local WORDS = 'key, type, id, time, op, data, before, after, source, headers, to
 -- event:has('data.x'): false only when the record has no such field.
 local function new_has(now, nodes, header)
   return function(event, path)
-    if event.serial ~= now.serial then stale() end
+    if event[SERIAL] ~= now.serial then stale() end
     local root, rest = tostring(path):match('^(%w+)%.?(.*)$')
-    if root == 'headers' then return header(event.index, rest).tag ~= MISSING end
+    if root == 'headers' then return header(event[INDEX], rest).tag ~= MISSING end
     local node = ROOTS[root or '']
     if not node then
       error("event:has('" .. tostring(path) .. "'): a path begins with data, before, "
         .. "after, key, source or headers", 0)
     end
     for name in rest:gmatch('[^.]+') do node = nodes.child(node, name) end
-    return nodes.cell(event.index, node).tag ~= MISSING
+    return nodes.cell(event[INDEX], node).tag ~= MISSING
   end
 end
 
@@ -270,9 +272,9 @@ function M.new()
 
   ffi.metatype(event_t, {
     __index = function(event, name)
-      if event.serial ~= now.serial then stale() end
+      if event[SERIAL] ~= now.serial then stale() end
       local field = fields[name]
-      if field then return (field(event.index)) end
+      if field then return (field(event[INDEX])) end
       if name == 'has' then return has end
       return unknown(name)
     end,
