@@ -196,6 +196,9 @@ int tm_fail(struct tm_batch *b, int32_t event, const char *reason, size_t len,
 
 /* ---- rows ---- */
 
+/* Aborts unless there is such a cell. Lua writes to cells by itself; in a debug
+ * build it asks before each write. */
+void tm_must_hold(const struct tm_rows *rows, uint32_t column, uint32_t row);
 /* Converts [in] to the column's type and stores it. TM_UNSAID: the pipeline does
  * not say how, which is no matter of this record. */
 enum { TM_UNSAID = -3 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/stderr.h"
 
 /*
@@ -14,10 +15,7 @@
  * could not see inside a block: the bytes between two of them are poisoned,
  * and so is all that was given back.
  */
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#if IS_DEBUG
 #include <sanitizer/asan_interface.h>
 enum { GAP = 16 };
 #define HIDE(p, size) ASAN_POISON_MEMORY_REGION(p, size)

@@ -41,3 +41,13 @@ const char *err_class_name(enum err_class class);
 /* A bug, not a condition: aborts in every build, naming file and line. */
 #define must(cond) ((cond) ? (void)0 : must_failed(#cond, __FILE__, __LINE__))
 _Noreturn void must_failed(const char *cond, const char *file, int line);
+
+/* A build with AddressSanitizer also looks at what a release has no time for. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define IS_DEBUG 1
+#else
+#define IS_DEBUG 0
+#endif

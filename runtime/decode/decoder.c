@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "decode/envelope.h"
 #include "decode/path.h"
 #include "decode/tokens.h"
@@ -320,6 +321,8 @@ bool decoder_column(struct decoder *d, struct events *ev, int node)
 {
     struct path chain;
     bool ok = true;
+
+    must(node >= 0 && (uint32_t)node < d->tree.n_nodes);
     bool is_key = d->tree.nodes[node].root == TM_NODE_KEY;
 
     if ((uint32_t)node < ev->cap_nodes && ev->columns[node]) {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
+
 enum { NO_MARK = UINT32_MAX, FIRST_NODES = 64 };
 
 static void add_node(struct path *t, int parent, const char *name, uint32_t len)
@@ -62,6 +64,7 @@ void path_close(struct path *t)
 
 int path_field(struct path *t, int parent, const char *name, size_t len)
 {
+    must(parent >= 0 && (uint32_t)parent < t->n_nodes);
     const struct path_node *p = &t->nodes[parent];
 
     for (uint32_t i = 0; i < p->n_children; i++) {

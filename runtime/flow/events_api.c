@@ -108,6 +108,7 @@ int tm_meta(struct tm_batch *view, uint32_t event, int what,
     struct batch *b = batch_of(view);
     const struct record *rec = &b->records[event];
 
+    must(event < view->n_events);
     switch (what) {
     case TM_META_KEY:
         return root_cell(view, TM_NODE_KEY, event, out);
@@ -136,6 +137,7 @@ int tm_header(struct tm_batch *view, uint32_t event, const char *name,
     char text[256];
     const char *key = text;
 
+    must(event < view->n_events);
     out->tag = TM_MISSING;
     if (memchr(name, '\0', len)) {
         return 0; /* no name has one */

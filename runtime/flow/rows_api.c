@@ -16,6 +16,18 @@ static struct rows *rows_of(struct tm_rows *view)
     return (struct rows *)view;
 }
 
+/* Rows, columns and events come from Lua, and are ours nevertheless: a wrong one
+ * is a bug, and would write anywhere. */
+void tm_must_hold(const struct tm_rows *view, uint32_t column, uint32_t row)
+{
+    must(column < view->n_columns && row < view->n_rows);
+}
+
+static void must_be_row(const struct tm_rows *view, uint32_t row)
+{
+    must(row < view->n_rows);
+}
+
 static int fail(struct tm_batch *b, const struct rows *r, uint32_t column,
                 enum err_class class, const char *why)
 {
@@ -64,6 +76,7 @@ int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
     struct tm_cell out;
     struct err e;
 
+    tm_must_hold(view, column, row);
     if (!is_utf8(in)) {
         return fail(b, r, column, ERR_DATA, not_utf8);
     }
@@ -83,6 +96,7 @@ int tm_text(struct tm_batch *b, struct tm_rows *view, uint32_t column,
     struct rows *r = rows_of(view);
     struct buf text = {0};
 
+    must(column < view->n_columns);
     (void)b;
     convert_text(&r->program->plan->columns[column].type, cell, &text);
     *len = text.len;
@@ -104,6 +118,7 @@ int tm_row_create(struct tm_batch *b, struct tm_rows *view, uint32_t row)
 {
     struct rows *r = rows_of(view);
 
+    must_be_row(view, row);
     (void)b;
     /* A merge only contributes what a handler assigned. */
     if (r->program->plan->kind != KIND_MERGE) {
@@ -116,9 +131,11 @@ int tm_row_create(struct tm_batch *b, struct tm_rows *view, uint32_t row)
 int tm_row_reset(struct tm_batch *b, struct tm_rows *view, uint32_t row)
 {
     const struct plan_projection *p = rows_of(view)->program->plan;
-    int once = view->flags[row] & TM_ROW_EXISTS ? p->once : -1;
     struct tm_cell version = {.tag = TM_MISSING};
+    int once;
 
+    must_be_row(view, row);
+    once = view->flags[row] & TM_ROW_EXISTS ? p->once : -1;
     if (once >= 0) {
         version = view->cells[once][row];
     }
@@ -139,6 +156,7 @@ int tm_row_delete(struct tm_batch *b, struct tm_rows *view, uint32_t row)
 {
     const struct plan_projection *p = rows_of(view)->program->plan;
 
+    must_be_row(view, row);
     (void)b;
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
         view->cells[i][row].tag = TM_MISSING;
@@ -156,6 +174,7 @@ int tm_row_layer(struct tm_batch *b, struct tm_rows *view, uint32_t row,
     const struct plan_projection *p = r->program->plan;
     uint64_t given = 0;
 
+    must_be_row(view, row);
     (void)b;
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
         given |= (uint64_t)(view->cells[i][row].tag != TM_MISSING) << i;
@@ -166,6 +185,7 @@ int tm_row_layer(struct tm_batch *b, struct tm_rows *view, uint32_t row,
 
 int tm_row_restart(struct tm_batch *b, struct tm_rows *view, uint32_t row)
 {
+    must_be_row(view, row);
     (void)b;
     rows_restart_one(rows_of(view), row);
     return 0;
@@ -247,6 +267,7 @@ int tm_once(struct tm_batch *b, struct tm_rows *view, uint32_t pair,
 {
     struct rows *r = rows_of(view);
     const struct plan_projection *p = r->program->plan;
+    must(pair < view->n_pairs);
     uint32_t event = view->pair_event[pair], row = view->pair_row[pair];
     const struct tm_cell *have = &view->cells[p->once][row];
     const struct convert_rules rules = rows_rules(r, (int32_t)event);
@@ -313,6 +334,7 @@ int tm_row_merge(struct tm_batch *b, struct tm_rows *view, uint32_t row)
     const struct plan_projection *p = r->program->plan;
     int result = 0;
 
+    must_be_row(view, row);
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
         if (merge_cell(b, r, i, &view->cells[i][0], &view->cells[i][row]) < 0) {
             result = -1;

@@ -209,6 +209,8 @@ int luaopen_tidemill_host(lua_State *L)
     lua_pushlstring(L, host_api_text, (size_t)(host_api_end - host_api_text));
     lua_setfield(L, -2, "api");
     set_nonce(L);
+    lua_pushboolean(L, IS_DEBUG);
+    lua_setfield(L, -2, "is_debug");
     return 1;
 }
 

@@ -29,11 +29,8 @@ local TAKES_DOUBLES = { real = true, double = true, json = true, jsonb = true }
 local TIMES = { date = true, time = true, timestamp = true, timestamptz = true }
 -- As in the core (PROGRAM_MAX_COLUMNS).
 local MAX_COLUMNS = 64
--- What `row` has besides columns.
-local TAKEN = { exists = true, delete = true, reset = true }
-M.TAKEN = TAKEN
 
-local function check_name(checker, record, path, name, kind)
+local function check_name(checker, record, path, name)
   if type(name) ~= 'string' then
     return checker.fail(record, path, ("'%s' has names of columns as keys: write %s = { "
       .. "id = 'bigint' }"):format(path[1], path[1]))
@@ -43,9 +40,6 @@ local function check_name(checker, record, path, name, kind)
   if reason then
     return checker.fail(record, path, ("'%s' cannot be the name of a column: %s")
       :format(name, reason))
-  elseif TAKEN[name] and kind ~= 'mirror' then
-    return checker.fail(record, path, ("a column cannot be called '%s' here: row.%s has "
-      .. "a meaning of its own"):format(name, name))
   end
   return true
 end
@@ -270,7 +264,7 @@ function M.new(checker, record, kind)
   local spec, list, known = record.spec, {}, {}
   local key = kind ~= 'append' and spec.key or {}
   for _, name in ipairs(locate.sorted(record, { 'key' }, key)) do
-    if check_name(checker, record, { 'key', name }, name, kind) then
+    if check_name(checker, record, { 'key', name }, name) then
       list[#list + 1] = key_column(checker, record, name, key[name])
     end
   end
@@ -282,7 +276,7 @@ function M.new(checker, record, kind)
     if key[name] then
       checker.fail(record, { 'columns', name }, ("the column '%s' is a key column "
         .. "already: name it in one of key and columns"):format(name))
-    elseif check_name(checker, record, { 'columns', name }, name, kind) then
+    elseif check_name(checker, record, { 'columns', name }, name) then
       list[#list + 1] = value_column(checker, record, name, spec.columns[name], kind)
       known[#known + 1] = name
     end

@@ -17,14 +17,23 @@ local POS, TO, SERIAL = core.field 'pos', core.field 'to', core.field 'serial'
 local BEFORE, NUMBER = core.field 'before', core.field 'number'
 local M = {}
 
--- [pos, to): what is left; before: the event at which the loop began.
-local loop_t = core.new_type('uint32_t pos, to, serial; int32_t before;')
+local istype = ffi.istype
+
+-- [pos, to): what is left; before: the event at which the loop began. Each kind of
+-- loop has a type of its own: what stands for one is no place in another.
+local function new_loop()
+  return core.new_type('uint32_t pos, to, serial; int32_t before;')
+end
 
 local function stale()
   protected.raise('stale loop: batch and tables are only good during the call they were '
     .. 'handed to')
 end
 M.stale = stale
+
+local function no_loop()
+  error('this is no loop of that table: write `for … in tables.x:events() do`', 0)
+end
 
 local function leave(now, loop)
   now.batch.current = loop[BEFORE]
@@ -41,7 +50,7 @@ local function place(events, n, event)
   return low
 end
 
-local function begin(x, to, pos, held)
+local function begin(x, loop_t, to, pos, held)
   local loop = loop_t(pos, to, x.now.serial, x.now.batch.current)
   x.skip.loop, x.skip.held = loop, held
   return loop
@@ -50,7 +59,9 @@ end
 -- All events: batch:events().
 function M.events(x)
   local now, event_t, set = x.now, x.event_t, x.set
+  local loop_t = new_loop()
   local function step(loop)
+    if not istype(loop_t, loop) then no_loop() end
     local at = loop[POS]
     if loop[SERIAL] ~= now.serial then stale() end
     if at >= loop[TO] then return leave(now, loop) end
@@ -61,14 +72,16 @@ function M.events(x)
   end
   return function()
     local n = now.serial == set.serial and set.now.n_events or stale()
-    return step, begin(x, n, place(set.now.events, n, x.skip.event), false)
+    return step, begin(x, loop_t, n, place(set.now.events, n, x.skip.event), false)
   end
 end
 
 -- Each event with its row, or each of its rows.
 function M.pairs(x, own, row_t)
   local now, event_t = x.now, x.event_t
+  local loop_t = new_loop()
   local function step(loop)
+    if not istype(loop_t, loop) then no_loop() end
     local at = loop[POS]
     if loop[SERIAL] ~= now.serial then stale() end
     if at >= loop[TO] then return leave(now, loop) end
@@ -81,7 +94,7 @@ function M.pairs(x, own, row_t)
   return function()
     if own.serial ~= now.serial then stale() end
     local rows = own.rows
-    return step, begin(x, rows.n_pairs,
+    return step, begin(x, loop_t, rows.n_pairs,
       place(rows.pair_event, rows.n_pairs, x.skip.event), false)
   end
 end
@@ -91,6 +104,7 @@ end
 -- first one it is the last event's.
 function M.groups(x, own, row_t)
   local now, event_t = x.now, x.event_t
+  local loop_t = new_loop()
   local held = ffi.new('struct { const struct tm_groups *groups; }')
   local group_t = core.new_type('uint32_t number, pos, serial;')
 
@@ -113,6 +127,7 @@ function M.groups(x, own, row_t)
   })
 
   local function step(loop)
+    if not istype(loop_t, loop) then no_loop() end
     local at = loop[POS]
     if loop[SERIAL] ~= now.serial then stale() end
     if at >= loop[TO] then return leave(now, loop) end
@@ -124,7 +139,7 @@ function M.groups(x, own, row_t)
   return function()
     if own.serial ~= now.serial then stale() end
     held.groups = C.tm_groups(own.rows)
-    return step, begin(x, held.groups.n, x.skip.group, held)
+    return step, begin(x, loop_t, held.groups.n, x.skip.group, held)
   end
 end
 

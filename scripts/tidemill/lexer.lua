@@ -3,7 +3,7 @@
 local M = {}
 
 local NEW_LINE, QUOTE, APOSTROPHE = 10, 34, 39
-local SYMBOLS = { '^%.%.%.', '^%.%.', '^[=~<>]=', '^.' }
+local SYMBOLS = { '^%.%.%.', '^%.%.', '^[=~<>]=', '^::', '^.' }
 
 -- The last byte of a long text or comment whose brackets begin at [at]; nil:
 -- there is none.
@@ -57,13 +57,15 @@ end
 ---@field values string[] of a text: what stands between its quotes
 ---@field lines integer[]
 ---@field columns integer[]
+---@field starts integer[] of [text], its first byte
+---@field text string what was read, with lines that end in \n
 
 ---@param text string
 ---@return tidemill.Tokens
 function M.read(text)
   -- As LuaJIT counts lines.
   text = text:gsub('\r\n?', '\n'):gsub('^\239\187\191', ''):gsub('^#[^\n]*', '')
-  local kinds, values, lines, columns, n = {}, {}, {}, {}, 0
+  local kinds, values, lines, columns, starts, n = {}, {}, {}, {}, {}, 0
   local at, line, line_start = 1, 1, 1
   local newline = text:find('\n', 1, true) -- the first one from [at] on
   while at <= #text do
@@ -77,7 +79,8 @@ function M.read(text)
       local kind, stop, value = token(text, at)
       if kind then
         n = n + 1
-        kinds[n], values[n], lines[n], columns[n] = kind, value, line, at - line_start + 1
+        kinds[n], values[n], starts[n] = kind, value, at
+        lines[n], columns[n] = line, at - line_start + 1
       end
       while newline and newline <= stop do
         line, line_start = line + 1, newline + 1
@@ -86,7 +89,8 @@ function M.read(text)
       at = stop + 1
     end
   end
-  return { kinds = kinds, values = values, lines = lines, columns = columns }
+  return { kinds = kinds, values = values, lines = lines, columns = columns,
+    starts = starts, text = text }
 end
 
 return M

@@ -9,6 +9,7 @@ local ffi = require 'ffi'
 local bit = require 'bit'
 local core = require 'tidemill.core'
 local decimal = require 'tidemill.decimal'
+local kinds = require 'tidemill.kinds'
 local protected = require 'tidemill.protected'
 local value = require 'tidemill.value'
 local words = require 'tidemill.words'
@@ -28,6 +29,9 @@ local BOTH = EXISTS + TOUCHED
 local MISSING, NULL, BOOL, INT = C.TM_MISSING, C.TM_NULL, C.TM_BOOL, C.TM_INT
 local DEC, BIGDEC, TEXT, DOUBLE = C.TM_DEC, C.TM_BIGDEC, C.TM_TEXT, C.TM_DOUBLE
 local UNSAID = C.TM_UNSAID
+
+-- What a row has besides columns, which come first: see kinds.lua.
+M.WORDS = { exists = true, delete = true, reset = true }
 
 -- What a Lua number may be in a column: [least, behind).
 local RANGE = { smallint = { -2 ^ 15, 2 ^ 15 }, integer = { -2 ^ 31, 2 ^ 31 },
@@ -256,6 +260,15 @@ local function new_refusal(name)
   end
 end
 
+-- Writes go past the core: in a debug build it looks whether the cell is there.
+local function checked(now, column, write)
+  if not core.host.is_debug then return write end
+  return function(row, v)
+    C.tm_must_hold(now.rows, column, row)
+    return write(row, v)
+  end
+end
+
 local function new_writers(now, p, stamps)
   local touch = new_touch(now, p.kind)
   local writers = {}
@@ -263,13 +276,13 @@ local function new_writers(now, p, stamps)
     local number = i - 1
     local write, clear = cell_writer(now, number, column), null_writer(now, number)
     if not column.is_key then
-      writers[column.name] = function(row, v)
+      writers[column.name] = checked(now, number, function(row, v)
         touch(row)
         if p.kind == 'merge' then row = 0 end
         if type(v) == 'nil' then clear(row) else write(row, v) end
         -- Last: what a script caught assigned nothing.
         if p.kind == 'map' then stamps[number] = now.serial end
-      end
+      end)
     end
     if p.kind == 'fold' and number == p.once then
       writers[column.name] = new_refusal(column.name)
@@ -291,7 +304,7 @@ local function new_refusals(p)
     if is_key[name] then
       error("'" .. name .. "' is a key column of '" .. p.table
         .. "': it is what chose this row and cannot be assigned", 0)
-    elseif name == 'exists' or name == 'delete' or name == 'reset' then
+    elseif M.WORDS[name] then
       error('row.' .. name .. ' cannot be assigned', 0)
     end
     unknown(name)
@@ -305,15 +318,19 @@ local function only_for(p, what)
     .. ', which does not read the table', 0)
 end
 
-local function new_methods(now, p, stamps)
+local function new_methods(now, p, stamps, row_t)
   local function live(row)
+    if not istype(row_t, row) then
+      error(("this is no row of '%s': write row:delete() and row:reset(), with a colon")
+        :format(p.table), 0)
+    end
     if row[SERIAL] ~= now.serial then stale() end
     return row[INDEX]
   end
   return {
     exists = function(row)
       if p.kind ~= 'fold' then only_for(p, '.exists') end
-      return band(now.rows.flags[row[INDEX]], EXISTS) ~= 0
+      return band(now.rows.flags[live(row)], EXISTS) ~= 0
     end,
     delete = function(row)
       if p.kind ~= 'fold' and p.kind ~= 'map' then only_for(p, ':delete()') end
@@ -340,7 +357,7 @@ function M.new(now, p)
   local stamps = ffi.new('uint32_t[?]', #p.columns + 1)
   local readers, writers = new_readers(now, p, stamps), new_writers(now, p, stamps)
   local unknown, refuse_assign = new_refusals(p)
-  local methods = new_methods(now, p, stamps)
+  local methods = new_methods(now, p, stamps, row_t)
   local exists = methods.exists
 
   ffi.metatype(row_t, {
@@ -360,6 +377,8 @@ function M.new(now, p)
     __tostring = function() return "row of '" .. p.table .. "'" end,
     __eq = rawequal,
   })
+  kinds.add(row_t, { name = 'a row', exists = exists, delete = methods.delete,
+    reset = methods.reset })
   return { row_t = row_t, stamps = stamps, writers = writers, refuse = refuse_assign }
 end
 

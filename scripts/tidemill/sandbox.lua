@@ -1,9 +1,11 @@
 -- The environment of a bundle: what is safe and gives the same result every
 -- time. It guards against accidents, not against an enemy.
+local calls = require 'tidemill.calls'
 local core = require 'tidemill.core'
 local decimal = require 'tidemill.decimal'
 local dsl = require 'tidemill.dsl'
 local integers = require 'tidemill.integers'
+local kinds = require 'tidemill.kinds'
 local locate = require 'tidemill.locate'
 local protected = require 'tidemill.protected'
 local pure = require 'tidemill.pure'
@@ -15,6 +17,8 @@ local words = require 'tidemill.words'
 local M = {}
 
 local MAX_TEXT = 16 * 1024 * 1024
+-- A global that no script can name.
+local CALL_TABLE = core.field 'call_table'
 
 -- Known words that are left out, and why.
 local LEFT_OUT = {
@@ -275,7 +279,8 @@ local function new_require(bundle, loading, env)
     if chunk then
       local wrong = pure.literals(chunk, path)
       if wrong then error(wrong, 0) end
-      return chunk
+      local rewritten = calls.rewrite(text, CALL_TABLE)
+      return rewritten and assert(load(rewritten, '@' .. path, 't', env)) or chunk
     end
     if reason:find('wrong mode', 1, true) then
       error(path .. ':1: is bytecode: only the text of Lua files is loaded', 0)
@@ -365,6 +370,8 @@ function M.new(bundle)
   for name, f in pairs(decimal.globals) do env[name] = f end
   for name, f in pairs(units.globals) do env[name] = f end
   for name, f in pairs(dsl.globals(loading)) do env[name] = f end
+  env.tidemill = strict('tidemill', kinds.library())
+  env[CALL_TABLE] = kinds.call_table
   local require_module = new_require(bundle, loading, env)
   env.require = function(name) return (require_module(name)) end
   setmetatable(env, {

@@ -15,12 +15,22 @@ local function user_line()
   end
 end
 
+-- Words of a row that are called; a column of that name is what is called then.
+local CALLED = { delete = true, reset = true }
+
+local function hint(message)
+  local word = message:match("attempt to call method '(%l+)'")
+  return CALLED[word] and (': where a column has that name, write tidemill.%s(row)')
+    :format(word) or ''
+end
+
 -- Handler of xpcall: "file:line: message", with the file of the user. Lua
 -- shortens long paths and names our own files; neither helps the user.
 function M.trace(message)
   if type(message) ~= 'string' then
     message = 'raised a ' .. type(message) .. ' instead of a text'
   end
+  message = message .. hint(message)
   for source in pairs(sources) do
     if message:sub(1, #source) == source:sub(2) .. ':' then return message end
   end

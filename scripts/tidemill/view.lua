@@ -9,6 +9,7 @@
 -- and a handler that reads many fields has to fit into one.
 local ffi = require 'ffi'
 local core = require 'tidemill.core'
+local kinds = require 'tidemill.kinds'
 local protected = require 'tidemill.protected'
 local value = require 'tidemill.value'
 
@@ -26,27 +27,15 @@ local ROOTS = { data = C.TM_NODE_DATA, before = C.TM_NODE_BEFORE, after = C.TM_N
 local OPS = {}
 for letter in ('cudrtm'):gmatch('.') do OPS[letter:byte()] = letter end
 
--- All kinds of views of all pipelines in this VM: which test knows them, and
--- what `pairs`, tostring and assignment to json need from them.
-local kinds = {}
-
-local function kind_of(x)
-  if type(x) == 'cdata' then
-    for i = 1, #kinds do
-      if ffi.istype(kinds[i].type, x) then return kinds[i] end
-    end
-  end
-end
-
 ---@return table|nil the plain table of an object view
 function M.table_of(x)
-  local kind = kind_of(x)
-  return kind and kind.table(x)
+  local kind = kinds.of(x)
+  return kind and kind.table and kind.table(x)
 end
 
 value.raw_of = function(x)
-  local kind = kind_of(x)
-  if kind then return kind.raw(x) end
+  local kind = kinds.of(x)
+  if kind and kind.raw then return kind.raw(x) end
 end
 
 local function stale()
@@ -146,7 +135,6 @@ local function new_object(now, nodes)
 
   local function index(view, name)
     if view[SERIAL] ~= now.serial then stale() end
-    if name == 'table' then return table_of end
     return (read(view[INDEX], child(view[NODE], name)))
   end
 
@@ -156,7 +144,7 @@ local function new_object(now, nodes)
     __tostring = function(view) return (raw(view)) end,
     __eq = rawequal,
   })
-  kinds[#kinds + 1] = { type = view_t, table = table_of, raw = raw }
+  kinds.add(view_t, { name = 'an object of an event', table = table_of, raw = raw })
   return read
 end
 
@@ -184,7 +172,7 @@ local function new_headers(now)
     __newindex = no_assignment,
     __eq = rawequal,
   })
-  kinds[#kinds + 1] = { type = headers_t, table = refuse, raw = refuse }
+  kinds.add(headers_t, { name = 'headers', table = refuse, raw = refuse })
   return headers_t, header
 end
 
@@ -240,8 +228,11 @@ local WORDS = 'key, type, id, time, op, data, before, after, source, headers, to
   .. 'partition, offset, has'
 
 -- event:has('data.x'): false only when the record has no such field.
-local function new_has(now, nodes, header)
+local function new_has(now, nodes, header, event_t)
   return function(event, path)
+    if not ffi.istype(event_t, event) then
+      error("has is asked of an event: write event:has('data.x'), with a colon", 0)
+    end
     if event[SERIAL] ~= now.serial then stale() end
     local root, rest = tostring(path):match('^(%w+)%.?(.*)$')
     if root == 'headers' then return header(event[INDEX], rest).tag ~= MISSING end
@@ -262,8 +253,8 @@ function M.new()
   local read = new_object(now, nodes)
   local headers_t, header = new_headers(now)
   local fields = new_fields(now, read, headers_t)
-  local has = new_has(now, nodes, header)
   local event_t = core.new_type('uint32_t index, serial;')
+  local has = new_has(now, nodes, header, event_t)
 
   local function unknown(name)
     error("an event has no field '" .. tostring(name) .. "': it has " .. WORDS
@@ -281,6 +272,7 @@ function M.new()
     __newindex = no_assignment,
     __eq = rawequal,
   })
+  kinds.add(event_t, { name = 'an event', has = has })
   return { now = now, event_t = event_t, new_now = new_now }
 end
 

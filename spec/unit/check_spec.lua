@@ -198,9 +198,6 @@ describe('check.projection', function()
     "projection 'a': newer = 'n': a uuid does not tell which row is the later one")
   projection('refuses newer of no column', "table = 'a', newer = 'm', map = function() end, key = { id = 'bigint' }, columns = { n = 'bigint' }", 5,
     "projection 'a': newer = 'm' is not one of the columns")
-  projection('refuses columns with the names of methods',
-    "table = 'a', key = { id = 'bigint' },\ncolumns = { exists = 'bigint' }, on = { X = function() end }", 6,
-    "projection 'a': a column cannot be called 'exists' here")
   projection('refuses building from history', "table = 'a',\nfrom = 'earliest', " .. good, 6,
     "projection 'a': from of a projection (building it from history) is not available yet")
   refused('refuses a table twice', bundles.pipeline(FOLD .. ',\n' .. FOLD), 5,

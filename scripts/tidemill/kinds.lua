@@ -1,0 +1,59 @@
+-- The types of views that scripts hold (an event, an object of it, its headers, a
+-- row), and the words of each as functions. `tidemill` of the sandbox has all of
+-- them: a record's field or a column may have a word's name, and is what is read
+-- by it then.
+local ffi = require 'ffi'
+
+local M = {}
+
+local typeof = ffi.typeof
+local kinds = {} -- by number of the type
+
+-- What the functions of `tidemill` take.
+local TAKES = { has = 'an event', table = 'an object of an event', exists = 'a row',
+  delete = 'a row', reset = 'a row' }
+
+---@param ctype ffi.ctype*
+---@param kind table { name, and its words }
+function M.add(ctype, kind)
+  kinds[tonumber(ctype)] = kind
+end
+
+---@return table|nil
+function M.of(x)
+  return type(x) == 'cdata' and kinds[tonumber(typeof(x))] or nil
+end
+local of = M.of
+
+local function name_of(x)
+  local kind = of(x)
+  if kind then return kind.name end
+  return x == nil and 'nil (missing or null)' or type(x) == 'string' and 'a text'
+    or type(x) == 'cdata' and 'a number' or 'a ' .. type(x)
+end
+
+---@return table<string, function> what the sandbox calls `tidemill`
+function M.library()
+  local library = {}
+  for word, takes in pairs(TAKES) do
+    library[word] = function(x, ...)
+      local kind = of(x)
+      local f = kind and kind[word]
+      if not f then
+        error(('tidemill.%s takes %s, not %s'):format(word, takes, name_of(x)), 0)
+      end
+      return f(x, ...)
+    end
+  end
+  return library
+end
+
+-- What `x:table(…)` of a bundle is compiled as, see calls.lua.
+function M.call_table(x, ...)
+  local kind = of(x)
+  if kind and kind.table then return kind.table(x) end
+  if x == nil then error("':table()' of nil: the field is missing or null", 0) end
+  return x:table(...)
+end
+
+return M
