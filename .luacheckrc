@@ -7,7 +7,7 @@ exclude_files = { 'build', 'build-debug', 'spec/fixtures/wrong' }
 -- The words of a pipeline; the sandbox gives nothing else that is global.
 local words = {
   'pipeline', 'kafka', 'postgres', 'projection', 'rule', 'grouping', 'env', 'file',
-  'decimal', 'null', 'failure',
+  'decimal', 'null', 'failure', 'tidemill',
 }
 -- Case tables are read as tables.
 files['spec/core'] = { max_line_length = 150 }

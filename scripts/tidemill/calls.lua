@@ -22,7 +22,8 @@ end
 local function opening(t, i)
   local close, depth = t.values[i], 0
   repeat
-    depth = depth + (is_sign(t, i, close) and 1 or is_sign(t, i, OPENS[close]) and -1 or 0)
+    if is_sign(t, i, close) then depth = depth + 1 end
+    if is_sign(t, i, OPENS[close]) then depth = depth - 1 end
     i = i - 1
   until depth == 0
   return i + 1
@@ -34,8 +35,8 @@ end
 local function first(t, i)
   if t.kinds[i] == 'name' then
     if KEYWORDS[t.values[i]] then return nil end
-    local is_field = is_sign(t, i - 1, '.') or is_sign(t, i - 1, ':')
-    return is_field and first(t, i - 2) or i
+    if is_sign(t, i - 1, '.') or is_sign(t, i - 1, ':') then return first(t, i - 2) end
+    return i
   elseif t.kinds[i] == 'string' then
     return first(t, i - 1) -- f 'text'
   elseif t.kinds[i] == 'symbol' and OPENS[t.values[i]] then
@@ -44,21 +45,25 @@ local function first(t, i)
   end
 end
 
+local function is_name(t, i, name)
+  return t.kinds[i] == 'name' and t.values[i] == name
+end
+
 local function is_call(t, i)
-  return is_sign(t, i, ':') and t.kinds[i + 1] == 'name' and t.values[i + 1] == 'table'
-    and is_sign(t, i + 2, '(')
+  return is_sign(t, i, ':') and is_name(t, i + 1, 'table') and is_sign(t, i + 2, '(')
 end
 
 local function edits_of(t, f)
   local edits = {}
   for i = 2, #t.kinds do
     local from = is_call(t, i) and first(t, i - 1)
-    if from and not (t.kinds[from - 1] == 'name' and t.values[from - 1] == 'function') then
-      edits[#edits + 1] = { at = t.starts[from], stop = t.starts[from] - 1, text = f .. '(' }
+    if from and not is_name(t, from - 1, 'function') then
       local at, stop = t.starts[i], t.starts[i + 2]
-      -- Lines stay where they are.
-      edits[#edits + 1] = { at = at, stop = stop, text = t.text:sub(at, stop):gsub('[^\n]', '')
-        .. (is_sign(t, i + 3, ')') and '' or ',') }
+      local lines = t.text:sub(at, stop):gsub('[^\n]', '') -- which stay where they are
+      local comma = is_sign(t, i + 3, ')') and '' or ','
+      edits[#edits + 1] = { at = at, stop = stop, text = lines .. comma }
+      edits[#edits + 1] = { at = t.starts[from], stop = t.starts[from] - 1,
+        text = f .. '(' }
     end
   end
   return edits

@@ -39,7 +39,7 @@ local function hide(fields)
 end
 
 ffi.cdef((host.api:gsub('%f[^\n%z]#[^\n]*', '')
-  :gsub('(struct tm_dec )(%b{})', function(head, fields) return head .. hide(fields) end)))
+  :gsub('struct tm_dec %b{}', hide)))
 
 local C = host.is_binary and ffi.C or ffi.load(spec_library())
 
@@ -63,7 +63,8 @@ local n_types, this_load = 0, tostring({})
 -- every text has to be another one. Its fields are named by field().
 local function new_type(fields)
   n_types = n_types + 1
-  return ffi.typeof(('struct { %s } /* %s %d */'):format(hide(fields), this_load, n_types))
+  return ffi.typeof(('struct { %s } /* %s %d */'):format(hide(fields), this_load,
+    n_types))
 end
 
 return { C = C, host = host, new_type = new_type, field = field }

@@ -19,10 +19,12 @@
 ---@class tidemill.Time
 ---@operator concat(string|number): string
 
----A JSON object of an event; `pairs` goes through it in the record's order.
+---A JSON object of an event; `pairs` goes through it in the record's order. Every
+---name is a field of the record, `table` too.
 ---@class tidemill.Object
 ---@field [string] any
 local Object = {}
+---It is a call whatever fields the record has.
 ---@return table # a plain Lua table of the object
 function Object:table() end
 
@@ -46,6 +48,7 @@ local Event = {}
 ---@return boolean
 function Event:has(path) end
 
+---A column of the name of a word is the column: tidemill.word(row) is the word then.
 ---@class tidemill.Row
 ---@field exists boolean # fold: is there such a row now?
 ---@field [string] any
@@ -54,6 +57,25 @@ local Row = {}
 function Row:delete() end
 ---Puts every column back to its initial value, or NULL (fold).
 function Row:reset() end
+
+---The words of events, their objects and rows as functions: a field of the record or
+---a column may have a word's name.
+---@class tidemill.Words
+tidemill = {}
+---@param object tidemill.Object
+---@return table # a plain Lua table of the object
+function tidemill.table(object) end
+---@param event tidemill.Event
+---@param path string
+---@return boolean
+function tidemill.has(event, path) end
+---@param row tidemill.Row
+---@return boolean
+function tidemill.exists(row) end
+---@param row tidemill.Row
+function tidemill.delete(row) end
+---@param row tidemill.Row
+function tidemill.reset(row) end
 
 ---@alias tidemill.Handler fun(row: tidemill.Row, event: tidemill.Event): boolean?
 ---@alias tidemill.KeyFunction fun(event: tidemill.Event): any

@@ -117,6 +117,13 @@ describe('every name that a struct of ours has', function()
         if event:has('headers.' .. name) then tell(name, 'has') end
       end]], { data = {} }))
   end)
+  it('is the header of that very name, however long', function()
+    local long = ('h'):rep(300)
+    assert.are.equal('ok', says(([[
+      if event.headers[%q] ~= 'x' or event.headers[%q] ~= nil then tell('long', event.headers[%q]) end
+      if event.headers['short\0er'] ~= nil or event.headers.short ~= 'y' then tell('zero', 'byte') end]]):format(long, long .. 'h', long),
+      { data = {}, headers = { [long] = 'x', short = 'y' } }))
+  end)
   it('cannot be assigned to what an event holds', function()
     assert.are.equal('ok', says([[
       local function refuses(name, x)
@@ -290,7 +297,8 @@ describe('a word', function()
       { data = { table = 7, o = { x = 1 }, list = { { table = 9 } } } }))
   end)
   it('called on nil says that the field is not there', function()
-    local b = load("projection { table = 'a', append = true, columns = { n = 'text' }, on = function(row, event)\nrow.n = event.data.o:table().x\nend }")
+    local b = load("projection { table = 'a', append = true, columns = { n = 'text' }, on = function(row, event)\n"
+      .. 'row.n = event.data.o:table().x\nend }')
     local ok, why = pcall(b.run, b, { events = { { key = 'k', data = {} } } })
     assert.is_false(ok)
     contains("pipeline.lua:6: ':table()' of nil: the field is missing or null", why)

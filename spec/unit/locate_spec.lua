@@ -20,6 +20,7 @@ describe('lexer', function()
     { 'lines that end as on other systems', 'a\r\nb\rc', { '1:1:name:a', '2:1:name:b', '3:1:name:c' } },
     { 'no byte order mark', '\239\187\191a', { '1:1:name:a' } },
     { 'a comparison as one sign', 'a == b', { '1:1:name:a', '1:3:symbol:==', '1:6:name:b' } },
+    { 'a label', '::a::b', { '1:1:symbol:::', '1:3:name:a', '1:4:symbol:::', '1:6:name:b' } },
     { 'a text that does not end', "a 'b", { '1:1:name:a', '1:3:string:b' } },
     { 'a comment that does not end', 'a --[[ b', { '1:1:name:a' } },
   }
