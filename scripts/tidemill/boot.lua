@@ -4,6 +4,7 @@ local check = require 'tidemill.check'
 local core = require 'tidemill.core'
 local dsl = require 'tidemill.dsl'
 local failure = require 'tidemill.failure'
+local kinds = require 'tidemill.kinds'
 local locate = require 'tidemill.locate'
 local plan = require 'tidemill.plan'
 local prelude = require 'tidemill.prelude'
@@ -63,7 +64,7 @@ local function find_deletes(made)
   for _, p in ipairs(made.projections) do
     if p.batch then leader = p end
     p.deletes = pure.mentions(projection.functions(p.in_set and leader or p), sources,
-      'delete')
+      'delete', kinds.library)
   end
 end
 

@@ -32,20 +32,17 @@ local function name_of(x)
     or type(x) == 'cdata' and 'a number' or 'a ' .. type(x)
 end
 
----@return table<string, function> what the sandbox calls `tidemill`
-function M.library()
-  local library = {}
-  for word, takes in pairs(TAKES) do
-    library[word] = function(x, ...)
-      local kind = of(x)
-      local f = kind and kind[word]
-      if not f then
-        error(('tidemill.%s takes %s, not %s'):format(word, takes, name_of(x)), 0)
-      end
-      return f(x, ...)
+-- What the sandbox calls `tidemill`.
+M.library = {}
+for word, takes in pairs(TAKES) do
+  M.library[word] = function(x, ...)
+    local kind = of(x)
+    local f = kind and kind[word]
+    if not f then
+      error(('tidemill.%s takes %s, not %s'):format(word, takes, name_of(x)), 0)
     end
+    return f(x, ...)
   end
-  return library
 end
 
 -- What `x:table(…)` of a bundle is compiled as, see calls.lua.

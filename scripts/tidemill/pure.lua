@@ -108,9 +108,10 @@ end
 local function visit(x, sources, seen, each)
   local list, at = {}, 1
   local function add(v)
-    if type(v) == 'table' or type(v) == 'function' and is_ours(v, sources) then
-      if not seen[v] then list[#list + 1], seen[v] = v, true end
-    end
+    local kind = type(v)
+    if kind ~= 'table' and kind ~= 'function' or seen[v] then return end
+    seen[v] = true
+    if kind == 'table' or is_ours(v, sources) then list[#list + 1] = v end
   end
   add(x)
   while list[at] do
@@ -144,15 +145,17 @@ local function has_constant(f, word)
   return false
 end
 
---- Whether a handler, or what it can call, has [word] as a name or a text.
+--- Whether a handler, or what it can call, has [word] as a name or a text, or
+--- has that function of a library by a name of its own.
 ---@param handlers function[]
 ---@param sources table set of chunk names of the bundle
-function M.mentions(handlers, sources, word)
-  local found, seen = false, {}
+---@param library table<string, function>
+function M.mentions(handlers, sources, word, library)
+  local found, seen = false, { [library] = true }
   for _, handler in ipairs(handlers) do
     visit(handler, sources, seen, function(f) found = found or has_constant(f, word) end)
   end
-  return found
+  return found or seen[library[word]] or false
 end
 
 local function literal_text(x)

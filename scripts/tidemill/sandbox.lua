@@ -84,6 +84,9 @@ local function strict(name, t, reasons)
   })
 end
 
+-- One for all bundles of the VM: pure.lua knows it.
+local WORDS = strict('tidemill', kinds.library)
+
 local function text_library()
   local t = copy(string,
     'byte char find gmatch gsub len lower match reverse sub upper')
@@ -370,7 +373,7 @@ function M.new(bundle)
   for name, f in pairs(decimal.globals) do env[name] = f end
   for name, f in pairs(units.globals) do env[name] = f end
   for name, f in pairs(dsl.globals(loading)) do env[name] = f end
-  env.tidemill = strict('tidemill', kinds.library())
+  env.tidemill = WORDS
   env[CALL_TABLE] = kinds.call_table
   local require_module = new_require(bundle, loading, env)
   env.require = function(name) return (require_module(name)) end

@@ -30,7 +30,9 @@ function M.trace(message)
   if type(message) ~= 'string' then
     message = 'raised a ' .. type(message) .. ' instead of a text'
   end
-  message = message .. hint(message)
+  -- LuaJIT's name of a type that has none.
+  message = message:gsub("'struct [%w_]+'", 'an event, a row or a decimal')
+    .. hint(message)
   for source in pairs(sources) do
     if message:sub(1, #source) == source:sub(2) .. ':' then return message end
   end

@@ -170,6 +170,7 @@ local function new_headers(now)
       return (scalar(header(view[INDEX], name)))
     end,
     __newindex = no_assignment,
+    __tostring = function() return 'headers' end,
     __eq = rawequal,
   })
   kinds.add(headers_t, { name = 'headers', table = refuse, raw = refuse })
@@ -270,6 +271,7 @@ function M.new()
       return unknown(name)
     end,
     __newindex = no_assignment,
+    __tostring = function() return 'event' end,
     __eq = rawequal,
   })
   kinds.add(event_t, { name = 'an event', has = has })

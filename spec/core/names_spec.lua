@@ -347,6 +347,20 @@ describe('a word', function()
       if not tidemill.has(event, 'data.o') or tidemill.has(event, 'data.x') then tell('has', 'wrong') end]],
       { data = { o = {} } }):gsub('^this is no row.*', 'ok'))
   end)
+  it('never shows a name or an address of ours', function()
+    assert.are.equal('ok', says([[
+      local function shows(text)
+        if text:find('struct') or text:find('cdata') or text:find('[\128-\255]') or text:find('0x') then tell('shows', text) end
+      end
+      for _, x in ipairs { event, event.headers, event.data, row, decimal '1' } do
+        shows(tostring(x))
+        shows(('%s'):format(x))
+      end]], { data = { o = 1 } }))
+    local b = load("projection { table = 'a', append = true, columns = { n = 'text' }, on = function(row, event)\nrow.n = 'x' .. event\nend }")
+    local ok, why = pcall(b.run, b, { events = { { key = 'k', data = {} } } })
+    assert.is_false(ok)
+    contains("pipeline.lua:6: attempt to concatenate 'string' and an event, a row or a decimal", why)
+  end)
   it('of a row of one table is refused for a row of another, as are loops', function()
     local b = load("projection { tables = { a = { key = { id = { 'bigint', from = 'data.id' } }, columns = { n = 'bigint' } }, "
       .. "b = { key = { id = 'bigint' }, columns = { n = 'bigint' } }, l = { append = true, columns = { said = 'text' } } },\n"

@@ -72,5 +72,9 @@ describe('a projection', function()
       'function(row) local f = function() row:delete() end f() end')
     assert.is_true(deletes
       '(function() local f = function(r) r:delete() end return function(row) f(row) end end)()')
+    assert.is_true(deletes 'function(row) tidemill.delete(row) end')
+    assert.is_true(deletes '(function() local gone = tidemill.delete return function(row) gone(row) end end)()')
+    assert.is_false(deletes
+      '(function() local t, f = tidemill, tidemill.reset return function(row) t.exists(row) f(row) end end)()')
   end)
 end)
