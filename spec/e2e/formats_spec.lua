@@ -35,12 +35,20 @@ local PROJECTIONS = [[
   projection { table = 'users', topics = { '%s.users' }, mirror = true,
     key = { id = 'bigint' }, columns = { name = 'text', seen = 'timestamp(3)' } },
   projection { table = 'clicks', topics = { '%s.clicks' }, append = true,
-    columns = { n = 'bigint' },
-    on = { click = function(row, event) row.n = event.data.n end } }
+    columns = { n = 'bigint', index = 'bigint', serial = 'bigint', first = 'text',
+      exists = 'boolean', delete = 'bigint', ['table'] = 'text' },
+    on = { click = function(row, event)
+      for name, v in pairs(event.data) do if name ~= 'kind' then row[name] = v end end
+      row.first = event.data:table().table
+    end } }
 ]]
 
 local OUTBOX = '{"before":null,"after":{"event":"%s","account":"%s","kind":"Deposited",'
   .. '"body":"{\\"amount\\": %s}"},"source":{"ts_ms":1795443612905,"lsn":%d},"op":"c"}'
+
+-- Names that our own structs and words have, too.
+local CLICK = '{"kind":"click","n":7,"index":1000000000,"serial":4294967295,'
+  .. '"exists":false,"delete":1,"table":"x"}'
 
 describe('topics in several formats', function()
   local producer
@@ -66,7 +74,7 @@ describe('topics in several formats', function()
     end
   end
 
-  it('are read each in its own way', function()
+  it('are read each in its own way, whatever the names of their fields are', function()
     local name = tidemill.unique('formats')
     local bundle = tidemill.bundle { ['pipeline.lua'] = pipeline(name,
       TOPICS:format(name, name, name), PROJECTIONS:format(name, name, name, name)) }
@@ -76,7 +84,7 @@ describe('topics in several formats', function()
     end
     send_outbox(name .. '.outbox')
     send_users(name .. '.users')
-    for _, value in ipairs { '{"kind":"click","n":7}', '{"kind":"other","n":8}' } do
+    for _, value in ipairs { CLICK, '{"kind":"other","n":8}' } do
       producer:send { topic = name .. '.clicks', partition = 0, value = value }
     end
     producer:flush()
@@ -90,7 +98,8 @@ describe('topics in several formats', function()
     assert.same({ { id = '2', name = 'b' },
       { id = '3', name = 'c', seen = '2026-11-23 10:00:00.123' } },
       db:rows('SELECT * FROM users ORDER BY id'))
-    assert.same({ { n = '7' } }, db:rows('SELECT * FROM clicks'))
+    assert.same({ { n = '7', index = '1000000000', serial = '4294967295', first = 'x',
+      exists = 'f', delete = '1', ['table'] = 'x' } }, db:rows('SELECT * FROM clicks'))
   end)
 
   it('halt where rows do not say what `on` asks for', function()
