@@ -12,41 +12,49 @@ for word in ('and break do else elseif end false for function if in local nil no
   .. 'repeat return then true until while'):gmatch('%a+') do
   KEYWORDS[word] = true
 end
-local OPENS = { [')'] = '(', [']'] = '[', ['}'] = '{' }
+local OPENS = { ['('] = true, ['['] = true, ['{'] = true }
+local CLOSES = { [')'] = true, [']'] = true, ['}'] = true }
 
 local function is_sign(t, i, sign)
   return t.kinds[i] == 'symbol' and t.values[i] == sign
 end
 
--- The token that opens the bracket which closes at token i.
-local function opening(t, i)
-  local close, depth = t.values[i], 0
-  repeat
-    if is_sign(t, i, close) then depth = depth + 1 end
-    if is_sign(t, i, OPENS[close]) then depth = depth - 1 end
-    i = i - 1
-  until depth == 0
-  return i + 1
-end
-
--- The first token of what a call at token i + 1 is made on: a name or something
--- in parentheses, with fields, indices and calls behind it. nil: token i ends
--- nothing of the kind.
-local function first(t, i)
-  if t.kinds[i] == 'name' then
-    if KEYWORDS[t.values[i]] then return nil end
-    if is_sign(t, i - 1, '.') or is_sign(t, i - 1, ':') then return first(t, i - 2) end
-    return i
-  elseif t.kinds[i] == 'string' then
-    return first(t, i - 1) -- f 'text'
-  elseif t.kinds[i] == 'symbol' and OPENS[t.values[i]] then
-    local open = opening(t, i)
-    return first(t, open - 1) or t.values[i] == ')' and open or nil
-  end
-end
-
 local function is_name(t, i, name)
   return t.kinds[i] == 'name' and t.values[i] == name
+end
+
+-- Names that are no part of an expression: those of `local a, b` and `goto a`.
+-- What is in parentheses behind them begins a statement.
+local function declared_in(t)
+  local declared = {}
+  for i = 2, #t.kinds do
+    declared[i] = t.kinds[i] == 'name' and (is_name(t, i - 1, 'local')
+      or is_name(t, i - 1, 'goto') or is_sign(t, i - 1, ',') and declared[i - 2])
+  end
+  return declared
+end
+
+-- By the token at which it ends, the first token of whatever can be called: a name
+-- or something in parentheses, with fields, indices and calls behind it.
+local function starts_of(t)
+  local first, open, declared = {}, {}, declared_in(t)
+  for i, kind in ipairs(t.kinds) do
+    local value = t.values[i]
+    if kind == 'name' and not KEYWORDS[value] and not declared[i] then
+      local is_field = is_sign(t, i - 1, '.') or is_sign(t, i - 1, ':')
+      first[i] = is_field and first[i - 2] or not is_field and i or nil
+    elseif kind == 'string' then
+      first[i] = first[i - 1] -- f 'text'
+    elseif kind == 'symbol' and OPENS[value] then
+      open[#open + 1] = i
+    elseif kind == 'symbol' and CLOSES[value] then
+      local at = table.remove(open)
+      local from = first[at - 1] or value == ')' and at
+      -- Behind `function f` are its parameters.
+      first[i] = from and not is_name(t, from - 1, 'function') and from or nil
+    end
+  end
+  return first
 end
 
 local function is_call(t, i)
@@ -54,9 +62,9 @@ local function is_call(t, i)
 end
 
 local function edits_of(t, f)
-  local edits = {}
+  local edits, first = {}, starts_of(t)
   for i = 2, #t.kinds do
-    local from = is_call(t, i) and first(t, i - 1)
+    local from = is_call(t, i) and first[i - 1]
     if from and not is_name(t, from - 1, 'function') then
       local at, stop = t.starts[i], t.starts[i + 2]
       local lines = t.text:sub(at, stop):gsub('[^\n]', '') -- which stay where they are
