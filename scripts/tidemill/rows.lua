@@ -327,11 +327,12 @@ local function new_methods(now, p, stamps, row_t)
     if row[SERIAL] ~= now.serial then stale() end
     return row[INDEX]
   end
-  return {
-    exists = function(row)
-      if p.kind ~= 'fold' then only_for(p, '.exists') end
-      return band(now.rows.flags[live(row)], EXISTS) ~= 0
-    end,
+  local function is_there(index)
+    if p.kind ~= 'fold' then only_for(p, '.exists') end
+    return band(now.rows.flags[index], EXISTS) ~= 0
+  end
+  return is_there, {
+    exists = function(row) return is_there(live(row)) end,
     delete = function(row)
       if p.kind ~= 'fold' and p.kind ~= 'map' then only_for(p, ':delete()') end
       if p.once >= 0 then
@@ -357,15 +358,14 @@ function M.new(now, p)
   local stamps = ffi.new('uint32_t[?]', #p.columns + 1)
   local readers, writers = new_readers(now, p, stamps), new_writers(now, p, stamps)
   local unknown, refuse_assign = new_refusals(p)
-  local methods = new_methods(now, p, stamps, row_t)
-  local exists = methods.exists
+  local is_there, methods = new_methods(now, p, stamps, row_t)
 
   ffi.metatype(row_t, {
     __index = function(row, name)
       if row[SERIAL] ~= now.serial then stale() end
       local read = readers[name]
       if read then return (read(row[INDEX])) end
-      if name == 'exists' then return exists(row) end
+      if name == 'exists' then return (is_there(row[INDEX])) end
       return methods[name] or unknown(name)
     end,
     __newindex = function(row, name, v)
@@ -377,7 +377,7 @@ function M.new(now, p)
     __tostring = function() return "row of '" .. p.table .. "'" end,
     __eq = rawequal,
   })
-  kinds.add(row_t, { name = 'a row', exists = exists, delete = methods.delete,
+  kinds.add(row_t, { name = 'a row', exists = methods.exists, delete = methods.delete,
     reset = methods.reset })
   return { row_t = row_t, stamps = stamps, writers = writers, refuse = refuse_assign }
 end
