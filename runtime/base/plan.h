@@ -207,19 +207,19 @@ struct plan_projection {
     uint32_t n_types;
     const char **ignore; /* other types that are known not to matter */
     uint32_t n_ignore;
-    bool strict;           /* an unknown type is a failure of its record */
-    bool unlogged;         /* rows may be gone after a crash of the server, and
+    bool strict;          /* an unknown type is a failure of its record */
+    bool unlogged;        /* rows may be gone after a crash of the server, and
                               the position not */
-    bool keys_in_lua;      /* a key column is FROM_FUNCTION */
-    bool has_handler;      /* false: mirror, done in C */
-    bool deletes;          /* a handler may delete rows */
-    int newer;             /* index of the `newer` column, or -1 */
-    int once;              /* index of the `once` column, or -1 */
-    bool is_owner;         /* mirror, map: one topic feeds it, and its key is the
+    bool keys_in_lua;     /* a key column is FROM_FUNCTION */
+    bool has_handler;     /* false: mirror, done in C */
+    bool deletes;         /* a handler may delete rows */
+    int newer;            /* index of the `newer` column, or -1 */
+    int once;             /* index of the `once` column, or -1 */
+    bool is_owner;        /* mirror, map: one topic feeds it, and its key is the
                               record key */
-    bool follows_deletes;  /* mirror, map: a delete of the source deletes */
-    bool newer_deletes;    /* mirror: its deletes have a version too */
-    bool empties;          /* a truncate of its source empties it */
+    bool follows_deletes; /* mirror, map: a delete of the source deletes */
+    bool newer_deletes;   /* mirror: its deletes have a version too */
+    bool empties;         /* a truncate of its source empties it */
     const char *once_path; /* fold: where its value comes from */
     uint32_t depth;        /* below how many others of the plan its table stands
                             by foreign keys; set by the check of the database */

@@ -169,7 +169,7 @@ local function tagged(v, kind)
     return { tag = 'number', value = value.number_text(v) }
   end
   if units.is(v) then
-    return { tag = 'moment', value = (tostring(v.usec):gsub('LL$', '')) }
+    return { tag = 'moment', value = (tostring(units.usec(v)):gsub('LL$', '')) }
   end
   if decimal.is_numeric(v) then
     local ok, exact = pcall(decimal.from, v)

@@ -9,6 +9,7 @@ local M = {}
 
 local C = core.C
 local istype = ffi.istype
+local USEC = core.field 'usec'
 local moment_t = core.new_type('const int64_t usec;')
 local usec_out, text_out = ffi.new('int64_t[1]'), ffi.new('char[64]')
 
@@ -18,7 +19,7 @@ end
 
 ---@return string ISO 8601 in UTC
 local function format(x)
-  return ffi.string(text_out, C.tm_time_format(x.usec, text_out))
+  return ffi.string(text_out, C.tm_time_format(x[USEC], text_out))
 end
 
 local function refuse(name, x)
@@ -64,7 +65,7 @@ local function order(a, b)
   if not is(a) or not is(b) then
     error('a time is compared with another one: write millis(event.time) and the like', 0)
   end
-  return a.usec, b.usec
+  return a[USEC], b[USEC]
 end
 
 local function no_arithmetic()
@@ -74,7 +75,7 @@ end
 
 ffi.metatype(moment_t, {
   __tostring = format,
-  __eq = function(a, b) return is(a) and is(b) and a.usec == b.usec end,
+  __eq = function(a, b) return is(a) and is(b) and a[USEC] == b[USEC] end,
   __lt = function(a, b)
     local x, y = order(a, b)
     return x < y
@@ -94,6 +95,8 @@ ffi.metatype(moment_t, {
 })
 
 M.is, M.format = is, format
+---@return integer microseconds since 1970, an int64
+M.usec = function(x) return x[USEC] end
 M.zero = moment_t(0)
 
 -- What handlers get as globals.

@@ -230,7 +230,7 @@ local function set_cdata(cell, value)
   elseif istype(uint64, value) then
     return M.set(cell, decimal.from(value))
   elseif units.is(value) then
-    cell.tag, cell.i, cell.hint = STAMP, value.usec, KNOWN_MICROS
+    cell.tag, cell.i, cell.hint = STAMP, units.usec(value), KNOWN_MICROS
     return
   end
   local raw, tag = M.raw_of(value)

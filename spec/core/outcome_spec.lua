@@ -11,7 +11,8 @@ local Batch = batches.Batch
 local FAILURE = ffi.new('struct err')
 local random = math.random
 local FIELDS = { 'f1', 'f2', 'f3', 'f4', 'g' }
-local BROKEN, TEXT, NULL = 'tru', '"t"', 'null' -- values as a record has them
+-- Values as a record has them; half a surrogate pair is JSON that cannot be read.
+local BROKEN, TEXT, NULL = [["\ud800"]], '"t"', 'null'
 
 local function pick(list) return list[random(#list)] end
 

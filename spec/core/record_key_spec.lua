@@ -7,7 +7,7 @@ local C = core.lib
 
 local KINDS = {
   fold = { "columns = { n = 'bigint' }, on = function(row) row.n = 1 end", 'debezium' },
-  ['fold of json'] = { "columns = { n = 'bigint' }, on = function(row) row.n = 1 end", 'json' },
+  ['fold of json'] = { "columns = { n = 'bigint' }, on = function(row) row.n = 1 end", "json', times = 'millis" },
   ['fold of an outbox'] = { "columns = { n = 'bigint' }, on = function(row) row.n = 1 end", 'outbox' },
   map = { "columns = { n = 'bigint' }, map = function(row, event) row.n = 1 end", 'debezium' },
   mirror = { "columns = { n = 'bigint' }, mirror = true", 'debezium' },

@@ -41,8 +41,10 @@ local function read_line(line, at)
 end
 
 do
-  local at = { params = {}, variables = {} }
-  for line in io.lines(package.searchpath('tidemill.meta', package.path)) do read_line(line, at) end
+  for _, half in ipairs { 'tidemill.meta', 'tidemill.meta_testing' } do
+    local at = { params = {}, variables = {} }
+    for line in io.lines(package.searchpath(half, package.path)) do read_line(line, at) end
+  end
 end
 
 -- ---- types -----------------------------------------------------------------
