@@ -126,7 +126,9 @@ static void drop_notes(struct halts *h, uint32_t n)
         free(h->notes[i].why);
     }
     h->n_notes -= n;
-    memmove(h->notes, h->notes + n, h->n_notes * sizeof(*h->notes));
+    if (h->n_notes > 0) {
+        memmove(h->notes, h->notes + n, h->n_notes * sizeof(*h->notes));
+    }
 }
 
 static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)

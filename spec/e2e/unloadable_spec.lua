@@ -8,7 +8,7 @@ local pipeline = [[
 return pipeline {
   name = 'unloadable',
   source = kafka { brokers = env('KAFKA_BROKERS'), group = '%s', topics = { '%s' },
-    format = 'json', start = 'earliest' },
+    format = 'json', start = { 'earliest', onto_rows = true } },
   database = postgres { write = env('DATABASE_URL') },
   batch = { size = 10000, linger_ms = 300 },
   projections = { 'projections.own', 'projections.common', 'projections.payments' },
@@ -162,7 +162,7 @@ local odd_pipeline = [[
 return pipeline {
   name = 'odd',
   source = kafka { brokers = env('KAFKA_BROKERS'), group = '%s', topics = { '%s' },
-    format = 'json', start = 'earliest' },
+    format = 'json', start = { 'earliest', onto_rows = true } },
   database = postgres { write = env('DATABASE_URL') },
   projections = { projection {
     table = 'odd', key = { id = { 'bigint', from = 'key' } },
