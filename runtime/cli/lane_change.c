@@ -174,17 +174,20 @@ static void say_halt(const char *why)
     buf_close(&lines);
 }
 
+static void end_halt(struct request *q, const struct lane_row *row)
+{
+    printf("%s/%d goes on at offset %" PRId64 ". It is halted:\n", row->topic,
+           row->partition, row->next_offset);
+    say_halt(row->halted);
+    add(q, row, row->next_offset, false);
+}
+
 static int plan_resume(struct request *q)
 {
     for (uint32_t i = 0; i < q->rows.n; i++) {
-        const struct lane_row *row = &q->rows.at[i];
-        if (row->halted == NULL) {
-            continue;
+        if (q->rows.at[i].halted != NULL) {
+            end_halt(q, &q->rows.at[i]);
         }
-        printf("%s/%d goes on at offset %" PRId64 ". It is halted:\n",
-               row->topic, row->partition, row->next_offset);
-        say_halt(row->halted);
-        add(q, row, row->next_offset, false);
     }
     if (q->n_changes == 0) {
         return refuse_lane(q, EX_NOINPUT,
@@ -216,6 +219,11 @@ static int plan_skip(struct request *q)
 static int plan_seek(struct request *q)
 {
     const struct lane_row *row = &q->rows.at[0];
+    /* The words of a halt may name where it stands: a person has decided. */
+    if (q->to == row->next_offset && row->halted != NULL) {
+        end_halt(q, row);
+        return EX_OK;
+    }
     if (q->to == row->next_offset) {
         return options_refuse(q->v, "%s stands at %" PRId64 " already", q->lane,
                               q->to);

@@ -159,6 +159,17 @@ describe('tidemill lane', function()
     assert.equal(64, call('lane seek', place(0), '--yes').status)
   end)
 
+  -- The words of a halt may name the offset at which the lane stands.
+  it('seek to where a halted lane stands ends the halt', function()
+    local result = call('lane seek', place(1), '--to', '100', '--yes')
+    assert.equal(0, result.status, result.text)
+    assert.matches('It is halted', result.out)
+    assert.same({ '100', '6', 't' },
+      { lane(1).next_offset, lane(1).epoch, lane(1).is_rewound })
+    assert.is_nil(lane(1).halted)
+    assert.equal('lane seek', audit()[1].action)
+  end)
+
   it('seek does not go back over dead letters, which would be read again', function()
     local result = call('lane seek', place(1), '--to', '20', '--yes')
     assert.equal(65, result.status, result.text)
