@@ -279,6 +279,7 @@ static void finish(struct engine *g)
     }
     c->failures = 0;
     progress_ready(g);
+    publish_due(g);
     log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);
     if (act(g, found) > 0) {
         pgconn_flush(c->conn, claim_deadline(g), on_settled, g);

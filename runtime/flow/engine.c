@@ -380,7 +380,8 @@ bool engine_open(struct engine *g, struct err *e)
 bool engine_stop(struct engine *g)
 {
     g->is_stopping = true;
-    return g->busy.n == 0 && g->resolving.n == 0 && halt_is_written(&g->halts);
+    return g->busy.n == 0 && g->resolving.n == 0 &&
+           halt_is_written(&g->halts) && publish_is_done(&g->publish);
 }
 
 void engine_close(struct engine *g)

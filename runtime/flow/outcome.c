@@ -99,6 +99,9 @@ void outcome_committed(struct batch *b)
 
     engine_give_conn(b);
     letters_committed(b);
+    if (b->letters) {
+        publish_due(g);
+    }
     for (uint32_t i = 0; i < b->n_leases; i++) {
         settle_lane(b, &b->leases[i]);
     }

@@ -42,6 +42,7 @@ static void fail(struct engine *g, const struct err *e)
              "topic=%s error=%s", g->plan->dead_letters.topic,
              log_quote(e->text));
     p->n = 0;
+    p->is_due = false; /* an end does not wait for what does not go */
     p->look_at = clock_usec() + PAUSE_USEC;
 }
 
@@ -115,6 +116,7 @@ static void on_found(struct pgconn *c, const struct pgreply *r, void *arg)
         }
     }
     /* A full answer means that there is more. */
+    p->is_due |= p->look_at == 0 && (!r->ok || n == RECORDS_MOST);
     p->look_at = n < RECORDS_MOST && p->look_at == 0 ? clock_usec() + LOOK_EVERY
                                                      : p->look_at;
     give_conn(g, r);
@@ -138,6 +140,7 @@ static void look(struct engine *g)
     p->conn = database_take(g, &p->ticket);
     if (p->conn) {
         p->look_at = 0;
+        p->is_due = false;
         dead_letter_ask_unpublished(p->conn, g->plan, g->owner, RECORDS_MOST);
         pgconn_flush(p->conn, ASK_DEADLINE, on_found, g);
     }
@@ -174,16 +177,26 @@ static void note(struct engine *g)
     }
 }
 
+void publish_due(struct engine *g)
+{
+    g->publish.is_due = g->plan->dead_letters.topic != NULL;
+}
+
+bool publish_is_done(const struct publish *p)
+{
+    return !p->is_due && !p->conn && p->n == 0;
+}
+
 void publish_tick(struct engine *g, usec now)
 {
     struct publish *p = &g->publish;
 
-    if (!g->plan->dead_letters.topic || p->conn || g->is_stopping) {
+    if (!g->plan->dead_letters.topic || p->conn) {
         return;
     }
     if (p->n > 0) {
         note(g);
-    } else if (now >= p->look_at) {
+    } else if (g->is_stopping ? p->is_due : now >= p->look_at) {
         look(g);
     }
 }

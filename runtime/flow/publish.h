@@ -21,8 +21,14 @@ struct publish {
     struct arena arena;        /* of the records under way */
     struct record *records;    /* arena */
     uint32_t n;                /* sent, and not yet noted */
+    bool is_due;               /* there may be some that were not asked for */
     usec look_at;
 };
+
+/* Letters were written, or lanes taken over whose last owner may have left some:
+ * a run that ends asks for them first, however short it was. */
+void publish_due(struct engine *g);
+bool publish_is_done(const struct publish *p);
 
 /* Sends what is to be sent; called every tick. */
 void publish_tick(struct engine *g, usec now);

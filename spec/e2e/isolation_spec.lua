@@ -334,6 +334,25 @@ end)
 describe('dead letters with a topic', function()
   lazy_setup(function() producer = producer or kafka.producer() end)
 
+  -- A schedule that runs a pipeline again and again may never run it for long.
+  it('are produced before a run ends, however short it was', function()
+    local s = set_up()
+    local topic = s.topic .. '.dead'
+    producer:create_topic(topic, 1)
+    change(s, 'projections = ',
+      ("dead_letters = { topic = '%s' }, projections = "):format(topic))
+    for round = 1, 2 do
+      for key = 1, 250 do s.send(round * 1000 + key, '{"kind":"add","amount":1}') end
+      for _, key in ipairs { 'x', 'y', 'z' } do s.send(key .. round, '{"kind":"add"}') end
+      producer:flush()
+      local result = tidemill.until_end(s.bundle, { env = s.env })
+      assert.equal(0, result.status, result.text)
+      assert.equal(3 * round, producer:high(topic, 0))
+      assert.equal(0, s.db:number(
+        'SELECT count(*) FROM tidemill.dead_letter WHERE is_unpublished'))
+    end
+  end)
+
   it('are produced to it with what is wrong, besides being in the table', function()
     local s = set_up()
     local topic = s.topic .. '.dead'
