@@ -51,7 +51,7 @@ static bool make_folders(const char *path)
 {
     char part[4096];
     for (const char *s = path; *s != '\0'; s++) {
-        if (s > path && (s[1] == '/' || s[1] == '\0')) {
+        if (*s != '/' && (s[1] == '/' || s[1] == '\0')) {
             snprintf(part, sizeof part, "%.*s", (int)(s + 1 - path), path);
             if (mkdir(part, 0777) != 0 && errno != EEXIST) {
                 return false;

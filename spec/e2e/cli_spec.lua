@@ -132,6 +132,14 @@ describe('tidemill init', function()
     local again = tidemill.call { 'init', folder }
     assert.not_equal(0, again.status)
   end)
+
+  it('makes the folders above, also those of one letter', function()
+    local folder = os.getenv('TIDEMILL_SCRATCH') .. '/' .. tidemill.unique('init')
+    local text, status = tidemill.shell(('mkdir %s && cd %s && %s init a/b'):format(
+      folder, folder, os.getenv('TIDEMILL')))
+    assert.equal(0, status, text)
+    assert.matches('a/b/pipeline.lua', text)
+  end)
 end)
 
 describe('tidemill dev', function()
