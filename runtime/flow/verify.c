@@ -50,6 +50,11 @@ static int64_t greater(int64_t a, int64_t b)
     ": right if the rows went back too. If not: `tidemill lane seek` to "      \
     "%" PRId64
 
+/* What Kafka was told comes behind the commit, and a run that is killed does not
+ * tell its last second. */
+#define TOLD                                                                   \
+    " (less than was applied if a run was killed; or of another tool): "
+
 /* A person's change raises the epoch, and so does the claim behind it: what is
  * rewound one epoch behind the one that was seen was so before. A row of the
  * same time as the last claim, from a backup, looks like that. */
@@ -82,8 +87,7 @@ static bool check_told(const struct position *at, const struct verify_facts *f,
     if (!at->is_rewound && f->has_told && f->told > at->next_offset) {
         return err_set(e, ERR_CONFIG,
                        "%s/%d: the database is older than what Kafka was told: "
-                       "position %" PRId64 ", told %" PRId64
-                       " (if no other tool moved the group's offset): " OLDER,
+                       "position %" PRId64 ", told %" PRId64 TOLD OLDER,
                        at->topic, at->partition, at->next_offset, f->told,
                        at->next_offset, f->told);
     }
@@ -102,8 +106,7 @@ bool verify_position(const struct position *at, const struct verify_facts *f,
 }
 
 #define GONE                                                                   \
-    "tidemill.lane was emptied, or is another one. `tidemill lane resume` "    \
-    "goes on at %" PRId64                                                      \
+    "tidemill.lane was emptied. `tidemill lane resume` goes on at %" PRId64    \
     ", if the tables kept their rows; if they are empty too: "                 \
     "`tidemill lane seek` to %" PRId64
 
@@ -122,11 +125,11 @@ bool verify_missing(const char *topic, int32_t partition, int64_t begin,
                        topic, partition, f->position, f->epoch, *at, begin);
     }
     if (told > f->low && told != begin) {
-        return err_set(e, ERR_CONFIG,
-                       "%s/%d: the database is older than what Kafka was told: "
-                       "it has no position of this lane, told %" PRId64
-                       " (if no other tool moved the group's offset): " GONE,
-                       topic, partition, told, *at, begin);
+        return err_set(
+            e, ERR_CONFIG,
+            "%s/%d: the database is older than what Kafka was told: "
+            "it has no position of this lane, told %" PRId64 TOLD GONE,
+            topic, partition, told, *at, begin);
     }
     return true;
 }
