@@ -234,24 +234,53 @@ static bool refuse_rows(const struct engine *g, const struct firsts *all,
         e, ERR_CONFIG,
         "table %s has rows, but pipeline '%s' has no position yet, and would "
         "count all records into them%s%s%s. If that is meant: start = { "
-        "'earliest', onto_rows = true }; 'latest', 'group' or a time begin "
-        "later; or empty the table",
+        "'earliest', onto_rows = true }, or a time in its place; 'latest' or "
+        "'group' begin later; or empty the table",
         table, p->name, other ? ": was it renamed? '" : "", other ? other : "",
         other ? "' has positions of these topics: give it that name again"
               : " once more");
 }
 
-/* Every record would be applied, and nobody has said that this is meant. */
+/* A time may be of long ago, said when the pipeline had another name. */
+static bool is_of_before(const struct engine *g, const struct firsts *all)
+{
+    bool is_behind = false;
+
+    for (uint32_t i = 0; i < all->n; i++) {
+        is_behind |= all->list[i].offset < all->list[i].facts.high;
+    }
+    return is_behind && position_other(owners(g, all), g->plan);
+}
+
+static bool is_told(const struct firsts *all)
+{
+    bool is_any = false;
+
+    for (uint32_t i = 0; i < all->n; i++) {
+        is_any |= all->list[i].facts.told >= 0;
+    }
+    return is_any;
+}
+
+/* Records would be applied that may be in the rows already, and nobody has said
+ * that this is meant. */
 static bool is_unasked(const struct engine *g, const struct firsts *all)
 {
     const struct plan_source *s = &g->plan->source;
-    bool is_told = false;
 
-    for (uint32_t i = 0; i < all->n; i++) {
-        is_told |= all->list[i].facts.told >= 0;
+    if (s->onto_rows) {
+        return false;
     }
-    return !s->onto_rows && !is_of_now(g) &&
-           !(s->start == START_GROUP && is_told);
+    switch (s->start) {
+    case START_LATEST:
+        return false;
+    case START_TIMESTAMP:
+        return is_of_before(g, all);
+    case START_GROUP:
+        return !is_told(all);
+    default:
+        return true;
+    }
 }
 
 static bool may_begin(const struct engine *g, const struct firsts *all,

@@ -241,7 +241,7 @@ function Table:insert(row) end
 ---@field timestamp integer|string # milliseconds, or '2024-01-31T12:00:00Z'
 
 ---@class tidemill.StartOntoRows
----@field [1] 'earliest'|'group'
+---@field [1] 'earliest'|'group'|integer|string # or a time
 ---@field onto_rows boolean # true: all records are applied also where tables have rows
 
 ---@alias tidemill.Start

@@ -69,7 +69,7 @@ end
 
 local STARTS = { 'earliest', 'latest', 'group' }
 
--- { 'earliest', onto_rows = true } or { timestamp = … }
+-- { 'earliest', onto_rows = true } or { timestamp = … }, or both
 local function start_of_table(checker, record, spec, out)
   local function fail(text, ...) checker.fail(record, { 'start' }, text:format(...)) end
   local value = spec.timestamp or spec[1]
@@ -88,8 +88,8 @@ local function start_of_table(checker, record, spec, out)
   end
   if spec.onto_rows ~= nil and type(spec.onto_rows) ~= 'boolean' then
     fail('start: onto_rows must be true or false')
-  elseif spec.onto_rows and value ~= 'earliest' and value ~= 'group' then
-    fail("start: onto_rows goes with 'earliest' or 'group': what begins later needs "
+  elseif spec.onto_rows and value == 'latest' then
+    fail("start: onto_rows goes with 'earliest', 'group' or a time: 'latest' needs "
       .. 'no such word')
   else
     out.onto_rows = spec.onto_rows == true

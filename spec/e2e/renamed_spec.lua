@@ -63,7 +63,9 @@ describe('a pipeline without a position whose tables have rows', function()
     assert.matches("warning: .*counts has rows, but pipeline 'other'.*'counts'", check(s))
     change(s, "start = 'earliest'", "start = 'group'")
     refuses(s)
-    change(s, ", start = 'group'", '')
+    change(s, "start = 'group'", "start = '2020-01-01T00:00:00Z'")
+    refuses(s, "was it renamed? 'counts' has positions")
+    change(s, ", start = '2020-01-01T00:00:00Z'", '')
     refuses(s)
 
     -- What a new name may mean: the old one again, its positions, or all once more.
@@ -100,6 +102,17 @@ describe('a pipeline without a position whose tables have rows', function()
     rename(once, 'again')
     applies(once, 5)
     assert.equal(5, once.db:number('SELECT sum(seen) FROM counts'))
+  end)
+
+  it('may begin at a time where nobody else has read, or where it is told to', function()
+    local s = counts.new { producer = producer }
+    s.db:rows 'INSERT INTO counts (id, n) VALUES (77, 5)'
+    change(s, "start = 'earliest'", "start = '2020-01-01T00:00:00Z'")
+    s.send_good(5)
+    applies(s, 10)
+    rename(s, 'other')
+    change(s, "'2020-01-01T00:00:00Z'", "{ '2020-01-01T00:00:00Z', onto_rows = true }")
+    applies(s, 15)
   end)
 
   it('of which workers begin at the same time are all let in', function()
