@@ -185,6 +185,13 @@ static struct lane *find_quiet(struct engine *g, const struct position *at)
     return l && is_quiet(l) && l->epoch == at->epoch ? l : NULL;
 }
 
+/* A person moved it back, and Kafka has been told of it since: a claim ends the
+ * leave that this was, or a backup would carry it into another time. */
+static bool is_unsettled(const struct lane *l)
+{
+    return l->was_rewound && !l->is_halted && source_has_told(l);
+}
+
 static void on_looked(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct engine *g = arg;
@@ -198,7 +205,8 @@ static void on_looked(struct pgconn *c, const struct pgreply *r, void *arg)
         struct lane *l = find_quiet(g, &h->asked[i]);
 
         if (l &&
-            position_is_changed(r->results[r->n_results - 1], i, l->epoch)) {
+            (is_unsettled(l) ||
+             position_is_changed(r->results[r->n_results - 1], i, l->epoch))) {
             l->needs_claim = true;
             loop_idle_set(g->idle, true);
         }

@@ -166,3 +166,8 @@ void source_commit(struct source *s)
     }
     rd_kafka_topic_partition_list_destroy(list);
 }
+
+bool source_has_told(const struct lane *l)
+{
+    return l->advised == l->position;
+}

@@ -168,6 +168,8 @@ void source_drop(struct source *s, struct lane *lane);
  * a halted lane only one that is above what Kafka knows: whether the database
  * is older than that must show again after a restart. */
 void source_commit(struct source *s);
+/* Was its position the last that was sent? Whether it came is not known. */
+bool source_has_told(const struct lane *l);
 uint64_t source_inbox_bytes(const struct source *s);
 /* Records that wait in librdkafka's queue. */
 uint64_t source_prefetched(const struct source *s);

@@ -122,6 +122,34 @@ describe('a lane that a person moves', function()
     assert.equal(0, (run:stop()))
   end)
 
+  -- A backup that is taken later must not carry the leave that a person gave.
+  it('is believed in once, and not again when that row comes back', function()
+    local s = setup()
+    local run = s.begin()
+    finally(function() run:destroy() end)
+    s.produce(1, 10)
+    s.wait_has(run, 1, 10)
+    s.resume(0, 4)
+    run:wait_for('the last six to be applied again', 10, function()
+      return s.n_events() == 16
+    end)
+    run:wait_for('the leave to end', 10, function()
+      return s.db:number('SELECT count(*) FROM tidemill.lane WHERE is_rewound') == 0
+    end)
+    s.produce(11, 12)
+    s.wait_has(run, 11, 12)
+    s.back_up()
+    s.produce(13, 20)
+    s.wait_has(run, 13, 20)
+    assert.equal(0, (run:stop()))
+    s.db:rows [[BEGIN; DELETE FROM tidemill.lane;
+      INSERT INTO tidemill.lane SELECT * FROM backup_lane; COMMIT]]
+    run = s.begin()
+    s.wait_halted(run, 0, 'told 20', 'lane seek')
+    assert.is_true(s.has(13, 20))
+    assert.equal(0, (run:stop()))
+  end)
+
   it('forward is not held against the record that it moved away from', function()
     local s = setup()
     s.apply(1, 20)
