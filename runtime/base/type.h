@@ -41,6 +41,7 @@ static inline bool type_is_infinite(int64_t v)
 
 struct coltype {
     uint8_t kind;      /* enum type_kind */
+    bool in_capitals;  /* uuid of a key: as record keys are to write it */
     int16_t precision; /* numeric: digits, 0 = not limited; time types: digits
                           of a second, 6 when not said */
     int16_t scale;     /* numeric with precision */

@@ -46,13 +46,16 @@ void convert_text(const struct coltype *t, const struct tm_cell *c,
 bool convert_usec(const struct tm_cell *number, int digits, int64_t *usec);
 /* Is it within the years that a column can hold? */
 bool convert_is_stamp(int64_t usec);
+/* The same as a plain key has it, see convert_is_plain(). */
+void convert_key_text(const struct coltype *t, const struct tm_cell *c,
+                      struct buf *out);
 /* Same value in the same column: what makes a row unchanged. */
 bool convert_equal(const struct tm_cell *a, const struct tm_cell *b);
 /*
  * Several texts and numbers may be one value of a type ('1', '01'; a uuid in
  * capitals). Plain is the one that the type prints, and where the source writes
  * another one always, that: a timestamptz with all of its digits, bytea from
- * Debezium in its own notation. What cannot be converted is plain: that is told
+ * Debezium in its own notation, a uuid as the pipeline says. What cannot be converted is plain: that is told
  * elsewhere. Quick, and sure only when true; [is_odd]: the number was not
  * written as a whole one.
  */

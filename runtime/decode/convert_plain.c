@@ -1,4 +1,5 @@
 /* Whether a value is written in the one way of its type. See convert.h. */
+#include <ctype.h>
 #include <string.h>
 
 #include "decode/base64.h"
@@ -14,10 +15,17 @@ static bool is_plain_integer(const struct tm_cell *in)
            (in->p[is_negative] != '0' || (digits == 1 && !is_negative));
 }
 
-/* With hyphens and small letters: capitals alone lack the bit 0x20. */
-static bool is_plain_uuid(const struct tm_cell *in)
+/* Letters (the bit 0x40) of the other case among eight characters: capitals
+ * lack the bit 0x20. */
+static inline uint64_t other_letters(uint64_t part, bool in_capitals)
 {
-    uint64_t part[4];
+    return (part >> 1) & (in_capitals ? part : ~part) & 0x2020202020202020ULL;
+}
+
+/* With hyphens, and letters of the one case that is declared. */
+static bool is_plain_uuid(const struct tm_cell *in, bool in_capitals)
+{
+    uint64_t part[4], others;
     uint32_t last;
 
     if (in->len != 36 || in->p[8] != '-' || in->p[13] != '-' ||
@@ -26,10 +34,11 @@ static bool is_plain_uuid(const struct tm_cell *in)
     }
     memcpy(part, in->p, sizeof(part));
     memcpy(&last, in->p + sizeof(part), sizeof(last));
-    uint64_t all =
-        part[0] & part[1] & part[2] & part[3] & ((uint64_t)last << 32 | last);
-
-    return (all & 0x2020202020202020ULL) == 0x2020202020202020ULL;
+    others = other_letters(last, in_capitals);
+    for (int i = 0; i < 4; i++) {
+        others |= other_letters(part[i], in_capitals);
+    }
+    return others == 0;
 }
 
 bool convert_is_plain(const struct coltype *t, const struct tm_cell *in,
@@ -45,9 +54,20 @@ bool convert_is_plain(const struct coltype *t, const struct tm_cell *in,
         return in->tag == TM_TEXT ? is_plain_integer(in)
                                   : in->tag == TM_INT && !is_odd;
     case TYPE_UUID:
-        return in->tag == TM_TEXT && is_plain_uuid(in);
+        return in->tag == TM_TEXT && is_plain_uuid(in, t->in_capitals);
     default:
         return false;
+    }
+}
+
+void convert_key_text(const struct coltype *t, const struct tm_cell *c,
+                      struct buf *out)
+{
+    size_t from = out->len;
+
+    convert_text(t, c, out);
+    for (size_t i = from; t->in_capitals && i < out->len; i++) {
+        out->data[i] = (char)toupper((unsigned char)out->data[i]);
     }
 }
 
@@ -99,7 +119,7 @@ static bool is_text_printed(const struct coltype *t, const struct tm_cell *in,
     if (t->kind == TYPE_BYTEA) {
         put_bytes(rules, in, cell, &text);
     } else {
-        convert_text(t, cell, &text);
+        convert_key_text(t, cell, &text);
     }
     is = is_same(in, &text);
     if (!is && t->kind == TYPE_TIMESTAMPTZ && t->precision > 0 &&

@@ -175,6 +175,37 @@ static bool key_differs(const struct rows *r, uint32_t i, uint32_t event,
     return false;
 }
 
+/* Is the uuid written in letters of one case, which is not the declared one? */
+static bool is_other_case(const struct coltype *t, const struct tm_cell *key,
+                          const struct convert_rules *rules, struct arena *a)
+{
+    struct coltype other = *t;
+
+    other.in_capitals = !t->in_capitals;
+    return t->kind == TYPE_UUID && convert_is_plain(&other, key, false) &&
+           convert_is_printed(&other, key, rules, a, false);
+}
+
+static void put_one_way(const struct rows *r, uint32_t i, bool is_other,
+                        struct buf *out)
+{
+    const struct plan_column *c = &r->program->plan->columns[i];
+
+    if (is_other) {
+        buf_printf(out,
+                   "; if every key has %s letters, say %s = { 'uuid', letters "
+                   "= '%s'%s } in `key`",
+                   c->type.in_capitals ? "small" : "capital", c->name,
+                   c->type.in_capitals ? "lower" : "upper",
+                   c->from == FROM_KEY ? ", from = 'key'" : "");
+        return;
+    }
+    buf_printf(out, "; let the producer write it in one way, or %s",
+               r->program->plan->kind == KIND_FOLD
+                   ? "give the row's key with from = 'data.…'"
+                   : "declare the column as text");
+}
+
 static bool not_plain(const struct rows *r, uint32_t i, uint32_t event,
                       const struct tm_cell *key, struct err *e)
 {
@@ -182,27 +213,26 @@ static bool not_plain(const struct rows *r, uint32_t i, uint32_t event,
     const struct plan_column *c = &p->columns[i];
     const struct record *rec = &r->events->records[event];
     struct convert_rules rules = rows_rules(r, (int32_t)event);
-    struct buf type = {0}, plain = {0};
+    struct buf type = {0}, plain = {0}, cure = {0};
     struct tm_cell cell;
     struct err ignored;
 
     type_print(&c->type, &type);
+    put_one_way(r, i, is_other_case(&c->type, key, &rules, r->arena), &cure);
     if ((key->tag == TM_TEXT || p->n_key == 1) &&
         convert_cell(&c->type, key, &rules, r->arena, &cell, &ignored)) {
         buf_puts(&plain, " ");
-        convert_text(&c->type, &cell, &plain);
+        convert_key_text(&c->type, &cell, &plain);
     }
     err_set(e, ERR_DATA,
             "%s.%s: the record key %.*s is another way to write the %s%.*s: "
             "Kafka may put them into two partitions, where the order of the "
-            "row's records is lost; let the producer write it in one way, or "
-            "%s",
+            "row's records is lost%s",
             p->table, c->name, shown_len(rec), rec->key ? rec->key : "",
-            buf_text(&type), VALUE_SHOWN, buf_text(&plain),
-            p->kind == KIND_FOLD ? "give the row's key with from = 'data.…'"
-                                 : "declare the column as text");
+            buf_text(&type), VALUE_SHOWN, buf_text(&plain), buf_text(&cure));
     buf_close(&type);
     buf_close(&plain);
+    buf_close(&cure);
     return false;
 }
 

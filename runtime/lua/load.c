@@ -264,6 +264,7 @@ static void load_column(struct loading *l, struct plan_column *c)
     c->name = get_text(l, "name");
     must(type_parse(get_text(l, "type"), &c->type));
     c->is_key = get_bool(l, "is_key");
+    c->type.in_capitals = get_bool(l, "in_capitals");
     c->from = (enum plan_from)get_word(l, "from", FROMS);
     c->paths = get_texts(l, "paths", &c->n_paths);
     c->merge = (enum plan_merge)get_word(l, "merge", MERGES);

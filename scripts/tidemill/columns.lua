@@ -102,6 +102,25 @@ local function set_from(checker, record, name, column, from)
   end
 end
 
+-- How record keys write a uuid: one way alone, since Kafka keeps the order of records by
+-- the bytes of their keys.
+local function set_letters(checker, record, column, letters)
+  local path = { 'key', column.name, 'letters' }
+  local function fail(words)
+    checker.fail(record, path, ("key column '%s': %s"):format(column.name, words))
+  end
+  if letters ~= 'upper' and letters ~= 'lower' then
+    fail(type(letters) == 'string'
+      and ("letters = '%s'%s"):format(letters, words.hint(letters, { 'upper', 'lower' }))
+      or ("letters must be 'upper' or 'lower', not %s"):format(check.name_type(letters)))
+  elseif column.kind and column.kind ~= 'uuid' then
+    fail('letters are of a uuid: a text is taken as it is written')
+  elseif column.from ~= 'key' and column.from ~= 'field' then
+    fail("letters say how record keys write the uuid, of which this key is not made")
+  end
+  column.in_capitals = letters == 'upper'
+end
+
 local function key_column(checker, record, name, spec)
   local path = { 'key', name, 1 }
   if type(spec) == 'table' and spec[1] == nil and schema.projection[name] then
@@ -109,16 +128,16 @@ local function key_column(checker, record, name, spec)
       .. 'it'):format(name))
     return { name = name, is_key = true }
   end
-  local text, from = spec, nil
+  local text, from, letters = spec, nil, nil
   if type(spec) == 'table' and not dsl.is_record(spec) then
-    text, from = spec[1], spec.from
+    text, from, letters = spec[1], spec.from, spec.letters
     for key in pairs(spec) do
-      if key ~= 1 and key ~= 'from' then
+      if key ~= 1 and key ~= 'from' and key ~= 'letters' then
         checker.fail(record, { 'key', name, key }, type(key) == 'number'
           and ("key column '%s': behind the type stands from: write %s = { 'bigint', "
             .. "from = … }"):format(name, name)
           or ("key column '%s': unknown key '%s'%s"):format(name, tostring(key),
-            words.hint(key, { 'from' })))
+            words.hint(key, { 'from', 'letters' })))
       end
     end
   end
@@ -137,6 +156,7 @@ local function key_column(checker, record, name, spec)
   end
   if t then column.type, column.kind = t.text, t.kind end
   column.precision, column.scale = t and t.precision, t and t.scale
+  if letters ~= nil then set_letters(checker, record, column, letters) end
   return column
 end
 

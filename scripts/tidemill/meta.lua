@@ -117,6 +117,7 @@ function tidemill.reset(row) end
 ---@class tidemill.KeyColumn
 ---@field [1] tidemill.KeyType
 ---@field from 'key'|string|string[]|tidemill.KeyFunction|nil # 'key', a path, paths
+---@field letters 'upper'|'lower'|nil # how record keys write a uuid; lower
 
 ---@class tidemill.MirrorColumn
 ---@field [1] tidemill.ColumnType

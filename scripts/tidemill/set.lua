@@ -86,7 +86,14 @@ local function check_key(checker, entry, p)
     checker.fail(entry, { 'key' }, 'either each key column says where it is from, and '
       .. 'each event enters its row, or none does, and rows are asked for by key')
   elseif n_from == 0 then
-    for i = 1, p.n_key do p.columns[i].from = 'asked' end
+    for i = 1, p.n_key do
+      local column = p.columns[i]
+      column.from = 'asked'
+      if column.in_capitals then
+        checker.fail(entry, { 'key', column.name, 'letters' }, ("key column '%s': letters "
+          .. 'say how record keys write the uuid, but rows of this table are asked for'):format(column.name))
+      end
+    end
   else
     for i = 1, p.n_key do
       if p.columns[i].from == 'function' then p.keys_in_lua = true end

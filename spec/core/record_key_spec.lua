@@ -183,6 +183,31 @@ describe('a record key', function()
     end)
   end
 
+  all_kinds(function(kind)
+    it('is a uuid in capitals where the pipeline says so, and then in no other letters: ' .. kind, function()
+      local from = is_by_field(kind) and '' or ", from = 'key'"
+      local upper = trial_of(kind, "id = { 'uuid', letters = 'upper'" .. from .. ' }')
+      local lower = trial_of(kind, "id = { 'uuid', letters = 'lower'" .. from .. ' }')
+      local UP, digits = UUID:upper(), '00000000-1111-2222-3333-444444444444'
+      local mixed = UUID:gsub('a', 'A', 1)
+      for form in pairs { ['%s'] = 1, ['"%s"'] = 1, ['{"id":"%s"}'] = 1 } do
+        for value, expected in pairs { [UUID] = 'lower', [UP] = 'upper', [digits] = 'both', [mixed] = 'none',
+          [UUID:gsub('-', '')] = 'none', [UP:gsub('-', '')] = 'none', ['{' .. UP .. '}'] = 'none',
+          [UUID:sub(1, -2) .. 'F'] = 'none', [UP:sub(1, -2) .. 'f'] = 'none' } do
+          for letters, trial in pairs { upper = upper, lower = lower } do
+            local got, words = outcome(trial, kind, form:format(value), ('{"id":"%s"}'):format(value:upper()))
+            local is_right = expected == letters or expected == 'both'
+            assert.are.equal(is_right and 'row' or 'failure', got:match '^%a+', form:format(value) .. ' ' .. tostring(words))
+            if not is_right then
+              local cure = ("say id = { 'uuid', letters = '%s'%s } in `key`"):format(letters == 'upper' and 'lower' or 'upper', from)
+              assert.are.equal(expected ~= 'none', words:find(cure, 1, true) ~= nil, words)
+            end
+          end
+        end
+      end
+    end)
+  end)
+
   it('names both keys and what to do, where it is another one', function()
     local function words(kind, key, row)
       local got, text = outcome(trial_of(kind, "id = 'bigint'"), kind, key, row)
