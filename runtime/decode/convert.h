@@ -46,9 +46,6 @@ void convert_text(const struct coltype *t, const struct tm_cell *c,
 bool convert_usec(const struct tm_cell *number, int digits, int64_t *usec);
 /* Is it within the years that a column can hold? */
 bool convert_is_stamp(int64_t usec);
-/* The same as a plain key has it, see convert_is_plain(). */
-void convert_key_text(const struct coltype *t, const struct tm_cell *c,
-                      struct buf *out);
 /* Same value in the same column: what makes a row unchanged. */
 bool convert_equal(const struct tm_cell *a, const struct tm_cell *b);
 /*
@@ -65,3 +62,8 @@ bool convert_is_plain(const struct coltype *t, const struct tm_cell *in,
 bool convert_is_printed(const struct coltype *t, const struct tm_cell *in,
                         const struct convert_rules *rules, struct arena *a,
                         bool is_odd);
+/* A cell as a plain key has it, and [in], of which it was made. */
+void convert_key_text(const struct coltype *t,
+                      const struct convert_rules *rules,
+                      const struct tm_cell *in, const struct tm_cell *cell,
+                      struct buf *out);

@@ -60,17 +60,6 @@ bool convert_is_plain(const struct coltype *t, const struct tm_cell *in,
     }
 }
 
-void convert_key_text(const struct coltype *t, const struct tm_cell *c,
-                      struct buf *out)
-{
-    size_t from = out->len;
-
-    convert_text(t, c, out);
-    for (size_t i = from; t->in_capitals && i < out->len; i++) {
-        out->data[i] = (char)toupper((unsigned char)out->data[i]);
-    }
-}
-
 static bool is_same(const struct tm_cell *in, const struct buf *text)
 {
     return in->len == text->len && memcmp(in->p, text->data, in->len) == 0;
@@ -96,17 +85,36 @@ static void put_bytes(const struct convert_rules *rules,
                       const struct tm_cell *in, const struct tm_cell *cell,
                       struct buf *out)
 {
+    bool is_debezium = rules->format == FORMAT_DEBEZIUM;
+    bool is_hex = rules->binary == BINARY_HEX;
     struct buf hex = {0};
 
-    if (rules->format == FORMAT_DEBEZIUM &&
-        (in->hint == TM_HINT_BASE64 || rules->binary != BINARY_HEX)) {
+    if ((is_debezium && (in->hint == TM_HINT_BASE64 || !is_hex)) ||
+        rules->binary == BINARY_BASE64) {
         base64_encode(cell->p, cell->len, out);
         return;
     }
     convert_text(&(struct coltype){.kind = TYPE_BYTEA}, cell, &hex);
-    size_t lead = rules->format == FORMAT_DEBEZIUM ? strlen("\\x") : 0;
+    size_t lead = is_hex ? strlen("\\x") : 0;
     buf_put(out, hex.data + lead, hex.len - lead);
     buf_close(&hex);
+}
+
+void convert_key_text(const struct coltype *t,
+                      const struct convert_rules *rules,
+                      const struct tm_cell *in, const struct tm_cell *cell,
+                      struct buf *out)
+{
+    size_t from = out->len;
+
+    if (t->kind == TYPE_BYTEA) {
+        put_bytes(rules, in, cell, out);
+        return;
+    }
+    convert_text(t, cell, out);
+    for (size_t i = from; t->in_capitals && i < out->len; i++) {
+        out->data[i] = (char)toupper((unsigned char)out->data[i]);
+    }
 }
 
 static bool is_text_printed(const struct coltype *t, const struct tm_cell *in,
@@ -116,11 +124,7 @@ static bool is_text_printed(const struct coltype *t, const struct tm_cell *in,
     struct buf text = {0}, padded = {0};
     bool is;
 
-    if (t->kind == TYPE_BYTEA) {
-        put_bytes(rules, in, cell, &text);
-    } else {
-        convert_key_text(t, cell, &text);
-    }
+    convert_key_text(t, rules, in, cell, &text);
     is = is_same(in, &text);
     if (!is && t->kind == TYPE_TIMESTAMPTZ && t->precision > 0 &&
         !type_is_infinite(cell->i)) {
@@ -149,6 +153,43 @@ static bool is_alone(const struct conversion *c, const struct tm_cell *in,
     return true;
 }
 
+/* Is it what the column holds, to the microsecond? Then it is the one number of
+ * its value, also where others are cut or rounded to that. */
+static bool is_exact(const struct conversion *c, const struct tm_cell *in,
+                     const struct tm_cell *cell)
+{
+    static const struct coltype whole = {.kind = TYPE_TIMESTAMPTZ,
+                                         .precision = 6};
+    struct conversion fine = *c;
+    int64_t usec = cell->i;
+    struct tm_cell stamp;
+
+    fine.t = &whole;
+    return (c->t->kind != TYPE_DATE ||
+            !__builtin_mul_overflow(cell->i, 86400000000LL, &usec)) &&
+           convert_cell(&whole, in, c->rules, c->a, &stamp, c->e) &&
+           stamp.i == usec && is_alone(&fine, in, &stamp);
+}
+
+/*
+ * A number of a connector that is not written as a whole one: its converter has
+ * one way for each. A Decimal is bytes; a double is 7.0 or 1.2E7, which only a
+ * schema or the setting tells from 7.0 of another producer.
+ */
+static bool is_of_connector(const struct tm_cell *in,
+                            const struct convert_rules *rules, bool is_odd)
+{
+    bool is_double =
+        is_odd && (rules->has_schema || rules->decimals == DECIMALS_DOUBLE);
+
+    if (rules->format != FORMAT_DEBEZIUM) {
+        return false;
+    }
+    return in->tag == TM_DEC
+               ? (in->scale == 0 && !is_odd) || (in->scale == 1 && is_double)
+               : in->tag == TM_INT && is_double;
+}
+
 bool convert_is_printed(const struct coltype *t, const struct tm_cell *in,
                         const struct convert_rules *rules, struct arena *a,
                         bool is_odd)
@@ -164,6 +205,9 @@ bool convert_is_printed(const struct coltype *t, const struct tm_cell *in,
     if (in->tag == TM_TEXT) {
         return is_text_printed(t, in, rules, &cell);
     }
-    return !is_odd && (t->kind == TYPE_DATE || t->kind == TYPE_TIMESTAMPTZ) &&
-           in->tag == TM_INT && is_alone(&c, in, &cell);
+    if (t->kind != TYPE_DATE && t->kind != TYPE_TIMESTAMPTZ) {
+        return is_of_connector(in, rules, is_odd);
+    }
+    return !is_odd && in->tag == TM_INT &&
+           (is_alone(&c, in, &cell) || is_exact(&c, in, &cell));
 }

@@ -77,7 +77,9 @@ static bool has_key_field(const struct plan_projection *p,
         return has(s->key, c->name) || (s->key->len == 1 && p->n_key == 1);
     }
     return has(s->key, c->name) ||
-           (!plan_is_keyed_by_record(p) && has(data_of(s), c->name));
+           (!plan_is_keyed_by_record(p) && has(data_of(s), c->name)) ||
+           (s->key->len == 1 && p->n_key == 1 && has(s->key, "id") &&
+            strcmp(c->name, "_id") == 0); /* of MongoDB's connector */
 }
 
 /* What there is to do when records are keyed by another column of the row. */

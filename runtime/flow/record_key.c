@@ -12,6 +12,21 @@ static int shown_len(const struct record *rec)
     return (int)(rec->key_len < KEY_SHOWN ? rec->key_len : KEY_SHOWN);
 }
 
+/* The record key, in the arena and without its schema, shortened. */
+static const char *shown_key(const struct rows *r, uint32_t event)
+{
+    const struct record *rec = &r->events->records[event];
+    const struct tm_cell *whole =
+        rows_cell(r, r->program->keys[0].whole, event);
+
+    if (whole->tag == TM_OBJECT) {
+        return arena_dup(r->arena, whole->p,
+                         whole->len < KEY_SHOWN ? whole->len : KEY_SHOWN);
+    }
+    return rec->key ? arena_dup(r->arena, rec->key, (size_t)shown_len(rec))
+                    : "";
+}
+
 bool record_key_missing(const struct rows *r, uint32_t i, uint32_t event,
                         struct err *e)
 {
@@ -141,6 +156,8 @@ static void put_cure(const struct rows *r, uint32_t i, uint32_t event,
             buf_printf(out, "%s%s", k ? "," : "", p->columns[k].name);
         }
         buf_puts(out, " at the connector, or ");
+    } else if (p->columns[i].from != FROM_KEY) {
+        buf_printf(out, "let the producer write keys of %s, or ", name);
     }
     if (p->kind == KIND_MIRROR) {
         buf_printf(out, "let the newest version win: newer = '%s",
@@ -160,16 +177,15 @@ static bool key_differs(const struct rows *r, uint32_t i, uint32_t event,
                         struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
-    const struct record *rec = &r->events->records[event];
     struct buf row = {0}, cure = {0};
 
     put_row_key(r, event, &row);
     put_cure(r, i, event, &cure);
     err_set(e, ERR_CONFIG,
-            "%s.%s: the record key %.*s is not the row's key (%.200s): lanes "
+            "%s.%s: the record key %s is not the row's key (%.200s): lanes "
             "would share rows; %s",
-            p->table, p->columns[i].name, shown_len(rec),
-            rec->key ? rec->key : "", buf_text(&row), buf_text(&cure));
+            p->table, p->columns[i].name, shown_key(r, event), buf_text(&row),
+            buf_text(&cure));
     buf_close(&row);
     buf_close(&cure);
     return false;
@@ -186,10 +202,13 @@ static bool is_other_case(const struct coltype *t, const struct tm_cell *key,
            convert_is_printed(&other, key, rules, a, false);
 }
 
-static void put_one_way(const struct rows *r, uint32_t i, bool is_other,
+static void put_one_way(const struct rows *r, uint32_t i,
+                        const struct convert_rules *rules, bool is_other,
                         struct buf *out)
 {
     const struct plan_column *c = &r->program->plan->columns[i];
+    bool is_unsaid =
+        c->type.kind == TYPE_BYTEA && rules->binary == BINARY_UNSAID;
 
     if (is_other) {
         buf_printf(out,
@@ -201,7 +220,8 @@ static void put_one_way(const struct rows *r, uint32_t i, bool is_other,
         return;
     }
     buf_printf(out, "; let the producer write it in one way, or %s",
-               r->program->plan->kind == KIND_FOLD
+               is_unsaid ? "say binary = 'base64' or 'hex' in kafka{}"
+               : r->program->plan->kind == KIND_FOLD
                    ? "give the row's key with from = 'data.…'"
                    : "declare the column as text");
 }
@@ -211,25 +231,25 @@ static bool not_plain(const struct rows *r, uint32_t i, uint32_t event,
 {
     const struct plan_projection *p = r->program->plan;
     const struct plan_column *c = &p->columns[i];
-    const struct record *rec = &r->events->records[event];
     struct convert_rules rules = rows_rules(r, (int32_t)event);
     struct buf type = {0}, plain = {0}, cure = {0};
     struct tm_cell cell;
     struct err ignored;
 
     type_print(&c->type, &type);
-    put_one_way(r, i, is_other_case(&c->type, key, &rules, r->arena), &cure);
+    put_one_way(r, i, &rules, is_other_case(&c->type, key, &rules, r->arena),
+                &cure);
     if ((key->tag == TM_TEXT || p->n_key == 1) &&
         convert_cell(&c->type, key, &rules, r->arena, &cell, &ignored)) {
         buf_puts(&plain, " ");
-        convert_key_text(&c->type, &cell, &plain);
+        convert_key_text(&c->type, &rules, key, &cell, &plain);
     }
     err_set(e, ERR_DATA,
-            "%s.%s: the record key %.*s is another way to write the %s%.*s: "
+            "%s.%s: the record key %s is another way to write the %s%.*s: "
             "Kafka may put them into two partitions, where the order of the "
             "row's records is lost%s",
-            p->table, c->name, shown_len(rec), rec->key ? rec->key : "",
-            buf_text(&type), VALUE_SHOWN, buf_text(&plain), buf_text(&cure));
+            p->table, c->name, shown_key(r, event), buf_text(&type),
+            VALUE_SHOWN, buf_text(&plain), buf_text(&cure));
     buf_close(&type);
     buf_close(&plain);
     buf_close(&cure);
@@ -294,6 +314,38 @@ static inline bool value_fits(const struct rows *r, uint32_t i, uint32_t event,
            is_printed(r, i, event, key, is_odd, e);
 }
 
+/*
+ * MongoDB's connector keys a document by {"id": its _id as JSON in a text}:
+ * 7, "abc" or {"$oid": "64..."}. It is the row's key when that is the row's _id.
+ */
+static bool is_of_document(const struct rows *r, const struct tm_cell *object,
+                           uint32_t i, uint32_t event)
+{
+    const struct program *g = r->program;
+    const struct tm_cell *told = rows_cell(r, g->keys[i].told, event);
+    const struct tm_cell *key = NULL, *id = NULL;
+    uint32_t n = 0;
+
+    if (strcmp(g->plan->columns[i].name, "_id") != 0 || !rows_is_given(told) ||
+        rows_rules(r, (int32_t)event).format != FORMAT_DEBEZIUM ||
+        !r->decoder ||
+        decoder_tokens(r->decoder, r->arena, object->p, object->len, &key, &n) <
+            0 ||
+        n != 3 || key[2].tag != TM_TEXT || key[1].len != 2 ||
+        memcmp(key[1].p, "id", 2) != 0 ||
+        decoder_tokens(r->decoder, r->arena, key[2].p, key[2].len, &id, &n) <
+            0) {
+        return false;
+    }
+    if (id->tag == TM_OBJECT) {
+        if (n != 3 || id[1].len != 4 || memcmp(id[1].p, "$oid", 4) != 0) {
+            return false;
+        }
+        id += 2;
+    }
+    return !differs(r, i, event, id, told);
+}
+
 static bool object_fits(const struct rows *r, const struct tm_cell *object,
                         uint32_t event, struct err *e)
 {
@@ -307,6 +359,10 @@ static bool object_fits(const struct rows *r, const struct tm_cell *object,
     for (uint32_t i = 0; i < m.n; i++) {
         const struct tm_cell *key = rows_cell(r, g->keys[i].key_field, event);
 
+        if (key->tag == TM_MISSING && m.n == 1 &&
+            is_of_document(r, object, i, event)) {
+            continue;
+        }
         if (key->tag == TM_MISSING && m.n == 1 &&
             g->plan->columns[i].from == FROM_KEY &&
             record_key_only_field(r, object, &only)) {
