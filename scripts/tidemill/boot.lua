@@ -56,15 +56,16 @@ local function check_purity(made)
   if #impure > 0 then error(table.concat(impure, '\n'), 0) end
 end
 
--- What decides whether the role needs DELETE: a projection without the word has
--- no way to delete a row. Tables of a batch function stand behind the one that has
+-- What decides whether the role needs DELETE: a projection without the word, and
+-- that does not follow deletes of its source, has no way to delete a row. Tables of a batch function stand behind the one that has
 -- it.
 local function find_deletes(made)
   local leader
   for _, p in ipairs(made.projections) do
     if p.batch then leader = p end
-    p.deletes = pure.mentions(projection.functions(p.in_set and leader or p), sources,
-      'delete', kinds.library)
+    p.deletes = p.deletes
+      or pure.mentions(projection.functions(p.in_set and leader or p), sources, 'delete',
+        kinds.library)
   end
 end
 

@@ -224,6 +224,7 @@ function M.new(checker, record, plan)
   end
   -- A handler of its own says what a delete does: it may mark the row.
   if kind == 'map' and type(on) == 'table' and on.d then p.follows_deletes = false end
+  p.deletes = kind == 'map' and p.follows_deletes and not has(spec.ignore, 'd')
   p.newer_deletes = versions.of_deletes(kind, list[newer + 1])
   p.empties = (kind == 'mirror' or kind == 'map') and #reads == 1
     and reads[1].truncate == 'apply' and not has(spec.ignore, 't')

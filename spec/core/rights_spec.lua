@@ -77,4 +77,17 @@ describe('a projection', function()
     assert.is_false(deletes
       '(function() local t, f = tidemill, tidemill.reset return function(row) t.exists(row) f(row) end end)()')
   end)
+  it('deletes rows when it is a map that follows the deletes of its source', function()
+    local function map_deletes(format, words)
+      local source = ("kafka { brokers = 'b', group = 'g', topics = { 't' }, format = '%s' }"):format(format)
+      return bundles.plan(bundles.pipeline(([[projection { table = 'a', key = { id = 'bigint' },
+        columns = { n = 'bigint' }, %s }]]):format(words), source)).projections[1].deletes
+    end
+    assert.is_true(map_deletes('debezium', 'map = function(row) row.n = 1 end'))
+    assert.is_false(map_deletes('debezium', "map = function(row) row.n = 1 end, ignore = { 'd' }"))
+    assert.is_false(map_deletes('debezium', 'map = true, on = { c = function(row) row.n = 1 end, d = function(row) row.n = 2 end }'))
+    assert.is_true(map_deletes('debezium', 'map = true, on = { c = function(row) row.n = 1 end }'))
+    assert.is_false(map_deletes('debezium', 'on = function(row) row.n = 1 end'))
+    assert.is_false(map_deletes('json', 'map = function(row) row.n = 1 end'))
+  end)
 end)
