@@ -56,9 +56,9 @@ local function check_purity(made)
   if #impure > 0 then error(table.concat(impure, '\n'), 0) end
 end
 
--- What decides whether the role needs DELETE: a projection without the word, and
--- that does not follow deletes of its source, has no way to delete a row. Tables of a batch function stand behind the one that has
--- it.
+-- What decides whether the role needs DELETE: a projection without the word, and that
+-- does not follow deletes of its source, has no way to delete a row. Tables of a batch
+-- function stand behind the one that has it.
 local function find_deletes(made)
   local leader
   for _, p in ipairs(made.projections) do

@@ -106,8 +106,8 @@ end
 -- the bytes of their keys.
 local function set_letters(checker, record, column, letters)
   local path = { 'key', column.name, 'letters' }
-  local function fail(words)
-    checker.fail(record, path, ("key column '%s': %s"):format(column.name, words))
+  local function fail(what)
+    checker.fail(record, path, ("key column '%s': %s"):format(column.name, what))
   end
   if letters ~= 'upper' and letters ~= 'lower' then
     fail(type(letters) == 'string'

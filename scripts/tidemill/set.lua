@@ -90,8 +90,9 @@ local function check_key(checker, entry, p)
       local column = p.columns[i]
       column.from = 'asked'
       if column.in_capitals then
-        checker.fail(entry, { 'key', column.name, 'letters' }, ("key column '%s': letters "
-          .. 'say how record keys write the uuid, but rows of this table are asked for'):format(column.name))
+        checker.fail(entry, { 'key', column.name, 'letters' },
+          ("key column '%s': letters say how record keys write the uuid, but rows of "
+            .. 'this table are asked for'):format(column.name))
       end
     end
   else
