@@ -23,13 +23,18 @@ local function is_name(t, i, name)
   return t.kinds[i] == 'name' and t.values[i] == name
 end
 
+local function is_field(t, i)
+  return is_sign(t, i - 1, '.') or is_sign(t, i - 1, ':')
+end
+
 -- Names that are no part of an expression: those of `local a, b` and `goto a`.
--- What is in parentheses behind them begins a statement.
+-- What is in parentheses behind them begins a statement. A field may be called goto.
 local function declared_in(t)
   local declared = {}
   for i = 2, #t.kinds do
     declared[i] = t.kinds[i] == 'name' and (is_name(t, i - 1, 'local')
-      or is_name(t, i - 1, 'goto') or is_sign(t, i - 1, ',') and declared[i - 2])
+      or is_name(t, i - 1, 'goto') and not is_field(t, i - 1)
+      or is_sign(t, i - 1, ',') and declared[i - 2])
   end
   return declared
 end
@@ -41,8 +46,7 @@ local function starts_of(t)
   for i, kind in ipairs(t.kinds) do
     local value = t.values[i]
     if kind == 'name' and not KEYWORDS[value] and not declared[i] then
-      local is_field = is_sign(t, i - 1, '.') or is_sign(t, i - 1, ':')
-      first[i] = is_field and first[i - 2] or not is_field and i or nil
+      first[i] = not is_field(t, i) and i or first[i - 2]
     elseif kind == 'string' then
       first[i] = first[i - 1] -- f 'text'
     elseif kind == 'symbol' and OPENS[value] then
@@ -68,10 +72,15 @@ local function edits_of(t, f)
     if from and not is_name(t, from - 1, 'function') then
       local at, stop = t.starts[i], t.starts[i + 2]
       local lines = t.text:sub(at, stop):gsub('[^\n]', '') -- which stay where they are
-      local comma = is_sign(t, i + 3, ')') and '' or ','
-      edits[#edits + 1] = { at = at, stop = stop, text = lines .. comma }
+      local open, close = '(', ','
+      if is_sign(t, i + 3, ')') then
+        -- Of a call the first value alone, as in front of a comma.
+        local is_one = t.kinds[i - 1] == 'name' or is_sign(t, i - 1, ']')
+        open, close = is_one and '(' or '((', is_one and '' or ')'
+      end
+      edits[#edits + 1] = { at = at, stop = stop, text = lines .. close, number = i }
       edits[#edits + 1] = { at = t.starts[from], stop = t.starts[from] - 1,
-        text = f .. '(' }
+        text = f .. open, number = i }
     end
   end
   return edits
@@ -81,10 +90,14 @@ end
 ---@param f string the name of the function that is called instead
 ---@return string|nil the text to compile; nil: it has no such call
 function M.rewrite(text, f)
+  if not text:find('table', 1, true) then return nil end -- a file of data is not read
   local t = lexer.read(text)
   local edits = edits_of(t, f)
   if #edits == 0 then return nil end
-  table.sort(edits, function(a, b) return a.at < b.at end)
+  table.sort(edits, function(a, b)
+    -- The last call of those that begin at one place has the others in it.
+    return a.at < b.at or a.at == b.at and a.number > b.number
+  end)
   local parts, at = {}, 1
   for _, edit in ipairs(edits) do
     parts[#parts + 1] = t.text:sub(at, edit.at - 1)
