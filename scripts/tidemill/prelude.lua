@@ -69,7 +69,16 @@ end
 
 -- The core has chosen the events (rows.pair_event) and takes the other key
 -- columns from them; here are only the values that functions give: one value,
--- a list (one group each), or nil: the event is not for this table.
+-- a list (one group each), or nil: the event is not for this table. Nor is it for a
+-- row by what is null in a list, which does not end there.
+local function length_of_list(v)
+  local n = value.array_length(v) or #v
+  if n == 0 and next(v) ~= nil then
+    error('a key is one value, a list of values or nil, and not a table with names', 0)
+  end
+  return n
+end
+
 local function new_keys(views, p, trace)
   local now, event_t = views.now, views.event_t
   local cells, kept = ffi.new('struct tm_cell[?]', p.n_key), {}
@@ -89,9 +98,11 @@ local function new_keys(views, p, trace)
       kept[i] = value.set(cells[i - 1], v)
       return spread(batch, rows, e, i + 1)
     end
-    for _, item in ipairs(v) do
-      kept[i] = value.set(cells[i - 1], item)
-      spread(batch, rows, e, i + 1)
+    for k = 1, length_of_list(v) do
+      if type(v[k]) ~= 'nil' then
+        kept[i] = value.set(cells[i - 1], v[k])
+        spread(batch, rows, e, i + 1)
+      end
     end
   end
 

@@ -136,6 +136,7 @@ M.number_text = number_text
 
 local encode
 
+---@return integer|nil length of a list, holes included; nil: it has names, or nothing
 local function array_length(t)
   if length_of[t] then return math.max(length_of[t], #t) end
   if next(t) == nil then return getmetatable(t) == array_meta and 0 or nil end
@@ -147,6 +148,7 @@ local function array_length(t)
   -- Holes are nulls, but a table with one entry at 10^9 is not an array.
   return last <= 2 * n + 16 and last or nil
 end
+M.array_length = array_length
 
 local function sorted_names(t)
   local names = {}
