@@ -156,7 +156,7 @@ static int open_vm(lua_State *L)
 
 static bool open_state(struct vm *v, struct err *e)
 {
-    v->budget = (struct budget){.max_bytes = VM_MAX_BYTES};
+    v->budget = (struct budget){.max_bytes = UINT64_MAX};
     v->L = lua_newstate(budget_alloc, &v->budget);
     must(v->L); /* only without memory */
     return lua_cpcall(v->L, open_vm, v) == 0 ||
@@ -212,6 +212,13 @@ static bool ran_out_of_memory(const struct vm *v, int status)
             strcmp(lua_tostring(v->L, -1), "not enough memory") == 0);
 }
 
+/* Scripts have the budget; outside of a protected call LuaJIT ends the process,
+ * without a word, where it gets no memory. */
+static void limit(struct vm *v, bool is_limited)
+{
+    v->budget.max_bytes = is_limited ? VM_MAX_BYTES : UINT64_MAX;
+}
+
 /* Calls the function below its [n_args] arguments, which is above the trace
  * function; one result stays on the stack. On failure nothing does. */
 static bool call(struct vm *v, int n_args, enum err_class class, struct err *e)
@@ -220,8 +227,10 @@ static bool call(struct vm *v, int n_args, enum err_class class, struct err *e)
     int handler = lua_gettop(L) - n_args - 1;
     int status;
 
+    limit(v, true);
     status = lua_pcall(L, n_args, 1, handler); /* trace, result */
-    lua_remove(L, handler);                    /* result */
+    limit(v, false);
+    lua_remove(L, handler); /* result */
     v->is_out_of_memory = ran_out_of_memory(v, status);
     if (status == 0 && !v->is_out_of_memory) {
         return true;
@@ -254,9 +263,15 @@ void vm_limit_load(struct vm *v, uint32_t limit_ms)
     v->load_limit = (usec)limit_ms * 1000;
 }
 
-/* Whether the pipeline is wrong or could not be read for now. */
-static enum err_class class_of_load(lua_State *L)
+/* Whether the pipeline is wrong or could not be read for now. Without memory the
+ * state is not safe to ask. */
+static enum err_class class_of_load(const struct vm *v)
 {
+    lua_State *L = v->L;
+
+    if (v->is_out_of_memory) {
+        return ERR_CONFIG;
+    }
     lua_getfield(L, LUA_REGISTRYINDEX, HOST_IS_SHORT); /* flag */
     bool is_short = lua_toboolean(L, -1);
     lua_pop(L, 1);
@@ -276,7 +291,7 @@ struct plan *vm_load(struct vm *v, const char *path, struct err *e)
     ok = call(v, 1, ERR_CONFIG, e);
     budget_unwatch(v->L);
     if (!ok) {
-        e->class = class_of_load(v->L);
+        e->class = class_of_load(v);
         return NULL;
     }
     p = load_plan(v->L, lua_gettop(v->L)); /* plan table */
@@ -375,7 +390,9 @@ static bool ask(struct vm *v, bool by_stock, const struct failure *f,
     }
     q.trace = v->trace;
     q.decide = v->decide;
+    limit(v, true);
     status = decide_ask(v->L, &q);
+    limit(v, false);
     v->is_out_of_memory = status == LUA_ERRMEM || v->budget.is_exceeded;
     if (v->is_out_of_memory) {
         return err_set(
@@ -417,9 +434,6 @@ void vm_collect(struct vm *v)
     /* Twice what came since the last time, or garbage would outrun it. */
     used = lua_gc(v->L, LUA_GCCOUNT, 0);
     step = 2 * (used - v->collected_kb);
-    /* It allocates before it frees, and nothing here would catch an error. */
-    v->budget.max_bytes = UINT64_MAX;
     lua_gc(v->L, LUA_GCSTEP, step > VM_STEP_KB ? step : VM_STEP_KB);
-    v->budget.max_bytes = VM_MAX_BYTES;
     v->collected_kb = lua_gc(v->L, LUA_GCCOUNT, 0);
 }

@@ -86,11 +86,15 @@ local function edits_of(t, f)
   return edits
 end
 
+-- What stands in front of the word in a call: the colon, or a comment. Most files,
+-- those of data too, have none, and need not be read.
+local IN_A_CALL = '[:%]\r\n]%s*table'
+
 ---@param text string of a Lua file, which has been compiled before
 ---@param f string the name of the function that is called instead
 ---@return string|nil the text to compile; nil: it has no such call
 function M.rewrite(text, f)
-  if not text:find('table', 1, true) then return nil end -- a file of data is not read
+  if not text:find(IN_A_CALL) then return nil end
   local t = lexer.read(text)
   local edits = edits_of(t, f)
   if #edits == 0 then return nil end

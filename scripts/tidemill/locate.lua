@@ -65,7 +65,9 @@ end
 local function best(loading, files, word, spec, is_wanted)
   local found = {}
   for _, file in ipairs(files) do
-    local from = outline_of(loading, file)
+    local text = loading.texts[file]
+    -- A file of data has no such word, and would take most of the time and memory.
+    local from = text and text:find(word, 1, true) and outline_of(loading, file)
     for _, node in ipairs(from and from.calls[word] or {}) do
       local written = is_wanted(node) and literal(from, node, spec)
       local n = written and fit(written, spec)

@@ -67,6 +67,13 @@ describe('loading a bundle', function()
     assert.is_truthy(reason:find('512 MiB', 1, true), reason)
   end)
 
+  it('refuses one that leaves no memory at all', function()
+    local reason = load { ['pipeline.lua'] = 'local t = {} for i = 1, 1e9 do t[i] = {} end' }
+    assert.is_truthy(reason:find('512 MiB', 1, true), reason)
+    reason = load { ['pipeline.lua'] = 'local t = {} pcall(function() for i = 1, 1e9 do t = { t } end end) ' .. FINE }
+    assert.is_truthy(reason and reason:find('512 MiB', 1, true), reason)
+  end)
+
   it('refuses one that catches that there was no memory', function()
     local reason = load { ['pipeline.lua'] = "pcall(function() local t = {} for i = 1, 1e9 do "
       .. "t[i] = ('x'):rep(1e6) .. i end end) " .. FINE }
