@@ -26,6 +26,7 @@ local LO, HI, SCALE = decimal.LO, decimal.HI, decimal.SCALE
 local INDEX, SERIAL = core.field 'index', core.field 'serial'
 local EXISTS, TOUCHED = C.TM_ROW_EXISTS, C.TM_ROW_TOUCHED
 local BOTH = EXISTS + TOUCHED
+local CELL_BYTES = ffi.sizeof 'struct tm_cell'
 local MISSING, NULL, BOOL, INT = C.TM_MISSING, C.TM_NULL, C.TM_BOOL, C.TM_INT
 local DEC, BIGDEC, TEXT, DOUBLE = C.TM_DEC, C.TM_BIGDEC, C.TM_TEXT, C.TM_DOUBLE
 local UNSAID = C.TM_UNSAID
@@ -179,19 +180,23 @@ end
 
 -- ---- the row -------------------------------------------------------------
 
--- Marks a row as assigned; a row that does not exist begins with the initial
--- values of its columns.
+-- Marks a row as assigned, behind the assignment, since what a script caught assigned
+-- nothing; a row that does not exist begins with the initial values of its columns,
+-- but for the one that was assigned.
 local function new_touch(now, kind)
   if kind == 'map' then
     return function(row) now.rows.flags[row] = bor(now.rows.flags[row], BOTH) end
   elseif kind == 'merge' then
     return function() now.rows.flags[0] = bor(now.rows.flags[0], TOUCHED) end
   end
-  return function(row)
+  local first = ffi.new('struct tm_cell')
+  return function(row, column)
     local flags = now.rows.flags[row]
     if band(flags, BOTH) == BOTH then return end
     if band(flags, EXISTS) == 0 then
+      ffi.copy(first, now.rows.cells[column] + row, CELL_BYTES)
       check(now, C.tm_row_create(now.batch, now.rows, row))
+      now.rows.cells[column][row] = first
     else
       now.rows.flags[row] = bor(flags, TOUCHED)
     end
@@ -277,10 +282,9 @@ local function new_writers(now, p, stamps)
     local write, clear = cell_writer(now, number, column), null_writer(now, number)
     if not column.is_key then
       writers[column.name] = checked(now, number, function(row, v)
-        touch(row)
         if p.kind == 'merge' then row = 0 end
         if type(v) == 'nil' then clear(row) else write(row, v) end
-        -- Last: what a script caught assigned nothing.
+        touch(row, number)
         if p.kind == 'map' then stamps[number] = now.serial end
       end)
     end

@@ -161,6 +161,27 @@ describe('row of a fold', function()
   end)
 end)
 
+describe('an assignment that a column refuses and a script catches', function()
+  local function rows(words)
+    local b = bundles.load(bundles.pipeline("projection { table = 'a', key = { k = { 'text', from = 'key' } }, " .. words .. ' }',
+      "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json' }"))
+    return b:run({ events = { { key = 'x', data = { n = 'bad' } }, { key = 'y', data = { n = 2 } }, { key = 'y', data = { n = 'bad' } } } })
+      :rows('a')
+  end
+  local ON = 'on = function(row, event) pcall(function() row.n = event.data.n end) end'
+
+  it('makes no row of a fold or a merge', function()
+    assert.are.same({ { k = 'y', n = 2, s = 'new' } },
+      rows("columns = { n = 'bigint', s = 'text' }, initial = { n = 1, s = 'new' }, " .. ON))
+    assert.are.same({ { k = 'y', n = 2 } }, rows("columns = { n = 'bigint' }, merge = { n = 'sum' }, " .. ON))
+  end)
+  it('leaves alone what is assigned before and behind it', function()
+    assert.are.same({ { k = 'x', n = 5, s = 'd' }, { k = 'y', n = 5, s = 'd' } }, rows(
+      "columns = { n = 'bigint', s = 'text' }, initial = { n = 1, s = 'new' }, "
+      .. "on = function(row, event) row.s = 'd' row.n = 5 pcall(function() row.n = 'bad' end) end"))
+  end)
+end)
+
 describe('kinds', function()
   it('append drops a row when the handler returns false', function()
     local b = bundles.load(pipeline("n = 'bigint'", 'if event.data.x == 2 then return false end row.n = event.data.x'))
