@@ -1,7 +1,6 @@
 /* See compare.h. */
 #include "flow/compare.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "flow/engine.h"
@@ -28,8 +27,6 @@ static void learn(struct engine *g, const struct pg_result *r)
     shape_close(&t->shape);
     t->shape = now;
     t->era++;
-    snprintf(t->check_name, sizeof(t->check_name), "tm_check_%u", t->era);
-    snprintf(t->seal_name, sizeof(t->seal_name), "tm_seal_%u", t->era);
     cache_clear(&g->cache);
 }
 
@@ -101,7 +98,8 @@ void compare_first(struct batch *b, void (*begin)(struct batch *b))
 
 static void add(struct batch *b, const char *name, const char *sql)
 {
-    pgconn_add(b->conn, &(struct pgstmt){.name = name, .sql = sql}, NULL);
+    pgconn_add_version(b->conn, &(struct pgstmt){.name = name, .sql = sql},
+                       b->engine->tables.era, NULL);
 }
 
 void compare_check(struct batch *b, bool keeps)
@@ -109,9 +107,9 @@ void compare_check(struct batch *b, bool keeps)
     const struct compared *t = &b->engine->tables;
 
     if (keeps && t->shape.seal) {
-        add(b, t->seal_name, t->shape.seal);
+        add(b, "tm_seal", t->shape.seal);
     }
-    add(b, t->check_name, t->shape.check);
+    add(b, "tm_check", t->shape.check);
 }
 
 bool compare_is_outdated(const struct batch *b)

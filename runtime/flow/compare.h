@@ -17,8 +17,6 @@ struct compared {
     struct shape shape; /* owned */
     uint32_t era;       /* grows with each other shape */
     bool is_known;      /* false: to be compared before the next batch begins */
-    char check_name[24]; /* of its prepared statements */
-    char seal_name[24];
 };
 
 /* From what catalog_ask() was answered: how many problems there are; their

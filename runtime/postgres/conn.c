@@ -35,7 +35,6 @@ struct pgconn {
     struct err failed;   /* why hosts could not be connected to */
     struct pgturns turns;
     struct err error; /* why it is DEAD */
-
     struct flush flush;
     struct prepared prepared;
 
@@ -275,29 +274,32 @@ static bool can_send(const struct pgconn *c)
 
 void pgconn_add_sql(struct pgconn *c, const char *sql)
 {
-    bool can = can_send(c);
     int statement = flush_add(&c->flush, sql);
-    if (!can) {
-        return;
-    }
-    if (PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 1)) {
-        flush_expect(&c->flush, statement, -1);
+    if (can_send(c) &&
+        PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 1)) {
+        flush_expect(&c->flush, statement, FLUSH_RUNS);
     } else {
         break_off(c);
     }
 }
 
-int pgconn_add(struct pgconn *c, const struct pgstmt *s,
-               const struct pgparam *params)
+int pgconn_add_version(struct pgconn *c, const struct pgstmt *s,
+                       uint32_t version, const struct pgparam *params)
 {
     int statement = c->flush.n_results;
-
     if (!can_send(c)) {
         flush_add(&c->flush, s->sql);
-    } else if (!prepared_send(&c->prepared, c->pg, s, params, &c->flush)) {
+    } else if (!prepared_send(&c->prepared, c->pg, s, version, params,
+                              &c->flush)) {
         break_off(c);
     }
     return statement;
+}
+
+int pgconn_add(struct pgconn *c, const struct pgstmt *s,
+               const struct pgparam *params)
+{
+    return pgconn_add_version(c, s, 0, params);
 }
 
 void pgconn_flush(struct pgconn *c, usec deadline, pgconn_fn fn, void *arg)

@@ -94,6 +94,9 @@ void pgconn_add_sql(struct pgconn *c, const char *sql);
 /* The index of its result in the reply. */
 int pgconn_add(struct pgconn *c, const struct pgstmt *s,
                const struct pgparam *params);
+/* Of a name whose text changes: the new one takes the place of the last. */
+int pgconn_add_version(struct pgconn *c, const struct pgstmt *s,
+                       uint32_t version, const struct pgparam *params);
 void pgconn_flush(struct pgconn *c, usec deadline, pgconn_fn fn, void *arg);
 /* True while a transaction is open or failed on it. */
 bool pgconn_in_transaction(const struct pgconn *c);

@@ -101,12 +101,12 @@ bool flush_take(struct flush *f, const PGconn *pg, PGresult *r)
     }
     struct flush_step *s = &f->steps[f->n_done];
     s->is_ok = is_success(r);
-    if (s->is_ok && s->prepares < 0 && s->statement == f->commit) {
+    if (s->is_ok && s->prepares == FLUSH_RUNS && s->statement == f->commit) {
         note_commit(f, r);
     } else if (!s->is_ok && PQresultStatus(r) != PGRES_PIPELINE_ABORTED) {
         note_failure(f, s->statement, r);
     }
-    if (s->prepares < 0 && !f->results[s->statement]) {
+    if (s->prepares == FLUSH_RUNS && !f->results[s->statement]) {
         f->results[s->statement] = r;
     } else {
         PQclear(r);

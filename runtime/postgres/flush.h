@@ -2,7 +2,7 @@
 /*
  * The statements between two Syncs of a connection, and what the server
  * answered. Answers come in the order of the steps that were sent; a
- * statement has one step, or two when it is prepared first. After the first
+ * statement has one step, and more when it is prepared first. After the first
  * failure the server skips the rest, so `failed` and `error` are the first's
  * and are never overwritten by a later one.
  */
@@ -11,9 +11,12 @@
 #include "base/loop.h"
 #include "postgres/conn.h"
 
+/* In place of a number. */
+enum { FLUSH_RUNS = -1, FLUSH_FORGETS = -2 };
+
 struct flush_step {
     int statement;    /* index of the statement that it belongs to */
-    int64_t prepares; /* number of the name it prepares; -1: it runs it */
+    int64_t prepares; /* number of the name it prepares, or what else it does */
     bool is_ok;
 };
 

@@ -8,7 +8,7 @@
 #include "base/arena.h"
 
 enum { NOT_PREPARED, PREPARING, PREPARED };
-enum { NAME_BYTES = 16 };
+enum { NAME_BYTES = 24 };
 
 void prepared_init(struct prepared *p)
 {
@@ -23,6 +23,7 @@ void prepared_close(struct prepared *p)
     }
     hash_close(&p->names);
     free(p->states);
+    free(p->versions);
     free(p->values);
     free(p->lengths);
     free(p->formats);
@@ -40,8 +41,11 @@ static uint32_t number_of(struct prepared *p, const char *name)
     if (number >= p->cap_states) {
         p->cap_states = p->cap_states ? 2 * p->cap_states : 64;
         p->states = mem_grow(p->states, p->cap_states);
+        p->versions =
+            mem_grow(p->versions, p->cap_states * sizeof *p->versions);
     }
     p->states[number] = NOT_PREPARED;
+    p->versions[number] = 0;
     return number;
 }
 
@@ -61,13 +65,35 @@ static void set_params(struct prepared *p, const struct pgparam *params, int n)
     }
 }
 
+/* Its name has a version of its own: where this is skipped, because something
+ * before it failed, the old one stays and is in nobody's way. */
+static bool forget(struct prepared *p, PGconn *pg, uint32_t number,
+                   int statement, struct flush *f)
+{
+    char sql[sizeof "DEALLOCATE " + NAME_BYTES];
+    bool is_there = p->states[number] == PREPARED;
+    p->states[number] = NOT_PREPARED;
+    if (!is_there) {
+        return true;
+    }
+    snprintf(sql, sizeof sql, "DEALLOCATE s%u_%u", number, p->versions[number]);
+    flush_expect(f, statement, FLUSH_FORGETS);
+    return PQsendQueryParams(pg, sql, 0, NULL, NULL, NULL, NULL, 1);
+}
+
 bool prepared_send(struct prepared *p, PGconn *pg, const struct pgstmt *s,
-                   const struct pgparam *params, struct flush *f)
+                   uint32_t version, const struct pgparam *params,
+                   struct flush *f)
 {
     char name[NAME_BYTES];
     int statement = flush_add(f, s->sql);
     uint32_t number = number_of(p, s->name);
-    snprintf(name, sizeof name, "s%u", number);
+    if (p->versions[number] != version &&
+        !forget(p, pg, number, statement, f)) {
+        return false;
+    }
+    p->versions[number] = version;
+    snprintf(name, sizeof name, "s%u_%u", number, version);
     if (p->states[number] == NOT_PREPARED) {
         if (!PQsendPrepare(pg, name, s->sql, s->n_params, s->param_oids)) {
             return false;
@@ -80,7 +106,7 @@ bool prepared_send(struct prepared *p, PGconn *pg, const struct pgstmt *s,
                              p->formats, 1)) {
         return false;
     }
-    flush_expect(f, statement, -1);
+    flush_expect(f, statement, FLUSH_RUNS);
     return true;
 }
 

@@ -179,6 +179,26 @@ describe('a table that changes under a run', function()
   end)
 end)
 
+describe('a table that changes again and again', function()
+  it('leaves one check of its shape with each session', function()
+    local s = new('nil')
+    finally(function() s.run:destroy() end)
+    s.db:rows [[
+      CREATE TABLE seen (checks bigint); GRANT INSERT ON seen TO mill;
+      CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO seen
+        SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE ''%TM003%'';
+        RETURN NULL; END';
+      CREATE TRIGGER see AFTER INSERT ON appended EXECUTE FUNCTION see()]]
+    for _ = 1, 12 do
+      s.db:rows 'GRANT SELECT ON aligned TO PUBLIC; REVOKE SELECT ON aligned FROM PUBLIC'
+      s.send()
+      s.committed()
+    end
+    assert.equal(1, s.db:number 'SELECT max(checks) FROM seen')
+    s.assert_rows()
+  end)
+end)
+
 describe('a table whose rows do not stay with the positions', function()
   local bundle = tidemill.bundle { ['pipeline.lua'] = [[
     local function add(row) row.n = 1 end
