@@ -25,8 +25,12 @@ enum field {
     ") AND attnum > 0 "                                                        \
     "UNION ALL SELECT xmin FROM pg_index WHERE indrelid = ANY (" tables ") "   \
     "UNION ALL SELECT xmin FROM pg_namespace WHERE oid = ANY (" schemas ")"
-#define PARTS_OF(all)                                                          \
-    " UNION ALL SELECT xmin FROM pg_inherits WHERE inhparent = ANY (" all ")"
+/* Of tables that are not plain: the first part or foreign key is told by
+ * pg_class. Foreign keys say what is written first. */
+#define MORE_OF(all, tables)                                                   \
+    " UNION ALL SELECT xmin FROM pg_inherits WHERE inhparent = ANY (" all      \
+    ") UNION ALL SELECT xmin FROM pg_constraint WHERE conrelid = ANY (" tables \
+    ") AND contype = 'f'"
 
 #define OF(list) "(SELECT " list " FROM l)::oid[]"
 
@@ -40,14 +44,18 @@ static const char TAIL[] =
     "ARRAY(SELECT oid FROM o ORDER BY oid), "
     "ARRAY(SELECT oid FROM t ORDER BY oid), "
     "ARRAY(SELECT DISTINCT relnamespace FROM pg_class JOIN o USING (oid))), "
-    "v(x) AS (" VERSIONS_OF(OF("a"), OF("t"), OF("s")) PARTS_OF(OF(
-        "a")) "), p(is_plain) AS (SELECT coalesce(NOT bool_or(c.relhastriggers "
-              "OR "
-              "c.relhasrules OR c.relhassubclass OR c.relispartition), false) "
-              "FROM pg_class c, l WHERE c.oid = ANY (l.o)) "
-              "SELECT (SELECT count(*) FROM v), "
-              "ARRAY(SELECT DISTINCT x::text FROM v ORDER BY 1)::text, "
-              "a::text, o::text, t::text, s::text, is_plain, cardinality(t) = ";
+    "v(x) AS (" VERSIONS_OF(OF("a"), OF("t"), OF("s")) MORE_OF(
+        OF("a"),
+        OF("t")) "), p(is_plain) AS (SELECT coalesce(NOT "
+                 "bool_or(c.relhastriggers "
+                 "OR "
+                 "c.relhasrules OR c.relhassubclass OR c.relispartition), "
+                 "false) "
+                 "FROM pg_class c, l WHERE c.oid = ANY (l.o)) "
+                 "SELECT (SELECT count(*) FROM v), "
+                 "ARRAY(SELECT DISTINCT x::text FROM v ORDER BY 1)::text, "
+                 "a::text, o::text, t::text, s::text, is_plain, cardinality(t) "
+                 "= ";
 
 /* t: the tables of the projections, as catalog_ask finds them. Names of a plan
  * have no quotes. */
@@ -94,8 +102,8 @@ static char *make_check(const struct pg_result *r)
                n, pg_str(r, 0, VERSIONS), n);
     buf_printf(&b, VERSIONS_OF("'%s'::oid[]", "'%s'::oid[]", "'%s'::oid[]"),
                all, tables, tables, pg_str(r, 0, SCHEMAS));
-    if (!pg_int(r, 0, IS_PLAIN)) { /* the first part is told by pg_class */
-        buf_printf(&b, PARTS_OF("'%s'::oid[]"), all);
+    if (!pg_int(r, 0, IS_PLAIN)) {
+        buf_printf(&b, MORE_OF("'%s'::oid[]", "'%s'::oid[]"), all, tables);
     }
     buf_puts(&b, ") AS s(v)");
     return buf_text(&b);

@@ -5,8 +5,9 @@
  *
  * A shape is the row versions (xmin) in pg_catalog of all that the comparison
  * looked at: of the tables that the pipeline writes, their columns, indexes,
- * parts and schemas, and of tidemill.lane and tidemill.dead_letter. Whoever
- * changes one of them makes a new version, also when it is changed back later.
+ * foreign keys, parts and schemas, and of tidemill.lane and
+ * tidemill.dead_letter. Whoever changes one of them makes a new version, also
+ * when it is changed back later.
  *
  * Each transaction ends with shape->check. It runs behind all writes, whose
  * locks keep anyone from changing the definition of what was written until

@@ -44,10 +44,10 @@ local function new(cache)
   }
   s.url, s.db = tidemill.database(s.bundle)
 
-  function s.send()
+  function s.send(id)
     s.n = s.n + 1
-    s.producer:send { topic = s.topic, partition = 0, key = '1',
-      value = ('{"id":1,"n":%d}'):format(s.n) }
+    s.producer:send { topic = s.topic, partition = 0, key = tostring(id or 1),
+      value = ('{"id":%d,"n":%d}'):format(id or 1, s.n) }
     s.producer:flush()
   end
 
@@ -176,6 +176,24 @@ describe('a table that changes under a run', function()
     s.assert_rows()
     assert.equal(s.n - 1, s.db:number 'SELECT b FROM blue.shared')
     assert.equal(0, (s.run:stop()))
+  end)
+end)
+
+describe('a foreign key between tables that have triggers', function()
+  it('lets parents be written first from then on', function()
+    local s = new('nil')
+    finally(function() s.run:destroy() end)
+    s.db:rows [[
+      CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+      CREATE TRIGGER noop BEFORE INSERT ON aligned FOR EACH ROW EXECUTE FUNCTION noop();
+      CREATE TRIGGER noop BEFORE INSERT ON mapped FOR EACH ROW EXECUTE FUNCTION noop()]]
+    s.send()
+    s.committed()
+    s.db:rows 'ALTER TABLE aligned ADD FOREIGN KEY (id) REFERENCES mapped'
+    s.send(2)
+    s.committed()
+    assert.equal(0, s.db:number 'SELECT count(*) FROM tidemill.dead_letter')
+    assert.equal(2, s.db:number 'SELECT count(*) FROM aligned')
   end)
 end)
 
