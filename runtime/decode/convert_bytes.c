@@ -102,9 +102,9 @@ static int64_t read_hex(const char *p, size_t len, char *out)
     return len % 2 == 0 ? (int64_t)(len / 2) : -1;
 }
 
-/* All digits of one case, as hex is written: base64 of a few bytes may look
- * the same. */
-static bool could_be_hex(const struct tm_cell *in)
+/* All digits, and of one case where Debezium wrote them: base64 of a few bytes
+ * may look the same. */
+static bool could_be_hex(const struct conversion *c, const struct tm_cell *in)
 {
     bool has_upper = false, has_lower = false;
 
@@ -115,7 +115,8 @@ static bool could_be_hex(const struct tm_cell *in)
         has_upper |= in->p[i] >= 'A' && in->p[i] <= 'F';
         has_lower |= in->p[i] >= 'a';
     }
-    return in->len > 0 && in->len % 2 == 0 && !(has_upper && has_lower);
+    return in->len > 0 && in->len % 2 == 0 &&
+           !(c->rules->format == FORMAT_DEBEZIUM && has_upper && has_lower);
 }
 
 /* In how many characters of [in] the digits begin; -1: it is base64; -2: it
@@ -128,7 +129,7 @@ static int hex_begins(const struct conversion *c, const struct tm_cell *in)
     if (in->hint == TM_HINT_BASE64 || c->rules->binary == BINARY_BASE64) {
         return -1;
     }
-    return c->rules->binary == BINARY_HEX ? 0 : could_be_hex(in) ? -2 : -1;
+    return c->rules->binary == BINARY_HEX ? 0 : could_be_hex(c, in) ? -2 : -1;
 }
 
 /* What it would be as either, as far as it can be. */

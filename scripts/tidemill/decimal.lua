@@ -338,17 +338,26 @@ local function div(a, b, scale)
 end
 
 -- What arithmetic would have given without its rounding: '1.005' * 100 is
--- 100.49999999999999, and half a unit away from 100.
-local function meant_by(x)
+-- 100.49999999999999, and half a unit away from 100. Only 15 digits of it are
+-- certain: where more are asked for, nobody can know what was meant.
+local function meant_by(x, scale)
   local d, is_rounded = read_double(x)
-  return is_rounded and x ~= floor(x) and parse(('%.15g'):format(x)) or d
+  if not is_rounded or x == floor(x) then return d end
+  local meant = parse(('%.15g'):format(x))
+  local size = x < 0 and -x or x
+  if size * 10 ^ scale >= 1e15 then
+    error(('round(x, %d): %s is a double that Lua\'s arithmetic has rounded, of which 15 '
+      .. 'digits are certain, and %d behind the point are more: %s'):format(scale,
+      number.shortest(x), scale, CURE), 0)
+  end
+  return meant
 end
 
 local function round(x, scale)
   scale = scale or 0
   check_scale(scale, 'round(x, scale)')
   local d = dec()
-  local given = type(x) == 'number' and meant_by(x) or from(x)
+  local given = type(x) == 'number' and meant_by(x, scale) or from(x)
   if C.tm_dec_round(given, scale, d) < 0 then too_long('the rounded number') end
   if type(x) == 'number' then return tonumber(format(d)) end
   return d

@@ -1,14 +1,33 @@
--- bit and string.format of a bundle. LuaJIT's own take Lua numbers and its 64 bit
--- integers; here they take decimals too, which is what whole numbers from 2^53 on
--- read as, and give such numbers back.
+-- bit, string.format and what else of a bundle takes whole numbers, or prints
+-- them. LuaJIT's own take Lua numbers and its 64 bit integers, and print 14
+-- digits; here they take decimals too, which is what whole numbers from 2^53 on
+-- read as, give such numbers back, and print all digits.
 local bit = require 'bit'
+local ffi = require 'ffi'
 local decimal = require 'tidemill.decimal'
+local number = require 'tidemill.number'
 
 local M = {}
 
 local format = string.format -- testing.lua puts M.format there
+local cast, floor = ffi.cast, math.floor
+local int64 = ffi.typeof('int64_t')
+local EXACT, LONG, LARGEST = 2 ^ 53, 1e14, 1e38
+
+-- What LuaJIT makes 32 bits of: beyond it, it would give any.
+local WRAPS = 2 ^ 51
+
+local function wide(what, x)
+  if x == floor(x) and x < EXACT and x > -EXACT then return (cast(int64, x)) end
+  error(('%s takes whole numbers below 2^53, not %s: write decimal(event.data.id), which '
+    .. 'is exact'):format(what, tostring(x)), 0)
+end
 
 local function integer(what, x)
+  if type(x) == 'number' then
+    if x < WRAPS and x > -WRAPS then return x end
+    return wide(what, x)
+  end
   if type(x) ~= 'cdata' then return x end
   local i = decimal.is(x) and decimal.to_integer(x)
   if i then return i end
@@ -21,10 +40,23 @@ local function result(x)
   return x
 end
 
+-- Those to which bits matter that 32 do not hold: what they would give is neither
+-- the number's nor what its lowest bits are for.
+local UPPER = { rshift = true, arshift = true, rol = true, ror = true, bswap = true,
+  tohex = true }
+
+local function check_upper(what, x)
+  if type(x) == 'number' and (x >= 2 ^ 32 or x < -2 ^ 31) and x < EXACT and x > -EXACT then
+    error(('%s takes 32 bits of a Lua number, and %s has more: write decimal(x) for 64 '
+      .. 'bits, bit.tobit(x) for the lowest 32'):format(what, M.text(x)), 0)
+  end
+end
+
 -- Of one number, and a second one that is none but a count of bits.
 local function of_one(name)
-  local f, what = bit[name], 'bit.' .. name
+  local f, what, is_upper = bit[name], 'bit.' .. name, UPPER[name]
   return function(x, n)
+    if is_upper then check_upper(what, x) end
     if type(n) == 'nil' then return result(f(integer(what, x))) end
     return result(f(integer(what, x), integer(what, n)))
   end
@@ -52,14 +84,31 @@ function M.bit()
   return t
 end
 
-local function is_exact(x)
+-- All digits of a number, where Lua itself keeps 14: identifiers and amounts have
+-- more. Raises for a whole number of which a double has lost digits.
+---@return string
+function M.text(x)
+  if type(x) ~= 'number' then return tostring(x) end
+  if x == floor(x) and x < EXACT and x > -EXACT then return format('%d', x) end
+  local text = format('%.15g', x)
+  if tonumber(text) == x then return text end
+  if x == floor(x) and x < LARGEST and x > -LARGEST then decimal.from(x) end -- raises
+  return (x >= LONG or x <= -LONG) and x - x == 0 and (number.shortest(x)) or tostring(x)
+end
+local text_of = M.text
+
+-- What LuaJIT would not print, or print with an exponent.
+local function is_long(x)
   return type(x) == 'cdata' and decimal.is_numeric(x)
+    or type(x) == 'number' and (x >= LONG or x <= -LONG)
 end
 
 -- The conversions that print texts, integers with a sign, and integers.
 local TEXTS, SIGNED, INTEGERS = 'sq', 'di', 'diuxXo'
 
 local function printable(what, word, x)
+  if TEXTS:find(word, 1, true) then return word == 's' and text_of(x) or x end
+  if type(x) == 'number' then return x end
   if not INTEGERS:find(word, 1, true) then
     error(what .. ' prints doubles: write tostring(round(x, 2)), which is exact', 0)
   end
@@ -74,7 +123,7 @@ local function format_decimals(text, ...)
   local values, i = { ... }, 0
   for word in text:gmatch('%%[-+ #0]*%d*%.?%d*([%a%%])') do
     i = i + (word == '%' and 0 or 1)
-    if word ~= '%' and is_exact(values[i]) and not TEXTS:find(word, 1, true) then
+    if word ~= '%' and is_long(values[i]) then
       values[i] = printable(("string.format('%%%s')"):format(word), word, values[i])
     end
   end
@@ -83,11 +132,32 @@ end
 
 function M.format(text, ...)
   for i = 1, select('#', ...) do
-    if is_exact((select(i, ...))) and type(text) == 'string' then
+    if is_long((select(i, ...))) and type(text) == 'string' then
       return format_decimals(text, ...)
     end
   end
   return format(text, ...)
+end
+
+-- A function of the string library that may get a number as its text.
+function M.of_text(f)
+  return function(x, ...)
+    if is_long(x) then x = text_of(x) end
+    return f(x, ...)
+  end
+end
+
+function M.concat(list, separator, from, to)
+  if type(list) ~= 'table' then return table.concat(list, separator, from, to) end
+  from, to = from or 1, to or #list
+  for i = from, to do
+    if is_long(list[i]) then
+      local texts = {}
+      for k = from, to do texts[k] = is_long(list[k]) and text_of(list[k]) or list[k] end
+      return table.concat(texts, separator, from, to)
+    end
+  end
+  return table.concat(list, separator, from, to)
 end
 
 return M

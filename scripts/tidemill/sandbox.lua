@@ -88,8 +88,10 @@ end
 local WORDS = strict('tidemill', kinds.library)
 
 local function text_library()
-  local t = copy(string,
-    'byte char find gmatch gsub len lower match reverse sub upper')
+  local t = { char = string.char }
+  for name in ('byte find gmatch gsub len lower match reverse sub upper'):gmatch('%a+') do
+    t[name] = integers.of_text(string[name])
+  end
   t.format = integers.format
   t.rep = function(s, n, separator)
     if (#s + (separator and #separator or 0)) * n > MAX_TEXT then
@@ -172,13 +174,7 @@ local function base_library()
     end
     return near
   end
-  t.tostring = function(x)
-    -- Lua itself keeps 14 digits, and identifiers have more.
-    if type(x) == 'number' and x == math.floor(x) and x < 2 ^ 53 and x > -2 ^ 53 then
-      return ('%d'):format(x)
-    end
-    return tostring(x)
-  end
+  t.tostring = integers.text
   t.setmetatable = function(x, meta)
     if type(x) ~= 'table' or dsl.is_record(x) then
       error('setmetatable takes a table of your own', 0)
@@ -368,7 +364,9 @@ function M.new(bundle)
   end
   local env = base_library()
   env.string, env.math = text_library(), math_library()
-  env.table = strict('table', copy(table, 'concat insert remove sort maxn'))
+  local tables = copy(table, 'insert remove sort maxn')
+  tables.concat = integers.concat
+  env.table = strict('table', tables)
   env.bit = strict('bit', integers.bit())
   for name, f in pairs(decimal.globals) do env[name] = f end
   for name, f in pairs(units.globals) do env[name] = f end

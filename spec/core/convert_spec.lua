@@ -164,6 +164,7 @@ describe('convert: bytea outside Debezium', function()
   run(it, {
     { 'bytea', text 'deadbeef', unsaid, json }, { 'bytea', text 'deadbeef', unsaid, outbox },
     { 'bytea', text 'deadbe', 'error: could be base64 or hex: state binary', json },
+    { 'bytea', text 'DeadBeef', 'error: could be base64 or hex (\\xDeadBeef as hex, ', json },
     { 'bytea', text 'deadbeef', 'bytes \\xdeadbeef', hex },
     { 'bytea', text 'deadbeef', 'bytes \\x75e69d6de79f', base64 },
     { 'bytea', text '\\xdeadbeef', 'bytes \\xdeadbeef', hex },

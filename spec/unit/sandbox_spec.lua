@@ -63,6 +63,37 @@ describe('sandbox.globals', function()
     contains("string.format('%d') takes 64 bits, and 9223372036854775808 has more: use %s",
       says("return string.format('%d', decimal '9223372036854775808')"))
   end)
+  it('gives the right bits of a Lua number, or none', function()
+    gives('bit.band(4503599627370501, 1023)', '|5|') -- beyond 2^51 LuaJIT gives any
+    gives('bit.band(-4503599627370501, 1023)', '|1019|')
+    gives('bit.bor(9007199254740990, 1)', '|9007199254740991|')
+    gives('bit.rshift(4294967295, 1)', '|2147483647|')
+    gives('bit.tobit(5000000000 * 31)', '|381177344|') -- as hashes have it
+    gives('bit.rshift(decimal(5000000000), 22)', '|1192|')
+    gives('bit.rshift(bit.tobit(5000000000), 22)', '|168|')
+    for _, call in ipairs { 'rshift(x, 22)', 'arshift(x, 22)', 'rol(x, 1)', 'ror(x, 1)', 'bswap(x)', 'tohex(x)' } do
+      for _, x in ipairs { '5000000000', '9007199254740991' } do
+        contains(('bit.%s takes 32 bits of a Lua number, and %s has more: write decimal(x) for 64 bits, bit.tobit(x) for the '
+          .. 'lowest 32'):format(call:match '%a+', x), says(('local x = %s return bit.%s'):format(x, call)))
+      end
+    end
+    for _, x in ipairs { '2^53', '-2^60', '0/0', '1/0', '2251799813685249.5' } do
+      contains('bit.band takes whole numbers below 2^53, not', says(('return bit.band(%s, 1)'):format(x)))
+    end
+  end)
+  it('prints all digits of a Lua number', function()
+    gives("('%s|%d|%5.1f'):format(1234567890123456, 1234567890123456, 0.5)", '|1234567890123456|1234567890123456|  0.5|')
+    gives("table.concat({ 1, 1234567890123456, decimal '9007199254740993', 'x' }, ',')", '|1,1234567890123456,9007199254740993,x|')
+    gives("table.concat({ 1, 2, 1234567890123456, 4 }, '-', 2, 3)", '|2-1234567890123456|')
+    gives('string.sub(1234567890123456, -3)', '|456|')
+    gives("string.len(decimal '9007199254740993')", '|16|')
+    gives('1234567890123.45', '|1234567890123.45|')
+    gives("'123456789012345.67' * 1", '|123456789012345.67|')
+    gives('0.1 + 0.2', '|0.3|')
+    gives('-1 / 0', '|-inf|')
+    gives('1e20', '|1e+20|')
+    contains('the number 9007199254740992 is beyond 2^53', says("return tostring('9007199254740993' * 1)"))
+  end)
   it('gives the nearest Lua number of a decimal', function()
     gives("tonumber(decimal '1.50')", '|1.5|')
   end)
