@@ -266,7 +266,7 @@ const struct tm_groups *tm_groups(struct tm_rows *rows);
 int tm_dec_parse(const char *p, size_t len, struct tm_dec *out);
 /*
  * The shortest text that reads back as [d]. 0: that is what was meant; 1:
- * arithmetic may have rounded it (a fraction of more than 15 digits, a whole
+ * arithmetic may have rounded it (a fraction of more than 13 digits, a whole
  * number from 2^53 on), and no exact column takes it.
  */
 int tm_dec_from_double(double d, struct tm_dec *out);

@@ -102,12 +102,17 @@ int tm_dec_parse(const char *p, size_t len, struct tm_dec *out)
                     out);
 }
 
+/* Any 15 digits survive a double, but for the denormal ones. Two of them are
+ * where rounding shows once numbers of like size have been subtracted:
+ * 86548598.6 - 85688721 is 859877.599999994. */
+enum { CERTAIN_DIGITS = DBL_DIG - 2 };
+
 int dec_shortest(double d, char out[32], int *digits)
 {
     int n = 0;
 
-    /* Any 15 digits survive a double, but for the denormal ones. */
-    for (*digits = fabs(d) < DBL_MIN ? 1 : DBL_DIG; *digits <= 17; ++*digits) {
+    for (*digits = fabs(d) < DBL_MIN ? 1 : CERTAIN_DIGITS; *digits <= 17;
+         ++*digits) {
         n = snprintf(out, 32, "%.*g", *digits, d);
         if (strtod(out, NULL) == d) {
             break;
@@ -134,7 +139,7 @@ int tm_dec_from_double(double d, struct tm_dec *out)
     if (tm_dec_parse(text, (size_t)n, out) < 0) {
         return FAILED;
     }
-    return is_whole || digits > DBL_DIG;
+    return is_whole || digits > CERTAIN_DIGITS;
 }
 
 /* The digits of [m] end in front of [end]; where they start. */

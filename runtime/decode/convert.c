@@ -297,11 +297,11 @@ static bool from_lua(const struct conversion *c, const struct tm_cell *in,
 }
 
 /* What seconds(x) and the like gave: a number in a known unit for a column of
- * a time, and its text for columns of texts. */
+ * a time, and its text for columns of texts and documents. */
 static bool from_time(const struct conversion *c, const struct tm_cell *in,
                       struct tm_cell *out)
 {
-    char text[64];
+    char text[80];
 
     switch (c->t->kind) {
     case TYPE_DATE:
@@ -317,6 +317,15 @@ static bool from_time(const struct conversion *c, const struct tm_cell *in,
         *out = (struct tm_cell){.p = arena_dup(c->a, text, out->len),
                                 .len = out->len,
                                 .tag = TM_TEXT};
+        return true;
+    case TYPE_JSON:
+    case TYPE_JSONB:
+        text[0] = '"';
+        out->len = (uint32_t)tm_time_format(in->i, text + 1) + 2;
+        text[out->len - 1] = '"';
+        *out = (struct tm_cell){.p = arena_dup(c->a, text, out->len),
+                                .len = out->len,
+                                .tag = TM_OBJECT};
         return true;
     default:
         return convert_is_not(c, in);

@@ -204,7 +204,7 @@ local function exact_text(x)
   local size = x < 0 and -x or x
   if size >= EXACT and size < LARGEST then return nil end
   local text, digits = number.shortest(x)
-  return digits <= 15 and text or nil
+  return digits <= number.CERTAIN and text or nil
 end
 
 -- The order of a number and a double; nil: there is none (NaN).
@@ -243,8 +243,25 @@ local function comparable(x)
   return from(x)
 end
 
+-- The order of a whole decimal and a Lua number that is far from it, as nearly
+-- all are; nil: it needs a closer look.
+local function order_apart(a, x)
+  local i = cast(int64, a[LO])
+  if a[SCALE] ~= 0 or a[HI] ~= arshift(i, 63) then return nil end
+  local near = tonumber(i)
+  local spread = (x < 0 and -x or x) * (4 * SPREAD)
+  return near < x - spread and -1 or near > x + spread and 1 or nil
+end
+
 -- -1, 0 or 1; nil: one of them is NaN.
 local function compare(a, b)
+  if type(b) == 'number' and istype(dec, a) then
+    local order = order_apart(a, b)
+    if order then return order end
+  elseif type(a) == 'number' and istype(dec, b) then
+    local order = order_apart(b, a)
+    if order then return -order end
+  end
   local given_a, given_b = a, b
   if not istype(dec, a) then a = comparable(a) end
   if not istype(dec, b) then b = comparable(b) end
@@ -263,7 +280,15 @@ end
 
 -- The rest that has the sign of b, as % gives it for Lua numbers.
 local function mod(a, b)
-  local x, y, d = from(a), from(b), dec()
+  if not istype(dec, a) then a = from(a) end
+  if not istype(dec, b) then b = from(b) end
+  local i, k = cast(int64, a[LO]), cast(int64, b[LO])
+  if a[SCALE] == b[SCALE] and k > 0 and a[HI] == arshift(i, 63) and b[HI] == 0 then
+    local rest = i % k
+    if rest < 0 then rest = rest + k end
+    return dec(rest, 0, a[SCALE])
+  end
+  local x, y, d = a, b, dec()
   if C.tm_dec_mod(x, y, d) < 0 then
     if compare(y, 0) == 0 then error('%: division by zero', 0) end
     too_long('the rest')
@@ -359,8 +384,13 @@ local function round(x, scale)
   local d = dec()
   local given = type(x) == 'number' and meant_by(x, scale) or from(x)
   if C.tm_dec_round(given, scale, d) < 0 then too_long('the rounded number') end
-  if type(x) == 'number' then return tonumber(format(d)) end
-  return d
+  if type(x) ~= 'number' then return d end
+  local rounded = tonumber(format(d))
+  -- As a Lua number more digits would count as made by arithmetic.
+  if rounded ~= floor(rounded) and C.tm_dec_from_double(rounded, dec()) > 0 then
+    return d
+  end
+  return rounded
 end
 
 local function pick(what, wins, best, ...)

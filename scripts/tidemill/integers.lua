@@ -46,7 +46,8 @@ local UPPER = { rshift = true, arshift = true, rol = true, ror = true, bswap = t
   tohex = true }
 
 local function check_upper(what, x)
-  if type(x) == 'number' and (x >= 2 ^ 32 or x < -2 ^ 31) and x < EXACT and x > -EXACT then
+  if type(x) == 'number' and (x >= 2 ^ 32 or x < -2 ^ 31)
+    and x < EXACT and x > -EXACT then
     error(('%s takes 32 bits of a Lua number, and %s has more: write decimal(x) for 64 '
       .. 'bits, bit.tobit(x) for the lowest 32'):format(what, M.text(x)), 0)
   end
@@ -131,7 +132,12 @@ local function format_decimals(text, ...)
 end
 
 function M.format(text, ...)
-  for i = 1, select('#', ...) do
+  local n = select('#', ...)
+  if n <= 2 then -- most are
+    local a, b = ...
+    if not is_long(a) and not is_long(b) then return format(text, ...) end
+  end
+  for i = 1, n do
     if is_long((select(i, ...))) and type(text) == 'string' then
       return format_decimals(text, ...)
     end

@@ -411,7 +411,8 @@ function decimal(x) end
 ---@return tidemill.Decimal
 function div(a, b, scale) end
 
----Rounds half away from zero; a Lua number as the 15 digits that it holds.
+---Rounds half away from zero; a Lua number as the 15 digits that it holds: it raises
+---where more would be needed, and gives a decimal of 14 or 15 of them.
 ---@generic T: tidemill.Number
 ---@param x T
 ---@param scale integer|nil

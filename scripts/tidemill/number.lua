@@ -21,13 +21,16 @@ function M.text(x)
   return texts[x]
 end
 
--- Any 15 digits survive a double, but for the denormal ones.
+-- Any 15 digits survive a double, but for the denormal ones. Two of them are where
+-- rounding shows once numbers of like size have been subtracted: 86548598.6 -
+-- 85688721 is 859877.599999994.
 local DENORMAL = 2.2250738585072014e-308
+M.CERTAIN = 13
 
 ---@return string text the shortest that reads back as the same double
----@return integer digits that it was allowed: above 15 arithmetic made them
+---@return integer digits that it was allowed: above CERTAIN arithmetic made them
 function M.shortest(x)
-  for digits = x < DENORMAL and x > -DENORMAL and 1 or 15, 17 do
+  for digits = x < DENORMAL and x > -DENORMAL and 1 or M.CERTAIN, 17 do
     local text = ('%.' .. digits .. 'g'):format(x)
     if tonumber(text) == x then return text, digits end
   end

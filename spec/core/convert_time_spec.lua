@@ -289,7 +289,7 @@ describe('convert: a time in microseconds', function()
       { 'numeric', moment(5), 'error: is not a numeric', rules }, { 'boolean', moment(5), 'error: is not a boolean', rules },
       { 'double precision', moment(5), 'error: is not a double precision', rules },
       { 'bytea', moment(5), 'error: is not a bytea', rules }, { 'uuid', moment(5), 'error: is not a uuid', rules },
-      { 'bigint[]', moment(5), 'error: is not a bigint[]', rules }, { 'jsonb', moment(5), 'error: is not a jsonb', rules },
+      { 'bigint[]', moment(5), 'error: is not a bigint[]', rules }, { 'jsonb', moment(5), 'json "1970-01-01T00:00:00.000005Z"', rules },
     })
   end
 end)

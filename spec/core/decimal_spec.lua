@@ -85,10 +85,10 @@ describe('decimal.from_double', function()
   end
   it('tells what arithmetic may have rounded from what was meant', function()
     local out = ffi.new('struct tm_dec')
-    for _, d in ipairs { 0, -0.0, 0.1, -2.5, 123456789.012345, 2 ^ 53 - 1, 1e-30 } do
+    for _, d in ipairs { 0, -0.0, 0.1, -2.5, 123456789.0123, 1700000000.123, 99999999999.99, 2 ^ 53 - 1, 1e-30 } do
       assert.are.equal(0, C.tm_dec_from_double(d, out), d)
     end
-    for _, d in ipairs { 0.1 + 0.2, 1 / 3, 1.1 * 3, 2 ^ 53, -2 ^ 53, 1e20 } do
+    for _, d in ipairs { 0.1 + 0.2, 1 / 3, 1.1 * 3, 86548598.6 - 85688721, 4098522.72 % 1, 2 ^ 53, -2 ^ 53, 1e20 } do
       assert.are.equal(1, C.tm_dec_from_double(d, out), d)
     end
   end)

@@ -81,6 +81,22 @@ describe('sandbox.globals', function()
       contains('bit.band takes whole numbers below 2^53, not', says(('return bit.band(%s, 1)'):format(x)))
     end
   end)
+  it('does not cut a fraction that rounding made', function()
+    local may = "a double that Lua's arithmetic has rounded, where %d may be meant: compute with decimals, as in round(decimal("
+    contains('math.floor(x): x is 1998.9999999999998, ' .. may:format(1999), says("return math.floor('19.99' * 100)"))
+    contains('math.floor(x): x is 434.99999999999994, ' .. may:format(435), says("return math.floor('4.35' * 100)"))
+    contains('math.ceil(x): x is 7.0000000000000009, ' .. may:format(7), says("return math.ceil('0.07' * 100)"))
+    contains('math.ceil(x): x is -28.999999999999996, ' .. may:format(-29), says("return math.ceil('-0.29' * 100)"))
+    gives("round(decimal('19.99') * 100)", '|1999|')
+    for expression, expected in pairs {
+      ["'0.07' * 100"] = '7|8', ['1700000000999999 / 1e6'] = '1700000000|1700000001', ['1700000000000001 / 1e6'] = '1700000000|1700000001',
+      ["'12.5'"] = '12|13', ['-0.5'] = '-1|0', ['4503599627370495 / 2'] = '2251799813685247|2251799813685248', ['1 / 0'] = 'inf|inf',
+    } do
+      local floor, ceil = expected:match('(.*)|(.*)')
+      gives('math.floor(' .. expression .. ')', '|' .. floor .. '|')
+      if expression ~= "'0.07' * 100" then gives('math.ceil(' .. expression .. ')', '|' .. ceil .. '|') end
+    end
+  end)
   it('prints all digits of a Lua number', function()
     gives("('%s|%d|%5.1f'):format(1234567890123456, 1234567890123456, 0.5)", '|1234567890123456|1234567890123456|  0.5|')
     gives("table.concat({ 1, 1234567890123456, decimal '9007199254740993', 'x' }, ',')", '|1,1234567890123456,9007199254740993,x|')

@@ -198,10 +198,10 @@ describe('seconds, millis, micros, nanos and days', function()
     for _, times in ipairs { "format = 'json'", "format = 'json', times = 'nanos'", "format = 'debezium', times = 'isostring'",
       "format = 'debezium'" } do
       assert.are.same({ z = '2023-11-14T22:13:20.5Z', p = '2023-11-14T22:13:20.5', d = '2023-11-14', t = '01:00:00',
-        j = '{"at":"1970-01-01T00:00:05Z"}' },
-        assigned(times, ALL .. ", t = 'time', j = 'jsonb'",
+        j = '{"at":"1970-01-01T00:00:05Z"}', k = '"1970-01-01T00:00:05Z"' },
+        assigned(times, ALL .. ", t = 'time', j = 'jsonb', k = 'json'",
           'row.z, row.p, row.d = seconds(1700000000.5), seconds(1700000000.5), seconds(1700000000.5) '
-            .. 'row.t, row.j = seconds(3600), { at = seconds(5) }'))
+            .. 'row.t, row.j, row.k = seconds(3600), { at = seconds(5) }, seconds(5)'))
     end
     local b = bundles.load(bundles.pipeline("projection { table = 'a', "
       .. "key = { d = { 'date', from = function(event) return days(event.data.day) end } }, "
