@@ -386,8 +386,10 @@ local function round(x, scale)
   if C.tm_dec_round(given, scale, d) < 0 then too_long('the rounded number') end
   if type(x) ~= 'number' then return d end
   local rounded = tonumber(format(d))
-  -- As a Lua number more digits would count as made by arithmetic.
-  if rounded ~= floor(rounded) and C.tm_dec_from_double(rounded, dec()) > 0 then
+  -- As a Lua number so many digits would count as made by arithmetic.
+  local size = rounded < 0 and -rounded or rounded
+  if size * 10 ^ scale >= 10 ^ number.CERTAIN and rounded ~= floor(rounded)
+    and C.tm_dec_from_double(rounded, dec()) > 0 then
     return d
   end
   return rounded

@@ -98,10 +98,35 @@ function M.text(x)
 end
 local text_of = M.text
 
--- What LuaJIT would not print, or print with an exponent.
+-- The whole number beside which rounding has put [x], which is none: '19.99' * 100
+-- is 1998.9999999999998. Less than the last two of its bits is rounding; the
+-- quotient of two whole numbers is further away.
+local function near_whole(x)
+  if x == floor(x) then return nil end
+  local whole = floor(x + 0.5)
+  local rest, spread = x - whole, x * 2 ^ -52
+  return rest * rest <= spread * spread and whole or nil
+end
+
+-- Cuts what has no digits behind the point.
+function M.is_cut(x, near) return near > x and x > 0 or near < x and x < 0 end
+
+-- Cutting the fraction of such a number would give another one than was meant.
+---@param is_cut fun(x: number, near: number): boolean
+function M.check_cut(what, x, is_cut)
+  if type(x) == 'string' then x = tonumber(x) end
+  local near = type(x) == 'number' and near_whole(x)
+  if near and is_cut(x, near) then
+    error(('%s: x is %.17g, a double that Lua\'s arithmetic has rounded, where %.0f may '
+      .. 'be meant: compute with decimals, as in round(decimal(event.data.amount) * 100)')
+      :format(what, x, near), 0)
+  end
+end
+
+-- What LuaJIT would not print, or print with an exponent, or cut.
 local function is_long(x)
   return type(x) == 'cdata' and decimal.is_numeric(x)
-    or type(x) == 'number' and (x >= LONG or x <= -LONG)
+    or type(x) == 'number' and (x >= LONG or x <= -LONG or near_whole(x) ~= nil)
 end
 
 -- The conversions that print texts, integers with a sign, and integers.
@@ -109,7 +134,10 @@ local TEXTS, SIGNED, INTEGERS = 'sq', 'di', 'diuxXo'
 
 local function printable(what, word, x)
   if TEXTS:find(word, 1, true) then return word == 's' and text_of(x) or x end
-  if type(x) == 'number' then return x end
+  if type(x) == 'number' then
+    if INTEGERS:find(word, 1, true) then M.check_cut(what, x, M.is_cut) end
+    return x
+  end
   if not INTEGERS:find(word, 1, true) then
     error(what .. ' prints doubles: write tostring(round(x, 2)), which is exact', 0)
   end

@@ -109,39 +109,27 @@ local function no_decimal(name, x)
   end
 end
 
--- Where arithmetic has rounded [x] to the other side of a whole number, cutting its
--- fraction would give another one than was meant: '19.99' * 100 is
--- 1998.9999999999998. Less than what the last two of its bits say is rounding; the
--- quotient of two whole numbers is further away.
-local function check_cut(name, x, whole)
-  if type(x) == 'string' then x = tonumber(x) end
-  local size, rest = x < 0 and -x or x, x < whole and whole - x or x - whole
-  if rest > 0 and rest <= size * 2 ^ -52 then
-    error(('math.%s(x): x is %.17g, a double that Lua\'s arithmetic has rounded, where '
-      .. '%.0f may be meant: compute with decimals, as in '
-      .. 'round(decimal(event.data.amount) * 100)'):format(name, x, whole), 0)
+-- Is what floor, ceil and modf cut off less than rounding makes of a whole number?
+local IS_CUT = {
+  floor = function(x, near) return near > x end,
+  ceil = function(x, near) return near < x end,
+  modf = integers.is_cut,
+}
+
+local function new_cutting(name)
+  local f, is_cut = math[name], IS_CUT[name]
+  return function(x)
+    no_decimal(name, x)
+    integers.check_cut('math.' .. name .. '(x)', x, is_cut)
+    return f(x)
   end
-end
-
-local function checked_floor(x)
-  no_decimal('floor', x)
-  local whole = math.floor(x)
-  check_cut('floor', x, whole + 1)
-  return whole
-end
-
-local function checked_ceil(x)
-  no_decimal('ceil', x)
-  local whole = math.ceil(x)
-  check_cut('ceil', x, whole - 1)
-  return whole
 end
 
 local function math_library()
   local t = { pi = math.pi, huge = math.huge }
-  t.floor, t.ceil = checked_floor, checked_ceil
+  for name in pairs(IS_CUT) do t[name] = new_cutting(name) end
   for name in ('abs acos asin atan cos cosh deg exp log10 rad sin sinh sqrt '
-    .. 'tan tanh modf frexp'):gmatch('%S+') do
+    .. 'tan tanh frexp'):gmatch('%S+') do
     local f = math[name]
     t[name] = function(x)
       no_decimal(name, x)

@@ -87,6 +87,9 @@ describe('sandbox.globals', function()
     contains('math.floor(x): x is 434.99999999999994, ' .. may:format(435), says("return math.floor('4.35' * 100)"))
     contains('math.ceil(x): x is 7.0000000000000009, ' .. may:format(7), says("return math.ceil('0.07' * 100)"))
     contains('math.ceil(x): x is -28.999999999999996, ' .. may:format(-29), says("return math.ceil('-0.29' * 100)"))
+    contains('math.modf(x): x is -1998.9999999999998, ' .. may:format(-1999), says("return math.modf('-19.99' * 100)"))
+    contains("string.format('%d'): x is 1998.9999999999998, " .. may:format(1999), says("return ('%d'):format('19.99' * 100)"))
+    gives("('%.2f|%d|%s'):format('19.99' * 100, '0.07' * 100, '19.99' * 100)", '|1999.00|7|1999|')
     gives("round(decimal('19.99') * 100)", '|1999|')
     for expression, expected in pairs {
       ["'0.07' * 100"] = '7|8', ['1700000000999999 / 1e6'] = '1700000000|1700000001', ['1700000000000001 / 1e6'] = '1700000000|1700000001',
