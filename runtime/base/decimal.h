@@ -42,7 +42,10 @@ void dec_to_cell(const struct tm_dec *d, struct arena *a, struct tm_cell *out);
 /* 10^n for n in 0..38. */
 dec_mantissa dec_power(int n);
 /* The shortest text that reads back as the same double; its length. [digits]:
- * how many it may have, 15 to 17, or fewer below DBL_MIN. */
+ * how many it may have, 13 to 17, or fewer below DBL_MIN. */
 int dec_shortest(double d, char out[32], int *digits);
+/* A fraction that arithmetic has rounded, as it would be without that: good for
+ * rounding to [scale] digits behind the point. False: so many are not certain. */
+bool dec_meant(double d, int scale, struct tm_dec *out);
 /* Has the value, at its scale, no more than [digits] digits? */
 bool dec_fits(const struct tm_dec *d, int digits);

@@ -121,6 +121,16 @@ int dec_shortest(double d, char out[32], int *digits)
     return n;
 }
 
+bool dec_meant(double d, int scale, struct tm_dec *out)
+{
+    char text[32];
+
+    if (d == trunc(d) || fabs(d) * pow(10, scale) >= pow(10, CERTAIN_DIGITS)) {
+        return false;
+    }
+    return tm_dec_parse(text, (size_t)snprintf(text, 32, "%.15g", d), out) == 0;
+}
+
 int tm_dec_from_double(double d, struct tm_dec *out)
 {
     bool is_whole = d == trunc(d);

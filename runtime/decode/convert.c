@@ -282,6 +282,11 @@ static bool from_lua(const struct conversion *c, const struct tm_cell *in,
     if (c->t->kind == TYPE_NUMERIC && !isfinite(in->d)) {
         return convert_no_number(c, in);
     }
+    /* 1999 * 0.01 is 19.990000000000002, and 19.99 for two digits. */
+    if (result > 0 && c->t->kind == TYPE_NUMERIC && c->t->precision > 0 &&
+        dec_meant(in->d, c->t->scale, &d)) {
+        result = 0;
+    }
     if (is_exact && isfinite(in->d) &&
         (result > 0 || fabs(in->d) >= 9007199254740992.0)) {
         return refuse_rounded(c, in);

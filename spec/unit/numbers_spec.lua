@@ -188,7 +188,21 @@ describe('a double that arithmetic has rounded', function()
   local function has(part, whole) assert.is_truthy(whole:find(part, 1, true), whole) end
 
   local APPEND, FOLD = 'append = true,', "key = { id = { 'text', from = 'key' } },"
-  for _, name in ipairs { 'num', 'cash', 'big', 'int', 'small' } do
+  it('goes rounded into a column whose scale leaves no doubt, and into no other', function()
+    local function cash(expression, data)
+      return tostring(run(APPEND, 'row.cash = ' .. expression, data or {}, "cash = 'numeric(18,2)'").cash)
+    end
+    assert.are.equal('19.99', cash('event.data.cents * 0.01', { cents = 1999 }))
+    assert.are.equal('3.30', cash "'1.1' * 3")
+    assert.are.equal('100.50', cash "'1.005' * 100")
+    assert.are.equal('1.01', cash "'1.005' * 1")
+    assert.are.equal('-0.57', cash '-3 * 0.19')
+    assert.are.equal('859877.60', cash "'86548598.6' - '85688721.0'")
+    has('number 37037036703703.68', refusal(APPEND, "row.cash = '12345678901234.56' * 3", {}, "cash = 'numeric(18,2)'"))
+    has(ROUNDED, refusal(APPEND, "row.cash = '86548598.6' - '85688721.0'", {}, "cash = 'numeric(18,9)'"))
+    has(BEYOND, refusal(APPEND, 'row.cash = event.data.n * event.data.n', { n = 94906267 }, "cash = 'numeric(18,2)'"))
+  end)
+  for _, name in ipairs { 'num', 'big', 'int', 'small' } do
     it('is refused by the column ' .. name, function()
       has(('a.%s: number 3.3000000000000003 %s'):format(name, ROUNDED), refusal(APPEND, ('row.%s = event.data.t * 3'):format(name)))
       has(('a.%s: number 9007199515875288 %s'):format(name, BEYOND), refusal(APPEND, ('row.%s = event.data.n * event.data.n'):format(name)))
