@@ -23,16 +23,7 @@ static void put_named(struct buf *b, const struct plan *p)
                 "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE "
                 "n.nspname = 'tidemill' "
                 "AND c.relname IN ('lane', 'dead_letter')");
-    for (uint32_t i = 0; i < p->n_projections; i++) {
-        struct sql_name name = sql_split(p->projections[i].table);
-
-        buf_printf(b, " OR (c.relname = '%s' AND ", name.table);
-        if (name.schema_len > 0) {
-            buf_printf(b, "n.nspname = '%.*s')", name.schema_len, name.schema);
-        } else {
-            buf_puts(b, "pg_table_is_visible(c.oid))");
-        }
-    }
+    sql_or_tables(b, p);
     buf_puts(b, ")");
 }
 

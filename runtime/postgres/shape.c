@@ -57,22 +57,12 @@ static const char TAIL[] =
                  "a::text, o::text, t::text, s::text, is_plain, cardinality(t) "
                  "= ";
 
-/* t: the tables of the projections, as catalog_ask finds them. Names of a plan
- * have no quotes. */
+/* t: the tables of the projections, as catalog_ask finds them. */
 static void put_tables(struct buf *b, const struct plan *p)
 {
     buf_puts(b, "WITH RECURSIVE t(oid) AS (SELECT c.oid FROM pg_class c "
                 "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE false");
-    for (uint32_t i = 0; i < p->n_projections; i++) {
-        struct sql_name name = sql_split(p->projections[i].table);
-
-        buf_printf(b, " OR (c.relname = '%s' AND ", name.table);
-        if (name.schema_len > 0) {
-            buf_printf(b, "n.nspname = '%.*s')", name.schema_len, name.schema);
-        } else {
-            buf_puts(b, "pg_table_is_visible(c.oid))");
-        }
-    }
+    sql_or_tables(b, p);
 }
 
 void shape_ask(struct pgconn *c, const struct plan *p)

@@ -241,3 +241,17 @@ const char *sql_table(struct arena *a, const struct plan_projection *p)
     buf_close(&b);
     return text;
 }
+
+void sql_or_tables(struct buf *b, const struct plan *p)
+{
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        struct sql_name name = sql_split(p->projections[i].table);
+
+        buf_printf(b, " OR (c.relname = '%s' AND ", name.table);
+        if (name.schema_len > 0) {
+            buf_printf(b, "n.nspname = '%.*s')", name.schema_len, name.schema);
+        } else {
+            buf_puts(b, "pg_table_is_visible(c.oid))");
+        }
+    }
+}

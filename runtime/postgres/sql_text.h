@@ -22,3 +22,6 @@ void sql_quote_table(struct buf *b, const char *table);
 void sql_put_table(struct buf *b, const struct plan_projection *p);
 /* The shortest word of a pipeline for the type: "timestamptz(3)". */
 void sql_type_word(struct buf *b, const struct coltype *t);
+/* " OR (...)" for each table of the plan, of a pg_class c and its pg_namespace n:
+ * the one that the name stands for. Names of a plan have no quotes. */
+void sql_or_tables(struct buf *b, const struct plan *p);
