@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/nearest.h"
+#include "base/say.h"
 #include "cli/verb.h"
 
 static const struct verb *const verbs[] = {
@@ -115,16 +116,16 @@ static int refuse(const struct verb *above, const char *word)
     }
     const char *near = nearest_word(word, names, n);
     if (above == NULL) {
-        fprintf(stderr, "tidemill: unknown verb '%s'", word);
+        complain("tidemill: unknown verb '%s'", word);
     } else {
-        fprintf(stderr, "tidemill %s: '%s' is not ", above->name, word);
+        complain("tidemill %s: '%s' is not ", above->name, word);
         print_words(stderr, list);
     }
     if (near != NULL) {
-        fprintf(stderr, "; did you mean '%s'?", near);
+        complain("; did you mean '%s'?", near);
     }
-    fprintf(stderr, "\nTry 'tidemill %s%s--help'.\n",
-            above == NULL ? "" : above->name, above == NULL ? "" : " ");
+    complain("\nTry 'tidemill %s%s--help'.\n", above == NULL ? "" : above->name,
+             above == NULL ? "" : " ");
     return EX_USAGE;
 }
 
@@ -145,9 +146,9 @@ static bool wants_help(int argc, char **argv)
 
 static int refuse_nothing(const struct verb *v)
 {
-    fprintf(stderr, "tidemill %s: which? ", v->name);
+    complain("tidemill %s: which? ", v->name);
     print_words(stderr, v->words);
-    fprintf(stderr, "\nTry 'tidemill %s --help'.\n", v->name);
+    complain("\nTry 'tidemill %s --help'.\n", v->name);
     return EX_USAGE;
 }
 
@@ -228,8 +229,8 @@ static int close_stdout(int status)
         return status;
     }
     if (errno != EPIPE) {
-        fprintf(stderr, "tidemill: cannot write all of it to stdout%s%s\n",
-                errno == 0 ? "" : ": ", errno == 0 ? "" : strerror(errno));
+        complain("tidemill: cannot write all of it to stdout%s%s\n",
+                 errno == 0 ? "" : ": ", errno == 0 ? "" : strerror(errno));
     }
     return EX_IOERR;
 }

@@ -2,6 +2,7 @@
 #include "admin/health.h"
 
 #include "base/loop.h"
+#include "base/utf8.h"
 
 static bool answer(struct buf *out)
 {
@@ -31,6 +32,7 @@ bool health_is_ready(const struct admin_view *v, struct buf *out)
         const struct page_worker *w = &v->page->workers[i];
         char why[sizeof w->waiting_for];
         view_copy(why, sizeof why, w->waiting_for);
+        utf8_clean(why);
         if (w->pid == 0) {
             buf_printf(out, "worker %u: not running\n", i);
         } else if (w->is_ready == 0) {

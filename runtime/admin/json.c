@@ -10,36 +10,36 @@ static void comma(struct buf *out)
     }
 }
 
-/* Writes one character; returns how many bytes of [s] it took. */
-static int put_character(struct buf *out, const unsigned char *s)
+/* What no person shall get raw, in the halves of UTF-16 where it needs two. */
+static void put_escaped(struct buf *out, uint32_t code)
 {
-    if (*s == '"' || *s == '\\') {
-        buf_printf(out, "\\%c", *s);
-        return 1;
+    if (code > 0xffff) {
+        buf_printf(out, "\\u%04x", 0xd7c0 + (code >> 10));
+        code = 0xdc00 | (code & 0x3ff);
     }
-    if (*s < 0x20) {
-        buf_printf(out, "\\u%04x", *s);
-        return 1;
+    buf_printf(out, "\\u%04x", code);
+}
+
+/* Writes one character; returns how many bytes of [s] it took. */
+static size_t put_character(struct buf *out, const char *s, size_t left)
+{
+    bool is_seen;
+    size_t n = utf8_sight(s, left, &is_seen);
+
+    if (is_seen) {
+        buf_put(out, "\\", *s == '"' || *s == '\\');
+        buf_put(out, s, n);
+    } else {
+        put_escaped(out, utf8_length(s, left) ? utf8_code(s, n) : 0xfffd);
     }
-    if (*s < 0x80) {
-        buf_put(out, s, 1);
-        return 1;
-    }
-    /* The NUL behind the text ends a character that is cut. */
-    size_t length = utf8_length((const char *)s, 4);
-    if (length == 0) {
-        buf_puts(out, "\\ufffd");
-        return 1;
-    }
-    buf_put(out, s, length);
-    return (int)length;
+    return n;
 }
 
 static void put_string(struct buf *out, const char *text)
 {
     buf_put(out, "\"", 1);
-    for (const unsigned char *s = (const unsigned char *)text; *s != '\0';) {
-        s += put_character(out, s);
+    for (size_t n, left = strlen(text); left > 0; text += n, left -= n) {
+        n = put_character(out, text, left);
     }
     buf_put(out, "\"", 1);
 }

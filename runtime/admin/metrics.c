@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "base/utf8.h"
 
 struct metric {
     const char *name; /* behind tidemill_ */
@@ -121,15 +122,12 @@ static void number(struct buf *out, uint64_t n, double divisor)
 /* [text] inside the quotes of a label value. */
 static void label_text(struct buf *out, const char *text)
 {
-    for (const char *s = text; *s != '\0'; s++) {
-        if (*s == '\n') {
-            buf_puts(out, "\\n");
-            continue;
-        }
-        if (*s == '"' || *s == '\\') {
-            buf_put(out, "\\", 1);
-        }
-        buf_put(out, s, 1);
+    bool is_seen;
+
+    for (size_t n, left = strlen(text); left > 0; text += n, left -= n) {
+        n = utf8_sight(text, left, &is_seen);
+        buf_put(out, "\\", *text == '"' || *text == '\\');
+        buf_put(out, is_seen ? text : "?", is_seen ? n : 1);
     }
 }
 

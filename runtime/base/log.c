@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/stderr.h"
+#include "base/utf8.h"
 
 /* LINE_MAX_BYTES: a message and its fields hold an err text (700 bytes) twice
  * with every byte escaped. QUOTE_RING: fields of a line that may be quoted. */
@@ -39,10 +40,6 @@ static size_t escape(unsigned char c, char *out)
     static const char hex[] = "0123456789abcdef";
     const char *named = strchr("\nn\tt\rr\"\"\\\\", c);
 
-    if (c >= ' ' && c != '"' && c != '\\' && c != 0x7f) {
-        out[0] = (char)c;
-        return 1;
-    }
     out[0] = '\\';
     if (c != '\0' && named) {
         out[1] = named[1];
@@ -54,19 +51,36 @@ static size_t escape(unsigned char c, char *out)
     return 4;
 }
 
-/* Writes [s] in quotes to out[cap]; what is cut ends in "...". */
-static size_t quote(const char *s, char *out, size_t cap)
+/* The [n] bytes of a character, those of one that is not seen escaped. */
+static size_t quote_one(const char *s, size_t n, bool is_seen, char *out)
 {
     size_t len = 0;
 
+    if (is_seen && *s != '"' && *s != '\\') {
+        memcpy(out, s, n);
+        return n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        len += escape((unsigned char)s[i], out + len);
+    }
+    return len;
+}
+
+/* Writes [s] in quotes to out[cap]; what is cut ends in "...". */
+static size_t quote(const char *s, char *out, size_t cap)
+{
+    size_t len = 0, left = strlen(s), n;
+    bool is_seen;
+
     out[len++] = '"';
-    for (; *s != '\0'; s++) {
-        if (len + 10 > cap) { /* an escape, "...", the quote and the NUL */
+    for (; left > 0; s += n, left -= n) {
+        n = utf8_sight(s, left, &is_seen);
+        if (len + 22 > cap) { /* four escapes, "...", the quote and the NUL */
             memcpy(out + len, "...", 3);
             len += 3;
             break;
         }
-        len += escape((unsigned char)*s, out + len);
+        len += quote_one(s, n, is_seen, out + len);
     }
     out[len++] = '"';
     out[len] = '\0';
@@ -111,13 +125,11 @@ static size_t put_fields(char *line, size_t len, const char *fields,
     if (n <= 0) {
         return start;
     }
-    len += strlen(line + len);
-    for (size_t i = start; i < len; i++) {
-        if (line[i] == '\n' || line[i] == '\r') {
-            line[i] = ' ';
-        }
+    for (char *p = line + len; *p; p++) {
+        *p = *p == '\n' || *p == '\r' || *p == '\t' ? ' ' : *p;
     }
-    return len;
+    utf8_clean(line + len); /* a character may be cut, or a name be odd */
+    return len + strlen(line + len);
 }
 
 static size_t put_line(char *line, enum log_level level, const char *msg)

@@ -52,25 +52,52 @@ size_t utf8_valid(const char *p, size_t len)
     return len;
 }
 
-/* C0, DEL and, in two bytes, C1. */
-static void replace_controls(char *text)
+/* Characters that are no sign on a screen but an order to it: what turns the
+ * direction of a line (the words behind it would be read backwards), ends it, or
+ * cannot be seen. The joiners U+200C and U+200D are letters' own. */
+static const struct {
+    uint32_t from, to;
+} orders[] = {
+    {0x00, 0x1f},     {0x7f, 0x9f},       {0x61c, 0x61c},   {0x200b, 0x200b},
+    {0x200e, 0x200f}, {0x2028, 0x202e},   {0x2060, 0x206f}, {0xfeff, 0xfeff},
+    {0xfff9, 0xfffb}, {0xe0000, 0xe0fff},
+};
+
+uint32_t utf8_code(const char *text, size_t n)
 {
-    for (unsigned char *p = (unsigned char *)text; *p; p++) {
-        if ((*p < ' ' && *p != '\n' && *p != '\t') || *p == 0x7f) {
-            *p = '?';
-        } else if (p[0] == 0xc2 && p[1] < 0xa0) {
-            p[0] = p[1] = '?';
-        }
+    const unsigned char *p = (const unsigned char *)text;
+    uint32_t code = n == 1 ? p[0] : p[0] & (0xffu >> (n + 1));
+
+    for (size_t i = 1; i < n; i++) {
+        code = code << 6 | (p[i] & 0x3f);
     }
+    return code;
+}
+
+size_t utf8_sight(const char *text, size_t left, bool *is_seen)
+{
+    size_t n = utf8_length(text, left);
+
+    *is_seen = n > 0;
+    if (n == 0) {
+        return 1;
+    }
+    uint32_t code = utf8_code(text, n);
+    for (size_t i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
+        *is_seen = *is_seen && (code < orders[i].from || code > orders[i].to);
+    }
+    return n;
 }
 
 void utf8_clean(char *text)
 {
-    size_t len = strlen(text), at = utf8_valid(text, len);
+    size_t left = strlen(text), n;
+    bool is_seen;
 
-    while (at < len) {
-        text[at++] = '?';
-        at += utf8_valid(text + at, len - at);
+    for (; left > 0; text += n, left -= n) {
+        n = utf8_sight(text, left, &is_seen);
+        if (!is_seen && *text != '\n' && *text != '\t') {
+            memset(text, '?', n);
+        }
     }
-    replace_controls(text);
 }

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/say.h"
 #include "cli/check_records.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
@@ -67,24 +68,24 @@ static void print_topic(const char *title, const struct plan_topic *t)
         [FLATTENED_TOMBSTONE] = ", flattened (tombstone)",
     };
 
-    printf("%s%s: %s%s%s\n", title, t->name, formats[t->format],
-           t->outbox ? ", raw rows" : "", flattened[t->flattened]);
+    say("%s%s: %s%s%s\n", title, t->name, formats[t->format],
+        t->outbox ? ", raw rows" : "", flattened[t->flattened]);
 }
 
 static void print_pipeline(const struct plan *p)
 {
     const struct plan_source *s = &p->source;
-    printf("pipeline   %s (%s)\n", p->name, p->path);
-    printf("generation %.12s\n", p->hash);
-    printf("source     %s, group %s\n", s->brokers, s->group);
+    say("pipeline   %s (%s)\n", p->name, p->path);
+    say("generation %.12s\n", p->hash);
+    say("source     %s, group %s\n", s->brokers, s->group);
     for (uint32_t i = 0; i < s->n_topics; i++) {
         print_topic(i == 0 ? "topics     " : "           ", &s->settings[i]);
     }
-    printf("batch      %u events, %" PRIu64 " bytes, linger %u ms, "
-           "concurrency %u\n",
-           p->limits.size, p->limits.bytes, p->limits.linger_ms,
-           p->limits.concurrency);
-    printf("failure    %s\n", p->failure_rule);
+    say("batch      %u events, %" PRIu64 " bytes, linger %u ms, "
+        "concurrency %u\n",
+        p->limits.size, p->limits.bytes, p->limits.linger_ms,
+        p->limits.concurrency);
+    say("failure    %s\n", p->failure_rule);
 }
 
 /* [n_left]: tables of a batch function that are still to be printed, this one
@@ -92,22 +93,21 @@ static void print_pipeline(const struct plan *p)
 static void print_projection(const struct plan_projection *p, uint32_t n_left)
 {
     if (p->n_set > 0) {
-        printf("\nbatch function of %u table%s\n", p->n_set,
-               p->n_set == 1 ? "" : "s");
+        say("\nbatch function of %u table%s\n", p->n_set,
+            p->n_set == 1 ? "" : "s");
     }
-    printf("%s%s %s (%s:%d)\n", p->n_set > 0 ? "" : "\n",
-           n_left > 0 ? "table" : "projection", p->table, p->file, p->line);
-    printf("  kind     %s\n", kinds[p->kind]);
-    printf("  exact    %s: %s\n", exactness[p->exact].name,
-           p->why != NULL ? p->why : "");
-    printf("  cost     %s\n", exactness[p->exact].cost);
+    say("%s%s %s (%s:%d)\n", p->n_set > 0 ? "" : "\n",
+        n_left > 0 ? "table" : "projection", p->table, p->file, p->line);
+    say("  kind     %s\n", kinds[p->kind]);
+    say("  exact    %s: %s\n", exactness[p->exact].name,
+        p->why != NULL ? p->why : "");
+    say("  cost     %s\n", exactness[p->exact].cost);
     if (p->unlogged) {
-        printf("  unlogged a crash of the server may empty the table, and its "
-               "events do not come again\n");
+        say("  unlogged a crash of the server may empty the table, and its "
+            "events do not come again\n");
     }
     if (p->cached_why != NULL) {
-        printf("  cache    %s: %s\n", p->is_cached ? "yes" : "no",
-               p->cached_why);
+        say("  cache    %s: %s\n", p->is_cached ? "yes" : "no", p->cached_why);
     }
 }
 
@@ -117,16 +117,15 @@ static int compare(const char *path, struct plan *p)
     struct err e;
     int n = 0, status = EX_OK;
     if (!catalog_check(p, &problems, &n, &e)) {
-        fprintf(stderr, "\ntidemill check: %s\n", e.text);
+        complain("\ntidemill check: %s\n", e.text);
         status = e.class == ERR_CONNECTION ? EX_UNAVAILABLE : EX_CONFIG;
     } else if (problems.len > 0) {
-        fprintf(stderr, "\n%s", buf_text(&problems));
+        complain("\n%s", buf_text(&problems));
     }
     if (n > 0) {
-        fprintf(stderr,
-                "\n%d problem%s: 'tidemill schema %s' prints the SQL of what "
-                "is missing\n",
-                n, n == 1 ? "" : "s", path);
+        complain("\n%d problem%s: 'tidemill schema %s' prints the SQL of what "
+                 "is missing\n",
+                 n, n == 1 ? "" : "s", path);
         status = EX_CONFIG;
     }
     buf_close(&problems);
@@ -171,8 +170,8 @@ static int run(const struct verb *v, int argc, char **argv)
         status = online != EX_OK ? online : status;
     }
     if (status == EX_OK) {
-        printf("\nok%s\n",
-               is_offline ? " (neither Kafka nor the database was asked)" : "");
+        say("\nok%s\n",
+            is_offline ? " (neither Kafka nor the database was asked)" : "");
     }
     plan_free(p);
     return status;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/nearest.h"
+#include "base/say.h"
 #include "cli/table.h"
 #include "decode/recognise.h"
 #include "flow/taken.h"
@@ -35,7 +36,7 @@ static void print_folded(struct checking *k, const char *lead, int indent)
     printable(&clean, k->text.data, k->text.len);
     buf_puts(&folded, lead);
     put_folded(&folded, buf_text(&clean), indent);
-    fprintf(stderr, "%s\n", buf_text(&folded));
+    complain("%s\n", buf_text(&folded));
     buf_close(&clean);
     buf_close(&folded);
     buf_clear(&k->text);
@@ -226,7 +227,7 @@ static void print_keys(const char *keys)
     struct buf clean = {0};
 
     printable(&clean, keys, strlen(keys));
-    printf("    %s\n", buf_text(&clean));
+    say("    %s\n", buf_text(&clean));
     buf_close(&clean);
 }
 
@@ -236,12 +237,12 @@ static void print_topic(const struct looked *l)
     const char *summary = l->found.summary;
 
     if (t->n_partitions == 0) {
-        printf("  %s: no such topic\n", t->name);
+        say("  %s: no such topic\n", t->name);
         return;
     }
-    printf("  %s: %d partition%s, %u record%s seen%s%s\n", t->name,
-           t->n_partitions, t->n_partitions == 1 ? "" : "s", t->n,
-           t->n == 1 ? "" : "s", summary[0] ? ": " : "", summary);
+    say("  %s: %d partition%s, %u record%s seen%s%s\n", t->name,
+        t->n_partitions, t->n_partitions == 1 ? "" : "s", t->n,
+        t->n == 1 ? "" : "s", summary[0] ? ": " : "", summary);
     if (l->found.keys) {
         print_keys(l->found.keys);
     }
@@ -291,10 +292,9 @@ static void check_topics(struct checking *k)
         judge_topic(k, &list[i]);
     }
     if (k->n_problems > 0) {
-        fprintf(stderr,
-                "\n%d problem%s in the records: change the connector or "
-                "kafka{} as the arrows say\n",
-                k->n_problems, k->n_problems == 1 ? "" : "s");
+        complain("\n%d problem%s in the records: change the connector or "
+                 "kafka{} as the arrows say\n",
+                 k->n_problems, k->n_problems == 1 ? "" : "s");
     }
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/say.h"
 #include "cli/connector_need.h"
 #include "cli/connector_text.h"
 #include "cli/options.h"
@@ -83,9 +84,9 @@ static const struct need *find(const struct needs *needs, const char *name)
 
 static int refuse_name(const struct needs *needs, const char *name)
 {
-    fprintf(stderr, "tidemill connector: no connector '%s' is needed", name);
+    complain("tidemill connector: no connector '%s' is needed", name);
     for (uint32_t i = 0; i < needs->n; i++) {
-        fprintf(stderr, "%s%s", i == 0 ? ", but " : ", ", needs->list[i].name);
+        complain("%s%s", i == 0 ? ", but " : ", ", needs->list[i].name);
     }
     fputs("\n", stderr);
     return EX_NOINPUT;
@@ -106,19 +107,16 @@ static void print_notes(const char *path, struct needs *needs,
                         const struct asked *asked, bool is_table_said)
 {
     if (needs->n > 1 && !asked->name) {
-        fprintf(stderr,
-                "%u connectors are needed, so this is a list, which "
-                "Kafka Connect does not take. One at a time:\n",
-                needs->n);
+        complain("%u connectors are needed, so this is a list, which "
+                 "Kafka Connect does not take. One at a time:\n",
+                 needs->n);
         for (uint32_t i = 0; i < needs->n; i++) {
-            fprintf(stderr, "  tidemill connector %s %s\n", path,
-                    needs->list[i].name);
+            complain("  tidemill connector %s %s\n", path, needs->list[i].name);
         }
     }
     if (has_outbox(needs) && !is_table_said) {
-        fprintf(stderr,
-                "the outbox table is taken to be %s; --table says another\n",
-                asked->source.outbox_table);
+        complain("the outbox table is taken to be %s; --table says another\n",
+                 asked->source.outbox_table);
     }
     fputs(buf_text(&needs->notes), stderr);
 }

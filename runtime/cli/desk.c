@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/say.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
 
@@ -51,7 +52,7 @@ void desk_close(struct desk *d)
 
 int desk_fail(const struct verb *v, const struct err *e)
 {
-    fprintf(stderr, "tidemill %s: %s\n", v->name, e->text);
+    complain("tidemill %s: %s\n", v->name, e->text);
     switch (e->class) {
     case ERR_CONNECTION:
         return EX_UNAVAILABLE;
@@ -81,7 +82,7 @@ bool desk_confirm(const struct verb *v, bool is_yes)
         strcmp(answer, "yes\n") == 0) {
         return true;
     }
-    fprintf(stderr, "tidemill %s: nothing was done\n", v->name);
+    complain("tidemill %s: nothing was done\n", v->name);
     return false;
 }
 

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/loop.h"
+#include "base/say.h"
 #include "cli/dev_load.h"
 #include "cli/dev_postgres.h"
 #include "cli/dev_report.h"
@@ -111,7 +112,7 @@ static void set_servers(const char *brokers, const char *url)
 
 static bool start_services(struct dev *d, struct err *e)
 {
-    printf("Making a private PostgreSQL and a broker ...\n");
+    say("Making a private PostgreSQL and a broker ...\n");
     fflush(stdout);
     if (!dev_scratch_make(&d->scratch, e) ||
         !dev_postgres_start(&d->postgres, &d->scratch, e)) {
@@ -179,7 +180,7 @@ static bool apply_schema(const struct dev *d, struct err *e)
         pipeline_sql(d->plan, NULL, NULL, &sql);
         bool ok = catalog_apply(d->postgres.url, buf_text(&sql), e);
         if (!ok) {
-            fprintf(stderr, "tidemill dev: %s\n", e->text);
+            complain("tidemill dev: %s\n", e->text);
         }
         _exit(ok ? 0 : 1);
     }
@@ -192,7 +193,7 @@ static bool apply_schema(const struct dev *d, struct err *e)
 static bool start_load(struct dev *d, struct err *e)
 {
     if (d->script == NULL) {
-        printf("No load.lua in %s: send events yourself.\n", d->plan->folder);
+        say("No load.lua in %s: send events yourself.\n", d->plan->folder);
         return true;
     }
     const struct dev_load load = {.file = d->script_file,
@@ -206,16 +207,15 @@ static bool start_load(struct dev *d, struct err *e)
 
 static void print_addresses(const struct dev *d)
 {
-    printf("\n  database  %s\n", d->postgres.psql);
-    printf("  brokers   %s\n", d->brokers);
+    say("\n  database  %s\n", d->postgres.psql);
+    say("  brokers   %s\n", d->brokers);
     if (strcmp(d->start.admin, "off") != 0) {
-        printf("  admin     http://%s/status and /metrics\n", d->start.admin);
+        say("  admin     http://%s/status and /metrics\n", d->start.admin);
     }
     if (d->start.seconds > 0) {
-        printf("\nRunning for %u s; Ctrl-C stops earlier.\n\n",
-               d->start.seconds);
+        say("\nRunning for %u s; Ctrl-C stops earlier.\n\n", d->start.seconds);
     } else {
-        printf("\nRunning; Ctrl-C stops.\n\n");
+        say("\nRunning; Ctrl-C stops.\n\n");
     }
     fflush(stdout);
 }
@@ -290,8 +290,7 @@ static void stop_load(struct dev *d)
 
 static void print_next(const char *path)
 {
-    printf(
-        "\nNext:\n"
+    say("\nNext:\n"
         "  tidemill test %s\n"
         "  tidemill check %s --offline    how each projection is kept exact\n"
         "  tidemill schema %s             the SQL for your own database\n"
@@ -341,7 +340,7 @@ static int dev_run(struct dev *d)
     hold_signals();
     d->start.page = page_new(d->start.workers);
     if (d->start.page == NULL) {
-        fprintf(stderr, "tidemill: no memory for the shared page\n");
+        complain("tidemill: no memory for the shared page\n");
         return EX_OSERR;
     }
     bool ok = prepare(d, &status, &e);
@@ -350,7 +349,7 @@ static int dev_run(struct dev *d)
     } else if (ok) {
         status = run_prepared(d);
     } else if (e.text[0] != '\0') {
-        fprintf(stderr, "tidemill dev: %s\n", e.text);
+        complain("tidemill dev: %s\n", e.text);
     }
     close_all(d);
     return status;

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/say.h"
 #include "postgres/dial.h"
 #include "supervise/totals.h"
 
@@ -53,9 +54,9 @@ static void on_count(struct pgconn *c, const struct pgreply *reply, void *arg)
     (void)c;
     struct asking *q = arg;
     if (reply->ok) {
-        printf("  %-20s %s rows\n", q->table, pg_str(reply->results[0], 0, 0));
+        say("  %-20s %s rows\n", q->table, pg_str(reply->results[0], 0, 0));
     } else {
-        printf("  %-20s %s\n", q->table, reply->error.text);
+        say("  %-20s %s\n", q->table, reply->error.text);
     }
     loop_stop(q->loop);
 }
@@ -67,8 +68,8 @@ static void on_sample(struct pgconn *c, const struct pgreply *reply, void *arg)
     for (int i = 0; reply->ok && i < pg_rows(reply->results[0]); i++) {
         const char *row = pg_str(reply->results[0], i, 0);
         bool is_long = strlen(row) > SAMPLE_WIDTH;
-        printf("    %.*s%s\n", is_long ? SAMPLE_WIDTH - 4 : SAMPLE_WIDTH, row,
-               is_long ? " ..." : "");
+        say("    %.*s%s\n", is_long ? SAMPLE_WIDTH - 4 : SAMPLE_WIDTH, row,
+            is_long ? " ..." : "");
     }
     loop_stop(q->loop);
 }
@@ -113,7 +114,7 @@ static void print_tables(const struct plan *p, const char *url)
         loop_run(q.loop);
     }
     if (pgconn_state(q.c) == PGCONN_DEAD) {
-        printf("  %s\n", pgconn_error(q.c)->text);
+        say("  %s\n", pgconn_error(q.c)->text);
     }
     for (uint32_t i = 0; i < p->n_projections; i++) {
         ask_about(&q, p->projections[i].table);
@@ -129,9 +130,9 @@ void dev_report_print(const struct plan *p, const struct page *page,
     struct totals t;
     totals_read(page, &t);
     uint64_t events = t.counters[COUNT_EVENTS];
-    printf("\n%" PRIu64 " events in %.1f s: %.0f events/s, %" PRIu64
-           " batches, %" PRIu64 " rows written\n\n",
-           events, seconds, seconds > 0 ? (double)events / seconds : 0,
-           t.counters[COUNT_BATCHES], t.counters[COUNT_ROWS_WRITTEN]);
+    say("\n%" PRIu64 " events in %.1f s: %.0f events/s, %" PRIu64
+        " batches, %" PRIu64 " rows written\n\n",
+        events, seconds, seconds > 0 ? (double)events / seconds : 0,
+        t.counters[COUNT_BATCHES], t.counters[COUNT_ROWS_WRITTEN]);
     print_tables(p, url);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/say.h"
 #include "cli/desk.h"
 #include "cli/letter_choice.h"
 #include "cli/letter_text.h"
@@ -184,11 +185,11 @@ static void print_sums(struct request *q)
         return;
     }
     table_print(&q->table);
-    printf("%" PRId64 " failed, %" PRId64 " held; by class: %s\n", q->n_failed,
-           q->n_held, buf_text(&q->sums));
+    say("%" PRId64 " failed, %" PRId64 " held; by class: %s\n", q->n_failed,
+        q->n_held, buf_text(&q->sums));
     if (q->n_shown < n) {
-        printf("%" PRId64 " of %" PRId64 " are shown: --limit shows more\n",
-               q->n_shown, n);
+        say("%" PRId64 " of %" PRId64 " are shown: --limit shows more\n",
+            q->n_shown, n);
     }
 }
 
@@ -234,8 +235,8 @@ static int show(struct request *q)
         return desk_fail(q->v, &e);
     }
     if (q->n_shown == 0) {
-        fprintf(stderr, "tidemill %s: pipeline %s has no dead letter %s\n",
-                q->v->name, q->desk.plan->name, q->place);
+        complain("tidemill %s: pipeline %s has no dead letter %s\n", q->v->name,
+                 q->desk.plan->name, q->place);
         return EX_NOINPUT;
     }
     q->n_shown = 0;
@@ -243,8 +244,8 @@ static int show(struct request *q)
     table_init(&q->table, columns, sizeof columns / sizeof *columns);
     bool ok = letters_beside(c, f, put_row, q, &e);
     if (ok && q->n_shown > 0) {
-        printf("\n%" PRId64 " other letter%s of this key:\n", q->n_shown,
-               plural(q->n_shown));
+        say("\n%" PRId64 " other letter%s of this key:\n", q->n_shown,
+            plural(q->n_shown));
         table_print(&q->table);
     }
     table_close(&q->table);

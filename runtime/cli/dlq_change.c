@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/loop.h"
+#include "base/say.h"
 #include "cli/desk.h"
 #include "cli/dlq.h"
 #include "cli/letter_choice.h"
@@ -66,10 +67,9 @@ struct request {
 
 static int none(const struct request *q)
 {
-    fprintf(stderr,
-            "tidemill %s: no such dead letter of pipeline %s; 'tidemill dlq "
-            "list %s' shows them\n",
-            q->v->name, q->desk.plan->name, q->path);
+    complain("tidemill %s: no such dead letter of pipeline %s; 'tidemill dlq "
+             "list %s' shows them\n",
+             q->v->name, q->desk.plan->name, q->path);
     return EX_NOINPUT;
 }
 
@@ -77,21 +77,19 @@ static int say_retried(const struct request *q, const struct letter_retry *r)
 {
     int64_t n = r->n_failed + r->n_held;
     if (r->n_waiting > 0) {
-        fprintf(stderr,
-                "tidemill %s: %" PRId64 " of %" PRId64 " still wait after %u "
-                "s: does the pipeline run, and is their lane not halted "
-                "('tidemill lane list %s')?\n",
-                q->v->name, r->n_waiting, n, q->wait_sec, q->path);
+        complain("tidemill %s: %" PRId64 " of %" PRId64 " still wait after %u "
+                 "s: does the pipeline run, and is their lane not halted "
+                 "('tidemill lane list %s')?\n",
+                 q->v->name, r->n_waiting, n, q->wait_sec, q->path);
         return EX_TEMPFAIL;
     }
     if (r->n_again > 0) {
-        fprintf(stderr,
-                "tidemill %s: %" PRId64 " of %" PRId64 " failed again: "
-                "'tidemill dlq list %s' says why\n",
-                q->v->name, r->n_again, n, q->path);
+        complain("tidemill %s: %" PRId64 " of %" PRId64 " failed again: "
+                 "'tidemill dlq list %s' says why\n",
+                 q->v->name, r->n_again, n, q->path);
         return EX_DATAERR;
     }
-    printf("done: all %" PRId64 " were applied\n", n);
+    say("done: all %" PRId64 " were applied\n", n);
     return EX_OK;
 }
 
@@ -124,15 +122,15 @@ static int retry(struct request *q)
     if (r.n_failed + r.n_held == 0) {
         return none(q);
     }
-    printf("asked: %" PRId64 " failed and %" PRId64 " held letters are tried "
-           "again by the worker that owns\n"
-           "their lane, all of a key together. Those that fail again stay, "
-           "with one try more.\n",
-           r.n_failed, r.n_held);
+    say("asked: %" PRId64 " failed and %" PRId64 " held letters are tried "
+        "again by the worker that owns\n"
+        "their lane, all of a key together. Those that fail again stay, "
+        "with one try more.\n",
+        r.n_failed, r.n_held);
     if (q->wait_sec > 0) {
         return wait_for(q, &r);
     }
-    printf("Watch them: tidemill dlq list %s\n", q->path);
+    say("Watch them: tidemill dlq list %s\n", q->path);
     return EX_OK;
 }
 
@@ -149,14 +147,14 @@ static int refuse_orphans(const struct request *q, int64_t n)
 
 static void say_discarded(const struct request *q, const struct letter_look *l)
 {
-    printf("%" PRId64 " failed and %" PRId64 " held letters in %" PRId64
-           " lane%s are DISCARDED: their records are LOST to\n"
-           "the tables, and only Kafka still has them.\n",
-           l->n_failed, l->n_held, l->n_lanes, plural(l->n_lanes));
+    say("%" PRId64 " failed and %" PRId64 " held letters in %" PRId64
+        " lane%s are DISCARDED: their records are LOST to\n"
+        "the tables, and only Kafka still has them.\n",
+        l->n_failed, l->n_held, l->n_lanes, plural(l->n_lanes));
     if (q->is_head_only && l->n_rest > 0) {
-        printf("%" PRId64 " other letter%s of these keys %s tried again, "
-               "without the records that go.\n",
-               l->n_rest, plural(l->n_rest), l->n_rest == 1 ? "is" : "are");
+        say("%" PRId64 " other letter%s of these keys %s tried again, "
+            "without the records that go.\n",
+            l->n_rest, plural(l->n_rest), l->n_rest == 1 ? "is" : "are");
     } else if (l->n_held > 0) {
         puts("Later records of these keys are applied without them.");
     }
@@ -190,11 +188,11 @@ static int discard(struct request *q)
     if (!letters_discard(c, f, scope, &look, q->reason, &e)) {
         return desk_fail(q->v, &e);
     }
-    printf("done: %" PRId64 " discarded\n", look.n_failed + look.n_held);
+    say("done: %" PRId64 " discarded\n", look.n_failed + look.n_held);
     if (look.halted[0] != '\0') {
-        printf("Halted as before: %s. 'tidemill lane resume %s ...' lets it go "
-               "on.\n",
-               look.halted, q->path);
+        say("Halted as before: %s. 'tidemill lane resume %s ...' lets it go "
+            "on.\n",
+            look.halted, q->path);
     }
     return EX_OK;
 }

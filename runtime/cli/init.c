@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/say.h"
 #include "cli/init_files.h"
 #include "cli/options.h"
 #include "cli/verb.h"
@@ -115,10 +116,9 @@ static bool is_taken(const char *folder, const char *name)
     if (access(path, F_OK) != 0) {
         return false;
     }
-    fprintf(stderr,
-            "tidemill init: %s is there already and stays as it is; nothing "
-            "was written\n",
-            path);
+    complain("tidemill init: %s is there already and stays as it is; nothing "
+             "was written\n",
+             path);
     return true;
 }
 
@@ -180,11 +180,10 @@ static bool make_file(const char *folder, const char *name, const char *text)
 
     join(path, sizeof path, folder, name);
     if (!write_file(path, text)) {
-        fprintf(stderr, "tidemill init: cannot write %s: %s\n", path,
-                strerror(errno));
+        complain("tidemill init: cannot write %s: %s\n", path, strerror(errno));
         return false;
     }
-    printf("%s\n", path);
+    say("%s\n", path);
     return true;
 }
 
@@ -222,7 +221,7 @@ static int run(const struct verb *v, int argc, char **argv)
     if (!make_all(folder)) {
         return EX_CANTCREAT;
     }
-    printf("\nNext: tidemill test %s\n      tidemill dev %s\n", folder, folder);
+    say("\nNext: tidemill test %s\n      tidemill dev %s\n", folder, folder);
     return EX_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "admin/json.h"
+#include "base/say.h"
 #include "cli/desk.h"
 #include "cli/options.h"
 #include "cli/place.h"
@@ -127,9 +128,9 @@ static void print_sum(const struct lane_rows *rows)
         n_failed += rows->at[i].n_failed;
         n_held += rows->at[i].n_held;
     }
-    printf("%u lane%s, %" PRId64 " halted; dead letters: %" PRId64
-           " failed, %" PRId64 " held\n",
-           rows->n, plural(rows->n), n_halted, n_failed, n_held);
+    say("%u lane%s, %" PRId64 " halted; dead letters: %" PRId64
+        " failed, %" PRId64 " held\n",
+        rows->n, plural(rows->n), n_halted, n_failed, n_held);
 }
 
 static void print(const struct lane_rows *rows, bool only_halted, bool is_json)
@@ -176,8 +177,8 @@ static int list(const struct verb *v, const struct list_request *q)
                         q->place.partition, &rows, &e)) {
         status = desk_fail(v, &e);
     } else if (rows.n == 0 && q->lane != NULL) {
-        fprintf(stderr, "tidemill %s: pipeline %s has no lane %s here\n",
-                v->name, d.plan->name, q->lane);
+        complain("tidemill %s: pipeline %s has no lane %s here\n", v->name,
+                 d.plan->name, q->lane);
         status = EX_NOINPUT;
     } else {
         print(&rows, q->only_halted, q->is_json);

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "base/arena.h"
+#include "base/say.h"
 #include "cli/desk.h"
 #include "cli/lane.h"
 #include "cli/options.h"
@@ -99,23 +100,23 @@ static void add(struct request *q, const struct lane_row *row, int64_t to,
 
 static int refuse_lane(const struct request *q, int status, const char *why)
 {
-    fprintf(stderr, "tidemill %s: %s\n", q->v->name, why);
+    complain("tidemill %s: %s\n", q->v->name, why);
     return status;
 }
 
 static void say_lost(const struct lane_row *row, int64_t to)
 {
     int64_t n = to - row->next_offset;
-    printf("%s/%d goes forward from offset %" PRId64 " to %" PRId64 ": ",
-           row->topic, row->partition, row->next_offset, to);
+    say("%s/%d goes forward from offset %" PRId64 " to %" PRId64 ": ",
+        row->topic, row->partition, row->next_offset, to);
     if (n == 1) {
-        printf("the record at %" PRId64 " is LOST to the\n"
-               "tables: it is not applied, and not set aside.\n",
-               row->next_offset);
+        say("the record at %" PRId64 " is LOST to the\n"
+            "tables: it is not applied, and not set aside.\n",
+            row->next_offset);
     } else {
-        printf("%" PRId64 " records are LOST to the\n"
-               "tables: they are not applied, and not set aside.\n",
-               n);
+        say("%" PRId64 " records are LOST to the\n"
+            "tables: they are not applied, and not set aside.\n",
+            n);
     }
     if (row->halted == NULL) {
         puts("The lane is not halted: if a worker moves it meanwhile, nothing "
@@ -151,15 +152,15 @@ static void say_again(const struct request *q, const struct lane_row *row,
                       int64_t to)
 {
     const struct plan *p = q->desk.plan;
-    printf("%s/%d goes BACK from offset %" PRId64 " to %" PRId64 ": %" PRId64
-           " records are applied AGAIN.\n",
-           row->topic, row->partition, row->next_offset, to,
-           row->next_offset - to);
+    say("%s/%d goes BACK from offset %" PRId64 " to %" PRId64 ": %" PRId64
+        " records are applied AGAIN.\n",
+        row->topic, row->partition, row->next_offset, to,
+        row->next_offset - to);
     puts("Unless you have taken these tables back to the same point:");
     for (uint32_t i = 0; i < p->n_projections; i++) {
         const struct plan_projection *projection = &p->projections[i];
         if (reads(projection, row->topic)) {
-            printf("  %-20s %s\n", projection->table, twice(projection));
+            say("  %-20s %s\n", projection->table, twice(projection));
         }
     }
 }
@@ -169,15 +170,15 @@ static void say_halt(const char *why)
     struct buf text = {0}, lines = {0};
     printable(&text, why, strlen(why));
     put_folded(&lines, buf_text(&text), HALT_INDENT);
-    printf("%*s%s\n", HALT_INDENT, "", buf_text(&lines));
+    say("%*s%s\n", HALT_INDENT, "", buf_text(&lines));
     buf_close(&text);
     buf_close(&lines);
 }
 
 static void end_halt(struct request *q, const struct lane_row *row)
 {
-    printf("%s/%d goes on at offset %" PRId64 ". It is halted:\n", row->topic,
-           row->partition, row->next_offset);
+    say("%s/%d goes on at offset %" PRId64 ". It is halted:\n", row->topic,
+        row->partition, row->next_offset);
     say_halt(row->halted);
     add(q, row, row->next_offset, false);
 }
@@ -229,11 +230,10 @@ static int plan_seek(struct request *q)
                               q->to);
     }
     if (row->last_letter >= q->to) {
-        fprintf(stderr,
-                "tidemill %s: %s has dead letters up to offset %" PRId64
-                ", which would be read a second time:\nretry them, or export "
-                "and discard them first ('tidemill dlq --help')\n",
-                q->v->name, q->lane, row->last_letter);
+        complain("tidemill %s: %s has dead letters up to offset %" PRId64
+                 ", which would be read a second time:\nretry them, or export "
+                 "and discard them first ('tidemill dlq --help')\n",
+                 q->v->name, q->lane, row->last_letter);
         return EX_DATAERR;
     }
     if (q->to > row->next_offset) {
@@ -256,8 +256,8 @@ static int change(struct request *q)
     }
     for (uint32_t i = 0; i < q->n_changes; i++) {
         const struct lane_row *row = q->changes[i].shown;
-        printf("done: %s/%d goes on at offset %" PRId64 "\n", row->topic,
-               row->partition, q->changes[i].to);
+        say("done: %s/%d goes on at offset %" PRId64 "\n", row->topic,
+            row->partition, q->changes[i].to);
     }
     return EX_OK;
 }
@@ -277,10 +277,9 @@ static int work(struct request *q, int (*plan)(struct request *))
     if (!ok) {
         status = desk_fail(q->v, &e);
     } else if (q->rows.n == 0 && !q->is_all) {
-        fprintf(stderr,
-                "tidemill %s: pipeline %s has no lane %s here; 'tidemill lane "
-                "list %s' names them\n",
-                q->v->name, q->desk.plan->name, q->lane, q->path);
+        complain("tidemill %s: pipeline %s has no lane %s here; 'tidemill lane "
+                 "list %s' names them\n",
+                 q->v->name, q->desk.plan->name, q->lane, q->path);
         status = EX_NOINPUT;
     } else {
         q->changes = mem_zero(q->rows.n + 1, sizeof *q->changes);

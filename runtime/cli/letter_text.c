@@ -245,9 +245,9 @@ void letter_text(struct buf *out, const struct letter *l)
         record[time_put_stamp(l->record_ms * 1000, record)] = 'Z';
     }
     letter_key(&key, l->key, 4096);
-    buf_printf(out,
-               "%s/%" PRId64 "/%" PRId64 "  %s, tried %" PRId64 " time%s\n",
-               l->topic, l->partition, l->offset, l->state, l->attempts,
+    printable(out, l->topic, strlen(l->topic));
+    buf_printf(out, "/%" PRId64 "/%" PRId64 "  %s, tried %" PRId64 " time%s\n",
+               l->partition, l->offset, l->state, l->attempts,
                plural(l->attempts));
     put_line(out, "key", buf_text(&key));
     put_line(out, "class", l->class);

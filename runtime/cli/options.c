@@ -9,6 +9,7 @@
 #include <sysexits.h>
 
 #include "base/nearest.h"
+#include "base/say.h"
 
 enum { MOST_OPTIONS = 16 };
 
@@ -27,9 +28,9 @@ int options_refuse(const struct verb *v, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    fprintf(stderr, "tidemill %s: ", v->name);
-    vfprintf(stderr, format, args);
-    fprintf(stderr, "\nTry 'tidemill %s --help'.\n", v->name);
+    complain("tidemill %s: ", v->name);
+    complain_v(format, args);
+    complain("\nTry 'tidemill %s --help'.\n", v->name);
     va_end(args);
     return EX_USAGE;
 }

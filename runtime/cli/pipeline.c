@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "base/err.h"
+#include "base/say.h"
 #include "cli/options.h"
 #include "lua/vm.h"
 #include "postgres/rights.h"
@@ -19,14 +20,13 @@ struct plan *pipeline_load(const struct verb *v, const char *path, int *status)
     }
     struct vm *vm = vm_new(&e);
     if (vm == NULL) {
-        fprintf(stderr, "tidemill: %s\n", e.text);
+        complain("tidemill: %s\n", e.text);
         *status = EX_SOFTWARE;
         return NULL;
     }
     struct plan *p = vm_load(vm, path, &e);
     if (p == NULL) {
-        fprintf(stderr, "tidemill: cannot load %s:\n%s\n", path,
-                vm_said(vm, &e));
+        complain("tidemill: cannot load %s:\n%s\n", path, vm_said(vm, &e));
         *status = e.class == ERR_FATAL ? EX_SOFTWARE : EX_CONFIG;
     }
     vm_free(vm);

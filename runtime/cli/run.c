@@ -3,6 +3,7 @@
 #include <sysexits.h>
 
 #include "base/page.h"
+#include "base/say.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
 #include "cli/start.h"
@@ -57,7 +58,7 @@ static int run_plan(struct start *o, const struct plan *p)
     o->generation = p->hash;
     o->page = page_new(o->workers);
     if (o->page == NULL) {
-        fprintf(stderr, "tidemill: no memory for the shared page\n");
+        complain("tidemill: no memory for the shared page\n");
         return EX_OSERR;
     }
     int status = start_supervisor(o);

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/say.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
 #include "cli/verb.h"
@@ -35,11 +36,11 @@ static int apply(const struct plan *p, struct buf *sql)
 {
     struct err e;
     if (catalog_apply(p->database.write, buf_text(sql), &e)) {
-        printf("ok: the schema of %s is in place (%u tables)\n", p->name,
-               p->n_projections);
+        say("ok: the schema of %s is in place (%u tables)\n", p->name,
+            p->n_projections);
         return EX_OK;
     }
-    fprintf(stderr, "tidemill schema: %s\n", e.text);
+    complain("tidemill schema: %s\n", e.text);
     return e.class == ERR_CONNECTION ? EX_UNAVAILABLE : EX_CONFIG;
 }
 

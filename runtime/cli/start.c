@@ -10,6 +10,7 @@
 
 #include "admin/listen.h"
 #include "base/log.h"
+#include "base/say.h"
 #include "cli/verb.h"
 #include "supervise/supervisor.h"
 
@@ -176,7 +177,7 @@ int start_supervisor(const struct start *o)
     struct prepared p = {0};
     struct err e;
     if (!prepare(o, &p, &e)) {
-        fprintf(stderr, "tidemill: %s\n", e.text);
+        complain("tidemill: %s\n", e.text);
         return EX_CONFIG;
     }
     log_line(LOG_INFO, "started",

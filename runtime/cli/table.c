@@ -11,26 +11,11 @@ enum { NOTE_INDENT = 4, LEAST_LAST = 24 };
 
 void printable(struct buf *out, const char *p, size_t len)
 {
-    while (len > 0) {
-        size_t good = utf8_valid(p, len);
-        for (size_t i = 0; i < good; i++) {
-            unsigned char c = (unsigned char)p[i];
-            /* C1 controls are two bytes in UTF-8: 0xC2 and this one. */
-            bool is_c1 = c >= 0x80 && c < 0xA0 && i > 0 &&
-                         (unsigned char)p[i - 1] == 0xC2;
-            if (is_c1) {
-                out->len--;
-            }
-            bool is_control = c < 0x20 || c == 0x7F || is_c1;
-            buf_put(out, is_control ? "." : p + i, 1);
-        }
-        p += good;
-        len -= good;
-        if (len > 0) {
-            buf_put(out, ".", 1);
-            p++;
-            len--;
-        }
+    bool is_seen;
+
+    for (size_t n; len > 0; p += n, len -= n) {
+        n = utf8_sight(p, len, &is_seen);
+        buf_put(out, is_seen ? p : ".", is_seen ? n : 1);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <lualib.h>
 #include <stdio.h>
 
+#include "base/say.h"
 #include "lua/host.h"
 #include "lua/vm.h"
 
@@ -43,7 +44,7 @@ static int run_verb(const char *verb, const char *path, int argc, char **argv)
     int status = 70; /* EX_SOFTWARE */
 
     if (!L) {
-        fputs("tidemill: out of memory\n", stderr);
+        complain("tidemill: out of memory\n");
         return status;
     }
     luaL_openlibs(L);
@@ -61,7 +62,7 @@ static int run_verb(const char *verb, const char *path, int argc, char **argv)
     } else {
         const char *why = lua_tostring(L, -1);
 
-        fprintf(stderr, "tidemill: %s\n", why ? why : "the specs ended early");
+        complain("tidemill: %s\n", why ? why : "the specs ended early");
     }
     lua_close(L);
     return status;

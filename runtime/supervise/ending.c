@@ -7,6 +7,7 @@
 #include "admin/view.h"
 #include "base/buf.h"
 #include "base/stderr.h"
+#include "base/utf8.h"
 
 enum ending ending_verdict(const struct page *p)
 {
@@ -47,6 +48,7 @@ void ending_print_halted(const struct page *p)
                        lane->partition, lane->position, message);
         }
     }
+    utf8_clean(buf_text(&text)); /* a message of the page may be cut */
     stderr_write(text.data, text.len);
     buf_close(&text);
 }
