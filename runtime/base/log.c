@@ -9,12 +9,16 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/hash.h"
+#include "base/loop.h"
 #include "base/stderr.h"
 #include "base/utf8.h"
 
 /* LINE_MAX_BYTES: a message and its fields hold an err text (700 bytes) twice
  * with every byte escaped. QUOTE_RING: fields of a line that may be quoted. */
 enum { LINE_MAX_BYTES = 8192, QUOTE_BYTES = 3072, QUOTE_RING = 8 };
+
+static const usec AGAIN_USEC = 600 * 1000000ULL;
 
 static enum log_level least_level = LOG_INFO;
 static char who_text[64] = "tidemill";
@@ -173,4 +177,17 @@ void log_line(enum log_level level, const char *msg, const char *fields, ...)
     if (n_lost > 0 || !stderr_write(line, len)) {
         n_lost++;
     }
+}
+
+bool log_is_news(uint64_t told[2], const char *text)
+{
+    usec now = clock_usec();
+    uint64_t what = hash_bytes(text, (uint32_t)strlen(text));
+
+    if (told[0] == what && told[1] > 0 && now - told[1] < AGAIN_USEC) {
+        return false;
+    }
+    told[0] = what;
+    told[1] = now;
+    return true;
 }

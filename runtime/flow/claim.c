@@ -78,9 +78,12 @@ static void claim_failed(struct engine *g, const struct err *e)
     c->retry_at = clock_usec() + delay;
     g->counts->errors[e->class]++;
     progress_waits(g, "", e->text);
-    log_line(LOG_WARN, "lanes cannot be claimed; trying again",
-             "lanes=%u retry_ms=%d class=%s error=%s", c->n,
-             (int)(delay / 1000), err_class_name(e->class), log_quote(e->text));
+    if (log_is_news(c->told, e->text)) {
+        log_line(LOG_WARN, "lanes cannot be claimed; trying again",
+                 "lanes=%u retry_ms=%d class=%s error=%s", c->n,
+                 (int)(delay / 1000), err_class_name(e->class),
+                 log_quote(e->text));
+    }
     for (uint32_t i = 0; i < c->n && is_lasting(e); i++) {
         progress_halted(
             page_lane(g->page, c->lanes[i].topic, c->lanes[i].partition),
@@ -278,6 +281,7 @@ static void finish(struct engine *g)
         return;
     }
     c->failures = 0;
+    c->told[1] = 0;
     progress_ready(g);
     publish_due(g);
     log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);

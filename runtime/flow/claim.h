@@ -31,6 +31,7 @@ struct claim {
     usec retry_at;
     usec unshelve_at; /* lanes that are gone are looked for again */
     uint32_t failures;
+    uint64_t told[2]; /* why it failed last */
 };
 
 void claim_open(struct claim *c, uint32_t n_topics);

@@ -31,18 +31,13 @@ struct halt_note {
 
 void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
 {
-    struct page_lane *p;
-    bool is_news = !lane->is_halted;
-
     if (!lane->is_assigned) {
         return;
     }
     progress_lane(g, lane);
-    p = lane->page;
     lane->is_halted = true;
-    is_news = is_news && (!p || strncmp(p->message, e->text, 100) != 0);
-    progress_halted(p, e->text);
-    if (is_news) {
+    progress_halted(lane->page, e->text);
+    if (log_is_news(lane->told, e->text)) {
         log_line(
             LOG_ERROR,
             lane->retry_at ? "lane halted; it looks again from time to time"
@@ -208,6 +203,7 @@ static void on_looked(struct pgconn *c, const struct pgreply *r, void *arg)
             (is_unsettled(l) ||
              position_is_changed(r->results[r->n_results - 1], i, l->epoch))) {
             l->needs_claim = true;
+            l->told[1] = 0; /* a person waits for an answer */
             loop_idle_set(g->idle, true);
         }
     }

@@ -82,6 +82,9 @@ static void settle_lane(struct batch *b, struct lease *l)
     }
     if (!b->is_retry) {
         l->lane->position = l->end;
+        if (moved > 0) {
+            l->lane->told[1] = 0; /* it went on */
+        }
         source_done(g->source, l->lane, moved);
         if (l->cut < 0 || l->lane->inbox.count == 0) { /* else: at once */
             l->lane->waiting_since = l->lane->inbox.count ? clock_usec() : 0;

@@ -82,6 +82,8 @@ struct lane {
                                there before */
     uint64_t retry_at;      /* halted, but time may heal it: when to go on
                                (usec); 0: it stays halted */
+    uint64_t told[2];       /* the upper layer's: the halt that was said last,
+                               see log_is_news */
     bool needs_claim;       /* its position or epoch is in doubt; the upper
                                layer claims it again and seeks */
     uint32_t suspect_left;  /* isolation: the first so many records hold the

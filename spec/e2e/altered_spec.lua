@@ -157,6 +157,18 @@ describe('a table that changes under a run', function()
       'GRANT INSERT ON merged TO mill')
     s.halts('ALTER TABLE tidemill.lane SET UNLOGGED', 'table tidemill.lane is UNLOGGED',
       'ALTER TABLE tidemill.lane SET LOGGED')
+    -- A lane that looks again and finds the same says nothing new.
+    local function n_said() return select(2, s.run:text():gsub('lane halted', '')) end
+    local n_halts = n_said()
+    s.db:rows 'ALTER TABLE aligned RENAME TO away'
+    s.send()
+    local n_before = s.run:metric('errors_total', 'class="schema"')
+    s.run:wait_for('three looks', 40, function()
+      return s.run:metric('errors_total', 'class="schema"') >= n_before + 3
+    end)
+    assert.equal(n_halts + 1, n_said())
+    s.db:rows 'ALTER TABLE away RENAME TO aligned'
+    s.committed()
     -- What fits is gone on with: a table in the place of another, a schema too.
     s.db:rows [[
       BEGIN; CREATE TABLE next (LIKE aligned INCLUDING ALL);
