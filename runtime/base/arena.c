@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/err.h"
 #include "base/stderr.h"
@@ -38,9 +39,18 @@ struct arena_block {
 
 static _Noreturn void out_of_memory(size_t size)
 {
-    char text[80];
-    int n = snprintf(text, sizeof(text),
-                     "level=error msg=\"out of memory\" bytes=%zu\n", size);
+    char text[160];
+    struct rlimit space;
+    bool is_limited =
+        getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY;
+    int n =
+        is_limited
+            ? snprintf(text, sizeof(text),
+                       "level=error msg=\"out of memory\" bytes=%zu "
+                       "RLIMIT_AS=%llu\n",
+                       size, (unsigned long long)space.rlim_cur)
+            : snprintf(text, sizeof(text),
+                       "level=error msg=\"out of memory\" bytes=%zu\n", size);
 
     stderr_write(text, (size_t)n);
     abort();

@@ -254,6 +254,7 @@ static bool prepare(struct dev *d, int *status, struct err *e)
     }
     d->start.name = d->plan->name;
     d->start.group = d->plan->source.group;
+    d->start.connections = d->plan->database.pool_max;
     d->start.generation = d->plan->hash;
     *status = EX_SOFTWARE;
     return apply_schema(d, e) && start_load(d, e);
@@ -350,6 +351,7 @@ static int dev_run(struct dev *d)
         status = run_prepared(d);
     } else if (e.text[0] != '\0') {
         complain("tidemill dev: %s\n", e.text);
+        status = verb_status(&e);
     }
     close_all(d);
     return status;

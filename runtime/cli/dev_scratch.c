@@ -50,8 +50,10 @@ bool dev_scratch_make(struct dev_scratch *s, struct err *e)
     }
     if (mkdtemp(s->path) == NULL ||
         (getuid() == 0 && chown(s->path, s->uid, s->gid) != 0)) {
-        return err_set(e, ERR_CONFIG, "cannot make a folder in %s: %s", parent,
-                       strerror(errno));
+        return err_set(e, ERR_CONFIG,
+                       "cannot make a folder in %s: %s: set TMPDIR to a folder "
+                       "that can be written, with about 100 MB free",
+                       parent, strerror(errno));
     }
     return true;
 }

@@ -55,6 +55,7 @@ static int run_plan(struct start *o, const struct plan *p)
 {
     o->name = p->name;
     o->group = p->source.group;
+    o->connections = p->database.pool_max;
     o->generation = p->hash;
     o->page = page_new(o->workers);
     if (o->page == NULL) {

@@ -11,6 +11,7 @@
 #include "admin/listen.h"
 #include "base/log.h"
 #include "base/say.h"
+#include "cli/limits.h"
 #include "cli/verb.h"
 #include "supervise/supervisor.h"
 
@@ -135,7 +136,8 @@ static bool prepare(const struct start *o, struct prepared *out, struct err *e)
 {
     struct listen_address address;
     int fd;
-    if (!read_heartbeat(o->page, e)) {
+    enum log_level level = start_log("supervisor");
+    if (!read_heartbeat(o->page, e) || !limits_files(o->connections, e)) {
         return false;
     }
     if (o->token_file != NULL &&
@@ -165,7 +167,7 @@ static bool prepare(const struct start *o, struct prepared *out, struct err *e)
         .until_end = o->until_end,
         .seconds = o->seconds,
         .ready_usec = o->ready_usec,
-        .log_level = start_log("supervisor"),
+        .log_level = level,
         .is_fine = o->is_fine,
         .arg = o->arg,
     };

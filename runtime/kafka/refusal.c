@@ -52,6 +52,8 @@ static const struct refusal refusals[] = {
 
 /* What a handle cannot even be made with. */
 static const struct refusal starts[] = {
+    {"create thread", "no thread can be made: RLIMIT_NPROC (ulimit -u) or "
+                      "pids.max of the cgroup is reached, or memory is short"},
     {"ssl.ca.location",
      "the file of ssl.ca.location cannot be read, or holds no certificate in "
      "PEM form"},

@@ -222,6 +222,9 @@ static const struct text_class texts[] = {
     {"channel binding", ERR_CONFIG, NULL},
     {"SSL protocol version", ERR_CONFIG, NULL},
     /* certificates and keys */
+    {"Too many open files", ERR_CONNECTION,
+     "RLIMIT_NOFILE of this process is used up: raise it (ulimit -n, "
+     "LimitNOFILE= of systemd)"},
     {"certificate verify failed", ERR_CONFIG,
      "the server's certificate is not signed by a CA of the file sslrootcert, "
      "or has expired"},

@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { MOST_FILES = 65536 };
 
 void process_die_with_parent(pid_t parent, int signum)
 {
@@ -29,13 +32,30 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* A listener that a child keeps would hold its port after the parent's end. */
+static void close_inherited(void)
+{
+    struct rlimit files;
+
+    if (close_range(STDERR_FILENO + 1, ~0U, 0) == 0) {
+        return;
+    }
+    /* A kernel before 5.9, or a filter of system calls. */
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > MOST_FILES) {
+        files.rlim_cur = MOST_FILES;
+    }
+    for (int fd = STDERR_FILENO + 1; fd < (int)files.rlim_cur; fd++) {
+        close(fd);
+    }
+}
+
 static void become_child(pid_t parent, int stderr_fd)
 {
     process_die_with_parent(parent, SIGKILL);
     if (stderr_fd >= 0) {
         dup2(stderr_fd, STDERR_FILENO);
     }
-    close_range(STDERR_FILENO + 1, ~0U, 0);
+    close_inherited();
     reset_signals();
 }
 
@@ -56,6 +76,32 @@ pid_t process_fork(int stderr_fd)
     sigprocmask(SIG_SETMASK, &before, NULL);
     errno = why;
     return pid;
+}
+
+void process_describe_failure(int why, char *out, size_t cap)
+{
+    struct rlimit limit = {0};
+    const char *text = strerror(why);
+
+    if (why == EAGAIN && getrlimit(RLIMIT_NPROC, &limit) == 0 &&
+        limit.rlim_cur != RLIM_INFINITY) {
+        snprintf(out, cap,
+                 "%s: RLIMIT_NPROC is %llu processes and threads of this user "
+                 "(ulimit -u), or pids.max of the cgroup is reached",
+                 text, (unsigned long long)limit.rlim_cur);
+    } else if (why == EAGAIN) {
+        snprintf(out, cap,
+                 "%s: pids.max of the cgroup or kernel.pid_max is "
+                 "reached",
+                 text);
+    } else if (why == ENOMEM) {
+        snprintf(out, cap,
+                 "%s: see memory.max of the cgroup and "
+                 "vm.overcommit_memory",
+                 text);
+    } else {
+        snprintf(out, cap, "%s", text);
+    }
 }
 
 void process_describe_end(int wait_status, char *out, size_t cap)

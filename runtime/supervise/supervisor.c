@@ -40,6 +40,7 @@ struct supervisor {
     struct loop_timer *tick;
     struct loop_timer *deadline; /* of a stop, or of the run */
     struct slot slots[PAGE_WORKERS];
+    uint64_t fork_told[2]; /* why a worker could not be forked */
     usec last_tick;
     usec judge_after; /* no heartbeat is judged before */
     uint32_t n_ticks;
@@ -95,11 +96,15 @@ static void start(struct slot *w)
         become_worker(s, w->number);
     }
     if (pid < 0) {
-        say(s, LOG_ERROR, "cannot fork a worker; trying again in 5 s",
-            strerror(errno));
+        char why[200];
+        process_describe_failure(errno, why, sizeof why);
+        if (log_is_news(s->fork_told, why)) {
+            say(s, LOG_ERROR, "cannot fork a worker; trying again in 5 s", why);
+        }
         restart_later(w, 5000000);
         return;
     }
+    s->fork_told[1] = 0;
     slot_started(w, s->o->page, pid, clock_usec());
 }
 
