@@ -1,6 +1,7 @@
 /* tidemill VERB ...: finds the verb and runs it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -217,8 +218,15 @@ static void fill_standard_descriptors(void)
     }
 }
 
-/* What could not be printed is a failure of a verb that had none. Who closes a
- * pipe wants no more, and no words about it. */
+/* Who closes a pipe wants no more, and no words about it. */
+static bool has_reader(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+
+    return poll(&out, 1, 0) <= 0 || !(out.revents & POLLERR);
+}
+
+/* What could not be printed is a failure of a verb that had none. */
 static int close_stdout(int status)
 {
     bool has_failed = ferror(stdout) != 0;
@@ -228,7 +236,7 @@ static int close_stdout(int status)
     if (!has_failed || status != EX_OK) {
         return status;
     }
-    if (errno != EPIPE) {
+    if (has_reader()) {
         complain("tidemill: cannot write all of it to stdout%s%s\n",
                  errno == 0 ? "" : ": ", errno == 0 ? "" : strerror(errno));
     }

@@ -76,10 +76,11 @@ uint32_t utf8_code(const char *text, size_t n)
 
 size_t utf8_sight(const char *text, size_t left, bool *is_seen)
 {
-    size_t n = utf8_length(text, left);
+    bool is_ascii = *text >= ' ' && *text <= '~';
+    size_t n = is_ascii ? 1 : utf8_length(text, left);
 
     *is_seen = n > 0;
-    if (n == 0) {
+    if (is_ascii || n == 0) {
         return 1;
     }
     uint32_t code = utf8_code(text, n);

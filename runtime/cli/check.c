@@ -31,7 +31,9 @@ static const char help[] =
     "  tidemill check bank\n"
     "  tidemill check bank --offline       in CI, without servers\n"
     "\n"
-    "Exit status: 0 ok, 64 usage, 69 no database, 78 problems were found.\n";
+    "Exit status: 0 ok, 64 usage, 66 no such pipeline, 69 Kafka or the\n"
+    "database does not answer, 75 the database lacks something for now, 78\n"
+    "problems were found (also when something else could not be asked).\n";
 
 static const char *const kinds[] = {
     [KIND_FOLD] = "fold",     [KIND_MAP] = "map",     [KIND_MIRROR] = "mirror",
@@ -116,9 +118,9 @@ static int compare(const char *path, struct plan *p)
     struct buf problems = {0};
     struct err e;
     int n = 0, status = EX_OK;
-    if (!catalog_check(p, &problems, &n, &e)) {
+    if (!catalog_check(p, false, &problems, &n, &e)) {
         complain("\ntidemill check: %s\n", e.text);
-        status = e.class == ERR_CONNECTION ? EX_UNAVAILABLE : EX_CONFIG;
+        status = verb_status(&e);
     } else if (problems.len > 0) {
         complain("\n%s", buf_text(&problems));
     }
@@ -132,13 +134,24 @@ static int compare(const char *path, struct plan *p)
     return status;
 }
 
+/* What is wrong counts more than what could not be asked. */
+static int graver(int a, int b)
+{
+    return a == EX_CONFIG || b == EX_OK ? a : b;
+}
+
 /* Kafka, then the database; what fails later is told too. */
 static int ask(const char *path, struct plan *p)
 {
-    int n_problems = check_records(p);
-    int compared = compare(path, p);
+    int status = check_records(p);
 
-    return n_problems > 0 ? EX_CONFIG : compared;
+    status = graver(status, compare(path, p));
+    if (status == EX_UNAVAILABLE || status == EX_TEMPFAIL) {
+        complain("\nnot all was looked at: `tidemill check %s --offline` asks "
+                 "neither Kafka nor the database\n",
+                 path);
+    }
+    return status;
 }
 
 static int run(const struct verb *v, int argc, char **argv)
@@ -165,9 +178,7 @@ static int run(const struct verb *v, int argc, char **argv)
     fflush(stdout);
     status = vm_examples(path);
     if (!is_offline) {
-        int online = ask(path, p);
-
-        status = online != EX_OK ? online : status;
+        status = graver(status, ask(path, p));
     }
     if (status == EX_OK) {
         say("\nok%s\n",

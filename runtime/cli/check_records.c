@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "base/nearest.h"
 #include "base/say.h"
@@ -14,7 +15,7 @@
 #include "kafka/source.h"
 #include "postgres/lane_row.h"
 
-enum { PEEK_MS = 5000, INDENT = 4, ARROW_INDENT = 7 };
+enum { PEEK_MS = 10000, INDENT = 4, ARROW_INDENT = 7 };
 
 struct checking {
     struct plan *plan;
@@ -24,6 +25,7 @@ struct checking {
     struct lane_rows lanes; /* where a run stands; none: it never ran */
     struct buf text;        /* of the finding in hand */
     int n_problems;
+    bool has_unread; /* Kafka did not give what was asked for */
 };
 
 /* ---- findings ---- */
@@ -193,7 +195,6 @@ static void print_missing(struct checking *k, const struct peek_topic *t)
 {
     const char *near = nearest_word(t->name, k->peek->names, k->peek->n_names);
     const struct finding f = {
-        .is_warning = true,
         .what = "Kafka has no such topic, or does not show it to this user",
         .cure = near ? arena_printf(&k->arena, "did you mean '%s'?", near)
                      : "create it; a connector makes it with its first record, "
@@ -266,10 +267,11 @@ static void judge_topic(struct checking *k, const struct looked *l)
         return;
     }
     if (l->topic->failure[0]) {
-        const struct finding f = {
-            .is_warning = true, .what = l->topic->failure, .cure = ""};
-
-        print_finding(k, l->topic->name, &f);
+        buf_printf(&k->text, "problem: %s: %s", l->topic->name,
+                   l->topic->failure);
+        print_folded(k, "\n", INDENT);
+        k->has_unread |= !l->topic->is_refused;
+        k->n_problems += l->topic->is_refused;
     }
     print_findings(k, l, false);
     print_refused(k, &l->q, &l->found);
@@ -312,6 +314,13 @@ static void load_lanes(struct checking *k)
     console_close(&c);
 }
 
+static int status_of(const struct checking *k)
+{
+    return k->n_problems > 0 ? EX_CONFIG
+           : k->has_unread   ? EX_UNAVAILABLE
+                             : EX_OK;
+}
+
 int check_records(struct plan *p)
 {
     struct checking k = {.plan = p};
@@ -319,11 +328,11 @@ int check_records(struct plan *p)
 
     k.peek = peek_open(&p->source, PEEK_MS, &e);
     if (!k.peek) {
-        buf_printf(&k.text, "%s: %s; the records were not looked at",
-                   e.class == ERR_CONFIG ? "problem" : "warning", e.text);
+        buf_printf(&k.text, "problem: %s; the records were not looked at",
+                   e.text);
         print_folded(&k, "\n", INDENT);
         buf_close(&k.text);
-        return e.class == ERR_CONFIG;
+        return e.class == ERR_CONFIG ? EX_CONFIG : EX_UNAVAILABLE;
     }
     arena_init(&k.arena, 0);
     k.trial = tm_trial_new(p);
@@ -334,5 +343,5 @@ int check_records(struct plan *p)
     arena_close(&k.arena);
     buf_close(&k.text);
     peek_free(k.peek);
-    return k.n_problems;
+    return status_of(&k);
 }

@@ -4,8 +4,8 @@
 #include "base/plan.h"
 
 /*
- * Prints what each topic holds on stdout and what does not fit on stderr; how
- * many problems there are. When Kafka does not answer within seconds, that is
- * said in one line and is no problem.
+ * Prints what each topic holds on stdout and what does not fit on stderr; the
+ * exit status that comes of it: EX_OK, EX_CONFIG, or EX_UNAVAILABLE when Kafka
+ * does not answer within seconds.
  */
 int check_records(struct plan *p);

@@ -53,15 +53,7 @@ void desk_close(struct desk *d)
 int desk_fail(const struct verb *v, const struct err *e)
 {
     complain("tidemill %s: %s\n", v->name, e->text);
-    switch (e->class) {
-    case ERR_CONNECTION:
-        return EX_UNAVAILABLE;
-    case ERR_CONFLICT:
-    case ERR_RESOURCE:
-        return EX_TEMPFAIL;
-    default:
-        return EX_CONFIG;
-    }
+    return verb_status(e);
 }
 
 bool desk_confirm(const struct verb *v, bool is_yes)

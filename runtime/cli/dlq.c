@@ -57,8 +57,8 @@ static const char list_help[] =
     "  tidemill dlq list bank orders/3 --state failed --since 2h\n"
     "  tidemill dlq list bank --class data --json | jq -r .message | sort -u\n"
     "\n"
-    "Exit status: 0 done, 64 usage, 69 no database, 78 the pipeline or the\n"
-    "database is not right.\n";
+    "Exit status: 0 done, 64 usage, 66 no such topic, partition or letter, 69\n"
+    "no database, 78 the pipeline or the database is not right.\n";
 
 static const char show_help[] =
     "Shows one dead letter: why it failed, its headers and value, and the\n"
@@ -79,8 +79,10 @@ static const char export_help[] =
     "  tidemill dlq export bank > letters.jsonl\n"
     "  tidemill dlq export bank --class data | jq -r .value\n"
     "\n"
-    "Exit status: 0 done, 64 usage, 69 no database, 74 stdout is full or\n"
-    "closed, 78 the pipeline or the database is not right.\n";
+    "Exit status: 0 done, 64 usage, 66 no such topic, partition or letter, 69\n"
+    "no database, 74 stdout is full or closed, 78 the pipeline or the "
+    "database\n"
+    "is not right.\n";
 
 /* What the three words are called with. */
 struct request {
@@ -158,14 +160,22 @@ static void print_object(const struct letter *l, bool values)
 
 static void print_brief(const struct letter *l, void *arg)
 {
-    (void)arg;
+    ((struct request *)arg)->n_shown++;
     print_object(l, false);
 }
 
 static void print_full(const struct letter *l, void *arg)
 {
-    (void)arg;
+    ((struct request *)arg)->n_shown++;
     print_object(l, true);
+}
+
+/* A mistyped name must not look like "all is well". */
+static int end_of(struct request *q)
+{
+    return q->n_shown > 0
+               ? EX_OK
+               : choice_found_none(&q->choice, q->v, &q->desk.console);
 }
 
 static void add_count(const struct letter_count *n, void *arg)
@@ -200,7 +210,7 @@ static int list(struct request *q)
     struct err e;
     if (q->is_json) {
         return letters_each(c, &f, false, print_brief, q, &e)
-                   ? EX_OK
+                   ? end_of(q)
                    : desk_fail(q->v, &e);
     }
     f.limit = f.limit < 0 ? SHOWN_AT_ONCE : f.limit;
@@ -208,12 +218,13 @@ static int list(struct request *q)
     table_init(&q->table, columns, sizeof columns / sizeof *columns);
     bool ok = letters_each(c, &f, false, put_row, q, &e) &&
               letters_count(c, &f, add_count, q, &e);
-    if (ok) {
+    int status = ok ? end_of(q) : desk_fail(q->v, &e);
+    if (status == EX_OK) {
         print_sums(q);
     }
     table_close(&q->table);
     buf_close(&q->sums);
-    return ok ? EX_OK : desk_fail(q->v, &e);
+    return status;
 }
 
 static void print_text(const struct letter *l, void *arg)
@@ -259,7 +270,7 @@ static int export(struct request *q)
                       &e)) {
         return desk_fail(q->v, &e);
     }
-    return EX_OK;
+    return end_of(q);
 }
 
 static int work(struct request *q, int (*word)(struct request *))

@@ -10,8 +10,10 @@
 #include "cli/desk.h"
 #include "cli/lane.h"
 #include "cli/options.h"
+#include "cli/pipeline.h"
 #include "cli/place.h"
 #include "cli/table.h"
+#include "kafka/peek.h"
 #include "postgres/lane_row.h"
 
 static const char resume_help[] =
@@ -35,7 +37,8 @@ static const char resume_help[] =
 static const char skip_help[] =
     "Moves a lane past records, by default past the one it stands at. They\n"
     "are LOST to the tables: not applied, and not set aside as dead letters;\n"
-    "only Kafka still has them, as long as it keeps them. A halt ends.\n"
+    "only Kafka still has them, as long as it keeps them. A halt ends. Kafka\n"
+    "is asked which offsets there are; past its end is refused.\n"
     "\n"
     "Options:\n"
     "  --records N     how many offsets (1); topics with transactions or\n"
@@ -48,9 +51,9 @@ static const char skip_help[] =
     "  tidemill lane skip bank orders/3\n"
     "  tidemill lane skip bank orders/3 --to 1200 --reason 'test data'\n"
     "\n"
-    "Exit status: 0 done, 64 usage or not confirmed, 66 no such lane, 69 no\n"
-    "database, 75 it changed meanwhile, 78 the pipeline or the database is\n"
-    "not right.\n";
+    "Exit status: 0 done, 64 usage or not confirmed, 65 no such offset, 66 no\n"
+    "such lane, 69 no database, 75 it changed meanwhile, 78 the pipeline or\n"
+    "the database is not right.\n";
 
 static const char seek_help[] =
     "Sets the position of a lane. Forwards, the records between are LOST to\n"
@@ -58,7 +61,8 @@ static const char seek_help[] =
     "folds, appends and sums count them twice, so it is right only together\n"
     "with tables that were taken back to the same point. Where the lane has\n"
     "dead letters at or behind the new position it is refused: they would be\n"
-    "read a second time. A halt ends.\n"
+    "read a second time. So is an offset that Kafka does not have. A halt\n"
+    "ends.\n"
     "\n"
     "Options:\n"
     "  --to OFFSET     the next offset to apply\n"
@@ -69,8 +73,8 @@ static const char seek_help[] =
     "  tidemill lane seek bank orders/3 --to 0 --reason 'tables emptied'\n"
     "\n"
     "Exit status: 0 done, 64 usage or not confirmed, 65 dead letters are in\n"
-    "the way, 66 no such lane, 69 no database, 75 it changed meanwhile, 78\n"
-    "the pipeline or the database is not right.\n";
+    "the way, or no such offset, 66 no such lane, 69 no database, 75 it\n"
+    "changed meanwhile, 78 the pipeline or the database is not right.\n";
 
 enum { HALT_INDENT = 2 };
 
@@ -102,6 +106,33 @@ static int refuse_lane(const struct request *q, int status, const char *why)
 {
     complain("tidemill %s: %s\n", q->v->name, why);
     return status;
+}
+
+/* Past the end a lane would wait for records that are not written yet, and pass
+ * them by unread; before the beginning it halts at once. */
+static int check_range(const struct request *q, const struct lane_row *row,
+                       int64_t to)
+{
+    int64_t range[2];
+    struct err e;
+    if (!peek_range(&q->desk.plan->source, row->topic, row->partition, range,
+                    &e)) {
+        complain("warning: which offsets %s has is not known, so nothing says "
+                 "whether %" PRId64 " is one of them: %s\n",
+                 q->lane, to, e.text);
+        return EX_OK;
+    }
+    if (to >= range[0] && to <= range[1]) {
+        return EX_OK;
+    }
+    complain("tidemill %s: offset %" PRId64 " is %s of %s: ", q->v->name, to,
+             to < range[0] ? "before the beginning" : "past the end", q->lane);
+    if (range[0] < range[1]) {
+        complain("Kafka has %" PRId64 " to %" PRId64 ", and ", range[0],
+                 range[1] - 1);
+    }
+    complain("%" PRId64 " is the next one to come\n", range[1]);
+    return EX_DATAERR;
 }
 
 static void say_lost(const struct lane_row *row, int64_t to)
@@ -212,9 +243,12 @@ static int plan_skip(struct request *q)
                               q->lane, at);
     }
     int64_t to = q->to >= 0 ? q->to : at + n;
-    say_lost(row, to);
-    add(q, row, to, false);
-    return EX_OK;
+    int status = check_range(q, row, to);
+    if (status == EX_OK) {
+        say_lost(row, to);
+        add(q, row, to, false);
+    }
+    return status;
 }
 
 static int plan_seek(struct request *q)
@@ -228,6 +262,10 @@ static int plan_seek(struct request *q)
     if (q->to == row->next_offset) {
         return options_refuse(q->v, "%s stands at %" PRId64 " already", q->lane,
                               q->to);
+    }
+    int status = check_range(q, row, q->to);
+    if (status != EX_OK) {
+        return status;
     }
     if (row->last_letter >= q->to) {
         complain("tidemill %s: %s has dead letters up to offset %" PRId64

@@ -1,14 +1,16 @@
 /* See letter_choice.h. */
 #include "cli/letter_choice.h"
 
-#include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "base/nearest.h"
+#include "base/say.h"
 #include "cli/desk.h"
 #include "decode/time.h"
+#include "postgres/lane_row.h"
 
 static const int64_t SECOND_USEC = 1000000;
 
@@ -90,12 +92,25 @@ static int check_word(const struct verb *v, const char *option,
     return word == NULL ? EX_OK : refuse_word(v, option, word, words, n);
 }
 
+/* A name or half a code would match nothing, and look like good news. */
+static bool is_sqlstate(const char *code)
+{
+    return strspn(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 &&
+           code[5] == '\0';
+}
+
 static int check_words(const struct letter_filter *f, const struct verb *v)
 {
     static const char *const states[] = {"failed", "held"};
     const char *classes[ERR_FATAL + 2] = {"held"};
     for (int i = 0; i <= ERR_FATAL; i++) {
         classes[i + 1] = err_class_name((enum err_class)i);
+    }
+    if (f->sqlstate != NULL && !is_sqlstate(f->sqlstate)) {
+        return options_refuse(v,
+                              "'%s' is no SQLSTATE: five digits and capitals, "
+                              "such as 23505 or 22P02",
+                              f->sqlstate);
     }
     int status = check_word(v, "state", f->state, states, 2);
     return status != EX_OK
@@ -133,6 +148,61 @@ int choice_make(struct letter_choice *c, const struct verb *v,
     }
     int status = place != NULL ? take_place(c, v, place) : EX_OK;
     return status == EX_OK ? check_words(&c->filter, v) : status;
+}
+
+static bool reads(const struct plan *p, const char *topic)
+{
+    for (uint32_t i = 0; i < p->source.n_topics; i++) {
+        if (strcmp(p->source.topics[i], topic) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int refuse_place(const struct letter_filter *f, const struct verb *v,
+                        const struct plan *p)
+{
+    const char *near =
+        f->topic == NULL
+            ? NULL
+            : nearest_word(f->topic, p->source.topics, p->source.n_topics);
+    complain("tidemill %s: pipeline %s has no lane %s", v->name, p->name,
+             f->topic != NULL ? f->topic : "");
+    if (f->partition >= 0) {
+        complain("%s%" PRId64, f->topic != NULL ? "/" : "of partition ",
+                 f->partition);
+    }
+    if (near != NULL && !reads(p, f->topic)) {
+        complain("; did you mean '%s'?", near);
+    }
+    complain("\n'tidemill lane list %s' names its lanes\n", p->path);
+    return EX_NOINPUT;
+}
+
+int choice_found_none(const struct letter_choice *c, const struct verb *v,
+                      struct console *console)
+{
+    const struct letter_filter *f = &c->filter;
+    const struct plan *p = console->plan;
+    struct lane_rows lanes;
+    struct err e;
+    int status = EX_OK;
+    if (f->offset >= 0) {
+        complain("tidemill %s: pipeline %s has no such dead letter\n", v->name,
+                 p->name);
+        return EX_NOINPUT;
+    }
+    if ((f->topic == NULL || reads(p, f->topic)) && f->partition < 0) {
+        return EX_OK;
+    }
+    if (!lane_rows_load(console, f->topic, f->partition, &lanes, &e)) {
+        status = desk_fail(v, &e);
+    } else if (lanes.n == 0) {
+        status = refuse_place(f, v, p);
+    }
+    lane_rows_close(&lanes);
+    return status;
 }
 
 bool choice_is_empty(const struct letter_choice *c)

@@ -33,4 +33,8 @@ void choice_options(struct letter_choice *c,
  * is told. [c] is borrowed by its filter. */
 int choice_make(struct letter_choice *c, const struct verb *v,
                 const char *place);
+/* No letter is what was asked for: EX_OK when there might have been one, else
+ * EX_NOINPUT, and told: the pipeline has no such topic, partition or letter. */
+int choice_found_none(const struct letter_choice *c, const struct verb *v,
+                      struct console *console);
 bool choice_is_empty(const struct letter_choice *c);

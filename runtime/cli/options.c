@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,8 +75,10 @@ static bool store_offset(const struct parse *p, const struct option_spec *o,
                          const char *value)
 {
     if (!options_offset(value, o->out)) {
-        options_refuse(p->verb, "--%s takes a whole number from 0, not '%s'",
-                       o->name, value);
+        options_refuse(p->verb,
+                       "--%s takes a whole number from 0 to %" PRId64
+                       ", not '%s'",
+                       o->name, INT64_MAX, value);
         return false;
     }
     return true;

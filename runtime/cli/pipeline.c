@@ -1,8 +1,12 @@
 /* Loading a pipeline for the verbs: see pipeline.h. */
 #include "cli/pipeline.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/say.h"
@@ -10,6 +14,34 @@
 #include "lua/vm.h"
 #include "postgres/rights.h"
 #include "postgres/sql.h"
+
+int verb_status(const struct err *e)
+{
+    switch (e->class) {
+    case ERR_CONNECTION:
+    case ERR_SERVER:
+        return EX_UNAVAILABLE;
+    case ERR_CONFLICT:
+    case ERR_RESOURCE:
+        return EX_TEMPFAIL;
+    case ERR_FATAL:
+        return EX_SOFTWARE;
+    default:
+        return EX_CONFIG;
+    }
+}
+
+bool pipeline_is_there(const char *path)
+{
+    struct stat st;
+    char file[PATH_MAX];
+
+    if (stat(path, &st) != 0) {
+        return errno != ENOENT && errno != ENOTDIR;
+    }
+    snprintf(file, sizeof file, "%s/pipeline.lua", path);
+    return !S_ISDIR(st.st_mode) || access(file, F_OK) == 0;
+}
 
 struct plan *pipeline_load(const struct verb *v, const char *path, int *status)
 {
@@ -27,7 +59,7 @@ struct plan *pipeline_load(const struct verb *v, const char *path, int *status)
     struct plan *p = vm_load(vm, path, &e);
     if (p == NULL) {
         complain("tidemill: cannot load %s:\n%s\n", path, vm_said(vm, &e));
-        *status = e.class == ERR_FATAL ? EX_SOFTWARE : EX_CONFIG;
+        *status = !pipeline_is_there(path) ? EX_NOINPUT : verb_status(&e);
     }
     vm_free(vm);
     return p;

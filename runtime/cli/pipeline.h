@@ -1,15 +1,21 @@
 #pragma once
 /* Loading a pipeline for the verbs, and the SQL that it wants. */
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/plan.h"
 #include "cli/verb.h"
 
 /*
  * The plan of the pipeline at [path] (NULL: the verb was not told), which the
  * caller frees; the VM that read it is gone again. NULL: the reason is on
- * stderr, and *status is the exit status (EX_USAGE, EX_CONFIG, EX_SOFTWARE).
+ * stderr, and *status is the exit status (EX_USAGE, EX_NOINPUT, EX_CONFIG,
+ * EX_SOFTWARE).
  */
 struct plan *pipeline_load(const struct verb *v, const char *path, int *status);
+/* A file is there, or a folder with a pipeline.lua. */
+bool pipeline_is_there(const char *path);
+/* The exit status of a verb that ends with [e]. */
+int verb_status(const struct err *e);
 /* Tidemill's own schema and the table of each projection; then the rights of
  * [role], which runs it, and of [operator], who uses lane and dlq. Each may be
  * NULL. */

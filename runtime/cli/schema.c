@@ -15,7 +15,7 @@ static const char help[] =
     "letters, functions) and each projection's table; with --role, the least\n"
     "rights that `run` needs. `run` never changes a schema by itself, so its\n"
     "role needs to own nothing. Everything is IF NOT EXISTS: tables that are\n"
-    "there stay as they are, and `tidemill check` names what differs.\n"
+    "there stay as they are; --apply and `tidemill check` name what differs.\n"
     "\n"
     "Options:\n"
     "  --role NAME      also GRANT what `run` needs to this role\n"
@@ -29,19 +29,42 @@ static const char help[] =
     "$OWNER_URL\n"
     "  DATABASE_URL=$OWNER_URL tidemill schema bank --role mill --apply\n"
     "\n"
-    "Exit status: 0 done, 64 usage, 69 no database, 78 the pipeline or the\n"
-    "SQL was refused.\n";
+    "Exit status: 0 done, 64 usage, 66 no such pipeline, 69 no database, 75\n"
+    "the server lacks something for now, 78 the pipeline or the SQL was\n"
+    "refused, or a table that was there lacks something.\n";
 
-static int apply(const struct plan *p, struct buf *sql)
+/* Tables that were there before are left alone, so they may lack something. */
+static int compare(struct plan *p)
+{
+    struct buf lines = {0};
+    struct err e;
+    int n = 0, status = EX_OK;
+    if (!catalog_check(p, true, &lines, &n, &e)) {
+        complain("tidemill schema: the SQL was run, but %s\n", e.text);
+        status = verb_status(&e);
+    } else if (n > 0) {
+        complain("%s\ntidemill schema: the SQL was run, but a table that was "
+                 "there before stays as it is:\n%d problem%s, each with what "
+                 "mends it\n",
+                 buf_text(&lines), n, n == 1 ? "" : "s");
+        status = EX_CONFIG;
+    } else {
+        complain("%s", buf_text(&lines)); /* warnings */
+        say("ok: the schema of %s is in place (%u tables)\n", p->name,
+            p->n_projections);
+    }
+    buf_close(&lines);
+    return status;
+}
+
+static int apply(struct plan *p, struct buf *sql)
 {
     struct err e;
     if (catalog_apply(p->database.write, buf_text(sql), &e)) {
-        say("ok: the schema of %s is in place (%u tables)\n", p->name,
-            p->n_projections);
-        return EX_OK;
+        return compare(p);
     }
     complain("tidemill schema: %s\n", e.text);
-    return e.class == ERR_CONNECTION ? EX_UNAVAILABLE : EX_CONFIG;
+    return verb_status(&e);
 }
 
 static int run(const struct verb *v, int argc, char **argv)

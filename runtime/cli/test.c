@@ -1,6 +1,7 @@
 /* tidemill test: the busted specs of a bundle. */
 #include <sysexits.h>
 
+#include "cli/pipeline.h"
 #include "cli/verb.h"
 #include "lua/vm.h"
 
@@ -17,7 +18,8 @@ static const char help[] =
     "  tidemill test bank --filter=withdraw\n"
     "  tidemill test bank -o TAP\n"
     "\n"
-    "Exit status: 0 all passed, 1 a spec failed, 78 the bundle was refused.\n";
+    "Exit status: 0 all passed, 1 a spec failed, 64 usage, 66 there is\n"
+    "nothing to run, 69 busted is not installed, 78 the bundle was refused.\n";
 
 static int run(const struct verb *v, int argc, char **argv)
 {
@@ -29,8 +31,10 @@ static int run(const struct verb *v, int argc, char **argv)
         argv++;
     }
     int status = vm_test(path, argc, argv);
-    /* busted counts its failures in the status. */
-    return status > 0 && status < EX__BASE ? 1 : status;
+    if (status == EX_CONFIG && !pipeline_is_there(path)) {
+        return EX_NOINPUT;
+    }
+    return status;
 }
 
 const struct verb verb_test = {

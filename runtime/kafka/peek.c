@@ -196,8 +196,9 @@ static void stop(struct part *part)
     }
 }
 
-static void fail(struct part *part, const char *reason)
+static void fail(struct part *part, const char *reason, enum err_class class)
 {
+    part->topic->is_refused |= class == ERR_CONFIG;
     snprintf(part->topic->failure, sizeof(part->topic->failure),
              "partition %d: %s", part->number, reason);
     part->is_at_end = true;
@@ -241,7 +242,7 @@ static bool take(struct peek_reading *r, rd_kafka_message_t *m, uint32_t most)
         part->is_at_end = true;
         stop(part);
     } else if (m->err) {
-        fail(part, rd_kafka_message_errstr(m));
+        fail(part, rd_kafka_message_errstr(m), kafka_error_class(m->err));
     } else if (m->offset > part->newest) {
         keep(r, part, m, most);
         return true;
@@ -278,7 +279,12 @@ static void read_from(struct peek_reading *r, int64_t offset, uint32_t most)
         }
     }
     for (uint32_t i = 0; i < r->n_parts; i++) {
-        stop(&r->parts[i]);
+        struct part *part = &r->parts[i];
+
+        if (part->is_started && part->newest < 0) {
+            fail(part, "Kafka gave nothing of it in time", ERR_CONNECTION);
+        }
+        stop(part);
     }
 }
 
@@ -365,6 +371,34 @@ static void close_handle(struct peek_reading *r, uint32_t n_topics)
     if (r->rk) {
         rd_kafka_destroy(r->rk);
     }
+}
+
+static bool no_range(const struct peek_reading *r, const char *brokers,
+                     rd_kafka_resp_err_t code, struct err *e)
+{
+    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+        code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+        code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+        return err_set(e, ERR_DATA, "Kafka at %s has no such partition",
+                       brokers);
+    }
+    rd_kafka_poll(r->rk, 0); /* for the reason */
+    return no_answer(r, brokers, code, e);
+}
+
+bool peek_range(const struct plan_source *plan, const char *topic,
+                int32_t partition, int64_t range[2], struct err *e)
+{
+    struct peek_reading r = {0};
+    bool ok = open_handle(&r, plan, e);
+
+    if (ok) {
+        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+            r.rk, topic, partition, &range[0], &range[1], ASK_MS);
+        ok = !code || no_range(&r, plan->brokers, code, e);
+    }
+    close_handle(&r, 0);
+    return ok;
 }
 
 void peek_free(struct peek *p)

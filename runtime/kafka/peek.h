@@ -30,6 +30,7 @@ struct peek_topic {
     uint32_t n;
     uint64_t bytes;    /* of keys and values */
     char failure[200]; /* why a partition could not be read; or "" */
+    bool is_refused;   /* and waiting will not change that */
 };
 
 struct peek {
@@ -44,3 +45,8 @@ struct peek {
 struct peek *peek_open(const struct plan_source *plan, uint32_t timeout_ms,
                        struct err *e);
 void peek_free(struct peek *p);
+
+/* The first offset that Kafka has of a partition, and the one behind its last.
+ * False with e; ERR_DATA: there is no such partition. */
+bool peek_range(const struct plan_source *plan, const char *topic,
+                int32_t partition, int64_t range[2], struct err *e);

@@ -24,7 +24,8 @@ static const char RUN[] =
     "  .. ';/usr/lib/aarch64-linux-gnu/lua/5.1/?.so'\n"
     "return require('tidemill.specs')[verb](arguments)\n";
 
-/* Stack: the function of specs.lua to call, its arguments. */
+/* Stack: the function of specs.lua to call, its arguments. Leaves the exit status,
+ * and the words for whoever typed the verb, or nil. */
 static int run_specs(lua_State *L)
 {
     if (luaL_loadbuffer(L, RUN, sizeof(RUN) - 1, "=test") != 0) {
@@ -34,8 +35,8 @@ static int run_specs(lua_State *L)
     lua_pushcfunction(L, host_open_binary);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
-    lua_call(L, 4, 1);
-    return 1;
+    lua_call(L, 4, 2);
+    return 2;
 }
 
 static int run_verb(const char *verb, const char *path, int argc, char **argv)
@@ -57,8 +58,11 @@ static int run_verb(const char *verb, const char *path, int argc, char **argv)
         lua_pushstring(L, argv[i]);
         lua_rawseti(L, -2, i + 2);
     }
-    if (lua_pcall(L, 2, 1, 0) == 0) {
-        status = (int)lua_tointeger(L, -1);
+    if (lua_pcall(L, 2, 2, 0) == 0) {
+        status = (int)lua_tointeger(L, -2);
+        if (lua_isstring(L, -1)) {
+            complain("%s\n", lua_tostring(L, -1));
+        }
     } else {
         const char *why = lua_tostring(L, -1);
 

@@ -7,8 +7,10 @@
 #include "base/plan.h"
 #include "postgres/conn.h"
 
-/* Who is asked: the primary must be writable, a read replica need not. */
-enum catalog_server { CATALOG_PRIMARY, CATALOG_REPLICA };
+/* Who is asked: the primary must be writable, a read replica need not. A
+ * CATALOG_OWNER made the tables, as another role than the run's: what that may do
+ * is not looked at. */
+enum catalog_server { CATALOG_PRIMARY, CATALOG_REPLICA, CATALOG_OWNER };
 
 /* Queues the queries. */
 void catalog_ask(struct pgconn *c, const struct plan *p);
@@ -26,7 +28,8 @@ int catalog_compare(const struct pgreply *r, struct plan *p,
                     enum catalog_server server, struct buf *out);
 
 /* Blocking helpers of `check` and `schema --apply`: connect, run, print.
- * `check` asks the `read` database when the pipeline has one. */
-bool catalog_check(struct plan *p, struct buf *out, int *n_problems,
-                   struct err *e);
+ * `check` asks the `read` database when the pipeline has one, and `schema` with
+ * [is_owner] always the one that is written. */
+bool catalog_check(struct plan *p, bool is_owner, struct buf *out,
+                   int *n_problems, struct err *e);
 bool catalog_apply(const char *conninfo, const char *sql, struct err *e);

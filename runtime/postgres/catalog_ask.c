@@ -78,13 +78,14 @@ static const char SERVER[] =
 
 /* The table, or one that the search path would find if the role might use its
  * schema. Whether it has rows is a query over a name that only this row vouches
- * for: query_to_xml runs it, and only when it may. -2: the number of xmin. */
+ * for: query_to_xml runs it, and only when it may, and no foreign server has to
+ * answer. -2: the number of xmin. */
 static const char TABLE[] =
     "SELECT c.relkind, has_schema_privilege(n.oid, 'USAGE'), n.nspname, "
     "has_column_privilege(c.oid, (-2)::int2, 'SELECT'), "
     "has_table_privilege(c.oid, 'DELETE'), "
     "has_table_privilege(c.oid, 'TRUNCATE'), "
-    "CASE WHEN c.relkind IN ('r', 'p') "
+    "CASE WHEN c.relkind IN ('r', 'p') AND part.kind IS DISTINCT FROM 'f' "
     "AND has_schema_privilege(n.oid, 'USAGE') "
     "AND has_any_column_privilege(c.oid, 'SELECT') "
     "THEN query_to_xml(format('SELECT 1 AS x FROM %I.%I LIMIT 1', "

@@ -10,6 +10,7 @@ static const usec CHECK_USEC = 30 * 1000000;
 struct check {
     struct loop *loop;
     struct plan *plan;
+    enum catalog_server server;
     struct buf *out;
     int n_problems;
     bool ok;
@@ -64,13 +65,11 @@ static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
     k->ok = reply->ok;
     k->error = reply->error;
     if (reply->ok) {
-        k->n_problems = catalog_compare(
-            reply, k->plan,
-            k->plan->database.read ? CATALOG_REPLICA : CATALOG_PRIMARY, k->out);
+        k->n_problems = catalog_compare(reply, k->plan, k->server, k->out);
     } else {
         err_wrap(&k->error, "asking the database about its tables");
     }
-    if (!k->ok || k->n_problems > 0) {
+    if (!k->ok || k->n_problems > 0 || k->server == CATALOG_OWNER) {
         loop_stop(k->loop);
         return;
     }
@@ -91,15 +90,21 @@ static void on_state(struct pgconn *c, void *arg)
     }
 }
 
-bool catalog_check(struct plan *p, struct buf *out, int *n_problems,
-                   struct err *e)
+bool catalog_check(struct plan *p, bool is_owner, struct buf *out,
+                   int *n_problems, struct err *e)
 {
-    struct check k = {.loop = loop_new(), .plan = p, .out = out};
     const struct plan_database *d = &p->database;
-    struct pgtarget target = {.conninfo = d->read ? d->read : d->write,
+    const char *read = is_owner ? NULL : d->read;
+    struct check k = {.loop = loop_new(),
+                      .plan = p,
+                      .server = is_owner ? CATALOG_OWNER
+                                : read   ? CATALOG_REPLICA
+                                         : CATALOG_PRIMARY,
+                      .out = out};
+    struct pgtarget target = {.conninfo = read ? read : d->write,
                               .application_name = "tidemill check",
                               .timeouts = d->timeouts,
-                              .must_write = !d->read};
+                              .must_write = !read};
     struct pgconn *c = pgconn_open(k.loop, &target, on_state, &k);
     loop_run(k.loop);
     pgconn_free(c);

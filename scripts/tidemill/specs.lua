@@ -79,7 +79,7 @@ local function run_examples(path)
     end
   end
   if n > 0 then io.write(('%d examples, %d failed\n'):format(n, n_failed)) end
-  return n_failed
+  return n_failed, n
 end
 
 local function busted_arguments(folder, arguments)
@@ -90,21 +90,66 @@ local function busted_arguments(folder, arguments)
   return list
 end
 
--- busted ends the process by itself, or for a failure raises nil; this makes
--- a status of both.
-local function run_busted(folder, arguments)
-  local status = 0
+-- What busted does not tell in its status: how many tests ran to their end, and
+-- whether it took its arguments. In the table that is returned.
+local function watch_busted()
+  local seen = { n = 0 }
+  local core, cli = require 'busted.core', require 'busted.modules.cli'
+  package.loaded['busted.core'] = function(...)
+    local busted = core(...)
+    busted.subscribe({ 'test', 'end' }, function()
+      seen.n = seen.n + 1
+      return nil, true
+    end)
+    return busted
+  end
+  package.loaded['busted.modules.cli'] = function(...)
+    local object = cli(...)
+    local parse = object.parse
+    function object.parse(...)
+      local taken, reason = parse(...)
+      seen.is_refused = not taken
+      return taken, reason
+    end
+    return object
+  end
+  return seen
+end
+
+local NO_RUN = {
+  ['--list'] = true, ['-l'] = true, ['--help'] = true, ['-h'] = true,
+  ['--version'] = true,
+}
+
+local function runs_nothing(arguments)
+  for _, word in ipairs(arguments) do
+    if NO_RUN[word] then return true end
+  end
+  return false
+end
+
+-- busted ends the process by itself, with the number of failures, or for a
+-- failure raises nil; this makes one answer of both.
+local function has_failed(folder, arguments)
+  local code = 0
   local exit = os.exit
-  os.exit = function(code)
-    status = code == true and 0 or code == false and 1 or code or 0
+  os.exit = function(given)
+    code = given
     error(M, 0)
   end
   arg = busted_arguments(folder, arguments)
   local ok, reason = pcall(function() require 'busted.runner' { standalone = false } end)
   os.exit = exit
-  if not ok and reason == nil then return 1 end
-  if not ok and reason ~= M then error(reason, 0) end
-  return status
+  if not ok and reason ~= nil and reason ~= M then error(reason, 0) end
+  return not ok and reason == nil or not (code == 0 or code == true or code == nil)
+end
+
+local function run_specs(folder, arguments)
+  local seen = watch_busted()
+  if has_failed(folder, arguments) then return seen.is_refused and 64 or 1 end
+  if seen.n > 0 or runs_nothing(arguments) then return 0 end
+  return 66, ('tidemill test: no spec ran: is there an `it` in %s, and do the arguments '
+    .. 'pick one?'):format(folder)
 end
 
 -- The examples alone, without busted: what `check` runs.
@@ -116,25 +161,25 @@ end
 
 ---@param arguments string[] the path, then arguments for busted
 ---@return integer exit status
+---@return string? words for whoever typed the verb
 function M.run(arguments)
   local path = arguments[1]
   local folder = folder_of(path)
-  local loaded, n_failed = pcall(run_examples, path)
+  local loaded, n_failed, n = pcall(run_examples, path)
   if not loaded then
-    io.stderr:write(tostring(n_failed), '\n')
-    return 78
+    return 78, tostring(n_failed)
   end
   if not pcall(require, 'busted') then
-    io.stderr:write('tidemill test: busted is not installed: apt-get install '
-      .. 'lua-busted\n')
-    return 69
+    return 69, 'tidemill test: busted is not installed: apt-get install lua-busted'
   end
   if not is_there(folder .. '/.busted') and not has_specs(folder) then
     io.write(folder, ': no specs (spec/*_spec.lua)\n')
-    return n_failed > 0 and 1 or 0
+    if n > 0 then return n_failed > 0 and 1 or 0 end
+    return 66, ('tidemill test: there is nothing to run in %s: write spec/*_spec.lua, or '
+      .. '`examples` in a projection'):format(folder)
   end
-  local status = run_busted(folder, arguments)
-  return status ~= 0 and status or n_failed > 0 and 1 or 0
+  local status, words = run_specs(folder, arguments)
+  return (status == 0 or status == 66) and n_failed > 0 and 1 or status, words
 end
 
 return M

@@ -156,19 +156,29 @@ return pipeline {
       'kafka{} does not say the unit of times', '3 problems in the records')
   end)
 
-  it('takes a missing topic for a warning, and names the nearest', function()
+  it('takes a missing topic for a problem, and names the nearest', function()
     local topic = topic_of {}
     local result = check(topic .. 's', "format = 'outbox'", FOLD)
-    assert.equal(0, result.status, result.text)
-    says(result, 'warning: ' .. topic .. 's: Kafka has no such topic',
+    assert.equal(78, result.status, result.text)
+    says(result, 'problem: ' .. topic .. 's: Kafka has no such topic',
       "did you mean '" .. topic .. "'?")
   end)
 
-  it('goes on without Kafka, and with --offline asks nobody', function()
+  it('says that Kafka or the database is away, and with --offline asks nobody', function()
     local result = check('x.y.z', "format = 'outbox'", FOLD, { brokers = '127.0.0.1:1' })
-    assert.equal(0, result.status, result.text)
-    says(result, 'warning: Kafka at 127.0.0.1:1 does not answer',
-      'the records were not looked at')
+    assert.equal(69, result.status, result.text)
+    says(result, 'problem: Kafka at 127.0.0.1:1 does not answer',
+      'the records were not looked at', '--offline')
+    assert.is_nil(result.out:find('ok', 1, true))
+    local topic = topic_of {}
+    local _, bundle = check(topic, "format = 'outbox'", FOLD)
+    local away = { DATABASE_URL = 'postgresql://127.0.0.1:1/x' }
+    result = tidemill.call({ 'check', bundle }, { env = away })
+    assert.equal(69, result.status, result.text)
+    -- What is wrong counts more than what could not be asked.
+    local _, wrong = check(topic .. 's', "format = 'outbox'", FOLD)
+    result = tidemill.call({ 'check', wrong }, { env = away })
+    assert.equal(78, result.status, result.text)
     local offline = check('x.y.z', "format = 'outbox'", FOLD,
       { brokers = '127.0.0.1:1', args = { '--offline' } })
     assert.equal(0, offline.status, offline.text)

@@ -72,6 +72,8 @@ describe('tidemill', function()
 end)
 
 describe('tidemill check', function()
+  lazy_setup(function() kafka.producer():create_topic('outbox.event.account', 4) end)
+
   it('says how each projection is kept exact, and finds nothing wrong', function()
     local bundle = tidemill.example('bank', {})
     local url = tidemill.database(bundle)
@@ -116,6 +118,36 @@ describe('tidemill schema', function()
       { env = { DATABASE_URL = url } })
     assert.equal(0, result.status, result.text)
     assert.equal(1, db:number('SELECT count(*) FROM balances'))
+  end)
+end)
+
+describe('tidemill schema --apply', function()
+  it('says what a table lacks that was there before, and what mends it', function()
+    local url, db = pg.create(tidemill.unique('db'))
+    local function apply()
+      return tidemill.call({ 'schema', 'examples/bank', '--apply', '--role', 'mill' },
+        { env = { DATABASE_URL = url } })
+    end
+    db:rows [[
+      CREATE TABLE balances (id uuid PRIMARY KEY, owner text, balance bigint);
+      CREATE TABLE ledger (event_id text)]]
+    local result = apply()
+    assert.equal(78, result.status, result.text)
+    assert.equal('', result.out)
+    for _, words in ipairs { 'table balances: column balance is bigint in the table but',
+      'ALTER TABLE "balances" ADD COLUMN "is_active" boolean',
+      'table ledger: there is no column' } do
+      assert.matches(words, result.err, 1, true)
+    end
+    db:rows 'DROP TABLE balances, ledger; CREATE VIEW balances AS SELECT 1 AS id'
+    result = apply()
+    assert.equal(78, result.status, result.text)
+    assert.matches('table balances: it is a view', result.err, 1, true)
+    db:rows 'DROP VIEW balances'
+    -- The owner need not be able to do what the role of the run does.
+    result = apply()
+    assert.equal(0, result.status, result.text)
+    assert.matches('is in place', result.out)
   end)
 end)
 

@@ -74,6 +74,22 @@ describe('tidemill dlq', function()
     end
   end)
 
+  it('tells what does not exist from what has no letters', function()
+    for words, status in pairs {
+      ['--class fatal'] = 0, [topic] = 0, ['--sqlstate 99999'] = 0,
+      [topic .. 'x'] = 66, ['--topic other'] = 66, [place(99)] = 66, [place(1, 11)] = 66,
+      ['--partition 99'] = 66,
+    } do
+      for _, verb in ipairs { 'dlq list', 'dlq list --json', 'dlq export' } do
+        local result = call(verb, operator.words(words))
+        assert.equal(status, result.status, verb .. ' ' .. words .. result.text)
+        if status == 66 then assert.equal('', result.out) end
+      end
+    end
+    local near = call('dlq list', topic .. 'x').err
+    assert.matches("did you mean '" .. topic .. "'", near, 1, true)
+  end)
+
   it('show tells all of one letter, and the others of its key', function()
     local result = call('dlq show', place(1, 10))
     assert.equal(0, result.status, result.text)

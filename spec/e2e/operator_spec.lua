@@ -1,6 +1,8 @@
 -- What an operator does to lanes, on the database alone, and what he needs
 -- there. No worker runs.
+local counts = require 'counts'
 local json = require 'cjson'
+local kafka_admin = require 'kafka_admin'
 local operator = require 'operator'
 local pg = require 'pg'
 local tidemill = require 'tidemill'
@@ -273,6 +275,9 @@ describe('the database of an operator', function()
 
   it('of an older version is refused until schema has been run again', function()
     reset()
+    s.producer:create_topic(topic, s.n_partitions)
+    for i = 1, 41 do s.send(i, '{"kind":"add"}') end
+    s.producer:flush()
     for _, sql in ipairs {
       'ALTER TABLE tidemill.lane DROP COLUMN is_rewound',
       'DROP TABLE tidemill.dead_letter',
@@ -300,5 +305,48 @@ describe('the database of an operator', function()
       { env = { DATABASE_URL = url } })
     assert.equal(69, result.status, result.text)
     assert.matches('cannot connect', result.err)
+  end)
+end)
+
+describe('a position that Kafka does not have', function()
+  local held
+  local function call_held(verb, ...)
+    local words = { operator.words(verb) }
+    table.insert(words, held.bundle)
+    table.insert(words, held.topic .. '/0')
+    table.insert(words, '--yes')
+    for _, word in ipairs { ... } do table.insert(words, word) end
+    return tidemill.call(words, { env = held.env })
+  end
+  local function refused(words, ...)
+    local result = call_held(...)
+    assert.equal(65, result.status, result.text)
+    assert.matches(words, result.err, 1, true)
+  end
+
+  it('is refused by seek and skip, with what there is', function()
+    held = counts.new { partitions = 1 }
+    held.send_good(5)
+    assert.equal(0, tidemill.until_end(held.bundle, { env = held.env }).status)
+    local there = 'Kafka has 0 to 4, and 5 is the next one to come'
+    refused('offset 6 is past the end of ' .. held.topic .. '/0: ' .. there,
+      'lane seek', '--to', '6')
+    refused(there, 'lane seek', '--to', '9223372036854775807')
+    refused(there, 'lane skip')
+    refused(there, 'lane skip', '--records', '3')
+    kafka_admin.expire(held.producer, held.topic, 0, 3)
+    refused('offset 2 is before the beginning of ' .. held.topic
+      .. '/0: Kafka has 3 to 4', 'lane seek', '--to', '2')
+    assert.equal(5, held.db:number 'SELECT next_offset FROM tidemill.lane')
+    for _, to in ipairs { '3', '5' } do
+      local result = call_held('lane seek', '--to', to)
+      assert.equal(0, result.status, result.text)
+      assert.equal('', result.err)
+    end
+    -- Nobody can tell: that is said, and it is done.
+    held.env.KAFKA_BROKERS = '127.0.0.1:1'
+    local result = call_held('lane seek', '--to', '4')
+    assert.equal(0, result.status, result.text)
+    assert.matches('/0 has is not known', result.err, 1, true)
   end)
 end)

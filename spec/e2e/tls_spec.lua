@@ -18,7 +18,7 @@ end
 describe('an address', function()
   local s, name, port, services
   lazy_setup(function()
-    s = counts.new { no_topic = true }
+    s = counts.new {}
     name, port = s.url:match('/([^/]+)$'), s.url:match(':(%d+)/')
     services = scratch .. '/services'
     tidemill.write(services, ([[
@@ -91,7 +91,7 @@ describe('TLS to PostgreSQL', function()
   local own, s, words
   lazy_setup(function()
     own = server.start()
-    s = counts.new { no_topic = true, no_schema = true }
+    s = counts.new { no_schema = true }
     tidemill.apply(s.bundle, { DATABASE_URL = own:url 'postgres' })
     words = ('host=127.0.0.1 port=%d user=mill dbname=postgres'):format(own.port)
   end)

@@ -1,0 +1,146 @@
+-- What each verb ends with when something is wrong: a script decides by that alone.
+-- Nothing listens at port 1, so no server is needed.
+local binary = os.getenv('TIDEMILL') or './tidemill'
+local folder
+
+local function sh(command)
+  local pipe = assert(io.popen(('{ %s\n} 2>&1; echo status=$?'):format(command)))
+  local text, status = pipe:read('*a'):match('^(.*)status=(%d+)\n$')
+  pipe:close()
+  return text, tonumber(status)
+end
+
+local function write(path, text)
+  local f = assert(io.open(folder .. '/' .. path, 'w'))
+  f:write(text)
+  f:close()
+end
+
+local PIPELINE = [[
+return pipeline {
+  name = 'exits',
+  source = kafka { brokers = '127.0.0.1:1', group = 'exits', topics = { 'exits' },
+    format = 'json' },
+  database = postgres { write = 'postgresql://127.0.0.1:1/x' },
+  projections = { projection { table = 't', append = true, columns = { n = 'bigint' },
+    on = function(row) row.n = 1 end } },
+}]]
+
+local ALL = { 'check', 'schema', 'connector', 'run', 'dev', 'test', 'lane list', 'dlq list',
+  'dlq export' }
+local AT = { 'lane resume', 'lane skip', 'lane seek --to 1', 'dlq show', 'dlq retry',
+  'dlq discard' }
+
+-- $F: the folder of the spec. What is said must hold the words.
+local TABLE = {
+  { 64, '', 'Usage' },
+  { 64, 'frobnicate', 'unknown verb' },
+  { 64, 'lane', 'which?' },
+  { 64, 'lane frobnicate', 'is not list' },
+  { 64, 'dlq', 'which?' },
+  { 64, 'help frobnicate', 'unknown verb' },
+  { 64, 'init', 'which folder' },
+  { 64, 'explain XXXXXX', 'Try' },
+  { 64, 'run $F/good --workers 65', 'from 1 to 64' },
+  { 64, 'run $F/good --admin x', 'HOST:PORT' },
+  { 64, 'lane seek $F/good exits/0', 'where to' },
+  { 64, 'lane seek $F/good exits/0 --to -1', 'from 0 to 9223372036854775807' },
+  { 64, 'lane seek $F/good exits/0 --to 9223372036854775808', 'from 0 to' },
+  { 64, 'lane seek $F/good exits/0 --to 1e3', 'from 0 to' },
+  { 64, 'lane skip $F/good exits/0 --records 0', 'skip nothing' },
+  { 64, 'lane skip $F/good exits --to 1', 'TOPIC/PARTITION' },
+  { 64, 'dlq show $F/good exits/0', 'which letter' },
+  { 64, 'dlq retry $F/good', 'which letters' },
+  { 64, 'dlq list $F/good --sqlstate 2350', 'no SQLSTATE' },
+  { 64, 'dlq export $F/good --sqlstate unique_violation', 'no SQLSTATE' },
+  { 64, 'dlq retry $F/good --sqlstate 23p02', 'no SQLSTATE' },
+  { 64, 'dlq discard $F/good --sqlstate 235055 --yes', 'no SQLSTATE' },
+  { 66, 'connector $F/good', 'no connector is needed' },
+  { 66, 'test $F/good', 'nothing to run' },
+  { 66, 'test $F/empty', 'no spec ran' },
+  { 66, 'test examples/bank --filter=no_such_name', 'no spec ran' },
+  { 0, 'test examples/bank --list', 'the bank' },
+  { 64, 'test examples/bank --frobnicate', 'unknown' },
+  { 1, 'test $F/failing', '70 failures' }, -- busted ends with their number
+  { 69, 'check $F/good', 'does not answer' },
+  { 69, 'check $F/good', '--offline' },
+  { 0, 'check $F/good --offline', 'neither Kafka nor the database' },
+  { 69, 'schema $F/good --apply', 'cannot connect' },
+  { 0, 'schema $F/good', 'CREATE TABLE' },
+  { 69, 'lane list $F/good', 'cannot connect' },
+  { 69, 'lane seek $F/good exits/0 --to 1', 'cannot connect' },
+  { 69, 'dlq list $F/good', 'cannot connect' },
+  { 69, 'dlq show $F/good exits/0/1', 'cannot connect' },
+  { 73, 'init /proc/tidemill', 'cannot write' },
+  { 73, 'init $F/good', 'is there already' },
+  { 78, 'run $F/good --admin-token-file $F/none', 'cannot read the admin token' },
+}
+for _, verb in ipairs(ALL) do
+  table.insert(TABLE, { 66, verb .. ' $F/nowhere', 'no such pipeline' })
+  table.insert(TABLE, { 66, verb .. ' $F', 'has no pipeline.lua' })
+  table.insert(TABLE, { 78, verb .. ' $F/wrong', 'wrong/pipeline.lua:1:' })
+  if verb ~= 'test' then
+    table.insert(TABLE, { 64, verb .. ' $F/good --frobnicate', 'unknown option' })
+  end
+end
+for _, verb in ipairs(AT) do
+  local word, rest = verb:match('^(%S+ %S+)(.*)$')
+  table.insert(TABLE, { 66, word .. ' $F/nowhere exits/0' ..
+    (word == 'dlq show' and '/1' or '') .. rest, 'no such pipeline' })
+  table.insert(TABLE, { 64, word .. ' $F/good --frobnicate', 'unknown option' })
+end
+
+describe('the exit status of', function()
+  lazy_setup(function()
+    folder = sh 'mktemp -d':match '%S+'
+    sh(('mkdir -p %s/good %s/wrong %s/empty/spec %s/failing/spec')
+      :format(folder, folder, folder, folder))
+    write('good/pipeline.lua', PIPELINE)
+    write('empty/pipeline.lua', PIPELINE)
+    write('empty/spec/empty_spec.lua', "describe('nothing', function() end)")
+    write('failing/pipeline.lua', PIPELINE)
+    write('failing/spec/failing_spec.lua',
+      "for i = 1, 70 do it('is ' .. i, function() assert.is_true(false) end) end")
+    write('wrong/pipeline.lua', 'return pipeline { name = 1 }')
+  end)
+  lazy_teardown(function() sh('rm -rf ' .. folder) end)
+
+  for _, case in ipairs(TABLE) do
+    local status, words, says = unpack(case)
+    it(('%s is %d, and it says "%s"'):format(words, status, says), function()
+      local text, got = sh(('DATABASE_URL=postgresql://x/y %s %s </dev/null'):format(binary,
+        (words:gsub('%$F', folder))))
+      assert.are.equal(status, got, text)
+      assert.is_truthy(text:find(says, 1, true), text)
+    end)
+  end
+
+  it('no verb is worth an order to the terminal of whoever typed it', function()
+    local name = folder .. '/\27[31mred\226\128\174'
+    sh(("mkdir '%s'; cp %s/wrong/pipeline.lua '%s'"):format(name, folder, name))
+    for _, verb in ipairs { 'check', 'test', 'run', 'schema', 'lane list', 'frob' } do
+      local text = sh(("%s %s '%s'"):format(binary, verb, name))
+      assert.is_truthy(#text > 0)
+      assert.is_nil(text:find '\27' or text:find '\226\128\174', text)
+    end
+  end)
+
+  it('a run with too few open files is 78, and names RLIMIT_NOFILE', function()
+    local text, status = sh(('ulimit -n 32; %s run %s/good --admin off'):format(binary, folder))
+    assert.are.equal(78, status, text)
+    assert.is_truthy(text:find('RLIMIT_NOFILE is 32', 1, true), text)
+    assert.is_truthy(text:find('ulimit -n', 1, true), text)
+  end)
+
+  it('a run that raises its soft limit as far as it may, and says when that is little',
+    function()
+      -- The name ends it, behind the look at limits.
+      local command = ('ulimit -S -n 40; ulimit -H -n %%d; %s run %s/good --admin off '
+        .. '--instance %s'):format(binary, folder, ('x'):rep(250))
+      local few, status = sh(command:format(100))
+      assert.are.equal(78, status, few)
+      assert.is_truthy(few:find('few files may be open', 1, true), few)
+      assert.is_truthy(few:find('RLIMIT_NOFILE=100', 1, true), few)
+      assert.is_nil(sh(command:format(1024)):find('RLIMIT_NOFILE', 1, true))
+    end)
+end)
