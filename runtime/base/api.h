@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TM_API_VERSION = 4 };
+enum { TM_API_VERSION = 5 };
 
 /* A value: what JSON gave, or what a column of a row holds. */
 enum tm_tag {
@@ -39,7 +39,9 @@ enum tm_tag {
     TM_TIME,   /* i: microseconds since midnight */
     TM_STAMP,  /* i: microseconds since 1970-01-01 UTC (or local); likewise */
     TM_JSON,   /* p,len: json and jsonb, as text */
-    TM_LITERAL /* p,len: text[] and bigint[], as PostgreSQL writes them */
+    TM_LITERAL, /* p,len: text[] and bigint[], as PostgreSQL writes them */
+    /* fields of events only: */
+    TM_UNREADABLE /* p: why, a C string; scale: 1 if its schema says so */
 };
 
 /* What is known of a text or number beyond its being one: from the record's
@@ -154,15 +156,24 @@ void tm_sizes(uint32_t out[5]);
 /* The name of a type number; NULL with *len 0 for "no type". */
 const char *tm_type_name(struct tm_batch *b, uint32_t type, size_t *len);
 /*
- * The node of field [name] below [parent], made if new, with its column
- * decoded for the whole batch. TM_NO_FIELD: there are too many. Otherwise
- * negative: a record could not be read; it is marked, and need not be the
- * current one, so that there is none from then on.
+ * Field [name] below [parent]: its node, made if new, with its column decoded
+ * for the whole batch; or a number from TM_LOOSE on: it gets no column, and was
+ * looked up in the event alone. Such a number lasts as long as the call, and TM_LOOSE
+ * itself, of what is neither object nor array, until the next one is asked for.
+ * [is_written]: is the name in the text of a script? 0: not asked yet, 1, or -1:
+ * it is not. TM_CROWDED: ask. Otherwise negative: a record could not be read; it
+ * is marked, and need not be the current one, so that there is none from then on.
  */
-enum { TM_NO_FIELD = -2 };
-int tm_field(struct tm_batch *b, int parent, const char *name, size_t len);
-/* Decodes the column of a node that this batch does not have yet; as above. */
+enum { TM_CROWDED = -2, TM_LOOSE = 1 << 24 };
+int tm_field(struct tm_batch *b, uint32_t event, int parent, const char *name,
+             size_t len, int is_written);
+/* The value of such a field in an event, until the next one is asked for. */
+const struct tm_cell *tm_loose(struct tm_batch *b, uint32_t event, int field);
+/* Decodes the column of a node that this batch does not have yet; as tm_field. */
 int tm_column(struct tm_batch *b, int node);
+/* Puts into tm_batch.error why this cell of an event (TM_UNREADABLE) cannot be
+ * read. */
+void tm_unreadable(struct tm_batch *b, const struct tm_cell *cell);
 
 enum tm_meta {
     TM_META_KEY,  /* scalar keys as text; objects as TM_OBJECT */

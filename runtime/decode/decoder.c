@@ -1,30 +1,12 @@
 /* See decoder.h. The formats are in their own files; here is what surrounds
  * them: arrays, columns, and the state of each record. */
-#include "decode/decoder.h"
+#include "decode/decoder_part.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
-#include "decode/envelope.h"
-#include "decode/path.h"
 #include "decode/tokens.h"
-
-/* How the records of one topic are read. */
-struct reading {
-    envelope_fn read;
-    int type_node;    /* json with a type path; else -1 */
-    bool is_keyed_in; /* event.key and event.id are in the value */
-};
-
-struct decoder {
-    struct path tree;
-    struct reader reader;
-    const struct plan_source *source; /* borrowed */
-    struct reading *readings;         /* owned; as plan_source.settings */
-    struct reading *now;              /* of the topic in hand */
-    const char *topic;                /* that topic's name; NULL: none yet */
-};
 
 static envelope_fn reading_of(const struct plan_topic *t)
 {
@@ -64,6 +46,8 @@ struct decoder *decoder_new(const struct plan_source *s,
     struct reader *r = &d->reader;
 
     path_init(&d->tree);
+    lookup_init(&d->lookup);
+    r->walk.members = &d->lookup.members;
     types_init(&r->types);
     d->source = s;
     r->header = header;
@@ -88,6 +72,7 @@ void decoder_free(struct decoder *d)
     schemas_free(d->reader.values);
     types_close(&d->reader.types);
     path_close(&d->tree);
+    lookup_close(&d->lookup);
     free(d->readings);
     free(d);
 }
@@ -105,14 +90,43 @@ static int want(struct decoder *d, int node)
     return node;
 }
 
+static int declare(struct decoder *d, int node)
+{
+    for (int n = node; n >= 0; n = d->tree.nodes[n].parent) {
+        d->tree.nodes[n].is_strict = true;
+    }
+    return want(d, node);
+}
+
 int decoder_path(struct decoder *d, const char *path)
 {
-    return want(d, path_find(&d->tree, path));
+    return declare(d, path_find(&d->tree, path));
 }
 
 int decoder_field(struct decoder *d, int parent, const char *name, size_t len)
 {
-    return want(d, path_field(&d->tree, parent, name, len));
+    return declare(d, path_field(&d->tree, parent, name, len));
+}
+
+int decoder_learn(struct decoder *d, int parent, const char *name, size_t len,
+                  enum path_name is)
+{
+    return want(d, path_learn(&d->tree, parent, name, len, is));
+}
+
+const char *decoder_text(const struct decoder *d, int node, struct arena *a)
+{
+    return path_text(&d->tree, node, a);
+}
+
+bool decoder_must_tell(struct decoder *d, int node)
+{
+    struct path_node *n = &d->tree.nodes[node];
+    bool must_tell =
+        !n->is_told && !path_has_room(&d->tree, node, PATH_NAME_VARIES);
+
+    n->is_told |= must_tell;
+    return must_tell;
 }
 
 /* ---- the arrays of a batch ---- */
@@ -202,7 +216,7 @@ static inline void follow_topic(struct decoder *d, const struct record *rec)
     }
 }
 
-static void begin_record(struct reader *r, uint32_t event)
+void decoder_begin_record(struct reader *r, uint32_t event)
 {
     r->walk.event = event;
     r->walk.serial++;
@@ -229,7 +243,7 @@ static bool read_value(struct decoder *d, const struct record *rec)
         return false;
     }
     reader_forget(r);
-    begin_record(r, r->walk.event);
+    decoder_begin_record(r, r->walk.event);
     r->knows_prefixes = false;
     return d->now->read(r, rec);
 }
@@ -241,19 +255,39 @@ static void fail(struct events *ev, uint32_t i, const struct reader *r)
     ev->flags[i] |= r->is_misfit ? EVENT_MISFIT : 0;
 }
 
+/* A key that only a handler asks for fails no record of which nobody does. */
+static bool read_key(struct decoder *d, const struct record *rec)
+{
+    struct reader *r = &d->reader;
+    struct tm_cell *cell = walk_cell(&r->walk, TM_NODE_KEY);
+
+    if (key_read(r, rec)) {
+        return true;
+    }
+    if (d->tree.nodes[TM_NODE_KEY].is_strict) {
+        return false;
+    }
+    walk_clear(&r->walk, TM_NODE_KEY);
+    if (cell) {
+        *cell = (struct tm_cell){.p = r->reason, .tag = TM_UNREADABLE};
+    }
+    r->reason = NULL;
+    return true;
+}
+
 static void decode_one(struct decoder *d, struct events *ev, uint32_t i,
                        bool wants_key)
 {
     struct reader *r = &d->reader;
     const struct record *rec = &ev->records[i];
 
-    begin_record(r, i);
+    decoder_begin_record(r, i);
     follow_topic(d, rec);
     bool ok = read_value(d, rec);
     struct facts facts = r->facts;
     if (ok && facts.state == TM_EVENT_OK && wants_key && !d->now->is_keyed_in) {
         r->knows_prefixes = true;
-        ok = key_read(r, rec);
+        ok = read_key(d, rec);
     }
     ev->states[i] = facts.state;
     ev->types[i] = facts.type;
@@ -301,16 +335,22 @@ static void add_column(struct decoder *d, struct events *ev, int node)
     publish(ev);
 }
 
+bool decoder_read_again(struct decoder *d, const struct record *rec,
+                        bool is_key)
+{
+    follow_topic(d, rec);
+    return is_key && !d->now->is_keyed_in ? read_key(d, rec)
+                                          : read_value(d, rec);
+}
+
 /* Only the column: what else the batch knows of the record stays. */
 static bool decode_again(struct decoder *d, struct events *ev, uint32_t i,
                          bool is_key)
 {
     const struct record *rec = &ev->records[i];
 
-    begin_record(&d->reader, i);
-    follow_topic(d, rec);
-    if (is_key && !d->now->is_keyed_in ? key_read(&d->reader, rec)
-                                       : read_value(d, rec)) {
+    decoder_begin_record(&d->reader, i);
+    if (decoder_read_again(d, rec, is_key)) {
         return true;
     }
     fail(ev, i, &d->reader);

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/plan.h"
 #include "base/record.h"
+#include "decode/path.h"
 
 struct decoder;
 
@@ -65,8 +66,29 @@ bool decoder_holds_id(const struct decoder *d, uint16_t topic);
  * or there are too many fields already (decode/path.h).
  */
 int decoder_path(struct decoder *d, const char *path);
-/* The same below a node, by one field name of [len] bytes. */
+/* The same below a node, by one field name of [len] bytes. Both are for what a
+ * pipeline declares: a record fails when such a field cannot be read. */
 int decoder_field(struct decoder *d, int parent, const char *name, size_t len);
+/* For what a handler asks for; see path_learn(). */
+int decoder_learn(struct decoder *d, int parent, const char *name, size_t len,
+                  enum path_name is);
+/* "data.x" of a node, in the arena. */
+const char *decoder_text(const struct decoder *d, int node, struct arena *a);
+/* True once for each node: there is no room for further fields of it. */
+bool decoder_must_tell(struct decoder *d, int node);
+/*
+ * A field that has no column: looks it up in one event. A number from TM_LOOSE
+ * on, see tm_field(). The column of a [parent] that is a node below a root must be
+ * decoded.
+ */
+int decoder_look(struct decoder *d, struct events *ev, uint32_t event,
+                 int parent, const char *name, size_t len);
+/* What a cell of an event is called: "data.x", in the arena; NULL: it is a copy. */
+const char *decoder_place(const struct decoder *d, const struct events *ev,
+                          const struct tm_cell *cell, struct arena *a);
+/* The value of such a field; it stays until the next one is looked up. */
+const struct tm_cell *decoder_loose(struct decoder *d, struct events *ev,
+                                    uint32_t event, int field);
 
 /* Arrays for [n] events from the arena; sets view's pointers. */
 void events_prepare(struct events *ev, struct decoder *d, uint32_t n);

@@ -126,13 +126,10 @@ static void apply_unit(enum logical logical, struct tm_cell *c)
     }
 }
 
-bool logical_apply(struct walk *w, struct schema_row *row, int node,
-                   uint32_t first)
+static bool apply(struct walk *w, const struct schema_field *f, uint32_t first,
+                  struct tm_cell *c)
 {
-    struct tm_cell *c = walk_cell(w, node);
-    const struct schema_field *f = schema_row_field(row, w->tree, node);
-
-    if (!c || !f || c->tag == TM_NULL || is_unavailable(w, c)) {
+    if (c->tag == TM_NULL || is_unavailable(w, c)) {
         return true;
     }
     switch (f->logical) {
@@ -154,15 +151,32 @@ bool logical_apply(struct walk *w, struct schema_row *row, int node,
     }
 }
 
+bool logical_apply(struct walk *w, struct schema_row *row, int node,
+                   uint32_t first)
+{
+    struct tm_cell *c = walk_cell(w, node);
+    const struct schema_field *f =
+        c ? schema_row_field(row, w->tree, node) : NULL;
+
+    return !f || apply(w, f, first, c);
+}
+
+bool logical_apply_named(struct walk *w, const struct schema_row *row,
+                         const char *name, uint32_t len, uint32_t first,
+                         struct tm_cell *c)
+{
+    const struct schema_field *f = schema_row_named(row, name, len);
+
+    return !f || apply(w, f, first, c);
+}
+
 void logical_time(const struct schema_row *row, const char *name,
                   struct tm_cell *c)
 {
-    for (uint32_t i = 0; row && i < row->n_fields; i++) {
-        const struct schema_field *f = &row->fields[i];
+    const struct schema_field *f =
+        row ? schema_row_named(row, name, (uint32_t)strlen(name)) : NULL;
 
-        if (f->len == strlen(name) && memcmp(f->name, name, f->len) == 0 &&
-            f->logical >= LOGICAL_MICROS && is_number(c)) {
-            apply_unit((enum logical)f->logical, c);
-        }
+    if (f && f->logical >= LOGICAL_MICROS && is_number(c)) {
+        apply_unit((enum logical)f->logical, c);
     }
 }

@@ -62,7 +62,7 @@ void path_close(struct path *t)
     arena_close(&t->arena);
 }
 
-int path_field(struct path *t, int parent, const char *name, size_t len)
+int path_child(const struct path *t, int parent, const char *name, size_t len)
 {
     must(parent >= 0 && (uint32_t)parent < t->n_nodes);
     const struct path_node *p = &t->nodes[parent];
@@ -73,7 +73,17 @@ int path_field(struct path *t, int parent, const char *name, size_t len)
             return p->children[i].node;
         }
     }
-    if (p->depth >= PATH_DEEPEST || t->n_nodes >= PATH_NODES ||
+    return -1;
+}
+
+int path_field(struct path *t, int parent, const char *name, size_t len)
+{
+    int child = path_child(t, parent, name, len);
+
+    if (child >= 0) {
+        return child;
+    }
+    if (t->nodes[parent].depth >= PATH_DEEPEST || t->n_nodes >= PATH_NODES ||
         len > UINT16_MAX) {
         return -1;
     }
@@ -82,11 +92,49 @@ int path_field(struct path *t, int parent, const char *name, size_t len)
     return (int)t->n_nodes - 1;
 }
 
+bool path_has_room(const struct path *t, int parent, enum path_name is)
+{
+    return t->n_learned < PATH_LEARNED &&
+           (t->nodes[parent].n_varied < PATH_VARIED || is == PATH_NAME_WRITTEN);
+}
+
+int path_learn(struct path *t, int parent, const char *name, size_t len,
+               enum path_name is)
+{
+    int child = path_child(t, parent, name, len);
+
+    if (child >= 0) {
+        return child;
+    }
+    if (len > PATH_NAME_BYTES) {
+        return -1;
+    }
+    if (!path_has_room(t, parent, is)) {
+        return is == PATH_NAME_UNKNOWN ? PATH_CROWDED : -1;
+    }
+    child = path_field(t, parent, name, len);
+    if (child >= 0) {
+        t->n_learned++;
+        t->nodes[parent].n_varied += is != PATH_NAME_WRITTEN;
+    }
+    return child;
+}
+
+static const char *const roots[TM_ROOTS] = {"data", "before", "after",
+                                            "key",  "source", "id"};
+
+const char *path_text(const struct path *t, int node, struct arena *a)
+{
+    const struct path_node *n = &t->nodes[node];
+
+    return n->parent < 0
+               ? roots[node]
+               : arena_printf(a, "%s.%.*s", path_text(t, n->parent, a),
+                              (int)n->len, n->name);
+}
+
 static int root_of(const char *word, size_t len)
 {
-    static const char *const roots[TM_ROOTS] = {"data", "before", "after",
-                                                "key",  "source", "id"};
-
     for (int i = 0; i < TM_ROOTS; i++) {
         if (strlen(roots[i]) == len && memcmp(roots[i], word, len) == 0) {
             return i;

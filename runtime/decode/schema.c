@@ -254,15 +254,23 @@ struct schema *schemas_learn(struct schemas *s, const char *prefix,
 
 enum { BY_NODE_UNKNOWN = -1, BY_NODE_NONE = -2 };
 
-static int16_t look_up(const struct schema_row *row, const struct path_node *t)
+const struct schema_field *schema_row_named(const struct schema_row *row,
+                                            const char *name, uint32_t len)
 {
     for (uint32_t i = 0; i < row->n_fields; i++) {
-        if (row->fields[i].len == t->len &&
-            memcmp(row->fields[i].name, t->name, t->len) == 0) {
-            return (int16_t)i;
+        if (row->fields[i].len == len &&
+            memcmp(row->fields[i].name, name, len) == 0) {
+            return &row->fields[i];
         }
     }
-    return BY_NODE_NONE;
+    return NULL;
+}
+
+static int16_t look_up(const struct schema_row *row, const struct path_node *t)
+{
+    const struct schema_field *f = schema_row_named(row, t->name, t->len);
+
+    return f ? (int16_t)(f - row->fields) : BY_NODE_NONE;
 }
 
 const struct schema_field *schema_row_field(struct schema_row *row,

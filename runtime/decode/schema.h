@@ -77,6 +77,9 @@ struct schema *schemas_find(struct schemas *s, const char *p, size_t len);
 struct schema *schemas_learn(struct schemas *s, const char *prefix,
                              size_t prefix_len, const char *json,
                              size_t json_len);
+/* The field of that name that needs something done; NULL: it does not. */
+const struct schema_field *schema_row_named(const struct schema_row *row,
+                                            const char *name, uint32_t len);
 /* The field of the row that [node] stands for; NULL: nothing to be done. */
 const struct schema_field *schema_row_field(struct schema_row *row,
                                             const struct path *tree, int node);

@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "decode/logical.h"
+#include "decode/members.h"
 #include "decode/number.h"
 #include "decode/text.h"
 #include "decode/walk_part.h"
@@ -277,6 +278,41 @@ static int match_escaped(const struct walk *w, const struct path_node *t,
     return -1;
 }
 
+bool walk_unreadable(struct walk *w, uint32_t first, struct tm_cell *cell)
+{
+    const char *fault = w->fault;
+    uint32_t fault_at = w->fault_at;
+    bool is_misfit = w->is_misfit;
+
+    w->fault = NULL;
+    w->is_misfit = false;
+    w->i = first;
+    w->checked = 0; /* not all that was walked since [first] was checked */
+    if (!walk_skip(w)) {
+        w->fault = fault;
+        w->fault_at = fault_at;
+        return false;
+    }
+    if (cell) {
+        *cell = (struct tm_cell){
+            .p = fault, .tag = TM_UNREADABLE, .scale = is_misfit};
+    }
+    return true;
+}
+
+/* A value that only a handler asks for fails no record of which nobody does:
+ * else it would matter who asked first. */
+static __attribute__((noinline)) bool pass_by(struct walk *w, int child,
+                                              uint32_t first)
+{
+    if (w->tree->nodes[child].is_strict ||
+        !walk_unreadable(w, first, walk_cell(w, child))) {
+        return false;
+    }
+    walk_clear(w, child);
+    return true;
+}
+
 static bool walk_object(struct walk *w, const struct path_node *t,
                         struct schema_row *row)
 {
@@ -293,8 +329,9 @@ static bool walk_object(struct walk *w, const struct path_node *t,
             if (!walk_skip(w)) {
                 return false;
             }
-        } else if (!walk_node(w, child, NULL) ||
-                   (row && !logical_apply(w, row, child, first))) {
+        } else if ((!walk_node(w, child, NULL) ||
+                    (row && !logical_apply(w, row, child, first))) &&
+                   !pass_by(w, child, first)) {
             return false;
         }
     }
@@ -305,6 +342,9 @@ void walk_clear(struct walk *w, int node)
 {
     const struct path_node *t = &w->tree->nodes[node];
 
+    if (t->takes_all) {
+        members_clear(w->members);
+    }
     for (uint32_t i = 0; i < t->n_children; i++) {
         struct tm_cell *cell = walk_cell(w, t->children[i].node);
 
@@ -331,7 +371,7 @@ bool walk_node(struct walk *w, int node, struct schema_row *row)
     if (walk_char(w) != '{') {
         return cell ? walk_value(w, cell) : walk_skip(w);
     }
-    if (!walk_object(w, t, row)) {
+    if (!(t->takes_all ? members_read(w, row) : walk_object(w, t, row))) {
         return false;
     }
     if (cell) {

@@ -18,6 +18,7 @@
 #include "decode/json.h"
 #include "decode/path.h"
 
+struct members;
 struct plan_placeholder;
 struct schema_row;
 
@@ -42,6 +43,7 @@ struct walk {
     const struct plan_placeholder *unavailable; /* of the topic; or NULL */
     /* -- where values go */
     struct path *tree;
+    struct members *members; /* of a node that takes all; borrowed */
     struct tm_cell **columns;
     uint32_t n_columns;
     uint32_t event;
@@ -74,6 +76,12 @@ bool walk_node(struct walk *w, int node, struct schema_row *row);
 /* Makes the cells of everything wanted below [node] missing. */
 void walk_clear(struct walk *w, int node);
 bool walk_fail(struct walk *w, const char *fault);
+/*
+ * The value at structural [first] could not be read. Where it is JSON all the
+ * same the walk goes on behind it and [cell], unless it is NULL, says what is
+ * wrong: TM_UNREADABLE. False: it is no JSON.
+ */
+bool walk_unreadable(struct walk *w, uint32_t first, struct tm_cell *cell);
 
 /* The cell of [node] for this event; NULL: it has no column. */
 static inline struct tm_cell *walk_cell(const struct walk *w, int node)

@@ -77,7 +77,8 @@ void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
     b->decoded = 0;
     b->attempts = 0;
     b->letters = NULL;
-    b->n_stamps = 0;
+    b->unreadable = NULL;
+    b->n_stamps = b->n_faults = 0;
     b->must_rerun = b->has_unread = b->is_retry = b->must_wait = false;
     b->is_tried = b->is_short = false;
     b->n_shorts = 0;
@@ -181,18 +182,21 @@ static void refuse_chosen(struct rows *r, struct batch *b, const struct err *e)
 }
 
 /* A handler passes on what a call said. What kafka{} leaves unsaid is not the
- * record's fault; everything else is. */
-static enum err_class class_of(const struct tm_batch *view, const char *reason)
+ * record's fault; a field of it that cannot be read is in the record, and
+ * everything else is the script's word. */
+static enum err_class class_of(const struct batch *b, const char *reason)
 {
-    return view->error_class == ERR_CONFIG && strstr(reason, view->error)
-               ? ERR_CONFIG
-               : ERR_SCRIPT;
+    if (b->view.error_class == ERR_CONFIG && strstr(reason, b->view.error)) {
+        return ERR_CONFIG;
+    }
+    return b->unreadable && strstr(reason, b->unreadable) ? ERR_DATA
+                                                          : ERR_SCRIPT;
 }
 
 void batch_judge(const struct batch *b, struct err *e)
 {
     if (e->class == ERR_SCRIPT) {
-        e->class = class_of(&b->view, e->text);
+        e->class = class_of(b, e->text);
     }
 }
 
@@ -245,7 +249,7 @@ int tm_fail(struct tm_batch *view, int32_t event, const char *reason,
     struct batch *b = list_item(view, struct batch, view);
     uint32_t before = b->n_stamps;
 
-    verdict_fail(b, (uint32_t)event, class_of(view, reason), reason, len,
+    verdict_fail(b, (uint32_t)event, class_of(b, reason), reason, len,
                  b->running);
     bool is_enough =
         b->n_stamps - b->stamps_before > ENOUGH_FAILED + b->events.n / 8;

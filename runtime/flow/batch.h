@@ -108,7 +108,9 @@ struct batch {
     uint32_t n_shorts;  /* such runs inside a transaction */
     struct err refusal; /* a batch function raised, and no record did it */
     bool has_unread;    /* a column fault met records that cannot be read */
-    bool is_retry;      /* of dead letters: records come from their table, and
+    const char *unreadable; /* arena: what was said last of a field that cannot
+                               be read; NULL: of none */
+    bool is_retry; /* of dead letters: records come from their table, and
                         the position stays */
 
     uint32_t n_written;

@@ -4,9 +4,15 @@
  * have a column.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "flow/batch.h"
+
+/* Each decodes the whole batch once more: fields that are asked for behind
+ * these get their columns with the next batch. */
+enum { FAULTS_MOST = 64 };
 
 static struct batch *batch_of(struct tm_batch *view)
 {
@@ -39,22 +45,86 @@ int tm_column(struct tm_batch *view, int node)
     return say(view, ERR_DATA, "a record of this batch cannot be read");
 }
 
-int tm_field(struct tm_batch *view, int parent, const char *name, size_t len)
+static bool has_column(const struct tm_batch *view, int node)
+{
+    return (uint32_t)node < view->n_nodes && view->columns[node];
+}
+
+static void tell_loose(struct batch *b, int parent)
+{
+    if (parent < TM_LOOSE && decoder_must_tell(b->decoder, parent)) {
+        log_line(LOG_WARN,
+                 "handlers ask an object for more different fields than get "
+                 "columns: the others are looked up, each in its event",
+                 "object=%s columns=%d hint=%s",
+                 log_quote(decoder_text(b->decoder, parent, &b->arena)),
+                 PATH_VARIED,
+                 log_quote("their names come out of the data; where a handler "
+                           "goes through many of them, view:table() reads the "
+                           "object once"));
+    }
+}
+
+/* Where the parent has no column yet it gets one: its JSON is looked into. */
+static int look_up(struct tm_batch *view, uint32_t event, int parent,
+                   const char *name, size_t len)
 {
     struct batch *b = batch_of(view);
-    int node = decoder_field(b->decoder, parent, name, len);
 
+    if (parent < TM_LOOSE && !has_column(view, parent) &&
+        tm_column(view, parent) < 0) {
+        return -1;
+    }
+    decoder_set_header(b->decoder, b->header);
+    return decoder_look(b->decoder, &b->events, event, parent, name, len);
+}
+
+int tm_field(struct tm_batch *view, uint32_t event, int parent,
+             const char *name, size_t len, int is_written)
+{
+    struct batch *b = batch_of(view);
+    enum path_name is = is_written == 0  ? PATH_NAME_UNKNOWN
+                        : is_written > 0 ? PATH_NAME_WRITTEN
+                                         : PATH_NAME_VARIES;
+
+    must(event < view->n_events);
+    if (parent >= TM_LOOSE) {
+        return look_up(view, event, parent, name, len);
+    }
+    int node = decoder_learn(b->decoder, parent, name, len, is);
+    if (node == PATH_CROWDED) {
+        return TM_CROWDED;
+    }
     if (node < 0) {
-        say(view, ERR_SCRIPT,
-            "this field cannot be read: at most 4096 different fields can, 64 "
-            "deep, with names of 65535 bytes; read the object that has it with "
-            "view:table()");
-        return TM_NO_FIELD;
-    }
-    if ((uint32_t)node < view->n_nodes && view->columns[node]) {
+        tell_loose(b, parent);
+    } else if (has_column(view, node)) {
         return node;
+    } else if (b->n_faults < FAULTS_MOST) {
+        return tm_column(view, node) < 0 ? -1 : node;
     }
-    return tm_column(view, node) < 0 ? -1 : node;
+    return look_up(view, event, parent, name, len);
+}
+
+const struct tm_cell *tm_loose(struct tm_batch *view, uint32_t event, int field)
+{
+    struct batch *b = batch_of(view);
+
+    decoder_set_header(b->decoder, b->header);
+    return decoder_loose(b->decoder, &b->events, event, field);
+}
+
+void tm_unreadable(struct tm_batch *view, const struct tm_cell *cell)
+{
+    struct batch *b = batch_of(view);
+    const char *place = decoder_place(b->decoder, &b->events, cell, &b->arena);
+
+    /* The key alone is handed out as a copy: see tm_meta(). */
+    snprintf(view->error, sizeof(view->error), "event.%.200s %s: %.250s",
+             place ? place : "key",
+             cell->scale ? "does not fit its schema" : "cannot be read",
+             cell->p);
+    view->error_class = ERR_DATA;
+    b->unreadable = arena_dup(&b->arena, view->error, strlen(view->error));
 }
 
 static void set_text(struct tm_cell *out, const char *p, size_t len)
@@ -134,8 +204,7 @@ int tm_header(struct tm_batch *view, uint32_t event, const char *name,
 {
     struct batch *b = batch_of(view);
     struct record_header h;
-    char text[256];
-    const char *key = text;
+    char text[256], *key = text;
 
     must(event < view->n_events);
     out->tag = TM_MISSING;
@@ -146,10 +215,13 @@ int tm_header(struct tm_batch *view, uint32_t event, const char *name,
         memcpy(text, name, len);
         text[len] = '\0';
     } else {
-        key = arena_dup(&b->arena, name, len);
+        key = mem_dup(name);
     }
     if (b->header(b->records[event].message, key, &h)) {
         set_text(out, h.value, h.len);
+    }
+    if (key != text) {
+        free(key);
     }
     return 0;
 }

@@ -184,6 +184,7 @@ function M.new(record, bundle, require, stock)
   end
   local plan = {
     path = bundle.folder .. '/' .. bundle.entry, folder = bundle.folder,
+    files = bundle.files,
     hash = bundle.hash, name = spec.name, projections = {},
     -- What is wrong in one place does not hide what is wrong in others.
     source = spec.source and source.new(checker, spec.source)

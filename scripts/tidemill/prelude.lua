@@ -6,6 +6,7 @@ local protected = require 'tidemill.protected'
 local recovery = require 'tidemill.recovery'
 local value = require 'tidemill.value'
 local view = require 'tidemill.view'
+local written = require 'tidemill.written'
 
 local M = {}
 
@@ -124,7 +125,7 @@ end
 ---@param name_line function the same, for who needs it in any case
 ---@return table { keys(batch, rows), fold(batch, rows) }
 function M.new(plan, trace, name_line)
-  local views = view.new()
+  local views = view.new(written.new(plan.files))
   local now = views.now
   local folds, keys = {}, {}
   for i, p in ipairs(plan.projections) do

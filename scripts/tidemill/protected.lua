@@ -5,8 +5,11 @@
 --
 -- Nothing of this is relied upon by the core, which knows of memory and of records
 -- by itself (lua/budget.h, has_unread of flow/batch.h): here the run ends sooner.
+local ffi = require 'ffi'
+local core = require 'tidemill.core'
 local trace = require 'tidemill.trace'
 
+local C = core.C
 local M = {}
 
 -- LuaJIT's own words. A reason may be anything, also an integer of 64 bits, of which
@@ -19,6 +22,13 @@ local state = { reason = nil, batch = nil }
 function M.raise(text)
   state.reason = trace.trace(text)
   error(state.reason, 0)
+end
+
+---For a field of an event of the batch in hand, which cannot be read.
+---@param cell ffi.cdata*
+function M.raise_unreadable(cell)
+  C.tm_unreadable(state.batch, cell)
+  M.raise(ffi.string(state.batch.error))
 end
 
 ---For a reason that is no text of a person's.

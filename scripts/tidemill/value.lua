@@ -24,6 +24,7 @@ local NULL, BOOL, INT = C.TM_NULL, C.TM_BOOL, C.TM_INT
 local DEC, BIGDEC, NUMBER, TEXT = C.TM_DEC, C.TM_BIGDEC, C.TM_NUMBER, C.TM_TEXT
 local OBJECT, ARRAY, DOUBLE = C.TM_OBJECT, C.TM_ARRAY, C.TM_DOUBLE
 local STAMP, KNOWN_MICROS = C.TM_STAMP, C.TM_HINT_MICROS
+local UNREADABLE = C.TM_UNREADABLE
 
 -- Marks tables that came from JSON arrays, so that an empty one is written
 -- back as []; [length] keeps trailing nulls, which a Lua table cannot show.
@@ -55,6 +56,8 @@ function M.scalar(cell)
     local text = ffi.string(cell.p, cell.len)
     if text == '-0' then return MINUS_ZERO end
     return number.new(text)
+  elseif tag == UNREADABLE then
+    protected.raise_unreadable(cell)
   end
   return nil
 end

@@ -19,7 +19,7 @@ local C = core.C
 local INDEX, SERIAL = core.field 'index', core.field 'serial'
 local NODE = core.field 'node'
 local OBJECT, ARRAY, MISSING = C.TM_OBJECT, C.TM_ARRAY, C.TM_MISSING
-local NO_FIELD = C.TM_NO_FIELD
+local CROWDED, LOOSE, UNREADABLE = C.TM_CROWDED, C.TM_LOOSE, C.TM_UNREADABLE
 local scalar = value.scalar
 local ROOTS = { data = C.TM_NODE_DATA, before = C.TM_NODE_BEFORE, after = C.TM_NODE_AFTER,
   key = C.TM_NODE_KEY, source = C.TM_NODE_SOURCE }
@@ -57,38 +57,45 @@ local function no_assignment(_, name)
   error("event fields cannot be assigned (field '" .. tostring(name) .. "')", 0)
 end
 
--- Node numbers belong to one decoder, so every pipeline has a set of its own.
-local function new_nodes(now)
+-- Node numbers belong to one decoder, so every pipeline has a set of its own. A
+-- field without a column has a number from LOOSE on instead, for one call (tm_field).
+local function new_nodes(now, is_written)
   local nodes = {} -- [parent][name] -> node
 
   local function fault(node)
     if C.tm_column(now.batch, node) < 0 then unread(now.batch) end
   end
 
-  local function learn(parent, name)
+  local function learn(index, parent, name)
     if type(name) ~= 'string' then
       error('fields of events have names, not a ' .. type(name)
         .. ' (for arrays inside use view:table())', 0)
     end
     local batch = now.batch
-    local node = C.tm_field(batch, parent, name, #name)
-    if node == NO_FIELD then error(ffi.string(batch.error), 0) end
+    local node = C.tm_field(batch, index, parent, name, #name, 0)
+    if node == CROWDED then
+      node = C.tm_field(batch, index, parent, name, #name, is_written(name) and 1 or -1)
+    end
     if node < 0 then unread(batch) end
+    if node >= LOOSE then return node end
     nodes[parent] = nodes[parent] or {}
     nodes[parent][name] = node
     return node
   end
 
-  local function child(parent, name)
+  local function child(index, parent, name)
     local names = nodes[parent]
     local node = names and names[name]
     if node then return node end
-    return learn(parent, name)
+    return (learn(index, parent, name))
   end
 
   local function cell(index, node)
     local batch = now.batch
-    if node >= batch.n_nodes or batch.columns[node] == nil then fault(node) end
+    if node >= batch.n_nodes or batch.columns[node] == nil then
+      if node >= LOOSE then return C.tm_loose(batch, index, node)[0] end
+      fault(node)
+    end
     return now.batch.columns[node][index]
   end
 
@@ -135,7 +142,7 @@ local function new_object(now, nodes)
 
   local function index(view, name)
     if view[SERIAL] ~= now.serial then stale() end
-    return (read(view[INDEX], child(view[NODE], name)))
+    return (read(view[INDEX], child(view[INDEX], view[NODE], name)))
   end
 
   ffi.metatype(view_t, {
@@ -242,15 +249,20 @@ local function new_has(now, nodes, header, event_t)
       error("event:has('" .. tostring(path) .. "'): a path begins with data, before, "
         .. "after, key, source or headers", 0)
     end
-    for name in rest:gmatch('[^.]+') do node = nodes.child(node, name) end
-    return nodes.cell(event[INDEX], node).tag ~= MISSING
+    local index = event[INDEX]
+    for name in rest:gmatch('[^.]+') do node = nodes.child(index, node, name) end
+    local tag = nodes.cell(index, node).tag
+    if tag == UNREADABLE then scalar(nodes.cell(index, node)) end -- which raises
+    if tag == MISSING and root == 'key' then scalar(nodes.cell(index, ROOTS.key)) end
+    return tag ~= MISSING
   end
 end
 
+---@param is_written fun(name: string): boolean is the name in the text of a script?
 ---@return table { now, event_t, read_path } for one pipeline
-function M.new()
+function M.new(is_written)
   local now = new_now()
-  local nodes = new_nodes(now)
+  local nodes = new_nodes(now, is_written)
   local read = new_object(now, nodes)
   local headers_t, header = new_headers(now)
   local fields = new_fields(now, read, headers_t)

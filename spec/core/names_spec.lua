@@ -434,8 +434,12 @@ describe('a place that no batch has', function()
       tm_once = function() C.tm_once(b, v, 2, cell) end,
       tm_meta = function() C.tm_meta(b, 2, C.TM_META_TOPIC, cell) end,
       tm_header = function() C.tm_header(b, 2, 'h', 1, cell) end,
-      tm_field = function() C.tm_field(b, 1000, 'x', 1) end,
-      ['tm_field, negative'] = function() C.tm_field(b, -1, 'x', 1) end,
+      tm_field = function() C.tm_field(b, 0, 1000, 'x', 1, 0) end,
+      ['tm_field, negative'] = function() C.tm_field(b, 0, -1, 'x', 1, 0) end,
+      ['tm_field, event'] = function() C.tm_field(b, 2, 0, 'x', 1, 0) end,
+      ['tm_field, loose'] = function() C.tm_field(b, 2, C.TM_LOOSE + 1, 'x', 1, 0) end,
+      tm_loose = function() C.tm_loose(b, 2, C.TM_LOOSE) end,
+      ['tm_loose, a node'] = function() C.tm_loose(b, 0, 1) end,
       tm_column = function() C.tm_column(b, 1000) end,
     } do
       assert.are.equal(ABRT, dies_of(f), what)

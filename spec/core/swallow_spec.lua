@@ -197,12 +197,54 @@ describe('a pcall of a script', function()
 end)
 
 describe('a batch', function()
-  it('blames the record whose handler asks for more different fields than there can be', function()
-    with([[projection { table = 'a', key = { id = { 'text', from = 'data.id' } }, columns = { n = 'bigint' }, on = function(row, event)
-      for i = 1, event.data.bad and 5000 or 0 do row.n = event.data['f' .. i] end row.n = 1 end }]], function(batch)
-      batch:apply(THREE)
-      assert.are.equal('.F.', batch:states())
-      assert.is_truthy(batch:reason(1):find('4096 different fields', 1, true), batch:reason(1))
+  -- Fields with a column, and fields that are looked up since 64 others have one.
+  for n, what in pairs { [0] = 'in columns', [70] = 'looked up' } do
+    it('fails the records whose handlers ask for what cannot be read, whoever asks first: ' .. what, function()
+      with_text(([[local function crowd(event) for i = 1, %d do local _ = event.data['f' .. i], event:has('data.o.f' .. i) end end
+        ]]):format(n) .. bundles.pipeline([[projection { table = 'a', key = { id = { 'text', from = 'data.id' } }, columns = { n = 'bigint' },
+        on = function(row, event) crowd(event) row.n = 1
+          local ask = event.data.ask
+          if ask then local _ = event.data[ask], event.data.o[ask] end end }]], KAFKA), function(batch)
+        local function record(id, ask) return ('{"id":"%s","ask":"%s","y":"\\ud800","o":{"z":"\\ud800","x":1}}'):format(id, ask) end
+        for _ = 1, 2 do -- the fields are known behind the first one
+          batch:apply { { record('a', 'x'), record('b', 'y'), record('c', 'z'), record('d', 'x') } }
+          assert.are.equal('.FF.', batch:states())
+          assert.are.equal('1 1', batch:column(0, 1))
+          assert.is_true(batch:class(1) == C.ERR_DATA)
+          for i, field in ipairs { 'event.data.y', 'event.data.o.z' } do
+            local says = ('pipeline%%.lua:%%d+: %s cannot be read: a text with a wrong escape$'):format(field)
+            assert.is_truthy(batch:reason(i):find(says), batch:reason(i))
+          end
+          batch:forget()
+        end
+      end)
+    end)
+  end
+
+  it('gives names that come out of the data few columns, and their memory back', function()
+    with([[projection { table = 'a', append = true, columns = { n = 'bigint' }, on = function(row, event)
+      row.n = event.data.prices[event.data.cur].x end }]], function(batch)
+      local function resident()
+        collectgarbage() collectgarbage()
+        local file = io.open('/proc/self/statm')
+        local pages = tonumber(file:read('*a'):match('%d+ (%d+)'))
+        file:close()
+        return pages * 4096
+      end
+      local number, after = 0, nil
+      for round = 1, 50 do
+        local lane = {}
+        for i = 1, 2000 do
+          number = number + 1
+          lane[i] = ('{"cur":"c%d","prices":{"c%d":{"x":%d},"d%d":{}}}'):format(number, number, i, number)
+        end
+        batch:apply { lane }
+        assert.are.equal(('.'):rep(2000), batch:states())
+        assert.are.equal('1 2 3', batch:column(0, 0):match('^%d+ %d+ %d+'))
+        assert.is_true(batch.c.view.n_nodes < 200)
+        after = round == 10 and resident() or after
+      end
+      assert.is_true(resident() - after < 16e6, resident() - after)
     end)
   end)
 
