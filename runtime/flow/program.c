@@ -186,10 +186,16 @@ bool programs_new(struct plan *p, struct decoder *d, struct program **out,
     return true;
 }
 
+static void free_stmt(struct program_cached *c)
+{
+    free((char *)c->stmt.sql);
+    free(c);
+}
+
 static void forget_statements(struct program *g)
 {
     for (uint32_t k = 0; k < g->n_cached; k++) {
-        free(g->cached[k]);
+        free_stmt(g->cached[k]);
     }
     g->n_cached = 0;
 }
@@ -255,28 +261,28 @@ void program_passed(struct program *g, uint32_t type)
     }
 }
 
-static const char *statement_text(struct program *g,
+static const char *statement_text(const struct program *g, struct arena *a,
                                   enum program_statement what, uint64_t mask)
 {
     switch (what) {
     case STATEMENT_LOAD:
-        return sql_load(g->arena, g->plan);
+        return sql_load(a, g->plan);
     case STATEMENT_UPDATE:
-        return sql_update(g->arena, g->plan, mask);
+        return sql_update(a, g->plan, mask);
     case STATEMENT_INSERT:
-        return sql_insert(g->arena, g->plan, mask);
+        return sql_insert(a, g->plan, mask);
     case STATEMENT_UPSERT:
-        return sql_upsert(g->arena, g->plan, mask);
+        return sql_upsert(a, g->plan, mask);
     case STATEMENT_DELETE:
-        return sql_delete(g->arena, g->plan);
+        return sql_delete(a, g->plan);
     case STATEMENT_MERGE:
-        return sql_merge(g->arena, g->plan, mask);
+        return sql_merge(a, g->plan, mask);
     case STATEMENT_APPEND:
-        return sql_append(g->arena, g->plan, mask);
+        return sql_append(a, g->plan, mask);
     case STATEMENT_EMPTY:
-        return sql_empty(g->arena, g->plan);
+        return sql_empty(a, g->plan);
     case STATEMENT_VERIFY:
-        return sql_verify(g->arena, g->plan);
+        return sql_verify(a, g->plan);
     }
     return NULL;
 }
@@ -310,23 +316,43 @@ static struct program_cached *
 make_stmt(struct program *g, enum program_statement what, uint64_t mask)
 {
     struct program_cached *c = mem_zero(1, sizeof(*c));
+    struct arena scratch;
     uint32_t extra[2];
     int n_extra = extra_oids(g, what, extra);
 
     c->what = what;
     c->mask = mask;
-    c->stmt.name =
-        arena_printf(g->arena, "tm_%u_%u_%d_%llx", g->index, g->n_schemas,
-                     (int)what, (unsigned long long)mask);
-    c->stmt.sql = statement_text(g, what, mask);
+    snprintf(c->name, sizeof(c->name), "tm_%u_%u_%d_%llx", g->index,
+             g->n_schemas, (int)what, (unsigned long long)mask);
+    arena_init(&scratch, 0);
+    c->stmt.name = c->name;
+    c->stmt.sql = mem_dup(statement_text(g, &scratch, what, mask));
+    arena_close(&scratch);
     if (what != STATEMENT_EMPTY) {
         c->stmt.n_params =
             sql_param_oids(g->plan, mask, extra, n_extra, c->oids);
     }
     c->stmt.param_oids = c->oids;
-    g->cached = mem_grow(g->cached, (g->n_cached + 1) * sizeof(*g->cached));
-    g->cached[g->n_cached++] = c;
     return c;
+}
+
+static void to_front(struct program *g, uint32_t at)
+{
+    struct program_cached *c = g->cached[at];
+
+    memmove(g->cached + 1, g->cached, at * sizeof(*g->cached));
+    g->cached[0] = c;
+}
+
+static void keep_stmt(struct program *g, struct program_cached *c)
+{
+    if (g->n_cached == PROGRAM_STATEMENTS) {
+        free_stmt(g->cached[--g->n_cached]);
+    } else {
+        g->cached = mem_grow(g->cached, (g->n_cached + 1) * sizeof(*g->cached));
+    }
+    g->cached[g->n_cached] = c;
+    to_front(g, g->n_cached++);
 }
 
 const struct pgstmt *program_stmt(struct program *g,
@@ -339,10 +365,17 @@ const struct pgstmt *program_stmt(struct program *g,
     }
     for (uint32_t i = 0; i < g->n_cached; i++) {
         if (g->cached[i]->what == what && g->cached[i]->mask == mask) {
-            return &g->cached[i]->stmt;
+            to_front(g, i);
+            return &g->cached[0]->stmt;
         }
     }
-    return &make_stmt(g, what, mask)->stmt;
+    keep_stmt(g, make_stmt(g, what, mask));
+    return &g->cached[0]->stmt;
+}
+
+bool program_varies(const struct program *g, uint64_t mask)
+{
+    return mask != 0 && mask != g->all_values;
 }
 
 bool program_loads(const struct program *g)

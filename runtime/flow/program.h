@@ -2,8 +2,8 @@
 /*
  * A projection made ready to run: the decoder nodes that its keys and columns
  * come from, which event types it handles, and its SQL statements. Made once
- * a loaded pipeline; the statement cache grows by one entry for each distinct
- * set of assigned columns.
+ * a loaded pipeline; the statement cache holds those that were used last, since
+ * there is one for each distinct set of assigned columns.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,7 +14,7 @@
 #include "decode/decoder.h"
 #include "postgres/conn.h"
 
-enum { PROGRAM_MAX_COLUMNS = 64 };
+enum { PROGRAM_MAX_COLUMNS = 64, PROGRAM_STATEMENTS = 256 };
 
 /* Where one key column's value comes from, as node numbers; -1: not used. */
 struct program_key {
@@ -41,7 +41,8 @@ enum program_statement {
 struct program_cached {
     enum program_statement what;
     uint64_t mask;
-    struct pgstmt stmt;
+    struct pgstmt stmt; /* its text is owned */
+    char name[64];
     uint32_t oids[2 * PROGRAM_MAX_COLUMNS + 4];
 };
 
@@ -83,7 +84,7 @@ struct program {
     bool tries; /* leads a set whose function asks for rows by key, or did */
     const char *schema;             /* of the table that their texts name */
     uint32_t n_schemas;             /* so far: part of their names */
-    struct program_cached **cached; /* owned */
+    struct program_cached **cached; /* owned; the one used last comes first */
     uint32_t n_cached;
     struct arena *arena; /* borrowed from the plan */
 };
@@ -99,8 +100,11 @@ enum program_type program_type(struct program *g, const struct decoder *d,
                                uint32_t type);
 /* An event of that type, which is unknown, was passed by. */
 void program_passed(struct program *g, uint32_t type);
+/* Good until the next call. */
 const struct pgstmt *program_stmt(struct program *g,
                                   enum program_statement what, uint64_t mask);
+/* Is a statement of these columns one of so many as the data likes? */
+bool program_varies(const struct program *g, uint64_t mask);
 /* Ends the statement, of rows that are written, in how many they are? */
 bool program_counts(const struct program *g, enum program_statement what);
 /* Is the projection a fold whose rows must be read first? */

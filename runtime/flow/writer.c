@@ -77,7 +77,11 @@ static int send(struct writer *w, struct rows *r, struct pgconn *c,
     for (int i = 0; i < n; i++) {
         params[i] = (struct pgparam){w->params[i].data, (int)w->params[i].len};
     }
-    return pgconn_add(c, program_stmt(r->program, what, mask), params);
+    const struct pgstmt *s = program_stmt(r->program, what, mask);
+    bool varies = program_varies(r->program, mask);
+
+    return pgconn_add_version(c, s, varies ? (uint32_t)PGCONN_VARIED : 0,
+                              params);
 }
 
 void writer_ask(struct writer *w, struct rows *r, struct pgconn *c,

@@ -277,7 +277,7 @@ void pgconn_add_sql(struct pgconn *c, const char *sql)
     int statement = flush_add(&c->flush, sql);
     if (can_send(c) &&
         PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 1)) {
-        flush_expect(&c->flush, statement, FLUSH_RUNS);
+        flush_expect(&c->flush, statement, FLUSH_RUNS, 0);
     } else {
         break_off(c);
     }
@@ -286,11 +286,11 @@ void pgconn_add_sql(struct pgconn *c, const char *sql)
 int pgconn_add_version(struct pgconn *c, const struct pgstmt *s,
                        uint32_t version, const struct pgparam *params)
 {
+    struct prepared_use use = {s, params, version};
     int statement = c->flush.n_results;
     if (!can_send(c)) {
         flush_add(&c->flush, s->sql);
-    } else if (!prepared_send(&c->prepared, c->pg, s, version, params,
-                              &c->flush)) {
+    } else if (!prepared_send(&c->prepared, c->pg, &use, &c->flush)) {
         break_off(c);
     }
     return statement;

@@ -94,7 +94,10 @@ void pgconn_add_sql(struct pgconn *c, const char *sql);
 /* The index of its result in the reply. */
 int pgconn_add(struct pgconn *c, const struct pgstmt *s,
                const struct pgparam *params);
-/* Of a name whose text changes: the new one takes the place of the last. */
+/* Of a name whose text changes: the new one takes the place of the last. Or,
+ * with PGCONN_VARIED, one of so many statements as the data likes: see
+ * prepared.h. */
+enum { PGCONN_VARIED = -1 };
 int pgconn_add_version(struct pgconn *c, const struct pgstmt *s,
                        uint32_t version, const struct pgparam *params);
 void pgconn_flush(struct pgconn *c, usec deadline, pgconn_fn fn, void *arg);

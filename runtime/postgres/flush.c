@@ -36,13 +36,15 @@ int flush_add(struct flush *f, const char *sql)
     return f->n_results++;
 }
 
-void flush_expect(struct flush *f, int statement, int64_t prepares)
+void flush_expect(struct flush *f, int statement, enum flush_does does,
+                  uint32_t number)
 {
     if (f->n_steps == f->cap_steps) {
         f->cap_steps = f->cap_steps ? 2 * f->cap_steps : 16;
         f->steps = mem_grow(f->steps, (size_t)f->cap_steps * sizeof *f->steps);
     }
-    f->steps[f->n_steps++] = (struct flush_step){statement, prepares, false};
+    f->steps[f->n_steps++] =
+        (struct flush_step){statement, does, number, false};
     f->is_commit_sent |= statement == f->commit;
 }
 
@@ -101,12 +103,12 @@ bool flush_take(struct flush *f, const PGconn *pg, PGresult *r)
     }
     struct flush_step *s = &f->steps[f->n_done];
     s->is_ok = is_success(r);
-    if (s->is_ok && s->prepares == FLUSH_RUNS && s->statement == f->commit) {
+    if (s->is_ok && s->does == FLUSH_RUNS && s->statement == f->commit) {
         note_commit(f, r);
     } else if (!s->is_ok && PQresultStatus(r) != PGRES_PIPELINE_ABORTED) {
         note_failure(f, s->statement, r);
     }
-    if (s->prepares == FLUSH_RUNS && !f->results[s->statement]) {
+    if (s->does == FLUSH_RUNS && !f->results[s->statement]) {
         f->results[s->statement] = r;
     } else {
         PQclear(r);

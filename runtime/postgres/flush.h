@@ -11,12 +11,13 @@
 #include "base/loop.h"
 #include "postgres/conn.h"
 
-/* In place of a number. */
-enum { FLUSH_RUNS = -1, FLUSH_FORGETS = -2 };
+/* FLUSH_RUNS: the statement itself; the others are for its name. */
+enum flush_does { FLUSH_RUNS, FLUSH_PREPARES, FLUSH_FORGETS };
 
 struct flush_step {
-    int statement;    /* index of the statement that it belongs to */
-    int64_t prepares; /* number of the name it prepares, or what else it does */
+    int statement; /* index of the statement that it belongs to */
+    enum flush_does does;
+    uint32_t number; /* of the name, see prepared.h; 0 for FLUSH_RUNS */
     bool is_ok;
 };
 
@@ -46,7 +47,8 @@ void flush_close(struct flush *f);
 /* A new statement; its index. */
 int flush_add(struct flush *f, const char *sql);
 /* One more answer is due. */
-void flush_expect(struct flush *f, int statement, int64_t prepares);
+void flush_expect(struct flush *f, int statement, enum flush_does does,
+                  uint32_t number);
 /* One answer to the current step; takes over [r]. False: libpq made it up,
  * since the connection is gone; or none was due, so it is what the server says
  * as it ends the session (is_fatal, error). */
