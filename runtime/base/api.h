@@ -153,7 +153,10 @@ void tm_sizes(uint32_t out[5]);
 
 /* ---- events ---- */
 
-/* The name of a type number; NULL with *len 0 for "no type". */
+/* Stands for all types that have no number, as there are too many. */
+enum { TM_TYPE_OTHER = 65535 };
+/* The name of a type number; NULL with *len 0 for "no type" and
+ * TM_TYPE_OTHER. */
 const char *tm_type_name(struct tm_batch *b, uint32_t type, size_t *len);
 /*
  * Field [name] below [parent]: its node, made if new, with its column decoded
@@ -181,7 +184,8 @@ enum tm_meta {
     TM_META_TIME, /* milliseconds */
     TM_META_TOPIC,
     TM_META_PARTITION,
-    TM_META_OFFSET
+    TM_META_OFFSET,
+    TM_META_TYPE /* where types[] has TM_TYPE_OTHER: see there */
 };
 int tm_meta(struct tm_batch *b, uint32_t event, int what, struct tm_cell *out);
 /* The last header of that name; TM_MISSING when there is none. */

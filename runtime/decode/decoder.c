@@ -49,6 +49,9 @@ struct decoder *decoder_new(const struct plan_source *s,
     lookup_init(&d->lookup);
     r->walk.members = &d->lookup.members;
     types_init(&r->types);
+    for (const char *op = "crudt"; *op; op++) {
+        types_know(&r->types, op, 1);
+    }
     d->source = s;
     r->header = header;
     r->values = schemas_new();
@@ -275,6 +278,15 @@ static bool read_key(struct decoder *d, const struct record *rec)
     return true;
 }
 
+static void keep_type(struct events *ev, uint32_t i, const struct facts *facts)
+{
+    if (!ev->others) {
+        ev->others = new_column(ev);
+    }
+    ev->others[i] = (struct tm_cell){
+        .p = facts->type_name, .len = facts->type_len, .tag = TM_TEXT};
+}
+
 static void decode_one(struct decoder *d, struct events *ev, uint32_t i,
                        bool wants_key)
 {
@@ -291,6 +303,9 @@ static void decode_one(struct decoder *d, struct events *ev, uint32_t i,
     }
     ev->states[i] = facts.state;
     ev->types[i] = facts.type;
+    if (facts.type == TYPES_OTHER) {
+        keep_type(ev, i, &facts);
+    }
     ev->ops[i] = facts.op;
     ev->times_ms[i] = facts.time_ms;
     ev->flags[i] = facts.flags;
@@ -392,6 +407,21 @@ const char *decoder_type_name(const struct decoder *d, uint32_t type,
                               size_t *len)
 {
     return types_name(&d->reader.types, type, len);
+}
+
+const char *decoder_event_type(const struct decoder *d, const struct events *ev,
+                               uint32_t event, size_t *len)
+{
+    if (ev->types[event] != TYPES_OTHER) {
+        return decoder_type_name(d, ev->types[event], len);
+    }
+    *len = ev->others[event].len;
+    return ev->others[event].p;
+}
+
+void decoder_know_type(struct decoder *d, const char *name)
+{
+    types_know(&d->reader.types, name, strlen(name));
 }
 
 int decoder_tokens(struct decoder *d, struct arena *a, const char *json,

@@ -30,6 +30,8 @@ struct events {
     uint32_t cap; /* allocated entries of each array */
     uint8_t *states;
     uint16_t *types;
+    struct tm_cell *others; /* names of types by event, where types[] says
+                               TYPES_OTHER; NULL: of none */
     uint8_t *ops;
     int64_t *times_ms; /* event.time */
     uint8_t *flags;    /* EVENT_HAS_SCHEMA */
@@ -99,9 +101,15 @@ void decoder_run(struct decoder *d, struct events *ev, uint32_t from,
  * now are marked; false when there was at least one new failure. */
 bool decoder_column(struct decoder *d, struct events *ev, int node);
 
-/* Type numbers are dense and last as long as the decoder; 0 is "no type". */
+/* Type numbers last as long as the decoder; 0 is "no type". NULL also for
+ * TYPES_OTHER, see decode/types.h. */
 const char *decoder_type_name(const struct decoder *d, uint32_t type,
                               size_t *len);
+/* The type of an event, whatever its number; NULL: it has none. */
+const char *decoder_event_type(const struct decoder *d, const struct events *ev,
+                               uint32_t event, size_t *len);
+/* A type that the pipeline names has a number of its own. */
+void decoder_know_type(struct decoder *d, const char *name);
 
 /* See tm_json(). */
 int decoder_tokens(struct decoder *d, struct arena *a, const char *json,

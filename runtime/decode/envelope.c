@@ -59,16 +59,12 @@ bool reader_bad_json(struct reader *r, const char *what)
                        at, hint(w, r->start));
 }
 
-bool reader_type(struct reader *r, const char *p, size_t len, const char *where)
+bool reader_type(struct reader *r, const char *p, size_t len)
 {
-    uint32_t type = types_number(&r->types, p, len);
-
-    r->facts.type = (uint16_t)type;
-    return type != 0 ||
-           reader_fail(r,
-                       "there are %d different event types already: is %s "
-                       "really the type of the event?",
-                       TYPES_MOST, where);
+    r->facts.type = (uint16_t)types_number(&r->types, p, len);
+    r->facts.type_name = p;
+    r->facts.type_len = (uint32_t)len;
+    return true;
 }
 
 bool reader_document(struct reader *r, const struct tm_cell *text)

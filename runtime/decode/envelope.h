@@ -24,6 +24,8 @@ struct facts {
     uint8_t op;
     uint8_t flags;
     uint16_t type;
+    uint32_t type_len;     /* TYPES_OTHER: */
+    const char *type_name; /* the record's own, or the arena's */
     int64_t time_ms;
 };
 
@@ -108,10 +110,8 @@ bool reader_source(struct reader *r);
 char reader_letter(struct reader *r, const struct tm_cell *op);
 /* A letter of an operation as op and type; 'm' is skipped. */
 bool reader_op(struct reader *r, const struct tm_cell *op);
-/* The number of the event's type; false: there are too many. [where] says in
- * words where the type stands. */
-bool reader_type(struct reader *r, const char *p, size_t len,
-                 const char *where);
+/* The event's type; [p] lasts as the record does. Always true. */
+bool reader_type(struct reader *r, const char *p, size_t len);
 /* [text] holds JSON: it becomes data. The walk goes over to it. */
 bool reader_document(struct reader *r, const struct tm_cell *text);
 /* Does __deleted say so? It is a text, or a boolean behind other transforms. */

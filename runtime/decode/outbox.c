@@ -26,7 +26,7 @@ static bool read_type(struct reader *r, const struct record *rec)
                          "type with type = '...' in kafka{}",
                          name, name);
     }
-    return reader_type(r, h.value, h.len, name);
+    return reader_type(r, h.value, h.len);
 }
 
 static bool read_payload(struct reader *r, struct schema *schema)

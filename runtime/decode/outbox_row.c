@@ -190,7 +190,7 @@ static bool take_type(struct reader *r, const struct tm_cell *c)
                            "the event's type, is not a text",
                            name);
     }
-    return reader_type(r, c->p, c->len, name);
+    return reader_type(r, c->p, c->len);
 }
 
 /* Nobody knows the precision of the column here, so a number needs a unit. */

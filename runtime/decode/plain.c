@@ -15,7 +15,7 @@ static bool read_type(struct reader *r)
                            "is not a text",
                            r->topic->type_path);
     }
-    return reader_type(r, c->p, c->len, r->topic->type_path);
+    return reader_type(r, c->p, c->len);
 }
 
 /* Of a compacted topic: the key's row is gone. */
@@ -26,7 +26,7 @@ static bool take_tombstone(struct reader *r)
     }
     r->facts.op = 'd';
     r->facts.flags = EVENT_TOMBSTONE;
-    return reader_type(r, "d", 1, "the topic");
+    return reader_type(r, "d", 1);
 }
 
 bool plain_read(struct reader *r, const struct record *rec)

@@ -172,6 +172,15 @@ static int event_id(struct batch *b, uint32_t event, struct tm_cell *out)
     return root_cell(&b->view, TM_NODE_ID, event, out);
 }
 
+static int type_of(struct batch *b, uint32_t event, struct tm_cell *out)
+{
+    size_t len;
+    const char *name = decoder_event_type(b->decoder, &b->events, event, &len);
+
+    set_text(out, name, len);
+    return 0;
+}
+
 int tm_meta(struct tm_batch *view, uint32_t event, int what,
             struct tm_cell *out)
 {
@@ -193,6 +202,8 @@ int tm_meta(struct tm_batch *view, uint32_t event, int what,
     case TM_META_PARTITION:
         set_int(out, rec->partition);
         return 0;
+    case TM_META_TYPE:
+        return type_of(b, event, out);
     default:
         set_int(out, rec->offset);
         return 0;

@@ -180,7 +180,7 @@ static bool unknown_type(const struct rows *r, const struct decoder *d,
                          uint32_t event, struct err *e)
 {
     size_t len = 0;
-    const char *name = decoder_type_name(d, r->events->types[event], &len);
+    const char *name = decoder_event_type(d, r->events, event, &len);
 
     return err_set(e, ERR_SCRIPT,
                    "%s:%d: projection '%s' is strict and has no handler for "

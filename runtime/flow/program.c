@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decode/types.h"
 #include "postgres/sql.h"
 
 /* PostgreSQL's oids of the two extra parameters of counted statements. */
@@ -135,6 +136,16 @@ static struct convert_rules own_rules(const struct plan *p,
     return own;
 }
 
+static void know_types(const struct plan_projection *p, struct decoder *d)
+{
+    for (uint32_t i = 0; i < p->n_types; i++) {
+        decoder_know_type(d, p->types[i]);
+    }
+    for (uint32_t i = 0; i < p->n_ignore; i++) {
+        decoder_know_type(d, p->ignore[i]);
+    }
+}
+
 static bool program_init(struct program *g, struct plan *p, uint32_t index,
                          struct decoder *d, struct err *e)
 {
@@ -168,6 +179,7 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
     for (uint32_t i = 0; i < pp->n_set; i++) {
         g->tries |= pp[i].n_key > 0 && pp[i].columns[0].from == FROM_ASKED;
     }
+    know_types(pp, d);
     return prepare_sources(g, d, e) && prepare_once(g, d, e);
 }
 
@@ -239,6 +251,9 @@ static enum program_type classify(const struct program *g,
 enum program_type program_type(struct program *g, const struct decoder *d,
                                uint32_t type)
 {
+    if (type == TYPES_OTHER) { /* which nobody named */
+        return g->plan->types ? TYPE_UNKNOWN : TYPE_HANDLED;
+    }
     if (type >= g->n_types) {
         uint32_t n = type + 16;
 
@@ -255,7 +270,7 @@ enum program_type program_type(struct program *g, const struct decoder *d,
 
 void program_passed(struct program *g, uint32_t type)
 {
-    if (g->types[type] == TYPE_UNKNOWN) {
+    if (type < g->n_types && g->types[type] == TYPE_UNKNOWN) {
         g->types[type] = TYPE_PASSED;
         g->n_untold++;
     }

@@ -18,6 +18,7 @@ local M = {}
 local C = core.C
 local INDEX, SERIAL = core.field 'index', core.field 'serial'
 local NODE = core.field 'node'
+local OTHER = C.TM_TYPE_OTHER
 local OBJECT, ARRAY, MISSING = C.TM_OBJECT, C.TM_ARRAY, C.TM_MISSING
 local CROWDED, LOOSE, UNREADABLE = C.TM_CROWDED, C.TM_LOOSE, C.TM_UNREADABLE
 local scalar = value.scalar
@@ -219,7 +220,10 @@ local function new_fields(now, read, headers_t)
     type = function(index)
       local number = now.batch.types[index]
       local name = names[number]
-      if name == nil then name = type_name(number) end
+      if name == nil then
+        if number == OTHER then return (scalar(meta(index, C.TM_META_TYPE))) end
+        name = type_name(number)
+      end
       return name or nil
     end,
     op = function(index) return OPS[now.batch.ops[index]] end,
