@@ -32,13 +32,13 @@ enum tm_tag {
     TM_OBJECT, /* p,len: raw JSON */
     TM_ARRAY,  /* p,len: raw JSON */
     /* rows only, by the type of their column: */
-    TM_DOUBLE, /* d: real and double precision */
-    TM_UUID,   /* p: 16 bytes */
-    TM_BYTES,  /* p,len: bytea */
-    TM_DATE,   /* i: days since 1970-01-01; INT64_MAX, INT64_MIN: infinity */
-    TM_TIME,   /* i: microseconds since midnight */
-    TM_STAMP,  /* i: microseconds since 1970-01-01 UTC (or local); likewise */
-    TM_JSON,   /* p,len: json and jsonb, as text */
+    TM_DOUBLE,  /* d: real and double precision */
+    TM_UUID,    /* p: 16 bytes */
+    TM_BYTES,   /* p,len: bytea */
+    TM_DATE,    /* i: days since 1970-01-01; INT64_MAX, INT64_MIN: infinity */
+    TM_TIME,    /* i: microseconds since midnight */
+    TM_STAMP,   /* i: microseconds since 1970-01-01 UTC (or local); likewise */
+    TM_JSON,    /* p,len: json and jsonb, as text */
     TM_LITERAL, /* p,len: text[] and bigint[], as PostgreSQL writes them */
     /* fields of events only: */
     TM_UNREADABLE /* p: why, a C string; scale: 1 if its schema says so */

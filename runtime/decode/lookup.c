@@ -130,6 +130,8 @@ static int number_of(struct lookup *l, const char *key, uint32_t len)
     return TM_LOOSE + 1 + (int)number;
 }
 
+static const struct tm_cell missing = {.tag = TM_MISSING};
+
 int lookup_find(struct lookup *l, int parent, const char *name, size_t len)
 {
     uint32_t key_len = (uint32_t)(sizeof parent + len);
@@ -141,8 +143,7 @@ int lookup_find(struct lookup *l, int parent, const char *name, size_t len)
     put_key(key, parent, name, len);
     int64_t number = hash_get(&l->known, key, key_len);
 
-    l->last =
-        number < 0 ? (struct tm_cell){.tag = TM_MISSING} : l->cells[number];
+    l->last = number < 0 ? missing : l->cells[number];
     if (l->last.tag == TM_UNREADABLE) {
         l->place = (struct lookup_field){
             parent, arena_dup(&l->arena, name, len), (uint32_t)len};

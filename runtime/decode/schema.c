@@ -12,11 +12,12 @@
 
 /* One a table and side; 4 KB each. A worker rarely reads more tables at a
  * time, and a miss costs 20 us, not correctness. */
-enum { SCHEMAS = 64 };
+enum { SCHEMAS = 64, SCHEMAS_BYTES = 8 * 1024 * 1024 };
 
 struct schemas {
     struct schema *items[SCHEMAS]; /* owned; the one used last comes first */
     uint32_t n;
+    size_t bytes; /* of all items; one alone may be more than there is room */
     struct json_index *index; /* owned */
     struct arena scratch;
 };
@@ -226,6 +227,20 @@ static void read_schema(struct schema *s, const struct tm_cell *type)
     }
 }
 
+static size_t bytes_of(const struct schema *item)
+{
+    return item->prefix_len + item->arena.total_bytes;
+}
+
+static void make_room(struct schemas *s, size_t bytes)
+{
+    while (s->n > 0 && (s->n == SCHEMAS || s->bytes + bytes > SCHEMAS_BYTES)) {
+        s->bytes -= bytes_of(s->items[--s->n]);
+        schema_free(s->items[s->n]);
+    }
+    s->bytes += bytes;
+}
+
 struct schema *schemas_learn(struct schemas *s, const char *prefix,
                              size_t prefix_len, const char *json,
                              size_t json_len)
@@ -242,9 +257,7 @@ struct schema *schemas_learn(struct schemas *s, const char *prefix,
         read_schema(item, tokens);
     }
     arena_reset(&s->scratch);
-    if (s->n == SCHEMAS) {
-        schema_free(s->items[--s->n]);
-    }
+    make_room(s, bytes_of(item));
     s->items[s->n++] = item;
     move_to_front(s, s->n - 1);
     return item;

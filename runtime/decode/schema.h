@@ -7,8 +7,8 @@
  * neither indexing nor parsing of its schema.
  *
  * Invariant: two records with the same text in front of the payload have the
- * same schema. A cache holds few; the one that has been there longest goes
- * first. Not for threads.
+ * same schema. A cache holds few, and few bytes of them; the one that was used
+ * longest ago goes first. Not for threads.
  */
 #include <stdbool.h>
 #include <stddef.h>

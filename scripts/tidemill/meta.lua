@@ -20,7 +20,7 @@
 ---@operator concat(string|number): string
 
 ---A JSON object of an event; `pairs` goes through it in the record's order. Every
----name is a field of the record, `table` too.
+---name is a field of the record, `table` too, and may come out of the data.
 ---@class tidemill.Object
 ---@field [string] any
 local Object = {}

@@ -287,6 +287,15 @@ describe('decoder: outbox', function()
     assert.truthy(d:reason(8):find('the text in the value is not JSON', 1, true))
   end)
 
+  it('reads what is behind schemas of more bytes than are remembered', function()
+    local d = decoding.new({ format = 'outbox' }):want('data.n')
+    for i = 1, 20 do
+      local value = '{"schema":{"type":"struct","doc":"' .. ('x'):rep(1e6) .. i % 12 .. '","fields":[{"type":"bytes",'
+        .. '"name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"},"field":"n"}]},"payload":{"n":"BNI="}}'
+      d:run { { value = value, headers = { eventType = 'T' } }, { value = value, headers = { eventType = 'T' } } }
+      assert.are.same({ 'dec:12.34', 'dec:12.34' }, { d:value(1, 'data.n'), d:value(2, 'data.n') })
+    end
+  end)
   it('skips tombstones, and names the setting when the type is missing', function()
     local d = decoding.new { format = 'outbox' }
     d:run { { headers = { id = 'a' } }, { value = '{}' } }

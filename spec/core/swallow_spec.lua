@@ -244,7 +244,7 @@ describe('a batch', function()
         assert.is_true(batch.c.view.n_nodes < 200)
         after = round == 10 and resident() or after
       end
-      assert.is_true(resident() - after < 16e6, resident() - after)
+      assert.is_true(resident() - after < 64e6, resident() - after)
     end)
   end)
 

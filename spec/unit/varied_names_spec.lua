@@ -105,3 +105,45 @@ describe('a name that came out of the data', function()
     end)
   end
 end)
+
+describe('event types that the data makes up', function()
+  local SOURCE = "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'outbox' }"
+  local events = {}
+  for i = 1, 5000 do events[i] = { key = 'k', data = {}, headers = { eventType = 'made up ' .. i } } end
+  events[5001] = { key = 'k', data = {}, headers = { eventType = 'Named' } }
+
+  it('are read by their names, however many there are', function()
+    local rows = bundles.load(bundles.pipeline(
+      "projection { table = 'a', append = true, columns = { s = 'text' }, on = function(row, event) row.s = event.type end }",
+      "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json', type = 'data.kind' }"))
+    local typed = {}
+    for i, event in ipairs(events) do typed[i] = { key = 'k', data = { kind = event.headers.eventType } } end
+    rows = rows:run({ events = typed }):rows('a')
+    for i, event in ipairs(events) do assert.are.equal(event.headers.eventType, rows[i].s) end
+  end)
+  it('take no number from one that has a handler', function()
+    local rows = bundles.load(bundles.pipeline("projection { table = 'a', append = true, columns = { s = 'text' }, "
+      .. 'on = { Named = function(row, event) row.s = event.type end } }', SOURCE)):run({ events = events }):rows('a')
+    assert.are.same({ { s = 'Named' } }, rows)
+  end)
+end)
+
+describe('a batch function', function()
+  it('keeps objects of several events for the length of its call', function()
+    local HANDLER = [[projection { tables = { a = { append = true, columns = { s = 'text' } } }, batch = function(batch, tables)
+      local kept = {}
+      for event in batch:events() do
+        for i = 1, 70 do local _ = event.data.o['made up ' .. i] end
+        kept[#kept + 1] = event.data.o[event.data.name]
+      end
+      for i = #kept, 1, -1 do tables.a:insert { s = tostring(kept[i]) .. kept[i].x .. tostring(kept[i].y) .. #kept[i].l } end
+    end }]]
+    local events = {}
+    for i = 1, 4 do
+      events[i] = { key = 'k', value = ('{"name":"n%d","o":{"n%d":{"x":%d,"y":null,"l":[1,%d]},"n":{}}}'):format(i % 3, i % 3, i, i) }
+    end
+    local rows = bundles.load(bundles.pipeline(HANDLER, "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json' }"))
+      :run({ events = events }):rows('a')
+    for i = 1, 4 do assert.are.equal(('{"x":%d,"y":null,"l":[1,%d]}%dnil2'):format(5 - i, 5 - i, 5 - i), rows[i].s) end
+  end)
+end)
