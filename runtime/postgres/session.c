@@ -91,10 +91,19 @@ static bool is_timeout(const struct setting *s)
     return s->value == STATEMENT || s->value == LOCK || s->value == IDLE;
 }
 
+/* Whoever waits for a lock is told so, rather than that a statement took too
+ * long: that may be a record's fault, a lock is not. */
+static uint32_t lock_ms(const struct plan_timeouts *t)
+{
+    uint32_t most = t->statement_ms - t->statement_ms / 4;
+
+    return t->statement_ms && t->lock_ms > most ? most : t->lock_ms;
+}
+
 static uint32_t ms_of(const struct setting *s, const struct plan_timeouts *t)
 {
     return s->value == STATEMENT ? t->statement_ms
-           : s->value == LOCK    ? t->lock_ms
+           : s->value == LOCK    ? lock_ms(t)
                                  : t->idle_in_transaction_ms;
 }
 

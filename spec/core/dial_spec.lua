@@ -213,6 +213,14 @@ describe('the settings of a session', function()
     assert.matches("'lock_timeout', '567ms'", sql, 1, true)
     assert.matches("'idle_in_transaction_session_timeout', '8901ms'", sql, 1, true)
   end)
+  it('end a wait for a lock before they end the statement that waits', function()
+    local t = ffi.new('struct plan_timeouts', { statement_ms = 1000, lock_ms = 1000 })
+    assert.matches("'lock_timeout', '750ms'",
+      ffi.string(C.session_set(C.SESSION_WORKER, t)), 1, true)
+    t.statement_ms = 0
+    assert.matches("'lock_timeout', '1000ms'",
+      ffi.string(C.session_set(C.SESSION_WORKER, t)), 1, true)
+  end)
   it('are there from the start, behind those of the address', function()
     local said = '-c array_nulls=off -c search_path=app'
     local all = words(TWO .. " options='" .. said .. "'").options
