@@ -1,6 +1,7 @@
 /* See compare.h. */
 #include "flow/compare.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "flow/engine.h"
@@ -36,6 +37,9 @@ int compare_tables(struct engine *g, const struct pgreply *r, struct buf *lines)
 
     if (n == 0) {
         learn(g, r->results[ANSWER_SHAPE]);
+        free(g->tables.causes);
+        g->tables.causes = catalog_causes(r, g->plan);
+        g->tables.hides = catalog_hides(r, g->plan);
     }
     return n;
 }
@@ -53,6 +57,12 @@ static void set_problem(const struct engine *g, const char *lines, int n,
                 "%.480s (and %d more: `tidemill check %.120s` names all)",
                 e->text, n - 1, g->plan->path);
     }
+}
+
+void compare_close(struct compared *t)
+{
+    shape_close(&t->shape);
+    free(t->causes);
 }
 
 static void on_compared(struct pgconn *c, const struct pgreply *r, void *arg)

@@ -16,13 +16,17 @@ struct engine;
 struct compared {
     struct shape shape; /* owned */
     uint32_t era;       /* grows with each other shape */
-    bool is_known;      /* false: to be compared before the next batch begins */
+    char *causes;  /* owned: what may keep back, hide or move rows, for people;
+                     NULL: nothing does */
+    bool hides;    /* row-level security applies to our role */
+    bool is_known; /* false: to be compared before the next batch begins */
 };
 
 /* From what catalog_ask() was answered: how many problems there are; their
  * lines, and warnings, go to [lines]. Without any they are as compared. */
 int compare_tables(struct engine *g, const struct pgreply *r,
                    struct buf *lines);
+void compare_close(struct compared *t);
 /* The batch has a connection and begins: [begin] is called once the tables are
  * as compared. */
 void compare_first(struct batch *b, void (*begin)(struct batch *b));

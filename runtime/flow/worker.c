@@ -58,6 +58,19 @@ static void check_later(struct worker *w, const char *why)
     loop_timer_set(w->check, delay);
 }
 
+/* What `check` warns of; by one worker, since all see the same. */
+static void tell_warnings(const struct worker *w, char *lines)
+{
+    char *line = w->engine.slot == 0 ? lines : "", *next;
+
+    for (; *line; line = next) {
+        next = line + strcspn(line, "\n");
+        *next++ = '\0';
+        log_line(LOG_WARN, "what check warns of", "warning=%s",
+                 log_quote(line + strlen("warning: ")));
+    }
+}
+
 static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct worker *w = arg;
@@ -75,6 +88,7 @@ static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
             loop_stop(w->loop);
         }
     } else {
+        tell_warnings(w, buf_text(&problems));
         engine_join(&w->engine);
     }
     pgpool_give(w->engine.pool, c);

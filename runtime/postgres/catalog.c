@@ -348,6 +348,7 @@ static void compare_table(struct report *r, struct plan_projection *p,
     }
     check_others(r, results[1]);
     check_indexes(r, results[2]);
+    report_causes(r, results[4]);
 }
 
 static const struct pg_result *answer(const struct pgreply *r, uint32_t table,

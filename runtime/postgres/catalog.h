@@ -27,6 +27,13 @@ bool catalog_has_rows(const struct pg_result *answer);
 int catalog_compare(const struct pgreply *r, struct plan *p,
                     enum catalog_server server, struct buf *out);
 
+/* What the tables have by which a row may not be written though nobody changed
+ * it: triggers, policies, rules, child tables, actions of foreign keys, two
+ * projections of one table. Owned by the caller; NULL: nothing. */
+char *catalog_causes(const struct pgreply *r, const struct plan *p);
+/* Row-level security applies to the role on one of the tables. */
+bool catalog_hides(const struct pgreply *r, const struct plan *p);
+
 /* Blocking helpers of `check` and `schema --apply`: connect, run, print.
  * `check` asks the `read` database when the pipeline has one, and `schema` with
  * [is_owner] always the one that is written. */

@@ -93,7 +93,7 @@ static const char TABLE[] =
     "WHEN c.relkind IN ('r', 'p') THEN (SELECT sum(pg_relation_size(relid)) > "
     "0 "
     "FROM pg_partition_tree(c.oid)) "
-    "ELSE false END, c.oid::int8, row_security_active(c.oid), "
+    "ELSE false END, c.oid::int8, "
     "(SELECT min(f.conrelid::regclass::text) FROM pg_constraint f "
     "WHERE f.contype = 'f' AND f.confrelid = c.oid AND f.conrelid <> c.oid), "
     "part.name, part.kind, c.oid::regclass::text "
@@ -145,6 +145,124 @@ static const char INDEXES[] =
     "JOIN pg_class x ON x.oid = i.indexrelid "
     "WHERE i.indisunique AND " TABLE_IS " ORDER BY x.relname";
 
+/* What fires and acts in a session of this role. */
+#define FIRES(what)                                                            \
+    what " IN ('A', CASE current_setting('session_replication_role') "         \
+         "WHEN 'replica' THEN 'R' ELSE 'O' END)"
+#define EVENTS(type, insert, update, delete)                                   \
+    "concat_ws(' or ', CASE WHEN " type insert " THEN 'INSERT' END, "          \
+    "CASE WHEN " type update " THEN 'UPDATE' END, "                            \
+    "CASE WHEN " type delete " THEN 'DELETE' END)"
+
+/* w: the table, its children and partitions. A trigger of a partitioned table
+ * is told once, not for each partition. */
+static const char CAUSES[] =
+    "WITH RECURSIVE o AS (SELECT c.oid, c.relkind FROM " TABLE_FROM
+    "WHERE " TABLE_IS "), w(oid) AS (SELECT oid FROM o UNION "
+    "SELECT i.inhrelid FROM pg_inherits i JOIN w ON i.inhparent = w.oid) "
+    "SELECT CASE WHEN t.tgtype & 3 = 3 THEN 'b' ELSE 't' END AS kind, "
+    "t.tgname::text AS name, w.oid::regclass::text AS place, " EVENTS(
+        "t.tgtype ", "& 4 > 0", "& 16 > 0",
+        "& 8 > 0") " FROM w JOIN pg_trigger t ON t.tgrelid = w.oid "
+                   "WHERE NOT t.tgisinternal AND t.tgparentid = 0 "
+                   "AND " FIRES(
+                       "t.tgenabled") " "
+                                      "UNION ALL SELECT 'p', "
+                                      "coalesce(string_agg(p.polname, ', ' "
+                                      "ORDER BY p.polname), 'none'), "
+                                      "o.oid::regclass::text, '' FROM o "
+                                      "LEFT JOIN pg_policy p ON p.polrelid = "
+                                      "o.oid AND (p.polroles = '{0}' "
+                                      "OR EXISTS (SELECT FROM "
+                                      "unnest(p.polroles) AS r(oid) WHERE "
+                                      "r.oid <> 0 "
+                                      "AND pg_has_role(r.oid, 'USAGE'))) WHERE "
+                                      "row_security_active(o.oid) "
+                                      "GROUP BY o.oid "
+                                      "UNION ALL SELECT 'r', r.rulename::text, "
+                                      "w.oid::regclass::text, " EVENTS(
+                                          "r.ev_type ", "= '3'", "= '2'",
+                                          "= '4'") " FROM w JOIN pg_rewrite r "
+                                                   "ON r.ev_class = w.oid "
+                                                   "WHERE " FIRES(
+                                                       "r.ev_enabled") " "
+                                                                       "UNION "
+                                                                       "ALL "
+                                                                       "SELECT "
+                                                                       "'c', "
+                                                                       "i."
+                                                                       "inhreli"
+                                                                       "d::"
+                                                                       "regclas"
+                                                                       "s::"
+                                                                       "text, "
+                                                                       "o.oid::"
+                                                                       "regclas"
+                                                                       "s::"
+                                                                       "text, "
+                                                                       "'' "
+                                                                       "FROM o "
+                                                                       "JOIN "
+                                                                       "pg_"
+                                                                       "inherit"
+                                                                       "s i "
+                                                                       "ON "
+                                                                       "i."
+                                                                       "inhpare"
+                                                                       "nt = "
+                                                                       "o.oid "
+                                                                       "WHERE "
+                                                                       "o."
+                                                                       "relkind"
+                                                                       " = 'r' "
+                                                                       "UNION "
+                                                                       "ALL "
+                                                                       "SELECT "
+                                                                       "'f', "
+                                                                       "f."
+                                                                       "conname"
+                                                                       "::text,"
+                                                                       " f."
+                                                                       "confrel"
+                                                                       "id::"
+                                                                       "regclas"
+                                                                       "s::"
+                                                                       "text, "
+                                                                       "'' "
+                                                                       "FROM o "
+                                                                       "JOIN "
+                                                                       "pg_"
+                                                                       "constra"
+                                                                       "int f "
+                                                                       "ON "
+                                                                       "f."
+                                                                       "conreli"
+                                                                       "d = "
+                                                                       "o.oid "
+                                                                       "AND "
+                                                                       "f."
+                                                                       "contype"
+                                                                       " = 'f' "
+                                                                       "AND "
+                                                                       "(f."
+                                                                       "confdel"
+                                                                       "type "
+                                                                       "IN "
+                                                                       "('c', "
+                                                                       "'n', "
+                                                                       "'d') "
+                                                                       "OR "
+                                                                       "f."
+                                                                       "confupd"
+                                                                       "type "
+                                                                       "IN "
+                                                                       "('c', "
+                                                                       "'n', "
+                                                                       "'d')) "
+                                                                       "ORDER "
+                                                                       "BY 1, "
+                                                                       "2, 3";
+
 /* The names of [n] columns as a text[]. */
 static struct pgparam put_names(struct buf *b,
                                 const struct plan_column *columns, uint32_t n)
@@ -193,6 +311,7 @@ static void ask_table(struct pgconn *c, const struct plan_projection *p)
     static const struct pgstmt columns = {"catalog_columns", COLUMNS, oids, 2};
     static const struct pgstmt indexes = {"catalog_indexes", INDEXES, oids, 4};
     static const struct pgstmt parents = {"catalog_parents", PARENTS, oids, 2};
+    static const struct pgstmt causes = {"catalog_causes", CAUSES, oids, 2};
     struct sql_name n = sql_split(p->table);
     struct buf keys = {0}, columns_named = {0};
     const struct pgparam params[] = {
@@ -204,6 +323,7 @@ static void ask_table(struct pgconn *c, const struct plan_projection *p)
     pgconn_add(c, &columns, params);
     pgconn_add(c, &indexes, params);
     pgconn_add(c, &parents, params);
+    pgconn_add(c, &causes, params);
     buf_close(&keys);
     buf_close(&columns_named);
 }

@@ -6,8 +6,8 @@
  */
 #include "postgres/catalog.h"
 
-/* table, columns, unique indexes, parents by foreign keys */
-enum { CATALOG_PER_TABLE = 4 };
+/* table, columns, unique indexes, parents by foreign keys, causes */
+enum { CATALOG_PER_TABLE = 5 };
 enum catalog_answer { ANSWER_SHAPE, ANSWER_SERVER, ANSWER_TABLES };
 
 enum server_field {
@@ -32,7 +32,6 @@ enum table_field {
     TABLE_TRUNCATE,
     TABLE_HAS_ROWS,
     TABLE_OID,
-    TABLE_HIDES,     /* rows, from this role */
     TABLE_REFERRER,  /* another table with a foreign key to it; NULL: none */
     TABLE_PART,      /* itself or a part of it whose rows do not stay with the
                        positions; NULL: none */
@@ -51,6 +50,22 @@ enum column_field {
     COLUMN_INSERT,
     COLUMN_UPDATE,
     COLUMN_SEQUENCE /* of its default, if it may not be used; else NULL */
+};
+
+/* What may keep a row from being written as a statement says, one a row. */
+enum cause_field {
+    CAUSE_KIND, /* a letter of cause_kind */
+    CAUSE_NAME, /* of the trigger, rule, child or constraint; the policies */
+    CAUSE_ON,   /* the table it is on, or acts from */
+    CAUSE_WHEN  /* "INSERT or UPDATE" */
+};
+enum cause_kind {
+    CAUSE_TRIGGER = 'b', /* before each row */
+    CAUSE_LATER = 't',   /* another trigger */
+    CAUSE_POLICY = 'p',
+    CAUSE_RULE = 'r',
+    CAUSE_CHILD = 'c',
+    CAUSE_ACTION = 'f' /* a foreign key that changes rows of [name] */
 };
 
 enum index_field { INDEX_NAME, INDEX_MAY_BREAK, INDEX_IS_KEY };

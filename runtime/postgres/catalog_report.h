@@ -30,3 +30,7 @@ bool report_is_declared(const struct report *r, const char *name);
  * nothing else can be said. */
 bool report_rights(struct report *r, const struct pg_result *table,
                    const struct pg_result *columns);
+
+/* Warns of what the tables have that may keep rows of the projection back;
+ * [causes]: as catalog_ask() asked. */
+void report_causes(struct report *r, const struct pg_result *causes);

@@ -74,12 +74,6 @@ static void check_all(struct report *r, const struct pg_result *t,
             put_right(r, right_words[i], NULL);
         }
     }
-    if (pg_int(t, 0, TABLE_HIDES)) {
-        buf_printf(report_begin(r, true),
-                   "row level security applies to role %s: a row that it "
-                   "cannot see or write is taken for a bad record\n",
-                   r->user);
-    }
 }
 
 static bool check_usage(struct report *r, const struct pg_result *t)
