@@ -15,7 +15,12 @@ static const struct class_text texts[] = {
             .means = "Another transaction won: a deadlock, a lock that did not "
                      "come in time, a row that changed since it was loaded.",
             .does = "The same batch is done again: three times at once, then "
-                    "after a delay that grows. No record is blamed.",
+                    "after a delay that grows. After eight times, or a lock "
+                    "that did not come, it is taken apart, so that only the "
+                    "lane of the record that meets it waits, and the log says "
+                    "so. No record is blamed, unless it is shown that nobody "
+                    "else changed its row: then a trigger, a policy or the "
+                    "like keeps it back.",
             .person = "Nothing, as long as it is rare. If it goes on, find out "
                       "who else writes these tables or locks them for long.",
         },
@@ -91,7 +96,8 @@ static const struct class_text texts[] = {
             .means = "The database does not fit the pipeline, or is damaged: "
                      "what happens would happen to every record.",
             .does = "The lane halts and looks again from time to time. Nothing "
-                    "is skipped and nothing set aside.",
+                    "is skipped and nothing set aside, but for a record that "
+                    "alone brings a code that others do not meet.",
             .person = "'tidemill check PATH' compares the database with the "
                       "pipeline, 'tidemill schema PATH' prints the SQL. Once "
                       "they fit, the lane goes on by itself.",

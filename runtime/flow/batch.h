@@ -74,11 +74,12 @@ struct batch {
     uint32_t n_rows;   /* projections */
     struct set *sets;  /* owned; one a batch function */
     uint32_t n_sets;
-    uint32_t decoded;           /* records decoded so far */
-    uint32_t attempts;          /* failed in a row */
-    struct pgconn *conn;        /* taken from the pool while busy */
-    uint32_t ticket;            /* of the breaker, while the outcome is open */
-    int n_moves;                /* positions queued in the open transaction */
+    uint32_t decoded;    /* records decoded so far */
+    uint32_t attempts;   /* failed in a row */
+    struct pgconn *conn; /* taken from the pool while busy */
+    uint32_t ticket;     /* of the breaker, while the outcome is open */
+    int n_begun;         /* statements that began the open transaction, */
+    int n_moves;         /* and positions that are queued in it */
     struct position *positions; /* arena; RESOLVING */
     usec since;                 /* when the present step began */
     usec retry_at;              /* WAITING */
@@ -98,6 +99,7 @@ struct batch {
     uint32_t stamps_before; /* n_stamps when they began */
     /* Asked about each record that fails; NULL: it is held (specs). */
     void (*ask)(struct batch *b, uint32_t event);
+    bool is_proof;      /* this attempt shows whether a miss is a race */
     bool must_wait;     /* the rule said: all of it again, later */
     int64_t wait_ms;    /* -1: the usual back-off */
     usec failed_since;  /* the first failure of this batch; 0: none */

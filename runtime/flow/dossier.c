@@ -56,6 +56,9 @@ void dossier_renew(struct dossier *d)
     arena_reset(&d->bytes);
     d->n_letters = 0;
     d->has_refused = false;
+    d->waits_since = 0;
+    d->is_shown = d->is_told = false;
+    d->n_lost = d->n_tried = d->n_missed = 0;
     if (d->was_halted) {
         d->was_halted = false;
         d->guard.n = d->guard.first = 0;

@@ -46,6 +46,17 @@ struct dossier {
     enum failure_action verdict;
     struct err why;       /* what the database said */
     usec suspected_since; /* the search for it; 0: nothing is suspected */
+    usec wrote_at;        /* the last commit that wrote rows of the lane */
+
+    /* -- other transactions: see conflict.h */
+    usec waits_since;  /* the first batch that lost, of those since the lane
+                           moved; 0: it waits for nobody */
+    char waits[200];   /* for whom, for people */
+    bool is_shown;     /* for so long that people see it, */
+    bool is_told;      /* and that there was a line about it */
+    uint32_t n_lost;   /* batches in a row, when the lane was alone, */
+    uint32_t n_tried;  /* and attempts of all of them */
+    uint32_t n_missed; /* TM002 in a row, for one record alone */
 };
 
 /* The lane's dossier in the list, made if new. */

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "flow/condemned.h"
+#include "flow/conflict.h"
 #include "flow/isolate.h"
 #include "flow/lease.h"
 #include "flow/progress.h"
@@ -229,12 +230,13 @@ static void lease_lanes(struct engine *g)
 
     while (may_lease(g)) {
         struct plan_limits limits = limits_now(g);
-        uint32_t n =
-            lease_pick(source_lanes(g->source), &limits, now, leases, &due);
+        uint32_t n = lease_pick(source_lanes(g->source), &limits,
+                                g->had_waiting, now, leases, &due);
 
         if (n == 0) {
             break;
         }
+        g->had_waiting = leases[0].lane->wait_until != 0;
         start_batch(g, leases, n);
     }
     if (due && !g->is_stopping) {
@@ -298,6 +300,7 @@ static void on_tick(void *arg)
 
     if (g->source) {
         halt_tick(g, now);
+        conflict_tick(g, now);
         publish_tick(g, now);
         if (now > g->last_commit_note + 1000000) {
             g->last_commit_note = now;
@@ -400,7 +403,7 @@ void engine_close(struct engine *g)
     }
     writer_close(&g->writer);
     cache_close(&g->cache);
-    shape_close(&g->tables.shape);
+    compare_close(&g->tables);
     claim_close(&g->claim);
     letters_close(&g->letters);
     publish_close(&g->publish);

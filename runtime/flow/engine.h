@@ -64,6 +64,9 @@ struct engine {
     usec committed_at;    /* the last commit */
     char rule_fault[200]; /* what people were told of the failure rule */
     uint32_t troubles;    /* halts for want of tables or rights, in a row */
+    bool is_waiting;      /* for other transactions, so that people see it */
+    bool is_slow_told;    /* that a batch gets no answer */
+    bool had_waiting;     /* the last batch was of a lane that waits */
     usec last_commit_note;
     usec starved_since; /* consumer empty while there is lag; or 0 */
     bool is_stopping;

@@ -6,18 +6,13 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/conflict.h"
 #include "flow/lease.h"
 #include "flow/progress.h"
 #include "flow/retry.h"
 #include "flow/verdict.h"
 
-enum {
-    CONFLICTS_AT_ONCE = 3, /* then with a back-off */
-    CONFLICT_FLOOR_USEC = 5000,
-    CONFLICT_CAP_USEC = 1000000,
-    SCHEMA_FLOOR_USEC = 1000000,
-    SCHEMA_CAP_USEC = 30000000
-};
+enum { SCHEMA_FLOOR_USEC = 1000000, SCHEMA_CAP_USEC = 30000000 };
 
 void isolate_again(struct batch *b, usec delay)
 {
@@ -45,8 +40,7 @@ static void ask(struct engine *g, const struct failure *f, struct decision *d)
     }
 }
 
-/* Events that the database was asked to apply; *only: the last of them. */
-static uint32_t count_applied(const struct batch *b, uint32_t *only)
+uint32_t isolate_applied(const struct batch *b, uint32_t *only)
 {
     uint32_t n = 0;
 
@@ -71,10 +65,18 @@ static bool has_others(const struct batch *b)
     return since && b->engine->committed_at > since;
 }
 
-/* A lane that is being searched has failed before, in a larger batch. */
-static uint32_t attempts_of(const struct batch *b)
+/* A lane that is being searched has failed before, in a larger batch; one that
+ * waits for others in each that came of it. */
+static uint32_t attempts_of(const struct batch *b, const struct err *e)
 {
-    return b->attempts + (b->n_leases == 1 && b->leases[0].lane->suspect_left);
+    const struct lane *l = b->leases[0].lane;
+    const struct dossier *d = l->dossier;
+
+    if (b->n_leases > 1) {
+        return b->attempts;
+    }
+    return b->attempts +
+           (e->class == ERR_CONFLICT && d ? d->n_tried : l->suspect_left > 0);
 }
 
 static struct decision decide(struct batch *b, const struct err *e, uint32_t n,
@@ -84,7 +86,7 @@ static struct decision decide(struct batch *b, const struct err *e, uint32_t n,
     struct failure f = {.class = e->class,
                         .sqlstate = e->sqlstate,
                         .message = e->text,
-                        .attempts = attempts_of(b),
+                        .attempts = attempts_of(b, e),
                         .n_records = n ? n : 1,
                         .has_others = has_others(b),
                         .topic = b->n_leases == 1 || n == 1 ? rec->topic : NULL,
@@ -116,18 +118,6 @@ void isolate_ask_record(struct batch *b, uint32_t event)
 
 /* ---- doing ---- */
 
-static void retry_conflict(struct batch *b, const struct err *e)
-{
-    b->attempts++;
-    log_line(LOG_DEBUG, "lost a race; the batch is done again", "reason=%s",
-             log_quote(e->text));
-    isolate_again(b, b->attempts <= CONFLICTS_AT_ONCE
-                         ? 0
-                         : retry_delay(b->attempts - CONFLICTS_AT_ONCE,
-                                       CONFLICT_FLOOR_USEC, CONFLICT_CAP_USEC,
-                                       (uint32_t)clock_usec()));
-}
-
 /* While the breaker is open its records wait in their inboxes, so that a small
  * batch of them can be tried first. A rule may ask for more patience than the
  * usual, never for less: nobody hammers a database that is away. */
@@ -152,8 +142,8 @@ static void retry(struct batch *b, const struct err *e, int64_t delay_ms)
     b->failed_since = b->failed_since ? b->failed_since : clock_usec();
     if (database_is_away(e)) {
         retry_later(b, e, delay_ms);
-    } else if (delay_ms < 0 && e->class == ERR_CONFLICT) {
-        retry_conflict(b, e);
+    } else if (e->class == ERR_CONFLICT) {
+        conflict_retry(b, e, delay_ms);
     } else if (delay_ms < 0) {
         retry_later(b, e, delay_ms);
     } else {
@@ -162,33 +152,32 @@ static void retry(struct batch *b, const struct err *e, int64_t delay_ms)
     }
 }
 
-/* The next retry of dead letters takes half of them, down to one. */
-static void halve_retry(struct batch *b)
+void isolate_halve(struct batch *b)
 {
     struct dossier *d = b->leases[0].lane->dossier;
 
     d->retry_most = b->events.n > 1 ? b->events.n / 2 : 1;
 }
 
-static void suspect(struct lease *l, bool alone)
+void isolate_suspect(struct lease *l, bool was_alone)
 {
     struct dossier *d = l->lane->dossier;
 
     if (!d->suspected_since) {
         d->suspected_since = clock_usec();
     }
-    lease_suspect(l->lane, lease_moved(l), alone);
+    lease_suspect(l->lane, lease_moved(l), was_alone);
 }
 
 static void bisect(struct batch *b)
 {
     b->engine->counts->counters[COUNT_ISOLATIONS]++;
     if (b->is_retry) {
-        halve_retry(b);
+        isolate_halve(b);
     }
     for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
         if (lease_moved(&b->leases[i]) > 0) {
-            suspect(&b->leases[i], b->n_leases == 1);
+            isolate_suspect(&b->leases[i], b->n_leases == 1);
         }
     }
     engine_release(b);
@@ -268,7 +257,7 @@ static bool is_for_a_person(const struct err *e)
 
 void isolate_failed(struct batch *b, const struct err *e)
 {
-    uint32_t event = 0, n = count_applied(b, &event);
+    uint32_t event = 0, n = isolate_applied(b, &event);
     struct decision d = decide(b, e, n, event);
 
     switch (d.action) {
@@ -329,6 +318,7 @@ void isolate_cleared(struct lease *l, uint32_t n)
     if (l->lane->suspect_left == 0) {
         d->suspected_since = 0;
     }
+    conflict_cleared(l->lane);
     if (l->start <= d->refused && l->end > d->refused) {
         d->has_refused = false;
     }

@@ -22,3 +22,9 @@ void isolate_refused(struct batch *b);
 void isolate_cleared(struct lease *l, uint32_t n);
 /* The same batch once more, after [delay]. */
 void isolate_again(struct batch *b, usec delay);
+/* The lane is tried alone; half of what was tried, if it [was_alone]. */
+void isolate_suspect(struct lease *l, bool was_alone);
+/* The next retry of dead letters takes half of them, down to one. */
+void isolate_halve(struct batch *b);
+/* Events that the database was asked to apply; *only: the last of them. */
+uint32_t isolate_applied(const struct batch *b, uint32_t *only);

@@ -17,12 +17,19 @@ static bool is_free(const struct lane *l)
            !l->needs_claim && !l->needs_letters && l->inbox.count > 0;
 }
 
+/* One that waits for others is no company, however long it has waited: what
+ * is in its batch would wait with it. */
+static bool is_plain(const struct lane *l)
+{
+    return is_free(l) && !l->wait_until;
+}
+
 static struct waiting count_waiting(const struct lane *lanes)
 {
     struct waiting w = {0};
 
     for (const struct lane *l = lanes; l; l = l->next) {
-        if (is_free(l)) {
+        if (is_plain(l)) {
             w.events += l->inbox.count;
             w.bytes += l->inbox.bytes;
             if (!w.oldest || l->waiting_since < w.oldest) {
@@ -36,11 +43,25 @@ static struct waiting count_waiting(const struct lane *lanes)
 static struct lane *find_suspect(struct lane *lanes)
 {
     for (struct lane *l = lanes; l; l = l->next) {
-        if (is_free(l) && (l->suspect_left || l->cap)) {
+        if (is_plain(l) && (l->suspect_left || l->cap)) {
             return l;
         }
     }
     return NULL;
+}
+
+/* The one that was due first: each has its turn. */
+static struct lane *find_waiting(struct lane *lanes, usec now)
+{
+    struct lane *first = NULL;
+
+    for (struct lane *l = lanes; l; l = l->next) {
+        if (is_free(l) && l->wait_until && now >= l->wait_until &&
+            (!first || l->wait_until < first->wait_until)) {
+            first = l;
+        }
+    }
+    return first;
 }
 
 static struct lane *fattest(struct lane *lanes, const struct lease *taken,
@@ -54,7 +75,7 @@ static struct lane *fattest(struct lane *lanes, const struct lease *taken,
         for (uint32_t i = 0; i < n; i++) {
             is_taken |= taken[i].lane == l;
         }
-        if (is_free(l) && !is_taken &&
+        if (is_plain(l) && !is_taken &&
             (!best || l->inbox.count > best->inbox.count)) {
             best = l;
         }
@@ -122,20 +143,25 @@ static uint32_t fill(struct lane *lanes, const struct plan_limits *limits,
     return n;
 }
 
-uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
-                    usec now, struct lease *out, usec *due_at)
+static uint32_t take_alone(struct lane *l, const struct plan_limits *limits,
+                           struct lease *out)
+{
+    uint32_t n = l->suspect_left ? l->probe : l->cap ? l->cap : limits->size;
+
+    n = n < l->inbox.count ? n : l->inbox.count;
+    n = n < limits->size ? n : limits->size;
+    set_lease(out, l, n);
+    return 1;
+}
+
+static uint32_t pick_plain(struct lane *lanes, const struct plan_limits *limits,
+                           usec now, struct lease *out, usec *due_at)
 {
     struct lane *suspect = find_suspect(lanes);
     struct waiting w;
 
-    *due_at = 0;
     if (suspect) {
-        uint32_t n = suspect->suspect_left ? suspect->probe : suspect->cap;
-
-        n = n < suspect->inbox.count ? n : suspect->inbox.count;
-        n = n < limits->size ? n : limits->size;
-        set_lease(out, suspect, n);
-        return 1;
+        return take_alone(suspect, limits, out);
     }
     w = count_waiting(lanes);
     if (w.events == 0) {
@@ -147,6 +173,20 @@ uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
         return 0;
     }
     return fill(lanes, limits, out);
+}
+
+uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
+                    bool others_first, usec now, struct lease *out,
+                    usec *due_at)
+{
+    struct lane *waiting = find_waiting(lanes, now);
+    uint32_t n = 0;
+
+    *due_at = 0;
+    if (!waiting || others_first) {
+        n = pick_plain(lanes, limits, now, out, due_at);
+    }
+    return n || !waiting ? n : take_alone(waiting, limits, out);
 }
 
 void lease_suspect(struct lane *lane, uint32_t n, bool was_alone)

@@ -6,7 +6,8 @@
  * full: records of few lanes share more rows than records of many, so more of
  * them coalesce, and the other lanes stay free for the other connections. A
  * lane under suspicion (its last batch was refused), or that is close behind a
- * bad record, is taken alone.
+ * bad record, is taken alone. So is one that waits for other transactions
+ * (flow/conflict.h), when its pause is over.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,11 +17,15 @@
 enum { LEASE_MAX_LANES = 256 };
 
 /* Fills [out] (LEASE_MAX_LANES) and returns how many lanes the batch gets; 0:
- * nothing is due. *due_at: when it will be at the latest; 0: never. */
+ * nothing is due. *due_at: when it will be at the latest; 0: never.
+ * [others_first]: a lane that waits for other transactions is taken only when
+ * nothing else is due. Whoever says it every other time lets the others
+ * through, however many lanes wait. */
 uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
-                    usec now, struct lease *out, usec *due_at);
-/* A batch with [n] records of the lane was refused for its data: what to try
- * next; half of them, once the lane was alone. */
+                    bool others_first, usec now, struct lease *out,
+                    usec *due_at);
+/* A batch with [n] records of the lane was refused: what to try next; half of
+ * them, once the lane was alone. */
 void lease_suspect(struct lane *lane, uint32_t n, bool was_alone);
 /* [n] records of the lane were committed, or set aside. */
 void lease_cleared(struct lane *lane, uint32_t n);

@@ -7,15 +7,16 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "flow/conflict.h"
 #include "flow/isolate.h"
 #include "flow/progress.h"
 #include "flow/recall.h"
 #include "flow/redo.h"
 #include "flow/retry.h"
+#include "postgres/sqlstate.h"
 
 enum {
     COMPARED_AT_ONCE = 3, /* then the tables change all the time */
-    BLIND_AT_MOST = 3,    /* then the row that is updated is not there */
     FENCED_PAUSE_USEC = 500000,
     WAIT_FLOOR_USEC = 100000,
     WAIT_CAP_USEC = 4000000
@@ -81,6 +82,9 @@ static void settle_lane(struct batch *b, struct lease *l)
         return;
     }
     if (!b->is_retry) {
+        if (moved > 0 && b->n_written > 0) {
+            ((struct dossier *)l->lane->dossier)->wrote_at = clock_usec();
+        }
         l->lane->position = l->end;
         if (moved > 0) {
             l->lane->told[1] = 0; /* it went on */
@@ -139,7 +143,7 @@ void outcome_wait(struct batch *b)
 /* TM001: the statement's index tells the lane. */
 static void fenced(struct batch *b, const struct pgreply *reply)
 {
-    int at = 1;
+    int at = b->n_begun;
 
     b->engine->counts->counters[COUNT_FENCED]++;
     /* Two owners that both believe in themselves must not fence each other in
@@ -159,12 +163,43 @@ static void fenced(struct batch *b, const struct pgreply *reply)
     engine_release(b);
 }
 
-/* A record that changes only some columns (a large one was left alone) found
- * no row to change, again and again: nobody else's doing. */
-static bool is_no_such_row(const struct batch *b, const struct err *e)
+/* Were rows of its topic written since the search began? */
+static bool goes_on_without(const struct batch *b)
 {
-    return b->is_blind && b->attempts >= BLIND_AT_MOST &&
-           strcmp(e->sqlstate, "TM002") == 0;
+    const struct lane *ours = b->leases[0].lane;
+    const struct dossier *d = ours->dossier;
+
+    for (struct lane *l = source_lanes(b->engine->source); l; l = l->next) {
+        const struct dossier *other = l->dossier;
+
+        if (l->topic_index == ours->topic_index && other &&
+            other->wrote_at > d->suspected_since) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a right or a damaged table answers to all is looked for as a record's:
+ * a policy of row-level security, or code in the database, may answer so to a
+ * single one. The tables are as compared, rights included. A letter that is
+ * tried again stays one. */
+static bool is_tried_alone(struct batch *b, const struct err *e,
+                           struct err *named)
+{
+    struct dossier *d = b->leases[0].lane->dossier;
+    uint32_t event, n = isolate_applied(b, &event);
+
+    if (n == 0 || !sqlstate_may_be_one(e->sqlstate)) {
+        return false;
+    }
+    *named = *e;
+    named->class = ERR_DATA;
+    if (n == 1 && !d->suspected_since) {
+        d->suspected_since = clock_usec();
+    }
+    return n > 1 || b->is_retry || goes_on_without(b) ||
+           (b->engine->tables.hides && strcmp(e->sqlstate, "42501") == 0);
 }
 
 static void by_class(struct batch *b, const struct err *e,
@@ -174,10 +209,7 @@ static void by_class(struct batch *b, const struct err *e,
 
     if (e->class == ERR_FENCED) {
         fenced(b, reply);
-    } else if (is_no_such_row(b, e)) {
-        err_set(&named, ERR_DATA,
-                "the record changes a part of a row that is not there: a NOT "
-                "NULL column is neither in the record nor in the table");
+    } else if (conflict_is_none(b, e, &named) || is_tried_alone(b, e, &named)) {
         isolate_failed(b, &named);
     } else {
         isolate_failed(b, e);
@@ -186,8 +218,16 @@ static void by_class(struct batch *b, const struct err *e,
 
 /* ---- tables that changed ---- */
 
-static void again_compared(struct batch *b)
+static void again_compared(struct batch *b, const struct err *e)
 {
+    if (b->attempts == COMPARED_AT_ONCE) {
+        log_line(LOG_WARN, "tables change again and again",
+                 "lane=%s/%d lanes=%u error=%s", b->leases[0].lane->topic,
+                 b->leases[0].lane->partition, b->n_leases, log_quote(e->text));
+    }
+    if (b->attempts >= COMPARED_AT_ONCE) {
+        progress_waits(b->engine, "database: ", e->text);
+    }
     isolate_again(b, b->attempts++ < COMPARED_AT_ONCE ? 0 : WAIT_CAP_USEC);
 }
 
@@ -241,7 +281,7 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
         engine_give_conn(b);
         engine_move(b, BATCH_RESOLVING);
     } else if (compare_explains(b, &reply->error)) {
-        again_compared(b);
+        again_compared(b, &reply->error);
     } else if (recall_must_repeat(b, &reply->error)) {
         g->counts->counters[COUNT_CACHE_STALE] +=
             strcmp(reply->error.sqlstate, "TM002") == 0;
@@ -261,7 +301,7 @@ void outcome_refused(struct batch *b, const struct err *e)
     }
     b->engine->counts->errors[e->class]++;
     if (compare_explains(b, e)) {
-        again_compared(b);
+        again_compared(b, e);
     } else if (!doubt(b, e)) {
         by_class(b, e, NULL);
     }

@@ -59,8 +59,13 @@ void progress_lane(struct engine *g, struct lane *l)
         p->high = l->high;
     }
     if (!l->is_halted) {
+        const struct dossier *d = l->dossier;
+
         p->state = LANE_RUNNING;
         p->message[0] = '\0';
+        if (d && d->is_shown) {
+            snprintf(p->message, sizeof(p->message), "%s", d->waits);
+        }
     }
     p->reached = has_reached(l, p);
 }
@@ -124,8 +129,25 @@ void progress_waits(struct engine *g, const char *what, const char *why)
 
 void progress_ready(struct engine *g)
 {
-    g->counts->is_ready = 1;
-    g->counts->waiting_for[0] = '\0';
+    if (!g->is_waiting) {
+        g->counts->is_ready = 1;
+        g->counts->waiting_for[0] = '\0';
+    }
+}
+
+void progress_lane_waits(struct engine *g, const struct lane *lane)
+{
+    bool was_waiting = g->is_waiting;
+    char what[300];
+
+    g->is_waiting = lane != NULL;
+    if (lane) {
+        snprintf(what, sizeof(what), "lane %.200s/%d: ", lane->topic,
+                 lane->partition);
+        progress_waits(g, what, ((struct dossier *)lane->dossier)->waits);
+    } else if (was_waiting) {
+        progress_ready(g);
+    }
 }
 
 void progress_lost(struct engine *g, struct lane *l)

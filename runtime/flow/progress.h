@@ -23,7 +23,10 @@ void progress_let_go(struct page_lane *p);
 void progress_reason(struct engine *g, const char *what, const char *why);
 /* The same, and the worker is not ready until progress_ready(). */
 void progress_waits(struct engine *g, const char *what, const char *why);
+/* Not while a lane waits for other transactions. */
 void progress_ready(struct engine *g);
+/* The first lane that waits for other transactions; NULL: there is none. */
+void progress_lane_waits(struct engine *g, const struct lane *lane);
 void progress_lost(struct engine *g, struct lane *lane);
 void progress_batch(struct engine *g, const struct batch *b);
 /* Heartbeat and gauges; about four times a second. */

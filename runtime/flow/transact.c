@@ -2,11 +2,13 @@
 #include "flow/transact.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "flow/compare.h"
 #include "flow/condemned.h"
+#include "flow/conflict.h"
 #include "flow/outcome.h"
 #include "flow/progress.h"
 #include "flow/reader.h"
@@ -24,10 +26,18 @@ static usec reply_deadline(const struct batch *b)
 static void on_written(struct pgconn *c, const struct pgreply *r, void *arg);
 static void on_opened(struct pgconn *c, const struct pgreply *r, void *arg);
 
+/* Is it loaded in this step? For a proof all is, in its one snapshot. */
+static bool is_loaded(const struct batch *b, const struct rows *r,
+                      enum plan_exact exact)
+{
+    return batch_loads(r, exact) || (b->is_proof && exact == EXACT_SHARED &&
+                                     batch_loads(r, EXACT_ALIGNED));
+}
+
 static void queue_loads(struct batch *b, enum plan_exact exact)
 {
     for (uint32_t i = 0; i < b->n_rows; i++) {
-        if (batch_loads(&b->rows[i], exact)) {
+        if (is_loaded(b, &b->rows[i], exact)) {
             reader_load(&b->engine->writer, &b->rows[i], b->conn);
         }
     }
@@ -40,12 +50,29 @@ static bool read_loads(struct batch *b, enum plan_exact exact,
     for (uint32_t i = 0; i < b->n_rows; i++) {
         struct rows *r = &b->rows[i];
 
-        if (batch_loads(r, exact) &&
+        if (is_loaded(b, r, exact) &&
             !reader_loaded(r, reply->results[at++], e)) {
             return false;
         }
     }
     return true;
+}
+
+/* A wait for locks that is to be short is so for this transaction alone. */
+static void queue_begin(struct batch *b)
+{
+    uint32_t lock_ms = conflict_lock_ms(b);
+    char set[64];
+
+    pgconn_add_sql(b->conn, b->is_proof
+                                ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
+                                : "BEGIN");
+    b->n_begun = 1;
+    if (lock_ms) {
+        snprintf(set, sizeof(set), "SET LOCAL lock_timeout = %u", lock_ms);
+        pgconn_add_sql(b->conn, set);
+        b->n_begun = 2;
+    }
 }
 
 /* Positions first: the row lock makes a successor's claim wait for us, and a
@@ -160,7 +187,7 @@ static void queue_writes(struct batch *b)
     b->n_written = g->writer.n_written;
     b->n_unchanged = g->writer.n_unchanged;
     b->is_blind = g->writer.is_blind;
-    pgconn_add_sql(b->conn, "COMMIT");
+    pgconn_add_sql(b->conn, b->is_proof ? "ROLLBACK" : "COMMIT");
     progress_stage(g, STAGE_WRITE, since);
     b->since = clock_usec();
     engine_move(b, BATCH_WRITING);
@@ -190,7 +217,7 @@ static void open_transaction(struct batch *b)
         return;
     }
     b->since = clock_usec();
-    pgconn_add_sql(b->conn, "BEGIN");
+    queue_begin(b);
     b->n_moves = queue_positions(b);
     queue_loads(b, EXACT_SHARED);
     engine_move(b, BATCH_OPENING);
@@ -208,7 +235,7 @@ static void on_opened(struct pgconn *c, const struct pgreply *reply, void *arg)
         outcome_failed(b, reply);
         return;
     }
-    if (!read_loads(b, EXACT_SHARED, reply, 1 + b->n_moves, &e)) {
+    if (!read_loads(b, EXACT_SHARED, reply, b->n_begun + b->n_moves, &e)) {
         outcome_refused(b, &e);
         return;
     }
@@ -238,7 +265,7 @@ static void write_all(struct batch *b)
         outcome_empty(b);
         return;
     }
-    pgconn_add_sql(b->conn, "BEGIN");
+    queue_begin(b);
     b->n_moves = queue_positions(b);
     queue_writes(b);
 }
@@ -246,7 +273,7 @@ static void write_all(struct batch *b)
 static void after_loads(struct batch *b)
 {
     try_functions(b);
-    if (batch_has_loads(b, EXACT_SHARED)) {
+    if (b->is_proof || batch_has_loads(b, EXACT_SHARED)) {
         open_transaction(b);
     } else {
         write_all(b);
@@ -263,12 +290,27 @@ static void on_loaded(struct pgconn *c, const struct pgreply *reply, void *arg)
         outcome_failed(b, reply);
         return;
     }
-    if (!read_loads(b, EXACT_ALIGNED, reply, 0, &e)) {
+    if (!read_loads(b, EXACT_ALIGNED, reply, b->n_begun, &e)) {
         outcome_refused(b, &e);
         return;
     }
     progress_stage(b->engine, STAGE_LOAD, b->since);
     after_loads(b);
+}
+
+/* No transaction, but where a table may be locked. */
+static void queue_aligned(struct batch *b)
+{
+    bool may_wait = conflict_lock_ms(b) == 0;
+
+    b->n_begun = 0;
+    if (!may_wait) {
+        queue_begin(b);
+    }
+    queue_loads(b, EXACT_ALIGNED);
+    if (!may_wait) {
+        pgconn_add_sql(b->conn, "ROLLBACK");
+    }
 }
 
 static void begin(struct batch *b)
@@ -278,8 +320,9 @@ static void begin(struct batch *b)
         b->leases[i].halted_since = 0;
     }
     recall_begin(b);
-    if (batch_has_loads(b, EXACT_ALIGNED)) {
-        queue_loads(b, EXACT_ALIGNED);
+    b->is_proof = conflict_wants_proof(b);
+    if (!b->is_proof && batch_has_loads(b, EXACT_ALIGNED)) {
+        queue_aligned(b);
         pgconn_flush(b->conn, reply_deadline(b), on_loaded, b);
     } else {
         after_loads(b);
@@ -309,7 +352,9 @@ static void on_written(struct pgconn *c, const struct pgreply *reply, void *arg)
     struct batch *b = arg;
 
     (void)c;
-    if (reply->ok) {
+    if (reply->ok && b->is_proof) {
+        conflict_not_proven(b);
+    } else if (reply->ok) {
         progress_stage(b->engine, STAGE_COMMIT, b->since);
         b->n_written -= writer_written(b->rows, b->n_rows, reply);
         keep_rows(b, reply);

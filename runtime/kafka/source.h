@@ -95,6 +95,9 @@ struct lane {
     uint32_t cap;           /* isolation: batches stay small behind a bad
                                record, and double with each success; 0: no cap */
     uint32_t run;           /* isolation: records since the last bad one */
+    uint64_t wait_until;    /* it lost against other transactions again and
+                               again: taken alone, and not before (usec); 0: it
+                               did not */
     void *page;             /* the upper layer's: its entry in the page */
     void *dossier;          /* the upper layer's: what it remembers of it */
     int64_t advised;        /* -- the source's: position told to Kafka last */

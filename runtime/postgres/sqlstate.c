@@ -27,15 +27,23 @@ static const char not_ours[] =
     "Seen again and again, a pooler in transaction mode stands between: use "
     "session mode or a direct connection.";
 
+#define ONE_IS_TRIED                                                           \
+    "The batch is tried lane by lane, then in halves, until one record alone " \
+    "meets it: it is set aside as data if other records of its topic were "    \
+    "written meanwhile; else its lane halts in front of it."
+static const char one[] = ONE_IS_TRIED;
+
 static const struct state_class states[] = {
     /* our own, raised by tidemill.must() */
     {"TM001", ERR_FENCED,
      "Raised by Tidemill: the lane's epoch or position is not what this worker "
      "believes."},
     {"TM002", ERR_CONFLICT,
-     "Raised by Tidemill: a row changed since it was loaded. For a record that "
-     "changes only a part of a row it is data after a few times: the row is "
-     "not there."},
+     "Raised by Tidemill: a row changed since it was loaded, or is not written "
+     "as it should be. For a record that changes only a part of a row it is "
+     "data after a few times: the row is not there. It is data too for a "
+     "record that meets it alone while nobody else changes the row: a trigger, "
+     "a policy, a rule or the like keeps it back."},
     {"TM003", ERR_CONFLICT,
      "Raised by Tidemill: a table changed since it was compared with the "
      "pipeline. It is compared again, and the batch is done again if it "
@@ -120,8 +128,8 @@ static const struct state_class states[] = {
      "again, on a new connection."},
     {"2B", ERR_SCHEMA, NULL},
     {"55", ERR_SCHEMA, NULL}, /* not in the state for it: no replica identity */
-    {"54011", ERR_SCHEMA, NULL}, /* too many columns, whatever they hold */
-    {"54023", ERR_SCHEMA, NULL}, /* too many arguments, likewise */
+    {"54011", ERR_SCHEMA, one}, /* too many columns */
+    {"54023", ERR_SCHEMA, one}, /* too many arguments */
     /* Every new row would be refused. */
     {"2200H", ERR_SCHEMA,
      "A sequence has reached its end: every new row is refused until it is "
@@ -135,20 +143,23 @@ static const struct state_class states[] = {
     {"34", ERR_SCHEMA, NULL},
     {"2D", ERR_SCHEMA, NULL}, /* COMMIT inside of a trigger */
     {"3B", ERR_SCHEMA, NULL}, /* savepoints: we have none */
-    {"2F", ERR_SCHEMA, NULL}, /* what a function is not allowed to do */
-    {"38", ERR_SCHEMA, NULL},
-    {"39", ERR_SCHEMA, NULL}, /* not a trigger function at all */
+    {"2F", ERR_SCHEMA, one},  /* what a function is not allowed to do */
+    {"38", ERR_SCHEMA, one},
+    {"39", ERR_SCHEMA, one}, /* not a trigger function at all */
 
     /* damage: no retry cures it, and no record caused it */
     {"58P", ERR_SCHEMA, NULL}, /* files of the server that are not there */
     {"XX", ERR_SCHEMA,
      "An error inside of PostgreSQL, perhaps damage: the server's log says "
-     "more. One that comes of DDL at the same moment passes by itself."},
+     "more. One that comes of DDL at the same moment passes by "
+     "itself. " ONE_IS_TRIED},
 
     /* privileges, credentials, settings */
     {"42501", ERR_CONFIG,
      "'tidemill schema PATH' prints the grants that are needed. A row that a "
-     "policy of row-level security refuses is answered so too."},
+     "policy of row-level security refuses is answered so too: where one "
+     "applies, and the role has its grants, the record that meets it alone is "
+     "set aside as data. " ONE_IS_TRIED},
     {"42P05", ERR_CONFIG, not_ours},
     {"0L", ERR_CONFIG, NULL}, /* grants and roles */
     {"0P", ERR_CONFIG, NULL},
@@ -185,6 +196,22 @@ enum err_class sqlstate_class(const char *sqlstate)
 bool sqlstate_is_known(const char *sqlstate)
 {
     return find(sqlstate) != NULL;
+}
+
+/* Code in the database, and what it runs into, may fail for what a single
+ * record brought; so may a policy. */
+static const char *const of_one[] = {"2F",    "38",    "39", "42501",
+                                     "54011", "54023", "XX"};
+
+bool sqlstate_may_be_one(const char *sqlstate)
+{
+    for (size_t i = 0; i < sizeof of_one / sizeof *of_one; i++) {
+        if (strncmp(sqlstate, of_one[i], strlen(of_one[i])) == 0) {
+            enum err_class c = sqlstate_class(sqlstate);
+            return c == ERR_SCHEMA || c == ERR_CONFIG;
+        }
+    }
+    return false;
 }
 
 const char *sqlstate_note(const char *sqlstate)

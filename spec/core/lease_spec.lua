@@ -15,8 +15,8 @@ local function limits(size, bytes, linger_ms)
 end
 
 -- The lanes that are leased, by partition, and how many records of each.
-local function pick(lanes, l, now)
-  local n = C.lease_pick(lanes, l, now or 1e6, out, due)
+local function pick(lanes, l, now, others_first)
+  local n = C.lease_pick(lanes, l, others_first or false, now or 1e6, out, due)
   local parts = {}
   for i = 0, n - 1 do
     parts[#parts + 1] = out[i].lane.partition .. ':' .. out[i].n
@@ -82,11 +82,38 @@ describe('lease_pick', function()
     assert.are.equal('0:90 2:70', (pick(lanes, limits(1000))))
   end)
 
+  it('takes a lane that waits for others alone, and not before its pause is over', function()
+    local lanes = flow.lanes {
+      { count = 9, wait_until = 500, suspect_left = 4, probe = 2 },
+      { count = 7, wait_until = 400, suspect_left = 1, probe = 1 }, { count = 5 },
+    }
+    assert.are.equal('2:5', (pick(lanes, limits(100), 399)))
+    assert.are.equal('1:1', (pick(lanes, limits(100), 450)))
+    assert.are.equal('1:1', (pick(lanes, limits(100), 900)))
+    lanes[1].is_leased = true
+    assert.are.equal('0:2', (pick(lanes, limits(100), 900)))
+  end)
+
+  it('takes it behind the others where it had its turn, and at once without them', function()
+    local lanes = flow.lanes {
+      { count = 9, wait_until = 1, suspect_left = 1, probe = 1 },
+      { count = 5, since = 1000 }, { count = 3, suspect_left = 3, probe = 1 },
+    }
+    assert.are.equal('0:1', (pick(lanes, limits(100), 2000, false)))
+    assert.are.equal('2:1', (pick(lanes, limits(100), 2000, true)))
+    lanes[2].is_leased = true
+    assert.are.equal('1:5', (pick(lanes, limits(100), 2000, true)))
+    -- What lingers is not due yet.
+    assert.are.equal('0:1', (pick(lanes, limits(100, 1e9, 100), 2000, true)))
+    lanes[0].is_leased = true
+    assert.are.same({ '', 101000 }, { pick(lanes, limits(100, 1e9, 100), 2000, true) })
+  end)
+
   it('takes no more lanes than a batch can lease', function()
     local list = {}
     for i = 1, C.LEASE_MAX_LANES + 10 do list[i] = { count = i } end
     local lanes = flow.lanes(list)
-    assert.are.equal(C.LEASE_MAX_LANES, C.lease_pick(lanes, limits(1e6), 1, out, due))
+    assert.are.equal(C.LEASE_MAX_LANES, C.lease_pick(lanes, limits(1e6), false, 1, out, due))
     for i = 0, C.LEASE_MAX_LANES - 1 do
       assert.are.equal(i + 10, out[i].lane.partition)
     end
@@ -102,7 +129,7 @@ describe('lease_pick', function()
                     is_leased = math.random(4) == 1 }
       end
       local size, lanes = math.random(1, 120), flow.lanes(list)
-      local n = C.lease_pick(lanes, limits(size, math.random(100, 3000)), 1e6, out, due)
+      local n = C.lease_pick(lanes, limits(size, math.random(100, 3000)), false, 1e6, out, due)
       local total, thinnest = 0, math.huge
       for i = 0, n - 1 do
         local partition = out[i].lane.partition
@@ -156,7 +183,7 @@ end
 
 -- One batch; false when there is nothing to do any more.
 function Database:step(lanes, l)
-  local n = C.lease_pick(lanes, l, 1e6, out, due)
+  local n = C.lease_pick(lanes, l, false, 1e6, out, due)
   local is_refused = false
   for i = 0, n - 1 do
     assert(out[i].n > 0, 'an empty lease would be tried for ever')
@@ -269,5 +296,84 @@ describe('isolation of a bad record', function()
     end
     assert.are.equal('0:8 0:16 0:32 0:64 0:128 0:256 0:512 0:1024 0:2048 0:4096 0:10000 0:10000',
       table.concat(sizes, ' '))
+  end)
+end)
+
+-- Lanes some of whose records are locked by somebody else until a step; flow/conflict.c
+-- without a server. Each batch takes a step, one that meets a lock too.
+describe('lanes that meet a lock', function()
+  local function is_locked(db, lease, step)
+    local lane = lease.lane.partition
+    for i = db.done[lane], db.done[lane] + lease.n - 1 do
+      if db.locked[lane] and db.locked[lane][i] and step < db.until_step then return true end
+    end
+  end
+
+  local function part(n, step)
+    for i = 0, n - 1 do
+      local lane = out[i].lane
+      C.lease_suspect(lane, out[i].n, n == 1)
+      lane.wait_until = step + 1
+    end
+  end
+
+  local function clear(db, n)
+    for i = 0, n - 1 do
+      local lane, took = out[i].lane, out[i].n
+      db.done[lane.partition] = db.done[lane.partition] + took
+      lane.inbox.count = lane.inbox.count - took
+      lane.inbox.bytes = 100 * lane.inbox.count
+      C.lease_cleared(lane, took)
+      if lane.suspect_left == 0 then lane.wait_until = 0 end
+    end
+  end
+
+  local function run(list, db, l, steps)
+    local lanes, had_waiting = flow.lanes(list), false
+    for step = 1, steps do
+      local n = C.lease_pick(lanes, l, had_waiting, step, out, due)
+      local blocked = false
+      if n == 0 then return step end
+      had_waiting = out[0].lane.wait_until ~= 0
+      for i = 0, n - 1 do blocked = blocked or is_locked(db, out[i], step) end
+      if blocked then part(n, step) else clear(db, n) end
+    end
+    return steps
+  end
+
+  local function model(list, locked, until_step)
+    local db = { done = {}, locked = locked, until_step = until_step }
+    for i = 1, #list do db.done[i - 1] = 0 end
+    return db
+  end
+
+  it('stop in front of it, while all other lanes go on to their end', function()
+    local list, locked = {}, {}
+    for i = 1, 40 do
+      list[i] = { count = 100 }
+      if i > 1 then locked[i - 1] = { [i] = true } end
+    end
+    local db = model(list, locked, 1e9)
+    run(list, db, limits(10), 2000)
+    assert.are.equal(100, db.done[0])
+    for i = 2, 40 do assert.are.equal(i, db.done[i - 1]) end
+  end)
+
+  it('go on when it is gone, whatever was locked, and in large batches', function()
+    math.randomseed(12)
+    for _ = 1, core.rounds(200) do
+      local list, locked = {}, {}
+      for i = 1, math.random(1, 6) do
+        list[i], locked[i - 1] = { count = math.random(1, 60) }, {}
+        for _ = 1, math.random(0, 3) do locked[i - 1][math.random(0, 59)] = true end
+      end
+      local db = model(list, locked, math.random(1, 100))
+      assert(run(list, db, limits(math.random(1, 200)), 3000) < 3000)
+      for i, fields in ipairs(list) do assert.are.equal(fields.count, db.done[i - 1]) end
+    end
+    local list = { { count = 10000 } }
+    local db = model(list, { [0] = { [5000] = true } }, 50)
+    assert(run(list, db, limits(10000), 200) < 80)
+    assert.are.equal(10000, db.done[0])
   end)
 end)

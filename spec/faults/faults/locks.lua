@@ -16,6 +16,30 @@ local function wait_for_lock(world, random)
   end)
 end
 
+-- How often the runs have told that they wait for somebody else.
+local function n_told(world)
+  local n = 0
+  for _, log in ipairs(world.logs) do
+    for line in io.lines(log.path) do
+      if line:find('waits for other transactions', 1, true)
+          or line:find('waits for an answer of the database', 1, true) then n = n + 1 end
+    end
+  end
+  return n
+end
+
+-- Somebody holds all rows of a table for seconds, until the run says so.
+local function foreign(world)
+  local before = n_told(world)
+  local sql = ('SELECT 1 FROM %s FOR UPDATE'):format(server.table(world, 'accounts'))
+  return server.holding(world, sql, function()
+    return server.wait(world, 15, function()
+      local n = n_told(world) - before
+      return n > 0 and n
+    end) or 0
+  end)
+end
+
 -- Tidemill's own limits are longer than a spec may take, so each transaction is
 -- given a shorter one by a trigger; what ends the statement is the server.
 local function limited(setting, words)
@@ -98,6 +122,7 @@ end
 
 return {
   { name = 'locks.wait', weight = 2, fire = wait_for_lock },
+  { name = 'locks.foreign', fire = foreign },
   {
     name = 'locks.lock_timeout',
     fire = limited('lock_timeout', 'canceling statement due to lock timeout'),

@@ -1,0 +1,314 @@
+/* See conflict.h. */
+#include "flow/conflict.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/isolate.h"
+#include "flow/progress.h"
+#include "flow/retry.h"
+
+enum {
+    AT_ONCE = 3, /* then with a back-off */
+    FLOOR_USEC = 5000,
+    CAP_USEC = 1000000,
+    MOST = 8,         /* then the batch is taken apart */
+    MOST_LETTERS = 2, /* of a retry: then they are read anew */
+    MISSES = 3, /* of a record alone: then it is to be proven what it is */
+    TELL_USEC = 4000000,
+    /* A lane that waits takes a connection for so long; a wait that ends early
+     * loses its place in the server's queue, so now and then it is whole. */
+    SHORT_LOCK_MS = 500,
+    WHOLE_LOCK_EACH = 16
+};
+
+static struct dossier *dossier_in(const struct lease *l)
+{
+    return l->lane->dossier;
+}
+
+/* ---- is it a race? ---- */
+
+static bool is_alone(const struct batch *b)
+{
+    uint32_t event;
+
+    return b->n_leases == 1 && isolate_applied(b, &event) == 1;
+}
+
+bool conflict_wants_proof(const struct batch *b)
+{
+    return b->n_leases == 1 && dossier_in(&b->leases[0])->n_missed >= MISSES;
+}
+
+/* What explains a miss may be newer than what was compared: it is asked for
+ * before it is told. */
+static void note_miss(struct batch *b, struct dossier *d)
+{
+    if (++d->n_missed == MISSES) {
+        b->engine->tables.is_known = false;
+    }
+}
+
+static void name_miss(const struct batch *b, struct err *named)
+{
+    const char *causes = b->engine->tables.causes;
+
+    snprintf(
+        named->text, sizeof(named->text),
+        "a row was not written as it should be, though nobody else changed "
+        "it. What may keep back, hide or move rows here: %.330s",
+        causes ? causes
+               : "nothing that the catalogue shows, so perhaps a function "
+                 "in a DEFAULT, a CHECK or an index");
+}
+
+static void name_blind(struct err *named)
+{
+    snprintf(named->text, sizeof(named->text),
+             "the record changes a part of a row that is not there: a NOT NULL "
+             "column is neither in the record nor in the table");
+}
+
+bool conflict_is_none(struct batch *b, const struct err *e, struct err *named)
+{
+    struct dossier *d = dossier_in(&b->leases[0]);
+
+    if (strcmp(e->sqlstate, "TM002") != 0) {
+        d->n_missed = b->is_proof ? 0 : d->n_missed;
+        return false;
+    }
+    *named = *e;
+    named->class = ERR_DATA;
+    if (b->is_blind) {
+        name_blind(named);
+    } else {
+        name_miss(b, named);
+    }
+    if (!is_alone(b)) {
+        return b->is_blind && b->attempts >= MISSES;
+    }
+    if (!b->is_proof) {
+        note_miss(b, d);
+    }
+    return b->is_proof;
+}
+
+void conflict_not_proven(struct batch *b)
+{
+    dossier_in(&b->leases[0])->n_missed = 0;
+    isolate_again(b, 0);
+}
+
+/* ---- again, or apart ---- */
+
+static const char *likely(const struct err *e)
+{
+    return strcmp(e->sqlstate, "55P03") == 0
+               ? "another transaction holds a lock on its rows or tables; "
+                 "pg_stat_activity shows which one has been open for long"
+           : strcmp(e->sqlstate, "TM002") == 0
+               ? "another program changes its rows all the time, or something "
+                 "in the database does while they are written"
+           : strncmp(e->sqlstate, "40", 2) == 0
+               ? "other transactions lock or change its rows in another order"
+               : "`tidemill explain` with its code says more";
+}
+
+/* A retry of letters keeps no lane waiting, only whoever asked for it. */
+static void note_waits(struct batch *b, const char *what, const char *why)
+{
+    for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
+        struct dossier *d = dossier_in(&b->leases[i]);
+
+        if (!d->waits_since) {
+            d->waits_since = b->since;
+        }
+        snprintf(d->waits, sizeof(d->waits), "%.70s: %.120s", what, why);
+    }
+}
+
+static void note_lost(struct batch *b, const struct err *e)
+{
+    note_waits(b, e->text, likely(e));
+    log_line(LOG_DEBUG, "lost against another transaction", "reason=%s",
+             log_quote(e->text));
+}
+
+static bool is_waiting(const struct batch *b)
+{
+    return b->n_leases == 1 && b->leases[0].lane->wait_until;
+}
+
+/* A lock that did not come has been waited for already. */
+static bool has_lost_enough(const struct batch *b, const struct err *e)
+{
+    return b->attempts >= (b->is_retry ? MOST_LETTERS : MOST) ||
+           is_waiting(b) || strcmp(e->sqlstate, "55P03") == 0 ||
+           clock_usec() - b->failed_since >= TELL_USEC;
+}
+
+static usec pause(uint32_t n_lost, int64_t delay_ms)
+{
+    return delay_ms >= 0       ? (usec)delay_ms * 1000
+           : n_lost <= AT_ONCE ? 0
+                               : retry_delay(n_lost - AT_ONCE, FLOOR_USEC,
+                                             CAP_USEC, (uint32_t)clock_usec());
+}
+
+/* Others come first, and its records once the lane's turn comes again. */
+static void part(struct batch *b, int64_t delay_ms)
+{
+    bool is_alone = b->n_leases == 1;
+    usec now = clock_usec();
+
+    b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        struct lease *l = &b->leases[i];
+        struct dossier *d = dossier_in(l);
+        uint32_t moved = lease_moved(l);
+
+        d->n_lost += is_alone;
+        d->n_tried += b->attempts;
+        l->lane->wait_until =
+            now + (is_alone && moved <= 1 ? pause(d->n_lost, delay_ms) : 0);
+        isolate_suspect(l, is_alone);
+    }
+    engine_release(b);
+}
+
+/* What was read of the letters may be why they fail: somebody discarded one. A
+ * single one waits until the next look, so that its lane goes on meanwhile;
+ * whether it misses for ever is shown at once. */
+static void part_letters(struct batch *b)
+{
+    struct dossier *d = dossier_in(&b->leases[0]);
+
+    b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
+    d->wants_retry = b->events.n > 1 || d->n_missed > 0;
+    isolate_halve(b);
+    engine_release(b);
+}
+
+void conflict_retry(struct batch *b, const struct err *e, int64_t delay_ms)
+{
+    b->attempts++;
+    note_lost(b, e);
+    if (!has_lost_enough(b, e)) {
+        isolate_again(b, pause(b->attempts, delay_ms));
+    } else if (b->is_retry) {
+        part_letters(b);
+    } else {
+        part(b, delay_ms);
+    }
+}
+
+void conflict_cleared(struct lane *lane)
+{
+    struct dossier *d = lane->dossier;
+
+    if (d->is_told) {
+        log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
+                 lane->topic, lane->partition, lane->position);
+    }
+    d->waits_since = 0;
+    d->is_told = d->is_shown = false;
+    d->n_lost = d->n_tried = d->n_missed = 0;
+    if (lane->suspect_left == 0) {
+        lane->wait_until = 0;
+    }
+}
+
+static bool empties(const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        if (b->rows[i].emptied_by >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t conflict_lock_ms(const struct batch *b)
+{
+    uint32_t usual = b->engine->plan->database.timeouts.lock_ms;
+    bool is_short = is_waiting(b) && !b->is_retry && !empties(b) &&
+                    dossier_in(&b->leases[0])->n_lost % WHOLE_LOCK_EACH !=
+                        WHOLE_LOCK_EACH - 1;
+
+    return is_short && (usual == 0 || usual > SHORT_LOCK_MS) ? SHORT_LOCK_MS
+                                                             : 0;
+}
+
+/* ---- to tell ---- */
+
+/* Its answer may be a lock timeout, in lock_ms. True: it has been waited for. */
+static bool note_slow(struct engine *g, struct batch *b, usec now)
+{
+    bool is_asked = b->state == BATCH_LOADING || b->state == BATCH_OPENING ||
+                    b->state == BATCH_WRITING;
+
+    if (!is_asked || now - b->since < TELL_USEC) {
+        return false;
+    }
+    if (!dossier_in(&b->leases[0])->waits_since) {
+        note_waits(b, "the database does not answer",
+                   "it is slow, or another transaction holds a lock; "
+                   "pg_stat_activity shows what it does");
+    }
+    if (!g->is_slow_told) {
+        g->is_slow_told = true;
+        log_line(LOG_WARN, "a batch waits for an answer of the database",
+                 "lane=%s/%d lanes=%u events=%u", b->leases[0].lane->topic,
+                 b->leases[0].lane->partition, b->n_leases, b->events.n);
+    }
+    return true;
+}
+
+static void tell(struct lane *l, usec now)
+{
+    struct dossier *d = l->dossier;
+
+    d->is_told = true;
+    log_line(LOG_WARN, "lane waits for other transactions; the others go on",
+             "lane=%s/%d position=%" PRId64 " seconds=%" PRIu64 " reason=%s",
+             l->topic, l->partition, l->position,
+             (now - d->waits_since) / 1000000, log_quote(d->waits));
+}
+
+/* The lane has waited for so long that people see it. */
+static bool show(struct lane *l, usec now)
+{
+    struct dossier *d = l->dossier;
+
+    if (!d || !l->is_assigned || l->is_halted || !d->waits_since ||
+        now - d->waits_since < TELL_USEC) {
+        return false;
+    }
+    d->is_shown = true;
+    if (l->wait_until && !d->is_told) {
+        tell(l, now);
+    }
+    return true;
+}
+
+void conflict_tick(struct engine *g, usec now)
+{
+    const struct list_link *link = list_first(&g->busy);
+    const struct lane *first = NULL;
+    bool is_slow = false;
+
+    if (g->database.breaker.state != BREAKER_CLOSED) {
+        return;
+    }
+    for (uint32_t n = g->busy.n; n > 0; n--, link = link->next) {
+        is_slow |= note_slow(g, list_item(link, struct batch, link), now);
+    }
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        first = show(l, now) && !first ? l : first;
+    }
+    progress_lane_waits(g, first);
+    g->is_slow_told &= is_slow || first;
+}
