@@ -5,6 +5,8 @@
  * the next one is to be expected, until bad ones are too rare to matter. */
 enum { CAP_LEAST = 8, CAP_MOST = 4096 };
 
+static const usec NEVER = UINT64_MAX;
+
 struct waiting {
     uint64_t events;
     uint64_t bytes;
@@ -24,12 +26,18 @@ static bool is_plain(const struct lane *l)
     return is_free(l) && !l->wait_until;
 }
 
+/* May it share a batch with others? */
+static bool is_wide(const struct lane *l)
+{
+    return is_plain(l) && l->most == 0;
+}
+
 static struct waiting count_waiting(const struct lane *lanes)
 {
     struct waiting w = {0};
 
     for (const struct lane *l = lanes; l; l = l->next) {
-        if (is_plain(l)) {
+        if (is_wide(l)) {
             w.events += l->inbox.count;
             w.bytes += l->inbox.bytes;
             if (!w.oldest || l->waiting_since < w.oldest) {
@@ -75,7 +83,7 @@ static struct lane *fattest(struct lane *lanes, const struct lease *taken,
         for (uint32_t i = 0; i < n; i++) {
             is_taken |= taken[i].lane == l;
         }
-        if (is_plain(l) && !is_taken &&
+        if (is_wide(l) && !is_taken &&
             (!best || l->inbox.count > best->inbox.count)) {
             best = l;
         }
@@ -143,6 +151,18 @@ static uint32_t fill(struct lane *lanes, const struct plan_limits *limits,
     return n;
 }
 
+/* What nothing waits for is never due; what is full is due at once. */
+static usec due_from(const struct waiting *w, uint32_t most,
+                     const struct plan_limits *limits)
+{
+    if (w->events == 0) {
+        return NEVER;
+    }
+    return w->events >= most || w->bytes >= limits->bytes
+               ? 0
+               : w->oldest + limits->linger_ms * 1000ULL;
+}
+
 static uint32_t take_alone(struct lane *l, const struct plan_limits *limits,
                            struct lease *out)
 {
@@ -150,29 +170,65 @@ static uint32_t take_alone(struct lane *l, const struct plan_limits *limits,
 
     n = n < l->inbox.count ? n : l->inbox.count;
     n = n < limits->size ? n : limits->size;
+    n = l->most && l->most < n ? l->most : n;
     set_lease(out, l, n);
     return 1;
+}
+
+/* Of the narrow lanes that are due the one that waits longest; [due_at]: when
+ * the first of the others is. */
+static struct lane *find_narrow(struct lane *lanes,
+                                const struct plan_limits *limits, usec now,
+                                usec *due_at)
+{
+    struct lane *oldest = NULL;
+
+    for (struct lane *l = lanes; l; l = l->next) {
+        struct waiting w = {.events = l->inbox.count,
+                            .bytes = l->inbox.bytes,
+                            .oldest = l->waiting_since};
+        bool is_narrow = is_plain(l) && l->most > 0;
+        usec due = is_narrow ? due_from(&w, l->most, limits) : NEVER;
+
+        if (due > now) {
+            *due_at = due < *due_at ? due : *due_at;
+        } else if (!oldest || l->waiting_since < oldest->waiting_since) {
+            oldest = l;
+        }
+    }
+    return oldest;
+}
+
+/* Narrow lanes and the others take turns: whoever waits longest. */
+static uint32_t pick_due(struct lane *lanes, const struct plan_limits *limits,
+                         usec now, struct lease *out, usec *due_at)
+{
+    struct waiting wide = count_waiting(lanes);
+    usec wide_due = due_from(&wide, limits->size, limits);
+    usec later = wide_due > now ? wide_due : NEVER;
+    struct lane *narrow = find_narrow(lanes, limits, now, &later);
+
+    if (narrow && (wide_due > now || narrow->waiting_since <= wide.oldest)) {
+        uint32_t most =
+            narrow->most < limits->size ? narrow->most : limits->size;
+
+        set_lease(out, narrow, fitting(narrow, most, limits->bytes));
+        return 1;
+    }
+    if (wide_due <= now) {
+        return fill(lanes, limits, out);
+    }
+    *due_at = later == NEVER ? 0 : later;
+    return 0;
 }
 
 static uint32_t pick_plain(struct lane *lanes, const struct plan_limits *limits,
                            usec now, struct lease *out, usec *due_at)
 {
     struct lane *suspect = find_suspect(lanes);
-    struct waiting w;
 
-    if (suspect) {
-        return take_alone(suspect, limits, out);
-    }
-    w = count_waiting(lanes);
-    if (w.events == 0) {
-        return 0;
-    }
-    if (w.events < limits->size && w.bytes < limits->bytes &&
-        now < w.oldest + limits->linger_ms * 1000ULL) {
-        *due_at = w.oldest + limits->linger_ms * 1000ULL;
-        return 0;
-    }
-    return fill(lanes, limits, out);
+    return suspect ? take_alone(suspect, limits, out)
+                   : pick_due(lanes, limits, now, out, due_at);
 }
 
 uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
@@ -187,6 +243,17 @@ uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
         n = pick_plain(lanes, limits, now, out, due_at);
     }
     return n || !waiting ? n : take_alone(waiting, limits, out);
+}
+
+void lease_halve(struct lane *lane, uint32_t n, bool was_alone)
+{
+    lane->most = was_alone && n > 1 ? n / 2 : n;
+}
+
+void lease_grow(struct lane *lane, uint32_t size)
+{
+    lane->most += lane->most ? lane->most / 4 + 1 : 0;
+    lane->most = lane->most < size ? lane->most : 0;
 }
 
 void lease_suspect(struct lane *lane, uint32_t n, bool was_alone)

@@ -8,6 +8,11 @@
  * lane under suspicion (its last batch was refused), or that is close behind a
  * bad record, is taken alone. So is one that waits for other transactions
  * (flow/conflict.h), when its pause is over.
+ *
+ * A lane is narrow (lane->most) when a batch with its records took too much of
+ * what a batch may take, memory or time: it is taken alone, with so many
+ * records at most, in turn with the others, and grows with each batch that is
+ * committed.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +32,12 @@ uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
 /* A batch with [n] records of the lane was refused: what to try next; half of
  * them, once the lane was alone. */
 void lease_suspect(struct lane *lane, uint32_t n, bool was_alone);
+/* A batch with [n] records of the lane, one or more, took too much: the next
+ * ones have half of them, once the lane was alone, and one at least. */
+void lease_halve(struct lane *lane, uint32_t n, bool was_alone);
+/* A batch of the lane was committed, and took no more than it may: the next one
+ * may be larger by a quarter, up to [size], that of any batch. */
+void lease_grow(struct lane *lane, uint32_t size);
 /* [n] records of the lane were committed, or set aside. */
 void lease_cleared(struct lane *lane, uint32_t n);
 /* The bad record is known, the first one of the lane: it goes alone, so that

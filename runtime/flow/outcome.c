@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "flow/conflict.h"
 #include "flow/isolate.h"
+#include "flow/lease.h"
 #include "flow/progress.h"
 #include "flow/recall.h"
 #include "flow/redo.h"
@@ -94,6 +95,7 @@ static void settle_lane(struct batch *b, struct lease *l)
             l->lane->waiting_since = l->lane->inbox.count ? clock_usec() : 0;
         }
         isolate_cleared(l, moved);
+        lease_grow(l->lane, g->plan->limits.size);
     }
     if (l->halt >= 0) {
         halt_lane(b, l);

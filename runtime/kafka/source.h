@@ -98,6 +98,9 @@ struct lane {
     uint64_t wait_until;    /* it lost against other transactions again and
                                again: taken alone, and not before (usec); 0: it
                                did not */
+    uint32_t most;          /* records in its next batch, since a larger one
+                               took too much; it outlives assign and seek;
+                               0: as many as fit */
     void *page;             /* the upper layer's: its entry in the page */
     void *dossier;          /* the upper layer's: what it remembers of it */
     int64_t advised;        /* -- the source's: position told to Kafka last */

@@ -148,6 +148,66 @@ describe('lease_pick', function()
   end)
 end)
 
+describe('a lane whose batch took too much', function()
+  it('is taken alone, with half of the records, down to one', function()
+    local lanes = flow.lanes { { count = 90 }, { count = 50 } }
+    C.lease_halve(lanes, 64, false)
+    assert.are.equal('0:64', (pick(lanes, limits(1000))))
+    for _, most in ipairs { 32, 16, 8, 4, 2, 1, 1 } do
+      C.lease_halve(lanes, out[0].n, true)
+      assert.are.equal('0:' .. most, (pick(lanes, limits(1000))))
+    end
+  end)
+
+  it('has no more of them in a search for a bad record', function()
+    local lanes = flow.lanes { { count = 90, suspect_left = 80, probe = 40, most = 7 } }
+    assert.are.equal('0:7', (pick(lanes, limits(1000))))
+    lanes[0].most = 50
+    assert.are.equal('0:40', (pick(lanes, limits(1000))))
+  end)
+
+  it('grows by a quarter with each commit, until it shares batches again', function()
+    local lanes, sizes = flow.lanes { { count = 1e6 }, { count = 1 } }, {}
+    lanes[0].most = 3
+    for i = 1, 8 do
+      C.lease_grow(lanes, 20)
+      sizes[i] = pick(lanes, limits(20))
+    end
+    assert.are.equal('0:4 0:6 0:8 0:11 0:14 0:18 0:20 0:20', table.concat(sizes, ' '))
+    C.lease_grow(lanes, 20)
+    assert.are.equal(0, lanes[0].most)
+  end)
+
+  it('takes turns with the other lanes, and none waits for ever', function()
+    local list, served = {}, {}
+    for i = 1, 6 do list[i] = { count = 1e6, since = i, most = i <= 3 and 5 or 0 } end
+    local lanes = flow.lanes(list)
+    for now = 10, 29 do
+      for i = 0, C.lease_pick(lanes, limits(1000), false, now, out, due) - 1 do
+        local lane = out[i].lane
+        served[lane.partition + 1] = (served[lane.partition + 1] or 0) + 1
+        lane.inbox.count, lane.waiting_since = 1e6 - now, now
+      end
+    end
+    for i = 1, 6 do assert(served[i] >= 3) end
+  end)
+
+  it('waits for linger like the others, unless it has what it may take', function()
+    local lanes = flow.lanes { { count = 5, since = 7000, most = 6 },
+                               { count = 5, since = 4000 }, { count = 9, since = 9000, most = 9 } }
+    lanes[2].is_leased = true
+    local l = limits(100, 1e9, 100)
+    assert.are.same({ '', 104000 }, { pick(lanes, l, 103999) })
+    assert.are.same({ '1:5', 0 }, { pick(lanes, l, 104000) })
+    lanes[1].is_leased = true
+    assert.are.same({ '', 107000 }, { pick(lanes, l, 104000) })
+    lanes[2].is_leased = false
+    assert.are.same({ '2:9', 0 }, { pick(lanes, l, 10000) })
+    lanes[2].is_leased, lanes[0].most = true, 5
+    assert.are.same({ '0:5', 0 }, { pick(lanes, l, 10000) })
+  end)
+end)
+
 -- A database that refuses every batch that holds a bad record. Records of a
 -- lane have the numbers 0, 1, ...; bad[partition] has those that are refused.
 -- One that is refused alone is known from then on, and moved over.
