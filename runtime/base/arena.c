@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "base/err.h"
@@ -98,21 +99,78 @@ void arena_init(struct arena *a, size_t keep_bytes)
     *a = (struct arena){.keep_bytes = keep_bytes};
 }
 
+/*
+ * Large blocks come from the kernel and go back to it. Were they malloc'ed, what
+ * a large batch gave back would stay in pieces between the texts of scripts, and
+ * the next one would take as much again. Where leaks are looked for, that must
+ * see what blocks point to.
+ */
+static bool is_mapped(size_t cap)
+{
+    return !IS_DEBUG && cap >= BLOCK_MAX;
+}
+
+static struct arena_block *get_block(size_t cap)
+{
+    size_t size = sizeof(struct arena_block) + cap;
+    struct arena_block *block;
+
+    if (!is_mapped(cap)) {
+        return mem_alloc(size);
+    }
+    block = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED) {
+        out_of_memory(size);
+    }
+    return block;
+}
+
+static void free_block(struct arena_block *block)
+{
+    if (is_mapped(block->cap)) {
+        munmap(block, sizeof(*block) + block->cap);
+    } else {
+        free(block);
+    }
+}
+
 static void free_chain(struct arena *a, struct arena_block *block)
 {
     while (block) {
         struct arena_block *next = block->next;
 
         a->total_bytes -= block->cap;
-        free(block);
+        free_block(block);
         block = next;
     }
 }
 
+/* The current block was begun. */
+static void take(struct arena *a)
+{
+    struct arena_limit *l = a->limit;
+
+    a->taken += a->current->cap;
+    if (l) {
+        l->taken += a->current->cap;
+        l->is_over |= l->most && l->taken > l->most;
+    }
+}
+
+static void give_back(struct arena *a)
+{
+    if (a->limit) {
+        a->limit->taken -= a->taken;
+    }
+    a->taken = 0;
+}
+
 void arena_close(struct arena *a)
 {
+    give_back(a);
     free_chain(a, a->first);
-    *a = (struct arena){.keep_bytes = a->keep_bytes};
+    *a = (struct arena){.keep_bytes = a->keep_bytes, .limit = a->limit};
 }
 
 void arena_reset(struct arena *a)
@@ -129,6 +187,10 @@ void arena_reset(struct arena *a)
     *link = NULL;
     a->current = a->first;
     a->used = 0;
+    give_back(a);
+    if (a->current) {
+        take(a);
+    }
 }
 
 static struct arena_block *new_block(struct arena *a, size_t size)
@@ -138,7 +200,7 @@ static struct arena_block *new_block(struct arena *a, size_t size)
 
     cap = cap < BLOCK_MIN ? BLOCK_MIN : cap > BLOCK_MAX ? BLOCK_MAX : cap;
     cap = cap < size ? size : cap;
-    block = mem_alloc(sizeof(*block) + cap);
+    block = get_block(cap);
     block->next = NULL;
     block->cap = cap;
     a->total_bytes += cap;
@@ -160,6 +222,7 @@ static __attribute__((noinline)) void *alloc_slow(struct arena *a, size_t size)
     }
     a->current = *link;
     a->used = size;
+    take(a);
     return a->current->data;
 }
 

@@ -5,11 +5,21 @@
  * steady load allocates nothing; arena_reset() gives back what is over
  * [keep_bytes]. Out of memory aborts: callers never test for NULL.
  * Not for threads.
+ *
+ * Arenas may share a limit: it is noticed, by blocks, and not kept; whoever
+ * works on looks at it now and then.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct arena_block;
+
+struct arena_limit {
+    size_t taken; /* bytes of all blocks that its arenas have begun */
+    size_t most;  /* 0: any number */
+    bool is_over; /* stays until whoever set [most] clears it */
+};
 
 struct arena {
     struct arena_block *first;   /* owned */
@@ -17,6 +27,8 @@ struct arena {
     size_t used;                 /* bytes of [current] that are taken */
     size_t total_bytes;          /* of all blocks */
     size_t keep_bytes;           /* kept by arena_reset */
+    size_t taken;                /* bytes of the blocks that were begun */
+    struct arena_limit *limit;   /* borrowed; NULL: none */
 };
 
 void arena_init(struct arena *a, size_t keep_bytes);
