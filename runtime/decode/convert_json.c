@@ -5,6 +5,7 @@
  * for NULL or for syntax. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "decode/convert_part.h"
@@ -97,22 +98,51 @@ static char *put_escaped(char *to, unsigned char byte)
     return to + 5;
 }
 
+/*
+ * Room for the longest that may come out, of which little is used as a rule. So
+ * what is large is made elsewhere, and the arena has what came out.
+ */
+enum { LARGE = 64 * 1024 };
+
+static char *make_room(const struct conversion *c, size_t size)
+{
+    return size > LARGE ? mem_alloc(size) : arena_alloc(c->a, size);
+}
+
+static void give_up(char *made, size_t size)
+{
+    if (size > LARGE) {
+        free(made);
+    }
+}
+
+static const char *keep(const struct conversion *c, char *made, size_t size,
+                        size_t len)
+{
+    const char *kept = size > LARGE ? arena_dup(c->a, made, len) : made;
+
+    give_up(made, size);
+    return kept;
+}
+
 /* A text as a JSON text. */
 static bool put_quoted(const struct conversion *c, const struct tm_cell *in,
                        struct tm_cell *out)
 {
-    char *start = arena_alloc(c->a, (size_t)in->len * 6 + 2);
-    char *to = start;
+    size_t size = (size_t)in->len * 6 + 2;
+    char *start, *to;
 
     if (c->t->kind == TYPE_JSONB && memchr(in->p, '\0', in->len)) {
         return refuse_nul(c, in);
     }
+    start = to = make_room(c, size);
     *to++ = '"';
     for (uint32_t i = 0; i < in->len; i++) {
         to = put_escaped(to, (unsigned char)in->p[i]);
     }
     *to++ = '"';
-    set(out, TM_JSON, start, (size_t)(to - start));
+    size_t len = (size_t)(to - start);
+    set(out, TM_JSON, keep(c, start, size, len), len);
     return true;
 }
 
@@ -307,6 +337,7 @@ bool convert_array(const struct conversion *c, const struct tm_cell *in,
                    struct tm_cell *out)
 {
     struct literal l;
+    size_t size, len;
     char *start;
 
     if (in->tag == TM_TEXT && in->len >= 2 && in->p[0] == '{' &&
@@ -318,13 +349,16 @@ bool convert_array(const struct conversion *c, const struct tm_cell *in,
         return convert_is_not(c, in);
     }
     /* Each byte may need a backslash, and 1e18 becomes 19 digits. */
-    start = arena_alloc(c->a, (size_t)in->len * 7 + WHOLE_BYTES);
+    size = (size_t)in->len * 7 + WHOLE_BYTES;
+    start = make_room(c, size);
     l = (struct literal){.p = in->p + 1, .end = in->p + in->len, .to = start};
     *l.to++ = '{';
     if (!put_items(c, &l)) {
+        give_up(start, size);
         return convert_fail(c, in, "%s", l.wrong);
     }
     *l.to++ = '}';
-    set(out, TM_LITERAL, start, (size_t)(l.to - start));
+    len = (size_t)(l.to - start);
+    set(out, TM_LITERAL, keep(c, start, size, len), len);
     return true;
 }
