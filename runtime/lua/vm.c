@@ -350,6 +350,9 @@ static bool run(struct vm *v, const int *function, struct tm_batch *b,
     if (v->is_out_of_memory && !renew(v, e)) {
         return false;
     }
+    if (lua_gc(v->L, LUA_GCCOUNT, 0) > v->collected_kb + VM_PHASE_KB) {
+        vm_collect(v); /* what came before was not written */
+    }
     collect_after(v->L, VM_PHASE_KB);
     push_function(v, *function);
     lua_pushlightuserdata(v->L, b);
@@ -417,6 +420,11 @@ bool vm_decide(struct vm *v, const struct failure *f, struct decision *out,
         *out = answer;
     }
     return false;
+}
+
+bool vm_ran_out(const struct vm *v)
+{
+    return v->is_out_of_memory;
 }
 
 uint64_t vm_bytes(const struct vm *v)

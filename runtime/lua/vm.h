@@ -43,6 +43,8 @@ bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
  */
 bool vm_decide(struct vm *v, const struct failure *f, struct decision *out,
                struct err *e);
+/* Did the last call take more memory than scripts may have? */
+bool vm_ran_out(const struct vm *v);
 uint64_t vm_bytes(const struct vm *v);
 /* Steps the collector; called while the database works. */
 void vm_collect(struct vm *v);
