@@ -219,7 +219,8 @@ void tm_must_hold(const struct tm_rows *rows, uint32_t column, uint32_t row);
 enum { TM_UNSAID = -3 };
 int tm_put(struct tm_batch *b, struct tm_rows *rows, uint32_t column,
            uint32_t row, const struct tm_cell *in);
-/* A cell of a row as text (uuid, times, bytea, arrays): *p,*len. */
+/* A cell of a row as text (uuid, times, bytea, arrays): *p,*len, until the next
+ * one of this projection. */
 int tm_text(struct tm_batch *b, struct tm_rows *rows, uint32_t column,
             const struct tm_cell *cell, const char **p, size_t *len);
 /* What row:delete() and row:reset() do; the prelude does the rest in Lua. */

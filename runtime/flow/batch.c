@@ -4,36 +4,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "flow/demand.h"
 #include "flow/keys.h"
-#include "flow/mirror.h"
 #include "flow/record_key.h"
 #include "flow/truncate.h"
 #include "flow/verdict.h"
 
 /* What a batch's arena keeps between batches: a full batch of the default
  * size needs about 6 MB; a rare giant is given back. */
-enum { BATCH_KEEP_BYTES = 12 << 20 };
+enum {
+    BATCH_KEEP_BYTES = 12 << 20,
+    LOADED_KEEP_BYTES = 4 << 20,
+    SAID_KEEP_BYTES = 64 << 10,
+    SCRATCH_KEEP_BYTES = 1 << 20
+};
 
-/* Runs over the same records before they are taken apart instead. Two are
- * enough for failures of handlers; rows that before_write refuses lose one
- * event each time. */
-enum { FOLD_RUNS_MOST = 16 };
-
-/* A run ends early when so much failed that its lanes halt anyway. */
-enum { ENOUGH_FAILED = 256 };
+/*
+ * What scripts may make of a batch, in bytes of the records that a batch may
+ * have: 128 MiB at the default of 8. A text that is assigned takes itself, and
+ * once more where its column wants another form; the rest is for rows that
+ * grow.
+ */
+enum { MADE_FACTOR = 16, MADE_LEAST = 64 << 20 };
 
 void batch_init(struct batch *b, struct program *programs, uint32_t n,
                 const struct plan_dead_letters *limits)
 {
     memset(b, 0, sizeof(*b));
     arena_init(&b->arena, BATCH_KEEP_BYTES);
+    arena_init(&b->loaded, LOADED_KEEP_BYTES);
+    arena_init(&b->said, SAID_KEEP_BYTES);
+    arena_init(&b->scratch, SCRATCH_KEEP_BYTES);
+    b->arena.limit = b->loaded.limit = &b->limit;
+    b->said.limit = b->scratch.limit = &b->limit;
     hash_init(&b->held_keys);
     b->limits = limits;
     b->rows = mem_zero(n + 1, sizeof(*b->rows));
     b->n_rows = n;
     for (uint32_t i = 0; i < n; i++) {
         rows_init(&b->rows[i], &programs[i]);
+        b->rows[i].values.limit = &b->limit;
     }
     b->sets = sets_new(b->rows, n, &b->n_sets);
 }
@@ -49,6 +58,28 @@ void batch_close(struct batch *b)
     free(b->held_first);
     free(b->held_n);
     arena_close(&b->arena);
+    arena_close(&b->loaded);
+    arena_close(&b->said);
+    arena_close(&b->scratch);
+}
+
+void batch_clear(struct batch *b)
+{
+    arena_reset(&b->arena);
+    arena_reset(&b->loaded);
+    arena_reset(&b->said);
+    arena_reset(&b->scratch);
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        arena_reset(&b->rows[i].values);
+    }
+}
+
+void batch_again(struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        rows_unload(&b->rows[i]);
+    }
+    arena_reset(&b->loaded);
 }
 
 static uint32_t take_records(struct batch *b, struct lease *l, uint32_t index,
@@ -78,6 +109,8 @@ void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
     b->attempts = 0;
     b->letters = NULL;
     b->unreadable = NULL;
+    b->positions = NULL;
+    b->is_heavy = b->is_told = false;
     b->n_stamps = b->n_faults = 0;
     b->must_rerun = b->has_unread = b->is_retry = b->must_wait = false;
     b->is_tried = b->is_short = b->is_proof = false;
@@ -97,7 +130,7 @@ void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
 {
     uint32_t n = 0;
 
-    arena_reset(&b->arena);
+    batch_clear(b);
     b->leases = arena_alloc(&b->arena, n_leases * sizeof(*leases));
     memcpy(b->leases, leases, n_leases * sizeof(*leases));
     b->n_leases = n_leases;
@@ -125,6 +158,33 @@ bool batch_decode(struct batch *b, struct decoder *d, uint32_t max)
     return to == b->events.n;
 }
 
+/* ---- the limit ---- */
+
+/* A record that is alone may make as much more as it or its row is larger. */
+uint64_t batch_most(const struct batch *b)
+{
+    uint64_t bytes = b->bytes > b->most_bytes ? b->bytes : b->most_bytes;
+
+    if (b->events.n == 1 && b->loaded.taken > bytes) {
+        bytes = b->loaded.taken;
+    }
+    bytes *= MADE_FACTOR;
+    return bytes > MADE_LEAST ? bytes : MADE_LEAST;
+}
+
+/* Of keys, or of a fold: what the batch has taken up to here, but for what was
+ * loaded, does not count. */
+void batch_limit(struct batch *b)
+{
+    b->limit.most = b->most_bytes ? b->arena.taken + batch_most(b) : 0;
+    b->limit.is_over = b->limit.most && b->limit.taken > b->limit.most;
+}
+
+bool batch_is_over(const struct batch *b)
+{
+    return b->limit.is_over && b->events.n > 1;
+}
+
 /* ---- keys ---- */
 
 /* C chooses the events; a record without a key fails and the others go on. */
@@ -133,7 +193,7 @@ static void collect_keys(struct rows *r, struct batch *b, struct decoder *d)
     uint32_t event = 0;
     struct err e;
 
-    rows_begin(r, &b->arena, &b->events);
+    rows_begin(r, &b->arena, &b->loaded, &b->events);
     while (!keys_collect(r, d, &event, &e)) {
         verdict_fail(b, event++, e.class, e.text, strlen(e.text),
                      LETTER_BEFORE);
@@ -184,7 +244,7 @@ static void refuse_chosen(struct rows *r, struct batch *b, const struct err *e)
 /* A handler passes on what a call said. What kafka{} leaves unsaid is not the
  * record's fault; a field of it that cannot be read is in the record, and
  * everything else is the script's word. */
-static enum err_class class_of(const struct batch *b, const char *reason)
+enum err_class batch_class(const struct batch *b, const char *reason)
 {
     if (b->view.error_class == ERR_CONFIG && strstr(reason, b->view.error)) {
         return ERR_CONFIG;
@@ -196,7 +256,7 @@ static enum err_class class_of(const struct batch *b, const char *reason)
 void batch_judge(const struct batch *b, struct err *e)
 {
     if (e->class == ERR_SCRIPT) {
-        e->class = class_of(b, e->text);
+        e->class = batch_class(b, e->text);
     }
 }
 
@@ -228,6 +288,8 @@ static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
 void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
 {
     b->view.generation++;
+    arena_reset(&b->scratch);
+    batch_limit(b);
     b->running = LETTER_BEFORE;
     b->stamps_before = b->n_stamps;
     truncate_cut(b);
@@ -239,181 +301,6 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
     b->view.current = -1;
     verdict_keep(b);
     verdict_settle(b);
-}
-
-/* ---- handlers ---- */
-
-int tm_fail(struct tm_batch *view, int32_t event, const char *reason,
-            size_t len, int again)
-{
-    struct batch *b = list_item(view, struct batch, view);
-    uint32_t before = b->n_stamps;
-
-    verdict_fail(b, (uint32_t)event, class_of(b, reason), reason, len,
-                 b->running);
-    bool is_enough =
-        b->n_stamps - b->stamps_before > ENOUGH_FAILED + b->events.n / 8;
-
-    b->must_rerun |= again != 0 || is_enough || b->n_stamps == before;
-    return is_enough;
-}
-
-/* Columns are copied as a whole, so a record that fails changed nothing. */
-static void run_mirror(struct batch *b, struct rows *r)
-{
-    uint32_t pair = 0;
-    struct err e;
-
-    while (!mirror_apply(r, &pair, &e)) {
-        verdict_fail(b, r->view.pair_event[pair++], e.class, e.text,
-                     strlen(e.text), b->running);
-    }
-}
-
-static void run_handlers(struct batch *b, struct rows *r, struct vm *v)
-{
-    struct err e;
-
-    bool ok = vm_fold(v, &b->view, &r->view, &e);
-
-    if (!batch_take_unread(b) && !ok) {
-        b->must_rerun = true;
-        batch_judge(b, &e);
-        batch_blame(b, &e, b->running);
-    }
-}
-
-/* Rows that the table would refuse: the last event of each one failed. */
-static void check_rows(struct batch *b, struct rows *r)
-{
-    uint32_t row = r->first_row;
-    struct err e;
-
-    while (!demand_check(r, &row, &e) &&
-           b->n_stamps - b->stamps_before <= ENOUGH_FAILED) {
-        batch_blame(b, &e, b->running);
-        b->must_rerun = true;
-        row++;
-    }
-}
-
-static void run_rows(struct batch *b, struct rows *r, struct vm *v)
-{
-    rows_restart(r);
-    if (r->view.n_pairs > 0) {
-        if (r->program->plan->has_handler) {
-            run_handlers(b, r, v);
-        } else {
-            run_mirror(b, r);
-        }
-        check_rows(b, r);
-    }
-}
-
-static void run_projection(struct batch *b, uint32_t index, struct vm *v)
-{
-    struct rows *r = &b->rows[index];
-
-    b->running = (int32_t)index;
-    b->stamps_before = b->n_stamps;
-    b->must_rerun = false;
-    if (set_leads(r)) {
-        set_run(r->set, b, v);
-    } else if (!r->set) {
-        run_rows(b, r, v);
-    }
-    r->stamp_at = b->must_rerun ? b->stamps_before : b->n_stamps;
-    r->is_stale = b->must_rerun;
-}
-
-void batch_try(struct batch *b, struct vm *v)
-{
-    for (uint32_t i = 0; i < b->n_sets && !b->is_tried; i++) {
-        if (b->sets[i].rows->program->tries) {
-            set_try(&b->sets[i], b, v);
-        }
-    }
-    b->is_tried = true;
-}
-
-/* After a run: rows that were made with events that are not applied must be
- * made again, and what their projection refused behind such an event must be
- * judged again. True: all rows are as they should be. */
-static bool came_to_rest(struct batch *b)
-{
-    bool is_open = false, is_rest = true;
-
-    verdict_settle(b);
-    for (uint32_t i = 0; i < b->n_rows; i++) {
-        struct rows *r = &b->rows[i];
-
-        if (r->set && !set_leads(r)) {
-            continue;
-        }
-        if (verdict_outdates(b, r)) {
-            r->is_stale = true;
-            is_open |= verdict_reconsider(b, r);
-        }
-        is_rest &= !r->is_stale;
-    }
-    if (is_open) {
-        verdict_settle(b);
-    }
-    return is_rest;
-}
-
-/* For a person: the last thing that was wrong. */
-static bool restless(const struct batch *b, struct err *e)
-{
-    const struct letter *last = b->letters ? &b->letters[b->last_failed] : NULL;
-
-    if (!last || last->class == ERR_NONE) {
-        return err_set(e, ERR_SCRIPT, "the handlers give other rows each time");
-    }
-    return err_set(e, last->class, "%s", last->reason);
-}
-
-/* False: a decision changed which events are applied. */
-static bool are_decided(struct batch *b)
-{
-    for (uint32_t e = 0; b->letters && b->ask && e < b->events.n; e++) {
-        if (b->events.states[e] == TM_EVENT_FAILED &&
-            !b->letters[e].is_decided) {
-            b->ask(b, e);
-        }
-    }
-    return came_to_rest(b);
-}
-
-bool batch_fold(struct batch *b, struct vm *v, struct err *e)
-{
-    b->must_wait = b->is_short = false;
-    b->refusal.class = ERR_NONE;
-    verdict_reset(b);
-    verdict_find_unheld(b);
-    for (uint32_t i = 0; i < b->n_rows; i++) {
-        b->rows[i].is_stale = true;
-    }
-    for (int run = 0; run < FOLD_RUNS_MOST; run++) {
-        b->view.generation++;
-        for (uint32_t i = 0; i < b->n_rows; i++) {
-            if (b->rows[i].is_stale) {
-                run_projection(b, i, v);
-            }
-        }
-        if (b->refusal.class != ERR_NONE) {
-            *e = b->refusal;
-            return false;
-        }
-        if (b->is_short) {
-            return true;
-        }
-        if (came_to_rest(b) && are_decided(b)) {
-            b->view.current = -1;
-            return verdict_is_whole(b, e);
-        }
-    }
-    return restless(b, e);
 }
 
 int32_t batch_first_good(const struct batch *b)

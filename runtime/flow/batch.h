@@ -9,6 +9,12 @@
  * and made again from them and from the loaded state. A record that fails is
  * set aside in the same transaction (flow/verdict.h); only where its lane
  * halts do the records behind it wait.
+ *
+ * A batch may be done again without end, and its handlers run many times in
+ * each attempt, so no memory but that of records, keys and rows (arena) lives
+ * longer than what made it. What scripts may make of a batch has a limit. One
+ * that makes more is given up, and its records come in smaller ones
+ * (isolate_over); a record that makes more alone fails.
  */
 #include "base/arena.h"
 #include "base/list.h"
@@ -48,10 +54,10 @@ struct lease {
     int32_t cut;   /* event before which this batch of it ends, since that one
                       or the one before is a truncate; or -1 */
     enum err_class halt_class;
-    const char *halt_reason; /* arena */
+    const char *halt_reason; /* said, or what failed before is in the arena */
     int64_t halted_since;    /* Unix time, when the transaction writes the
                                 halt; 0: it does not */
-    struct guard *guard;     /* arena; the lane's with the failures of this
+    struct guard *guard;     /* said; the lane's with the failures of this
                                 batch; NULL: there are none */
 };
 
@@ -61,7 +67,17 @@ struct batch {
     struct engine *engine; /* borrowed */
     uint32_t slot;
 
-    struct arena arena;      /* -- this batch's */
+    struct arena arena;  /* -- memory: this batch's, */
+    struct arena loaded; /* of the attempt at it, which begins anew each time
+                             that it is done again, */
+    struct arena said; /* of its last fold: why records failed and lanes halt */
+    struct arena scratch;     /* and of the last call of scripts */
+    struct arena_limit limit; /* of all these and rows->values */
+    uint64_t most_bytes;      /* of records, as the plan has it; 0: there is no
+                                 limit (trials) */
+    bool is_heavy; /* its last fold took more than half of what it may:
+                                 the next batch should not be larger */
+
     struct decoder *decoder; /* borrowed */
     record_header_fn header; /* how headers of its records are read */
     struct tm_batch view;
@@ -80,7 +96,7 @@ struct batch {
     uint32_t ticket;     /* of the breaker, while the outcome is open */
     int n_begun;         /* statements that began the open transaction, */
     int n_moves;         /* and positions that are queued in it */
-    struct position *positions; /* arena; RESOLVING */
+    struct position *positions; /* arena; RESOLVING; NULL: not yet asked for */
     usec since;                 /* when the present step began */
     usec retry_at;              /* WAITING */
     uint32_t n_faults;          /* columns decoded late */
@@ -100,9 +116,11 @@ struct batch {
     /* Asked about each record that fails; NULL: it is held (specs). */
     void (*ask)(struct batch *b, uint32_t event);
     bool is_proof;      /* this attempt shows whether a miss is a race */
-    bool must_wait;     /* the rule said: all of it again, later */
+    bool must_wait;     /* the rule said: all of it again, later, */
+    uint32_t waits_for; /* because of this event */
     int64_t wait_ms;    /* -1: the usual back-off */
     usec failed_since;  /* the first failure of this batch; 0: none */
+    bool is_told;       /* people were told that it waits */
     bool must_rerun;    /* rows are used that a failed event made */
     bool is_tried;      /* batch functions have said which rows they want */
     bool is_short;      /* the last run wanted rows that are not loaded: nothing
@@ -110,7 +128,7 @@ struct batch {
     uint32_t n_shorts;  /* such runs inside a transaction */
     struct err refusal; /* a batch function raised, and no record did it */
     bool has_unread;    /* a column fault met records that cannot be read */
-    const char *unreadable; /* arena: what was said last of a field that cannot
+    const char *unreadable; /* said: what was said last of a field that cannot
                                be read; NULL: of none */
     bool is_retry; /* of dead letters: records come from their table, and
                         the position stays */
@@ -128,13 +146,18 @@ struct batch {
     uint32_t tables_era; /* -- of compare.c: of the tables that it began with */
     bool has_compared;   /* it was the one that compared them */
     void (*begin)(struct batch *b); /* what follows the comparison */
-    struct err *doubt; /* arena; what it failed with, if the tables are as
+    struct err *doubt; /* loaded; what it failed with, if the tables are as
                             compared; NULL: nothing */
 };
 
 void batch_init(struct batch *b, struct program *programs, uint32_t n,
                 const struct plan_dead_letters *limits);
 void batch_close(struct batch *b);
+/* Gives back all that an earlier batch of the slot had. */
+void batch_clear(struct batch *b);
+/* It is to be done again: gives back what was loaded, and what the statements
+ * of the last attempt needed. Why lanes halt is known until the next fold. */
+void batch_again(struct batch *b);
 /* Starts anew with these leases; records are set, nothing is decoded. */
 void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
                  uint32_t n_leases);
@@ -142,8 +165,16 @@ void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
 void batch_prepare(struct batch *b, struct decoder *d, uint32_t n);
 /* Decodes up to [max] more records; true when all are. */
 bool batch_decode(struct batch *b, struct decoder *d, uint32_t max);
-/* Rows of all projections. Records whose key cannot be computed fail. */
+/* Rows of all projections. Records whose key cannot be computed fail. Look at
+ * batch_is_over() behind it. */
 void batch_keys(struct batch *b, struct decoder *d, struct vm *v);
+/* Bytes that the scripts may make of it. */
+uint64_t batch_most(const struct batch *b);
+/* Keys, a trial or a fold follow: what was taken up to here does not count. */
+void batch_limit(struct batch *b);
+/* Do the scripts make more of it than they may, and is it more than one record?
+ * Then nothing that was made is to be used. */
+bool batch_is_over(const struct batch *b);
 /* Before anything is locked: lets batch functions say which rows they want. */
 void batch_try(struct batch *b, struct vm *v);
 /*
@@ -151,13 +182,15 @@ void batch_try(struct batch *b, struct vm *v);
  * so are those held behind them; what they had already changed is made again
  * without them. False: the rows do not come to rest, since what is wrong with
  * a row does not go away with its last records, or a batch function raised
- * outside of any event; [e] is what is wrong. With b->is_short nothing is
- * settled: rows must be loaded first.
+ * outside of any event; [e] is what is wrong, unless batch_is_over(). With
+ * b->is_short nothing is settled: rows must be loaded first.
  */
 bool batch_fold(struct batch *b, struct vm *v, struct err *e);
 /* A script passed on what a call said: its class is the call's when that is no
  * record's fault. */
 void batch_judge(const struct batch *b, struct err *e);
+/* Of what a script raised with this reason. */
+enum err_class batch_class(const struct batch *b, const char *reason);
 /* What is wrong in what [by] runs is the fault of b->view.current, or without
  * one of the first good record. False: there is none. */
 bool batch_blame(struct batch *b, const struct err *e, int32_t by);

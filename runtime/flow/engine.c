@@ -82,6 +82,7 @@ void engine_release(struct batch *b)
         }
     }
     b->n_leases = 0;
+    batch_clear(b);
     engine_move(b, BATCH_FREE);
 }
 
@@ -150,7 +151,9 @@ static void decode_some(struct engine *g)
         batch_settle(b);
     }
     progress_stage(g, STAGE_DECODE, since);
-    if (is_done) {
+    if (is_done && batch_is_over(b)) {
+        isolate_over(b);
+    } else if (is_done) {
         engine_move(b, BATCH_READY);
     }
 }
@@ -347,6 +350,7 @@ static void open_batches(struct engine *g)
                    &g->plan->dead_letters);
         b->engine = g;
         b->ask = isolate_ask_record;
+        b->most_bytes = g->plan->limits.bytes;
         b->slot = i;
         b->state = BATCH_FREE;
         list_append(&g->free, &b->link);

@@ -57,7 +57,7 @@ static void tell_loose(struct batch *b, int parent)
                  "handlers ask an object for more different fields than get "
                  "columns: the others are looked up, each in its event",
                  "object=%s columns=%d hint=%s",
-                 log_quote(decoder_text(b->decoder, parent, &b->arena)),
+                 log_quote(decoder_text(b->decoder, parent, &b->scratch)),
                  PATH_VARIED,
                  log_quote("their names come out of the data; where a handler "
                            "goes through many of them, view:table() reads the "
@@ -116,7 +116,8 @@ const struct tm_cell *tm_loose(struct tm_batch *view, uint32_t event, int field)
 void tm_unreadable(struct tm_batch *view, const struct tm_cell *cell)
 {
     struct batch *b = batch_of(view);
-    const char *place = decoder_place(b->decoder, &b->events, cell, &b->arena);
+    const char *place =
+        decoder_place(b->decoder, &b->events, cell, &b->scratch);
 
     /* The key alone is handed out as a copy: see tm_meta(). */
     snprintf(view->error, sizeof(view->error), "event.%.200s %s: %.250s",
@@ -124,7 +125,7 @@ void tm_unreadable(struct tm_batch *view, const struct tm_cell *cell)
              cell->scale ? "does not fit its schema" : "cannot be read",
              cell->p);
     view->error_class = ERR_DATA;
-    b->unreadable = arena_dup(&b->arena, view->error, strlen(view->error));
+    b->unreadable = arena_dup(&b->said, view->error, strlen(view->error));
 }
 
 static void set_text(struct tm_cell *out, const char *p, size_t len)
@@ -146,7 +147,7 @@ static void record_id(struct batch *b, const struct record *rec,
     if (b->header(rec->message, "id", &h) && h.value) {
         set_text(out, h.value, h.len);
     } else {
-        const char *id = arena_printf(&b->arena, "%s/%d/%lld", rec->topic,
+        const char *id = arena_printf(&b->scratch, "%s/%d/%lld", rec->topic,
                                       rec->partition, (long long)rec->offset);
 
         set_text(out, id, strlen(id));
@@ -241,10 +242,15 @@ int tm_json(struct tm_batch *view, const char *json, size_t len,
             const struct tm_cell **out, uint32_t *n_out)
 {
     struct batch *b = batch_of(view);
-    /* The text may be Lua's: tokens point into a copy that stays. */
-    const char *copy = arena_dup(&b->arena, json, len);
+    const char *copy;
 
-    if (decoder_tokens(b->decoder, &b->arena, copy, len, out, n_out) < 0) {
+    if (b->limit.is_over) {
+        return say(view, ERR_SCRIPT, rows_made_too_much);
+    }
+    /* The text may be Lua's: tokens point into a copy that stays. */
+    copy = arena_dup(&b->scratch, json, len);
+
+    if (decoder_tokens(b->decoder, &b->scratch, copy, len, out, n_out) < 0) {
         return say(view, ERR_DATA, "not JSON");
     }
     return 0;

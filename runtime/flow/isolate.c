@@ -12,7 +12,14 @@
 #include "flow/retry.h"
 #include "flow/verdict.h"
 
-enum { SCHEMA_FLOOR_USEC = 1000000, SCHEMA_CAP_USEC = 30000000 };
+enum {
+    ASKED_AT_ONCE = 20, /* retries without a pause, and without a word */
+    ASKED_USEC = 5000000,
+    ASKED_FLOOR_USEC = 10000,
+    ASKED_CAP_USEC = 1000000,
+    SCHEMA_FLOOR_USEC = 1000000,
+    SCHEMA_CAP_USEC = 30000000
+};
 
 void isolate_again(struct batch *b, usec delay)
 {
@@ -110,6 +117,7 @@ void isolate_ask_record(struct batch *b, uint32_t event)
     letter->is_decided = true;
     if (d.action == ACTION_RETRY) {
         b->must_wait = true;
+        b->waits_for = event;
         b->wait_ms = d.delay_ms;
     } else {
         letter->action = d.action;
@@ -137,6 +145,43 @@ static void retry_later(struct batch *b, const struct err *e, int64_t delay_ms)
     isolate_again(b, asked > usual ? asked : usual);
 }
 
+/* Longer than anyone should have to guess at what is going on. */
+static bool is_to_be_told(const struct batch *b, usec until)
+{
+    return b->is_told || b->attempts >= ASKED_AT_ONCE ||
+           until > b->failed_since + ASKED_USEC;
+}
+
+static void tell(struct batch *b, const struct err *e, const struct record *rec)
+{
+    if (!b->is_told) {
+        log_line(LOG_WARN,
+                 "the failure rule asks for a batch to be tried again and "
+                 "again; its lanes wait",
+                 "first=%s/%d/%" PRId64 " retries=%u error=%s", rec->topic,
+                 rec->partition, rec->offset, b->attempts, log_quote(e->text));
+    }
+    b->is_told = true;
+    progress_waits(b->engine, "the failure rule retries: ", e->text);
+}
+
+void isolate_asked(struct batch *b, const struct err *e, uint32_t event,
+                   usec delay)
+{
+    usec now = clock_usec(), least;
+
+    b->failed_since = b->failed_since ? b->failed_since : now;
+    if (++b->attempts > ASKED_AT_ONCE) {
+        least = retry_delay(b->attempts - ASKED_AT_ONCE, ASKED_FLOOR_USEC,
+                            ASKED_CAP_USEC, (uint32_t)now);
+        delay = delay > least ? delay : least;
+    }
+    if (is_to_be_told(b, now + delay)) {
+        tell(b, e, &b->records[event]);
+    }
+    isolate_again(b, delay);
+}
+
 static void retry(struct batch *b, const struct err *e, int64_t delay_ms)
 {
     b->failed_since = b->failed_since ? b->failed_since : clock_usec();
@@ -147,8 +192,7 @@ static void retry(struct batch *b, const struct err *e, int64_t delay_ms)
     } else if (delay_ms < 0) {
         retry_later(b, e, delay_ms);
     } else {
-        b->attempts++;
-        isolate_again(b, (usec)delay_ms * 1000);
+        isolate_asked(b, e, 0, (usec)delay_ms * 1000);
     }
 }
 
@@ -179,6 +223,26 @@ static void bisect(struct batch *b)
         if (lease_moved(&b->leases[i]) > 0) {
             isolate_suspect(&b->leases[i], b->n_leases == 1);
         }
+    }
+    engine_release(b);
+}
+
+void isolate_over(struct batch *b)
+{
+    const struct record *first = &b->records[0];
+
+    log_line(LOG_INFO,
+             "the scripts make too much of a batch: its records come in "
+             "smaller ones",
+             "first=%s/%d/%" PRId64 " records=%u limit_bytes=%" PRIu64,
+             first->topic, first->partition, first->offset, b->events.n,
+             batch_most(b));
+    b->engine->counts->counters[COUNT_ISOLATIONS]++;
+    if (b->is_retry) {
+        isolate_halve(b);
+    }
+    for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
+        lease_halve(b->leases[i].lane, b->leases[i].n, b->n_leases == 1);
     }
     engine_release(b);
 }

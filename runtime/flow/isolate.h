@@ -14,12 +14,22 @@
 
 /* Asks what to do about a batch that failed with [e], and does it. */
 void isolate_failed(struct batch *b, const struct err *e);
+/* The scripts make too much of its records together: they come in smaller
+ * batches. */
+void isolate_over(struct batch *b);
 /* Asks about the record of [event], whose letter it decides. */
 void isolate_ask_record(struct batch *b, uint32_t event);
 /* Records of the batch that the database refused when they were alone fail. */
 void isolate_refused(struct batch *b);
 /* The lane's position moved over [n] records. */
 void isolate_cleared(struct lease *l, uint32_t n);
+/*
+ * The failure rule asked for the batch again after [delay], since [event] failed
+ * with [e]. It may do so for ever, but then people are told, and behind some
+ * retries there is a pause whatever it says.
+ */
+void isolate_asked(struct batch *b, const struct err *e, uint32_t event,
+                   usec delay);
 /* The same batch once more, after [delay]. */
 void isolate_again(struct batch *b, usec delay);
 /* The lane is tried alone; half of what was tried, if it [was_alone]. */

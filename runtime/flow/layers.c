@@ -40,14 +40,14 @@ static void push(struct rows *r, uint32_t row, const struct tm_cell *cells,
         struct layer *old = r->layers;
 
         r->cap_layers = r->cap_layers ? 2 * r->cap_layers : 16;
-        r->layers = arena_alloc(r->arena, r->cap_layers * sizeof(*l));
+        r->layers = arena_alloc(&r->values, r->cap_layers * sizeof(*l));
         if (r->n_layers) {
             memcpy(r->layers, old, r->n_layers * sizeof(*l));
         }
     }
     l = &r->layers[r->n_layers];
     *l = (struct layer){.row = row, .before = r->last_layer[row], .mask = mask};
-    l->cells = arena_alloc(r->arena, n_columns * sizeof(*l->cells));
+    l->cells = arena_alloc(&r->values, n_columns * sizeof(*l->cells));
     memcpy(l->cells, cells, n_columns * sizeof(*cells));
     for (uint32_t i = 0; i < n_key; i++) {
         l->cells[i] = r->view.cells[i][row];
@@ -92,10 +92,10 @@ int32_t layers_at(const struct rows *r, uint32_t row, uint32_t depth)
 struct tm_cell **layers_cells(const struct rows *r)
 {
     uint32_t n_columns = r->program->plan->n_columns;
-    struct tm_cell **cells = arena_alloc(r->arena, n_columns * sizeof(*cells));
+    struct tm_cell **cells = arena_alloc(r->loaded, n_columns * sizeof(*cells));
 
     for (uint32_t i = 0; i < n_columns; i++) {
-        cells[i] = arena_alloc(r->arena, r->n_layers * sizeof(**cells));
+        cells[i] = arena_alloc(r->loaded, r->n_layers * sizeof(**cells));
         for (uint32_t k = 0; k < r->n_layers; k++) {
             cells[i][k] = r->layers[k].cells[i];
         }

@@ -17,7 +17,7 @@ struct layer {
     uint32_t row;
     int32_t before;        /* the row's layer before this one, or -1 */
     uint64_t mask;         /* assigned columns */
-    struct tm_cell *cells; /* arena; [n_columns], keys too */
+    struct tm_cell *cells; /* values; [n_columns], keys too */
 };
 
 /* Columns behind the key that are assigned, of [cells] by column. */
@@ -33,5 +33,5 @@ void layers_cover(struct rows *r, uint32_t row, const struct tm_cell *before,
 void layers_drop(struct rows *r, uint32_t row);
 /* The number of the row's layer at [depth], 0 is the first one; -1: none. */
 int32_t layers_at(const struct rows *r, uint32_t row, uint32_t depth);
-/* All layers' cells by column, as statements want them. Arena. */
+/* All layers' cells by column, as statements want them; of the attempt. */
 struct tm_cell **layers_cells(const struct rows *r);

@@ -18,7 +18,7 @@ enum {
 struct letter {
     enum err_class class; /* ERR_NONE: it did not fail itself */
     char sqlstate[6];
-    const char *reason; /* arena */
+    const char *reason; /* the batch's: said, or with LETTER_BEFORE arena */
     int32_t by;         /* projection, or LETTER_BEFORE: the record cannot be
                            read, has no key, or the database refused it; or
                            LETTER_UNHELD */

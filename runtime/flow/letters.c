@@ -36,7 +36,7 @@ static const char *place_in(const char *message, struct arena *a)
 /* A reason may quote the bytes of a record. */
 static const char *storable(struct batch *b, const char *text)
 {
-    char *copy = arena_dup(&b->arena, text, strlen(text));
+    char *copy = arena_dup(&b->loaded, text, strlen(text));
 
     utf8_clean(copy);
     return copy;
@@ -49,7 +49,7 @@ static struct dead_letter held(struct batch *b, const struct letter *letter)
         .holds = true,
         .class = "held",
         .sqlstate = "",
-        .message = arena_printf(&b->arena,
+        .message = arena_printf(&b->loaded,
                                 "waits behind the record at offset %" PRId64
                                 ", which has the same key",
                                 letter->behind),
@@ -78,7 +78,7 @@ static struct dead_letter failed(struct batch *b, const struct letter *letter,
         .class = err_class_name(letter->class),
         .sqlstate = letter->sqlstate,
         .message = message,
-        .script = place_in(message, &b->arena),
+        .script = place_in(message, &b->loaded),
     };
 }
 
@@ -92,14 +92,14 @@ static struct dead_letter letter_for(struct batch *b, uint32_t event)
     d.record = &b->records[event];
     d.headers =
         headers_print(d.record->message,
-                      b->is_retry ? headers_at : source_header_at, &b->arena);
+                      b->is_retry ? headers_at : source_header_at, &b->loaded);
     return d;
 }
 
 static void write_letters(struct batch *b)
 {
     struct dead_letter *list =
-        arena_alloc(&b->arena, b->events.n * sizeof(*list));
+        arena_alloc(&b->loaded, b->events.n * sizeof(*list));
     uint32_t n = 0;
 
     for (uint32_t e = 0; e < b->events.n; e++) {
@@ -108,7 +108,7 @@ static void write_letters(struct batch *b)
         }
     }
     if (n > 0) {
-        dead_letter_put(b->conn, b->engine->plan, list, n, &b->arena);
+        dead_letter_put(b->conn, b->engine->plan, list, n, &b->loaded);
     }
 }
 
@@ -117,8 +117,8 @@ static void write_letters(struct batch *b)
  * beginning. */
 static void end_letters(struct batch *b)
 {
-    struct record *gone = arena_alloc(&b->arena, b->events.n * sizeof(*gone));
-    struct record *stay = arena_alloc(&b->arena, b->events.n * sizeof(*stay));
+    struct record *gone = arena_alloc(&b->loaded, b->events.n * sizeof(*gone));
+    struct record *stay = arena_alloc(&b->loaded, b->events.n * sizeof(*stay));
     uint32_t n_gone = 0, n_stay = 0;
 
     for (uint32_t e = 0; e < b->events.n; e++) {
@@ -131,10 +131,10 @@ static void end_letters(struct batch *b)
         }
     }
     if (n_gone > 0) {
-        dead_letter_end(b->conn, b->engine->plan, gone, n_gone, &b->arena);
+        dead_letter_end(b->conn, b->engine->plan, gone, n_gone, &b->loaded);
     }
     if (n_stay > 0) {
-        dead_letter_rest(b->conn, b->engine->plan, stay, n_stay, &b->arena);
+        dead_letter_rest(b->conn, b->engine->plan, stay, n_stay, &b->loaded);
     }
 }
 

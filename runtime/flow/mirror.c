@@ -11,7 +11,7 @@ static bool convert_value(struct rows *r, uint32_t column, uint32_t event,
     const struct tm_cell *in =
         &r->events->columns[r->program->sources[column]][event];
 
-    if (convert_cell(&c->type, in, rules, r->arena, out, e)) {
+    if (convert_cell(&c->type, in, rules, &r->values, out, e)) {
         return true;
     }
     return err_wrap(e, "%s.%s", r->program->plan->table, c->name);

@@ -95,7 +95,9 @@ static void settle_lane(struct batch *b, struct lease *l)
             l->lane->waiting_since = l->lane->inbox.count ? clock_usec() : 0;
         }
         isolate_cleared(l, moved);
-        lease_grow(l->lane, g->plan->limits.size);
+        if (!b->is_heavy) {
+            lease_grow(l->lane, g->plan->limits.size);
+        }
     }
     if (l->halt >= 0) {
         halt_lane(b, l);
@@ -133,13 +135,15 @@ void outcome_again(struct batch *b)
 
 void outcome_wait(struct batch *b)
 {
+    const struct letter *why = &b->letters[b->waits_for];
     usec delay = b->wait_ms < 0
-                     ? retry_delay(++b->attempts, WAIT_FLOOR_USEC,
+                     ? retry_delay(b->attempts + 1, WAIT_FLOOR_USEC,
                                    WAIT_CAP_USEC, (uint32_t)clock_usec())
                      : (usec)b->wait_ms * 1000;
+    struct err e;
 
-    b->attempts += b->wait_ms >= 0;
-    isolate_again(b, delay);
+    err_set(&e, why->class, "%s", why->reason);
+    isolate_asked(b, &e, b->waits_for, delay);
 }
 
 /* TM001: the statement's index tells the lane. */
@@ -259,7 +263,7 @@ static bool doubt(struct batch *b, const struct err *e)
         return true;
     }
     b->doubt =
-        e ? (struct err *)arena_dup(&b->arena, (const char *)e, sizeof(*e))
+        e ? (struct err *)arena_dup(&b->loaded, (const char *)e, sizeof(*e))
           : NULL;
     return compare_doubt(b, on_doubted);
 }

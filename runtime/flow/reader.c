@@ -10,7 +10,7 @@ static uint32_t *
 pick(struct rows *r, bool (*is_one)(const struct rows *, uint32_t), uint32_t *n)
 {
     uint32_t *picked =
-        arena_alloc(r->arena, (r->view.n_rows + 1) * sizeof(*picked));
+        arena_alloc(r->loaded, (r->view.n_rows + 1) * sizeof(*picked));
     const uint32_t *order = order_once(r);
 
     *n = 0;
@@ -90,7 +90,7 @@ static bool read_row(struct rows *r, const struct pg_result *result, int at,
 
         if (!v) {
             cell->tag = TM_NULL;
-        } else if (!encode_read(&p->columns[i].type, v, len, r->arena, cell,
+        } else if (!encode_read(&p->columns[i].type, v, len, r->loaded, cell,
                                 e)) {
             if (e->class != ERR_DATA) {
                 return err_wrap(e, "%s.%s", p->table, p->columns[i].name);

@@ -155,7 +155,7 @@ static void recall_row(struct rows *r, uint32_t row,
     const char *at = cache_value(e);
 
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
-        at = unpack_cell(at, r->arena, &r->base[i][row]);
+        at = unpack_cell(at, r->loaded, &r->base[i][row]);
     }
     r->base_flags[row] = TM_ROW_LOADED | TM_ROW_EXISTS;
     r->xmins[row] = e->xmin;
@@ -247,7 +247,7 @@ static bool is_recallable(const struct rows *r)
  * is bad must not be asked twice. */
 static uint32_t *claims_to_find(struct batch *b)
 {
-    uint32_t *claims = arena_zero(&b->arena, b->n_leases * sizeof(*claims));
+    uint32_t *claims = arena_zero(&b->loaded, b->n_leases * sizeof(*claims));
 
     for (uint32_t i = 0; i < b->n_leases; i++) {
         const struct lane *l = b->leases[i].lane;
@@ -259,7 +259,7 @@ static uint32_t *claims_to_find(struct batch *b)
 
 static uint32_t *claims_to_keep(struct batch *b)
 {
-    uint32_t *claims = arena_zero(&b->arena, b->n_leases * sizeof(*claims));
+    uint32_t *claims = arena_zero(&b->loaded, b->n_leases * sizeof(*claims));
 
     for (uint32_t i = 0; i < b->n_leases; i++) {
         const struct lease *l = &b->leases[i];

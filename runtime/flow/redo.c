@@ -99,7 +99,7 @@ static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
 
 static void fetch(struct engine *g, struct batch *b, struct lane *lane)
 {
-    arena_reset(&b->arena);
+    batch_clear(b);
     b->leases = arena_zero(&b->arena, sizeof(*b->leases));
     b->n_leases = 1;
     b->leases[0] = (struct lease){.lane = lane,

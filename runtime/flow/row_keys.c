@@ -141,7 +141,7 @@ static bool convert_keys(struct rows *r, const struct tm_cell *key,
         struct tm_cell in = key[i];
 
         rows_know_time(r, event, t, &in);
-        if (!convert_cell(t, &in, &rules, r->values, &cells[i], e)) {
+        if (!convert_cell(t, &in, &rules, &r->values, &cells[i], e)) {
             return err_wrap(e, "%s.%s: key", p->table, p->columns[i].name);
         }
     }
@@ -152,7 +152,7 @@ static int64_t find(struct rows *r, const struct tm_cell *cells)
 {
     uint64_t number = 0;
     uint32_t len = 0;
-    const char *bytes = key_bytes(r, r->values, cells, &number, &len);
+    const char *bytes = key_bytes(r, &r->values, cells, &number, &len);
     int64_t found = hash_get(&r->hash, bytes, len);
 
     return found < 0 ? -1 : found + r->first_row;
@@ -247,11 +247,11 @@ bool rows_is_first(struct rows *r, uint32_t row)
     uint64_t number = 0;
     uint32_t len = 0;
     int is_new = 0;
-    const char *p = key_bytes(r, r->arena, cell, &number, &len);
+    const char *p = key_bytes(r, r->loaded, cell, &number, &len);
     uint32_t at = hash_put(&r->hash, p, len, &is_new);
 
     if (is_new && p == (const char *)&number) {
-        r->hash.keys[at].p = arena_dup(r->arena, p, len);
+        r->hash.keys[at].p = arena_dup(r->loaded, p, len);
     }
     return is_new;
 }

@@ -11,16 +11,22 @@
  * room. */
 enum { SET_ROWS_LEAST = 64 };
 
+/* Of what a run makes, between runs. */
+enum { VALUES_KEEP_BYTES = 2 << 20 };
+
 void rows_init(struct rows *r, struct program *g)
 {
     memset(r, 0, sizeof(*r));
     r->program = g;
     hash_init(&r->hash);
+    arena_init(&r->values, VALUES_KEEP_BYTES);
 }
 
 void rows_close(struct rows *r)
 {
     hash_close(&r->hash);
+    arena_close(&r->values);
+    buf_close(&r->text);
 }
 
 static struct tm_cell **cell_table(struct rows *r, uint32_t cap)
@@ -34,12 +40,13 @@ static struct tm_cell **cell_table(struct rows *r, uint32_t cap)
     return t;
 }
 
-void rows_begin(struct rows *r, struct arena *a, struct events *ev)
+void rows_begin(struct rows *r, struct arena *a, struct arena *loaded,
+                struct events *ev)
 {
     const struct plan_projection *p = r->program->plan;
 
     r->arena = a;
-    r->values = r->set ? &r->set->values : a;
+    r->loaded = loaded;
     r->events = ev;
     hash_reset(&r->hash);
     r->first_row = p->kind == KIND_MERGE;
@@ -186,6 +193,10 @@ void rows_unload(struct rows *r)
         return;
     }
     r->unheld = NULL;
+    r->n_recalled = 0;
+    if (r->marks) {
+        memset(r->marks, 0, r->view.n_rows);
+    }
     memset(r->base_flags, 0, r->view.n_rows);
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
         memset(r->base[i], 0, r->view.n_rows * sizeof(struct tm_cell));
@@ -197,7 +208,7 @@ void rows_not_held(struct rows *r, uint32_t row, const char *why)
     const struct plan_projection *p = r->program->plan;
 
     if (!r->unheld) {
-        r->unheld = arena_zero(r->arena, r->n_known * sizeof(*r->unheld));
+        r->unheld = arena_zero(r->loaded, r->n_known * sizeof(*r->unheld));
     }
     r->unheld[row] = why;
     r->base_flags[row] = 0;
@@ -215,6 +226,7 @@ void rows_restart(struct rows *r)
 {
     const struct plan_projection *p = r->program->plan;
 
+    arena_reset(&r->values);
     if (p->kind == KIND_APPEND) {
         r->view.n_rows = 0;
         return;
@@ -232,7 +244,8 @@ void rows_restart(struct rows *r)
     for (uint32_t i = 0; r->n_layers && i < r->view.n_rows; i++) {
         layers_drop(r, i);
     }
-    r->n_layers = 0;
+    r->layers = NULL;
+    r->n_layers = r->cap_layers = 0;
 }
 
 void rows_restart_one(struct rows *r, uint32_t row)

@@ -8,11 +8,14 @@
  * be run again (without a failed record, after a lost race) from the same
  * state: every run over the same records gives the same rows.
  *
- * Memory is the batch's arena. Keys are canonical bytes: what sorts and what
+ * Memory has three lives (see batch.h): keys, pairs and the tables of cells are
+ * the batch's, what base points to is of an attempt, and what handlers assign,
+ * layers included, begins anew with each run. Keys are canonical bytes: what sorts and what
  * is compared; two rows of one batch never have the same.
  */
 #include "base/api.h"
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "decode/convert.h"
@@ -29,18 +32,21 @@ struct rows {
     struct tm_rows view;     /* what Lua sees; first, so that a pointer to it
                                  is a pointer to us */
     struct program *program; /* borrowed */
-    struct arena *arena;     /* borrowed from the batch */
-    struct arena *values;    /* what handlers assign; the same, or the set's,
-                                 which begins anew with each of its runs */
+    struct arena *arena;     /* borrowed from the batch, as is [loaded]: for
+                                what lives as long as the batch, */
+    struct arena *loaded;    /* as long as its attempt, */
+    struct buf text;         /* owned; what the last tm_text gave */
+    struct arena values;     /* owned; and until the next run of the handlers */
     struct events *events;   /* borrowed from the batch */
     struct decoder *decoder; /* borrowed; set when keys are collected */
     struct hash hash;        /* row keys; kept across batches */
     struct tm_cell **base;   /* [column][row], as loaded */
     uint8_t *base_flags;     /* TM_ROW_LOADED | TM_ROW_EXISTS, or 0 */
-    const char **unheld;     /* arena; [row] below n_known: why the table's row
+    const char **unheld;     /* loaded; [row] below n_known: why the table's row
                                 could not be loaded; NULL: there is none such */
     uint32_t *xmins;         /* [row]; aligned folds */
-    uint32_t *order;         /* rows in key order; NULL: not yet asked for */
+    uint32_t *order;         /* arena; rows in key order; NULL: not yet asked
+                                for */
     uint32_t *asked;         /* rows of the load under way, in key order */
     uint8_t *marks;          /* [row], enum rows_mark; NULL: none of its rows
                                 are cached */
@@ -72,7 +78,7 @@ struct rows {
     uint32_t cap_rows;
     uint32_t cap_pairs;
     uint32_t first_row;   /* 1 for merge: row 0 is scratch */
-    struct layer *layers; /* arena; `newer`: see layers.h */
+    struct layer *layers; /* values; `newer`: see layers.h */
     uint32_t n_layers;
     uint32_t cap_layers;
     int32_t *last_layer;        /* arena; [row], -1: none; `newer` */
@@ -89,7 +95,8 @@ struct rows {
 void rows_init(struct rows *r, struct program *g);
 void rows_close(struct rows *r);
 /* Forgets everything; pairs and rows of a new batch follow. */
-void rows_begin(struct rows *r, struct arena *a, struct events *ev);
+void rows_begin(struct rows *r, struct arena *a, struct arena *loaded,
+                struct events *ev);
 /* [event] enters the row of these key cells, which are of the key's types; a
  * row that it has entered already it does not enter again. */
 uint32_t rows_enter(struct rows *r, uint32_t event, const struct tm_cell *key);
@@ -103,6 +110,13 @@ int64_t rows_find(struct rows *r, const struct tm_cell *key, struct err *e);
 enum { ROWS_OF_OTHERS = -2 };
 int64_t rows_ask(struct rows *r, const struct tm_cell *key, int32_t event,
                  struct err *e);
+/* Has the batch made more than it may? Then no call makes any more. */
+bool rows_are_over(const struct rows *r);
+/* What such a call says. */
+extern const char rows_made_too_much[];
+/* As tm_put (base/api.h), with the value in that arena. */
+int rows_put(struct rows *r, struct arena *a, uint32_t column, uint32_t row,
+             const struct tm_cell *in);
 /* Is it one of the rows that the event entered? */
 bool rows_entered(const struct rows *r, uint32_t row, uint32_t event);
 /* A copy of [old_size] bytes at the beginning of [size] new ones. */
@@ -118,7 +132,7 @@ void rows_ready(struct rows *r);
 void rows_restart(struct rows *r);
 /* The same for one row. */
 void rows_restart_one(struct rows *r, uint32_t row);
-/* Forgets what was loaded; before a load is repeated. */
+/* Forgets what was loaded; before a load is repeated, or its memory goes. */
 void rows_unload(struct rows *r);
 /* The table holds the row, with a value that no cell can: nothing may be done
  * to it. */

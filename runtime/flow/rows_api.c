@@ -66,42 +66,70 @@ static bool is_utf8(const struct tm_cell *c)
            utf8_valid(c->p, c->len) == c->len;
 }
 
-int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
-           uint32_t row, const struct tm_cell *in)
+/* Of what one value reads as. */
+enum { TEXT_KEEP_BYTES = 64 << 10 };
+
+const char rows_made_too_much[] =
+    "the handlers make too much of this record: at most 16 times `bytes` of "
+    "batch{}, or of the record or its row, whatever is largest: assign less, "
+    "or "
+    "append rows in place of a text that grows";
+
+bool rows_are_over(const struct rows *r)
 {
-    struct rows *r = rows_of(view);
+    return r->values.limit && r->values.limit->is_over;
+}
+
+int rows_put(struct rows *r, struct arena *a, uint32_t column, uint32_t row,
+             const struct tm_cell *in)
+{
+    struct tm_batch *b = r->events->view;
     const struct coltype *t = &r->program->plan->columns[column].type;
     struct convert_rules rules = rows_rules(r, b->current);
-    struct tm_cell copy = kept(r->values, in);
+    struct tm_cell copy = kept(a, in);
     struct tm_cell out;
     struct err e;
 
-    tm_must_hold(view, column, row);
+    tm_must_hold(&r->view, column, row);
     if (!is_utf8(in)) {
         return fail(b, r, column, ERR_DATA, not_utf8);
     }
     rows_know_time(r, b->current, t, &copy);
-    if (!convert_cell(t, &copy, &rules, r->values, &out, &e)) {
+    if (!convert_cell(t, &copy, &rules, a, &out, &e)) {
         return fail(b, r, column, e.class, e.text);
     }
     if (out.tag != TM_MISSING) {
-        view->cells[column][row] = out;
+        r->view.cells[column][row] = out;
     }
     return 0;
+}
+
+int tm_put(struct tm_batch *b, struct tm_rows *view, uint32_t column,
+           uint32_t row, const struct tm_cell *in)
+{
+    struct rows *r = rows_of(view);
+
+    if (rows_are_over(r)) {
+        return fail(b, r, column, ERR_SCRIPT, rows_made_too_much);
+    }
+    return rows_put(r, &r->values, column, row, in);
 }
 
 int tm_text(struct tm_batch *b, struct tm_rows *view, uint32_t column,
             const struct tm_cell *cell, const char **p, size_t *len)
 {
     struct rows *r = rows_of(view);
-    struct buf text = {0};
+    struct buf *text = &r->text;
 
     must(column < view->n_columns);
     (void)b;
-    convert_text(&r->program->plan->columns[column].type, cell, &text);
-    *len = text.len;
-    *p = arena_dup(r->values, text.data ? text.data : "", text.len);
-    buf_close(&text);
+    if (text->cap > TEXT_KEEP_BYTES) {
+        buf_close(text);
+    }
+    buf_clear(text);
+    convert_text(&r->program->plan->columns[column].type, cell, text);
+    *len = text->len;
+    *p = text->data ? text->data : "";
     return 0;
 }
 
@@ -207,6 +235,11 @@ int tm_row_append(struct tm_batch *b, struct tm_rows *view, uint32_t event)
     struct rows *r = rows_of(view);
     uint32_t row = view->n_rows;
 
+    if (rows_are_over(r)) {
+        snprintf(b->error, sizeof(b->error), "%s", rows_made_too_much);
+        b->error_class = ERR_SCRIPT;
+        return -1;
+    }
     if (row == r->cap_rows) {
         rows_grow(r);
     }
@@ -275,7 +308,7 @@ int tm_once(struct tm_batch *b, struct tm_rows *view, uint32_t pair,
 
     if (!convert_cell(&p->columns[p->once].type,
                       &r->events->columns[r->program->once][event], &rules,
-                      r->arena, version, &e)) {
+                      &r->values, version, &e)) {
         return fail(b, r, (uint32_t)p->once, e.class, e.text);
     }
     if (version->tag <= TM_NULL) {
@@ -298,14 +331,14 @@ static bool add_cells(struct rows *r, uint32_t column, const struct tm_cell *a,
 
     if (a->tag == TM_DOUBLE) {
         cell = (struct tm_cell){.d = a->d + b->d, .tag = TM_DOUBLE};
-        return convert_cell(t, &cell, &rules, r->arena, out, &e);
+        return convert_cell(t, &cell, &rules, &r->values, out, &e);
     }
     if (!dec_from_cell(a, &x) || !dec_from_cell(b, &y) ||
         tm_dec_add(&x, &y, &sum) < 0) {
         return false;
     }
-    dec_to_cell(&sum, r->arena, &cell);
-    return convert_cell(t, &cell, &rules, r->arena, out, &e);
+    dec_to_cell(&sum, &r->values, &cell);
+    return convert_cell(t, &cell, &rules, &r->values, out, &e);
 }
 
 static int merge_cell(struct tm_batch *b, struct rows *r, uint32_t column,
@@ -359,6 +392,9 @@ int tm_key(struct tm_batch *b, struct tm_rows *view, uint32_t event,
     for (uint32_t i = 0; i < p->n_key; i++) {
         if (p->columns[i].from != FROM_FUNCTION) {
             continue;
+        }
+        if (rows_are_over(r)) {
+            return fail(b, r, i, ERR_SCRIPT, rows_made_too_much);
         }
         if (!is_utf8(&cells[i])) {
             return fail(b, r, i, ERR_DATA, not_utf8);

@@ -14,9 +14,6 @@
  * event, 32 runs over a third of a batch of the default size are 10 ms. */
 enum { FAILED_MOST = 32, EVENTS_FEW = 64 };
 
-/* Of what a run makes, between batches. */
-enum { SET_KEEP_BYTES = 1 << 20 };
-
 struct set *sets_new(struct rows *rows, uint32_t n_rows, uint32_t *n_sets)
 {
     struct set *sets = mem_zero(n_rows + 1, sizeof(*sets));
@@ -30,7 +27,6 @@ struct set *sets_new(struct rows *rows, uint32_t n_rows, uint32_t *n_sets)
             continue;
         }
         s->rows = &rows[i];
-        arena_init(&s->values, SET_KEEP_BYTES);
         s->view.n_tables = n;
         s->view.tables = mem_zero(n, sizeof(*s->view.tables));
         for (uint32_t k = 0; k < n; k++) {
@@ -46,7 +42,6 @@ void sets_free(struct set *sets, uint32_t n_sets)
 {
     for (uint32_t i = 0; i < n_sets; i++) {
         free(sets[i].view.tables);
-        arena_close(&sets[i].values);
     }
     free(sets);
 }
@@ -130,7 +125,6 @@ static void show_pairs(struct rows *r)
 
 void set_begin(struct set *s)
 {
-    arena_reset(&s->values);
     show_events(s);
     for (uint32_t i = 0; i < s->view.n_tables; i++) {
         rows_restart(&s->rows[i]);
@@ -189,6 +183,10 @@ static void call(struct set *s, struct batch *b, struct vm *v)
     }
     b->view.generation++;
     bool ok = vm_fold(v, &b->view, &s->rows->view, &e);
+    b->limit.is_over |= s->view.n_events > 1 && vm_ran_out(v);
+    if (batch_is_over(b)) {
+        return; /* whatever became of the call */
+    }
     if (batch_take_unread(b)) {
         return; /* whatever became of the call: a script may catch errors */
     }
@@ -294,6 +292,10 @@ int tm_row_of(struct tm_batch *b, struct tm_rows *view,
     int64_t row;
     struct err e;
 
+    if (rows_are_over(r)) {
+        err_set(&e, ERR_SCRIPT, "%s", rows_made_too_much);
+        return say(b, &e);
+    }
     row = rows_ask(r, key, b->current, &e);
     if (row == -1 || !may_reach(r, row, b->current, &e) ||
         (!names && !is_held(r, row, &e))) {
@@ -312,7 +314,7 @@ static void make_groups(struct rows *r)
 {
     const struct tm_rows *v = &r->view;
     struct tm_groups *g = &r->groups;
-    struct arena *a = r->values;
+    struct arena *a = &r->values;
     uint32_t *place = arena_zero(a, (v->n_rows + 1) * sizeof(*place));
     uint32_t at = 0;
 

@@ -21,9 +21,6 @@ struct set {
     uint32_t *events;   /* arena: all that it takes, in batch order */
     uint32_t n_events;
     uint32_t *good; /* arena: those that are applied; NULL: all were so far */
-    struct arena
-        values; /* owned: of the last run. A batch in which records fail
-                            runs often, and must not grow with each run */
 };
 
 /* The sets of these rows, in an array that the caller frees; n_set: how many. */

@@ -9,6 +9,7 @@
 #include "flow/compare.h"
 #include "flow/condemned.h"
 #include "flow/conflict.h"
+#include "flow/isolate.h"
 #include "flow/outcome.h"
 #include "flow/progress.h"
 #include "flow/reader.h"
@@ -123,6 +124,10 @@ static bool fold(struct batch *b)
     ok = batch_fold(b, g->vm, &e);
     condemned_leave();
     progress_stage(g, STAGE_LUA, since);
+    if (batch_is_over(b)) {
+        isolate_over(b);
+        return false;
+    }
     if (!ok) {
         outcome_refused(b, &e);
         return false;
@@ -319,6 +324,9 @@ static void begin(struct batch *b)
     for (uint32_t i = 0; i < b->n_leases; i++) {
         b->leases[i].halted_since = 0;
     }
+    if (b->has_tried) {
+        batch_again(b);
+    }
     recall_begin(b);
     b->is_proof = conflict_wants_proof(b);
     if (!b->is_proof && batch_has_loads(b, EXACT_ALIGNED)) {
@@ -382,7 +390,11 @@ static void on_resolved(struct pgconn *c, const struct pgreply *reply,
 void transact_resolve(struct batch *b, struct pgconn *c)
 {
     b->conn = c;
-    b->positions = arena_zero(&b->arena, b->n_leases * sizeof(*b->positions));
+    if (!b->positions) {
+        b->positions =
+            arena_alloc(&b->arena, b->n_leases * sizeof(*b->positions));
+    }
+    memset(b->positions, 0, b->n_leases * sizeof(*b->positions));
     for (uint32_t i = 0; i < b->n_leases; i++) {
         b->positions[i].topic = b->leases[i].lane->topic;
         b->positions[i].partition = b->leases[i].lane->partition;

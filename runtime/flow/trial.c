@@ -123,7 +123,7 @@ struct tm_batch *tm_trial_decode(struct tm_trial *t)
 {
     struct batch *b = &t->batch;
 
-    arena_reset(&b->arena);
+    batch_clear(b);
     b->records = t->records;
     b->header = trial_header;
     batch_prepare(b, t->decoder, t->n);
@@ -145,7 +145,7 @@ struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
     if (!t->is_ok) {
         return NULL;
     }
-    rows_begin(r, &b->arena, &b->events);
+    rows_begin(r, &b->arena, &b->loaded, &b->events);
     if (!keys_collect(r, t->decoder, &event, &e)) {
         say(&b->view, &e);
         return NULL;
@@ -223,14 +223,8 @@ int tm_trial_given(struct tm_trial *t, struct tm_rows *view, uint32_t column,
 {
     struct rows *r = (struct rows *)view;
 
-    struct arena *values = r->values;
-    int result;
-
     t->batch.view.current = -1;
-    r->values = r->arena; /* what is loaded outlives a run */
-    result = tm_put(&t->batch.view, view, column, row, value);
-    r->values = values;
-    if (result < 0) {
+    if (rows_put(r, r->loaded, column, row, value) < 0) {
         return -1;
     }
     r->base_flags[row] = TM_ROW_LOADED | TM_ROW_EXISTS;

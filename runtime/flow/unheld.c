@@ -58,7 +58,7 @@ const char *unheld_words(const struct rows *r, uint32_t row, uint32_t column,
                ", which cannot be loaded (%s): change it in the table, then "
                "tidemill dlq retry",
                why->text);
-    words = arena_printf(r->arena, "%.*s", (int)out.len, out.data);
+    words = arena_printf(r->loaded, "%.*s", (int)out.len, out.data);
     buf_close(&out);
     return words;
 }

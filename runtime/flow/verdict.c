@@ -100,7 +100,8 @@ void verdict_fail(struct batch *b, uint32_t event, enum err_class class,
         why.is_decided = true;
     }
 
-    why.reason = arena_dup(&b->arena, reason, len);
+    why.reason =
+        arena_dup(by == LETTER_BEFORE ? &b->arena : &b->said, reason, len);
     fail(b, event, &why);
 }
 
@@ -184,6 +185,8 @@ void verdict_reset(struct batch *b)
             b->letters[e] = (struct letter){.by = LETTER_BEFORE};
         }
     }
+    arena_reset(&b->said);
+    b->unreadable = NULL;
     verdict_settle(b);
 }
 
@@ -245,7 +248,7 @@ bool verdict_reconsider(struct batch *b, const struct rows *r)
     if (r->set) {
         return reconsider_set(b, r);
     }
-    is_open = arena_zero(&b->arena, r->cap_rows + 1);
+    is_open = arena_zero(&b->said, r->cap_rows + 1);
     for (uint32_t i = 0; i < r->n_pairs && !is_append; i++) {
         uint32_t e = r->pair_event[i];
 
@@ -322,7 +325,7 @@ static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
     if (!b->is_retry &&
         (before ? before->n : 0) + b->held_n[number] > b->limits->max_held) {
         halt_lane(l, event, ERR_DATA,
-                  arena_printf(&b->arena,
+                  arena_printf(&b->said,
                                "more than %u records wait behind the dead "
                                "letter at offset %" PRId64 " of their key; "
                                "retry or discard it (tidemill dlq)",
@@ -334,7 +337,7 @@ static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
 
 static const char *too_many(struct batch *b, const struct letter *letter)
 {
-    return arena_printf(&b->arena,
+    return arena_printf(&b->said,
                         "more than %u of the last %d records failed, so this "
                         "is no matter of single records; mend the pipeline, "
                         "or resume the lane (tidemill lane resume). The last "
@@ -357,7 +360,7 @@ static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
         return true;
     }
     if (!l->guard) {
-        l->guard = guard_copy(&d->guard, &b->arena);
+        l->guard = guard_copy(&d->guard, &b->said);
     }
     if (guard_add(l->guard, d->n_seen + (event - l->first))) {
         return true;
@@ -427,7 +430,7 @@ bool verdict_settle(struct batch *b)
 
     for (uint32_t i = 0; i < b->n_leases; i++) {
         /* Lanes in which all is well cost nothing. */
-        if (b->letters || has_held(&b->leases[i])) {
+        if (b->letters || b->leases[i].halt >= 0 || has_held(&b->leases[i])) {
             has_changed |= settle_lane(b, &b->leases[i]);
         }
     }

@@ -51,7 +51,7 @@ static int put_columns(struct writer *w, const struct rows *r,
 static int put_xmins(struct writer *w, int n, const struct rows *r,
                      const struct selection *s)
 {
-    uint32_t *xmins = arena_alloc(r->arena, (s->n + 1) * sizeof(uint32_t));
+    uint32_t *xmins = arena_alloc(r->loaded, (s->n + 1) * sizeof(uint32_t));
 
     for (uint32_t i = 0; i < s->n; i++) {
         xmins[i] = r->xmins[s->rows[i]];
@@ -147,8 +147,8 @@ static void send_by_mask(struct writer *w, struct rows *r, struct pgconn *c,
 {
     struct tm_cell **cells = all->cells ? all->cells : r->view.cells;
     uint32_t *rows = all->rows, left = all->n;
-    uint64_t *masks = arena_alloc(r->arena, (left + 1) * sizeof(uint64_t));
-    uint32_t *picked = arena_alloc(r->arena, (left + 1) * sizeof(uint32_t));
+    uint64_t *masks = arena_alloc(r->loaded, (left + 1) * sizeof(uint64_t));
+    uint32_t *picked = arena_alloc(r->loaded, (left + 1) * sizeof(uint32_t));
 
     for (uint32_t i = 0; i < left; i++) {
         masks[i] = assigned(r, cells, rows[i]);
@@ -177,7 +177,7 @@ static struct tm_cell **cells_with_versions(struct rows *r)
     const struct plan_projection *p = r->program->plan;
     size_t size = p->n_columns * sizeof(struct tm_cell *);
     struct tm_cell **cells =
-        memcpy(arena_alloc(r->arena, size), r->view.cells, size);
+        memcpy(arena_alloc(r->loaded, size), r->view.cells, size);
 
     cells[p->newer] = r->deleted_at;
     return cells;
@@ -231,7 +231,7 @@ static void send_updates(struct writer *w, struct rows *r, struct pgconn *c,
 static void write_fold(struct writer *w, struct rows *r, struct pgconn *c,
                        const uint32_t *order, uint32_t n)
 {
-    uint32_t *memory = arena_alloc(r->arena, 2 * (n + 1) * sizeof(uint32_t));
+    uint32_t *memory = arena_alloc(r->loaded, 2 * (n + 1) * sizeof(uint32_t));
     struct selection kept = {.rows = memory};
     struct selection made = {.rows = memory + n + 1};
 
@@ -263,7 +263,7 @@ static void write_fold(struct writer *w, struct rows *r, struct pgconn *c,
 static void write_layers(struct writer *w, struct rows *r, struct pgconn *c,
                          const uint32_t *order, uint32_t n)
 {
-    struct selection s = {.rows = arena_alloc(r->arena, n * sizeof(uint32_t)),
+    struct selection s = {.rows = arena_alloc(r->loaded, n * sizeof(uint32_t)),
                           .cells = layers_cells(r)};
     uint32_t depth = 0;
 
@@ -285,7 +285,7 @@ static void write_overwrite(struct writer *w, struct rows *r, struct pgconn *c,
                             const uint32_t *order, uint32_t n)
 {
     struct selection made = {
-        .rows = arena_alloc(r->arena, (n + 1) * sizeof(uint32_t))};
+        .rows = arena_alloc(r->loaded, (n + 1) * sizeof(uint32_t))};
 
     for (uint32_t i = 0; i < n; i++) {
         uint8_t f = r->view.flags[order[i]];
@@ -310,7 +310,8 @@ static void write_append(struct writer *w, struct rows *r, struct pgconn *c)
 {
     bool is_once = r->program->plan->once >= 0;
     struct selection all = {
-        .rows = arena_alloc(r->arena, (r->view.n_rows + 1) * sizeof(uint32_t))};
+        .rows =
+            arena_alloc(r->loaded, (r->view.n_rows + 1) * sizeof(uint32_t))};
 
     hash_reset(&r->hash);
     r->n_answers = 0;
@@ -375,7 +376,7 @@ static void delete_rows(struct writer *w, struct rows *r, struct pgconn *c)
         return;
     }
     order = order_once(r);
-    gone.rows = arena_alloc(r->arena, gone.n * sizeof(uint32_t));
+    gone.rows = arena_alloc(r->loaded, gone.n * sizeof(uint32_t));
     gone.n = 0;
     for (uint32_t i = 0; i < n; i++) {
         if (is_deleted(r, r->view.flags[order[i]])) {

@@ -79,7 +79,7 @@ end
 -- Values of each lane; offsets begin at 100 and leave gaps of one.
 function Batch:begin(lanes)
   local at, b = 0, self.c
-  C.arena_reset(b.arena)
+  C.batch_clear(b)
   for i, values in ipairs(lanes) do
     local lease = self.leases[i - 1]
     ffi.fill(lease, ffi.sizeof(lease))

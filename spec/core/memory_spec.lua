@@ -59,6 +59,22 @@ describe('arena', function()
     assert.are.equal(0, tonumber(a.total_bytes))
   end)
 
+  it('shares a limit with others, which sees what all of them have begun', function()
+    local l, a, b = ffi.new('struct arena_limit', { most = 3e6 }), arena(1e5), arena(1e5)
+    a.limit, b.limit = l, l
+    for i = 1, 1400 do C.arena_alloc(i % 2 == 0 and a or b, 1000) end
+    assert.is_false(l.is_over)
+    for _ = 1, 2000 do C.arena_alloc(a, 1000) end
+    assert.is_true(l.is_over)
+    C.arena_reset(a)
+    C.arena_reset(b)
+    assert(tonumber(l.taken) <= 2e5)
+    assert.is_true(l.is_over, 'it stays until someone clears it')
+    C.arena_close(a)
+    C.arena_close(b)
+    assert.are.equal(0, tonumber(l.taken))
+  end)
+
   it('does not lose the small blocks behind a large one', function()
     local a = arena(1e9)
     for _ = 1, 5 do

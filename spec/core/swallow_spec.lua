@@ -131,10 +131,21 @@ describe('a pcall of a script', function()
     end)
   end
 
-  it('does not swallow that memory ran out in a batch function or a key function', function()
+  it('does not swallow that memory ran out in a batch function, where it may be all records\' doing', function()
     with([[projection { tables = { a = { key = { id = { 'text', from = 'data.id' } }, columns = { n = 'bigint' } } },
       batch = function(_, tables) for event, row in tables.a:events() do
-        if event.data.bad then pcall(function() ]] .. HUNGRY .. [[ end) end row.n = 1 end end }]], function(batch) is_set_aside(batch, '512 MiB') end)
+        if event.data.bad then pcall(function() ]] .. HUNGRY .. [[ end) end row.n = 1 end end }]], function(batch)
+      batch:begin(THREE):decode()
+      C.batch_keys(batch.c, batch.decoder, batch.vm)
+      assert.is_false(C.batch_fold(batch.c, batch.vm, FAILURE))
+      assert.is_true(C.batch_is_over(batch.c))
+      batch:apply { { THREE[1][2] } }
+      assert.are.equal('F', batch:states())
+      assert.is_truthy(batch:reason(0):find('512 MiB', 1, true), batch:reason(0))
+    end)
+  end)
+
+  it('does not swallow that memory ran out in a key function', function()
     with([[projection { table = 'a', key = { id = { 'text', from = function(event)
       if event.data.bad then pcall(function() ]] .. HUNGRY .. [[ end) end return event.data.id end } }, columns = { n = 'bigint' },
       on = function(row) row.n = 1 end }]], function(batch) is_set_aside(batch, '512 MiB') end)
