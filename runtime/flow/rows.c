@@ -227,6 +227,7 @@ void rows_restart(struct rows *r)
     const struct plan_projection *p = r->program->plan;
 
     arena_reset(&r->values);
+    r->rooms = NULL;
     if (p->kind == KIND_APPEND) {
         r->view.n_rows = 0;
         return;

@@ -23,6 +23,14 @@
 
 struct layer;
 
+/* Where a text that grows in a row is kept, so that each value of it does not
+ * take memory of its own. Nothing but the cell of that column and row refers to
+ * it. */
+struct room {
+    char *p; /* values */
+    uint32_t cap;
+};
+
 enum rows_mark {
     ROWS_RECALLED = 1, /* its base came from the cache, not from a load */
     ROWS_WRITTEN = 2   /* a statement that writes it was queued */
@@ -45,16 +53,19 @@ struct rows {
     const char **unheld;     /* loaded; [row] below n_known: why the table's row
                                 could not be loaded; NULL: there is none such */
     uint32_t *xmins;         /* [row]; aligned folds */
-    uint32_t *order;         /* arena; rows in key order; NULL: not yet asked
+    struct room **rooms;     /* values; [column][row below cap_rooms]; NULL: no
+                                text was large yet */
+    uint32_t cap_rooms;
+    uint32_t *order;      /* arena; rows in key order; NULL: not yet asked
                                 for */
-    uint32_t *asked;         /* rows of the load under way, in key order */
-    uint8_t *marks;          /* [row], enum rows_mark; NULL: none of its rows
+    uint32_t *asked;      /* rows of the load under way, in key order */
+    uint8_t *marks;       /* [row], enum rows_mark; NULL: none of its rows
                                 are cached */
-    uint32_t *row_lease;     /* arena; [row]: the lease of all its events, or
+    uint32_t *row_lease;  /* arena; [row]: the lease of all its events, or
                                 UINT32_MAX; with marks, set by recall.c */
-    uint32_t *cache_hash;    /* arena, with row_lease; [row] */
-    uint32_t n_recalled;     /* rows that came from the cache */
-    uint32_t *pair_event;    /* the pairs as they are collected; the view
+    uint32_t *cache_hash; /* arena, with row_lease; [row] */
+    uint32_t n_recalled;  /* rows that came from the cache */
+    uint32_t *pair_event; /* the pairs as they are collected; the view
                                  shows them from rows_ready on */
     uint32_t *pair_row;
     uint32_t n_pairs;

@@ -39,6 +39,9 @@ static int fail(struct tm_batch *b, const struct rows *r, uint32_t column,
     return class == ERR_CONFIG ? TM_UNSAID : -1;
 }
 
+/* Bytes of texts that are given room to grow in. */
+enum { ROOM_LEAST = 1024, ROOM_MOST = INT32_MAX };
+
 /* Text from Lua lives in a string that may be collected while the batch waits
  * for the database: keep a copy. */
 static struct tm_cell kept(struct arena *a, const struct tm_cell *in)
@@ -52,6 +55,79 @@ static struct tm_cell kept(struct arena *a, const struct tm_cell *in)
                         sizeof(struct tm_dec));
     }
     return copy;
+}
+
+static uint32_t size_of(const struct tm_cell *c)
+{
+    switch (c->tag) {
+    case TM_BIGDEC:
+        return sizeof(struct tm_dec);
+    case TM_UUID:
+        return 16;
+    case TM_NUMBER:
+    case TM_TEXT:
+    case TM_OBJECT:
+    case TM_ARRAY:
+    case TM_BYTES:
+    case TM_JSON:
+    case TM_LITERAL:
+        return c->len;
+    default:
+        return 0;
+    }
+}
+
+/* Does what came out of a conversion still point to what went in? */
+static bool is_within(const struct tm_cell *out, const struct tm_cell *in)
+{
+    uint32_t size = size_of(in);
+
+    return size_of(out) && size && out->p >= in->p && out->p < in->p + size;
+}
+
+/* Text that was assigned to a row before is likely to be so again, and longer. */
+static struct room *room_of(struct rows *r, uint32_t column, uint32_t row)
+{
+    uint32_t n = r->program->plan->n_columns;
+
+    if (!r->rooms) {
+        r->rooms = arena_zero(&r->values, n * sizeof(*r->rooms));
+        r->cap_rooms = r->cap_rows;
+    }
+    if (row >= r->cap_rooms) {
+        return NULL;
+    }
+    if (!r->rooms[column]) {
+        r->rooms[column] =
+            arena_zero(&r->values, r->cap_rooms * sizeof(struct room));
+    }
+    return &r->rooms[column][row];
+}
+
+static void keep_in_room(struct rows *r, struct room *room, struct tm_cell *out)
+{
+    if (!room->p || room->cap < out->len) {
+        room->cap = room->p ? 2 * out->len : out->len;
+        room->p = arena_alloc(&r->values, room->cap);
+    }
+    out->p = memmove(room->p, out->p, out->len);
+}
+
+/* Only folds read what they assign. Layers of `newer` and sums of a merge have
+ * copies of cells, so their bytes must stay as they are. */
+static void keep(struct rows *r, struct arena *a, uint32_t column, uint32_t row,
+                 struct tm_cell *out)
+{
+    bool may_grow = out->tag == TM_TEXT && out->len >= ROOM_LEAST &&
+                    out->len <= ROOM_MOST && a == &r->values &&
+                    r->program->plan->kind == KIND_FOLD;
+    struct room *room = may_grow ? room_of(r, column, row) : NULL;
+
+    if (room) {
+        keep_in_room(r, room, out);
+    } else {
+        out->p = arena_dup(a, out->p, size_of(out));
+    }
 }
 
 /* What the decoder gives is UTF-8, but scripts count bytes; PostgreSQL would
@@ -86,7 +162,7 @@ int rows_put(struct rows *r, struct arena *a, uint32_t column, uint32_t row,
     struct tm_batch *b = r->events->view;
     const struct coltype *t = &r->program->plan->columns[column].type;
     struct convert_rules rules = rows_rules(r, b->current);
-    struct tm_cell copy = kept(a, in);
+    struct tm_cell known = *in;
     struct tm_cell out;
     struct err e;
 
@@ -94,9 +170,12 @@ int rows_put(struct rows *r, struct arena *a, uint32_t column, uint32_t row,
     if (!is_utf8(in)) {
         return fail(b, r, column, ERR_DATA, not_utf8);
     }
-    rows_know_time(r, b->current, t, &copy);
-    if (!convert_cell(t, &copy, &rules, a, &out, &e)) {
+    rows_know_time(r, b->current, t, &known);
+    if (!convert_cell(t, &known, &rules, a, &out, &e)) {
         return fail(b, r, column, e.class, e.text);
+    }
+    if (is_within(&out, in)) {
+        keep(r, a, column, row, &out);
     }
     if (out.tag != TM_MISSING) {
         r->view.cells[column][row] = out;
