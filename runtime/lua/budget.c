@@ -3,12 +3,114 @@
 
 #include <lauxlib.h>
 #include <luajit.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/arena.h"
+#include "base/stderr.h"
+#include "lua/vm.h"
 
-/* Instructions between two looks at the clock: about 20 us. */
-enum { WATCH_STEP = 2000 };
+enum {
+    WATCH_STEP = 2000,   /* instructions between two looks: about 20 us */
+    GRACE_USEC = 500000, /* for what was stopped to end */
+    MOST_FRAMES = 200
+};
+
+/* Signal handlers take no argument of ours. */
+static struct {
+    lua_State *L;
+    const struct budget_rule *rule;
+    const char *scripts; /* where ours are */
+    timer_t timer;
+    struct sigaction before;
+} watched;
+
+static const char TOO_LONG[] = "this took too long: ";
+
+static struct budget *budget_of(lua_State *L)
+{
+    void *b;
+
+    lua_getallocf(L, &b);
+    return b;
+}
+
+/* ---- where ---- */
+
+static bool is_below(const char *path, const char *folder)
+{
+    size_t len = strlen(folder);
+
+    while (strncmp(folder, "./", 2) == 0) {
+        folder += 2;
+        len -= 2;
+    }
+    while (strncmp(path, "./", 2) == 0) {
+        path += 2;
+    }
+    return strcmp(folder, ".") == 0 || len == 0 ||
+           strncmp(path, folder, len) == 0;
+}
+
+static bool is_users(const lua_Debug *at, const struct budget_rule *rule)
+{
+    const char *path = at->source + 1;
+
+    return at->source[0] == '@' && at->currentline > 0 &&
+           !is_below(path, watched.scripts) &&
+           (!rule || !rule->folder || is_below(path, rule->folder));
+}
+
+/* "file:line: " of the innermost frame that is the user's, or "". Reads the
+ * frames and allocates nothing, so that it works where no memory is left, and
+ * in a signal handler while a C function of Lua runs. */
+static void find_place(lua_State *L, const struct budget_rule *rule,
+                       char out[BUDGET_PLACE])
+{
+    lua_Debug at;
+
+    out[0] = '\0';
+    for (int level = 0; level < MOST_FRAMES && lua_getstack(L, level, &at);
+         level++) {
+        if (lua_getinfo(L, "Sl", &at) && is_users(&at, rule)) {
+            snprintf(out, BUDGET_PLACE, "%.380s:%d: ", at.source + 1,
+                     at.currentline);
+            return;
+        }
+    }
+}
+
+/* ---- memory ---- */
+
+static void end_process(const struct budget_rule *rule, const char *place,
+                        const char *what, const char *how)
+{
+    char text[3 * BUDGET_PLACE];
+    int n =
+        snprintf(text, sizeof(text), "tidemill: %s%s%s\n", place, what, how);
+
+    stderr_write(text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
+    _exit(rule->status);
+}
+
+static void *refuse(struct budget *b)
+{
+    b->is_exceeded = true;
+    b->exceeded_by = b->event ? *b->event : -1;
+    if (b->interpreted && !b->exceeded_at[0]) {
+        find_place(b->interpreted, b->rule, b->exceeded_at);
+    }
+    if (b->rule && b->rule->hungry) {
+        fflush(NULL);
+        end_process(b->rule, b->exceeded_at, "", b->rule->hungry);
+    }
+    return NULL;
+}
 
 void *budget_alloc(void *budget, void *p, size_t old_size, size_t size)
 {
@@ -21,9 +123,7 @@ void *budget_alloc(void *budget, void *p, size_t old_size, size_t size)
         return NULL;
     }
     if (size > old_size && b->used_bytes - old_size + size > b->max_bytes) {
-        b->is_exceeded = true;
-        b->exceeded_by = b->event ? *b->event : -1;
-        return NULL;
+        return refuse(b);
     }
     /* Beyond the budget the script is to blame; no memory from the machine is
      * the end of the process, as everywhere. */
@@ -32,35 +132,116 @@ void *budget_alloc(void *budget, void *p, size_t old_size, size_t size)
     return out;
 }
 
-static struct budget *budget_of(lua_State *L)
-{
-    void *b;
+/* ---- time ---- */
 
-    lua_getallocf(L, &b);
-    return b;
+static usec cpu_usec(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (usec)t.tv_sec * 1000000 + (usec)t.tv_nsec / 1000;
+}
+
+static void set_alarm(usec after)
+{
+    const struct itimerspec in = {
+        .it_value = {.tv_sec = (time_t)(after / 1000000),
+                     .tv_nsec = (long)(after % 1000000) * 1000}};
+
+    timer_settime(watched.timer, 0, &in, NULL);
 }
 
 static void look_at_clock(lua_State *L, lua_Debug *at)
 {
+    struct budget *b = budget_of(L);
+    const struct budget_rule *rule = b->rule;
+    char place[BUDGET_PLACE];
+
     (void)at;
-    if (clock_usec() < budget_of(L)->until) {
+    if (rule->life) {
+        *rule->life = clock_usec();
+    }
+    if (cpu_usec() < b->until) {
         return;
     }
-    lua_sethook(L, look_at_clock, LUA_MASKCOUNT, 1);
-    luaL_error(L, "this took too long: what stands in the file itself runs "
-                  "while the pipeline is loaded and must come to an end; is "
-                  "there a loop that does not?");
+    find_place(L, rule, place);
+    if (rule->goes_on && b->was_stopped) {
+        fflush(NULL);
+        end_process(rule, place, TOO_LONG, rule->slow);
+    }
+    b->was_stopped = true;
+    if (rule->goes_on) {
+        b->until = cpu_usec() + GRACE_USEC;
+    } else {
+        lua_sethook(L, look_at_clock, LUA_MASKCOUNT, 1);
+    }
+    lua_pushfstring(L, "%s%s%s", place, TOO_LONG, rule->slow);
+    lua_error(L);
 }
 
-void budget_watch(lua_State *L, usec limit)
+/* The hook was not called for so long: Lua code does not run, but one call. */
+static void on_alarm(int signum)
 {
-    budget_of(L)->until = clock_usec() + limit;
-    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    char place[BUDGET_PLACE];
+
+    (void)signum;
+    find_place(watched.L, watched.rule, place);
+    end_process(watched.rule, place, TOO_LONG,
+                "one call does not come to an end, such as string.find with a "
+                "pattern that tries too many ways ('.*.*.*x'): write a simpler "
+                "pattern");
+}
+
+/* In this thread, whose frames are looked at. */
+static void open_alarm(void)
+{
+    struct sigevent how = {.sigev_notify = SIGEV_THREAD_ID,
+                           .sigev_signo = SIGALRM};
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+
+    how._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    sigaction(SIGALRM, &action, &watched.before);
+    must(timer_create(CLOCK_THREAD_CPUTIME_ID, &how, &watched.timer) == 0);
+}
+
+void budget_interpret(lua_State *L, bool is_on)
+{
+    budget_of(L)->interpreted = is_on ? L : NULL;
+    watched.scripts = vm_scripts_dir();
+    luaJIT_setmode(
+        L, 0, LUAJIT_MODE_ENGINE | (is_on ? LUAJIT_MODE_OFF : LUAJIT_MODE_ON));
+}
+
+void budget_watch(lua_State *L, const struct budget_rule *rule)
+{
+    struct budget *b = budget_of(L);
+
+    must(!watched.L);
+    watched.L = L;
+    watched.rule = b->rule = rule;
+    open_alarm();
+    budget_interpret(L, true);
+    budget_rewind(L);
     lua_sethook(L, look_at_clock, LUA_MASKCOUNT, WATCH_STEP);
+}
+
+void budget_rewind(lua_State *L)
+{
+    struct budget *b = budget_of(L);
+
+    b->until = cpu_usec() + b->rule->limit;
+    b->was_stopped = false;
+    set_alarm(b->rule->limit + 2 * GRACE_USEC);
 }
 
 void budget_unwatch(lua_State *L)
 {
+    struct budget *b = budget_of(L);
+
     lua_sethook(L, NULL, 0, 0);
-    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+    budget_interpret(L, false);
+    timer_delete(watched.timer);
+    sigaction(SIGALRM, &watched.before, NULL);
+    watched.L = NULL;
+    watched.rule = b->rule = NULL;
 }

@@ -1,8 +1,9 @@
 #pragma once
-/* How much memory one VM may take, and how long loading a bundle. Scripts are
- * trusted but fallible: one that grows without end gets "not enough memory",
- * one that does not come to an end is stopped, and both are named, instead of
- * the machine running out or a command hanging. */
+/* How much memory one VM may take, and how long code may run that is not
+ * watched by the heartbeat of a worker: what loads a bundle, and specs. Scripts
+ * are trusted but fallible: one that grows without end gets "not enough
+ * memory", one that does not come to an end is stopped, and both are named,
+ * instead of the machine running out or a command hanging. */
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,25 +11,56 @@
 
 #include "base/loop.h"
 
+enum { BUDGET_PLACE = 400 };
+
+/* What holds for code that is watched. */
+struct budget_rule {
+    usec limit; /* CPU time of this thread: neither a busy machine nor a stopped
+                   process is the script's fault */
+    const char *folder; /* borrowed: places below it are the user's; NULL: all
+                           but those of Tidemill's scripts */
+    const char *slow;   /* what is told of code that took too long */
+    const char *hungry; /* what is told of code that took all memory, when the
+                           process ends there; NULL: Lua raises */
+    bool goes_on;       /* once it was stopped, other code runs: raised once,
+                           and the process ends where that was no use */
+    int status;         /* of a process that has to end */
+    uint64_t *life;     /* borrowed: what says by clock_usec() that it is not
+                           stuck; NULL: nobody asks */
+};
+
 struct budget {
     uint64_t used_bytes;
     uint64_t max_bytes;
-    usec until; /* of budget_watch(), by clock_usec() */
     /* An allocation was refused: LuaJIT is not safe to use from then on, whoever
      * caught the error, or none was raised since it was the compiler's. */
     bool is_exceeded;
     const int32_t *event; /* borrowed: whose handler runs; NULL: none */
     int32_t exceeded_by;  /* *event when it was refused last, or -1 */
+    /* "file:line: " of the script to which it was refused; "" when that is not
+     * known: only code that is interpreted can be asked. */
+    char exceeded_at[BUDGET_PLACE];
+    lua_State *interpreted;         /* while nothing is compiled */
+    const struct budget_rule *rule; /* borrowed; while it is watched */
+    usec until;                     /* CPU time */
+    bool was_stopped;
 };
 
 /* A lua_Alloc; [budget] is the struct budget. */
 void *budget_alloc(void *budget, void *p, size_t old_size, size_t size);
 /*
- * From here on Lua code raises once [limit] has passed, again and again, so
- * that no pcall of a script swallows it. Compiled code does not look at the
- * clock: until budget_unwatch() everything is interpreted. A C function, such
- * as string.find with a pattern that backtracks, is not interrupted. The
- * state's allocator must be budget_alloc.
+ * From here on Lua code raises once rule->limit has passed; unless it goes on,
+ * again and again, so that no pcall of a script swallows it. Compiled code does
+ * not look at the clock: until budget_unwatch() everything is interpreted. A
+ * call of C, such as string.find with a pattern that backtracks, cannot be
+ * interrupted: a little later the process ends with the place and what to do on
+ * standard error. The state's allocator must be budget_alloc; one state of a
+ * process is watched at a time.
  */
-void budget_watch(lua_State *L, usec limit);
+void budget_watch(lua_State *L, const struct budget_rule *rule);
+/* The time begins anew. */
+void budget_rewind(lua_State *L);
 void budget_unwatch(lua_State *L);
+/* Nothing is compiled while this is on: hooks are seen, and who takes too much
+ * memory is known by its line. */
+void budget_interpret(lua_State *L, bool is_on);

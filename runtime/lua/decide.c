@@ -2,8 +2,9 @@
 #include "lua/decide.h"
 
 #include <lauxlib.h>
-#include <luajit.h>
 #include <string.h>
+
+#include "lua/budget.h"
 
 /* A rule looks at a few fields; this many instructions are a tenth of a second,
  * and a rule that never ends must not cost the worker. */
@@ -58,11 +59,11 @@ static int call_bounded(lua_State *L, int trace)
 {
     int status;
 
-    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    budget_interpret(L, true);
     lua_sethook(L, stop_rule, LUA_MASKCOUNT, RULE_INSTRUCTIONS);
     status = lua_pcall(L, RULE_ARGUMENTS, 2, trace);
     lua_sethook(L, NULL, 0, 0);
-    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+    budget_interpret(L, false);
     return status;
 }
 

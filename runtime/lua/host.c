@@ -3,10 +3,13 @@
 #include "lua/host.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/plan.h"
@@ -26,7 +29,7 @@ extern const char host_api_text[] __attribute__((visibility("hidden")));
 extern const char host_api_end[] __attribute__((visibility("hidden")));
 
 /* Bytes of a secret's file; a password or URL is far shorter. */
-enum { SECRET_BYTES = 65536 };
+enum { SECRET_BYTES = 65536, SECRET_MS = 5000 };
 
 static int refuse(lua_State *L, const char *text)
 {
@@ -153,25 +156,39 @@ static int host_env(lua_State *L)
     return 1;
 }
 
+/* All that the file holds. NULL: *len bytes of it are in text; else why not. A
+ * pipe is waited for, as long as a secret may take to come. */
+static const char *read_secret(int fd, char text[SECRET_BYTES], size_t *len)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    ssize_t n = 1;
+
+    for (*len = 0; n > 0 && *len < SECRET_BYTES; *len += (size_t)n) {
+        if (poll(&p, 1, SECRET_MS) == 0) {
+            return "is a pipe into which nobody writes";
+        }
+        n = read(fd, text + *len, SECRET_BYTES - *len);
+        if (n < 0) { /* a folder opens, and cannot be read */
+            return strerror(errno);
+        }
+    }
+    return *len == SECRET_BYTES ? "is larger than 64 KiB" : NULL;
+}
+
 /* secret(path): what the file holds without the newline at its end. */
 static int host_secret(lua_State *L)
 {
     char text[SECRET_BYTES];
-    FILE *f = fopen(luaL_checkstring(L, 1), "re");
+    int fd = open(luaL_checkstring(L, 1), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     size_t len;
 
-    if (!f) {
+    if (fd < 0) {
         return refuse(L, strerror(errno));
     }
-    len = fread(text, 1, sizeof(text), f);
-    /* A folder opens, and cannot be read. */
-    int reason = ferror(f) ? errno : 0;
-    fclose(f);
+    const char *reason = read_secret(fd, text, &len);
+    close(fd);
     if (reason) {
-        return refuse(L, strerror(reason));
-    }
-    if (len == sizeof(text)) {
-        return refuse(L, "is larger than 64 KiB");
+        return refuse(L, reason);
     }
     while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
         len--;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "lua/budget.h"
@@ -24,6 +25,10 @@
 static const uint64_t VM_MAX_BYTES = 512ULL << 20;
 /* A bundle loads in milliseconds; examples with many rows take longer. */
 enum { VM_LOAD_MS = 10000 };
+static const char TOO_SLOW[] =
+    "what stands in the file itself runs while the "
+    "pipeline is loaded and must come to an end; is there a loop that does "
+    "not?";
 /* What one phase may allocate before the collector joins in, and the least
  * that it frees after a batch: about a millisecond of work. */
 enum { VM_PHASE_KB = 64 << 10, VM_STEP_KB = 1024 };
@@ -39,7 +44,7 @@ struct vm {
     char *path;    /* owned: of the bundle that is loaded */
     char *said;    /* owned: all that the last failed load said */
     char hash[65]; /* its generation */
-    usec load_limit;
+    struct budget_rule loading;
     int collected_kb;      /* in use after the last vm_collect */
     bool is_out_of_memory; /* LuaJIT is not safe to use afterwards */
 };
@@ -170,6 +175,7 @@ struct vm *vm_new(struct err *e)
 {
     struct vm *v = mem_zero(1, sizeof(*v));
 
+    v->loading = (struct budget_rule){.slow = TOO_SLOW, .status = EX_CONFIG};
     vm_limit_load(v, VM_LOAD_MS);
     if (!open_state(v, e)) {
         vm_free(v);
@@ -196,12 +202,13 @@ static void keep_said(struct vm *v, const char *text)
     must(v->said);
 }
 
-static void say_out_of_memory(enum err_class class, struct err *e)
+static void say_out_of_memory(const struct vm *v, enum err_class class,
+                              struct err *e)
 {
     err_set(e, class,
-            "the scripts took more than %llu MiB of memory: keep less in "
+            "%sthe scripts took more than %llu MiB of memory: keep less in "
             "tables and texts, or make batches smaller",
-            (unsigned long long)(VM_MAX_BYTES >> 20));
+            v->budget.exceeded_at, (unsigned long long)(VM_MAX_BYTES >> 20));
 }
 
 /* A script may have caught the error. */
@@ -236,7 +243,7 @@ static bool call(struct vm *v, int n_args, enum err_class class, struct err *e)
         return true;
     }
     if (v->is_out_of_memory) {
-        say_out_of_memory(class, e);
+        say_out_of_memory(v, class, e);
     } else {
         err_set(e, class, "%s", lua_tostring(L, -1));
         if (class == ERR_CONFIG) {
@@ -260,7 +267,12 @@ static void push_function(struct vm *v, int reference_number)
 
 void vm_limit_load(struct vm *v, uint32_t limit_ms)
 {
-    v->load_limit = (usec)limit_ms * 1000;
+    v->loading.limit = (usec)limit_ms * 1000;
+}
+
+void vm_shows_life(struct vm *v, uint64_t *at)
+{
+    v->loading.life = at;
 }
 
 /* Whether the pipeline is wrong or could not be read for now. Without memory the
@@ -287,7 +299,7 @@ struct plan *vm_load(struct vm *v, const char *path, struct err *e)
     v->said = NULL;
     push_function(v, v->load);
     lua_pushstring(v->L, path);
-    budget_watch(v->L, v->load_limit);
+    budget_watch(v->L, &v->loading);
     ok = call(v, 1, ERR_CONFIG, e);
     budget_unwatch(v->L);
     if (!ok) {
@@ -400,7 +412,8 @@ static bool ask(struct vm *v, bool by_stock, const struct failure *f,
     if (v->is_out_of_memory) {
         return err_set(
             e, ERR_SCRIPT,
-            "the failure rule took more memory than the scripts may have");
+            "%sthe failure rule took more memory than the scripts may have",
+            v->budget.exceeded_at);
     }
     return status == 0;
 }

@@ -26,8 +26,12 @@ struct plan *vm_load(struct vm *v, const char *path, struct err *e);
 /* All that the last vm_load said when it failed with [e], of which e->text is
  * the beginning; borrowed until the next load. */
 const char *vm_said(const struct vm *v, const struct err *e);
-/* How long the Lua code of a bundle may take to load; 10 s unless set. */
+/* How long the Lua code of a bundle may compute while it is loaded; 10 s unless
+ * set. A single call that takes longer by far ends the process, with words and
+ * EX_CONFIG. */
 void vm_limit_load(struct vm *v, uint32_t limit_ms);
+/* Loading writes clock_usec() there, as long as it gets on. */
+void vm_shows_life(struct vm *v, uint64_t *at);
 /* Computes keys that are functions: calls tm_key for each event and group. */
 bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
              struct err *e);

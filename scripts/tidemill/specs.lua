@@ -60,12 +60,14 @@ local function check_rows(result, plan, i, expected)
 end
 
 -- Examples live in the projections: events, optional given rows, rows expected.
-local function run_examples(path)
+-- [begin]: gives what begins a time of its own (lua/budget.h).
+local function run_examples(path, begin)
   local bundle = require('tidemill.testing').load(path)
   local n_failed, n = 0, 0
   for k, p in ipairs(bundle.plan.projections) do
     for i, example in ipairs(p.examples or {}) do
       n = n + 1
+      begin()
       bundle:reset()
       local ok, result = pcall(bundle.split, bundle,
         { given = example.given, events = example.events })
@@ -90,13 +92,26 @@ local function busted_arguments(folder, arguments)
   return list
 end
 
+-- Each file, block and test has a time of its own.
+local function begin_blocks(busted, begin)
+  for _, what in ipairs { 'file', 'describe', 'test' } do
+    for _, when in ipairs { 'start', 'end' } do
+      busted.subscribe({ what, when }, function()
+        begin()
+        return nil, true
+      end, { priority = 1 })
+    end
+  end
+end
+
 -- What busted does not tell in its status: how many tests ran to their end, and
 -- whether it took its arguments. In the table that is returned.
-local function watch_busted()
+local function watch_busted(begin)
   local seen = { n = 0 }
   local core, cli = require 'busted.core', require 'busted.modules.cli'
   package.loaded['busted.core'] = function(...)
     local busted = core(...)
+    begin_blocks(busted, begin)
     busted.subscribe({ 'test', 'end' }, function()
       seen.n = seen.n + 1
       return nil, true
@@ -144,8 +159,9 @@ local function has_failed(folder, arguments)
   return not ok and reason == nil or not (code == 0 or code == true or code == nil)
 end
 
-local function run_specs(folder, arguments)
-  local seen = watch_busted()
+local function run_specs(folder, arguments, begin)
+  local seen = watch_busted(begin)
+  begin()
   if has_failed(folder, arguments) then return seen.is_refused and 64 or 1 end
   if seen.n > 0 or runs_nothing(arguments) then return 0 end
   return 66, ('tidemill test: no spec ran: is there an `it` in %s, and do the arguments '
@@ -154,18 +170,20 @@ end
 
 -- The examples alone, without busted: what `check` runs.
 ---@param arguments string[] the path
+---@param begin fun()
 ---@return integer exit status
-function M.examples(arguments)
-  return run_examples(arguments[1]) > 0 and 78 or 0
+function M.examples(arguments, begin)
+  return run_examples(arguments[1], begin) > 0 and 78 or 0
 end
 
 ---@param arguments string[] the path, then arguments for busted
+---@param begin fun()
 ---@return integer exit status
 ---@return string? words for whoever typed the verb
-function M.run(arguments)
+function M.run(arguments, begin)
   local path = arguments[1]
   local folder = folder_of(path)
-  local loaded, n_failed, n = pcall(run_examples, path)
+  local loaded, n_failed, n = pcall(run_examples, path, begin)
   if not loaded then
     return 78, tostring(n_failed)
   end
@@ -178,7 +196,7 @@ function M.run(arguments)
     return 66, ('tidemill test: there is nothing to run in %s: write spec/*_spec.lua, or '
       .. '`examples` in a projection'):format(folder)
   end
-  local status, words = run_specs(folder, arguments)
+  local status, words = run_specs(folder, arguments, begin)
   return (status == 0 or status == 66) and n_failed > 0 and 1 or status, words
 end
 

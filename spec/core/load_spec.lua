@@ -4,7 +4,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/err.h', 'base/buf.h', 'base/type.h', 'base/plan.h', 'lua/vm.h')
+core.headers('base/loop.h', 'base/err.h', 'base/buf.h', 'base/type.h', 'base/plan.h', 'lua/vm.h')
 ffi.cdef 'int setenv(const char *, const char *, int);'
 
 -- The VM looks for its scripts beside the binary, and for the core in it.
@@ -61,10 +61,23 @@ describe('loading a bundle', function()
       './pipeline.lua:1:', 'took too long')
   end)
 
+  it('shows that it is alive while a file computes', function()
+    local e, life = ffi.new('struct err'), ffi.new('uint64_t[1]')
+    local vm = C.vm_new(e)
+    C.vm_limit_load(vm, 50)
+    C.vm_shows_life(vm, life)
+    bundles.with({ ['pipeline.lua'] = 'while true do end' }, function(folder)
+      local before = C.clock_usec()
+      assert.is_true(C.vm_load(vm, folder, e) == nil)
+      assert.is_true(life[0] >= before + 45000 and life[0] <= C.clock_usec())
+    end)
+    C.vm_free(vm)
+  end)
+
   it('refuses one that takes all memory', function()
     local reason = load { ['pipeline.lua'] =
-      "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end" }
-    assert.is_truthy(reason:find('512 MiB', 1, true), reason)
+      "\nlocal t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end" }
+    assert.is_truthy(reason:find('./pipeline.lua:2: the scripts took more than 512 MiB', 1, true), reason)
   end)
 
   it('refuses one that leaves no memory at all', function()
