@@ -100,6 +100,8 @@ struct tm_batch {
     uint32_t n_events;
     uint32_t generation;      /* changes with each run over the batch */
     int32_t current;          /* event whose handler runs; -1 outside */
+    volatile int32_t is_late; /* the run takes too long: nothing of it will be
+                                 used, and loops end before the next event */
     uint32_t n_nodes;         /* entries of columns[] */
     const uint8_t *states;    /* enum tm_event_state */
     const uint16_t *types;    /* number of event.type; tm_type_name() */

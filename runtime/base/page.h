@@ -99,13 +99,17 @@ struct page_lane {
     uint32_t state; /* enum page_lane_state */
     int32_t worker; /* slot that owns it; -1: none */
     int32_t partition;
-    char topic[252];      /* Kafka allows 249 */
-    int64_t position;     /* next offset, as committed in the database */
-    int64_t high;         /* end of the partition, last seen */
-    int64_t end;          /* --until-end: where to stop; -1: not yet known */
-    int64_t epoch;        /* as claimed last; 0: not yet */
-    uint32_t reached;     /* position >= end, or partition EOF */
-    uint32_t letters;     /* of it in tidemill.dead_letter, as last known */
+    char topic[252];  /* Kafka allows 249 */
+    int64_t position; /* next offset, as committed in the database */
+    int64_t high;     /* end of the partition, last seen */
+    int64_t end;      /* --until-end: where to stop; -1: not yet known */
+    int64_t epoch;    /* as claimed last; 0: not yet */
+    uint32_t reached; /* position >= end, or partition EOF */
+    uint32_t letters; /* of it in tidemill.dead_letter, as last known */
+    uint32_t in_hand; /* records of it in the batch over which scripts run
+                             now */
+    uint32_t most;    /* records in its next batch, as lane->most (source.h):
+                             a new worker of it must know */
     int64_t halted_since; /* Unix time, while it is halted */
     char message[400];    /* why it is halted; or "" */
 };

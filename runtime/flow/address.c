@@ -47,6 +47,9 @@ bool address_renew(struct engine *g, const struct err *e)
     }
     g->database.renew_at = now + RENEW_PAUSE_USEC;
     v = vm_new(&why);
+    if (v) { /* the scripts may take longer than a worker may be silent */
+        vm_shows_life(v, &g->counts->heartbeat_usec);
+    }
     p = v ? vm_load(v, g->plan->path, &why) : NULL;
     if (p) {
         is_new = take_over(g, p);

@@ -104,6 +104,8 @@ void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
     b->events.records = b->records;
     b->events.arena = &b->arena;
     b->view.current = -1;
+    b->view.is_late = 0;
+    b->pace = BATCH_QUICK;
     events_prepare(&b->events, d, n);
     b->decoded = 0;
     b->attempts = 0;
@@ -182,7 +184,7 @@ void batch_limit(struct batch *b)
 
 bool batch_is_over(const struct batch *b)
 {
-    return b->limit.is_over && b->events.n > 1;
+    return b->view.is_late || (b->limit.is_over && b->events.n > 1);
 }
 
 /* ---- keys ---- */
@@ -269,6 +271,9 @@ static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
     while (r->n_chosen) {
         bool ok = vm_keys(v, &b->view, &r->view, &e);
 
+        if (b->view.is_late) {
+            break;
+        }
         if (!batch_take_unread(b)) {
             if (ok) {
                 break;
@@ -295,8 +300,11 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
     truncate_cut(b);
     verdict_find_unread(b);
     verdict_settle(b);
-    for (uint32_t i = 0; i < b->n_rows; i++) {
+    for (uint32_t i = 0; i < b->n_rows && !b->view.is_late; i++) {
         keys_of(&b->rows[i], b, d, v);
+    }
+    if (b->view.is_late) {
+        return;
     }
     b->view.current = -1;
     verdict_keep(b);

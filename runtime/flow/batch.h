@@ -42,6 +42,13 @@ enum batch_state {
     BATCH_WAITING    /* waiting: backs off before it is done again */
 };
 
+/* How long the longest step of a batch took in which nothing else could run. */
+enum batch_pace {
+    BATCH_QUICK,
+    BATCH_SLOW,    /* the next one of its lanes should not be larger, */
+    BATCH_TOO_SLOW /* or should be smaller */
+};
+
 /* The first [n] records of a lane's inbox. */
 struct lease {
     struct lane *lane; /* borrowed; not freed while leased */
@@ -98,8 +105,10 @@ struct batch {
     int n_moves;         /* and positions that are queued in it */
     struct position *positions; /* arena; RESOLVING; NULL: not yet asked for */
     usec since;                 /* when the present step began */
-    usec retry_at;              /* WAITING */
-    uint32_t n_faults;          /* columns decoded late */
+    enum batch_pace pace;
+    int32_t late_at;   /* with view.is_late: event whose handler ran then */
+    usec retry_at;     /* WAITING */
+    uint32_t n_faults; /* columns decoded late */
 
     const struct plan_dead_letters *limits; /* borrowed */
     struct letter *letters;                 /* arena; [event]; NULL: all well */
@@ -172,8 +181,8 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v);
 uint64_t batch_most(const struct batch *b);
 /* Keys, a trial or a fold follow: what was taken up to here does not count. */
 void batch_limit(struct batch *b);
-/* Do the scripts make more of it than they may, and is it more than one record?
- * Then nothing that was made is to be used. */
+/* Do the scripts make more of it than they may, or take too long (view.is_late),
+ * and is it more than one record? Then nothing that was made is to be used. */
 bool batch_is_over(const struct batch *b);
 /* Before anything is locked: lets batch functions say which rows they want. */
 void batch_try(struct batch *b, struct vm *v);

@@ -146,14 +146,14 @@ static void decode_some(struct engine *g)
         condemned_enter(b);
         batch_keys(b, g->decoder, g->vm);
         condemned_leave();
-        unknown_tell(g->programs, g->plan->n_projections, g->decoder,
-                     &b->arena);
-        batch_settle(b);
     }
-    progress_stage(g, STAGE_DECODE, since);
+    progress_step(b, STAGE_DECODE, since);
     if (is_done && batch_is_over(b)) {
         isolate_over(b);
     } else if (is_done) {
+        unknown_tell(g->programs, g->plan->n_projections, g->decoder,
+                     &b->arena);
+        batch_settle(b);
         engine_move(b, BATCH_READY);
     }
 }

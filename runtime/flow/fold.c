@@ -78,7 +78,9 @@ static void run_rows(struct batch *b, struct rows *r, struct vm *v)
         } else {
             run_mirror(b, r);
         }
-        check_rows(b, r);
+        if (!batch_is_over(b)) {
+            check_rows(b, r);
+        }
     }
 }
 
@@ -118,7 +120,8 @@ static void run_projection(struct batch *b, uint32_t index, struct vm *v)
 void batch_try(struct batch *b, struct vm *v)
 {
     batch_limit(b);
-    for (uint32_t i = 0; i < b->n_sets && !b->is_tried; i++) {
+    for (uint32_t i = 0; i < b->n_sets && !b->is_tried && !batch_is_over(b);
+         i++) {
         if (b->sets[i].rows->program->tries) {
             set_try(&b->sets[i], b, v);
         }

@@ -227,22 +227,52 @@ static void bisect(struct batch *b)
     engine_release(b);
 }
 
-void isolate_over(struct batch *b)
+/* Of [n] records so many were done when a late run was stopped; with several
+ * projections those before count. */
+static uint32_t share_done(const struct batch *b, uint32_t n)
+{
+    uint64_t turn = b->running > 0 ? (uint64_t)b->running : 0;
+    uint64_t at = b->late_at > 0 ? (uint64_t)b->late_at : 0;
+    uint64_t done = turn * b->events.n + at;
+    uint64_t all = (uint64_t)(b->n_rows ? b->n_rows : 1) * b->events.n;
+    uint64_t share = n * done / all;
+
+    return share > 0 ? (uint32_t)share : 1;
+}
+
+static void tell_over(const struct batch *b)
 {
     const struct record *first = &b->records[0];
 
-    log_line(LOG_INFO,
-             "the scripts make too much of a batch: its records come in "
-             "smaller ones",
-             "first=%s/%d/%" PRId64 " records=%u limit_bytes=%" PRIu64,
-             first->topic, first->partition, first->offset, b->events.n,
-             batch_most(b));
+    if (b->view.is_late) {
+        log_line(LOG_INFO,
+                 "the scripts take too long for a batch: its records come in "
+                 "smaller ones",
+                 "first=%s/%d/%" PRId64 " records=%u time_for=%u", first->topic,
+                 first->partition, first->offset, b->events.n,
+                 share_done(b, b->events.n));
+    } else {
+        log_line(LOG_INFO,
+                 "the scripts make too much of a batch: its records come in "
+                 "smaller ones",
+                 "first=%s/%d/%" PRId64 " records=%u limit_bytes=%" PRIu64,
+                 first->topic, first->partition, first->offset, b->events.n,
+                 batch_most(b));
+    }
+}
+
+void isolate_over(struct batch *b)
+{
+    tell_over(b);
     b->engine->counts->counters[COUNT_ISOLATIONS]++;
     if (b->is_retry) {
         isolate_halve(b);
     }
     for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
-        lease_halve(b->leases[i].lane, b->leases[i].n, b->n_leases == 1);
+        struct lease *l = &b->leases[i];
+        uint32_t n = b->view.is_late ? share_done(b, l->n) : l->n;
+
+        lease_halve(l->lane, n, b->n_leases == 1);
     }
     engine_release(b);
 }

@@ -14,8 +14,8 @@
 
 /* Asks what to do about a batch that failed with [e], and does it. */
 void isolate_failed(struct batch *b, const struct err *e);
-/* The scripts make too much of its records together: they come in smaller
- * batches. */
+/* The scripts make too much of its records together, or take too long for so
+ * many: they come in smaller batches. */
 void isolate_over(struct batch *b);
 /* Asks about the record of [event], whose letter it decides. */
 void isolate_ask_record(struct batch *b, uint32_t event);

@@ -74,6 +74,15 @@ static void halt_lane(struct batch *b, const struct lease *l)
     }
 }
 
+static void keep_pace(struct batch *b, struct lease *l)
+{
+    if (b->pace == BATCH_TOO_SLOW) {
+        lease_halve(l->lane, l->n, b->n_leases == 1);
+    } else if (b->pace == BATCH_QUICK && !b->is_heavy) {
+        lease_grow(l->lane, b->engine->plan->limits.size);
+    }
+}
+
 static void settle_lane(struct batch *b, struct lease *l)
 {
     struct engine *g = b->engine;
@@ -95,9 +104,7 @@ static void settle_lane(struct batch *b, struct lease *l)
             l->lane->waiting_since = l->lane->inbox.count ? clock_usec() : 0;
         }
         isolate_cleared(l, moved);
-        if (!b->is_heavy) {
-            lease_grow(l->lane, g->plan->limits.size);
-        }
+        keep_pace(b, l);
     }
     if (l->halt >= 0) {
         halt_lane(b, l);

@@ -22,10 +22,15 @@ static bool has_reached(const struct lane *l, const struct page_lane *p)
 
 struct page_lane *progress_page(struct engine *g, struct lane *l)
 {
-    if (!l->page) {
-        l->page = page_lane(g->page, l->topic, l->partition);
+    struct page_lane *p = l->page;
+
+    if (!p) {
+        l->page = p = page_lane(g->page, l->topic, l->partition);
     }
-    return l->page;
+    if (p && p->worker != (int32_t)g->slot) { /* it was another one's */
+        l->most = p->most;
+    }
+    return p;
 }
 
 void progress_seen(struct engine *g, const struct lane *lane, int64_t *epoch,
@@ -54,6 +59,7 @@ void progress_lane(struct engine *g, struct lane *l)
     p->worker = (int32_t)g->slot;
     p->position = l->position;
     p->epoch = l->epoch;
+    p->most = l->most;
     p->letters = l->dossier ? ((struct dossier *)l->dossier)->n_letters : 0;
     if (l->high >= 0) {
         p->high = l->high;
@@ -200,10 +206,27 @@ void progress_batch(struct engine *g, const struct batch *b)
         average ? (7 * average + events) / 8 : events;
 }
 
-void progress_stage(struct engine *g, enum page_stage stage, usec since)
+usec progress_stage(struct engine *g, enum page_stage stage, usec since)
 {
-    g->counts->stage_usec[stage] += clock_usec() - since;
+    usec now = clock_usec();
+
+    g->counts->stage_usec[stage] += now - since;
     g->counts->stage_count[stage]++;
+    g->counts->heartbeat_usec = now;
+    return now - since;
+}
+
+/* The share of the limit is that of supervise/strikes.c, which calls a batch
+ * late. */
+void progress_step(struct batch *b, enum page_stage stage, usec since)
+{
+    usec share = b->engine->page->heartbeat_seconds * 1000000ULL / 4;
+    usec took = progress_stage(b->engine, stage, since);
+    enum batch_pace pace = took > share       ? BATCH_TOO_SLOW
+                           : took > share / 2 ? BATCH_SLOW
+                                              : BATCH_QUICK;
+
+    b->pace = pace > b->pace ? pace : b->pace;
 }
 
 static void note_starving(struct engine *g, bool is_empty, bool has_lag,

@@ -31,6 +31,10 @@ void progress_lost(struct engine *g, struct lane *lane);
 void progress_batch(struct engine *g, const struct batch *b);
 /* Heartbeat and gauges; about four times a second. */
 void progress_tick(struct engine *g);
-void progress_stage(struct engine *g, enum page_stage stage, usec since);
+/* A stage ended, which is a sign of life; what it took. */
+usec progress_stage(struct engine *g, enum page_stage stage, usec since);
+/* The same for a stage of the batch in which nothing else could run: sets its
+ * pace. */
+void progress_step(struct batch *b, enum page_stage stage, usec since);
 /* Lists every partition of every topic; --until-end needs to know them all. */
 void progress_all_lanes(struct engine *g, const int32_t *n_partitions);

@@ -123,7 +123,7 @@ static bool fold(struct batch *b)
     condemned_enter(b);
     ok = batch_fold(b, g->vm, &e);
     condemned_leave();
-    progress_stage(g, STAGE_LUA, since);
+    progress_step(b, STAGE_LUA, since);
     if (batch_is_over(b)) {
         isolate_over(b);
         return false;
@@ -146,18 +146,23 @@ static bool fold(struct batch *b)
     return true;
 }
 
-/* Before anything is locked. */
-static void try_functions(struct batch *b)
+/* Before anything is locked. False: the batch is no longer ours. */
+static bool try_functions(struct batch *b)
 {
     usec since = clock_usec();
 
     if (b->n_sets == 0 || b->is_tried) {
-        return;
+        return true;
     }
     condemned_enter(b);
     batch_try(b, b->engine->vm);
     condemned_leave();
-    progress_stage(b->engine, STAGE_LUA, since);
+    progress_step(b, STAGE_LUA, since);
+    if (!b->view.is_late) {
+        return true;
+    }
+    isolate_over(b);
+    return false;
 }
 
 /* Rows are locked in one order, so those that came up behind the lock are not
@@ -193,7 +198,7 @@ static void queue_writes(struct batch *b)
     b->n_unchanged = g->writer.n_unchanged;
     b->is_blind = g->writer.is_blind;
     pgconn_add_sql(b->conn, b->is_proof ? "ROLLBACK" : "COMMIT");
-    progress_stage(g, STAGE_WRITE, since);
+    progress_step(b, STAGE_WRITE, since);
     b->since = clock_usec();
     engine_move(b, BATCH_WRITING);
     pgconn_flush(b->conn, reply_deadline(b), on_written, b);
@@ -277,7 +282,9 @@ static void write_all(struct batch *b)
 
 static void after_loads(struct batch *b)
 {
-    try_functions(b);
+    if (!try_functions(b)) {
+        return;
+    }
     if (b->is_proof || batch_has_loads(b, EXACT_SHARED)) {
         open_transaction(b);
     } else {

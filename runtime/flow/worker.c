@@ -149,14 +149,28 @@ static void on_signal(void *arg, int signum)
     loop_timer_every(w->stopping, 10000);
 }
 
+/* A step of the start is done, or goes on: see supervise/strikes.h. */
+static void show_life(const struct worker_options *o, const char *step)
+{
+    struct page_worker *entry = &o->page->workers[o->slot];
+
+    entry->heartbeat_usec = clock_usec();
+    snprintf(entry->waiting_for, sizeof(entry->waiting_for), "starting: %s",
+             step);
+}
+
 static bool load(struct worker *w, const struct worker_options *o,
                  struct err *e)
 {
+    show_life(o, "the scripts of Tidemill are read");
     w->vm = vm_new(e);
     if (!w->vm) {
         return false;
     }
+    show_life(o, "the pipeline is loaded");
+    vm_shows_life(w->vm, &o->page->workers[o->slot].heartbeat_usec);
     w->plan = vm_load(w->vm, o->path, e);
+    show_life(o, "its tables are prepared");
     return w->plan != NULL;
 }
 
@@ -198,6 +212,7 @@ static int run(struct worker *w, const struct worker_options *o)
     w->check = loop_timer_new(w->loop, on_check, w);
     w->stopping = loop_timer_new(w->loop, on_stopping, w);
     loop_timer_set(w->check, 1);
+    show_life(o, "the tables of the database are looked at");
     loop_run(w->loop);
     loop_timer_free(w->check);
     loop_timer_free(w->stopping);
@@ -215,7 +230,6 @@ int worker_run(const struct worker_options *o)
     /* First: the supervisor may ask at any time. */
     condemned_watch(o->page, o->slot);
     w->loop = loop_new();
-    o->page->workers[o->slot].heartbeat_usec = clock_usec();
     status = run(w, o);
     if (w->plan) {
         plan_free(w->plan);

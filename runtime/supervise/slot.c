@@ -38,7 +38,8 @@ void slot_started(struct slot *w, struct page *p, pid_t pid, usec now)
     w->state = SLOT_RUNNING;
     w->pid = pid;
     w->started = now;
-    w->looks = 0;
+    w->looks = w->moves = 0;
+    w->beat = w->since = now;
     w->is_stuck = false;
     p->workers[w->number].pid = pid;
 }
@@ -80,16 +81,6 @@ bool slot_ended(struct slot *w, int wait_status, usec now, usec *after)
     }
     w->state = SLOT_WAITING;
     return true;
-}
-
-usec slot_still_usec(const struct slot *w, const struct page *p, usec now)
-{
-    if (w->state != SLOT_RUNNING) {
-        return 0;
-    }
-    usec beat = p->workers[w->number].heartbeat_usec;
-    usec last = beat > w->started ? beat : w->started;
-    return now > last ? now - last : 0;
 }
 
 void slots_signal(const struct slot *slots, uint32_t n, int signum)

@@ -30,6 +30,9 @@ struct slot {
     /* -- while it stands still: see strikes.h */
     uint32_t looks;
     usec looked_at;          /* last */
+    usec beat;               /* its last sign of life by itself */
+    usec since;              /* that, or when it was seen to get on */
+    uint32_t moves;          /* how often it was seen to, since its last sign */
     uint64_t cpu_ticks;      /* of its main thread, at the first look */
     struct page_place place; /* where it was at the first look */
     bool is_stuck;           /* killed for a handler that does not return */
@@ -46,8 +49,6 @@ void slot_clear_page(const struct slot *w, struct page *p);
  * process lived for 30 s.
  */
 bool slot_ended(struct slot *w, int wait_status, usec now, usec *after);
-/* How long it has shown no sign of life; 0 unless it runs. */
-usec slot_still_usec(const struct slot *w, const struct page *p, usec now);
 
 /* Of [n] slots: a signal to every process; whether one is in that state. */
 void slots_signal(const struct slot *slots, uint32_t n, int signum);

@@ -13,6 +13,19 @@
 
 /* What a worker gets to answer SIGUSR1 on a busy machine. */
 enum { ANSWER_USEC = 500000 };
+/* How often one may get a whole limit more without a sign of life by itself:
+ * other lanes and Kafka wait as well. */
+enum { MOVES_MOST = 3 };
+
+/* What comes next, of a worker that shows no life. */
+enum {
+    LOOK_LATE,   /* at a quarter of the limit it is told that it is late */
+    LOOK_ANSWER, /* and says where it is */
+    LOOK_HALF,
+    LOOK_END,
+    LOOK_JUDGE,
+    LOOK_NO_MORE
+};
 
 /* Clock ticks that the main thread used; 0 when it cannot be read. The worker's
  * other threads (librdkafka's) work on while a script is stuck. */
@@ -42,12 +55,14 @@ static uint64_t cpu_ticks(pid_t pid)
     return user + system;
 }
 
-static void ask(struct slot *w, struct page *p, usec now)
+/* Never true: it is no reason to end it. */
+static bool ask(struct slot *w, struct page *p, usec now)
 {
     __atomic_store_n(&p->workers[w->number].at.is_set, 0, __ATOMIC_SEQ_CST);
     kill(w->pid, SIGUSR1);
     w->looks++;
     w->looked_at = now;
+    return false;
 }
 
 static bool is_same(const struct page_place *a, const struct page_place *b)
@@ -56,27 +71,77 @@ static bool is_same(const struct page_place *a, const struct page_place *b)
            a->offset == b->offset && strcmp(a->topic, b->topic) == 0;
 }
 
+/* A sign of life by itself makes all looks void. */
+static void note_beat(struct slot *w, usec beat)
+{
+    if (beat > w->beat) {
+        w->beat = w->since = beat;
+        w->looks = w->moves = 0;
+    }
+}
+
+/* It told where it is, and that it is late: the record at which it is has a
+ * whole limit from here on, since those before it took some of the time. */
+static void hear(struct slot *w, const struct page_place *at, usec now)
+{
+    if (at->is_set) {
+        w->since = w->looked_at;
+    }
+    if (at->is_set || now - w->looked_at > ANSWER_USEC) {
+        w->looks = LOOK_HALF;
+    }
+}
+
+/* The end of the limit. True: it is not seen to get on. */
+static bool judge(struct slot *w, const struct page_place *at, usec now)
+{
+    bool is_same_place = is_same(at, &w->place);
+
+    if (at->is_set && w->place.is_set && !is_same_place &&
+        w->moves < MOVES_MOST) {
+        w->moves++;
+        w->since = now;
+        w->looks = LOOK_HALF;
+        return false;
+    }
+    w->is_stuck = is_same_place && cpu_ticks(w->pid) > w->cpu_ticks;
+    w->looks = LOOK_NO_MORE; /* killed once, however long it takes to end */
+    return true;
+}
+
 bool strikes_look(struct slot *w, struct page *p, usec now)
 {
-    const struct page_place *at = &p->workers[w->number].at;
-    usec limit = p->heartbeat_seconds * 1000000ULL;
-    usec still = slot_still_usec(w, p, now);
+    const struct page_worker *entry = &p->workers[w->number];
+    usec limit = p->heartbeat_seconds * 1000000ULL, still;
 
-    if (still < limit / 2) {
-        w->looks = 0;
-    } else if (w->looks == 0) {
-        w->cpu_ticks = cpu_ticks(w->pid);
-        ask(w, p, now);
-    } else if (w->looks == 1 && still + ANSWER_USEC > limit) {
-        w->place = *at;
-        ask(w, p, now);
-    } else if (w->looks == 2 && now - w->looked_at > ANSWER_USEC) {
-        w->is_stuck =
-            is_same(at, &w->place) && cpu_ticks(w->pid) > w->cpu_ticks;
-        w->looks++; /* it is killed once, however long it takes to end */
-        return true;
+    note_beat(w, entry->heartbeat_usec);
+    still = now > w->since ? now - w->since : 0;
+    /* Before its first sign of life a question would kill it. */
+    bool asks = entry->heartbeat_usec > 0;
+
+    if (w->state != SLOT_RUNNING || (!asks && still < limit)) {
+        return false;
     }
-    return false;
+    if (!asks) {
+        return w->looks != LOOK_NO_MORE && judge(w, &entry->at, now);
+    }
+    switch (w->looks) {
+    case LOOK_LATE:
+        return still >= limit / 4 && ask(w, p, now);
+    case LOOK_ANSWER:
+        hear(w, &entry->at, now);
+        return false;
+    case LOOK_HALF:
+        w->cpu_ticks = still >= limit / 2 ? cpu_ticks(w->pid) : 0;
+        return still >= limit / 2 && ask(w, p, now);
+    case LOOK_END:
+        w->place = entry->at;
+        return still + ANSWER_USEC > limit && ask(w, p, now);
+    case LOOK_JUDGE:
+        return now - w->looked_at > ANSWER_USEC && judge(w, &entry->at, now);
+    default:
+        return false;
+    }
 }
 
 /* How the death came about, if it was a record's doing. */
@@ -95,12 +160,35 @@ static bool is_strike(const struct slot *w, const struct page *p,
            signum == SIGABRT;
 }
 
+/* Whoever comes next takes fewer records of the lanes over which scripts ran: of
+ * one alone half. As lease_halve(). */
+static void narrow(const struct slot *w, struct page *p)
+{
+    uint32_t n_lanes = 0;
+
+    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+        const struct page_lane *l = &p->lanes[i];
+
+        n_lanes += l->worker == (int32_t)w->number && l->in_hand > 0;
+    }
+    for (uint32_t i = 0; n_lanes && i < p->n_lanes && i < PAGE_LANES; i++) {
+        struct page_lane *l = &p->lanes[i];
+
+        if (l->worker == (int32_t)w->number && l->in_hand > 0) {
+            l->most =
+                n_lanes == 1 && l->in_hand > 1 ? l->in_hand / 2 : l->in_hand;
+            l->in_hand = 0;
+        }
+    }
+}
+
 void strikes_death(const struct slot *w, struct page *p, int wait_status)
 {
     struct page_place at = p->workers[w->number].at;
     char how[64];
     uint32_t deaths;
 
+    narrow(w, p);
     if (!at.is_set || !is_strike(w, p, wait_status, how, sizeof(how))) {
         return;
     }

@@ -6,10 +6,14 @@
  * which record it is (flow/condemned.h). Any other death says nothing: out of
  * memory, kill -9, a stop of the machine.
  *
- * A worker that stands still is looked at twice, at half of the heartbeat limit
- * and just before its end. It is stuck in a handler when both find it at the same record
- * and its main thread used the CPU in between: one that was suspended, or that
- * gets on slowly, is killed too, but no record is blamed.
+ * A worker without a sign of life is asked at a quarter of the heartbeat limit:
+ * its run over several records then ends before the next one (condemned.h), and
+ * the record at which it is has a whole limit. It is asked again at half of that
+ * and just before its end. It is stuck in a handler when both find it at the
+ * same record and its main thread used the CPU in between; one that was
+ * suspended is killed too, but no record is blamed. One that was found at
+ * different records gets on, and is left alone for another limit, but not for
+ * ever.
  */
 #include "supervise/slot.h"
 
@@ -17,5 +21,6 @@
  * to be killed. */
 bool strikes_look(struct slot *w, struct page *p, usec now);
 /* The worker in [w] ended; before slot_clear_page(). Counts and logs a death
- * that was the doing of a record. */
+ * that was the doing of a record; the lanes over which scripts ran have smaller
+ * batches from now on. */
 void strikes_death(const struct slot *w, struct page *p, int wait_status);

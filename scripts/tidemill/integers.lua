@@ -185,7 +185,7 @@ function M.concat(list, separator, from, to)
   if type(list) ~= 'table' then return table.concat(list, separator, from, to) end
   from, to = from or 1, to or #list
   for i = from, to do
-    if list[i] == nil then break end -- the library's refuses it; [to] may be any
+    if type(list[i]) == 'nil' then break end -- the library's refuses it; [to] may be any
     if is_long(list[i]) then
       local texts = {}
       for k = from, to do texts[k] = is_long(list[k]) and text_of(list[k]) or list[k] end

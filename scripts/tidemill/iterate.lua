@@ -5,6 +5,7 @@
 -- A loop keeps its place in a struct of its own: a closure would be another
 -- function each time, and the compiled loop another loop. batch.current names
 -- the event at which the innermost loop stands; an error then is that event's.
+-- Of a run that is late nothing will be used: its loops end early.
 --
 -- [x]: now and event_t of view.lua, set { now = struct tm_set, serial } and
 -- skip, which says where loops begin (M.skip). [own]: now for a table's rows.
@@ -64,7 +65,7 @@ function M.events(x)
     if not istype(loop_t, loop) then no_loop() end
     local at = loop[POS]
     if loop[SERIAL] ~= now.serial then stale() end
-    if at >= loop[TO] then return leave(now, loop) end
+    if at >= loop[TO] or now.batch.is_late ~= 0 then return leave(now, loop) end
     loop[POS] = at + 1
     local e = set.now.events[at]
     now.batch.current = e
@@ -84,7 +85,7 @@ function M.pairs(x, own, row_t)
     if not istype(loop_t, loop) then no_loop() end
     local at = loop[POS]
     if loop[SERIAL] ~= now.serial then stale() end
-    if at >= loop[TO] then return leave(now, loop) end
+    if at >= loop[TO] or now.batch.is_late ~= 0 then return leave(now, loop) end
     loop[POS] = at + 1
     local rows, serial = own.rows, now.serial
     local e = rows.pair_event[at]
@@ -117,7 +118,7 @@ function M.groups(x, own, row_t)
         at = groups.first[group[NUMBER]]
         if group[NUMBER] == x.skip.group then at = math.max(at, x.skip.at) end
       end
-      if at >= groups.first[group[NUMBER] + 1] then return nil end
+      if at >= groups.first[group[NUMBER] + 1] or now.batch.is_late ~= 0 then return nil end
       group[POS] = at + 1
       local e = groups.events[at]
       now.batch.current = e
@@ -130,7 +131,7 @@ function M.groups(x, own, row_t)
     if not istype(loop_t, loop) then no_loop() end
     local at = loop[POS]
     if loop[SERIAL] ~= now.serial then stale() end
-    if at >= loop[TO] then return leave(now, loop) end
+    if at >= loop[TO] or now.batch.is_late ~= 0 then return leave(now, loop) end
     loop[POS] = at + 1
     local groups, serial = held.groups, now.serial
     now.batch.current = groups.events[groups.first[at + 1] - 1]

@@ -1,7 +1,8 @@
 -- The loops over the events of a batch, one function a kind of projection:
 -- over the pairs [from, to), so that a run can go on behind a failed event.
 -- Loaded afresh for every projection: a loop compiles for its handlers alone.
--- batch.current names the event whose handler runs, and stays when it raises.
+-- batch.current names the event whose handler runs, and stays when it raises;
+-- batch.is_late ends them before the next one.
 local bit = require 'bit'
 local ffi = require 'ffi'
 local core = require 'tidemill.core'
@@ -29,6 +30,7 @@ function M.fold(x)
   return function(batch, rows, from, to)
     for pair = from, to - 1 do
       local e = rows.pair_event[pair]
+      if batch.is_late ~= 0 then return end
       if batch.states[e] == OK then
         local handler = handlers[batch.types[e]]
         if handler == nil then handler = resolve(batch, batch.types[e]) end
@@ -51,6 +53,7 @@ function M.presence(x)
   return function(batch, rows, from, to)
     for pair = from, to - 1 do
       local e = rows.pair_event[pair]
+      if batch.is_late ~= 0 then return end
       local handler = batch.states[e] == OK and handlers[batch.types[e]]
       if handler == nil then handler = resolve(batch, batch.types[e]) end
       if handler then
@@ -75,6 +78,7 @@ function M.once(x)
   return function(batch, rows, from, to)
     for pair = from, to - 1 do
       local e = rows.pair_event[pair]
+      if batch.is_late ~= 0 then return end
       local handler = batch.states[e] == OK and handlers[batch.types[e]]
       if handler == nil then handler = resolve(batch, batch.types[e]) end
       if handler then
@@ -139,6 +143,7 @@ function M.map(x)
   return function(batch, rows, from, to)
     for pair = from, to - 1 do
       local e = rows.pair_event[pair]
+      if batch.is_late ~= 0 then return end
       local handler = batch.states[e] == OK and handlers[batch.types[e]]
       if handler == nil then handler = resolve(batch, batch.types[e]) end
       if handler then
@@ -165,6 +170,7 @@ function M.append(x)
   return function(batch, rows, from, to)
     for pair = from, to - 1 do
       local e = rows.pair_event[pair]
+      if batch.is_late ~= 0 then return end
       local handler = batch.states[e] == OK and handlers[batch.types[e]]
       if handler == nil then handler = resolve(batch, batch.types[e]) end
       if handler then
@@ -189,6 +195,7 @@ function M.merge(x)
   return function(batch, rows, from, to)
     for pair = from, to - 1 do
       local e = rows.pair_event[pair]
+      if batch.is_late ~= 0 then return end
       local handler = batch.states[e] == OK and handlers[batch.types[e]]
       if handler == nil then handler = resolve(batch, batch.types[e]) end
       if handler then
@@ -223,6 +230,7 @@ function M.finish(x)
 
   local function run(batch, rows, from, last)
     for row = from, rows.n_rows - 1 do
+      if batch.is_late ~= 0 then return end
       if band(rows.flags[row], CHANGED) == CHANGED then
         now.serial = now.serial + 1
         at, batch.current = row, last[row] or -1

@@ -110,6 +110,7 @@ local function new_keys(views, p, trace)
   local at = 0
   local function loop(batch, rows, from, to)
     for k = from, to - 1 do
+      if batch.is_late ~= 0 then return end
       local e = rows.pair_event[k]
       at, batch.current = k, e
       now.serial = now.serial + 1

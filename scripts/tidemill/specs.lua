@@ -170,10 +170,10 @@ end
 
 -- The examples alone, without busted: what `check` runs.
 ---@param arguments string[] the path
----@param begin fun()
+---@param begin? fun()
 ---@return integer exit status
 function M.examples(arguments, begin)
-  return run_examples(arguments[1], begin) > 0 and 78 or 0
+  return run_examples(arguments[1], begin or function() end) > 0 and 78 or 0
 end
 
 ---@param arguments string[] the path, then arguments for busted

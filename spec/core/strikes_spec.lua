@@ -20,13 +20,14 @@ local SECOND = 1000000
 
 -- A worker in slot 1 that is at [current] of five records (offsets 50-54) and
 -- does [body] there; without it no handler runs.
-local function start(body, current, page)
+local function start(body, current, page, n_events)
   local s = { page = page or ffi.gc(C.page_new(2), C.page_free), slot = ffi.new('struct slot'),
     records = ffi.new('struct record[5]'), batch = ffi.new('struct batch') }
   for i = 0, 4 do s.records[i].topic, s.records[i].offset = 'orders', 50 + i end
-  s.batch.records, s.batch.events.n, s.batch.view.current = s.records, 5, current or -1
+  s.batch.records, s.batch.events.n, s.batch.view.current = s.records, n_events or 5, current or -1
   s.slot.number, s.slot.state, s.page.heartbeat_seconds = 1, RUNNING, 20
   C.slot_clear_page(s.slot, s.page)
+  s.page.workers[1].heartbeat_usec = 1
   s.slot.pid = C.fork()
   if s.slot.pid == 0 then
     C.condemned_watch(s.page, 1)
@@ -76,23 +77,58 @@ describe('strikes_death', function()
   end
 end)
 
+describe('a death while scripts run', function()
+  -- What the lanes may have in their next batches: [n] records of each were at hand.
+  local function most(body, ...)
+    local s = start(body, 3)
+    for i, n in ipairs { ... } do
+      local lane = C.page_lane(s.page, 'orders', i)
+      lane.worker, lane.in_hand = 1, n
+    end
+    C.page_lane(s.page, 'orders', 99).worker = 1
+    deaths(s)
+    local list = {}
+    for i = 0, s.page.n_lanes - 1 do
+      list[i + 1] = s.page.lanes[i].most
+      assert.are.equal(0, s.page.lanes[i].in_hand)
+    end
+    return list
+  end
+  local function crash() C.raise(SEGV) end
+  it('halves the batches of a lane that was alone, and takes several apart', function()
+    assert.are.same({ 20, 0 }, most(crash, 40))
+    assert.are.same({ 1, 0 }, most(crash, 1))
+    assert.are.same({ 40, 30, 0 }, most(crash, 40, 30))
+  end)
+  it('changes nothing where no scripts ran', function()
+    assert.are.same({ 0, 0 }, most(crash, 0))
+  end)
+end)
+
 -- Waits for the answer to a question.
 local function answered(s)
   while s.page.workers[1].at.is_set == 0 do C.usleep(1000) end
 end
 
--- Looks at a worker without a sign of life: is it to be killed, and is it stuck?
--- [between] happens after the first look, [behind] after the second.
-local function look(s, between, behind)
-  assert.is_false(C.strikes_look(s.slot, s.page, 9 * SECOND))
+-- Looks at a worker without a sign of life since 1 us: is it to be killed, and is it
+-- stuck? It is told that it is late at 5 s; the record at which it then is has 20 s from
+-- there. [between] happens behind the look at half of that time, [behind] at its end.
+local function look(s, between, behind, is_silent)
+  local function at(seconds) return C.strikes_look(s.slot, s.page, seconds * SECOND) end
+  local since = is_silent and 0 or 5.1
+  assert.is_false(at(4.9))
   assert.are.equal(0, s.slot.looks)
-  assert.is_false(C.strikes_look(s.slot, s.page, 11 * SECOND))
+  assert.is_false(at(5.1))
+  if not is_silent then answered(s) end
+  assert.is_false(at(5.7))
+  assert.is_false(at(since + 9.9))
+  assert.is_false(at(since + 10.1))
   between(s)
-  assert.is_false(C.strikes_look(s.slot, s.page, 19.6 * SECOND))
+  assert.is_false(at(since + 19.6))
   behind(s)
-  assert.is_false(C.strikes_look(s.slot, s.page, 20 * SECOND))
-  local is_dead = C.strikes_look(s.slot, s.page, 20.2 * SECOND)
-  assert.is_false(C.strikes_look(s.slot, s.page, 20.3 * SECOND)) -- said once
+  assert.is_false(at(since + 20))
+  local is_dead = at(since + 20.2)
+  assert.is_false(at(since + 20.3)) -- said once
   C.kill(s.slot.pid, KILL)
   return is_dead, s.slot.is_stuck
 end
@@ -142,23 +178,53 @@ describe('strikes_look', function()
   it('blames no record for a worker that is suspended', function()
     local s = start(busy(), 2)
     C.kill(s.slot.pid, 19)
-    local is_dead, is_stuck = look(s, nothing, nothing)
+    local is_dead, is_stuck = look(s, nothing, nothing, true)
     assert.are.same({ true, false }, { is_dead, is_stuck })
     assert.are.equal(0, (deaths(s)))
   end)
-  it('blames no record for a worker that gets on', function()
+  it('leaves a worker alone that gets on, but not for ever', function()
     local s = start(busy(function(s) s.batch.view.current = s.page.workers[0].pid end), 0)
-    local is_dead, is_stuck = look(s, function()
+    local n, at, is_dead = 0, 0, false
+    while not is_dead and at < 200 do
+      at = at + 0.6
+      local looks = s.slot.looks
+      is_dead = C.strikes_look(s.slot, s.page, at * SECOND)
+      if s.slot.looks ~= looks and s.page.workers[1].at.is_set == 0 then
+        answered(s)
+        n = n + 1
+        s.page.workers[0].pid = n % 5
+        until_it_worked(s)
+      end
+    end
+    C.kill(s.slot.pid, KILL)
+    assert.is_true(at > 80 and at < 100, at)
+    assert.is_false(s.slot.is_stuck)
+    assert.are.equal(0, (deaths(s)))
+  end)
+  it('tells a run over several records that it is late, and not one over a single one', function()
+    for n = 1, 2 do
+      local s = start(busy(function(s) s.page.workers[0].pid = s.batch.view.is_late end), 0, nil, n)
+      C.strikes_look(s.slot, s.page, 5.1 * SECOND)
       answered(s)
-      s.page.workers[0].pid = 1
       until_it_worked(s)
-    end, answered)
-    assert.are.same({ true, false }, { is_dead, is_stuck })
+      assert.are.equal(n - 1, s.page.workers[0].pid)
+      C.kill(s.slot.pid, KILL)
+      deaths(s)
+    end
+  end)
+  it('asks nothing of a worker that has shown no life yet, and kills it in the end', function()
+    local s = start(busy(), 2)
+    s.page.workers[1].heartbeat_usec = 0
+    for at = 1, 19 do assert.is_false(C.strikes_look(s.slot, s.page, at * SECOND)) end
+    assert.are.equal(0, s.page.workers[1].at.is_set)
+    assert.is_true(C.strikes_look(s.slot, s.page, 20 * SECOND))
+    assert.is_false(s.slot.is_stuck)
+    C.kill(s.slot.pid, KILL)
     assert.are.equal(0, (deaths(s)))
   end)
   it('blames no record for a worker that stands still outside of handlers', function()
     local s = start(busy())
-    local is_dead, is_stuck = look(s, until_it_worked, until_it_worked)
+    local is_dead, is_stuck = look(s, until_it_worked, until_it_worked, true)
     assert.are.same({ true, false }, { is_dead, is_stuck })
     assert.are.equal(0, (deaths(s)))
   end)

@@ -1,0 +1,166 @@
+-- A run over a batch that takes too long: the supervisor's question ends it before its
+-- next event, in every loop that calls a script, compiled as it is.
+local batches = require 'spec.core.batches'
+local bundles = require 'spec.unit.bundles'
+local ffi = require 'ffi'
+local core = require 'spec.core.core'
+local C = core.lib
+
+core.headers('base/suspect.h', 'flow/condemned.h', 'postgres/position.h', 'postgres/pool.h', 'flow/topics.h',
+  'flow/claim.h', 'postgres/shape.h', 'flow/compare.h', 'flow/halt.h', 'flow/writer.h', 'flow/breaker.h',
+  'flow/database.h', 'flow/letters.h', 'flow/publish.h', 'flow/engine.h', 'flow/isolate.h', 'flow/lease.h',
+  'flow/progress.h')
+ffi.cdef [[
+int fork(void);
+int waitpid(int, int *, int);
+int kill(int, int);
+int usleep(unsigned);
+void _exit(int);
+]]
+local USR1, N = 10, 1000
+
+-- [more] stands in the projection, whose handler or function calls slow().
+local function pipeline(more)
+  return ([[
+local function slow()
+  local x = 0
+  for i = 1, 1e6 do x = (x + i) %% 7 end
+  return x - x
+end
+]] .. bundles.pipeline('projection { %s }', "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json' }"))
+    :format(more)
+end
+
+local function records(n)
+  local list = {}
+  for i = 1, n do list[i] = ('{"id":"k%d","x":%d}'):format(i, i) end
+  return { list }
+end
+
+-- In a child that is asked again and again: how its run over [n] records ended,
+-- 'late' or 'whole', at which of them it was asked, and at which it ended (-1: it left
+-- its loop).
+local function run(more, n)
+  local page = ffi.gc(C.page_new(1), C.page_free)
+  local batch = batches.open(pipeline(more))
+  local pid = C.fork()
+  if pid == 0 then
+    C.condemned_watch(page, 0)
+    local e = ffi.new('struct err')
+    batch:begin(records(n)):decode()
+    C.condemned_enter(batch.c)
+    page.workers[0].is_ready = 1
+    C.batch_keys(batch.c, batch.decoder, batch.vm)
+    C.batch_try(batch.c, batch.vm)
+    local ok = batch.c.view.is_late == 0 and C.batch_fold(batch.c, batch.vm, e)
+    page.lanes[0].position, page.lanes[0].high = batch.c.late_at, batch.c.view.current
+    C._exit(batch.c.view.is_late ~= 0 and 2 or ok and 1 or 3)
+  end
+  while page.workers[0].is_ready == 0 do C.usleep(1000) end
+  local status = ffi.new('int[1]')
+  while C.waitpid(pid, status, 1) == 0 do
+    C.usleep(20000)
+    C.kill(pid, USR1)
+  end
+  batch:forget():close()
+  return ({ 'whole', 'late' })[bit.rshift(status[0], 8)], tonumber(page.lanes[0].position), tonumber(page.lanes[0].high)
+end
+
+local COLUMNS = "columns = { n = 'bigint' }"
+local KEY = "key = { id = { 'text', from = 'data.id' } }, " .. COLUMNS
+local LOOP = "tables = { q = { " .. KEY .. " } }, batch = function(batch, tables) %s end"
+local kinds = {
+  fold = "table = 'q', initial = { n = 0 }, " .. KEY .. ", on = function(row, event) row.n = row.n + event.data.x + slow() end",
+  presence = "table = 'q', key = { id = { 'text', from = 'data.id' } }, columns = {}, on = function(row, event) slow() end",
+  once = "table = 'q', once = { v = 'data.x' }, initial = { n = 0 }, key = { id = { 'text', from = 'data.id' } }, "
+    .. "columns = { n = 'bigint', v = 'bigint' }, on = function(row, event) row.n = row.n + slow() end",
+  ['map, newer'] = "table = 'q', newer = 'n', " .. KEY .. ", map = function(row, event) row.n = event.data.x + slow() end",
+  merge = "table = 'q', key = { id = { 'text', from = 'data.id' } }, columns = { n = 'bigint' }, merge = { n = 'sum' }, "
+    .. "on = function(row, event) row.n = event.data.x + slow() end",
+  append = "table = 'q', append = true, " .. COLUMNS .. ", on = function(row, event) row.n = event.data.x + slow() end",
+  before_write = "table = 'q', " .. KEY .. ", on = function(row, event) row.n = event.data.x end, "
+    .. 'before_write = function(row) row.n = row.n + slow() end',
+  ['a function for keys'] = "table = 'q', key = { id = { 'text', from = function(event) return event.data.id .. slow() end } }, "
+    .. COLUMNS .. ', on = function(row, event) row.n = 1 end',
+  ['a function over events'] = LOOP:format 'for event, row in tables.q:events() do row.n = event.data.x + slow() end',
+  ['a function over all events'] = LOOP:format 'for event in batch:events() do tables.q:row(event.data.id).n = slow() end',
+  ['a function over rows'] = LOOP:format 'for row, events in tables.q:groups() do for event in events do row.n = event.data.x + slow() end end',
+}
+
+describe('a run over a batch that is late', function()
+  for name, more in pairs(kinds) do
+    it('ends before its next event: ' .. name, function()
+      local how, at, ended = run(more, N)
+      assert.are.equal('late', how)
+      assert.is_true(at < N - 1 and ended <= at + 1, at .. ' ' .. ended)
+    end)
+  end
+  it('ends as a whole when it is over one record', function()
+    for _, name in ipairs { 'fold', 'map, newer', 'a function for keys', 'a function over rows' } do
+      assert.are.equal('whole', (run(kinds[name], 1)), name)
+    end
+  end)
+end)
+
+describe('a batch that is late', function()
+  -- Its lanes have [sizes] records each; its run was asked at [event], in the projection
+  -- of that number. What the lanes may have in their next batches.
+  local function most(sizes, event, projection, is_retry)
+    local g, page = ffi.new('struct engine'), ffi.gc(C.page_new(1), C.page_free)
+    local loop = C.loop_new()
+    for _, name in ipairs { 'free', 'ready' } do
+      g[name].head.prev, g[name].head.next = g[name].head, g[name].head
+    end
+    g.page, g.counts, g.idle = page, page.workers, C.loop_idle_new(loop, nil, nil)
+    local batch = batches.open(pipeline(kinds.fold .. ' }, projection { ' .. kinds.append:gsub("'q'", "'p'")))
+    local lanes = {}
+    for i, n in ipairs(sizes) do
+      lanes[i] = records(n)[1]
+      batch.lanes[i - 1].is_assigned, batch.lanes[i - 1].topic, batch.lanes[i - 1].partition = true, 't', i
+    end
+    batch:begin(lanes)
+    for i = 0, #sizes - 1 do C.progress_lane(g, batch.lanes + i) end
+    local b = batch.c
+    b.engine, b.state, b.late_at, b.running, b.is_retry = g, C.BATCH_READY, event, projection, is_retry or false
+    g.ready.head.prev, g.ready.head.next, g.ready.n = b.link, b.link, 1
+    b.link.prev, b.link.next = g.ready.head, g.ready.head
+    b.view.is_late = 1
+    C.isolate_over(b)
+    assert.are.same({ tonumber(C.BATCH_FREE), 0 }, { tonumber(b.state), b.n_leases })
+    local list = {}
+    for i = 1, #sizes do
+      list[i] = batch.lanes[i - 1].most
+      assert.are.equal(list[i], C.page_lane(page, 't', i).most)
+    end
+    local retry = batch.lanes[0].dossier ~= nil and ffi.cast('struct dossier *', batch.lanes[0].dossier).retry_most
+    C.loop_idle_free(g.idle)
+    C.loop_free(loop)
+    batch:forget():close()
+    return list, retry
+  end
+  it('gives its lanes what there was time for, and a lane that was alone half of that', function()
+    assert.are.same({ 100 }, (most({ 1000 }, 400, 0))) -- a fifth of two projections
+    assert.are.same({ 350 }, (most({ 1000 }, 400, 1)))
+    assert.are.same({ 120, 80 }, (most({ 600, 400 }, 400, 0)))
+    assert.are.same({ 1 }, (most({ 2 }, 1, 1)))
+    assert.are.same({ 1 }, (most({ 1000 }, -1, -1)))
+  end)
+  it('takes fewer dead letters at once, and nothing from the lane', function()
+    local list, retry = most({ 50 }, 3, 0, true)
+    assert.are.same({ { 0 }, 25 }, { list, retry })
+  end)
+end)
+
+describe('the pace of a batch', function()
+  it('is that of its longest step', function()
+    local g, page, b = ffi.new('struct engine'), ffi.gc(C.page_new(1), C.page_free), ffi.new('struct batch')
+    g.page, g.counts, b.engine = page, page.workers, g
+    local function step(seconds)
+      C.progress_step(b, C.STAGE_LUA, C.clock_usec() - seconds * 1e6)
+      return tonumber(b.pace)
+    end
+    assert.are.same({ tonumber(C.BATCH_QUICK), tonumber(C.BATCH_SLOW), tonumber(C.BATCH_TOO_SLOW), tonumber(C.BATCH_TOO_SLOW) },
+      { step(2), step(3), step(6), step(1) })
+    assert.is_true(page.workers[0].heartbeat_usec > 0)
+  end)
+end)
