@@ -5,9 +5,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
-/* The lock is held for the copy of one name. One that stands for 100 ms
- * belongs to a process that was killed with it, and is taken over. */
+/* The lock is held for the copy of one name. One that stands for 100 ms belongs
+ * to a process that was stopped with it, which may go on at any time. */
 enum { LOCK_TRIES = 2000, LOCK_NAP_NSEC = 50 * 1000 };
 
 struct page *page_new(uint32_t n_workers)
@@ -30,16 +31,38 @@ void page_free(struct page *p)
     }
 }
 
-static void lock(struct page *p)
+static bool exchange(uint32_t *lock, uint32_t *from, uint32_t to)
 {
+    return __atomic_compare_exchange_n(lock, from, to, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
+/* False: whoever has it does not get on. A process waits for it once, and not
+ * for each of a thousand lanes. */
+static bool lock(struct page *p)
+{
+    static uint32_t stuck;
     struct timespec nap = {.tv_nsec = LOCK_NAP_NSEC};
+    uint32_t holder = 0;
 
     for (int i = 0; i < LOCK_TRIES; i++) {
-        if (!__atomic_exchange_n(&p->lock, 1, __ATOMIC_ACQUIRE)) {
-            return;
+        holder = 0;
+        if (exchange(&p->lock, &holder, (uint32_t)getpid())) {
+            stuck = 0;
+            return true;
+        }
+        if (holder == stuck) {
+            return false;
         }
         nanosleep(&nap, NULL);
     }
+    stuck = holder;
+    return false;
+}
+
+void page_unlock(struct page *p, uint32_t pid)
+{
+    exchange(&p->lock, &pid, 0);
 }
 
 static struct page_lane *find(struct page *p, const char *topic,
@@ -81,11 +104,13 @@ struct page_lane *page_lane(struct page *p, const char *topic,
     if (lane) {
         return lane;
     }
-    lock(p);
+    if (!lock(p)) {
+        return NULL;
+    }
     lane = find(p, topic, partition); /* another process was first */
     if (!lane) {
         lane = add(p, topic, partition);
     }
-    __atomic_store_n(&p->lock, 0, __ATOMIC_RELEASE);
+    page_unlock(p, (uint32_t)getpid());
     return lane;
 }

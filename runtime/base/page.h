@@ -125,7 +125,7 @@ struct page {
     uint32_t n_workers;
     uint32_t heartbeat_seconds; /* a worker that stands still for so long is
                                    killed */
-    uint32_t lock;              /* spin lock: taken only to add a lane */
+    uint32_t lock;              /* pid of who adds a lane just now; or 0 */
     uint32_t n_lanes;           /* lanes[0..n_lanes) are in use */
     uint32_t all_lanes;         /* every partition of every topic is listed */
     uint32_t until_end;
@@ -139,6 +139,9 @@ struct page {
 /* Maps a zeroed page that survives fork; NULL only without memory. */
 struct page *page_new(uint32_t n_workers);
 void page_free(struct page *p);
-/* The lane's entry, made if new; NULL when the page is full. */
+/* The lane's entry, made if new; NULL when the page is full, or for now, since a
+ * process was stopped while it added one: to be asked again later. */
 struct page_lane *page_lane(struct page *p, const char *topic,
                             int32_t partition);
+/* That process is no more. */
+void page_unlock(struct page *p, uint32_t pid);

@@ -262,6 +262,9 @@ void progress_tick(struct engine *g)
     if (!g->source) {
         return;
     }
+    if (!g->page->all_lanes) {
+        progress_all_lanes(g);
+    }
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         events += l->inbox.count;
         has_lag |= l->is_assigned && !l->is_halted && l->high > l->position;
@@ -276,11 +279,23 @@ void progress_tick(struct engine *g)
     note_starving(g, events == 0, has_lag, g->counts->heartbeat_usec);
 }
 
-void progress_all_lanes(struct engine *g, const int32_t *n_partitions)
+/* Where there is no entry the page may be full: that is told elsewhere. */
+static bool is_listed(struct engine *g, const char *topic, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) {
+        if (!page_lane(g->page, topic, i) && g->page->n_lanes < PAGE_LANES) {
+            return false;
+        }
+    }
+    return n > 0;
+}
+
+void progress_all_lanes(struct engine *g)
 {
     for (uint32_t t = 0; t < g->plan->source.n_topics; t++) {
-        for (int32_t i = 0; i < n_partitions[t]; i++) {
-            page_lane(g->page, g->plan->source.topics[t], i);
+        if (!is_listed(g, g->plan->source.topics[t],
+                       g->claim.topics[t].n_partitions)) {
+            return;
         }
     }
     g->page->all_lanes = 1;

@@ -2,7 +2,7 @@
 /* What the supervisor and people see: lanes and gauges in the page. */
 #include "flow/engine.h"
 
-/* The lane's entry in the page; NULL when that is full. */
+/* The lane's entry in the page; NULL when that is full, or for now. */
 struct page_lane *progress_page(struct engine *g, struct lane *lane);
 /* What this run knows of the lane: the last epoch that any of its workers held
  * (0: none) and the position then (-1: not known). A lane changes hands, and
@@ -36,5 +36,6 @@ usec progress_stage(struct engine *g, enum page_stage stage, usec since);
 /* The same for a stage of the batch in which nothing else could run: sets its
  * pace. */
 void progress_step(struct batch *b, enum page_stage stage, usec since);
-/* Lists every partition of every topic; --until-end needs to know them all. */
-void progress_all_lanes(struct engine *g, const int32_t *n_partitions);
+/* Lists every partition of every topic, once they are known; --until-end needs
+ * to know them all. */
+void progress_all_lanes(struct engine *g);

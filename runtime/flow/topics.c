@@ -42,7 +42,7 @@ static bool ask(struct engine *g, struct err *e)
     }
     ok = ok && has_all(g, e);
     if (ok && !g->page->all_lanes) {
-        progress_all_lanes(g, n);
+        progress_all_lanes(g);
     }
     free(n);
     return ok;

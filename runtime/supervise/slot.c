@@ -17,6 +17,7 @@ enum {
 void slot_clear_page(const struct slot *w, struct page *p)
 {
     struct page_worker *entry = &p->workers[w->number];
+    page_unlock(p, (uint32_t)entry->pid); /* 0 has no lock */
     entry->pid = 0;
     entry->heartbeat_usec = 0;
     entry->is_ready = 0;

@@ -23,7 +23,7 @@ local istype = ffi.istype
 -- [pos, to): what is left; before: the event at which the loop began. Each kind of
 -- loop has a type of its own: what stands for one is no place in another.
 local function new_loop()
-  return core.new_type('uint32_t pos, to, serial; int32_t before;')
+  return core.new_type('uint32_t pos, to; double serial; int32_t before;')
 end
 
 local function stale()
@@ -107,7 +107,7 @@ function M.groups(x, own, row_t)
   local now, event_t = x.now, x.event_t
   local loop_t = new_loop()
   local held = ffi.new('struct { const struct tm_groups *groups; }')
-  local group_t = core.new_type('uint32_t number, pos, serial;')
+  local group_t = core.new_type('uint32_t number, pos; double serial;')
 
   ffi.metatype(group_t, {
     __call = function(group, _, last)

@@ -358,8 +358,8 @@ end
 ---@param p table a projection of the plan
 ---@return table { row_t, read(column, cell), stamps }
 function M.new(now, p)
-  local row_t = core.new_type('uint32_t index, serial;')
-  local stamps = ffi.new('uint32_t[?]', #p.columns + 1)
+  local row_t = core.new_type('uint32_t index; double serial;')
+  local stamps = ffi.new('double[?]', #p.columns + 1)
   local readers, writers = new_readers(now, p, stamps), new_writers(now, p, stamps)
   local unknown, refuse_assign = new_refusals(p)
   local is_there, methods = new_methods(now, p, stamps, row_t)

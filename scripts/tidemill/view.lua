@@ -3,7 +3,8 @@
 -- that is gone.
 --
 -- [now] says which event may be read: {batch, rows, serial}. Its serial grows
--- with every handler call, and a view holds the serial that it was made with.
+-- with every handler call, and a view holds the serial that it was made with. It is a
+-- double: 32 bits would begin again within hours.
 --
 -- Results in parentheses are no tail calls: a trace may hold 15 of those only,
 -- and a handler that reads many fields has to fit into one.
@@ -51,7 +52,7 @@ end
 
 local function new_now()
   return ffi.new([[
-    struct { struct tm_batch *batch; struct tm_rows *rows; uint32_t serial; }]])
+    struct { struct tm_batch *batch; struct tm_rows *rows; double serial; }]])
 end
 
 local function no_assignment(_, name)
@@ -106,7 +107,7 @@ end
 
 -- Fields of objects.
 local function new_object(now, nodes)
-  local view_t = core.new_type('uint32_t index, serial; int32_t node;')
+  local view_t = core.new_type('double serial; uint32_t index; int32_t node;')
   local child, cell_of = nodes.child, nodes.cell
   local cache, cache_serial, cache_index = {}, 0, 0
 
@@ -125,7 +126,7 @@ local function new_object(now, nodes)
   local function read(index, node)
     local cell = cell_of(index, node)
     local tag = cell.tag
-    if tag == OBJECT then return view_t(index, now.serial, node) end
+    if tag == OBJECT then return view_t(now.serial, index, node) end
     if tag == ARRAY then return (cached(index, node)) end
     return (scalar(cell))
   end
@@ -157,7 +158,7 @@ local function new_object(now, nodes)
 end
 
 local function new_headers(now)
-  local headers_t = core.new_type('uint32_t index, serial;')
+  local headers_t = core.new_type('uint32_t index; double serial;')
   local out = ffi.new('struct tm_cell')
 
   local function header(index, name)
@@ -270,7 +271,7 @@ function M.new(is_written)
   local read = new_object(now, nodes)
   local headers_t, header = new_headers(now)
   local fields = new_fields(now, read, headers_t)
-  local event_t = core.new_type('uint32_t index, serial;')
+  local event_t = core.new_type('uint32_t index; double serial;')
   local has = new_has(now, nodes, header, event_t)
 
   local function unknown(name)

@@ -8,6 +8,8 @@ core.headers('postgres/position.h', 'postgres/pool.h', 'flow/topics.h', 'flow/cl
   'postgres/shape.h', 'flow/compare.h', 'flow/halt.h', 'flow/writer.h',
   'flow/breaker.h', 'flow/database.h', 'flow/letters.h', 'flow/publish.h',
   'flow/engine.h', 'flow/progress.h')
+ffi.cdef 'typedef int pid_t;'
+core.headers('supervise/slot.h')
 
 local function new_page() return ffi.gc(C.page_new(2), C.page_free) end
 
@@ -33,11 +35,26 @@ describe('page', function()
     assert.is_true(C.page_lane(page, 't', C.PAGE_LANES - 1) == page.lanes + C.PAGE_LANES - 1)
   end)
 
-  it('takes over a lock whose owner died with it', function()
-    local page = new_page()
-    page.lock = 1
-    assert.is_true(C.page_lane(page, 't', 0) ~= nil)
+  it('adds no lane while another process that adds one is stopped, and waits for it once', function()
+    local page, before = new_page(), C.clock_usec()
+    local known = C.page_lane(page, 't', 0)
+    page.lock = 4711
+    for i = 1, 1000 do assert.is_true(C.page_lane(page, 't', i) == nil) end
+    assert.is_true(C.page_lane(page, 't', 0) == known)
+    assert.is_true(C.clock_usec() - before < 5e6)
+    assert.are.same({ 1, 4711 }, { page.n_lanes, page.lock })
+    C.page_unlock(page, 4712)
+    assert.are.equal(4711, page.lock)
+    C.page_unlock(page, 4711)
+    assert.is_true(C.page_lane(page, 't', 1) ~= nil)
     assert.are.equal(0, page.lock)
+  end)
+
+  it('is free again when the supervisor has seen the end of who had it', function()
+    local page, slot = new_page(), ffi.new('struct slot')
+    slot.number, page.workers[1].pid, page.lock = 1, 4711, 4711
+    C.slot_clear_page(slot, page)
+    assert.is_true(C.page_lane(page, 't', 0) ~= nil)
   end)
 end)
 
