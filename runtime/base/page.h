@@ -83,6 +83,7 @@ struct page_worker {
     uint64_t heartbeat_usec; /* CLOCK_MONOTONIC; 0: not started */
     uint32_t is_ready;       /* lanes assigned and database reached */
     uint32_t in_handler;     /* 1 while Lua runs */
+    uint32_t in_rule;        /* 1 while the failure rule is asked */
     uint64_t counters[COUNTERS];
     uint64_t stage_usec[STAGES];
     uint64_t stage_count[STAGES];
@@ -130,7 +131,9 @@ struct page {
     uint32_t all_lanes;         /* every partition of every topic is listed */
     uint32_t until_end;
     uint64_t started_usec;
-    uint32_t n_suspects; /* ever added: the oldest gives way */
+    uint32_t rule_deaths; /* workers that died while the failure rule was
+                             asked: two, and it is asked no more */
+    uint32_t n_suspects;  /* ever added: the oldest gives way */
     struct page_suspect suspects[PAGE_SUSPECTS];
     struct page_worker workers[PAGE_WORKERS];
     struct page_lane lanes[PAGE_LANES];

@@ -418,14 +418,17 @@ static bool ask(struct vm *v, bool by_stock, const struct failure *f,
     return status == 0;
 }
 
-bool vm_decide(struct vm *v, const struct failure *f, struct decision *out,
-               struct err *e)
+bool vm_decide(struct vm *v, const struct failure *f, bool is_trusted,
+               struct decision *out, struct err *e)
 {
     struct decision answer;
     struct err unused;
 
     *out = (struct decision){.action = ACTION_RETRY, .delay_ms = -1};
-    if (ask(v, false, f, &answer, e)) {
+    if (!is_trusted) {
+        err_set(e, ERR_SCRIPT,
+                "two workers died in it: mend it, then start the run again");
+    } else if (ask(v, false, f, &answer, e)) {
         *out = answer;
         return true;
     }

@@ -40,13 +40,13 @@ bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
 bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
              struct err *e);
 /*
- * Asks the failure rule of the pipeline; always fills [out]. false with e
- * (ERR_SCRIPT): the rule raised, did not end or answered what it may not, and
+ * Asks the failure rule of the pipeline, when it [is_trusted]; always fills
+ * [out]. false with e (ERR_SCRIPT): it is not trusted, raised, did not end or answered what it may not, and
  * [out] is what the stock rule says; without memory even for that one, it is a
  * retry with the usual back-off.
  */
-bool vm_decide(struct vm *v, const struct failure *f, struct decision *out,
-               struct err *e);
+bool vm_decide(struct vm *v, const struct failure *f, bool is_trusted,
+               struct decision *out, struct err *e);
 /* Did the last call take more memory than scripts may have? */
 bool vm_ran_out(const struct vm *v);
 uint64_t vm_bytes(const struct vm *v);

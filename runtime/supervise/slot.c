@@ -21,7 +21,7 @@ void slot_clear_page(const struct slot *w, struct page *p)
     entry->pid = 0;
     entry->heartbeat_usec = 0;
     entry->is_ready = 0;
-    entry->in_handler = 0;
+    entry->in_handler = entry->in_rule = 0;
     memset(&entry->at, 0, sizeof entry->at);
     memset(entry->gauges, 0, sizeof entry->gauges);
     memset(entry->waiting_for, 0, sizeof entry->waiting_for);

@@ -182,6 +182,17 @@ static void narrow(const struct slot *w, struct page *p)
     }
 }
 
+/* It is asked without a record at hand, and no record could be set aside for
+ * it. */
+static void count_rule(const struct slot *w, struct page *p, int wait_status)
+{
+    if (p->workers[w->number].in_rule && WIFSIGNALED(wait_status)) {
+        p->rule_deaths++;
+        log_line(LOG_ERROR, "worker died while the failure rule was asked",
+                 "worker=%u deaths=%u", w->number, p->rule_deaths);
+    }
+}
+
 void strikes_death(const struct slot *w, struct page *p, int wait_status)
 {
     struct page_place at = p->workers[w->number].at;
@@ -189,6 +200,7 @@ void strikes_death(const struct slot *w, struct page *p, int wait_status)
     uint32_t deaths;
 
     narrow(w, p);
+    count_rule(w, p, wait_status);
     if (!at.is_set || !is_strike(w, p, wait_status, how, sizeof(how))) {
         return;
     }

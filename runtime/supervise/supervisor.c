@@ -269,6 +269,7 @@ static void kill_if_still(struct supervisor *s, struct slot *w, usec now)
              "worker=%u pid=%d limit_s=%d where=%s", w->number, w->pid,
              (int)s->o->page->heartbeat_seconds,
              log_quote(entry->in_handler ? "inside a Lua handler"
+                       : entry->in_rule  ? "inside the failure rule"
                                          : "outside the scripts"));
     kill(w->pid, SIGKILL);
 }

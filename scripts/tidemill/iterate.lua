@@ -118,7 +118,8 @@ function M.groups(x, own, row_t)
         at = groups.first[group[NUMBER]]
         if group[NUMBER] == x.skip.group then at = math.max(at, x.skip.at) end
       end
-      if at >= groups.first[group[NUMBER] + 1] or now.batch.is_late ~= 0 then return nil end
+      local is_last = at >= groups.first[group[NUMBER] + 1]
+      if is_last or now.batch.is_late ~= 0 then return nil end
       group[POS] = at + 1
       local e = groups.events[at]
       now.batch.current = e

@@ -39,9 +39,11 @@ end
 -- Action and delay; the reason too when the rule is at fault.
 local function decide(vm, fields)
   local f = ffi.new('struct failure', { class = C.ERR_DATA, sqlstate = '', message = '', n_records = 1 })
-  for name, value in pairs(fields) do f[name] = value end
+  for name, value in pairs(fields) do
+    if name ~= 'distrusted' then f[name] = value end
+  end
   local out, e = ffi.new('struct decision'), ffi.new('struct err')
-  local ok = C.vm_decide(vm, f, out, e)
+  local ok = C.vm_decide(vm, f, not fields.distrusted, out, e)
   local fault = not ok and ffi.string(e.text) or nil
   if fault then assert.are.equal(tonumber(C.ERR_SCRIPT), tonumber(e.class)) end
   return ACTIONS[tonumber(out.action)], tonumber(out.delay_ms), fault
@@ -94,6 +96,11 @@ describe('vm_decide', function()
     assert.are.equal('hold', action)
     assert.is_truthy(fault:find('pipeline.lua:4: the failure rule did not come to an end', 1, true), fault)
     assert.are.same({ 'dead_letter', -1 }, { decide(vm, { attempts = 1 }) })
+  end)
+  it('does not ask a rule in which workers died', function()
+    local action, _, fault = decide(new_vm("return 'dead_letter'"), { distrusted = true })
+    assert.are.equal('hold', action)
+    assert.is_truthy(fault:find('two workers died in it', 1, true), fault)
   end)
   it('stops a rule that catches being stopped', function()
     local caught = 'pcall(function() while true do end end) '

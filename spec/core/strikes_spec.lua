@@ -100,6 +100,14 @@ describe('a death while scripts run', function()
     assert.are.same({ 1, 0 }, most(crash, 1))
     assert.are.same({ 40, 30, 0 }, most(crash, 40, 30))
   end)
+  it('is counted where the failure rule was asked', function()
+    for i, body in ipairs { crash, function() C.raise(KILL) end, function() end } do
+      local s = start(body)
+      s.page.workers[1].in_rule = 1
+      deaths(s)
+      assert.are.equal(i < 3 and 1 or 0, s.page.rule_deaths)
+    end
+  end)
   it('changes nothing where no scripts ran', function()
     assert.are.same({ 0, 0 }, most(crash, 0))
   end)

@@ -72,6 +72,22 @@ describe('a record whose handler never returns', function()
   end)
 end)
 
+describe('a batch that takes longer than a worker may be silent', function()
+  it('is applied in smaller ones, and no worker is killed', function()
+    local s = counts.new { projection = projection }
+    s.env.TIDEMILL_HEARTBEAT_SECONDS = '6'
+    for key = 1, 200 do s.send(key, '{"kind":"add","turns":1e7}') end -- at least 20 ms
+    s.send(201, '{"kind":"add","turns":2e8}') -- longer than the share of a batch
+    s.producer:flush()
+    local result = tidemill.until_end(s.bundle, { env = s.env, seconds = 120 })
+    assert.equal(0, result.status, result.text)
+    assert.is_nil(result.text:find('stands still', 1, true), result.text)
+    assert.matches('its records come in smaller ones', result.text, 1, true)
+    assert.equal(201, s.n_events())
+    assert.equal('', s.letters())
+  end)
+end)
+
 describe('the time that a worker may be silent', function()
   it('is refused when it is not a number of seconds', function()
     local s = counts.new { no_topic = true, no_schema = true }

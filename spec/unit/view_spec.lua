@@ -244,3 +244,53 @@ describe('kinds', function()
     assert.are.same({ { s = 'X' }, { s = 'y' } }, result:rows('a'))
   end)
 end)
+
+-- A view is good during one call, which has a number of its own. Many workers make 2^32
+-- calls within hours.
+describe('the number of a call', function()
+  local function upvalue(f, name)
+    for i = 1, 60 do
+      local n, v = debug.getupvalue(f, i)
+      if n == name then return v end
+    end
+  end
+  -- Rows of these events, of which the calls stand before and behind 2^32.
+  local function rows_across(text)
+    local b = bundles.load(text)
+    local now = upvalue(upvalue(b.program.fold, 'run'), 'now')
+    local events = {}
+    for i = 1, 9 do events[i] = { key = 'k' .. i % 2, data = { x = i, y = i % 3 > 0 and i or nil } } end
+    now.serial = 2 ^ 32 - 3
+    b:run { events = { unpack(events, 1, 8) } }
+    now.serial = 2 ^ 32 - 1
+    return b:run({ events = { events[9] } }):rows 'a'
+  end
+  local function same(text, expected)
+    assert.are.same(expected, rows_across(bundles.pipeline(text, JSON)))
+  end
+  it('may be above 2^32 in every kind of projection', function()
+    local key, on = "table = 'a', key = { id = { 'text', from = 'key' } }, columns = { n = 'bigint', m = 'bigint' }, ",
+      'row.n, row.m = event.data.x, event.data.y'
+    same('projection { ' .. key .. 'on = function(row, event) ' .. on .. ' row.n = (row.n or 0) + (row.m or 0) end }',
+      { { id = 'k0', n = 16, m = 8 }, { id = 'k1', n = 9 } })
+    -- What an event leaves alone stays as the one before it left it.
+    same('projection { ' .. key .. "newer = 'n', map = function(row, event) row.n = event.data.x "
+      .. 'if event.data.y then row.m = event.data.y end end }', { { id = 'k0', n = 8, m = 8 }, { id = 'k1', n = 9, m = 7 } })
+    same("projection { table = 'a', key = { id = { 'text', from = 'key' } }, columns = {}, on = function(row, event) "
+      .. 'if event.data.x > 5 then row:delete() end end }', {})
+    same("projection { tables = { a = { key = { id = { 'text', from = 'key' } }, columns = { n = 'bigint' }, initial = { n = 0 } } }, "
+      .. 'batch = function(batch, tables) for row, events in tables.a:groups() do for event in events do '
+      .. 'row.n = row.n + event.data.x end end end }', { { id = 'k0', n = 20 }, { id = 'k1', n = 25 } })
+  end)
+  it('tells a view of an earlier call, also of one 2^32 calls ago', function()
+    local b = bundles.load(pipeline("n = 'bigint'", [[
+      if event.data.x == 1 then kept.event = event end
+      row.n = kept.event.data.x]]):gsub('^', 'local kept = {}\n'))
+    local now = upvalue(upvalue(b.program.fold, 'run'), 'now')
+    b:run { events = { { key = 'k', data = { x = 1 } } } }
+    now.serial = now.serial + 2 ^ 32 - 2
+    local ok, reason = pcall(b.run, b, { events = { { key = 'k', data = { x = 2 } } } })
+    assert.is_false(ok)
+    contains('stale event', reason)
+  end)
+end)
