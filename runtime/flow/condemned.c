@@ -54,12 +54,20 @@ static void note_place(void)
     __atomic_store_n(&at->is_set, 1, __ATOMIC_SEQ_CST);
 }
 
+/* A question may come when the step that it was about has just ended. */
+static bool is_slow(void)
+{
+    usec share = watch.page->heartbeat_seconds * 1000000ULL / 8;
+
+    return clock_usec() > watch.worker->heartbeat_usec + share;
+}
+
 /* One record alone takes as long as it takes. */
 static void hurry(void)
 {
     struct batch *b = watch.running;
 
-    if (b && b->events.n > 1 && !b->view.is_late) {
+    if (b && b->events.n > 1 && !b->view.is_late && is_slow()) {
         b->late_at = b->view.current;
         b->view.is_late = 1;
     }

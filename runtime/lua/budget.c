@@ -53,8 +53,9 @@ static bool is_below(const char *path, const char *folder)
     while (strncmp(path, "./", 2) == 0) {
         path += 2;
     }
-    return strcmp(folder, ".") == 0 || len == 0 ||
-           strncmp(path, folder, len) == 0;
+    return strcmp(folder, ".") == 0 || len == 0
+               ? path[0] != '/'
+               : strncmp(path, folder, len) == 0;
 }
 
 static bool is_users(const lua_Debug *at, const struct budget_rule *rule)

@@ -7,12 +7,29 @@
 #include <lualib.h>
 #include <stdlib.h>
 
+#include <sysexits.h>
+
 #include "base/arena.h"
+#include "lua/budget.h"
+
+static const uint64_t MAX_BYTES = 512ULL << 20;
+
+/* Of the file, and of each event. */
+static const struct budget_rule rule = {
+    .limit = 10000000,
+    .slow = "the file itself, and next for each event, must come to an end; is "
+            "there a loop that does not?",
+    .hungry = "load.lua took more than 512 MiB of memory: keep less in tables "
+              "and texts",
+    .status = EX_CONFIG,
+};
 
 enum { AT_SCRIPT = 1, AT_NEXT, AT_RANDOM, AT_EVENT };
 
 struct generator {
     lua_State *lua;
+    struct budget budget;
+    bool is_watched;
     const char *file; /* borrowed */
     double rate;
 };
@@ -26,21 +43,53 @@ static bool wants(const struct generator *s, const char *what, struct err *e)
                    s->file, what);
 }
 
+/* Without metamethods, which may raise where nothing protects. */
+static void get(lua_State *lua, int table, const char *name)
+{
+    lua_pushstring(lua, name);
+    lua_rawget(lua, table);
+}
+
+/* The only place where the script runs: the memory of all else has no limit,
+ * since nothing protects it. As lua_pcall. */
+static bool call(struct generator *s, int n_args, enum err_class class,
+                 struct err *e)
+{
+    s->budget.max_bytes = MAX_BYTES;
+    int status = lua_pcall(s->lua, n_args, 1, 0);
+    s->budget.max_bytes = UINT64_MAX;
+    if (status == 0) {
+        return true;
+    }
+    const char *why = lua_tostring(s->lua, -1);
+    return err_set(e, class, "%s", why ? why : "it raised no text");
+}
+
+static bool run_file(struct generator *s, struct err *e)
+{
+    if (luaL_loadfile(s->lua, s->file) != 0) {
+        return err_set(e, ERR_CONFIG, "%s", lua_tostring(s->lua, -1));
+    }
+    budget_watch(s->lua, &rule);
+    bool ok = call(s, 0, ERR_CONFIG, e);
+    budget_unwatch(s->lua);
+    return ok;
+}
+
 static bool load(struct generator *s, struct err *e)
 {
     lua_State *lua = s->lua;
     luaL_openlibs(lua);
-    if (luaL_dofile(lua, s->file) != 0) {
-        return err_set(e, ERR_CONFIG, "%s", lua_tostring(lua, -1));
+    if (!run_file(s, e)) {
+        return false;
     }
-    lua_settop(lua, AT_SCRIPT);
     if (!lua_istable(lua, AT_SCRIPT)) {
         return wants(s, "it returned no table", e);
     }
-    lua_getfield(lua, AT_SCRIPT, "rate");
+    get(lua, AT_SCRIPT, "rate");
     s->rate = lua_tonumber(lua, -1);
     lua_settop(lua, AT_SCRIPT);
-    lua_getfield(lua, AT_SCRIPT, "next"); /* 2 */
+    get(lua, AT_SCRIPT, "next"); /* 2 */
     if (!lua_isfunction(lua, AT_NEXT)) {
         return wants(s, "next is no function", e);
     }
@@ -51,7 +100,8 @@ struct generator *generator_open(const char *file, struct err *e)
 {
     struct generator *s = mem_zero(1, sizeof *s);
     s->file = file;
-    s->lua = luaL_newstate();
+    s->budget.max_bytes = UINT64_MAX;
+    s->lua = lua_newstate(budget_alloc, &s->budget);
     must(s->lua != NULL);
     if (!load(s, e)) {
         generator_close(s);
@@ -62,6 +112,9 @@ struct generator *generator_open(const char *file, struct err *e)
 
 void generator_close(struct generator *s)
 {
+    if (s->is_watched) {
+        budget_unwatch(s->lua);
+    }
     lua_close(s->lua);
     free(s);
 }
@@ -70,11 +123,11 @@ uint32_t generator_partitions(struct generator *s, const char *topic)
 {
     lua_State *lua = s->lua;
     lua_Integer n = 0;
-    lua_getfield(lua, AT_SCRIPT, "topics");
+    get(lua, AT_SCRIPT, "topics");
     if (lua_istable(lua, -1)) {
-        lua_getfield(lua, -1, topic);
+        get(lua, lua_gettop(lua), topic);
         if (lua_istable(lua, -1)) {
-            lua_getfield(lua, -1, "partitions");
+            get(lua, lua_gettop(lua), "partitions");
             n = lua_isnumber(lua, -1) ? lua_tointeger(lua, -1) : 1;
         }
     }
@@ -90,7 +143,7 @@ double generator_rate(const struct generator *s)
 /* A text field of the event; the event keeps it alive. */
 static const char *text_field(lua_State *lua, const char *name, size_t *len)
 {
-    lua_getfield(lua, AT_EVENT, name);
+    get(lua, AT_EVENT, name);
     return lua_tolstring(lua, -1, len);
 }
 
@@ -98,7 +151,7 @@ static void read_headers(lua_State *lua, struct generator_record *out)
 {
     const uint32_t most = sizeof out->headers / sizeof *out->headers;
     out->n_headers = 0;
-    lua_getfield(lua, AT_EVENT, "headers");
+    get(lua, AT_EVENT, "headers");
     if (!lua_istable(lua, -1)) {
         return;
     }
@@ -125,8 +178,13 @@ bool generator_next(struct generator *s, uint64_t n,
     lua_pushvalue(lua, AT_NEXT);
     lua_pushnumber(lua, (lua_Number)n);
     lua_pushvalue(lua, AT_RANDOM);
-    if (lua_pcall(lua, 2, 1, 0) != 0) { /* 4: the event */
-        return err_set(e, ERR_SCRIPT, "%s", lua_tostring(lua, -1));
+    if (!s->is_watched) {
+        budget_watch(lua, &rule);
+        s->is_watched = true;
+    }
+    budget_rewind(lua);
+    if (!call(s, 2, ERR_SCRIPT, e)) { /* 4: the event */
+        return false;
     }
     if (lua_isnil(lua, AT_EVENT)) {
         return false;
