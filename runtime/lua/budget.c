@@ -27,6 +27,7 @@ static struct {
     const struct budget_rule *rule;
     const char *scripts; /* where ours are */
     timer_t timer;
+    bool has_timer; /* there may be none left (RLIMIT_SIGPENDING) */
     struct sigaction before;
 } watched;
 
@@ -149,7 +150,9 @@ static void set_alarm(usec after)
         .it_value = {.tv_sec = (time_t)(after / 1000000),
                      .tv_nsec = (long)(after % 1000000) * 1000}};
 
-    timer_settime(watched.timer, 0, &in, NULL);
+    if (watched.has_timer) {
+        timer_settime(watched.timer, 0, &in, NULL);
+    }
 }
 
 static void look_at_clock(lua_State *L, lua_Debug *at)
@@ -202,7 +205,8 @@ static void open_alarm(void)
 
     how._sigev_un._tid = (pid_t)syscall(SYS_gettid);
     sigaction(SIGALRM, &action, &watched.before);
-    must(timer_create(CLOCK_THREAD_CPUTIME_ID, &how, &watched.timer) == 0);
+    watched.has_timer =
+        timer_create(CLOCK_THREAD_CPUTIME_ID, &how, &watched.timer) == 0;
 }
 
 void budget_interpret(lua_State *L, bool is_on)
@@ -241,7 +245,9 @@ void budget_unwatch(lua_State *L)
 
     lua_sethook(L, NULL, 0, 0);
     budget_interpret(L, false);
-    timer_delete(watched.timer);
+    if (watched.has_timer) {
+        timer_delete(watched.timer);
+    }
     sigaction(SIGALRM, &watched.before, NULL);
     watched.L = NULL;
     watched.rule = b->rule = NULL;
