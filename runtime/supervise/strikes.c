@@ -22,6 +22,7 @@ enum {
     LOOK_LATE,   /* at a quarter of the limit it is told that it is late */
     LOOK_ANSWER, /* and says where it is */
     LOOK_HALF,
+    LOOK_PLACE, /* people are told where it is */
     LOOK_END,
     LOOK_JUDGE,
     LOOK_NO_MORE
@@ -92,6 +93,25 @@ static void hear(struct slot *w, const struct page_place *at, usec now)
     }
 }
 
+static void tell(struct slot *w, struct page_worker *entry, usec now)
+{
+    const struct page_place *at = &entry->at;
+
+    if (at->is_set) {
+        snprintf(entry->waiting_for, sizeof(entry->waiting_for),
+                 "a handler takes long for %.200s/%d/%" PRId64, at->topic,
+                 at->partition, at->offset);
+        log_line(LOG_WARN, "a handler takes long for a record",
+                 "worker=%u topic=%.249s partition=%d offset=%" PRId64
+                 " seconds=%u",
+                 w->number, at->topic, at->partition, at->offset,
+                 (unsigned)((now - w->beat) / 1000000));
+    }
+    if (at->is_set || now - w->looked_at > ANSWER_USEC) {
+        w->looks = LOOK_END;
+    }
+}
+
 /* The end of the limit. True: it is not seen to get on. */
 static bool judge(struct slot *w, const struct page_place *at, usec now)
 {
@@ -134,6 +154,9 @@ bool strikes_look(struct slot *w, struct page *p, usec now)
     case LOOK_HALF:
         w->cpu_ticks = still >= limit / 2 ? cpu_ticks(w->pid) : 0;
         return still >= limit / 2 && ask(w, p, now);
+    case LOOK_PLACE:
+        tell(w, &p->workers[w->number], now);
+        return false;
     case LOOK_END:
         w->place = entry->at;
         return still + ANSWER_USEC > limit && ask(w, p, now);
