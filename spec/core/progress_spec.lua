@@ -67,6 +67,24 @@ local function engine_with(fields)
   return { engine = engine, page = page, c = lane, entry = page.lanes[0] }
 end
 
+describe('the bound of a lane whose batch took too much', function()
+  it('is known to its next worker', function()
+    local page = new_page()
+    local function of(slot, most)
+      local engine, lane = ffi.new('struct engine'), flow.lanes { { most = most } }
+      engine.page, engine.slot, lane[0].topic = page, slot, 't'
+      C.progress_lane(engine, lane)
+      return engine, lane
+    end
+    local engine, lane = of(0, 0)
+    lane[0].most = 40
+    C.progress_lane(engine, lane)
+    C.progress_lost(engine, lane)
+    local _, next_lane = of(1, 0)
+    assert.are.equal(40, next_lane[0].most)
+  end)
+end)
+
 describe('a lane in the page', function()
   it('shows where it stands and who owns it', function()
     local lane = engine_with { position = 7, high = 9, epoch = 3 }
