@@ -26,6 +26,9 @@ static struct {
     lua_State *L;
     const struct budget_rule *rule;
     const char *scripts; /* where ours are */
+    volatile uint64_t
+        turns;     /* of budget_rewind(), where the rule has a place */
+    uint64_t seen; /* at the last alarm */
     timer_t timer;
     bool has_timer; /* there may be none left (RLIMIT_SIGPENDING) */
     struct sigaction before;
@@ -107,6 +110,9 @@ static void *refuse(struct budget *b)
     if (b->interpreted && !b->exceeded_at[0]) {
         find_place(b->interpreted, b->rule, b->exceeded_at);
     }
+    if (b->rule && b->rule->place) {
+        snprintf(b->exceeded_at, BUDGET_PLACE, "%s", b->rule->place);
+    }
     if (b->rule && b->rule->hungry) {
         fflush(NULL);
         end_process(b->rule, b->exceeded_at, "", b->rule->hungry);
@@ -144,11 +150,15 @@ static usec cpu_usec(void)
     return (usec)t.tv_sec * 1000000 + (usec)t.tv_nsec / 1000;
 }
 
-static void set_alarm(usec after)
+static void set_alarm(usec after, bool is_repeated)
 {
-    const struct itimerspec in = {
-        .it_value = {.tv_sec = (time_t)(after / 1000000),
-                     .tv_nsec = (long)(after % 1000000) * 1000}};
+    const struct timespec time = {.tv_sec = (time_t)(after / 1000000),
+                                  .tv_nsec = (long)(after % 1000000) * 1000};
+    struct itimerspec in = {.it_value = time};
+
+    if (is_repeated) {
+        in.it_interval = time;
+    }
 
     if (watched.has_timer) {
         timer_settime(watched.timer, 0, &in, NULL);
@@ -183,12 +193,25 @@ static void look_at_clock(lua_State *L, lua_Debug *at)
     lua_error(L);
 }
 
+static void look_at_turns(void)
+{
+    if (watched.turns == watched.seen) {
+        end_process(watched.rule, watched.rule->place, TOO_LONG,
+                    watched.rule->slow);
+    }
+    watched.seen = watched.turns;
+}
+
 /* The hook was not called for so long: Lua code does not run, but one call. */
 static void on_alarm(int signum)
 {
     char place[BUDGET_PLACE];
 
     (void)signum;
+    if (watched.rule->place) {
+        look_at_turns();
+        return;
+    }
     find_place(watched.L, watched.rule, place);
     end_process(watched.rule, place, TOO_LONG,
                 "one call does not come to an end, such as string.find with a "
@@ -225,6 +248,10 @@ void budget_watch(lua_State *L, const struct budget_rule *rule)
     watched.L = L;
     watched.rule = b->rule = rule;
     open_alarm();
+    if (rule->place) {
+        set_alarm(rule->limit, true);
+        return;
+    }
     budget_interpret(L, true);
     budget_rewind(L);
     lua_sethook(L, look_at_clock, LUA_MASKCOUNT, WATCH_STEP);
@@ -234,9 +261,13 @@ void budget_rewind(lua_State *L)
 {
     struct budget *b = budget_of(L);
 
+    watched.turns++;
+    if (b->rule->place) {
+        return;
+    }
     b->until = cpu_usec() + b->rule->limit;
     b->was_stopped = false;
-    set_alarm(b->rule->limit + 2 * GRACE_USEC);
+    set_alarm(b->rule->limit + 2 * GRACE_USEC, false);
 }
 
 void budget_unwatch(lua_State *L)

@@ -25,6 +25,10 @@ struct budget_rule {
     bool goes_on;       /* once it was stopped, other code runs: raised once,
                            and the process ends where that was no use */
     int status;         /* of a process that has to end */
+    const char *place;  /* of a function that is called again and again and
+                           stays compiled: "file:line: ". Nothing stops it, and
+                           the process ends where budget_rewind() did not come
+                           for as long as [limit]; NULL: it is interpreted */
     uint64_t *life;     /* borrowed: what says by clock_usec() that it is not
                            stuck; NULL: nobody asks */
 };
@@ -58,7 +62,7 @@ void *budget_alloc(void *budget, void *p, size_t old_size, size_t size);
  * process is watched at a time.
  */
 void budget_watch(lua_State *L, const struct budget_rule *rule);
-/* The time begins anew. */
+/* The time begins anew; costs nothing where the rule has a place. */
 void budget_rewind(lua_State *L);
 void budget_unwatch(lua_State *L);
 /* Nothing is compiled while this is on: hooks are seen, and who takes too much

@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <sysexits.h>
@@ -14,21 +15,17 @@
 
 static const uint64_t MAX_BYTES = 512ULL << 20;
 
-/* Of the file, and of each event. */
-static const struct budget_rule rule = {
-    .limit = 10000000,
-    .slow = "the file itself, and next for each event, must come to an end; is "
-            "there a loop that does not?",
-    .hungry = "load.lua took more than 512 MiB of memory: keep less in tables "
-              "and texts",
-    .status = EX_CONFIG,
-};
+static const usec LIMIT = 10000000;
+static const char HUNGRY[] = "load.lua took more than 512 MiB of memory: keep "
+                             "less in tables and texts";
 
 enum { AT_SCRIPT = 1, AT_NEXT, AT_RANDOM, AT_EVENT };
 
 struct generator {
     lua_State *lua;
     struct budget budget;
+    struct budget_rule rule; /* of next */
+    char place[BUDGET_PLACE];
     bool is_watched;
     const char *file; /* borrowed */
     double rate;
@@ -67,6 +64,14 @@ static bool call(struct generator *s, int n_args, enum err_class class,
 
 static bool run_file(struct generator *s, struct err *e)
 {
+    const struct budget_rule rule = {
+        .limit = LIMIT,
+        .slow = "what stands in the file itself must come to an end; is there "
+                "a loop that does not?",
+        .hungry = HUNGRY,
+        .status = EX_CONFIG,
+    };
+
     if (luaL_loadfile(s->lua, s->file) != 0) {
         return err_set(e, ERR_CONFIG, "%s", lua_tostring(s->lua, -1));
     }
@@ -74,6 +79,26 @@ static bool run_file(struct generator *s, struct err *e)
     bool ok = call(s, 0, ERR_CONFIG, e);
     budget_unwatch(s->lua);
     return ok;
+}
+
+/* For function next, which is on top of the stack. It stays compiled: what it
+ * takes is what `dev` can show. */
+static void set_rule(struct generator *s)
+{
+    lua_Debug at = {.linedefined = 0};
+
+    lua_pushvalue(s->lua, -1);
+    lua_getinfo(s->lua, ">S", &at);
+    snprintf(s->place, sizeof(s->place), "%.380s:%d: ", s->file,
+             at.linedefined);
+    s->rule = (struct budget_rule){
+        .limit = LIMIT,
+        .place = s->place,
+        .slow = "next must come to an end for each event; is there a loop that "
+                "does not?",
+        .hungry = HUNGRY,
+        .status = EX_CONFIG,
+    };
 }
 
 static bool load(struct generator *s, struct err *e)
@@ -93,6 +118,7 @@ static bool load(struct generator *s, struct err *e)
     if (!lua_isfunction(lua, AT_NEXT)) {
         return wants(s, "next is no function", e);
     }
+    set_rule(s);
     return luaL_dostring(lua, "math.randomseed(1) return math.random") == 0;
 }
 
@@ -179,7 +205,7 @@ bool generator_next(struct generator *s, uint64_t n,
     lua_pushnumber(lua, (lua_Number)n);
     lua_pushvalue(lua, AT_RANDOM);
     if (!s->is_watched) {
-        budget_watch(lua, &rule);
+        budget_watch(lua, &s->rule);
         s->is_watched = true;
     }
     budget_rewind(lua);
