@@ -106,62 +106,82 @@ static void collect(struct engine *g, struct firsts *all)
 
 /* ---- what is known of them ---- */
 
-static bool ask_told(struct engine *g, struct firsts *all, struct err *e)
-{
-    struct lane **lanes = mem_zero(all->n + 1, sizeof(struct lane *));
-    int64_t *told = mem_zero(all->n + 1, sizeof(*told));
-    bool ok;
+/* What Kafka is asked about lanes: as many of them, and three answers each. */
+struct answers {
+    struct lane **lanes; /* owned; borrowed from the list */
+    int64_t *low, *high; /* owned by [low] */
+    int64_t *other;
+};
 
+static void open_answers(struct answers *a, struct firsts *all)
+{
+    a->lanes = mem_zero(all->n + 1, sizeof(struct lane *));
+    a->low = mem_zero(3 * ((size_t)all->n + 1), sizeof(*a->low));
+    a->high = a->low + all->n;
+    a->other = a->high + all->n;
     for (uint32_t i = 0; i < all->n; i++) {
-        lanes[i] = &all->list[i].lane;
+        a->lanes[i] = &all->list[i].lane;
     }
-    ok = source_committed(g->source, lanes, all->n, told, e);
-    for (uint32_t i = 0; ok && i < all->n; i++) {
-        all->list[i].facts.has_told = true;
-        all->list[i].facts.told = told[i];
-    }
-    free(told);
-    free(lanes);
-    return ok;
 }
 
-static bool find_offset(struct engine *g, struct first *f, struct err *e)
+static bool ask_kafka(struct engine *g, struct firsts *all, struct answers *a,
+                      struct err *e)
 {
     const struct plan_source *s = &g->plan->source;
-    struct verify_facts *k = &f->facts;
 
-    if (!source_watermarks(g->source, &f->lane, &k->low, &k->high, e)) {
+    if (!source_committed(g->source, a->lanes, all->n, a->other, e) ||
+        !source_watermarks(g->source, a->lanes, all->n, a->low, a->high, e)) {
         return false;
     }
-    f->offset = k->low;
-    if (g->claim.topics[f->lane.topic_index].is_known) {
-        return true;
+    for (uint32_t i = 0; i < all->n; i++) {
+        struct verify_facts *f = &all->list[i].facts;
+
+        f->has_told = true;
+        f->told = a->other[i];
+        f->low = a->low[i];
+        f->high = a->high[i];
     }
-    switch (s->start) {
+    return s->start != START_TIMESTAMP ||
+           source_offsets_at(g->source, a->lanes, all->n, s->start_ms, a->other,
+                             e);
+}
+
+/* Where the lane begins; [at]: the offset of the time that the plan names. */
+static int64_t find_offset(const struct engine *g, const struct first *f,
+                           int64_t at)
+{
+    const struct verify_facts *k = &f->facts;
+
+    if (g->claim.topics[f->lane.topic_index].is_known) {
+        return k->low;
+    }
+    switch (g->plan->source.start) {
     case START_LATEST:
-        f->offset = k->high;
-        return true;
+        return k->high;
     case START_TIMESTAMP:
-        return source_offset_at(g->source, &f->lane, s->start_ms, &f->offset,
-                                e);
+        return at < 0 ? k->high : at; /* no record is that young: the end */
     case START_GROUP:
-        f->offset = k->told < k->low ? k->low : k->told;
-        return true;
+        return k->told < k->low ? k->low : k->told;
     default:
-        return true;
+        return k->low;
     }
 }
 
 static bool learn(struct engine *g, struct firsts *all, struct err *e)
 {
-    bool ok = ask_told(g, all, e);
+    struct answers a;
+
+    open_answers(&a, all);
+    bool ok = ask_kafka(g, all, &a, e);
 
     for (uint32_t i = 0; ok && i < all->n; i++) {
         struct first *f = &all->list[i];
 
         progress_seen(g, &f->lane, &f->facts.epoch, &f->facts.position);
-        ok = find_offset(g, f, e);
+        f->offset = find_offset(g, f, a.other[i]);
     }
+    free(a.lanes);
+    free(a.low);
     return ok;
 }
 

@@ -43,6 +43,7 @@ static void collect_lanes(struct engine *g, uint32_t n)
 
     c->lanes = mem_grow(c->lanes, (n + 1) * sizeof(*c->lanes));
     c->claimed = mem_grow(c->claimed, (n + 1) * sizeof(*c->claimed));
+    c->offsets = mem_grow(c->offsets, 2 * (n + 1) * sizeof(*c->offsets));
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         if (wants_claim(l)) {
             c->lanes[at] =
@@ -127,9 +128,8 @@ struct found {
 static void ask_told(struct engine *g, struct found *found)
 {
     struct claim *c = &g->claim;
-    int64_t *told = mem_zero(c->n, sizeof(*told));
     struct err e;
-    bool ok = source_committed(g->source, c->claimed, c->n, told, &e);
+    bool ok = source_committed(g->source, c->claimed, c->n, c->offsets, &e);
 
     if (!ok) {
         log_line(LOG_WARN, "whether the database is an older one is not known",
@@ -137,9 +137,21 @@ static void ask_told(struct engine *g, struct found *found)
     }
     for (uint32_t i = 0; i < c->n; i++) {
         found[i].facts.has_told = ok;
-        found[i].facts.told = ok ? told[i] : -1;
+        found[i].facts.told = ok ? c->offsets[i] : -1;
     }
-    free(told);
+}
+
+static bool ask_range(struct engine *g, struct found *found, struct err *e)
+{
+    struct claim *c = &g->claim;
+    int64_t *low = c->offsets, *high = c->offsets + c->n;
+    bool ok = source_watermarks(g->source, c->claimed, c->n, low, high, e);
+
+    for (uint32_t i = 0; i < c->n && ok; i++) {
+        found[i].facts.low = low[i];
+        found[i].facts.high = high[i];
+    }
+    return ok;
 }
 
 /* What another worker of this run saw says where the lane stood when it was
@@ -160,15 +172,14 @@ static bool judge(struct engine *g, struct found *found, struct err *e)
     struct claim *c = &g->claim;
 
     ask_told(g, found);
+    if (!ask_range(g, found, e)) {
+        return false;
+    }
     for (uint32_t i = 0; i < c->n; i++) {
         struct verify_facts *f = &found[i].facts;
-        const struct lane *l = c->claimed[i];
         const struct page_lane *p = progress_page(g, c->claimed[i]);
 
-        if (!source_watermarks(g->source, l, &f->low, &f->high, e)) {
-            return false;
-        }
-        know(g, l, &c->lanes[i], f);
+        know(g, c->claimed[i], &c->lanes[i], f);
         found[i].was_halted = p && p->state == LANE_HALTED;
         found[i].bad.class = ERR_NONE;
         halt_recall(g, &c->lanes[i]);
@@ -473,5 +484,6 @@ void claim_close(struct claim *c)
 {
     free(c->lanes);
     free(c->claimed);
+    free(c->offsets);
     free(c->topics);
 }

@@ -18,6 +18,7 @@ struct claim {
     uint32_t ticket;        /* of the breaker, with it */
     struct position *lanes; /* owned */
     struct lane **claimed;  /* owned; borrowed lanes, as many */
+    int64_t *offsets;       /* owned; two a lane: answers of Kafka */
     uint32_t n;
     struct topic_state *topics; /* owned; as plan_source.topics */
     bool has_gone;     /* lanes whose partition is gone: see topics.h */

@@ -296,6 +296,13 @@ static void on_wake(void *arg)
     loop_idle_set(g->idle, true);
 }
 
+static void on_alive(void *arg)
+{
+    struct engine *g = arg;
+
+    g->counts->heartbeat_usec = clock_usec();
+}
+
 static void on_tick(void *arg)
 {
     struct engine *g = arg;
@@ -331,7 +338,9 @@ void engine_join(struct engine *g)
                  log_quote(e.text));
         g->fatal = WORKER_CONFIG;
         loop_stop(g->loop);
+        return;
     }
+    source_alive(g->source, on_alive);
 }
 
 static void open_batches(struct engine *g)

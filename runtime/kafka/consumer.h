@@ -34,6 +34,7 @@ struct source {
     struct loop_timer *tick;
     int fd; /* eventfd that librdkafka's threads write */
     loop_fn wake;
+    loop_fn alive; /* or NULL */
     void *arg;
     char *brokers; /* owned; for messages, as the next two */
     char *group;

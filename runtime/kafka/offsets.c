@@ -2,6 +2,7 @@
  * Questions to the brokers, each with a timeout, and the one thing they are
  * told: positions, for lag tools. Nothing rests on what Kafka keeps of them.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "kafka/consumer.h"
@@ -11,97 +12,159 @@
  * are asked for again and again as long as Kafka is away, so that answer is
  * waited for more briefly: a worker that is told to stop must hear it. */
 enum { ASK_TIMEOUT_MS = 5000, TOPICS_TIMEOUT_MS = 1000 };
+/* Lanes a question: librdkafka looks each answer up in a list, so many more
+ * would take it longer than the broker. */
+enum { SLICE = 500 };
 
-static const char COMMITTED[] = "the offset that the group committed";
+typedef rd_kafka_topic_partition_list_t partitions;
 
-static bool failed(const struct source *s, const struct lane *lane,
-                   const char *what, rd_kafka_resp_err_t code, struct err *e)
+struct question {
+    const char *what;
+    int64_t about; /* what stands in the list for the answer */
+    rd_kafka_resp_err_t (*ask)(rd_kafka_t *rk, partitions *list, int ms);
+};
+
+/* Where several lanes are asked about at once, an answer that is late may be
+ * any one's. */
+static bool failed(const struct source *s, struct lane *const *lanes,
+                   uint32_t n, const char *what, rd_kafka_resp_err_t code,
+                   struct err *e)
 {
-    return err_set(e, kafka_error_class(code),
-                   "%s/%d: Kafka at %s does not tell %s: %s", lane->topic,
-                   lane->partition, s->brokers, what, rd_kafka_err2str(code));
-}
+    char more[40] = "";
 
-bool source_watermarks(struct source *s, const struct lane *lane, int64_t *low,
-                       int64_t *high, struct err *e)
-{
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-        s->rk, lane->topic, lane->partition, low, high, ASK_TIMEOUT_MS);
-
-    return !code || failed(s, lane, "which offsets it has", code, e);
-}
-
-static rd_kafka_topic_partition_list_t *list_of(const struct lane *lane,
-                                                int64_t offset)
-{
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new(1);
-
-    rd_kafka_topic_partition_list_add(list, lane->topic, lane->partition)
-        ->offset = offset;
-    return list;
-}
-
-/* The answer in a list of one, which is freed. */
-static rd_kafka_resp_err_t answer(rd_kafka_topic_partition_list_t *list,
-                                  rd_kafka_resp_err_t code, int64_t *offset)
-{
-    if (!code) {
-        code = list->elems[0].err;
-        *offset = list->elems[0].offset;
+    if (n > 1) {
+        snprintf(more, sizeof(more), " and %u more", n - 1);
     }
-    rd_kafka_topic_partition_list_destroy(list);
+    return err_set(e, kafka_error_class(code),
+                   "%s/%d%s: Kafka at %s does not tell %s: %s", lanes[0]->topic,
+                   lanes[0]->partition, more, s->brokers, what,
+                   rd_kafka_err2str(code));
+}
+
+/* Of librdkafka, for want of an answer: any lane's would be as late. */
+static bool is_late(rd_kafka_resp_err_t code)
+{
+    return code < 0 && kafka_error_class(code) == ERR_CONNECTION;
+}
+
+/* The code of the first lane that has one. */
+static rd_kafka_resp_err_t read_answers(const partitions *list,
+                                        int64_t *offsets)
+{
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+    for (int i = 0; i < list->cnt; i++) {
+        offsets[i] = list->elems[i].offset;
+        code = code ? code : list->elems[i].err;
+    }
     return code;
 }
 
-bool source_offset_at(struct source *s, const struct lane *lane, int64_t ms,
-                      int64_t *offset, struct err *e)
+static rd_kafka_resp_err_t ask_once(struct source *s, const struct question *q,
+                                    struct lane *const *lanes, uint32_t n,
+                                    int64_t *offsets)
 {
-    rd_kafka_topic_partition_list_t *list = list_of(lane, ms);
-    rd_kafka_resp_err_t code = answer(
-        list, rd_kafka_offsets_for_times(s->rk, list, ASK_TIMEOUT_MS), offset);
-    int64_t low;
+    partitions *list = rd_kafka_topic_partition_list_new((int)n);
+    rd_kafka_resp_err_t code;
 
-    if (code) {
-        return failed(s, lane, "the offset of a time", code, e);
+    for (uint32_t i = 0; i < n; i++) {
+        rd_kafka_topic_partition_list_add(list, lanes[i]->topic,
+                                          lanes[i]->partition)
+            ->offset = q->about;
     }
-    /* No record is that young: the end. */
-    return *offset >= 0 || source_watermarks(s, lane, &low, offset, e);
+    code = q->ask(s->rk, list, ASK_TIMEOUT_MS);
+    code = code ? code : read_answers(list, offsets);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (s->alive) {
+        s->alive(s->arg);
+    }
+    return code;
 }
 
-static bool read_committed(const struct source *s, struct lane *const *lanes,
-                           const rd_kafka_topic_partition_list_t *list,
-                           int64_t *offsets, struct err *e)
+/* librdkafka gives one code for all: what refuses is found by halves. */
+static bool ask_slice(struct source *s, const struct question *q,
+                      struct lane *const *lanes, uint32_t n, int64_t *offsets,
+                      struct err *e)
 {
-    for (int i = 0; i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *at = &list->elems[i];
+    rd_kafka_resp_err_t code = ask_once(s, q, lanes, n, offsets);
+    uint32_t half = n / 2;
 
-        if (at->err) {
-            return failed(s, lanes[i], COMMITTED, at->err, e);
+    if (!code) {
+        return true;
+    }
+    if (n == 1 || is_late(code)) {
+        return failed(s, lanes, n, q->what, code, e);
+    }
+    return ask_slice(s, q, lanes, half, offsets, e) &&
+           ask_slice(s, q, lanes + half, n - half, offsets + half, e);
+}
+
+static bool ask(struct source *s, const struct question *q,
+                struct lane *const *lanes, uint32_t n, int64_t *offsets,
+                struct err *e)
+{
+    bool ok = true;
+
+    for (uint32_t i = 0; i < n && ok; i += SLICE) {
+        uint32_t some = n - i < SLICE ? n - i : SLICE;
+
+        ok = ask_slice(s, q, lanes + i, some, offsets + i, e);
+    }
+    return ok;
+}
+
+void source_alive(struct source *s, loop_fn alive)
+{
+    s->alive = alive;
+}
+
+bool source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
+                       int64_t *low, int64_t *high, struct err *e)
+{
+    /* A time below zero asks for an end of the partition. */
+    static const struct question first = {"which offsets it has",
+                                          RD_KAFKA_OFFSET_BEGINNING,
+                                          rd_kafka_offsets_for_times},
+                                 last = {"which offsets it has",
+                                         RD_KAFKA_OFFSET_END,
+                                         rd_kafka_offsets_for_times};
+
+    if (!ask(s, &first, lanes, n, low, e) || !ask(s, &last, lanes, n, high, e)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (low[i] < 0 || high[i] < 0) { /* left out of the answer */
+            return failed(s, lanes + i, 1, first.what,
+                          RD_KAFKA_RESP_ERR__BAD_MSG, e);
         }
-        offsets[i] = at->offset < 0 ? -1 : at->offset;
-        lanes[i]->advised = offsets[i];
     }
     return true;
+}
+
+bool source_offsets_at(struct source *s, struct lane *const *lanes, uint32_t n,
+                       int64_t ms, int64_t *offsets, struct err *e)
+{
+    const struct question q = {"the offset of a time", ms,
+                               rd_kafka_offsets_for_times};
+
+    return ask(s, &q, lanes, n, offsets, e);
 }
 
 bool source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
                       int64_t *offsets, struct err *e)
 {
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new((int)n);
-    rd_kafka_resp_err_t code;
-    bool ok;
+    static const struct question q = {"the offset that the group committed",
+                                      RD_KAFKA_OFFSET_INVALID,
+                                      rd_kafka_committed};
 
-    for (uint32_t i = 0; i < n; i++) {
-        rd_kafka_topic_partition_list_add(list, lanes[i]->topic,
-                                          lanes[i]->partition);
+    if (!ask(s, &q, lanes, n, offsets, e)) {
+        return false;
     }
-    code = rd_kafka_committed(s->rk, list, ASK_TIMEOUT_MS);
-    ok = code ? failed(s, lanes[0], COMMITTED, code, e)
-              : read_committed(s, lanes, list, offsets, e);
-    rd_kafka_topic_partition_list_destroy(list);
-    return ok;
+    for (uint32_t i = 0; i < n; i++) {
+        offsets[i] = offsets[i] < 0 ? -1 : offsets[i];
+        lanes[i]->advised = offsets[i];
+    }
+    return true;
 }
 
 static void count_partitions(const struct source *s,

@@ -182,13 +182,16 @@ uint64_t source_inbox_bytes(const struct source *s);
 /* Records that wait in librdkafka's queue. */
 uint64_t source_prefetched(const struct source *s);
 
-/* Blocking, with a timeout; only at claim. */
-bool source_watermarks(struct source *s, const struct lane *lane, int64_t *low,
-                       int64_t *high, struct err *e);
-bool source_offset_at(struct source *s, const struct lane *lane, int64_t ms,
-                      int64_t *offset, struct err *e);
-/* The offsets that the group committed, each or -1: one question for [n]
- * lanes. */
+/* Blocking, only at claim: a question about a few hundred lanes at a time, each
+ * with a timeout, and [alive] is called behind each, with source_new's arg. */
+void source_alive(struct source *s, loop_fn alive);
+/* First and next offset of each of [n] lanes, which fill [low] and [high]. */
+bool source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
+                       int64_t *low, int64_t *high, struct err *e);
+/* The first offset whose record is not older than that, each or -1: none is. */
+bool source_offsets_at(struct source *s, struct lane *const *lanes, uint32_t n,
+                       int64_t ms, int64_t *offsets, struct err *e);
+/* The offsets that the group committed, each or -1. */
 bool source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
                       int64_t *offsets, struct err *e);
 /* Partitions of each topic of the plan, in its order: n[i], 0 = no such
