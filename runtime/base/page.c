@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/hash.h"
+
 /* The lock is held for the copy of one name. One that stands for 100 ms belongs
  * to a process that was stopped with it, which may go on at any time. */
 enum { LOCK_TRIES = 2000, LOCK_NAP_NSEC = 50 * 1000 };
@@ -14,7 +16,7 @@ enum { LOCK_TRIES = 2000, LOCK_NAP_NSEC = 50 * 1000 };
 struct page *page_new(uint32_t n_workers)
 {
     struct page *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+                          MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p == MAP_FAILED) {
         return NULL;
@@ -65,33 +67,54 @@ void page_unlock(struct page *p, uint32_t pid)
     exchange(&p->lock, &pid, 0);
 }
 
-static struct page_lane *find(struct page *p, const char *topic,
-                              int32_t partition)
+/* Where the lane's number stands, or would. Lanes never go, so a reader needs no
+ * lock; a page of rubbish ends the search all the same. */
+static uint32_t *place_of(struct page *p, const char *topic, int32_t partition)
 {
-    uint32_t n = __atomic_load_n(&p->n_lanes, __ATOMIC_ACQUIRE);
+    uint64_t hash = hash_bytes(topic, (uint32_t)strlen(topic)) +
+                    (uint32_t)partition * 0x9e3779b97f4a7c15u;
 
-    for (uint32_t i = 0; i < n && i < PAGE_LANES; i++) {
-        struct page_lane *lane = &p->lanes[i];
+    hash ^= hash >> 32;
+    for (uint32_t i = 0; i < PAGE_PLACES; i++) {
+        uint32_t *place = &p->places[(hash + i) % PAGE_PLACES];
+        uint32_t number = __atomic_load_n(place, __ATOMIC_ACQUIRE);
 
-        if (lane->partition == partition && strcmp(lane->topic, topic) == 0) {
-            return lane;
+        if (number == 0 || number > PAGE_LANES) {
+            return place;
+        }
+        if (p->lanes[number - 1].partition == partition &&
+            strcmp(p->lanes[number - 1].topic, topic) == 0) {
+            return place;
         }
     }
     return NULL;
 }
 
+static struct page_lane *find(struct page *p, const char *topic,
+                              int32_t partition)
+{
+    uint32_t *place = place_of(p, topic, partition);
+    uint32_t number = place ? *place : 0;
+
+    return number > 0 && number <= PAGE_LANES ? &p->lanes[number - 1] : NULL;
+}
+
 static struct page_lane *add(struct page *p, const char *topic,
                              int32_t partition)
 {
+    uint32_t *place = place_of(p, topic, partition);
     struct page_lane *lane;
 
-    if (p->n_lanes >= PAGE_LANES) {
+    if (!place || p->n_lanes >= PAGE_LANES) {
         return NULL;
     }
     lane = &p->lanes[p->n_lanes];
     *lane = (struct page_lane){
         .state = LANE_UNOWNED, .worker = -1, .partition = partition, .end = -1};
     snprintf(lane->topic, sizeof(lane->topic), "%s", topic);
+    /* In this order: who is killed between them leaves no lane behind that
+     * nobody finds, only a place whose lane will be another. */
+    __atomic_store_n(place, p->n_lanes + 1, __ATOMIC_RELEASE);
     __atomic_store_n(&p->n_lanes, p->n_lanes + 1, __ATOMIC_RELEASE);
     return lane;
 }

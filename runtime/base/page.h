@@ -12,7 +12,8 @@
 
 enum {
     PAGE_WORKERS = 64,
-    PAGE_LANES = 4096,
+    PAGE_LANES = 65536, /* memory is taken only for those that there are */
+    PAGE_PLACES = 2 * PAGE_LANES,
     PAGE_ERRORS = 11,
     PAGE_SUSPECTS = 64,
     PAGE_HEARTBEAT_SECONDS = 20
@@ -136,6 +137,7 @@ struct page {
     uint32_t n_suspects;  /* ever added: the oldest gives way */
     struct page_suspect suspects[PAGE_SUSPECTS];
     struct page_worker workers[PAGE_WORKERS];
+    uint32_t places[PAGE_PLACES]; /* by hash: number of the lane, plus one */
     struct page_lane lanes[PAGE_LANES];
 };
 

@@ -21,9 +21,16 @@ struct first {
     struct err gone; /* why it waits; class ERR_NONE: it begins */
 };
 
+/* Of one topic, by partition; thousands are looked up. */
+struct places {
+    uint32_t *numbers; /* owned; in the list, plus one; 0: it is not there */
+    uint32_t n;
+};
+
 struct firsts {
     struct first *list; /* owned */
-    uint32_t n;
+    uint32_t n, cap;
+    struct places *places;       /* owned; by topic */
     bool has_any;                /* positions: the pipeline has begun before */
     const struct pgreply *reply; /* to beginning_ask */
 };
@@ -44,24 +51,38 @@ static const struct pg_result *owners(const struct engine *g,
 
 /* ---- which lanes ---- */
 
+/* Where the number of the first stands, plus one. */
+static uint32_t *place_of(struct firsts *all, uint32_t topic, int32_t partition)
+{
+    struct places *p = &all->places[topic];
+    uint32_t n = (uint32_t)partition + 1;
+
+    if (n > p->n) {
+        p->numbers = mem_grow(p->numbers, 2 * n * sizeof(*p->numbers));
+        memset(p->numbers + p->n, 0, (2 * n - p->n) * sizeof(*p->numbers));
+        p->n = 2 * n;
+    }
+    return &p->numbers[partition];
+}
+
 static void add(struct firsts *all, const char *topic, uint32_t topic_index,
                 int32_t partition)
 {
-    all->list = mem_grow(all->list, (all->n + 1) * sizeof(*all->list));
+    if (all->n == all->cap) {
+        all->cap = 2 * all->cap + 64;
+        all->list = mem_grow(all->list, all->cap * sizeof(*all->list));
+    }
     all->list[all->n++] = (struct first){.lane = {.topic = topic,
                                                   .topic_index = topic_index,
                                                   .partition = partition}};
+    *place_of(all, topic_index, partition) = all->n;
 }
 
-static struct first *find(const struct firsts *all, const struct lane *l)
+static struct first *find(struct firsts *all, const struct lane *l)
 {
-    for (uint32_t i = 0; i < all->n; i++) {
-        if (all->list[i].lane.topic_index == l->topic_index &&
-            all->list[i].lane.partition == l->partition) {
-            return &all->list[i];
-        }
-    }
-    return NULL;
+    uint32_t number = *place_of(all, l->topic_index, l->partition);
+
+    return number ? &all->list[number - 1] : NULL;
 }
 
 static bool is_of_now(const struct engine *g)
@@ -356,7 +377,9 @@ static void create(struct engine *g, const struct first *f)
  * that were there before, those who have them know more than we do. */
 bool beginning_queue(struct engine *g, const struct pgreply *r, struct err *e)
 {
-    struct firsts all = {.reply = r};
+    uint32_t n_topics = g->plan->source.n_topics;
+    struct firsts all = {.reply = r,
+                         .places = mem_zero(n_topics + 1, sizeof(*all.places))};
 
     all.has_any = position_has_any(owners(g, &all), g->plan);
     collect(g, &all);
@@ -369,6 +392,10 @@ bool beginning_queue(struct engine *g, const struct pgreply *r, struct err *e)
             create(g, &all.list[i]);
         }
     }
+    for (uint32_t t = 0; t < n_topics; t++) {
+        free(all.places[t].numbers);
+    }
+    free(all.places);
     free(all.list);
     return ok;
 }

@@ -72,23 +72,27 @@ static struct lane *find_waiting(struct lane *lanes, usec now)
     return first;
 }
 
-static struct lane *fattest(struct lane *lanes, const struct lease *taken,
-                            uint32_t n)
+/* The fattest first, of equal ones the first: how many. One look at each lane,
+ * however many there are. */
+static uint32_t fattest(struct lane *lanes, struct lane **out)
 {
-    struct lane *best = NULL;
+    uint32_t n = 0;
 
     for (struct lane *l = lanes; l; l = l->next) {
-        bool is_taken = false;
+        uint32_t at = n;
 
-        for (uint32_t i = 0; i < n; i++) {
-            is_taken |= taken[i].lane == l;
+        if (!is_wide(l) || (n == LEASE_MAX_LANES &&
+                            l->inbox.count <= out[n - 1]->inbox.count)) {
+            continue;
         }
-        if (is_wide(l) && !is_taken &&
-            (!best || l->inbox.count > best->inbox.count)) {
-            best = l;
+        n += n < LEASE_MAX_LANES;
+        at = at < n ? at : n - 1;
+        for (; at > 0 && out[at - 1]->inbox.count < l->inbox.count; at--) {
+            out[at] = out[at - 1];
         }
+        out[at] = l;
     }
-    return best;
+    return n;
 }
 
 /* How many of the lane's records fit; by their average size, since counting
@@ -131,15 +135,12 @@ static void put_in_order(struct lane *lanes, struct lease *out, uint32_t n)
 static uint32_t fill(struct lane *lanes, const struct plan_limits *limits,
                      struct lease *out)
 {
-    uint32_t room = limits->size, n = 0;
+    struct lane *fat[LEASE_MAX_LANES];
+    uint32_t room = limits->size, n = 0, n_fat = fattest(lanes, fat);
     uint64_t bytes = limits->bytes;
 
-    while (room > 0 && bytes > 0 && n < LEASE_MAX_LANES) {
-        struct lane *l = fattest(lanes, out, n);
-
-        if (!l) {
-            break;
-        }
+    while (room > 0 && bytes > 0 && n < n_fat) {
+        struct lane *l = fat[n];
         uint32_t take = fitting(l, room, bytes);
         uint64_t size = (l->inbox.bytes / l->inbox.count + 1) * take;
 

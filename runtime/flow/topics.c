@@ -9,6 +9,7 @@
 #include "flow/engine.h"
 #include "flow/halt.h"
 #include "flow/progress.h"
+#include "flow/worker.h"
 
 static const usec LOOK_AGAIN_USEC = 2000000;
 /* Longer than it takes the others of a group to claim what they were given. */
@@ -31,6 +32,25 @@ static bool has_all(struct engine *g, struct err *e)
     return true;
 }
 
+/* A lane that the page has no room for would be in no figure and in no end. */
+static bool has_room(struct engine *g, const int32_t *n, struct err *e)
+{
+    int64_t sum = 0;
+
+    for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
+        sum += n[i];
+    }
+    if (sum <= PAGE_LANES) {
+        return true;
+    }
+    g->fatal = WORKER_CONFIG;
+    return err_set(e, ERR_CONFIG,
+                   "the topics have %" PRId64 " partitions, more than the %d "
+                   "that one run can keep: share the topics of %s out among "
+                   "several pipelines, each with a group of its own",
+                   sum, PAGE_LANES, g->plan->path);
+}
+
 static bool ask(struct engine *g, struct err *e)
 {
     uint32_t n_topics = g->plan->source.n_topics;
@@ -40,7 +60,7 @@ static bool ask(struct engine *g, struct err *e)
     for (uint32_t i = 0; i < n_topics; i++) {
         g->claim.topics[i].n_partitions = ok ? n[i] : -1;
     }
-    ok = ok && has_all(g, e);
+    ok = ok && has_room(g, n, e) && has_all(g, e);
     if (ok && !g->page->all_lanes) {
         progress_all_lanes(g);
     }
@@ -51,8 +71,15 @@ static bool ask(struct engine *g, struct err *e)
 void topics_look(struct engine *g)
 {
     struct err e;
+    bool ok = ask(g, &e);
 
-    if (ask(g, &e) || g->page->all_lanes) {
+    if (!ok && g->fatal) {
+        log_line(LOG_ERROR, "the pipeline cannot run", "error=%s",
+                 log_quote(e.text));
+        loop_stop(g->loop);
+        return;
+    }
+    if (ok || g->page->all_lanes) {
         return;
     }
     g->claim.retry_at = clock_usec() + LOOK_AGAIN_USEC;

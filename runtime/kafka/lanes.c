@@ -29,11 +29,9 @@ static int compare(const struct lane *a, const char *topic, int32_t partition)
                  : (a->partition > partition) - (a->partition < partition);
 }
 
-static struct lane **place_of(struct source *s, const char *topic,
+static struct lane **place_of(struct lane **at, const char *topic,
                               int32_t partition)
 {
-    struct lane **at = &s->lanes;
-
     while (*at && compare(*at, topic, partition) < 0) {
         at = &(*at)->next;
     }
@@ -62,16 +60,20 @@ static void make_room(struct topic *t, int32_t partition)
     }
 }
 
+/* [near]: the one that was asked for last, or NULL: a group gives its
+ * partitions in order, and thousands of them. */
 static struct lane *lane_at(struct source *s, struct topic *t,
-                            int32_t partition)
+                            int32_t partition, struct lane *near)
 {
-    struct lane **place = place_of(s, t->name, partition);
-    struct lane *lane;
+    struct lane **place, *lane;
 
     make_room(t, partition);
     if (t->lanes[partition]) {
         return t->lanes[partition];
     }
+    place = place_of(near && compare(near, t->name, partition) < 0 ? &near->next
+                                                                   : &s->lanes,
+                     t->name, partition);
     lane = mem_zero(1, sizeof(*lane));
     lane->topic = t->name;
     lane->partition = partition;
@@ -133,7 +135,7 @@ static void free_lane(struct source *s, struct lane **at)
 void source_drop(struct source *s, struct lane *lane)
 {
     must(!lane->is_leased && !lane->is_assigned && !lane->is_offered);
-    free_lane(s, place_of(s, lane->topic, lane->partition));
+    free_lane(s, place_of(&s->lanes, lane->topic, lane->partition));
 }
 
 void lanes_free(struct source *s)
@@ -165,12 +167,14 @@ static void offer_lane(struct lane *lane)
 static void offer(struct source *s, const partitions *list)
 {
     partitions *none = rd_kafka_topic_partition_list_new(1);
+    struct lane *last = NULL;
 
     for (int i = 0; i < list->cnt; i++) {
         struct topic *t = find_topic(s, list->elems[i].topic);
 
         if (t) {
-            offer_lane(lane_at(s, t, list->elems[i].partition));
+            last = lane_at(s, t, list->elems[i].partition, last);
+            offer_lane(last);
         }
     }
     s->news.is_offered = true;

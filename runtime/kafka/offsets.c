@@ -129,7 +129,8 @@ bool source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
                                          RD_KAFKA_OFFSET_END,
                                          rd_kafka_offsets_for_times};
 
-    if (!ask(s, &first, lanes, n, low, e) || !ask(s, &last, lanes, n, high, e)) {
+    if (!ask(s, &first, lanes, n, low, e) ||
+        !ask(s, &last, lanes, n, high, e)) {
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -204,21 +205,22 @@ bool source_partitions(struct source *s, int32_t *n, struct err *e)
     return true;
 }
 
-/* A member whose session has passed has no id until it joins again. A broker
- * that was started anew and read of its old id takes an offset from it for a
- * second process of its name, which librdkafka does not survive. */
-void source_commit(struct source *s)
+static bool must_tell(const struct lane *l)
 {
-    if (rd_kafka_assignment_lost(s->rk)) {
-        return;
-    }
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new(16);
+    return l->is_assigned && !l->needs_claim &&
+           (l->is_halted ? l->position > l->advised
+                         : l->position != l->advised);
+}
 
-    for (struct lane *l = s->lanes; l; l = l->next) {
-        if (l->is_assigned && !l->needs_claim &&
-            (l->is_halted ? l->position > l->advised
-                          : l->position != l->advised)) {
+/* The lanes from [from] on, as many as a question takes: where the rest begins,
+ * or NULL. */
+static struct lane *tell_some(struct source *s, struct lane *from)
+{
+    partitions *list = rd_kafka_topic_partition_list_new(16);
+    struct lane *l = from;
+
+    for (; l && list->cnt < SLICE; l = l->next) {
+        if (must_tell(l)) {
             rd_kafka_topic_partition_list_add(list, l->topic, l->partition)
                 ->offset = l->position;
             l->advised = l->position;
@@ -228,6 +230,19 @@ void source_commit(struct source *s)
         rd_kafka_commit(s->rk, list, 1); /* asynchronous; only advice */
     }
     rd_kafka_topic_partition_list_destroy(list);
+    return l;
+}
+
+/* A member whose session has passed has no id until it joins again. A broker
+ * that was started anew and read of its old id takes an offset from it for a
+ * second process of its name, which librdkafka does not survive. */
+void source_commit(struct source *s)
+{
+    struct lane *l = rd_kafka_assignment_lost(s->rk) ? NULL : s->lanes;
+
+    while (l) {
+        l = tell_some(s, l);
+    }
 }
 
 bool source_has_told(const struct lane *l)

@@ -258,6 +258,8 @@ static void encode_lanes(struct buf *topics, struct buf *partitions,
     free(cells);
 }
 
+/* Lane by lane (OFFSET 0 keeps it so): a plan that was made while the table was
+ * small would hold every lane against every other. */
 void position_epochs(struct pgconn *c, const struct plan *p, const char *owner,
                      const struct position *lanes, uint32_t n)
 {
@@ -267,8 +269,9 @@ void position_epochs(struct pgconn *c, const struct plan *p, const char *owner,
         "position_epochs",
         "SELECT l.epoch, l.owner IS NULL OR l.owner = $4 "
         "FROM unnest($2, $3) WITH ORDINALITY AS u (topic, partition, at) "
-        "LEFT JOIN tidemill.lane l ON l.pipeline = $1 AND l.stream = 'main' "
-        "AND l.topic = u.topic AND l.partition = u.partition ORDER BY u.at",
+        "LEFT JOIN LATERAL (SELECT epoch, owner FROM tidemill.lane "
+        "WHERE pipeline = $1 AND stream = 'main' AND topic = u.topic "
+        "AND partition = u.partition OFFSET 0) AS l ON true ORDER BY u.at",
         oids, 4};
     struct buf topics = {0}, partitions = {0};
     encode_lanes(&topics, &partitions, lanes, n);

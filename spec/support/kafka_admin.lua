@@ -54,6 +54,7 @@ typedef struct rd_kafka_mock_cluster_s rd_kafka_mock_cluster_t;
 rd_kafka_mock_cluster_t *rd_kafka_mock_cluster_new(rd_kafka_t *, int);
 void rd_kafka_mock_cluster_destroy(rd_kafka_mock_cluster_t *);
 const char *rd_kafka_mock_cluster_bootstraps(const rd_kafka_mock_cluster_t *);
+int rd_kafka_mock_broker_set_rtt(rd_kafka_mock_cluster_t *, int32_t, int);
 int rd_kafka_mock_topic_create(rd_kafka_mock_cluster_t *, const char *, int, int);
 void rd_kafka_mock_push_request_errors_array(rd_kafka_mock_cluster_t *, int16_t,
   size_t, const int *);
@@ -168,6 +169,9 @@ function Mock:refuse_fetch(n)
   for i = 0, n - 1 do codes[i] = 1 end
   rd.rd_kafka_mock_push_request_errors_array(self.cluster, 1, n, codes)
 end
+
+--- Every answer takes so long.
+function Mock:delay(ms) rd.rd_kafka_mock_broker_set_rtt(self.cluster, -1, ms) end
 
 function Mock:close()
   self.producer:close()
