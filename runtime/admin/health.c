@@ -26,6 +26,30 @@ bool health_is_live(const struct admin_view *v, struct buf *out)
     return answer(out);
 }
 
+enum { LANES_NAMED = 5 };
+
+/* The lanes that wait so, the first few by name. */
+static void write_waits(const struct page *p, enum page_wait wait,
+                        struct buf *out)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+        const struct page_lane *lane = &p->lanes[i];
+        if (lane->waits != wait || lane->state == LANE_HALTED) {
+            continue;
+        }
+        if (n++ < LANES_NAMED) {
+            char topic[sizeof lane->topic], why[sizeof lane->message];
+            view_copy(topic, sizeof topic, lane->topic);
+            view_copy(why, sizeof why, lane->message);
+            buf_printf(out, "lane %s/%d: %s\n", topic, lane->partition, why);
+        }
+    }
+    if (n > LANES_NAMED) {
+        buf_printf(out, "and %u more lanes: see /status\n", n - LANES_NAMED);
+    }
+}
+
 bool health_is_ready(const struct admin_view *v, struct buf *out)
 {
     for (uint32_t i = 0; i < v->page->n_workers; i++) {
@@ -40,5 +64,10 @@ bool health_is_ready(const struct admin_view *v, struct buf *out)
                        why[0] != '\0' ? why : "starting");
         }
     }
-    return answer(out);
+    write_waits(v->page, WAIT_BLOCKED, out);
+    bool is_ready = answer(out);
+    if (is_ready) {
+        write_waits(v->page, WAIT_NOTED, out);
+    }
+    return is_ready;
 }

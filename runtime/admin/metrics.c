@@ -213,6 +213,10 @@ static int64_t lane_letters(const struct page_lane *l)
 {
     return l->letters;
 }
+static int64_t lane_waits(const struct page_lane *l)
+{
+    return l->waits;
+}
 static int64_t lane_halted(const struct page_lane *l)
 {
     return l->state == LANE_HALTED;
@@ -231,6 +235,11 @@ static const struct {
      lane_state},
     {{"lane_halted", "gauge", "1 while the lane waits for an operator.", 0, 1},
      lane_halted},
+    {{"lane_waits", "gauge",
+      "1 while the lane is not halted but stands, 2 when the run is not ready "
+      "for it.",
+      0, 1},
+     lane_waits},
     {{"lane_dead_letters", "gauge",
       "Records of the lane that are set aside, held ones included.", 0, 1},
      lane_letters},

@@ -13,10 +13,23 @@ double view_heartbeat_age(const struct page_worker *w, uint64_t now_usec)
     return beat >= now_usec ? 0 : (double)(now_usec - beat) / 1e6;
 }
 
+/* Where the records begin that are not known to be applied: a position past the
+ * end is of other records than the partition has. */
+static int64_t begin_of_lag(const struct page_lane *lane)
+{
+    bool is_read = lane->state != LANE_UNOWNED || lane->waits != WAIT_BLOCKED;
+    if (!is_read && lane->stored < 0) {
+        return lane->first;
+    }
+    int64_t at = is_read ? lane->position : lane->stored;
+    return lane->state == LANE_HALTED && at > lane->high ? 0 : at;
+}
+
 int64_t view_lag(const struct page_lane *lane)
 {
-    int64_t lag = lane->high - lane->position;
-    return lane->high < 0 || lane->position < 0 || lag < 0 ? 0 : lag;
+    int64_t begin = begin_of_lag(lane);
+    int64_t lag = lane->high - begin;
+    return lane->high < 0 || begin < 0 || lag < 0 ? 0 : lag;
 }
 
 const char *view_lane_state(const struct page_lane *lane)

@@ -109,8 +109,11 @@ static struct page_lane *add(struct page *p, const char *topic,
         return NULL;
     }
     lane = &p->lanes[p->n_lanes];
-    *lane = (struct page_lane){
-        .state = LANE_UNOWNED, .worker = -1, .partition = partition, .end = -1};
+    *lane = (struct page_lane){.state = LANE_UNOWNED,
+                               .worker = -1,
+                               .partition = partition,
+                               .end = -1,
+                               .stored = -1};
     snprintf(lane->topic, sizeof(lane->topic), "%s", topic);
     /* In this order: who is killed between them leaves no lane behind that
      * nobody finds, only a place whose lane will be another. */

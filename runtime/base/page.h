@@ -97,6 +97,13 @@ struct page_worker {
 
 enum page_lane_state { LANE_FREE, LANE_UNOWNED, LANE_RUNNING, LANE_HALTED };
 
+/* How long a wait lasts decides what it is. */
+enum page_wait {
+    WAIT_NONE,
+    WAIT_NOTED,  /* may be well: people can see it */
+    WAIT_BLOCKED /* the run is not ready */
+};
+
 struct page_lane {
     uint32_t state; /* enum page_lane_state */
     int32_t worker; /* slot that owns it; -1: none */
@@ -113,7 +120,12 @@ struct page_lane {
     uint32_t most;    /* records in its next batch, as lane->most (source.h):
                              a new worker of it must know */
     int64_t halted_since; /* Unix time, while it is halted */
-    char message[400];    /* why it is halted; or "" */
+    uint32_t waits;       /* enum page_wait: it is not halted, but stands */
+    uint32_t is_let_go;   /* gone, and a person has seen to it */
+    int64_t first;        /* -- unowned, as others.c saw it: first offset */
+    int64_t stored;       /* position in the database; -1: none */
+    char owner[256];      /* who claimed it last */
+    char message[400];    /* why it is halted, or stands; or "" */
 };
 
 /* A record at which a worker died: see suspect.h. */

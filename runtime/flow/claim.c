@@ -462,6 +462,7 @@ void claim_turn(struct engine *g)
         return;
     }
     c->is_void = c->has_created = false;
+    c->asked_at = clock_usec();
     collect_lanes(g, count_lanes(g));
     position_find_foreign(c->conn, g->plan);
     position_list(c->conn, g->plan);

@@ -29,6 +29,7 @@ struct claim {
     bool has_looked;   /* at the topics, for the claim to come */
     bool is_void;      /* a rebalance came: the answer is not used */
     bool has_created;  /* missing positions were inserted */
+    usec asked_at;     /* the claim that runs began */
     usec retry_at;
     usec unshelve_at; /* lanes that are gone are looked for again */
     uint32_t failures;

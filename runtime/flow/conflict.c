@@ -248,15 +248,15 @@ uint32_t conflict_lock_ms(const struct batch *b)
 static bool note_slow(struct engine *g, struct batch *b, usec now)
 {
     bool is_asked = b->state == BATCH_LOADING || b->state == BATCH_OPENING ||
-                    b->state == BATCH_WRITING;
+                    b->state == BATCH_WRITING || b->state == BATCH_ASKING;
 
     if (!is_asked || now - b->since < TELL_USEC) {
         return false;
     }
     if (!dossier_in(&b->leases[0])->waits_since) {
         note_waits(b, "the database does not answer",
-                   "it is slow, or another transaction holds a lock; "
-                   "pg_stat_activity shows what it does");
+                   "it is slow, another transaction holds a lock, or a COMMIT "
+                   "waits for a standby; pg_stat_activity shows which");
     }
     if (!g->is_slow_told) {
         g->is_slow_told = true;

@@ -51,6 +51,7 @@ void engine_move(struct batch *b, enum batch_state to)
 
     list_remove(list_of(g, b->state), &b->link);
     b->state = to;
+    b->moved_at = clock_usec();
     list_append(list_of(g, to), &b->link);
     if (list_of(g, to) != &g->busy) {
         database_withdraw(g, &b->ticket); /* whose outcome nobody told */
@@ -92,11 +93,13 @@ static void on_news(struct engine *g, enum source_news news,
     switch (news) {
     case NEWS_ASSIGNED:
         g->counts->counters[COUNT_REBALANCES]++;
+        g->waits.apart_since = 0;
         if (!source_lanes(g->source)) { /* more workers than partitions */
             progress_ready(g);
         }
         break;
     case NEWS_REVOKED:
+        g->waits.apart_since = clock_usec();
         claim_void(g);
         break;
     case NEWS_FENCED:
@@ -312,6 +315,7 @@ static void on_tick(void *arg)
         halt_tick(g, now);
         conflict_tick(g, now);
         publish_tick(g, now);
+        waits_tick(g, now);
         if (now > g->last_commit_note + 1000000) {
             g->last_commit_note = now;
             source_commit(g->source);
@@ -341,6 +345,7 @@ void engine_join(struct engine *g)
         return;
     }
     source_alive(g->source, on_alive);
+    g->waits.apart_since = clock_usec();
 }
 
 static void open_batches(struct engine *g)

@@ -20,6 +20,7 @@
 #include "flow/halt.h"
 #include "flow/letters.h"
 #include "flow/publish.h"
+#include "flow/waits.h"
 #include "flow/writer.h"
 #include "postgres/pool.h"
 
@@ -61,6 +62,7 @@ struct engine {
     struct dossier *dossiers; /* owned; of every lane that was ever ours */
     struct letters letters;
     struct publish publish;
+    struct waits waits;
     usec committed_at;    /* the last commit */
     char rule_fault[200]; /* what people were told of the failure rule */
     uint32_t troubles;    /* halts for want of tables or rights, in a row */

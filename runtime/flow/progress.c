@@ -57,6 +57,7 @@ void progress_lane(struct engine *g, struct lane *l)
         return;
     }
     p->worker = (int32_t)g->slot;
+    p->is_let_go = 0;
     p->position = l->position;
     p->epoch = l->epoch;
     p->most = l->most;
@@ -65,13 +66,9 @@ void progress_lane(struct engine *g, struct lane *l)
         p->high = l->high;
     }
     if (!l->is_halted) {
-        const struct dossier *d = l->dossier;
-
         p->state = LANE_RUNNING;
-        p->message[0] = '\0';
-        if (d && d->is_shown) {
-            snprintf(p->message, sizeof(p->message), "%s", d->waits);
-        }
+        p->waits =
+            waits_of_lane(l, clock_usec(), p->message, sizeof(p->message));
     }
     p->reached = has_reached(l, p);
 }
@@ -117,6 +114,7 @@ void progress_let_go(struct page_lane *p)
         p->state = LANE_UNOWNED;
         p->worker = -1;
         p->message[0] = '\0';
+        p->is_let_go = 1;
         p->reached = 1;
     }
 }
@@ -130,11 +128,16 @@ void progress_reason(struct engine *g, const char *what, const char *why)
 void progress_waits(struct engine *g, const char *what, const char *why)
 {
     g->counts->is_ready = 0;
+    g->waits.is_ready = false;
     progress_reason(g, what, why);
 }
 
 void progress_ready(struct engine *g)
 {
+    if (g->waits.is_shown) { /* it says when that is over */
+        g->waits.is_ready = true;
+        return;
+    }
     if (!g->is_waiting) {
         g->counts->is_ready = 1;
         g->counts->waiting_for[0] = '\0';
@@ -163,6 +166,8 @@ void progress_lost(struct engine *g, struct lane *l)
     if (p && p->worker == (int32_t)g->slot) {
         p->worker = -1;
         p->state = LANE_UNOWNED;
+        p->waits = WAIT_NONE;
+        p->message[0] = '\0';
     }
 }
 

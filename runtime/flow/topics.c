@@ -61,7 +61,7 @@ static bool ask(struct engine *g, struct err *e)
         g->claim.topics[i].n_partitions = ok ? n[i] : -1;
     }
     ok = ok && has_room(g, n, e) && has_all(g, e);
-    if (ok && !g->page->all_lanes) {
+    if (ok) {
         progress_all_lanes(g);
     }
     free(n);
@@ -209,7 +209,8 @@ bool topics_wants_list(struct engine *g)
     if (!g->claim.is_listed && g->claim.topics[0].n_partitions == 0) {
         topics_look(g);
     }
-    return !g->claim.is_listed || g->claim.has_gone || g->claim.n_unread > 0;
+    return !g->claim.is_listed || g->claim.has_gone || g->claim.n_unread > 0 ||
+           others_want_list(g);
 }
 
 void topics_known(struct engine *g, const struct pg_result *lanes)
@@ -228,6 +229,7 @@ void topics_known(struct engine *g, const struct pg_result *lanes)
 
         at.topic = g->plan->source.topics[t]; /* one that lasts */
         state->is_known = true;
+        others_listed(g, &at);
         if (!topics_is_gone(state, at.partition)) {
             continue;
         }

@@ -50,7 +50,11 @@ struct source {
     bool must_apply;     /* librdkafka's list is not what it should be */
     bool is_started;     /* that list is not empty */
     struct news news;
+    rd_kafka_queue_t *members_queue; /* owned; made when first asked */
+    rd_kafka_event_t *members;       /* owned; the last answer, or NULL */
+    bool members_asked;
     char failure[300]; /* the last connection that failed: why; or "" */
+    char said[300];    /* the last trouble that people were told */
     const char *cure;  /* what to do about it, when it is known; or NULL */
     rd_kafka_message_t *got[PUMP_CALL];
 };
@@ -79,6 +83,10 @@ void lanes_replaced(struct source *s, struct lane *lane);
 /* Flags that the upper layer may have changed, and ends of partitions. */
 void lanes_look(struct source *s);
 void lanes_free(struct source *s);
+
+/* -- members.c -- */
+
+void members_close(struct source *s);
 
 /* -- trouble.c -- */
 

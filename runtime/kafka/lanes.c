@@ -155,6 +155,7 @@ static void offer_lane(struct lane *lane)
     lane->is_stuck = false;
     lane->needs_claim = lane->is_checking = lane->is_doubted = false;
     lane->is_gone = false;
+    lane->trouble[0] = '\0';
     lane->retry_at = 0;
     if (!lane->is_leased) {
         lane->position = lane->fetched = -1;
@@ -178,6 +179,7 @@ static void offer(struct source *s, const partitions *list)
         }
     }
     s->news.is_offered = true;
+    s->said[0] = '\0';
     rd_kafka_assign(s->rk, none);
     rd_kafka_topic_partition_list_destroy(none);
 }
@@ -380,6 +382,19 @@ void lanes_give_way(struct source *s)
     change(s);
 }
 
+/* The end of what may be read is behind us, and the partition goes on: a
+ * transaction that is open holds what comes behind its begin back. */
+static void note_open(struct source *s, struct lane *l)
+{
+    bool is_open = l->eof >= 0 && l->eof >= l->fetched && l->high > l->eof;
+
+    if (!is_open) {
+        l->open_since = 0;
+    } else if (!l->open_since) {
+        l->open_since = loop_now(s->loop);
+    }
+}
+
 void lanes_look(struct source *s)
 {
     for (struct lane *l = s->lanes; l; l = l->next) {
@@ -399,5 +414,6 @@ void lanes_look(struct source *s)
             high >= 0) {
             l->high = high;
         }
+        note_open(s, l);
     }
 }

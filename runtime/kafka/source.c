@@ -207,6 +207,7 @@ static void close_handle(struct source *s)
 {
     bool has_left = leave(s);
 
+    members_close(s);
     for (uint32_t i = 0; i < s->n_topics; i++) {
         rd_kafka_topic_destroy(s->topics[i].handle);
     }
@@ -286,6 +287,7 @@ static bool keep(struct source *s, struct lane *lane, rd_kafka_message_t *m)
     }
     if (lane->inbox.count == 0) {
         lane->waiting_since = loop_now(s->loop);
+        lane->trouble[0] = '\0';
     }
     inbox_push(&lane->inbox, m, bytes);
     lane->fetched = m->offset + 1;
@@ -307,6 +309,7 @@ static bool take(struct source *s, rd_kafka_message_t *m)
     lane = lanes_of(m);
     if (lane && lane->is_fetching && m->offset >= lane->fetched) {
         lane->eof = m->offset;
+        lane->trouble[0] = '\0';
         lane->is_checking = false; /* the record was not there */
     }
     return false;
@@ -369,6 +372,11 @@ uint32_t source_pump(struct source *s, uint32_t max)
         source_poke(s); /* more may be there; at the cap, source_done pokes */
     }
     return n_kept;
+}
+
+const char *source_failure(const struct source *s)
+{
+    return s->said;
 }
 
 uint64_t source_inbox_bytes(const struct source *s)

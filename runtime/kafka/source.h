@@ -58,6 +58,8 @@ struct lane {
                          process; 0: none yet */
     int64_t high;     /* end of the partition, last seen; -1 unknown */
     int64_t eof;      /* next offset at which EOF was seen; -1: none */
+    usec open_since;  /* the partition goes on behind [eof], where nothing may
+                         be read yet; 0: it does not */
     bool is_offered;  /* the group gave it; waits for source_assign */
     bool is_assigned; /* false: offered, or revoked; a revoked lane is
                                freed when no batch leases it */
@@ -101,6 +103,7 @@ struct lane {
     uint32_t most;          /* records in its next batch, since a larger one
                                took too much; it outlives assign and seek;
                                0: as many as fit */
+    bool is_told;           /* the upper layer's: that it stands */
     void *page;             /* the upper layer's: its entry in the page */
     void *dossier;          /* the upper layer's: what it remembers of it */
     int64_t advised;        /* -- the source's: position told to Kafka last */
@@ -108,6 +111,9 @@ struct lane {
     bool is_parked;         /* halted with records while the cap was full: they
                                were dropped and are read again afterwards */
     bool is_fetching;       /* librdkafka reads it as from [fetched] on */
+    char trouble[240];      /* why nothing comes of it, as Kafka said last; ""
+                               once something does */
+    usec troubled_at;       /* since when */
     bool is_stuck;          /* the records at [fetched] cannot be read: nothing
                                is kept, and it is_lost once the inbox is empty */
     struct lane *next;      /* source's list */
@@ -178,6 +184,8 @@ void source_drop(struct source *s, struct lane *lane);
 void source_commit(struct source *s);
 /* Was its position the last that was sent? Whether it came is not known. */
 bool source_has_told(const struct lane *l);
+/* What Kafka said last against this worker; "" since the group gave it lanes. */
+const char *source_failure(const struct source *s);
 uint64_t source_inbox_bytes(const struct source *s);
 /* Records that wait in librdkafka's queue. */
 uint64_t source_prefetched(const struct source *s);
@@ -194,6 +202,17 @@ bool source_offsets_at(struct source *s, struct lane *const *lanes, uint32_t n,
 /* The offsets that the group committed, each or -1. */
 bool source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
                       int64_t *offsets, struct err *e);
+/* Who of the group has a partition, by the last answer to source_ask_members,
+ * which does not wait for one. */
+enum holder_kind { HOLDER_UNKNOWN, HOLDER_NOBODY, HOLDER_MEMBER };
+struct holder {
+    char client[80]; /* its client.id */
+    char host[80];
+    char instance[256]; /* its group.instance.id, or "" */
+};
+void source_ask_members(struct source *s);
+enum holder_kind source_holder(struct source *s, const char *topic,
+                               int32_t partition, struct holder *out);
 /* Partitions of each topic of the plan, in its order: n[i], 0 = no such
  * topic. */
 bool source_partitions(struct source *s, int32_t *n, struct err *e);

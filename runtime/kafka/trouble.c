@@ -52,6 +52,7 @@ static void tell(struct source *s, enum err_class class, const char *what,
     struct err e;
 
     err_set(&e, class, "Kafka at %s: %s (%.*s)", s->brokers, what, len, reason);
+    snprintf(s->said, sizeof(s->said), "%.299s", e.text);
     trouble_tell(s, &e);
 }
 
@@ -122,6 +123,20 @@ static void tell_missing(struct source *s, const rd_kafka_message_t *m)
     trouble_tell(s, &e);
 }
 
+/* What keeps the lane from going on is told once, and shown with it until
+ * something comes of it again. */
+static void tell_lane(struct source *s, struct lane *lane, const struct err *e)
+{
+    if (strncmp(lane->trouble, e->text, sizeof(lane->trouble) - 1) == 0) {
+        return;
+    }
+    if (!lane->trouble[0]) {
+        lane->troubled_at = loop_now(s->loop);
+    }
+    snprintf(lane->trouble, sizeof(lane->trouble), "%.239s", e->text);
+    trouble_tell(s, e);
+}
+
 /* librdkafka may go on behind the records that it cannot read. Once those
  * before them are committed the lane is read again from its position instead,
  * and comes here again, until they can be read or a person decides. Which
@@ -138,11 +153,29 @@ static void stay(struct source *s, struct lane *lane,
     lane->is_stuck = true;
     err_set(&e, ERR_CONFIG,
             "%s/%d: records at offset %" PRId64 " cannot be read: %s (%s); "
-            "nothing is skipped by itself: set next_offset in tidemill.lane "
-            "to where reading should go on",
+            "nothing is skipped by itself: `tidemill lane seek` says where "
+            "reading should go on",
             lane->topic, lane->partition, m->offset, kafka_error(m->err)->words,
             rd_kafka_message_errstr(m));
-    trouble_tell(s, &e);
+    tell_lane(s, lane, &e);
+}
+
+/* librdkafka tries on; without a lane it is about all of them. */
+static void tell_passing(struct source *s, struct lane *lane,
+                         const rd_kafka_message_t *m)
+{
+    const struct kafka_error *k = kafka_error(m->err);
+    struct err e;
+
+    if (!lane || !lane->is_fetching) {
+        tell_passing(s, lanes_of(m), m);
+    } else if (k->act != KAFKA_MENDS) {
+        err_set(&e, k->class, "%s/%d: Kafka at %s: %s (%s)", lane->topic,
+                lane->partition, s->brokers,
+                k->words ? k->words : kafka_error_name(m->err),
+                rd_kafka_message_errstr(m));
+        tell_lane(s, lane, &e);
+    }
 }
 
 void trouble_take(struct source *s, const rd_kafka_message_t *m)
@@ -163,6 +196,6 @@ void trouble_take(struct source *s, const rd_kafka_message_t *m)
     case KAFKA_MENDS:
     case KAFKA_REJOINS:
     case KAFKA_TELLS:
-        tell_general(s, m->err, rd_kafka_message_errstr(m));
+        tell_passing(s, lanes_of(m), m);
     }
 }

@@ -300,7 +300,7 @@ void position_list(struct pgconn *c, const struct plan *p)
     static const struct pgstmt list = {
         "position_list",
         "SELECT topic, partition, coalesce(next_offset, -1), "
-        "coalesce(epoch, 0), is_rewound, halted FROM tidemill.lane "
+        "coalesce(epoch, 0), is_rewound, halted, owner FROM tidemill.lane "
         "WHERE pipeline = $1 AND stream = 'main' AND topic = ANY ($2) "
         "ORDER BY topic, partition",
         oids, 2};
@@ -320,7 +320,8 @@ struct position position_listed(const struct pg_result *list, uint32_t i)
                              .next_offset = pg_int(list, row, 2),
                              .epoch = pg_int(list, row, 3),
                              .is_rewound = pg_int(list, row, 4) != 0,
-                             .halted = pg_str(list, row, 5)};
+                             .halted = pg_str(list, row, 5),
+                             .owner = pg_str(list, row, 6)};
 }
 
 void position_owners(struct pgconn *c, const struct plan *p)

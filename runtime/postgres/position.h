@@ -23,6 +23,7 @@ struct position {
     const char *halted;   /* out: why it waits for a person, in the reply; NULL:
                              it does not, or another generation's halt ended */
     int64_t halted_since; /* out: Unix time */
+    const char *owner;    /* out, of a list: who claimed it last, or "" */
 };
 
 /* Queues the claim of all [n] (sorted) in one transaction. */

@@ -30,6 +30,7 @@ void slot_clear_page(const struct slot *w, struct page *p)
         if (lane->state != LANE_FREE && lane->worker == (int32_t)w->number) {
             lane->state = LANE_UNOWNED;
             lane->worker = -1;
+            lane->waits = WAIT_NONE;
         }
     }
 }

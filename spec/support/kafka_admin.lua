@@ -170,6 +170,13 @@ function Mock:refuse_fetch(n)
   rd.rd_kafka_mock_push_request_errors_array(self.cluster, 1, n, codes)
 end
 
+--- The next [n] fetches are answered with an error of the partition.
+function Mock:fail_fetch(n, code)
+  local codes = ffi.new('int[?]', n)
+  for i = 0, n - 1 do codes[i] = code end
+  rd.rd_kafka_mock_push_request_errors_array(self.cluster, 1, n, codes)
+end
+
 --- Every answer takes so long.
 function Mock:delay(ms) rd.rd_kafka_mock_broker_set_rtt(self.cluster, -1, ms) end
 

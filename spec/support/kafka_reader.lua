@@ -19,6 +19,7 @@ int rd_kafka_header_get_all(const rd_kafka_headers_t *, size_t, const char **,
 const char *rd_kafka_topic_name(const void *);
 int rd_kafka_poll_set_consumer(rd_kafka_t *);
 int rd_kafka_consumer_close(rd_kafka_t *);
+int rd_kafka_subscribe(rd_kafka_t *, const rd_kafka_topic_partition_list_t *);
 ]]
 
 local loaded, rd = pcall(ffi.load, 'rdkafka')
@@ -45,6 +46,41 @@ local function headers_of(message)
     i = i + 1
   end
   return headers
+end
+
+local Member = {}
+Member.__index = Member
+
+--- A consumer of other people that joins [group] and reads [topic].
+function M.member(group, topic)
+  local reason = ffi.new('char[512]')
+  local conf = rd.rd_kafka_conf_new()
+  for name, value in pairs {
+    ['bootstrap.servers'] = os.getenv('KAFKA_BROKERS'), ['group.id'] = group,
+    ['client.id'] = 'stranger', ['enable.auto.commit'] = 'false',
+    ['partition.assignment.strategy'] = 'roundrobin', log_level = '3',
+  } do
+    assert(rd.rd_kafka_conf_set(conf, name, value, reason, 512) == 0, name)
+  end
+  local handle = rd.rd_kafka_new(CONSUMER, conf, reason, 512)
+  assert(handle ~= nil, ffi.string(reason))
+  local list = rd.rd_kafka_topic_partition_list_new(1)
+  rd.rd_kafka_topic_partition_list_add(list, topic, -1)
+  assert(rd.rd_kafka_subscribe(handle, list) == 0)
+  rd.rd_kafka_topic_partition_list_destroy(list)
+  rd.rd_kafka_poll_set_consumer(handle)
+  return setmetatable({ handle = handle }, Member)
+end
+
+--- Takes part in rebalances; what it reads is thrown away.
+function Member:poll()
+  local message = rd.rd_kafka_consumer_poll(self.handle, 0)
+  if message ~= nil then rd.rd_kafka_message_destroy(message) end
+end
+
+function Member:close()
+  rd.rd_kafka_consumer_close(self.handle)
+  rd.rd_kafka_destroy(self.handle)
 end
 
 --- [topics]: partition counts by name; they must exist.

@@ -1,0 +1,167 @@
+/* See waits.h. */
+#include "flow/waits.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/engine.h"
+#include "flow/progress.h"
+
+#define SECONDS 1000000ULL
+
+static const usec LOOK_USEC = 1 * SECONDS;
+static const usec ANSWER_USEC = 10 * SECONDS;  /* of the database */
+static const usec TROUBLE_USEC = 10 * SECONDS; /* of a lane */
+/* Longer than a session that has to end and the rebalance behind it. */
+static const usec APART_USEC = 30 * SECONDS;
+/* What brokers let a transaction last, if nobody says otherwise. */
+static const usec OPEN_USEC = 900 * SECONDS;
+
+/* ---- of a lane ---- */
+
+enum page_wait waits_of_lane(const struct lane *l, usec now, char *out,
+                             size_t size)
+{
+    usec since = l->trouble[0] ? l->troubled_at : l->open_since;
+    usec lasts = now > since ? now - since : 0;
+    const struct dossier *d = l->dossier;
+
+    out[0] = '\0';
+    if (d && d->is_shown) { /* told, and taken from readiness, by conflict.c */
+        snprintf(out, size, "%s", d->waits);
+        return WAIT_NOTED;
+    }
+    if (l->trouble[0]) {
+        snprintf(out, size, "%s", l->trouble);
+        return lasts < TROUBLE_USEC ? WAIT_NOTED : WAIT_BLOCKED;
+    }
+    if (!since || lasts < TROUBLE_USEC) {
+        return WAIT_NONE;
+    }
+    snprintf(out, size,
+             "%" PRId64 " records from offset %" PRId64 " on stand behind a "
+             "transaction that its producer has neither committed nor aborted "
+             "for %d s: they are read when it ends; one that hangs is found "
+             "with kafka-transactions.sh find-hanging",
+             l->high - l->eof, l->eof, (int)(lasts / SECONDS));
+    return lasts < OPEN_USEC ? WAIT_NOTED : WAIT_BLOCKED;
+}
+
+static void tell_lanes(struct engine *g)
+{
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        struct page_lane *p = l->page;
+
+        const struct dossier *d = l->dossier;
+
+        if (!p || p->worker != (int32_t)g->slot || p->state == LANE_HALTED ||
+            (d && d->is_shown)) {
+            continue;
+        }
+        if (p->waits == WAIT_NONE) {
+            l->is_told = false;
+        } else if (!l->is_told) {
+            l->is_told = true;
+            log_line(LOG_WARN, "lane stands; the others go on",
+                     "lane=%s/%d position=%" PRId64 " why=%s", l->topic,
+                     l->partition, l->position, log_quote(p->message));
+        }
+    }
+}
+
+/* ---- of the worker ---- */
+
+static int whole_seconds(usec from, usec now)
+{
+    return (int)((now - from) / SECONDS);
+}
+
+/* What a batch waits for is told by conflict.c. */
+static const char *find_claim(struct engine *g, usec now, char *out,
+                              size_t size)
+{
+    if (!g->claim.conn || now <= g->claim.asked_at + ANSWER_USEC) {
+        return NULL;
+    }
+    snprintf(out, size,
+             "the database has not answered for %d s to the claim of %u "
+             "lanes: a transaction of their last owner may still hold "
+             "their rows of tidemill.lane",
+             whole_seconds(g->claim.asked_at, now), g->claim.n);
+    return "claim";
+}
+
+static const char *find_group(struct engine *g, usec now, char *out,
+                              size_t size)
+{
+    const struct waits *w = &g->waits;
+    const char *kafka = source_failure(g->source);
+
+    if (!w->apart_since || now < w->apart_since + APART_USEC) {
+        return NULL;
+    }
+    snprintf(out, size,
+             "the Kafka group '%s' has given this worker nothing to read for "
+             "%d s%s%s",
+             g->plan->source.group, whole_seconds(w->apart_since, now),
+             kafka[0] ? ": " : "; a member of it may hold up its rebalance",
+             kafka);
+    return "group";
+}
+
+static void show(struct engine *g, const char *kind, const char *why)
+{
+    struct waits *w = &g->waits;
+
+    /* Another reason is shown already. */
+    if (!w->is_shown && !g->counts->is_ready && g->counts->waiting_for[0] &&
+        strcmp(kind, "group") != 0) {
+        return;
+    }
+    if (!w->is_shown) {
+        w->is_shown = true;
+        w->is_ready = g->counts->is_ready;
+    }
+    g->counts->is_ready = 0;
+    progress_reason(g, "", why);
+    if (w->told != kind) {
+        w->told = kind;
+        log_line(LOG_WARN, "the run waits", "for=%s why=%s", kind,
+                 log_quote(why));
+    }
+}
+
+static void hide(struct engine *g)
+{
+    struct waits *w = &g->waits;
+
+    w->told = NULL;
+    if (w->is_shown) {
+        w->is_shown = false;
+        if (w->is_ready) {
+            progress_ready(g);
+        }
+    }
+}
+
+void waits_tick(struct engine *g, usec now)
+{
+    char why[240];
+    const char *kind;
+
+    if (now < g->waits.look_at || !g->source) {
+        return;
+    }
+    g->waits.look_at = now + LOOK_USEC;
+    kind = find_group(g, now, why, sizeof(why));
+    kind = kind ? kind : find_claim(g, now, why, sizeof(why));
+    if (kind) {
+        show(g, kind, why);
+    } else {
+        hide(g);
+    }
+    tell_lanes(g);
+    others_tick(g, now);
+}

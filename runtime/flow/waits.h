@@ -1,0 +1,41 @@
+#pragma once
+/*
+ * Waits that would look healthy: no error comes, and nothing moves. Each is
+ * shown after some seconds (the lane's or the worker's words in the page), told
+ * once, and takes readiness away when it lasts; a rebalance, a busy database
+ * and a short transaction are over before.
+ */
+#include <stdbool.h>
+
+#include "base/loop.h"
+#include "base/page.h"
+#include "postgres/position.h"
+
+struct engine;
+struct lane;
+
+struct waits {
+    usec look_at;
+    usec apart_since;   /* the group has given us nothing since; 0: it has */
+    bool is_shown;      /* the worker is not ready because of what is here */
+    bool is_ready;      /* it would be, otherwise */
+    const char *told;   /* which kind was told; NULL: none */
+    usec unowned_since; /* -- others.c: lanes that no worker of the run has */
+    usec ask_at;        /* when Kafka is asked who has them */
+    usec ends_at;       /* and for their ends */
+    bool has_told_others;
+};
+
+/* About once a second, however often it is called. */
+void waits_tick(struct engine *g, usec now);
+/* The words of a lane that is read, and nothing comes of it; "": it is well. */
+enum page_wait waits_of_lane(const struct lane *l, usec now, char *out,
+                             size_t size);
+
+/* -- others.c: lanes that no worker of this run has -- */
+
+/* Does position_list have to tell who claimed them last? */
+bool others_want_list(const struct engine *g);
+/* A row of it. */
+void others_listed(struct engine *g, const struct position *at);
+void others_tick(struct engine *g, usec now);

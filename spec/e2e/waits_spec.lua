@@ -1,0 +1,103 @@
+-- Waits that look healthy: they show where people look, and end by themselves.
+local counts = require 'counts'
+local kafka = require 'kafka'
+local kafka_reader = require 'kafka_reader'
+
+local function lane(s, partition)
+  for _, l in ipairs((s.run:status() or { lanes = {} }).lanes) do
+    if l.partition == partition then return l end
+  end
+  return { message = '' }
+end
+
+local function n_logged(s, text)
+  local _, n = s.run:text():gsub(text, '')
+  return n
+end
+
+describe('partitions that a stranger in the group has', function()
+  local s = counts.new { partitions = 4 }
+
+  it('count as lag, take readiness away and say who has them', function()
+    local run = s.start()
+    local member
+    finally(function()
+      run:destroy()
+      if member then member:close() end
+    end)
+    s.send_good(40)
+    run:wait_caught_up(s.db, s.producer, s.topic, 4)
+    run:wait_ready()
+
+    member = kafka_reader.member(s.topic, s.topic)
+    run:wait_for('the stranger to have two', 30, function()
+      member:poll()
+      return run:n_running() == 2
+    end)
+    s.send_good(40, 41)
+    local body, status
+    run:wait_for('the stranger to show', 60, function()
+      member:poll()
+      body, status = run:get('/readyz')
+      return status == 503 and run:metric('lane_lag') == 20
+    end)
+    assert.matches("another member of group '[^']+' has it.*client.id stranger, host ", body)
+    assert.equal(1, n_logged(s, 'partitions are not read by this pipeline'))
+
+    member:close()
+    member = nil
+    run:wait_caught_up(s.db, s.producer, s.topic, 4)
+    run:wait_for('readiness', 30, function()
+      body, status = run:get('/readyz')
+      return status == 200 and body == 'ok\n' and run:metric('lane_lag') == 0
+    end)
+    assert.equal(0, (run:stop()))
+  end)
+
+  it('are well when another run of the pipeline has them', function()
+    local one, two = s.start { '--instance', 'one' }, s.start { '--instance', 'two' }
+    finally(function()
+      one:destroy()
+      two:destroy()
+    end)
+    one:wait_for('both to share', 60, function()
+      return one:n_running() == 2 and two:n_running() == 2
+    end)
+    one:wait_for('the other to be named', 60, function()
+      local n = 0
+      for _, l in ipairs(one:status().lanes) do
+        if l.message == ('read by %s-two-0'):format(s.topic) then n = n + 1 end
+      end
+      return n == 2
+    end)
+    assert.equal('ok\n', (one:get('/readyz')))
+    assert.equal('ok\n', (two:get('/readyz')))
+    assert.is_nil(one:text():find('not read by', 1, true))
+  end)
+end)
+
+describe('records behind a transaction that stays open', function()
+  it('are shown with their lane, and read once it ends', function()
+    local s = counts.new { partitions = 1 }
+    local run = s.start()
+    finally(function() run:destroy() end)
+    s.send_good(10)
+    run:wait_caught_up(s.db, s.producer, s.topic, 1)
+    local slow = kafka.producer { ['transactional.id'] = s.topic }
+    slow:begin()
+    slow:send { topic = s.topic, partition = 0, key = '1', value = '{"kind":"add","amount":1}' }
+    slow:flush()
+    s.send_good(5)
+    run:wait_for('the wait to show', 60, function()
+      return lane(s, 0).message:find('a transaction that its producer has neither', 1, true)
+    end)
+    local body, status = run:get('/readyz')
+    assert.equal(200, status)
+    assert.matches('^ok\nlane [^\n]+ 6 records from offset 10 on stand behind', body)
+    run:wait_for('the line', 10, function() return n_logged(s, 'lane stands') == 1 end)
+    slow:commit()
+    run:wait_for('the records', 30, function() return s.n_events() == 16 end)
+    run:wait_for('the words to go', 10, function() return lane(s, 0).message == '' end)
+    slow:close()
+  end)
+end)
