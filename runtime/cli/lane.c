@@ -9,6 +9,7 @@
 #include "admin/json.h"
 #include "base/say.h"
 #include "cli/desk.h"
+#include "cli/neighbour.h"
 #include "cli/options.h"
 #include "cli/place.h"
 #include "cli/table.h"
@@ -46,11 +47,14 @@ static const char list_help[] =
     "Lists the lanes of PATH, or one of them: the next offset to apply, the\n"
     "epoch (raised by each claim and each change by hand), dead letters that\n"
     "failed and that are held behind one, when the row last changed, who\n"
-    "claimed the lane last, and why it is halted. Nothing is changed.\n"
+    "claimed the lane last, and why it is halted. Nothing is changed. What a\n"
+    "run waits for, that is no halt, is known to it alone: it is asked at its\n"
+    "admin port, and says it behind the list.\n"
     "\n"
     "Options:\n"
     "  --halted   only those that are halted\n"
     "  --json     one JSON object a line, for scripts\n"
+    "  --admin HOST:PORT  where a run may be asked (127.0.0.1:9465), or off\n"
     "\n"
     "Examples:\n"
     "  tidemill lane list bank\n"
@@ -159,8 +163,27 @@ static void print(const struct lane_rows *rows, bool only_halted, bool is_json)
     table_close(&t);
 }
 
+/* Behind the list, for people alone. */
+static void print_waits(const char *admin, const char *pipeline)
+{
+    struct buf text = {0};
+    switch (neighbour_ask(admin, pipeline, &text)) {
+    case NEIGHBOUR_SAYS:
+        if (text.len > 0) {
+            printf("\nthe run at %s waits:\n%s", admin, buf_text(&text));
+        }
+        break;
+    case NEIGHBOUR_LOCKED:
+        printf("\nthe run at %s wants a token: see its /readyz\n", admin);
+        break;
+    case NEIGHBOUR_NONE:
+        break;
+    }
+    buf_close(&text);
+}
+
 struct list_request {
-    const char *path, *lane;
+    const char *path, *lane, *admin;
     bool only_halted, is_json;
     struct place place;
 };
@@ -184,6 +207,9 @@ static int list(const struct verb *v, const struct list_request *q)
         status = EX_NOINPUT;
     } else {
         print(&rows, q->only_halted, q->is_json);
+        if (!q->is_json && strcmp(q->admin, "off") != 0) {
+            print_waits(q->admin, d.plan->name);
+        }
     }
     lane_rows_close(&rows);
     desk_close(&d);
@@ -192,14 +218,16 @@ static int list(const struct verb *v, const struct list_request *q)
 
 static int run(const struct verb *v, int argc, char **argv)
 {
-    struct list_request q = {.place = {.partition = -1}};
+    struct list_request q = {.place = {.partition = -1},
+                             .admin = "127.0.0.1:9465"};
     const char *words[2];
     const struct option_words given = {words, 2};
     const struct option_spec specs[] = {
         {.name = "halted", .kind = OPTION_FLAG, .out = &q.only_halted},
         {.name = "json", .kind = OPTION_FLAG, .out = &q.is_json},
+        {.name = "admin", .kind = OPTION_TEXT, .out = &q.admin},
     };
-    if (!options_parse_words(v, specs, 2, argc, argv, &given)) {
+    if (!options_parse_words(v, specs, 3, argc, argv, &given)) {
         return EX_USAGE;
     }
     q.path = words[0];
@@ -214,7 +242,7 @@ static int run(const struct verb *v, int argc, char **argv)
 
 const struct verb lane_list = {
     .name = "lane list",
-    .usage = "PATH [TOPIC[/PARTITION]] [--halted] [--json]",
+    .usage = "PATH [TOPIC[/PARTITION]] [--halted] [--json] [--admin HOST:PORT]",
     .summary = "where each lane stands, and what a halted one waits for",
     .help = list_help,
     .run = run,

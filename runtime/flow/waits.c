@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -12,10 +13,11 @@
 #define SECONDS 1000000ULL
 
 static const usec LOOK_USEC = 1 * SECONDS;
-static const usec ANSWER_USEC = 10 * SECONDS;  /* of the database */
+static const usec ANSWER_USEC = 10 * SECONDS;  /* that is awaited */
 static const usec TROUBLE_USEC = 10 * SECONDS; /* of a lane */
 /* Longer than a session that has to end and the rebalance behind it. */
 static const usec APART_USEC = 30 * SECONDS;
+static const usec ENDS_USEC = 10 * SECONDS, NO_ENDS_USEC = 60 * SECONDS;
 /* What brokers let a transaction last, if nobody says otherwise. */
 static const usec OPEN_USEC = 900 * SECONDS;
 
@@ -71,6 +73,31 @@ static void tell_lanes(struct engine *g)
     }
 }
 
+/* librdkafka tells the ends of partitions that it reads. Those of halted lanes
+ * are asked for, or their lag would stay what it was. */
+static void look_at_halted(struct engine *g, usec now)
+{
+    struct lane **lanes = NULL;
+    int64_t *ends;
+    uint32_t n = 0;
+
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        if (l->is_assigned && l->is_out && !l->is_gone && !l->needs_claim) {
+            lanes = mem_grow(lanes, (n + 1) * sizeof(struct lane *));
+            lanes[n++] = l;
+        }
+    }
+    ends = mem_zero(n + 1, sizeof(*ends));
+    bool ok = n == 0 || source_ends(g->source, lanes, n, ends);
+
+    for (uint32_t i = 0; ok && i < n; i++) {
+        lanes[i]->high = ends[i] >= 0 ? ends[i] : lanes[i]->high;
+    }
+    g->waits.halted_at = now + (ok ? ENDS_USEC : NO_ENDS_USEC);
+    free(ends);
+    free(lanes);
+}
+
 /* ---- of the worker ---- */
 
 static int whole_seconds(usec from, usec now)
@@ -98,8 +125,9 @@ static const char *find_group(struct engine *g, usec now, char *out,
 {
     const struct waits *w = &g->waits;
     const char *kafka = source_failure(g->source);
+    usec grace = w->has_joined ? APART_USEC : ANSWER_USEC;
 
-    if (!w->apart_since || now < w->apart_since + APART_USEC) {
+    if (!w->apart_since || now < w->apart_since + grace) {
         return NULL;
     }
     snprintf(out, size,
@@ -163,5 +191,8 @@ void waits_tick(struct engine *g, usec now)
         hide(g);
     }
     tell_lanes(g);
+    if (now >= g->waits.halted_at) {
+        look_at_halted(g, now);
+    }
     others_tick(g, now);
 }

@@ -17,8 +17,10 @@ struct lane;
 struct waits {
     usec look_at;
     usec apart_since;   /* the group has given us nothing since; 0: it has */
+    bool has_joined;    /* it gave us lanes, or none, once */
     bool is_shown;      /* the worker is not ready because of what is here */
     bool is_ready;      /* it would be, otherwise */
+    usec halted_at;     /* when ends of halted lanes are asked for */
     const char *told;   /* which kind was told; NULL: none */
     usec unowned_since; /* -- others.c: lanes that no worker of the run has */
     usec ask_at;        /* when Kafka is asked who has them */

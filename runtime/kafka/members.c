@@ -75,9 +75,15 @@ static bool has(const rd_kafka_MemberDescription_t *m, const char *topic,
                (rd_kafka_topic_partition_list_t *)list, topic, partition);
 }
 
+/* Strangers choose their names; people see them in terminals. */
 static void copy(char *out, size_t size, const char *text)
 {
     snprintf(out, size, "%s", text ? text : "");
+    for (char *c = out; *c; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            *c = '?';
+        }
+    }
 }
 
 enum holder_kind source_holder(struct source *s, const char *topic,

@@ -11,7 +11,7 @@
 /* A third of the limit for heartbeats, which stop while we wait. The topics
  * are asked for again and again as long as Kafka is away, so that answer is
  * waited for more briefly: a worker that is told to stop must hear it. */
-enum { ASK_TIMEOUT_MS = 5000, TOPICS_TIMEOUT_MS = 1000 };
+enum { ASK_TIMEOUT_MS = 5000, TOPICS_TIMEOUT_MS = 1000, ENDS_TIMEOUT_MS = 500 };
 /* Lanes a question: librdkafka looks each answer up in a list, so many more
  * would take it longer than the broker. */
 enum { SLICE = 500 };
@@ -21,6 +21,7 @@ typedef rd_kafka_topic_partition_list_t partitions;
 struct question {
     const char *what;
     int64_t about; /* what stands in the list for the answer */
+    int timeout_ms;
     rd_kafka_resp_err_t (*ask)(rd_kafka_t *rk, partitions *list, int ms);
 };
 
@@ -72,7 +73,7 @@ static rd_kafka_resp_err_t ask_once(struct source *s, const struct question *q,
                                           lanes[i]->partition)
             ->offset = q->about;
     }
-    code = q->ask(s->rk, list, ASK_TIMEOUT_MS);
+    code = q->ask(s->rk, list, q->timeout_ms);
     code = code ? code : read_answers(list, offsets);
     rd_kafka_topic_partition_list_destroy(list);
     if (s->alive) {
@@ -124,9 +125,10 @@ bool source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
     /* A time below zero asks for an end of the partition. */
     static const struct question first = {"which offsets it has",
                                           RD_KAFKA_OFFSET_BEGINNING,
+                                          ASK_TIMEOUT_MS,
                                           rd_kafka_offsets_for_times},
                                  last = {"which offsets it has",
-                                         RD_KAFKA_OFFSET_END,
+                                         RD_KAFKA_OFFSET_END, ASK_TIMEOUT_MS,
                                          rd_kafka_offsets_for_times};
 
     if (!ask(s, &first, lanes, n, low, e) ||
@@ -142,10 +144,21 @@ bool source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
     return true;
 }
 
+bool source_ends(struct source *s, struct lane *const *lanes, uint32_t n,
+                 int64_t *ends)
+{
+    static const struct question q = {"which offsets it has",
+                                      RD_KAFKA_OFFSET_END, ENDS_TIMEOUT_MS,
+                                      rd_kafka_offsets_for_times};
+    struct err e;
+
+    return ask(s, &q, lanes, n, ends, &e);
+}
+
 bool source_offsets_at(struct source *s, struct lane *const *lanes, uint32_t n,
                        int64_t ms, int64_t *offsets, struct err *e)
 {
-    const struct question q = {"the offset of a time", ms,
+    const struct question q = {"the offset of a time", ms, ASK_TIMEOUT_MS,
                                rd_kafka_offsets_for_times};
 
     return ask(s, &q, lanes, n, offsets, e);
@@ -155,7 +168,7 @@ bool source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
                       int64_t *offsets, struct err *e)
 {
     static const struct question q = {"the offset that the group committed",
-                                      RD_KAFKA_OFFSET_INVALID,
+                                      RD_KAFKA_OFFSET_INVALID, ASK_TIMEOUT_MS,
                                       rd_kafka_committed};
 
     if (!ask(s, &q, lanes, n, offsets, e)) {

@@ -196,6 +196,9 @@ void source_alive(struct source *s, loop_fn alive);
 /* First and next offset of each of [n] lanes, which fill [low] and [high]. */
 bool source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
                        int64_t *low, int64_t *high, struct err *e);
+/* Next offsets alone, for figures that people see: asked briefly. */
+bool source_ends(struct source *s, struct lane *const *lanes, uint32_t n,
+                 int64_t *ends);
 /* The first offset whose record is not older than that, each or -1: none is. */
 bool source_offsets_at(struct source *s, struct lane *const *lanes, uint32_t n,
                        int64_t ms, int64_t *offsets, struct err *e);

@@ -2,12 +2,14 @@
 #include "supervise/ending.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "admin/view.h"
 #include "base/buf.h"
 #include "base/stderr.h"
 #include "base/utf8.h"
+#include "supervise/totals.h"
 
 enum ending ending_verdict(const struct page *p)
 {
@@ -25,6 +27,32 @@ enum ending ending_verdict(const struct page *p)
         verdict = ENDING_HALTED;
     }
     return verdict;
+}
+
+void ending_describe(const struct page *p, char *out, size_t size)
+{
+    uint32_t n = 0;
+    const struct page_lane *first = NULL;
+
+    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+        const struct page_lane *lane = &p->lanes[i];
+        if (!lane->reached && lane->state != LANE_HALTED) {
+            first = first ? first : lane;
+            n++;
+        }
+    }
+    if (!first) {
+        snprintf(out, size, "%s", totals_waiting_for(p));
+        return;
+    }
+    char message[sizeof first->message], topic[sizeof first->topic];
+    view_copy(message, sizeof message, first->message);
+    view_copy(topic, sizeof topic, first->topic);
+    snprintf(out, size,
+             "%u lanes have not reached their end; %s/%d is %s at %" PRId64
+             " of %" PRId64 "%s%s",
+             n, topic, first->partition, view_lane_state(first),
+             first->position, first->end, message[0] ? ": " : "", message);
 }
 
 void ending_print_halted(const struct page *p)

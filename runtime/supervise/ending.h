@@ -1,5 +1,7 @@
 #pragma once
 /* --until-end: whether every lane of every topic has reached its end. */
+#include <stddef.h>
+
 #include "base/page.h"
 
 enum ending {
@@ -9,5 +11,7 @@ enum ending {
 };
 
 enum ending ending_verdict(const struct page *p);
+/* What the end still waits for: the first lane that has not reached it. */
+void ending_describe(const struct page *p, char *out, size_t size);
 /* Names each halted lane and why, on stderr, for people. */
 void ending_print_halted(const struct page *p);

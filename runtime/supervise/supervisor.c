@@ -22,9 +22,10 @@
 
 enum {
     TICK_MS = 100,
-    STOP_SECONDS = 5,   /* what a worker needs to finish what is in flight */
-    READY_SECONDS = 60, /* of a run that is to last so many seconds */
-    STALL_SECONDS = 3   /* we ourselves stood still: no verdicts on others */
+    STOP_SECONDS = 5,    /* what a worker needs to finish what is in flight */
+    READY_SECONDS = 60,  /* of a run that is to last so many seconds */
+    STANDS_SECONDS = 30, /* without an event before --until-end says why */
+    STALL_SECONDS = 3    /* we ourselves stood still: no verdicts on others */
 };
 
 static const int signals[] = {SIGCHLD, SIGTERM, SIGINT};
@@ -44,6 +45,8 @@ struct supervisor {
     usec last_tick;
     usec judge_after; /* no heartbeat is judged before */
     uint32_t n_ticks;
+    uint64_t n_events; /* of a run that is to end: when it was last seen to */
+    usec moved_at;     /* move; 0: not yet */
     bool is_stopping;
     usec ready_at; /* first time that all were; 0: not yet */
     int exit_code;
@@ -289,6 +292,23 @@ static void judge_heartbeats(struct supervisor *s, usec now)
     }
 }
 
+/* A job that does not come to its end says what it waits for. */
+static void tell_ending(struct supervisor *s, usec now)
+{
+    struct totals t;
+    char why[600];
+
+    totals_read(s->o->page, &t);
+    if (s->moved_at == 0 || t.counters[COUNT_EVENTS] != s->n_events) {
+        s->n_events = t.counters[COUNT_EVENTS];
+        s->moved_at = now;
+    } else if (now > s->moved_at + STANDS_SECONDS * 1000000ULL) {
+        s->moved_at = now;
+        ending_describe(s->o->page, why, sizeof why);
+        say(s, LOG_WARN, "the end is not reached, and nothing moves", why);
+    }
+}
+
 static void look_at_ending(struct supervisor *s)
 {
     if (!s->o->until_end || s->is_stopping) {
@@ -302,6 +322,8 @@ static void look_at_ending(struct supervisor *s)
         live_clear(s->live);
         ending_print_halted(s->o->page);
         stop(s, EX_DATAERR);
+    } else if (s->n_ticks % (1000 / TICK_MS) == 0) {
+        tell_ending(s, s->last_tick);
     }
 }
 

@@ -37,7 +37,9 @@ describe('more lanes than one could ask about in turn', function()
   it('are claimed within one sign of life, though each answer takes 35 ms', function()
     send()
     mock:delay(35)
-    local run = tidemill.start(bundle, { env = env, args = { '--instance', 'until-end' } })
+    local run = tidemill.start(bundle, {
+      env = env, args = { '--instance', 'until-end' },
+    })
     finally(function() run:destroy() end)
     run:wait_ready(60)
     run:wait_for('all records', 120, function()

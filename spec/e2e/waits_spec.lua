@@ -1,6 +1,7 @@
 -- Waits that look healthy: they show where people look, and end by themselves.
 local counts = require 'counts'
 local kafka = require 'kafka'
+local kafka_admin = require 'kafka_admin'
 local kafka_reader = require 'kafka_reader'
 
 local function lane(s, partition)
@@ -41,7 +42,8 @@ describe('partitions that a stranger in the group has', function()
       body, status = run:get('/readyz')
       return status == 503 and run:metric('lane_lag') == 20
     end)
-    assert.matches("another member of group '[^']+' has it.*client.id stranger, host ", body)
+    assert.matches("another member of group '[^']+' has it.*client.id stranger, host ",
+      body)
     assert.equal(1, n_logged(s, 'partitions are not read by this pipeline'))
 
     member:close()
@@ -85,11 +87,13 @@ describe('records behind a transaction that stays open', function()
     run:wait_caught_up(s.db, s.producer, s.topic, 1)
     local slow = kafka.producer { ['transactional.id'] = s.topic }
     slow:begin()
-    slow:send { topic = s.topic, partition = 0, key = '1', value = '{"kind":"add","amount":1}' }
+    slow:send {
+      topic = s.topic, partition = 0, key = '1', value = '{"kind":"add","amount":1}',
+    }
     slow:flush()
     s.send_good(5)
     run:wait_for('the wait to show', 60, function()
-      return lane(s, 0).message:find('a transaction that its producer has neither', 1, true)
+      return lane(s, 0).message:find('a transaction that its producer has', 1, true)
     end)
     local body, status = run:get('/readyz')
     assert.equal(200, status)
@@ -99,5 +103,49 @@ describe('records behind a transaction that stays open', function()
     run:wait_for('the records', 30, function() return s.n_events() == 16 end)
     run:wait_for('the words to go', 10, function() return lane(s, 0).message == '' end)
     slow:close()
+  end)
+end)
+
+describe('what Kafka refuses', function()
+  local INVALID_MESSAGE, NOT_AUTHORIZED = 2, 30
+  local mock = kafka_admin.mock(2)
+  local s = counts.new { producer = mock.producer, topic = mock.topic, partitions = 2 }
+  s.env.KAFKA_BROKERS = mock.brokers
+
+  it('to a worker that wants to join is what it waits for', function()
+    mock:refuse_join(1000, NOT_AUTHORIZED)
+    local run = s.start()
+    finally(function() run:destroy() end)
+    local body, status
+    run:wait_for('the reason', 60, function()
+      body, status = run:get('/readyz')
+      return status == 503 and body:find('has given this worker nothing to read', 1, true)
+    end)
+    assert.matches('our user may not do that', body)
+    assert.equal(1, n_logged(s, 'the run waits'))
+    mock:forgive()
+    run:wait_ready(60)
+  end)
+
+  it('of a partition is shown with its lane, until something comes of it', function()
+    local run = s.start()
+    finally(function() run:destroy() end)
+    run:wait_ready(60)
+    s.send_good(10)
+    run:wait_caught_up(s.db, s.producer, s.topic, 2)
+    mock:refuse_fetch(100000, INVALID_MESSAGE)
+    local body
+    run:wait_for('a lane that blocks', 60, function()
+      local status
+      body, status = run:get('/readyz')
+      return status == 503
+    end)
+    assert.matches('^lane mock/%d: mock/%d: Kafka at [^\n]*damaged records', body)
+    mock:forgive()
+    s.send_good(10, 11)
+    run:wait_caught_up(s.db, s.producer, s.topic, 2)
+    run:wait_for('readiness', 30, function() return (run:get('/readyz')) == 'ok\n' end)
+    run:destroy()
+    mock:close()
   end)
 end)

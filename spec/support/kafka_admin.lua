@@ -54,6 +54,7 @@ typedef struct rd_kafka_mock_cluster_s rd_kafka_mock_cluster_t;
 rd_kafka_mock_cluster_t *rd_kafka_mock_cluster_new(rd_kafka_t *, int);
 void rd_kafka_mock_cluster_destroy(rd_kafka_mock_cluster_t *);
 const char *rd_kafka_mock_cluster_bootstraps(const rd_kafka_mock_cluster_t *);
+void rd_kafka_mock_clear_request_errors(rd_kafka_mock_cluster_t *, int16_t);
 int rd_kafka_mock_broker_set_rtt(rd_kafka_mock_cluster_t *, int32_t, int);
 int rd_kafka_mock_topic_create(rd_kafka_mock_cluster_t *, const char *, int, int);
 void rd_kafka_mock_push_request_errors_array(rd_kafka_mock_cluster_t *, int16_t,
@@ -163,18 +164,25 @@ function M.mock(n_partitions)
   }, Mock)
 end
 
---- The next [n] fetches are answered with OFFSET_OUT_OF_RANGE.
-function Mock:refuse_fetch(n)
-  local codes = ffi.new('int[?]', n)
-  for i = 0, n - 1 do codes[i] = 1 end
-  rd.rd_kafka_mock_push_request_errors_array(self.cluster, 1, n, codes)
-end
+local FETCH, JOIN_GROUP = 1, 11
+local OFFSET_OUT_OF_RANGE = 1
 
---- The next [n] fetches are answered with an error of the partition.
-function Mock:fail_fetch(n, code)
+local function fail(self, request, n, code)
   local codes = ffi.new('int[?]', n)
   for i = 0, n - 1 do codes[i] = code end
-  rd.rd_kafka_mock_push_request_errors_array(self.cluster, 1, n, codes)
+  rd.rd_kafka_mock_push_request_errors_array(self.cluster, request, n, codes)
+end
+
+--- The next [n] fetches are answered with [code], or OFFSET_OUT_OF_RANGE.
+function Mock:refuse_fetch(n, code) fail(self, FETCH, n, code or OFFSET_OUT_OF_RANGE) end
+
+--- The next [n] members that want to join are answered with [code].
+function Mock:refuse_join(n, code) fail(self, JOIN_GROUP, n, code) end
+
+--- All of that is over.
+function Mock:forgive()
+  rd.rd_kafka_mock_clear_request_errors(self.cluster, FETCH)
+  rd.rd_kafka_mock_clear_request_errors(self.cluster, JOIN_GROUP)
 end
 
 --- Every answer takes so long.

@@ -1,0 +1,69 @@
+-- What a lane that stands says of itself, and what counts as its lag.
+local ffi = require 'ffi'
+local flow = require 'spec.core.flow'
+local core = require 'spec.core.core'
+local C = core.lib
+
+core.headers('flow/waits.h', 'admin/view.h')
+
+local SECOND = 1000000
+
+local function words(fields, now)
+  local lane = flow.lanes { fields }
+  lane[0].open_since, lane[0].eof = fields.open_since or 0, fields.eof or -1
+  lane[0].trouble, lane[0].troubled_at = fields.trouble or '', fields.troubled_at or 0
+  local out = ffi.new('char[400]')
+  return tonumber(C.waits_of_lane(lane, now * SECOND, out, 400)), ffi.string(out)
+end
+
+describe('a lane that is read', function()
+  it('is well when it is at its end, and says nothing', function()
+    assert.are.same({ 0, '' }, { words({ high = 7, eof = 7, fetched = 7 }, 5000) })
+  end)
+
+  it('says what Kafka says, and blocks after ten seconds', function()
+    local fields = { trouble = 'damaged', troubled_at = 100 * SECOND }
+    assert.are.same({ tonumber(C.WAIT_NOTED), 'damaged' }, { words(fields, 109) })
+    assert.are.same({ tonumber(C.WAIT_BLOCKED), 'damaged' }, { words(fields, 110) })
+  end)
+
+  it('names an open transaction once it lasts, and blocks when it must hang', function()
+    local fields = { high = 20, eof = 7, open_since = 100 * SECOND }
+    assert.are.same({ 0, '' }, { words(fields, 109) })
+    local wait, text = words(fields, 110)
+    assert.are.equal(tonumber(C.WAIT_NOTED), wait)
+    assert.matches('^13 records from offset 7 on stand behind a transaction .* for 10 s: ', text)
+    assert.are.equal(tonumber(C.WAIT_BLOCKED), (words(fields, 1000)))
+  end)
+end)
+
+describe('lag', function()
+  local function lag(fields)
+    local p = ffi.new('struct page_lane', { state = C.LANE_RUNNING, stored = -1 })
+    for name, value in pairs(fields) do p[name] = value end
+    return tonumber(C.view_lag(p))
+  end
+
+  it('is what lies between the position and the end of the partition', function()
+    assert.are.equal(3, lag { position = 4, high = 7 })
+    assert.are.equal(0, lag { position = 7, high = 7 })
+    assert.are.equal(0, lag { position = 8, high = 7 })
+    assert.are.equal(0, lag { position = -1, high = 7 })
+    assert.are.equal(0, lag { position = 4, high = -1 })
+  end)
+
+  it('of a lane that is halted past its end is all of the partition', function()
+    assert.are.equal(7, lag { state = C.LANE_HALTED, position = 100, high = 7 })
+    assert.are.equal(3, lag { state = C.LANE_HALTED, position = 4, high = 7 })
+  end)
+
+  it('of a lane that nobody reads counts from what the database has of it', function()
+    local nobody = { state = C.LANE_UNOWNED, waits = C.WAIT_BLOCKED, position = 5,
+                     first = 2, high = 30 }
+    assert.are.equal(28, lag(nobody))
+    nobody.stored = 20
+    assert.are.equal(10, lag(nobody))
+    nobody.waits = C.WAIT_NONE
+    assert.are.equal(25, lag(nobody))
+  end)
+end)
