@@ -70,7 +70,6 @@ struct lease {
 
 struct batch {
     struct list_link link; /* -- set by the engine */
-    usec moved_at;         /* to its state */
     enum batch_state state;
     struct engine *engine; /* borrowed */
     uint32_t slot;

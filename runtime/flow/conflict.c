@@ -18,6 +18,7 @@ enum {
     MOST_LETTERS = 2, /* of a retry: then they are read anew */
     MISSES = 3, /* of a record alone: then it is to be proven what it is */
     TELL_USEC = 4000000,
+    SLOW_USEC = 10000000, /* large batches take some seconds */
     /* A lane that waits takes a connection for so long; a wait that ends early
      * loses its place in the server's queue, so now and then it is whole. */
     SHORT_LOCK_MS = 500,
@@ -250,7 +251,7 @@ static bool note_slow(struct engine *g, struct batch *b, usec now)
     bool is_asked = b->state == BATCH_LOADING || b->state == BATCH_OPENING ||
                     b->state == BATCH_WRITING || b->state == BATCH_ASKING;
 
-    if (!is_asked || now - b->since < TELL_USEC) {
+    if (!is_asked || now - b->since < SLOW_USEC) {
         return false;
     }
     if (!dossier_in(&b->leases[0])->waits_since) {

@@ -51,7 +51,6 @@ void engine_move(struct batch *b, enum batch_state to)
 
     list_remove(list_of(g, b->state), &b->link);
     b->state = to;
-    b->moved_at = clock_usec();
     list_append(list_of(g, to), &b->link);
     if (list_of(g, to) != &g->busy) {
         database_withdraw(g, &b->ticket); /* whose outcome nobody told */

@@ -16,6 +16,7 @@
 
 /* A session that ends, the rebalance behind it, and claims. */
 static const usec GRACE_USEC = 20 * 1000000ULL;
+/* Who has them, in the group and in tidemill.lane. */
 static const usec ASK_USEC = 5 * 1000000ULL;
 
 static bool speaks_for_all(const struct engine *g)
@@ -46,14 +47,17 @@ static uint32_t count_unowned(const struct engine *g)
 bool others_want_list(const struct engine *g)
 {
     const struct waits *w = &g->waits;
+    usec now = clock_usec();
 
-    return w->unowned_since && clock_usec() > w->unowned_since + GRACE_USEC;
+    return w->unowned_since && now > w->unowned_since + GRACE_USEC &&
+           now > w->listed_at + ASK_USEC;
 }
 
 void others_listed(struct engine *g, const struct position *at)
 {
     struct page_lane *p = page_lane(g->page, at->topic, at->partition);
 
+    g->waits.listed_at = clock_usec();
     if (p && is_unowned(p)) {
         p->stored = at->next_offset;
         snprintf(p->owner, sizeof(p->owner), "%s", at->owner);
@@ -180,12 +184,9 @@ void others_tick(struct engine *g, usec now)
     if (!w->unowned_since) {
         w->unowned_since = now;
     }
-    if (!others_want_list(g)) {
-        return;
-    }
-    if (now >= w->ask_at) {
+    if (now > w->unowned_since + GRACE_USEC && now >= w->ask_at) {
         w->ask_at = now + ASK_USEC;
+        judge_all(g, now); /* by the last answer */
         source_ask_members(g->source);
     }
-    judge_all(g, now);
 }

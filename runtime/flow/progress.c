@@ -63,7 +63,8 @@ void progress_lane(struct engine *g, struct lane *l)
     p->most = l->most;
     p->letters = l->dossier ? ((struct dossier *)l->dossier)->n_letters : 0;
     if (l->high >= 0) {
-        p->high = l->high;
+        p->high =
+            l->is_doubted || l->high > l->position ? l->high : l->position;
     }
     if (!l->is_halted) {
         p->state = LANE_RUNNING;

@@ -23,6 +23,7 @@ struct waits {
     usec halted_at;     /* when ends of halted lanes are asked for */
     const char *told;   /* which kind was told; NULL: none */
     usec unowned_since; /* -- others.c: lanes that no worker of the run has */
+    usec listed_at;     /* when tidemill.lane told of all lanes */
     usec ask_at;        /* when Kafka is asked who has them */
     usec ends_at;       /* and for their ends */
     bool has_told_others;

@@ -3,6 +3,7 @@
  * people alone. Any member may ask that of its own group.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kafka/consumer.h"
@@ -47,6 +48,33 @@ group_of(rd_kafka_event_t *answer)
                : NULL;
 }
 
+static rd_kafka_topic_partition_list_t *
+list_of(const rd_kafka_MemberDescription_t *m)
+{
+    const rd_kafka_MemberAssignment_t *a =
+        rd_kafka_MemberDescription_assignment(m);
+
+    return a ? (rd_kafka_topic_partition_list_t *)
+                   rd_kafka_MemberAssignment_partitions(a)
+             : NULL;
+}
+
+/* Thousands of partitions are looked up. */
+static void sort(const rd_kafka_ConsumerGroupDescription_t *group)
+{
+    size_t n =
+        group ? rd_kafka_ConsumerGroupDescription_member_count(group) : 0;
+
+    for (size_t i = 0; i < n; i++) {
+        rd_kafka_topic_partition_list_t *list =
+            list_of(rd_kafka_ConsumerGroupDescription_member(group, i));
+
+        if (list) {
+            rd_kafka_topic_partition_list_sort(list, NULL, NULL);
+        }
+    }
+}
+
 /* The newest answer. */
 static void take_answer(struct source *s)
 {
@@ -59,20 +87,30 @@ static void take_answer(struct source *s)
             rd_kafka_event_destroy(s->members);
         }
         s->members = answer;
+        sort(group_of(answer));
     }
+}
+
+static int compare(const void *a, const void *b)
+{
+    const rd_kafka_topic_partition_t *x = a, *y = b;
+    int order = strcmp(x->topic, y->topic);
+
+    return order
+               ? order
+               : (x->partition > y->partition) - (x->partition < y->partition);
 }
 
 static bool has(const rd_kafka_MemberDescription_t *m, const char *topic,
                 int32_t partition)
 {
-    const rd_kafka_MemberAssignment_t *a =
-        rd_kafka_MemberDescription_assignment(m);
-    const rd_kafka_topic_partition_list_t *list =
-        a ? rd_kafka_MemberAssignment_partitions(a) : NULL;
+    const rd_kafka_topic_partition_t wanted = {.topic = (char *)topic,
+                                               .partition = partition};
+    const rd_kafka_topic_partition_list_t *list = list_of(m);
 
-    return list &&
-           rd_kafka_topic_partition_list_find(
-               (rd_kafka_topic_partition_list_t *)list, topic, partition);
+    return list && list->cnt > 0 &&
+           bsearch(&wanted, list->elems, (size_t)list->cnt, sizeof(wanted),
+                   compare);
 }
 
 /* Strangers choose their names; people see them in terminals. */

@@ -36,6 +36,12 @@ describe('records that are damaged on the broker', function()
     run:wait_for('two more claims', 30, function() return lane('epoch') >= 3 end)
     assert.equal(10, lane('next_offset'))
     assert.equal(10, s.n_events())
+    local body, status
+    run:wait_for('the lane to take readiness away', 30, function()
+      body, status = run:get('/readyz')
+      return status == 503
+    end)
+    assert.matches('^lane [^\n]*records at offset 10 cannot be read', body)
     overwrite(s.topic, 'UNDAMAGED', 'undamaged')
     run:wait_for('all records', 30, function() return s.n_events() == 21 end)
     assert.equal(0, (run:stop()))

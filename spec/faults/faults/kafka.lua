@@ -1,6 +1,7 @@
 -- Faults of Kafka: the broker dies or stands still, connections to it are cut, a
 -- topic is made anew.
 local broker = require 'spec.faults.broker'
+local kafka_reader = require 'kafka_reader'
 local process = require 'process'
 local topic = require 'spec.faults.topic'
 local zombie = require 'spec.faults.zombie'
@@ -37,6 +38,23 @@ end
 -- When it wakes every member's session has passed.
 local function long_pause(world)
   return pause_for(world, 13)
+end
+
+-- A consumer of other people joins a pipeline's group: its share of the partitions
+-- is not read until it goes, and the run says so.
+local function stranger(world, random)
+  local pipeline = random(1, 2) == 1 and 'mill' or 'copy'
+  local topic = world.topics[pipeline]
+  local member = kafka_reader.member(topic, topic)
+  local is_shown = pcall(world.wait_for, world, 'the stranger to show', 60, function()
+    member:poll()
+    for _, run in ipairs(world.runs) do
+      local body = run.pipeline == pipeline and run:get('/readyz') or ''
+      if body:find('another member of group', 1, true) then return true end
+    end
+  end)
+  member:close()
+  return is_shown and 1 or 0
 end
 
 -- Connections cut ----------------------------------------------------------
@@ -95,6 +113,7 @@ return {
   { name = 'kafka.stop', solo = true, fire = stop },
   { name = 'kafka.pause', weight = 2, fire = pause },
   { name = 'kafka.long_pause', solo = true, fire = long_pause },
+  { name = 'kafka.stranger', solo = true, fire = stranger },
   { name = 'kafka.topic_recreated', fire = topic.recreate },
   { name = 'kafka.topic_outgrown', is_optional = true, fire = topic.outgrow },
   proxied('kafka.cut', cut),
