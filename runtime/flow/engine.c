@@ -92,8 +92,7 @@ static void on_news(struct engine *g, enum source_news news,
     switch (news) {
     case NEWS_ASSIGNED:
         g->counts->counters[COUNT_REBALANCES]++;
-        g->waits.apart_since = 0;
-        g->waits.has_joined = true;
+        waits_joined(g);
         if (!source_lanes(g->source)) { /* more workers than partitions */
             progress_ready(g);
         }

@@ -17,17 +17,28 @@ static const usec ANSWER_USEC = 10 * SECONDS;  /* that is awaited */
 static const usec TROUBLE_USEC = 10 * SECONDS; /* of a lane */
 /* Longer than a session that has to end and the rebalance behind it. */
 static const usec APART_USEC = 30 * SECONDS;
+static const usec SHAKEN_USEC = 60 * SECONDS;
+static const usec STARVED_USEC = 30 * SECONDS;
+static const usec LEADERS_USEC = 30 * SECONDS;
 static const usec ENDS_USEC = 10 * SECONDS, NO_ENDS_USEC = 60 * SECONDS;
 /* What brokers let a transaction last, if nobody says otherwise. */
 static const usec OPEN_USEC = 900 * SECONDS;
 
 /* ---- of a lane ---- */
 
+static int whole_seconds(usec from, usec now)
+{
+    return now > from ? (int)((now - from) / SECONDS) : 0;
+}
+
+static bool lasts(usec since, usec now, usec limit)
+{
+    return since && now >= since + limit;
+}
+
 enum page_wait waits_of_lane(const struct lane *l, usec now, char *out,
                              size_t size)
 {
-    usec since = l->trouble[0] ? l->troubled_at : l->open_since;
-    usec lasts = now > since ? now - since : 0;
     const struct dossier *d = l->dossier;
 
     out[0] = '\0';
@@ -37,18 +48,27 @@ enum page_wait waits_of_lane(const struct lane *l, usec now, char *out,
     }
     if (l->trouble[0]) {
         snprintf(out, size, "%s", l->trouble);
-        return lasts < TROUBLE_USEC ? WAIT_NOTED : WAIT_BLOCKED;
+        return lasts(l->troubled_at, now, TROUBLE_USEC) ? WAIT_BLOCKED
+                                                        : WAIT_NOTED;
     }
-    if (!since || lasts < TROUBLE_USEC) {
-        return WAIT_NONE;
+    if (lasts(l->open_since, now, TROUBLE_USEC)) {
+        snprintf(out, size,
+                 "%" PRId64 " records from offset %" PRId64 " on stand behind "
+                 "a transaction that its producer has neither committed nor "
+                 "aborted for %d s: they are read when it ends; one that hangs "
+                 "is found with kafka-transactions.sh find-hanging",
+                 l->high - l->eof, l->eof, whole_seconds(l->open_since, now));
+        return lasts(l->open_since, now, OPEN_USEC) ? WAIT_BLOCKED : WAIT_NOTED;
     }
-    snprintf(out, size,
-             "%" PRId64 " records from offset %" PRId64 " on stand behind a "
-             "transaction that its producer has neither committed nor aborted "
-             "for %d s: they are read when it ends; one that hangs is found "
-             "with kafka-transactions.sh find-hanging",
-             l->high - l->eof, l->eof, (int)(lasts / SECONDS));
-    return lasts < OPEN_USEC ? WAIT_NOTED : WAIT_BLOCKED;
+    if (lasts(l->starved_since, now, STARVED_USEC)) {
+        snprintf(out, size,
+                 "nothing has come for %d s though Kafka has records up to "
+                 "offset %" PRId64 ": see the broker that leads it, and its "
+                 "quotas",
+                 whole_seconds(l->starved_since, now), l->high);
+        return WAIT_NOTED;
+    }
+    return WAIT_NONE;
 }
 
 static void tell_lanes(struct engine *g)
@@ -100,11 +120,6 @@ static void look_at_halted(struct engine *g, usec now)
 
 /* ---- of the worker ---- */
 
-static int whole_seconds(usec from, usec now)
-{
-    return (int)((now - from) / SECONDS);
-}
-
 /* What a batch waits for is told by conflict.c. */
 static const char *find_claim(struct engine *g, usec now, char *out,
                               size_t size)
@@ -120,6 +135,22 @@ static const char *find_claim(struct engine *g, usec now, char *out,
     return "claim";
 }
 
+void waits_joined(struct engine *g)
+{
+    struct waits *w = &g->waits;
+
+    w->has_joined = true;
+    w->apart_since = 0;
+    w->joined_at[w->n_joined++ % MANY_REBALANCES] = clock_usec();
+}
+
+/* So many within a minute are no start of workers, but a loop. */
+static bool is_shaken(const struct waits *w, usec now)
+{
+    return w->n_joined >= MANY_REBALANCES &&
+           w->joined_at[w->n_joined % MANY_REBALANCES] + SHAKEN_USEC > now;
+}
+
 static const char *find_group(struct engine *g, usec now, char *out,
                               size_t size)
 {
@@ -127,6 +158,14 @@ static const char *find_group(struct engine *g, usec now, char *out,
     const char *kafka = source_failure(g->source);
     usec grace = w->has_joined ? APART_USEC : ANSWER_USEC;
 
+    if (is_shaken(w, now)) {
+        snprintf(out, size,
+                 "the Kafka group '%.100s' has shared out its partitions %d "
+                 "times within a minute: a member comes and goes, and nothing "
+                 "can be worked on between",
+                 g->plan->source.group, MANY_REBALANCES);
+        return "rebalances";
+    }
     if (!w->apart_since || now < w->apart_since + grace) {
         return NULL;
     }
@@ -191,6 +230,11 @@ void waits_tick(struct engine *g, usec now)
         hide(g);
     }
     tell_lanes(g);
+    if (now >= g->waits.leaders_at) {
+        g->waits.leaders_at =
+            now +
+            (source_look_for_leaders(g->source) ? LOOK_USEC : LEADERS_USEC);
+    }
     if (now >= g->waits.halted_at) {
         look_at_halted(g, now);
     }

@@ -14,9 +14,14 @@
 struct engine;
 struct lane;
 
+enum { MANY_REBALANCES = 12 };
+
 struct waits {
     usec look_at;
-    usec apart_since;   /* the group has given us nothing since; 0: it has */
+    usec apart_since; /* the group has given us nothing since; 0: it has */
+    usec joined_at[MANY_REBALANCES]; /* a ring */
+    uint32_t n_joined;
+    usec leaders_at;    /* when leaders are looked for */
     bool has_joined;    /* it gave us lanes, or none, once */
     bool is_shown;      /* the worker is not ready because of what is here */
     bool is_ready;      /* it would be, otherwise */
@@ -29,6 +34,8 @@ struct waits {
     bool has_told_others;
 };
 
+/* The group gave this worker lanes, or none. */
+void waits_joined(struct engine *g);
 /* About once a second, however often it is called. */
 void waits_tick(struct engine *g, usec now);
 /* The words of a lane that is read, and nothing comes of it; "": it is well. */

@@ -95,5 +95,7 @@ void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
                       void *source);
 /* A message that is an error. */
 void trouble_take(struct source *s, const rd_kafka_message_t *m);
+/* What keeps a lane from going on. */
+void trouble_of_lane(struct source *s, struct lane *lane, const struct err *e);
 /* Any other error, for people. */
 void trouble_tell(struct source *s, const struct err *e);

@@ -382,17 +382,26 @@ void lanes_give_way(struct source *s)
     change(s);
 }
 
-/* The end of what may be read is behind us, and the partition goes on: a
- * transaction that is open holds what comes behind its begin back. */
-static void note_open(struct source *s, struct lane *l)
+static void note_since(const struct source *s, bool is, usec *since)
 {
-    bool is_open = l->eof >= 0 && l->eof >= l->fetched && l->high > l->eof;
-
-    if (!is_open) {
-        l->open_since = 0;
-    } else if (!l->open_since) {
-        l->open_since = loop_now(s->loop);
+    if (!is) {
+        *since = 0;
+    } else if (!*since) {
+        *since = loop_now(s->loop);
     }
+}
+
+/* Kafka has more than came. When the end of what may be read is behind us, a
+ * transaction that is open holds back what comes behind its begin. */
+static void note_waits(struct source *s, struct lane *l)
+{
+    bool is_at_end = l->eof >= 0 && l->eof >= l->fetched;
+
+    note_since(s, is_at_end && l->high > l->eof, &l->open_since);
+    note_since(s,
+               !is_at_end && l->is_fetching && l->inbox.count == 0 &&
+                   !s->full_since && l->high > l->fetched,
+               &l->starved_since);
 }
 
 void lanes_look(struct source *s)
@@ -414,6 +423,6 @@ void lanes_look(struct source *s)
             high >= 0) {
             l->high = high;
         }
-        note_open(s, l);
+        note_waits(s, l);
     }
 }

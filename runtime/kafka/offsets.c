@@ -218,6 +218,46 @@ bool source_partitions(struct source *s, int32_t *n, struct err *e)
     return true;
 }
 
+static void note_leader(struct source *s, struct lane *l, bool has_leader)
+{
+    struct err e;
+
+    err_set(&e, ERR_CONNECTION,
+            "%s/%d has no leader: the brokers that keep it are away, and "
+            "nothing comes of it until one is back",
+            l->topic, l->partition);
+    if (!has_leader) {
+        trouble_of_lane(s, l, &e);
+    } else if (strncmp(l->trouble, e.text, sizeof(l->trouble) - 1) == 0) {
+        l->trouble[0] = '\0';
+    }
+}
+
+uint32_t source_look_for_leaders(struct source *s)
+{
+    const struct rd_kafka_metadata *all;
+    uint32_t n = 0;
+
+    if (rd_kafka_metadata(s->rk, 0, NULL, &all, ENDS_TIMEOUT_MS)) {
+        return 0;
+    }
+    for (int t = 0; t < all->topic_cnt; t++) {
+        const struct rd_kafka_metadata_topic *topic = &all->topics[t];
+
+        for (int i = 0; i < topic->partition_cnt; i++) {
+            const struct rd_kafka_metadata_partition *p = &topic->partitions[i];
+            struct lane *l = source_lane(s, topic->topic, p->id);
+
+            if (l && l->is_fetching) {
+                note_leader(s, l, p->leader >= 0);
+                n += p->leader < 0;
+            }
+        }
+    }
+    rd_kafka_metadata_destroy(all);
+    return n;
+}
+
 static bool must_tell(const struct lane *l)
 {
     return l->is_assigned && !l->needs_claim &&

@@ -53,15 +53,17 @@ struct lane {
     int64_t fetched;  /* offset behind the newest record in the inbox */
     int64_t position; /* next offset, as committed; set at claim */
     int64_t epoch;
-    bool was_rewound; /* the upper layer's: is_rewound of that claim's row */
-    uint32_t claim;   /* the upper layer's: number of its claim in this
+    bool was_rewound;   /* the upper layer's: is_rewound of that claim's row */
+    uint32_t claim;     /* the upper layer's: number of its claim in this
                          process; 0: none yet */
-    int64_t high;     /* end of the partition, last seen; -1 unknown */
-    int64_t eof;      /* next offset at which EOF was seen; -1: none */
-    usec open_since;  /* the partition goes on behind [eof], where nothing may
+    int64_t high;       /* end of the partition, last seen; -1 unknown */
+    int64_t eof;        /* next offset at which EOF was seen; -1: none */
+    usec starved_since; /* [high] says that there are records, and none comes;
+                           0: they do */
+    usec open_since;    /* the partition goes on behind [eof], where nothing may
                          be read yet; 0: it does not */
-    bool is_offered;  /* the group gave it; waits for source_assign */
-    bool is_assigned; /* false: offered, or revoked; a revoked lane is
+    bool is_offered;    /* the group gave it; waits for source_assign */
+    bool is_assigned;   /* false: offered, or revoked; a revoked lane is
                                freed when no batch leases it */
     bool is_leased;
     bool is_halted;
@@ -216,6 +218,9 @@ struct holder {
 void source_ask_members(struct source *s);
 enum holder_kind source_holder(struct source *s, const char *topic,
                                int32_t partition, struct holder *out);
+/* Notes with each assigned lane whether its partition has no leader: then
+ * nothing comes of it, and librdkafka does not say so. Asked briefly; how many. */
+uint32_t source_look_for_leaders(struct source *s);
 /* Partitions of each topic of the plan, in its order: n[i], 0 = no such
  * topic. */
 bool source_partitions(struct source *s, int32_t *n, struct err *e);

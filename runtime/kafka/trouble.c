@@ -125,7 +125,7 @@ static void tell_missing(struct source *s, const rd_kafka_message_t *m)
 
 /* What keeps the lane from going on is told once, and shown with it until
  * something comes of it again. */
-static void tell_lane(struct source *s, struct lane *lane, const struct err *e)
+void trouble_of_lane(struct source *s, struct lane *lane, const struct err *e)
 {
     if (strncmp(lane->trouble, e->text, sizeof(lane->trouble) - 1) == 0) {
         return;
@@ -157,7 +157,7 @@ static void stay(struct source *s, struct lane *lane,
             "reading should go on",
             lane->topic, lane->partition, m->offset, kafka_error(m->err)->words,
             rd_kafka_message_errstr(m));
-    tell_lane(s, lane, &e);
+    trouble_of_lane(s, lane, &e);
 }
 
 /* librdkafka tries on; without a lane it is about all of them. */
@@ -174,7 +174,7 @@ static void tell_passing(struct source *s, struct lane *lane,
                 lane->partition, s->brokers,
                 k->words ? k->words : kafka_error_name(m->err),
                 rd_kafka_message_errstr(m));
-        tell_lane(s, lane, &e);
+        trouble_of_lane(s, lane, &e);
     }
 }
 

@@ -11,6 +11,7 @@ local SECOND = 1000000
 local function words(fields, now)
   local lane = flow.lanes { fields }
   lane[0].open_since, lane[0].eof = fields.open_since or 0, fields.eof or -1
+  lane[0].starved_since = fields.starved_since or 0
   lane[0].trouble, lane[0].troubled_at = fields.trouble or '', fields.troubled_at or 0
   local out = ffi.new('char[400]')
   return tonumber(C.waits_of_lane(lane, now * SECOND, out, 400)), ffi.string(out)
@@ -34,6 +35,17 @@ describe('a lane that is read', function()
     assert.are.equal(tonumber(C.WAIT_NOTED), wait)
     assert.matches('^13 records from offset 7 on stand behind a transaction .* for 10 s: ', text)
     assert.are.equal(tonumber(C.WAIT_BLOCKED), (words(fields, 1000)))
+  end)
+end)
+
+describe('a lane that gets nothing though there is something', function()
+  it('says so after half a minute, and does not block', function()
+    local fields = { high = 20, starved_since = 100 * SECOND }
+    assert.are.same({ 0, '' }, { words(fields, 129) })
+    local wait, text = words(fields, 130)
+    assert.are.equal(tonumber(C.WAIT_NOTED), wait)
+    assert.matches('^nothing has come for 30 s though Kafka has records up to offset 20', text)
+    assert.are.equal(tonumber(C.WAIT_NOTED), (words(fields, 5000)))
   end)
 end)
 

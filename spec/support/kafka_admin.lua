@@ -55,6 +55,8 @@ rd_kafka_mock_cluster_t *rd_kafka_mock_cluster_new(rd_kafka_t *, int);
 void rd_kafka_mock_cluster_destroy(rd_kafka_mock_cluster_t *);
 const char *rd_kafka_mock_cluster_bootstraps(const rd_kafka_mock_cluster_t *);
 void rd_kafka_mock_clear_request_errors(rd_kafka_mock_cluster_t *, int16_t);
+int rd_kafka_mock_partition_set_leader(rd_kafka_mock_cluster_t *, const char *, int32_t,
+  int32_t);
 int rd_kafka_mock_broker_set_rtt(rd_kafka_mock_cluster_t *, int32_t, int);
 int rd_kafka_mock_topic_create(rd_kafka_mock_cluster_t *, const char *, int, int);
 void rd_kafka_mock_push_request_errors_array(rd_kafka_mock_cluster_t *, int16_t,
@@ -178,6 +180,15 @@ function Mock:refuse_fetch(n, code) fail(self, FETCH, n, code or OFFSET_OUT_OF_R
 
 --- The next [n] members that want to join are answered with [code].
 function Mock:refuse_join(n, code) fail(self, JOIN_GROUP, n, code) end
+
+--- No broker leads the partition, until give_leader().
+function Mock:take_leader(partition)
+  assert(rd.rd_kafka_mock_partition_set_leader(self.cluster, self.topic, partition, -1) == 0)
+end
+
+function Mock:give_leader(partition)
+  assert(rd.rd_kafka_mock_partition_set_leader(self.cluster, self.topic, partition, 1) == 0)
+end
 
 --- All of that is over.
 function Mock:forgive()
