@@ -14,8 +14,11 @@
 #include "flow/progress.h"
 #include "flow/waits.h"
 
-/* A session that ends, the rebalance behind it, and claims. */
-static const usec GRACE_USEC = 20 * 1000000ULL;
+/* Another run of the pipeline has its lanes for good: this is only for workers
+ * of ours that are started again. */
+static const usec GRACE_USEC = 5 * 1000000ULL;
+/* Of each lane: a session that ends, the rebalance behind it, and a claim. */
+static const usec LOST_USEC = 15 * 1000000ULL;
 /* Who has them, in the group and in tidemill.lane. */
 static const usec ASK_USEC = 5 * 1000000ULL;
 
@@ -75,39 +78,59 @@ static bool is_ours(const struct engine *g, const char *name)
                strlen(name + (slot - g->instance) + 1);
 }
 
-/* True: somebody should know. */
-static bool judge(struct engine *g, struct page_lane *p)
+/* By its name, a worker of another run. */
+static bool is_of_pipeline(const char *group, const char *instance)
+{
+    size_t len = strlen(group);
+
+    return strncmp(instance, group, len) == 0 && instance[len] == '-';
+}
+
+static void describe(const struct engine *g, struct page_lane *p,
+                     enum holder_kind kind, const struct holder *h)
 {
     const char *group = g->plan->source.group;
-    struct holder h;
-    enum holder_kind kind =
-        source_holder(g->source, p->topic, p->partition, &h);
 
-    p->waits = WAIT_NONE;
-    p->message[0] = '\0';
-    if (kind == HOLDER_UNKNOWN ||
-        (kind == HOLDER_MEMBER && h.instance[0] && is_ours(g, h.instance))) {
-        return false;
-    }
-    if (kind == HOLDER_MEMBER && h.instance[0] &&
-        strcmp(h.instance, p->owner) == 0) {
-        snprintf(p->message, sizeof(p->message), "read by %s", p->owner);
-        return false;
-    }
-    p->waits = WAIT_BLOCKED;
-    if (kind == HOLDER_MEMBER) {
-        snprintf(p->message, sizeof(p->message),
-                 "another member of group '%.80s' has it, and is none of this "
-                 "pipeline's (client.id %.60s, host %.60s): its records are "
-                 "not applied; give one of the two a group of its own",
-                 group, h.client, h.host);
-    } else {
+    if (kind == HOLDER_NOBODY) {
         snprintf(p->message, sizeof(p->message),
                  "no member of group '%.100s' has it: its records are not "
                  "applied",
                  group);
+    } else if (is_of_pipeline(group, h->instance)) {
+        snprintf(p->message, sizeof(p->message),
+                 "%.200s has it, but has not claimed it: see what that run "
+                 "says; its records are not applied",
+                 h->instance);
+    } else {
+        snprintf(p->message, sizeof(p->message),
+                 "another member of group '%.80s' has it, and is none of this "
+                 "pipeline's (client.id %.60s, host %.60s): its records are "
+                 "not applied; give one of the two a group of its own",
+                 group, h->client, h->host);
     }
-    return true;
+}
+
+/* True: somebody should know. */
+static bool judge(struct engine *g, struct page_lane *p, usec now)
+{
+    struct holder h;
+    enum holder_kind kind =
+        source_holder(g->source, p->topic, p->partition, &h);
+    bool is_known = kind != HOLDER_UNKNOWN;
+    bool is_claimed = kind == HOLDER_MEMBER && h.instance[0] &&
+                      strcmp(h.instance, p->owner) == 0;
+    bool is_lost = is_known && !is_claimed && !is_ours(g, h.instance);
+
+    p->lost_since = !is_lost ? 0 : p->lost_since ? p->lost_since : now;
+    p->waits =
+        is_lost && now >= p->lost_since + LOST_USEC ? WAIT_BLOCKED : WAIT_NONE;
+    p->message[0] = '\0';
+    if (p->waits == WAIT_BLOCKED) {
+        describe(g, p, kind, &h);
+    } else if (is_claimed && !is_ours(g, p->owner)) {
+        snprintf(p->message, sizeof(p->message), "read by %s", p->owner);
+    }
+    return p->waits == WAIT_BLOCKED;
 }
 
 static const usec ENDS_USEC = 10 * 1000000ULL;
@@ -160,7 +183,7 @@ static void judge_all(struct engine *g, usec now)
     for (uint32_t i = 0; i < page->n_lanes && i < PAGE_LANES; i++) {
         struct page_lane *p = &page->lanes[i];
 
-        if (is_unowned(p) && judge(g, p)) {
+        if (is_unowned(p) && judge(g, p, now)) {
             lost[n++] = p;
         }
     }

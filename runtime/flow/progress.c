@@ -58,6 +58,7 @@ void progress_lane(struct engine *g, struct lane *l)
     }
     p->worker = (int32_t)g->slot;
     p->is_let_go = 0;
+    p->lost_since = 0;
     p->position = l->position;
     p->epoch = l->epoch;
     p->most = l->most;

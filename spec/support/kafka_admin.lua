@@ -181,14 +181,15 @@ function Mock:refuse_fetch(n, code) fail(self, FETCH, n, code or OFFSET_OUT_OF_R
 --- The next [n] members that want to join are answered with [code].
 function Mock:refuse_join(n, code) fail(self, JOIN_GROUP, n, code) end
 
---- No broker leads the partition, until give_leader().
-function Mock:take_leader(partition)
-  assert(rd.rd_kafka_mock_partition_set_leader(self.cluster, self.topic, partition, -1) == 0)
+local function set_leader(self, partition, broker)
+  assert(rd.rd_kafka_mock_partition_set_leader(self.cluster, self.topic, partition,
+    broker) == 0)
 end
 
-function Mock:give_leader(partition)
-  assert(rd.rd_kafka_mock_partition_set_leader(self.cluster, self.topic, partition, 1) == 0)
-end
+--- No broker leads the partition, until give_leader().
+function Mock:take_leader(partition) set_leader(self, partition, -1) end
+
+function Mock:give_leader(partition) set_leader(self, partition, 1) end
 
 --- All of that is over.
 function Mock:forgive()

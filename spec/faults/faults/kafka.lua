@@ -44,8 +44,8 @@ end
 -- is not read until it goes, and the run says so.
 local function stranger(world, random)
   local pipeline = random(1, 2) == 1 and 'mill' or 'copy'
-  local topic = world.topics[pipeline]
-  local member = kafka_reader.member(topic, topic)
+  local name = world.topics[pipeline]
+  local member = kafka_reader.member(name, name)
   local is_shown = pcall(world.wait_for, world, 'the stranger to show', 60, function()
     member:poll()
     for _, run in ipairs(world.runs) do
