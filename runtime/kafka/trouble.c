@@ -168,7 +168,7 @@ static void tell_passing(struct source *s, struct lane *lane,
     struct err e;
 
     if (!lane || !lane->is_fetching) {
-        tell_passing(s, lanes_of(m), m);
+        tell_general(s, m->err, rd_kafka_message_errstr(m));
     } else if (k->act != KAFKA_MENDS) {
         err_set(&e, k->class, "%s/%d: Kafka at %s: %s (%s)", lane->topic,
                 lane->partition, s->brokers,
