@@ -199,7 +199,9 @@ void others_tick(struct engine *g, usec now)
 {
     struct waits *w = &g->waits;
 
-    if (!g->page->all_lanes || !speaks_for_all(g) || count_unowned(g) == 0) {
+    /* One that is no member itself has nothing to say of the others. */
+    if (!g->page->all_lanes || w->apart_since || !speaks_for_all(g) ||
+        count_unowned(g) == 0) {
         w->unowned_since = 0;
         tell(g, NULL, 0);
         return;

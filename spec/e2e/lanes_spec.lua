@@ -56,6 +56,7 @@ describe('more lanes than one could ask about in turn', function()
     local result = tidemill.until_end(bundle, { env = env, seconds = 120 })
     assert.equal(0, result.status, result.text)
     assert.equal(2 * LANES, db:number('SELECT sum(n) FROM sums'))
-    mock:close()
   end)
+
+  teardown(function() mock:close() end)
 end)
