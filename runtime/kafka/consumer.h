@@ -84,9 +84,9 @@ void lanes_replaced(struct source *s, struct lane *lane);
 void lanes_look(struct source *s);
 void lanes_free(struct source *s);
 
-/* -- members.c -- */
+/* -- group.c -- */
 
-void members_close(struct source *s);
+void group_close(struct source *s);
 
 /* -- trouble.c -- */
 

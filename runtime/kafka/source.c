@@ -207,7 +207,7 @@ static void close_handle(struct source *s)
 {
     bool has_left = leave(s);
 
-    members_close(s);
+    group_close(s);
     for (uint32_t i = 0; i < s->n_topics; i++) {
         rd_kafka_topic_destroy(s->topics[i].handle);
     }

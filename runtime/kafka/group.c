@@ -151,7 +151,7 @@ enum holder_kind source_holder(struct source *s, const char *topic,
     return group ? HOLDER_NOBODY : HOLDER_UNKNOWN;
 }
 
-void members_close(struct source *s)
+void group_close(struct source *s)
 {
     if (s->members) {
         rd_kafka_event_destroy(s->members);
