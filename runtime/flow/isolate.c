@@ -14,7 +14,7 @@
 
 enum {
     RULE_DEATHS_MOST = 2, /* of workers that asked the failure rule */
-    ASKED_AT_ONCE = 20, /* retries without a pause, and without a word */
+    ASKED_AT_ONCE = 20,   /* retries without a pause, and without a word */
     ASKED_USEC = 5000000,
     ASKED_FLOOR_USEC = 10000,
     ASKED_CAP_USEC = 1000000,
