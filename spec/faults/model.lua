@@ -6,7 +6,7 @@
 -- in the order of its key.
 local money = require('bank').money
 
-local M = {}
+local M = { WIDTH = 16 }
 local Model = {}
 Model.__index = Model
 
@@ -19,6 +19,8 @@ function M.new(topic, n_partitions)
     totals = {},    -- bucket -> { n, cents, last }
     newest = {},    -- id -> { seq, note }
     ledger = {},    -- 'partition/offset' -> what the row says
+    logs = {},      -- id -> { log } of a fault's texts
+    wide = {},      -- id -> the columns c1 to c16 of a fault's masks, and price
     letters = {},   -- 'partition/offset' -> 'failed' | 'held'
     chains = {},    -- key -> the records set aside: list of { event, place }
     codes = {},     -- code -> true, of applied records
@@ -43,6 +45,21 @@ local function apply_moved(model, event)
   owner.biggest = math.max(owner.biggest, event.cents)
 end
 
+-- What the records of faults say, and nothing to the others.
+local function apply_made(model, event)
+  local wide = row_of(model.wide, event.account, {})
+  local mask = event.mask or 0
+  for i = 1, M.WIDTH do
+    if mask % 2 == 1 then wide[i] = event.seq end
+    mask = math.floor(mask / 2)
+  end
+  if event.name then wide.price = event.seq end
+  if event.more or event.clears then
+    local row = row_of(model.logs, event.account, { log = '' })
+    row.log = event.clears and '' or row.log .. (event.more or '')
+  end
+end
+
 local function apply(model, event, place)
   local account = row_of(model.accounts, event.account, { n = 0, cents = 0, trail = 7 })
   account.n = account.n + 1
@@ -54,6 +71,7 @@ local function apply(model, event, place)
     total.cents = (total.cents or 0) + event.cents
     apply_moved(model, event)
   end
+  apply_made(model, event)
   model.newest[event.account] = { seq = event.seq, note = event.note or event.kind }
   model.ledger[place] = ('%d %d %s %s'):format(event.seq, event.account,
     event.kind == 'moved' and money(event.cents) or 'null', event.code or 'null')
@@ -61,8 +79,9 @@ local function apply(model, event, place)
   model.n_applied = model.n_applied + 1
 end
 
--- Only the database refuses these.
-local refused = { refused = true, repeated = true }
+-- Only the database refuses these: by a constraint, and those of faults by a
+-- trigger or a policy that is there as long as the fault.
+local refused = { refused = true, repeated = true, swallowed = true, hidden = true }
 
 local function fails(model, event)
   if not event.poison or model.is_lenient and refused[event.poison] then return false end
@@ -70,8 +89,11 @@ local function fails(model, event)
 end
 
 --- Takes a record as produced; [event]: partition, account, seq, kind, cents,
---- owner, bucket, note, code, and poison: 'raises', 'refused', 'repeated' or
---- 'garbled'.
+--- owner, bucket, note, code, and poison: 'raises', 'refused', 'repeated',
+--- 'garbled', 'swallowed' or 'hidden'. Of faults: more (a text that the row's log
+--- grows by), clears (the log), mask (which columns are assigned), name (of the
+--- field that the price is read from); spin (how long the handler takes) says
+--- nothing to the tables.
 function Model:produce(event)
   local offset = self.n_sent[event.partition]
   self.n_sent[event.partition] = offset + 1
@@ -147,7 +169,23 @@ local tables = {
     line = function(text) return text end,
   },
 }
-M.table_names = { 'accounts', 'owners', 'totals', 'newest', 'ledger' }
+-- Texts are compared without what fills them up.
+tables.logs = {
+  query = "SELECT id AS key, concat_ws(' ', length(log), " ..
+    "regexp_replace(log, 'x+', '', 'g')) AS line FROM logs",
+  line = function(l) return ('%d %s'):format(#l.log, (l.log:gsub('x+', ''))) end,
+}
+local columns, wide = {}, {}
+for i = 1, M.WIDTH do columns[i] = ("coalesce(c%d, 0)"):format(i) end
+tables.wide = {
+  query = ("SELECT id AS key, concat_ws(' ', %s, coalesce(price, 0)) AS line FROM wide")
+    :format(table.concat(columns, ', ')),
+  line = function(w)
+    for i = 1, M.WIDTH do wide[i] = w[i] or 0 end
+    return table.concat(wide, ' ') .. ' ' .. (w.price or 0)
+  end,
+}
+M.table_names = { 'accounts', 'owners', 'totals', 'newest', 'ledger', 'logs', 'wide' }
 
 --- Every key with its line as it must be, and the query for those that are.
 function Model:expect(name)

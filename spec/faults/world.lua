@@ -113,7 +113,7 @@ local function launch(world, run)
   local started = tidemill.start(bundles[run.pipeline].path, { env = env, args = {
     '--workers', tostring(options.workers or bundles[run.pipeline].workers),
     '--instance', run.instance,
-  }, port = run.port })
+  }, port = run.port, out = options.out, log = options.log })
   run.process, run.log = started.process, started.log
   world.logs[#world.logs + 1] = { path = run.log, may_abort = options.may_abort }
   if options.may_abort then
@@ -124,8 +124,8 @@ local function launch(world, run)
 end
 
 --- Starts a supervisor and adds it to world.runs. [options]: pipeline ('mill'
---- or 'copy'), instance, workers, env; may_abort: its workers may die of what
---- is done to them (a failing malloc).
+--- or 'copy'), instance, workers, env; out and log: see tidemill.start;
+--- may_abort: its workers may die of what is done to them (a failing malloc).
 function World:start_run(options)
   options = options or {}
   local pipeline = options.pipeline or 'mill'

@@ -131,14 +131,17 @@ function M.free_port()
   return port
 end
 
---- `tidemill run` in the background. [options]: args, env.
+--- `tidemill run` in the background. [options]: args, env; out: where its log goes
+--- instead, and log: where it can be read then.
 function M.start(path, options)
   options = options or {}
   local port = options.port or M.free_port()
   local argv = { binary, 'run', path, '--admin', '127.0.0.1:' .. port }
   for _, word in ipairs(options.args or {}) do argv[#argv + 1] = word end
-  local log = ('%s/%s.log'):format(scratch, M.unique('run'))
-  local p = process.start(argv, { out = log, env = environment(options.env) })
+  local log = options.log or ('%s/%s.log'):format(scratch, M.unique('run'))
+  local p = process.start(argv, {
+    out = options.out or log, env = environment(options.env),
+  })
   return setmetatable({ process = p, port = port, log = log }, Run)
 end
 

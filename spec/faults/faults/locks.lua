@@ -120,6 +120,18 @@ local function serialize(world)
   return ok and n or 0
 end
 
+-- Somebody holds one row for longer than Tidemill waits for a lock (20 s).
+local function hold_row(world, random)
+  local row = random(1, 2) == 1 and "owners WHERE owner = 'owner-1'"
+    or 'accounts WHERE id = 7'
+  local mark = server.mark(world)
+  return server.holding(world, ('SELECT FROM %s FOR UPDATE'):format(row), function()
+    local n = server.wait(world, 15, function() return server.n_blocked(world) > 0 end)
+    world:sleep(24)
+    return n and server.logged(world, mark, 'due to lock timeout') or 0
+  end)
+end
+
 return {
   { name = 'locks.wait', weight = 2, fire = wait_for_lock },
   { name = 'locks.foreign', fire = foreign },
@@ -134,4 +146,5 @@ return {
   { name = 'locks.idle_timeout', fire = idle },
   { name = 'locks.deadlock', weight = 2, fire = deadlock },
   { name = 'locks.serialization', fire = serialize },
+  { name = 'locks.foreign_row', solo = true, fire = hold_row },
 }

@@ -1,5 +1,8 @@
 -- Faults of our own processes: they die, stand still, come and go.
+local log_pipe = require 'spec.faults.log_pipe'
 local process = require 'process'
+local server = require 'spec.faults.server'
+local stall = require 'spec.faults.stall'
 local zombie = require 'spec.faults.zombie'
 
 local function pick_worker(world, random)
@@ -102,6 +105,42 @@ local function storm(world, random)
   return n
 end
 
+-- Who reads a run's log stands still, and the pipe between them is full (its
+-- connections are cut until it is): the run goes on, and says afterwards how much was
+-- lost.
+local function full_log(world)
+  local function cut()
+    server.signal(world, 'pg_terminate_backend',
+      "application_name = 'tidemill-mill-log'")
+  end
+  local reader = log_pipe.new(world)
+  local run = world:start_run { instance = 'mill-log', workers = 1, out = reader.path,
+    log = reader.log }
+  local ok, n = pcall(function()
+    world:wait_ready()
+    reader.process:signal(process.STOP)
+    server.wait(world, 60, function()
+      cut()
+      return reader:is_full()
+    end)
+    for _ = 1, 5 do
+      world:sleep(0.3)
+      cut()
+    end
+    assert(stall.measure(world), 'lanes stand still while nobody reads the log')
+    reader.process:signal(process.CONT)
+    return server.wait(world, 30, function()
+      cut()
+      return run:text():find('lines of the log were lost', 1, true)
+    end) and 1 or 0
+  end)
+  reader.process:signal(process.CONT)
+  world:retire(run)
+  reader:close()
+  if not ok then error(n, 0) end
+  return n
+end
+
 return {
   { name = 'process.kill_worker', weight = 4, fire = kill_worker },
   { name = 'process.kill_supervisor', weight = 3, fire = kill_supervisor },
@@ -109,6 +148,7 @@ return {
   { name = 'process.pause_worker', weight = 3, fire = pause_worker },
   { name = 'process.pause_supervisor', weight = 2, fire = pause_supervisor },
   { name = 'process.freeze', fire = freeze },
+  { name = 'process.full_log', solo = true, fire = full_log },
   { name = 'process.storm', weight = 2, fire = storm },
   { name = 'process.zombie_at_load', solo = true, fire = zombie.at_load },
   { name = 'process.zombie_in_transaction', solo = true, fire = zombie.in_transaction },

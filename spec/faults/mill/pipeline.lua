@@ -16,6 +16,6 @@ return pipeline {
   batch = { size = 40, linger_ms = 10, concurrency = 3 },
   projections = {
     'projections.accounts', 'projections.owners', 'projections.totals',
-    'projections.ledger', 'projections.newest',
+    'projections.ledger', 'projections.newest', 'projections.logs', 'projections.wide',
   },
 }

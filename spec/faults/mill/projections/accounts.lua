@@ -2,6 +2,8 @@
 -- there once, so a row tells of any loss, repetition or exchange.
 local function step(row, event)
   if event.data.poison then error('this record is poison') end
+  local x = 0
+  for i = 1, event.data.spin or 0 do x = (x * 31 + i) % 2147483647 end
   row.n = row.n + 1
   row.trail = (row.trail * 31 + event.data.seq) % 2147483647
 end
