@@ -42,7 +42,10 @@ const char *nearest_word(const char *word, const char *const *words, size_t n)
     const char *found = NULL;
     for (size_t i = 0; i < n; i++) {
         size_t d = distance(word, words[i]);
-        if (d <= best && (found == NULL || d < best)) {
+        /* Some of its letters must be right: any two are near any two. */
+        size_t n_letters =
+            strlen(word) > strlen(words[i]) ? strlen(word) : strlen(words[i]);
+        if (d < n_letters && d <= best && (found == NULL || d < best)) {
             best = d;
             found = words[i];
         }

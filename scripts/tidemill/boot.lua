@@ -95,7 +95,7 @@ local program, rule
 -- The one bundle of this VM, in which texts have no more methods than the
 -- sandbox gives. (Specs share their VM with busted, which keeps Lua's.)
 function M.load(path)
-  getmetatable('').__index = sandbox.text_library()
+  getmetatable('').__index = sandbox.text_methods()
   local made
   made, program = M.open(path, true)
   rule = made.failure

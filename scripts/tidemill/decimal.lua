@@ -4,6 +4,7 @@
 local ffi = require 'ffi'
 local bit = require 'bit'
 local core = require 'tidemill.core'
+local kinds = require 'tidemill.kinds'
 local number = require 'tidemill.number'
 
 local M = {}
@@ -75,6 +76,11 @@ local function from_number(x)
     local i = cast(int64, x)
     return dec(i, arshift(i, 63), 0)
   end
+  if x - x ~= 0 then
+    error(('%s is no number: a division by zero gives it; look first whether the '
+      .. 'divisor is 0'):format(x ~= x and 'NaN' or x < 0 and '-Infinity'
+      or 'Infinity'), 0)
+  end
   local d, is_rounded = read_double(x)
   if is_rounded then refuse_rounded(x) end
   return d
@@ -92,9 +98,7 @@ local function from_other(x)
     end
     return d
   end
-  local what = type(x) == 'cdata' and 'an object' or x == nil and 'nil (missing or null)'
-    or 'a ' .. type(x)
-  error(what .. ' cannot be used as a number', 0)
+  error(kinds.name_of(x) .. ' cannot be used as a number', 0)
 end
 
 ---@param x any a decimal, a Lua number, an int64 or numeric text
@@ -399,7 +403,9 @@ local function pick(what, wins, best, ...)
   if not is_numeric(best) then from_other(best) end
   for i = 1, select('#', ...) do
     local x = (select(i, ...))
-    if not is_numeric(x) then error(what .. ': ' .. type(x) .. ' is not a number', 0) end
+    if not is_numeric(x) then
+      error(('%s: %s is not a number'):format(what, kinds.name_of(x)), 0)
+    end
     if wins(x, best) then best = x end
   end
   return best

@@ -25,11 +25,26 @@ function M.of(x)
 end
 local of = M.of
 
+---What a value is, in words of a pipeline: LuaJIT's own names of its types say
+---nothing there.
+---@return string
 local function name_of(x)
   local kind = of(x)
   if kind then return kind.name end
-  return x == nil and 'nil (missing or null)' or type(x) == 'string' and 'a text'
-    or type(x) == 'cdata' and 'a number' or 'a ' .. type(x)
+  return rawequal(x, nil) and 'nil (missing or null)'
+    or type(x) == 'string' and 'a text' or type(x) == 'cdata' and 'a number'
+    or 'a ' .. type(x)
+end
+M.name_of = name_of
+
+---The same of LuaJIT's name of a type: 'struct 452', 'string', 'int64_t'.
+---@return string
+function M.name_of_type(name)
+  local kind = kinds[tonumber(name:match('^struct (%d+)$'))]
+  if kind then return kind.name end
+  if name:find('^struct ') or name:find('int%d*_t$') then return 'a number' end
+  return name == 'string' and 'a text' or name == 'nil' and 'nil (missing or null)'
+    or 'a ' .. name
 end
 
 -- What the sandbox calls `tidemill`.

@@ -69,13 +69,23 @@ local function copy(from, names)
   return t
 end
 
+-- Of a text, as `event.data.x.y` asks of a field that is none of the object's.
+local function no_text_field(key, known)
+  local nearest = words.nearest(tostring(key), known)
+  error(("a text has no field '%s'%s: fields are of objects. Where the text holds JSON, "
+    .. 'let the producer write an object instead, or put it whole into a jsonb column')
+    :format(tostring(key), nearest and (" (did you mean '%s'?)"):format(nearest) or ''),
+    0)
+end
+
 -- Fields that are not there raise, naming what is.
-local function strict(name, t, reasons)
+local function strict(name, t, reasons, refuse)
   local known = {}
   for k in pairs(t) do known[#known + 1] = k end
   return setmetatable(t, {
     __index = function(_, key)
       local reason = reasons and reasons[key]
+      if refuse and not reason then refuse(key, known) end
       error(("%s.%s is not available%s"):format(name, tostring(key),
         reason and ': ' .. reason or words.hint(key, known)), 0)
     end,
@@ -87,7 +97,8 @@ end
 -- One for all bundles of the VM: pure.lua knows it.
 local WORDS = strict('tidemill', kinds.library)
 
-local function text_library()
+---@param refuse function|nil instead of the words for a field of `string`
+local function text_library(refuse)
   local t = { char = string.char }
   for name in ('byte find gmatch gsub len lower match reverse sub upper'):gmatch('%a+') do
     t[name] = integers.of_text(string[name])
@@ -99,10 +110,13 @@ local function text_library()
     end
     return string.rep(s, n, separator)
   end
-  return strict('string', t, { dump = 'it can break the sandbox' })
+  return strict('string', t, { dump = 'it can break the sandbox' }, refuse)
 end
 
 local function no_decimal(name, x)
+  if type(x) == 'cdata' and not decimal.is_numeric(x) then
+    error(('math.%s takes a number, not %s'):format(name, kinds.name_of(x)), 3)
+  end
   if type(x) == 'cdata' then
     error('math.' .. name .. ' does not take decimals, as which whole numbers from 2^53 '
       .. 'on are read too: use abs, min, max, round or div, which are exact', 3)
@@ -369,7 +383,9 @@ local function new_require(bundle, loading, env)
 end
 
 -- What `text:method()` finds, in place of Lua's own library.
-M.text_library = text_library
+
+-- What every text of the VM has.
+function M.text_methods() return text_library(no_text_field) end
 
 ---@param bundle table { folder, files } as read by the core
 ---@return table env, function require, table loading

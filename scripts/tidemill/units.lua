@@ -4,6 +4,7 @@
 local ffi = require 'ffi'
 local core = require 'tidemill.core'
 local decimal = require 'tidemill.decimal'
+local kinds = require 'tidemill.kinds'
 
 local M = {}
 
@@ -11,6 +12,7 @@ local C = core.C
 local istype = ffi.istype
 local USEC = core.field 'usec'
 local moment_t = core.new_type('const int64_t usec;')
+kinds.add(moment_t, { name = 'a time' })
 local usec_out, text_out = ffi.new('int64_t[1]'), ffi.new('char[64]')
 
 local function is(x)
@@ -28,7 +30,7 @@ local function refuse(name, x)
     or is(x) and 'is a time already'
     or kind == 'string' and ('is a text: a text of ISO 8601 is assigned as it is, and of '
       .. 'digits write %s(decimal(x))'):format(name)
-    or 'is a ' .. (kind == 'cdata' and 'view' or kind)
+    or 'is ' .. kinds.name_of(x)
   error(('%s(x): x %s'):format(name, what), 0)
 end
 

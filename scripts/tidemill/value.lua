@@ -128,7 +128,9 @@ end
 -- The shortest text that reads back as the same double.
 local function number_text(x)
   if x ~= x or x == math.huge or x == -math.huge then
-    error('JSON has no ' .. tostring(x), 0)
+    error(('%s is no number of JSON: a division by zero gives it; look first whether '
+      .. 'the divisor is 0'):format(x ~= x and 'NaN' or x < 0 and '-Infinity'
+      or 'Infinity'), 0)
   end
   if x == floor(x) and x < 1e15 and x > -1e15 and x ~= 0 then
     return ('%d'):format(x)
@@ -262,7 +264,9 @@ function M.set(cell, value)
   elseif kind == 'cdata' then
     return set_cdata(cell, value)
   else
-    error('a ' .. kind .. ' cannot be stored', 0)
+    error(('a %s cannot be stored%s'):format(kind, kind == 'function'
+      and ': call it; a text has functions of these names (find, len, format …) where '
+        .. 'an object would have fields' or ''), 0)
   end
 end
 

@@ -70,8 +70,8 @@ local function new_nodes(now, is_written)
 
   local function learn(index, parent, name)
     if type(name) ~= 'string' then
-      error('fields of events have names, not a ' .. type(name)
-        .. ' (for arrays inside use view:table())', 0)
+      error(('fields of events have names: %s is none (of an array inside take '
+        .. 'view:table())'):format(kinds.name_of(name)), 0)
     end
     local batch = now.batch
     local node = C.tm_field(batch, index, parent, name, #name, 0)

@@ -46,7 +46,9 @@ function M.nearest(word, words)
       -- The longest of several.
       d = math.min(d, 1.5 - #candidate / 1000)
     end
-    if d < best_distance then best, best_distance = candidate, d end
+    if d < best_distance and d < math.max(#word, #candidate) then
+      best, best_distance = candidate, d
+    end
   end
   return best, best and best_distance
 end

@@ -359,7 +359,7 @@ describe('a word', function()
     local b = load("projection { table = 'a', append = true, columns = { n = 'text' }, on = function(row, event)\nrow.n = 'x' .. event\nend }")
     local ok, why = pcall(b.run, b, { events = { { key = 'k', data = {} } } })
     assert.is_false(ok)
-    contains("pipeline.lua:6: attempt to concatenate 'string' and an event, a row or a decimal", why)
+    contains("pipeline.lua:6: attempt to concatenate a text and an event: name one of its fields", why)
   end)
   it('of a row of one table is refused for a row of another, as are loops', function()
     local b = load("projection { tables = { a = { key = { id = { 'bigint', from = 'data.id' } }, columns = { n = 'bigint' } }, "

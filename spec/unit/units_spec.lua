@@ -184,7 +184,7 @@ describe('seconds, millis, micros, nanos and days', function()
   for expression, want in pairs {
     ['seconds(event.data.missing)'] = 'seconds%(x%): x is nil: look first whether the field is there',
     ["millis('1700000000')"] = 'millis%(x%): x is a text: .* write millis%(decimal%(x%)%)',
-    ['micros(true)'] = 'micros%(x%): x is a boolean', ['nanos(event)'] = 'nanos%(x%): x is a view',
+    ['micros(true)'] = 'micros%(x%): x is a boolean', ['nanos(event)'] = 'nanos%(x%): x is an event',
     ['seconds(seconds(1))'] = 'x is a time already', ['days(0.5)'] = 'days%(x%): 0.5 has a fraction',
     ['seconds(1e15)'] = 'outside the years 0001 to 294246', ['seconds(0/0)'] = 'and no time', ['seconds({})'] = 'x is a table',
     ['seconds(5) + 1'] = 'a time cannot be reckoned with', ['seconds(5).usec2'] = "a time has no field 'usec2'",
