@@ -75,6 +75,9 @@ static void describe(const struct tm_cell *in, char *out, size_t cap)
     case TM_NUMBER:
     case TM_DOUBLE:
         convert_digits(in, digits, sizeof(digits));
+        if (in->tag == TM_DOUBLE && isnan(in->d)) {
+            snprintf(digits, sizeof(digits), "NaN"); /* which has no sign */
+        }
         snprintf(out, cap, "number %s", digits);
         return;
     case TM_STAMP:
@@ -113,8 +116,12 @@ bool convert_is_not(const struct conversion *c, const struct tm_cell *in)
     struct buf name = {0};
 
     type_print(c->t, &name);
-    convert_fail(c, in, "is not %s %s", buf_text(&name)[0] == 'i' ? "an" : "a",
-                 buf_text(&name));
+    convert_fail(c, in, "is not %s %s%s",
+                 buf_text(&name)[0] == 'i' ? "an" : "a", buf_text(&name),
+                 in->tag == TM_DOUBLE && !isfinite(in->d)
+                     ? ": a division by zero gives it; look first whether the "
+                       "divisor is 0"
+                     : "");
     buf_close(&name);
     return false;
 }
@@ -135,6 +142,38 @@ static bool whole_of(const struct conversion *c, const struct tm_cell *in,
     }
     *out = (int64_t)dec_get(&whole);
     return true;
+}
+
+/* 1: it is whole, however many digits it has; 0: it is not; -1: who knows. */
+static int is_whole(const struct tm_cell *in)
+{
+    struct tm_dec d;
+    struct tm_dec whole;
+
+    if (in->tag == TM_DOUBLE) {
+        return in->d == trunc(in->d);
+    }
+    if (dec_from_cell(in, &d) && tm_dec_round(&d, 0, &whole) == 0) {
+        return tm_dec_compare(&d, &whole) == 0;
+    }
+    return in->tag == TM_NUMBER && !memchr(in->p, '.', in->len) &&
+                   !memchr(in->p, 'e', in->len) && !memchr(in->p, 'E', in->len)
+               ? 1
+               : -1;
+}
+
+static bool not_whole(const struct conversion *c, const struct tm_cell *in,
+                      int64_t least, int64_t most)
+{
+    int is = is_whole(in);
+
+    if (is == 0) {
+        return convert_fail(c, in,
+                            "has a fraction: the column holds whole numbers");
+    }
+    return convert_fail(c, in, "%sis out of range: %lld to %lld",
+                        is < 0 ? "has a fraction or " : "", (long long)least,
+                        (long long)most);
 }
 
 static bool convert_integer(const struct conversion *c,
@@ -161,9 +200,8 @@ static bool convert_integer(const struct conversion *c,
         if (in->tag == TM_OBJECT) {
             return convert_is_not(c, in);
         }
-        return convert_fail(c, in,
-                            "has a fraction or is out of range: the "
-                            "column holds whole numbers");
+        return not_whole(c, in, ranges[c->t->kind].least,
+                         ranges[c->t->kind].most);
     }
     if (v < ranges[c->t->kind].least || v > ranges[c->t->kind].most) {
         return convert_fail(c, in, "is out of range: %lld to %lld",

@@ -22,25 +22,20 @@ static void set(struct tm_cell *out, enum tm_tag tag, const char *p, size_t len)
 
 /* ---- json, jsonb ---- */
 
-/* Is there a \u0000 in raw JSON? A backslash before it would make it text. */
-static bool has_nul(const char *p, size_t len)
+/* A \u0000 or half a surrogate pair in raw JSON. */
+static const char *find_no_character(const char *p, size_t len)
 {
-    static const char escape[] = "\\u0000";
     const char *end = p + len;
-    const char *at = p;
 
-    while ((at = memmem(at, (size_t)(end - at), escape, 6))) {
-        size_t before = 0;
+    while ((p = memchr(p, '\\', (size_t)(end - p)))) {
+        size_t n = text_escape(p, end);
 
-        while (at - before > p && at[-(ptrdiff_t)before - 1] == '\\') {
-            before++;
+        if (n == 0) {
+            return p;
         }
-        if (before % 2 == 0) {
-            return true;
-        }
-        at += 6;
+        p += n;
     }
-    return false;
+    return NULL;
 }
 
 static bool refuse_nul(const struct conversion *c, const struct tm_cell *in)
@@ -51,8 +46,17 @@ static bool refuse_nul(const struct conversion *c, const struct tm_cell *in)
 static bool put_document(const struct conversion *c, const struct tm_cell *in,
                          struct tm_cell *out)
 {
-    if (c->t->kind == TYPE_JSONB && has_nul(in->p, in->len)) {
-        return refuse_nul(c, in);
+    const char *at =
+        c->t->kind == TYPE_JSONB ? find_no_character(in->p, in->len) : NULL;
+
+    if (at) {
+        return convert_fail(
+            c, in,
+            "holds %.6s%s, which jsonb cannot store: declare "
+            "the column as json, or let the producer leave it "
+            "out",
+            at,
+            memcmp(at, "\\u0000", 6) == 0 ? "" : ", half of a surrogate pair");
     }
     set(out, TM_JSON, in->p, in->len);
     return true;

@@ -43,7 +43,26 @@ static const char *hint(const struct walk *w, const char *start)
     if (w->len >= 3 && memcmp(start, bom, 3) == 0) {
         return "; it begins with a byte order mark, which JSON must not have";
     }
-    return "";
+    return w->fault == WALK_NOT_UTF8 ? ": let the producer write UTF-8" : "";
+}
+
+/* The text at which the walk stands is JSON, and no text of UTF-8. Its field is
+ * named: the column is the one that is made of it. */
+static bool half_pair(struct reader *r, const char *what, size_t at)
+{
+    const struct walk *w = &r->walk;
+    uint32_t i = w->i;
+    const char *name = "", *end = name;
+
+    if (i >= 2 && i < w->n && w->p[w->at[i - 1]] == ':') {
+        name = w->p + w->at[i - 2] + 1;
+        end = memchr(name, '"', (size_t)(w->p + w->at[i - 1] - name));
+    }
+    return reader_fail(r,
+                       "%s holds %s, at byte %zu%s%.*s: let the producer write "
+                       "whole characters",
+                       what, w->fault, at, end > name ? " in the field " : "",
+                       end && end > name ? (int)(end - name) : 0, name);
 }
 
 bool reader_bad_json(struct reader *r, const char *what)
@@ -54,6 +73,9 @@ bool reader_bad_json(struct reader *r, const char *what)
     if (w->is_misfit) {
         return reader_fail(r, "%s does not fit its schema: %s, at byte %zu",
                            what, w->fault, at);
+    }
+    if (w->fault == WALK_HALF_PAIR) {
+        return half_pair(r, what, at);
     }
     return reader_fail(r, "%s is not JSON: %s, at byte %zu%s", what, w->fault,
                        at, hint(w, r->start));

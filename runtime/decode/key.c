@@ -30,18 +30,48 @@ static bool looks_like_json(const char *p, size_t len)
            (p[first] == '{' && (p[next] == '"' || p[next] == '}'));
 }
 
+/* Java's serializers of numbers write them big-endian, a registry's a zero and
+ * the four bytes of the schema's number, which is never 0, in front. */
+static bool not_text(struct reader *r, const struct record *rec)
+{
+    static const char cure[] =
+        "let the producer write keys as text or JSON (StringSerializer; at a "
+        "connector key.converter=org.apache.kafka.connect.json.JsonConverter)";
+    const unsigned char *p = (const unsigned char *)rec->key;
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < rec->key_len && i < sizeof(bits); i++) {
+        bits = bits << 8 | p[i];
+    }
+    bool is_registry =
+        rec->key_len > 5 && p[0] == 0 && (p[1] | p[2] | p[3] | p[4]) != 0;
+    if (rec->key_len == 4 || rec->key_len == 8) {
+        return reader_fail(
+            r,
+            "the key is %u bytes and no text: %s writes the number %lld "
+            "so%s; %s",
+            rec->key_len,
+            rec->key_len == 4 ? "IntegerSerializer" : "LongSerializer",
+            rec->key_len == 4 ? (long long)(int32_t)bits : (long long)bits,
+            is_registry ? " (or it is Avro or Protobuf of a schema registry)"
+                        : "",
+            cure);
+    }
+    return reader_fail(
+        r, "the key is neither JSON nor text%s: %s",
+        is_registry ? ": it looks like Avro or Protobuf of a schema registry, "
+                      "which is not supported"
+                    : ", but bytes that are not UTF-8, or hold a zero byte",
+        cure);
+}
+
 static bool read_bare(struct reader *r, const struct record *rec,
                       struct tm_cell *out)
 {
     size_t good = utf8_valid(rec->key, rec->key_len);
 
     if (good < rec->key_len || memchr(rec->key, '\0', rec->key_len)) {
-        return reader_fail(r, "the key is neither JSON nor text%s",
-                           rec->key[0]
-                               ? ""
-                               : ": it looks like Avro or Protobuf of a schema "
-                                 "registry, which is not supported: use a JSON "
-                                 "or string converter");
+        return not_text(r, rec);
     }
     if (out) {
         *out = (struct tm_cell){

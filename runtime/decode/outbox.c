@@ -12,7 +12,19 @@ static bool read_type(struct reader *r, const struct record *rec)
     const char *name = r->topic->type_header;
     struct record_header h;
 
-    if (!r->header(rec->message, name, &h) || !h.value) {
+    bool is_there = r->header(rec->message, name, &h);
+
+    if (is_there && !h.value && rec->value) {
+        return reader_fail(
+            r,
+            "the header '%s' of the record is null, so the type of its event "
+            "is not known: the column that "
+            "table.fields.additional.placement=type:header:%s of the "
+            "connector's EventRouter names was NULL: let the service write a "
+            "type, or name another header with type = '...' in kafka{}",
+            name, name);
+    }
+    if (!is_there || !h.value) {
         return !rec->value
                    ? reader_skip(r)
                    : reader_fail(

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/decimal.h"
 #include "decode/base64.h"
 #include "decode/recognise_part.h"
 
@@ -68,13 +69,25 @@ static void note(const struct sight **slot, const struct sight *s)
     }
 }
 
+/* bigint unsigned has whole numbers beyond 64 bits too. */
+static bool has_fraction(const struct tm_cell *c)
+{
+    struct tm_dec d;
+    struct tm_dec whole;
+
+    return !dec_from_cell(c, &d) || tm_dec_round(&d, 0, &whole) < 0 ||
+           tm_dec_compare(&d, &whole) != 0;
+}
+
 static void add_decimal(struct decimals *d, const struct sight *s,
                         const struct tm_cell *c)
 {
     struct tm_dec ignored;
 
     if (c->tag == TM_DEC || c->tag == TM_BIGDEC || c->tag == TM_NUMBER) {
-        note(&d->fraction, s);
+        if (has_fraction(c)) {
+            note(&d->fraction, s);
+        }
     } else if (c->tag == TM_OBJECT && tokens_member(c, "scale")) {
         note(&d->base64, s);
     } else if (c->tag == TM_TEXT) {

@@ -193,11 +193,24 @@ static const char *other_type(const struct looking *k, const struct sight *s)
     struct record_header h;
 
     for (uint32_t i = 0; k->q->header_at(s->record->message, i, &h); i++) {
-        if (has_word_type(h.name)) {
+        if (has_word_type(h.name) && h.value) {
             return arena_dup(k->arena, h.name, strlen(h.name));
         }
     }
     return NULL;
+}
+
+static bool has_header(const struct looking *k, const struct sight *s,
+                       const char *name)
+{
+    struct record_header h;
+
+    for (uint32_t i = 0; k->q->header_at(s->record->message, i, &h); i++) {
+        if (strcmp(h.name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void find_no_type(struct looking *k, const struct sight *s)
@@ -206,15 +219,21 @@ static void find_no_type(struct looking *k, const struct sight *s)
     const char *other = other_type(k, s);
     const char *what = arena_printf(
         k->arena,
-        "the record has no header '%s', so the type of its event is not "
-        "known%s",
-        name,
+        "the record has %s '%s'%s, so the type of its event is not known%s",
+        has_header(k, s, name) ? "the header" : "no header", name,
+        has_header(k, s, name) ? ", but its value is null" : "",
         other ? arena_printf(k->arena, ", but a header '%s'", other) : "");
 
     if (other) {
         find_problem(
             k, s, what,
             arena_printf(k->arena, "write type = '%s' in kafka{}", other));
+        return;
+    }
+    if (has_header(k, s, name)) {
+        find_problem(k, s, what,
+                     "the type column of the outbox was NULL: let the service "
+                     "write one; the record becomes a dead letter");
         return;
     }
     find_problem(

@@ -99,6 +99,16 @@ bool text_escapes_are_right(const char *p, size_t len)
     return true;
 }
 
+size_t text_escape(const char *p, const char *end)
+{
+    const char *at = p + 2;
+
+    if (end - p < 2 || p[1] != 'u' || hex4(at, end) < 0) {
+        return end - p < 2 ? 1 : 2;
+    }
+    return code_point(&at, end) > 0 ? (size_t)(at - p) : 0;
+}
+
 int64_t text_unescape(const char *p, size_t len, char *out)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";

@@ -15,6 +15,9 @@
 int64_t text_unescape(const char *p, size_t len, char *out);
 /* Are all of its escapes of JSON's grammar? Halves of surrogate pairs are. */
 bool text_escapes_are_right(const char *p, size_t len);
+/* Bytes of the escape at [p], or of the beginning of one that is wrong; 0: it is
+ * \u0000 or half a surrogate pair. */
+size_t text_escape(const char *p, const char *end);
 /* The first control byte inside a JSON text of this document, or [len]. */
 size_t text_control(const char *p, size_t len);
 

@@ -10,6 +10,10 @@
 #include "decode/text.h"
 #include "decode/walk_part.h"
 
+const char WALK_NOT_UTF8[] = "bytes that are not UTF-8";
+const char WALK_HALF_PAIR[] =
+    "half of a surrogate pair, such as \\ud83d alone, which is no character";
+
 bool walk_fail(struct walk *w, const char *fault)
 {
     if (!w->fault) {
@@ -19,21 +23,46 @@ bool walk_fail(struct walk *w, const char *fault)
     return false;
 }
 
-/* simdjson does not say where: the byte is looked for here. */
+/* A character that the end of the document cuts is no other encoding. */
+static bool is_cut_character(const char *p, size_t len)
+{
+    unsigned char first = (unsigned char)p[0];
+    size_t whole = first >= 0xF0   ? 4
+                   : first >= 0xE0 ? 3
+                   : first >= 0xC2 ? 2
+                                   : 0;
+
+    for (size_t i = 1; i < len; i++) {
+        if (((unsigned char)p[i] & 0xC0) != 0x80) {
+            return false;
+        }
+    }
+    return len < whole;
+}
+
+/* simdjson does not say where: the byte is looked for here. Of bytes in another
+ * encoding it sees a text without an end first, where one of them is a quote or
+ * a backslash. */
 static bool not_indexed(struct walk *w, enum json_fault fault)
 {
     static const char *const texts[] = {
         [JSON_EMPTY] = "it is empty",
-        [JSON_UTF8] = "bytes that are not UTF-8",
+        [JSON_UTF8] = WALK_NOT_UTF8,
         [JSON_CONTROL] = "a control byte inside a text",
         [JSON_UNCLOSED] = "cut off inside a text",
         [JSON_TOO_LONG] = "it is too long",
     };
 
+    size_t good = utf8_valid(w->p, w->len);
+
+    if (fault == JSON_UNCLOSED && good < w->len &&
+        !is_cut_character(w->p + good, w->len - good)) {
+        fault = JSON_UTF8;
+    }
     w->i = w->n = 0;
     walk_fail(w, texts[fault]);
     if (fault == JSON_UTF8) {
-        w->fault_at = (uint32_t)utf8_valid(w->p, w->len);
+        w->fault_at = (uint32_t)good;
     } else if (fault == JSON_CONTROL) {
         w->fault_at = (uint32_t)text_control(w->p, w->len);
     }
@@ -85,7 +114,9 @@ static bool read_escaped(struct walk *w, const char *p, uint32_t len,
     int64_t n = text_unescape(p, len, text);
 
     if (n < 0) {
-        return walk_fail(w, "a text with a wrong escape");
+        return walk_fail(w, text_escapes_are_right(p, len)
+                                ? WALK_HALF_PAIR
+                                : "a text with a wrong escape");
     }
     out->p = text;
     out->len = (uint32_t)n;

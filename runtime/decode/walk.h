@@ -82,6 +82,8 @@ bool walk_fail(struct walk *w, const char *fault);
  * wrong: TM_UNREADABLE. False: it is no JSON.
  */
 bool walk_unreadable(struct walk *w, uint32_t first, struct tm_cell *cell);
+/* Two faults that are told in words of their own: reader_bad_json(). */
+extern const char WALK_NOT_UTF8[], WALK_HALF_PAIR[];
 
 /* The cell of [node] for this event; NULL: it has no column. */
 static inline struct tm_cell *walk_cell(const struct walk *w, int node)

@@ -251,7 +251,12 @@ int tm_json(struct tm_batch *view, const char *json, size_t len,
     copy = arena_dup(&b->scratch, json, len);
 
     if (decoder_tokens(b->decoder, &b->scratch, copy, len, out, n_out) < 0) {
-        return say(view, ERR_DATA, "not JSON");
+        /* All else that is no JSON was found when the record was read. */
+        return say(
+            view, ERR_DATA,
+            "a text in it is no text of UTF-8 (half of a surrogate pair, "
+            "such as \\ud83d alone): let the producer write whole "
+            "characters");
     }
     return 0;
 }

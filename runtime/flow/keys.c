@@ -38,7 +38,11 @@ static bool convert_key(const struct rows *r, uint32_t i, uint32_t event,
     struct tm_cell in = *cell;
 
     if (!convert_cell(&c->type, &in, &rules, r->arena, cell, e)) {
-        return err_wrap(e, "%s.%s: key", r->program->plan->table, c->name);
+        const char *cure = in.tag == TM_TEXT ? record_key_cure(r, event) : NULL;
+        err_wrap(e, "%s.%s: key", r->program->plan->table, c->name);
+        return cure &&
+               err_set(e, e->class, "%.400s: %s",
+                       arena_dup(r->arena, e->text, strlen(e->text)), cure);
     }
     return rows_is_given(cell) || record_key_missing(r, i, event, e);
 }

@@ -12,6 +12,20 @@ static int shown_len(const struct record *rec)
     return (int)(rec->key_len < KEY_SHOWN ? rec->key_len : KEY_SHOWN);
 }
 
+/* StringConverter writes a key of a connector as Java prints it. */
+const char *record_key_cure(const struct rows *r, uint32_t event)
+{
+    static const char printed[] = "Struct{";
+    const struct record *rec = &r->events->records[event];
+
+    return rec->key && rec->key_len >= sizeof(printed) - 1 &&
+                   memcmp(rec->key, printed, sizeof(printed) - 1) == 0
+               ? "the record key is a row that was printed as text: set "
+                 "key.converter=org.apache.kafka.connect.json.JsonConverter at "
+                 "the connector; records that are there already stay so"
+               : NULL;
+}
+
 /* The record key, in the arena and without its schema, shortened. */
 static const char *shown_key(const struct rows *r, uint32_t event)
 {
@@ -42,11 +56,12 @@ bool record_key_missing(const struct rows *r, uint32_t i, uint32_t event,
         return err_set(e, ERR_DATA, "%s.%s: the record has no key",
                        r->program->plan->table, c->name);
     }
+    const char *cure = record_key_cure(r, event);
     return err_set(e, ERR_DATA,
                    "%s.%s: neither the record key %.*s nor the event has a "
-                   "field '%s'",
+                   "field '%s'%s%s",
                    r->program->plan->table, c->name, shown_len(rec), rec->key,
-                   c->name);
+                   c->name, cure ? ": " : "", cure ? cure : "");
 }
 
 bool record_key_only_field(const struct rows *r, const struct tm_cell *object,
@@ -177,10 +192,15 @@ static bool key_differs(const struct rows *r, uint32_t i, uint32_t event,
                         struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
+    const char *printed = record_key_cure(r, event);
     struct buf row = {0}, cure = {0};
 
     put_row_key(r, event, &row);
-    put_cure(r, i, event, &cure);
+    if (printed) {
+        buf_puts(&cure, printed);
+    } else {
+        put_cure(r, i, event, &cure);
+    }
     err_set(e, ERR_CONFIG,
             "%s.%s: the record key %s is not the row's key (%.200s): lanes "
             "would share rows; %s",

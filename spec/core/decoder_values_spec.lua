@@ -32,11 +32,29 @@ describe('decoder: values', function()
 
   it('refuses what is no value', function()
     for _, value in ipairs { '', '01', '1.', '.5', '+1', '1e', 'nul', 'nulls', 'True', "'x'",
-                             'NaN', '"\\x"', '"\\ud800"', '"\\udc00x"', '"\\ud800\\u0041"',
-                             '"\\u12"', '"\\u12g4"', '-', '--1', '1 2', ':', '}', '0x10' } do
+                             'NaN', '"\\x"', '"\\u12"', '"\\u12g4"', '-', '--1', '1 2', ':', '}', '0x10' } do
       local d = read('{"x":' .. value .. '}', 'data.x')
       assert.same('failed', d:state(1), value)
       assert.truthy(d:reason(1):find('^value is not JSON: '), value)
+    end
+  end)
+
+  it('names the field whose text is JSON, and none of UTF-8', function()
+    for _, value in ipairs { '"\\ud800"', '"\\udc00x"', '"\\ud800\\u0041"' } do
+      local d = read('{"a":1, "x" : ' .. value .. '}', 'data.x')
+      assert.equal('value holds half of a surrogate pair, such as \\ud83d alone, which is no '
+        .. 'character, at byte 14 in the field x: let the producer write whole characters',
+        d:reason(1))
+    end
+  end)
+
+  it('is told to be of another encoding, also where one of its bytes ends no text', function()
+    for value, words in pairs {
+      ['{"a":"caf\233 x'] = 'bytes that are not UTF-8, at byte 9: let the producer write UTF-8',
+      ['{"a":"\131\\"}'] = 'bytes that are not UTF-8, at byte 6: let the producer write UTF-8',
+      ['{"a":"\226\130'] = 'cut off inside a text, at byte 8',
+    } do
+      assert.equal('value is not JSON: ' .. words, read(value, 'data.a'):reason(1))
     end
   end)
 
@@ -263,5 +281,37 @@ describe('decoder: flat lists', function()
       assert.is_nil(d:tokens(json), json:sub(1, 20))
     end
     assert.same(1000, #d:tokens(('['):rep(1000) .. (']'):rep(1000)))
+  end)
+end)
+
+describe('an event of an outbox whose type header is null', function()
+  it('is told apart from one without the header', function()
+    local function why(headers)
+      local d = decoding.new { format = 'outbox' }
+      d:want('data.a'):run { { key = 'k', value = '{"a":1}', headers = headers } }
+      return d:reason(1)
+    end
+    assert.truthy(why({ eventType = false }):find("^the header 'eventType' of the record is null, "))
+    assert.truthy(why({ type = 'A' }):find("^the record has no header 'eventType', "))
+  end)
+end)
+
+describe('a key of bytes', function()
+  local CURE = 'let the producer write keys as text or JSON (StringSerializer; at a connector key.converter='
+
+  it('is told with the number that a serializer of Java wrote', function()
+    for key, words in pairs {
+      ['\0\0\0\5'] = 'the key is 4 bytes and no text: IntegerSerializer writes the number 5 so; ',
+      ['\255\255\255\254'] = 'IntegerSerializer writes the number -2 so; ',
+      ['\0\0\0\0\0\0\0\9'] = 'the key is 8 bytes and no text: LongSerializer writes the number 9 so; ',
+      ['\0\0\0\5abc'] = 'it looks like Avro or Protobuf of a schema registry, which is not supported: ',
+      ['\0\0\0\0\7\2\4\6'] = 'the number 117572614 so (or it is Avro or Protobuf of a schema registry); ',
+      ['\255\1'] = 'the key is neither JSON nor text, but bytes that are not UTF-8, or hold a zero byte: ',
+    } do
+      local d = decoding.new { format = 'json' }
+      d:want('key'):run { { key = key, value = '{}' } }
+      assert.truthy(d:reason(1):find(words, 1, true), d:reason(1))
+      assert.truthy(d:reason(1):find(CURE, 1, true), d:reason(1))
+    end
   end)
 end)

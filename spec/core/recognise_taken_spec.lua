@@ -126,3 +126,17 @@ describe('recognise', function()
     assert(n_taken > 500 and n_refused > 500, n_taken .. ' ' .. n_refused)
   end)
 end)
+
+describe('an outbox record whose type header is null', function()
+  it('is told so, and no other header is named but one with a value', function()
+    local function look(headers)
+      local record = { key = 'k', value = '{"a":1}', headers = headers }
+      return recognising.look(with('outbox', nil, { table = 'b', kind = 'append', columns = { { 'a', 'bigint' } } }), { record })
+    end
+    local what = "the record has the header 'eventType', but its value is null, so the type of its event is not known"
+    finds(look { eventType = false }, 'problem', what, 'let the service write one')
+    finds(look { eventType = false, kind_type = false }, 'problem', what, 'let the service write one')
+    finds(look { eventType = false, type = 'A' }, 'problem', what, "write type = 'type' in kafka{}")
+    finds(look { type = 'A' }, 'problem', "the record has no header 'eventType'", "write type = 'type' in kafka{}")
+  end)
+end)

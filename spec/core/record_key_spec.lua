@@ -333,3 +333,18 @@ describe('a record key', function()
     end
   end)
 end)
+
+describe('a record key that was printed as text', function()
+  local CURE = 'the record key is a row that was printed as text: set '
+    .. 'key.converter=org.apache.kafka.connect.json.JsonConverter at the connector'
+
+  it('is told with the converter, whatever is made of it', function()
+    for _, case in ipairs {
+      { 'map', "id = { 'bigint', from = 'key' }" }, { 'mirror', "id = 'bigint'" },
+      { 'fold', "id = 'bigint', b = 'bigint'" },
+    } do
+      local _, words = outcome(trial_of(case[1], case[2]), case[1], 'Struct{id=1}', '{"id":1}')
+      assert.is_truthy(words:find(CURE, 1, true), words)
+    end
+  end)
+end)

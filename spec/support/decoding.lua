@@ -53,8 +53,8 @@ local headers_of = {}
 local function find_header(message, name, out)
   local all = headers_of[tonumber(ffi.cast('intptr_t', message))] or {}
   local value = all[ffi.string(name)]
-  if not value then return 0 end
-  out.name, out.value, out.len = name, value, #value
+  if value == nil then return 0 end
+  out.name, out.value, out.len = name, value or nil, value and #value or 0
   return 1
 end
 local header_fn = ffi.cast('record_header_fn', find_header)

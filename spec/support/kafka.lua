@@ -124,7 +124,7 @@ local function add_headers(fields, n, headers)
     assert(n < MAX_FIELDS, 'too many headers')
     local f = fields[n]
     f.vtype, f.u.header.name = HEADER, name
-    f.u.header.val, f.u.header.size = value, #value
+    f.u.header.val, f.u.header.size = value or nil, value and #value or -1
     n = n + 1
   end
   return n
@@ -132,7 +132,7 @@ end
 
 --- Queues one record { topic, partition, key, value, headers, time_ms }; all
 --- but the topic may be nil (a nil value is a tombstone). Without a partition
---- the key decides.
+--- the key decides. A header that is false has the value null.
 function Producer:send(record)
   local fields, n = self.fields, 2
   fields[0].vtype, fields[0].u.cstr = TOPIC, record.topic

@@ -21,8 +21,8 @@ end
 
 local header = ffi.cast('record_header_fn', function(message, name, out)
   local value = header_of(message, name)
-  if not value then return 0 end
-  out.name, out.value, out.len = name, value, #value
+  if value == nil then return 0 end
+  out.name, out.value, out.len = name, value or nil, value and #value or 0
   return 1
 end)
 
@@ -33,7 +33,8 @@ local header_at = ffi.cast('record_header_at_fn', function(message, at, out)
   table.sort(names)
   local name = names[at + 1]
   if not name then return 0 end
-  out.name, out.value, out.len = core.bytes(name .. '\0'), all[name], #all[name]
+  out.name, out.value, out.len = core.bytes(name .. '\0'), all[name] or nil,
+    all[name] and #all[name] or 0
   return 1
 end)
 
