@@ -31,6 +31,22 @@ local function kind_of(checker, record)
   return kind or 'fold'
 end
 
+-- Why a name that statements would have to quote is none.
+local function why_no_name(name, part)
+  local first = part:match('^[%d$]')
+  local wrong = part:match('[^%w_$\128-\255]')
+    or part:match('[\194-\244][\128-\191]+')
+  if select(2, name:gsub('%.', '')) > 1 then
+    return 'it has more than one point: write schema.table'
+  elseif not first and not wrong then
+    return 'it is not UTF-8: save the file as UTF-8'
+  end
+  local what = first and ("it begins with '%s'"):format(first)
+    or ("it has '%s' in it"):format(wrong)
+  return what .. ': a name of a table has letters (a to z, without accents), digits, _ '
+    .. 'and $ here, and no quotes; its first is a letter or _. Rename the table'
+end
+
 local function check_table(checker, record)
   local name = record.spec.table
   local schema, bare = name:match('^([^.]+)%.([^.]+)$')
@@ -43,8 +59,8 @@ local function check_table(checker, record)
       return checker.fail(record, { 'table' }, ("table = '%s': PostgreSQL takes names of "
         .. '63 bytes at most'):format(name))
     elseif not part:find('^[%a_][%w_$]*$') then
-      return checker.fail(record, { 'table' }, ("table = '%s' must be a name or "
-        .. "schema.name of letters, digits and _"):format(name))
+      return checker.fail(record, { 'table' }, ("table = '%s': %s"):format(name,
+        why_no_name(name, part)))
     end
   end
   return true
