@@ -136,6 +136,8 @@ struct plan_breaker {
 struct plan_database {
     const char *write; /* libpq URL or key=value; may hold a password */
     const char *read;  /* NULL: the same */
+    const char *file;  /* of postgres{}, for messages */
+    int line;
     uint32_t pool_max;
     struct plan_timeouts timeouts;
     struct plan_retry retry;
@@ -189,6 +191,7 @@ struct plan_column {
     struct tm_cell initial; /* TM_MISSING: none; already of the type */
     bool must_be_given;     /* NOT NULL without default; set by the check of
                                 the database before work starts */
+    int line;               /* of its name in the projection's file */
 };
 
 struct plan_projection {

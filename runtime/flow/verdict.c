@@ -337,6 +337,15 @@ static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
 
 static const char *too_many(struct batch *b, const struct letter *letter)
 {
+    if (b->limits->max_failed == 0) {
+        return arena_printf(
+            &b->said,
+            "the record failed, and max_share of dead_letters lets none be set "
+            "aside; mend the pipeline and resume the lane (tidemill lane "
+            "resume), or pass it over (tidemill lane skip). It failed with: "
+            "%.250s",
+            letter->reason);
+    }
     return arena_printf(&b->said,
                         "more than %u of the last %d records failed, so this "
                         "is no matter of single records; mend the pipeline, "

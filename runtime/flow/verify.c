@@ -30,7 +30,7 @@ static bool check_range(const struct position *at, const struct verify_facts *f,
         return err_set(
             e, ERR_CONFIG,
             "%s/%d: the position %" PRId64
-            " is behind the end of the partition (%" PRId64
+            " is past the end of the partition (%" PRId64
             "): the topic was created again, or truncated; say where reading "
             "should go on with `tidemill lane seek` (its first record is "
             "%" PRId64 ")",

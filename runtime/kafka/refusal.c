@@ -46,6 +46,9 @@ static const struct refusal refusals[] = {
     {"alert",
      "the broker does not accept our certificate: see ssl.certificate.location "
      "and ssl.key.location in options of kafka{}"},
+    {"Invalid response size", "what answers there is no Kafka broker, or its "
+                              "port speaks TLS: brokers of "
+                              "kafka{} names the port of another service"},
     {"SSL handshake failed", no_tls},
     {"SSL routines", no_tls},
 };

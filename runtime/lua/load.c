@@ -268,6 +268,7 @@ static void load_column(struct loading *l, struct plan_column *c)
     c->from = (enum plan_from)get_word(l, "from", FROMS);
     c->paths = get_texts(l, "paths", &c->n_paths);
     c->merge = (enum plan_merge)get_word(l, "merge", MERGES);
+    c->line = (int)get_int(l, "line");
     load_initial(l, &c->initial);
 }
 
@@ -332,6 +333,8 @@ static void load_database(struct loading *l, struct plan_database *d)
 {
     d->write = get_text(l, "write");
     d->read = get_text(l, "read");
+    d->file = get_text(l, "file");
+    d->line = (int)get_int(l, "line");
     d->pool_max = get_count(l, "pool_max");
     enter(l, "timeouts");
     d->timeouts = (struct plan_timeouts){

@@ -344,8 +344,10 @@ static void compare_table(struct report *r, struct plan_projection *p,
         return;
     }
     for (uint32_t i = 0; i < p->n_columns; i++) {
+        report_about(r, p->columns[i].name);
         check_column(r, &p->columns[i], results[1]);
     }
+    report_about(r, NULL);
     check_others(r, results[1]);
     check_indexes(r, results[2]);
     report_causes(r, results[4]);

@@ -10,10 +10,11 @@ struct buf *report_begin(struct report *r, bool is_warning)
     r->n_problems += !is_warning;
     buf_puts(r->out, is_warning ? "warning: " : "");
     if (r->p) {
-        buf_printf(r->out, "%s:%d: table %s: ", r->p->file, r->p->line,
-                   r->p->table);
+        buf_printf(r->out, "%s:%d: table %s: ", r->p->file,
+                   r->line ? r->line : r->p->line, r->p->table);
     } else {
-        buf_printf(r->out, "%s:1: database: ", r->plan->path);
+        buf_printf(r->out, "%s:%d: database: ", r->plan->database.file,
+                   r->plan->database.line);
     }
     return r->out;
 }
@@ -44,6 +45,16 @@ int report_column(const struct pg_result *columns, const char *name)
         }
     }
     return -1;
+}
+
+void report_about(struct report *r, const char *column)
+{
+    r->line = 0;
+    for (uint32_t i = 0; column && i < r->p->n_columns; i++) {
+        if (strcmp(r->p->columns[i].name, column) == 0) {
+            r->line = r->p->columns[i].line;
+        }
+    }
 }
 
 bool report_is_declared(const struct report *r, const char *name)

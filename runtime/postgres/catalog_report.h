@@ -11,7 +11,8 @@ struct report {
     int n_problems;
     const struct plan *plan;
     const struct plan_projection *p; /* NULL: about the server */
-    const char *user;                /* role of the connection */
+    int line;         /* of the column that it is about; 0: the projection's */
+    const char *user; /* role of the connection */
     enum catalog_server server;
 };
 
@@ -21,6 +22,9 @@ struct buf *report_problem(struct report *r);
 /* " TO user;\n", and "GRANT rights ON on TO user;\n": each ends a line. */
 void report_to(struct report *r);
 void report_grant(struct report *r, const char *rights, const char *on);
+/* What comes is about this column of the table, whose line is named where the
+ * projection has it; NULL: about the table. */
+void report_about(struct report *r, const char *column);
 /* The row of a column in what was answered about a table's; -1: none. */
 int report_column(const struct pg_result *columns, const char *name);
 /* The projection names it. */

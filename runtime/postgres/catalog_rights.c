@@ -115,7 +115,9 @@ bool report_rights(struct report *r, const struct pg_result *table,
     }
     check_all(r, table, columns);
     for (int i = 0; i < pg_rows(columns); i++) {
+        report_about(r, pg_str(columns, i, COLUMN_NAME));
         check_sequence(r, columns, i);
+        report_about(r, NULL);
     }
     return true;
 }

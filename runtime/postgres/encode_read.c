@@ -65,12 +65,22 @@ static bool read_mantissa(const char *p, int n, int weight, int dscale, u128 *m)
     return shift_in(m, part, last / (10000 / part));
 }
 
+/* The server cuts no value. */
+static bool other_type(int len, const char *type, struct err *e)
+{
+    return err_set(e, ERR_SCHEMA,
+                   "a value of %d bytes came for a column of type %s, which it "
+                   "cannot be of: the table's column is of another type; "
+                   "`tidemill check` names it",
+                   len, type);
+}
+
 static bool read_numeric(const char *p, int len, struct arena *a,
                          struct tm_cell *out, struct err *e)
 {
     int n = len >= 8 ? get_u16(p) : 0;
     if (len < 8 + 2 * n || len < 8) {
-        return err_set(e, ERR_SCHEMA, "numeric value of %d bytes is cut", len);
+        return other_type(len, "numeric", e);
     }
     int sign = get_u16(p + 4), dscale = get_u16(p + 6);
     if (sign & NUMERIC_SPECIAL) {
@@ -200,7 +210,7 @@ bool encode_read(const struct coltype *t, const char *p, int len,
         return err_set(e, ERR_SCHEMA,
                        "a value of %d bytes came for a column "
                        "whose type has %d: the table's column "
-                       "is of another type",
+                       "is of another type; `tidemill check` names it",
                        len, size);
     }
     switch ((enum type_kind)t->kind) {
@@ -218,7 +228,7 @@ bool encode_read(const struct coltype *t, const char *p, int len,
     case TYPE_JSONB:
         /* A byte of version, then the text. */
         return len > 0 ? read_bytes(p + 1, len - 1, TM_JSON, a, out)
-                       : err_set(e, ERR_SCHEMA, "a jsonb value is cut");
+                       : other_type(len, "jsonb", e);
     case TYPE_TEXT_ARRAY:
     case TYPE_BIGINT_ARRAY:
         return read_bytes(p, len, TM_LITERAL, a, out);

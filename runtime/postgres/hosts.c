@@ -63,15 +63,27 @@ static bool is_host(const char *list)
     return true;
 }
 
+/* What a URL has behind the @ of its user; "": nothing. */
+static const char *behind_user(const char *url)
+{
+    const char *at = strchr(url, '@');
+    return at ? at + 1 : "";
+}
+
 /* Of a URL such as postgres://user:pa/ss@host/name the password's rest is port
- * or database. */
+ * or database; of postgres://user:p@s/s@host/name it is host and database, and an
+ * error would show it as a host's name. */
 static bool is_plausible(const char *conninfo, const PQconninfoOption *words)
 {
     const char *ports = said_of(words, "port");
     const char *database = said_of(words, "dbname");
-    bool has_lost_user = strstr(conninfo, "://") && database &&
-                         strchr(database, '@') && !said_of(words, "user");
-    return is_host(said_of(words, "host")) && !has_lost_user &&
+    bool has_lost_part =
+        strstr(conninfo, "://") && database && strchr(database, '@') &&
+        (!said_of(words, "user") || strchr(behind_user(conninfo), '@'));
+    bool has_lost_scheme = !strstr(conninfo, "://") && !strchr(conninfo, '=') &&
+                           strchr(conninfo, '@') && strpbrk(conninfo, ":/");
+    return is_host(said_of(words, "host")) && !has_lost_part &&
+           !has_lost_scheme &&
            (!ports || strspn(ports, "0123456789, ") == strlen(ports));
 }
 

@@ -141,7 +141,8 @@ local function key_column(checker, record, name, spec)
       end
     end
   end
-  local column = { name = name, is_key = true, merge = 'none' }
+  local column = { name = name, is_key = true, merge = 'none',
+    line = (locate.position(record, { 'key', name })) }
   local t
   if text == nil then
     checker.fail(record, path, ("key column '%s': the type is missing: write %s = { "
@@ -250,6 +251,7 @@ local function value_column(checker, record, name, spec, kind)
   local text, from = split(checker, record, name, spec, kind)
   local t = check.type(checker, record, { 'columns', name, 1 }, text)
   local column = { name = name, is_key = false, merge = 'none',
+    line = (locate.position(record, { 'columns', name })),
     from = from and 'path' or 'field', paths = from and { from } }
   if t then column.type, column.kind = t.text, t.kind end
   column.precision, column.scale = t and t.precision, t and t.scale

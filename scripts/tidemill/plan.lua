@@ -34,7 +34,8 @@ local function database(checker, record)
   if not check.record(checker, record) then return nil end
   local spec = record.spec
   local pool = spec.pool or {}
-  local out = { write = spec.write, read = spec.read, pool_max = pool.max or 8 }
+  local out = { write = spec.write, read = spec.read, pool_max = pool.max or 8,
+    file = record.file, line = record.line }
   for name, defaults in pairs(DATABASE) do
     out[name] = with_defaults(spec[name], defaults)
   end

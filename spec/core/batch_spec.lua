@@ -203,6 +203,16 @@ describe('batch', function()
     assert.are.equal(220, #batch:log())
   end)
 
+  it('where none may be set aside halts the lane without counting to zero', function()
+    local strict = batches.open((PIPELINE:gsub("name = 'x'", "name = 'x', dead_letters = { max_share = 0 }")))
+    strict:run { { good('a', 1), bad('b', 2), good('c', 3) } }
+    assert.are.equal('.--', strict:states())
+    local reason = ffi.string(strict.leases[0].halt_reason)
+    assert.is_truthy(reason:find('the record failed, and max_share of dead_letters lets none be set aside', 1, true), reason)
+    assert.is_truthy(reason:find('It failed with: .*a bad record'), reason)
+    strict:forget():close()
+  end)
+
   it('with failures in several projections comes to rest in a few runs', function()
     local lane, states = {}, {}
     for i = 1, 1000 do

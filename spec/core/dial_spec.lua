@@ -115,9 +115,11 @@ describe('hosts_is_readable', function()
   local cases = {
     [true] = { 'postgres://u:p%40ss@h/x', 'postgres://u@h1:1,h2:2/x', 'host=a,b port=1,2',
       'postgres://u@%2Frun%2Fa@b/x', 'host=@abstract', 'dbname=a@b', 'postgres:///x',
-      'postgres://[::1]:5432/x', 'service=main', 'postgres://u@h/x?service=main' },
+      'postgres://[::1]:5432/x', 'service=main', 'postgres://u@h/x?service=main',
+      'postgres://u:p@h/a%40b', 'shop', 'a@b' },
     [false] = { 'postgres://u:p@ss@h/x', 'postgres://u:p/ss@h/x', 'postgres://u:1/ss@h/x',
-      'postgres://u:p%zz@h/x', 'host=h password=a b', 'host=h port=secret', 'http://h/x' },
+      'postgres://u:p%zz@h/x', 'host=h password=a b', 'host=h port=secret', 'http://h/x',
+      'postgres://u:p@s/s@h/x', 'postgres://u:p@1/s@h:1/x', 'u:secret@h/x', 'u:p@h' },
   }
   for expected, list in pairs(cases) do
     for _, conninfo in ipairs(list) do

@@ -183,6 +183,13 @@ describe('a numeric', function()
     local wire = unhex('000b 000a 0000 0000' .. ('270f'):rep(11))
     assert.is_truthy(select(2, read('numeric', wire)):find('38 digits', 1, true))
   end)
+  it('of a width that it cannot have is of a column of another type', function()
+    for word, wire in pairs { numeric = '0000 0007', jsonb = '' } do
+      local _, reason = read(word, unhex(wire))
+      assert.is_truthy(reason:find(('bytes came for a column of type %s, which it cannot be of: '
+        .. "the table's column is of another type; `tidemill check` names it"):format(word), 1, true), reason)
+    end
+  end)
   it('that is NaN or Infinity is refused', function()
     for _, sign in ipairs { 'c000', 'd000', 'f000' } do
       local _, reason = read('numeric', unhex('0000 0000 ' .. sign .. ' 0000'))

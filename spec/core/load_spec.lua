@@ -11,8 +11,9 @@ ffi.cdef 'int setenv(const char *, const char *, int);'
 ffi.C.setenv('TIDEMILL_SCRIPTS', (os.getenv('TIDEMILL_ROOT') or '.') .. '/scripts', 1)
 local everywhere = ffi.load(os.getenv('SPECLIB') or 'build/libtidemill-spec.so', true)
 
---- What loading these files says, or false and the name of the plan.
-local function load(files, limit_ms)
+--- What loading these files says, or false and the name of the plan, which [look]
+--- may look at.
+local function load(files, limit_ms, look)
   local e = ffi.new('struct err')
   local vm = C.vm_new(e)
   assert(vm ~= nil, ffi.string(e.text))
@@ -21,6 +22,7 @@ local function load(files, limit_ms)
     local plan = C.vm_load(vm, folder, e)
     if plan == nil then return (ffi.string(e.text):gsub(folder:gsub('%W', '%%%0'), '.')) end
     local name = ffi.string(plan.name)
+    if look then look(plan) end
     C.plan_free(plan)
     return false, name
   end)
@@ -45,6 +47,21 @@ describe('loading a bundle', function()
       "projection { table = 't', key = { id = 'uuid' }, columns = { a = 'text' }, "
       .. 'map = function(row) row.a = nil end }') }
     assert.are.equal('x', name)
+  end)
+
+  it('knows the line of each column and of the database, which messages name', function()
+    local lines = {}
+    load({
+      ['pipeline.lua'] = "return pipeline { name = 'x', source = kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json' },\n"
+        .. "database = postgres { write = 'postgresql://h/x' },\nprojections = { 'a' } }",
+      ['a.lua'] = "local more = {\n  b = 'text',\n}\nreturn projection {\n  table = 't',\n  key = {\n    id = 'uuid',\n  },\n"
+        .. '  columns = more,\n  map = function(row) row.b = nil end,\n}',
+    }, nil, function(plan)
+      for i = 0, plan.projections[0].n_columns - 1 do lines[i + 1] = plan.projections[0].columns[i].line end
+      lines.database, lines.file = plan.database.line, ffi.string(plan.database.file):match('[^/]+$')
+      lines.projection = plan.projections[0].line
+    end)
+    assert.same({ 7, 2, database = 2, file = 'pipeline.lua', projection = 4 }, lines)
   end)
 
   it('stops a file that does not come to an end, naming its line', function()

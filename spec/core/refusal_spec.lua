@@ -31,6 +31,8 @@ describe('refusal_cure', function()
       'the port speaks no TLS' },
     { 'SSL handshake failed: error:0A000412:SSL routines::sslv3 alert bad certificate',
       'our certificate' },
+    { 'Receive failed: Invalid response size 1213486160 (0..100000000): increase '
+      .. 'receive.message.max.bytes', 'what answers there is no Kafka broker' },
   }
   for _, case in ipairs(cases) do
     it(('says "%s" of: %s'):format(case[2], case[1]), function()

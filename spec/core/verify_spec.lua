@@ -95,7 +95,7 @@ describe('a claimed position', function()
     assert.matches('t/3: records 50 to 59 are gone', expired)
     assert.matches('`tidemill lane seek` to 60', expired)
     local truncated = why(position(), facts { high = 49 })
-    assert.matches('the position 50 is behind the end of the partition %(49%)', truncated)
+    assert.matches('the position 50 is past the end of the partition %(49%)', truncated)
     assert.matches('`tidemill lane seek`', truncated)
     -- A person cannot wish it away either.
     assert.truthy(why(position { is_rewound = true }, facts { high = 49 }))

@@ -127,7 +127,7 @@ describe('a table that changes under a run', function()
     local s = new('nil')
     finally(function() s.run:destroy() end)
     s.halts('ALTER TABLE aligned RENAME COLUMN b TO c',
-      'table aligned: there is no column b',
+      'pipeline.lua:2: table aligned: there is no column b',
       'ALTER TABLE aligned RENAME COLUMN c TO b')
     local swap = [[ALTER TABLE aligned RENAME COLUMN b TO x;
       ALTER TABLE aligned RENAME COLUMN d TO b;
