@@ -15,7 +15,7 @@ enum {
     PAGE_LANES = 65536, /* memory is taken only for those that there are */
     PAGE_PLACES = 2 * PAGE_LANES,
     PAGE_ERRORS = 11,
-    PAGE_SUSPECTS = 64,
+    PAGE_SUSPECTS = 1024,
     PAGE_HEARTBEAT_SECONDS = 20
 };
 
@@ -147,7 +147,7 @@ struct page {
     uint64_t started_usec;
     uint32_t rule_deaths; /* workers that died while the failure rule was
                              asked: two, and it is asked no more */
-    uint32_t n_suspects;  /* ever added: the oldest gives way */
+    uint32_t n_suspects;  /* ever added: see suspect.h for what gives way */
     struct page_suspect suspects[PAGE_SUSPECTS];
     struct page_worker workers[PAGE_WORKERS];
     uint32_t places[PAGE_PLACES]; /* by hash: number of the lane, plus one */

@@ -186,8 +186,8 @@ void condemned_apply(struct batch *b)
 {
     struct page_suspect s;
 
-    for (uint32_t i = 0; i < PAGE_SUSPECTS; i++) {
-        if (!watch.page || !suspect_condemned(watch.page, i, &s)) {
+    for (uint32_t i = 0; watch.page && i < suspect_count(watch.page); i++) {
+        if (!suspect_condemned(watch.page, i, &s)) {
             continue;
         }
         for (uint32_t k = 0; k < b->n_leases; k++) {

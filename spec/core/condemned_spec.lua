@@ -134,7 +134,7 @@ describe('suspect', function()
   local out = ffi.new('struct page_suspect')
   local function condemned(page)
     local list = {}
-    for i = 0, 63 do
+    for i = 0, C.suspect_count(page) - 1 do
       if C.suspect_condemned(page, i, out) then list[#list + 1] = tonumber(out.place.offset) end
     end
     return list
@@ -152,16 +152,46 @@ describe('suspect', function()
     assert.are.same({ 202 }, condemned(page))
     assert.are.equal(4, page.n_suspects)
   end)
-  it('gives way to newer ones when the table is full', function()
+  local MOST = tonumber(C.PAGE_SUSPECTS)
+  local function full()
     local page = new_page()
-    for offset = 1, 70 do
+    for offset = 1, MOST do
       C.suspect_add(page, place(offset), 'a')
       C.suspect_add(page, place(offset), 'a')
     end
-    local list = condemned(page)
-    table.sort(list)
-    assert.are.equal(64, #list)
-    assert.are.equal(7, list[1])
+    return page
+  end
+  local function has(page, offset)
+    for _, other in ipairs(condemned(page)) do
+      if other == offset then return true end
+    end
+    return false
+  end
+  it('gives way in a full table when its lane has moved past it', function()
+    local page = full()
+    page.lanes[0] = { partition = 1, topic = PREFIX, position = 500, state = C.LANE_RUNNING }
+    page.n_lanes = 1
+    for offset = MOST + 1, MOST + 499 do
+      C.suspect_add(page, place(offset), 'a')
+      C.suspect_add(page, place(offset), 'a')
+    end
+    assert.are.equal(MOST, #condemned(page))
+    assert.is_false(has(page, 1))
+    assert.is_false(has(page, 499))
+    assert.is_true(has(page, 500))
+    assert.is_true(has(page, MOST + 499))
+  end)
+  it('gives way in a full table before one that is condemned', function()
+    local page = full()
+    page.lanes[0] = { partition = 1, topic = PREFIX, position = 0, state = C.LANE_RUNNING }
+    page.n_lanes = 1
+    C.suspect_add(page, place(2000), 'a') -- the oldest one has to go
+    C.suspect_add(page, place(2001), 'a')
+    C.suspect_add(page, place(2002), 'a')
+    assert.are.equal(MOST - 1, #condemned(page))
+    assert.are.equal(2, C.suspect_add(page, place(2002), 'a'))
+    assert.is_true(has(page, 2))
+    assert.is_true(has(page, 2002))
   end)
 end)
 
