@@ -15,6 +15,9 @@ enum {
     LETTER_UNHELD = -2 /* the table's row could not be loaded, this time */
 };
 
+/* A longer reason is cut to so much. */
+enum { LETTER_REASON_BYTES = 4096 };
+
 struct letter {
     enum err_class class; /* ERR_NONE: it did not fail itself */
     char sqlstate[6];

@@ -54,6 +54,16 @@ static void stamp(struct batch *b, uint32_t event)
     b->stamps[event] = ++b->n_stamps;
 }
 
+/* What a script raised may be as long as it likes. */
+static const char *short_reason(struct arena *a, const char *reason, size_t len)
+{
+    return len <= LETTER_REASON_BYTES
+               ? arena_dup(a, reason, len)
+               : arena_printf(a, "%.*s... (the first %d of %zu bytes)",
+                              LETTER_REASON_BYTES, reason, LETTER_REASON_BYTES,
+                              len);
+}
+
 /* At once, so that this run does not go on without the failed one. */
 static void hold_behind(struct batch *b, uint32_t event)
 {
@@ -101,7 +111,7 @@ void verdict_fail(struct batch *b, uint32_t event, enum err_class class,
     }
 
     why.reason =
-        arena_dup(by == LETTER_BEFORE ? &b->arena : &b->said, reason, len);
+        short_reason(by == LETTER_BEFORE ? &b->arena : &b->said, reason, len);
     fail(b, event, &why);
 }
 
