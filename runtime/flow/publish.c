@@ -11,7 +11,9 @@
 #include "kafka/producer.h"
 #include "postgres/dead_letter.h"
 
-enum { RECORDS_MOST = 200, HEADERS_MOST = 200, OURS = 9 };
+enum { RECORDS_MOST = 200, HEADERS_MOST = 200, OURS = 10 };
+/* Under way at a time; the producer has a copy. */
+static const uint64_t BYTES_MOST = 8 << 20;
 static const usec LOOK_EVERY = 1000000;
 static const usec PAUSE_USEC = 10 * 1000000ULL; /* after trouble */
 static const usec ASK_DEADLINE = 30 * 1000000ULL;
@@ -46,6 +48,42 @@ static void fail(struct engine *g, const struct err *e)
     p->look_at = clock_usec() + PAUSE_USEC;
 }
 
+static void log_refused(const struct engine *g, enum log_level level,
+                        const char *what, const struct err *e)
+{
+    const struct record *rec = &g->publish.records[0];
+
+    log_line(level, what, "topic=%s letter=%s/%d/%" PRId64 " error=%s",
+             g->plan->dead_letters.topic, rec->topic, rec->partition,
+             rec->offset, log_quote(e->text));
+}
+
+/* One of those that are under way is not what the topic takes, and would not be
+ * the next time: it is looked for, and keeps no other from being produced. */
+static void refuse(struct engine *g, const struct err *e)
+{
+    struct publish *p = &g->publish;
+
+    p->look_at = 0;
+    p->is_due = true;
+    if (p->n > 1) {
+        p->most = p->n / 2;
+        p->n = 0;
+    } else if (!p->is_bare) {
+        log_refused(g, LOG_WARN,
+                    "a dead letter is produced without value and headers of "
+                    "its record, since the topic does not take them",
+                    e);
+        p->is_bare = true;
+        p->n = 0;
+    } else { /* it counts as delivered */
+        log_refused(g, LOG_ERROR,
+                    "a dead letter is not produced, since the topic does not "
+                    "take it; it stays in the table alone",
+                    e);
+    }
+}
+
 static struct record_header header(const char *name, const char *value)
 {
     return (struct record_header){name, value, strlen(value)};
@@ -70,6 +108,24 @@ static uint32_t our_headers(struct engine *g, const struct pg_result *r,
             out[n++] = header(told[i].name, text);
         }
     }
+    if (g->publish.is_bare) {
+        out[n++] = header("tidemill.left_out", "value headers");
+    }
+    return n;
+}
+
+static uint32_t their_headers(struct engine *g, const struct pg_result *r,
+                              int row, struct record_header *out)
+{
+    int len = 0;
+    const char *json = pg_value(r, row, 5, &len);
+    struct headers *theirs =
+        headers_parse(json, (size_t)len, g->decoder, &g->publish.arena);
+    uint32_t n = 0;
+
+    while (n < HEADERS_MOST - OURS && headers_at(theirs, n, &out[n])) {
+        n++;
+    }
     return n;
 }
 
@@ -80,24 +136,33 @@ static bool send(struct engine *g, const struct pg_result *r, int row,
     struct record_header list[HEADERS_MOST];
     struct producer_record out = {
         .topic = g->plan->dead_letters.topic, .partition = -1, .headers = list};
-    struct headers *theirs;
     int len = 0;
-    const char *json = pg_value(r, row, 5, &len);
 
-    theirs = headers_parse(json, (size_t)len, g->decoder, &p->arena);
-    while (out.n_headers < HEADERS_MOST - OURS &&
-           headers_at(theirs, out.n_headers, &list[out.n_headers])) {
-        out.n_headers++;
-    }
     rec->topic = arena_printf(&p->arena, "%s", pg_str(r, row, 0));
     rec->partition = (int32_t)pg_int(r, row, 1);
     rec->offset = pg_int(r, row, 2);
-    out.n_headers += our_headers(g, r, row, rec, list + out.n_headers);
     out.key = pg_value(r, row, 3, &len);
     out.key_len = (size_t)len;
-    out.value = pg_value(r, row, 4, &len);
-    out.value_len = (size_t)len;
+    if (!p->is_bare) {
+        out.n_headers = their_headers(g, r, row, list);
+        out.value = pg_value(r, row, 4, &len);
+        out.value_len = (size_t)len;
+    }
+    out.n_headers += our_headers(g, r, row, rec, list + out.n_headers);
     return producer_send(p->producer, &out, e);
+}
+
+/* Those before it are under way; it is the first of the next ones. */
+static void not_taken(struct engine *g, const struct err *e)
+{
+    struct publish *p = &g->publish;
+
+    if (!producer_refuses(p->producer)) {
+        fail(g, e);
+    } else if (p->n == 0) {
+        p->n = 1;
+        refuse(g, e);
+    }
 }
 
 static void on_found(struct pgconn *c, const struct pgreply *r, void *arg)
@@ -111,14 +176,14 @@ static void on_found(struct pgconn *c, const struct pgreply *r, void *arg)
     p->records = arena_alloc(&p->arena, (n + 1) * sizeof(*p->records));
     for (p->n = 0; p->n < n; p->n++) {
         if (!send(g, r->results[0], (int)p->n, &p->records[p->n], &e)) {
-            fail(g, &e);
+            not_taken(g, &e);
             break;
         }
     }
-    /* A full answer means that there is more. */
-    p->is_due |= p->look_at == 0 && (!r->ok || n == RECORDS_MOST);
-    p->look_at = n < RECORDS_MOST && p->look_at == 0 ? clock_usec() + LOOK_EVERY
-                                                     : p->look_at;
+    /* Until there is no more. */
+    p->is_due |= p->look_at == 0 && (!r->ok || n > 0);
+    p->look_at =
+        n == 0 && p->look_at == 0 ? clock_usec() + LOOK_EVERY : p->look_at;
     give_conn(g, r);
 }
 
@@ -141,7 +206,12 @@ static void look(struct engine *g)
     if (p->conn) {
         p->look_at = 0;
         p->is_due = false;
-        dead_letter_ask_unpublished(p->conn, g->plan, g->owner, RECORDS_MOST);
+        dead_letter_ask_unpublished(
+            p->conn, g->plan, g->owner,
+            (struct dead_letter_most){.n = p->is_bare ? 1
+                                           : p->most  ? p->most
+                                                      : RECORDS_MOST,
+                                      .bytes = BYTES_MOST});
         pgconn_flush(p->conn, ASK_DEADLINE, on_found, g);
     }
 }
@@ -153,6 +223,9 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
     (void)c;
     if (r->ok) {
         g->publish.n = 0;
+        g->publish.is_bare = false;
+        g->publish.most =
+            g->publish.most < RECORDS_MOST / 2 ? 2 * g->publish.most : 0;
     }
     give_conn(g, r);
 }
@@ -167,7 +240,7 @@ static void note(struct engine *g)
         return;
     }
     if (producer_failed(p->producer, &e) > 0) {
-        fail(g, &e);
+        (producer_refuses(p->producer) ? refuse : fail)(g, &e);
         return;
     }
     p->conn = database_take(g, &p->ticket);

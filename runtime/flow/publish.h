@@ -21,7 +21,9 @@ struct publish {
     struct arena arena;        /* of the records under way */
     struct record *records;    /* arena */
     uint32_t n;                /* sent, and not yet noted */
-    bool is_due;               /* there may be some that were not asked for */
+    uint32_t most;             /* at the next look; 0: as many as ever */
+    bool is_bare; /* the next one goes without what was its record's */
+    bool is_due;  /* there may be some that were not asked for */
     usec look_at;
 };
 

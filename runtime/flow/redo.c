@@ -28,9 +28,13 @@ static struct lane *find_wanted(struct engine *g)
     return NULL;
 }
 
-static uint32_t how_many(const struct engine *g, const struct dossier *d)
+/* A batch of them is as large as any other. */
+static struct dead_letter_most how_many(const struct engine *g,
+                                        const struct dossier *d)
 {
-    return d->retry_most ? d->retry_most : g->plan->limits.size;
+    return (struct dead_letter_most){.n = d->retry_most ? d->retry_most
+                                                        : g->plan->limits.size,
+                                     .bytes = g->plan->limits.bytes};
 }
 
 static const char *copied(struct batch *b, const struct pg_result *r, int row,

@@ -15,7 +15,8 @@ enum { ROOM_MS = 1000, POLL_MS = 20 };
 struct producer {
     rd_kafka_t *rk;
     uint64_t n_failed;
-    rd_kafka_resp_err_t failure; /* of the first that failed */
+    rd_kafka_resp_err_t
+        failure; /* of the first that failed, or was not taken */
 };
 
 /* murmur2_random: the partition that Java's producer would choose. */
@@ -157,6 +158,7 @@ bool producer_send(struct producer *p, const struct producer_record *r,
     if (!code) {
         return true;
     }
+    p->failure = code;
     if (headers) {
         rd_kafka_headers_destroy(headers);
     }
@@ -184,6 +186,14 @@ bool producer_flush(struct producer *p, int timeout_ms, struct err *e)
     return !code ||
            err_set(e, ERR_CONNECTION, "%d records are still not delivered: %s",
                    rd_kafka_outq_len(p->rk), rd_kafka_err2str(code));
+}
+
+bool producer_refuses(const struct producer *p)
+{
+    return p->failure == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+           p->failure == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE ||
+           p->failure == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
+           p->failure == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
 }
 
 uint64_t producer_failed(struct producer *p, struct err *e)

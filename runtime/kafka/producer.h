@@ -42,3 +42,6 @@ bool producer_flush(struct producer *p, int timeout_ms,
 uint32_t producer_waiting(struct producer *p);
 /* How many were not delivered since this was last asked; with [e], why. */
 uint64_t producer_failed(struct producer *p, struct err *e);
+/* Was the last failure one of the record, such as its size, which it would meet
+ * again? Else Kafka is in trouble, or does not let us. */
+bool producer_refuses(const struct producer *p);

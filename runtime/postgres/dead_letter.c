@@ -18,6 +18,9 @@ enum {
     PUT_ARRAYS = 13
 };
 
+/* Of the letters of one statement: the server takes a message of 1 GB. */
+static const uint64_t PART_BYTES = 64 << 20;
+
 /* Parameters of one statement, in order. */
 struct params {
     struct pgparam list[PUT_ARRAYS + 3];
@@ -73,6 +76,12 @@ static void add_int8(struct params *p, int64_t v)
     add(p);
 }
 
+static void add_most(struct params *p, struct dead_letter_most most)
+{
+    add_int8(p, most.n);
+    add_int8(p, (int64_t)most.bytes);
+}
+
 static void add_bool(struct params *p, bool v)
 {
     buf_put(&p->bytes[p->n], v ? "\1" : "\0", 1);
@@ -90,6 +99,15 @@ static void add_lane(struct params *p, const struct plan *plan,
     add_text(p, topic);
     add_int4(p, partition);
 }
+
+/* Of rows in an order, which follows: the bytes of each and of those before it,
+ * and its number. The value is not read for it. */
+#define UP_TO                                                                  \
+    "sum(coalesce(octet_length(key), 0)::bigint + "                            \
+    "coalesce(octet_length(value), 0) + "                                      \
+    "coalesce(octet_length(headers::text), 0) + "                              \
+    "octet_length(message)) OVER in_order AS up_to, "                          \
+    "row_number() OVER in_order AS nth "
 
 /* The cells as an array of that type. */
 static void add_array(struct params *p, enum type_kind kind)
@@ -212,7 +230,30 @@ static const struct {
     {TYPE_TEXT, script_of},
 };
 
-void dead_letter_put(struct pgconn *c, const struct plan *p,
+uint64_t dead_letter_bytes(const struct dead_letter *d)
+{
+    return (uint64_t)d->record->key_len + d->record->value_len +
+           (d->headers ? strlen(d->headers) : 0) + strlen(d->message) +
+           strlen(d->record->topic);
+}
+
+/* How many of them go into one statement: at least one. */
+static uint32_t one_part(const struct dead_letter *list, uint32_t n)
+{
+    uint64_t bytes = dead_letter_bytes(&list[0]);
+    uint32_t part = 1;
+
+    while (part < n) {
+        bytes += dead_letter_bytes(&list[part]);
+        if (bytes > PART_BYTES) {
+            break;
+        }
+        part++;
+    }
+    return part;
+}
+
+static void put_part(struct pgconn *c, const struct plan *p,
                      const struct dead_letter *list, uint32_t n,
                      struct arena *scratch)
 {
@@ -249,6 +290,19 @@ void dead_letter_put(struct pgconn *c, const struct plan *p,
     }
     add_bool(&params, p->dead_letters.topic != NULL);
     params_send(&params, c, &put);
+}
+
+void dead_letter_put(struct pgconn *c, const struct plan *p,
+                     const struct dead_letter *list, uint32_t n,
+                     struct arena *scratch)
+{
+    while (n > 0) {
+        uint32_t part = one_part(list, n);
+
+        put_part(c, p, list, part, scratch);
+        list += part;
+        n -= part;
+    }
 }
 
 void dead_letter_end(struct pgconn *c, const struct plan *p,
@@ -329,9 +383,10 @@ void dead_letter_ask_wanted(struct pgconn *c, const struct plan *p)
 }
 
 void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
-                     int32_t partition, uint32_t most)
+                     int32_t partition, struct dead_letter_most most)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8};
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
+                                    OID_INT8};
     static const struct pgstmt ask = {
         "dead_letter_ask",
         "WITH lane AS (SELECT * FROM tidemill.dead_letter WHERE " IN_LANE "), "
@@ -342,33 +397,42 @@ void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
         "WHERE " IN_LANE "AND retry_at IS NULL AND \"offset\" = "
         "ANY (ARRAY(SELECT \"offset\" FROM wanted WHERE retry_at IS NULL))) "
         "SELECT \"offset\", key, value, headers::text, "
-        "coalesce(record_ms, -1) FROM wanted ORDER BY 1 LIMIT $4",
-        oids, 4};
+        "coalesce(record_ms, -1) "
+        "FROM (SELECT *, " UP_TO "FROM (SELECT * "
+        "FROM wanted ORDER BY \"offset\" LIMIT $4) AS first "
+        "WINDOW in_order AS (ORDER BY \"offset\")) AS w "
+        "WHERE up_to <= $5 OR nth = 1 ORDER BY 1",
+        oids, 5};
     struct params params = params_new(NULL, 0);
 
     add_lane(&params, p, topic, partition);
-    add_int8(&params, most);
+    add_most(&params, most);
     params_send(&params, c, &ask);
 }
 
 void dead_letter_ask_unpublished(struct pgconn *c, const struct plan *p,
-                                 const char *owner, uint32_t most)
+                                 const char *owner,
+                                 struct dead_letter_most most)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT8};
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT8, OID_INT8};
     static const struct pgstmt ask = {
         "dead_letter_ask_unpublished",
-        "SELECT d.topic, d.partition, d.\"offset\", key, value, headers::text, "
+        "SELECT topic, partition, \"offset\", key, value, headers::text, "
         "state, class, coalesce(sqlstate, ''), message, coalesce(script, ''), "
-        "d.generation FROM tidemill.dead_letter d JOIN tidemill.lane l "
+        "generation "
+        "FROM (SELECT *, " UP_TO
+        "FROM (SELECT d.* FROM tidemill.dead_letter d JOIN tidemill.lane l "
         "USING (pipeline, stream, topic, partition) WHERE pipeline = $1 "
         "AND stream = 'main' AND is_unpublished AND owner = $2 "
-        "ORDER BY 1, 2, 3 LIMIT $3",
-        oids, 3};
+        "ORDER BY d.topic, d.partition, d.\"offset\" LIMIT $3) AS first "
+        "WINDOW in_order AS (ORDER BY topic, partition, \"offset\")) AS w "
+        "WHERE up_to <= $4 OR nth = 1 ORDER BY 1, 2, 3",
+        oids, 4};
     struct params params = params_new(NULL, 0);
 
     add_text(&params, p->name);
     add_text(&params, owner);
-    add_int8(&params, most);
+    add_most(&params, most);
     params_send(&params, c, &ask);
 }
 

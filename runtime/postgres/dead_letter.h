@@ -20,7 +20,15 @@ struct dead_letter {
     const char *script; /* file:line, or NULL */
 };
 
-/* Queues [n] rows; one that is there already (the record was tried again) gets
+/* How many an answer may hold: so many, and of so many bytes, but always one. */
+struct dead_letter_most {
+    uint32_t n;
+    uint64_t bytes;
+};
+
+/* What its row takes on the way, about. */
+uint64_t dead_letter_bytes(const struct dead_letter *d);
+/* Queues [n] rows, in several statements where they are large; one that is there already (the record was tried again) gets
  * the new reason and one more attempt. [scratch] is used until it returns. */
 void dead_letter_put(struct pgconn *c, const struct plan *p,
                      const struct dead_letter *list, uint32_t n,
@@ -51,13 +59,14 @@ void dead_letter_ask_wanted(struct pgconn *c, const struct plan *p);
  * [most] leaves out would have nobody in front of them to wait for. Rows:
  * offset, key, value, headers, record_ms. */
 void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
-                     int32_t partition, uint32_t most);
+                     int32_t partition, struct dead_letter_most most);
 
 /* Queues the question for what is yet to be produced to a topic, of the lanes
  * that [owner] claimed, [most] of them. Rows: topic, partition, offset, key,
  * value, headers, state, class, sqlstate, message, script, generation. */
 void dead_letter_ask_unpublished(struct pgconn *c, const struct plan *p,
-                                 const char *owner, uint32_t most);
+                                 const char *owner,
+                                 struct dead_letter_most most);
 /* Queues the note that these were delivered. */
 void dead_letter_published(struct pgconn *c, const struct plan *p,
                            const struct record *records, uint32_t n,

@@ -64,6 +64,7 @@ const rd_kafka_topic_result_t **rd_kafka_CreateTopics_result_topics(
 int rd_kafka_topic_result_error(const rd_kafka_topic_result_t *);
 const char *rd_kafka_topic_result_error_string(const rd_kafka_topic_result_t *);
 rd_kafka_NewTopic_t *rd_kafka_NewTopic_new(const char *, int, int, char *, size_t);
+int rd_kafka_NewTopic_set_config(rd_kafka_NewTopic_t *, const char *, const char *);
 void rd_kafka_NewTopic_destroy(rd_kafka_NewTopic_t *);
 void rd_kafka_CreateTopics(rd_kafka_t *, rd_kafka_NewTopic_t **, size_t,
   const rd_kafka_AdminOptions_t *, rd_kafka_queue_t *);
@@ -209,10 +210,13 @@ function Producer:high(topic, partition)
   return tonumber(high[0])
 end
 
-local function create(self, name, partitions)
+local function create(self, name, partitions, config)
   local reason = ffi.new('char[512]')
   local topics = ffi.new('rd_kafka_NewTopic_t *[1]')
   topics[0] = rd.rd_kafka_NewTopic_new(name, partitions, 1, reason, 512)
+  for word, value in pairs(config or {}) do
+    assert(rd.rd_kafka_NewTopic_set_config(topics[0], word, value) == 0)
+  end
   local queue = rd.rd_kafka_queue_new(self.handle)
   rd.rd_kafka_CreateTopics(self.handle, topics, 1, nil, queue)
   local event = rd.rd_kafka_queue_poll(queue, 30000)
@@ -234,8 +238,9 @@ local function create(self, name, partitions)
 end
 
 --- Creates a topic and waits until the broker shows all of it.
-function Producer:create_topic(name, partitions)
-  create(self, name, partitions)
+--- [config]: of the topic, such as { ['max.message.bytes'] = '100000' }.
+function Producer:create_topic(name, partitions, config)
+  create(self, name, partitions, config)
   for _ = 1, 200 do
     local topics = self:topics()
     if topics and topics[name] == partitions then return end
