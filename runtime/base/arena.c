@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/stderr.h"
@@ -55,6 +56,18 @@ static _Noreturn void out_of_memory(size_t size)
 
     stderr_write(text, (size_t)n);
     abort();
+}
+
+uint64_t mem_resident(void)
+{
+    unsigned long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (f) {
+        pages = fscanf(f, "%*u %llu", &pages) == 1 ? pages : 0;
+        fclose(f);
+    }
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 void *mem_alloc(size_t size)

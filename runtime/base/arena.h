@@ -42,6 +42,8 @@ void *arena_zero(struct arena *a, size_t size);
 char *arena_dup(struct arena *a, const void *p, size_t len);
 char *arena_printf(struct arena *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Bytes of memory that this process has; 0: not known. Some microseconds. */
+uint64_t mem_resident(void);
 /* malloc and friends that abort on out of memory. */
 void *mem_alloc(size_t size);
 void *mem_zero(size_t n, size_t size);

@@ -1,9 +1,9 @@
 /*
  * One connection, see conn.h. Two things can be due at any time: a flush (its
- * fn is set) and a deadline. Whatever goes wrong ends in lose(), which makes
- * the connection DEAD and answers the flush, or tells on_state. Callbacks run
- * only from the loop and may free the connection: every way in from the loop
- * is between enter() and leave(), and leave() does the freeing.
+ * fn is set) and a deadline. Whatever goes wrong ends in lose(), which answers
+ * the flush, or tells on_state. Callbacks run only from the loop and may free
+ * the connection: every way in from the loop counts in depth until leave(),
+ * which does the freeing.
  */
 #include "postgres/conn.h"
 
@@ -104,11 +104,6 @@ static void destroy(struct pgconn *c)
     free(c);
 }
 
-static void enter(struct pgconn *c)
-{
-    c->depth++;
-}
-
 static void leave(struct pgconn *c)
 {
     if (--c->depth == 0 && c->is_doomed) {
@@ -147,7 +142,6 @@ static void finish(struct pgconn *c)
 /* The connection is gone: answers the flush, or tells its user. */
 static void lose(struct pgconn *c, const struct err *why)
 {
-    struct flush *f = &c->flush;
     c->error = *why;
     if (c->state == PGCONN_SETTING_UP) {
         hosts_next(c->target, &c->turns);
@@ -155,8 +149,8 @@ static void lose(struct pgconn *c, const struct err *why)
     if (c->state != PGCONN_DEAD) {
         disconnect(c);
     }
-    if (f->fn) {
-        flush_lost(f, why);
+    if (c->flush.fn) {
+        flush_lost(&c->flush, why);
         finish(c);
     } else if (!c->is_doomed) {
         c->on_state(c, c->arg);
@@ -184,7 +178,7 @@ static void complete(struct pgconn *c)
     PGTransactionStatusType status = PQtransactionStatus(c->pg);
     loop_timer_stop(c->deadline);
     c->in_transaction = status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
-    if (f->is_last) {
+    if (flush_is_end(f)) {
         c->error = f->error;
         disconnect(c);
     } else if (c->state == PGCONN_BUSY) {
@@ -247,7 +241,9 @@ static void exchange(struct pgconn *c, bool readable)
     if (readable && !PQconsumeInput(c->pg)) {
         c->is_broken = true; /* but what came before may still be read */
     }
-    if (c->flush.fn && read_answers(c)) {
+    if (readable && flush_is_over(&c->flush, &c->error)) {
+        lose(c, &c->error);
+    } else if (c->flush.fn && read_answers(c)) {
         complete(c);
     } else if (!c->flush.fn) {
         PQisBusy(c->pg); /* parses notices and changed parameters */
@@ -264,8 +260,7 @@ static void exchange(struct pgconn *c, bool readable)
 
 /* ---- queueing ---- */
 
-/* On a connection that is gone statements are only counted: the flush will
- * say so. */
+/* On one that is gone statements are only counted: the flush will say so. */
 static bool can_send(const struct pgconn *c)
 {
     must(!c->flush.fn && c->state != PGCONN_CONNECTING);
@@ -300,6 +295,11 @@ int pgconn_add(struct pgconn *c, const struct pgstmt *s,
                const struct pgparam *params)
 {
     return pgconn_add_version(c, s, 0, params);
+}
+
+void pgconn_limit(struct pgconn *c, uint64_t bytes)
+{
+    c->flush.most = bytes;
 }
 
 void pgconn_flush(struct pgconn *c, usec deadline, pgconn_fn fn, void *arg)
@@ -440,7 +440,7 @@ static void on_io(void *arg, bool readable, bool writable)
 {
     struct pgconn *c = arg;
     (void)writable;
-    enter(c);
+    c->depth++;
     if (c->state == PGCONN_CONNECTING) {
         poll_connect(c);
     } else {
@@ -455,7 +455,7 @@ static void on_deadline(void *arg)
     struct err why;
     usec waited = c->flush.fn ? c->flush.deadline : connect_usec(c);
     dial_late(c->pg, waited, &why);
-    enter(c);
+    c->depth++;
     if (c->state == PGCONN_CONNECTING) {
         try_next(c, why);
     } else {
@@ -468,7 +468,7 @@ static void on_deadline(void *arg)
 static void on_kick(void *arg)
 {
     struct pgconn *c = arg;
-    enter(c);
+    c->depth++;
     if (c->state == PGCONN_CONNECTING || c->state == PGCONN_DEAD) {
         struct err why = c->error;
         if (c->state == PGCONN_CONNECTING) {

@@ -65,6 +65,9 @@ struct pgreply {
                            connection itself */
     bool commit_sent;        /* a COMMIT was among the statements and left us */
     bool commit_rolled_back; /* COMMIT answered ROLLBACK */
+    bool is_too_large;       /* it took more memory than there is, or than
+                          pgconn_limit: less at a time may fit */
+    bool is_over;            /* than pgconn_limit */
     struct err error;
 };
 typedef void (*pgconn_fn)(struct pgconn *c, const struct pgreply *reply,
@@ -100,6 +103,9 @@ int pgconn_add(struct pgconn *c, const struct pgstmt *s,
 enum { PGCONN_VARIED = -1 };
 int pgconn_add_version(struct pgconn *c, const struct pgstmt *s,
                        uint32_t version, const struct pgparam *params);
+/* By how much the answers of the next flush may make this process grow, about;
+ * beyond it the connection is given up. 0, as it is unsaid: there is no bound. */
+void pgconn_limit(struct pgconn *c, uint64_t bytes);
 void pgconn_flush(struct pgconn *c, usec deadline, pgconn_fn fn, void *arg);
 /* True while a transaction is open or failed on it. */
 bool pgconn_in_transaction(const struct pgconn *c);

@@ -332,12 +332,20 @@ bool dial_error(const PGconn *pg, struct err *e)
     return false;
 }
 
+/* libpq's own words, when this process gets no more of it. */
+static bool is_no_memory(const char *text)
+{
+    return strstr(text, "out of memory") ||
+           strstr(text, "cannot allocate memory");
+}
+
 bool dial_lost(const PGconn *pg, struct err *e)
 {
     char text[TEXT_BYTES];
     snprintf(text, sizeof text, "%s", PQerrorMessage(pg));
     flatten(text);
-    return err_set(e, ERR_CONNECTION, "connection to PostgreSQL lost: %s",
+    return err_set(e, is_no_memory(text) ? ERR_RESOURCE : ERR_CONNECTION,
+                   "connection to PostgreSQL lost: %s",
                    text[0] ? text : "closed by the server");
 }
 
@@ -372,9 +380,11 @@ static bool is_raised(const PGresult *r)
 
 static enum err_class result_class(const PGresult *r)
 {
-    return dial_is_stale(r) ? ERR_CONFLICT
-           : is_raised(r)   ? ERR_DATA
-                            : sqlstate_class(field(r, PG_DIAG_SQLSTATE));
+    bool is_ours = !field(r, PG_DIAG_SQLSTATE)[0];
+    return is_ours && is_no_memory(PQresultErrorMessage(r)) ? ERR_RESOURCE
+           : dial_is_stale(r)                               ? ERR_CONFLICT
+           : is_raised(r)                                   ? ERR_DATA
+                          : sqlstate_class(field(r, PG_DIAG_SQLSTATE));
 }
 
 bool dial_result(const PGresult *r, struct err *e)

@@ -8,6 +8,11 @@
 #include "base/arena.h"
 #include "postgres/dial.h"
 
+/* One read takes some kilobytes of small rows, or some megabytes of large ones; a
+ * short answer is one. */
+enum { READS_A_LOOK = 16, FIRST_LOOK = 2 };
+static const uint64_t KEEP_BYTES = 32 << 20;
+
 void flush_init(struct flush *f)
 {
     *f = (struct flush){.commit = -1, .failed = -1};
@@ -48,6 +53,13 @@ void flush_expect(struct flush *f, int statement, enum flush_does does,
     f->is_commit_sent |= statement == f->commit;
 }
 
+/* The server's, or our own. */
+static bool is_no_memory(const struct err *e)
+{
+    return e->class == ERR_RESOURCE &&
+           (!e->sqlstate[0] || strcmp(e->sqlstate, "53200") == 0);
+}
+
 static void note_failure(struct flush *f, int statement, const PGresult *r)
 {
     if (f->has_failed) {
@@ -57,6 +69,7 @@ static void note_failure(struct flush *f, int statement, const PGresult *r)
     f->failed = statement;
     dial_result(r, &f->error);
     f->is_fatal = dial_is_fatal(r);
+    f->is_too_large = is_no_memory(&f->error);
     /* A read-only server stays one: the next connection may find another.
      * Without a SQLSTATE it was libpq that failed. */
     f->is_last = dial_is_stale(r) || f->error.class == ERR_SERVER ||
@@ -121,8 +134,36 @@ bool flush_next(struct flush *f)
     return f->n_done++ < f->n_steps;
 }
 
+/* libpq's buffer is as large as the largest transaction was, and stays so. */
+bool flush_is_end(const struct flush *f)
+{
+    return f->is_last || (f->commit >= 0 && f->n_bytes > KEEP_BYTES);
+}
+
+/* libpq does not tell how much it holds of an answer that is not whole yet. */
+bool flush_is_over(struct flush *f, struct err *e)
+{
+    uint64_t now;
+
+    if (f->most == 0 || ++f->n_reads % READS_A_LOOK != FIRST_LOOK) {
+        return false;
+    }
+    now = mem_resident();
+    f->at_first = f->n_reads == FIRST_LOOK ? now : f->at_first;
+    if (now <= f->at_first + f->most) {
+        return false;
+    }
+    f->is_over = true;
+    err_set(e, ERR_RESOURCE,
+            "the rows that the database answers with take more than %llu MB of "
+            "memory",
+            (unsigned long long)(f->most >> 20));
+    return true;
+}
+
 void flush_lost(struct flush *f, const struct err *why)
 {
+    f->is_too_large = is_no_memory(why);
     f->has_failed = true;
     f->failed = -1;
     f->error = *why;
@@ -137,6 +178,8 @@ void flush_reply(const struct flush *f, struct pgreply *out)
         .failed = f->failed,
         .commit_sent = f->is_commit_sent,
         .commit_rolled_back = f->is_rolled_back,
+        .is_too_large = f->is_too_large,
+        .is_over = f->is_over,
         .error = f->error,
     };
 }

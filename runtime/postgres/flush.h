@@ -37,6 +37,12 @@ struct flush {
     bool is_fatal; /* the failure was the server's last word */
     int failed;
     struct err error;
+    bool is_too_large; /* the failure was one of memory, */
+    bool is_over;      /* by flush_is_over */
+    uint64_t n_bytes;  /* of parameters */
+    uint64_t most;     /* pgconn_limit */
+    uint64_t at_first; /* bytes of this process when it was first looked at */
+    uint32_t n_reads;
     usec deadline;
     pgconn_fn fn; /* NULL: statements are still being added */
     void *arg;
@@ -55,6 +61,10 @@ void flush_expect(struct flush *f, int statement, enum flush_does does,
 bool flush_take(struct flush *f, const PGconn *pg, PGresult *r);
 /* The current step is through. False: there was none. */
 bool flush_next(struct flush *f);
+/* All is answered: is the connection of no use any more? */
+bool flush_is_end(const struct flush *f);
+/* Something was read: is that too much by now? Then [e] says so. */
+bool flush_is_over(struct flush *f, struct err *e);
 /* The connection is gone. */
 void flush_lost(struct flush *f, const struct err *why);
 void flush_reply(const struct flush *f, struct pgreply *out);

@@ -160,7 +160,8 @@ static bool make_room(struct prepared *p, PGconn *pg, size_t bytes,
 
 /* ---- sending ---- */
 
-static void set_params(struct prepared *p, const struct pgparam *params, int n)
+static void set_params(struct prepared *p, const struct pgparam *params, int n,
+                       struct flush *f)
 {
     if (n > p->cap_params) {
         size_t cap = (size_t)n;
@@ -173,6 +174,7 @@ static void set_params(struct prepared *p, const struct pgparam *params, int n)
         p->values[i] = params[i].data;
         p->lengths[i] = params[i].len;
         p->formats[i] = 1;
+        f->n_bytes += (uint64_t)params[i].len;
     }
 }
 
@@ -228,7 +230,7 @@ bool prepared_send(struct prepared *p, PGconn *pg, const struct prepared_use *u,
     if (!n && !prepare(p, pg, u, statement, f, &n)) {
         return false;
     }
-    set_params(p, u->params, s->n_params);
+    set_params(p, u->params, s->n_params, f);
     if (!(n ? run_name(p, pg, n, s->n_params)
             : PQsendQueryParams(pg, s->sql, s->n_params, s->param_oids,
                                 p->values, p->lengths, p->formats, 1))) {
