@@ -27,6 +27,7 @@
 #include "kafka/source.h"
 #include "lua/vm.h"
 #include "postgres/conn.h"
+#include "postgres/dead_letter.h"
 
 /* Each state names the list of the engine that holds the batch. */
 enum batch_state {
@@ -112,6 +113,8 @@ struct batch {
 
     const struct plan_dead_letters *limits; /* borrowed */
     struct letter *letters;                 /* arena; [event]; NULL: all well */
+    struct dead_letter *put; /* loaded; what letters_make() made of them */
+    uint32_t n_put;
     uint32_t *stamps;  /* arena, with letters; [event]: when it was last found
                           to be applied, or not to be; 0: as at first */
     uint32_t n_stamps; /* the last one */

@@ -208,6 +208,40 @@ void isolate_halve(struct batch *b)
     d->retry_most = b->events.n > 1 ? b->events.n / 2 : 1;
 }
 
+/* Once for a lane, until its batches have their usual size again. */
+static void tell_narrow(const struct lane *lane, uint32_t n,
+                        const struct err *e)
+{
+    if (lane->most == 0) {
+        log_line(LOG_INFO,
+                 "a batch took too much; the lane's next ones have fewer "
+                 "records",
+                 "lane=%s/%d records=%u error=%s", lane->topic, lane->partition,
+                 n, log_quote(e->text));
+    }
+}
+
+bool isolate_narrow(struct batch *b, const struct err *e)
+{
+    uint32_t n = b->is_retry ? b->events.n : batch_moved(b);
+
+    if (n <= 1) {
+        return false;
+    }
+    if (b->is_retry) {
+        isolate_halve(b);
+    }
+    for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
+        n = lease_moved(&b->leases[i]);
+        if (n > 0) {
+            tell_narrow(b->leases[i].lane, n, e);
+            lease_halve(b->leases[i].lane, n, b->n_leases == 1);
+        }
+    }
+    engine_release(b);
+    return true;
+}
+
 void isolate_suspect(struct lease *l, bool was_alone)
 {
     struct dossier *d = l->lane->dossier;

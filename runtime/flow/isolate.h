@@ -30,6 +30,9 @@ void isolate_cleared(struct lease *l, uint32_t n);
  */
 void isolate_asked(struct batch *b, const struct err *e, uint32_t event,
                    usec delay);
+/* The batch took too much of what [e] says: its records go into smaller ones.
+ * False: there is but one. */
+bool isolate_narrow(struct batch *b, const struct err *e);
 /* The same batch once more, after [delay]. */
 void isolate_again(struct batch *b, usec delay);
 /* The lane is tried alone; half of what was tried, if it [was_alone]. */

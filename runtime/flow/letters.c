@@ -16,6 +16,9 @@
 static const usec ASK_EVERY = 1000000;
 static const usec TELL_EVERY = 1000000;
 static const usec ASK_DEADLINE = 30 * 1000000ULL;
+static const usec FULL_PAUSE = 60 * 1000000ULL;
+/* What keys of some lanes may take while they are loaded: some millions. */
+static const uint64_t KEYS_BYTES = 1 << 30;
 
 /* ---- writing ---- */
 
@@ -96,20 +99,24 @@ static struct dead_letter letter_for(struct batch *b, uint32_t event)
     return d;
 }
 
-static void write_letters(struct batch *b)
+uint64_t letters_make(struct batch *b)
 {
-    struct dead_letter *list =
-        arena_alloc(&b->loaded, b->events.n * sizeof(*list));
-    uint32_t n = 0;
+    uint64_t bytes = 0;
 
+    b->n_put = 0;
+    if (!b->letters) {
+        return 0;
+    }
+    b->put = arena_alloc(&b->loaded, b->events.n * sizeof(*b->put));
     for (uint32_t e = 0; e < b->events.n; e++) {
         if (verdict_is_letter(b, e)) {
-            list[n++] = letter_for(b, e);
+            struct dead_letter *d = &b->put[b->n_put++];
+
+            *d = letter_for(b, e);
+            bytes += dead_letter_bytes(d);
         }
     }
-    if (n > 0) {
-        dead_letter_put(b->conn, b->engine->plan, list, n, &b->loaded);
-    }
+    return bytes;
 }
 
 /* What a retry applied, or skipped, is a letter no more. What failed again
@@ -140,8 +147,8 @@ static void end_letters(struct batch *b)
 
 void letters_write(struct batch *b)
 {
-    if (b->letters) {
-        write_letters(b);
+    if (b->n_put > 0) {
+        dead_letter_put(b->conn, b->engine->plan, b->put, b->n_put, &b->loaded);
     }
     if (b->is_retry) {
         end_letters(b);
@@ -280,12 +287,37 @@ static void take_key(struct engine *g, const struct pg_result *r, int row)
     }
 }
 
+/* Lanes are asked about one by one then; one that is too much alone waits until
+ * some of its letters are gone. */
+static void too_many(struct engine *g, const struct err *e)
+{
+    struct letters *q = &g->letters;
+    struct lane *l = same_lane(g, 0);
+    struct err why;
+
+    if (q->n > 1) {
+        q->is_single = true;
+    } else if (l) {
+        err_set(&why, ERR_RESOURCE,
+                "too many keys wait behind dead letters: %s; `tidemill dlq "
+                "export` and `tidemill dlq discard` make them fewer",
+                e->text);
+        l->retry_at = clock_usec() + FULL_PAUSE;
+        engine_halt(g, l, &why);
+    }
+    end_question(g, NULL);
+}
+
 static void on_keys(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct engine *g = arg;
     struct letters *q = &g->letters;
 
     (void)c;
+    if (r->is_over) {
+        too_many(g, &r->error);
+        return;
+    }
     if (!r->ok) {
         end_question(g, &r->error);
         return;
@@ -327,6 +359,12 @@ static void on_wanted(struct pgconn *c, const struct pgreply *r, void *arg)
     end_question(g, r->ok ? NULL : &r->error);
 }
 
+/* One that waits for a while is asked about when it goes on. */
+static bool is_needing(const struct lane *l)
+{
+    return is_open(l) && l->needs_letters && !(l->is_halted && l->retry_at);
+}
+
 static void add_lane(struct engine *g, struct lane *l)
 {
     struct letters *q = &g->letters;
@@ -346,7 +384,7 @@ static void collect(struct engine *g, uint32_t n)
     q->epochs = arena_alloc(&q->arena, n * sizeof(*q->epochs));
     q->lanes = arena_alloc(&q->arena, n * sizeof(*q->lanes));
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (is_open(l) && l->needs_letters) {
+        if (is_needing(l) && !(q->is_single && q->n)) {
             add_lane(g, l);
         }
     }
@@ -359,7 +397,7 @@ static uint32_t count_needing(struct engine *g, bool *has_any)
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         const struct dossier *d = l->dossier;
 
-        n += is_open(l) && l->needs_letters;
+        n += is_needing(l);
         *has_any |= l->is_assigned && d && d->n_letters > 0;
     }
     return n;
@@ -379,6 +417,7 @@ void letters_turn(struct engine *g)
     if (n > 0) {
         collect(g, n);
         dead_letter_ask_keys(q->conn, g->plan, q->lanes, q->n, &q->arena);
+        pgconn_limit(q->conn, KEYS_BYTES);
         pgconn_flush(q->conn, ASK_DEADLINE, on_keys, g);
     } else {
         dead_letter_ask_wanted(q->conn, g->plan);

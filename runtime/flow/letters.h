@@ -17,12 +17,15 @@ struct letters {
     int64_t *epochs;      /* arena; theirs, when they were asked about */
     struct record *lanes; /* arena; where they are: topic and partition */
     uint32_t n;
+    bool is_single;    /* one lane a question: all at once were too much */
     usec ask_at;       /* for retries */
     uint32_t n_failed; /* set aside and not yet told */
     uint32_t n_held;
     usec tell_at;
 };
 
+/* Makes the rows of everything that the batch sets aside; their bytes. */
+uint64_t letters_make(struct batch *b);
 /* Queues the rows of everything that the batch sets aside; for a retry, the
  * end of what it applies too. */
 void letters_write(struct batch *b);

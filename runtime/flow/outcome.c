@@ -17,7 +17,8 @@
 #include "postgres/sqlstate.h"
 
 enum {
-    COMPARED_AT_ONCE = 3, /* then the tables change all the time */
+    COMPARED_AT_ONCE = 3,  /* then the tables change all the time */
+    NO_MEMORY_AT_MOST = 5, /* then it is the one record that takes it */
     FENCED_PAUSE_USEC = 500000,
     WAIT_FLOOR_USEC = 100000,
     WAIT_CAP_USEC = 4000000
@@ -282,17 +283,51 @@ static bool is_unknown(const struct pgreply *reply)
             strcmp(reply->error.sqlstate, "40003") == 0);
 }
 
+/* Less at a time may fit. A record that does not fit alone is to blame: at once
+ * where we set the bound, else once it is no passing want of memory. True: the
+ * batch goes its way. */
+static bool is_too_much(struct batch *b, const struct pgreply *reply)
+{
+    struct err e = reply->error;
+
+    if (!reply->is_too_large) {
+        return false;
+    }
+    if (isolate_narrow(b, &e)) {
+        return true;
+    }
+    if (!reply->is_over && b->attempts < NO_MEMORY_AT_MOST) {
+        return false;
+    }
+    e.class = ERR_DATA;
+    isolate_failed(b, &e);
+    return true;
+}
+
+void outcome_too_much(struct batch *b, const struct err *e)
+{
+    if (!isolate_narrow(b, e)) {
+        outcome_refused(b, e);
+    }
+}
+
 void outcome_failed(struct batch *b, const struct pgreply *reply)
 {
     struct engine *g = b->engine;
 
     g->counts->errors[reply->error.class]++;
-    database_told(g, &b->ticket, &reply->error,
-                  reply->commit_sent ? "commit" : "batch");
+    if (reply->is_over) {
+        database_answered(g, &b->ticket);
+    } else {
+        database_told(g, &b->ticket, &reply->error,
+                      reply->commit_sent ? "commit" : "batch");
+    }
     if (is_unknown(reply)) {
         g->counts->counters[COUNT_COMMIT_UNKNOWN]++;
         engine_give_conn(b);
         engine_move(b, BATCH_RESOLVING);
+    } else if (is_too_much(b, reply)) {
+        return;
     } else if (compare_explains(b, &reply->error)) {
         again_compared(b, &reply->error);
     } else if (recall_must_repeat(b, &reply->error)) {

@@ -18,6 +18,9 @@ void outcome_committed(struct batch *b);
 void outcome_failed(struct batch *b, const struct pgreply *reply);
 /* We refuse the batch ourselves, between two flushes. */
 void outcome_refused(struct batch *b, const struct err *e);
+/* The same, since it is more than goes into a transaction: less at a time may
+ * fit. */
+void outcome_too_much(struct batch *b, const struct err *e);
 /* The tables do not fit the plan. */
 void outcome_unfit(struct batch *b, const struct err *e);
 /* Every lane halts before its first record: there is nothing to commit. */

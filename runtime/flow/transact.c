@@ -14,6 +14,7 @@
 #include "flow/progress.h"
 #include "flow/reader.h"
 #include "flow/recall.h"
+#include "flow/weight.h"
 #include "postgres/position.h"
 
 /* A reply that takes longer means that the connection is gone in all but
@@ -140,8 +141,13 @@ static bool fold(struct batch *b)
         outcome_wait(b);
         return false;
     }
-    if (!b->is_short) {
-        batch_settle(b);
+    if (b->is_short) {
+        return true;
+    }
+    batch_settle(b);
+    if (!weight_is_borne(b, &e)) {
+        outcome_too_much(b, &e);
+        return false;
     }
     return true;
 }
@@ -216,6 +222,18 @@ static bool is_empty(const struct batch *b)
     return true;
 }
 
+/* False: the batch was refused, and is no longer ours. */
+static bool keys_are_borne(struct batch *b)
+{
+    struct err e;
+
+    if (weight_keys_are_borne(b, &e)) {
+        return true;
+    }
+    outcome_too_much(b, &e);
+    return false;
+}
+
 /* Shared rows are locked inside the transaction, so positions are moved before
  * the fold is known to take every record; where a lane halts in the fold, all
  * is rolled back and the shorter batch is done again. */
@@ -226,11 +244,15 @@ static void open_transaction(struct batch *b)
         outcome_empty(b);
         return;
     }
+    if (!keys_are_borne(b)) {
+        return;
+    }
     b->since = clock_usec();
     queue_begin(b);
     b->n_moves = queue_positions(b);
     queue_loads(b, EXACT_SHARED);
     engine_move(b, BATCH_OPENING);
+    pgconn_limit(b->conn, weight_of_loads(b));
     pgconn_flush(b->conn, reply_deadline(b), on_opened, b);
 }
 
@@ -336,8 +358,12 @@ static void begin(struct batch *b)
     }
     recall_begin(b);
     b->is_proof = conflict_wants_proof(b);
+    if (!keys_are_borne(b)) {
+        return;
+    }
     if (!b->is_proof && batch_has_loads(b, EXACT_ALIGNED)) {
         queue_aligned(b);
+        pgconn_limit(b->conn, weight_of_loads(b));
         pgconn_flush(b->conn, reply_deadline(b), on_loaded, b);
     } else {
         after_loads(b);

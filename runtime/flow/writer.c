@@ -16,6 +16,12 @@ struct selection {
     struct tm_cell **cells; /* [column][row]; NULL: the rows' own */
 };
 
+/* Of the parameters of one statement: the server takes a message of 1 GB, and
+ * has several copies of it. */
+static const uint64_t STATEMENT_BYTES = 64 << 20;
+/* What a buffer keeps from one batch to the next. */
+static const size_t KEEP_BYTES = 16 << 20;
+
 void writer_close(struct writer *w)
 {
     for (int i = 0; i < PROGRAM_MAX_COLUMNS + 4; i++) {
@@ -25,9 +31,57 @@ void writer_close(struct writer *w)
 
 void writer_begin(struct writer *w)
 {
+    for (int i = 0; i < PROGRAM_MAX_COLUMNS + 4; i++) {
+        if (w->params[i].cap > KEEP_BYTES) {
+            buf_close(&w->params[i]);
+        }
+    }
     w->n_written = 0;
     w->is_blind = false;
     w->n_unchanged = 0;
+}
+
+static bool is_sent(const struct plan_projection *p, const struct selection *s,
+                    uint32_t column)
+{
+    return column < p->n_key || (s->mask >> column & 1);
+}
+
+static uint64_t bytes_of(const struct rows *r, const struct selection *s)
+{
+    const struct plan_projection *p = r->program->plan;
+    struct tm_cell **cells = s->cells ? s->cells : r->view.cells;
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < p->n_columns; i++) {
+        if (is_sent(p, s, i)) {
+            bytes += encode_bytes(&p->columns[i].type, cells[i], s->rows, s->n);
+        }
+    }
+    return bytes;
+}
+
+typedef void (*send_fn)(struct writer *w, struct rows *r, struct pgconn *c,
+                        enum program_statement what, const struct selection *s);
+
+/* As one statement, or as several of the same kind where the rows are too large
+ * for one; a row is never split. */
+static void in_parts(struct writer *w, struct rows *r, struct pgconn *c,
+                     enum program_statement what, const struct selection *s,
+                     send_fn fn)
+{
+    uint64_t most = w->statement_bytes ? w->statement_bytes : STATEMENT_BYTES;
+    struct selection half = *s;
+
+    if (s->n <= 1 || bytes_of(r, s) <= most) {
+        fn(w, r, c, what, s);
+        return;
+    }
+    half.n = s->n / 2;
+    in_parts(w, r, c, what, &half, fn);
+    half.rows += half.n;
+    half.n = s->n - half.n;
+    in_parts(w, r, c, what, &half, fn);
 }
 
 /* Key columns, then the columns of the mask: one array each. */
@@ -38,7 +92,7 @@ static int put_columns(struct writer *w, const struct rows *r,
     int n = 0;
 
     for (uint32_t i = 0; i < p->n_columns; i++) {
-        if (i < p->n_key || (s->mask >> i & 1)) {
+        if (is_sent(p, s, i)) {
             buf_clear(&w->params[n]);
             encode_array(&w->params[n++], &p->columns[i].type,
                          (s->cells ? s->cells : r->view.cells)[i], s->rows,
@@ -166,7 +220,7 @@ static void send_by_mask(struct writer *w, struct rows *r, struct pgconn *c,
                 masks[kept++] = masks[i];
             }
         }
-        send_masked(w, r, c, what, &s);
+        in_parts(w, r, c, what, &s, send_masked);
         left = kept;
     }
 }
@@ -191,40 +245,31 @@ static void mark_written(struct rows *r, const struct selection *s)
 }
 
 static void send_deletes(struct writer *w, struct rows *r, struct pgconn *c,
-                         struct selection *s)
+                         enum program_statement what, const struct selection *s)
 {
     bool counted = program_loads(r->program);
-    int n;
+    int n = put_columns(w, r, s);
 
-    mark_written(r, s);
-    if (r->deleted_at) {
-        s->mask = 1ULL << r->program->plan->newer;
-        s->cells = cells_with_versions(r);
-    }
-    n = put_columns(w, r, s);
     if (counted && r->program->plan->exact == EXACT_ALIGNED) {
         n = put_xmins(w, n, r, s);
     }
     if (counted) {
         n = put_count(w, n, s);
     }
-    send(w, r, c, STATEMENT_DELETE, s->mask, n);
+    send(w, r, c, what, s->mask, n);
     w->n_written += s->n;
 }
 
 static void send_updates(struct writer *w, struct rows *r, struct pgconn *c,
-                         struct selection *s)
+                         enum program_statement what, const struct selection *s)
 {
-    int n;
+    int n = put_columns(w, r, s);
 
-    mark_written(r, s);
-    s->mask = r->program->all_values;
-    n = put_columns(w, r, s);
     if (r->program->plan->exact == EXACT_ALIGNED) {
         n = put_xmins(w, n, r, s);
     }
     n = put_count(w, n, s);
-    send(w, r, c, STATEMENT_UPDATE, s->mask, n);
+    send(w, r, c, what, s->mask, n);
     w->n_written += s->n;
 }
 
@@ -232,7 +277,7 @@ static void write_fold(struct writer *w, struct rows *r, struct pgconn *c,
                        const uint32_t *order, uint32_t n)
 {
     uint32_t *memory = arena_alloc(r->loaded, 2 * (n + 1) * sizeof(uint32_t));
-    struct selection kept = {.rows = memory};
+    struct selection kept = {.rows = memory, .mask = r->program->all_values};
     struct selection made = {.rows = memory + n + 1};
 
     for (uint32_t i = 0; i < n; i++) {
@@ -252,7 +297,8 @@ static void write_fold(struct writer *w, struct rows *r, struct pgconn *c,
         }
     }
     if (kept.n && r->program->all_values) {
-        send_updates(w, r, c, &kept);
+        mark_written(r, &kept);
+        in_parts(w, r, c, STATEMENT_UPDATE, &kept, send_updates);
     }
     mark_written(r, &made); /* before they are picked apart */
     send_by_mask(w, r, c, STATEMENT_INSERT, &made);
@@ -383,7 +429,12 @@ static void delete_rows(struct writer *w, struct rows *r, struct pgconn *c)
             gone.rows[gone.n++] = order[i];
         }
     }
-    send_deletes(w, r, c, &gone);
+    mark_written(r, &gone);
+    if (r->deleted_at) {
+        gone.mask = 1ULL << r->program->plan->newer;
+        gone.cells = cells_with_versions(r);
+    }
+    in_parts(w, r, c, STATEMENT_DELETE, &gone, send_deletes);
 }
 
 static void write_rows(struct writer *w, struct rows *r, struct pgconn *c)

@@ -1,7 +1,7 @@
 #pragma once
 /*
  * From rows to statements: one set-based statement for each kind of change (and
- * set of assigned columns), in key order. What is queued is copied by the
+ * set of assigned columns), in key order, or a few where rows are large. What is queued is copied by the
  * connection; nothing here waits.
  */
 #include "flow/rows.h"
@@ -9,8 +9,10 @@
 
 struct writer {
     struct buf params[PROGRAM_MAX_COLUMNS + 4]; /* owned, reused */
-    uint32_t n_written;   /* rows queued since writer_begin */
-    uint32_t n_unchanged; /* rows left out since they hold what they held */
+    uint64_t statement_bytes; /* of the parameters of one, at most; 0: the
+                                 usual */
+    uint32_t n_written;       /* rows queued since writer_begin */
+    uint32_t n_unchanged;     /* rows left out since they hold what they held */
     bool is_blind; /* an UPDATE of rows that were not loaded was queued */
 };
 

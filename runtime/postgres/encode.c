@@ -219,52 +219,90 @@ put_each(struct buf *b, const struct slice_of_cells *s, uint32_t size,
     return has_null;
 }
 
-static void reserve_texts(struct buf *b, const struct slice_of_cells *s)
+static size_t text_bytes(const struct slice_of_cells *s)
 {
     size_t total = (size_t)s->n * 5;
     for (uint32_t i = 0; i < s->n; i++) {
         const struct tm_cell *c = &s->cells[s->index ? s->index[i] : i];
         total += c->tag <= TM_NULL ? 0 : c->len;
     }
-    buf_reserve(b, total);
+    return total;
 }
 
 static bool put_texts(struct buf *b, const struct slice_of_cells *s,
                       bool is_jsonb)
 {
-    reserve_texts(b, s);
+    buf_reserve(b, text_bytes(s));
     return is_jsonb ? put_each(b, s, 0, put_jsonb)
                     : put_each(b, s, 0, put_text);
+}
+
+/* Of one element at most; 0: its own. */
+static uint32_t element_bytes(const struct coltype *t)
+{
+    switch ((enum type_kind)t->kind) {
+    case TYPE_BOOLEAN:
+        return 5;
+    case TYPE_SMALLINT:
+        return 6;
+    case TYPE_INTEGER:
+    case TYPE_REAL:
+    case TYPE_DATE:
+        return 8;
+    case TYPE_BIGINT:
+    case TYPE_DOUBLE:
+    case TYPE_TIME:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
+        return 12;
+    case TYPE_UUID:
+        return 20;
+    case TYPE_NUMERIC:
+        return NUMERIC_BYTES;
+    default:
+        return 0;
+    }
 }
 
 static bool put_elements(struct buf *b, const struct coltype *t,
                          const struct slice_of_cells *s)
 {
+    uint32_t size = element_bytes(t);
+
     switch ((enum type_kind)t->kind) {
     case TYPE_SMALLINT:
-        return put_each(b, s, 6, put_int2);
+        return put_each(b, s, size, put_int2);
     case TYPE_INTEGER:
-        return put_each(b, s, 8, put_int4);
+        return put_each(b, s, size, put_int4);
     case TYPE_BIGINT:
     case TYPE_DOUBLE:
     case TYPE_TIME:
-        return put_each(b, s, 12, put_int8);
+        return put_each(b, s, size, put_int8);
     case TYPE_NUMERIC:
-        return put_each(b, s, NUMERIC_BYTES, put_numeric);
+        return put_each(b, s, size, put_numeric);
     case TYPE_REAL:
-        return put_each(b, s, 8, put_float4);
+        return put_each(b, s, size, put_float4);
     case TYPE_BOOLEAN:
-        return put_each(b, s, 5, put_bool);
+        return put_each(b, s, size, put_bool);
     case TYPE_UUID:
-        return put_each(b, s, 20, put_uuid);
+        return put_each(b, s, size, put_uuid);
     case TYPE_DATE:
-        return put_each(b, s, 8, put_date);
+        return put_each(b, s, size, put_date);
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMPTZ:
-        return put_each(b, s, 12, put_stamp);
+        return put_each(b, s, size, put_stamp);
     default: /* all that travels as bytes */
         return put_texts(b, s, type_oid(t) == OID_JSONB);
     }
+}
+
+uint64_t encode_bytes(const struct coltype *t, const struct tm_cell *cells,
+                      const uint32_t *index, uint32_t n)
+{
+    struct slice_of_cells s = {cells, index, n};
+    uint32_t size = element_bytes(t);
+
+    return size ? (uint64_t)n * size : text_bytes(&s);
 }
 
 void encode_array(struct buf *out, const struct coltype *t,

@@ -15,6 +15,9 @@
 void encode_array(struct buf *out, const struct coltype *t,
                   const struct tm_cell *cells, const uint32_t *index,
                   uint32_t n);
+/* What that takes, at most; only texts are looked at. */
+uint64_t encode_bytes(const struct coltype *t, const struct tm_cell *cells,
+                      const uint32_t *index, uint32_t n);
 /* An array of plain values. */
 void encode_xid_array(struct buf *out, const uint32_t *values, uint32_t n);
 /* One value of a result into a cell; bytes are copied into the arena. False:

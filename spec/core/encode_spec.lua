@@ -35,6 +35,8 @@ local function encode(word, cells, index)
   local n = index and ffi.sizeof(index) / 4 or #cells
   C.encode_array(out, coltype(word), array_of(cells), index, n)
   local text = hex(out.data, out.len)
+  local most = tonumber(C.encode_bytes(coltype(word), array_of(cells), index, n))
+  assert(tonumber(out.len) <= 20 + most, word .. ' takes more than was said')
   C.buf_close(out)
   return text
 end
