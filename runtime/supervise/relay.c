@@ -9,6 +9,9 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
+/* A line of the log is shorter; what is longer is none of ours. */
+enum { LINE_MOST = 65536 };
+
 struct relay {
     struct live *live; /* borrowed */
     struct loop_io *io;
@@ -47,7 +50,8 @@ static void on_readable(void *arg, bool readable, bool writable)
     (void)readable, (void)writable;
     struct relay *r = arg;
     if (fill(r)) {
-        pass_on(r, whole_lines(&r->held));
+        size_t n = whole_lines(&r->held);
+        pass_on(r, n > 0 || r->held.len < LINE_MOST ? n : r->held.len);
     }
 }
 
