@@ -181,6 +181,7 @@ static bool are_decided(struct batch *b)
 bool batch_fold(struct batch *b, struct vm *v, struct err *e)
 {
     b->must_wait = b->is_short = false;
+    b->unreadable = NULL;
     b->refusal.class = ERR_NONE;
     verdict_reset(b);
     verdict_find_unheld(b);

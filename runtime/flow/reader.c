@@ -56,7 +56,7 @@ static bool is_twice(struct rows *r, uint32_t row)
         return false;
     }
     rows_not_held(r, row,
-                  arena_printf(r->arena,
+                  arena_printf(r->loaded,
                                "%s: the row's key is in the table twice: a "
                                "table that inherits from it has it too",
                                table));

@@ -196,7 +196,6 @@ void verdict_reset(struct batch *b)
         }
     }
     arena_reset(&b->said);
-    b->unreadable = NULL;
     verdict_settle(b);
 }
 
