@@ -246,6 +246,7 @@ static int close_stdout(int status)
 int main(int argc, char **argv)
 {
     fill_standard_descriptors();
-    signal(SIGPIPE, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN); /* write() says what is wrong */
+    signal(SIGXFSZ, SIG_IGN);
     return close_stdout(answer(argc, argv));
 }

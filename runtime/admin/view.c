@@ -17,7 +17,8 @@ double view_heartbeat_age(const struct page_worker *w, uint64_t now_usec)
  * end is of other records than the partition has. */
 static int64_t begin_of_lag(const struct page_lane *lane)
 {
-    bool is_read = lane->state != LANE_UNOWNED || lane->waits != WAIT_BLOCKED;
+    bool is_read = lane->worker >= 0 || lane->state != LANE_UNOWNED ||
+                   lane->waits != WAIT_BLOCKED;
     if (!is_read && lane->stored < 0) {
         return lane->first;
     }

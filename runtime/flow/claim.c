@@ -416,16 +416,20 @@ static void unshelve(struct engine *g)
         return;
     }
     g->claim.unshelve_at = now + UNSHELVE_USEC;
+    g->claim.has_looked = false;
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         l->is_gone = false;
     }
 }
 
+/* Nobody tells what a partition without a leader holds, so it is claimed once
+ * it has one. */
 static void shelve_gone(struct engine *g)
 {
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         if (wants_claim(l) &&
-            topics_is_gone(&g->claim.topics[l->topic_index], l->partition)) {
+            (l->has_no_leader ||
+             topics_is_gone(&g->claim.topics[l->topic_index], l->partition))) {
             source_shelve(g->source, l);
         }
     }

@@ -31,6 +31,17 @@ bool database_is_away(const struct err *e)
            strcmp(e->sqlstate, "57014") != 0;
 }
 
+/* Work that is there ends by itself what it said; without any, the next answer
+ * does, to whatever was asked. */
+void database_show(struct engine *g, const char *why)
+{
+    bool is_ready = g->counts->is_ready || g->database.is_shown ||
+                    (g->waits.is_shown && g->waits.is_ready);
+
+    progress_waits(g, "database: ", why);
+    g->database.is_shown = is_ready;
+}
+
 /* Says why work waits while the breaker is not closed. */
 static void tell(struct engine *g)
 {
@@ -51,7 +62,7 @@ static void tell(struct engine *g)
                  "%.160s",
                  n, g->database.error.text);
     }
-    progress_waits(g, "database: ", text);
+    database_show(g, text);
 }
 
 static void show(struct engine *g)
@@ -97,7 +108,7 @@ static void back_off(struct engine *g, usec now, const char *what)
              err_class_name(d->error.class),
              d->error.sqlstate[0] ? d->error.sqlstate : "-",
              (int)(delay / 1000), log_quote(d->error.text));
-    progress_waits(g, "database: ", d->error.text);
+    database_show(g, d->error.text);
 }
 
 /* A write was refused as read-only: this server was demoted, and what else is
@@ -149,6 +160,9 @@ void database_answered(struct engine *g, uint32_t *ticket)
                  "open_ms=%llu",
                  (unsigned long long)((clock_usec() - since) / 1000));
         show(g);
+    }
+    if (d->is_shown && d->breaker.state == BREAKER_CLOSED) {
+        progress_ready(g);
     }
 }
 

@@ -22,6 +22,7 @@ struct database {
     struct err error;      /* the last failure */
     uint32_t n_not_opened; /* failures of the pool that we know of */
     usec renew_at;         /* address_renew: not before */
+    bool is_shown;         /* the worker would be ready, but for its trouble */
 };
 
 void database_init(struct engine *g);
@@ -46,5 +47,7 @@ void database_told(struct engine *g, uint32_t *ticket, const struct err *e,
 bool database_is_away(const struct err *e);
 /* Half-open and nobody has work: a connection alone is the probe. */
 void database_probe(struct engine *g);
+/* Takes readiness away for [why], until the database answers. */
+void database_show(struct engine *g, const char *why);
 /* Refreshes what people see of it. */
 void database_tick(struct engine *g);

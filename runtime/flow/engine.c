@@ -86,6 +86,17 @@ void engine_release(struct batch *b)
     engine_move(b, BATCH_FREE);
 }
 
+/* Lanes that were taken away stay in the list. */
+static bool has_lanes(struct engine *g)
+{
+    struct lane *l = source_lanes(g->source);
+
+    while (l && !l->is_offered && !l->is_assigned) {
+        l = l->next;
+    }
+    return l != NULL;
+}
+
 static void on_news(struct engine *g, enum source_news news,
                     const struct err *e)
 {
@@ -93,7 +104,7 @@ static void on_news(struct engine *g, enum source_news news,
     case NEWS_ASSIGNED:
         g->counts->counters[COUNT_REBALANCES]++;
         waits_joined(g);
-        if (!source_lanes(g->source)) { /* more workers than partitions */
+        if (!has_lanes(g)) { /* more workers than partitions */
             progress_ready(g);
         }
         break;

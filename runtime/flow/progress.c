@@ -75,6 +75,20 @@ void progress_lane(struct engine *g, struct lane *l)
     p->reached = has_reached(l, p);
 }
 
+/* A lane that the group gave us, and that cannot be claimed yet. */
+static void show_unclaimed(struct engine *g, struct lane *l)
+{
+    struct page_lane *p = progress_page(g, l);
+
+    if (p) {
+        p->worker = (int32_t)g->slot;
+        p->state = LANE_UNOWNED;
+        p->waits =
+            waits_of_lane(l, clock_usec(), p->message, sizeof(p->message));
+        p->reached = 0;
+    }
+}
+
 void progress_range(struct engine *g, struct lane *l, int64_t high)
 {
     struct page_lane *p = progress_page(g, l);
@@ -130,12 +144,13 @@ void progress_reason(struct engine *g, const char *what, const char *why)
 void progress_waits(struct engine *g, const char *what, const char *why)
 {
     g->counts->is_ready = 0;
-    g->waits.is_ready = false;
+    g->waits.is_ready = g->database.is_shown = false;
     progress_reason(g, what, why);
 }
 
 void progress_ready(struct engine *g)
 {
+    g->database.is_shown = false;
     if (g->waits.is_shown) { /* it says when that is over */
         g->waits.is_ready = true;
         return;
@@ -277,6 +292,8 @@ void progress_tick(struct engine *g)
         has_lag |= l->is_assigned && !l->is_halted && l->high > l->position;
         if (l->is_assigned && !l->is_gone) {
             progress_lane(g, l);
+        } else if (l->is_offered && l->is_gone && l->has_no_leader) {
+            show_unclaimed(g, l);
         }
     }
     gauge[GAUGE_INBOX_EVENTS] = events;

@@ -154,10 +154,11 @@ static bool is_let_go(const struct position *at)
     return at->is_rewound && !at->halted[0];
 }
 
-/* Partitions of Kafka that are in no row of the list. */
+/* Partitions of Kafka that are in no row of the list. One without a leader is
+ * claimed once it has one, whoever has it. */
 static uint32_t count_unread(struct engine *g, const struct pg_result *lanes)
 {
-    int64_t n = 0;
+    int64_t n = -(int64_t)source_leaderless(g->source);
 
     for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
         int32_t there = g->claim.topics[i].n_partitions;

@@ -43,12 +43,13 @@ struct source {
     uint32_t n_topics;
     uint64_t cap_bytes;
 
-    struct lane *lanes;  /* -- loop thread; owned, sorted */
-    uint64_t used_bytes; /* of all inboxes */
-    usec full_since;     /* the last pump stopped at the cap; 0: not */
-    bool is_held;        /* full for too long: nothing is read */
-    bool must_apply;     /* librdkafka's list is not what it should be */
-    bool is_started;     /* that list is not empty */
+    struct lane *lanes;    /* -- loop thread; owned, sorted */
+    uint64_t used_bytes;   /* of all inboxes */
+    usec full_since;       /* the last pump stopped at the cap; 0: not */
+    bool is_held;          /* full for too long: nothing is read */
+    bool must_apply;       /* librdkafka's list is not what it should be */
+    bool is_started;       /* that list is not empty */
+    uint32_t n_leaderless; /* partitions without a leader, when last counted */
     struct news news;
     rd_kafka_queue_t *members_queue; /* owned; made when first asked */
     rd_kafka_event_t *members;       /* owned; the last answer, or NULL */

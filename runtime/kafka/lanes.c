@@ -154,7 +154,7 @@ static void offer_lane(struct lane *lane)
     lane->is_halted = lane->is_out = lane->is_parked = lane->is_lost = false;
     lane->is_stuck = false;
     lane->needs_claim = lane->is_checking = lane->is_doubted = false;
-    lane->is_gone = false;
+    lane->is_gone = lane->has_no_leader = false;
     lane->trouble[0] = '\0';
     lane->retry_at = 0;
     if (!lane->is_leased) {

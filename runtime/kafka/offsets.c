@@ -36,6 +36,10 @@ static bool failed(const struct source *s, struct lane *const *lanes,
     if (n > 1) {
         snprintf(more, sizeof(more), " and %u more", n - 1);
     }
+    /* Said of a partition that is there, and has no leader. */
+    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
+        code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    }
     return err_set(e, kafka_error_class(code),
                    "%s/%d%s: Kafka at %s does not tell %s: %s", lanes[0]->topic,
                    lanes[0]->partition, more, s->brokers, what,
@@ -181,6 +185,52 @@ bool source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
     return true;
 }
 
+static void note_leader(struct source *s, struct lane *l, bool has_leader)
+{
+    struct err e;
+
+    l->has_no_leader = !has_leader;
+    err_set(&e, ERR_CONNECTION,
+            "%s/%d has no leader: the brokers that keep it are away, and "
+            "nothing comes of it until one is back",
+            l->topic, l->partition);
+    if (!has_leader) {
+        trouble_of_lane(s, l, &e);
+    } else if (strncmp(l->trouble, e.text, sizeof(l->trouble) - 1) == 0) {
+        l->trouble[0] = '\0';
+    }
+}
+
+/* How many of our lanes have none. */
+static uint32_t note_leaders(struct source *s,
+                             const struct rd_kafka_metadata *all)
+{
+    uint32_t n = 0;
+
+    s->n_leaderless = 0;
+    for (int t = 0; t < all->topic_cnt; t++) {
+        const struct rd_kafka_metadata_topic *topic = &all->topics[t];
+
+        for (int i = 0; i < topic->partition_cnt; i++) {
+            bool has_leader = topic->partitions[i].leader >= 0;
+            struct lane *l =
+                source_lane(s, topic->topic, topic->partitions[i].id);
+
+            s->n_leaderless += !has_leader;
+            if (l && (l->is_fetching || l->is_offered || l->needs_claim)) {
+                note_leader(s, l, has_leader);
+                n += !has_leader;
+            }
+        }
+    }
+    return n;
+}
+
+uint32_t source_leaderless(const struct source *s)
+{
+    return s->n_leaderless;
+}
+
 static void count_partitions(const struct source *s,
                              const struct rd_kafka_metadata *all, int32_t *n)
 {
@@ -214,23 +264,9 @@ bool source_partitions(struct source *s, int32_t *n, struct err *e)
                        s->brokers, rd_kafka_err2str(code));
     }
     count_partitions(s, all, n);
+    note_leaders(s, all);
     rd_kafka_metadata_destroy(all);
     return true;
-}
-
-static void note_leader(struct source *s, struct lane *l, bool has_leader)
-{
-    struct err e;
-
-    err_set(&e, ERR_CONNECTION,
-            "%s/%d has no leader: the brokers that keep it are away, and "
-            "nothing comes of it until one is back",
-            l->topic, l->partition);
-    if (!has_leader) {
-        trouble_of_lane(s, l, &e);
-    } else if (strncmp(l->trouble, e.text, sizeof(l->trouble) - 1) == 0) {
-        l->trouble[0] = '\0';
-    }
 }
 
 uint32_t source_look_for_leaders(struct source *s)
@@ -241,19 +277,7 @@ uint32_t source_look_for_leaders(struct source *s)
     if (rd_kafka_metadata(s->rk, 0, NULL, &all, ENDS_TIMEOUT_MS)) {
         return 0;
     }
-    for (int t = 0; t < all->topic_cnt; t++) {
-        const struct rd_kafka_metadata_topic *topic = &all->topics[t];
-
-        for (int i = 0; i < topic->partition_cnt; i++) {
-            const struct rd_kafka_metadata_partition *p = &topic->partitions[i];
-            struct lane *l = source_lane(s, topic->topic, p->id);
-
-            if (l && l->is_fetching) {
-                note_leader(s, l, p->leader >= 0);
-                n += p->leader < 0;
-            }
-        }
-    }
+    n = note_leaders(s, all);
     rd_kafka_metadata_destroy(all);
     return n;
 }

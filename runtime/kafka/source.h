@@ -81,9 +81,9 @@ struct lane {
     uint64_t check_until;   /* a check that took until then (usec) may never
                                end: the record is gone, and the last one */
     bool is_gone;           /* the upper layer found that Kafka has no such
-                               partition: it is not read, nor waited for, until
-                               that is cleared; the group may give one that was
-                               there before */
+                               partition, or none that has a leader: it is not
+                               read, nor waited for, until that is cleared; the
+                               group may give one that was there before */
     uint64_t retry_at;      /* halted, but time may heal it: when to go on
                                (usec); 0: it stays halted */
     uint64_t told[2];       /* the upper layer's: the halt that was said last,
@@ -116,6 +116,7 @@ struct lane {
     char trouble[240];      /* why nothing comes of it, as Kafka said last; ""
                                once something does */
     usec troubled_at;       /* since when */
+    bool has_no_leader;     /* its partition, as Kafka said last */
     bool is_stuck;          /* the records at [fetched] cannot be read: nothing
                                is kept, and it is_lost once the inbox is empty */
     struct lane *next;      /* source's list */
@@ -218,9 +219,11 @@ struct holder {
 void source_ask_members(struct source *s);
 enum holder_kind source_holder(struct source *s, const char *topic,
                                int32_t partition, struct holder *out);
-/* Notes with each assigned lane whether its partition has no leader: then
+/* Notes with each lane of ours whether its partition has no leader: then
  * nothing comes of it, and librdkafka does not say so. Asked briefly; how many. */
 uint32_t source_look_for_leaders(struct source *s);
+/* Of all partitions of the topics, when that was asked last. */
+uint32_t source_leaderless(const struct source *s);
 /* Partitions of each topic of the plan, in its order: n[i], 0 = no such
- * topic. */
+ * topic. Notes leaders too. */
 bool source_partitions(struct source *s, int32_t *n, struct err *e);

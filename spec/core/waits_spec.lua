@@ -70,12 +70,17 @@ describe('lag', function()
   end)
 
   it('of a lane that nobody reads counts from what the database has of it', function()
-    local nobody = { state = C.LANE_UNOWNED, waits = C.WAIT_BLOCKED, position = 5,
-                     first = 2, high = 30 }
+    local nobody = { state = C.LANE_UNOWNED, worker = -1, waits = C.WAIT_BLOCKED,
+                     position = 5, first = 2, high = 30 }
     assert.are.equal(28, lag(nobody))
     nobody.stored = 20
     assert.are.equal(10, lag(nobody))
     nobody.waits = C.WAIT_NONE
     assert.are.equal(25, lag(nobody))
+  end)
+
+  it('of a lane that is ours, and cannot be claimed yet, counts from where it was', function()
+    assert.are.equal(25, lag { state = C.LANE_UNOWNED, worker = 1, waits = C.WAIT_BLOCKED,
+                               position = 5, high = 30 })
   end)
 end)

@@ -107,6 +107,14 @@ describe('a verb whose output cannot be written', function()
     end)
   end
 
+  it('says so when its file may not grow', function()
+    local path = os.getenv('TIDEMILL_SCRATCH') .. '/may_not_grow'
+    local text, status = tidemill.shell(('(ulimit -f 0; exec %s help >%s)')
+      :format(os.getenv('TIDEMILL'), path))
+    assert.equal(74, status, text)
+    assert.matches('cannot write all of it to stdout: File too large', text, 1, true)
+  end)
+
   it('says nothing to whoever has read enough', function()
     for _, words in ipairs { 'help', 'connector examples/mirror',
       'test examples/bank -o TAP' } do
