@@ -364,6 +364,7 @@ static void halt_for_a_while(struct batch *b, const struct err *e)
         lane->retry_at = clock_usec() + delay;
         engine_halt(g, lane, &named);
     }
+    progress_ready(g); /* nothing else ends what the batch has said */
     engine_release(b);
 }
 
@@ -379,6 +380,7 @@ static void halt_for_person(struct batch *b, const struct err *e)
                  l->lane->partition, b->records[l->first].offset);
         engine_halt_for_person(b->engine, l->lane, &named, true);
     }
+    progress_ready(b->engine);
     engine_release(b);
 }
 
