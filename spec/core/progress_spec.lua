@@ -202,3 +202,48 @@ describe('engine_move', function()
     C.loop_free(loop)
   end)
 end)
+
+describe('trouble of the database', function()
+  local plan, counts = ffi.new('struct plan'), ffi.new('struct page_worker')
+  local engine = ffi.new('struct engine')
+
+  local function fails_and_answers(between)
+    C.database_show(engine, 'away')
+    assert.are.same({ 0, 'database: away' }, { counts.is_ready, ffi.string(counts.waiting_for) })
+    if between then between() end
+    local ticket = ffi.new('uint32_t[1]', C.breaker_try(engine.database.breaker))
+    C.database_answered(engine, ticket)
+    return counts.is_ready
+  end
+
+  before_each(function()
+    local breaker = plan.database.breaker
+    breaker.window, breaker.failures, breaker.ratio = 10, 5, 0.5
+    breaker.open_ms, breaker.open_max_ms = 10, 10
+    ffi.fill(engine, ffi.sizeof(engine))
+    ffi.fill(counts, ffi.sizeof(counts))
+    engine.plan, engine.counts = plan, counts
+    C.database_init(engine)
+  end)
+
+  it('is over with its next answer, though no work is there to show it', function()
+    counts.is_ready = 1
+    assert.are.equal(1, fails_and_answers())
+    assert.are.equal('', ffi.string(counts.waiting_for))
+    counts.is_ready = 1
+    assert.are.equal(1, fails_and_answers(function() C.database_show(engine, 'still away') end))
+  end)
+
+  it('makes no worker ready that was not, or that something else keeps', function()
+    assert.are.equal(0, fails_and_answers())
+    counts.is_ready = 1
+    assert.are.equal(0, fails_and_answers(function() C.progress_waits(engine, '', 'a claim') end))
+    assert.are.equal('a claim', ffi.string(counts.waiting_for))
+  end)
+
+  it('leaves the word to the group that gives the worker nothing', function()
+    engine.waits.is_shown, engine.waits.is_ready = true, true
+    assert.are.equal(0, fails_and_answers())
+    assert.is_true(engine.waits.is_ready)
+  end)
+end)
