@@ -88,6 +88,13 @@ int decoder_look(struct decoder *d, struct events *ev, uint32_t event,
 /* What a cell of an event is called: "data.x", in the arena; NULL: it is a copy. */
 const char *decoder_place(const struct decoder *d, const struct events *ev,
                           const struct tm_cell *cell, struct arena *a);
+/*
+ * A number that a handler passes on to a column of times: its unit, if a time of
+ * the event has that value (TM_INT or TM_DEC), whether it has a column or not;
+ * else TM_HINT_NONE.
+ */
+uint8_t decoder_hint(const struct decoder *d, const struct events *ev,
+                     uint32_t event, const struct tm_cell *c);
 /* The value of such a field; it stays until the next one is looked up. */
 const struct tm_cell *decoder_loose(struct decoder *d, struct events *ev,
                                     uint32_t event, int field);

@@ -1,6 +1,7 @@
 /* See lookup.h. */
 #include "decode/lookup.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ void lookup_init(struct lookup *l)
 {
     memset(l, 0, sizeof *l);
     hash_init(&l->fields);
+    hash_init(&l->times);
     hash_init(&l->known);
     arena_init(&l->names, KEPT_BYTES);
     arena_init(&l->arena, KEPT_BYTES);
@@ -25,6 +27,7 @@ void lookup_init(struct lookup *l)
 void lookup_close(struct lookup *l)
 {
     hash_close(&l->fields);
+    hash_close(&l->times);
     hash_close(&l->known);
     arena_close(&l->names);
     arena_close(&l->arena);
@@ -56,6 +59,7 @@ void lookup_turn(struct lookup *l, const struct tm_batch *b, uint32_t event)
         l->batch = b;
         l->generation = b->generation;
         hash_reset(&l->fields);
+        hash_reset(&l->times);
         arena_reset(&l->names);
         forget_event(l);
     } else if (l->event != event) {
@@ -130,6 +134,53 @@ static int number_of(struct lookup *l, const char *key, uint32_t len)
     return TM_LOOSE + 1 + (int)number;
 }
 
+/* A number that a handler passes on is told by its value: see decoder_hint(). */
+struct time_key {
+    int64_t i;
+    uint32_t event;
+    uint8_t tag;
+    int8_t scale;
+    uint8_t hint; /* behind the key */
+};
+enum { TIME_KEY = offsetof(struct time_key, hint) };
+
+static struct time_key time_key(uint32_t event, const struct tm_cell *c)
+{
+    struct time_key k;
+
+    memset(&k, 0, sizeof k);
+    k.i = c->i;
+    k.event = event;
+    k.tag = c->tag;
+    k.scale = c->tag == TM_INT ? 0 : c->scale;
+    k.hint = c->hint;
+    return k;
+}
+
+static void keep_time(struct lookup *l)
+{
+    struct time_key k = time_key(l->event, &l->last);
+    int is_new;
+    uint32_t at = hash_put(&l->times, (const char *)&k, TIME_KEY, &is_new);
+
+    if (is_new) {
+        l->times.keys[at].p = arena_dup(&l->names, (const char *)&k, sizeof k);
+    }
+}
+
+uint8_t lookup_hint(const struct lookup *l, const struct tm_batch *b,
+                    uint32_t event, const struct tm_cell *c)
+{
+    struct time_key k = time_key(event, c);
+    bool is_now = l->batch == b && l->generation == b->generation;
+    int64_t at = is_now && l->times.n_keys > 0
+                     ? hash_get(&l->times, (const char *)&k, TIME_KEY)
+                     : -1;
+
+    return at < 0 ? (uint8_t)TM_HINT_NONE
+                  : (uint8_t)l->times.keys[at].p[TIME_KEY];
+}
+
 static const struct tm_cell missing = {.tag = TM_MISSING};
 
 int lookup_find(struct lookup *l, int parent, const char *name, size_t len)
@@ -144,6 +195,9 @@ int lookup_find(struct lookup *l, int parent, const char *name, size_t len)
     int64_t number = hash_get(&l->known, key, key_len);
 
     l->last = number < 0 ? missing : l->cells[number];
+    if (l->last.hint >= TM_HINT_MILLIS) {
+        keep_time(l);
+    }
     if (l->last.tag == TM_UNREADABLE) {
         l->place = (struct lookup_field){
             parent, arena_dup(&l->arena, name, len), (uint32_t)len};

@@ -6,8 +6,8 @@
  * the tree or such a field too, and its name.
  *
  * Invariant: what is known is of one event of one run over a batch, so the
- * memory is that of the widest event and of the objects that one run looked
- * into. Not for threads.
+ * memory is that of the widest event, and of the objects and times that one run
+ * was given. Not for threads.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,7 +30,8 @@ struct lookup {
     uint32_t generation;
     struct hash
         fields; /* those that are objects or arrays, by parent and name */
-    struct arena names; /* their keys */
+    struct hash times;  /* those that a handler was given, see lookup_hint() */
+    struct arena names; /* the keys of both */
     /* -- of the event */
     uint32_t event;
     struct hash known;     /* members by parent and name */
@@ -60,5 +61,9 @@ bool lookup_is_open(const struct lookup *l, int parent);
 void lookup_open(struct lookup *l, int parent);
 /* The field of an opened parent: its number, and its value in last. */
 int lookup_find(struct lookup *l, int parent, const char *name, size_t len);
+/* The unit of a time that was found in that event in this run and has the value
+ * of [c]; TM_HINT_NONE: there is none. */
+uint8_t lookup_hint(const struct lookup *l, const struct tm_batch *b,
+                    uint32_t event, const struct tm_cell *c);
 /* False: no such number was given out in this run, or it is TM_LOOSE. */
 bool lookup_field(const struct lookup *l, int number, struct lookup_field *out);

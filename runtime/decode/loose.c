@@ -76,6 +76,66 @@ const struct tm_cell *decoder_loose(struct decoder *d, struct events *ev,
     return &d->lookup.last;
 }
 
+/* ---- units ---- */
+
+static bool is_same(const struct tm_cell *a, const struct tm_cell *b)
+{
+    return a->tag == b->tag && a->i == b->i &&
+           (a->tag == TM_INT || a->scale == b->scale);
+}
+
+static uint8_t hint_of(const struct events *ev, int node, uint32_t event,
+                       const struct tm_cell *c)
+{
+    const struct tm_cell *known =
+        (uint32_t)node < ev->cap_nodes && ev->columns[node]
+            ? &ev->columns[node][event]
+            : NULL;
+
+    return known && known->hint >= TM_HINT_MILLIS && is_same(known, c)
+               ? known->hint
+               : (uint8_t)TM_HINT_NONE;
+}
+
+/* Only fields right below a root have units. */
+static uint8_t hint_below(const struct decoder *d, const struct events *ev,
+                          int root, uint32_t event, const struct tm_cell *c)
+{
+    const struct path_node *t = &d->tree.nodes[root];
+    uint8_t hint = TM_HINT_NONE;
+
+    for (uint32_t i = 0; i < t->n_children && !hint; i++) {
+        hint = hint_of(ev, t->children[i].node, event, c);
+    }
+    return hint;
+}
+
+/* Without a schema there are the times that Debezium itself writes. */
+static bool may_have_times(const struct events *ev, int root, uint32_t event)
+{
+    return root != TM_NODE_ID &&
+           (ev->flags[event] & (EVENT_HAS_SCHEMA | EVENT_FLAT) ||
+            root == TM_NODE_SOURCE);
+}
+
+uint8_t decoder_hint(const struct decoder *d, const struct events *ev,
+                     uint32_t event, const struct tm_cell *c)
+{
+    uint8_t hint = TM_HINT_NONE;
+
+    if (c->tag == TM_INT && c->i == ev->times_ms[event]) {
+        return TM_HINT_MILLIS;
+    }
+    for (int root = 0; root < TM_ROOTS && !hint; root++) {
+        if (may_have_times(ev, root, event)) {
+            hint = hint_below(d, ev, root, event, c);
+        }
+    }
+    return hint ? hint : lookup_hint(&d->lookup, ev->view, event, c);
+}
+
+/* ---- words ---- */
+
 static const char *text_of(const struct decoder *d,
                            const struct lookup_field *f, struct arena *a)
 {

@@ -322,34 +322,6 @@ struct convert_rules rows_rules(const struct rows *r, int32_t event)
     return rules;
 }
 
-static bool is_same(const struct tm_cell *a, const struct tm_cell *b)
-{
-    return a->tag == b->tag && a->i == b->i &&
-           (a->tag == TM_INT || a->scale == b->scale);
-}
-
-/* The hint of that number among the times of the event; TM_HINT_NONE: it is
- * none of them. */
-static uint8_t hint_in(const struct events *ev, uint32_t event,
-                       const struct tm_cell *c)
-{
-    if (c->tag == TM_INT && c->i == ev->times_ms[event]) {
-        return TM_HINT_MILLIS;
-    }
-    if (!(ev->flags[event] & EVENT_HAS_SCHEMA)) {
-        return TM_HINT_NONE;
-    }
-    for (uint32_t i = 0; i < ev->cap_nodes; i++) {
-        const struct tm_cell *known =
-            ev->columns[i] ? &ev->columns[i][event] : NULL;
-
-        if (known && known->hint >= TM_HINT_MILLIS && is_same(known, c)) {
-            return known->hint;
-        }
-    }
-    return TM_HINT_NONE;
-}
-
 void rows_know_time(const struct rows *r, int32_t event,
                     const struct coltype *t, struct tm_cell *c)
 {
@@ -363,9 +335,9 @@ void rows_know_time(const struct rows *r, int32_t event,
         c->tag = TM_INT; /* decimal(event.time) */
     }
     if (event >= 0) {
-        c->hint = hint_in(ev, (uint32_t)event, c);
+        c->hint = decoder_hint(r->decoder, ev, (uint32_t)event, c);
     }
     for (uint32_t i = 0; (r->set || event < 0) && !c->hint && i < ev->n; i++) {
-        c->hint = hint_in(ev, i, c);
+        c->hint = decoder_hint(r->decoder, ev, i, c);
     }
 }

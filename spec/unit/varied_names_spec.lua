@@ -147,3 +147,49 @@ describe('a batch function', function()
     for i = 1, 4 do assert.are.equal(('{"x":%d,"y":null,"l":[1,%d]}%dnil2'):format(5 - i, 5 - i, 5 - i), rows[i].s) end
   end)
 end)
+
+describe('the unit of a time', function()
+  local NAMED = '{"type":"int64","name":"io.debezium.time.%sTimestamp","field":"%s"}'
+  local ROW_OF_TIMES = '{"type":"struct","optional":true,"field":"after","fields":['
+    .. NAMED:format('', 'ms') .. ',' .. NAMED:format('Micro', 'us') .. ',' .. NAMED:format('Nano', 'ns') .. ']}'
+  local TIMES = '{"ms":1700000000123,"us":1700000000123456,"ns":1700000000123456000}'
+  local SOURCE = '{"ts_ms":1700000000123,"ts_us":1700000000123456,"ts_ns":1700000000123456000}'
+  local BARE = ('{"before":null,"after":%s,"source":%s,"op":"c"}'):format(TIMES, SOURCE)
+  -- Of three fields of two events, as a handler or a batch function passes them on.
+  local READ = [[
+    local function read(event)
+      local list, root = {}, event[event.headers.root]
+      for i = 1, tonumber(event.headers.crowd) do local _ = root['made up ' .. i] end
+      for name in event.headers.names:gmatch('[^ ]+') do list[#list + 1] = root[name] end
+      return list
+    end
+  ]]
+  local COLUMNS = "append = true, columns = { a = 'timestamptz', b = 'timestamptz', c = 'timestamptz' }"
+  local KINDS = {
+    ['a handler'] = ("projection { table = 'a', %s, on = function(row, event) row.a, row.b, row.c = unpack(read(event)) end }"):format(COLUMNS),
+    ['a batch function'] = ([[projection { tables = { a = { %s } }, batch = function(batch, tables)
+      local all = {}
+      for event in batch:events() do all[#all + 1] = read(event) end
+      for _, t in ipairs(all) do tables.a:insert { a = t[1], b = t[2], c = t[3] } end end }]]):format(COLUMNS),
+  }
+  local function rows(kind, value, root, names, crowd)
+    local event = { key = 'k', value = value, headers = { names = names, root = root, crowd = tostring(crowd) } }
+    return bundles.load(READ .. bundles.pipeline(KINDS[kind],
+      "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debezium', times = 'seconds' }")):run({ events = { event, event } }):rows('a')
+  end
+  local RIGHT = { a = '2023-11-14T22:13:20.123Z', b = '2023-11-14T22:13:20.123456Z', c = '2023-11-14T22:13:20.123456Z' }
+  local function check(kind, value, root, names)
+    for _, crowd in ipairs { 0, 70 } do
+      assert.are.same({ RIGHT, RIGHT }, rows(kind, value, root, names, crowd))
+    end
+  end
+  for kind in pairs(KINDS) do
+    it('is the one that its schema says, whether its field has a column or not: ' .. kind, function()
+      check(kind, schema(BARE, ROW_OF_TIMES), 'data', 'ms us ns')
+    end)
+    it("of the source is its name's, with a schema or without: " .. kind, function()
+      check(kind, BARE, 'source', 'ts_ms ts_us ts_ns')
+      check(kind, schema(BARE, ROW_OF_TIMES), 'source', 'ts_ms ts_us ts_ns')
+    end)
+  end
+end)
