@@ -122,14 +122,22 @@ const char *decoder_text(const struct decoder *d, int node, struct arena *a)
     return path_text(&d->tree, node, a);
 }
 
-bool decoder_must_tell(struct decoder *d, int node)
+static uint32_t once(bool *is_told, uint32_t n)
+{
+    bool was_told = *is_told;
+
+    *is_told = true;
+    return was_told ? 0 : n;
+}
+
+uint32_t decoder_must_tell(struct decoder *d, int node)
 {
     struct path_node *n = &d->tree.nodes[node];
-    bool must_tell =
-        !n->is_told && !path_has_room(&d->tree, node, PATH_NAME_VARIES);
 
-    n->is_told |= must_tell;
-    return must_tell;
+    return n->n_varied == PATH_VARIED ? once(&n->is_told, PATH_VARIED)
+           : path_has_room(&d->tree, node, PATH_NAME_VARIES)
+               ? 0
+               : once(&d->tree.is_told, PATH_LEARNED);
 }
 
 /* ---- the arrays of a batch ---- */

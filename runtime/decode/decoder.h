@@ -76,8 +76,10 @@ int decoder_learn(struct decoder *d, int parent, const char *name, size_t len,
                   enum path_name is);
 /* "data.x" of a node, in the arena. */
 const char *decoder_text(const struct decoder *d, int node, struct arena *a);
-/* True once for each node: there is no room for further fields of it. */
-bool decoder_must_tell(struct decoder *d, int node);
+/* Where a node has no room for further fields: how many got a column, which are
+ * its own (PATH_VARIED) or those of all objects (PATH_LEARNED). 0: that was told
+ * before, of the node or of all. */
+uint32_t decoder_must_tell(struct decoder *d, int node);
 /*
  * A field that has no column: looks it up in one event. A number from TM_LOOSE
  * on, see tm_field(). The column of a [parent] that is a node below a root must be

@@ -55,6 +55,7 @@ struct path {
     struct path_node *nodes; /* owned */
     uint32_t n_nodes;
     uint32_t n_learned; /* of them, those that path_learn() made */
+    bool is_told;       /* that no more are learned */
     struct arena arena; /* names */
 };
 

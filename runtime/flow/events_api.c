@@ -52,13 +52,19 @@ static bool has_column(const struct tm_batch *view, int node)
 
 static void tell_loose(struct batch *b, int parent)
 {
-    if (parent < TM_LOOSE && decoder_must_tell(b->decoder, parent)) {
+    uint32_t columns = decoder_must_tell(b->decoder, parent);
+    bool is_all = columns == PATH_LEARNED;
+
+    if (columns) {
         log_line(LOG_WARN,
-                 "handlers ask an object for more different fields than get "
-                 "columns: the others are looked up, each in its event",
-                 "object=%s columns=%d hint=%s",
+                 is_all ? "handlers ask for more different fields than get "
+                          "columns: the others are looked up, each in its event"
+                        : "handlers ask an object for more different fields "
+                          "than get columns: the others are looked up, each in "
+                          "its event",
+                 "%s=%s columns=%u hint=%s", is_all ? "last" : "object",
                  log_quote(decoder_text(b->decoder, parent, &b->scratch)),
-                 PATH_VARIED,
+                 columns,
                  log_quote("their names come out of the data; where a handler "
                            "goes through many of them, view:table() reads the "
                            "object once"));
