@@ -34,7 +34,7 @@ bool reader_skip(struct reader *r)
 /* Serializers that work with a schema registry put a zero byte in front. */
 static const char *hint(const struct walk *w, const char *start)
 {
-    static const char bom[] = "\xEF\xBB\xBF";
+    static const char bom[] = "\xEF\xBB\xBF", printed[] = "Struct{";
 
     if (w->len > 0 && start[0] == '\0') {
         return "; it looks like Avro or Protobuf of a schema registry, which "
@@ -42,6 +42,12 @@ static const char *hint(const struct walk *w, const char *start)
     }
     if (w->len >= 3 && memcmp(start, bom, 3) == 0) {
         return "; it begins with a byte order mark, which JSON must not have";
+    }
+    if (w->len > sizeof printed &&
+        memcmp(start, printed, strlen(printed)) == 0) {
+        return "; it is a row that was printed as text: let the connector "
+               "write JSON (org.apache.kafka.connect.json.JsonConverter in "
+               "place of StringConverter)";
     }
     return w->fault == WALK_NOT_UTF8 ? ": let the producer write UTF-8" : "";
 }

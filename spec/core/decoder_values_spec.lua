@@ -123,6 +123,7 @@ describe('decoder: broken input', function()
     { '{"a":"x\ny"}', 'a control byte inside a text, at byte 7' },
     { '\239\187\191{}', 'byte order mark' }, { '{"a":\0}', 'a NUL byte' },
     { '\0\0\0\0\5abc', 'Avro or Protobuf of a schema registry' },
+    { 'Struct{id=1}', 'printed as text: let the connector write JSON (org.apache.kafka.connect.json.JsonConverter' },
     { '{"a":' .. deep .. '}', 'nested deeper than 1000' },
     { '{\12"a":1}', 'a field name is missing' },
   }
