@@ -43,6 +43,10 @@ static void fail(struct engine *g, const struct err *e)
              "tried again",
              "topic=%s error=%s", g->plan->dead_letters.topic,
              log_quote(e->text));
+    if (p->producer && producer_is_over(p->producer)) {
+        producer_free(p->producer);
+        p->producer = NULL;
+    }
     p->n = 0;
     p->is_due = false; /* an end does not wait for what does not go */
     p->look_at = clock_usec() + PAUSE_USEC;

@@ -143,6 +143,22 @@ static rd_kafka_resp_err_t queue(struct producer *p,
         RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
 }
 
+bool producer_is_over(const struct producer *p)
+{
+    return rd_kafka_fatal_error(p->rk, NULL, 0) != 0;
+}
+
+static bool not_sent(const struct producer *p, const struct producer_record *r,
+                     rd_kafka_resp_err_t code, struct err *e)
+{
+    char why[200];
+    rd_kafka_resp_err_t over = rd_kafka_fatal_error(p->rk, why, sizeof(why));
+
+    return err_set(e, kafka_error_class(over ? over : code),
+                   "topic %s: a record cannot be sent: %s", r->topic,
+                   over ? why : rd_kafka_err2str(code));
+}
+
 bool producer_send(struct producer *p, const struct producer_record *r,
                    struct err *e)
 {
@@ -162,9 +178,7 @@ bool producer_send(struct producer *p, const struct producer_record *r,
     if (headers) {
         rd_kafka_headers_destroy(headers);
     }
-    return err_set(e, kafka_error_class(code),
-                   "topic %s: a record cannot be sent: %s", r->topic,
-                   rd_kafka_err2str(code));
+    return not_sent(p, r, code, e);
 }
 
 uint32_t producer_waiting(struct producer *p)

@@ -42,6 +42,9 @@ bool producer_flush(struct producer *p, int timeout_ms,
 uint32_t producer_waiting(struct producer *p);
 /* How many were not delivered since this was last asked; with [e], why. */
 uint64_t producer_failed(struct producer *p, struct err *e);
+/* Has librdkafka given up, as it does for want of a right? Nothing is sent any more,
+ * also when Kafka lets us again: a new producer is. */
+bool producer_is_over(const struct producer *p);
 /* Was the last failure one of the record, such as its size, which it would meet
  * again? Else Kafka is in trouble, or does not let us. */
 bool producer_refuses(const struct producer *p);

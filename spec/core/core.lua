@@ -18,7 +18,7 @@ end
 local function strip(text)
   text = ('\n' .. text):gsub('\\\n', ' '):gsub('\n#[^\n]*', '\n')
   text = text:gsub('static inline[^{;]*%b{}', '')
-  return (text:gsub('__attribute__%(%(.-%)%)%s*;', ';'):gsub('\n_Noreturn ', '\n'))
+  return (text:gsub('%s+MUSTCHECK%f[%W]', ''):gsub('__attribute__%(%(.-%)%)%s*;', ';'):gsub('\n_Noreturn ', '\n'))
 end
 
 -- tidemill.core declares api.h too: a spec that needs both loads it first.
