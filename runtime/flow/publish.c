@@ -11,7 +11,7 @@
 #include "kafka/producer.h"
 #include "postgres/dead_letter.h"
 
-enum { RECORDS_MOST = 200, HEADERS_MOST = 200, OURS = 10 };
+enum { RECORDS_MOST = 200, OURS = 10 };
 /* Under way at a time; the producer has a copy. */
 static const uint64_t BYTES_MOST = 8 << 20;
 static const usec LOOK_EVERY = 1000000;
@@ -118,28 +118,33 @@ static uint32_t our_headers(struct engine *g, const struct pg_result *r,
     return n;
 }
 
-static uint32_t their_headers(struct engine *g, const struct pg_result *r,
-                              int row, struct record_header *out)
+/* With room for ours behind them. */
+static struct record_header *
+their_headers(struct engine *g, const struct pg_result *r, int row, uint32_t *n)
 {
+    struct arena *a = &g->publish.arena;
     int len = 0;
     const char *json = pg_value(r, row, 5, &len);
-    struct headers *theirs =
-        headers_parse(json, (size_t)len, g->decoder, &g->publish.arena);
-    uint32_t n = 0;
+    struct headers *theirs = headers_parse(json, (size_t)len, g->decoder, a);
+    struct record_header h, *list;
 
-    while (n < HEADERS_MOST - OURS && headers_at(theirs, n, &out[n])) {
-        n++;
+    for (*n = 0; headers_at(theirs, *n, &h);) {
+        ++*n;
     }
-    return n;
+    list = arena_alloc(a, (*n + OURS) * sizeof(*list));
+    for (uint32_t i = 0; i < *n; i++) {
+        headers_at(theirs, i, &list[i]);
+    }
+    return list;
 }
 
 static bool send(struct engine *g, const struct pg_result *r, int row,
                  struct record *rec, struct err *e)
 {
     struct publish *p = &g->publish;
-    struct record_header list[HEADERS_MOST];
-    struct producer_record out = {
-        .topic = g->plan->dead_letters.topic, .partition = -1, .headers = list};
+    struct producer_record out = {.topic = g->plan->dead_letters.topic,
+                                  .partition = -1};
+    struct record_header *list;
     int len = 0;
 
     rec->topic = arena_printf(&p->arena, "%s", pg_str(r, row, 0));
@@ -147,8 +152,10 @@ static bool send(struct engine *g, const struct pg_result *r, int row,
     rec->offset = pg_int(r, row, 2);
     out.key = pg_value(r, row, 3, &len);
     out.key_len = (size_t)len;
+    list = p->is_bare ? arena_alloc(&p->arena, OURS * sizeof(*list))
+                      : their_headers(g, r, row, &out.n_headers);
+    out.headers = list;
     if (!p->is_bare) {
-        out.n_headers = their_headers(g, r, row, list);
         out.value = pg_value(r, row, 4, &len);
         out.value_len = (size_t)len;
     }

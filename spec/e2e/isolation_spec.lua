@@ -384,7 +384,10 @@ describe('dead letters with a topic', function()
     producer:create_topic(topic, 1)
     change(s, 'projections = ',
       ("dead_letters = { topic = '%s' }, projections = "):format(topic))
-    s.send('x', '{"kind":"add"}')
+    local headers = {}
+    for i = 1, 300 do headers['h' .. i] = 'v' .. i end
+    producer:send { topic = s.topic, partition = 0, key = 'x',
+      value = '{"kind":"add"}', headers = headers }
     s.send('x', '{"kind":"add","amount":1}')
     producer:flush()
     local run = s.start()
@@ -406,6 +409,9 @@ return pipeline { name = 'dead', source = kafka { brokers = env('KAFKA_BROKERS')
       row.place = event.key .. ' ' .. h['tidemill.topic'] .. '/'
         .. h['tidemill.partition'] .. '/' .. h['tidemill.offset']
       row.state, row.message = h['tidemill.state'], h['tidemill.message']
+      for i = 1, h['tidemill.state'] == 'failed' and 300 or 0 do
+        assert(h['h' .. i] == 'v' .. i)
+      end
     end } } }
 ]]):format(topic, topic) }
     tidemill.apply(reader, s.env)

@@ -81,7 +81,7 @@ local PRODUCER, CONF_OK, QUEUE_FULL = 0, 0, -184
 -- enum rd_kafka_vtype_t
 local TOPIC, PARTITION, VALUE, KEY, MSGFLAGS, TIMESTAMP, HEADER = 1, 3, 4, 5, 7, 8, 9
 local COPY = 2
-local MAX_FIELDS = 16
+local MAX_FIELDS = 512
 
 local M = { version = rd.rd_kafka_version() }
 local Producer = {}

@@ -164,13 +164,13 @@ describe('the unit of a time', function()
       return list
     end
   ]]
-  local COLUMNS = "append = true, columns = { a = 'timestamptz', b = 'timestamptz', c = 'timestamptz' }"
+  local APPENDED = "append = true, columns = { a = 'timestamptz', b = 'timestamptz', c = 'timestamptz' }"
   local KINDS = {
-    ['a handler'] = ("projection { table = 'a', %s, on = function(row, event) row.a, row.b, row.c = unpack(read(event)) end }"):format(COLUMNS),
+    ['a handler'] = ("projection { table = 'a', %s, on = function(row, event) row.a, row.b, row.c = unpack(read(event)) end }"):format(APPENDED),
     ['a batch function'] = ([[projection { tables = { a = { %s } }, batch = function(batch, tables)
       local all = {}
       for event in batch:events() do all[#all + 1] = read(event) end
-      for _, t in ipairs(all) do tables.a:insert { a = t[1], b = t[2], c = t[3] } end end }]]):format(COLUMNS),
+      for _, t in ipairs(all) do tables.a:insert { a = t[1], b = t[2], c = t[3] } end end }]]):format(APPENDED),
   }
   local function rows(kind, value, root, names, crowd)
     local event = { key = 'k', value = value, headers = { names = names, root = root, crowd = tostring(crowd) } }
