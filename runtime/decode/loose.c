@@ -110,26 +110,19 @@ static uint8_t hint_below(const struct decoder *d, const struct events *ev,
     return hint;
 }
 
-/* Without a schema there are the times that Debezium itself writes. */
-static bool may_have_times(const struct events *ev, int root, uint32_t event)
-{
-    return root != TM_NODE_ID &&
-           (ev->flags[event] & (EVENT_HAS_SCHEMA | EVENT_FLAT) ||
-            root == TM_NODE_SOURCE);
-}
-
 uint8_t decoder_hint(const struct decoder *d, const struct events *ev,
                      uint32_t event, const struct tm_cell *c)
 {
+    /* Else there are the times alone that Debezium itself writes. */
+    bool is_known = ev->flags[event] & (EVENT_HAS_SCHEMA | EVENT_FLAT);
     uint8_t hint = TM_HINT_NONE;
 
     if (c->tag == TM_INT && c->i == ev->times_ms[event]) {
         return TM_HINT_MILLIS;
     }
-    for (int root = 0; root < TM_ROOTS && !hint; root++) {
-        if (may_have_times(ev, root, event)) {
-            hint = hint_below(d, ev, root, event, c);
-        }
+    for (int root = is_known ? 0 : TM_NODE_SOURCE;
+         root <= TM_NODE_SOURCE && !hint; root++) {
+        hint = hint_below(d, ev, root, event, c);
     }
     return hint ? hint : lookup_hint(&d->lookup, ev->view, event, c);
 }
