@@ -137,7 +137,7 @@ uint32_t decoder_must_tell(struct decoder *d, int node)
     return n->n_varied == PATH_VARIED ? once(&n->is_told, PATH_VARIED)
            : path_has_room(&d->tree, node, PATH_NAME_VARIES)
                ? 0
-               : once(&d->tree.is_told, PATH_LEARNED);
+               : once(&d->tree.is_told, d->tree.n_learned);
 }
 
 /* ---- the arrays of a batch ---- */

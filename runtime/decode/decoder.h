@@ -77,7 +77,7 @@ int decoder_learn(struct decoder *d, int parent, const char *name, size_t len,
 /* "data.x" of a node, in the arena. */
 const char *decoder_text(const struct decoder *d, int node, struct arena *a);
 /* Where a node has no room for further fields: how many got a column, which are
- * its own (PATH_VARIED) or those of all objects (PATH_LEARNED). 0: that was told
+ * its own (PATH_VARIED) or, if more, those of all objects. 0: that was told
  * before, of the node or of all. */
 uint32_t decoder_must_tell(struct decoder *d, int node);
 /*

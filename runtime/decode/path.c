@@ -95,7 +95,9 @@ int path_field(struct path *t, int parent, const char *name, size_t len)
 bool path_has_room(const struct path *t, int parent, enum path_name is)
 {
     return t->n_learned < PATH_LEARNED &&
-           (t->nodes[parent].n_varied < PATH_VARIED || is == PATH_NAME_WRITTEN);
+           (is == PATH_NAME_WRITTEN ||
+            (t->nodes[parent].n_varied < PATH_VARIED &&
+             t->n_varied < PATH_VARIED_ALL));
 }
 
 int path_learn(struct path *t, int parent, const char *name, size_t len,
@@ -116,6 +118,7 @@ int path_learn(struct path *t, int parent, const char *name, size_t len,
     if (child >= 0) {
         t->n_learned++;
         t->nodes[parent].n_varied += is != PATH_NAME_WRITTEN;
+        t->n_varied += is != PATH_NAME_WRITTEN;
     }
     return child;
 }

@@ -20,9 +20,15 @@ enum { PATH_DEEPEST = 64, PATH_NODES = 4096 };
 
 /* What events may add to the tree: a column costs 16 bytes an event, and the
  * batch is decoded again for it. A name that came out of the data is one of
- * any number, so there are few of those below one object; names that stand in
+ * any number, so there are few of those below one object, and of all: 10,000
+ * events with 256 columns are 40 MB, in each batch under way. Names that stand in
  * a script are bounded by its text. */
-enum { PATH_LEARNED = 1024, PATH_VARIED = 64, PATH_NAME_BYTES = 255 };
+enum {
+    PATH_LEARNED = 1024,
+    PATH_VARIED = 64,
+    PATH_VARIED_ALL = 256,
+    PATH_NAME_BYTES = 255
+};
 enum path_name { PATH_NAME_UNKNOWN, PATH_NAME_WRITTEN, PATH_NAME_VARIES };
 enum { PATH_CROWDED = -2 };
 
@@ -54,7 +60,8 @@ struct path_node {
 struct path {
     struct path_node *nodes; /* owned */
     uint32_t n_nodes;
-    uint32_t n_learned; /* of them, those that path_learn() made */
+    uint32_t n_learned; /* of them, those that path_learn() made, */
+    uint32_t n_varied;  /* and of those, the ones that may come of the data */
     bool is_told;       /* that no more are learned */
     struct arena arena; /* names */
 };

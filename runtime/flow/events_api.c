@@ -53,7 +53,7 @@ static bool has_column(const struct tm_batch *view, int node)
 static void tell_loose(struct batch *b, int parent)
 {
     uint32_t columns = decoder_must_tell(b->decoder, parent);
-    bool is_all = columns == PATH_LEARNED;
+    bool is_all = columns > PATH_VARIED;
 
     if (columns) {
         log_line(LOG_WARN,
