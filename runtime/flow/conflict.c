@@ -143,11 +143,21 @@ static bool is_waiting(const struct batch *b)
     return b->n_leases == 1 && b->leases[0].lane->wait_until;
 }
 
+/* Close behind a record that was kept back, another one is likelier than a
+ * race. */
+static uint32_t most_attempts(const struct batch *b, const struct err *e)
+{
+    bool is_behind = b->n_leases == 1 && b->leases[0].lane->cap > 0 &&
+                     strcmp(e->sqlstate, "TM002") == 0;
+
+    return b->is_retry ? MOST_LETTERS : is_behind ? 1 : MOST;
+}
+
 /* A lock that did not come has been waited for already. */
 static bool has_lost_enough(const struct batch *b, const struct err *e)
 {
-    return b->attempts >= (b->is_retry ? MOST_LETTERS : MOST) ||
-           is_waiting(b) || strcmp(e->sqlstate, "55P03") == 0 ||
+    return b->attempts >= most_attempts(b, e) || is_waiting(b) ||
+           strcmp(e->sqlstate, "55P03") == 0 ||
            clock_usec() - b->failed_since >= TELL_USEC;
 }
 
@@ -171,7 +181,7 @@ static void part(struct batch *b, int64_t delay_ms)
         struct dossier *d = dossier_in(l);
         uint32_t moved = lease_moved(l);
 
-        d->n_lost += is_alone;
+        d->n_lost += is_alone && moved <= 1;
         d->n_tried += b->attempts;
         l->lane->wait_until =
             now + (is_alone && moved <= 1 ? pause(d->n_lost, delay_ms) : 0);

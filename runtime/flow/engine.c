@@ -246,13 +246,13 @@ static void lease_lanes(struct engine *g)
 
     while (may_lease(g)) {
         struct plan_limits limits = limits_now(g);
-        uint32_t n = lease_pick(source_lanes(g->source), &limits,
-                                g->had_waiting, now, leases, &due);
+        uint32_t n = lease_pick(source_lanes(g->source), &limits, g->had_alone,
+                                now, leases, &due);
 
         if (n == 0) {
             break;
         }
-        g->had_waiting = leases[0].lane->wait_until != 0;
+        g->had_alone = lease_is_alone(leases[0].lane);
         start_batch(g, leases, n);
     }
     if (due && !g->is_stopping) {

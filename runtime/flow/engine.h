@@ -68,7 +68,7 @@ struct engine {
     uint32_t troubles;    /* halts for want of tables or rights, in a row */
     bool is_waiting;      /* for other transactions, so that people see it */
     bool is_slow_told;    /* that a batch gets no answer */
-    bool had_waiting;     /* the last batch was of a lane that waits */
+    bool had_alone;       /* the last batch was of such a lane: lease_pick */
     usec last_commit_note;
     usec starved_since; /* consumer empty while there is lag; or 0 */
     bool is_stopping;

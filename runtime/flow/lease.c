@@ -26,10 +26,15 @@ static bool is_plain(const struct lane *l)
     return is_free(l) && !l->wait_until;
 }
 
+static bool is_suspect(const struct lane *l)
+{
+    return is_plain(l) && (l->suspect_left || l->cap);
+}
+
 /* May it share a batch with others? */
 static bool is_wide(const struct lane *l)
 {
-    return is_plain(l) && l->most == 0;
+    return is_plain(l) && !is_suspect(l) && l->most == 0;
 }
 
 static struct waiting count_waiting(const struct lane *lanes)
@@ -48,14 +53,18 @@ static struct waiting count_waiting(const struct lane *lanes)
     return w;
 }
 
+/* The one that waits longest: each has its turn. */
 static struct lane *find_suspect(struct lane *lanes)
 {
+    struct lane *first = NULL;
+
     for (struct lane *l = lanes; l; l = l->next) {
-        if (is_plain(l) && (l->suspect_left || l->cap)) {
-            return l;
+        if (is_suspect(l) &&
+            (!first || l->waiting_since < first->waiting_since)) {
+            first = l;
         }
     }
-    return NULL;
+    return first;
 }
 
 /* The one that was due first: each has its turn. */
@@ -188,7 +197,7 @@ static struct lane *find_narrow(struct lane *lanes,
         struct waiting w = {.events = l->inbox.count,
                             .bytes = l->inbox.bytes,
                             .oldest = l->waiting_since};
-        bool is_narrow = is_plain(l) && l->most > 0;
+        bool is_narrow = is_plain(l) && !is_suspect(l) && l->most > 0;
         usec due = is_narrow ? due_from(&w, l->most, limits) : NEVER;
 
         if (due > now) {
@@ -223,27 +232,34 @@ static uint32_t pick_due(struct lane *lanes, const struct plan_limits *limits,
     return 0;
 }
 
-static uint32_t pick_plain(struct lane *lanes, const struct plan_limits *limits,
-                           usec now, struct lease *out, usec *due_at)
+/* Whichever could be taken first: each kind has its turn. */
+static struct lane *find_alone(struct lane *lanes, usec now)
 {
     struct lane *suspect = find_suspect(lanes);
+    struct lane *waiting = find_waiting(lanes, now);
 
-    return suspect ? take_alone(suspect, limits, out)
-                   : pick_due(lanes, limits, now, out, due_at);
+    return !waiting || (suspect && suspect->waiting_since < waiting->wait_until)
+               ? suspect
+               : waiting;
 }
 
 uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
                     bool others_first, usec now, struct lease *out,
                     usec *due_at)
 {
-    struct lane *waiting = find_waiting(lanes, now);
+    struct lane *alone = find_alone(lanes, now);
     uint32_t n = 0;
 
     *due_at = 0;
-    if (!waiting || others_first) {
-        n = pick_plain(lanes, limits, now, out, due_at);
+    if (!alone || others_first) {
+        n = pick_due(lanes, limits, now, out, due_at);
     }
-    return n || !waiting ? n : take_alone(waiting, limits, out);
+    return n || !alone ? n : take_alone(alone, limits, out);
+}
+
+bool lease_is_alone(const struct lane *lane)
+{
+    return lane->wait_until || lane->suspect_left || lane->cap;
 }
 
 void lease_halve(struct lane *lane, uint32_t n, bool was_alone)

@@ -23,12 +23,16 @@ enum { LEASE_MAX_LANES = 256 };
 
 /* Fills [out] (LEASE_MAX_LANES) and returns how many lanes the batch gets; 0:
  * nothing is due. *due_at: when it will be at the latest; 0: never.
- * [others_first]: a lane that waits for other transactions is taken only when
- * nothing else is due. Whoever says it every other time lets the others
- * through, however many lanes wait. */
+ * [others_first]: a lane that is taken alone since it waits for other
+ * transactions, or is searched for a bad record, is taken only when nothing
+ * else is due. Whoever says it every other time lets the others through,
+ * however many such lanes there are, and however long they take. */
 uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
                     bool others_first, usec now, struct lease *out,
                     usec *due_at);
+/* Is the next batch of the lane its own, since it waits for others or is
+ * searched? */
+bool lease_is_alone(const struct lane *lane);
 /* A batch with [n] records of the lane was refused: what to try next; half of
  * them, once the lane was alone. */
 void lease_suspect(struct lane *lane, uint32_t n, bool was_alone);

@@ -100,13 +100,31 @@ describe('lease_pick', function()
       { count = 5, since = 1000 }, { count = 3, suspect_left = 3, probe = 1 },
     }
     assert.are.equal('0:1', (pick(lanes, limits(100), 2000, false)))
-    assert.are.equal('2:1', (pick(lanes, limits(100), 2000, true)))
+    assert.are.equal('1:5', (pick(lanes, limits(100), 2000, true)))
     lanes[2].is_leased = true
     assert.are.equal('1:5', (pick(lanes, limits(100), 2000, true)))
     -- What lingers is not due yet.
     assert.are.equal('0:1', (pick(lanes, limits(100, 1e9, 100), 2000, true)))
     lanes[0].is_leased = true
     assert.are.same({ '', 101000 }, { pick(lanes, limits(100, 1e9, 100), 2000, true) })
+  end)
+
+  it('gives a lane that is searched, and one behind a bad record, no more than its turn', function()
+    local lanes = flow.lanes {
+      { count = 9, suspect_left = 4, probe = 2, since = 30 }, { count = 5, cap = 8, since = 20 },
+      { count = 7, since = 40 }, { count = 4, wait_until = 10, suspect_left = 1, probe = 1 },
+    }
+    assert.are.equal('3:1', (pick(lanes, limits(100), 2000)))
+    assert.are.equal('2:7', (pick(lanes, limits(100), 2000, true)))
+    lanes[3].wait_until = 25
+    assert.are.equal('1:5', (pick(lanes, limits(100), 2000)))
+    assert.is_true(C.lease_is_alone(lanes + 1))
+    lanes[1].is_leased = true
+    lanes[3].is_leased = true
+    assert.are.equal('0:2', (pick(lanes, limits(100), 2000)))
+    lanes[2].is_leased = true
+    assert.are.equal('0:2', (pick(lanes, limits(100), 2000, true)))
+    assert.is_false(C.lease_is_alone(lanes + 2))
   end)
 
   it('takes no more lanes than a batch can lease', function()
