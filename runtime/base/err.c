@@ -29,6 +29,7 @@ bool err_set(struct err *e, enum err_class class, const char *format, ...)
     utf8_clean(text);
     e->class = class;
     e->sqlstate[0] = '\0';
+    e->is_right = false;
     memcpy(e->text, text, sizeof(text));
     return false;
 }

@@ -26,6 +26,8 @@ enum err_class {
 struct err {
     enum err_class class;
     char sqlstate[6]; /* "" when the database had no part in it */
+    bool is_right;    /* the role lacks a right on a table, a function or the
+                         like: no record's doing */
     char text[700];   /* what, where, what to do; no trailing newline; always
                          UTF-8, whatever it was made from */
 };

@@ -48,6 +48,11 @@ struct dossier {
     usec suspected_since; /* the search for it; 0: nothing is suspected */
     usec wrote_at;        /* the last commit that wrote rows of the lane */
 
+    /* -- its position is not moved: see fence.h */
+    int64_t fenced_epoch; /* of the last time, */
+    int64_t fenced_at;    /* and where it stood */
+    uint32_t n_fenced;    /* in a row, with no claim but ours between */
+
     /* -- other transactions: see conflict.h */
     usec waits_since;  /* the first batch that lost, of those since the lane
                            moved; 0: it waits for nobody */

@@ -252,7 +252,7 @@ void isolate_suspect(struct lease *l, bool was_alone)
     lease_suspect(l->lane, lease_moved(l), was_alone);
 }
 
-static void bisect(struct batch *b)
+void isolate_parts(struct batch *b)
 {
     b->engine->counts->counters[COUNT_ISOLATIONS]++;
     if (b->is_retry) {
@@ -400,7 +400,7 @@ void isolate_failed(struct batch *b, const struct err *e)
         retry(b, e, d.delay_ms);
         break;
     case ACTION_BISECT:
-        bisect(b);
+        isolate_parts(b);
         break;
     case ACTION_DEAD_LETTER:
     case ACTION_HOLD:

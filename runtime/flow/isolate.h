@@ -37,6 +37,8 @@ bool isolate_narrow(struct batch *b, const struct err *e);
 void isolate_again(struct batch *b, usec delay);
 /* The lane is tried alone; half of what was tried, if it [was_alone]. */
 void isolate_suspect(struct lease *l, bool was_alone);
+/* Its lanes are tried one by one, then halves of the lane. */
+void isolate_parts(struct batch *b);
 /* The next retry of dead letters takes half of them, down to one. */
 void isolate_halve(struct batch *b);
 /* Events that the database was asked to apply; *only: the last of them. */

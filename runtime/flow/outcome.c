@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "flow/conflict.h"
+#include "flow/fence.h"
 #include "flow/isolate.h"
 #include "flow/lease.h"
 #include "flow/progress.h"
@@ -19,7 +20,6 @@
 enum {
     COMPARED_AT_ONCE = 3,  /* then the tables change all the time */
     NO_MEMORY_AT_MOST = 5, /* then it is the one record that takes it */
-    FENCED_PAUSE_USEC = 500000,
     WAIT_FLOOR_USEC = 100000,
     WAIT_CAP_USEC = 4000000
 };
@@ -154,29 +154,6 @@ void outcome_wait(struct batch *b)
     isolate_asked(b, &e, b->waits_for, delay);
 }
 
-/* TM001: the statement's index tells the lane. */
-static void fenced(struct batch *b, const struct pgreply *reply)
-{
-    int at = b->n_begun;
-
-    b->engine->counts->counters[COUNT_FENCED]++;
-    /* Two owners that both believe in themselves must not fence each other in
-     * a loop: Kafka tells one of them soon. */
-    b->engine->claim.retry_at = clock_usec() + FENCED_PAUSE_USEC;
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        struct lease *l = &b->leases[i];
-
-        if (batch_moves(b, l) && at++ == reply->failed) {
-            log_line(LOG_WARN,
-                     "lane was claimed elsewhere or moved; claiming it again",
-                     "lane=%s/%d position=%" PRId64 " epoch=%" PRId64,
-                     l->lane->topic, l->lane->partition, l->start, l->epoch);
-            l->lane->needs_claim = true;
-        }
-    }
-    engine_release(b);
-}
-
 /* Were rows of its topic written since the search began? */
 static bool goes_on_without(const struct batch *b)
 {
@@ -204,7 +181,7 @@ static bool is_tried_alone(struct batch *b, const struct err *e,
     struct dossier *d = b->leases[0].lane->dossier;
     uint32_t event, n = isolate_applied(b, &event);
 
-    if (n == 0 || !sqlstate_may_be_one(e->sqlstate)) {
+    if (n == 0 || e->is_right || !sqlstate_may_be_one(e->sqlstate)) {
         return false;
     }
     *named = *e;
@@ -216,13 +193,31 @@ static bool is_tried_alone(struct batch *b, const struct err *e,
            (b->engine->tables.hides && strcmp(e->sqlstate, "42501") == 0);
 }
 
+/* No record is to blame, but only lanes with dead letters wait for the cure. */
+static void letters_not_kept(struct batch *b, const struct err *e)
+{
+    struct err named = *e;
+
+    if (b->n_leases > 1) {
+        isolate_parts(b);
+        return;
+    }
+    snprintf(named.text, sizeof(named.text),
+             "tidemill.dead_letter does not keep a dead letter, so nothing was "
+             "committed: is there a trigger or a policy of row-level security "
+             "on it?");
+    isolate_failed(b, &named);
+}
+
 static void by_class(struct batch *b, const struct err *e,
                      const struct pgreply *reply)
 {
     struct err named;
 
     if (e->class == ERR_FENCED) {
-        fenced(b, reply);
+        fence_failed(b, reply->failed);
+    } else if (strcmp(e->sqlstate, "TM004") == 0) {
+        letters_not_kept(b, e);
     } else if (conflict_is_none(b, e, &named) || is_tried_alone(b, e, &named)) {
         isolate_failed(b, &named);
     } else {

@@ -270,6 +270,8 @@ static const struct condition conditions[] = {
     {"P0004", "assert_failure"},
     {"TM001", "lane_fenced"},
     {"TM002", "row_changed"},
+    {"TM003", "table_changed"},
+    {"TM004", "letter_not_kept"},
     {"XX000", "internal_error"},
     {"XX001", "data_corrupted"},
     {"XX002", "index_corrupted"},

@@ -23,8 +23,8 @@ static const uint64_t PART_BYTES = 64 << 20;
 
 /* Parameters of one statement, in order. */
 struct params {
-    struct pgparam list[PUT_ARRAYS + 3];
-    struct buf bytes[PUT_ARRAYS + 3]; /* owned */
+    struct pgparam list[PUT_ARRAYS + 4];
+    struct buf bytes[PUT_ARRAYS + 4]; /* owned */
     int n;
     struct tm_cell *cells; /* scratch: one column */
     uint32_t n_cells;
@@ -261,10 +261,12 @@ static void put_part(struct pgconn *c, const struct plan *p,
         OID_TEXT,        OID_TEXT,       OID_TEXT_ARRAY, OID_INT4_ARRAY,
         OID_INT8_ARRAY,  OID_TEXT_ARRAY, OID_BOOL_ARRAY, OID_BYTEA_ARRAY,
         OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY,
-        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY};
+        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_BOOL,
+        OID_INT8};
     static const struct pgstmt put = {
         "dead_letter_put",
-        "INSERT INTO tidemill.dead_letter AS d (pipeline, generation, topic, "
+        "WITH w AS (INSERT INTO tidemill.dead_letter AS d "
+        "(pipeline, generation, topic, "
         "partition, \"offset\", state, holds, key, value, headers, record_ms, "
         "class, sqlstate, message, script, is_unpublished) "
         "SELECT $1, $2, t, p, o, s, h, k, v, j::jsonb, ms, c, q, m, f, $16 "
@@ -276,8 +278,10 @@ static void put_part(struct pgconn *c, const struct plan *p,
         "message = EXCLUDED.message, script = EXCLUDED.script, "
         "generation = EXCLUDED.generation, last_seen = now(), "
         "retry_at = NULL, is_unpublished = EXCLUDED.is_unpublished, "
-        "attempts = d.attempts + (EXCLUDED.state = 'failed')::int",
-        oids, PUT_ARRAYS + 3};
+        "attempts = d.attempts + (EXCLUDED.state = 'failed')::int "
+        "RETURNING 1) "
+        "SELECT tidemill.must((SELECT count(*) FROM w) = $17, 'TM004')",
+        oids, PUT_ARRAYS + 4};
     struct params params = params_new(scratch, n);
 
     add_text(&params, p->name);
@@ -289,6 +293,7 @@ static void put_part(struct pgconn *c, const struct plan *p,
         add_array(&params, put_columns[i].type);
     }
     add_bool(&params, p->dead_letters.topic != NULL);
+    add_int8(&params, n);
     params_send(&params, c, &put);
 }
 

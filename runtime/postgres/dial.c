@@ -400,5 +400,7 @@ bool dial_result(const PGresult *r, struct err *e)
         flatten(e->text); /* libpq's own words end with a line feed */
     }
     snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);
+    e->is_right = strncmp(field(r, PG_DIAG_SOURCE_FUNCTION), "aclcheck_error",
+                          strlen("aclcheck_error")) == 0;
     return false;
 }

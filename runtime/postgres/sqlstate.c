@@ -49,6 +49,10 @@ static const struct state_class states[] = {
      "pipeline. It is compared again, and the batch is done again if it "
      "fits."},
 
+    {"TM004", ERR_SCHEMA,
+     "Raised by Tidemill: tidemill.dead_letter does not keep a dead letter. "
+     "Nothing is committed without it."},
+
     /* another writer won */
     {"40", ERR_CONFLICT, NULL}, /* serialization, deadlock */
     {"55P03", ERR_CONFLICT, "A lock did not come within lock_timeout."},

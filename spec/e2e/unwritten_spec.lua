@@ -197,6 +197,93 @@ describe('a row that a trigger, a policy or a child table keeps back', function(
   end)
 end)
 
+describe('a table of Tidemill\'s own that keeps nothing', function()
+  it('halts the lanes that need it, and nothing is lost', function()
+    local s = new(1)
+    s.db:rows [[
+      CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RETURN NULL; END $$;
+      CREATE TRIGGER letters BEFORE INSERT ON tidemill.dead_letter
+        FOR EACH ROW EXECUTE FUNCTION nothing();
+      ALTER TABLE copies ADD CHECK (k <> 'bad')]]
+    s.send(0, { 'copy', 'a1' }, { 'copy', 'bad' }, { 'copy', 'a2' })
+    s.send(1, { 'copy', 'b1' }, { 'copy', 'b2' })
+    local run = tidemill.start(s.bundle, { env = s.env })
+    finally(function() run:destroy() end)
+    local function halts(words)
+      run:wait_for('the halt', 30, function()
+        return run:text():find('lane halted; it looks again .*' .. words)
+      end)
+    end
+    halts 'tidemill.dead_letter does not keep a dead letter'
+    run:wait_for('the other lane', 20, function()
+      return s.sum('copies', "k LIKE 'b%'") == 2
+    end)
+    assert.equal('', s.letters())
+    s.db:rows 'DROP TRIGGER letters ON tidemill.dead_letter'
+    run:wait_for('all', 40, function() return s.sum('copies') == 4 end)
+    assert.equal('0/1 data 23514', s.letters())
+
+    s.db:rows [[CREATE TRIGGER lanes BEFORE UPDATE ON tidemill.lane FOR EACH ROW
+      WHEN (NEW.partition = 0 AND NEW.next_offset > OLD.next_offset)
+      EXECUTE FUNCTION nothing()]]
+    s.send(0, { 'copy', 'a3' })
+    halts "tidemill.lane does not keep the lane's new position"
+    s.send(1, { 'copy', 'b3' })
+    run:wait_for('the other lane', 20, function() return s.sum('copies') == 5 end)
+    s.db:rows 'DROP TRIGGER lanes ON tidemill.lane'
+    run:wait_for('all', 40, function() return s.sum('copies') == 6 end)
+    assert.equal(0, (run:stop()))
+  end)
+
+  it('is no reason to blame records; nor is a right that the role lacks', function()
+    local s = new()
+    s.db:rows [[
+      ALTER TABLE fo ENABLE ROW LEVEL SECURITY;
+      CREATE POLICY all_rows ON fo USING (true);
+      CREATE TABLE audit (k text);
+      CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO audit VALUES (NEW.k); RETURN NEW; END $$;
+      CREATE TRIGGER notes BEFORE INSERT ON copies FOR EACH ROW EXECUTE FUNCTION note()]]
+    for i = 1, 20 do s.send(0, { 'copy', 'k' .. i }) s.send(1, { 'add', 'k' .. i }) end
+    local run = tidemill.start(s.bundle, { env = s.env })
+    finally(function() run:destroy() end)
+    run:wait_for('the halt', 30, function()
+      s.send(1, { 'add', 'more' })
+      return run:text():find 'lane halted; it looks again'
+    end)
+    s.db:rows 'GRANT INSERT ON audit TO mill'
+    run:wait_for('all', 40, function() return s.sum('copies') == 20 end)
+    assert.equal('', s.letters())
+    assert.equal(0, (run:stop()))
+  end)
+end)
+
+describe('a lane that is full of bad records', function()
+  it('does not keep another one waiting, nor does each of them take long', function()
+    local s = new(1)
+    s.db:rows [[
+      CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RETURN CASE WHEN NEW.k LIKE 'ice%' THEN NULL ELSE NEW END; END $$;
+      CREATE TRIGGER keeps BEFORE INSERT ON fo FOR EACH ROW EXECUTE FUNCTION keep();
+      ALTER TABLE copies ADD CHECK (k NOT LIKE 'bad%')]]
+    local run = tidemill.start(s.bundle, { env = s.env })
+    finally(function() run:destroy() end)
+    run:wait_ready()
+    for i = 1, 100 do s.send(0, { 'add', 'ice' .. i }) end
+    local n_letters = function()
+      return s.db:number 'SELECT count(*) FROM tidemill.dead_letter'
+    end
+    run:wait_for('one hundred letters', 20, function() return n_letters() == 100 end)
+    for i = 1, 1500 do s.send(0, { 'copy', 'bad' .. i }) end
+    run:wait_for('the first ones', 20, function() return n_letters() > 110 end)
+    for i = 1, 20 do s.send(1, { 'copy', 'b' .. i }) end
+    run:wait_for('the other lane', 20, function() return s.sum('copies') == 20 end)
+    assert.is_true(n_letters() < 1600)
+    assert.equal(0, (run:stop()))
+  end)
+end)
+
 describe('a row that another transaction', function()
   it('has locked makes its lane wait where people see it; the others go on', function()
     local s = new(1)
