@@ -271,7 +271,8 @@ static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
     while (r->n_chosen) {
         bool ok = vm_keys(v, &b->view, &r->view, &e);
 
-        if (b->view.is_late) {
+        b->limit.is_over |= b->events.n > 1 && vm_ran_out(v);
+        if (batch_is_over(b)) {
             break;
         }
         if (!batch_take_unread(b)) {
@@ -300,10 +301,10 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
     truncate_cut(b);
     verdict_find_unread(b);
     verdict_settle(b);
-    for (uint32_t i = 0; i < b->n_rows && !b->view.is_late; i++) {
+    for (uint32_t i = 0; i < b->n_rows && !batch_is_over(b); i++) {
         keys_of(&b->rows[i], b, d, v);
     }
-    if (b->view.is_late) {
+    if (batch_is_over(b)) {
         return;
     }
     b->view.current = -1;

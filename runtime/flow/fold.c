@@ -42,12 +42,15 @@ static void run_mirror(struct batch *b, struct rows *r)
     }
 }
 
+/* Memory may run out by what all records left behind: only one that is alone is
+ * to blame for it. */
 static void run_handlers(struct batch *b, struct rows *r, struct vm *v)
 {
     struct err e;
 
     bool ok = vm_fold(v, &b->view, &r->view, &e);
 
+    b->limit.is_over |= b->events.n > 1 && vm_ran_out(v);
     if (!batch_is_over(b) && !batch_take_unread(b) && !ok) {
         b->must_rerun = true;
         batch_judge(b, &e);

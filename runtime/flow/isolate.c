@@ -282,6 +282,7 @@ static uint32_t share_done(const struct batch *b, uint32_t n)
 static void tell_over(const struct batch *b)
 {
     const struct record *first = &b->records[0];
+    const struct vm *vm = b->engine->vm;
 
     if (b->view.is_late) {
         log_line(LOG_INFO,
@@ -296,7 +297,7 @@ static void tell_over(const struct batch *b)
                  "smaller ones",
                  "first=%s/%d/%" PRId64 " records=%u limit_bytes=%" PRIu64,
                  first->topic, first->partition, first->offset, b->events.n,
-                 batch_most(b));
+                 vm_ran_out(vm) ? vm_most_bytes() : batch_most(b));
     }
 }
 

@@ -32,6 +32,12 @@ static const char TOO_SLOW[] =
 /* What one phase may allocate before the collector joins in, and the least
  * that it frees after a batch: about a millisecond of work. */
 enum { VM_PHASE_KB = 64 << 10, VM_STEP_KB = 1024 };
+/* The collector's speed in a phase, in percent of what is allocated. An allocation
+ * pays for one kilobyte, however large it is: at LuaJIT's own speed, which holds
+ * between phases, texts of megabytes outrun the collector. */
+enum { VM_PHASE_MUL = 100000, VM_STEP_MUL = 200 };
+/* A collection begins when so many percent of what the last one left are in use. */
+enum { VM_PAUSE = 200 };
 
 struct vm {
     lua_State *L;
@@ -347,8 +353,10 @@ static void collect_after(lua_State *L, int kb)
 {
     int used = lua_gc(L, LUA_GCCOUNT, 0) + 1;
 
+    lua_gc(L, LUA_GCSETSTEPMUL, VM_PHASE_MUL);
     lua_gc(L, LUA_GCSETPAUSE, 100 + (int)(100LL * kb / used));
     lua_gc(L, LUA_GCRESTART, -1);
+    lua_gc(L, LUA_GCSETPAUSE, VM_PAUSE); /* of the next ones */
 }
 
 /* One phase of a batch. The collector waits, unless the phase leaves a lot
@@ -448,6 +456,11 @@ uint64_t vm_bytes(const struct vm *v)
     return v->budget.used_bytes;
 }
 
+uint64_t vm_most_bytes(void)
+{
+    return VM_MAX_BYTES;
+}
+
 void vm_collect(struct vm *v)
 {
     int used, step;
@@ -456,6 +469,7 @@ void vm_collect(struct vm *v)
         return;
     }
     /* Twice what came since the last time, or garbage would outrun it. */
+    lua_gc(v->L, LUA_GCSETSTEPMUL, VM_STEP_MUL);
     used = lua_gc(v->L, LUA_GCCOUNT, 0);
     step = 2 * (used - v->collected_kb);
     lua_gc(v->L, LUA_GCSTEP, step > VM_STEP_KB ? step : VM_STEP_KB);

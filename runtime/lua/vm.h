@@ -50,6 +50,8 @@ bool vm_decide(struct vm *v, const struct failure *f, bool is_trusted,
 /* Did the last call take more memory than scripts may have? */
 bool vm_ran_out(const struct vm *v);
 uint64_t vm_bytes(const struct vm *v);
+/* What scripts may take of it. */
+uint64_t vm_most_bytes(void);
 /* Steps the collector; called while the database works. */
 void vm_collect(struct vm *v);
 

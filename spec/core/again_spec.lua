@@ -250,6 +250,24 @@ describe('what the scripts make of a batch', function()
     end)
   end)
 
+  it('is not what large texts leave behind, which no record is to blame for', function()
+    with(bundles.pipeline([[
+      projection { table = 'sizes', key = { id = { 'text', from = 'data.id' } },
+        columns = { n = 'bigint', text = 'text' },
+        on = function(row, event)
+          local text = row.text or ('x'):rep(15000000)
+          row.n = #(text .. event.data.n)
+        end }]], KAFKA), function(batch)
+      local records = {}
+      for i = 1, 200 do records[i] = ('{"id":"a","n":"%d"}'):format(i) end
+      batch:prepare { records }
+      local ok, is_over = try_fold(batch)
+      assert.are.same({ true, false }, { ok, is_over })
+      assert.are.equal(('.'):rep(200), batch:states())
+      assert(C.vm_bytes(batch.vm) < 256 * MIB, tonumber(C.vm_bytes(batch.vm)))
+    end)
+  end)
+
   it('of one record has the same limit: it fails, at a line', function()
     for call, by in pairs {
       ["row.x = ('x'):rep(1000000)"] = 'pipeline.lua:%d+: logs.x: the handlers make too much',

@@ -119,10 +119,23 @@ describe('a pcall of a script', function()
     assert.is_truthy(batch:reason(1):find(says, 1, true), batch:reason(1))
   end
 
+  -- Among several it may be what all of them left; alone the record is to blame.
+  local function is_hungry(batch)
+    batch:begin(THREE):decode()
+    C.batch_keys(batch.c, batch.decoder, batch.vm)
+    assert.is_false(not C.batch_is_over(batch.c) and C.batch_fold(batch.c, batch.vm, FAILURE))
+    assert.is_true(C.batch_is_over(batch.c))
+    batch:apply { { THREE[1][1] } }
+    assert.are.equal('.', batch:states())
+    batch:apply { { THREE[1][2] } }
+    assert.are.equal('F', batch:states())
+    assert.is_truthy(batch:reason(0):find('512 MiB', 1, true), batch:reason(0))
+  end
+
   -- All memory takes long where each byte is looked at.
   for name, catch in pairs(os.getenv('SPEC_IS_SLOW') and { pcall = CATCHES.pcall } or CATCHES) do
-    it('does not swallow that memory ran out, which is the one record\'s fault: ' .. name, function()
-      with(fold(catch:format(HUNGRY)), function(batch) is_set_aside(batch, '512 MiB') end)
+    it('does not swallow that memory ran out: ' .. name, function()
+      with(fold(catch:format(HUNGRY)), is_hungry)
     end)
     it('does not swallow that a view is stale: ' .. name, function()
       local text = "local kept = {}\nreturn pipeline"
@@ -131,24 +144,16 @@ describe('a pcall of a script', function()
     end)
   end
 
-  it('does not swallow that memory ran out in a batch function, where it may be all records\' doing', function()
+  it('does not swallow that memory ran out in a batch function', function()
     with([[projection { tables = { a = { key = { id = { 'text', from = 'data.id' } }, columns = { n = 'bigint' } } },
-      batch = function(_, tables) for event, row in tables.a:events() do
-        if event.data.bad then pcall(function() ]] .. HUNGRY .. [[ end) end row.n = 1 end end }]], function(batch)
-      batch:begin(THREE):decode()
-      C.batch_keys(batch.c, batch.decoder, batch.vm)
-      assert.is_false(C.batch_fold(batch.c, batch.vm, FAILURE))
-      assert.is_true(C.batch_is_over(batch.c))
-      batch:apply { { THREE[1][2] } }
-      assert.are.equal('F', batch:states())
-      assert.is_truthy(batch:reason(0):find('512 MiB', 1, true), batch:reason(0))
-    end)
+      batch = function(batch, tables) for event, row in tables.a:events() do
+        if event.data.bad then pcall(function() ]] .. HUNGRY .. [[ end) end row.n = 1 end end }]], is_hungry)
   end)
 
   it('does not swallow that memory ran out in a key function', function()
     with([[projection { table = 'a', key = { id = { 'text', from = function(event)
       if event.data.bad then pcall(function() ]] .. HUNGRY .. [[ end) end return event.data.id end } }, columns = { n = 'bigint' },
-      on = function(row) row.n = 1 end }]], function(batch) is_set_aside(batch, '512 MiB') end)
+      on = function(row) row.n = 1 end }]], is_hungry)
   end)
 
   it('does not swallow that the pipeline says too little of its topic, which halts the lane', function()
@@ -283,8 +288,11 @@ describe('a batch', function()
   it('halts its lanes where the scripts cannot be loaded again once memory ran out, whatever waits in them', function()
     local batch = batches.open(bundles.pipeline([[projection { table = 'a', key = { id = { 'text', from = function(event)
       if event.data.bad then ]] .. HUNGRY .. [[ end return event.data.id end } }, columns = { n = 'bigint' }, on = function() end }]], KAFKA))
-    local lane = { '{"id":"a"}', '{"id":"a","bad":1}' }
-    for i = 3, 2000 do lane[i] = '{"id":"a"}' end
+    batch:begin(THREE):decode()
+    C.batch_keys(batch.c, batch.decoder, batch.vm)
+    assert.is_true(C.batch_is_over(batch.c))
+    local lane = {}
+    for i = 1, 2000 do lane[i] = '{"id":"a"}' end
     batch:apply { lane, { '{"id":"b","x":"\\ud800"' , '{"id":"b"}' } }
     assert.are.equal(('-'):rep(2000) .. ' Fh', batch:states())
     batch:forget():close()
