@@ -65,14 +65,28 @@ function M.check_copy(world)
   world.load.copy:check(world.db, 'copies')
 end
 
+-- Why records failed that should not have.
+local function reasons(want, rows)
+  local list = {}
+  for _, row in ipairs(rows) do
+    if row.line == 'failed' and want[row.key] ~= 'failed' and #list < 5 then
+      list[#list + 1] = ('%s: %s %s'):format(row.key, row.sqlstate, row.message)
+    end
+  end
+  return table.concat(list, '\n')
+end
+
 --- The dead letters: which records, in which state, with the key they had.
 function M.check_letters(world)
   local want = {}
   for place, state in pairs(world.load.mill.letters) do want[place] = state end
-  local got = lines(world:rows("SELECT partition || '/' || \"offset\" AS key, state " ..
-    "AS line FROM tidemill.dead_letter WHERE pipeline = 'mill'"))
-  local n, text = differences(want, got)
-  if n > 0 then error(('dead letters: %d differ:\n%s'):format(n, text)) end
+  local rows = world:rows("SELECT partition || '/' || \"offset\" AS key, " ..
+    "state AS line, coalesce(sqlstate, '') AS sqlstate, message " ..
+    "FROM tidemill.dead_letter WHERE pipeline = 'mill'")
+  local n, text = differences(want, lines(rows))
+  if n > 0 then
+    error(('dead letters: %d differ:\n%s\n%s'):format(n, text, reasons(want, rows)))
+  end
 end
 
 --- Asks for every dead letter to be tried again, without what refused some of

@@ -45,7 +45,9 @@ local function n_swallowed(world)
 end
 
 local function heal_swallow(world)
-  world:rows('DROP FUNCTION IF EXISTS fault_swallow() CASCADE')
+  world:rows [[
+    SET client_min_messages = warning;
+    DROP FUNCTION IF EXISTS fault_swallow() CASCADE]]
 end
 
 -- It may still be open from the last time.

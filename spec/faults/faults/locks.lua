@@ -98,26 +98,31 @@ local function deadlock(world)
   end)
 end
 
--- Under repeatable read a row that another has changed since the snapshot is an
--- error. New sessions take the database's default.
-local function serialize(world)
-  local mark = server.mark(world)
-  local name = world:rows('SELECT current_database() AS name')[1].name
-  local setting = ('ALTER DATABASE %s %%s default_transaction_isolation %%s'):format(name)
-  world:rows(setting:format('SET', "= 'repeatable read'"))
-  server.signal(world, 'pg_terminate_backend')
-  local ok, n = pcall(server.with_session, world, function(session)
-    session:rows('BEGIN')
-    session:rows(touch(world, server.table(world, 'totals')))
-    local is_waiting = server.wait(world, 10, function()
-      return server.n_blocked(world) > 0
-    end)
-    session:rows('COMMIT')
-    return is_waiting and server.wait_logged(world, mark, 'could not serialize access')
-  end)
-  world:rows(setting:format('RESET', ''))
-  server.signal(world, 'pg_terminate_backend')
-  return ok and n or 0
+-- Sessions are read committed whatever a role or a database sets, so a trigger says
+-- it, to some transactions or to all: before their rows are written, or at COMMIT.
+local REFUSAL = [[
+SET client_min_messages = warning;
+CREATE OR REPLACE FUNCTION fault_serialize() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    IF random() < %g THEN
+      RAISE 'could not serialize access' USING ERRCODE = '40001';
+    END IF;
+    RETURN NEW;
+  END $$;
+CREATE %s ON tidemill.lane %s FOR EACH ROW EXECUTE FUNCTION fault_serialize()]]
+
+local BEFORE = { 'TRIGGER fault_serialize BEFORE UPDATE OF next_offset', '' }
+local AT_COMMIT = { 'CONSTRAINT TRIGGER fault_serialize AFTER UPDATE OF next_offset',
+  'DEFERRABLE INITIALLY DEFERRED' }
+
+local function serialize(world, random)
+  local mark, conflicts = server.mark(world), server.errors(world, 'conflict')
+  local moment = random(1, 2) == 1 and BEFORE or AT_COMMIT
+  world:rows(REFUSAL:format(random(1, 4) / 4, moment[1], moment[2]))
+  local n = server.wait_logged(world, mark, 'could not serialize access')
+  world:sleep(random(0, 3000) / 1000)
+  world:rows('DROP FUNCTION fault_serialize CASCADE')
+  return server.new_errors(world, 'conflict', conflicts) > 0 and n or 0
 end
 
 -- Somebody holds one row for longer than Tidemill waits for a lock (20 s).
