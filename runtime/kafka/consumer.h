@@ -53,7 +53,7 @@ struct source {
     struct news news;
     rd_kafka_queue_t *members_queue; /* owned; made when first asked */
     rd_kafka_event_t *members;       /* owned; the last answer, or NULL */
-    bool members_asked;
+    usec members_asked;              /* 0: no answer is under way */
     char failure[300]; /* the last connection that failed: why; or "" */
     char said[300];    /* the last trouble that people were told */
     const char *cure;  /* what to do about it, when it is known; or NULL */

@@ -8,7 +8,12 @@
 
 #include "kafka/consumer.h"
 
-enum { ASK_MS = 5000 };
+/* librdkafka (2.0) looks for the coordinator for as long as there is none, and
+ * uses a request that is over by then after it was freed: so one lasts for the
+ * hour that there may be. Nobody waits for it: a while later the last answer
+ * counts no more. */
+enum { ASK_MS = 3600 * 1000 };
+static const usec LATE_USEC = 5 * 1000000ULL;
 
 void source_ask_members(struct source *s)
 {
@@ -26,7 +31,7 @@ void source_ask_members(struct source *s)
     rd_kafka_AdminOptions_set_request_timeout(o, ASK_MS, NULL, 0);
     rd_kafka_DescribeConsumerGroups(s->rk, &group, 1, o, s->members_queue);
     rd_kafka_AdminOptions_destroy(o);
-    s->members_asked = true;
+    s->members_asked = clock_usec();
 }
 
 static const rd_kafka_ConsumerGroupDescription_t *
@@ -75,6 +80,11 @@ static void sort(const rd_kafka_ConsumerGroupDescription_t *group)
     }
 }
 
+static bool is_late(const struct source *s)
+{
+    return s->members_asked && clock_usec() > s->members_asked + LATE_USEC;
+}
+
 /* The newest answer. */
 static void take_answer(struct source *s)
 {
@@ -82,7 +92,7 @@ static void take_answer(struct source *s)
         s->members_asked ? rd_kafka_queue_poll(s->members_queue, 0) : NULL;
 
     if (answer) {
-        s->members_asked = false;
+        s->members_asked = 0;
         if (s->members) {
             rd_kafka_event_destroy(s->members);
         }
@@ -132,7 +142,7 @@ enum holder_kind source_holder(struct source *s, const char *topic,
 
     *out = (struct holder){0};
     take_answer(s);
-    group = group_of(s->members);
+    group = is_late(s) ? NULL : group_of(s->members);
     n = group ? rd_kafka_ConsumerGroupDescription_member_count(group) : 0;
     for (size_t i = 0; i < n; i++) {
         const rd_kafka_MemberDescription_t *m =

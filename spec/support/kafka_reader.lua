@@ -59,6 +59,8 @@ function M.member(group, topic)
     ['bootstrap.servers'] = os.getenv('KAFKA_BROKERS'), ['group.id'] = group,
     ['client.id'] = 'stranger', ['enable.auto.commit'] = 'false',
     ['partition.assignment.strategy'] = 'roundrobin', log_level = '3',
+    -- Of one that leaves while the broker is away the group waits no longer.
+    ['session.timeout.ms'] = '6000',
   } do
     assert(rd.rd_kafka_conf_set(conf, name, value, reason, 512) == 0, name)
   end

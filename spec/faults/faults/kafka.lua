@@ -41,7 +41,8 @@ local function long_pause(world)
 end
 
 -- A consumer of other people joins a pipeline's group: its share of the partitions
--- is not read until it goes, and the run says so.
+-- is not read until it goes, and the run says so. Or the broker goes first, for longer
+-- than the run waits to be told who is in the group.
 local function stranger(world, random)
   local pipeline = random(1, 2) == 1 and 'mill' or 'copy'
   local name = world.topics[pipeline]
@@ -53,6 +54,11 @@ local function stranger(world, random)
       if body:find('another member of group', 1, true) then return true end
     end
   end)
+  if random(1, 2) == 1 then
+    broker.take_away(world, process.KILL)
+    world:sleep(8)
+    broker.let_back(world)
+  end
   member:close()
   return is_shown and 1 or 0
 end
