@@ -50,9 +50,7 @@ local function heal_swallow(world)
     DROP FUNCTION IF EXISTS fault_swallow() CASCADE]]
 end
 
--- It may still be open from the last time.
 local function swallow(world)
-  heal_swallow(world)
   world:rows(TRIGGER)
   local before = n_swallowed(world)
   wait_set_aside(world, world.load:send_kept_back('swallowed', {}))
@@ -69,7 +67,6 @@ end
 
 -- 555.00 may not be written by a policy, and no other amount of the load is that.
 local function hide(world)
-  heal_hide(world)
   world:rows [[
     ALTER TABLE ledger ENABLE ROW LEVEL SECURITY;
     CREATE POLICY fault_reads ON ledger FOR SELECT USING (true);
@@ -159,13 +156,18 @@ local function name(world, random)
   return n
 end
 
+-- Each waits for its records, so nothing else may be in their way (solo).
+local function alone(as, fire, heal)
+  return { name = as, solo = true, fire = fire, heal = heal }
+end
+
 return {
-  { name = 'data.swallowed', fire = swallow, heal = heal_swallow },
-  { name = 'data.hidden', fire = hide, heal = heal_hide },
-  { name = 'data.growing', fire = grow },
-  { name = 'data.slow', fire = slow(60, 0.06) },
+  alone('data.swallowed', swallow, heal_swallow),
+  alone('data.hidden', hide, heal_hide),
+  alone('data.growing', grow),
+  alone('data.slow', slow(60, 0.06)),
   -- A batch takes longer than the supervisor waits for a worker.
-  { name = 'data.slower', solo = true, fire = slow(40, 0.7) },
-  { name = 'data.columns', fire = mask },
-  { name = 'data.names', fire = name },
+  alone('data.slower', slow(40, 0.7)),
+  alone('data.columns', mask),
+  alone('data.names', name),
 }
