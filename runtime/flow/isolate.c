@@ -223,20 +223,18 @@ static void tell_narrow(const struct lane *lane, uint32_t n,
 
 bool isolate_narrow(struct batch *b, const struct err *e)
 {
-    uint32_t n = b->is_retry ? b->events.n : batch_moved(b);
-
-    if (n <= 1) {
+    /* Where a lane halts early the others were loaded all the same. */
+    if (b->events.n <= 1) {
         return false;
     }
     if (b->is_retry) {
         isolate_halve(b);
     }
     for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
-        n = lease_moved(&b->leases[i]);
-        if (n > 0) {
-            tell_narrow(b->leases[i].lane, n, e);
-            lease_halve(b->leases[i].lane, n, b->n_leases == 1);
-        }
+        const struct lease *l = &b->leases[i];
+
+        tell_narrow(l->lane, l->n, e);
+        lease_halve(l->lane, l->n, b->n_leases == 1);
     }
     engine_release(b);
     return true;

@@ -105,7 +105,7 @@ end)
 describe('a batch that is late', function()
   -- Its lanes have [sizes] records each; its run was asked at [event], in the projection
   -- of that number. What the lanes may have in their next batches.
-  local function most(sizes, event, projection, is_retry)
+  local function most(sizes, event, projection, is_retry, give_up)
     local g, page = ffi.new('struct engine'), ffi.gc(C.page_new(1), C.page_free)
     local loop = C.loop_new()
     for _, name in ipairs { 'free', 'ready' } do
@@ -125,7 +125,8 @@ describe('a batch that is late', function()
     g.ready.head.prev, g.ready.head.next, g.ready.n = b.link, b.link, 1
     b.link.prev, b.link.next = g.ready.head, g.ready.head
     b.view.is_late = 1
-    C.isolate_over(b)
+    give_up = give_up or C.isolate_over
+    give_up(b)
     assert.are.same({ tonumber(C.BATCH_FREE), 0 }, { tonumber(b.state), b.n_leases })
     local list = {}
     for i = 1, #sizes do
@@ -144,6 +145,12 @@ describe('a batch that is late', function()
     assert.are.same({ 120, 80 }, (most({ 600, 400 }, 400, 0)))
     assert.are.same({ 1 }, (most({ 2 }, 1, 1)))
     assert.are.same({ 1 }, (most({ 1000 }, -1, -1)))
+  end)
+  it('gives half to a lane that halts early, since the records behind were loaded too', function()
+    assert.are.same({ 500 }, (most({ 1000 }, 0, 0, false, function(b)
+      b.leases[0].halt = 1
+      assert.is_true(C.isolate_narrow(b, ffi.new('struct err')), 'the one before is not to blame')
+    end)))
   end)
   it('takes fewer dead letters at once, and nothing from the lane', function()
     local list, retry = most({ 50 }, 3, 0, true)
