@@ -277,20 +277,22 @@ static uint32_t share_done(const struct batch *b, uint32_t n)
     return share > 0 ? (uint32_t)share : 1;
 }
 
+/* As tell_narrow(): a lane may come here with every few batches. */
 static void tell_over(const struct batch *b)
 {
     const struct record *first = &b->records[0];
     const struct vm *vm = b->engine->vm;
+    enum log_level level = b->leases[0].lane->most == 0 ? LOG_INFO : LOG_DEBUG;
 
     if (b->view.is_late) {
-        log_line(LOG_INFO,
+        log_line(level,
                  "the scripts take too long for a batch: its records come in "
                  "smaller ones",
                  "first=%s/%d/%" PRId64 " records=%u time_for=%u", first->topic,
                  first->partition, first->offset, b->events.n,
                  share_done(b, b->events.n));
     } else {
-        log_line(LOG_INFO,
+        log_line(level,
                  "the scripts make too much of a batch: its records come in "
                  "smaller ones",
                  "first=%s/%d/%" PRId64 " records=%u limit_bytes=%" PRIu64,
