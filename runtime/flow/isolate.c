@@ -304,7 +304,7 @@ static void tell_over(const struct batch *b)
 void isolate_over(struct batch *b)
 {
     tell_over(b);
-    b->engine->counts->counters[COUNT_ISOLATIONS]++;
+    b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
     if (b->is_retry) {
         isolate_halve(b);
     }

@@ -100,7 +100,7 @@ describe('a batch that is done again', function()
     end
     batch:prepare { values }
     local states
-    for attempt = 1, core.rounds(10000) do
+    for attempt = 1, os.getenv 'SPEC_IS_SLOW' and 200 or 10000 do
       if attempt > 1 then C.batch_again(batch.c) end
       batch:load_all(('loaded '):rep(200))
       for i = 0, batch.c.n_rows - 1 do batch.c.rows[i].n_known = batch.c.rows[i].view.n_rows end

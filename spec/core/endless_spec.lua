@@ -37,7 +37,7 @@ local function call(verb, files, body)
       file:write(spec(folder, body))
       file:close()
     end
-    local pipe = io.popen(("TIDEMILL_TEST_SECONDS=1 timeout 60 '%s' %s %s 2>&1; echo status=$?"):format(
+    local pipe = io.popen(("env -u LD_PRELOAD TIDEMILL_TEST_SECONDS=1 timeout 60 '%s' %s %s 2>&1; echo status=$?"):format(
       os.getenv('TIDEMILL') or './tidemill', verb, folder))
     text, status = pipe:read('*a'):match('^(.*)status=(%d+)\n$')
     pipe:close()

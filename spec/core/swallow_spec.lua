@@ -248,7 +248,7 @@ describe('a batch', function()
         return pages * 4096
       end
       local number, after = 0, nil
-      for round = 1, 50 do
+      for round = 1, core.rounds(50) do
         local lane = {}
         for i = 1, 2000 do
           number = number + 1
@@ -258,9 +258,11 @@ describe('a batch', function()
         assert.are.equal(('.'):rep(2000), batch:states())
         assert.are.equal('1 2 3', batch:column(0, 0):match('^%d+ %d+ %d+'))
         assert.is_true(batch.c.view.n_nodes < 200)
-        after = round == 10 and resident() or after
+        after = after or round >= 10 and resident()
       end
-      assert.is_true(resident() - after < 64e6, resident() - after)
+      if not os.getenv 'SPEC_IS_SLOW' then -- valgrind keeps what was freed for a while
+        assert.is_true(resident() - after < 64e6, resident() - after)
+      end
     end)
   end)
 

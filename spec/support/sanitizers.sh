@@ -62,6 +62,7 @@ valgrind_file() {
   local name
   name=$(basename "$1" _spec.lua)
   if ! SPEC_IS_SLOW=1 timeout -k 10 "${SPEC_SECONDS:-300}" valgrind -q --xml=yes \
+    --child-silent-after-fork=yes \
     --xml-file="$2/$name.xml" luajit "$(command -v busted)" \
     --output=spec/support/report.lua "$1" >"$2/$name.out" 2>&1 </dev/null; then
     echo "the specs did not pass, or did not come to an end" >>"$2/$name.failed"
