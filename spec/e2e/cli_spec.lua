@@ -72,7 +72,10 @@ describe('tidemill', function()
 end)
 
 describe('tidemill check', function()
-  lazy_setup(function() kafka.producer():create_topic('outbox.event.account', 4) end)
+  lazy_setup(function() -- it is there when another build ran these specs before
+    local producer, topic = kafka.producer(), 'outbox.event.account'
+    if not assert(producer:topics())[topic] then producer:create_topic(topic, 4) end
+  end)
 
   it('says how each projection is kept exact, and finds nothing wrong', function()
     local bundle = tidemill.example('bank', {})
