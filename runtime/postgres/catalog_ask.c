@@ -146,122 +146,53 @@ static const char INDEXES[] =
     "WHERE i.indisunique AND " TABLE_IS " ORDER BY x.relname";
 
 /* What fires and acts in a session of this role. */
-#define FIRES(what)                                                            \
-    what " IN ('A', CASE current_setting('session_replication_role') "         \
-         "WHEN 'replica' THEN 'R' ELSE 'O' END)"
-#define EVENTS(type, insert, update, delete)                                   \
-    "concat_ws(' or ', CASE WHEN " type insert " THEN 'INSERT' END, "          \
-    "CASE WHEN " type update " THEN 'UPDATE' END, "                            \
-    "CASE WHEN " type delete " THEN 'DELETE' END)"
+#define FIRES                                                                  \
+    " IN ('A', CASE current_setting('session_replication_role') "              \
+    "WHEN 'replica' THEN 'R' ELSE 'O' END) "
 
-/* w: the table, its children and partitions. A trigger of a partitioned table
- * is told once, not for each partition. */
-static const char CAUSES[] =
-    "WITH RECURSIVE o AS (SELECT c.oid, c.relkind FROM " TABLE_FROM
-    "WHERE " TABLE_IS "), w(oid) AS (SELECT oid FROM o UNION "
+/* o: the table; w: it, its children and partitions. A trigger of a partitioned
+ * table is told once, not for each partition. */
+#define TABLES                                                                 \
+    "WITH RECURSIVE o AS (SELECT c.oid, c.relkind FROM " TABLE_FROM            \
+    "WHERE " TABLE_IS "), w(oid) AS (SELECT oid FROM o UNION "                 \
     "SELECT i.inhrelid FROM pg_inherits i JOIN w ON i.inhparent = w.oid) "
-    "SELECT CASE WHEN t.tgtype & 3 = 3 THEN 'b' ELSE 't' END AS kind, "
-    "t.tgname::text AS name, w.oid::regclass::text AS place, " EVENTS(
-        "t.tgtype ", "& 4 > 0", "& 16 > 0",
-        "& 8 > 0") " FROM w JOIN pg_trigger t ON t.tgrelid = w.oid "
-                   "WHERE NOT t.tgisinternal AND t.tgparentid = 0 "
-                   "AND " FIRES(
-                       "t.tgenabled") " "
-                                      "UNION ALL SELECT 'p', "
-                                      "coalesce(string_agg(p.polname, ', ' "
-                                      "ORDER BY p.polname), 'none'), "
-                                      "o.oid::regclass::text, '' FROM o "
-                                      "LEFT JOIN pg_policy p ON p.polrelid = "
-                                      "o.oid AND (p.polroles = '{0}' "
-                                      "OR EXISTS (SELECT FROM "
-                                      "unnest(p.polroles) AS r(oid) WHERE "
-                                      "r.oid <> 0 "
-                                      "AND pg_has_role(r.oid, 'USAGE'))) WHERE "
-                                      "row_security_active(o.oid) "
-                                      "GROUP BY o.oid "
-                                      "UNION ALL SELECT 'r', r.rulename::text, "
-                                      "w.oid::regclass::text, " EVENTS(
-                                          "r.ev_type ", "= '3'", "= '2'",
-                                          "= '4'") " FROM w JOIN pg_rewrite r "
-                                                   "ON r.ev_class = w.oid "
-                                                   "WHERE " FIRES(
-                                                       "r.ev_enabled") " "
-                                                                       "UNION "
-                                                                       "ALL "
-                                                                       "SELECT "
-                                                                       "'c', "
-                                                                       "i."
-                                                                       "inhreli"
-                                                                       "d::"
-                                                                       "regclas"
-                                                                       "s::"
-                                                                       "text, "
-                                                                       "o.oid::"
-                                                                       "regclas"
-                                                                       "s::"
-                                                                       "text, "
-                                                                       "'' "
-                                                                       "FROM o "
-                                                                       "JOIN "
-                                                                       "pg_"
-                                                                       "inherit"
-                                                                       "s i "
-                                                                       "ON "
-                                                                       "i."
-                                                                       "inhpare"
-                                                                       "nt = "
-                                                                       "o.oid "
-                                                                       "WHERE "
-                                                                       "o."
-                                                                       "relkind"
-                                                                       " = 'r' "
-                                                                       "UNION "
-                                                                       "ALL "
-                                                                       "SELECT "
-                                                                       "'f', "
-                                                                       "f."
-                                                                       "conname"
-                                                                       "::text,"
-                                                                       " f."
-                                                                       "confrel"
-                                                                       "id::"
-                                                                       "regclas"
-                                                                       "s::"
-                                                                       "text, "
-                                                                       "'' "
-                                                                       "FROM o "
-                                                                       "JOIN "
-                                                                       "pg_"
-                                                                       "constra"
-                                                                       "int f "
-                                                                       "ON "
-                                                                       "f."
-                                                                       "conreli"
-                                                                       "d = "
-                                                                       "o.oid "
-                                                                       "AND "
-                                                                       "f."
-                                                                       "contype"
-                                                                       " = 'f' "
-                                                                       "AND "
-                                                                       "(f."
-                                                                       "confdel"
-                                                                       "type "
-                                                                       "IN "
-                                                                       "('c', "
-                                                                       "'n', "
-                                                                       "'d') "
-                                                                       "OR "
-                                                                       "f."
-                                                                       "confupd"
-                                                                       "type "
-                                                                       "IN "
-                                                                       "('c', "
-                                                                       "'n', "
-                                                                       "'d')) "
-                                                                       "ORDER "
-                                                                       "BY 1, "
-                                                                       "2, 3";
+
+#define TRIGGERS                                                               \
+    "SELECT CASE WHEN t.tgtype & 3 = 3 THEN 'b' ELSE 't' END AS kind, "        \
+    "t.tgname::text AS name, w.oid::regclass::text AS place, "                 \
+    "concat_ws(' or ', CASE WHEN t.tgtype & 4 > 0 THEN 'INSERT' END, "         \
+    "CASE WHEN t.tgtype & 16 > 0 THEN 'UPDATE' END, "                          \
+    "CASE WHEN t.tgtype & 8 > 0 THEN 'DELETE' END) "                           \
+    "FROM w JOIN pg_trigger t ON t.tgrelid = w.oid "                           \
+    "WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled" FIRES
+
+#define POLICIES                                                               \
+    "SELECT 'p', coalesce(string_agg(p.polname, ', ' ORDER BY p.polname), "    \
+    "'none'), o.oid::regclass::text, '' FROM o LEFT JOIN pg_policy p "         \
+    "ON p.polrelid = o.oid AND (p.polroles = '{0}' OR EXISTS (SELECT "         \
+    "FROM unnest(p.polroles) AS r(oid) WHERE r.oid <> 0 "                      \
+    "AND pg_has_role(r.oid, 'USAGE'))) "                                       \
+    "WHERE row_security_active(o.oid) GROUP BY o.oid "
+
+#define RULES                                                                  \
+    "SELECT 'r', r.rulename::text, w.oid::regclass::text, "                    \
+    "CASE r.ev_type WHEN '3' THEN 'INSERT' WHEN '2' THEN 'UPDATE' "            \
+    "WHEN '4' THEN 'DELETE' ELSE '' END "                                      \
+    "FROM w JOIN pg_rewrite r ON r.ev_class = w.oid WHERE r.ev_enabled" FIRES
+
+#define CHILDREN                                                               \
+    "SELECT 'c', i.inhrelid::regclass::text, o.oid::regclass::text, '' "       \
+    "FROM o JOIN pg_inherits i ON i.inhparent = o.oid WHERE o.relkind = 'r' "
+
+#define ACTIONS                                                                \
+    "SELECT 'f', f.conname::text, f.confrelid::regclass::text, '' "            \
+    "FROM o JOIN pg_constraint f ON f.conrelid = o.oid AND f.contype = 'f' "   \
+    "AND (f.confdeltype IN ('c', 'n', 'd') "                                   \
+    "OR f.confupdtype IN ('c', 'n', 'd')) "
+
+static const char CAUSES[] = TABLES TRIGGERS
+    "UNION ALL " POLICIES "UNION ALL " RULES "UNION ALL " CHILDREN
+    "UNION ALL " ACTIONS "ORDER BY 1, 2, 3";
 
 /* The names of [n] columns as a text[]. */
 static struct pgparam put_names(struct buf *b,
