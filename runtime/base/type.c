@@ -21,32 +21,33 @@ struct kind {
     uint32_t array_oid;
     enum modifier modifier;
     bool is_key;
+    uint8_t bytes; /* of its binary form; 0: they vary */
 };
 
 enum { OID_TEXT = 25, OID_TEXT_ARRAY = 1009 };
 
 static const struct kind kinds[TYPE_KINDS] = {
-    [TYPE_SMALLINT] = {"smallint", "", "int2", 21, 1005, MOD_NONE, true},
-    [TYPE_INTEGER] = {"integer", "", "int4", 23, 1007, MOD_NONE, true},
-    [TYPE_BIGINT] = {"bigint", "", "int8", 20, 1016, MOD_NONE, true},
+    [TYPE_SMALLINT] = {"smallint", "", "int2", 21, 1005, MOD_NONE, true, 2},
+    [TYPE_INTEGER] = {"integer", "", "int4", 23, 1007, MOD_NONE, true, 4},
+    [TYPE_BIGINT] = {"bigint", "", "int8", 20, 1016, MOD_NONE, true, 8},
     [TYPE_NUMERIC] = {"numeric", "", "numeric", 1700, 1231, MOD_DIGITS, false},
-    [TYPE_REAL] = {"real", "", "float4", 700, 1021, MOD_NONE, false},
+    [TYPE_REAL] = {"real", "", "float4", 700, 1021, MOD_NONE, false, 4},
     [TYPE_DOUBLE] = {"double precision", "", "float8", 701, 1022, MOD_NONE,
-                     false},
-    [TYPE_BOOLEAN] = {"boolean", "", "bool", 16, 1000, MOD_NONE, false},
+                     false, 8},
+    [TYPE_BOOLEAN] = {"boolean", "", "bool", 16, 1000, MOD_NONE, false, 1},
     [TYPE_TEXT] = {"text", "", "text", OID_TEXT, OID_TEXT_ARRAY, MOD_NONE,
                    true},
     [TYPE_VARCHAR] = {"character varying", "", "text", OID_TEXT, OID_TEXT_ARRAY,
                       MOD_LENGTH, false},
-    [TYPE_UUID] = {"uuid", "", "uuid", 2950, 2951, MOD_NONE, true},
+    [TYPE_UUID] = {"uuid", "", "uuid", 2950, 2951, MOD_NONE, true, 16},
     [TYPE_BYTEA] = {"bytea", "", "bytea", 17, 1001, MOD_NONE, true},
-    [TYPE_DATE] = {"date", "", "date", 1082, 1182, MOD_NONE, true},
+    [TYPE_DATE] = {"date", "", "date", 1082, 1182, MOD_NONE, true, 4},
     [TYPE_TIME] = {"time", " without time zone", "time", 1083, 1183,
-                   MOD_SECONDS, false},
+                   MOD_SECONDS, false, 8},
     [TYPE_TIMESTAMP] = {"timestamp", " without time zone", "timestamp", 1114,
-                        1115, MOD_SECONDS, false},
+                        1115, MOD_SECONDS, false, 8},
     [TYPE_TIMESTAMPTZ] = {"timestamp", " with time zone", "timestamptz", 1184,
-                          1185, MOD_SECONDS, true},
+                          1185, MOD_SECONDS, true, 8},
     [TYPE_JSON] = {"json", "", "json", 114, 199, MOD_NONE, false},
     [TYPE_JSONB] = {"jsonb", "", "jsonb", 3802, 3807, MOD_NONE, false},
     [TYPE_TEXT_ARRAY] = {"text[]", "", "text", OID_TEXT, OID_TEXT_ARRAY,
@@ -219,6 +220,11 @@ void type_print(const struct coltype *t, struct buf *out)
         buf_printf(out, "(%d)", t->length);
     }
     buf_puts(out, k->suffix);
+}
+
+uint32_t type_bytes(const struct coltype *t)
+{
+    return kinds[t->kind].bytes;
 }
 
 uint32_t type_oid(const struct coltype *t)

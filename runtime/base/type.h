@@ -57,6 +57,8 @@ void type_print(const struct coltype *t, struct buf *out);
  * varchar travel as text), and the oid of that array. */
 uint32_t type_oid(const struct coltype *t);
 uint32_t type_array_oid(const struct coltype *t);
+/* Bytes of its binary form; 0: they vary. */
+uint32_t type_bytes(const struct coltype *t);
 /* SQL name of the element type it travels as: "uuid", "text", ... */
 const char *type_wire_name(const struct coltype *t);
 bool type_is_key(const struct coltype *t);

@@ -240,28 +240,9 @@ static bool put_texts(struct buf *b, const struct slice_of_cells *s,
 /* Of one element at most; 0: its own. */
 static uint32_t element_bytes(const struct coltype *t)
 {
-    switch ((enum type_kind)t->kind) {
-    case TYPE_BOOLEAN:
-        return 5;
-    case TYPE_SMALLINT:
-        return 6;
-    case TYPE_INTEGER:
-    case TYPE_REAL:
-    case TYPE_DATE:
-        return 8;
-    case TYPE_BIGINT:
-    case TYPE_DOUBLE:
-    case TYPE_TIME:
-    case TYPE_TIMESTAMP:
-    case TYPE_TIMESTAMPTZ:
-        return 12;
-    case TYPE_UUID:
-        return 20;
-    case TYPE_NUMERIC:
-        return NUMERIC_BYTES;
-    default:
-        return 0;
-    }
+    uint32_t bytes = type_bytes(t);
+
+    return t->kind == TYPE_NUMERIC ? NUMERIC_BYTES : bytes ? 4 + bytes : 0;
 }
 
 static bool put_elements(struct buf *b, const struct coltype *t,

@@ -173,31 +173,6 @@ static bool read_scalar(const struct coltype *t, const char *p,
     }
 }
 
-/* Bytes of a value of fixed length; 0: it varies. */
-static int fixed_size(const struct coltype *t)
-{
-    switch ((enum type_kind)t->kind) {
-    case TYPE_BOOLEAN:
-        return 1;
-    case TYPE_SMALLINT:
-        return 2;
-    case TYPE_INTEGER:
-    case TYPE_REAL:
-    case TYPE_DATE:
-        return 4;
-    case TYPE_BIGINT:
-    case TYPE_DOUBLE:
-    case TYPE_TIME:
-    case TYPE_TIMESTAMP:
-    case TYPE_TIMESTAMPTZ:
-        return 8;
-    case TYPE_UUID:
-        return 16;
-    default:
-        return 0;
-    }
-}
-
 bool encode_read(const struct coltype *t, const char *p, int len,
                  struct arena *a, struct tm_cell *out, struct err *e)
 {
@@ -205,7 +180,7 @@ bool encode_read(const struct coltype *t, const char *p, int len,
     if (!p) {
         return true;
     }
-    int size = fixed_size(t);
+    int size = (int)type_bytes(t);
     if (size && len != size) {
         return err_set(e, ERR_SCHEMA,
                        "a value of %d bytes came for a column "
