@@ -129,10 +129,7 @@ static size_t put_fields(char *line, size_t len, const char *fields,
     if (n <= 0) {
         return start;
     }
-    for (char *p = line + len; *p; p++) {
-        *p = *p == '\n' || *p == '\r' || *p == '\t' ? ' ' : *p;
-    }
-    utf8_clean(line + len); /* a character may be cut, or a name be odd */
+    utf8_clean_line(line + len); /* a character may be cut, or a name be odd */
     return len + strlen(line + len);
 }
 

@@ -102,3 +102,11 @@ void utf8_clean(char *text)
         }
     }
 }
+
+void utf8_clean_line(char *text)
+{
+    for (char *p = text; *p; p++) {
+        *p = *p == '\n' || *p == '\r' || *p == '\t' ? ' ' : *p;
+    }
+    utf8_clean(text);
+}

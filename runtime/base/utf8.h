@@ -20,3 +20,6 @@ size_t utf8_sight(const char *text, size_t left, bool *is_seen);
  * line ends and tabs. Keys of records are quoted in messages, and a character may
  * be cut where a buffer ends. */
 void utf8_clean(char *text);
+/* The same of one line: its line ends and tabs become blanks, so that no name
+ * makes a second line. */
+void utf8_clean_line(char *text);

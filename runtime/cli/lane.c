@@ -170,11 +170,11 @@ static void print_waits(const char *admin, const char *pipeline)
     switch (neighbour_ask(admin, pipeline, &text)) {
     case NEIGHBOUR_SAYS:
         if (text.len > 0) {
-            printf("\nthe run at %s waits:\n%s", admin, buf_text(&text));
+            say("\nthe run at %s waits:\n%s", admin, buf_text(&text));
         }
         break;
     case NEIGHBOUR_LOCKED:
-        printf("\nthe run at %s wants a token: see its /readyz\n", admin);
+        say("\nthe run at %s wants a token: see its /readyz\n", admin);
         break;
     case NEIGHBOUR_NONE:
         break;

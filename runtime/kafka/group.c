@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "kafka/consumer.h"
 
 /* librdkafka (2.0) looks for the coordinator for as long as there is none, and
@@ -127,11 +128,7 @@ static bool has(const rd_kafka_MemberDescription_t *m, const char *topic,
 static void copy(char *out, size_t size, const char *text)
 {
     snprintf(out, size, "%s", text ? text : "");
-    for (char *c = out; *c; c++) {
-        if ((unsigned char)*c < ' ' || *c == 0x7f) {
-            *c = '?';
-        }
-    }
+    utf8_clean_line(out);
 }
 
 enum holder_kind source_holder(struct source *s, const char *topic,
