@@ -190,6 +190,9 @@ static void note_leader(struct source *s, struct lane *l, bool has_leader)
     struct err e;
 
     l->has_no_leader = !has_leader;
+    if (has_leader && !l->trouble[0]) {
+        return;
+    }
     err_set(&e, ERR_CONNECTION,
             "%s/%d has no leader: the brokers that keep it are away, and "
             "nothing comes of it until one is back",
