@@ -208,6 +208,35 @@ void isolate_halve(struct batch *b)
     d->retry_most = b->events.n > 1 ? b->events.n / 2 : 1;
 }
 
+/* Of [n] records so many were done when a late run was stopped; with several
+ * projections those before count. */
+static uint32_t share_done(const struct batch *b, uint32_t n)
+{
+    uint64_t turn = b->running > 0 ? (uint64_t)b->running : 0;
+    uint64_t at = b->late_at > 0 ? (uint64_t)b->late_at : 0;
+    uint64_t done = turn * b->events.n + at;
+    uint64_t all = (uint64_t)(b->n_rows ? b->n_rows : 1) * b->events.n;
+    uint64_t share = n * done / all;
+
+    return share > 0 ? (uint32_t)share : 1;
+}
+
+/* The batch is given up: its lanes' next ones have fewer records, half of them or
+ * those that there was time for. */
+static void make_smaller(struct batch *b, bool is_late)
+{
+    if (b->is_retry) {
+        isolate_halve(b);
+    }
+    for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
+        const struct lease *l = &b->leases[i];
+        uint32_t n = is_late ? share_done(b, l->n) : l->n;
+
+        lease_halve(l->lane, n, b->n_leases == 1);
+    }
+    engine_release(b);
+}
+
 /* Once for a lane, until its batches have their usual size again. */
 static void tell_narrow(const struct lane *lane, uint32_t n,
                         const struct err *e)
@@ -227,16 +256,10 @@ bool isolate_narrow(struct batch *b, const struct err *e)
     if (b->events.n <= 1) {
         return false;
     }
-    if (b->is_retry) {
-        isolate_halve(b);
-    }
     for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
-        const struct lease *l = &b->leases[i];
-
-        tell_narrow(l->lane, l->n, e);
-        lease_halve(l->lane, l->n, b->n_leases == 1);
+        tell_narrow(b->leases[i].lane, b->leases[i].n, e);
     }
-    engine_release(b);
+    make_smaller(b, false);
     return true;
 }
 
@@ -262,19 +285,6 @@ void isolate_parts(struct batch *b)
         }
     }
     engine_release(b);
-}
-
-/* Of [n] records so many were done when a late run was stopped; with several
- * projections those before count. */
-static uint32_t share_done(const struct batch *b, uint32_t n)
-{
-    uint64_t turn = b->running > 0 ? (uint64_t)b->running : 0;
-    uint64_t at = b->late_at > 0 ? (uint64_t)b->late_at : 0;
-    uint64_t done = turn * b->events.n + at;
-    uint64_t all = (uint64_t)(b->n_rows ? b->n_rows : 1) * b->events.n;
-    uint64_t share = n * done / all;
-
-    return share > 0 ? (uint32_t)share : 1;
 }
 
 /* As tell_narrow(): a lane may come here with every few batches. */
@@ -305,16 +315,7 @@ void isolate_over(struct batch *b)
 {
     tell_over(b);
     b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
-    if (b->is_retry) {
-        isolate_halve(b);
-    }
-    for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
-        struct lease *l = &b->leases[i];
-        uint32_t n = b->view.is_late ? share_done(b, l->n) : l->n;
-
-        lease_halve(l->lane, n, b->n_leases == 1);
-    }
-    engine_release(b);
+    make_smaller(b, b->view.is_late);
 }
 
 /* The record is set aside by the next batch of its lane, which finds it here

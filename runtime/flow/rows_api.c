@@ -42,21 +42,6 @@ static int fail(struct tm_batch *b, const struct rows *r, uint32_t column,
 /* Bytes of texts that are given room to grow in. */
 enum { ROOM_LEAST = 1024, ROOM_MOST = INT32_MAX };
 
-/* Text from Lua lives in a string that may be collected while the batch waits
- * for the database: keep a copy. */
-static struct tm_cell kept(struct arena *a, const struct tm_cell *in)
-{
-    struct tm_cell copy = *in;
-
-    if (copy.tag >= TM_NUMBER && copy.tag <= TM_ARRAY) {
-        copy.p = arena_dup(a, in->p, in->len);
-    } else if (copy.tag == TM_BIGDEC) {
-        copy.p = memcpy(arena_alloc(a, sizeof(struct tm_dec)), in->p,
-                        sizeof(struct tm_dec));
-    }
-    return copy;
-}
-
 static uint32_t size_of(const struct tm_cell *c)
 {
     switch (c->tag) {
@@ -75,6 +60,19 @@ static uint32_t size_of(const struct tm_cell *c)
     default:
         return 0;
     }
+}
+
+/* Text from Lua lives in a string that may be collected while the batch waits
+ * for the database: keep a copy. */
+static struct tm_cell kept(struct arena *a, const struct tm_cell *in)
+{
+    struct tm_cell copy = *in;
+    uint32_t size = size_of(in);
+
+    if (size) {
+        copy.p = arena_dup(a, in->p, size);
+    }
+    return copy;
 }
 
 /* Does what came out of a conversion still point to what went in? */

@@ -244,7 +244,7 @@ static void open_transaction(struct batch *b)
         outcome_empty(b);
         return;
     }
-    if (!keys_are_borne(b)) {
+    if (b->n_sets > 0 && !keys_are_borne(b)) { /* they asked for more rows */
         return;
     }
     b->since = clock_usec();
