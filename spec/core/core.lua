@@ -24,15 +24,16 @@ end
 -- tidemill.core declares api.h too: a spec that needs both loads it first.
 local declared = { ['base/api.h'] = package.loaded['tidemill.core'] ~= nil }
 
---- Declares what a header of runtime/ declares, once.
+--- Declares what a header of runtime/, and those that it includes, declare, once.
 function M.header(name)
   if not declared[name] then
     declared[name] = true
-    ffi.cdef(strip(read_header(name)))
+    local text = read_header(name)
+    for included in text:gmatch '\n#include "([^"]+)"' do M.header(included) end
+    ffi.cdef(strip(text))
   end
 end
 
---- The headers in order; each must stand behind those it includes.
 function M.headers(...)
   for _, name in ipairs { ... } do M.header(name) end
 end

@@ -6,10 +6,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/suspect.h', 'flow/condemned.h', 'postgres/position.h', 'postgres/pool.h', 'flow/topics.h',
-  'flow/claim.h', 'postgres/shape.h', 'flow/compare.h', 'flow/halt.h', 'flow/writer.h', 'flow/breaker.h',
-  'flow/database.h', 'flow/waits.h', 'flow/letters.h', 'flow/publish.h', 'flow/engine.h', 'flow/isolate.h', 'flow/lease.h',
-  'flow/progress.h')
+core.headers('flow/condemned.h', 'flow/engine.h', 'flow/isolate.h', 'flow/lease.h', 'flow/progress.h')
 ffi.cdef [[
 int fork(void);
 int waitpid(int, int *, int);

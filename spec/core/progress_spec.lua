@@ -4,10 +4,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('postgres/position.h', 'postgres/pool.h', 'flow/topics.h', 'flow/claim.h',
-  'postgres/shape.h', 'flow/compare.h', 'flow/halt.h', 'flow/writer.h',
-  'flow/breaker.h', 'flow/database.h', 'flow/letters.h', 'flow/publish.h', 'flow/waits.h',
-  'flow/engine.h', 'flow/progress.h')
+core.headers('flow/engine.h', 'flow/progress.h')
 ffi.cdef 'typedef int pid_t;'
 core.headers('supervise/slot.h')
 

@@ -4,9 +4,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/breaker.h', 'postgres/pool.h', 'flow/database.h', 'flow/waits.h', 'flow/beginning.h',
-  'postgres/shape.h', 'flow/compare.h', 'flow/halt.h', 'flow/writer.h', 'flow/claim.h',
-  'flow/letters.h', 'flow/publish.h', 'flow/topics.h', 'flow/engine.h', 'flow/weight.h')
+core.headers('flow/engine.h', 'flow/weight.h')
 
 local MB = 1000 * 1000
 
