@@ -29,7 +29,7 @@ return function()
         message = require('pl.pretty').write(message)
       end
       local trace = failure.trace or {}
-      io.write('\nFAIL ', failure.name or failure.element.name or '?', '\n  ',
+      io.write('\nFAILED ', failure.name or failure.element.name or '?', '\n  ',
         (trace.short_src or '?') .. ':' .. (trace.currentline or 0), '\n')
       io.write('  ', (message:gsub('\n', '\n  ')), '\n')
     end
