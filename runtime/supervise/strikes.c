@@ -16,6 +16,9 @@ enum { ANSWER_USEC = 500000 };
 /* How often one may get a whole limit more without a sign of life by itself:
  * other lanes and Kafka wait as well. */
 enum { MOVES_MOST = 3 };
+/* Clock ticks that one may use which only sleeps: it answered twice. One that
+ * computes uses most of its limit. */
+enum { SLEEP_TICKS = 10 };
 
 /* What comes next, of a worker that shows no life. */
 enum {
@@ -124,7 +127,8 @@ static bool judge(struct slot *w, const struct page_place *at, usec now)
         w->looks = LOOK_HALF;
         return false;
     }
-    w->is_stuck = is_same_place && cpu_ticks(w->pid) > w->cpu_ticks;
+    w->is_stuck =
+        is_same_place && cpu_ticks(w->pid) > w->cpu_ticks + SLEEP_TICKS;
     w->looks = LOOK_NO_MORE; /* killed once, however long it takes to end */
     return true;
 }

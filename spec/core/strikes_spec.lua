@@ -153,7 +153,7 @@ end
 
 local function until_it_worked(s)
   local before = cpu_ticks(s.slot.pid)
-  while cpu_ticks(s.slot.pid) < before + 3 do C.usleep(1000) end
+  while cpu_ticks(s.slot.pid) < before + 12 do C.usleep(1000) end
 end
 
 local function answered_and_worked(s)
