@@ -55,7 +55,7 @@ describe('a record', function()
       local run = s.start()
       finally(function() run:destroy() end)
       run:wait_for('the records behind it', 30, function() return s.n_events() == 20 end)
-      assert.equal(1, run:metric('dead_letters_total'))
+      run:wait_counted(1, 'dead_letters_total')
       assert.equal(0, run:metric('lane_halted'))
       assert.is_true((run:metric('errors_total', 'class="data"') or 0) +
         (run:metric('errors_total', 'class="script"') or 0) >= 1)

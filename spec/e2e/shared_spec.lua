@@ -97,7 +97,7 @@ describe('a fold that lanes share', function()
     for _ = 1, 4 do payments:send(producer, 1000) end
     run:wait_caught_up(db, producer, topic, PARTITIONS, 90)
     payments:check(db)
-    assert.equal(10000, run:metric('events_total'))
+    run:wait_counted(10000, 'events_total')
     assert.equal(0, (run:stop()))
   end)
 end)

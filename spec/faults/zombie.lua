@@ -13,7 +13,7 @@ local MOVE_SECONDS = 18
 local function is_stopped(pid)
   local f = io.open(('/proc/%d/stat'):format(pid))
   if not f then return false end
-  local state = f:read('*a'):match('^.*%) (%a)')
+  local state = (f:read('*a') or ''):match('^.*%) (%a)')
   f:close()
   return state == 'T'
 end

@@ -137,9 +137,10 @@ end
 function M.is_alive(pid)
   local f = io.open(('/proc/%d/stat'):format(pid))
   if not f then return false end
-  local state = f:read('*a'):match('^.*%) (%a)')
+  -- It may end between the two: then there is nothing to be read.
+  local state = (f:read('*a') or ''):match('^.*%) (%a)')
   f:close()
-  return state ~= 'Z' and state ~= 'X'
+  return state ~= nil and state ~= 'Z' and state ~= 'X'
 end
 
 --- The process ids of the children that are alive.

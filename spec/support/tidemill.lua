@@ -203,6 +203,14 @@ function Run:wait_for(what, seconds, condition)
     end)
 end
 
+--- A counter comes to [value]. A transaction is seen in the database before the worker
+--- has its answer, and counts.
+function Run:wait_counted(value, name, label)
+  self:wait_for(('%s to be %d'):format(name, value), 30, function()
+    return self:metric(name, label) == value
+  end)
+end
+
 function Run:wait_ready(seconds)
   self:wait_for('readiness', seconds or 30, function()
     local _, status = self:get('/readyz')
