@@ -12,7 +12,7 @@ DEMO_SECONDS ?= 30
 Q       ?= @
 
 OPT     ?= -O2 -g -D_FORTIFY_SOURCE=2
-WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 # -fPIC rather than -fPIE: the same objects also go into the library that the
 # core specs load.
 HARDEN  := -fstack-protector-strong -fPIC -Wformat -Werror=format-security
@@ -21,7 +21,8 @@ CPPFLAGS += -Iruntime -I$(BUILD) -D_GNU_SOURCE -DTIDEMILL_PREFIX='"$(PREFIX)"' \
             $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
 CFLAGS  += -std=c11 $(OPT) $(WARN) $(HARDEN) $(SAN)
 CXXFLAGS += -std=c++17 $(OPT) -Wall -Wextra $(HARDEN) $(SAN)
-# -E: LuaJIT's ffi.C finds the tm_* functions in the executable itself.
+# LuaJIT's ffi.C finds the tm_* functions in the executable itself.
+EXPORT  := -Wl,--export-dynamic-symbol='tm_*'
 LDFLAGS += -Wl,-z,relro,-z,now $(SAN)
 LIBS    = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lev -lm
 
@@ -36,7 +37,7 @@ SPECOBJ := $(filter-out $(BUILD)/runtime/main.o $(BUILD)/runtime/cli/% \
 
 $(BIN): $(OBJ)
 	@echo '  link  $@'
-	$(Q)$(CXX) -pie -Wl,-E $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CXX) -pie $(EXPORT) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(SPECLIB): $(SPECOBJ)
 	@echo '  link  $@'
@@ -81,7 +82,7 @@ $(BUILD)/fuzz/%: $(BUILD)/spec/fuzz/%.o $(FUZZOBJ) $(FUZZER) \
 	@mkdir -p $(@D)
 	@echo '  link  $@'
 	@ln -sfn ../../scripts $(@D)/scripts
-	$(Q)$(CXX) -Wl,-E $(LDFLAGS) $(FUZZER_FLAG) -o $@ $^ $(LIBS)
+	$(Q)$(CXX) $(EXPORT) $(LDFLAGS) $(FUZZER_FLAG) -o $@ $^ $(LIBS)
 
 fuzz-targets: $(FUZZBIN)
 
@@ -160,6 +161,10 @@ test-debezium:
 lint:
 	@spec/lint/run
 
+# For lint: how a C file is compiled.
+flags:
+	$(info $(CPPFLAGS) $(CFLAGS))@:
+
 ##  bench     speed against a bare writer, and where the time goes
 bench: $(BIN) $(BUILD)/bare
 	@TIDEMILL=$(BIN) BARE=$(BUILD)/bare spec/bench/run
@@ -185,4 +190,4 @@ help:
 	@sed -n "s/^##  \([a-z]\)/make \1/p; s/^##   /     /p" Makefile
 
 .PHONY: debug install demo test check e2e test-faults test-debezium lint bench format clean \
-  help fuzz fuzz-targets corpus sanitized
+  help fuzz fuzz-targets corpus sanitized flags

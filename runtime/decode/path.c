@@ -117,8 +117,10 @@ int path_learn(struct path *t, int parent, const char *name, size_t len,
     child = path_field(t, parent, name, len);
     if (child >= 0) {
         t->n_learned++;
-        t->nodes[parent].n_varied += is != PATH_NAME_WRITTEN;
-        t->n_varied += is != PATH_NAME_WRITTEN;
+        if (is != PATH_NAME_WRITTEN) {
+            t->nodes[parent].n_varied++;
+            t->n_varied++;
+        }
     }
     return child;
 }

@@ -161,7 +161,7 @@ static INLINE bool pass(struct walk *w, bool is_behind)
 
 /* What was passed before is only counted: brackets become braces, from which
  * they differ in one bit. */
-static bool pass_again(struct walk *w, uint32_t depth)
+static bool pass_again(struct walk *w, int32_t depth)
 {
     while (w->i < w->n) {
         char c = (char)(w->p[w->at[w->i++]] | 0x20);

@@ -182,7 +182,7 @@ static void fill_page(struct page *p, struct input *in)
     char *topic = input_text(in), *message = input_text(in);
     struct page_lane *lane = page_lane(p, topic, 3);
 
-    lane->state = strlen(message) % 5;
+    lane->state = (uint32_t)(strlen(message) % 5);
     strncpy(lane->message, message, sizeof lane->message - 1);
     strncpy(p->workers[0].waiting_for, message,
             sizeof p->workers[0].waiting_for);
