@@ -1,5 +1,6 @@
 -- Bundles made on the fly for specs: files in a folder that is removed again.
 local boot = require 'tidemill.boot'
+local lfs = require 'lfs'
 local testing = require 'tidemill.testing'
 
 local M = {}
@@ -10,23 +11,38 @@ local database = postgres { write = 'postgresql://localhost/x' }
 ]]
 
 local function write(path, text)
-  local file = assert(io.open(path, 'w'))
+  local file = assert(io.open(path, 'wb'))
   file:write(text)
   file:close()
+end
+
+-- No shell: there are some hundred bundles.
+local function make_folders(folder, below)
+  for part in below:gmatch('[^/]+') do
+    folder = folder .. '/' .. part
+    lfs.mkdir(folder)
+  end
+end
+
+local function remove(path)
+  if lfs.symlinkattributes(path, 'mode') ~= 'directory' then return os.remove(path) end
+  for name in lfs.dir(path) do
+    if name ~= '.' and name ~= '..' then remove(path .. '/' .. name) end
+  end
+  lfs.rmdir(path)
 end
 
 --- Calls fn(folder) with the files in it: name -> text.
 function M.with(files, fn)
   local folder = os.tmpname()
   os.remove(folder)
-  os.execute('mkdir -p ' .. folder)
+  assert(lfs.mkdir(folder))
   for name, text in pairs(files) do
-    local below = name:match('^(.*)/')
-    if below then os.execute('mkdir -p ' .. folder .. '/' .. below) end
+    make_folders(folder, name:match('^(.*)/') or '')
     write(folder .. '/' .. name, text)
   end
   local results = { pcall(fn, folder) }
-  os.execute('rm -rf ' .. folder)
+  remove(folder)
   if not results[1] then error(results[2], 0) end
   return unpack(results, 2)
 end
@@ -35,12 +51,16 @@ local function files_of(files)
   return type(files) == 'string' and { ['pipeline.lua'] = files } or files
 end
 
+function M.without_folder(text, folder)
+  return (text:gsub(folder:gsub('%W', '%%%0') .. '/', ''))
+end
+
 --- What loading a bundle says, with the folder taken out; nil when it loads.
 function M.refusal(files)
   return M.with(files_of(files), function(folder)
     local ok, reason = xpcall(function() boot.open(folder) end, boot.trace)
     if ok then return nil end
-    return (tostring(reason):gsub(folder:gsub('%W', '%%%0') .. '/', ''))
+    return M.without_folder(tostring(reason), folder)
   end)
 end
 
