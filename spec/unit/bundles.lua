@@ -10,18 +10,20 @@ local source = kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'o
 local database = postgres { write = 'postgresql://localhost/x' }
 ]]
 
-local function write(path, text)
-  local file = assert(io.open(path, 'wb'))
-  file:write(text)
-  file:close()
-end
-
 -- No shell: there are some hundred bundles.
 local function make_folders(folder, below)
   for part in below:gmatch('[^/]+') do
     folder = folder .. '/' .. part
     lfs.mkdir(folder)
   end
+end
+
+--- One file more of a bundle.
+function M.write(folder, name, text)
+  make_folders(folder, name:match('^(.*)/') or '')
+  local file = assert(io.open(folder .. '/' .. name, 'wb'))
+  file:write(text)
+  file:close()
 end
 
 local function remove(path)
@@ -37,10 +39,7 @@ function M.with(files, fn)
   local folder = os.tmpname()
   os.remove(folder)
   assert(lfs.mkdir(folder))
-  for name, text in pairs(files) do
-    make_folders(folder, name:match('^(.*)/') or '')
-    write(folder .. '/' .. name, text)
-  end
+  for name, text in pairs(files) do M.write(folder, name, text) end
   local results = { pcall(fn, folder) }
   remove(folder)
   if not results[1] then error(results[2], 0) end
