@@ -117,11 +117,11 @@ describe('a batch that is done again', function()
         for i = 0, batch.c.n_rows - 1 do batch.c.rows[i].n_known = batch.c.rows[i].view.n_rows end
         assert(C.batch_fold(batch.c, batch.vm, FAILURE), ffi.string(FAILURE.text))
       end
-      for _ = 1, 50 do C.vm_collect(batch.vm) end -- a step each
+      for _ = 1, 20 do C.vm_collect(batch.vm) end -- a step each
       return batch:states(), batch:used(), tonumber(C.vm_bytes(batch.vm))
     end
     batch:prepare { values }
-    local n = os.getenv 'SPEC_IS_SLOW' and 30 or 200
+    local n = os.getenv 'SPEC_IS_SLOW' and 10 or 200
     local states, used, in_vm = retry(n)
     local states_later, used_later, in_vm_later = retry(n)
     assert.is_truthy(states:find('F') and states:find('h') and states:find('%.'))
@@ -179,9 +179,10 @@ local LARGE = bundles.pipeline([[
 describe('a text that grows in a row', function()
   it('takes memory once, not with each event', function()
     with(GROWING, function(batch)
-      batch:prepare { many(2000, in_bytes(400)) }
+      local n = core.rounds(2000)
+      batch:prepare { many(n, in_bytes(400)) }
       assert.are.same({ true, false }, { try_fold(batch) })
-      assert.are.equal(800000, batch.c.rows[0].view.cells[1][0].len)
+      assert.are.equal(400 * n, batch.c.rows[0].view.cells[1][0].len)
       assert(batch:held_bytes() < 8 * MIB, tostring(batch:held_bytes()))
     end)
   end)
