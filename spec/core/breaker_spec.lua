@@ -210,7 +210,7 @@ describe('breaker, under random sequences,', function()
   end
 
   local function for_seeds(check_of)
-    for seed = 1, 300 do
+    for seed = 1, core.rounds(300) do
       local check = check_of()
       drive(seed, 400, function(...)
         local ok, reason = pcall(check, ...)

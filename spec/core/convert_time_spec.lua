@@ -168,7 +168,7 @@ describe('convert: timestamps', function()
   it('counts every day of eight centuries as it prints them', function()
     local days = -135140 -- 1600-01-01
     local lengths = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
-    for year = 1600, 2399 do
+    for year = 1600, 1599 + core.rounds(800) do
       local is_leap = year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
       for month = 1, 12 do
         for day = 1, lengths[month] + (month == 2 and is_leap and 1 or 0) do

@@ -25,7 +25,7 @@ describe('guard', function()
 
   it('for any failures: no window of the last thousand ever holds more', function()
     math.randomseed(17)
-    for _ = 1, 200 do
+    for _ = 1, core.rounds(200) do
       local limit, at, taken = math.random(0, 12), 0, {}
       local guard = new(limit)
       for _ = 1, 300 do
