@@ -174,11 +174,14 @@ uint64_t batch_most(const struct batch *b)
     return bytes > MADE_LEAST ? bytes : MADE_LEAST;
 }
 
-/* Of keys, or of a fold: what the batch has taken up to here, but for what was
- * loaded, does not count. */
+/* What is taken later in the arena are rows that batch functions asked for: run by
+ * run they must not add up to more. */
 void batch_limit(struct batch *b)
 {
-    b->limit.most = b->most_bytes ? b->arena.taken + batch_most(b) : 0;
+    if (b->base == 0 || b->events.n == 1) {
+        b->base = b->arena.taken;
+    }
+    b->limit.most = b->most_bytes ? b->base + batch_most(b) : 0;
     b->limit.is_over = b->limit.most && b->limit.taken > b->limit.most;
 }
 
@@ -295,6 +298,7 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
 {
     b->view.generation++;
     arena_reset(&b->scratch);
+    b->base = 0;
     batch_limit(b);
     b->running = LETTER_BEFORE;
     b->stamps_before = b->n_stamps;
@@ -307,6 +311,7 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
     if (batch_is_over(b)) {
         return;
     }
+    b->base = 0;
     b->view.current = -1;
     verdict_keep(b);
     verdict_settle(b);

@@ -83,6 +83,8 @@ struct batch {
     struct arena_limit limit; /* of all these and rows->values */
     uint64_t most_bytes;      /* of records, as the plan has it; 0: there is no
                                  limit (trials) */
+    size_t
+        base; /* what the arena had when that limit began; 0: it is to begin */
     bool is_heavy; /* its last fold took more than half of what it may:
                                  the next batch should not be larger */
 
@@ -182,13 +184,16 @@ bool batch_decode(struct batch *b, struct decoder *d, uint32_t max);
 void batch_keys(struct batch *b, struct decoder *d, struct vm *v);
 /* Bytes that the scripts may make of it. */
 uint64_t batch_most(const struct batch *b);
-/* Keys, a trial or a fold follow: what was taken up to here does not count. */
+/* Keys, a trial or a fold follow: what was taken before the keys, or the first
+ * of the others, does not count. A record alone begins anew each time, since no
+ * smaller batch can be made of it. */
 void batch_limit(struct batch *b);
 /* Do the scripts make more of it than they may, or take too long (view.is_late),
  * and is it more than one record? Then nothing that was made is to be used. */
 bool batch_is_over(const struct batch *b);
-/* Before anything is locked: lets batch functions say which rows they want. */
-void batch_try(struct batch *b, struct vm *v);
+/* Before anything is locked: lets batch functions say which rows they want, once
+ * in the life of a batch. False: batch_is_over(), as behind a fold. */
+bool batch_try(struct batch *b, struct vm *v);
 /*
  * Runs all handlers from the loaded state. Records that fail are left out, and
  * so are those held behind them; what they had already changed is made again

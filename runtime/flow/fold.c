@@ -115,21 +115,22 @@ static void run_projection(struct batch *b, uint32_t index, struct vm *v)
     }
     if (b->limit.is_over && !batch_is_over(b)) {
         blame_alone(b, r->program->plan);
+        b->is_short = false; /* or it would ask for more and more of them */
     }
     r->stamp_at = b->must_rerun ? b->stamps_before : b->n_stamps;
     r->is_stale = b->must_rerun;
 }
 
-void batch_try(struct batch *b, struct vm *v)
+bool batch_try(struct batch *b, struct vm *v)
 {
     batch_limit(b);
-    for (uint32_t i = 0; i < b->n_sets && !b->is_tried && !batch_is_over(b);
-         i++) {
+    for (uint32_t i = 0; i < b->n_sets && !batch_is_over(b); i++) {
         if (b->sets[i].rows->program->tries) {
             set_try(&b->sets[i], b, v);
         }
     }
     b->is_tried = true;
+    return !batch_is_over(b);
 }
 
 /* After a run: rows that were made with events that are not applied must be

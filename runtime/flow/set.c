@@ -229,18 +229,34 @@ void set_run(struct set *s, struct batch *b, struct vm *v)
              b->refusal.class == ERR_NONE);
 }
 
-void set_try(struct set *s, struct batch *b, struct vm *v)
+/* What it raises is judged once its rows are loaded; what ends a run ends this
+ * one too. True: records were found that cannot be read, where it ended. */
+static bool try_once(struct set *s, struct batch *b, struct vm *v)
 {
     struct err ignored;
 
-    b->running = (int32_t)s->rows->program->index;
     set_begin(s);
-    b->view.generation++;
-    s->view.is_trial = 1;
-    if (s->view.n_events) {
-        vm_fold(v, &b->view, &s->rows->view, &ignored);
-        batch_take_unread(b);
+    if (s->view.n_events == 0) {
+        return false;
     }
+    b->view.generation++;
+    vm_fold(v, &b->view, &s->rows->view, &ignored);
+    b->limit.is_over |= s->view.n_events > 1 && vm_ran_out(v);
+    return !batch_is_over(b) && batch_take_unread(b);
+}
+
+void set_try(struct set *s, struct batch *b, struct vm *v)
+{
+    uint32_t before;
+
+    b->running = (int32_t)s->rows->program->index;
+    s->view.is_trial = 1;
+    do {
+        before = b->n_stamps;
+        if (try_once(s, b, v)) {
+            verdict_settle(b); /* lanes that halt now are not tried again */
+        }
+    } while (b->n_stamps != before && !batch_is_over(b));
     s->view.is_trial = 0;
     b->view.current = -1;
 }

@@ -156,19 +156,19 @@ static bool fold(struct batch *b)
 static bool try_functions(struct batch *b)
 {
     usec since = clock_usec();
+    bool ok;
 
     if (b->n_sets == 0 || b->is_tried) {
         return true;
     }
     condemned_enter(b);
-    batch_try(b, b->engine->vm);
+    ok = batch_try(b, b->engine->vm);
     condemned_leave();
     progress_step(b, STAGE_LUA, since);
-    if (!b->view.is_late) {
-        return true;
+    if (!ok) {
+        isolate_over(b);
     }
-    isolate_over(b);
-    return false;
+    return ok;
 }
 
 /* Rows are locked in one order, so those that came up behind the lock are not

@@ -285,6 +285,95 @@ describe('a batch function', function()
     assert.are.equal(4, #db[ENTRIES])
   end)
 
+  -- What ends a run ends a trial too, and is no less than that.
+  describe('in a trial', function()
+    local GREEDY = bundles.pipeline([[
+      projection {
+        tables = {
+          many = { key = { k = 'bigint' }, columns = { n = 'bigint', a = 'text', b = 'text',
+            c = 'text', d = 'text', e = 'text', f = 'text', g = 'text', h = 'text' } },
+          others = { key = { id = { 'text', from = 'data.id' } }, columns = { n = 'bigint' } },
+        },
+        batch = function(batch, tables)
+          for event in tables.others:events() do
+            local d = event.data
+            if d.hungry then
+              local t = {}
+              for i = 1, 40 do t[i] = ('x'):rep(1.6e7) .. i end
+            end
+            if d.rows then
+              pcall(function() for k = 1, d.rows do tables.many:row(k) end end)
+            end
+          end
+        end,
+      }]], "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json' }")
+    -- A VM that ran out of memory is made anew, from the files.
+    local function with(each)
+      batches.with(GREEDY, function(greedy)
+        greedy.c.most_bytes = 1
+        each(greedy, function(...)
+          greedy:begin({ { ... } }):decode()
+          C.batch_keys(greedy.c, greedy.decoder, greedy.vm)
+          return C.batch_try(greedy.c, greedy.vm)
+        end)
+      end)
+    end
+    local SMALL, ROWS = '{"id":"a"}', '{"id":"b","rows":200000}'
+
+    it('is given up when it asks for too many rows, or takes all memory of scripts', function()
+      with(function(_, try)
+        assert.is_true(try(SMALL, '{"id":"b","rows":70}'))
+        assert.is_false(try(SMALL, ROWS))
+        assert.is_false(try(SMALL, '{"id":"c","hungry":true}'))
+      end)
+    end)
+
+    it('leaves a record alone to its run, which does not ask for more rows again and again', function()
+      with(function(greedy, try)
+        assert.is_true(try(ROWS))
+        assert.is_true(C.batch_fold(greedy.c, greedy.vm, FAILURE))
+        assert.are.equal('F', greedy:states())
+        assert.is_false(greedy.c.is_short)
+        assert.is_truthy(greedy:reason(0):find('make too much of this record', 1, true), greedy:reason(0))
+      end)
+    end)
+  end)
+
+  it('counts rows of all its runs over several records together', function()
+    local asks = batches.open(bundles.pipeline([[
+      projection {
+        tables = {
+          many = { key = { k = 'bigint' }, columns = { n = 'bigint', a = 'text', b = 'text',
+            c = 'text', d = 'text', e = 'text', f = 'text', g = 'text', h = 'text' } },
+          others = { key = { id = { 'text', from = 'data.id' } }, columns = { n = 'bigint' } },
+        },
+        batch = function(batch, tables)
+          for event in tables.others:events() do
+            local at = 0
+            while tables.many:row(at).exists do at = at + 20000 end
+            for k = at, at + 19999 do tables.many:row(k) end
+          end
+        end,
+      }]], "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json' }"))
+    finally(function() asks:forget():close() end)
+    asks.c.most_bytes = 1
+    asks:begin({ { '{"id":"a"}', '{"id":"b"}' } }):decode()
+    C.batch_keys(asks.c, asks.decoder, asks.vm)
+    local ok, n, r = C.batch_try(asks.c, asks.vm), 0, asks.c.rows[0]
+    while ok and n < 16 do
+      n = n + 1
+      C.rows_unload(r)
+      r.n_known = r.view.n_rows
+      for row = 0, r.view.n_rows - 1 do
+        r.base_flags[row] = C.TM_ROW_LOADED + C.TM_ROW_EXISTS
+        r.base[1][row] = core.null()
+      end
+      ok = C.batch_fold(asks.c, asks.vm, FAILURE)
+    end
+    assert.is_true(C.batch_is_over(asks.c))
+    assert.is_true(tonumber(asks.c.arena.taken) < 100 * 2 ^ 20, tonumber(asks.c.arena.taken))
+  end)
+
   local function random_event(x, share)
     local function maybe(v) return math.random(share) == 1 and v or nil end
     return { id = 'r' .. math.random(8), o = 'o' .. math.random(6), x = x, follow = math.random(2) == 1 or nil,
