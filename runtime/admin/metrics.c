@@ -91,6 +91,8 @@ static const struct metric gauges[] = {
      GAUGE_BREAKER, 1},
     {"cache_bytes", "gauge", "Bytes of the rows in the row cache.",
      GAUGE_CACHE_BYTES, 1},
+    {"held_keys_bytes", "gauge",
+     "Memory of the keys that wait behind dead letters.", GAUGE_HELD_BYTES, 1},
 };
 
 static const char *const stages[STAGES] = {

@@ -67,6 +67,7 @@ enum page_gauge {
     GAUGE_LUA_BYTES,
     GAUGE_BREAKER, /* enum breaker_state: 0 closed, 1 half-open, 2 open */
     GAUGE_CACHE_BYTES,
+    GAUGE_HELD_BYTES,
     GAUGES
 };
 

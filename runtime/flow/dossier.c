@@ -35,25 +35,52 @@ struct dossier *dossier_of(struct dossier **list, const char *topic,
     return d;
 }
 
+static void drop_keys(struct dossier *d)
+{
+    hash_close(&d->keys);
+    arena_close(&d->bytes);
+    free(d->held);
+    d->held = NULL;
+    d->cap_held = 0;
+}
+
 void dossiers_free(struct dossier *list)
 {
     while (list) {
         struct dossier *next = list->next;
 
-        hash_close(&list->keys);
-        arena_close(&list->bytes);
+        drop_keys(list);
         guard_close(&list->guard);
-        free(list->held);
         free(list->topic);
         free(list);
         list = next;
     }
 }
 
+/* Capacities, since they are what is allocated. */
+static void count(struct dossier *d)
+{
+    uint64_t now = d->bytes.total_bytes +
+                   d->keys.n_slots * sizeof(*d->keys.slots) +
+                   d->keys.cap_keys * sizeof(*d->keys.keys) +
+                   d->cap_held * sizeof(*d->held);
+
+    if (d->pool) {
+        d->pool->bytes += now - d->counted;
+        d->counted = now;
+    }
+}
+
+void dossier_forget(struct dossier *d)
+{
+    drop_keys(d);
+    hash_init(&d->keys);
+    count(d);
+}
+
 void dossier_renew(struct dossier *d)
 {
-    hash_reset(&d->keys);
-    arena_reset(&d->bytes);
+    dossier_forget(d);
     d->n_letters = 0;
     d->has_refused = false;
     d->waits_since = 0;
@@ -80,6 +107,14 @@ void dossier_hold(struct dossier *d, const char *key, uint32_t len, uint32_t n,
         d->held[number] = (struct held){.first = first};
     }
     d->held[number].n += n;
+    if (is_new) {
+        count(d);
+    }
+}
+
+bool dossier_has_room(const struct dossier *d)
+{
+    return !d->pool || d->pool->bytes < d->pool->most;
 }
 
 const struct held *dossier_find(const struct dossier *d, const char *key,
@@ -88,4 +123,16 @@ const struct held *dossier_find(const struct dossier *d, const char *key,
     int64_t number = d->keys.n_keys ? hash_get(&d->keys, key, len) : -1;
 
     return number < 0 ? NULL : &d->held[number];
+}
+
+const char *dossier_full(const struct dossier *d, struct arena *a,
+                         const char *reason)
+{
+    return arena_printf(
+        a,
+        "too many keys wait behind dead letters: those of this worker's lanes "
+        "take %llu MiB, and this record would hold one more; `tidemill dlq "
+        "retry` or `tidemill dlq discard` some, then resume the lane (tidemill "
+        "lane resume). It failed with: %.200s",
+        (unsigned long long)(d->pool->bytes >> 20), reason);
 }

@@ -15,6 +15,14 @@
 #include "base/loop.h"
 #include "flow/guard.h"
 
+/* What the held keys of all lanes of a worker take. A lane that is to hold one
+ * more halts once it is full, so that it grows beyond [most] by no more than the
+ * keys of the batches that are under way. */
+struct held_pool {
+    uint64_t bytes;
+    uint64_t most;
+};
+
 /* Records set aside for one key. */
 struct held {
     uint32_t n;
@@ -30,9 +38,11 @@ struct dossier {
     struct hash keys;  /* that are held */
     struct held *held; /* owned; by number of the key */
     uint32_t cap_held;
-    struct arena bytes;  /* of keys */
-    uint32_t n_letters;  /* of the lane in the table, held ones included */
-    bool wants_retry;    /* a person asked for some of them */
+    struct arena bytes;     /* of keys */
+    struct held_pool *pool; /* borrowed; NULL: nobody counts (specs) */
+    uint64_t counted;       /* what they take there */
+    uint32_t n_letters;     /* of the lane in the table, held ones included */
+    bool wants_retry;       /* a person asked for some of them */
     uint32_t retry_most; /* records in the next retry; 0: as many as a batch */
 
     /* -- failures */
@@ -68,6 +78,8 @@ struct dossier {
 struct dossier *dossier_of(struct dossier **list, const char *topic,
                            int32_t partition, uint32_t max_failed);
 void dossiers_free(struct dossier *list);
+/* Forgets its held keys, and gives their memory back. */
+void dossier_forget(struct dossier *d);
 /* The lane was claimed: keys are loaded anew, what the database refused is
  * tried again, and after a halt failures are counted from nothing. */
 void dossier_renew(struct dossier *d);
@@ -78,3 +90,8 @@ void dossier_hold(struct dossier *d, const char *key, uint32_t len, uint32_t n,
 /* The key's entry, or NULL: it is not held. */
 const struct held *dossier_find(const struct dossier *d, const char *key,
                                 uint32_t len);
+/* May one more key be held? */
+bool dossier_has_room(const struct dossier *d);
+/* Why the lane halts where not, for people; [reason]: of its record. */
+const char *dossier_full(const struct dossier *d, struct arena *a,
+                         const char *reason);

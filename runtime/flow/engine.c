@@ -381,6 +381,9 @@ static void open_batches(struct engine *g)
     }
 }
 
+/* What the keys that wait behind dead letters may take: some millions of them. */
+static const uint64_t HELD_BYTES = 1 << 30;
+
 static void open_cache(struct engine *g)
 {
     const struct plan *p = g->plan;
@@ -404,6 +407,7 @@ bool engine_open(struct engine *g, struct err *e)
     g->due = loop_timer_new(g->loop, on_wake, g);
     open_batches(g);
     open_cache(g);
+    g->held.most = HELD_BYTES;
     loop_timer_every(g->tick, TICK_USEC);
     return true;
 }

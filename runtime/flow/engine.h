@@ -59,7 +59,8 @@ struct engine {
     struct loop_timer *tick; /* owned; heartbeat, retries, linger */
     struct loop_timer *due;  /* owned; the next batch by linger */
     struct database database;
-    struct dossier *dossiers; /* owned; of every lane that was ever ours */
+    struct dossier *dossiers; /* owned; of every lane that was ever ours, */
+    struct held_pool held;    /* and what their held keys take */
     struct letters letters;
     struct publish publish;
     struct waits waits;

@@ -46,3 +46,23 @@ bool guard_add(struct guard *g, uint64_t at)
     g->first = (g->first + 1) % g->limit;
     return true;
 }
+
+const char *guard_full(const struct guard *g, struct arena *a,
+                       const char *reason)
+{
+    if (g->limit == 0) {
+        return arena_printf(
+            a,
+            "the record failed, and max_share of dead_letters lets none be set "
+            "aside; mend the pipeline and resume the lane (tidemill lane "
+            "resume), or pass it over (tidemill lane skip). It failed with: "
+            "%.250s",
+            reason);
+    }
+    return arena_printf(a,
+                        "more than %u of the last %d records failed, so this "
+                        "is no matter of single records; mend the pipeline, "
+                        "or resume the lane (tidemill lane resume). The last "
+                        "one: %.250s",
+                        g->limit, GUARD_WINDOW, reason);
+}

@@ -31,3 +31,6 @@ void guard_take(struct guard *g, const struct guard *copy);
 /* Record number [at] failed, later than all before. False: that is one too
  * many, and it is not counted. */
 bool guard_add(struct guard *g, uint64_t at);
+/* Why the lane halts then, for people; [reason]: of the last record. */
+const char *guard_full(const struct guard *g, struct arena *a,
+                       const char *reason);

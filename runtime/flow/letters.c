@@ -17,8 +17,6 @@ static const usec ASK_EVERY = 1000000;
 static const usec TELL_EVERY = 1000000;
 static const usec ASK_DEADLINE = 30 * 1000000ULL;
 static const usec FULL_PAUSE = 60 * 1000000ULL;
-/* What keys of some lanes may take while they are loaded: some millions. */
-static const uint64_t KEYS_BYTES = 1 << 30;
 
 /* ---- writing ---- */
 
@@ -269,6 +267,20 @@ static struct lane *same_lane(struct engine *g, uint32_t i)
     return l && is_open(l) && l->epoch == q->epochs[i] ? l : NULL;
 }
 
+/* Lanes that are gone are asked about anew when they come back. */
+static void forget_others(struct engine *g)
+{
+    for (struct dossier *d = g->dossiers; d; d = d->next) {
+        const struct lane *l =
+            d->keys.n_keys ? source_lane(g->source, d->topic, d->partition)
+                           : NULL;
+
+        if (d->keys.n_keys && (!l || (!l->is_assigned && !l->is_leased))) {
+            dossier_forget(d);
+        }
+    }
+}
+
 static void take_key(struct engine *g, const struct pg_result *r, int row)
 {
     struct lane *l =
@@ -308,10 +320,22 @@ static void too_many(struct engine *g, const struct err *e)
     end_question(g, NULL);
 }
 
+static void renew(struct engine *g)
+{
+    for (uint32_t i = 0; i < g->letters.n; i++) {
+        struct lane *l = same_lane(g, i);
+
+        if (l) {
+            dossier_renew(l->dossier);
+        }
+    }
+}
+
 static void on_keys(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct engine *g = arg;
     struct letters *q = &g->letters;
+    struct err e;
 
     (void)c;
     if (r->is_over) {
@@ -322,15 +346,16 @@ static void on_keys(struct pgconn *c, const struct pgreply *r, void *arg)
         end_question(g, &r->error);
         return;
     }
-    for (uint32_t i = 0; i < q->n; i++) {
-        struct lane *l = same_lane(g, i);
-
-        if (l) {
-            dossier_renew(l->dossier);
-        }
-    }
+    renew(g);
     for (int row = 0; row < pg_rows(r->results[0]); row++) {
         take_key(g, r->results[0], row);
+        if (g->held.bytes > g->held.most) {
+            renew(g);
+            err_set(&e, ERR_RESOURCE, "they take more than %llu MiB",
+                    (unsigned long long)(g->held.most >> 20));
+            too_many(g, &e);
+            return;
+        }
     }
     for (uint32_t i = 0; i < q->n; i++) {
         struct lane *l = same_lane(g, i);
@@ -371,6 +396,7 @@ static void add_lane(struct engine *g, struct lane *l)
 
     l->dossier = dossier_of(&g->dossiers, l->topic, l->partition,
                             g->plan->dead_letters.max_failed);
+    ((struct dossier *)l->dossier)->pool = &g->held;
     q->lanes[q->n] =
         (struct record){.topic = l->topic, .partition = l->partition};
     q->epochs[q->n++] = l->epoch;
@@ -415,9 +441,10 @@ void letters_turn(struct engine *g)
         return;
     }
     if (n > 0) {
+        forget_others(g);
         collect(g, n);
         dead_letter_ask_keys(q->conn, g->plan, q->lanes, q->n, &q->arena);
-        pgconn_limit(q->conn, KEYS_BYTES);
+        pgconn_limit(q->conn, g->held.most);
         pgconn_flush(q->conn, ASK_DEADLINE, on_keys, g);
     } else {
         dead_letter_ask_wanted(q->conn, g->plan);

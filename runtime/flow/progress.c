@@ -281,6 +281,7 @@ void progress_tick(struct engine *g)
     gauge[GAUGE_BATCHES_IN_FLIGHT] = g->n_batches - g->free.n;
     gauge[GAUGE_LUA_BYTES] = vm_bytes(g->vm);
     gauge[GAUGE_CACHE_BYTES] = g->cache.live_bytes;
+    gauge[GAUGE_HELD_BYTES] = g->held.bytes;
     if (!g->source) {
         return;
     }

@@ -344,25 +344,6 @@ static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
     return TM_EVENT_HELD;
 }
 
-static const char *too_many(struct batch *b, const struct letter *letter)
-{
-    if (b->limits->max_failed == 0) {
-        return arena_printf(
-            &b->said,
-            "the record failed, and max_share of dead_letters lets none be set "
-            "aside; mend the pipeline and resume the lane (tidemill lane "
-            "resume), or pass it over (tidemill lane skip). It failed with: "
-            "%.250s",
-            letter->reason);
-    }
-    return arena_printf(&b->said,
-                        "more than %u of the last %d records failed, so this "
-                        "is no matter of single records; mend the pipeline, "
-                        "or resume the lane (tidemill lane resume). The last "
-                        "one: %.250s",
-                        b->limits->max_failed, GUARD_WINDOW, letter->reason);
-}
-
 /* False: the lane halts before the event. */
 static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
 {
@@ -377,13 +358,19 @@ static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
     if (!d || b->is_retry) {
         return true;
     }
+    if (verdict_holds(b, event) && !dossier_has_room(d)) {
+        halt_lane(l, event, ERR_RESOURCE,
+                  dossier_full(d, &b->said, letter->reason));
+        return false;
+    }
     if (!l->guard) {
         l->guard = guard_copy(&d->guard, &b->said);
     }
     if (guard_add(l->guard, d->n_seen + (event - l->first))) {
         return true;
     }
-    halt_lane(l, event, letter->class, too_many(b, letter));
+    halt_lane(l, event, letter->class,
+              guard_full(l->guard, &b->said, letter->reason));
     return false;
 }
 

@@ -120,6 +120,45 @@ describe('batch', function()
     assert.are.equal(77, tonumber(batch.c.letters[0].behind))
   end)
 
+  it('holds keys up to a number of bytes; then the lane halts before one more', function()
+    local all_fail = batches.open((PIPELINE:gsub('projections =', 'dead_letters = { max_share = 1 }, %0')))
+    finally(function() all_fail:forget():close() end)
+    local MOST = 8 * 2 ^ 20
+    local pool, n = ffi.new('struct held_pool', { most = MOST }), 0
+    local d = C.dossier_of(all_fail.dossiers, 't', 0, all_fail.plan.dead_letters.max_failed)
+    d.pool = pool
+    local function key() return ('k'):rep(200) .. n end
+    local halt = -1
+    while halt < 0 and n < 1e5 do
+      local values = { good(key(), 1) }
+      for i = 1, 999 do
+        n = n + 1
+        values[1 + i] = bad(key(), 1)
+      end
+      all_fail:run { values }
+      -- As letters.c does once it is committed.
+      for e = 0, #values - 1 do
+        local record = all_fail.records[e]
+        if all_fail.c.events.states[e] == C.TM_EVENT_FAILED then
+          C.dossier_hold(d, record.key, record.key_len, 1, 100 + e)
+        end
+      end
+      d.n_seen = d.n_seen + 1e6
+      halt = all_fail.leases[0].halt
+    end
+    assert.are.equal(C.ERR_RESOURCE, tonumber(all_fail.leases[0].halt_class))
+    assert.is_truthy(ffi.string(all_fail.leases[0].halt_reason):find('^too many keys wait behind dead letters: '
+      .. 'those of this worker\'s lanes take %d+ MiB.*tidemill dlq discard.*lane resume.*a bad record$'))
+    assert.is_true(tonumber(pool.bytes) < MOST + 2 ^ 20 + 300 * 1000, tonumber(pool.bytes))
+    -- What is held already stays so, and good records go on.
+    all_fail:run { { good('x', 1), good(('k'):rep(200) .. 1, 1), good('y', 1) } }
+    assert.are.equal('.h.', all_fail:states())
+    C.dossier_forget(d)
+    assert.is_true(tonumber(pool.bytes) < 1024, tonumber(pool.bytes))
+    all_fail:run { { good('x', 1), bad('y', 1) } }
+    assert.are.equal('.F', all_fail:states())
+  end)
+
   it('keeps nothing of a record that a later projection refused', function()
     batch:run { { good('a', 1), half('a', 2), good('a', 3), good('b', 4) } }
     assert.are.equal('.Fh.', batch:states())
