@@ -198,7 +198,8 @@ static void set_lanes(struct engine *g, const struct found *found)
 
         l->position = at->next_offset;
         l->epoch = at->epoch;
-        l->was_rewound = at->is_rewound && !verify_settles(at, &found[i].facts);
+        l->was_rewound = at->is_rewound;
+        l->settles = verify_settles(at, &found[i].facts);
         l->claim = ++g->n_claims;
         l->anchor = at->anchor;
         l->is_checking = found[i].bad.class == ERR_NONE &&
@@ -267,12 +268,18 @@ static uint32_t act(struct engine *g, const struct found *found)
     return n_settled;
 }
 
-/* Only a note: without it the next claim does it. */
+/* Else the next batch of the lane does it, or another claim: a row that says for
+ * weeks that a person has just changed it would be trusted out of a backup. */
 static void on_settled(struct pgconn *conn, const struct pgreply *r, void *arg)
 {
+    struct engine *g = arg;
+    struct claim *c = &g->claim;
+
     (void)conn;
-    (void)r;
-    end_claim(arg);
+    for (uint32_t i = 0; r->ok && !c->is_void && i < c->n; i++) {
+        c->claimed[i]->was_rewound &= !c->claimed[i]->settles;
+    }
+    end_claim(g);
 }
 
 static void finish(struct engine *g)
@@ -362,9 +369,8 @@ static void on_claimed(struct pgconn *conn, const struct pgreply *r, void *arg)
     if (has_all(c)) {
         finish(g);
     } else if (c->has_created) {
-        err_set(&e, ERR_SCHEMA,
-                "tidemill.lane does not keep new lanes: is there "
-                "a trigger or a row security policy on it?");
+        err_set(&e, ERR_SCHEMA, "tidemill.lane does not keep new lanes: %.300s",
+                compare_own_causes(g));
         claim_failed(g, &e);
     } else {
         c->has_created = true;

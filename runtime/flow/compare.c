@@ -1,6 +1,7 @@
 /* See compare.h. */
 #include "flow/compare.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +39,9 @@ int compare_tables(struct engine *g, const struct pgreply *r, struct buf *lines)
     if (n == 0) {
         learn(g, r->results[ANSWER_SHAPE]);
         free(g->tables.causes);
+        free(g->tables.own);
         g->tables.causes = catalog_causes(r, g->plan);
+        g->tables.own = catalog_own_causes(r);
         g->tables.hides = catalog_hides(r, g->plan);
     }
     return n;
@@ -63,6 +66,32 @@ void compare_close(struct compared *t)
 {
     shape_close(&t->shape);
     free(t->causes);
+    free(t->own);
+}
+
+const char *compare_own_causes(const struct engine *g)
+{
+    return g->tables.own ? g->tables.own
+                         : "is there a trigger or a policy of row-level "
+                           "security on it?";
+}
+
+bool compare_is_unkept(const struct engine *g, const struct err *e,
+                       struct err *named)
+{
+    const char *what = strcmp(e->sqlstate, "TM004") == 0
+                           ? "tidemill.dead_letter does not keep a dead letter"
+                       : strcmp(e->sqlstate, "TM005") == 0
+                           ? "tidemill.lane does not keep the halt of a lane"
+                           : NULL;
+
+    *named = *e;
+    if (what) {
+        snprintf(named->text, sizeof(named->text),
+                 "%s, so nothing was committed: %.300s", what,
+                 compare_own_causes(g));
+    }
+    return what != NULL;
 }
 
 static void on_compared(struct pgconn *c, const struct pgreply *r, void *arg)

@@ -16,9 +16,10 @@ struct engine;
 struct compared {
     struct shape shape; /* owned */
     uint32_t era;       /* grows with each other shape */
-    char *causes;  /* owned: what may keep back, hide or move rows, for people;
+    char *causes; /* owned: what may keep back, hide or move rows, for people;
                      NULL: nothing does */
-    bool hides;    /* row-level security applies to our role */
+    char *own;  /* owned: the same of tidemill.lane and tidemill.dead_letter */
+    bool hides; /* row-level security applies to our role */
     bool is_known; /* false: to be compared before the next batch begins */
 };
 
@@ -27,6 +28,13 @@ struct compared {
 int compare_tables(struct engine *g, const struct pgreply *r,
                    struct buf *lines);
 void compare_close(struct compared *t);
+/* What may keep back or change what is written to tidemill.lane and
+ * tidemill.dead_letter, for people: a question where nothing is known. */
+const char *compare_own_causes(const struct engine *g);
+/* Such a table did not keep what was written (TM004, TM005): [named] says which,
+ * and what may be why. False: the failure is another one. */
+bool compare_is_unkept(const struct engine *g, const struct err *e,
+                       struct err *named);
 /* The batch has a connection and begins: [begin] is called once the tables are
  * as compared. */
 void compare_first(struct batch *b, void (*begin)(struct batch *b));

@@ -55,15 +55,19 @@ static void note_miss(struct batch *b, struct dossier *d)
 
 static void name_miss(const struct batch *b, struct err *named)
 {
-    const char *causes = b->engine->tables.causes;
+    const struct compared *t = &b->engine->tables;
+    /* A retry deletes its dead letters too. */
+    const char *own = b->is_retry ? t->own : NULL;
 
     snprintf(
         named->text, sizeof(named->text),
         "a row was not written as it should be, though nobody else changed "
-        "it. What may keep back, hide or move rows here: %.330s",
-        causes ? causes
-               : "nothing that the catalogue shows, so perhaps a function "
-                 "in a DEFAULT, a CHECK or an index");
+        "it. What may keep back, hide or move rows here: %.150s%s%.330s",
+        own ? own : "", own && t->causes ? "; " : "",
+        t->causes ? t->causes
+        : own     ? ""
+                  : "nothing that the catalogue shows, so perhaps a function "
+                    "in a DEFAULT, a CHECK or an index");
 }
 
 static void name_blind(struct err *named)

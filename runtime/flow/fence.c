@@ -34,8 +34,8 @@ static void halt_unkept(struct engine *g, struct lane *lane)
     err_set(
         &e, ERR_SCHEMA,
         "tidemill.lane does not keep the lane's new position, though nobody "
-        "else claimed it: is there a trigger or a policy of row-level "
-        "security on it?");
+        "else claimed it: %.300s",
+        compare_own_causes(g));
     g->counts->errors[e.class]++;
     lane->retry_at = clock_usec() + UNKEPT_USEC;
     engine_halt(g, lane, &e);
@@ -48,6 +48,9 @@ static void claim_again(struct engine *g, const struct lease *l)
     if (is_never_kept(d, l)) {
         halt_unkept(g, l->lane);
         return;
+    }
+    if (d->n_fenced == MOST - 1) { /* what is told of then may be new */
+        g->tables.is_known = false;
     }
     if (d->n_fenced < MOST) { /* else that is not why */
         log_line(LOG_WARN,

@@ -115,14 +115,39 @@ static void give_conn(struct engine *g, const struct pgreply *r)
                   "halts");
 }
 
-static void drop_notes(struct halts *h, uint32_t n)
+/* The first [n] but for those that [answers] say are not kept; NULL: all. How
+ * many of them stay. */
+static uint32_t drop_notes(struct halts *h, uint32_t n,
+                           struct pg_result *const *answers)
 {
+    uint32_t n_left = 0;
+
     for (uint32_t i = 0; i < n; i++) {
-        free(h->notes[i].why);
+        if (answers && !position_is_noted(answers[i])) {
+            h->notes[n_left++] = h->notes[i];
+        } else {
+            free(h->notes[i].why);
+        }
     }
-    h->n_notes -= n;
-    if (h->n_notes > 0) {
-        memmove(h->notes, h->notes + n, h->n_notes * sizeof(*h->notes));
+    if (n_left < n && n < h->n_notes) {
+        memmove(h->notes + n_left, h->notes + n,
+                (h->n_notes - n) * sizeof(*h->notes));
+    }
+    h->n_notes -= n - n_left;
+    return n_left;
+}
+
+static void not_noted(struct engine *g, uint32_t n, const struct err *e)
+{
+    struct halts *h = &g->halts;
+    usec now = clock_usec();
+
+    h->write_at = now + retry_delay(++h->failures, NOTE_FLOOR_USEC,
+                                    NOTE_CAP_USEC, (uint32_t)now);
+    if (log_is_news(h->told, e->text)) {
+        log_line(LOG_WARN,
+                 "halts were not written to tidemill.lane; trying again",
+                 "lanes=%u error=%s", n, log_quote(e->text));
     }
 }
 
@@ -130,21 +155,24 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct engine *g = arg;
     struct halts *h = &g->halts;
+    struct err e;
+    uint32_t n = h->n_sent;
 
     (void)c;
-    if (r->ok) {
-        h->failures = 0;
-        drop_notes(h, h->n_sent);
-    } else {
-        usec now = clock_usec();
-
-        h->write_at = now + retry_delay(++h->failures, NOTE_FLOOR_USEC,
-                                        NOTE_CAP_USEC, (uint32_t)now);
-        log_line(LOG_WARN,
-                 "halts were not written to tidemill.lane; trying again",
-                 "lanes=%u error=%s", h->n_sent, log_quote(r->error.text));
-    }
     h->n_sent = 0;
+    if (r->ok) {
+        n = drop_notes(h, n, r->results);
+        err_set(&e, ERR_SCHEMA, "the table does not keep them: %.300s",
+                compare_own_causes(g));
+    } else {
+        e = r->error;
+    }
+    if (n > 0) {
+        not_noted(g, n, &e);
+    } else {
+        h->failures = 0;
+        h->told[1] = 0;
+    }
     give_conn(g, r);
 }
 
@@ -159,7 +187,7 @@ static void write_notes(struct engine *g)
     for (uint32_t i = 0; i < h->n_notes; i++) {
         const struct halt_note *n = &h->notes[i];
 
-        position_halt(h->conn, g->plan, &n->at, n->why, n->generation);
+        position_note_halt(h->conn, g->plan, &n->at, n->why, n->generation);
     }
     h->n_sent = h->n_notes;
     pgconn_flush(h->conn, REPLY_USEC, on_noted, g);
@@ -300,7 +328,7 @@ void halt_close(struct halts *h)
                  "lane=%s/%d error=%s", n->at.topic, n->at.partition,
                  log_quote(n->why));
     }
-    drop_notes(h, h->n_notes);
+    drop_notes(h, h->n_notes, NULL);
     free(h->notes);
     free(h->asked);
 }

@@ -22,6 +22,8 @@ struct letters {
     uint32_t n_failed; /* set aside and not yet told */
     uint32_t n_held;
     usec tell_at;
+    uint64_t told[2]; /* why they cannot be read to be tried again: see
+                         log_is_news */
 };
 
 /* Makes the rows of everything that the batch sets aside; their bytes. */

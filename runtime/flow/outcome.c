@@ -99,6 +99,7 @@ static void settle_lane(struct batch *b, struct lease *l)
         l->lane->position = l->end;
         if (moved > 0) {
             l->lane->told[1] = 0; /* it went on */
+            l->lane->was_rewound &= !l->lane->settles;
         }
         source_done(g->source, l->lane, moved);
         if (l->cut < 0 || l->lane->inbox.count == 0) { /* else: at once */
@@ -193,20 +194,14 @@ static bool is_tried_alone(struct batch *b, const struct err *e,
            (b->engine->tables.hides && strcmp(e->sqlstate, "42501") == 0);
 }
 
-/* No record is to blame, but only lanes with dead letters wait for the cure. */
-static void letters_not_kept(struct batch *b, const struct err *e)
+/* No record is to blame, but only lanes that need it wait for the cure. */
+static void not_kept(struct batch *b, const struct err *named)
 {
-    struct err named = *e;
-
     if (b->n_leases > 1) {
         isolate_parts(b);
-        return;
+    } else {
+        isolate_failed(b, named);
     }
-    snprintf(named.text, sizeof(named.text),
-             "tidemill.dead_letter does not keep a dead letter, so nothing was "
-             "committed: is there a trigger or a policy of row-level security "
-             "on it?");
-    isolate_failed(b, &named);
 }
 
 static void by_class(struct batch *b, const struct err *e,
@@ -216,8 +211,8 @@ static void by_class(struct batch *b, const struct err *e,
 
     if (e->class == ERR_FENCED) {
         fence_failed(b, reply->failed);
-    } else if (strcmp(e->sqlstate, "TM004") == 0) {
-        letters_not_kept(b, e);
+    } else if (compare_is_unkept(b->engine, e, &named)) {
+        not_kept(b, &named);
     } else if (conflict_is_none(b, e, &named) || is_tried_alone(b, e, &named)) {
         isolate_failed(b, &named);
     } else {

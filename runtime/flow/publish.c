@@ -227,12 +227,37 @@ static void look(struct engine *g)
     }
 }
 
+/* They are not produced once more as long as this run lasts; their note is tried
+ * again. */
+static void not_noted(struct engine *g, const struct err *e)
+{
+    struct publish *p = &g->publish;
+    struct err named;
+
+    compare_is_unkept(g, e, &named);
+    p->look_at = clock_usec() + LOOK_EVERY;
+    if (g->is_stopping) {
+        p->n = 0;
+        p->is_due = false;
+    }
+    if (log_is_news(p->told, named.text)) {
+        log_line(LOG_ERROR,
+                 "dead letters were produced, and that cannot be noted; the "
+                 "next run produces them once more",
+                 "letters=%u error=%s", p->n, log_quote(named.text));
+    }
+}
+
 static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct engine *g = arg;
 
     (void)c;
+    if (!r->ok && !database_is_away(&r->error)) {
+        not_noted(g, &r->error);
+    }
     if (r->ok) {
+        g->publish.told[1] = 0;
         g->publish.n = 0;
         g->publish.is_bare = false;
         g->publish.most =
@@ -278,9 +303,11 @@ void publish_tick(struct engine *g, usec now)
     if (!g->plan->dead_letters.topic || p->conn) {
         return;
     }
-    if (p->n > 0) {
+    bool is_time = now >= p->look_at;
+
+    if (p->n > 0 && (is_time || g->is_stopping)) {
         note(g);
-    } else if (g->is_stopping ? p->is_due : now >= p->look_at) {
+    } else if (p->n == 0 && (g->is_stopping ? p->is_due : is_time)) {
         look(g);
     }
 }

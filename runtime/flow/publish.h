@@ -22,9 +22,10 @@ struct publish {
     struct record *records;    /* arena */
     uint32_t n;                /* sent, and not yet noted */
     uint32_t most;             /* at the next look; 0: as many as ever */
-    bool is_bare; /* the next one goes without what was its record's */
-    bool is_due;  /* there may be some that were not asked for */
-    usec look_at;
+    bool is_bare;     /* the next one goes without what was its record's */
+    bool is_due;      /* there may be some that were not asked for */
+    usec look_at;     /* or, with [n], when to note */
+    uint64_t told[2]; /* why that is not noted: see log_is_news */
 };
 
 /* Letters were written, or lanes taken over whose last owner may have left some:

@@ -85,6 +85,22 @@ static void begin(struct batch *b, const struct pg_result *r)
     engine_move(b, BATCH_DECODING);
 }
 
+/* Trouble with the database is told where it is met; this would come again with
+ * each look. */
+static void tell(struct engine *g, const struct err *e)
+{
+    struct err named;
+
+    if (compare_is_unkept(g, e, &named)) {
+        g->tables.is_known = false; /* what is told next may be new */
+    }
+    if (!database_is_away(e) && log_is_news(g->letters.told, named.text)) {
+        log_line(LOG_WARN, "dead letters cannot be looked up; trying again",
+                 "class=%s error=%s", err_class_name(e->class),
+                 log_quote(named.text));
+    }
+}
+
 static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct batch *b = arg;
@@ -96,6 +112,9 @@ static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
         begin(b, r->results[0]);
     } else {
         d->wants_retry = false; /* after trouble: until the next look */
+        if (!r->ok) {
+            tell(g, &r->error);
+        }
         engine_release(b);
     }
     database_give(g, &c, &b->ticket, r->ok ? NULL : &r->error, "dead letters");

@@ -96,7 +96,8 @@ static int queue_positions(struct batch *b)
                                                .epoch = l->epoch,
                                                .from = l->start,
                                                .to = l->end,
-                                               .anchor = batch_anchor(b, l)};
+                                               .anchor = batch_anchor(b, l),
+                                               .settles = l->lane->settles};
 
             position_move(b->conn, b->engine->plan, &step);
             n++;

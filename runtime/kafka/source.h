@@ -53,11 +53,12 @@ struct lane {
     int64_t fetched;  /* offset behind the newest record in the inbox */
     int64_t position; /* next offset, as committed; set at claim */
     int64_t epoch;
-    bool was_rewound;   /* the upper layer's: is_rewound of that claim's row */
-    uint32_t claim;     /* the upper layer's: number of its claim in this
+    bool was_rewound; /* the upper layer's: is_rewound of its row, as known, */
+    bool settles;     /* and the claim found that this is to end */
+    uint32_t claim;   /* the upper layer's: number of its claim in this
                          process; 0: none yet */
-    int64_t high;       /* end of the partition, last seen; -1 unknown */
-    int64_t eof;        /* next offset at which EOF was seen; -1: none */
+    int64_t high;     /* end of the partition, last seen; -1 unknown */
+    int64_t eof;      /* next offset at which EOF was seen; -1: none */
     usec starved_since; /* [high] says that there are records, and none comes;
                            0: they do */
     usec open_since;    /* the partition goes on behind [eof], where nothing may

@@ -434,6 +434,7 @@ int catalog_compare(const struct pgreply *r, struct plan *p,
     struct report report = {.out = out, .plan = p, .server = server};
     report.user = pg_str(r->results[ANSWER_SERVER], 0, SERVER_USER);
     check_server(&report, r->results[ANSWER_SERVER]);
+    report_own_causes(&report, r);
     for (uint32_t i = 0; i < p->n_projections; i++) {
         struct pg_result *const *results =
             r->results + ANSWER_TABLES + CATALOG_PER_TABLE * i;

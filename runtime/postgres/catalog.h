@@ -31,6 +31,8 @@ int catalog_compare(const struct pgreply *r, struct plan *p,
  * it: triggers, policies, rules, child tables, actions of foreign keys, two
  * projections of one table. Owned by the caller; NULL: nothing. */
 char *catalog_causes(const struct pgreply *r, const struct plan *p);
+/* The same of tidemill.lane and tidemill.dead_letter. */
+char *catalog_own_causes(const struct pgreply *r);
 /* Row-level security applies to the role on one of the tables. */
 bool catalog_hides(const struct pgreply *r, const struct plan *p);
 

@@ -237,12 +237,28 @@ bool catalog_has_rows(const struct pg_result *answer)
     return pg_rows(answer) > 0 && pg_int(answer, 0, TABLE_HAS_ROWS);
 }
 
+static const struct pgstmt causes = {"catalog_causes", CAUSES, oids, 2};
+
+static void ask_own(struct pgconn *c)
+{
+    static const char *const names[N_OWN] = {[OWN_LANE] = "lane",
+                                             [OWN_LETTER] = "dead_letter",
+                                             [OWN_AUDIT] = "audit"};
+
+    for (int i = 0; i < N_OWN; i++) {
+        const char *name = names[i];
+        const struct pgparam params[] = {{name, (int)strlen(name)},
+                                         {"tidemill", strlen("tidemill")}};
+
+        pgconn_add(c, &causes, params);
+    }
+}
+
 static void ask_table(struct pgconn *c, const struct plan_projection *p)
 {
     static const struct pgstmt columns = {"catalog_columns", COLUMNS, oids, 2};
     static const struct pgstmt indexes = {"catalog_indexes", INDEXES, oids, 4};
     static const struct pgstmt parents = {"catalog_parents", PARENTS, oids, 2};
-    static const struct pgstmt causes = {"catalog_causes", CAUSES, oids, 2};
     struct sql_name n = sql_split(p->table);
     struct buf keys = {0}, columns_named = {0};
     const struct pgparam params[] = {
@@ -277,6 +293,7 @@ void catalog_ask(struct pgconn *c, const struct plan *p)
 
     shape_ask(c, p);
     pgconn_add(c, &server, NULL);
+    ask_own(c);
     for (uint32_t i = 0; i < p->n_projections; i++) {
         ask_table(c, &p->projections[i]);
     }

@@ -1,14 +1,21 @@
 #pragma once
 /*
  * The questions to pg_catalog, and the columns of their answers: the shape of
- * the tables (shape.h), the server, then CATALOG_PER_TABLE for each projection,
- * and when rows are cached what seal_loud_sql() asks.
+ * the tables (shape.h), the server, the causes of each table of schema tidemill,
+ * then CATALOG_PER_TABLE for each projection, and when rows are cached what
+ * seal_loud_sql() asks.
  */
 #include "postgres/catalog.h"
 
 /* table, columns, unique indexes, parents by foreign keys, causes */
 enum { CATALOG_PER_TABLE = 5 };
-enum catalog_answer { ANSWER_SHAPE, ANSWER_SERVER, ANSWER_TABLES };
+enum catalog_own { OWN_LANE, OWN_LETTER, OWN_AUDIT, N_OWN };
+enum catalog_answer {
+    ANSWER_SHAPE,
+    ANSWER_SERVER,
+    ANSWER_OWN,
+    ANSWER_TABLES = ANSWER_OWN + N_OWN
+};
 
 enum server_field {
     SERVER_VERSION,

@@ -20,15 +20,14 @@ static const char *when_lost(const struct plan_projection *p)
                  "lost";
 }
 
-/* Does the projection do what the trigger or rule is for? */
-static bool is_met(const struct report *r, const char *when)
+/* Is anything done that the trigger or rule is for? */
+static bool does(const bool writes[N_RIGHTS], const char *when)
 {
     static const enum right rights[] = {RIGHT_INSERT, RIGHT_UPDATE,
                                         RIGHT_DELETE};
-    struct rights needs = rights_of(r->plan, r->p);
 
     for (size_t i = 0; i < sizeof rights / sizeof *rights; i++) {
-        if (needs.needs[rights[i]] && strstr(when, right_words[rights[i]])) {
+        if (writes[rights[i]] && strstr(when, right_words[rights[i]])) {
             return true;
         }
     }
@@ -79,13 +78,88 @@ static void report_cause(struct report *r, char kind, const char *name,
 
 void report_causes(struct report *r, const struct pg_result *causes)
 {
+    struct rights needs = rights_of(r->plan, r->p);
+
     for (int i = 0; i < pg_rows(causes); i++) {
         const char *when = pg_str(causes, i, CAUSE_WHEN);
 
-        if (!when[0] || is_met(r, when)) {
+        if (!when[0] || does(needs.needs, when)) {
             report_cause(r, pg_str(causes, i, CAUSE_KIND)[0],
                          pg_str(causes, i, CAUSE_NAME),
                          pg_str(causes, i, CAUSE_ON), when);
+        }
+    }
+}
+
+/* ---- tables of schema tidemill ---- */
+
+/* What is written to each, and what becomes of a row that is not. */
+static const struct own {
+    bool writes[N_RIGHTS];
+    const char *then;
+} own[N_OWN] = {
+    [OWN_LANE] = {{[RIGHT_INSERT] = true, [RIGHT_UPDATE] = true}, "lanes halt"},
+    [OWN_LETTER] =
+        {{[RIGHT_INSERT] = true, [RIGHT_UPDATE] = true, [RIGHT_DELETE] = true},
+         "lanes halt, and dead letters cannot be tried again or "
+         "discarded"},
+    [OWN_AUDIT] = {{[RIGHT_INSERT] = true},
+                   "`tidemill lane` and `tidemill dlq` change nothing"},
+};
+
+static void report_own_cause(struct report *r, enum catalog_own table,
+                             char kind, const char *name, const char *on,
+                             const char *when)
+{
+    switch (kind) {
+    case CAUSE_TRIGGER:
+        buf_printf(report_begin(r, true),
+                   "trigger %s of %s runs before each %s: where it leaves a "
+                   "row out or changes it, %s; drop it\n",
+                   name, on, when, own[table].then);
+        break;
+    case CAUSE_POLICY:
+        buf_printf(report_begin(r, true),
+                   "row level security applies to role %s on %s (policies: "
+                   "%s): where it hides or refuses a row, %s; ALTER TABLE %s "
+                   "DISABLE ROW LEVEL SECURITY;\n",
+                   r->user, on, name, own[table].then, on);
+        break;
+    case CAUSE_RULE:
+        buf_printf(report_begin(r, true),
+                   "rule %s of %s rewrites its %s, which PostgreSQL refuses in "
+                   "most statements of Tidemill, and where it does not, %s; "
+                   "drop it\n",
+                   name, on, when, own[table].then);
+        break;
+    case CAUSE_CHILD:
+        buf_printf(report_begin(r, true),
+                   "table %s inherits from %s, so a row may be there twice, "
+                   "and then %s: ALTER TABLE %s NO INHERIT %s;\n",
+                   name, on, own[table].then, name, on);
+        break;
+    default:
+        break;
+    }
+}
+
+void report_own_causes(struct report *r, const struct pgreply *reply)
+{
+    for (int t = 0; t < N_OWN; t++) {
+        const struct pg_result *causes = reply->results[ANSWER_OWN + t];
+
+        for (int i = 0; i < pg_rows(causes); i++) {
+            const char *when = pg_str(causes, i, CAUSE_WHEN);
+            char kind = pg_str(causes, i, CAUSE_KIND)[0];
+            /* A run leaves that one alone, and whose role works on it is not
+             * known here. */
+            bool is_others = t == OWN_AUDIT && kind == CAUSE_POLICY;
+
+            if (!is_others && (!when[0] || does(own[t].writes, when))) {
+                report_own_cause(r, (enum catalog_own)t, kind,
+                                 pg_str(causes, i, CAUSE_NAME),
+                                 pg_str(causes, i, CAUSE_ON), when);
+            }
         }
     }
 }
@@ -136,6 +210,20 @@ static bool is_written_twice(const struct pgreply *r, uint32_t i)
         }
     }
     return false;
+}
+
+char *catalog_own_causes(const struct pgreply *r)
+{
+    struct buf b = {0};
+
+    for (int i = OWN_LANE; i <= OWN_LETTER; i++) {
+        const struct pg_result *causes = r->results[ANSWER_OWN + i];
+
+        for (int k = 0; k < pg_rows(causes); k++) {
+            put_cause(&b, causes, k);
+        }
+    }
+    return b.len ? buf_text(&b) : NULL;
 }
 
 char *catalog_causes(const struct pgreply *r, const struct plan *p)

@@ -38,3 +38,5 @@ bool report_rights(struct report *r, const struct pg_result *table,
 /* Warns of what the tables have that may keep rows of the projection back;
  * [causes]: as catalog_ask() asked. */
 void report_causes(struct report *r, const struct pg_result *causes);
+/* The same of tables of schema tidemill. */
+void report_own_causes(struct report *r, const struct pgreply *reply);

@@ -272,6 +272,7 @@ static const struct condition conditions[] = {
     {"TM002", "row_changed"},
     {"TM003", "table_changed"},
     {"TM004", "letter_not_kept"},
+    {"TM005", "halt_not_kept"},
     {"XX000", "internal_error"},
     {"XX001", "data_corrupted"},
     {"XX002", "index_corrupted"},

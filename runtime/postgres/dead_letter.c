@@ -338,8 +338,14 @@ void dead_letter_rest(struct pgconn *c, const struct plan *p,
                                     OID_BYTEA_ARRAY};
     static const struct pgstmt rest = {
         "dead_letter_rest",
-        "UPDATE tidemill.dead_letter SET retry_at = NULL WHERE " IN_LANE
-        "AND holds AND key = ANY ($4) AND retry_at IS NOT NULL",
+        "WITH l AS MATERIALIZED (SELECT \"offset\" FROM tidemill.dead_letter "
+        "WHERE " IN_LANE
+        "AND holds AND key = ANY ($4) AND retry_at IS NOT NULL FOR UPDATE), "
+        "w AS (UPDATE tidemill.dead_letter SET retry_at = NULL WHERE " IN_LANE
+        "AND \"offset\" = ANY (ARRAY(SELECT \"offset\" FROM l)) "
+        "RETURNING retry_at) "
+        "SELECT tidemill.must((SELECT count(*) FROM l) = (SELECT count(*) "
+        "FROM w WHERE retry_at IS NULL), 'TM004')",
         oids, 4};
     struct params params = params_new(scratch, n);
 
@@ -398,12 +404,17 @@ void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
         "wanted AS (SELECT * FROM lane WHERE retry_at IS NOT NULL "
         "OR holds AND key IN (SELECT key FROM lane "
         "WHERE retry_at IS NOT NULL AND holds)), "
-        "joined AS (UPDATE tidemill.dead_letter d SET retry_at = now() "
-        "WHERE " IN_LANE "AND retry_at IS NULL AND \"offset\" = "
-        "ANY (ARRAY(SELECT \"offset\" FROM wanted WHERE retry_at IS NULL))) "
+        "free AS MATERIALIZED (SELECT \"offset\" FROM tidemill.dead_letter "
+        "WHERE " IN_LANE "AND \"offset\" = ANY (ARRAY(SELECT \"offset\" "
+        "FROM wanted WHERE retry_at IS NULL)) FOR UPDATE), "
+        "joined AS (UPDATE tidemill.dead_letter SET retry_at = now() "
+        "WHERE " IN_LANE "AND \"offset\" = "
+        "ANY (ARRAY(SELECT \"offset\" FROM free)) RETURNING retry_at), "
+        "kept AS MATERIALIZED (SELECT tidemill.must((SELECT count(*) "
+        "FROM free) = (SELECT count(retry_at) FROM joined), 'TM004')) "
         "SELECT \"offset\", key, value, headers::text, "
         "coalesce(record_ms, -1) "
-        "FROM (SELECT *, " UP_TO "FROM (SELECT * "
+        "FROM kept, (SELECT *, " UP_TO "FROM (SELECT * "
         "FROM wanted ORDER BY \"offset\" LIMIT $4) AS first "
         "WINDOW in_order AS (ORDER BY \"offset\")) AS w "
         "WHERE up_to <= $5 OR nth = 1 ORDER BY 1",
@@ -449,10 +460,17 @@ void dead_letter_published(struct pgconn *c, const struct plan *p,
                                     OID_INT8_ARRAY};
     static const struct pgstmt note = {
         "dead_letter_published",
-        "UPDATE tidemill.dead_letter d SET is_unpublished = false "
-        "FROM unnest($2, $3, $4) AS u(t, p, o) WHERE pipeline = $1 "
-        "AND stream = 'main' AND topic = t AND partition = p "
-        "AND \"offset\" = o",
+        "WITH l AS MATERIALIZED (SELECT topic, partition, \"offset\" "
+        "FROM tidemill.dead_letter JOIN unnest($2, $3, $4) AS u(t, p, o) "
+        "ON topic = t AND partition = p AND \"offset\" = o "
+        "WHERE pipeline = $1 AND stream = 'main' "
+        "FOR UPDATE OF dead_letter), "
+        "w AS (UPDATE tidemill.dead_letter d SET is_unpublished = false FROM l "
+        "WHERE pipeline = $1 AND stream = 'main' AND d.topic = l.topic "
+        "AND d.partition = l.partition AND d.\"offset\" = l.\"offset\" "
+        "RETURNING is_unpublished) "
+        "SELECT tidemill.must((SELECT count(*) FROM l) = (SELECT count(*) "
+        "FROM w WHERE NOT is_unpublished), 'TM004')",
         oids, 4};
     struct params params = params_new(scratch, n);
 

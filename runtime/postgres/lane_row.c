@@ -115,13 +115,14 @@ static const char CHANGE[] =
     "AND halted IS NOT DISTINCT FROM $8::text "
     "AND ($4::bigint = $6::bigint OR NOT EXISTS (SELECT 1 "
     "FROM tidemill.dead_letter WHERE " LANE " AND \"offset\" >= $4::bigint)) "
-    "RETURNING epoch) "
+    "RETURNING epoch, next_offset, halted, is_rewound) "
     "INSERT INTO tidemill.audit (who, action, pipeline, topic, partition, "
     "detail) SELECT $9::text, $10::text, $1::text, $2::text, $3::int, "
     "jsonb_strip_nulls(jsonb_build_object("
     "'from', (SELECT next_offset FROM tidemill.lane WHERE " LANE "), "
     "'to', $4::bigint, 'epoch', w.epoch, 'halted', $8::text, "
-    "'reason', $11::text)) FROM w RETURNING 1";
+    "'reason', $11::text)) FROM w WHERE next_offset = $4::bigint "
+    "AND epoch = $5::bigint + 1 AND halted IS NULL AND is_rewound RETURNING 1";
 
 struct numbers {
     char partition[NUMBER_BYTES], to[NUMBER_BYTES], epoch[NUMBER_BYTES],
@@ -166,7 +167,9 @@ static bool change_one(struct console *c, const struct lane_change *change,
     if (r && !ok) {
         err_set(e, ERR_CONFLICT,
                 "%s/%d changed meanwhile, so nothing was done: look again "
-                "with `tidemill lane list`",
+                "with `tidemill lane list`; if it is the same there, a trigger "
+                "or a policy on tidemill.lane or tidemill.audit keeps the "
+                "change back, which `tidemill check` names",
                 shown->topic, shown->partition);
     }
     console_free(locked);

@@ -75,34 +75,55 @@ static const char LOCK[] =
           "AND (topic, partition) IN (SELECT topic, partition FROM chain) "
           "ORDER BY topic COLLATE \"C\", partition FOR UPDATE";
 
+/* The lanes are locked, and the letters as shown: whatever a statement misses was
+ * kept back by the database. */
 static const char DISCARD[] = CHAIN
     ", gone AS (DELETE FROM tidemill.dead_letter d USING chain c WHERE " SAME
     "AND c.is_taken RETURNING d.topic, d.partition, d.\"offset\", d.state), "
     "asked AS (UPDATE tidemill.dead_letter d SET retry_at = now() "
-    "FROM chain c WHERE " SAME "AND NOT c.is_taken AND $11::text = 'heads'), "
+    "FROM chain c WHERE " SAME "AND NOT c.is_taken AND $11::text = 'heads' "
+    "RETURNING d.retry_at), "
+    "lanes AS (SELECT DISTINCT topic, partition FROM chain WHERE is_taken), "
     "raised AS (UPDATE tidemill.lane SET epoch = epoch + 1, updated_at = now() "
     "WHERE pipeline = $1 AND stream = 'main' "
-    "AND (topic, partition) IN (SELECT topic, partition FROM gone)) "
-    "INSERT INTO tidemill.audit (who, action, pipeline, topic, partition, "
-    "detail) SELECT $12::text, 'dlq discard', $1::text, topic, partition, "
-    "jsonb_strip_nulls(jsonb_build_object("
+    "AND (topic, partition) IN (SELECT topic, partition FROM lanes) "
+    "RETURNING epoch), "
+    "noted AS (INSERT INTO tidemill.audit (who, action, pipeline, topic, "
+    "partition, detail) SELECT $12::text, 'dlq discard', $1::text, topic, "
+    "partition, jsonb_strip_nulls(jsonb_build_object("
     "'offsets', jsonb_agg(\"offset\" ORDER BY \"offset\"), "
     "'failed', count(*) FILTER (WHERE state = 'failed'), "
     "'held', count(*) FILTER (WHERE state = 'held'), "
     "'reason', $13::text)) FROM gone GROUP BY topic, partition "
-    "ORDER BY topic COLLATE \"C\", partition";
+    "ORDER BY topic COLLATE \"C\", partition RETURNING 1) "
+    "SELECT (SELECT count(*) FROM gone) = (SELECT count(*) FROM chain "
+    "WHERE is_taken) "
+    "AND (SELECT count(retry_at) FROM asked) = (SELECT count(*) FROM chain "
+    "WHERE NOT is_taken AND $11::text = 'heads') "
+    "AND (SELECT count(*) FROM raised) = (SELECT count(*) FROM tidemill.lane "
+    "WHERE pipeline = $1 AND stream = 'main' "
+    "AND (topic, partition) IN (SELECT topic, partition FROM lanes)) "
+    "AND (SELECT count(*) FROM noted) = (SELECT count(*) FROM lanes)";
 
+/* How many are asked for, and whether that and its note are kept: all that is
+ * there is locked first. */
 static const char RETRY[] = CHAIN
-    ", asked AS (UPDATE tidemill.dead_letter d SET retry_at = now() "
-    "FROM chain c WHERE " SAME
-    "AND c.is_taken RETURNING d.topic, d.partition, d.\"offset\", d.state), "
+    ", there AS MATERIALIZED (SELECT d.topic, d.partition, d.\"offset\" "
+    "FROM tidemill.dead_letter d JOIN chain c ON " SAME
+    "WHERE c.is_taken FOR UPDATE OF d), "
+    "asked AS (UPDATE tidemill.dead_letter d SET retry_at = now() "
+    "FROM there c WHERE " SAME
+    "RETURNING d.topic, d.partition, d.\"offset\", d.state, d.retry_at), "
     "noted AS (INSERT INTO tidemill.audit (who, action, pipeline, topic, "
     "partition, detail) SELECT $12::text, 'dlq retry', $1::text, topic, "
     "partition, jsonb_strip_nulls(jsonb_build_object("
     "'offsets', jsonb_agg(\"offset\" ORDER BY \"offset\"), "
-    "'reason', $13::text)) FROM asked GROUP BY topic, partition) "
+    "'reason', $13::text)) FROM asked GROUP BY topic, partition RETURNING 1) "
     "SELECT count(*) FILTER (WHERE state = 'failed'), "
-    "count(*) FILTER (WHERE state = 'held'), now()::text FROM asked";
+    "count(*) FILTER (WHERE state = 'held'), now()::text, "
+    "count(retry_at) = (SELECT count(*) FROM there) "
+    "AND (SELECT count(*) FROM noted) = count(DISTINCT (topic, partition)) "
+    "FROM asked";
 
 /* The audit row says which letters they were. */
 static const char RETRIED[] =
@@ -166,6 +187,26 @@ static bool is_as_shown(struct console *c, const struct letter_filter *f,
                    "look again with `tidemill dlq list`");
 }
 
+static bool not_kept(struct err *e)
+{
+    return err_set(e, ERR_SCHEMA,
+                   "nothing was done, since the database does not keep it: a "
+                   "trigger or a policy on tidemill.dead_letter, tidemill.lane "
+                   "or tidemill.audit, which `tidemill check` names");
+}
+
+/* True: it did, and all of it. */
+static bool did(struct console *c, const char *sql, const char *const *params,
+                struct err *e)
+{
+    const struct console_query q = {sql, params, LETTER_PARAMS};
+    struct pg_result *r = console_ask(c, &q, e);
+    bool ok = r && (pg_int(r, 0, 0) || not_kept(e));
+
+    console_free(r);
+    return ok;
+}
+
 bool letters_discard(struct console *c, const struct letter_filter *f,
                      enum letter_scope scope, const struct letter_look *shown,
                      const char *reason, struct err *e)
@@ -179,7 +220,7 @@ bool letters_discard(struct console *c, const struct letter_filter *f,
         return false;
     }
     if (run(c, LOCK, params.at, 11, e) && is_as_shown(c, f, scope, shown, e) &&
-        run(c, DISCARD, params.at, LETTER_PARAMS, e)) {
+        did(c, DISCARD, params.at, e)) {
         return console_commit(c, e);
     }
     console_rollback(c);
@@ -195,15 +236,21 @@ bool letters_retry(struct console *c, const struct letter_filter *f,
     params.at[11] = c->who;
     params.at[12] = reason;
     const struct console_query retry = {RETRY, params.at, LETTER_PARAMS};
-    struct pg_result *r = console_ask(c, &retry, e);
-    if (!r) {
-        return false;
+    struct pg_result *r =
+        console_begin(c, e) ? console_ask(c, &retry, e) : NULL;
+    bool ok = r != NULL;
+    if (ok) {
+        *out = (struct letter_retry){.n_failed = pg_int(r, 0, 0),
+                                     .n_held = pg_int(r, 0, 1)};
+        snprintf(out->asked_at, sizeof out->asked_at, "%s", pg_str(r, 0, 2));
+        ok = pg_int(r, 0, 3) || not_kept(e);
     }
-    *out = (struct letter_retry){.n_failed = pg_int(r, 0, 0),
-                                 .n_held = pg_int(r, 0, 1)};
-    snprintf(out->asked_at, sizeof out->asked_at, "%s", pg_str(r, 0, 2));
     console_free(r);
-    return true;
+    if (ok) {
+        return console_commit(c, e);
+    }
+    console_rollback(c);
+    return false;
 }
 
 bool letters_retried(struct console *c, struct letter_retry *retry,

@@ -9,6 +9,7 @@
 #include "postgres/encode.h"
 
 enum {
+    OID_BOOL = 16,
     OID_INT8 = 20,
     OID_INT4 = 23,
     OID_TEXT = 25,
@@ -135,17 +136,19 @@ void position_create(struct pgconn *c, const struct plan *p,
 void position_move(struct pgconn *c, const struct plan *p,
                    const struct position_step *step)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
-                                    OID_INT8, OID_INT8, OID_INT8,
-                                    OID_TEXT, OID_INT8, OID_INT8};
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
+                                    OID_INT8, OID_INT8, OID_TEXT, OID_INT8,
+                                    OID_INT8, OID_BOOL};
     static const struct pgstmt move = {
         "position_move",
         "WITH w AS (UPDATE tidemill.lane SET next_offset = $6, "
         "generation = $7, anchor_ms = $8, anchor_hash = $9, "
+        "is_rewound = is_rewound AND NOT $10, "
         "updated_at = now() WHERE " LANE
-        " AND epoch = $4 AND next_offset = $5 RETURNING 1) "
-        "SELECT tidemill.must((SELECT count(*) FROM w) = 1, 'TM001')",
-        oids, 9};
+        " AND epoch = $4 AND next_offset = $5 RETURNING next_offset) "
+        "SELECT tidemill.must((SELECT count(*) = 1 AND min(next_offset) = $6 "
+        "FROM w), 'TM001')",
+        oids, 10};
     char at[4], mine[8], start[8], end[8], ms[8], hash[8];
     const struct pgparam params[] = {text_param(p->name),
                                      text_param(step->topic),
@@ -155,7 +158,8 @@ void position_move(struct pgconn *c, const struct plan *p,
                                      int8_param(step->to, end),
                                      text_param(p->hash),
                                      int8_param(step->anchor.ms, ms),
-                                     int8_param(step->anchor.hash, hash)};
+                                     int8_param(step->anchor.hash, hash),
+                                     {step->settles ? "\1" : "\0", 1}};
     pgconn_add(c, &move, params);
 }
 
@@ -196,17 +200,21 @@ void position_settle(struct pgconn *c, const struct plan *p,
     pgconn_add(c, &settle, params);
 }
 
-void position_halt(struct pgconn *c, const struct plan *p,
-                   const struct position *at, const char *why,
-                   const char *generation)
+/* Whether the row has it, or is no longer ours. The lock comes first: behind it
+ * nobody else changes the row between the two looks. */
+#define HALT                                                                   \
+    "WITH l AS MATERIALIZED (SELECT 1 FROM tidemill.lane WHERE " LANE          \
+    " AND epoch = $4 FOR UPDATE), "                                            \
+    "w AS (UPDATE tidemill.lane SET halted = $5, halted_generation = $6, "     \
+    "halted_at = to_timestamp($7::int8) WHERE " LANE                           \
+    " AND epoch = $4 AND EXISTS (SELECT FROM l) RETURNING halted), "           \
+    "k(is_kept) AS (SELECT (SELECT count(*) FROM l) = (SELECT count(*) "       \
+    "FROM w WHERE halted = $5)) "
+
+static void add_halt(struct pgconn *c, const struct plan *p,
+                     const struct pgstmt *halt, const struct position *at,
+                     const char *why, const char *generation)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
-                                    OID_TEXT, OID_TEXT, OID_INT8};
-    static const struct pgstmt halt = {
-        "position_halt",
-        "UPDATE tidemill.lane SET halted = $5, halted_generation = $6, "
-        "halted_at = to_timestamp($7::int8) WHERE " LANE " AND epoch = $4",
-        oids, 7};
     char partition[4], mine[8], since[8];
     const struct pgparam params[] = {text_param(p->name),
                                      text_param(at->topic),
@@ -215,7 +223,36 @@ void position_halt(struct pgconn *c, const struct plan *p,
                                      text_param(why),
                                      text_param(generation),
                                      int8_param(at->halted_since, since)};
-    pgconn_add(c, &halt, params);
+    pgconn_add(c, halt, params);
+}
+
+static const uint32_t halt_oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
+                                     OID_TEXT, OID_TEXT, OID_INT8};
+
+void position_halt(struct pgconn *c, const struct plan *p,
+                   const struct position *at, const char *why,
+                   const char *generation)
+{
+    static const struct pgstmt halt = {
+        "position_halt", HALT "SELECT tidemill.must(is_kept, 'TM005') FROM k",
+        halt_oids, 7};
+
+    add_halt(c, p, &halt, at, why, generation);
+}
+
+void position_note_halt(struct pgconn *c, const struct plan *p,
+                        const struct position *at, const char *why,
+                        const char *generation)
+{
+    static const struct pgstmt note = {
+        "position_note_halt", HALT "SELECT is_kept FROM k", halt_oids, 7};
+
+    add_halt(c, p, &note, at, why, generation);
+}
+
+bool position_is_noted(const struct pg_result *r)
+{
+    return pg_int(r, 0, 0) != 0;
 }
 
 /* ---- many lanes at once ---- */

@@ -52,6 +52,7 @@ struct position_step {
     int64_t from;
     int64_t to;
     struct anchor anchor; /* of the last record below [to] */
+    bool settles;         /* it does what position_settle() does, too */
 };
 
 /* Queues the compare-and-set of one lane: TM001 unless it holds. */
@@ -66,12 +67,19 @@ void position_fence(struct pgconn *c, const struct plan *p, const char *topic,
  * happens unless the epoch is ours. */
 void position_settle(struct pgconn *c, const struct plan *p,
                      const struct position *at);
-/* Queues the note that a lane waits for a person since at->halted_since. A
- * claim by another generation than [generation] ends the halt; NULL: no claim
- * does. Nothing happens unless the epoch is ours. */
+/* Queues that a lane waits for a person since at->halted_since. A claim by
+ * another generation than [generation] ends the halt; NULL: no claim does.
+ * Nothing happens unless the epoch is ours; TM005 when it is, and the row does
+ * not keep it. */
 void position_halt(struct pgconn *c, const struct plan *p,
                    const struct position *at, const char *why,
                    const char *generation);
+/* The same without TM005: its answer tells whether the row keeps it, so that one
+ * lane does not stand in the way of others. */
+void position_note_halt(struct pgconn *c, const struct plan *p,
+                        const struct position *at, const char *why,
+                        const char *generation);
+bool position_is_noted(const struct pg_result *r);
 /* Queues the question whether somebody changed [n] lanes that [owner] claimed;
  * their epochs come in. */
 void position_epochs(struct pgconn *c, const struct plan *p, const char *owner,

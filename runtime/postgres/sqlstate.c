@@ -50,7 +50,10 @@ static const struct state_class states[] = {
      "fits."},
 
     {"TM004", ERR_SCHEMA,
-     "Raised by Tidemill: tidemill.dead_letter does not keep a dead letter. "
+     "Raised by Tidemill: tidemill.dead_letter does not keep a dead letter, or "
+     "what is noted of one. Nothing is committed without it."},
+    {"TM005", ERR_SCHEMA,
+     "Raised by Tidemill: tidemill.lane does not keep the halt of a lane. "
      "Nothing is committed without it."},
 
     /* another writer won */
