@@ -16,6 +16,7 @@ enum {
     PAGE_PLACES = 2 * PAGE_LANES,
     PAGE_ERRORS = 11,
     PAGE_SUSPECTS = 1024,
+    PAGE_TABLES = 1024,
     PAGE_HEARTBEAT_SECONDS = 20
 };
 
@@ -137,6 +138,12 @@ struct page_suspect {
     char how[64]; /* the last one, for people */
 };
 
+/* Where the run found the table of a projection. */
+struct page_table {
+    uint32_t oid;    /* 0: not yet */
+    char schema[64]; /* PostgreSQL's names have 63 bytes at most */
+};
+
 struct page {
     uint32_t n_workers;
     uint32_t heartbeat_seconds; /* a worker that stands still for so long is
@@ -150,6 +157,7 @@ struct page {
                              asked: two, and it is asked no more */
     uint32_t n_suspects;  /* ever added: see suspect.h for what gives way */
     struct page_suspect suspects[PAGE_SUSPECTS];
+    struct page_table tables[PAGE_TABLES]; /* by projection */
     struct page_worker workers[PAGE_WORKERS];
     uint32_t places[PAGE_PLACES]; /* by hash: number of the lane, plus one */
     struct page_lane lanes[PAGE_LANES];

@@ -198,6 +198,7 @@ struct plan_projection {
     const char *table;  /* as written: name or schema.name */
     const char *schema; /* that it was found in by the check of the database,
                            which statements name; NULL: not yet */
+    uint32_t oid;       /* of that table */
     const char *file;   /* for messages */
     int line;
     enum plan_kind kind;

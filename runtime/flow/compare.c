@@ -32,11 +32,42 @@ static void learn(struct engine *g, const struct pg_result *r)
     cache_clear(&g->cache);
 }
 
+/* A worker that is started anew goes on with the tables of the run: what a name
+ * without a schema leads to may be another one by now. */
+static void recall_tables(struct engine *g)
+{
+    for (uint32_t i = 0; i < g->plan->n_projections && i < PAGE_TABLES; i++) {
+        struct plan_projection *p = &g->plan->projections[i];
+        const struct page_table *t = &g->page->tables[i];
+
+        if (!p->schema && t->oid) {
+            p->oid = t->oid;
+            p->schema = arena_dup(&g->plan->arena, t->schema,
+                                  strnlen(t->schema, sizeof(t->schema)));
+        }
+    }
+}
+
+static void keep_tables(struct engine *g)
+{
+    for (uint32_t i = 0; i < g->plan->n_projections && i < PAGE_TABLES; i++) {
+        const struct plan_projection *p = &g->plan->projections[i];
+        struct page_table *t = &g->page->tables[i];
+
+        if (t->oid != p->oid) {
+            snprintf(t->schema, sizeof(t->schema), "%s", p->schema);
+            t->oid = p->oid;
+        }
+    }
+}
+
 int compare_tables(struct engine *g, const struct pgreply *r, struct buf *lines)
 {
+    recall_tables(g);
     int n = catalog_compare(r, g->plan, CATALOG_PRIMARY, lines);
 
     if (n == 0) {
+        keep_tables(g);
         learn(g, r->results[ANSWER_SHAPE]);
         free(g->tables.causes);
         free(g->tables.own);

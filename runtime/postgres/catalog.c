@@ -314,6 +314,40 @@ static void check_parts(struct report *r, const struct pg_result *t)
     }
 }
 
+/* A name without a schema means one table as long as a run lasts: rows of it are
+ * in that one. */
+static bool check_same(struct report *r, const struct pg_result *t)
+{
+    const char *found = pg_str(t, 0, TABLE_SCHEMA);
+    const struct plan_projection *p = r->p;
+
+    if (p->schema && strcmp(p->schema, found) != 0 &&
+        p->oid != (uint32_t)pg_int(t, 0, TABLE_OID)) {
+        buf_printf(report_problem(r),
+                   "the search path of role %s leads to the one of schema %s "
+                   "now, and this run writes the one of schema %s: write "
+                   "table = '%s.%s', or start the run again if the other one "
+                   "is meant\n",
+                   r->user, found, p->schema, p->schema, p->table);
+        return false;
+    }
+    return true;
+}
+
+static void warn_of_other(struct report *r, const struct pg_result *t)
+{
+    const char *other = pg_str(t, 0, TABLE_OTHER);
+    const char *found = pg_str(t, 0, TABLE_SCHEMA);
+
+    if (other[0]) {
+        buf_printf(report_begin(r, true),
+                   "the search path of role %s has it in schema %s, which is "
+                   "taken, and in schema %s: write table = '%s.%s', so that "
+                   "it stays the one that is meant\n",
+                   r->user, found, other, found, r->p->table);
+    }
+}
+
 static bool check_table(struct report *r, const struct pg_result *t)
 {
     if (pg_rows(t) == 0) {
@@ -329,6 +363,10 @@ static bool check_table(struct report *r, const struct pg_result *t)
                    "it is %s: name a table of this server\n", kind_of(kind));
         return false;
     }
+    if (!check_same(r, t)) {
+        return false;
+    }
+    warn_of_other(r, t);
     check_emptied(r, t);
     check_parts(r, t);
     return true;
@@ -419,6 +457,7 @@ static void set_schemas(const struct pgreply *r, struct plan *p)
         struct plan_projection *pp = &p->projections[i];
         const char *found = pg_str(answer(r, i, 0), 0, TABLE_SCHEMA);
 
+        pp->oid = (uint32_t)oid_of(r, i);
         if (!pp->schema || strcmp(pp->schema, found) != 0) {
             pp->schema = arena_dup(&p->arena, found, strlen(found));
         }

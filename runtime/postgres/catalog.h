@@ -22,7 +22,8 @@ bool catalog_has_rows(const struct pg_result *answer);
  * Compares. Each problem is one line in [out]: "file:line: table balances: no
  * column owner (text): ALTER TABLE ..."; warnings begin with "warning: ".
  * Returns the number of problems that are not warnings. Sets must_be_given of
- * the plan's columns, and the depths and schemas of its tables.
+ * the plan's columns, and the depths of its tables; without problems also their
+ * schemas and oids, and then another table of a name is a problem.
  */
 int catalog_compare(const struct pgreply *r, struct plan *p,
                     enum catalog_server server, struct buf *out);

@@ -43,7 +43,9 @@ enum table_field {
     TABLE_PART,      /* itself or a part of it whose rows do not stay with the
                        positions; NULL: none */
     TABLE_PART_KIND, /* of that: 'u' unlogged, 't' temporary, 'f' foreign */
-    TABLE_SELF       /* its own name, as that of the part */
+    TABLE_SELF,      /* its own name, as that of the part */
+    TABLE_OTHER      /* schema of another one of its name in the search path;
+                        NULL: none, or its schema is written */
 };
 
 enum column_field {

@@ -1,6 +1,7 @@
 -- Tables that change under a run: whatever is done to them, a batch is committed
 -- only to what was compared with the pipeline.
 local kafka = require 'kafka'
+local process = require 'process'
 local tidemill = require 'tidemill'
 
 -- One table of each kind; every event adds one to each.
@@ -187,6 +188,43 @@ describe('a table that changes under a run', function()
     s.committed()
     s.assert_rows()
     assert.equal(s.n - 1, s.db:number 'SELECT b FROM blue.shared')
+    assert.equal(0, (s.run:stop()))
+  end)
+end)
+
+describe('another table of the same name that the search path finds first', function()
+  it('is none of the run\'s: not for sessions and workers that begin later', function()
+    local s = new('nil')
+    finally(function() s.run:destroy() end)
+    s.db:rows [[
+      CREATE SCHEMA front; CREATE TABLE front.mapped (LIKE mapped INCLUDING ALL);
+      GRANT USAGE ON SCHEMA front TO mill; GRANT ALL ON front.mapped TO mill;
+      DO $$ BEGIN EXECUTE format('ALTER ROLE mill IN DATABASE %I '
+        'SET search_path = front, public', current_database()); END $$]]
+    assert.matches('warning: .*table mapped: the search path of role mill has it in '
+      .. 'schema front, which is taken, and in schema public: write table = .front',
+      tidemill.call({ 'check', s.bundle }, { env = { DATABASE_URL = s.url } }).text)
+    local words = 'table mapped: the search path of role mill leads to the one of schema '
+      .. 'front now, and this run writes the one of schema public'
+    local function waits(how)
+      local before = #s.run:text()
+      how()
+      s.send()
+      s.run:wait_for(words, 40, function()
+        return s.run:text():find(words, before, true)
+      end)
+      assert.equal(s.n - 1, s.position())
+    end
+    waits(function() process.signal(s.run:workers()[1], process.KILL) end)
+    s.db:rows 'ALTER TABLE front.mapped RENAME TO other'
+    s.committed()
+    s.db:rows 'ALTER TABLE front.other RENAME TO mapped'
+    waits(function() s.db:rows 'ALTER TABLE mapped ADD COLUMN more int' end)
+    -- The same table may go where it is found.
+    s.db:rows 'DROP TABLE front.mapped; ALTER TABLE mapped SET SCHEMA front'
+    s.committed()
+    s.db:rows 'SET search_path = front, public'
+    s.assert_rows()
     assert.equal(0, (s.run:stop()))
   end)
 end)
