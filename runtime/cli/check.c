@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "cli/pipeline.h"
 #include "cli/verb.h"
+#include "lua/bundle.h"
 #include "lua/vm.h"
 #include "postgres/catalog.h"
 
@@ -154,6 +155,27 @@ static int ask(const char *path, struct plan *p)
     return status;
 }
 
+static int look(const struct bundle *b, struct plan *p, const char *path,
+                bool is_offline)
+{
+    print_pipeline(p);
+    for (uint32_t i = 0, n_left = 0; i < p->n_projections; i++) {
+        n_left = p->projections[i].n_set ? p->projections[i].n_set : n_left;
+        print_projection(&p->projections[i], n_left);
+        n_left -= n_left > 0;
+    }
+    fflush(stdout);
+    int status = vm_examples(b);
+    if (!is_offline) {
+        status = graver(status, ask(path, p));
+    }
+    if (status == EX_OK) {
+        say("\nok%s\n",
+            is_offline ? " (neither Kafka nor the database was asked)" : "");
+    }
+    return status;
+}
+
 static int run(const struct verb *v, int argc, char **argv)
 {
     const char *path;
@@ -165,26 +187,16 @@ static int run(const struct verb *v, int argc, char **argv)
         return EX_USAGE;
     }
     int status = EX_OK;
-    struct plan *p = pipeline_load(v, path, &status);
-    if (p == NULL) {
+    struct bundle b;
+    if (!pipeline_read(v, path, &b, &status)) {
         return status;
     }
-    print_pipeline(p);
-    for (uint32_t i = 0, n_left = 0; i < p->n_projections; i++) {
-        n_left = p->projections[i].n_set ? p->projections[i].n_set : n_left;
-        print_projection(&p->projections[i], n_left);
-        n_left -= n_left > 0;
+    struct plan *p = pipeline_plan(&b, path, &status);
+    if (p != NULL) {
+        status = look(&b, p, path, is_offline);
+        plan_free(p);
     }
-    fflush(stdout);
-    status = vm_examples(path);
-    if (!is_offline) {
-        status = graver(status, ask(path, p));
-    }
-    if (status == EX_OK) {
-        say("\nok%s\n",
-            is_offline ? " (neither Kafka nor the database was asked)" : "");
-    }
-    plan_free(p);
+    bundle_close(&b);
     return status;
 }
 

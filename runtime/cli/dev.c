@@ -21,6 +21,7 @@
 #include "cli/start.h"
 #include "cli/verb.h"
 #include "kafka/embedded.h"
+#include "lua/bundle.h"
 #include "lua/generator.h"
 #include "postgres/catalog.h"
 #include "supervise/process.h"
@@ -75,6 +76,7 @@ struct dev {
     char brokers[256];
     struct embedded_topic *topics; /* owned, names too */
     uint32_t n_topics;
+    struct bundle bundle;
     struct plan *plan;
     struct generator *script; /* NULL: no load.lua */
     char script_file[4096];
@@ -223,7 +225,7 @@ static void print_addresses(const struct dev *d)
 static bool load(struct dev *d, int *status)
 {
     plan_free(d->plan);
-    d->plan = pipeline_load(&verb_dev, d->start.path, status);
+    d->plan = pipeline_plan(&d->bundle, d->start.path, status);
     return d->plan != NULL;
 }
 
@@ -232,7 +234,8 @@ static bool load(struct dev *d, int *status)
 static bool look(struct dev *d, int *status, struct err *e)
 {
     set_servers(no_brokers, no_database);
-    if (!load(d, status)) {
+    if (!pipeline_read(&verb_dev, d->start.path, &d->bundle, status) ||
+        !load(d, status)) {
         return false;
     }
     *status = EX_CONFIG;
@@ -252,6 +255,7 @@ static bool prepare(struct dev *d, int *status, struct err *e)
     if (!start_services(d, e) || !load(d, status)) {
         return false;
     }
+    d->start.bundle = &d->bundle;
     d->start.name = d->plan->name;
     d->start.group = d->plan->source.group;
     d->start.connections = d->plan->database.pool_max;
@@ -331,6 +335,7 @@ static void close_all(struct dev *d)
     }
     free(d->topics);
     plan_free(d->plan);
+    bundle_close(&d->bundle);
     page_free(d->start.page);
 }
 

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/say.h"
 #include "cli/options.h"
+#include "lua/bundle.h"
 #include "lua/vm.h"
 #include "postgres/rights.h"
 #include "postgres/sql.h"
@@ -43,25 +44,56 @@ bool pipeline_is_there(const char *path)
     return !S_ISDIR(st.st_mode) || access(file, F_OK) == 0;
 }
 
-struct plan *pipeline_load(const struct verb *v, const char *path, int *status)
+static bool refuse(const char *path, const char *why, const struct err *e,
+                   int *status)
+{
+    complain("tidemill: cannot load %s:\n%s\n", path, why);
+    *status = verb_status(e);
+    return false;
+}
+
+bool pipeline_read(const struct verb *v, const char *path, struct bundle *b,
+                   int *status)
 {
     struct err e;
     if (path == NULL) {
         *status = options_refuse(v, "which pipeline? Name its folder or file");
-        return NULL;
+        return false;
     }
-    struct vm *vm = vm_new(&e);
+    if (!bundle_read(b, path, vm_scripts_dir(), &e)) {
+        refuse(path, e.text, &e, status);
+        *status = pipeline_is_there(path) ? *status : EX_NOINPUT;
+        return false;
+    }
+    return true;
+}
+
+struct plan *pipeline_plan(const struct bundle *b, const char *path,
+                           int *status)
+{
+    struct err e;
+    struct vm *vm = vm_new(b, &e);
     if (vm == NULL) {
         complain("tidemill: %s\n", e.text);
         *status = EX_SOFTWARE;
         return NULL;
     }
-    struct plan *p = vm_load(vm, path, &e);
+    struct plan *p = vm_load(vm, &e);
     if (p == NULL) {
-        complain("tidemill: cannot load %s:\n%s\n", path, vm_said(vm, &e));
-        *status = !pipeline_is_there(path) ? EX_NOINPUT : verb_status(&e);
+        refuse(path, vm_said(vm, &e), &e, status);
     }
     vm_free(vm);
+    return p;
+}
+
+struct plan *pipeline_load(const struct verb *v, const char *path, int *status)
+{
+    struct bundle b;
+    if (!pipeline_read(v, path, &b, status)) {
+        return NULL;
+    }
+    struct plan *p = pipeline_plan(&b, path, status);
+    bundle_close(&b);
     return p;
 }
 

@@ -5,12 +5,20 @@
 #include "base/plan.h"
 #include "cli/verb.h"
 
+struct bundle;
+
 /*
- * The plan of the pipeline at [path] (NULL: the verb was not told), which the
- * caller frees; the VM that read it is gone again. NULL: the reason is on
- * stderr, and *status is the exit status (EX_USAGE, EX_NOINPUT, EX_CONFIG,
- * EX_SOFTWARE).
+ * The bundle of the pipeline at [path] (NULL: the verb was not told), which the
+ * caller closes. False: the reason is on stderr, and *status is the exit status
+ * (EX_USAGE, EX_NOINPUT, EX_CONFIG, EX_TEMPFAIL).
  */
+bool pipeline_read(const struct verb *v, const char *path, struct bundle *b,
+                   int *status);
+/* The plan of the bundle read from [path], which the caller frees; the VM that
+ * loaded it is gone again. NULL likewise. */
+struct plan *pipeline_plan(const struct bundle *b, const char *path,
+                           int *status);
+/* Both, for who wants the plan alone. */
 struct plan *pipeline_load(const struct verb *v, const char *path, int *status);
 /* A file is there, or a folder with a pipeline.lua. */
 bool pipeline_is_there(const char *path);

@@ -8,6 +8,7 @@
 #include "cli/pipeline.h"
 #include "cli/start.h"
 #include "cli/verb.h"
+#include "lua/bundle.h"
 
 static const char help[] =
     "Runs the pipeline at PATH (a file, or a folder with a pipeline.lua) "
@@ -17,6 +18,8 @@ static const char help[] =
     "what dies, and answers the admin port. SIGTERM or Ctrl-C stops within\n"
     "5 seconds; a second one stops at once. Either way no event is lost or\n"
     "applied twice: positions and rows commit together.\n"
+    "The files are read once: what is edited under a run holds from the next\n"
+    "one on.\n"
     "\n"
     "Options:\n"
     "  --workers N               worker processes, 1 to 64 (default 1)\n"
@@ -49,10 +52,14 @@ static const char help[] =
     "\n"
     "Exit status: 0 stopped or caught up, 64 usage, 65 only halted lanes\n"
     "remain (they are named), 70 software error, 75 the instance name is used\n"
-    "elsewhere, 78 the pipeline or the admin port was refused.\n";
+    "elsewhere or the files change while they are read, 78 the pipeline or "
+    "the\n"
+    "admin port was refused.\n";
 
-static int run_plan(struct start *o, const struct plan *p)
+static int run_plan(struct start *o, const struct bundle *b,
+                    const struct plan *p)
 {
+    o->bundle = b;
     o->name = p->name;
     o->group = p->source.group;
     o->connections = p->database.pool_max;
@@ -86,12 +93,16 @@ static int run(const struct verb *v, int argc, char **argv)
         return options_refuse(v, "--admin: %s", e.text);
     }
     int status;
-    struct plan *p = pipeline_load(v, o.path, &status);
-    if (p == NULL) {
+    struct bundle b;
+    if (!pipeline_read(v, o.path, &b, &status)) {
         return status;
     }
-    status = run_plan(&o, p);
-    plan_free(p);
+    struct plan *p = pipeline_plan(&b, o.path, &status);
+    if (p != NULL) {
+        status = run_plan(&o, &b, p);
+        plan_free(p);
+    }
+    bundle_close(&b);
     return status;
 }
 

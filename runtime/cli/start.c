@@ -11,8 +11,8 @@
 #include "admin/listen.h"
 #include "base/log.h"
 #include "base/say.h"
+#include "base/version.h"
 #include "cli/limits.h"
-#include "cli/verb.h"
 #include "supervise/supervisor.h"
 
 enum { BIND_PATIENCE_MS = 10000 };
@@ -161,7 +161,7 @@ static bool prepare(const struct start *o, struct prepared *out, struct err *e)
     out->options = (struct supervise_options){
         .page = o->page,
         .view = &out->view,
-        .path = o->path,
+        .bundle = o->bundle,
         .token = o->token_file != NULL ? out->token : NULL,
         .listen_fd = fd,
         .until_end = o->until_end,

@@ -12,12 +12,15 @@
 #include "base/page.h"
 #include "base/plan.h"
 
+struct bundle;
+
 struct start {
     const char *path;
-    const char *name;       /* of the pipeline */
-    const char *group;      /* of its source */
-    const char *generation; /* its hash */
-    uint32_t connections;   /* to its database, of a worker */
+    const struct bundle *bundle; /* borrowed */
+    const char *name;            /* of the pipeline */
+    const char *group;           /* of its source */
+    const char *generation;      /* its hash */
+    uint32_t connections;        /* to its database, of a worker */
     uint32_t workers;
     const char *admin;      /* HOST:PORT, or "off" */
     const char *token_file; /* NULL: no token */

@@ -6,10 +6,6 @@
  * `tidemill lane skip` has a help and a run of its own.
  */
 
-#ifndef TIDEMILL_VERSION
-#define TIDEMILL_VERSION "0.1.0"
-#endif
-
 struct verb {
     const char *name;    /* "check"; of a word of a verb: "lane skip" */
     const char *usage;   /* what follows the name */

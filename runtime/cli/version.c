@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "base/version.h"
 #include "cli/options.h"
 #include "cli/verb.h"
 

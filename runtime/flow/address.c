@@ -18,14 +18,6 @@ static bool is_about_address(const struct err *e)
 
 static bool take_over(struct engine *g, const struct plan *p)
 {
-    if (strcmp(p->hash, g->plan->hash) != 0) {
-        log_line(LOG_WARN,
-                 "the files of the pipeline have changed since it was "
-                 "started, so its database address is not read from them: "
-                 "start the run again",
-                 "generation=%.12s running=%.12s", p->hash, g->plan->hash);
-        return false;
-    }
     if (!pgpool_set_conninfo(g->pool, p->database.write)) {
         return false;
     }
@@ -46,11 +38,11 @@ bool address_renew(struct engine *g, const struct err *e)
         return false;
     }
     g->database.renew_at = now + RENEW_PAUSE_USEC;
-    v = vm_new(&why);
+    v = vm_new(g->bundle, &why);
     if (v) { /* the scripts may take longer than a worker may be silent */
         vm_shows_life(v, &g->counts->heartbeat_usec);
     }
-    p = v ? vm_load(v, g->plan->path, &why) : NULL;
+    p = v ? vm_load(v, &why) : NULL;
     if (p) {
         is_new = take_over(g, p);
         plan_free(p);

@@ -1,9 +1,9 @@
 #pragma once
 /*
  * A new password without a restart: when the server refuses the one we have,
- * the pipeline is read again, in a VM of its own that is thrown away, and the
+ * the bundle is loaded again, in a VM of its own that is thrown away, and the
  * pool connects with what its file('...') gives now. Only the address changes
- * hands: if the pipeline's own files have changed, nothing is taken over.
+ * hands.
  */
 #include "base/err.h"
 

@@ -24,10 +24,13 @@
 #include "flow/writer.h"
 #include "postgres/pool.h"
 
+struct bundle;
+
 enum { ENGINE_MAX_BATCHES = 8 };
 
 struct engine {
     struct loop *loop; /* -- set at open; borrowed unless said */
+    const struct bundle *bundle;
     struct plan *plan;
     struct vm *vm;
     struct decoder *decoder;  /* owned */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "flow/address.h"
@@ -16,6 +17,7 @@
 
 enum {
     STOP_USEC = 4000000,
+    LOAD_PAUSE_USEC = 500000,
     CHECK_POLL_USEC = 20000,
     CHECK_FLOOR_USEC = 500000,
     CHECK_CAP_USEC = 4000000
@@ -34,6 +36,7 @@ struct worker {
     usec stop_by;
     uint32_t check_failures;
     uint32_t n_not_opened; /* failures of the pool that were told */
+    uint64_t load_told[2]; /* why the pipeline could not be loaded */
     char said[200];        /* what people were told last */
 };
 
@@ -155,7 +158,7 @@ static void show_life(const struct worker_options *o, const char *step)
     struct page_worker *entry = &o->page->workers[o->slot];
 
     entry->heartbeat_usec = clock_usec();
-    snprintf(entry->waiting_for, sizeof(entry->waiting_for), "starting: %s",
+    snprintf(entry->waiting_for, sizeof(entry->waiting_for), "starting: %.240s",
              step);
 }
 
@@ -163,15 +166,41 @@ static bool load(struct worker *w, const struct worker_options *o,
                  struct err *e)
 {
     show_life(o, "the scripts of Tidemill are read");
-    w->vm = vm_new(e);
+    w->vm = vm_new(o->bundle, e);
     if (!w->vm) {
         return false;
     }
     show_life(o, "the pipeline is loaded");
     vm_shows_life(w->vm, &o->page->workers[o->slot].heartbeat_usec);
-    w->plan = vm_load(w->vm, o->path, e);
+    w->plan = vm_load(w->vm, e);
     show_life(o, "its tables are prepared");
     return w->plan != NULL;
+}
+
+/*
+ * The bundle was loaded when the run began, so that what is said against it now
+ * is of what env() and file() give, such as a secret that is just being written:
+ * a worker that takes the place of another waits until it is mended. A run that
+ * is to end must not wait for people.
+ */
+static bool may_be_mended(const struct worker_options *o)
+{
+    return o->page->workers[o->slot].restarts > 0 && !o->page->until_end;
+}
+
+/* No signal is taken yet: a stop ends the process here. */
+static void load_later(struct worker *w, const struct worker_options *o,
+                       const struct err *e)
+{
+    show_life(o, e->text);
+    if (log_is_news(w->load_told, e->text)) {
+        log_line(LOG_ERROR,
+                 "the pipeline cannot be loaded any more; looking again from "
+                 "time to time",
+                 "error=%s", log_quote(e->text));
+    }
+    vm_free(w->vm);
+    usleep(LOAD_PAUSE_USEC);
 }
 
 static void set_engine(struct worker *w, const struct worker_options *o,
@@ -182,6 +211,7 @@ static void set_engine(struct worker *w, const struct worker_options *o,
     snprintf(instance, size, "%s-%s-%u", w->plan->source.group,
              o->instance ? o->instance : "local", o->slot);
     g->loop = w->loop;
+    g->bundle = o->bundle;
     g->plan = w->plan;
     g->vm = w->vm;
     g->page = o->page;
@@ -196,10 +226,13 @@ static int run(struct worker *w, const struct worker_options *o)
     char instance[256];
     struct err e;
 
-    if (!load(w, o, &e)) {
-        log_line(LOG_ERROR, "the pipeline cannot be loaded", "error=%s",
-                 log_quote(e.text));
-        return e.class == ERR_RESOURCE ? WORKER_FAILED : WORKER_CONFIG;
+    while (!load(w, o, &e)) {
+        if (!may_be_mended(o)) {
+            log_line(LOG_ERROR, "the pipeline cannot be loaded", "error=%s",
+                     log_quote(e.text));
+            return WORKER_CONFIG;
+        }
+        load_later(w, o, &e);
     }
     set_engine(w, o, instance, sizeof(instance));
     if (!engine_open(&w->engine, &e)) {

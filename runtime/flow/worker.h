@@ -15,8 +15,11 @@ enum worker_exit {
     WORKER_FAILED = 70  /* EX_SOFTWARE: restart with backoff */
 };
 
+struct bundle;
+
 struct worker_options {
-    const char *path;     /* of the pipeline */
+    const struct bundle
+        *bundle;          /* borrowed: what is loaded, and nothing else */
     const char *instance; /* group.instance.id is group-instance-slot */
     uint32_t slot;
     struct page *page;

@@ -1,281 +1,312 @@
-/* See bundle.h. */
+/* See bundle.h. An image is texts (folder_put): version, entry, the files of the
+ * three folders, and behind what is hashed the paths of these. */
 #include "lua/bundle.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/sha256.h"
+#include "base/version.h"
+#include "lua/folder.h"
 
-/* Far above any real bundle: a pipeline in a home folder must not read the
- * whole disk. */
-enum {
-    BUNDLE_FILES = 1000,
-    BUNDLE_FILE_BYTES = 1 << 20,
-    BUNDLE_BYTES = 16 << 20,
-    BUNDLE_DEPTH = 8
+/* How often a folder is read in which somebody writes, and the pause. */
+enum { READINGS = 50, PAUSE_USEC = 20000 };
+enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+
+/* ---- reading a folder ---- */
+
+/* Where the pipeline is. */
+struct place {
+    char folder[PATH_MAX];
+    const char *entry;
 };
 
-void bundle_close(struct bundle *b)
-{
-    for (uint32_t i = 0; i < b->n_files; i++) {
-        free(b->files[i].name);
-        free(b->files[i].text);
-    }
-    free(b->files);
-    free(b->folder);
-    free(b->real);
-    free(b->entry);
-    memset(b, 0, sizeof(*b));
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
-static bool is_spec(const char *name)
-{
-    return strcmp(name, "spec") == 0 || ends_with(name, "_spec.lua");
-}
-
-static bool too_big(const struct bundle *b, const char *what, struct err *e)
-{
-    return err_set(e, ERR_CONFIG,
-                   "%s: the folder of a pipeline is read as a whole, and it "
-                   "has %s: give the pipeline a folder of its own",
-                   b->folder, what);
-}
-
-/* Everything in the open file, at most BUNDLE_FILE_BYTES. */
-static bool read_all(int fd, struct buf *out)
-{
-    ssize_t n;
-
-    do {
-        buf_reserve(out, 65536);
-        n = read(fd, out->data + out->len, 65536);
-        out->len += n > 0 ? (size_t)n : 0;
-    } while (n > 0 && out->len <= BUNDLE_FILE_BYTES);
-    return n >= 0;
-}
-
-static bool is_inside(const struct bundle *b, const char *real)
-{
-    size_t n = strlen(b->real);
-
-    return strncmp(real, b->real, n) == 0 && (real[n] == '/' || n == 1);
-}
-
-/* Nobody can mend the pipeline when the machine is short of something: a worker
- * that is told so is started again. */
-static bool cannot_read(const struct bundle *b, const char *name, int reason,
-                        struct err *e)
-{
-    bool is_short = reason == EMFILE || reason == ENFILE || reason == ENOMEM ||
-                    reason == EIO;
-
-    return err_set(e, is_short ? ERR_RESOURCE : ERR_CONFIG,
-                   "%s/%s: cannot be read: %s", b->folder, name,
-                   strerror(reason));
-}
-
-static bool read_file(struct bundle *b, const char *real, const char *name,
-                      struct err *e)
-{
-    struct buf text = {0};
-    int fd = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    bool ok = fd >= 0 && read_all(fd, &text);
-    int reason = errno;
-
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (!ok) {
-        buf_close(&text);
-        return cannot_read(b, name, reason, e);
-    }
-    if (text.len > BUNDLE_FILE_BYTES) {
-        buf_close(&text);
-        return err_set(e, ERR_CONFIG, "%s/%s: is larger than 1 MiB", b->folder,
-                       name);
-    }
-    b->files = mem_grow(b->files, (b->n_files + 1) * sizeof(*b->files));
-    b->bytes += text.len;
-    b->files[b->n_files++] = (struct bundle_file){
-        .name = mem_dup(name), .len = text.len, .text = buf_text(&text)};
-    return b->bytes <= BUNDLE_BYTES ||
-           too_big(b, "more than 16 MiB of Lua files", e);
-}
-
-static bool read_folder(struct bundle *b, const char *below, int depth,
-                        struct err *e);
-
-static bool read_entry(struct bundle *b, const char *name, int depth,
-                       struct err *e)
-{
-    char path[PATH_MAX], real[PATH_MAX];
-    struct stat st;
-    struct stat link;
-
-    if ((size_t)snprintf(path, sizeof(path), "%s/%s", b->real, name) >=
-            sizeof(path) ||
-        lstat(path, &link) != 0 || stat(path, &st) != 0) {
-        return true; /* gone since it was listed, or a dangling link */
-    }
-    if (S_ISDIR(st.st_mode)) {
-        /* A link to a folder could lead in a circle or out of the bundle. */
-        return S_ISLNK(link.st_mode) || read_folder(b, name, depth + 1, e);
-    }
-    if (!S_ISREG(st.st_mode) || !ends_with(name, ".lua")) {
-        return true;
-    }
-    if (!realpath(path, real) || !is_inside(b, real)) {
-        return err_set(e, ERR_CONFIG,
-                       "%s/%s: is a link to a file outside the folder: only "
-                       "files of the bundle are loaded",
-                       b->folder, name);
-    }
-    if (b->n_files == BUNDLE_FILES) {
-        return too_big(b, "more than 1000 Lua files", e);
-    }
-    return read_file(b, real, name, e);
-}
-
-/* Where entry [child] of folder [below] is, seen from the bundle. */
-static bool join(char out[PATH_MAX], const char *below, const char *child)
-{
-    return snprintf(out, PATH_MAX, "%s%s%s", below, *below ? "/" : "", child) <
-           PATH_MAX;
-}
-
-static bool read_folder(struct bundle *b, const char *below, int depth,
-                        struct err *e)
-{
-    char path[PATH_MAX];
-    struct dirent *entry;
-    DIR *dir;
-    bool ok = true;
-
-    if (depth > BUNDLE_DEPTH) {
-        return too_big(b, "folders nested deeper than 8", e);
-    }
-    snprintf(path, sizeof(path), "%s/%s", b->real, below);
-    dir = opendir(path);
-    if (!dir) {
-        return cannot_read(b, below, errno, e);
-    }
-    while (ok && (entry = readdir(dir))) {
-        if (entry->d_name[0] != '.' && !is_spec(entry->d_name) &&
-            join(path, below, entry->d_name)) {
-            ok = read_entry(b, path, depth, e);
-        }
-    }
-    closedir(dir);
-    return ok;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct bundle_file *)a)->name,
-                  ((const struct bundle_file *)b)->name);
-}
-
-static void hash_files(struct bundle *b)
-{
-    struct sha256 s;
-
-    sha256_init(&s);
-    for (uint32_t i = 0; i < b->n_files; i++) {
-        const struct bundle_file *f = &b->files[i];
-        uint64_t len = __builtin_bswap64(f->len);
-
-        /* Lengths between the parts: moving bytes from a text into the next
-         * name must change the hash. */
-        sha256_put(&s, f->name, strlen(f->name) + 1);
-        sha256_put(&s, &len, sizeof(len));
-        sha256_put(&s, f->text, f->len);
-    }
-    sha256_hex(&s, b->hash);
-}
-
-static char *prefix(const char *s, size_t len)
-{
-    char *p = mem_alloc(len + 1);
-
-    memcpy(p, s, len);
-    p[len] = '\0';
-    return p;
-}
-
 /* Splits [path] into folder and entry. */
-static bool locate(struct bundle *b, const char *path, struct err *e)
+static bool locate(const char *path, struct place *p, struct err *e)
 {
-    char real[PATH_MAX];
     struct stat st;
-    const char *slash;
+    const char *slash = strrchr(path, '/');
     size_t len = strlen(path);
 
     if (stat(path, &st) != 0) {
         return err_set(e, ERR_CONFIG, "%s: no such pipeline: %s", path,
                        strerror(errno));
     }
+    p->entry = "pipeline.lua";
+    if (!S_ISDIR(st.st_mode)) {
+        p->entry = slash ? slash + 1 : path;
+        len = slash ? (size_t)(slash - path) : 0;
+        len = slash == path ? 1 : len;
+    }
     while (len > 1 && path[len - 1] == '/') {
         len--;
     }
-    if (S_ISDIR(st.st_mode)) {
-        b->folder = prefix(path, len);
-        b->entry = mem_dup("pipeline.lua");
-    } else {
-        slash = strrchr(path, '/');
-        b->folder =
-            !slash ? mem_dup(".")
-                   : prefix(path, slash == path ? 1 : (size_t)(slash - path));
-        b->entry = mem_dup(slash ? slash + 1 : path);
-    }
-    if (!realpath(b->folder, real)) {
-        return err_set(e, ERR_CONFIG, "%s: %s", b->folder, strerror(errno));
-    }
-    b->real = mem_dup(real);
+    snprintf(p->folder, PATH_MAX, "%.*s", len ? (int)len : 1, len ? path : ".");
     return true;
 }
 
-static bool has_entry(const struct bundle *b)
+static bool put_scripts(const char *scripts, const char *rules,
+                        struct buf *image, struct err *e)
 {
-    for (uint32_t i = 0; i < b->n_files; i++) {
-        if (strcmp(b->files[i].name, b->entry) == 0) {
-            return true;
-        }
+    struct err why;
+
+    if (!scripts) {
+        folder_put(image, "", 0);
+        folder_put(image, "", 0);
+        return true;
     }
-    return false;
+    return (folder_read(scripts, image, &why) &&
+            folder_read(rules, image, &why)) ||
+           err_set(e, why.class,
+                   "the scripts of Tidemill cannot be used: %s: set "
+                   "TIDEMILL_SCRIPTS to the folder that came with this binary",
+                   why.text);
 }
 
-bool bundle_read(struct bundle *b, const char *path, struct err *e)
+static bool put_image(struct buf *image, const char *path, const char *scripts,
+                      struct err *e)
 {
-    memset(b, 0, sizeof(*b));
-    if (!locate(b, path, e) || !read_folder(b, "", 0, e)) {
-        bundle_close(b);
+    char rules[PATH_MAX] = "";
+    struct place p;
+
+    buf_clear(image);
+    if (!locate(path, &p, e)) {
         return false;
     }
-    if (!has_entry(b)) {
+    if (scripts) {
+        snprintf(rules, PATH_MAX, "%s/../rules", scripts);
+    }
+    folder_put(image, TIDEMILL_VERSION, strlen(TIDEMILL_VERSION));
+    folder_put(image, p.entry, strlen(p.entry));
+    if (!folder_read(p.folder, image, e) ||
+        !put_scripts(scripts, rules, image, e)) {
+        return false;
+    }
+    folder_put(image, p.folder, strlen(p.folder));
+    folder_put(image, scripts, scripts ? strlen(scripts) : 0);
+    folder_put(image, rules, strlen(rules));
+    return true;
+}
+
+static bool is_same(const struct buf *a, const struct buf *b)
+{
+    return a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
+/* A reading that another one confirms: an editor, or a checkout, may be writing
+ * just now. */
+static bool read_steady(struct buf *image, const char *path,
+                        const char *scripts, struct err *e)
+{
+    struct buf again = {0};
+    bool ok = put_image(image, path, scripts, e), is_steady = false;
+
+    for (int i = 0; ok && !is_steady && i < READINGS; i++) {
+        if (i > 0) {
+            usleep(PAUSE_USEC);
+        }
+        ok = put_image(&again, path, scripts, e);
+        is_steady = ok && is_same(image, &again);
+        struct buf older = *image;
+        *image = again;
+        again = older;
+    }
+    buf_close(&again);
+    return is_steady ||
+           (ok && err_set(e, ERR_RESOURCE,
+                          "%s: its files change while they are read: try "
+                          "again when nothing writes there any more",
+                          path));
+}
+
+/* ---- the memfd ---- */
+
+static bool write_all(int fd, const struct buf *image)
+{
+    for (size_t at = 0; at < image->len;) {
+        ssize_t n = write(fd, image->data + at, image->len - at);
+
+        if (n < 0) {
+            return false;
+        }
+        at += (size_t)n;
+    }
+    return true;
+}
+
+/* Some machines want it said that nobody executes the file (vm.memfd_noexec);
+ * kernels before 6.3 do not know the word. */
+static int make_memfd(void)
+{
+    enum { FLAGS = MFD_CLOEXEC | MFD_ALLOW_SEALING, NOEXEC_SEAL = 8 };
+    int fd = memfd_create("tidemill-bundle", FLAGS | NOEXEC_SEAL);
+
+    return fd < 0 && errno == EINVAL ? memfd_create("tidemill-bundle", FLAGS)
+                                     : fd;
+}
+
+static int seal(const struct buf *image, struct err *e)
+{
+    int fd = make_memfd();
+
+    if (fd >= 0 && write_all(fd, image) && fcntl(fd, F_ADD_SEALS, SEALS) == 0) {
+        return fd;
+    }
+    err_set(e, ERR_RESOURCE,
+            "the files of the pipeline cannot be kept in memory (memfd of %zu "
+            "bytes): %s",
+            image->len, strerror(errno));
+    if (fd >= 0) {
+        close(fd);
+    }
+    return -1;
+}
+
+int bundle_seal(const char *path, const char *scripts, struct err *e)
+{
+    struct buf image = {0};
+    int fd = read_steady(&image, path, scripts, e) ? seal(&image, e) : -1;
+
+    buf_close(&image);
+    return fd;
+}
+
+/* What is left of an image. */
+struct reader {
+    const char *at;
+    const char *end;
+    bool is_broken;
+};
+
+static const char *take(struct reader *r, size_t *len)
+{
+    uint32_t be;
+    const char *text = r->at + sizeof(be);
+
+    *len = 0;
+    if (r->is_broken || (size_t)(r->end - r->at) <= sizeof(be)) {
+        r->is_broken = true;
+        return "";
+    }
+    memcpy(&be, r->at, sizeof(be));
+    size_t n = __builtin_bswap32(be);
+    if (n >= (size_t)(r->end - text) || text[n] != '\0') {
+        r->is_broken = true;
+        return "";
+    }
+    r->at = text + n + 1;
+    *len = n;
+    return text;
+}
+
+static void take_files(struct reader *r, struct bundle_folder *f)
+{
+    struct bundle_file file;
+    size_t len;
+
+    while (file.name = take(r, &len), len > 0) {
+        file.text = take(r, &file.len);
+        f->files = mem_grow(f->files, (f->n + 1) * sizeof(*f->files));
+        f->files[f->n++] = file;
+    }
+}
+
+static bool take_all(struct bundle *b)
+{
+    const char *image = b->image;
+    struct reader r = {image, image + b->len, false};
+    struct sha256 s;
+    size_t len;
+    bool is_ours = strcmp(take(&r, &len), TIDEMILL_VERSION) == 0;
+
+    b->entry = take(&r, &len);
+    take_files(&r, &b->pipeline);
+    take_files(&r, &b->scripts);
+    take_files(&r, &b->rules);
+    sha256_init(&s);
+    sha256_put(&s, image, (size_t)(r.at - image));
+    sha256_hex(&s, b->hash);
+    b->pipeline.path = take(&r, &len);
+    b->scripts.path = take(&r, &len);
+    b->rules.path = take(&r, &len);
+    return is_ours && !r.is_broken && r.at == r.end;
+}
+
+static bool map(struct bundle *b, int fd)
+{
+    int seals = fcntl(fd, F_GET_SEALS);
+    struct stat st;
+
+    if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) != 0) {
+        return false;
+    }
+    /* Shared mappings of a sealed file are refused before Linux 6.7. */
+    b->image = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (b->image == MAP_FAILED) {
+        b->image = NULL;
+        return false;
+    }
+    b->len = (size_t)st.st_size;
+    return true;
+}
+
+bool bundle_open(struct bundle *b, int fd, struct err *e)
+{
+    *b = (struct bundle){.entry = NULL};
+    if (!map(b, fd) || !take_all(b)) {
+        err_set(e, ERR_FATAL,
+                "this is no bundle of Tidemill " TIDEMILL_VERSION);
+    } else if (!bundle_find(&b->pipeline, b->entry)) {
         err_set(e, ERR_CONFIG,
                 "%s: has no %s: a pipeline is a .lua file, or a folder with a "
                 "pipeline.lua",
-                b->folder, b->entry);
-        bundle_close(b);
-        return false;
+                b->pipeline.path, b->entry);
+    } else {
+        return true;
     }
-    qsort(b->files, b->n_files, sizeof(*b->files), by_name);
-    hash_files(b);
-    return true;
+    bundle_close(b);
+    return false;
+}
+
+bool bundle_read(struct bundle *b, const char *path, const char *scripts,
+                 struct err *e)
+{
+    int fd = bundle_seal(path, scripts, e);
+    bool ok = fd >= 0 && bundle_open(b, fd, e);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return ok;
+}
+
+void bundle_close(struct bundle *b)
+{
+    free(b->pipeline.files);
+    free(b->scripts.files);
+    free(b->rules.files);
+    if (b->image) {
+        munmap(b->image, b->len);
+    }
+    *b = (struct bundle){.entry = NULL};
+}
+
+const struct bundle_file *bundle_find(const struct bundle_folder *f,
+                                      const char *name)
+{
+    for (uint32_t i = 0; i < f->n; i++) {
+        if (strcmp(f->files[i].name, name) == 0) {
+            return &f->files[i];
+        }
+    }
+    return NULL;
 }

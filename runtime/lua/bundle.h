@@ -1,9 +1,12 @@
 #pragma once
 /*
- * A bundle: the Lua files below the folder of a pipeline, read once into
- * memory, so that what is hashed is what runs even while files change.
- * Specs (spec/ and *_spec.lua) and names that begin with a dot are left out.
- * A file whose real path is outside the folder is refused.
+ * A bundle: all Lua that a run may load, read once. These are the files below
+ * the folder of a pipeline (which of them: folder.h), and Tidemill's own
+ * scripts and rules. They lie in a sealed memfd, which nobody can change any
+ * more, mapped for reading: whoever is forked later has the same mapping, so
+ * that what was hashed is what runs, whatever becomes of the folder.
+ *
+ * What env() and file() give is no part of it: they are asked at each load.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -11,22 +14,43 @@
 #include "base/err.h"
 
 struct bundle_file {
-    char *name; /* owned; below the folder: "projections/balances.lua" */
-    char *text; /* owned; NUL behind it */
+    const char *name; /* below the folder: "projections/balances.lua" */
+    const char *text; /* NUL behind it */
     size_t len;
 };
 
-struct bundle {
-    char *folder;              /* owned; as the user wrote it: for messages */
-    char *real;                /* owned; the folder's real path */
-    char *entry;               /* owned; name of the pipeline file */
+struct bundle_folder {
+    const char *path;          /* as it was found, for messages */
     struct bundle_file *files; /* owned; sorted by name */
-    uint32_t n_files;
-    uint64_t bytes;
-    char hash[65]; /* of the sorted names and texts */
+    uint32_t n;
 };
 
-/* [path] is a pipeline file or a folder with a pipeline.lua. On failure
- * (ERR_CONFIG) nothing needs to be closed. */
-bool bundle_read(struct bundle *b, const char *path, struct err *e) MUSTCHECK;
+struct bundle {
+    struct bundle_folder pipeline; /* its path: as the user wrote it */
+    struct bundle_folder scripts;  /* of Tidemill; may be empty: see below */
+    struct bundle_folder rules;
+    const char *entry; /* name of the pipeline file */
+    /* The generation: of this version of Tidemill, the entry, and names and
+     * texts of all files; the same on every machine. */
+    char hash[65];
+    void *image; /* owned: the mapping that all texts point into */
+    size_t len;
+};
+
+/*
+ * Reads [path], a pipeline file or a folder with a pipeline.lua, and [scripts]
+ * with the rules beside it (NULL: neither), until two readings give the same.
+ * A new descriptor, or -1 with ERR_CONFIG, or with ERR_RESOURCE when the machine
+ * is short of something or the files do not come to rest.
+ */
+int bundle_seal(const char *path, const char *scripts, struct err *e) MUSTCHECK;
+/* The bundle in a descriptor of bundle_seal(), which may be closed behind it.
+ * On failure nothing needs to be closed. */
+bool bundle_open(struct bundle *b, int fd, struct err *e) MUSTCHECK;
+/* Both. */
+bool bundle_read(struct bundle *b, const char *path, const char *scripts,
+                 struct err *e) MUSTCHECK;
 void bundle_close(struct bundle *b);
+/* NULL: there is none of that name. */
+const struct bundle_file *bundle_find(const struct bundle_folder *f,
+                                      const char *name);

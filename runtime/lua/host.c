@@ -44,32 +44,39 @@ static void set_string(lua_State *L, const char *name, const char *value)
     lua_setfield(L, -2, name);
 }
 
-static void push_bundle(lua_State *L, const struct bundle *b)
+/* {folder, files}: the texts by name. */
+static void push_folder(lua_State *L, const struct bundle_folder *f)
 {
-    lua_createtable(L, 0, 4); /* {} */
-    set_string(L, "folder", b->folder);
-    set_string(L, "entry", b->entry);
-    set_string(L, "hash", b->hash);
-    lua_createtable(L, 0, (int)b->n_files); /* {}, files */
-    for (uint32_t i = 0; i < b->n_files; i++) {
-        lua_pushlstring(L, b->files[i].text, b->files[i].len);
-        lua_setfield(L, -2, b->files[i].name);
+    lua_createtable(L, 0, 5); /* {} */
+    set_string(L, "folder", f->path);
+    lua_createtable(L, 0, (int)f->n); /* {}, files */
+    for (uint32_t i = 0; i < f->n; i++) {
+        lua_pushlstring(L, f->files[i].text, f->files[i].len);
+        lua_setfield(L, -2, f->files[i].name);
     }
     lua_setfield(L, -2, "files"); /* {} */
 }
 
-/* read(path): the bundle, or nil and why not. */
+void host_push_bundle(lua_State *L, const struct bundle *b)
+{
+    push_folder(L, &b->pipeline); /* {} */
+    set_string(L, "entry", b->entry);
+    set_string(L, "hash", b->hash);
+    push_folder(L, &b->rules);
+    lua_setfield(L, -2, "rules"); /* {} */
+}
+
+/* read(path): the bundle {folder, files, entry, hash, rules}, without rules in
+ * it, or nil and why not. */
 static int host_read(lua_State *L)
 {
     struct bundle b;
     struct err e;
 
-    if (!bundle_read(&b, luaL_checkstring(L, 1), &e)) {
-        lua_pushboolean(L, e.class == ERR_RESOURCE);
-        lua_setfield(L, LUA_REGISTRYINDEX, HOST_IS_SHORT);
+    if (!bundle_read(&b, luaL_checkstring(L, 1), NULL, &e)) {
         return refuse(L, e.text);
     }
-    push_bundle(L, &b);
+    host_push_bundle(L, &b);
     bundle_close(&b);
     return 1;
 }
@@ -150,6 +157,13 @@ static int host_type_words(lua_State *L)
     return 1;
 }
 
+/* is_there(path): whether something of that name can be seen now. */
+static int host_is_there(lua_State *L)
+{
+    lua_pushboolean(L, access(luaL_checkstring(L, 1), F_OK) == 0);
+    return 1;
+}
+
 static int host_env(lua_State *L)
 {
     lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
@@ -216,10 +230,10 @@ static void set_nonce(lua_State *L)
 int luaopen_tidemill_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"read", host_read}, {"plan", host_plan},
-        {"type", host_type}, {"type_words", host_type_words},
-        {"env", host_env},   {"secret", host_secret},
-        {NULL, NULL}};
+        {"read", host_read},         {"plan", host_plan},
+        {"type", host_type},         {"type_words", host_type_words},
+        {"env", host_env},           {"secret", host_secret},
+        {"is_there", host_is_there}, {NULL, NULL}};
 
     lua_newtable(L);
     luaL_register(L, NULL, functions);

@@ -4,10 +4,10 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-/* In the registry, after read() gave nothing: true when the machine was short
- * of something, so that nobody can mend the pipeline. */
-#define HOST_IS_SHORT "tidemill.is_short"
+struct bundle;
 
+/* Pushes what read() gives. */
+void host_push_bundle(lua_State *L, const struct bundle *b);
 int luaopen_tidemill_host(lua_State *L);
 /* The same for the binary itself, where ffi.C finds the tm_* functions. */
 int host_open_binary(lua_State *L);

@@ -17,6 +17,7 @@
 #include "base/loop.h"
 #include "base/say.h"
 #include "lua/budget.h"
+#include "lua/bundle.h"
 #include "lua/host.h"
 #include "lua/vm.h"
 
@@ -28,19 +29,20 @@ enum { TEST_SECONDS = 60, TEST_MOST_SECONDS = 86400 };
 /* Debian's lua-busted is installed for Lua 5.1, which LuaJIT's own default
  * path does not name on every machine. */
 static const char RUN[] =
-    "local scripts, open_host, begin, verb, arguments = ...\n"
+    "local scripts, open_host, begin, verb, subject = ...\n"
     "package.preload['tidemill.host'] = open_host\n"
     "package.path = scripts .. '/?.lua;' .. package.path ..\n"
     "  ';/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua'\n"
     "package.cpath = package.cpath .. "
     "';/usr/lib/x86_64-linux-gnu/lua/5.1/?.so'\n"
     "  .. ';/usr/lib/aarch64-linux-gnu/lua/5.1/?.so'\n"
-    "return require('tidemill.specs')[verb](arguments, begin)\n";
+    "return require('tidemill.specs')[verb](subject, begin)\n";
 
 struct session {
     const char *verb; /* function of specs.lua */
     const char *path;
-    int argc;
+    const struct bundle *bundle; /* what the verb is given; or else */
+    int argc;                    /* the path and what is behind it */
     char **argv;
     int status_of_failure;
     int status;
@@ -51,6 +53,21 @@ static int begin(lua_State *L)
 {
     budget_rewind(L);
     return 0;
+}
+
+static void push_subject(lua_State *L, const struct session *s)
+{
+    if (s->bundle) {
+        host_push_bundle(L, s->bundle);
+        return;
+    }
+    lua_createtable(L, s->argc + 1, 0);
+    lua_pushstring(L, s->path);
+    lua_rawseti(L, -2, 1);
+    for (int i = 0; i < s->argc; i++) {
+        lua_pushstring(L, s->argv[i]);
+        lua_rawseti(L, -2, i + 2);
+    }
 }
 
 /* Runs under lua_cpcall. */
@@ -67,13 +84,7 @@ static int run_specs(lua_State *L)
     lua_pushcfunction(L, host_open_binary);
     lua_pushcfunction(L, begin);
     lua_pushstring(L, s->verb);
-    lua_createtable(L, s->argc + 1, 0);
-    lua_pushstring(L, s->path);
-    lua_rawseti(L, -2, 1);
-    for (int i = 0; i < s->argc; i++) {
-        lua_pushstring(L, s->argv[i]);
-        lua_rawseti(L, -2, i + 2);
-    }
+    push_subject(L, s);
     lua_call(L, 5, 2); /* the exit status, and words for people or nil */
     s->status = (int)lua_tointeger(L, -2);
     if (lua_isstring(L, -1)) {
@@ -155,14 +166,21 @@ static int run_verb(struct session *s)
 
 int vm_test(const char *path, int argc, char **argv)
 {
-    struct session s = {"run", path, argc, argv, 1, 0};
+    struct session s = {.verb = "run",
+                        .path = path,
+                        .argc = argc,
+                        .argv = argv,
+                        .status_of_failure = 1};
 
     return run_verb(&s);
 }
 
-int vm_examples(const char *path)
+int vm_examples(const struct bundle *b)
 {
-    struct session s = {"examples", path, 0, NULL, EX_CONFIG, 0};
+    struct session s = {.verb = "examples",
+                        .path = b->pipeline.path,
+                        .bundle = b,
+                        .status_of_failure = EX_CONFIG};
 
     return run_verb(&s);
 }

@@ -16,7 +16,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "lua/budget.h"
+#include "lua/bundle.h"
 #include "lua/decide.h"
 #include "lua/host.h"
 #include "lua/load.h"
@@ -47,9 +49,8 @@ struct vm {
     int decide;
     int load;
     int trace;
-    char *path;    /* owned: of the bundle that is loaded */
-    char *said;    /* owned: all that the last failed load said */
-    char hash[65]; /* its generation */
+    const struct bundle *bundle; /* borrowed */
+    char *said;                  /* owned: all that the last failed load said */
     struct budget_rule loading;
     int collected_kb;      /* in use after the last vm_collect */
     bool is_out_of_memory; /* LuaJIT is not safe to use afterwards */
@@ -73,7 +74,7 @@ static bool beside_binary(char out[PATH_MAX], const char *tail)
     return access(out, R_OK) == 0;
 }
 
-const char *vm_scripts_dir(void)
+static const char *find_scripts(void)
 {
     static char path[PATH_MAX];
     const char *from_user = getenv("TIDEMILL_SCRIPTS");
@@ -88,6 +89,18 @@ const char *vm_scripts_dir(void)
         return path;
     }
     return TIDEMILL_PREFIX "/share/tidemill/scripts";
+}
+
+const char *vm_scripts_dir(void)
+{
+    static const char *dir;
+
+    /* Places of scripts in messages are told from the user's by it, also when
+     * the scripts are gone. */
+    if (!dir) {
+        dir = find_scripts();
+    }
+    return dir;
 }
 
 /* What scripts/tidemill needs; the sandbox hands pipelines far less. */
@@ -120,14 +133,37 @@ static void preload_host(lua_State *L)
     lua_pop(L, 2);
 }
 
-static void set_path(lua_State *L)
+/* Of package.loaders: compiles the script of that name anew at each call. */
+static int load_script(lua_State *L)
 {
-    lua_getglobal(L, "package"); /* package */
-    lua_pushfstring(L, "%s/?.lua", vm_scripts_dir());
-    lua_setfield(L, -2, "path");
-    lua_pushliteral(L, "");
-    lua_setfield(L, -2, "cpath");
-    lua_pop(L, 1);
+    const struct bundle *b = lua_touserdata(L, lua_upvalueindex(1));
+    const char *name = luaL_checkstring(L, 1);
+
+    luaL_gsub(L, name, ".", "/");                      /* name, file */
+    lua_pushfstring(L, "%s.lua", lua_tostring(L, -1)); /* …, file.lua */
+    const struct bundle_file *f = bundle_find(&b->scripts, lua_tostring(L, -1));
+    if (!f) {
+        lua_pushfstring(L, "\n\tno script '%s'", lua_tostring(L, -1));
+        return 1;
+    }
+    lua_pushfstring(L, "@%s/%s", b->scripts.path, f->name); /* …, chunk */
+    if (luaL_loadbuffer(L, f->text, f->len, lua_tostring(L, -1)) != 0) {
+        return lua_error(L);
+    }
+    return 1;
+}
+
+/* The second one, behind package.preload, is the last. */
+static void set_loader(lua_State *L, const struct bundle *b)
+{
+    lua_getglobal(L, "package");    /* package */
+    lua_getfield(L, -1, "loaders"); /* package, loaders */
+    lua_pushlightuserdata(L, (void *)b);
+    lua_pushcclosure(L, load_script, 1);
+    lua_rawseti(L, -2, 2);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, 3);
+    lua_pop(L, 2);
 }
 
 /* The defaults of Debian's LuaJIT (1000 traces, 512 KB of code) are too small
@@ -151,7 +187,7 @@ static int open_vm(lua_State *L)
 
     open_libraries(L);
     preload_host(L);
-    set_path(L);
+    set_loader(L, v->bundle);
     if (luaL_loadbuffer(L, OPEN, sizeof(OPEN) - 1, "=open") != 0) {
         return lua_error(L);
     }
@@ -174,13 +210,14 @@ static bool open_state(struct vm *v, struct err *e)
            err_set(e, ERR_CONFIG,
                    "the scripts of Tidemill in %s cannot be used: %s: set "
                    "TIDEMILL_SCRIPTS to the folder that came with this binary",
-                   vm_scripts_dir(), lua_tostring(v->L, -1));
+                   v->bundle->scripts.path, lua_tostring(v->L, -1));
 }
 
-struct vm *vm_new(struct err *e)
+struct vm *vm_new(const struct bundle *b, struct err *e)
 {
     struct vm *v = mem_zero(1, sizeof(*v));
 
+    v->bundle = b;
     v->loading = (struct budget_rule){.slow = TOO_SLOW, .status = EX_CONFIG};
     vm_limit_load(v, VM_LOAD_MS);
     if (!open_state(v, e)) {
@@ -194,7 +231,6 @@ void vm_free(struct vm *v)
 {
     if (v) {
         lua_close(v->L);
-        free(v->path);
         free(v->said);
         free(v);
     }
@@ -281,22 +317,7 @@ void vm_shows_life(struct vm *v, uint64_t *at)
     v->loading.life = at;
 }
 
-/* Whether the pipeline is wrong or could not be read for now. Without memory the
- * state is not safe to ask. */
-static enum err_class class_of_load(const struct vm *v)
-{
-    lua_State *L = v->L;
-
-    if (v->is_out_of_memory) {
-        return ERR_CONFIG;
-    }
-    lua_getfield(L, LUA_REGISTRYINDEX, HOST_IS_SHORT); /* flag */
-    bool is_short = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return is_short ? ERR_RESOURCE : ERR_CONFIG;
-}
-
-struct plan *vm_load(struct vm *v, const char *path, struct err *e)
+struct plan *vm_load(struct vm *v, struct err *e)
 {
     struct plan *p;
     bool ok;
@@ -304,48 +325,37 @@ struct plan *vm_load(struct vm *v, const char *path, struct err *e)
     free(v->said);
     v->said = NULL;
     push_function(v, v->load);
-    lua_pushstring(v->L, path);
+    host_push_bundle(v->L, v->bundle);
     budget_watch(v->L, &v->loading);
     ok = call(v, 1, ERR_CONFIG, e);
     budget_unwatch(v->L);
     if (!ok) {
-        e->class = class_of_load(v);
         return NULL;
     }
     p = load_plan(v->L, lua_gettop(v->L)); /* plan table */
     lua_pop(v->L, 1);
-    free(v->path);
-    v->path = strdup(path);
-    must(v->path);
-    memcpy(v->hash, p->hash, sizeof(v->hash));
     return p;
 }
 
-/* A new state with the same bundle in place of one that ran out of memory. */
-static bool renew(struct vm *v, struct err *e)
+/* A new state with the same bundle in place of one that ran out of memory. What
+ * it says against that now is of env() and file(), and no record's doing: this
+ * process ends, and the next one waits until they are mended. */
+static void renew(struct vm *v)
 {
-    char path[PATH_MAX], hash[sizeof(v->hash)];
-    struct plan *p;
+    struct plan *p = NULL;
+    struct err e;
 
-    snprintf(path, sizeof(path), "%s", v->path);
-    memcpy(hash, v->hash, sizeof(hash));
     lua_close(v->L);
-    if (!open_state(v, e)) {
-        return false;
+    if (open_state(v, &e)) {
+        p = vm_load(v, &e);
     }
-    p = vm_load(v, path, e);
     if (!p) {
-        return false;
+        log_line(LOG_ERROR, "the pipeline cannot be loaded", "error=%s",
+                 log_quote(e.text));
+        _exit(EX_SOFTWARE);
     }
     plan_free(p);
-    if (strcmp(v->hash, hash) != 0) {
-        memcpy(v->hash, hash, sizeof(hash));
-        return err_set(e, ERR_FATAL,
-                       "the scripts ran out of memory, and their files have "
-                       "changed since the start: start the run again");
-    }
     v->is_out_of_memory = false;
-    return true;
 }
 
 /* From here on the collector joins in after [kb] more. */
@@ -367,8 +377,8 @@ static bool run(struct vm *v, const int *function, struct tm_batch *b,
 {
     bool ok;
 
-    if (v->is_out_of_memory && !renew(v, e)) {
-        return false;
+    if (v->is_out_of_memory) {
+        renew(v);
     }
     if (lua_gc(v->L, LUA_GCCOUNT, 0) > v->collected_kb + VM_PHASE_KB) {
         vm_collect(v); /* what came before was not written */
@@ -408,8 +418,8 @@ static bool ask(struct vm *v, bool by_stock, const struct failure *f,
         .failure = f, .by_stock = by_stock, .out = out, .e = e};
     int status;
 
-    if (v->is_out_of_memory && !renew(v, e)) {
-        return false;
+    if (v->is_out_of_memory) {
+        renew(v);
     }
     q.trace = v->trace;
     q.decide = v->decide;

@@ -13,16 +13,19 @@
 
 struct vm;
 
-/* NULL with e: the scripts were not found or do not fit this binary. */
-struct vm *vm_new(struct err *e);
+struct bundle;
+
+/* Of a bundle, which is borrowed and outlives it: nothing of Lua is ever loaded
+ * from anywhere else. NULL with e: its scripts do not fit this binary. */
+struct vm *vm_new(const struct bundle *b, struct err *e);
 void vm_free(struct vm *v);
 /*
- * Reads the bundle of [path] (a pipeline file, or a folder with a
- * pipeline.lua), runs it in the sandbox, checks it, and gives the plan, which
- * the caller owns. On failure e->class is ERR_CONFIG and e->text may hold
- * several lines, each "file:line: what: what to do".
+ * Runs the pipeline of the bundle in the sandbox, with env() and file() as they
+ * are now, checks it, and gives the plan, which the caller owns. On failure
+ * e->class is ERR_CONFIG and e->text may hold several lines, each "file:line:
+ * what: what to do".
  */
-struct plan *vm_load(struct vm *v, const char *path, struct err *e);
+struct plan *vm_load(struct vm *v, struct err *e);
 /* All that the last vm_load said when it failed with [e], of which e->text is
  * the beginning; borrowed until the next load. */
 const char *vm_said(const struct vm *v, const struct err *e);
@@ -42,8 +45,7 @@ bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
 /*
  * Asks the failure rule of the pipeline, when it [is_trusted]; always fills
  * [out]. false with e (ERR_SCRIPT): it is not trusted, raised, did not end or answered what it may not, and
- * [out] is what the stock rule says; without memory even for that one, it is a
- * retry with the usual back-off.
+ * [out] is what the stock rule says.
  */
 bool vm_decide(struct vm *v, const struct failure *f, bool is_trusted,
                struct decision *out, struct err *e);
@@ -58,7 +60,7 @@ void vm_collect(struct vm *v);
 /* Runs busted specs of a bundle inside this VM; exit status. */
 int vm_test(const char *path, int argc, char **argv);
 /* Runs the examples of its projections, which says what fails; exit status. */
-int vm_examples(const char *path);
+int vm_examples(const struct bundle *b);
 /* Where the scripts are: TIDEMILL_SCRIPTS, beside the binary, or the
- * installed place. */
+ * installed place. Looked for once. */
 const char *vm_scripts_dir(void);

@@ -75,7 +75,7 @@ _Noreturn static void become_worker(struct supervisor *s, uint32_t number)
     char who[32];
     snprintf(who, sizeof who, "worker-%u", number);
     log_setup(s->o->log_level, who);
-    const struct worker_options options = {.path = s->o->path,
+    const struct worker_options options = {.bundle = s->o->bundle,
                                            .instance = s->o->view->instance,
                                            .slot = number,
                                            .page = s->o->page};

@@ -14,10 +14,12 @@
 #include "base/err.h"
 #include "base/log.h"
 
+struct bundle;
+
 struct supervise_options {
     struct page *page;             /* borrowed; n_workers says how many */
     const struct admin_view *view; /* borrowed */
-    const char *path;              /* of the pipeline */
+    const struct bundle *bundle;   /* borrowed: what workers load */
     const char *token;             /* of the admin port; NULL: none */
     int listen_fd;                 /* owned from now on; -1: no admin port */
     bool until_end;

@@ -69,35 +69,58 @@ local function find_deletes(made)
   end
 end
 
-local function stock_rules()
-  return failure.stock_rules(function(file) sources['@' .. file] = true end)
+local function stock_rules(rules)
+  return failure.stock_rules(rules, function(file) sources['@' .. file] = true end)
 end
 
----Loads the bundle of a path; raises "file:line: what" lines.
+---Loads a bundle; raises "file:line: what" lines.
+---@param bundle table { folder, files, entry, hash, rules } as read by the core
 ---@param goes_on? boolean runs go on behind events that fail
 ---@return table plan, table program { keys, fold }
-function M.open(path, goes_on)
-  local bundle, reason = core.host.read(path)
-  if not bundle then error(reason, 0) end
+function M.build(bundle, goes_on)
   local record, require_module, loading = run_entry(bundle)
   if not dsl.is_record(record, 'pipeline') then
     error(no_pipeline(bundle, loading, record), 0)
   end
-  local made, messages = plan.new(record, bundle, require_module, stock_rules())
+  local made, messages = plan.new(record, bundle, require_module,
+    stock_rules(bundle.rules))
   if not made then error(messages, 0) end
   check_purity(made)
   find_deletes(made)
   return made, prelude.new(made, goes_on and M.trace or nil, M.trace)
 end
 
+local function read(path)
+  local bundle, reason = core.host.read(path)
+  return bundle or error(reason, 0)
+end
+
+-- In specs the scripts are files, and the rules are beside their folder.
+local rules
+
+---Loads the bundle of a path, or one that was read already.
+---@param path string|table
+---@return table plan, table program
+function M.open(path)
+  if type(path) == 'table' then return M.build(path) end
+  if not rules then
+    local scripts = assert(package.searchpath('tidemill.boot', package.path))
+    rules = read((scripts:gsub('tidemill/boot%.lua$', '')) .. '../rules/'
+      .. failure.STOCK .. '.lua')
+  end
+  local bundle = read(path)
+  bundle.rules = rules
+  return M.build(bundle)
+end
+
 local program, rule
 
 -- The one bundle of this VM, in which texts have no more methods than the
 -- sandbox gives. (Specs share their VM with busted, which keeps Lua's.)
-function M.load(path)
+function M.load(bundle)
   getmetatable('').__index = sandbox.text_methods()
   local made
-  made, program = M.open(path, true)
+  made, program = M.build(bundle, true)
   rule = made.failure
   return made
 end

@@ -3,7 +3,6 @@
 -- raises or says what it may not. No answer can lose or repeat a record: there
 -- is no word for going on without it that does not set it aside.
 local check = require 'tidemill.check'
-local core = require 'tidemill.core'
 local dsl = require 'tidemill.dsl'
 local sandbox = require 'tidemill.sandbox'
 local words = require 'tidemill.words'
@@ -142,13 +141,6 @@ end
 
 -- ---- which rule ------------------------------------------------------------
 
--- The folder beside that of the scripts: in the tree, and where both are
--- installed.
-local function rules_folder()
-  local path = assert(package.searchpath('tidemill.failure', package.path))
-  return (path:gsub('tidemill/failure%.lua$', '')) .. '../rules'
-end
-
 local function module_names(bundle)
   local names = {}
   for file in pairs(bundle.files) do
@@ -166,14 +158,13 @@ local function has(names, name)
 end
 
 ---The rules that come with Tidemill.
+---@param rules table { folder, files }
 ---@param on_file fun(path: string) called with the path of each file
 ---@return table { names, require, title }
-function M.stock_rules(on_file)
-  local bundle, reason = core.host.read(rules_folder() .. '/' .. M.STOCK .. '.lua')
-  if not bundle then error('the rules of Tidemill cannot be used: ' .. reason, 0) end
-  for file in pairs(bundle.files) do on_file(bundle.folder .. '/' .. file) end
-  local _, require_module = sandbox.new(bundle)
-  return { names = module_names(bundle), require = require_module, title = "rule '%s'" }
+function M.stock_rules(rules, on_file)
+  for file in pairs(rules.files) do on_file(rules.folder .. '/' .. file) end
+  local _, require_module = sandbox.new(rules)
+  return { names = module_names(rules), require = require_module, title = "rule '%s'" }
 end
 
 local function as_rule(record, title)

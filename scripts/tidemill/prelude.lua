@@ -14,10 +14,13 @@ local C = core.C
 local batch_t, rows_t = ffi.typeof('struct tm_batch *'), ffi.typeof('struct tm_rows *')
 
 -- A module of its own for each caller: its functions are new prototypes, so
--- that the JIT compiles every projection by itself.
+-- that the JIT compiles every projection by itself. In a run the only loader is
+-- that of the bundle.
 local function fresh(name)
-  local path = assert(package.searchpath(name, package.path))
-  return assert(loadfile(path))(name)
+  for _, find in ipairs(package.loaders) do
+    local chunk = find(name)
+    if type(chunk) == 'function' then return chunk(name) end
+  end
 end
 
 -- Handlers by type name, or one function for all.

@@ -259,6 +259,10 @@ local function syntax_hint(text, line, what)
   return what:find("^'}' expected") and ': is a comma missing before it?' or ''
 end
 
+-- Of a file that is no part of the bundle.
+local LEFT = ': the file is there, but a run loads what was there when it started (start '
+  .. 'it again), without specs and what is in a linked folder'
+
 -- `require 'a.b'` is a/b.lua of the bundle, loaded once.
 local function new_require(bundle, loading, env)
   local loaded, stack = {}, {}
@@ -295,9 +299,10 @@ local function new_require(bundle, loading, env)
     for _, path in ipairs { file .. '.lua', file .. '/init.lua' } do
       if bundle.files[path] then return path end
     end
-    refuse(("there is no module '%s' in the bundle (%s/%s.lua)%s"):format(name,
-      bundle.folder, name:find('%.lua$') and name:gsub('%.lua$', '') or file,
-      nearest(name)))
+    local place = ('%s/%s.lua'):format(bundle.folder,
+      name:find('%.lua$') and name:gsub('%.lua$', '') or file)
+    refuse(("there is no module '%s' in the bundle (%s)%s"):format(name, place,
+      core.host.is_there(place) and LEFT or nearest(name)))
   end
 
   -- LuaJIT shortens long paths and takes bytecode for a mode.

@@ -60,9 +60,10 @@ local function check_rows(result, plan, i, expected)
 end
 
 -- Examples live in the projections: events, optional given rows, rows expected.
--- [begin]: gives what begins a time of its own (lua/budget.h).
-local function run_examples(path, begin)
-  local bundle = require('tidemill.testing').load(path)
+-- [subject]: a path, or a bundle that was read already. [begin]: gives what begins a
+-- time of its own (lua/budget.h).
+local function run_examples(subject, begin)
+  local bundle = require('tidemill.testing').load(subject)
   local n_failed, n = 0, 0
   for k, p in ipairs(bundle.plan.projections) do
     for i, example in ipairs(p.examples or {}) do
@@ -169,11 +170,11 @@ local function run_specs(folder, arguments, begin)
 end
 
 -- The examples alone, without busted: what `check` runs.
----@param arguments string[] the path
----@param begin? fun()
+---@param bundle table as the core read it
+---@param begin fun()
 ---@return integer exit status
-function M.examples(arguments, begin)
-  return run_examples(arguments[1], begin or function() end) > 0 and 78 or 0
+function M.examples(bundle, begin)
+  return run_examples(bundle, begin) > 0 and 78 or 0
 end
 
 ---@param arguments string[] the path, then arguments for busted

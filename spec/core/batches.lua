@@ -27,9 +27,10 @@ M.Batch = Batch
 
 local function open(folder)
   local self, e = setmetatable({}, Batch), ffi.new('struct err')
-  self.vm = C.vm_new(e)
+  self.bundle = core.bundle(folder)
+  self.vm = C.vm_new(self.bundle, e)
   assert(self.vm ~= nil, ffi.string(e.text))
-  self.plan = C.vm_load(self.vm, folder, e)
+  self.plan = C.vm_load(self.vm, e)
   assert(self.plan ~= nil, ffi.string(e.text))
   self.decoder = C.decoder_new(self.plan.source, no_header)
   local programs = ffi.new('struct program *[1]')
@@ -48,14 +49,12 @@ function M.open(pipeline)
   return bundles.with({ ['pipeline.lua'] = pipeline }, open)
 end
 
---- Calls each(batch) while the files are there, which a VM without memory wants.
+--- Calls each(batch).
 function M.with(pipeline, each)
-  bundles.with({ ['pipeline.lua'] = pipeline }, function(folder)
-    local self = open(folder)
-    local ok, reason = xpcall(each, debug.traceback, self)
-    self:forget():close()
-    if not ok then error(reason, 0) end
-  end)
+  local self = M.open(pipeline)
+  local ok, reason = xpcall(each, debug.traceback, self)
+  self:forget():close()
+  if not ok then error(reason, 0) end
 end
 
 function Batch:close()

@@ -51,6 +51,14 @@ function M.arena()
   return arena
 end
 
+--- A bundle as the program reads it, until it is collected.
+function M.bundle(path)
+  M.header('lua/bundle.h')
+  local b, e = ffi.new('struct bundle'), ffi.new('struct err')
+  assert(C.bundle_read(b, path, root .. '/scripts', e), ffi.string(e.text))
+  return ffi.gc(b, C.bundle_close)
+end
+
 local anchors = {}
 
 --- Bytes at an address that lasts as long as the spec runs.

@@ -15,19 +15,19 @@ local everywhere = ffi.load(os.getenv('SPECLIB') or 'build/libtidemill-spec.so',
 --- may look at.
 local function load(files, limit_ms, look)
   local e = ffi.new('struct err')
-  local vm = C.vm_new(e)
-  assert(vm ~= nil, ffi.string(e.text))
-  if limit_ms then C.vm_limit_load(vm, limit_ms) end
-  local reason, name = bundles.with(files, function(folder)
-    local plan = C.vm_load(vm, folder, e)
+  return bundles.with(files, function(folder)
+    local bundle = core.bundle(folder)
+    local vm = C.vm_new(bundle, e)
+    assert(vm ~= nil, ffi.string(e.text))
+    if limit_ms then C.vm_limit_load(vm, limit_ms) end
+    local plan = C.vm_load(vm, e)
+    C.vm_free(vm)
     if plan == nil then return (ffi.string(e.text):gsub(folder:gsub('%W', '%%%0'), '.')) end
     local name = ffi.string(plan.name)
     if look then look(plan) end
     C.plan_free(plan)
     return false, name
   end)
-  C.vm_free(vm)
-  return reason, name
 end
 
 local FINE = bundles.pipeline("projection { table = 't', append = true, columns = { a = 'text' }, "
@@ -80,14 +80,13 @@ describe('loading a bundle', function()
 
   it('shows that it is alive while a file computes', function()
     local e, life = ffi.new('struct err'), ffi.new('uint64_t[1]')
-    local vm = C.vm_new(e)
+    local bundle = bundles.with({ ['pipeline.lua'] = 'while true do end' }, core.bundle)
+    local vm = C.vm_new(bundle, e)
     C.vm_limit_load(vm, 50)
     C.vm_shows_life(vm, life)
-    bundles.with({ ['pipeline.lua'] = 'while true do end' }, function(folder)
-      local before = C.clock_usec()
-      assert.is_true(C.vm_load(vm, folder, e) == nil)
-      assert.is_true(life[0] >= before + 45000 and life[0] <= C.clock_usec())
-    end)
+    local before = C.clock_usec()
+    assert.is_true(C.vm_load(vm, e) == nil)
+    assert.is_true(life[0] >= before + 45000 and life[0] <= C.clock_usec())
     C.vm_free(vm)
   end)
 

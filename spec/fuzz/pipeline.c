@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "input.h"
+#include "lua/bundle.h"
 #include "lua/vm.h"
 #include "oracle.h"
 
@@ -79,11 +80,13 @@ static void count_message(const char *text)
 static void check_load(void)
 {
     struct err e = {.class = ERR_NONE};
-    struct vm *v = vm_new(&e);
+    struct bundle b;
 
+    must(bundle_read(&b, folder, vm_scripts_dir(), &e));
+    struct vm *v = vm_new(&b, &e);
     must(v);
     vm_limit_load(v, LOAD_MS);
-    struct plan *p = vm_load(v, folder, &e);
+    struct plan *p = vm_load(v, &e);
     if (p) {
         must(p->name && p->n_projections > 0);
         plan_free(p);
@@ -93,6 +96,7 @@ static void check_load(void)
     }
     must(vm_bytes(v) < MOST_BYTES);
     vm_free(v);
+    bundle_close(&b);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

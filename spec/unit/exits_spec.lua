@@ -132,6 +132,20 @@ describe('the exit status of', function()
     assert.is_truthy(text:find('ulimit -n', 1, true), text)
   end)
 
+  -- A file that is another one at each reading, as one that is being written.
+  local CHANGING = "unshare -rm sh -c 'mount --bind /proc/sys/kernel/random/uuid %s "
+    .. "&& %s 2>&1'"
+  local test = select(2, sh(CHANGING:format('/dev/null', 'true'))) == 0 and it or pending
+
+  test('a pipeline whose files change while they are read is 75', function()
+    sh(('cp -r %s/good %s/changing; touch %s/changing/a.lua'):format(folder, folder, folder))
+    local text, status = sh(CHANGING:format(folder .. '/changing/a.lua',
+      binary .. ' schema ' .. folder .. '/changing'))
+    assert.are.equal(75, status, text)
+    assert.is_truthy(text:find('its files change while they are read: try again', 1, true),
+      text)
+  end)
+
   it('a run that raises its soft limit as far as it may, and says when that is little',
     function()
       -- The name ends it, behind the look at limits.

@@ -331,7 +331,7 @@ describe('whole numbers from 2^53 on', function()
       return bundles.with({ ['pipeline.lua'] = bundles.pipeline(([[projection { table = 'a', key = { id = 'bigint' }, columns = { n = 'numeric' },
         on = function(row, event) row.n = event.data.n end,
         examples = { { events = { { key = { id = decimal '9007199254740993' }, data = { n = 0.5 } } }, rows = { %s } } } }]])
-        :format(row), SOURCE) }, function(folder) return specs.examples { folder } end)
+        :format(row), SOURCE) }, function(folder) return specs.examples(folder, function() end) end)
     end
     local write = io.write
     local said = {}
