@@ -115,7 +115,8 @@ void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
     b->is_heavy = b->is_told = false;
     b->n_stamps = b->n_faults = 0;
     b->must_rerun = b->has_unread = b->is_retry = b->must_wait = false;
-    b->is_tried = b->is_short = b->is_proof = false;
+    b->is_tried = b->is_short = false;
+    b->attempt = ATTEMPT_USUAL;
     b->n_shorts = 0;
     b->failed_since = 0;
     b->has_tried = b->keeps = false;

@@ -50,6 +50,13 @@ enum batch_pace {
     BATCH_TOO_SLOW /* or should be smaller */
 };
 
+/* How an attempt at a batch reads and writes: see conflict.h. */
+enum batch_attempt {
+    ATTEMPT_USUAL,
+    ATTEMPT_PROOF, /* rolled back; shows whether a miss is a race */
+    ATTEMPT_LOCKED /* rows are locked from load to COMMIT, aligned ones too */
+};
+
 /* The first [n] records of a lane's inbox. */
 struct lease {
     struct lane *lane; /* borrowed; not freed while leased */
@@ -129,8 +136,12 @@ struct batch {
     uint32_t stamps_before; /* n_stamps when they began */
     /* Asked about each record that fails; NULL: it is held (specs). */
     void (*ask)(struct batch *b, uint32_t event);
-    bool is_proof;      /* this attempt shows whether a miss is a race */
-    bool must_wait;     /* the rule said: all of it again, later, */
+    enum batch_attempt attempt; /* -- of conflict.c: how this one goes, */
+    uint32_t
+        lock_ms;     /* how long it waits for a lock; 0: as the session says, */
+    bool is_patient; /* and that it does though others stand meanwhile */
+    usec begun_at;   /* its transaction */
+    bool must_wait;  /* the rule said: all of it again, later, */
     uint32_t waits_for; /* because of this event */
     int64_t wait_ms;    /* -1: the usual back-off */
     usec failed_since;  /* the first failure of this batch; 0: none */

@@ -17,8 +17,10 @@ enum {
     MOST = 8,         /* then the batch is taken apart */
     MOST_LETTERS = 2, /* of a retry: then they are read anew */
     MISSES = 3, /* of a record alone: then it is to be proven what it is */
+    PROOFS = 3, /* that show nothing: then its rows are locked */
     TELL_USEC = 4000000,
     SLOW_USEC = 10000000, /* large batches take some seconds */
+    FIRST_LOCK_MS = 2000, /* at least; see conflict.h */
     /* A lane that waits takes a connection for so long; a wait that ends early
      * loses its place in the server's queue, so now and then it is whole. */
     SHORT_LOCK_MS = 500,
@@ -39,9 +41,39 @@ static bool is_alone(const struct batch *b)
     return b->n_leases == 1 && isolate_applied(b, &event) == 1;
 }
 
-bool conflict_wants_proof(const struct batch *b)
+static enum batch_attempt attempt_of(const struct batch *b)
 {
-    return b->n_leases == 1 && dossier_in(&b->leases[0])->n_missed >= MISSES;
+    const struct dossier *d = dossier_in(&b->leases[0]);
+
+    return b->n_leases > 1           ? ATTEMPT_USUAL
+           : d->n_unproven >= PROOFS ? ATTEMPT_LOCKED
+           : d->n_missed >= MISSES   ? ATTEMPT_PROOF
+                                     : ATTEMPT_USUAL;
+}
+
+/* The proof, or the attempt with locks, shows nothing: all begins anew. */
+static void note_unproven(const struct batch *b, struct dossier *d)
+{
+    if (b->attempt != ATTEMPT_USUAL) {
+        d->n_unproven = b->attempt == ATTEMPT_PROOF ? d->n_unproven + 1 : 0;
+        d->n_missed = 0;
+    }
+}
+
+/* Were all rows there when they were loaded, and so locked? */
+static bool had_all_rows(const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        const struct rows *r = &b->rows[i];
+
+        for (uint32_t row = r->first_row;
+             program_loads(r->program) && row < r->view.n_rows; row++) {
+            if (!(r->base_flags[row] & TM_ROW_EXISTS)) {
+                return false;
+            }
+        }
+    }
+    return true;
 }
 
 /* What explains a miss may be newer than what was compared: it is asked for
@@ -53,21 +85,49 @@ static void note_miss(struct batch *b, struct dossier *d)
     }
 }
 
-static void name_miss(const struct batch *b, struct err *named)
+/* Into [out]: what may keep back what the batch writes. */
+static void find_causes(const struct batch *b, char *out, size_t size)
 {
     const struct compared *t = &b->engine->tables;
     /* A retry deletes its dead letters too. */
     const char *own = b->is_retry ? t->own : NULL;
 
+    snprintf(out, size, "%.150s%s%.330s", own ? own : "",
+             own && t->causes ? "; " : "",
+             t->causes ? t->causes
+             : own     ? ""
+                       : "nothing that the catalogue shows, so perhaps a "
+                         "function in a DEFAULT, a CHECK or an index");
+}
+
+static void name_miss(const struct batch *b, struct err *named)
+{
+    char causes[500];
+
+    find_causes(b, causes, sizeof(causes));
     snprintf(
         named->text, sizeof(named->text),
         "a row was not written as it should be, though nobody else changed "
-        "it. What may keep back, hide or move rows here: %.150s%s%.330s",
-        own ? own : "", own && t->causes ? "; " : "",
-        t->causes ? t->causes
-        : own     ? ""
-                  : "nothing that the catalogue shows, so perhaps a function "
-                    "in a DEFAULT, a CHECK or an index");
+        "it. What may keep back, hide or move rows here: %s",
+        causes);
+}
+
+/* Once a wait: only a person can find out. */
+static void tell_unknown(const struct batch *b, struct dossier *d)
+{
+    const struct lane *l = b->leases[0].lane;
+    char causes[500];
+
+    if (!d->is_unknown) {
+        d->is_unknown = true;
+        find_causes(b, causes, sizeof(causes));
+        log_line(LOG_WARN,
+                 "a record is not applied, and nothing shows whether other "
+                 "programs change its rows all the time or something in the "
+                 "database keeps them back",
+                 "lane=%s/%d position=%" PRId64 " may_keep_back=%s", l->topic,
+                 l->partition, l->position, log_quote(causes));
+    }
 }
 
 static void name_blind(struct err *named)
@@ -82,7 +142,7 @@ bool conflict_is_none(struct batch *b, const struct err *e, struct err *named)
     struct dossier *d = dossier_in(&b->leases[0]);
 
     if (strcmp(e->sqlstate, "TM002") != 0) {
-        d->n_missed = b->is_proof ? 0 : d->n_missed;
+        note_unproven(b, d);
         return false;
     }
     *named = *e;
@@ -95,15 +155,19 @@ bool conflict_is_none(struct batch *b, const struct err *e, struct err *named)
     if (!is_alone(b)) {
         return b->is_blind && b->attempts >= MISSES;
     }
-    if (!b->is_proof) {
+    if (b->attempt == ATTEMPT_USUAL) {
         note_miss(b, d);
+    } else if (b->attempt == ATTEMPT_LOCKED && !had_all_rows(b)) {
+        tell_unknown(b, d);
+        note_unproven(b, d);
+        return false;
     }
-    return b->is_proof;
+    return b->attempt != ATTEMPT_USUAL;
 }
 
 void conflict_not_proven(struct batch *b)
 {
-    dossier_in(&b->leases[0])->n_missed = 0;
+    note_unproven(b, dossier_in(&b->leases[0]));
     isolate_again(b, 0);
 }
 
@@ -230,7 +294,8 @@ void conflict_cleared(struct lane *lane)
     }
     d->waits_since = 0;
     d->is_told = d->is_shown = false;
-    d->n_lost = d->n_tried = d->n_missed = 0;
+    d->n_lost = d->n_tried = d->n_missed = d->n_unproven = 0;
+    d->is_unknown = false;
     if (lane->suspect_left == 0) {
         lane->wait_until = 0;
     }
@@ -246,15 +311,57 @@ static bool empties(const struct batch *b)
     return false;
 }
 
-uint32_t conflict_lock_ms(const struct batch *b)
+/* Its place in the server's queue is worth more than that others go on. */
+static bool wants_patience(const struct batch *b)
+{
+    const struct dossier *d = dossier_in(&b->leases[0]);
+
+    return b->n_leases == 1 &&
+           (b->is_retry || (is_waiting(b) && d->n_lost % WHOLE_LOCK_EACH ==
+                                                 WHOLE_LOCK_EACH - 1));
+}
+
+/* Connections are few: one at a time, and never the last one. */
+static bool may_be_patient(const struct batch *b)
+{
+    const struct engine *g = b->engine;
+    const struct list_link *link = list_first(&g->busy);
+
+    for (uint32_t n = g->busy.n; n > 0; n--, link = link->next) {
+        const struct batch *other = list_item(link, struct batch, link);
+
+        if (other != b && other->is_patient) {
+            return false;
+        }
+    }
+    return g->n_batches > 1;
+}
+
+static uint32_t first_lock_ms(const struct engine *g)
+{
+    uint64_t twice = 2 * g->took / 1000;
+
+    return twice > FIRST_LOCK_MS ? (uint32_t)twice : FIRST_LOCK_MS;
+}
+
+/* A table that is emptied waits for its readers as long as it takes, with new
+ * ones behind it: no other lane is in that batch once it has met one. */
+void conflict_begin(struct batch *b)
 {
     uint32_t usual = b->engine->plan->database.timeouts.lock_ms;
-    bool is_short = is_waiting(b) && !b->is_retry && !empties(b) &&
-                    dossier_in(&b->leases[0])->n_lost % WHOLE_LOCK_EACH !=
-                        WHOLE_LOCK_EACH - 1;
+    bool is_emptying = b->n_leases == 1 && empties(b);
+    bool is_patient = wants_patience(b);
+    uint32_t ms =
+        is_waiting(b) && !is_patient ? SHORT_LOCK_MS : first_lock_ms(b->engine);
 
-    return is_short && (usual == 0 || usual > SHORT_LOCK_MS) ? SHORT_LOCK_MS
-                                                             : 0;
+    b->attempt = attempt_of(b);
+    b->is_patient = is_emptying || (is_patient && may_be_patient(b));
+    b->lock_ms = b->is_patient || (usual > 0 && ms >= usual) ? 0 : ms;
+}
+
+void conflict_took(struct engine *g, usec took)
+{
+    g->took = took > g->took ? took : g->took - (g->took - took) / 16;
 }
 
 /* ---- to tell ---- */

@@ -85,7 +85,8 @@ void dossier_renew(struct dossier *d)
     d->has_refused = false;
     d->waits_since = 0;
     d->is_shown = d->is_told = false;
-    d->n_lost = d->n_tried = d->n_missed = 0;
+    d->n_lost = d->n_tried = d->n_missed = d->n_unproven = 0;
+    d->is_unknown = false;
     if (d->was_halted) {
         d->was_halted = false;
         d->guard.n = d->guard.first = 0;

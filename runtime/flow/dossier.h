@@ -64,14 +64,16 @@ struct dossier {
     uint32_t n_fenced;    /* in a row, with no claim but ours between */
 
     /* -- other transactions: see conflict.h */
-    usec waits_since;  /* the first batch that lost, of those since the lane
+    usec waits_since;    /* the first batch that lost, of those since the lane
                            moved; 0: it waits for nobody */
-    char waits[200];   /* for whom, for people */
-    bool is_shown;     /* for so long that people see it, */
-    bool is_told;      /* and that there was a line about it */
-    uint32_t n_lost;   /* batches in a row, when the lane was alone, */
-    uint32_t n_tried;  /* and attempts of all of them */
-    uint32_t n_missed; /* TM002 in a row, for one record alone */
+    char waits[200];     /* for whom, for people */
+    bool is_shown;       /* for so long that people see it, */
+    bool is_told;        /* and that there was a line about it */
+    uint32_t n_lost;     /* batches in a row, when the lane was alone, */
+    uint32_t n_tried;    /* and attempts of all of them */
+    uint32_t n_missed;   /* TM002 in a row, for one record alone, */
+    uint32_t n_unproven; /* and proofs of it that showed nothing */
+    bool is_unknown;     /* people were told that nobody can say why */
 };
 
 /* The lane's dossier in the list, made if new. */

@@ -67,7 +67,8 @@ struct engine {
     struct letters letters;
     struct publish publish;
     struct waits waits;
-    usec committed_at;    /* the last commit */
+    usec committed_at; /* the last commit */
+    usec took;         /* a transaction, lately: rises at once, falls slowly */
     char rule_fault[200]; /* what people were told of the failure rule */
     uint32_t troubles;    /* halts for want of tables or rights, in a row */
     bool is_waiting;      /* for other transactions, so that people see it */

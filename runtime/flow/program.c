@@ -281,7 +281,9 @@ static const char *statement_text(const struct program *g, struct arena *a,
 {
     switch (what) {
     case STATEMENT_LOAD:
-        return sql_load(a, g->plan);
+        return sql_load(a, g->plan, false);
+    case STATEMENT_LOCK:
+        return sql_load(a, g->plan, true);
     case STATEMENT_UPDATE:
         return sql_update(a, g->plan, mask);
     case STATEMENT_INSERT:

@@ -28,6 +28,7 @@ struct program_key {
 
 enum program_statement {
     STATEMENT_LOAD,
+    STATEMENT_LOCK, /* the same, and locks the rows */
     STATEMENT_UPDATE,
     STATEMENT_INSERT,
     STATEMENT_UPSERT,

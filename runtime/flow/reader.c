@@ -32,7 +32,8 @@ static bool is_unchecked(const struct rows *r, uint32_t row)
     return r->marks[row] == ROWS_RECALLED;
 }
 
-void reader_load(struct writer *w, struct rows *r, struct pgconn *c)
+void reader_load(struct writer *w, struct rows *r, struct pgconn *c,
+                 bool is_locked)
 {
     uint32_t n = r->view.n_rows;
 
@@ -43,7 +44,8 @@ void reader_load(struct writer *w, struct rows *r, struct pgconn *c)
         rows_unload(r);
         r->asked = order_once(r);
     }
-    writer_ask(w, r, c, STATEMENT_LOAD, r->asked, n);
+    writer_ask(w, r, c, is_locked ? STATEMENT_LOCK : STATEMENT_LOAD, r->asked,
+               n);
 }
 
 /* Of a table and one that inherits from it. A statement would write both, and

@@ -6,8 +6,9 @@
 #include "flow/writer.h"
 
 /* Queues the load of all rows but those that came from the cache; there must
- * be some. */
-void reader_load(struct writer *w, struct rows *r, struct pgconn *c);
+ * be some. [is_locked]: see sql_load. */
+void reader_load(struct writer *w, struct rows *r, struct pgconn *c,
+                 bool is_locked);
 /* Reads its result into base cells. Rows with a value that no cell can hold are
  * left out (rows_not_held); false: the table is not as it was declared. */
 bool reader_loaded(struct rows *r, const struct pg_result *result,

@@ -28,19 +28,22 @@ static usec reply_deadline(const struct batch *b)
 static void on_written(struct pgconn *c, const struct pgreply *r, void *arg);
 static void on_opened(struct pgconn *c, const struct pgreply *r, void *arg);
 
-/* Is it loaded in this step? For a proof all is, in its one snapshot. */
+/* Is it loaded in this step? Where all is to be in one snapshot, or locked, all
+ * is loaded inside the transaction. */
 static bool is_loaded(const struct batch *b, const struct rows *r,
                       enum plan_exact exact)
 {
-    return batch_loads(r, exact) || (b->is_proof && exact == EXACT_SHARED &&
-                                     batch_loads(r, EXACT_ALIGNED));
+    return batch_loads(r, exact) ||
+           (b->attempt != ATTEMPT_USUAL && exact == EXACT_SHARED &&
+            batch_loads(r, EXACT_ALIGNED));
 }
 
 static void queue_loads(struct batch *b, enum plan_exact exact)
 {
     for (uint32_t i = 0; i < b->n_rows; i++) {
         if (is_loaded(b, &b->rows[i], exact)) {
-            reader_load(&b->engine->writer, &b->rows[i], b->conn);
+            reader_load(&b->engine->writer, &b->rows[i], b->conn,
+                        b->attempt == ATTEMPT_LOCKED);
         }
     }
 }
@@ -63,15 +66,15 @@ static bool read_loads(struct batch *b, enum plan_exact exact,
 /* A wait for locks that is to be short is so for this transaction alone. */
 static void queue_begin(struct batch *b)
 {
-    uint32_t lock_ms = conflict_lock_ms(b);
     char set[64];
 
-    pgconn_add_sql(b->conn, b->is_proof
+    pgconn_add_sql(b->conn, b->attempt == ATTEMPT_PROOF
                                 ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
                                 : "BEGIN");
     b->n_begun = 1;
-    if (lock_ms) {
-        snprintf(set, sizeof(set), "SET LOCAL lock_timeout = %u", lock_ms);
+    b->begun_at = clock_usec();
+    if (b->lock_ms) {
+        snprintf(set, sizeof(set), "SET LOCAL lock_timeout = %u", b->lock_ms);
         pgconn_add_sql(b->conn, set);
         b->n_begun = 2;
     }
@@ -204,7 +207,8 @@ static void queue_writes(struct batch *b)
     b->n_written = g->writer.n_written;
     b->n_unchanged = g->writer.n_unchanged;
     b->is_blind = g->writer.is_blind;
-    pgconn_add_sql(b->conn, b->is_proof ? "ROLLBACK" : "COMMIT");
+    pgconn_add_sql(b->conn,
+                   b->attempt == ATTEMPT_PROOF ? "ROLLBACK" : "COMMIT");
     progress_step(b, STAGE_WRITE, since);
     b->since = clock_usec();
     engine_move(b, BATCH_WRITING);
@@ -308,7 +312,7 @@ static void after_loads(struct batch *b)
     if (!try_functions(b)) {
         return;
     }
-    if (b->is_proof || batch_has_loads(b, EXACT_SHARED)) {
+    if (b->attempt != ATTEMPT_USUAL || batch_has_loads(b, EXACT_SHARED)) {
         open_transaction(b);
     } else {
         write_all(b);
@@ -333,17 +337,15 @@ static void on_loaded(struct pgconn *c, const struct pgreply *reply, void *arg)
     after_loads(b);
 }
 
-/* No transaction, but where a table may be locked. */
+/* No transaction, but where a wait for a lock of the table is to be short. */
 static void queue_aligned(struct batch *b)
 {
-    bool may_wait = conflict_lock_ms(b) == 0;
-
     b->n_begun = 0;
-    if (!may_wait) {
+    if (b->lock_ms) {
         queue_begin(b);
     }
     queue_loads(b, EXACT_ALIGNED);
-    if (!may_wait) {
+    if (b->lock_ms) {
         pgconn_add_sql(b->conn, "ROLLBACK");
     }
 }
@@ -358,11 +360,11 @@ static void begin(struct batch *b)
         batch_again(b);
     }
     recall_begin(b);
-    b->is_proof = conflict_wants_proof(b);
+    conflict_begin(b);
     if (!keys_are_borne(b)) {
         return;
     }
-    if (!b->is_proof && batch_has_loads(b, EXACT_ALIGNED)) {
+    if (b->attempt == ATTEMPT_USUAL && batch_has_loads(b, EXACT_ALIGNED)) {
         queue_aligned(b);
         pgconn_limit(b->conn, weight_of_loads(b));
         pgconn_flush(b->conn, reply_deadline(b), on_loaded, b);
@@ -394,10 +396,11 @@ static void on_written(struct pgconn *c, const struct pgreply *reply, void *arg)
     struct batch *b = arg;
 
     (void)c;
-    if (reply->ok && b->is_proof) {
+    if (reply->ok && b->attempt == ATTEMPT_PROOF) {
         conflict_not_proven(b);
     } else if (reply->ok) {
         progress_stage(b->engine, STAGE_COMMIT, b->since);
+        conflict_took(b->engine, clock_usec() - b->begun_at);
         b->n_written -= writer_written(b->rows, b->n_rows, reply);
         keep_rows(b, reply);
         outcome_committed(b);

@@ -161,7 +161,8 @@ static const char *finish(struct arena *a, struct buf *b)
     return text;
 }
 
-const char *sql_load(struct arena *a, const struct plan_projection *p)
+const char *sql_load(struct arena *a, const struct plan_projection *p,
+                     bool is_locked)
 {
     struct buf b = {0};
     buf_puts(&b, "SELECT u.o");
@@ -179,7 +180,7 @@ const char *sql_load(struct arena *a, const struct plan_projection *p)
     sql_put_table(&b, p);
     buf_puts(&b, " AS t ON ");
     put_match(&b, p);
-    if (p->exact == EXACT_SHARED) {
+    if (is_locked || p->exact == EXACT_SHARED) {
         buf_puts(&b, " ORDER BY u.o FOR NO KEY UPDATE OF t");
     }
     return finish(a, &b);

@@ -14,8 +14,10 @@
 #include "base/plan.h"
 
 /* $1.. = key arrays. Columns: ordinality (int8, from 1), xmin as xid when
- * aligned, then every non-key column (arrays cast to text). */
-const char *sql_load(struct arena *a, const struct plan_projection *p);
+ * aligned, then every non-key column (arrays cast to text). [is_locked]: others
+ * cannot change these rows before the end; those of shared ones always are. */
+const char *sql_load(struct arena *a, const struct plan_projection *p,
+                     bool is_locked);
 /* $1.. = key arrays, then value arrays of the mask, [xmins xid[] when
  * aligned], expected count int8. Raises TM002 unless all rows matched; with
  * `newer`: unless all are there. */

@@ -40,20 +40,26 @@ describe('sql_load', function()
   it('reads xmin of aligned rows, by index from the keys', function()
     is('SELECT u.o, t.xmin, t."owner", t."tags"::text FROM unnest($1::uuid[]) '
       .. 'WITH ORDINALITY AS u(c0, o) JOIN "t" AS t ON t."id" = u.c0',
-      C.sql_load(arena, balances(C.EXACT_ALIGNED)))
+      C.sql_load(arena, balances(C.EXACT_ALIGNED), false))
   end)
   it('locks shared rows in the order of the keys', function()
     is('SELECT u.o, t."owner", t."tags"::text FROM unnest($1::uuid[]) '
       .. 'WITH ORDINALITY AS u(c0, o) JOIN "t" AS t ON t."id" = u.c0 '
       .. 'ORDER BY u.o FOR NO KEY UPDATE OF t',
-      C.sql_load(arena, balances(C.EXACT_SHARED)))
+      C.sql_load(arena, balances(C.EXACT_SHARED), false))
   end)
   it('matches every key column', function()
     is('SELECT u.o FROM unnest($1::int8[], $2::text[]) WITH ORDINALITY AS u(c0, c1, o) '
       .. 'JOIN "t" AS t ON t."a" = u.c0 AND t."b" = u.c1 '
       .. 'ORDER BY u.o FOR NO KEY UPDATE OF t',
       C.sql_load(arena, projection { { 'a', 'bigint' }, { 'b', 'text' }, key = 2,
-        exact = C.EXACT_SHARED }))
+        exact = C.EXACT_SHARED }, false))
+  end)
+  it('locks aligned rows where that is asked for, and shared ones all the same', function()
+    for _, exact in ipairs { C.EXACT_ALIGNED, C.EXACT_SHARED } do
+      assert.matches(' ORDER BY u.o FOR NO KEY UPDATE OF t$',
+        ffi.string(C.sql_load(arena, balances(exact), true)))
+    end
   end)
 end)
 

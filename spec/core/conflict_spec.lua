@@ -1,0 +1,96 @@
+-- How an attempt at a batch goes that lost against another transaction, and how
+-- long it waits for a lock.
+local ffi = require 'ffi'
+local flow = require 'spec.core.flow'
+local core = require 'spec.core.core'
+local C = core.lib
+
+core.headers('flow/engine.h', 'flow/conflict.h')
+
+local SECOND = 1000000
+
+-- A worker with two batches, the first of which begins; [o]: n_leases, waits, n_lost,
+-- n_missed, n_unproven, is_retry, empties, concurrency, patient (the other one is), took.
+local function begins(o)
+  local s = {
+    engine = ffi.new('struct engine'), plan = ffi.new('struct plan'),
+    dossier = ffi.new('struct dossier'), leases = ffi.new('struct lease[2]'),
+    rows = ffi.new('struct rows[1]'),
+    lanes = flow.lanes { { wait_until = o.waits and 1 or 0 }, {} },
+  }
+  s.plan.database.timeouts.lock_ms = o.lock_ms or 20000
+  s.engine.plan, s.engine.n_batches, s.engine.took = s.plan, o.concurrency or 2, o.took or 0
+  s.dossier.n_lost, s.dossier.n_missed = o.n_lost or 0, o.n_missed or 0
+  s.dossier.n_unproven = o.n_unproven or 0
+  for i = 0, 1 do s.lanes[i].dossier, s.leases[i].lane = s.dossier, s.lanes + i end
+  local head, other = s.engine.busy.head, s.engine.batches[1]
+  head.prev, head.next, s.engine.busy.n = other.link, other.link, 1
+  other.link.prev, other.link.next, other.is_patient = head, head, o.patient or false
+  local b = s.engine.batches[0]
+  b.engine, b.leases, b.n_leases = s.engine, s.leases, o.n_leases or 1
+  b.rows, b.n_rows, b.is_retry = s.rows, 1, o.is_retry or false
+  s.rows[0].emptied_by = o.empties and 0 or -1
+  C.conflict_begin(b)
+  s.b = b
+  return s
+end
+
+local function lock_ms(o) return begins(o).b.lock_ms end
+
+describe('an attempt at a batch', function()
+  it('waits for a lock for two seconds, or twice as long as transactions take', function()
+    assert.equal(2000, lock_ms { n_leases = 2 })
+    assert.equal(2000, lock_ms { n_leases = 1 })
+    assert.equal(2000, lock_ms { took = SECOND })
+    assert.equal(9000, lock_ms { n_leases = 2, took = 4.5 * SECOND })
+  end)
+
+  it('waits no longer than the session says, whose limit needs no statement', function()
+    assert.equal(0, lock_ms { lock_ms = 2000 })
+    assert.equal(0, lock_ms { lock_ms = 300, waits = true })
+    assert.equal(0, lock_ms { took = 10 * SECOND })
+    assert.equal(2000, lock_ms { lock_ms = 2001 })
+  end)
+
+  it('waits briefly when its lane waits already, and now and then as long as it takes', function()
+    for n = 0, 47 do
+      assert.equal(n % 16 == 15 and 0 or 500, lock_ms { waits = true, n_lost = n }, n)
+    end
+  end)
+
+  it('never takes the last connection for a long wait, nor two of them', function()
+    assert.equal(2000, lock_ms { waits = true, n_lost = 15, patient = true })
+    assert.equal(2000, lock_ms { waits = true, n_lost = 15, concurrency = 1 })
+    assert.equal(0, lock_ms { is_retry = true })
+    assert.equal(2000, lock_ms { is_retry = true, patient = true })
+  end)
+
+  it('waits for the readers of a table that it empties, when its lane is alone', function()
+    assert.equal(0, lock_ms { empties = true, concurrency = 1, waits = true })
+    assert.equal(2000, lock_ms { empties = true, n_leases = 2 })
+  end)
+
+  it('of a record that misses is a proof, and behind proofs that show nothing locks rows', function()
+    local function attempt(o) return tonumber(begins(o).b.attempt) end
+    local USUAL, PROOF = tonumber(C.ATTEMPT_USUAL), tonumber(C.ATTEMPT_PROOF)
+    assert.equal(USUAL, attempt { n_missed = 2 })
+    assert.equal(PROOF, attempt { n_missed = 3 })
+    assert.equal(USUAL, attempt { n_missed = 3, n_leases = 2 })
+    assert.equal(PROOF, attempt { n_missed = 3, n_unproven = 2 })
+    assert.equal(tonumber(C.ATTEMPT_LOCKED), attempt { n_unproven = 3 })
+  end)
+end)
+
+describe('how long transactions take', function()
+  it('is noted at once when it is more, and forgotten slowly', function()
+    local engine = ffi.new('struct engine')
+    C.conflict_took(engine, 4 * SECOND)
+    assert.equal(4 * SECOND, tonumber(engine.took))
+    C.conflict_took(engine, 0)
+    assert.equal(3.75 * SECOND, tonumber(engine.took))
+    for _ = 1, 100 do C.conflict_took(engine, SECOND / 100) end
+    assert.is_true(tonumber(engine.took) < SECOND / 50)
+    C.conflict_took(engine, SECOND)
+    assert.equal(SECOND, tonumber(engine.took))
+  end)
+end)
