@@ -187,21 +187,22 @@ static const char *likely(const struct err *e)
 }
 
 /* A retry of letters keeps no lane waiting, only whoever asked for it. */
-static void note_waits(struct batch *b, const char *what, const char *why)
+static void note_waits(struct batch *b, bool is_lost, const char *what,
+                       const char *why)
 {
     for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
         struct dossier *d = dossier_in(&b->leases[i]);
 
-        if (!d->waits_since) {
-            d->waits_since = b->since;
+        if (is_lost || !d->waits_since) {
+            snprintf(d->waits, sizeof(d->waits), "%.70s: %.120s", what, why);
         }
-        snprintf(d->waits, sizeof(d->waits), "%.70s: %.120s", what, why);
+        d->waits_since = d->waits_since ? d->waits_since : b->since;
     }
 }
 
 static void note_lost(struct batch *b, const struct err *e)
 {
-    note_waits(b, e->text, likely(e));
+    note_waits(b, true, e->text, likely(e));
     log_line(LOG_DEBUG, "lost against another transaction", "reason=%s",
              log_quote(e->text));
 }
@@ -293,7 +294,7 @@ void conflict_cleared(struct lane *lane)
                  lane->topic, lane->partition, lane->position);
     }
     d->waits_since = 0;
-    d->is_told = d->is_shown = false;
+    d->is_told = d->is_shown = d->is_slow = false;
     d->n_lost = d->n_tried = d->n_missed = d->n_unproven = 0;
     d->is_unknown = false;
     if (lane->suspect_left == 0) {
@@ -366,27 +367,27 @@ void conflict_took(struct engine *g, usec took)
 
 /* ---- to tell ---- */
 
-/* Its answer may be a lock timeout, in lock_ms. True: it has been waited for. */
-static bool note_slow(struct engine *g, struct batch *b, usec now)
+/* Its answer may be a lock timeout. Told once for its first lane, until that
+ * goes on. */
+static void note_slow(struct batch *b, usec now)
 {
     bool is_asked = b->state == BATCH_LOADING || b->state == BATCH_OPENING ||
                     b->state == BATCH_WRITING || b->state == BATCH_ASKING;
+    struct dossier *d;
 
     if (!is_asked || now - b->since < SLOW_USEC) {
-        return false;
+        return;
     }
-    if (!dossier_in(&b->leases[0])->waits_since) {
-        note_waits(b, "the database does not answer",
-                   "it is slow, another transaction holds a lock, or a COMMIT "
-                   "waits for a standby; pg_stat_activity shows which");
-    }
-    if (!g->is_slow_told) {
-        g->is_slow_told = true;
+    note_waits(b, false, "the database does not answer",
+               "it is slow, another transaction holds a lock, or a COMMIT "
+               "waits for a standby; pg_stat_activity shows which");
+    d = dossier_in(&b->leases[0]);
+    if (!d->is_slow) {
+        d->is_slow = true;
         log_line(LOG_WARN, "a batch waits for an answer of the database",
                  "lane=%s/%d lanes=%u events=%u", b->leases[0].lane->topic,
                  b->leases[0].lane->partition, b->n_leases, b->events.n);
     }
-    return true;
 }
 
 static void tell(struct lane *l, usec now)
@@ -416,21 +417,31 @@ static bool show(struct lane *l, usec now)
     return true;
 }
 
+static void show_first(struct engine *g, const struct lane *first)
+{
+    char what[300] = "";
+
+    if (first) {
+        snprintf(what, sizeof(what), "lane %.200s/%d: ", first->topic,
+                 first->partition);
+    }
+    progress_reason(g, REASON_LANES, what,
+                    first ? ((struct dossier *)first->dossier)->waits : "");
+}
+
 void conflict_tick(struct engine *g, usec now)
 {
     const struct list_link *link = list_first(&g->busy);
     const struct lane *first = NULL;
-    bool is_slow = false;
 
     if (g->database.breaker.state != BREAKER_CLOSED) {
         return;
     }
     for (uint32_t n = g->busy.n; n > 0; n--, link = link->next) {
-        is_slow |= note_slow(g, list_item(link, struct batch, link), now);
+        note_slow(list_item(link, struct batch, link), now);
     }
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         first = show(l, now) && !first ? l : first;
     }
-    progress_lane_waits(g, first);
-    g->is_slow_told &= is_slow || first;
+    show_first(g, first);
 }

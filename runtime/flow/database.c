@@ -35,8 +35,7 @@ bool database_is_away(const struct err *e)
  * does, to whatever was asked. */
 void database_show(struct engine *g, const char *why)
 {
-    bool is_ready = g->counts->is_ready || g->database.is_shown ||
-                    (g->waits.is_shown && g->waits.is_ready);
+    bool is_ready = g->is_ready || g->database.is_shown;
 
     progress_waits(g, "database: ", why);
     g->database.is_shown = is_ready;

@@ -84,7 +84,7 @@ void dossier_renew(struct dossier *d)
     d->n_letters = 0;
     d->has_refused = false;
     d->waits_since = 0;
-    d->is_shown = d->is_told = false;
+    d->is_shown = d->is_told = d->is_slow = false;
     d->n_lost = d->n_tried = d->n_missed = d->n_unproven = 0;
     d->is_unknown = false;
     if (d->was_halted) {

@@ -69,6 +69,7 @@ struct dossier {
     char waits[200];     /* for whom, for people */
     bool is_shown;       /* for so long that people see it, */
     bool is_told;        /* and that there was a line about it */
+    bool is_slow;        /* or about a batch of it that gets no answer */
     uint32_t n_lost;     /* batches in a row, when the lane was alone, */
     uint32_t n_tried;    /* and attempts of all of them */
     uint32_t n_missed;   /* TM002 in a row, for one record alone, */

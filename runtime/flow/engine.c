@@ -120,7 +120,6 @@ static void on_news(struct engine *g, enum source_news news,
         break;
     default:
         g->counts->errors[e->class]++;
-        progress_reason(g, "kafka: ", e->text);
         log_line(LOG_WARN, "kafka", "error=%s", log_quote(e->text));
     }
 }
@@ -355,6 +354,7 @@ void engine_join(struct engine *g)
         return;
     }
     source_alive(g->source, on_alive);
+    progress_waits(g, "starting: ", "the Kafka group gives it lanes");
     g->waits.apart_since = clock_usec();
 }
 

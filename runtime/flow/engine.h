@@ -28,6 +28,18 @@ struct bundle;
 
 enum { ENGINE_MAX_BATCHES = 8 };
 
+/* What keeps a worker from its work, or may: each has its words while it lasts,
+ * and people see all of them (progress.h). */
+enum reason {
+    REASON_LANES, /* the first lane that waits for other transactions */
+    REASON_WORKER, /* waits.h; with this one or the last the worker is not ready */
+    REASON_WORK,    /* a start, a claim, the database, the failure rule */
+    REASON_TOPICS,  /* that Kafka does not tell */
+    REASON_KAFKA,   /* what it said last against the worker */
+    REASON_LETTERS, /* that are to be produced */
+    REASONS
+};
+
 struct engine {
     struct loop *loop; /* -- set at open; borrowed unless said */
     const struct bundle *bundle;
@@ -71,9 +83,9 @@ struct engine {
     usec took;         /* a transaction, lately: rises at once, falls slowly */
     char rule_fault[200]; /* what people were told of the failure rule */
     uint32_t troubles;    /* halts for want of tables or rights, in a row */
-    bool is_waiting;      /* for other transactions, so that people see it */
-    bool is_slow_told;    /* that a batch gets no answer */
-    bool had_alone;       /* the last batch was of such a lane: lease_pick */
+    char reasons[REASONS][256]; /* "": it is well */
+    bool is_ready;              /* but for REASON_LANES and REASON_WORKER */
+    bool had_alone; /* the last batch was of such a lane: lease_pick */
     usec last_commit_note;
     usec starved_since; /* consumer empty while there is lag; or 0 */
     bool is_stopping;

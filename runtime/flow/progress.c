@@ -135,45 +135,41 @@ void progress_let_go(struct page_lane *p)
     }
 }
 
-void progress_reason(struct engine *g, const char *what, const char *why)
+/* All of them, the first ones first: one does not hide another. */
+static void show_reasons(struct engine *g)
 {
-    snprintf(g->counts->waiting_for, sizeof(g->counts->waiting_for), "%s%.240s",
-             what, why);
+    struct page_worker *w = g->counts;
+    size_t at = 0, most = sizeof(w->waiting_for);
+
+    w->waiting_for[0] = '\0';
+    for (int i = 0; i < REASONS && at < most; i++) {
+        if (g->reasons[i][0]) {
+            at += (size_t)snprintf(w->waiting_for + at, most - at, "%s%s",
+                                   at ? "; " : "", g->reasons[i]);
+        }
+    }
+    w->is_ready = g->is_ready && !g->reasons[REASON_LANES][0] &&
+                  !g->reasons[REASON_WORKER][0];
+}
+
+void progress_reason(struct engine *g, enum reason r, const char *what,
+                     const char *why)
+{
+    snprintf(g->reasons[r], sizeof(g->reasons[r]), "%s%.240s", what, why);
+    show_reasons(g);
 }
 
 void progress_waits(struct engine *g, const char *what, const char *why)
 {
-    g->counts->is_ready = 0;
-    g->waits.is_ready = g->database.is_shown = false;
-    progress_reason(g, what, why);
+    g->is_ready = g->database.is_shown = false;
+    progress_reason(g, REASON_WORK, what, why);
 }
 
 void progress_ready(struct engine *g)
 {
     g->database.is_shown = false;
-    if (g->waits.is_shown) { /* it says when that is over */
-        g->waits.is_ready = true;
-        return;
-    }
-    if (!g->is_waiting) {
-        g->counts->is_ready = 1;
-        g->counts->waiting_for[0] = '\0';
-    }
-}
-
-void progress_lane_waits(struct engine *g, const struct lane *lane)
-{
-    bool was_waiting = g->is_waiting;
-    char what[300];
-
-    g->is_waiting = lane != NULL;
-    if (lane) {
-        snprintf(what, sizeof(what), "lane %.200s/%d: ", lane->topic,
-                 lane->partition);
-        progress_waits(g, what, ((struct dossier *)lane->dossier)->waits);
-    } else if (was_waiting) {
-        progress_ready(g);
-    }
+    g->is_ready = true;
+    progress_reason(g, REASON_WORK, "", "");
 }
 
 void progress_lost(struct engine *g, struct lane *l)
@@ -285,6 +281,7 @@ void progress_tick(struct engine *g)
     if (!g->source) {
         return;
     }
+    progress_reason(g, REASON_KAFKA, "", source_failure(g->source));
     if (!g->page->all_lanes) {
         progress_all_lanes(g);
     }

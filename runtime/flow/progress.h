@@ -19,14 +19,13 @@ void progress_halted(struct page_lane *p, const char *why);
 bool progress_gone(struct page_lane *p, int64_t position, const char *why);
 /* Nobody waits for it any more. */
 void progress_let_go(struct page_lane *p);
-/* Why work waits: [what] and [why], for people. */
-void progress_reason(struct engine *g, const char *what, const char *why);
-/* The same, and the worker is not ready until progress_ready(). */
+/* That wait begins or goes on, [what] and [why] for people; both "": it is
+ * over. */
+void progress_reason(struct engine *g, enum reason r, const char *what,
+                     const char *why);
+/* REASON_WORK: the worker is not ready until progress_ready(). */
 void progress_waits(struct engine *g, const char *what, const char *why);
-/* Not while a lane waits for other transactions. */
 void progress_ready(struct engine *g);
-/* The first lane that waits for other transactions; NULL: there is none. */
-void progress_lane_waits(struct engine *g, const struct lane *lane);
 void progress_lost(struct engine *g, struct lane *lane);
 void progress_batch(struct engine *g, const struct batch *b);
 /* Heartbeat and gauges; about four times a second. */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "flow/engine.h"
 #include "flow/headers.h"
+#include "flow/progress.h"
 #include "kafka/producer.h"
 #include "postgres/dead_letter.h"
 
@@ -15,7 +16,8 @@ enum { RECORDS_MOST = 200, OURS = 10 };
 /* Under way at a time; the producer has a copy. */
 static const uint64_t BYTES_MOST = 8 << 20;
 static const usec LOOK_EVERY = 1000000;
-static const usec PAUSE_USEC = 10 * 1000000ULL; /* after trouble */
+static const usec PAUSE_USEC = 5 * 1000000ULL; /* after trouble */
+static const usec LATE_USEC = 8 * 1000000ULL;
 static const usec ASK_DEADLINE = 30 * 1000000ULL;
 
 /* The columns of the question that become headers. */
@@ -33,16 +35,29 @@ static void give_conn(struct engine *g, const struct pgreply *r)
                   r->ok ? NULL : &r->error, "dead letters");
 }
 
+static void show(struct engine *g, const char *why)
+{
+    char what[300];
+
+    snprintf(what, sizeof(what),
+             "dead letters stay in the table alone, %.80s: ",
+             g->plan->dead_letters.topic);
+    progress_reason(g, REASON_LETTERS, what, why);
+}
+
 static void fail(struct engine *g, const struct err *e)
 {
     struct publish *p = &g->publish;
 
     g->counts->errors[e->class]++;
-    log_line(LOG_ERROR,
-             "dead letters cannot be produced; they stay in the table and are "
-             "tried again",
-             "topic=%s error=%s", g->plan->dead_letters.topic,
-             log_quote(e->text));
+    show(g, e->text);
+    if (log_is_news(p->told, e->text)) {
+        log_line(LOG_ERROR,
+                 "dead letters cannot be produced; they stay in the table and "
+                 "are tried again",
+                 "topic=%s error=%s", g->plan->dead_letters.topic,
+                 log_quote(e->text));
+    }
     if (p->producer && producer_is_over(p->producer)) {
         producer_free(p->producer);
         p->producer = NULL;
@@ -191,6 +206,8 @@ static void on_found(struct pgconn *c, const struct pgreply *r, void *arg)
             break;
         }
     }
+    p->sent_at = clock_usec();
+    p->is_late = false;
     /* Until there is no more. */
     p->is_due |= p->look_at == 0 && (!r->ok || n > 0);
     p->look_at =
@@ -240,7 +257,7 @@ static void not_noted(struct engine *g, const struct err *e)
         p->n = 0;
         p->is_due = false;
     }
-    if (log_is_news(p->told, named.text)) {
+    if (log_is_news(p->told_unnoted, named.text)) {
         log_line(LOG_ERROR,
                  "dead letters were produced, and that cannot be noted; the "
                  "next run produces them once more",
@@ -257,7 +274,7 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
         not_noted(g, &r->error);
     }
     if (r->ok) {
-        g->publish.told[1] = 0;
+        g->publish.told_unnoted[1] = 0;
         g->publish.n = 0;
         g->publish.is_bare = false;
         g->publish.most =
@@ -266,19 +283,45 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
     give_conn(g, r);
 }
 
+/* librdkafka gives them up later, and its words may say more. */
+static void look_late(struct engine *g, usec now)
+{
+    static const char why[] =
+        "Kafka does not take them yet: do its brokers answer, and has each "
+        "partition of the topic a leader?";
+    struct publish *p = &g->publish;
+
+    if (p->is_late || now < p->sent_at + LATE_USEC) {
+        return;
+    }
+    p->is_late = true;
+    show(g, why);
+    log_line(LOG_WARN, "dead letters wait to be produced",
+             "topic=%s records=%u why=%s", g->plan->dead_letters.topic, p->n,
+             log_quote(why));
+}
+
+static void went(struct engine *g)
+{
+    g->publish.told[1] = 0;
+    progress_reason(g, REASON_LETTERS, "", "");
+}
+
 /* All that were sent are delivered, or are sent again later. */
-static void note(struct engine *g)
+static void note(struct engine *g, usec now)
 {
     struct publish *p = &g->publish;
     struct err e;
 
     if (producer_waiting(p->producer) > 0) {
+        look_late(g, now);
         return;
     }
     if (producer_failed(p->producer, &e) > 0) {
         (producer_refuses(p->producer) ? refuse : fail)(g, &e);
         return;
     }
+    went(g);
     p->conn = database_take(g, &p->ticket);
     if (p->conn) {
         dead_letter_published(p->conn, g->plan, p->records, p->n, &p->arena);
@@ -306,7 +349,7 @@ void publish_tick(struct engine *g, usec now)
     bool is_time = now >= p->look_at;
 
     if (p->n > 0 && (is_time || g->is_stopping)) {
-        note(g);
+        note(g, now);
     } else if (p->n == 0 && (g->is_stopping ? p->is_due : is_time)) {
         look(g);
     }

@@ -22,10 +22,14 @@ struct publish {
     struct record *records;    /* arena */
     uint32_t n;                /* sent, and not yet noted */
     uint32_t most;             /* at the next look; 0: as many as ever */
-    bool is_bare;     /* the next one goes without what was its record's */
-    bool is_due;      /* there may be some that were not asked for */
-    usec look_at;     /* or, with [n], when to note */
-    uint64_t told[2]; /* why that is not noted: see log_is_news */
+    bool is_bare; /* the next one goes without what was its record's */
+    bool is_due;  /* there may be some that were not asked for */
+    usec look_at; /* or, with [n], when to note */
+    usec sent_at; /* those that are under way */
+    bool is_late; /* people were told that they take long */
+    /* Why they could not be produced, or noted: log_is_news. */
+    uint64_t told[2];
+    uint64_t told_unnoted[2];
 };
 
 /* Letters were written, or lanes taken over whose last owner may have left some:

@@ -80,14 +80,15 @@ void topics_look(struct engine *g)
         return;
     }
     if (ok || g->page->all_lanes) {
+        progress_reason(g, REASON_TOPICS, "", "");
         return;
     }
     g->claim.retry_at = clock_usec() + LOOK_AGAIN_USEC;
     g->counts->errors[e.class]++;
-    if (strncmp(g->counts->waiting_for, e.text, 100) != 0) {
+    if (strncmp(g->reasons[REASON_TOPICS], e.text, 100) != 0) {
         log_line(LOG_WARN, "waiting for Kafka", "error=%s", log_quote(e.text));
     }
-    progress_reason(g, "", e.text);
+    progress_reason(g, REASON_TOPICS, "", e.text);
 }
 
 static int64_t find(const struct engine *g, const char *topic)

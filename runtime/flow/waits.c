@@ -19,7 +19,7 @@ static const usec TROUBLE_USEC = 10 * SECONDS; /* of a lane */
 static const usec APART_USEC = 30 * SECONDS;
 static const usec SHAKEN_USEC = 60 * SECONDS;
 static const usec STARVED_USEC = 30 * SECONDS;
-static const usec LEADERS_USEC = 30 * SECONDS;
+static const usec WELL_USEC = 30 * SECONDS, UNWELL_USEC = 5 * SECONDS;
 static const usec ENDS_USEC = 10 * SECONDS, NO_ENDS_USEC = 60 * SECONDS;
 /* What brokers let a transaction last, if nobody says otherwise. */
 static const usec OPEN_USEC = 900 * SECONDS;
@@ -36,16 +36,11 @@ static bool lasts(usec since, usec now, usec limit)
     return since && now >= since + limit;
 }
 
-enum page_wait waits_of_lane(const struct lane *l, usec now, char *out,
-                             size_t size)
+/* For records of Kafka. */
+static enum page_wait find_starving(const struct lane *l, usec now, char *out,
+                                    size_t size)
 {
-    const struct dossier *d = l->dossier;
-
     out[0] = '\0';
-    if (d && d->is_shown) { /* told, and taken from readiness, by conflict.c */
-        snprintf(out, size, "%s", d->waits);
-        return WAIT_NOTED;
-    }
     if (l->trouble[0]) {
         snprintf(out, size, "%s", l->trouble);
         return lasts(l->troubled_at, now, TROUBLE_USEC) ? WAIT_BLOCKED
@@ -71,24 +66,35 @@ enum page_wait waits_of_lane(const struct lane *l, usec now, char *out,
     return WAIT_NONE;
 }
 
-static void tell_lanes(struct engine *g)
+enum page_wait waits_of_lane(const struct lane *l, usec now, char *out,
+                             size_t size)
+{
+    const struct dossier *d = l->dossier;
+
+    if (d && d->is_shown) { /* told, and taken from readiness, by conflict.c */
+        snprintf(out, size, "%s", d->waits);
+        return WAIT_NOTED;
+    }
+    return find_starving(l, now, out, size);
+}
+
+/* Also of a lane that waits for other transactions: that hides no other wait. */
+static void tell_lanes(struct engine *g, usec now)
 {
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        struct page_lane *p = l->page;
+        const struct page_lane *p = l->page;
+        char why[sizeof(p->message)];
 
-        const struct dossier *d = l->dossier;
-
-        if (!p || p->worker != (int32_t)g->slot || p->state == LANE_HALTED ||
-            (d && d->is_shown)) {
+        if (!p || p->worker != (int32_t)g->slot || p->state == LANE_HALTED) {
             continue;
         }
-        if (p->waits == WAIT_NONE) {
+        if (find_starving(l, now, why, sizeof(why)) == WAIT_NONE) {
             l->is_told = false;
         } else if (!l->is_told) {
             l->is_told = true;
             log_line(LOG_WARN, "lane stands; the others go on",
                      "lane=%s/%d position=%" PRId64 " why=%s", l->topic,
-                     l->partition, l->position, log_quote(p->message));
+                     l->partition, l->position, log_quote(why));
         }
     }
 }
@@ -121,18 +127,17 @@ static void look_at_halted(struct engine *g, usec now)
 /* ---- of the worker ---- */
 
 /* What a batch waits for is told by conflict.c. */
-static const char *find_claim(struct engine *g, usec now, char *out,
-                              size_t size)
+static bool find_claim(struct engine *g, usec now, char *out, size_t size)
 {
     if (!g->claim.conn || now <= g->claim.asked_at + ANSWER_USEC) {
-        return NULL;
+        return false;
     }
     snprintf(out, size,
              "the database has not answered for %d s to the claim of %u "
              "lanes: a transaction of their last owner may still hold "
              "their rows of tidemill.lane",
              whole_seconds(g->claim.asked_at, now), g->claim.n);
-    return "claim";
+    return true;
 }
 
 void waits_joined(struct engine *g)
@@ -151,90 +156,97 @@ static bool is_shaken(const struct waits *w, usec now)
            w->joined_at[w->n_joined % MANY_REBALANCES] + SHAKEN_USEC > now;
 }
 
-static const char *find_group(struct engine *g, usec now, char *out,
-                              size_t size)
+static bool find_shaken(struct engine *g, usec now, char *out, size_t size)
+{
+    if (!is_shaken(&g->waits, now)) {
+        return false;
+    }
+    snprintf(out, size,
+             "the Kafka group '%.100s' has shared out its partitions %d times "
+             "within a minute: a member comes and goes, and nothing can be "
+             "worked on between",
+             g->plan->source.group, MANY_REBALANCES);
+    return true;
+}
+
+static bool find_apart(struct engine *g, usec now, char *out, size_t size)
 {
     const struct waits *w = &g->waits;
     const char *kafka = source_failure(g->source);
     usec grace = w->has_joined ? APART_USEC : ANSWER_USEC;
 
-    if (is_shaken(w, now)) {
-        snprintf(out, size,
-                 "the Kafka group '%.100s' has shared out its partitions %d "
-                 "times within a minute: a member comes and goes, and nothing "
-                 "can be worked on between",
-                 g->plan->source.group, MANY_REBALANCES);
-        return "rebalances";
-    }
     if (!w->apart_since || now < w->apart_since + grace) {
-        return NULL;
+        return false;
     }
     snprintf(out, size,
-             "the Kafka group '%s' has given this worker nothing to read for "
-             "%d s%s%s",
+             "the Kafka group '%.100s' has given this worker nothing to read "
+             "for %d s%s%s",
              g->plan->source.group, whole_seconds(w->apart_since, now),
              kafka[0] ? ": " : "; a member of it may hold up its rebalance",
              kafka);
-    return "group";
+    return true;
 }
 
-static void show(struct engine *g, const char *kind, const char *why)
+/* Each is told once while it lasts, however many last at a time. */
+static void look(struct engine *g, usec now)
 {
-    struct waits *w = &g->waits;
+    static const struct {
+        const char *name;
+        bool (*find)(struct engine *g, usec now, char *out, size_t size);
+    } kinds[] = {{"rebalances", find_shaken},
+                 {"group", find_apart},
+                 {"claim", find_claim}};
+    char why[240], all[240] = "";
+    size_t at = 0;
 
-    /* Another reason is shown already. */
-    if (!w->is_shown && !g->counts->is_ready && g->counts->waiting_for[0] &&
-        strcmp(kind, "group") != 0) {
-        return;
-    }
-    if (!w->is_shown) {
-        w->is_shown = true;
-        w->is_ready = g->counts->is_ready;
-    }
-    g->counts->is_ready = 0;
-    progress_reason(g, "", why);
-    if (w->told != kind) {
-        w->told = kind;
-        log_line(LOG_WARN, "the run waits", "for=%s why=%s", kind,
-                 log_quote(why));
-    }
-}
+    for (uint32_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        uint32_t bit = 1U << i;
 
-static void hide(struct engine *g)
-{
-    struct waits *w = &g->waits;
-
-    w->told = NULL;
-    if (w->is_shown) {
-        w->is_shown = false;
-        if (w->is_ready) {
-            progress_ready(g);
+        if (!kinds[i].find(g, now, why, sizeof(why))) {
+            g->waits.told &= ~bit;
+            continue;
+        }
+        if (!(g->waits.told & bit)) {
+            g->waits.told |= bit;
+            log_line(LOG_WARN, "the run waits", "for=%s why=%s", kinds[i].name,
+                     log_quote(why));
+        }
+        if (at < sizeof(all)) {
+            at += (size_t)snprintf(all + at, sizeof(all) - at, "%s%s",
+                                   at ? "; " : "", why);
         }
     }
+    progress_reason(g, REASON_WORKER, "", all);
+}
+
+/* What Kafka said may be over, though nothing comes to show it. */
+static void look_at_kafka(struct engine *g, usec now)
+{
+    struct waits *w = &g->waits;
+    usec each = !w->has_leaders                ? LOOK_USEC
+                : source_failure(g->source)[0] ? UNWELL_USEC
+                                               : WELL_USEC;
+    uint32_t n;
+
+    if (now < w->looked_at + each) {
+        return;
+    }
+    if (source_look_for_leaders(g->source, &n) && !w->apart_since) {
+        source_is_well(g->source);
+    }
+    w->has_leaders = n == 0;
+    w->looked_at = now;
 }
 
 void waits_tick(struct engine *g, usec now)
 {
-    char why[240];
-    const char *kind;
-
     if (now < g->waits.look_at || !g->source) {
         return;
     }
     g->waits.look_at = now + LOOK_USEC;
-    kind = find_group(g, now, why, sizeof(why));
-    kind = kind ? kind : find_claim(g, now, why, sizeof(why));
-    if (kind) {
-        show(g, kind, why);
-    } else {
-        hide(g);
-    }
-    tell_lanes(g);
-    if (now >= g->waits.leaders_at) {
-        g->waits.leaders_at =
-            now +
-            (source_look_for_leaders(g->source) ? LOOK_USEC : LEADERS_USEC);
-    }
+    look(g, now);
+    tell_lanes(g, now);
+    look_at_kafka(g, now);
     if (now >= g->waits.halted_at) {
         look_at_halted(g, now);
     }

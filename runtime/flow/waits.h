@@ -21,12 +21,11 @@ struct waits {
     usec apart_since; /* the group has given us nothing since; 0: it has */
     usec joined_at[MANY_REBALANCES]; /* a ring */
     uint32_t n_joined;
-    usec leaders_at;    /* when leaders are looked for */
+    usec looked_at;     /* when Kafka was asked last whether all is well, */
+    bool has_leaders;   /* and each lane had a leader then */
     bool has_joined;    /* it gave us lanes, or none, once */
-    bool is_shown;      /* the worker is not ready because of what is here */
-    bool is_ready;      /* it would be, otherwise */
     usec halted_at;     /* when ends of halted lanes are asked for */
-    const char *told;   /* which kind was told; NULL: none */
+    uint32_t told;      /* kinds of waits that people were told of: bits */
     usec unowned_since; /* -- others.c: lanes that no worker of the run has */
     usec listed_at;     /* when tidemill.lane told of all lanes */
     usec ask_at;        /* when Kafka is asked who has them */

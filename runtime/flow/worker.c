@@ -245,7 +245,8 @@ static int run(struct worker *w, const struct worker_options *o)
     w->check = loop_timer_new(w->loop, on_check, w);
     w->stopping = loop_timer_new(w->loop, on_stopping, w);
     loop_timer_set(w->check, 1);
-    show_life(o, "the tables of the database are looked at");
+    progress_waits(&w->engine,
+                   "starting: ", "the tables of the database are looked at");
     loop_run(w->loop);
     loop_timer_free(w->check);
     loop_timer_free(w->stopping);

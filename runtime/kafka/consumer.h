@@ -53,10 +53,16 @@ struct source {
     struct news news;
     rd_kafka_queue_t *members_queue; /* owned; made when first asked */
     rd_kafka_event_t *members;       /* owned; the last answer, or NULL */
-    usec members_asked;              /* 0: no answer is under way */
+    uint32_t n_asking;               /* answers that are under way */
+    int32_t coordinator;             /* broker that gave the last one, */
+    bool has_coordinator;            /* if it did */
+    int32_t *broker_ids;             /* owned; as Kafka told last */
+    int n_brokers;
     char failure[300]; /* the last connection that failed: why; or "" */
-    char said[300];    /* the last trouble that people were told */
-    const char *cure;  /* what to do about it, when it is known; or NULL */
+    char said[300]; /* the last trouble that people were told, of all lanes */
+    usec said_at;
+    bool is_down;     /* and it was that no broker answers */
+    const char *cure; /* what to do about it, when it is known; or NULL */
     rd_kafka_message_t *got[PUMP_CALL];
 };
 
@@ -87,6 +93,8 @@ void lanes_free(struct source *s);
 
 /* -- group.c -- */
 
+/* Kafka told which brokers there are. */
+void group_brokers(struct source *s, const struct rd_kafka_metadata *all);
 void group_close(struct source *s);
 
 /* -- trouble.c -- */

@@ -6,37 +6,63 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/utf8.h"
 #include "kafka/consumer.h"
 
-/* librdkafka (2.0) looks for the coordinator for as long as there is none, and
- * uses a request that is over by then after it was freed: so one lasts for the
- * hour that there may be. Nobody waits for it: a while later the last answer
- * counts no more. */
-enum { ASK_MS = 3600 * 1000 };
-static const usec LATE_USEC = 5 * 1000000ULL;
+/*
+ * librdkafka (2.0 to 2.14 at least) would look for the group's coordinator by
+ * itself. But it looks on when the request is over, and when it finds one, or
+ * one that does not know such requests, it uses what it has freed: "Assertion
+ * eonce->refcnt > 0 failed", and the process ends. With a broker's number it
+ * does not look: so all brokers are asked, and whoever is not the coordinator
+ * says so; then that one alone, until it does not answer any more.
+ */
+enum { ASK_MS = 5000 };
+
+void group_brokers(struct source *s, const struct rd_kafka_metadata *all)
+{
+    s->n_brokers = all->broker_cnt;
+    s->broker_ids =
+        mem_grow(s->broker_ids, (size_t)(s->n_brokers + 1) * sizeof(int32_t));
+    for (int i = 0; i < all->broker_cnt; i++) {
+        s->broker_ids[i] = all->brokers[i].id;
+    }
+}
+
+static void ask(struct source *s, int32_t broker)
+{
+    const char *group = s->group;
+    rd_kafka_AdminOptions_t *o = rd_kafka_AdminOptions_new(
+        s->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
+
+    rd_kafka_AdminOptions_set_request_timeout(o, ASK_MS, NULL, 0);
+    rd_kafka_AdminOptions_set_broker(o, broker, NULL, 0);
+    rd_kafka_DescribeConsumerGroups(s->rk, &group, 1, o, s->members_queue);
+    rd_kafka_AdminOptions_destroy(o);
+    s->n_asking++;
+}
 
 void source_ask_members(struct source *s)
 {
-    const char *group = s->group;
-    rd_kafka_AdminOptions_t *o;
-
-    if (s->members_asked) {
+    if (s->n_asking > 0) {
         return;
     }
     if (!s->members_queue) {
         s->members_queue = rd_kafka_queue_new(s->rk);
     }
-    o = rd_kafka_AdminOptions_new(s->rk,
-                                  RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    rd_kafka_AdminOptions_set_request_timeout(o, ASK_MS, NULL, 0);
-    rd_kafka_DescribeConsumerGroups(s->rk, &group, 1, o, s->members_queue);
-    rd_kafka_AdminOptions_destroy(o);
-    s->members_asked = clock_usec();
+    if (s->has_coordinator) {
+        ask(s, s->coordinator);
+    }
+    for (int i = 0; i < s->n_brokers && !s->has_coordinator; i++) {
+        ask(s, s->broker_ids[i]);
+    }
+    s->has_coordinator = false; /* but for an answer */
 }
 
+/* NULL: whoever answers is not the coordinator, or did not answer. */
 static const rd_kafka_ConsumerGroupDescription_t *
-group_of(rd_kafka_event_t *answer)
+described(rd_kafka_event_t *answer)
 {
     const rd_kafka_ConsumerGroupDescription_t **all;
     size_t n = 0;
@@ -46,11 +72,19 @@ group_of(rd_kafka_event_t *answer)
     }
     all = rd_kafka_DescribeConsumerGroups_result_groups(
         rd_kafka_event_DescribeConsumerGroups_result(answer), &n);
-    /* While it divides its partitions anew, nobody has any. */
-    return n == 1 && !rd_kafka_ConsumerGroupDescription_error(all[0]) &&
-                   rd_kafka_ConsumerGroupDescription_state(all[0]) ==
-                       RD_KAFKA_CONSUMER_GROUP_STATE_STABLE
-               ? all[0]
+    return n == 1 && !rd_kafka_ConsumerGroupDescription_error(all[0]) ? all[0]
+                                                                      : NULL;
+}
+
+/* While it divides its partitions anew, nobody has any. */
+static const rd_kafka_ConsumerGroupDescription_t *
+group_of(rd_kafka_event_t *answer)
+{
+    const rd_kafka_ConsumerGroupDescription_t *group = described(answer);
+
+    return group && rd_kafka_ConsumerGroupDescription_state(group) ==
+                        RD_KAFKA_CONSUMER_GROUP_STATE_STABLE
+               ? group
                : NULL;
 }
 
@@ -81,24 +115,37 @@ static void sort(const rd_kafka_ConsumerGroupDescription_t *group)
     }
 }
 
-static bool is_late(const struct source *s)
+static void keep(struct source *s, rd_kafka_event_t *answer)
 {
-    return s->members_asked && clock_usec() > s->members_asked + LATE_USEC;
+    if (s->members) {
+        rd_kafka_event_destroy(s->members);
+    }
+    s->members = answer;
 }
 
-/* The newest answer. */
-static void take_answer(struct source *s)
+/* The last ones count as long as the next are under way, and no longer. */
+static void take_answers(struct source *s)
 {
-    rd_kafka_event_t *answer =
-        s->members_asked ? rd_kafka_queue_poll(s->members_queue, 0) : NULL;
+    rd_kafka_event_t *answer;
+    uint32_t n = s->n_asking;
 
-    if (answer) {
-        s->members_asked = 0;
-        if (s->members) {
-            rd_kafka_event_destroy(s->members);
+    while (s->n_asking > 0 &&
+           (answer = rd_kafka_queue_poll(s->members_queue, 0))) {
+        const rd_kafka_ConsumerGroupDescription_t *group = described(answer);
+
+        s->n_asking--;
+        if (!group) {
+            rd_kafka_event_destroy(answer);
+            continue;
         }
-        s->members = answer;
+        s->coordinator = (int32_t)rd_kafka_Node_id(
+            rd_kafka_ConsumerGroupDescription_coordinator(group));
+        s->has_coordinator = true;
+        keep(s, answer);
         sort(group_of(answer));
+    }
+    if (n > 0 && s->n_asking == 0 && !s->has_coordinator) {
+        keep(s, NULL);
     }
 }
 
@@ -138,8 +185,8 @@ enum holder_kind source_holder(struct source *s, const char *topic,
     size_t n;
 
     *out = (struct holder){0};
-    take_answer(s);
-    group = is_late(s) ? NULL : group_of(s->members);
+    take_answers(s);
+    group = group_of(s->members);
     n = group ? rd_kafka_ConsumerGroupDescription_member_count(group) : 0;
     for (size_t i = 0; i < n; i++) {
         const rd_kafka_MemberDescription_t *m =
@@ -160,9 +207,8 @@ enum holder_kind source_holder(struct source *s, const char *topic,
 
 void group_close(struct source *s)
 {
-    if (s->members) {
-        rd_kafka_event_destroy(s->members);
-    }
+    keep(s, NULL);
+    free(s->broker_ids);
     if (s->members_queue) {
         rd_kafka_queue_destroy(s->members_queue);
     }

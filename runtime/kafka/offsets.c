@@ -268,21 +268,23 @@ bool source_partitions(struct source *s, int32_t *n, struct err *e)
     }
     count_partitions(s, all, n);
     note_leaders(s, all);
+    group_brokers(s, all);
     rd_kafka_metadata_destroy(all);
     return true;
 }
 
-uint32_t source_look_for_leaders(struct source *s)
+bool source_look_for_leaders(struct source *s, uint32_t *n)
 {
     const struct rd_kafka_metadata *all;
-    uint32_t n = 0;
 
+    *n = 0;
     if (rd_kafka_metadata(s->rk, 0, NULL, &all, ENDS_TIMEOUT_MS)) {
-        return 0;
+        return false;
     }
-    n = note_leaders(s, all);
+    *n = note_leaders(s, all);
+    group_brokers(s, all);
     rd_kafka_metadata_destroy(all);
-    return n;
+    return true;
 }
 
 static bool must_tell(const struct lane *l)

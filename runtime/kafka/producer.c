@@ -30,6 +30,9 @@ static const struct {
     {"linger.ms", "10"},
     {"queue.buffering.max.messages", "200000"},
     {"message.timeout.ms", "30000"},
+    /* A topic that is missing, and one that was made since, show in seconds. */
+    {"topic.metadata.propagation.max.ms", "5000"},
+    {"topic.metadata.refresh.interval.ms", "5000"},
 };
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
@@ -143,6 +146,15 @@ static rd_kafka_resp_err_t queue(struct producer *p,
         RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
 }
 
+static const char *words_of(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+                   code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+                   code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+               ? "the topic does not exist: create it, or correct its name"
+               : rd_kafka_err2str(code);
+}
+
 bool producer_is_over(const struct producer *p)
 {
     return rd_kafka_fatal_error(p->rk, NULL, 0) != 0;
@@ -156,7 +168,7 @@ static bool not_sent(const struct producer *p, const struct producer_record *r,
 
     return err_set(e, kafka_error_class(over ? over : code),
                    "topic %s: a record cannot be sent: %s", r->topic,
-                   over ? why : rd_kafka_err2str(code));
+                   over ? why : words_of(code));
 }
 
 bool producer_send(struct producer *p, const struct producer_record *r,
@@ -194,8 +206,7 @@ bool producer_flush(struct producer *p, int timeout_ms, struct err *e)
     if (p->n_failed > 0) {
         return err_set(e, kafka_error_class(p->failure),
                        "%llu records were not delivered: %s",
-                       (unsigned long long)p->n_failed,
-                       rd_kafka_err2str(p->failure));
+                       (unsigned long long)p->n_failed, words_of(p->failure));
     }
     return !code ||
            err_set(e, ERR_CONNECTION, "%d records are still not delivered: %s",
@@ -215,8 +226,7 @@ uint64_t producer_failed(struct producer *p, struct err *e)
     uint64_t n = p->n_failed;
 
     if (n > 0) {
-        err_set(e, kafka_error_class(p->failure), "%s",
-                rd_kafka_err2str(p->failure));
+        err_set(e, kafka_error_class(p->failure), "%s", words_of(p->failure));
     }
     p->n_failed = 0;
     return n;

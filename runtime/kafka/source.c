@@ -24,6 +24,8 @@ static const usec TICK_USEC = 100000;
  * wants to wait. */
 static const usec FULL_PATIENCE_USEC = 3000000;
 static const usec CLOSE_USEC = 2000000;
+/* librdkafka says the same of a broker again after half a minute. */
+static const usec REPEAT_USEC = 40000000;
 
 /* ---- wake-ups ---- */
 
@@ -377,6 +379,14 @@ uint32_t source_pump(struct source *s, uint32_t max)
 const char *source_failure(const struct source *s)
 {
     return s->said;
+}
+
+void source_is_well(struct source *s)
+{
+    if (s->said[0] && (s->is_down || clock_usec() > s->said_at + REPEAT_USEC)) {
+        s->said[0] = s->failure[0] = '\0';
+        s->cure = NULL;
+    }
 }
 
 uint64_t source_inbox_bytes(const struct source *s)

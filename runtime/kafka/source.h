@@ -188,8 +188,12 @@ void source_drop(struct source *s, struct lane *lane);
 void source_commit(struct source *s);
 /* Was its position the last that was sent? Whether it came is not known. */
 bool source_has_told(const struct lane *l);
-/* What Kafka said last against this worker; "" since the group gave it lanes. */
+/* What Kafka said last against this worker; "" since the group gave it lanes, or
+ * since it is over. */
 const char *source_failure(const struct source *s);
+/* Kafka answers, and the group has given us what it has for us: what was said is
+ * over, unless it was of some brokers, and not long ago. */
+void source_is_well(struct source *s);
 uint64_t source_inbox_bytes(const struct source *s);
 /* Records that wait in librdkafka's queue. */
 uint64_t source_prefetched(const struct source *s);
@@ -220,9 +224,10 @@ struct holder {
 void source_ask_members(struct source *s);
 enum holder_kind source_holder(struct source *s, const char *topic,
                                int32_t partition, struct holder *out);
-/* Notes with each lane of ours whether its partition has no leader: then
- * nothing comes of it, and librdkafka does not say so. Asked briefly; how many. */
-uint32_t source_look_for_leaders(struct source *s);
+/* Notes with each lane of ours whether its partition has no leader: then nothing
+ * comes of it, and librdkafka does not say so; *n: of how many. Asked briefly;
+ * false: Kafka does not answer. */
+bool source_look_for_leaders(struct source *s, uint32_t *n);
 /* Of all partitions of the topics, when that was asked last. */
 uint32_t source_leaderless(const struct source *s);
 /* Partitions of each topic of the plan, in its order: n[i], 0 = no such

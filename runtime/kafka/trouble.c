@@ -10,11 +10,19 @@
 #include "kafka/errors.h"
 #include "kafka/refusal.h"
 
-void trouble_tell(struct source *s, const struct err *e)
+static void add(struct source *s, const struct err *e)
 {
     if (news_add(&s->news, e, clock_usec())) {
         source_poke(s);
     }
+}
+
+void trouble_tell(struct source *s, const struct err *e)
+{
+    snprintf(s->said, sizeof(s->said), "kafka: %.290s", e->text);
+    s->said_at = clock_usec();
+    s->is_down = false;
+    add(s, e);
 }
 
 static void fence(struct source *s)
@@ -52,7 +60,6 @@ static void tell(struct source *s, enum err_class class, const char *what,
     struct err e;
 
     err_set(&e, class, "Kafka at %s: %s (%.*s)", s->brokers, what, len, reason);
-    snprintf(s->said, sizeof(s->said), "%.299s", e.text);
     trouble_tell(s, &e);
 }
 
@@ -89,6 +96,7 @@ void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
     } else {
         tell_general(s, code, reason);
     }
+    s->is_down |= code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
 }
 
 /* The error may be older than the last seek: then it is about an offset that
@@ -134,7 +142,7 @@ void trouble_of_lane(struct source *s, struct lane *lane, const struct err *e)
         lane->troubled_at = loop_now(s->loop);
     }
     snprintf(lane->trouble, sizeof(lane->trouble), "%.239s", e->text);
-    trouble_tell(s, e);
+    add(s, e);
 }
 
 /* librdkafka may go on behind the records that it cannot read. Once those

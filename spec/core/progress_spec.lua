@@ -205,6 +205,7 @@ describe('trouble of the database', function()
   local engine = ffi.new('struct engine')
 
   local function fails_and_answers(between)
+    engine.is_ready = counts.is_ready == 1
     C.database_show(engine, 'away')
     assert.are.same({ 0, 'database: away' }, { counts.is_ready, ffi.string(counts.waiting_for) })
     if between then between() end
@@ -239,8 +240,14 @@ describe('trouble of the database', function()
   end)
 
   it('leaves the word to the group that gives the worker nothing', function()
-    engine.waits.is_shown, engine.waits.is_ready = true, true
-    assert.are.equal(0, fails_and_answers())
-    assert.is_true(engine.waits.is_ready)
+    counts.is_ready = 1
+    assert.are.equal(0, fails_and_answers(function()
+      C.progress_reason(engine, C.REASON_WORKER, '', 'the group gives nothing')
+      assert.are.equal('the group gives nothing; database: away',
+        ffi.string(counts.waiting_for))
+    end))
+    assert.are.equal('the group gives nothing', ffi.string(counts.waiting_for))
+    C.progress_reason(engine, C.REASON_WORKER, '', '')
+    assert.are.same({ 1, '' }, { counts.is_ready, ffi.string(counts.waiting_for) })
   end)
 end)

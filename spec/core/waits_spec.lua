@@ -4,7 +4,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/waits.h', 'admin/view.h')
+core.headers('flow/engine.h', 'flow/progress.h', 'admin/view.h')
 
 local SECOND = 1000000
 
@@ -46,6 +46,55 @@ describe('a lane that gets nothing though there is something', function()
     assert.are.equal(tonumber(C.WAIT_NOTED), wait)
     assert.matches('^nothing has come for 30 s though Kafka has records up to offset 20', text)
     assert.are.equal(tonumber(C.WAIT_NOTED), (words(fields, 5000)))
+  end)
+end)
+
+describe('a worker that waits for several things', function()
+  local plan, counts = ffi.new('struct plan'), ffi.new('struct page_worker')
+  local engine, loop, topics = ffi.new('struct engine'), C.loop_new(), ffi.new('const char *[1]', { 't' })
+  local e, page = ffi.new('struct err'), ffi.gc(C.page_new(1), C.page_free)
+
+  setup(function()
+    plan.source.brokers, plan.source.group = 'localhost:1', 'g'
+    plan.source.topics, plan.source.n_topics = topics, 1
+    engine.plan, engine.counts, engine.page, engine.is_ready = plan, counts, page, true
+    engine.source = C.source_new(loop, plan.source, nil, 1e6, ffi.cast('loop_fn', C.loop_stop), loop, e)
+    assert(engine.source ~= nil, ffi.string(e.text))
+    engine.waits.looked_at, engine.waits.halted_at = 2 ^ 62, 2 ^ 62
+  end)
+  teardown(function()
+    C.source_free(engine.source)
+    C.loop_free(loop)
+  end)
+
+  -- What a look of that time tells anew, and what it shows.
+  local function look(second)
+    local told = engine.waits.told
+    C.waits_tick(engine, second * SECOND)
+    return bit.band(engine.waits.told, bit.bnot(told)), ffi.string(counts.waiting_for)
+  end
+
+  it('tells and shows each of them, and is ready when the last one is over', function()
+    C.progress_reason(engine, C.REASON_LANES, 'lane t/0: ', 'a lock')
+    engine.waits.apart_since, engine.waits.has_joined = 100 * SECOND, false
+    local news, text = look(120)
+    assert.equal(2, news)
+    assert.matches("^lane t/0: a lock; the Kafka group 'g' has given this worker nothing to read for 20 s", text)
+    engine.claim.conn, engine.claim.asked_at, engine.claim.n = ffi.cast('struct pgconn *', loop), 100 * SECOND, 3
+    news, text = look(130)
+    assert.equal(4, news)
+    assert.matches('nothing to read for 30 s.*; the database has not answered for 30 s to the claim of 3 lanes', text)
+    news = look(140)
+    assert.equal(0, news)
+    engine.waits.apart_since, engine.claim.conn = 0, nil
+    assert.same({ 0, 'lane t/0: a lock' }, { look(150) })
+    assert.equal(0, counts.is_ready)
+    C.progress_reason(engine, C.REASON_LANES, '', '')
+    assert.same({ 1, '' }, { counts.is_ready, ffi.string(counts.waiting_for) })
+    engine.claim.conn, engine.claim.asked_at = ffi.cast('struct pgconn *', loop), 150 * SECOND
+    assert.equal(4, (look(170)))
+    engine.claim.conn = nil
+    look(180)
   end)
 end)
 

@@ -381,7 +381,6 @@ describe('dead letters with a topic', function()
   it('are produced to it with what is wrong, besides being in the table', function()
     local s = set_up()
     local topic = s.topic .. '.dead'
-    producer:create_topic(topic, 1)
     change(s, 'projections = ',
       ("dead_letters = { topic = '%s' }, projections = "):format(topic))
     local headers = {}
@@ -392,9 +391,19 @@ describe('dead letters with a topic', function()
     producer:flush()
     local run = s.start()
     finally(function() run:destroy() end)
-    run:wait_for('both to be delivered', 30, function()
+    -- A topic that is missing shows within seconds, and so does one that is made.
+    run:wait_for('the line', 15, function()
+      return run:text():find 'dead letters cannot be produced.*the topic does not exist'
+    end)
+    assert.matches('^dead letters stay in the table alone, .* does not exist',
+      run:status().workers[1].waiting_for)
+    producer:create_topic(topic, 1)
+    run:wait_for('both to be delivered', 20, function()
       return producer:high(topic, 0) == 2 and s.db:number(
         'SELECT count(*) FROM tidemill.dead_letter WHERE NOT is_unpublished') == 2
+    end)
+    run:wait_for('the words to go', 10, function()
+      return run:status().workers[1].waiting_for == ''
     end)
     assert.equal(0, (run:stop()))
     -- A pipeline of its own reads them: what is in the headers is there.

@@ -18,7 +18,8 @@ return pipeline {
   dead_letters = { max_share = 1, hold = false },
   projections = {
     projection { table = 'fo', key = { k = { 'text', from = 'key' } },
-      columns = { n = 'integer', frozen = 'boolean' }, on = { add = add, gone = gone, both = add },
+      columns = { n = 'integer', frozen = 'boolean' },
+      on = { add = add, gone = gone, both = add },
       ignore = { 'share', 'copy' } },
     projection { table = 'shared', key = { k = { 'text', from = 'data.k' } },
       columns = { n = 'integer', frozen = 'boolean' }, on = { share = add, both = add },
@@ -46,7 +47,8 @@ local function new(concurrency)
   function s.send(partition, ...)
     for _, record in ipairs { ... } do
       producer:send { topic = s.topic, partition = partition, key = record[2],
-        value = ('{"kind":"%s","k":"%s","n":1}'):format(record[1], record[3] or record[2]) }
+        value = ('{"kind":"%s","k":"%s","n":1}'):format(record[1],
+          record[3] or record[2]) }
     end
     producer:flush()
   end
@@ -284,7 +286,7 @@ describe('a lane that is full of bad records', function()
 end)
 
 describe('a row that is kept back, beside one that never rests,', function()
-  it('makes its record a dead letter; where nothing shows that, people are told', function()
+  it('makes its record a dead letter; or people are told that nothing shows it', function()
     local s = new(2)
     s.db:rows(KEEPER)
     -- What a row answers to a snapshot that is changed behind each one.
@@ -300,7 +302,9 @@ describe('a row that is kept back, beside one that never rests,', function()
     local run = tidemill.start(s.bundle, { env = s.env })
     finally(function() run:destroy() end)
     s.send(0, { 'both', 'ice', 'hot' }, { 'both', 'a', 'hot' })
-    run:wait_for('the one behind it', 30, function() return s.sum('fo', "k = 'a'") == 1 end)
+    run:wait_for('the one behind it', 30, function()
+      return s.sum('fo', "k = 'a'") == 1
+    end)
     assert.equal('0/0 data TM002', s.letters())
     assert.equal(1, s.sum('shared', "k = 'hot'"))
     -- Somebody may make the row, and delete it, all the time.

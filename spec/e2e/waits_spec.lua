@@ -130,7 +130,7 @@ describe('what Kafka refuses', function()
     run:wait_ready(60)
   end)
 
-  it('of a partition is shown with its lane, until something comes of it', function()
+  it('is shown, of a partition with its lane, as long as it lasts', function()
     local run = s.start()
     finally(function() run:destroy() end)
     run:wait_ready(60)
@@ -155,6 +155,13 @@ describe('what Kafka refuses', function()
     s.send_good(10, 11)
     run:wait_caught_up(s.db, s.producer, s.topic, 2)
     run:wait_for('readiness', 30, function() return (run:get('/readyz')) == 'ok\n' end)
+    local function says() return run:status().workers[1].waiting_for end
+    mock:down()
+    run:wait_for('the outage to show', 30, function()
+      return says():find('^kafka: Kafka at [%d.:]+: no broker answers')
+    end)
+    mock:up() -- there is no work that would show it
+    run:wait_for('its words to go', 30, function() return says() == '' end)
   end)
 
   it('to tell of a partition keeps no other lane from being claimed', function()

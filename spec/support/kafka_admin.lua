@@ -58,6 +58,8 @@ void rd_kafka_mock_clear_request_errors(rd_kafka_mock_cluster_t *, int16_t);
 int rd_kafka_mock_partition_set_leader(rd_kafka_mock_cluster_t *, const char *, int32_t,
   int32_t);
 int rd_kafka_mock_broker_set_rtt(rd_kafka_mock_cluster_t *, int32_t, int);
+int rd_kafka_mock_broker_set_down(rd_kafka_mock_cluster_t *, int32_t);
+int rd_kafka_mock_broker_set_up(rd_kafka_mock_cluster_t *, int32_t);
 int rd_kafka_mock_topic_create(rd_kafka_mock_cluster_t *, const char *, int, int);
 void rd_kafka_mock_push_request_errors_array(rd_kafka_mock_cluster_t *, int16_t,
   size_t, const int *);
@@ -196,6 +198,11 @@ function Mock:forgive()
   rd.rd_kafka_mock_clear_request_errors(self.cluster, FETCH)
   rd.rd_kafka_mock_clear_request_errors(self.cluster, JOIN_GROUP)
 end
+
+--- The broker is not there, until it is up again.
+function Mock:down() rd.rd_kafka_mock_broker_set_down(self.cluster, 1) end
+
+function Mock:up() rd.rd_kafka_mock_broker_set_up(self.cluster, 1) end
 
 --- Every answer takes so long.
 function Mock:delay(ms) rd.rd_kafka_mock_broker_set_rtt(self.cluster, -1, ms) end
