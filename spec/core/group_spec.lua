@@ -6,7 +6,7 @@ local process = require 'process'
 local C = core.lib
 
 describe('the question who is in the group', function()
-  it('is outlived by the process, whatever the brokers say to it', function()
+  it('has no answer where brokers do not know it, and may be asked again', function()
     assert(flow)
     local loop, e = C.loop_new(), ffi.new('struct err')
     local topics = ffi.new('const char *[1]', { 't' })

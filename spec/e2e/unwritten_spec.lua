@@ -286,7 +286,7 @@ describe('a lane that is full of bad records', function()
 end)
 
 describe('a row that is kept back, beside one that never rests,', function()
-  it('makes its record a dead letter; or people are told that nothing shows it', function()
+  it('makes its record a dead letter, or people are told that nothing shows', function()
     local s = new(2)
     s.db:rows(KEEPER)
     -- What a row answers to a snapshot that is changed behind each one.
