@@ -2,7 +2,8 @@
 /*
  * The inside of struct source, for the files of this folder: source.c (the
  * handle, the pump), lanes.c (who owns what, and what librdkafka reads),
- * trouble.c (errors into news) and offsets.c (questions to the brokers).
+ * trouble.c (errors into news), topics.c (what Kafka shows of the topics) and
+ * offsets.c (questions to the brokers).
  *
  * What librdkafka reads follows from the lanes' flags alone: whoever changes
  * one sets must_apply, and the next pump hands librdkafka the list of all
@@ -23,7 +24,10 @@ struct topic {
     rd_kafka_topic_t *handle; /* owned; its opaque is this struct */
     struct lane **lanes;      /* owned; by partition, NULL: none */
     int32_t n_lanes;
-    uint32_t index; /* in plan_source.topics */
+    int32_t *leaders; /* owned; by partition, as Kafka said last */
+    int32_t n_leaders;
+    rd_kafka_resp_err_t refusal; /* why Kafka did not tell of it; or 0 */
+    uint32_t index;              /* in plan_source.topics */
 };
 
 struct source {
@@ -76,6 +80,8 @@ void source_poke(struct source *s);
 /* librdkafka's rebalance callback. */
 void lanes_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                         rd_kafka_topic_partition_list_t *list, void *source);
+/* NULL: none of the plan's. */
+struct topic *topics_find(struct source *s, const char *name);
 /* The lane of a message; NULL: none of ours. */
 struct lane *lanes_of(const rd_kafka_message_t *m);
 void lanes_drop_inbox(struct source *s, struct lane *lane, uint32_t n);

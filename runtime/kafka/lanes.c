@@ -38,7 +38,7 @@ static struct lane **place_of(struct lane **at, const char *topic,
     return at;
 }
 
-static struct topic *find_topic(struct source *s, const char *name)
+struct topic *topics_find(struct source *s, const char *name)
 {
     for (uint32_t i = 0; i < s->n_topics; i++) {
         if (strcmp(s->topics[i].name, name) == 0) {
@@ -98,7 +98,7 @@ struct lane *lanes_of(const rd_kafka_message_t *m)
 
 struct lane *source_lane(struct source *s, const char *topic, int32_t partition)
 {
-    return find_lane(find_topic(s, topic), partition);
+    return find_lane(topics_find(s, topic), partition);
 }
 
 struct lane *source_lanes(struct source *s)
@@ -154,7 +154,9 @@ static void offer_lane(struct lane *lane)
     lane->is_halted = lane->is_out = lane->is_parked = lane->is_lost = false;
     lane->is_stuck = false;
     lane->needs_claim = lane->is_checking = lane->is_doubted = false;
-    lane->is_gone = lane->has_no_leader = false;
+    lane->is_gone = lane->is_shelved = lane->has_no_leader = false;
+    lane->is_slow = false;
+    lane->n_shelved = 0;
     lane->trouble[0] = '\0';
     lane->retry_at = 0;
     if (!lane->is_leased) {
@@ -171,7 +173,7 @@ static void offer(struct source *s, const partitions *list)
     struct lane *last = NULL;
 
     for (int i = 0; i < list->cnt; i++) {
-        struct topic *t = find_topic(s, list->elems[i].topic);
+        struct topic *t = topics_find(s, list->elems[i].topic);
 
         if (t) {
             last = lane_at(s, t, list->elems[i].partition, last);
@@ -219,6 +221,17 @@ static void change(struct source *s)
     source_poke(s);
 }
 
+/* Why it could not be claimed is over; what Kafka says against reading it is
+ * not, until something comes. */
+static void unshelve(struct lane *lane)
+{
+    if (lane->is_shelved) {
+        lane->trouble[0] = '\0';
+    }
+    lane->is_shelved = lane->is_gone = lane->is_slow = false;
+    lane->n_shelved = 0;
+}
+
 /* From now on at lane->position, whatever was read before. */
 static void restart(struct source *s, struct lane *lane)
 {
@@ -227,6 +240,7 @@ static void restart(struct source *s, struct lane *lane)
     lane->is_halted = lane->is_out = lane->is_parked = lane->is_lost = false;
     lane->is_stuck = false;
     lane->is_doubted = false;
+    unshelve(lane);
     lane->check_until = loop_now(s->loop) + CHECK_USEC;
     lane->retry_at = 0;
     lane->suspect_left = lane->probe = lane->cap = lane->run = 0;
@@ -235,17 +249,12 @@ static void restart(struct source *s, struct lane *lane)
     change(s);
 }
 
-bool source_assign(struct source *s, struct err *e)
+void source_assign(struct source *s, struct lane *lane)
 {
-    (void)e;
-    for (struct lane *l = s->lanes; l; l = l->next) {
-        if (l->is_offered && !l->is_leased && !l->is_gone && l->position >= 0) {
-            l->is_offered = false;
-            l->is_assigned = true;
-            restart(s, l);
-        }
-    }
-    return true;
+    must(lane->is_offered && !lane->is_leased);
+    lane->is_offered = false;
+    lane->is_assigned = true;
+    restart(s, lane);
 }
 
 bool source_seek(struct source *s, struct lane *lane, struct err *e)
@@ -282,7 +291,7 @@ void source_shelve(struct source *s, struct lane *lane)
 
     must(!lane->is_leased);
     drop_all(s, lane);
-    lane->is_gone = true;
+    lane->is_shelved = true;
     lane->is_fetching = false;
     s->must_apply |= was_read;
     source_poke(s);
@@ -290,7 +299,7 @@ void source_shelve(struct source *s, struct lane *lane)
 
 static bool should_fetch(const struct source *s, const struct lane *l)
 {
-    return l->is_assigned && !l->is_out && !l->is_gone && !l->is_parked &&
+    return l->is_assigned && !l->is_out && !l->is_shelved && !l->is_parked &&
            !s->is_held;
 }
 
@@ -350,7 +359,7 @@ static bool start(struct source *s, struct err *e)
 bool lanes_apply(struct source *s, struct err *e)
 {
     for (struct lane *l = s->lanes; l; l = l->next) {
-        if (l->is_offered && !l->is_gone) {
+        if (l->is_offered && !l->is_shelved) {
             return true;
         }
     }

@@ -2,72 +2,47 @@
  * Questions to the brokers, each with a timeout, and the one thing they are
  * told: positions, for lag tools. Nothing rests on what Kafka keeps of them.
  */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "kafka/consumer.h"
 #include "kafka/errors.h"
 
-/* A third of the limit for heartbeats, which stop while we wait. The topics
- * are asked for again and again as long as Kafka is away, so that answer is
- * waited for more briefly: a worker that is told to stop must hear it. */
-enum { ASK_TIMEOUT_MS = 5000, TOPICS_TIMEOUT_MS = 1000, ENDS_TIMEOUT_MS = 500 };
+/* A third of the limit for heartbeats, which stop while we wait. */
+enum { ASK_TIMEOUT_MS = 5000, ENDS_TIMEOUT_MS = 500 };
 /* Lanes a question: librdkafka looks each answer up in a list, so many more
  * would take it longer than the broker. */
 enum { SLICE = 500 };
+/* Brokers that are waited for one by one: with more the claim has to wait. */
+enum { LATE_MOST = 2 };
 
 typedef rd_kafka_topic_partition_list_t partitions;
 
 struct question {
-    const char *what;
     int64_t about; /* what stands in the list for the answer */
     int timeout_ms;
+    bool of_leaders; /* each partition's is asked, not the coordinator */
     rd_kafka_resp_err_t (*ask)(rd_kafka_t *rk, partitions *list, int ms);
 };
 
-/* Where several lanes are asked about at once, an answer that is late may be
- * any one's. */
-static bool failed(const struct source *s, struct lane *const *lanes,
-                   uint32_t n, const char *what, rd_kafka_resp_err_t code,
-                   struct err *e)
-{
-    char more[40] = "";
-
-    if (n > 1) {
-        snprintf(more, sizeof(more), " and %u more", n - 1);
-    }
-    /* Said of a partition that is there, and has no leader. */
-    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
-        code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-    }
-    return err_set(e, kafka_error_class(code),
-                   "%s/%d%s: Kafka at %s does not tell %s: %s", lanes[0]->topic,
-                   lanes[0]->partition, more, s->brokers, what,
-                   rd_kafka_err2str(code));
-}
-
-/* Of librdkafka, for want of an answer: any lane's would be as late. */
+/* For want of an answer: any lane's of the same broker would be as late. */
 static bool is_late(rd_kafka_resp_err_t code)
 {
     return code < 0 && kafka_error_class(code) == ERR_CONNECTION;
 }
 
-/* The code of the first lane that has one. */
-static rd_kafka_resp_err_t read_answers(const partitions *list,
-                                        int64_t *offsets)
+static void fill(int *codes, uint32_t n, int code)
 {
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-
-    for (int i = 0; i < list->cnt; i++) {
-        offsets[i] = list->elems[i].offset;
-        code = code ? code : list->elems[i].err;
+    for (uint32_t i = 0; i < n; i++) {
+        codes[i] = code;
     }
-    return code;
 }
 
+/* A code for all of the list, or 0 and one for each lane. */
 static rd_kafka_resp_err_t ask_once(struct source *s, const struct question *q,
                                     struct lane *const *lanes, uint32_t n,
-                                    int64_t *offsets)
+                                    int64_t *offsets, int *codes)
 {
     partitions *list = rd_kafka_topic_partition_list_new((int)n);
     rd_kafka_resp_err_t code;
@@ -78,7 +53,10 @@ static rd_kafka_resp_err_t ask_once(struct source *s, const struct question *q,
             ->offset = q->about;
     }
     code = q->ask(s->rk, list, q->timeout_ms);
-    code = code ? code : read_answers(list, offsets);
+    for (uint32_t i = 0; i < n; i++) {
+        offsets[i] = list->elems[i].offset;
+        codes[i] = code ? code : list->elems[i].err;
+    }
     rd_kafka_topic_partition_list_destroy(list);
     if (s->alive) {
         s->alive(s->arg);
@@ -86,36 +64,178 @@ static rd_kafka_resp_err_t ask_once(struct source *s, const struct question *q,
     return code;
 }
 
-/* librdkafka gives one code for all: what refuses is found by halves. */
+/* librdkafka mostly gives one code for all: what refuses is found by halves.
+ * False: for want of an answer. */
 static bool ask_slice(struct source *s, const struct question *q,
                       struct lane *const *lanes, uint32_t n, int64_t *offsets,
-                      struct err *e)
+                      int *codes)
 {
-    rd_kafka_resp_err_t code = ask_once(s, q, lanes, n, offsets);
+    rd_kafka_resp_err_t code = ask_once(s, q, lanes, n, offsets, codes);
     uint32_t half = n / 2;
 
-    if (!code) {
-        return true;
+    if (!code || n == 1 || is_late(code)) {
+        return !is_late(code);
     }
-    if (n == 1 || is_late(code)) {
-        return failed(s, lanes, n, q->what, code, e);
+    if (!ask_slice(s, q, lanes, half, offsets, codes)) {
+        fill(codes + half, n - half, codes[0]);
+        return false;
     }
-    return ask_slice(s, q, lanes, half, offsets, e) &&
-           ask_slice(s, q, lanes + half, n - half, offsets + half, e);
+    return ask_slice(s, q, lanes + half, n - half, offsets + half,
+                     codes + half);
 }
 
-static bool ask(struct source *s, const struct question *q,
-                struct lane *const *lanes, uint32_t n, int64_t *offsets,
-                struct err *e)
+/* Nothing is asked any more once one answer is late. */
+static bool ask_in_time(struct source *s, const struct question *q,
+                        struct lane *const *lanes, uint32_t n, int64_t *offsets,
+                        int *codes)
 {
-    bool ok = true;
-
-    for (uint32_t i = 0; i < n && ok; i += SLICE) {
+    for (uint32_t i = 0; i < n; i += SLICE) {
         uint32_t some = n - i < SLICE ? n - i : SLICE;
 
-        ok = ask_slice(s, q, lanes + i, some, offsets + i, e);
+        if (!ask_slice(s, q, lanes + i, some, offsets + i, codes + i)) {
+            fill(codes + i, n - i, RD_KAFKA_RESP_ERR__TIMED_OUT);
+            return false;
+        }
     }
+    return true;
+}
+
+enum { NO_LEADER = -1, NOT_KNOWN = -2 };
+
+static int32_t leader_of(struct source *s, const struct lane *l)
+{
+    const struct topic *t = topics_find(s, l->topic);
+
+    return t && l->partition < t->n_leaders ? t->leaders[l->partition]
+                                            : NOT_KNOWN;
+}
+
+/* Some of the lanes. */
+struct some {
+    struct lane **lanes; /* owned, as the others */
+    uint32_t *at;        /* where they stand among all */
+    int64_t *offsets;
+    int *codes;
+    uint32_t n;
+};
+
+static void open_some(struct some *some, uint32_t n)
+{
+    *some = (struct some){.lanes = mem_zero(n + 1, sizeof(struct lane *)),
+                          .at = mem_zero(n + 1, sizeof(uint32_t)),
+                          .offsets = mem_zero(n + 1, sizeof(int64_t)),
+                          .codes = mem_zero(n + 1, sizeof(int))};
+}
+
+static void close_some(struct some *some)
+{
+    free(some->lanes);
+    free(some->at);
+    free(some->offsets);
+    free(some->codes);
+}
+
+static void add(struct some *some, struct lane *l, uint32_t at)
+{
+    some->lanes[some->n] = l;
+    some->at[some->n++] = at;
+}
+
+static void give_back(const struct some *some, int64_t *offsets, int *codes)
+{
+    for (uint32_t i = 0; i < some->n; i++) {
+        offsets[some->at[i]] = some->offsets[i];
+        codes[some->at[i]] = some->codes[i];
+    }
+}
+
+/* The late lanes of one broker. False: it did not answer. */
+static bool ask_leader(struct source *s, const struct question *q,
+                       const struct some *all, int32_t leader,
+                       struct some *some)
+{
+    bool ok;
+
+    some->n = 0;
+    for (uint32_t i = 0; i < all->n; i++) {
+        if (is_late(all->codes[i]) && leader_of(s, all->lanes[i]) == leader) {
+            add(some, all->lanes[i], i);
+        }
+    }
+    ok = ask_in_time(s, q, some->lanes, some->n, some->offsets, some->codes);
+    for (uint32_t i = 0; i < some->n; i++) { /* not to be asked once more */
+        some->codes[i] = is_late(some->codes[i])
+                             ? RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT
+                             : some->codes[i];
+    }
+    give_back(some, all->offsets, all->codes);
     return ok;
+}
+
+/* A broker that stands still, and leads all the same, must not keep the others
+ * from telling: broker by broker, until some were late. */
+static void ask_apart(struct source *s, const struct question *q,
+                      struct some *all)
+{
+    struct question brief = *q;
+    struct some some;
+    uint32_t n_late = 0;
+
+    open_some(&some, all->n);
+    brief.timeout_ms = q->timeout_ms / 2;
+    for (uint32_t i = 0; i < all->n && n_late < LATE_MOST; i++) {
+        if (is_late(all->codes[i])) {
+            n_late +=
+                !ask_leader(s, &brief, all, leader_of(s, all->lanes[i]), &some);
+        }
+    }
+    close_some(&some);
+}
+
+static bool has_leaders(struct source *s, const struct some *all)
+{
+    uint32_t i = 1;
+
+    while (i < all->n &&
+           leader_of(s, all->lanes[i]) == leader_of(s, all->lanes[0])) {
+        i++;
+    }
+    return i < all->n;
+}
+
+static uint32_t count_told(const int *codes, uint32_t n)
+{
+    uint32_t n_told = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        n_told += !codes[i];
+    }
+    return n_told;
+}
+
+/* Nobody can be asked about a partition without a leader, and librdkafka would
+ * look for one for as long as it may. */
+static bool ask(struct source *s, const struct question *q,
+                struct lane *const *lanes, uint32_t n, int64_t *offsets,
+                int *codes)
+{
+    struct some led;
+
+    open_some(&led, n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (q->of_leaders && leader_of(s, lanes[i]) == NO_LEADER) {
+            codes[i] = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+        } else {
+            add(&led, lanes[i], i);
+        }
+    }
+    if (!ask_in_time(s, q, led.lanes, led.n, led.offsets, led.codes) &&
+        q->of_leaders && has_leaders(s, &led)) {
+        ask_apart(s, q, &led);
+    }
+    give_back(&led, offsets, codes);
+    close_some(&led);
+    return count_told(codes, n) == n;
 }
 
 void source_alive(struct source *s, loop_fn alive)
@@ -123,168 +243,99 @@ void source_alive(struct source *s, loop_fn alive)
     s->alive = alive;
 }
 
-bool source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
-                       int64_t *low, int64_t *high, struct err *e)
+void source_untold(const struct source *s, const struct lane *l, int code,
+                   struct err *e)
 {
-    /* A time below zero asks for an end of the partition. */
-    static const struct question first = {"which offsets it has",
-                                          RD_KAFKA_OFFSET_BEGINNING,
-                                          ASK_TIMEOUT_MS,
-                                          rd_kafka_offsets_for_times},
-                                 last = {"which offsets it has",
-                                         RD_KAFKA_OFFSET_END, ASK_TIMEOUT_MS,
-                                         rd_kafka_offsets_for_times};
+    const char *words;
 
-    if (!ask(s, &first, lanes, n, low, e) ||
-        !ask(s, &last, lanes, n, high, e)) {
-        return false;
+    /* Said of a partition that is there, and has no leader. */
+    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
+        code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
     }
+    words = kafka_error(code)->words;
+    err_set(e, kafka_error_class(code),
+            "%s/%d: Kafka at %s does not tell which offsets it has: %s%s%s%s",
+            l->topic, l->partition, s->brokers, rd_kafka_err2str(code),
+            words ? " (" : "", words ? words : "", words ? ")" : "");
+}
+
+/* What was left out of an answer is as good as refused. */
+static void note_missing(const int64_t *offsets, uint32_t n, int *codes)
+{
     for (uint32_t i = 0; i < n; i++) {
-        if (low[i] < 0 || high[i] < 0) { /* left out of the answer */
-            return failed(s, lanes + i, 1, first.what,
-                          RD_KAFKA_RESP_ERR__BAD_MSG, e);
+        if (!codes[i] && offsets[i] < 0) {
+            codes[i] = RD_KAFKA_RESP_ERR__BAD_MSG;
         }
     }
-    return true;
+}
+
+/* The same of those lanes alone that were told of before. */
+static void ask_more(struct source *s, const struct question *q,
+                     struct lane *const *lanes, uint32_t n, int64_t *offsets,
+                     int *codes)
+{
+    struct some told;
+
+    open_some(&told, n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!codes[i]) {
+            add(&told, lanes[i], i);
+        }
+    }
+    ask(s, q, told.lanes, told.n, told.offsets, told.codes);
+    note_missing(told.offsets, told.n, told.codes);
+    give_back(&told, offsets, codes);
+    close_some(&told);
+}
+
+bool source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
+                       int64_t *low, int64_t *high, int *codes)
+{
+    /* A time below zero asks for an end of the partition. */
+    static const struct question first = {RD_KAFKA_OFFSET_BEGINNING,
+                                          ASK_TIMEOUT_MS, true,
+                                          rd_kafka_offsets_for_times},
+                                 last = {RD_KAFKA_OFFSET_END, ASK_TIMEOUT_MS,
+                                         true, rd_kafka_offsets_for_times};
+
+    ask(s, &first, lanes, n, low, codes);
+    note_missing(low, n, codes);
+    ask_more(s, &last, lanes, n, high, codes);
+    return count_told(codes, n) == n;
 }
 
 bool source_ends(struct source *s, struct lane *const *lanes, uint32_t n,
-                 int64_t *ends)
+                 int64_t *ends, int *codes)
 {
-    static const struct question q = {"which offsets it has",
-                                      RD_KAFKA_OFFSET_END, ENDS_TIMEOUT_MS,
-                                      rd_kafka_offsets_for_times};
-    struct err e;
+    static const struct question q = {RD_KAFKA_OFFSET_END, ENDS_TIMEOUT_MS,
+                                      true, rd_kafka_offsets_for_times};
 
-    return ask(s, &q, lanes, n, ends, &e);
+    return ask(s, &q, lanes, n, ends, codes);
 }
 
 bool source_offsets_at(struct source *s, struct lane *const *lanes, uint32_t n,
-                       int64_t ms, int64_t *offsets, struct err *e)
+                       int64_t ms, int64_t *offsets, int *codes)
 {
-    const struct question q = {"the offset of a time", ms, ASK_TIMEOUT_MS,
+    const struct question q = {ms, ASK_TIMEOUT_MS, true,
                                rd_kafka_offsets_for_times};
 
-    return ask(s, &q, lanes, n, offsets, e);
+    return ask(s, &q, lanes, n, offsets, codes);
 }
 
 bool source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
-                      int64_t *offsets, struct err *e)
+                      int64_t *offsets, int *codes)
 {
-    static const struct question q = {"the offset that the group committed",
-                                      RD_KAFKA_OFFSET_INVALID, ASK_TIMEOUT_MS,
-                                      rd_kafka_committed};
+    static const struct question q = {RD_KAFKA_OFFSET_INVALID, ASK_TIMEOUT_MS,
+                                      false, rd_kafka_committed};
+    bool ok = ask(s, &q, lanes, n, offsets, codes);
 
-    if (!ask(s, &q, lanes, n, offsets, e)) {
-        return false;
-    }
     for (uint32_t i = 0; i < n; i++) {
-        offsets[i] = offsets[i] < 0 ? -1 : offsets[i];
-        lanes[i]->advised = offsets[i];
-    }
-    return true;
-}
-
-static void note_leader(struct source *s, struct lane *l, bool has_leader)
-{
-    struct err e;
-
-    l->has_no_leader = !has_leader;
-    if (has_leader && !l->trouble[0]) {
-        return;
-    }
-    err_set(&e, ERR_CONNECTION,
-            "%s/%d has no leader: the brokers that keep it are away, and "
-            "nothing comes of it until one is back",
-            l->topic, l->partition);
-    if (!has_leader) {
-        trouble_of_lane(s, l, &e);
-    } else if (strncmp(l->trouble, e.text, sizeof(l->trouble) - 1) == 0) {
-        l->trouble[0] = '\0';
-    }
-}
-
-/* How many of our lanes have none. */
-static uint32_t note_leaders(struct source *s,
-                             const struct rd_kafka_metadata *all)
-{
-    uint32_t n = 0;
-
-    s->n_leaderless = 0;
-    for (int t = 0; t < all->topic_cnt; t++) {
-        const struct rd_kafka_metadata_topic *topic = &all->topics[t];
-
-        for (int i = 0; i < topic->partition_cnt; i++) {
-            bool has_leader = topic->partitions[i].leader >= 0;
-            struct lane *l =
-                source_lane(s, topic->topic, topic->partitions[i].id);
-
-            s->n_leaderless += !has_leader;
-            if (l && (l->is_fetching || l->is_offered || l->needs_claim)) {
-                note_leader(s, l, has_leader);
-                n += !has_leader;
-            }
+        offsets[i] = codes[i] || offsets[i] < 0 ? -1 : offsets[i];
+        if (!codes[i]) {
+            lanes[i]->advised = offsets[i];
         }
     }
-    return n;
-}
-
-uint32_t source_leaderless(const struct source *s)
-{
-    return s->n_leaderless;
-}
-
-static void count_partitions(const struct source *s,
-                             const struct rd_kafka_metadata *all, int32_t *n)
-{
-    for (uint32_t i = 0; i < s->n_topics; i++) {
-        n[i] = 0;
-        for (int k = 0; k < all->topic_cnt; k++) {
-            const struct rd_kafka_metadata_topic *t = &all->topics[k];
-
-            if (!t->err && strcmp(t->topic, s->topics[i].name) == 0) {
-                n[i] = t->partition_cnt;
-            }
-        }
-    }
-}
-
-/* One question about every topic that this handle knows: those of the plan. */
-bool source_partitions(struct source *s, int32_t *n, struct err *e)
-{
-    const struct rd_kafka_metadata *all;
-    rd_kafka_resp_err_t code =
-        rd_kafka_metadata(s->rk, 0, NULL, &all, TOPICS_TIMEOUT_MS);
-
-    if (code && s->cure) {
-        return err_set(e, ERR_CONFIG, "Kafka at %s: %s (%s)", s->brokers,
-                       s->cure, s->failure);
-    }
-    if (code) {
-        return err_set(e, kafka_error_class(code),
-                       "Kafka at %s does not answer: %s; does it run, and is "
-                       "brokers in kafka{} right?",
-                       s->brokers, rd_kafka_err2str(code));
-    }
-    count_partitions(s, all, n);
-    note_leaders(s, all);
-    group_brokers(s, all);
-    rd_kafka_metadata_destroy(all);
-    return true;
-}
-
-bool source_look_for_leaders(struct source *s, uint32_t *n)
-{
-    const struct rd_kafka_metadata *all;
-
-    *n = 0;
-    if (rd_kafka_metadata(s->rk, 0, NULL, &all, ENDS_TIMEOUT_MS)) {
-        return false;
-    }
-    *n = note_leaders(s, all);
-    group_brokers(s, all);
-    rd_kafka_metadata_destroy(all);
-    return true;
+    return ok;
 }
 
 static bool must_tell(const struct lane *l)

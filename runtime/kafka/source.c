@@ -238,6 +238,7 @@ void source_free(struct source *s)
     for (uint32_t i = 0; i < s->n_topics; i++) {
         free(s->topics[i].name);
         free(s->topics[i].lanes);
+        free(s->topics[i].leaders);
     }
     close(s->fd);
     free(s->topics);

@@ -81,10 +81,13 @@ struct lane {
     struct anchor found;
     uint64_t check_until;   /* a check that took until then (usec) may never
                                end: the record is gone, and the last one */
-    bool is_gone;           /* the upper layer found that Kafka has no such
-                               partition, or none that has a leader: it is not
-                               read, nor waited for, until that is cleared; the
+    bool is_shelved;        /* the upper layer cannot claim it now: it is not
+                               read, nor waited for, until assign or seek */
+    bool is_gone;           /* shelved, since Kafka has no such partition; the
                                group may give one that was there before */
+    usec claim_at;          /* shelved: when it is to be claimed (usec) */
+    uint32_t n_shelved;     /* how often in a row, since a claim was refused */
+    bool is_slow;           /* shelved, after others had to wait for it */
     uint64_t retry_at;      /* halted, but time may heal it: when to go on
                                (usec); 0: it stays halted */
     uint64_t told[2];       /* the upper layer's: the halt that was said last,
@@ -156,12 +159,11 @@ struct lane *source_lanes(struct source *s);
 /* One of them, or NULL. */
 struct lane *source_lane(struct source *s, const char *topic,
                          int32_t partition);
-/* Starts reading every offered lane at lane->position. A lane that a batch of
- * the previous assignment still leases, or whose position is not set (-1), is
- * passed over and stays offered; reading starts when no lane is offered any
- * more. What fails comes as NEWS_ERROR, since librdkafka is told by the next
- * source_pump. */
-bool source_assign(struct source *s, struct err *e);
+/* Reads an offered lane from lane->position on; one that has none (-1) is to be
+ * halted before the next pump. Reading starts when no lane is offered any more,
+ * but for shelved ones. What fails comes as NEWS_ERROR, since librdkafka is told
+ * by the next source_pump. Not for a leased lane. */
+void source_assign(struct source *s, struct lane *lane);
 /* Reads on at lane->position again, dropping the lane's inbox; also what ends
  * a halt. Not for a leased lane. */
 bool source_seek(struct source *s, struct lane *lane, struct err *e);
@@ -169,7 +171,7 @@ bool source_seek(struct source *s, struct lane *lane, struct err *e);
  * reading the lane until source_seek. */
 void source_halt(struct source *s, struct lane *lane);
 
-/* Sets is_gone. Not for a leased lane. */
+/* Sets is_shelved. Not for a leased lane. */
 void source_shelve(struct source *s, struct lane *lane);
 
 /* The record in front of the inbox plus [at]; borrowed from the message. */
@@ -201,18 +203,24 @@ uint64_t source_prefetched(const struct source *s);
 /* Blocking, only at claim: a question about a few hundred lanes at a time, each
  * with a timeout, and [alive] is called behind each, with source_new's arg. */
 void source_alive(struct source *s, loop_fn alive);
-/* First and next offset of each of [n] lanes, which fill [low] and [high]. */
+/* What Kafka does not tell of one lane it may tell of others: codes[i] is 0, or
+ * why it does not tell of lane [i] (see source_untold), whose offsets hold
+ * nothing then. True: all are told.
+ * First and next offset of each of [n] lanes, which fill [low] and [high]. */
 bool source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
-                       int64_t *low, int64_t *high, struct err *e);
+                       int64_t *low, int64_t *high, int *codes);
 /* Next offsets alone, for figures that people see: asked briefly. */
 bool source_ends(struct source *s, struct lane *const *lanes, uint32_t n,
-                 int64_t *ends);
+                 int64_t *ends, int *codes);
 /* The first offset whose record is not older than that, each or -1: none is. */
 bool source_offsets_at(struct source *s, struct lane *const *lanes, uint32_t n,
-                       int64_t ms, int64_t *offsets, struct err *e);
+                       int64_t ms, int64_t *offsets, int *codes);
 /* The offsets that the group committed, each or -1. */
 bool source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
-                      int64_t *offsets, struct err *e);
+                      int64_t *offsets, int *codes);
+/* Words about such a code. */
+void source_untold(const struct source *s, const struct lane *l, int code,
+                   struct err *e);
 /* Who of the group has a partition, by the last answer to source_ask_members,
  * which does not wait for one. */
 enum holder_kind { HOLDER_UNKNOWN, HOLDER_NOBODY, HOLDER_MEMBER };
@@ -231,5 +239,8 @@ bool source_look_for_leaders(struct source *s, uint32_t *n);
 /* Of all partitions of the topics, when that was asked last. */
 uint32_t source_leaderless(const struct source *s);
 /* Partitions of each topic of the plan, in its order: n[i], 0 = no such
- * topic. Notes leaders too. */
+ * topic, -1 = Kafka does not tell of it (see source_topic_untold). Notes leaders
+ * too. */
 bool source_partitions(struct source *s, int32_t *n, struct err *e);
+/* Words about a topic of which Kafka did not tell. */
+void source_topic_untold(const struct source *s, uint32_t topic, struct err *e);

@@ -60,6 +60,11 @@ int rd_kafka_mock_partition_set_leader(rd_kafka_mock_cluster_t *, const char *, 
 int rd_kafka_mock_broker_set_rtt(rd_kafka_mock_cluster_t *, int32_t, int);
 int rd_kafka_mock_broker_set_down(rd_kafka_mock_cluster_t *, int32_t);
 int rd_kafka_mock_broker_set_up(rd_kafka_mock_cluster_t *, int32_t);
+int rd_kafka_mock_coordinator_set(rd_kafka_mock_cluster_t *, const char *, const char *,
+  int32_t);
+int rd_kafka_mock_broker_push_request_error_rtts(rd_kafka_mock_cluster_t *, int32_t,
+  int16_t, size_t, ...);
+void rd_kafka_mock_topic_set_error(rd_kafka_mock_cluster_t *, const char *, int);
 int rd_kafka_mock_topic_create(rd_kafka_mock_cluster_t *, const char *, int, int);
 void rd_kafka_mock_push_request_errors_array(rd_kafka_mock_cluster_t *, int16_t,
   size_t, const int *);
@@ -156,11 +161,16 @@ local Mock = {}
 Mock.__index = Mock
 
 --- librdkafka's built-in broker, which can be told to give a wrong answer: one
---- topic of [n_partitions], its address, and a producer for it.
-function M.mock(n_partitions)
+--- topic of [n_partitions], its address, and a producer for it. [n_brokers]: 1; the
+--- first one leads all partitions and has the group of the topic's name.
+function M.mock(n_partitions, n_brokers)
   local host = kafka.producer()
-  local cluster = rd.rd_kafka_mock_cluster_new(host.handle, 1)
+  local cluster = rd.rd_kafka_mock_cluster_new(host.handle, n_brokers or 1)
+  assert(rd.rd_kafka_mock_coordinator_set(cluster, 'group', 'mock', 1) == 0)
   assert(rd.rd_kafka_mock_topic_create(cluster, 'mock', n_partitions, 1) == 0)
+  for i = 0, n_brokers and n_partitions - 1 or -1 do
+    assert(rd.rd_kafka_mock_partition_set_leader(cluster, 'mock', i, 1) == 0)
+  end
   local brokers = ffi.string(rd.rd_kafka_mock_cluster_bootstraps(cluster))
   return setmetatable({
     host = host, cluster = cluster, brokers = brokers, topic = 'mock',
@@ -168,7 +178,7 @@ function M.mock(n_partitions)
   }, Mock)
 end
 
-local FETCH, JOIN_GROUP = 1, 11
+local FETCH, LIST_OFFSETS, JOIN_GROUP = 1, 2, 11
 local OFFSET_OUT_OF_RANGE = 1
 
 local function fail(self, request, n, code)
@@ -191,7 +201,21 @@ end
 --- No broker leads the partition, until give_leader().
 function Mock:take_leader(partition) set_leader(self, partition, -1) end
 
-function Mock:give_leader(partition) set_leader(self, partition, 1) end
+function Mock:give_leader(partition, broker) set_leader(self, partition, broker or 1) end
+
+--- The next [n] questions to a broker for offsets are answered with [code].
+function Mock:refuse_offsets(broker, n, code)
+  local function int(v) return ffi.cast('int', v) end
+  for _ = 1, n do
+    assert(rd.rd_kafka_mock_broker_push_request_error_rtts(self.cluster, broker,
+      LIST_OFFSETS, 1, int(code), int(0)) == 0)
+  end
+end
+
+--- Whoever asks what topics there are gets [code] for a topic; 0: it is well.
+function Mock:refuse_topic(code)
+  rd.rd_kafka_mock_topic_set_error(self.cluster, self.topic, code)
+end
 
 --- All of that is over.
 function Mock:forgive()
@@ -204,8 +228,10 @@ function Mock:down() rd.rd_kafka_mock_broker_set_down(self.cluster, 1) end
 
 function Mock:up() rd.rd_kafka_mock_broker_set_up(self.cluster, 1) end
 
---- Every answer takes so long.
-function Mock:delay(ms) rd.rd_kafka_mock_broker_set_rtt(self.cluster, -1, ms) end
+--- Every answer takes so long; of one broker, or of all.
+function Mock:delay(ms, broker)
+  rd.rd_kafka_mock_broker_set_rtt(self.cluster, broker or -1, ms)
+end
 
 function Mock:close()
   self.producer:close()

@@ -1,0 +1,163 @@
+/*
+ * What Kafka shows of the topics: how many partitions each has, and which broker
+ * leads each. A partition without a leader is there, and nobody tells anything
+ * of it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "kafka/consumer.h"
+#include "kafka/errors.h"
+
+/* Asked again and again as long as Kafka is away, so an answer is waited for
+ * briefly: a worker that is told to stop must hear it. */
+enum { TOPICS_TIMEOUT_MS = 1000, LEADERS_TIMEOUT_MS = 500 };
+
+static void note_leader(struct source *s, struct lane *l, bool has_leader)
+{
+    struct err e;
+
+    if (has_leader && l->has_no_leader) {
+        l->claim_at = 0; /* nothing to wait for any more */
+    }
+    l->has_no_leader = !has_leader;
+    if (has_leader && !l->trouble[0]) {
+        return;
+    }
+    err_set(&e, ERR_CONNECTION,
+            "%s/%d has no leader: the brokers that keep it are away, and "
+            "nothing comes of it until one is back",
+            l->topic, l->partition);
+    if (!has_leader) {
+        trouble_of_lane(s, l, &e);
+    } else if (strncmp(l->trouble, e.text, sizeof(l->trouble) - 1) == 0) {
+        l->trouble[0] = '\0';
+    }
+}
+
+static void keep_leaders(struct source *s,
+                         const struct rd_kafka_metadata_topic *topic)
+{
+    struct topic *t = topics_find(s, topic->topic);
+    int32_t n = topic->partition_cnt;
+
+    if (!t || n == 0) {
+        return;
+    }
+    t->leaders = mem_grow(t->leaders, (size_t)n * sizeof(*t->leaders));
+    t->n_leaders = n;
+    for (int32_t i = 0; i < n; i++) {
+        int32_t id = topic->partitions[i].id;
+
+        if (id >= 0 && id < n) {
+            t->leaders[id] = topic->partitions[i].leader;
+        }
+    }
+}
+
+/* How many of our lanes have none. */
+static uint32_t note_leaders(struct source *s,
+                             const struct rd_kafka_metadata *all)
+{
+    uint32_t n = 0;
+
+    s->n_leaderless = 0;
+    for (int t = 0; t < all->topic_cnt; t++) {
+        const struct rd_kafka_metadata_topic *topic = &all->topics[t];
+
+        keep_leaders(s, topic);
+        for (int i = 0; i < topic->partition_cnt; i++) {
+            bool has_leader = topic->partitions[i].leader >= 0;
+            struct lane *l =
+                source_lane(s, topic->topic, topic->partitions[i].id);
+
+            s->n_leaderless += !has_leader;
+            if (l && (l->is_fetching || l->is_offered || l->needs_claim)) {
+                note_leader(s, l, has_leader);
+                n += !has_leader;
+            }
+        }
+    }
+    return n;
+}
+
+uint32_t source_leaderless(const struct source *s)
+{
+    return s->n_leaderless;
+}
+
+/* A topic that may not be seen is not one that was deleted. */
+static int32_t count(struct topic *t, const struct rd_kafka_metadata_topic *m)
+{
+    t->refusal = m->err;
+    return !m->err ? m->partition_cnt
+           : m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                   m->err == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION
+               ? 0
+               : -1;
+}
+
+void source_topic_untold(const struct source *s, uint32_t topic, struct err *e)
+{
+    const struct topic *t = &s->topics[topic];
+    const char *words = kafka_error(t->refusal)->words;
+
+    err_set(e, kafka_error_class(t->refusal),
+            "topic %s: Kafka at %s does not tell of it: %s%s%s%s", t->name,
+            s->brokers, rd_kafka_err2str(t->refusal), words ? " (" : "",
+            words ? words : "", words ? ")" : "");
+}
+
+static void count_partitions(const struct source *s,
+                             const struct rd_kafka_metadata *all, int32_t *n)
+{
+    for (uint32_t i = 0; i < s->n_topics; i++) {
+        n[i] = 0;
+        for (int k = 0; k < all->topic_cnt; k++) {
+            const struct rd_kafka_metadata_topic *t = &all->topics[k];
+
+            if (strcmp(t->topic, s->topics[i].name) == 0) {
+                n[i] = count(&s->topics[i], t);
+            }
+        }
+    }
+}
+
+/* One question about every topic that this handle knows: those of the plan. */
+bool source_partitions(struct source *s, int32_t *n, struct err *e)
+{
+    const struct rd_kafka_metadata *all;
+    rd_kafka_resp_err_t code =
+        rd_kafka_metadata(s->rk, 0, NULL, &all, TOPICS_TIMEOUT_MS);
+
+    if (code && s->cure) {
+        return err_set(e, ERR_CONFIG, "Kafka at %s: %s (%s)", s->brokers,
+                       s->cure, s->failure);
+    }
+    if (code) {
+        return err_set(e, kafka_error_class(code),
+                       "Kafka at %s does not answer: %s; does it run, and is "
+                       "brokers in kafka{} right?",
+                       s->brokers, rd_kafka_err2str(code));
+    }
+    count_partitions(s, all, n);
+    note_leaders(s, all);
+    group_brokers(s, all);
+    rd_kafka_metadata_destroy(all);
+    return true;
+}
+
+bool source_look_for_leaders(struct source *s, uint32_t *n)
+{
+    const struct rd_kafka_metadata *all;
+
+    *n = 0;
+    if (rd_kafka_metadata(s->rk, 0, NULL, &all, LEADERS_TIMEOUT_MS)) {
+        return false;
+    }
+    *n = note_leaders(s, all);
+    group_brokers(s, all);
+    rd_kafka_metadata_destroy(all);
+    return true;
+}
