@@ -14,6 +14,7 @@
 #include "cli/place.h"
 #include "cli/table.h"
 #include "postgres/lane_row.h"
+#include "postgres/position.h"
 
 static const char help[] =
     "A lane is one partition of a topic with its position: a row of\n"
@@ -74,7 +75,11 @@ static void put_row(struct table *t, const struct lane_row *row)
     struct buf text = {0};
     buf_printf(&text, "%s/%d", row->topic, row->partition);
     table_text(t, buf_text(&text));
-    table_int(t, row->next_offset);
+    if (row->next_offset == POSITION_UNBEGUN) {
+        table_text(t, "-");
+    } else {
+        table_int(t, row->next_offset);
+    }
     table_int(t, row->epoch);
     table_int(t, row->n_failed);
     table_int(t, row->n_held);

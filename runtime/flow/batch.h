@@ -114,10 +114,11 @@ struct batch {
     int n_begun;         /* statements that began the open transaction, */
     int n_moves;         /* and positions that are queued in it */
     struct position *positions; /* arena; RESOLVING; NULL: not yet asked for */
-    usec since;                 /* when the present step began */
+    uint32_t n_asked; /* RESOLVING: the database refused to tell so often */
+    usec since;       /* when the present step began */
     enum batch_pace pace;
     int32_t late_at;   /* with view.is_late: event whose handler ran then */
-    usec retry_at;     /* WAITING */
+    usec retry_at;     /* WAITING, RESOLVING: not before */
     uint32_t n_faults; /* columns decoded late */
 
     const struct plan_dead_letters *limits; /* borrowed */

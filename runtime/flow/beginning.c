@@ -16,7 +16,10 @@
 struct first {
     struct lane lane; /* topic, topic_index and partition */
     struct verify_facts facts;
-    int64_t offset;  /* where it begins, or waits */
+    int untold;      /* why Kafka does not tell what it holds; 0: it does */
+    int64_t offset;  /* where it begins, or waits; POSITION_UNBEGUN: it begins,
+                        once Kafka tells where */
+    bool is_left;    /* it does not begin now */
     bool is_claimed; /* by the claim that asks */
     struct err gone; /* why it waits; class ERR_NONE: it begins */
 };
@@ -127,11 +130,13 @@ static void collect(struct engine *g, struct firsts *all)
 
 /* ---- what is known of them ---- */
 
-/* What Kafka is asked about lanes: as many of them, and three answers each. */
+/* What Kafka is asked about lanes: as many of them, three answers each, and why
+ * there is none. */
 struct answers {
     struct lane **lanes; /* owned; borrowed from the list */
     int64_t *low, *high; /* owned by [low] */
     int64_t *other;
+    int *codes, *more; /* owned by [codes] */
 };
 
 static void open_answers(struct answers *a, struct firsts *all)
@@ -140,31 +145,55 @@ static void open_answers(struct answers *a, struct firsts *all)
     a->low = mem_zero(3 * ((size_t)all->n + 1), sizeof(*a->low));
     a->high = a->low + all->n;
     a->other = a->high + all->n;
+    a->codes = mem_zero(2 * ((size_t)all->n + 1), sizeof(*a->codes));
+    a->more = a->codes + all->n;
     for (uint32_t i = 0; i < all->n; i++) {
         a->lanes[i] = &all->list[i].lane;
     }
 }
 
+static bool tells_any(const struct engine *g, const struct firsts *all,
+                      struct err *e)
+{
+    uint32_t i = 0;
+
+    while (i < all->n && all->list[i].untold) {
+        i++;
+    }
+    if (i == all->n && i > 0) {
+        source_untold(g->source, &all->list[0].lane, all->list[0].untold, e);
+        return false;
+    }
+    return true;
+}
+
+/* What the group was told is its coordinator's to say, for all lanes. */
 static bool ask_kafka(struct engine *g, struct firsts *all, struct answers *a,
                       struct err *e)
 {
     const struct plan_source *s = &g->plan->source;
+    uint32_t i = 0;
 
-    if (!source_committed(g->source, a->lanes, all->n, a->other, e) ||
-        !source_watermarks(g->source, a->lanes, all->n, a->low, a->high, e)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < all->n; i++) {
-        struct verify_facts *f = &all->list[i].facts;
+    source_committed(g->source, a->lanes, all->n, a->other, a->codes);
+    source_watermarks(g->source, a->lanes, all->n, a->low, a->high, a->more);
+    for (; i < all->n; i++) {
+        struct first *f = &all->list[i];
 
-        f->has_told = true;
-        f->told = a->other[i];
-        f->low = a->low[i];
-        f->high = a->high[i];
+        f->untold = a->codes[i] ? a->codes[i] : a->more[i];
+        f->facts = (struct verify_facts){.has_told = true,
+                                         .told = a->other[i],
+                                         .low = a->low[i],
+                                         .high = a->high[i]};
     }
-    return s->start != START_TIMESTAMP ||
-           source_offsets_at(g->source, a->lanes, all->n, s->start_ms, a->other,
-                             e);
+    if (s->start == START_TIMESTAMP) {
+        source_offsets_at(g->source, a->lanes, all->n, s->start_ms, a->other,
+                          a->more);
+    }
+    for (i = 0; i < all->n; i++) {
+        all->list[i].untold =
+            all->list[i].untold ? all->list[i].untold : a->more[i];
+    }
+    return tells_any(g, all, e);
 }
 
 /* Where the lane begins; [at]: the offset of the time that the plan names. */
@@ -199,10 +228,12 @@ static bool learn(struct engine *g, struct firsts *all, struct err *e)
         struct first *f = &all->list[i];
 
         progress_seen(g, &f->lane, &f->facts.epoch, &f->facts.position);
-        f->offset = find_offset(g, f, a.other[i]);
+        f->offset =
+            f->untold ? POSITION_UNBEGUN : find_offset(g, f, a.other[i]);
     }
     free(a.lanes);
     free(a.low);
+    free(a.codes);
     return ok;
 }
 
@@ -231,6 +262,22 @@ static bool is_anew(const struct first *f)
            (f->facts.low == 0 || f->offset != f->facts.low);
 }
 
+/*
+ * Its row is made all the same, so that it begins as all do, once Kafka tells
+ * where: later it would be one that the topic got later. Not where it may have
+ * had a position: that is seen when it can be asked about.
+ */
+static void judge_untold(const struct engine *g, struct first *f,
+                         bool may_be_anew)
+{
+    bool is_group = g->plan->source.start == START_GROUP && f->facts.told >= 0;
+
+    f->is_left = f->facts.epoch > 0 ||
+                 g->claim.topics[f->lane.topic_index].is_known ||
+                 (!may_be_anew && !is_group && f->facts.told >= 0);
+    f->offset = is_group ? f->facts.told : POSITION_UNBEGUN;
+}
+
 /* How many lanes had a position. */
 static uint32_t judge(struct engine *g, struct firsts *all)
 {
@@ -240,6 +287,10 @@ static uint32_t judge(struct engine *g, struct firsts *all)
     for (uint32_t i = 0; i < all->n; i++) {
         struct first *f = &all->list[i];
 
+        if (f->untold) {
+            judge_untold(g, f, may_be_anew);
+            continue;
+        }
         if (may_be_anew && is_anew(f)) {
             f->facts.has_told = false;
             n_anew += f->facts.told > f->offset;
@@ -288,7 +339,8 @@ static bool is_of_before(const struct engine *g, const struct firsts *all)
     bool is_behind = false;
 
     for (uint32_t i = 0; i < all->n; i++) {
-        is_behind |= all->list[i].offset < all->list[i].facts.high;
+        is_behind |= all->list[i].untold ||
+                     all->list[i].offset < all->list[i].facts.high;
     }
     return is_behind && position_other(owners(g, all), g->plan);
 }
@@ -357,25 +409,61 @@ static bool may_begin(const struct engine *g, const struct firsts *all,
 
 /* The epoch of a lane that was there before must be above all that anybody
  * has seen, or a worker that does not know yet could still write. */
-static void create(struct engine *g, const struct first *f)
+static void make(struct engine *g, const struct first *f)
 {
+    struct claim *c = &g->claim;
+    const char *why = f->gone.text;
     bool is_gone = f->gone.class != ERR_NONE;
     int64_t now = (int64_t)time(NULL);
-    const struct position first = {.topic = f->lane.topic,
-                                   .partition = f->lane.partition,
-                                   .next_offset = f->offset,
-                                   .epoch = !is_gone ? 0
-                                            : now > f->facts.epoch
-                                                ? now
-                                                : f->facts.epoch,
-                                   .halted = is_gone ? f->gone.text : NULL};
 
-    position_create(g->claim.conn, g->plan, &first);
+    c->made[c->n_made++] = (struct position){
+        .topic = f->lane.topic,
+        .partition = f->lane.partition,
+        .next_offset = f->offset,
+        .epoch = !is_gone               ? 0
+                 : now > f->facts.epoch ? now
+                                        : f->facts.epoch,
+        .halted = is_gone ? arena_dup(&c->kept, why, strlen(why)) : NULL,
+        .anchor.ms = now * 1000};
 }
 
-/* Only the numbers may fail; nothing is queued before they are known. Of lanes
- * that were there before, those who have them know more than we do. */
-bool beginning_queue(struct engine *g, const struct pgreply *r, struct err *e)
+static void leave_out(struct engine *g, const struct first *f)
+{
+    struct claim *c = &g->claim;
+    struct err e;
+    uint32_t i = 0;
+
+    while (i < c->n && (c->claimed[i]->topic_index != f->lane.topic_index ||
+                        c->claimed[i]->partition != f->lane.partition)) {
+        i++;
+    }
+    if (i < c->n) {
+        source_untold(g->source, c->claimed[i], f->untold, &e);
+        claim_leave_out(g, i, &e);
+    }
+}
+
+/* Nothing is made before all is known. Of lanes that were there before, those
+ * who have them know more than we do. */
+static void make_all(struct engine *g, const struct firsts *all,
+                     uint32_t n_gone)
+{
+    struct claim *c = &g->claim;
+
+    c->made = mem_grow(c->made, (all->n + 1) * sizeof(*c->made));
+    c->n_made = 0;
+    for (uint32_t i = 0; i < all->n; i++) {
+        const struct first *f = &all->list[i];
+
+        if (f->is_left && f->is_claimed) {
+            leave_out(g, f);
+        } else if (!f->is_left && (n_gone == 0 || f->is_claimed)) {
+            make(g, f);
+        }
+    }
+}
+
+bool beginning_decide(struct engine *g, const struct pgreply *r, struct err *e)
 {
     uint32_t n_topics = g->plan->source.n_topics;
     struct firsts all = {.reply = r,
@@ -387,10 +475,8 @@ bool beginning_queue(struct engine *g, const struct pgreply *r, struct err *e)
     uint32_t n_gone = ok ? judge(g, &all) : 0;
 
     ok = ok && (n_gone > 0 || may_begin(g, &all, e));
-    for (uint32_t i = 0; ok && i < all.n; i++) {
-        if (n_gone == 0 || all.list[i].is_claimed) {
-            create(g, &all.list[i]);
-        }
+    if (ok) {
+        make_all(g, &all, n_gone);
     }
     for (uint32_t t = 0; t < n_topics; t++) {
         free(all.places[t].numbers);
@@ -398,4 +484,16 @@ bool beginning_queue(struct engine *g, const struct pgreply *r, struct err *e)
     free(all.places);
     free(all.list);
     return ok;
+}
+
+bool beginning_may_lack(const struct engine *g, const struct position *p)
+{
+    const struct plan_source *s = &g->plan->source;
+    uint32_t t = 0;
+
+    while (t < s->n_topics && strcmp(s->topics[t], p->topic) != 0) {
+        t++;
+    }
+    return s->start == START_UNSAID || s->start == START_EARLIEST ||
+           (t < s->n_topics && g->claim.topics[t].is_known);
 }

@@ -7,6 +7,10 @@
  * So does the first worker that sees a pipeline, since who comes next must
  * find that it has begun.
  *
+ * A partition of which Kafka does not tell then, as one without a leader, has
+ * begun all the same: its row says so (POSITION_UNBEGUN), and where it begins is
+ * written once Kafka tells (found.c).
+ *
  * A lane that had a position, as this run has seen or Kafka was told, does not
  * begin: its row is made anew, halted, at the last position that is known
  * (verify_missing). And a pipeline that has no position at all does not count
@@ -17,5 +21,9 @@
 
 /* Queues what must be known, for a claim that has lanes without a position. */
 void beginning_ask(struct engine *g);
-/* From the reply: queues the rows of those lanes. False: none is queued. */
-bool beginning_queue(struct engine *g, const struct pgreply *r, struct err *e);
+/* From the reply: the rows that are to be made for them, in claim.made. False:
+ * none. A lane that cannot begin now is left out of the claim. */
+bool beginning_decide(struct engine *g, const struct pgreply *r, struct err *e);
+/* May the others begin without this row? Not where a lane that comes later would
+ * begin elsewhere. */
+bool beginning_may_lack(const struct engine *g, const struct position *p);

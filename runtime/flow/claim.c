@@ -2,50 +2,61 @@
 #include "flow/claim.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
-#include "flow/beginning.h"
+#include "base/utf8.h"
 #include "flow/engine.h"
+#include "flow/found.h"
+#include "flow/made.h"
 #include "flow/progress.h"
 #include "flow/retry.h"
-#include "flow/verify.h"
+#include "flow/shelf.h"
+#include "postgres/sqlstate.h"
 
-/* A claim waits behind a zombie's transaction; the server's lock_timeout ends
- * that first. */
-static usec claim_deadline(const struct engine *g)
-{
-    return g->plan->database.timeouts.lock_ms * 1000ULL + 10000000;
-}
-/* How often partitions that are gone are looked for. */
-static const usec UNSHELVE_USEC = 5 * 1000000ULL;
+enum {
+    LOCK_MS = 500, /* as conflict.c waits for one */
+    HASTY_LOCK_MS = 10,
+    MAKE_LOCK_MS = 5000, /* behind another worker that makes all rows */
+    ALIKE_MOST = 3,
+    ROW_MS = 5000 /* for a row, when its lane is not alone */
+};
 
-static bool wants_claim(const struct lane *l)
-{
-    return (l->is_offered || (l->is_assigned && l->needs_claim)) &&
-           !l->is_leased && !l->is_gone;
-}
-
-static uint32_t count_lanes(struct engine *g)
+static uint32_t count_lanes(struct engine *g, usec now)
 {
     uint32_t n = 0;
 
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        n += wants_claim(l);
+        n += shelf_wants_claim(l, now);
     }
     return n;
 }
 
-static void collect_lanes(struct engine *g, uint32_t n)
+/* Those that others had to wait for come when nobody else does. */
+static bool has_quick(struct engine *g, usec now)
+{
+    struct lane *l = source_lanes(g->source);
+
+    while (l && (l->is_slow || !shelf_wants_claim(l, now))) {
+        l = l->next;
+    }
+    return l != NULL;
+}
+
+static void collect_lanes(struct engine *g, usec now)
 {
     struct claim *c = &g->claim;
-    uint32_t at = 0;
+    uint32_t n = count_lanes(g, now), at = 0;
+    bool is_quick = has_quick(g, now);
 
     c->lanes = mem_grow(c->lanes, (n + 1) * sizeof(*c->lanes));
     c->claimed = mem_grow(c->claimed, (n + 1) * sizeof(*c->claimed));
     c->offsets = mem_grow(c->offsets, 2 * (n + 1) * sizeof(*c->offsets));
+    c->codes = mem_grow(c->codes, (n + 1) * sizeof(*c->codes));
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (wants_claim(l)) {
+        if (shelf_wants_claim(l, now) && !(l->is_slow && is_quick)) {
             c->lanes[at] =
                 (struct position){.topic = l->topic, .partition = l->partition};
             c->claimed[at++] = l;
@@ -54,12 +65,13 @@ static void collect_lanes(struct engine *g, uint32_t n)
     c->n = at;
 }
 
-static void end_claim(struct engine *g)
+void claim_end(struct engine *g)
 {
     database_answered(g, &g->claim.ticket); /* unless it was told to fail */
     pgpool_give(g->pool, g->claim.conn);
     g->claim.conn = NULL;
     g->claim.has_looked = false;
+    shelf_end(g);
     loop_idle_set(g->idle, true);
 }
 
@@ -69,8 +81,7 @@ static bool is_lasting(const struct err *e)
     return e->class == ERR_CONFIG || e->class == ERR_SCHEMA;
 }
 
-/* All lanes wait; the claim is tried again after a while. */
-static void claim_failed(struct engine *g, const struct err *e)
+void claim_failed(struct engine *g, const struct err *e)
 {
     struct claim *c = &g->claim;
     usec delay =
@@ -90,16 +101,16 @@ static void claim_failed(struct engine *g, const struct err *e)
             page_lane(g->page, c->lanes[i].topic, c->lanes[i].partition),
             e->text);
     }
-    end_claim(g);
+    claim_end(g);
 }
 
-static bool failed(struct engine *g, const struct pgreply *r)
+bool claim_has_failed(struct engine *g, const struct pgreply *r)
 {
     if (!r->ok) {
         database_told(g, &g->claim.ticket, &r->error, "claim");
     }
     if (g->claim.is_void) {
-        end_claim(g);
+        claim_end(g);
         return true;
     }
     if (r->ok) {
@@ -108,275 +119,275 @@ static bool failed(struct engine *g, const struct pgreply *r)
     if (database_is_away(&r->error)) {
         /* Said, counted for the breaker, and tried again when it allows. */
         g->counts->errors[r->error.class]++;
-        end_claim(g);
+        claim_end(g);
     } else {
         claim_failed(g, &r->error);
     }
     return true;
 }
 
-/* ---- what is found is judged ---- */
+/* ---- lanes that are left out ---- */
 
-struct found {
-    struct verify_facts facts;
-    struct err bad; /* why the lane must halt; class ERR_NONE: it need not */
-    bool was_halted;
-};
-
-/* What Kafka was told only serves to see an older database: without an answer
- * the claim goes on. */
-static void ask_told(struct engine *g, struct found *found)
+void claim_leave_out(struct engine *g, uint32_t i, const struct err *e)
 {
     struct claim *c = &g->claim;
-    struct err e;
-    bool ok = source_committed(g->source, c->claimed, c->n, c->offsets, &e);
+    uint32_t n_behind = --c->n - i;
 
-    if (!ok) {
-        log_line(LOG_WARN, "whether the database is an older one is not known",
-                 "error=%s", log_quote(e.text));
+    shelf_put(g, c->claimed[i], e, clock_usec() - c->asked_at);
+    memmove(c->lanes + i, c->lanes + i + 1, n_behind * sizeof(*c->lanes));
+    memmove(c->claimed + i, c->claimed + i + 1,
+            n_behind * sizeof(struct lane *));
+}
+
+void claim_none(struct engine *g)
+{
+    if (!shelf_is_any_read(g)) {
+        progress_waits(g, "", g->claim.why);
     }
-    for (uint32_t i = 0; i < c->n; i++) {
-        found[i].facts.has_told = ok;
-        found[i].facts.told = ok ? c->offsets[i] : -1;
+    claim_end(g);
+}
+
+static bool is_lock(const struct err *e)
+{
+    return strcmp(e->sqlstate, "55P03") == 0;
+}
+
+/* By its code it is about the table; but so may a trigger say of a row. When the
+ * lanes meet it one after another, and none gets through, it is the table's. */
+static bool is_of_table(struct claim *c, const struct err *e)
+{
+    bool is_like = (strncmp(e->sqlstate, "42", 2) == 0 ||
+                    strncmp(e->sqlstate, "3F", 2) == 0) &&
+                   !sqlstate_may_be_one(e->sqlstate);
+
+    return e->is_right || (is_like && ++c->n_alike >= ALIKE_MOST);
+}
+
+/* The database has answered, and not about the table as a whole. */
+static bool is_of_rows(struct engine *g, const struct pgreply *r)
+{
+    return !r->ok && !g->claim.is_void && r->failed >= g->claim.first &&
+           !database_is_away(&r->error) && !is_of_table(&g->claim, &r->error);
+}
+
+bool claim_is_of_row(struct engine *g, const struct pgreply *r, uint32_t n)
+{
+    return is_of_rows(g, r) && r->failed < g->claim.first + (int)n;
+}
+
+/* ---- rounds ---- */
+
+/* A lane that is alone gets more time with each claim of it. */
+static uint32_t row_ms(const struct claim *c, uint32_t statement_ms)
+{
+    bool is_alone = c->some == 1 && c->at < c->n;
+    uint32_t n = is_alone ? c->claimed[c->at]->n_shelved : 0;
+    uint32_t ms = ROW_MS << (n < 2 ? n : 2);
+
+    return statement_ms > 0 && ms > statement_ms ? statement_ms : ms;
+}
+
+/* Above what ends each wait in the server. */
+usec claim_deadline(const struct engine *g)
+{
+    const struct plan_timeouts *t = &g->plan->database.timeouts;
+
+    return (t->lock_ms + row_ms(&g->claim, t->statement_ms)) * 1000ULL +
+           5000000;
+}
+
+static uint32_t lock_ms(const struct claim *c, uint32_t most,
+                        uint32_t statement_ms)
+{
+    uint32_t ms = c->is_hasty     ? HASTY_LOCK_MS
+                  : c->n_made > 0 ? MAKE_LOCK_MS
+                                  : LOCK_MS;
+
+    ms = most > 0 && ms > most ? most : ms;
+    return ms > statement_ms / 4 * 3 ? statement_ms / 4 * 3 : ms;
+}
+
+/* Behind a refusal the transaction is still there, and failed. */
+static void roll_back(struct claim *c)
+{
+    c->first = pgconn_in_transaction(c->conn);
+    if (c->first) {
+        pgconn_add_sql(c->conn, "ROLLBACK");
     }
 }
 
-static bool ask_range(struct engine *g, struct found *found, struct err *e)
+void claim_begin(struct engine *g)
 {
-    struct claim *c = &g->claim;
-    int64_t *low = c->offsets, *high = c->offsets + c->n;
-    bool ok = source_watermarks(g->source, c->claimed, c->n, low, high, e);
+    const struct plan_timeouts *t = &g->plan->database.timeouts;
+    uint32_t ms = row_ms(&g->claim, t->statement_ms);
+    char text[160];
 
-    for (uint32_t i = 0; i < c->n && ok; i++) {
-        found[i].facts.low = low[i];
-        found[i].facts.high = high[i];
-    }
-    return ok;
-}
-
-/* What another worker of this run saw says where the lane stood when it was
- * claimed last: nothing of what came behind a claim of others. */
-static void know(struct engine *g, const struct lane *l,
-                 const struct position *at, struct verify_facts *f)
-{
-    progress_seen(g, l, &f->epoch, &f->position);
-    f->was_rewound = l->epoch == f->epoch ? l->was_rewound : true;
-    if (at->epoch != f->epoch + 1) {
-        f->position = l->position;
-    }
-}
-
-/* True when every lane could be looked at; nothing is changed before. */
-static bool judge(struct engine *g, struct found *found, struct err *e)
-{
-    struct claim *c = &g->claim;
-
-    ask_told(g, found);
-    if (!ask_range(g, found, e)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < c->n; i++) {
-        struct verify_facts *f = &found[i].facts;
-        const struct page_lane *p = progress_page(g, c->claimed[i]);
-
-        know(g, c->claimed[i], &c->lanes[i], f);
-        found[i].was_halted = p && p->state == LANE_HALTED;
-        found[i].bad.class = ERR_NONE;
-        halt_recall(g, &c->lanes[i]);
-        verify_position(&c->lanes[i], f, &found[i].bad);
-    }
-    return true;
-}
-
-static void set_lanes(struct engine *g, const struct found *found)
-{
-    struct claim *c = &g->claim;
-
-    for (uint32_t i = 0; i < c->n; i++) {
-        const struct position *at = &c->lanes[i];
-        struct lane *l = c->claimed[i];
-
-        l->position = at->next_offset;
-        l->epoch = at->epoch;
-        l->was_rewound = at->is_rewound;
-        l->settles = verify_settles(at, &found[i].facts);
-        l->claim = ++g->n_claims;
-        l->anchor = at->anchor;
-        l->is_checking = found[i].bad.class == ERR_NONE &&
-                         verify_has_anchor(at, &found[i].facts);
-    }
-}
-
-static bool start_reading(struct engine *g, struct err *e)
-{
-    struct claim *c = &g->claim;
-    bool has_offered = false;
-
-    for (uint32_t i = 0; i < c->n; i++) {
-        struct lane *l = c->claimed[i];
-
-        has_offered |= l->is_offered;
-        l->needs_claim = false;
-        if (!l->is_offered && !source_seek(g->source, l, e)) {
-            l->needs_claim = true;
-            return false;
-        }
-    }
-    return !has_offered || source_assign(g->source, e);
-}
-
-static void halt_bad(struct engine *g, const struct position *at,
-                     struct lane *l, const struct err *bad)
-{
-    struct page_lane *p;
-
-    if (!at->halted) {
-        g->counts->errors[bad->class]++;
-        engine_halt_for_person(g, l, bad, false);
-        return;
-    }
-    engine_halt(g, l, bad);
-    p = l->page;
-    if (p && at->halted_since) {
-        p->halted_since = at->halted_since;
-    }
-}
-
-/* How many lanes are to be settled: queued. */
-static uint32_t act(struct engine *g, const struct found *found)
-{
-    struct claim *c = &g->claim;
-    uint32_t n_settled = 0;
-
-    for (uint32_t i = 0; i < c->n; i++) {
-        const struct position *at = &c->lanes[i];
-        struct lane *l = c->claimed[i];
-
-        l->is_doubted = found[i].bad.class != ERR_NONE;
-        progress_range(g, l, found[i].facts.high);
-        if (l->is_doubted) {
-            halt_bad(g, at, l, &found[i].bad);
-        } else if (found[i].was_halted) {
-            log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
-                     l->topic, l->partition, l->position);
-        }
-        if (verify_settles(at, &found[i].facts)) {
-            position_settle(c->conn, g->plan, at);
-            n_settled++;
-        }
-    }
-    return n_settled;
-}
-
-/* Else the next batch of the lane does it, or another claim: a row that says for
- * weeks that a person has just changed it would be trusted out of a backup. */
-static void on_settled(struct pgconn *conn, const struct pgreply *r, void *arg)
-{
-    struct engine *g = arg;
-    struct claim *c = &g->claim;
-
-    (void)conn;
-    for (uint32_t i = 0; r->ok && !c->is_void && i < c->n; i++) {
-        c->claimed[i]->was_rewound &= !c->claimed[i]->settles;
-    }
-    end_claim(g);
-}
-
-static void finish(struct engine *g)
-{
-    struct claim *c = &g->claim;
-    struct found *found = mem_zero(c->n + 1, sizeof(*found));
-    struct err e;
-    bool ok = judge(g, found, &e);
-
-    if (ok) {
-        set_lanes(g, found);
-        ok = start_reading(g, &e);
-    }
-    if (!ok) {
-        claim_failed(g, &e);
-        free(found);
-        return;
-    }
-    c->failures = 0;
-    c->told[1] = 0;
-    progress_ready(g);
-    publish_due(g);
-    log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);
-    if (act(g, found) > 0) {
-        pgconn_flush(c->conn, claim_deadline(g), on_settled, g);
-    } else {
-        end_claim(g);
-    }
-    free(found);
+    roll_back(&g->claim);
+    pgconn_add_sql(g->claim.conn, "BEGIN");
+    g->claim.first += 2;
+    snprintf(text, sizeof(text),
+             "SELECT set_config('lock_timeout', '%u', true), "
+             "set_config('statement_timeout', '%u', true)",
+             lock_ms(&g->claim, t->lock_ms, ms), ms);
+    pgconn_add_sql(g->claim.conn, text);
 }
 
 static void on_claimed(struct pgconn *conn, const struct pgreply *r, void *arg);
 
-static void send_claim(struct engine *g)
+static void send_round(struct engine *g)
 {
     struct claim *c = &g->claim;
 
-    position_claim(c->conn, g->plan, g->owner, c->lanes, c->n);
+    c->n_made = 0;
+    c->some = c->some > c->n - c->at ? c->n - c->at : c->some;
+    c->some = c->most > 0 && c->some > c->most ? c->most : c->some;
+    c->asked_at = clock_usec();
+    claim_begin(g);
+    position_claim(c->conn, g->plan, g->owner, c->lanes + c->at, c->some);
+    pgconn_add_sql(c->conn, "COMMIT");
     pgconn_flush(c->conn, claim_deadline(g), on_claimed, g);
 }
 
-static void on_created(struct pgconn *conn, const struct pgreply *r, void *arg)
+void claim_all(struct engine *g)
 {
-    (void)conn;
-    if (!failed(arg, r)) {
-        send_claim(arg);
+    g->claim.at = 0;
+    g->claim.some = g->claim.n;
+    send_round(g);
+}
+
+/* All rows that there are have been claimed. */
+static void missing(struct engine *g)
+{
+    struct claim *c = &g->claim;
+    uint32_t n_missing = 0;
+    struct err e;
+
+    err_set(&e, ERR_SCHEMA, "tidemill.lane does not keep new lanes: %.300s",
+            compare_own_causes(g));
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (c->lanes[i].found) {
+            continue;
+        }
+        n_missing++;
+        if (c->has_created) {
+            claim_leave_out(g, i--, &e);
+        }
+    }
+    if (c->n == 0) {
+        claim_none(g);
+    } else if (n_missing == 0 || c->has_created) {
+        found_judge(g);
+    } else {
+        c->has_created = true;
+        made_begin(g);
     }
 }
 
-static void on_asked(struct pgconn *conn, const struct pgreply *r, void *arg)
+static void next_round(struct engine *g)
+{
+    struct claim *c = &g->claim;
+
+    if (c->at < c->n) {
+        send_round(g);
+    } else {
+        missing(g);
+    }
+}
+
+/* What is behind the refused lane was not looked at: it is begun with few. */
+static void refuse(struct engine *g, const struct err *e)
+{
+    struct claim *c = &g->claim;
+
+    c->some = c->refused > c->at ? c->refused - c->at : 1;
+    claim_leave_out(g, c->refused, e);
+    next_round(g);
+}
+
+static void on_holder(struct pgconn *conn, const struct pgreply *r, void *arg)
 {
     struct engine *g = arg;
+    struct claim *c = &g->claim;
+    char who[160] = "another transaction, which the server does not show";
     struct err e;
 
     (void)conn;
-    if (failed(g, r)) {
+    if (c->is_void || (!r->ok && database_is_away(&r->error))) {
+        claim_has_failed(g, r);
         return;
     }
-    if (beginning_queue(g, r, &e)) {
-        pgconn_flush(g->claim.conn, claim_deadline(g), on_created, g);
-    } else {
-        claim_failed(g, &e);
+    if (r->ok && pg_rows(r->results[c->first]) > 0) {
+        snprintf(who, sizeof(who), "%.159s",
+                 pg_str(r->results[c->first], 0, 0));
+        utf8_clean_line(who);
     }
+    err_set(&e, ERR_CONFLICT,
+            "its row of tidemill.lane is locked by %s; it is claimed once that "
+            "ends",
+            who);
+    snprintf(e.sqlstate, sizeof(e.sqlstate), "55P03");
+    refuse(g, &e);
 }
 
-static bool has_all(const struct claim *c)
+/* Only the COMMIT: a constraint or a trigger that was deferred does not say
+ * which row it means. */
+static void refuse_some(struct engine *g, const struct pgreply *r)
 {
-    for (uint32_t i = 0; i < c->n; i++) {
-        if (!c->lanes[i].found) {
-            return false;
-        }
+    struct claim *c = &g->claim;
+    bool is_commit = r->failed == c->first + (int)c->some;
+    struct err e = r->error;
+
+    if (is_commit && c->some > 1) {
+        c->some /= 2;
+        send_round(g);
+        return;
     }
-    return true;
+    c->refused = is_commit ? c->at : c->at + (uint32_t)(r->failed - c->first);
+    if (is_lock(&e)) {
+        c->is_hasty = true;
+        roll_back(c);
+        position_ask_holder(c->conn, g->plan, c->lanes[c->refused].topic,
+                            c->lanes[c->refused].partition);
+        pgconn_flush(c->conn, claim_deadline(g), on_holder, g);
+        return;
+    }
+    err_wrap(&e, "its row of tidemill.lane cannot be claimed");
+    refuse(g, &e);
+}
+
+/* The answer is gone when the next round's comes. */
+static void keep_halts(struct claim *c)
+{
+    for (uint32_t i = c->at; i < c->at + c->some; i++) {
+        const char *why = c->lanes[i].halted;
+
+        c->lanes[i].halted = why ? arena_dup(&c->kept, why, strlen(why)) : NULL;
+    }
 }
 
 static void on_claimed(struct pgconn *conn, const struct pgreply *r, void *arg)
 {
     struct engine *g = arg;
     struct claim *c = &g->claim;
-    struct err e;
 
     (void)conn;
-    if (failed(g, r)) {
+    if (is_of_rows(g, r)) {
+        refuse_some(g, r);
         return;
     }
-    position_claimed(r, c->lanes, c->n);
-    if (has_all(c)) {
-        finish(g);
-    } else if (c->has_created) {
-        err_set(&e, ERR_SCHEMA, "tidemill.lane does not keep new lanes: %.300s",
-                compare_own_causes(g));
-        claim_failed(g, &e);
-    } else {
-        c->has_created = true;
-        beginning_ask(g);
-        pgconn_flush(c->conn, claim_deadline(g), on_asked, g);
+    if (!r->ok && r->failed < 0) { /* perhaps it was too much at a time */
+        c->most = c->some > 1 ? c->some / 2 : 1;
     }
+    if (claim_has_failed(g, r)) {
+        return;
+    }
+    position_claimed(r, c->first, c->lanes + c->at, c->some);
+    keep_halts(c);
+    c->at += c->some;
+    c->n_alike = 0;
+    c->some *= 2;
+    c->most = c->most >= c->n ? 0 : 2 * c->most;
+    next_round(g);
 }
 
 static void on_foreign(struct pgconn *conn, const struct pgreply *r, void *arg)
@@ -385,7 +396,7 @@ static void on_foreign(struct pgconn *conn, const struct pgreply *r, void *arg)
     struct err e;
 
     (void)conn;
-    if (failed(g, r)) {
+    if (claim_has_failed(g, r)) {
         return;
     }
     if (pg_rows(r->results[0]) > 0) {
@@ -401,82 +412,79 @@ static void on_foreign(struct pgconn *conn, const struct pgreply *r, void *arg)
     }
     topics_known(g, r->results[1]);
     if (g->claim.n == 0) {
-        end_claim(g); /* of lanes that are all gone */
+        claim_end(g); /* of lanes that are all gone */
         return;
     }
-    send_claim(g);
+    claim_all(g);
 }
 
 void claim_open(struct claim *c, uint32_t n_topics)
 {
     c->topics = mem_zero(n_topics + 1, sizeof(*c->topics));
-}
-
-/* Lanes whose partition is not there must not hold up the others; but Kafka
- * may only have been slow to tell. */
-static void unshelve(struct engine *g)
-{
-    usec now = clock_usec();
-
-    if (now < g->claim.unshelve_at) {
-        return;
-    }
-    g->claim.unshelve_at = now + UNSHELVE_USEC;
-    g->claim.has_looked = false;
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        l->is_gone = false;
-    }
-}
-
-/* Nobody tells what a partition without a leader holds, so it is claimed once
- * it has one. */
-static void shelve_gone(struct engine *g)
-{
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (wants_claim(l) &&
-            (l->has_no_leader ||
-             topics_is_gone(&g->claim.topics[l->topic_index], l->partition))) {
-            source_shelve(g->source, l);
-        }
-    }
+    arena_init(&c->kept, 65536);
 }
 
 /* Once a claim, since this runs every turn; and before there is a connection,
- * since Kafka takes longer than the claim. */
-static void look_once(struct engine *g)
+ * since Kafka takes longer than the claim. Not for lanes alone that are claimed
+ * again and again. */
+static void look_once(struct engine *g, usec now)
 {
-    if (!g->claim.has_looked) {
+    struct lane *l = source_lanes(g->source);
+
+    while (l && (!shelf_wants_claim(l, now) || !shelf_wants_look(l))) {
+        l = l->next;
+    }
+    if (l && !g->claim.has_looked) {
         g->claim.has_looked = true;
         topics_look(g);
-        shelve_gone(g);
+        shelf_gone(g, now);
     }
+}
+
+/* What is asked for all lanes need not be for those that are claimed again and
+ * again. */
+static void start(struct engine *g)
+{
+    struct claim *c = &g->claim;
+    bool is_again = c->is_listed && c->n > 0;
+
+    for (uint32_t i = 0; i < c->n; i++) {
+        is_again &= !shelf_wants_look(c->claimed[i]);
+    }
+    c->is_void = c->has_created = c->is_hasty = false;
+    c->n_unmade = c->n_made = c->n_alike = 0;
+    arena_reset(&c->kept);
+    if (is_again) {
+        claim_all(g);
+        return;
+    }
+    c->asked_at = clock_usec();
+    position_find_foreign(c->conn, g->plan);
+    position_list(c->conn, g->plan);
+    pgconn_flush(c->conn, claim_deadline(g), on_foreign, g);
 }
 
 void claim_turn(struct engine *g)
 {
     struct claim *c = &g->claim;
+    usec now = clock_usec();
 
-    if (c->conn || g->is_stopping || clock_usec() < c->retry_at) {
+    if (c->conn || g->is_stopping || now < c->retry_at) {
         return;
     }
-    unshelve(g);
+    topics_tick(g);
     if (!g->page->all_lanes) {
         topics_look(g);
     }
-    if (count_lanes(g) == 0) {
+    if (count_lanes(g, now) == 0) {
         return;
     }
-    look_once(g);
+    look_once(g, now);
     c->conn = database_take(g, &c->ticket);
-    if (!c->conn) {
-        return;
+    if (c->conn) {
+        collect_lanes(g, now);
+        start(g);
     }
-    c->is_void = c->has_created = false;
-    c->asked_at = clock_usec();
-    collect_lanes(g, count_lanes(g));
-    position_find_foreign(c->conn, g->plan);
-    position_list(c->conn, g->plan);
-    pgconn_flush(c->conn, claim_deadline(g), on_foreign, g);
 }
 
 void claim_void(struct engine *g)
@@ -496,5 +504,8 @@ void claim_close(struct claim *c)
     free(c->lanes);
     free(c->claimed);
     free(c->offsets);
+    free(c->codes);
+    free(c->made);
     free(c->topics);
+    arena_close(&c->kept);
 }

@@ -170,14 +170,33 @@ static void decode_some(struct engine *g)
     }
 }
 
+/* The oldest that may be asked about now, or NULL. */
+static struct batch *find_resolving(struct engine *g)
+{
+    struct list_link *l = list_first(&g->resolving);
+    usec now = clock_usec();
+
+    for (uint32_t n = g->resolving.n; n > 0; n--, l = l->next) {
+        struct batch *b = list_item(l, struct batch, link);
+
+        if (now >= b->retry_at) {
+            return b;
+        }
+    }
+    return NULL;
+}
+
 /* Oldest first: a batch that must be resolved holds lanes back. */
 static void give_conns(struct engine *g)
 {
-    while (g->resolving.n || g->ready.n) {
-        bool is_resolving = g->resolving.n > 0;
+    struct batch *resolving;
+
+    while ((resolving = g->resolving.n ? find_resolving(g) : NULL) ||
+           g->ready.n) {
+        bool is_resolving = resolving != NULL;
         struct batch *b =
-            list_item(list_first(is_resolving ? &g->resolving : &g->ready),
-                      struct batch, link);
+            is_resolving ? resolving
+                         : list_item(list_first(&g->ready), struct batch, link);
         struct pgconn *c = database_take(g, &b->ticket);
 
         if (!c) {

@@ -31,10 +31,13 @@ enum { ENGINE_MAX_BATCHES = 8 };
 /* What keeps a worker from its work, or may: each has its words while it lasts,
  * and people see all of them (progress.h). */
 enum reason {
-    REASON_LANES, /* the first lane that waits for other transactions */
-    REASON_WORKER, /* waits.h; with this one or the last the worker is not ready */
-    REASON_WORK,    /* a start, a claim, the database, the failure rule */
-    REASON_TOPICS,  /* that Kafka does not tell */
+    REASON_LANES,  /* the first lane that waits for other transactions */
+    REASON_WORKER, /* waits.h */
+    REASON_TOPICS, /* that are missing, or that Kafka does not tell of; with this
+                       one or those before it the worker is not ready */
+    REASON_WORK,   /* a start, a claim, the database, the failure rule */
+    REASON_STANDS,  /* the first lane of which nothing comes, or that cannot be
+                       claimed */
     REASON_KAFKA,   /* what it said last against the worker */
     REASON_LETTERS, /* that are to be produced */
     REASONS

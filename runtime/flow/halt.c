@@ -14,12 +14,16 @@
 #include "flow/verify.h"
 
 enum {
+    NOTES_BEGUN = 2, /* statements before the first note */
     LOST_PAUSE_USEC = 300000,
     LOOK_USEC = 1000000,
     REPLY_USEC = 30000000,
     NOTE_FLOOR_USEC = 100000,
     NOTE_CAP_USEC = 4000000
 };
+
+/* People change lanes meanwhile, and are to be heard. */
+static const char NOTE_LOCK[] = "SET LOCAL lock_timeout = 500";
 
 struct halt_note {
     struct position at;     /* its topic is borrowed from the source */
@@ -137,9 +141,11 @@ static uint32_t drop_notes(struct halts *h, uint32_t n,
     return n_left;
 }
 
-static void not_noted(struct engine *g, uint32_t n, const struct err *e)
+/* The first of [n] that are left of those that were sent. One row may be locked, or
+ * refused: the others come next. */
+static void not_noted(struct halts *h, uint32_t n, const struct err *e)
 {
-    struct halts *h = &g->halts;
+    struct halt_note first = h->notes[0];
     usec now = clock_usec();
 
     h->write_at = now + retry_delay(++h->failures, NOTE_FLOOR_USEC,
@@ -147,7 +153,12 @@ static void not_noted(struct engine *g, uint32_t n, const struct err *e)
     if (log_is_news(h->told, e->text)) {
         log_line(LOG_WARN,
                  "halts were not written to tidemill.lane; trying again",
-                 "lanes=%u error=%s", n, log_quote(e->text));
+                 "lane=%s/%d lanes=%u error=%s", first.at.topic,
+                 first.at.partition, n, log_quote(e->text));
+    }
+    if (h->n_sent == 1 && !database_is_away(e)) {
+        memmove(h->notes, h->notes + 1, (h->n_notes - 1) * sizeof(first));
+        h->notes[h->n_notes - 1] = first;
     }
 }
 
@@ -155,24 +166,24 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct engine *g = arg;
     struct halts *h = &g->halts;
-    struct err e;
+    struct err e = r->error;
     uint32_t n = h->n_sent;
 
     (void)c;
-    h->n_sent = 0;
     if (r->ok) {
-        n = drop_notes(h, n, r->results);
+        n = drop_notes(h, n, r->results + NOTES_BEGUN);
         err_set(&e, ERR_SCHEMA, "the table does not keep them: %.300s",
                 compare_own_causes(g));
-    } else {
-        e = r->error;
     }
     if (n > 0) {
-        not_noted(g, n, &e);
+        not_noted(h, n, &e);
     } else {
         h->failures = 0;
+    }
+    if (h->n_notes == 0) {
         h->told[1] = 0;
     }
+    h->n_sent = 0;
     give_conn(g, r);
 }
 
@@ -184,12 +195,15 @@ static void write_notes(struct engine *g)
     if (!h->conn) {
         return;
     }
-    for (uint32_t i = 0; i < h->n_notes; i++) {
+    h->n_sent = h->failures > 0 ? 1 : h->n_notes;
+    pgconn_add_sql(h->conn, "BEGIN");
+    pgconn_add_sql(h->conn, NOTE_LOCK); /* NOTES_BEGUN */
+    for (uint32_t i = 0; i < h->n_sent; i++) {
         const struct halt_note *n = &h->notes[i];
 
         position_note_halt(h->conn, g->plan, &n->at, n->why, n->generation);
     }
-    h->n_sent = h->n_notes;
+    pgconn_add_sql(h->conn, "COMMIT");
     pgconn_flush(h->conn, REPLY_USEC, on_noted, g);
 }
 

@@ -25,8 +25,8 @@ struct halts {
     uint32_t n_notes;
     uint32_t n_sent;        /* of them, under way */
     uint32_t failures;      /* to write them, in a row */
+    uint64_t told[2];       /* why the last one failed */
     usec write_at;          /* not before */
-    uint64_t told[2];       /* why they are not: see log_is_news */
     struct position *asked; /* owned; lanes whose epochs are asked for */
     uint32_t n_asked;
     bool has_list; /* all lanes are asked for too: partitions are gone */

@@ -142,19 +142,21 @@ static void ask_ends(struct engine *g, struct page_lane *const *lost,
     struct lane *lanes = mem_zero(n, sizeof(*lanes));
     struct lane **list = mem_zero(n, sizeof(struct lane *));
     int64_t *low = mem_zero(2 * (size_t)n, sizeof(*low)), *high = low + n;
-    struct err e;
+    int *codes = mem_zero(n, sizeof(*codes));
 
     for (uint32_t i = 0; i < n; i++) {
         lanes[i] = (struct lane){.topic = lost[i]->topic,
                                  .partition = lost[i]->partition};
         list[i] = &lanes[i];
     }
-    if (source_watermarks(g->source, list, n, low, high, &e)) {
-        for (uint32_t i = 0; i < n; i++) {
+    source_watermarks(g->source, list, n, low, high, codes);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!codes[i]) {
             lost[i]->first = low[i];
             lost[i]->high = high[i];
         }
     }
+    free(codes);
     free(low);
     free(list);
     free(lanes);

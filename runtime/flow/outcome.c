@@ -21,7 +21,8 @@ enum {
     COMPARED_AT_ONCE = 3,  /* then the tables change all the time */
     NO_MEMORY_AT_MOST = 5, /* then it is the one record that takes it */
     WAIT_FLOOR_USEC = 100000,
-    WAIT_CAP_USEC = 4000000
+    WAIT_CAP_USEC = 4000000,
+    ASK_AGAIN_USEC = 500000
 };
 
 static void name_halt(const struct batch *b, const struct lease *l,
@@ -315,6 +316,8 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
     if (is_unknown(reply)) {
         g->counts->counters[COUNT_COMMIT_UNKNOWN]++;
         engine_give_conn(b);
+        b->n_asked = 0;
+        b->retry_at = 0;
         engine_move(b, BATCH_RESOLVING);
     } else if (is_too_much(b, reply)) {
         return;
@@ -363,7 +366,16 @@ void outcome_empty(struct batch *b)
 void outcome_still_unknown(struct batch *b, const struct err *e)
 {
     /* Whatever the reason: it is asked again, and not at once. */
-    database_failed(b->engine, &b->ticket, e, "commit");
+    database_told(b->engine, &b->ticket, e, "commit");
+    if (!database_is_away(e)) {
+        b->retry_at = clock_usec() + ASK_AGAIN_USEC;
+        if (++b->n_asked == 1) {
+            log_line(
+                LOG_WARN, "what became of a COMMIT is not told; asking again",
+                "lane=%s/%d lanes=%u error=%s", b->leases[0].lane->topic,
+                b->leases[0].lane->partition, b->n_leases, log_quote(e->text));
+        }
+    }
     engine_give_conn(b);
     engine_move(b, BATCH_RESOLVING);
 }

@@ -75,8 +75,7 @@ void progress_lane(struct engine *g, struct lane *l)
     p->reached = has_reached(l, p);
 }
 
-/* A lane that the group gave us, and that cannot be claimed yet. */
-static void show_unclaimed(struct engine *g, struct lane *l)
+void progress_unclaimed(struct engine *g, struct lane *l)
 {
     struct page_lane *p = progress_page(g, l);
 
@@ -149,7 +148,8 @@ static void show_reasons(struct engine *g)
         }
     }
     w->is_ready = g->is_ready && !g->reasons[REASON_LANES][0] &&
-                  !g->reasons[REASON_WORKER][0];
+                  !g->reasons[REASON_WORKER][0] &&
+                  !g->reasons[REASON_TOPICS][0];
 }
 
 void progress_reason(struct engine *g, enum reason r, const char *what,
@@ -288,10 +288,11 @@ void progress_tick(struct engine *g)
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         events += l->inbox.count;
         has_lag |= l->is_assigned && !l->is_halted && l->high > l->position;
-        if (l->is_assigned && !l->is_gone) {
+        if (l->is_assigned && !l->is_shelved) {
             progress_lane(g, l);
-        } else if (l->is_offered && l->is_gone && l->has_no_leader) {
-            show_unclaimed(g, l);
+        } else if (l->is_shelved && !l->is_gone &&
+                   (l->is_offered || l->is_assigned)) {
+            progress_unclaimed(g, l);
         }
     }
     gauge[GAUGE_INBOX_EVENTS] = events;

@@ -10,6 +10,8 @@ struct page_lane *progress_page(struct engine *g, struct lane *lane);
 void progress_seen(struct engine *g, const struct lane *lane, int64_t *epoch,
                    int64_t *position);
 void progress_lane(struct engine *g, struct lane *lane);
+/* A lane that the group gave us, and that cannot be claimed now. */
+void progress_unclaimed(struct engine *g, struct lane *lane);
 /* The same, when the end of the partition was asked. */
 void progress_range(struct engine *g, struct lane *lane, int64_t high);
 /* The lane stands, and why; [p] may be NULL. */

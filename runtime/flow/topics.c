@@ -21,7 +21,11 @@ enum { MAX_REJOINS = 6 };
 static bool has_all(struct engine *g, struct err *e)
 {
     for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
-        if (g->claim.topics[i].n_partitions <= 0) {
+        if (g->claim.topics[i].n_partitions < 0) {
+            source_topic_untold(g->source, i, e);
+            return false;
+        }
+        if (g->claim.topics[i].n_partitions == 0) {
             return err_set(e, ERR_CONFIG,
                            "topic %s does not exist on %s: create it, or "
                            "correct `topics` in %s",
@@ -38,7 +42,7 @@ static bool has_room(struct engine *g, const int32_t *n, struct err *e)
     int64_t sum = 0;
 
     for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
-        sum += n[i];
+        sum += n[i] > 0 ? n[i] : 0;
     }
     if (sum <= PAGE_LANES) {
         return true;
@@ -89,6 +93,13 @@ void topics_look(struct engine *g)
         log_line(LOG_WARN, "waiting for Kafka", "error=%s", log_quote(e.text));
     }
     progress_reason(g, REASON_TOPICS, "", e.text);
+}
+
+void topics_tick(struct engine *g)
+{
+    if (g->reasons[REASON_TOPICS][0] && g->page->all_lanes) {
+        progress_reason(g, REASON_TOPICS, "", "");
+    }
 }
 
 static int64_t find(const struct engine *g, const char *topic)

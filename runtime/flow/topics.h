@@ -19,6 +19,8 @@ struct topic_state {
 /* Asks Kafka how many partitions each topic has; until it knows all of them
  * once, people are told what is missing. */
 void topics_look(struct engine *g);
+/* They are no more: whichever worker saw it. */
+void topics_tick(struct engine *g);
 /* Kafka has no such partition (any more): as topics_look saw it. */
 bool topics_is_gone(const struct topic_state *t, int32_t partition);
 /* Partitions of the lane's topic, as far as any worker knows. */

@@ -409,6 +409,20 @@ static void on_written(struct pgconn *c, const struct pgreply *reply, void *arg)
     }
 }
 
+/* The transaction is atomic, so any lane that it moves tells of it, and fences
+ * it. All are claimed at first, which waits behind it; when the database refuses
+ * that, since somebody else locks the row of one, they are asked in turn. */
+static uint32_t resolving_lane(const struct batch *b)
+{
+    uint32_t i = b->n_asked % b->n_leases;
+
+    for (uint32_t n = 0; n < b->n_leases && !batch_moves(b, &b->leases[i]);
+         n++) {
+        i = (i + 1) % b->n_leases;
+    }
+    return i;
+}
+
 static void on_resolved(struct pgconn *c, const struct pgreply *reply,
                         void *arg)
 {
@@ -420,8 +434,11 @@ static void on_resolved(struct pgconn *c, const struct pgreply *reply,
         outcome_still_unknown(b, &reply->error);
         return;
     }
-    position_claimed(reply, at, b->n_leases);
-    outcome_resolved(b, at);
+    if (b->n_asked > 0) {
+        at += resolving_lane(b);
+    }
+    position_claimed(reply, 1, at, b->n_asked > 0 ? 1 : b->n_leases);
+    outcome_resolved(b, b->positions);
 }
 
 void transact_resolve(struct batch *b, struct pgconn *c)
@@ -437,7 +454,14 @@ void transact_resolve(struct batch *b, struct pgconn *c)
         b->positions[i].partition = b->leases[i].lane->partition;
     }
     engine_move(b, BATCH_ASKING);
-    position_claim(c, b->engine->plan, b->engine->owner, b->positions,
-                   b->n_leases);
+    pgconn_add_sql(c, "BEGIN");
+    if (b->n_asked > 0) {
+        position_claim(c, b->engine->plan, b->engine->owner,
+                       b->positions + resolving_lane(b), 1);
+    } else {
+        position_claim(c, b->engine->plan, b->engine->owner, b->positions,
+                       b->n_leases);
+    }
+    pgconn_add_sql(c, "COMMIT");
     pgconn_flush(c, reply_deadline(b), on_resolved, b);
 }

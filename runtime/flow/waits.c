@@ -78,25 +78,36 @@ enum page_wait waits_of_lane(const struct lane *l, usec now, char *out,
     return find_starving(l, now, out, size);
 }
 
-/* Also of a lane that waits for other transactions: that hides no other wait. */
+/* Also of a lane that waits for other transactions: that hides no other wait. The
+ * first one is in the words of the worker. */
 static void tell_lanes(struct engine *g, usec now)
 {
+    char what[300] = "", first[sizeof(((struct page_lane *)0)->message)] = "";
+
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         const struct page_lane *p = l->page;
-        char why[sizeof(p->message)];
+        char why[sizeof(first)];
 
         if (!p || p->worker != (int32_t)g->slot || p->state == LANE_HALTED) {
             continue;
         }
         if (find_starving(l, now, why, sizeof(why)) == WAIT_NONE) {
             l->is_told = false;
-        } else if (!l->is_told) {
+            continue;
+        }
+        if (!what[0]) {
+            snprintf(what, sizeof(what), "lane %.200s/%d: ", l->topic,
+                     l->partition);
+            memcpy(first, why, sizeof(first));
+        }
+        if (!l->is_told) {
             l->is_told = true;
             log_line(LOG_WARN, "lane stands; the others go on",
                      "lane=%s/%d position=%" PRId64 " why=%s", l->topic,
                      l->partition, l->position, log_quote(why));
         }
     }
+    progress_reason(g, REASON_STANDS, what, first);
 }
 
 /* librdkafka tells the ends of partitions that it reads. Those of halted lanes
@@ -105,21 +116,24 @@ static void look_at_halted(struct engine *g, usec now)
 {
     struct lane **lanes = NULL;
     int64_t *ends;
+    int *codes;
     uint32_t n = 0;
 
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (l->is_assigned && l->is_out && !l->is_gone && !l->needs_claim) {
+        if (l->is_assigned && l->is_out && !l->is_shelved && !l->needs_claim) {
             lanes = mem_grow(lanes, (n + 1) * sizeof(struct lane *));
             lanes[n++] = l;
         }
     }
     ends = mem_zero(n + 1, sizeof(*ends));
-    bool ok = n == 0 || source_ends(g->source, lanes, n, ends);
+    codes = mem_zero(n + 1, sizeof(*codes));
+    bool ok = n == 0 || source_ends(g->source, lanes, n, ends, codes);
 
-    for (uint32_t i = 0; ok && i < n; i++) {
-        lanes[i]->high = ends[i] >= 0 ? ends[i] : lanes[i]->high;
+    for (uint32_t i = 0; i < n; i++) {
+        lanes[i]->high = !codes[i] && ends[i] >= 0 ? ends[i] : lanes[i]->high;
     }
     g->waits.halted_at = now + (ok ? ENDS_USEC : NO_ENDS_USEC);
+    free(codes);
     free(ends);
     free(lanes);
 }
@@ -134,8 +148,8 @@ static bool find_claim(struct engine *g, usec now, char *out, size_t size)
     }
     snprintf(out, size,
              "the database has not answered for %d s to the claim of %u "
-             "lanes: a transaction of their last owner may still hold "
-             "their rows of tidemill.lane",
+             "lanes: it is slow, or somebody has locked tidemill.lane as a "
+             "whole; pg_stat_activity shows who",
              whole_seconds(g->claim.asked_at, now), g->claim.n);
     return true;
 }

@@ -47,7 +47,8 @@ static struct pgparam int8_param(int64_t v, char out[8])
     "halted = " VOID_HALT "halted END, halted_at = " VOID_HALT                 \
     "halted_at END, halted_generation = " VOID_HALT "halted_generation END"
 
-/* One UPDATE a lane, since one over several promises no order of locks. */
+/* One UPDATE a lane, since one over several promises no order of locks, and does
+ * not say which lane it was refused for. */
 void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
                     const struct position *lanes, uint32_t n)
 {
@@ -61,7 +62,6 @@ void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
         " RETURNING next_offset, epoch, is_rewound, anchor_ms, anchor_hash, "
         "halted, extract(epoch FROM halted_at)::int8",
         oids, 6};
-    pgconn_add_sql(c, "BEGIN");
     for (uint32_t i = 0; i < n; i++) {
         char partition[4];
         const struct pgparam params[] = {
@@ -73,7 +73,6 @@ void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
             text_param(p->hash)};
         pgconn_add(c, &claim, params);
     }
-    pgconn_add_sql(c, "COMMIT");
 }
 
 static int64_t int_or(const struct pg_result *row, int column, int64_t absent)
@@ -98,39 +97,97 @@ static void read_claimed(const struct pg_result *row, struct position *at)
     at->halted_since = int_or(row, 6, 0);
 }
 
-void position_claimed(const struct pgreply *r, struct position *lanes,
-                      uint32_t n)
+void position_claimed(const struct pgreply *r, int first,
+                      struct position *lanes, uint32_t n)
 {
-    must(r->ok && r->n_results == (int)n + 2);
+    must(r->ok && r->n_results >= first + (int)n);
     for (uint32_t i = 0; i < n; i++) {
         lanes[i] = (struct position){.topic = lanes[i].topic,
                                      .partition = lanes[i].partition};
-        read_claimed(r->results[i + 1], &lanes[i]);
+        read_claimed(r->results[first + (int)i], &lanes[i]);
     }
 }
 
 void position_create(struct pgconn *c, const struct plan *p,
                      const struct position *first)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
-                                    OID_TEXT, OID_TEXT, OID_INT8, OID_TEXT};
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
+                                    OID_INT8, OID_TEXT, OID_TEXT,
+                                    OID_INT8, OID_TEXT, OID_INT8};
     static const struct pgstmt create = {
         "position_create",
         "INSERT INTO tidemill.lane (pipeline, stream, topic, partition, "
-        "next_offset, group_id, generation, epoch, halted, halted_at) "
+        "next_offset, group_id, generation, epoch, halted, halted_at, "
+        "anchor_ms) "
         "VALUES ($1, 'main', $2, $3, $4, $5, $6, $7, $8, "
-        "CASE WHEN $8 IS NOT NULL THEN now() END) ON CONFLICT DO NOTHING",
-        oids, 8};
-    char at[4], to[8], epoch[8];
-    const struct pgparam params[] = {text_param(p->name),
-                                     text_param(first->topic),
-                                     int4_param(first->partition, at),
-                                     int8_param(first->next_offset, to),
-                                     text_param(p->source.group),
-                                     text_param(p->hash),
-                                     int8_param(first->epoch, epoch),
-                                     text_param(first->halted)};
+        "CASE WHEN $8 IS NOT NULL THEN now() END, $9) ON CONFLICT DO NOTHING",
+        oids, 9};
+    bool is_unbegun = first->next_offset == POSITION_UNBEGUN;
+    char at[4], to[8], epoch[8], ms[8];
+    const struct pgparam params[] = {
+        text_param(p->name),
+        text_param(first->topic),
+        int4_param(first->partition, at),
+        int8_param(first->next_offset, to),
+        text_param(p->source.group),
+        text_param(p->hash),
+        int8_param(first->epoch, epoch),
+        text_param(first->halted),
+        is_unbegun ? int8_param(first->anchor.ms, ms) : text_param(NULL)};
     pgconn_add(c, &create, params);
+}
+
+void position_begin(struct pgconn *c, const struct plan *p,
+                    const struct position *at, int64_t offset)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
+                                    OID_INT8, OID_INT8, OID_INT8};
+    static const struct pgstmt begin = {"position_begin",
+                                        "UPDATE tidemill.lane SET next_offset "
+                                        "= $6, anchor_ms = NULL WHERE " LANE
+                                        " AND epoch = $4 AND next_offset = $5",
+                                        oids, 6};
+    char partition[4], mine[8], from[8], to[8];
+    const struct pgparam params[] = {text_param(p->name),
+                                     text_param(at->topic),
+                                     int4_param(at->partition, partition),
+                                     int8_param(at->epoch, mine),
+                                     int8_param(POSITION_UNBEGUN, from),
+                                     int8_param(offset, to)};
+    pgconn_add(c, &begin, params);
+}
+
+/*
+ * Of a locked row xmax is who locks it, unless several share it. Another role's
+ * session shows little of itself, but its number, role and name.
+ */
+void position_ask_holder(struct pgconn *c, const struct plan *p,
+                         const char *topic, int32_t partition)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4};
+    static const struct pgstmt ask = {
+        "position_holder",
+        "SELECT CASE WHEN x.gid IS NOT NULL THEN format('the prepared "
+        "transaction %L of role %s', x.gid, x.owner) ELSE format('session %s "
+        "of role %s%s%s', k.pid, a.usename, ' (' || "
+        "nullif(a.application_name, '') || ')', ', ' || a.state || "
+        "' since ' || to_char(a.state_change AT TIME ZONE 'UTC', "
+        "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')) END "
+        "FROM tidemill.lane AS l JOIN pg_locks AS k ON k.granted AND "
+        "k.pid IS DISTINCT FROM pg_backend_pid() AND "
+        "(k.locktype = 'transactionid' AND k.mode = 'ExclusiveLock' "
+        "AND k.transactionid = l.xmax OR k.locktype = 'relation' "
+        "AND k.relation = 'tidemill.lane'::regclass AND k.mode IN "
+        "('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', "
+        "'AccessExclusiveLock')) "
+        "LEFT JOIN pg_stat_activity AS a ON a.pid = k.pid "
+        "LEFT JOIN pg_prepared_xacts AS x ON x.transaction = k.transactionid "
+        "WHERE " LANE " LIMIT 1",
+        oids, 3};
+    char number[4];
+    const struct pgparam params[] = {text_param(p->name), text_param(topic),
+                                     int4_param(partition, number)};
+    pgconn_add(c, &ask, params);
 }
 
 void position_move(struct pgconn *c, const struct plan *p,

@@ -10,12 +10,17 @@
 #include "base/plan.h"
 #include "postgres/conn.h"
 
+/* In place of an offset: the lane has begun, but where is not known, since Kafka
+ * did not tell what its partition holds. anchor.ms is then when that was. */
+enum { POSITION_UNBEGUN = -2 };
+
 /* One lane of a claim. */
 struct position {
     const char *topic;
     int32_t partition;
     bool found;           /* out: tidemill.lane has it; the rest only then */
     int64_t next_offset;  /* out; -1: the row holds none */
+    int64_t begin;        /* of POSITION_UNBEGUN, once it is known */
     int64_t epoch;        /* out */
     bool is_rewound;      /* out: it may be below what Kafka was told */
     bool has_anchor;      /* out */
@@ -26,17 +31,26 @@ struct position {
     const char *owner;    /* out, of a list: who claimed it last, or "" */
 };
 
-/* Queues the claim of all [n] (sorted) in one transaction. */
+/* Queues the claim of all [n] (sorted), a statement each, for a transaction of
+ * the caller's. */
 void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
                     const struct position *lanes, uint32_t n);
-/* Reads a claim's reply into the lanes. */
-void position_claimed(const struct pgreply *r, struct position *lanes,
-                      uint32_t n);
+/* Reads a claim's reply into the lanes; [first]: of its results. */
+void position_claimed(const struct pgreply *r, int first,
+                      struct position *lanes, uint32_t n);
 /* Queues the INSERT of a lane that was not found (ON CONFLICT DO NOTHING):
- * topic, partition, next_offset, epoch, and halted when it is to wait for a
- * person. Claim again afterwards. */
+ * topic, partition, next_offset (with POSITION_UNBEGUN anchor.ms), epoch, and
+ * halted when it is to wait for a person. Claim again afterwards. */
 void position_create(struct pgconn *c, const struct plan *p,
                      const struct position *first);
+/* Queues the first position of a lane that was POSITION_UNBEGUN. Nothing
+ * happens unless the epoch is ours. */
+void position_begin(struct pgconn *c, const struct plan *p,
+                    const struct position *at, int64_t offset);
+/* Queues the question who keeps others from changing the lane's row: one row of
+ * words, or none, as far as the server shows it. */
+void position_ask_holder(struct pgconn *c, const struct plan *p,
+                         const char *topic, int32_t partition);
 /* Queues the question which pipelines have positions of the plan's topics,
  * and whether this one has any at all. */
 void position_owners(struct pgconn *c, const struct plan *p);

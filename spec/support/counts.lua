@@ -9,7 +9,7 @@ local pipeline = [[
 return pipeline {
   name = '%s',
   source = kafka { brokers = env('KAFKA_BROKERS'), group = '%s', topics = { '%s' },
-    format = 'json', type = 'data.kind', start = 'earliest' },
+    format = 'json', type = 'data.kind', start = '%s' },
   database = postgres { write = env('DATABASE_URL') },
   batch = { size = 100, linger_ms = 20 },
   projections = { 'projections.counts' },
@@ -33,7 +33,7 @@ return projection {
 }
 ]]
 
---- [options]: partitions, topic, group, name, projection, files, no_topic.
+--- [options]: partitions, topic, group, name, projection, files, no_topic, start.
 function M.new(options)
   options = options or {}
   local producer = options.producer or kafka.producer()
@@ -48,7 +48,8 @@ function M.new(options)
     producer:create_topic(s.topic, s.n_partitions)
   end
   s.bundle = tidemill.bundle {
-    ['pipeline.lua'] = pipeline:format(s.name, s.group, s.topic),
+    ['pipeline.lua'] = pipeline:format(s.name, s.group, s.topic,
+      options.start or 'earliest'),
     ['projections/counts.lua'] = options.projection or M.projection,
   }
   s.url, s.db = tidemill.database(not options.no_schema and s.bundle or nil)
