@@ -16,13 +16,7 @@
 #include "flow/shelf.h"
 #include "postgres/sqlstate.h"
 
-enum {
-    LOCK_MS = 500, /* as conflict.c waits for one */
-    HASTY_LOCK_MS = 10,
-    MAKE_LOCK_MS = 5000, /* behind another worker that makes all rows */
-    ALIKE_MOST = 3,
-    ROW_MS = 5000 /* for a row, when its lane is not alone */
-};
+enum { ALIKE_MOST = 3 };
 
 static uint32_t count_lanes(struct engine *g, usec now)
 {
@@ -177,61 +171,6 @@ bool claim_is_of_row(struct engine *g, const struct pgreply *r, uint32_t n)
 
 /* ---- rounds ---- */
 
-/* A lane that is alone gets more time with each claim of it. */
-static uint32_t row_ms(const struct claim *c, uint32_t statement_ms)
-{
-    bool is_alone = c->some == 1 && c->at < c->n;
-    uint32_t n = is_alone ? c->claimed[c->at]->n_shelved : 0;
-    uint32_t ms = ROW_MS << (n < 2 ? n : 2);
-
-    return statement_ms > 0 && ms > statement_ms ? statement_ms : ms;
-}
-
-/* Above what ends each wait in the server. */
-usec claim_deadline(const struct engine *g)
-{
-    const struct plan_timeouts *t = &g->plan->database.timeouts;
-
-    return (t->lock_ms + row_ms(&g->claim, t->statement_ms)) * 1000ULL +
-           5000000;
-}
-
-static uint32_t lock_ms(const struct claim *c, uint32_t most,
-                        uint32_t statement_ms)
-{
-    uint32_t ms = c->is_hasty     ? HASTY_LOCK_MS
-                  : c->n_made > 0 ? MAKE_LOCK_MS
-                                  : LOCK_MS;
-
-    ms = most > 0 && ms > most ? most : ms;
-    return ms > statement_ms / 4 * 3 ? statement_ms / 4 * 3 : ms;
-}
-
-/* Behind a refusal the transaction is still there, and failed. */
-static void roll_back(struct claim *c)
-{
-    c->first = pgconn_in_transaction(c->conn);
-    if (c->first) {
-        pgconn_add_sql(c->conn, "ROLLBACK");
-    }
-}
-
-void claim_begin(struct engine *g)
-{
-    const struct plan_timeouts *t = &g->plan->database.timeouts;
-    uint32_t ms = row_ms(&g->claim, t->statement_ms);
-    char text[160];
-
-    roll_back(&g->claim);
-    pgconn_add_sql(g->claim.conn, "BEGIN");
-    g->claim.first += 2;
-    snprintf(text, sizeof(text),
-             "SELECT set_config('lock_timeout', '%u', true), "
-             "set_config('statement_timeout', '%u', true)",
-             lock_ms(&g->claim, t->lock_ms, ms), ms);
-    pgconn_add_sql(g->claim.conn, text);
-}
-
 static void on_claimed(struct pgconn *conn, const struct pgreply *r, void *arg);
 
 static void send_round(struct engine *g)
@@ -345,7 +284,7 @@ static void refuse_some(struct engine *g, const struct pgreply *r)
     c->refused = is_commit ? c->at : c->at + (uint32_t)(r->failed - c->first);
     if (is_lock(&e)) {
         c->is_hasty = true;
-        roll_back(c);
+        claim_roll_back(c);
         position_ask_holder(c->conn, g->plan, c->lanes[c->refused].topic,
                             c->lanes[c->refused].partition);
         pgconn_flush(c->conn, claim_deadline(g), on_holder, g);

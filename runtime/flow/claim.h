@@ -66,11 +66,13 @@ void claim_turn(struct engine *g);
 void claim_void(struct engine *g);
 void claim_close(struct claim *c);
 
-/* -- for the files of a claim -- */
+/* -- for the files of a claim: claim_bounds.c, made.c, found.c -- */
 
 /* Queues BEGIN and what bounds each wait of it, behind the end of a transaction
  * that failed; c->first results come before the next one. */
 void claim_begin(struct engine *g);
+/* The end of that transaction alone, if there is one: sets c->first. */
+void claim_roll_back(struct claim *c);
 usec claim_deadline(const struct engine *g);
 /* All lanes wait; the claim is tried again after a while. */
 void claim_failed(struct engine *g, const struct err *e);

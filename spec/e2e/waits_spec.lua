@@ -203,7 +203,8 @@ describe('lanes whose rows of tidemill.lane cannot be claimed', function()
       '127.0.0.1:' .. run.port }, { env = s.env })
     assert.matches('/1: its row of tidemill.lane is locked by', list.out)
     assert.equal(1, n_logged(s, 'lane cannot be claimed[^\n]+/1 [^\n]+ is locked by'))
-    assert.matches('its row of tidemill.lane is locked', run:status().workers[1].waiting_for)
+    assert.matches('its row of tidemill.lane is locked',
+      run:status().workers[1].waiting_for)
 
     holder:rows('COMMIT')
     run:wait_for('the lane that was locked', 10, function()
