@@ -86,8 +86,24 @@ static void on_asked(struct pgconn *conn, const struct pgreply *r, void *arg)
     }
 }
 
+static void on_rolled_back(struct pgconn *conn, const struct pgreply *r,
+                           void *arg)
+{
+    (void)conn;
+    if (!claim_has_failed(arg, r)) {
+        made_begin(arg);
+    }
+}
+
+/* What beginning_ask wants to know has no place in a transaction that failed. */
 void made_begin(struct engine *g)
 {
-    beginning_ask(g);
-    pgconn_flush(g->claim.conn, claim_deadline(g), on_asked, g);
+    struct claim *c = &g->claim;
+
+    claim_roll_back(c);
+    if (c->first == 0) {
+        beginning_ask(g);
+    }
+    pgconn_flush(c->conn, claim_deadline(g),
+                 c->first == 0 ? on_asked : on_rolled_back, g);
 }
