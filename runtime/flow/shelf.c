@@ -85,7 +85,7 @@ void shelf_gone(struct engine *g, usec now)
             source_shelve(g->source, l);
             l->is_gone = is_gone;
             l->claim_at = now + GONE_USEC;
-            g->waits.leaders_at = 0; /* every second from now on */
+            g->waits.has_leaders = false; /* every second from now on */
         }
     }
 }
