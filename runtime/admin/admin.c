@@ -8,7 +8,6 @@
 #include "admin/clients.h"
 #include "admin/health.h"
 #include "admin/metrics.h"
-#include "admin/status.h"
 #include "base/arena.h"
 #include "base/buf.h"
 
@@ -22,6 +21,8 @@ struct admin {
 };
 
 struct answer {
+    const struct admin_view *view; /* borrowed */
+    bool is_trusted;               /* who asked */
     struct buf body;
     unsigned status;
     const char *content_type;
@@ -36,45 +37,41 @@ static const char paths[] =
     "/metrics  Prometheus text\n"
     "/status   workers and lanes as JSON\n";
 
-static void answer_live(struct admin *a, bool is_trusted, struct answer *out)
+static void answer_live(struct answer *out)
 {
-    (void)is_trusted;
-    out->status = health_is_live(a->view, &out->body) ? 200 : 503;
+    out->status = health_is_live(out->view, &out->body) ? 200 : 503;
 }
 
-static void answer_ready(struct admin *a, bool is_trusted, struct answer *out)
+static void answer_ready(struct answer *out)
 {
-    out->status = health_is_ready(a->view, &out->body) ? 200 : 503;
-    if (out->status != 200 && !is_trusted) {
+    out->status = health_is_ready(out->view, &out->body) ? 200 : 503;
+    if (out->status != 200 && !out->is_trusted) {
         /* The reasons name hosts and topics. */
         buf_clear(&out->body);
         buf_puts(&out->body, "not ready\n");
     }
 }
 
-static void answer_metrics(struct admin *a, bool is_trusted, struct answer *out)
+static void answer_metrics(struct answer *out)
 {
-    (void)is_trusted;
     out->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    metrics_write(a->view, &out->body);
+    metrics_write(out->view, &out->body);
 }
 
-static void answer_status(struct admin *a, bool is_trusted, struct answer *out)
+static void answer_status(struct answer *out)
 {
-    (void)is_trusted;
     out->content_type = "application/json";
-    status_write(a->view, &out->body);
+    status_write(out->view, &out->body);
 }
 
-static void answer_index(struct admin *a, bool is_trusted, struct answer *out)
+static void answer_index(struct answer *out)
 {
-    (void)a, (void)is_trusted;
     buf_puts(&out->body, paths);
 }
 
 static const struct route {
     const char *path;
-    void (*answer)(struct admin *a, bool is_trusted, struct answer *out);
+    void (*answer)(struct answer *out);
     bool is_open; /* without the token */
 } routes[] = {
     {"/livez", answer_live, true},       {"/readyz", answer_ready, true},
@@ -84,7 +81,7 @@ static const struct route {
 
 static const struct route *find_route(const char *path)
 {
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+    for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++) {
         if (strcmp(routes[i].path, path) == 0) {
             return &routes[i];
         }
@@ -104,15 +101,15 @@ static bool is_same_secret(const char *given, const char *secret)
     return difference == 0;
 }
 
-static bool is_trusted(struct admin *a, struct MHD_Connection *http)
+static bool is_trusted(const struct admin *a, struct MHD_Connection *http)
 {
     static const char scheme[] = "Bearer ";
-    if (a->token == NULL) {
+    if (!a->token) {
         return true;
     }
     const char *given =
         MHD_lookup_connection_value(http, MHD_HEADER_KIND, "Authorization");
-    return given != NULL && strncasecmp(given, scheme, strlen(scheme)) == 0 &&
+    return given && strncasecmp(given, scheme, strlen(scheme)) == 0 &&
            is_same_secret(given + strlen(scheme), a->token);
 }
 
@@ -122,12 +119,12 @@ static enum MHD_Result answer_send(struct MHD_Connection *http,
     struct MHD_Response *r = MHD_create_response_from_buffer(
         out->body.len, out->body.data, MHD_RESPMEM_MUST_COPY);
     buf_close(&out->body);
-    if (r == NULL) {
+    if (!r) {
         return MHD_NO;
     }
     MHD_add_response_header(r, "Content-Type", out->content_type);
     MHD_add_response_header(r, "Cache-Control", "no-store");
-    if (out->extra_name != NULL) {
+    if (out->extra_name) {
         MHD_add_response_header(r, out->extra_name, out->extra_value);
     }
     enum MHD_Result result = MHD_queue_response(http, out->status, r);
@@ -141,13 +138,15 @@ static void answer_refuse(struct answer *out, unsigned status, const char *why)
     buf_puts(&out->body, why);
 }
 
-static void answer_make(struct admin *a, struct MHD_Connection *http,
+static void answer_make(const struct admin *a, struct MHD_Connection *http,
                         const char *path, const char *method,
                         struct answer *out)
 {
     const struct route *r = find_route(path);
-    bool trusted = is_trusted(a, http);
-    if (!trusted && (r == NULL || !r->is_open)) {
+
+    out->view = a->view;
+    out->is_trusted = is_trusted(a, http);
+    if (!out->is_trusted && (!r || !r->is_open)) {
         answer_refuse(out, 401, "send Authorization: Bearer and the token\n");
         out->extra_name = "WWW-Authenticate";
         out->extra_value = "Bearer";
@@ -155,11 +154,11 @@ static void answer_make(struct admin *a, struct MHD_Connection *http,
         answer_refuse(out, 405, "only GET is understood here\n");
         out->extra_name = "Allow";
         out->extra_value = "GET, HEAD";
-    } else if (r == NULL) {
+    } else if (!r) {
         answer_refuse(out, 404, "there is no such page; there are:\n");
         buf_puts(&out->body, paths);
     } else {
-        r->answer(a, trusted, out);
+        r->answer(out);
     }
 }
 
@@ -168,9 +167,11 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *http,
                               const char *version, const char *upload,
                               size_t *upload_size, void **state)
 {
+    struct answer out = {.status = 200, .content_type = plain};
+
     (void)version, (void)upload;
     /* First call: headers only. Answering then would cut an upload short. */
-    if (*state == NULL) {
+    if (!*state) {
         *state = arg; /* any mark will do */
         return MHD_YES;
     }
@@ -178,7 +179,6 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *http,
         *upload_size = 0;
         return MHD_YES;
     }
-    struct answer out = {.status = 200, .content_type = plain};
     answer_make(arg, http, path, method, &out);
     return answer_send(http, &out);
 }
@@ -261,15 +261,14 @@ static struct MHD_Daemon *daemon_start(struct admin *a, int fd)
 struct admin *admin_new(struct loop *l, int fd, const struct admin_view *view,
                         const char *token, struct err *e)
 {
-    struct admin *a = mem_zero(1, sizeof *a);
+    struct admin *a = mem_zero(1, sizeof(*a));
     a->view = view;
     a->token = token;
     a->daemon = daemon_start(a, fd);
     const union MHD_DaemonInfo *info =
-        a->daemon == NULL
-            ? NULL
-            : MHD_get_daemon_info(a->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    if (info == NULL) {
+        a->daemon ? MHD_get_daemon_info(a->daemon, MHD_DAEMON_INFO_EPOLL_FD)
+                  : NULL;
+    if (!info) {
         err_set(e, ERR_FATAL, "libmicrohttpd did not start the admin port");
         admin_free(a);
         return NULL;
@@ -282,11 +281,11 @@ struct admin *admin_new(struct loop *l, int fd, const struct admin_view *view,
 
 void admin_free(struct admin *a)
 {
-    if (a->io != NULL) {
+    if (a->io) {
         loop_io_free(a->io);
         loop_timer_free(a->timer);
     }
-    if (a->daemon != NULL) {
+    if (a->daemon) {
         MHD_stop_daemon(a->daemon);
     }
     free(a);

@@ -1,6 +1,8 @@
 /* /livez and /readyz: see health.h. */
 #include "admin/health.h"
 
+#include <inttypes.h>
+
 #include "base/loop.h"
 #include "base/utf8.h"
 
@@ -18,9 +20,10 @@ bool health_is_live(const struct admin_view *v, struct buf *out)
     usec now = clock_usec();
     for (uint32_t i = 0; i < v->page->n_workers; i++) {
         const struct page_worker *w = &v->page->workers[i];
-        double age = view_heartbeat_age(w, now);
-        if (w->pid != 0 && age > v->page->heartbeat_seconds) {
-            buf_printf(out, "worker %u: no heartbeat for %.0f s\n", i, age);
+        int64_t age = view_heartbeat_age(w, now) / 1000000;
+        if (w->pid != 0 && age >= v->page->heartbeat_seconds) {
+            buf_printf(out, "worker %u: no heartbeat for %" PRId64 " s\n", i,
+                       age);
         }
     }
     return answer(out);
@@ -39,9 +42,9 @@ static void write_waits(const struct page *p, enum page_wait wait,
             continue;
         }
         if (n++ < LANES_NAMED) {
-            char topic[sizeof lane->topic], why[sizeof lane->message];
-            view_copy(topic, sizeof topic, lane->topic);
-            view_copy(why, sizeof why, lane->message);
+            char topic[sizeof(lane->topic)], why[sizeof(lane->message)];
+            view_copy(topic, sizeof(topic), lane->topic);
+            view_copy(why, sizeof(why), lane->message);
             buf_printf(out, "lane %s/%d: %s\n", topic, lane->partition, why);
         }
     }
@@ -54,8 +57,8 @@ bool health_is_ready(const struct admin_view *v, struct buf *out)
 {
     for (uint32_t i = 0; i < v->page->n_workers; i++) {
         const struct page_worker *w = &v->page->workers[i];
-        char why[sizeof w->waiting_for];
-        view_copy(why, sizeof why, w->waiting_for);
+        char why[sizeof(w->waiting_for)];
+        view_copy(why, sizeof(why), w->waiting_for);
         utf8_clean(why);
         if (w->pid == 0) {
             buf_printf(out, "worker %u: not running\n", i);

@@ -5,7 +5,7 @@
 
 static void comma(struct buf *out)
 {
-    if (out->len > 0 && strchr("{[:", out->data[out->len - 1]) == NULL) {
+    if (out->len > 0 && !strchr("{[:", out->data[out->len - 1])) {
         buf_put(out, ",", 1);
     }
 }

@@ -23,7 +23,7 @@ static bool is_port(const char *text)
 bool listen_parse(const char *text, struct listen_address *out, struct err *e)
 {
     const char *colon = strrchr(text, ':');
-    if (colon == NULL || !is_port(colon + 1)) {
+    if (!colon || !is_port(colon + 1)) {
         return err_set(e, ERR_CONFIG,
                        "'%s' is no HOST:PORT; an example is 127.0.0.1:9465",
                        text);
@@ -34,7 +34,7 @@ bool listen_parse(const char *text, struct listen_address *out, struct err *e)
         host++;
         len -= 2;
     }
-    if (len >= sizeof out->host) {
+    if (len >= sizeof(out->host)) {
         return err_set(e, ERR_CONFIG, "the host of '%.40s...' is too long",
                        text);
     }
@@ -42,8 +42,8 @@ bool listen_parse(const char *text, struct listen_address *out, struct err *e)
         host = "127.0.0.1";
         len = strlen(host);
     }
-    snprintf(out->host, sizeof out->host, "%.*s", (int)len, host);
-    snprintf(out->port, sizeof out->port, "%s", colon + 1);
+    snprintf(out->host, sizeof(out->host), "%.*s", (int)len, host);
+    snprintf(out->port, sizeof(out->port), "%s", colon + 1);
     return true;
 }
 
@@ -67,7 +67,7 @@ static int open_once(const struct addrinfo *a)
     }
     /* A port in TIME_WAIT is free; one with a listener stays refused. */
     int on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 64) != 0) {
         int why = errno;
         close(fd);
@@ -119,10 +119,10 @@ static bool open_failed(const struct listen_address *a, struct err *e)
 static void read_port(struct listen_address *a, int fd)
 {
     struct sockaddr_storage bound;
-    socklen_t len = sizeof bound;
+    socklen_t len = sizeof(bound);
     if (getsockname(fd, (struct sockaddr *)&bound, &len) == 0) {
         getnameinfo((struct sockaddr *)&bound, len, NULL, 0, a->port,
-                    sizeof a->port, NI_NUMERICSERV);
+                    sizeof(a->port), NI_NUMERICSERV);
     }
 }
 

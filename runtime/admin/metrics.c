@@ -1,300 +1,282 @@
-/* /metrics. One table a kind of number; a metric is one line in its table. */
+/* /metrics and the table that it is made from: see metrics.h. */
 #include "admin/metrics.h"
 
 #include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
 
-#include "base/err.h"
 #include "base/loop.h"
 #include "base/utf8.h"
 
-struct metric {
-    const char *name; /* behind tidemill_ */
-    const char *type;
-    const char *help;
-    int index;      /* into the array of the page */
-    double divisor; /* to the base unit; 1: a whole number */
-};
+/* ---- the table ---- */
 
-static const struct metric counters[] = {
-    {"events_total", "counter", "Events applied: their position is committed.",
-     COUNT_EVENTS, 1},
-    {"events_ignored_total", "counter",
-     "Events of a type that no projection handles.", COUNT_EVENTS_IGNORED, 1},
-    {"events_skipped_total", "counter",
-     "Tombstones, heartbeats and transaction records.", COUNT_EVENTS_SKIPPED,
-     1},
-    {"batches_total", "counter", "Batches committed.", COUNT_BATCHES, 1},
-    {"rows_written_total", "counter", "Rows inserted, updated or deleted.",
-     COUNT_ROWS_WRITTEN, 1},
-    {"rows_unchanged_total", "counter",
-     "Rows not written because nothing changed.", COUNT_ROWS_UNCHANGED, 1},
-    {"batch_retries_total", "counter", "Batches run again after a failure.",
-     COUNT_BATCH_RETRIES, 1},
-    {"commit_unknown_total", "counter",
-     "Commits whose outcome had to be looked up.", COUNT_COMMIT_UNKNOWN, 1},
-    {"fenced_total", "counter", "Lanes lost to another owner during a batch.",
-     COUNT_FENCED, 1},
-    {"rebalances_total", "counter", "Rebalances of the consumer group.",
-     COUNT_REBALANCES, 1},
-    {"column_faults_total", "counter",
-     "Fields that were touched for the first time.", COUNT_COLUMN_FAULTS, 1},
-    {"bytes_total", "counter", "Bytes of the records applied.", COUNT_BYTES, 1},
-    {"starved_seconds_total", "counter",
-     "Time without records although there was lag.", COUNT_STARVED_USEC, 1e6},
-    {"dead_letters_total", "counter", "Records set aside since they failed.",
-     COUNT_DEAD_LETTERS, 1},
-    {"held_total", "counter",
-     "Records set aside behind a failed one of their key.", COUNT_HELD, 1},
-    {"dead_letters_applied_total", "counter",
-     "Dead letters that a retry applied.", COUNT_LETTERS_DONE, 1},
-    {"isolations_total", "counter",
-     "Transactions that the database refused while a bad record was sought.",
-     COUNT_ISOLATIONS, 1},
-    {"rule_faults_total", "counter",
-     "Decisions of the failure rule that could not be used.", COUNT_RULE_FAULTS,
-     1},
-    {"breaker_opens_total", "counter",
-     "Times that the circuit breaker of the database opened.",
-     COUNT_BREAKER_OPENS, 1},
-    {"repeated_total", "counter",
-     "Changes of rows left out since once saw that they were made before.",
-     COUNT_REPEATED, 1},
-    {"cache_hits_total", "counter",
-     "Rows that a batch took from the row cache.", COUNT_CACHE_HITS, 1},
-    {"cache_misses_total", "counter",
-     "Rows of cached projections that had to be loaded.", COUNT_CACHE_MISSES,
-     1},
-    {"cache_stale_total", "counter",
-     "Batches done again since a row had changed behind the cache.",
-     COUNT_CACHE_STALE, 1},
-    {"cache_evictions_total", "counter",
-     "Rows that left the row cache to make room.", COUNT_CACHE_EVICTED, 1},
-};
-
-static const struct metric gauges[] = {
-    {"pool_size", "gauge", "Open database connections.", GAUGE_POOL_SIZE, 1},
-    {"pool_in_use", "gauge", "Database connections at work.", GAUGE_POOL_IN_USE,
-     1},
-    {"inbox_bytes", "gauge", "Bytes of records that wait for their outcome.",
-     GAUGE_INBOX_BYTES, 1},
-    {"inbox_events", "gauge", "Records that wait for their outcome.",
-     GAUGE_INBOX_EVENTS, 1},
-    {"prefetch_bytes", "gauge", "Bytes that librdkafka holds ahead.",
-     GAUGE_PREFETCH_BYTES, 1},
-    {"batch_size_average", "gauge", "Events a batch, moving average.",
-     GAUGE_BATCH_AVERAGE, 1},
-    {"batches_in_flight", "gauge", "Batches whose outcome is not yet known.",
-     GAUGE_BATCHES_IN_FLIGHT, 1},
-    {"lua_bytes", "gauge", "Memory of the Lua VM.", GAUGE_LUA_BYTES, 1},
-    {"breaker_state", "gauge",
-     "Circuit breaker of the database: 0 closed, 1 half-open, 2 open.",
-     GAUGE_BREAKER, 1},
-    {"cache_bytes", "gauge", "Bytes of the rows in the row cache.",
-     GAUGE_CACHE_BYTES, 1},
-    {"held_keys_bytes", "gauge",
-     "Memory of the keys that wait behind dead letters.", GAUGE_HELD_BYTES, 1},
-};
-
-static const char *const stages[STAGES] = {
-    [STAGE_DECODE] = "decode", [STAGE_LUA] = "lua",       [STAGE_LOAD] = "load",
-    [STAGE_WRITE] = "write",   [STAGE_COMMIT] = "commit",
-};
-
-static void head(struct buf *out, const char *name, const char *type,
-                 const char *help)
+static int64_t uptime(const void *page)
 {
-    buf_printf(out, "# HELP tidemill_%s %s\n# TYPE tidemill_%s %s\n", name,
-               help, name, type);
+    return (int64_t)(clock_usec() - ((const struct page *)page)->started_usec);
 }
 
-static void head_of(struct buf *out, const struct metric *m)
+static int64_t heartbeat_age(const void *worker)
 {
-    head(out, m->name, m->type, m->help);
+    return view_heartbeat_age(worker, clock_usec());
 }
 
-static void number(struct buf *out, uint64_t n, double divisor)
+static int64_t lag(const void *lane)
 {
-    if (divisor == 1) {
-        buf_printf(out, "%" PRIu64 "\n", n);
-    } else {
-        buf_printf(out, "%.6f\n", (double)n / divisor);
+    return view_lag(lane);
+}
+
+static int64_t is_halted(const void *lane)
+{
+    return ((const struct page_lane *)lane)->state == LANE_HALTED;
+}
+
+static const char *word_of_class(uint32_t i)
+{
+    uint32_t class = ERR_NONE + 1 + i;
+
+    return class < ERR_CLASSES ? err_class_name((enum err_class) class) : NULL;
+}
+
+static const char *word_of_stage(uint32_t i)
+{
+    static const char *const words[] = {
+        [STAGE_DECODE] = "decode", [STAGE_LUA] = "lua",
+        [STAGE_LOAD] = "load",     [STAGE_WRITE] = "write",
+        [STAGE_COMMIT] = "commit",
+    };
+    _Static_assert(sizeof(words) / sizeof(*words) == STAGES, "a word each");
+    return i < STAGES ? words[i] : NULL;
+}
+
+#define FIELD(type, field)                                                     \
+    .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
+#define WORKER(field)  OF_WORKER, FIELD(struct page_worker, field)
+#define COUNTED(field) OF_COUNTERS, FIELD(struct page_worker, field)
+#define LANE(field)    OF_LANE, FIELD(struct page_lane, field)
+#define COUNT(unit, n) METRIC_COUNTER, UNIT_##unit, COUNTED(counters[COUNT_##n])
+#define GAUGE(unit, n)                                                         \
+    METRIC_GAUGE, UNIT_##unit, OF_GAUGES,                                      \
+        FIELD(struct page_worker, gauges[GAUGE_##n])
+
+/* A metric is a line. */
+/* clang-format off */
+const struct metric metrics[] = {
+    {"build_info", "Always 1; what runs is in the labels.", METRIC_GAUGE, UNIT_FLAG, OF_BUILD, FIELD(struct page, n_workers)},
+    {"uptime_seconds", "Time since the supervisor started.", METRIC_GAUGE, UNIT_USEC, OF_RUN, .read = uptime},
+
+    {"up", "1 while the worker's process runs.", METRIC_GAUGE, UNIT_FLAG, WORKER(pid)},
+    {"ready", "1 while lanes are assigned and the database answers.", METRIC_GAUGE, UNIT_FLAG, WORKER(is_ready)},
+    {"restarts", "Times that the supervisor started the worker again.", METRIC_COUNTER, UNIT_NUMBER, WORKER(restarts)},
+    {"heartbeat_age_seconds", "Time since the worker's last sign of life; -1: none yet.", METRIC_GAUGE, UNIT_USEC, OF_WORKER, .read = heartbeat_age},
+
+    {"events", "Events applied, ignored and skipped ones too: their position is committed.", COUNT(NUMBER, EVENTS)},
+    {"events_ignored", "Events of a type that no projection handles.", COUNT(NUMBER, EVENTS_IGNORED)},
+    {"events_skipped", "Tombstones, heartbeats and transaction records.", COUNT(NUMBER, EVENTS_SKIPPED)},
+    {"bytes", "Bytes of the records applied, keys and values.", COUNT(BYTES, BYTES)},
+    {"batches", "Batches committed.", COUNT(NUMBER, BATCHES)},
+    {"rows_written", "Rows inserted, updated or deleted.", COUNT(NUMBER, ROWS_WRITTEN)},
+    {"rows_unchanged", "Rows not written because nothing changed.", COUNT(NUMBER, ROWS_UNCHANGED)},
+    {"repeated", "Changes of rows left out since once saw that they were made before.", COUNT(NUMBER, REPEATED)},
+    {"column_faults", "Fields that were touched for the first time.", COUNT(NUMBER, COLUMN_FAULTS)},
+    {"batch_retries", "Batches run again after a failure.", COUNT(NUMBER, BATCH_RETRIES)},
+    {"commit_unknown", "Commits whose outcome had to be looked up.", COUNT(NUMBER, COMMIT_UNKNOWN)},
+    {"fenced", "Lanes lost to another owner during a batch.", COUNT(NUMBER, FENCED)},
+    {"rebalances", "Rebalances of the consumer group.", COUNT(NUMBER, REBALANCES)},
+    {"starved_seconds", "Time without records although there was lag.", COUNT(USEC, STARVED_USEC)},
+    {"dead_letters", "Records set aside since they failed.", COUNT(NUMBER, DEAD_LETTERS)},
+    {"held", "Records set aside behind a failed one of their key.", COUNT(NUMBER, HELD)},
+    {"dead_letters_applied", "Dead letters that a retry applied.", COUNT(NUMBER, LETTERS_DONE)},
+    {"isolations", "Transactions that the database refused while a bad record was sought.", COUNT(NUMBER, ISOLATIONS)},
+    {"rule_faults", "Decisions of the failure rule that could not be used.", COUNT(NUMBER, RULE_FAULTS)},
+    {"breaker_opens", "Times that the circuit breaker of the database opened.", COUNT(NUMBER, BREAKER_OPENS)},
+    {"cache_hits", "Rows that a batch took from the row cache.", COUNT(NUMBER, CACHE_HITS)},
+    {"cache_misses", "Rows of cached projections that had to be loaded.", COUNT(NUMBER, CACHE_MISSES)},
+    {"cache_stale", "Batches done again since a row had changed behind the cache.", COUNT(NUMBER, CACHE_STALE)},
+    {"cache_evictions", "Rows that left the row cache to make room.", COUNT(NUMBER, CACHE_EVICTED)},
+    {"errors", "Failures by class.", METRIC_COUNTER, UNIT_NUMBER, COUNTED(errors[ERR_NONE + 1]), .label = "class", .word = word_of_class},
+    {"stage_seconds", "Time of each step of a batch.", METRIC_HISTOGRAM, UNIT_USEC, COUNTED(stages[0]), .label = "stage", .word = word_of_stage},
+
+    {"pool_size", "Open database connections.", GAUGE(NUMBER, POOL_SIZE)},
+    {"pool_in_use", "Database connections at work.", GAUGE(NUMBER, POOL_IN_USE)},
+    {"inbox_bytes", "Bytes of records that wait for their outcome.", GAUGE(BYTES, INBOX_BYTES)},
+    {"inbox_events", "Records that wait for their outcome.", GAUGE(NUMBER, INBOX_EVENTS)},
+    {"prefetch_bytes", "Bytes that librdkafka holds ahead.", GAUGE(BYTES, PREFETCH_BYTES)},
+    {"batch_size_average", "Events a batch, moving average.", GAUGE(NUMBER, BATCH_AVERAGE)},
+    {"batches_in_flight", "Batches whose outcome is not yet known.", GAUGE(NUMBER, BATCHES_IN_FLIGHT)},
+    {"lua_bytes", "Memory of the Lua VM.", GAUGE(BYTES, LUA_BYTES)},
+    {"breaker_state", "Circuit breaker of the database: 0 closed, 1 half-open, 2 open.", GAUGE(NUMBER, BREAKER)},
+    {"cache_bytes", "Bytes of the rows in the row cache.", GAUGE(BYTES, CACHE_BYTES)},
+    {"held_keys_bytes", "Memory of the keys that wait behind dead letters.", GAUGE(BYTES, HELD_BYTES)},
+
+    {"lag", "Records behind the end of the partition.", METRIC_GAUGE, UNIT_NUMBER, OF_LANE, .read = lag},
+    {"position", "Next offset, as committed in the database.", METRIC_GAUGE, UNIT_NUMBER, LANE(position)},
+    {"high", "End of the partition, as last seen.", METRIC_GAUGE, UNIT_NUMBER, LANE(high)},
+    {"event_time_seconds", "Unix time of the record below the position, as Kafka has it; 0: none yet in this run.", METRIC_GAUGE, UNIT_MSEC, LANE(event_ms)},
+    {"epoch", "Grows with each claim of the lane; 0: none yet in this run.", METRIC_GAUGE, UNIT_NUMBER, LANE(epoch)},
+    {"state", "1 unowned, 2 running, 3 halted.", METRIC_GAUGE, UNIT_NUMBER, LANE(state), .word = view_lane_state},
+    {"halted", "1 while the lane waits for an operator.", METRIC_GAUGE, UNIT_FLAG, OF_LANE, .read = is_halted},
+    {"waits", "1 while the lane is not halted but stands, 2 when the run is not ready for it.", METRIC_GAUGE, UNIT_NUMBER, LANE(waits)},
+    {"dead_letters", "Records of the lane that are set aside, held ones included.", METRIC_GAUGE, UNIT_NUMBER, LANE(letters)},
+    {0},
+};
+/* clang-format on */
+
+const void *metric_entry(const struct page *p, enum metric_group group,
+                         uint32_t i)
+{
+    if (group == OF_BUILD || group == OF_RUN) {
+        return i == 0 ? p : NULL;
     }
+    if (group == OF_LANE) {
+        return i < p->n_lanes && i < PAGE_LANES ? &p->lanes[i] : NULL;
+    }
+    return i < p->n_workers ? &p->workers[i] : NULL;
 }
 
-/* [text] inside the quotes of a label value. */
-static void label_text(struct buf *out, const char *text)
+const void *metric_at(const struct metric *m, const void *entry, uint32_t i)
+{
+    return (const char *)entry + m->offset + (size_t)i * m->size;
+}
+
+int64_t metric_value(const struct metric *m, const void *entry, uint32_t i)
+{
+    const void *at = metric_at(m, entry, i);
+    int64_t n = m->read                       ? m->read(entry)
+                : m->size == sizeof(uint32_t) ? *(const uint32_t *)at
+                                              : *(const int64_t *)at;
+
+    return m->unit == UNIT_FLAG ? n != 0 : n;
+}
+
+/* ---- as Prometheus text ---- */
+
+struct writer {
+    const struct metric *metric; /* whose series are written */
+    char name[64];               /* of it */
+    struct buf labels;           /* of the next line, from { on; owned */
+    struct buf *out;
+};
+
+/* [text] is seen and not obeyed. */
+static void add_label(struct writer *w, const char *name, const char *text)
 {
     bool is_seen;
 
+    buf_puts(&w->labels, w->labels.len > 0 ? "," : "{");
+    buf_puts(&w->labels, name);
+    buf_puts(&w->labels, "=\"");
     for (size_t n, left = strlen(text); left > 0; text += n, left -= n) {
         n = utf8_sight(text, left, &is_seen);
-        buf_put(out, "\\", *text == '"' || *text == '\\');
-        buf_put(out, is_seen ? text : "?", is_seen ? n : 1);
+        buf_put(&w->labels, "\\", *text == '"' || *text == '\\');
+        buf_put(&w->labels, is_seen ? text : "?", is_seen ? n : 1);
+    }
+    buf_puts(&w->labels, "\"");
+}
+
+/* Whose [i]th entry that is. */
+static void add_owner(struct writer *w, const struct admin_view *v,
+                      const void *entry, uint32_t i)
+{
+    const struct page_lane *lane = entry;
+    char topic[sizeof(lane->topic)];
+
+    if (w->metric->group == OF_BUILD) {
+        add_label(w, "version", v->version);
+        add_label(w, "generation", v->generation);
+        add_label(w, "pipeline", v->name);
+    } else if (w->metric->group == OF_LANE) {
+        view_copy(topic, sizeof(topic), lane->topic);
+        add_label(w, "topic", topic);
+        buf_printf(&w->labels, ",partition=\"%d\"", lane->partition);
+    } else if (w->metric->group != OF_RUN) {
+        buf_printf(&w->labels, "{worker=\"%u\"", i);
     }
 }
 
-static void write_table(const struct page *p, const struct metric *m, size_t n,
-                        bool is_counter, struct buf *out)
+/* [unit] of the page are 1 here. */
+static void put_line(struct writer *w, const char *suffix, int64_t n, int unit)
 {
-    for (size_t i = 0; i < n; i++) {
-        head_of(out, &m[i]);
-        for (uint32_t w = 0; w < p->n_workers; w++) {
-            const struct page_worker *worker = &p->workers[w];
-            buf_printf(out, "tidemill_%s{worker=\"%u\"} ", m[i].name, w);
-            number(out,
-                   is_counter ? worker->counters[m[i].index]
-                              : worker->gauges[m[i].index],
-                   m[i].divisor);
+    buf_puts(w->out, w->name);
+    buf_puts(w->out, suffix);
+    buf_put(w->out, w->labels.data, w->labels.len);
+    buf_put(w->out, "}", w->labels.len > 0);
+    if (unit > 1) {
+        buf_printf(w->out, " %.6f\n", (double)n / unit);
+    } else {
+        buf_printf(w->out, " %" PRId64 "\n", n);
+    }
+}
+
+static void put_times(struct writer *w, const struct page_times *t)
+{
+    size_t len = w->labels.len;
+    uint64_t n = 0;
+    char bound[32];
+
+    for (uint32_t i = 0; i < PAGE_BOUNDS; i++) {
+        bool is_last = i == PAGE_BOUNDS - 1;
+
+        n += t->n[i];
+        snprintf(bound, sizeof(bound), "%g",
+                 (double)page_bounds[i] / UNIT_USEC);
+        add_label(w, "le", is_last ? "+Inf" : bound);
+        put_line(w, "_bucket", (int64_t)n, 1);
+        w->labels.len = len;
+    }
+    put_line(w, "_sum", (int64_t)t->usec, UNIT_USEC);
+    put_line(w, "_count", (int64_t)n, 1);
+}
+
+static void put_series(struct writer *w, const void *entry)
+{
+    const struct metric *m = w->metric;
+    size_t len = w->labels.len;
+
+    for (uint32_t i = 0; i == 0 || (m->label && m->word(i)); i++) {
+        if (m->label) {
+            add_label(w, m->label, m->word(i));
         }
-    }
-}
-
-static void write_stages(const struct page *p, struct buf *out)
-{
-    head(out, "stage_seconds", "summary",
-         "Time that batches spent in each stage.");
-    for (uint32_t w = 0; w < p->n_workers; w++) {
-        for (int s = 0; s < STAGES; s++) {
-            buf_printf(out,
-                       "tidemill_stage_seconds_sum{worker=\"%u\","
-                       "stage=\"%s\"} ",
-                       w, stages[s]);
-            number(out, p->workers[w].stage_usec[s], 1e6);
-            buf_printf(out,
-                       "tidemill_stage_seconds_count{worker=\"%u\","
-                       "stage=\"%s\"} ",
-                       w, stages[s]);
-            number(out, p->workers[w].stage_count[s], 1);
+        if (m->kind == METRIC_HISTOGRAM) {
+            put_times(w, metric_at(m, entry, i));
+        } else {
+            put_line(w, "", metric_value(m, entry, i), m->unit);
         }
+        w->labels.len = len;
     }
 }
 
-static void write_errors(const struct page *p, struct buf *out)
+static void put_head(struct writer *w)
 {
-    head(out, "errors_total", "counter", "Failures by class.");
-    for (uint32_t w = 0; w < p->n_workers; w++) {
-        for (int c = ERR_NONE + 1; c < PAGE_ERRORS; c++) {
-            buf_printf(out,
-                       "tidemill_errors_total{worker=\"%u\",class=\"%s\"} ", w,
-                       err_class_name((enum err_class)c));
-            number(out, p->workers[w].errors[c], 1);
-        }
-    }
-}
+    static const char *const kinds[] = {
+        [METRIC_COUNTER] = "counter",
+        [METRIC_GAUGE] = "gauge",
+        [METRIC_HISTOGRAM] = "histogram",
+    };
+    _Static_assert(sizeof(kinds) / sizeof(*kinds) == METRIC_KINDS, "each");
+    static const char *const prefixes[METRIC_GROUPS] = {
+        [OF_WORKER] = "worker_", [OF_LANE] = "lane_"};
+    const struct metric *m = w->metric;
+    const char *prefix = prefixes[m->group];
 
-static void write_workers(const struct page *p, struct buf *out)
-{
-    head(out, "worker_up", "gauge", "1 while the worker's process runs.");
-    for (uint32_t w = 0; w < p->n_workers; w++) {
-        buf_printf(out, "tidemill_worker_up{worker=\"%u\"} %d\n", w,
-                   p->workers[w].pid != 0);
-    }
-    head(out, "worker_ready", "gauge",
-         "1 while lanes are assigned and the database answers.");
-    for (uint32_t w = 0; w < p->n_workers; w++) {
-        buf_printf(out, "tidemill_worker_ready{worker=\"%u\"} %d\n", w,
-                   p->workers[w].is_ready != 0);
-    }
-    head(out, "worker_restarts_total", "counter",
-         "Times that the supervisor started the worker again.");
-    for (uint32_t w = 0; w < p->n_workers; w++) {
-        buf_printf(out, "tidemill_worker_restarts_total{worker=\"%u\"} %u\n", w,
-                   p->workers[w].restarts);
-    }
-}
-
-static int64_t lane_position(const struct page_lane *l)
-{
-    return l->position;
-}
-static int64_t lane_state(const struct page_lane *l)
-{
-    return l->state;
-}
-static int64_t lane_letters(const struct page_lane *l)
-{
-    return l->letters;
-}
-static int64_t lane_waits(const struct page_lane *l)
-{
-    return l->waits;
-}
-static int64_t lane_halted(const struct page_lane *l)
-{
-    return l->state == LANE_HALTED;
-}
-
-static const struct {
-    struct metric metric;
-    int64_t (*value)(const struct page_lane *l);
-} lane_metrics[] = {
-    {{"lane_lag", "gauge", "Records behind the end of the partition.", 0, 1},
-     view_lag},
-    {{"lane_position", "gauge", "Next offset, as committed in the database.", 0,
-      1},
-     lane_position},
-    {{"lane_state", "gauge", "1 unowned, 2 running, 3 halted.", 0, 1},
-     lane_state},
-    {{"lane_halted", "gauge", "1 while the lane waits for an operator.", 0, 1},
-     lane_halted},
-    {{"lane_waits", "gauge",
-      "1 while the lane is not halted but stands, 2 when the run is not ready "
-      "for it.",
-      0, 1},
-     lane_waits},
-    {{"lane_dead_letters", "gauge",
-      "Records of the lane that are set aside, held ones included.", 0, 1},
-     lane_letters},
-};
-
-static void write_lane(const struct page_lane *lane, const char *name,
-                       int64_t value, struct buf *out)
-{
-    char topic[sizeof lane->topic];
-    view_copy(topic, sizeof topic, lane->topic);
-    buf_printf(out, "tidemill_%s{topic=\"", name);
-    label_text(out, topic);
-    buf_printf(out, "\",partition=\"%d\"} %" PRId64 "\n", lane->partition,
-               value);
-}
-
-static void write_lanes(const struct page *p, struct buf *out)
-{
-    for (size_t m = 0; m < sizeof lane_metrics / sizeof *lane_metrics; m++) {
-        head_of(out, &lane_metrics[m].metric);
-        for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
-            const struct page_lane *lane = &p->lanes[i];
-            if (lane->state != LANE_FREE) {
-                write_lane(lane, lane_metrics[m].metric.name,
-                           lane_metrics[m].value(lane), out);
-            }
-        }
-    }
-}
-
-static void write_build(const struct admin_view *v, struct buf *out)
-{
-    head(out, "build_info", "gauge", "Always 1; what runs is in the labels.");
-    buf_puts(out, "tidemill_build_info{version=\"");
-    label_text(out, v->version);
-    buf_puts(out, "\",generation=\"");
-    label_text(out, v->generation);
-    buf_puts(out, "\",pipeline=\"");
-    label_text(out, v->name);
-    buf_puts(out, "\"} 1\n");
-    head(out, "uptime_seconds", "gauge", "Time since the supervisor started.");
-    buf_puts(out, "tidemill_uptime_seconds ");
-    number(out, clock_usec() - v->page->started_usec, 1e6);
+    snprintf(w->name, sizeof(w->name), "tidemill_%s%s%s", prefix ? prefix : "",
+             m->name, m->kind == METRIC_COUNTER ? "_total" : "");
+    buf_printf(w->out, "# HELP %s %s\n# TYPE %s %s\n", w->name, m->help,
+               w->name, kinds[m->kind]);
 }
 
 void metrics_write(const struct admin_view *v, struct buf *out)
 {
-    const struct page *p = v->page;
-    write_build(v, out);
-    write_table(p, counters, sizeof counters / sizeof *counters, true, out);
-    write_table(p, gauges, sizeof gauges / sizeof *gauges, false, out);
-    write_stages(p, out);
-    write_errors(p, out);
-    write_workers(p, out);
-    write_lanes(p, out);
+    struct writer w = {.out = out};
+    const void *entry;
+
+    for (w.metric = metrics; w.metric->name; w.metric++) {
+        put_head(&w);
+        for (uint32_t i = 0;
+             (entry = metric_entry(v->page, w.metric->group, i)); i++) {
+            buf_clear(&w.labels);
+            add_owner(&w, v, entry, i);
+            put_series(&w, entry);
+        }
+    }
+    buf_close(&w.labels);
 }

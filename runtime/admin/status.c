@@ -1,30 +1,8 @@
-/* /status: see status.h. */
-#include "admin/status.h"
-
+/* /status: see metrics.h. */
 #include <time.h>
 
 #include "admin/json.h"
-#include "base/loop.h"
-
-static const struct {
-    const char *key;
-    enum page_counter counter;
-} counters[] = {
-    {"events", COUNT_EVENTS},
-    {"events_ignored", COUNT_EVENTS_IGNORED},
-    {"events_skipped", COUNT_EVENTS_SKIPPED},
-    {"batches", COUNT_BATCHES},
-    {"rows_written", COUNT_ROWS_WRITTEN},
-    {"rows_unchanged", COUNT_ROWS_UNCHANGED},
-    {"batch_retries", COUNT_BATCH_RETRIES},
-    {"commit_unknown", COUNT_COMMIT_UNKNOWN},
-    {"fenced", COUNT_FENCED},
-    {"rebalances", COUNT_REBALANCES},
-    {"column_faults", COUNT_COLUMN_FAULTS},
-    {"bytes", COUNT_BYTES},
-    {"cache_hits", COUNT_CACHE_HITS},
-    {"cache_misses", COUNT_CACHE_MISSES},
-};
+#include "admin/metrics.h"
 
 static void key_text(struct buf *out, const char *key, const char *text)
 {
@@ -38,14 +16,57 @@ static void key_int(struct buf *out, const char *key, int64_t n)
     json_int(out, n);
 }
 
-static void write_counters(const struct page_worker *w, struct buf *out)
+static void write_value(const struct metric *m, const void *entry, uint32_t i,
+                        struct buf *out)
 {
-    json_key(out, "counters");
-    json_open(out, '{');
-    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++) {
-        key_int(out, counters[i].key,
-                (int64_t)w->counters[counters[i].counter]);
+    int64_t n = metric_value(m, entry, i); /* of a histogram its sum */
+
+    if (m->kind == METRIC_HISTOGRAM) {
+        json_open(out, '{');
+        key_int(out, "count",
+                (int64_t)page_times_count(metric_at(m, entry, i)));
+        json_key(out, "sum");
+        json_double(out, (double)n / m->unit);
+        json_close(out, '}');
+    } else if (m->unit == UNIT_FLAG) {
+        json_bool(out, n);
+    } else if (m->unit > 1) {
+        json_double(out, (double)n / m->unit);
+    } else if (m->word && !m->label) {
+        json_text(out, m->word((uint32_t)n));
+    } else {
+        json_int(out, n);
     }
+}
+
+/* Into the object that is open. */
+static void write_metrics(enum metric_group group, const void *entry,
+                          struct buf *out)
+{
+    for (const struct metric *m = metrics; m->name; m++) {
+        if (m->group != group) {
+            continue;
+        }
+        json_key(out, m->name);
+        if (!m->label) {
+            write_value(m, entry, 0, out);
+            continue;
+        }
+        json_open(out, '{');
+        for (uint32_t i = 0; m->word(i); i++) {
+            json_key(out, m->word(i));
+            write_value(m, entry, i, out);
+        }
+        json_close(out, '}');
+    }
+}
+
+static void write_object(const char *key, enum metric_group group,
+                         const void *entry, struct buf *out)
+{
+    json_key(out, key);
+    json_open(out, '{');
+    write_metrics(group, entry, out);
     json_close(out, '}');
 }
 
@@ -61,21 +82,18 @@ static double hit_rate(const struct page_worker *w)
 static void write_worker(const struct page_worker *w, uint32_t slot,
                          struct buf *out)
 {
-    char waiting_for[sizeof w->waiting_for];
-    view_copy(waiting_for, sizeof waiting_for, w->waiting_for);
-    double age = view_heartbeat_age(w, clock_usec());
+    char waiting_for[sizeof(w->waiting_for)];
+
+    view_copy(waiting_for, sizeof(waiting_for), w->waiting_for);
     json_open(out, '{');
     key_int(out, "worker", slot);
     key_int(out, "pid", w->pid);
-    json_key(out, "ready");
-    json_bool(out, w->is_ready != 0);
     key_text(out, "waiting_for", waiting_for);
-    json_key(out, "heartbeat_age_seconds");
-    json_double(out, age);
-    key_int(out, "restarts", w->restarts);
     json_key(out, "cache_hit_rate");
     json_double(out, hit_rate(w));
-    write_counters(w, out);
+    write_metrics(OF_WORKER, w, out);
+    write_object("counters", OF_COUNTERS, w, out);
+    write_object("gauges", OF_GAUGES, w, out);
     json_close(out, '}');
 }
 
@@ -85,61 +103,51 @@ static void write_since(const struct page_lane *lane, struct buf *out)
     time_t since = (time_t)lane->halted_since;
     char text[32] = "";
     struct tm tm;
+
     if (lane->state == LANE_HALTED && gmtime_r(&since, &tm)) {
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
     }
     key_text(out, "halted_since", text);
 }
 
 static void write_lane(const struct page_lane *lane, struct buf *out)
 {
-    char topic[sizeof lane->topic], message[sizeof lane->message];
-    view_copy(topic, sizeof topic, lane->topic);
-    view_copy(message, sizeof message, lane->message);
+    char topic[sizeof(lane->topic)], message[sizeof(lane->message)];
+
+    view_copy(topic, sizeof(topic), lane->topic);
+    view_copy(message, sizeof(message), lane->message);
     json_open(out, '{');
     key_text(out, "topic", topic);
     key_int(out, "partition", lane->partition);
-    key_text(out, "state", view_lane_state(lane));
     key_int(out, "worker", lane->worker);
-    key_int(out, "position", lane->position);
-    key_int(out, "high", lane->high);
-    key_int(out, "lag", view_lag(lane));
-    key_int(out, "epoch", lane->epoch);
-    key_int(out, "dead_letters", lane->letters);
+    write_metrics(OF_LANE, lane, out);
     key_text(out, "message", message);
     write_since(lane, out);
     json_close(out, '}');
 }
 
-static void write_lanes(const struct page *p, struct buf *out)
-{
-    json_key(out, "lanes");
-    json_open(out, '[');
-    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
-        if (p->lanes[i].state != LANE_FREE) {
-            write_lane(&p->lanes[i], out);
-        }
-    }
-    json_close(out, ']');
-}
-
 void status_write(const struct admin_view *v, struct buf *out)
 {
-    const struct page *p = v->page;
+    const void *entry;
+
     json_open(out, '{');
     key_text(out, "name", v->name);
     key_text(out, "generation", v->generation);
     key_text(out, "version", v->version);
     key_text(out, "instance", v->instance);
-    json_key(out, "uptime_seconds");
-    json_double(out, (double)(clock_usec() - p->started_usec) / 1e6);
+    write_metrics(OF_RUN, v->page, out);
     json_key(out, "workers");
     json_open(out, '[');
-    for (uint32_t w = 0; w < p->n_workers; w++) {
-        write_worker(&p->workers[w], w, out);
+    for (uint32_t i = 0; (entry = metric_entry(v->page, OF_WORKER, i)); i++) {
+        write_worker(entry, i, out);
     }
     json_close(out, ']');
-    write_lanes(p, out);
+    json_key(out, "lanes");
+    json_open(out, '[');
+    for (uint32_t i = 0; (entry = metric_entry(v->page, OF_LANE, i)); i++) {
+        write_lane(entry, out);
+    }
+    json_close(out, ']');
     json_close(out, '}');
     buf_puts(out, "\n");
 }

@@ -3,14 +3,15 @@
 
 #include <string.h>
 
-double view_heartbeat_age(const struct page_worker *w, uint64_t now_usec)
+int64_t view_heartbeat_age(const struct page_worker *w, uint64_t now_usec)
 {
     uint64_t beat = w->heartbeat_usec;
-    if (beat == 0) {
-        return -1;
+
+    if (!beat) {
+        return -1000000;
     }
     /* Written after [now] was read, perhaps. */
-    return beat >= now_usec ? 0 : (double)(now_usec - beat) / 1e6;
+    return beat >= now_usec ? 0 : (int64_t)(now_usec - beat);
 }
 
 /* Where the records begin that are not known to be applied: a position past the
@@ -19,6 +20,7 @@ static int64_t begin_of_lag(const struct page_lane *lane)
 {
     bool is_read = lane->worker >= 0 || lane->state != LANE_UNOWNED ||
                    lane->waits != WAIT_BLOCKED;
+
     if (!is_read && lane->stored < 0) {
         return lane->first;
     }
@@ -30,17 +32,20 @@ int64_t view_lag(const struct page_lane *lane)
 {
     int64_t begin = begin_of_lag(lane);
     int64_t lag = lane->high - begin;
+
     return lane->high < 0 || begin < 0 || lag < 0 ? 0 : lag;
 }
 
-const char *view_lane_state(const struct page_lane *lane)
+const char *view_lane_state(uint32_t state)
 {
-    static const char *const names[] = {[LANE_FREE] = "free",
-                                        [LANE_UNOWNED] = "unowned",
-                                        [LANE_RUNNING] = "running",
-                                        [LANE_HALTED] = "halted"};
-    uint32_t state = lane->state;
-    return state < sizeof names / sizeof *names ? names[state] : "unknown";
+    static const char *const names[] = {
+        [LANE_FREE] = "free",
+        [LANE_UNOWNED] = "unowned",
+        [LANE_RUNNING] = "running",
+        [LANE_HALTED] = "halted",
+    };
+    _Static_assert(sizeof(names) / sizeof(*names) == LANE_STATES, "each");
+    return state < LANE_STATES ? names[state] : "unknown";
 }
 
 void view_copy(char *out, size_t cap, const char *shared)

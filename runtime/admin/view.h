@@ -17,10 +17,11 @@ struct admin_view {
     const char *instance;
 };
 
-/* Seconds since the worker's last sign of life; negative: none yet. */
-double view_heartbeat_age(const struct page_worker *w, uint64_t now_usec);
+/* Microseconds since the worker's last sign of life; a second below 0: there is
+ * none yet. */
+int64_t view_heartbeat_age(const struct page_worker *w, uint64_t now_usec);
 /* Records between position and the end of the partition; 0 when unknown. */
 int64_t view_lag(const struct page_lane *lane);
-const char *view_lane_state(const struct page_lane *lane);
+const char *view_lane_state(uint32_t state); /* enum page_lane_state */
 /* A copy of a string that its writer may be changing, always ended. */
 void view_copy(char *out, size_t cap, const char *shared);

@@ -120,10 +120,11 @@ static const struct class_text texts[] = {
                       "last lines of the log say why.",
         },
 };
+_Static_assert(sizeof(texts) / sizeof(*texts) == ERR_CLASSES, "words each");
 
 const struct class_text *class_text(enum err_class class)
 {
-    must((size_t) class < sizeof texts / sizeof *texts);
+    must((size_t) class < ERR_CLASSES);
     return &texts[class];
 }
 

@@ -17,6 +17,7 @@ static const char *const names[] = {
     [ERR_SCHEMA] = "schema",     [ERR_CONFIG] = "config",
     [ERR_FATAL] = "fatal",
 };
+_Static_assert(sizeof(names) / sizeof(*names) == ERR_CLASSES, "a name each");
 
 bool err_set(struct err *e, enum err_class class, const char *format, ...)
 {
@@ -53,9 +54,7 @@ bool err_wrap(struct err *e, const char *format, ...)
 
 const char *err_class_name(enum err_class class)
 {
-    size_t n = sizeof(names) / sizeof(names[0]);
-
-    return (size_t) class < n ? names[class] : "unknown";
+    return (size_t) class < ERR_CLASSES ? names[class] : "unknown";
 }
 
 void must_failed(const char *cond, const char *file, int line)

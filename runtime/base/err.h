@@ -22,6 +22,7 @@ enum err_class {
     ERR_CONFIG,     /* settings, privileges, credentials: halt */
     ERR_FATAL       /* this process cannot go on */
 };
+enum { ERR_CLASSES = ERR_FATAL + 1 };
 
 struct err {
     enum err_class class;

@@ -13,6 +13,11 @@
  * to a process that was stopped with it, which may go on at any time. */
 enum { LOCK_TRIES = 2000, LOCK_NAP_NSEC = 50 * 1000 };
 
+const uint64_t page_bounds[PAGE_BOUNDS] = {
+    1000,    3000,    10000,    30000,    100000,     300000,
+    1000000, 3000000, 10000000, 30000000, UINT64_MAX,
+};
+
 struct page *page_new(uint32_t n_workers)
 {
     struct page *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE,
@@ -31,6 +36,27 @@ void page_free(struct page *p)
     if (p) {
         munmap(p, sizeof(*p));
     }
+}
+
+void page_time(struct page_times *t, uint64_t usec)
+{
+    uint32_t i = 0;
+
+    while (usec > page_bounds[i]) {
+        i++;
+    }
+    t->usec += usec;
+    t->n[i]++;
+}
+
+uint64_t page_times_count(const struct page_times *t)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < PAGE_BOUNDS; i++) {
+        n += t->n[i];
+    }
+    return n;
 }
 
 static bool exchange(uint32_t *lock, uint32_t *from, uint32_t to)

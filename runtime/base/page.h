@@ -10,11 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 enum {
     PAGE_WORKERS = 64,
     PAGE_LANES = 65536, /* memory is taken only for those that there are */
     PAGE_PLACES = 2 * PAGE_LANES,
-    PAGE_ERRORS = 11,
+    PAGE_BOUNDS = 11, /* of times */
     PAGE_SUSPECTS = 1024,
     PAGE_TABLES = 1024,
     PAGE_HEARTBEAT_SECONDS = 20
@@ -48,7 +50,7 @@ enum page_counter {
     COUNT_CACHE_EVICTED,
     COUNTERS
 };
-/* Microseconds spent, and how often, by stage. */
+/* Of a batch. */
 enum page_stage {
     STAGE_DECODE,
     STAGE_LUA,
@@ -72,6 +74,14 @@ enum page_gauge {
     GAUGES
 };
 
+/* Times that were measured. */
+struct page_times {
+    uint64_t usec;           /* all together */
+    uint64_t n[PAGE_BOUNDS]; /* by the first bound that is not below */
+};
+/* usec, ascending; the last one is above all. */
+extern const uint64_t page_bounds[PAGE_BOUNDS];
+
 /* One record. */
 struct page_place {
     uint32_t is_set; /* written last: the rest holds */
@@ -88,22 +98,28 @@ struct page_worker {
     uint32_t in_handler;     /* 1 while Lua runs */
     uint32_t in_rule;        /* 1 while the failure rule is asked */
     uint64_t counters[COUNTERS];
-    uint64_t stage_usec[STAGES];
-    uint64_t stage_count[STAGES];
+    struct page_times stages[STAGES];
     uint64_t gauges[GAUGES];
-    uint64_t errors[PAGE_ERRORS]; /* by enum err_class */
-    char waiting_for[256];        /* why it is not ready, for people; or "" */
+    uint64_t errors[ERR_CLASSES];
+    char waiting_for[256]; /* why it is not ready, for people; or "" */
     /* The record whose handler ran when the worker crashed, or was asked. */
     struct page_place at;
 };
 
-enum page_lane_state { LANE_FREE, LANE_UNOWNED, LANE_RUNNING, LANE_HALTED };
+enum page_lane_state {
+    LANE_FREE,
+    LANE_UNOWNED,
+    LANE_RUNNING,
+    LANE_HALTED,
+    LANE_STATES
+};
 
 /* How long a wait lasts decides what it is. */
 enum page_wait {
     WAIT_NONE,
-    WAIT_NOTED,  /* may be well: people can see it */
-    WAIT_BLOCKED /* the run is not ready */
+    WAIT_NOTED,   /* may be well: people can see it */
+    WAIT_BLOCKED, /* the run is not ready */
+    WAITS
 };
 
 struct page_lane {
@@ -115,6 +131,7 @@ struct page_lane {
     int64_t high;     /* end of the partition, last seen */
     int64_t end;      /* --until-end: where to stop; -1: not yet known */
     int64_t epoch;    /* as claimed last; 0: not yet */
+    int64_t event_ms; /* time of the record below the position; 0: none yet */
     uint32_t reached; /* position >= end, or partition EOF */
     uint32_t letters; /* of it in tidemill.dead_letter, as last known */
     uint32_t in_hand; /* records of it in the batch over which scripts run
@@ -166,6 +183,9 @@ struct page {
 /* Maps a zeroed page that survives fork; NULL only without memory. */
 struct page *page_new(uint32_t n_workers);
 void page_free(struct page *p);
+/* One more time; and how many there are. */
+void page_time(struct page_times *t, uint64_t usec);
+uint64_t page_times_count(const struct page_times *t);
 /* The lane's entry, made if new; NULL when the page is full, or for now, since a
  * process was stopped while it added one: to be asked again later. */
 struct page_lane *page_lane(struct page *p, const char *topic,

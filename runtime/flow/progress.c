@@ -201,6 +201,19 @@ static uint64_t count_events(const struct batch *b, const struct lease *l,
     return events;
 }
 
+/* A lane that did not move keeps the time it had, also where a record has
+ * none. */
+static void show_event_time(const struct batch *b, const struct lease *l)
+{
+    struct page_lane *p = l->lane->page;
+    uint32_t moved = lease_moved(l);
+    int64_t time_ms = moved ? b->records[l->first + moved - 1].time_ms : 0;
+
+    if (p && time_ms > 0) {
+        p->event_ms = time_ms;
+    }
+}
+
 void progress_batch(struct engine *g, const struct batch *b)
 {
     uint64_t *n = g->counts->counters;
@@ -209,6 +222,7 @@ void progress_batch(struct engine *g, const struct batch *b)
 
     for (uint32_t i = 0; i < b->n_leases; i++) {
         events += count_events(b, &b->leases[i], n);
+        show_event_time(b, &b->leases[i]);
     }
     for (uint32_t i = 0; i < b->n_rows; i++) {
         n[COUNT_REPEATED] += rows_repeated(&b->rows[i]);
@@ -228,8 +242,7 @@ usec progress_stage(struct engine *g, enum page_stage stage, usec since)
 {
     usec now = clock_usec();
 
-    g->counts->stage_usec[stage] += now - since;
-    g->counts->stage_count[stage]++;
+    page_time(&g->counts->stages[stage], now - since);
     g->counts->heartbeat_usec = now;
     return now - since;
 }

@@ -51,7 +51,7 @@ void ending_describe(const struct page *p, char *out, size_t size)
     snprintf(out, size,
              "%u lanes have not reached their end; %s/%d is %s at %" PRId64
              " of %" PRId64 "%s%s",
-             n, topic, first->partition, view_lane_state(first),
+             n, topic, first->partition, view_lane_state(first->state),
              first->position, first->end, message[0] ? ": " : "", message);
 }
 

@@ -10,11 +10,11 @@ static void add_worker(const struct page_worker *w, struct totals *out)
     for (int i = 0; i < COUNTERS; i++) {
         out->counters[i] += w->counters[i];
     }
-    for (int i = 0; i < PAGE_ERRORS; i++) {
+    for (int i = ERR_NONE + 1; i < ERR_CLASSES; i++) {
         out->errors += w->errors[i];
     }
-    out->commit_usec += w->stage_usec[STAGE_COMMIT];
-    out->commit_count += w->stage_count[STAGE_COMMIT];
+    out->commit_usec += w->stages[STAGE_COMMIT].usec;
+    out->commit_count += page_times_count(&w->stages[STAGE_COMMIT]);
     out->workers_ready += w->pid != 0 && w->is_ready != 0;
 }
 

@@ -1,5 +1,6 @@
 -- The admin port: what a load balancer, Prometheus and a person ask.
 local counts = require 'counts'
+local exposition = require 'exposition'
 local kafka = require 'kafka'
 local process = require 'process'
 local tidemill = require 'tidemill'
@@ -46,23 +47,31 @@ describe('the admin port', function()
     assert.equal(0, (run:stop()))
   end)
 
-  it('gives metrics that the text format allows', function()
-    local s = counts.new { partitions = 1 }
-    local run = s.start()
+  it('keeps the series of its first scrape and what they counted', function()
+    local s = counts.new { partitions = 2 }
+    local run = s.start { '--workers', '2' }
     finally(function() run:destroy() end)
+    local first
+    run:wait_for('the first scrape', 10, function()
+      first = run:get('/metrics')
+      return first
+    end)
+    assert.equal(2 * 5, select(2, first:gsub('stage_seconds_count', '')))
     run:wait_ready()
-    local seen = {}
-    for line in run:get('/metrics'):gmatch('[^\n]+') do
-      if line:match('^#') then
-        local what, name = line:match('^# (%u+) (tidemill_[%w_]+) %S')
-        assert.is_truthy(what == 'HELP' or what == 'TYPE', line)
-        local declared = what .. ' ' .. name
-        assert.is_nil(seen[declared], declared .. ' twice')
-        seen[declared] = true
-      else
-        assert.matches('^tidemill_[%w_]+%b{} [%d.e+-]+$', (line:gsub(
-          '^(tidemill_[%w_]+) ', '%1{} ')))
-      end
+    s.send_good(100)
+    run:wait_caught_up(s.db, s.producer, s.topic, 2)
+    run:wait_counted(100, 'events_total')
+    local before = run:get('/metrics')
+    exposition.check_grown(first, before)
+    process.signal(run:workers()[1], process.KILL)
+    run:wait_for('another worker', 30, function()
+      return run:metric('worker_restarts_total') == 1
+    end)
+    run:wait_ready()
+    exposition.check_grown(before, run:get('/metrics'))
+    for partition = 0, 1 do
+      local label = ('partition="%d"'):format(partition)
+      assert.is_true(run:metric('lane_event_time_seconds', label) > os.time() - 600)
     end
     assert.equal(0, (run:stop()))
   end)
