@@ -26,8 +26,8 @@ EXPORT  := -Wl,--export-dynamic-symbol='tm_*'
 LDFLAGS += -Wl,-z,relro,-z,now $(SAN)
 LIBS    = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lev -lm
 
-SRC  := $(sort $(wildcard runtime/*.c runtime/*/*.c))
-SRCX := $(sort $(wildcard runtime/*/*.cc))
+SRC  := $(sort $(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c))
+SRCX := $(sort $(wildcard runtime/*/*.cc runtime/*/*/*.cc))
 OBJ  := $(SRC:%.c=$(BUILD)/%.o) $(SRCX:%.cc=$(BUILD)/%.o)
 # Everything that specs drive without a process around it.
 SPECLIB := $(BUILD)/libtidemill-spec.so

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/page.h"
+#include "model/page.h"
 
 struct admin_view {
     const struct page *page; /* borrowed */

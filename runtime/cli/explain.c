@@ -5,13 +5,13 @@
 #include <strings.h>
 #include <sysexits.h>
 
-#include "base/classes.h"
 #include "base/nearest.h"
 #include "cli/options.h"
 #include "cli/verb.h"
 #include "kafka/errors.h"
-#include "postgres/condition.h"
-#include "postgres/sqlstate.h"
+#include "model/classes.h"
+#include "postgres/wire/condition.h"
+#include "postgres/wire/sqlstate.h"
 
 enum {
     WIDTH = 78,

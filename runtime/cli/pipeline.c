@@ -13,8 +13,8 @@
 #include "cli/options.h"
 #include "lua/bundle.h"
 #include "lua/vm.h"
-#include "postgres/rights.h"
-#include "postgres/sql.h"
+#include "postgres/sql/sql.h"
+#include "postgres/store/rights.h"
 
 int verb_status(const struct err *e)
 {

@@ -2,8 +2,8 @@
 /* Loading a pipeline for the verbs, and the SQL that it wants. */
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/plan.h"
 #include "cli/verb.h"
+#include "model/plan.h"
 
 struct bundle;
 

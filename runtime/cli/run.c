@@ -2,13 +2,13 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#include "base/page.h"
 #include "base/say.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
 #include "cli/start.h"
 #include "cli/verb.h"
 #include "lua/bundle.h"
+#include "model/page.h"
 
 static const char help[] =
     "Runs the pipeline at PATH (a file, or a folder with a pipeline.lua) "

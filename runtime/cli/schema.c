@@ -8,7 +8,7 @@
 #include "cli/options.h"
 #include "cli/pipeline.h"
 #include "cli/verb.h"
-#include "postgres/catalog.h"
+#include "postgres/store/catalog.h"
 
 static const char help[] =
     "Prints the SQL that PATH needs: the tidemill schema (positions, dead\n"

@@ -11,8 +11,8 @@
 #include "admin/listen.h"
 #include "base/log.h"
 #include "base/say.h"
-#include "base/version.h"
 #include "cli/limits.h"
+#include "model/version.h"
 #include "supervise/supervisor.h"
 
 enum { BIND_PATIENCE_MS = 10000 };

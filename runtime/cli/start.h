@@ -9,8 +9,8 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "base/page.h"
-#include "base/plan.h"
+#include "model/page.h"
+#include "model/plan.h"
 
 struct bundle;
 

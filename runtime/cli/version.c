@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#include "base/version.h"
 #include "cli/options.h"
 #include "cli/verb.h"
+#include "model/version.h"
 
 static int run(const struct verb *v, int argc, char **argv)
 {

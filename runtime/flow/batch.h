@@ -19,15 +19,15 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/loop.h"
-#include "decode/decoder.h"
+#include "decode/envelope/decoder.h"
 #include "flow/dossier.h"
 #include "flow/letter.h"
 #include "flow/rows.h"
 #include "flow/set.h"
 #include "kafka/source.h"
 #include "lua/vm.h"
-#include "postgres/conn.h"
-#include "postgres/dead_letter.h"
+#include "postgres/store/dead_letter.h"
+#include "postgres/wire/conn.h"
 
 /* Each state names the list of the engine that holds the batch. */
 enum batch_state {

@@ -10,7 +10,7 @@
 #include "flow/engine.h"
 #include "flow/progress.h"
 #include "flow/verify.h"
-#include "postgres/catalog.h"
+#include "postgres/store/catalog.h"
 
 /* A lane without a row. */
 struct first {

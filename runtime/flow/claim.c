@@ -14,7 +14,7 @@
 #include "flow/progress.h"
 #include "flow/retry.h"
 #include "flow/shelf.h"
-#include "postgres/sqlstate.h"
+#include "postgres/wire/sqlstate.h"
 
 enum { ALIKE_MOST = 3 };
 

@@ -17,7 +17,7 @@
 #include "base/loop.h"
 #include "flow/topics.h"
 #include "kafka/source.h"
-#include "postgres/position.h"
+#include "postgres/store/position.h"
 
 struct engine;
 

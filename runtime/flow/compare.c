@@ -7,8 +7,8 @@
 
 #include "flow/engine.h"
 #include "flow/outcome.h"
-#include "postgres/catalog.h"
-#include "postgres/catalog_ask.h"
+#include "postgres/store/catalog.h"
+#include "postgres/store/catalog_ask.h"
 
 /* As in a worker's first comparison. */
 static const usec REPLY_USEC = 30000000;

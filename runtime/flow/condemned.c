@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/suspect.h"
 #include "flow/verdict.h"
+#include "model/suspect.h"
 
 /* A crash for want of stack needs another one. */
 enum { STACK_BYTES = 64 << 10 };

@@ -8,8 +8,8 @@
  * The loops over events pay nothing for it: they keep batch.current in the
  * worker's own memory anyway, and a signal handler copies it out.
  */
-#include "base/page.h"
 #include "flow/batch.h"
+#include "model/page.h"
 
 /* Once in a worker: takes the signals of crashes, and SIGUSR1 of the
  * supervisor. */

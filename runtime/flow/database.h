@@ -11,7 +11,7 @@
  */
 #include "base/err.h"
 #include "flow/breaker.h"
-#include "postgres/conn.h"
+#include "postgres/wire/conn.h"
 
 struct engine;
 

@@ -10,10 +10,10 @@
  */
 #include "base/arena.h"
 #include "base/err.h"
-#include "base/failure.h"
 #include "base/hash.h"
 #include "base/loop.h"
 #include "flow/guard.h"
+#include "model/failure.h"
 
 /* What the held keys of all lanes of a worker take. A lane that is to hold one
  * more halts once it is full, so that it grows beyond [most] by no more than the

@@ -11,7 +11,6 @@
  * A position moves only in the transaction that writes every record below it.
  */
 #include "base/list.h"
-#include "base/page.h"
 #include "flow/batch.h"
 #include "flow/cache.h"
 #include "flow/claim.h"
@@ -22,7 +21,8 @@
 #include "flow/publish.h"
 #include "flow/waits.h"
 #include "flow/writer.h"
-#include "postgres/pool.h"
+#include "model/page.h"
+#include "postgres/wire/pool.h"
 
 struct bundle;
 

@@ -1,5 +1,5 @@
 /*
- * The event half of base/api.h: what handlers read. A batch's columns are made
+ * The event half of model/api.h: what handlers read. A batch's columns are made
  * by decode/; here are the column faults, and what is asked for too rarely to
  * have a column.
  */

@@ -13,7 +13,7 @@
  * of what is found anew (verify.h), or of records that fail again.
  */
 #include "base/loop.h"
-#include "postgres/position.h"
+#include "postgres/store/position.h"
 
 struct engine;
 struct halt_note;

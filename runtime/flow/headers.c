@@ -5,8 +5,8 @@
 
 #include "base/buf.h"
 #include "base/utf8.h"
-#include "decode/base64.h"
-#include "decode/text.h"
+#include "decode/json/base64.h"
+#include "decode/json/text.h"
 
 struct headers {
     struct record_header *list; /* arena */

@@ -5,8 +5,8 @@
  * jsonb can hold. Order and repeated names are kept.
  */
 #include "base/arena.h"
-#include "base/record.h"
-#include "decode/decoder.h"
+#include "decode/envelope/decoder.h"
+#include "model/record.h"
 
 /* The header number [at] of a record; 0: there are no more. */
 typedef int (*headers_at_fn)(void *message, uint32_t at,

@@ -4,7 +4,7 @@
  * Where lanes own their rows the record key must be the row key: record_key.h.
  */
 #include "base/err.h"
-#include "decode/decoder.h"
+#include "decode/envelope/decoder.h"
 #include "flow/rows.h"
 
 /*

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "base/failure.h"
+#include "model/failure.h"
 
 /* Who refused the event: a projection (its index), or nobody of them. */
 enum {

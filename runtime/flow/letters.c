@@ -11,7 +11,7 @@
 #include "flow/engine.h"
 #include "flow/headers.h"
 #include "flow/verdict.h"
-#include "postgres/dead_letter.h"
+#include "postgres/store/dead_letter.h"
 
 static const usec ASK_EVERY = 1000000;
 static const usec TELL_EVERY = 1000000;

@@ -15,7 +15,7 @@
 #include "flow/recall.h"
 #include "flow/redo.h"
 #include "flow/retry.h"
-#include "postgres/sqlstate.h"
+#include "postgres/wire/sqlstate.h"
 
 enum {
     COMPARED_AT_ONCE = 3,  /* then the tables change all the time */

@@ -10,7 +10,7 @@
  *   anything else        as the failure rule says (isolate.h)
  */
 #include "flow/engine.h"
-#include "postgres/position.h"
+#include "postgres/store/position.h"
 
 /* Queues what the transaction is to say of lanes that halt in it. */
 void outcome_write_halts(struct batch *b);

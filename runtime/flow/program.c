@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decode/types.h"
-#include "postgres/sql.h"
+#include "decode/envelope/types.h"
+#include "postgres/sql/sql.h"
 
 /* PostgreSQL's oids of the two extra parameters of counted statements. */
 enum { OID_INT8 = 20, OID_XID_ARRAY = 1011 };

@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "base/plan.h"
-#include "decode/convert.h"
-#include "decode/decoder.h"
-#include "postgres/conn.h"
+#include "decode/envelope/decoder.h"
+#include "decode/value/convert.h"
+#include "model/plan.h"
+#include "postgres/wire/conn.h"
 
 enum { PROGRAM_MAX_COLUMNS = 64, PROGRAM_STATEMENTS = 256 };
 

@@ -10,7 +10,7 @@
 #include "flow/headers.h"
 #include "flow/progress.h"
 #include "kafka/producer.h"
-#include "postgres/dead_letter.h"
+#include "postgres/store/dead_letter.h"
 
 enum { RECORDS_MOST = 200, OURS = 10 };
 /* Under way at a time; the producer has a copy. */

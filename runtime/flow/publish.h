@@ -8,7 +8,7 @@
  */
 #include "base/arena.h"
 #include "base/loop.h"
-#include "base/record.h"
+#include "model/record.h"
 
 struct engine;
 struct pgconn;

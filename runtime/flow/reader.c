@@ -3,7 +3,7 @@
 
 #include "flow/order.h"
 #include "flow/unheld.h"
-#include "postgres/encode.h"
+#include "postgres/wire/encode.h"
 
 /* Rows of which that can be said, in key order; [n]: how many. */
 static uint32_t *

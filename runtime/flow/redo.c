@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "flow/headers.h"
-#include "postgres/dead_letter.h"
+#include "postgres/store/dead_letter.h"
 
 static const usec FETCH_DEADLINE = 90 * 1000000ULL;
 

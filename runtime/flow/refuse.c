@@ -1,14 +1,14 @@
 /*
  * Whether a value fits a column, asked while a pipeline is loaded; see
- * base/api.h. The answer is the conversion's own, so that a pipeline which
+ * model/api.h. The answer is the conversion's own, so that a pipeline which
  * passes `check` does not fail when it runs.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "base/plan.h"
-#include "decode/convert.h"
+#include "decode/value/convert.h"
+#include "model/plan.h"
 
 static void set_value(struct tm_cell *c, char tag, const char *value,
                       uint32_t len)

@@ -13,13 +13,13 @@
  * layers included, begins anew with each run. Keys are canonical bytes: what sorts and what
  * is compared; two rows of one batch never have the same.
  */
-#include "base/api.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/hash.h"
-#include "decode/convert.h"
+#include "decode/value/convert.h"
 #include "flow/program.h"
+#include "model/api.h"
 
 struct layer;
 
@@ -125,7 +125,7 @@ int64_t rows_ask(struct rows *r, const struct tm_cell *key, int32_t event,
 bool rows_are_over(const struct rows *r);
 /* What such a call says. */
 extern const char rows_made_too_much[];
-/* As tm_put (base/api.h), with the value in that arena. */
+/* As tm_put (model/api.h), with the value in that arena. */
 int rows_put(struct rows *r, struct arena *a, uint32_t column, uint32_t row,
              const struct tm_cell *in);
 /* Is it one of the rows that the event entered? */

@@ -1,15 +1,15 @@
 /*
- * The row half of base/api.h: what handlers do to rows. See rows.h. Each
+ * The row half of model/api.h: what handlers do to rows. See rows.h. Each
  * function leaves its reason in tm_batch.error and never raises.
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "base/decimal.h"
 #include "base/utf8.h"
 #include "flow/keys.h"
 #include "flow/layers.h"
 #include "flow/rows.h"
+#include "model/decimal.h"
 
 static struct rows *rows_of(struct tm_rows *view)
 {

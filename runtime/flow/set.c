@@ -1,4 +1,4 @@
-/* See set.h, and "batch functions" in base/api.h. */
+/* See set.h, and "batch functions" in model/api.h. */
 #include "flow/set.h"
 
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "postgres/conn.h"
+#include "postgres/wire/conn.h"
 
 struct engine;
 struct lane;

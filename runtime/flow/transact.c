@@ -15,7 +15,7 @@
 #include "flow/reader.h"
 #include "flow/recall.h"
 #include "flow/weight.h"
-#include "postgres/position.h"
+#include "postgres/store/position.h"
 
 /* A reply that takes longer means that the connection is gone in all but
  * name; above statement_timeout, so that the server may say so first. COMMIT

@@ -1,6 +1,6 @@
 /*
  * Trial runs: the path of a batch from records to rows without Kafka and
- * PostgreSQL, driven by scripts/tidemill/testing.lua; see base/api.h. The
+ * PostgreSQL, driven by scripts/tidemill/testing.lua; see model/api.h. The
  * batch, the decoder, the keys and the rows are the ones of production.
  */
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* See unheld.h. */
 #include "flow/unheld.h"
 
-#include "decode/time.h"
-#include "postgres/encode.h"
+#include "decode/value/time.h"
+#include "postgres/wire/encode.h"
 
 /* Of each value of a key that is told. */
 enum { TOLD_KEY = 60 };

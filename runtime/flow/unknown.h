@@ -3,7 +3,7 @@
  * Events of types that a projection has no handler for are passed by: people
  * are told, once a type and projection, since the name may be misspelt.
  */
-#include "decode/decoder.h"
+#include "decode/envelope/decoder.h"
 #include "flow/program.h"
 
 /* What may be meant by a type that is not known: words to add, or "-". Arena. */

@@ -11,7 +11,7 @@
  * Pure: everything that is known comes in.
  */
 #include "kafka/source.h"
-#include "postgres/position.h"
+#include "postgres/store/position.h"
 
 /* What is known beside the database's answer. */
 struct verify_facts {

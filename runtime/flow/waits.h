@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 #include "base/loop.h"
-#include "base/page.h"
-#include "postgres/position.h"
+#include "model/page.h"
+#include "postgres/store/position.h"
 
 struct engine;
 struct lane;

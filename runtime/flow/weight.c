@@ -4,7 +4,7 @@
 #include "flow/engine.h"
 #include "flow/layers.h"
 #include "flow/letters.h"
-#include "postgres/encode.h"
+#include "postgres/wire/encode.h"
 
 /* ALONE: just below the 1 GB of PostgreSQL's messages and values. */
 static const uint64_t USUAL = 128 << 20;

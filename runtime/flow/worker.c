@@ -13,7 +13,7 @@
 #include "flow/engine.h"
 #include "flow/progress.h"
 #include "flow/retry.h"
-#include "postgres/catalog.h"
+#include "postgres/store/catalog.h"
 
 enum {
     STOP_USEC = 4000000,

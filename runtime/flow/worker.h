@@ -6,7 +6,7 @@
  */
 #include <stdint.h>
 
-#include "base/page.h"
+#include "model/page.h"
 
 enum worker_exit {
     WORKER_DONE = 0,

@@ -6,7 +6,7 @@
 #include "flow/demand.h"
 #include "flow/layers.h"
 #include "flow/order.h"
-#include "postgres/encode.h"
+#include "postgres/wire/encode.h"
 
 /* Rows of one statement: numbers of rows, in key order. */
 struct selection {

@@ -5,7 +5,7 @@
  * connection; nothing here waits.
  */
 #include "flow/rows.h"
-#include "postgres/conn.h"
+#include "postgres/wire/conn.h"
 
 struct writer {
     struct buf params[PROGRAM_MAX_COLUMNS + 4]; /* owned, reused */

@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "base/plan.h"
-#include "base/record.h"
+#include "model/plan.h"
+#include "model/record.h"
 
 /* At most so many records of each end of a partition, and so many partitions
  * of a topic: enough to see each type of event, little enough to be quick.

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "base/plan.h"
-#include "base/record.h"
+#include "model/plan.h"
+#include "model/record.h"
 
 struct producer;
 

@@ -4,7 +4,7 @@
  * change. The same code stands for many causes, so the words decide. Pure.
  */
 #include "base/err.h"
-#include "base/plan.h"
+#include "model/plan.h"
 
 /* NULL: it is not about security. [version]: rd_kafka_version(). Static. */
 const char *refusal_cure(const char *reason, int version);

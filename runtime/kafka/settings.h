@@ -8,7 +8,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "base/err.h"
-#include "base/plan.h"
+#include "model/plan.h"
 
 /* For the consumer; NULL with e (ERR_CONFIG). [instance]: group.instance.id,
  * or NULL. A plan without a group is for looking without one (peek.h). */

@@ -28,11 +28,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/anchor.h"
 #include "base/err.h"
 #include "base/loop.h"
-#include "base/plan.h"
-#include "base/record.h"
+#include "model/anchor.h"
+#include "model/plan.h"
+#include "model/record.h"
 
 struct source;
 

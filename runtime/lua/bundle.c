@@ -15,8 +15,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/sha256.h"
-#include "base/version.h"
 #include "lua/folder.h"
+#include "model/version.h"
 
 /* How often a folder is read in which somebody writes, and the pause. */
 enum { READINGS = 50, PAUSE_USEC = 20000 };

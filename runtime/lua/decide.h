@@ -3,7 +3,7 @@
  * protected. */
 #include <lua.h>
 
-#include "base/failure.h"
+#include "model/failure.h"
 
 struct question {
     const struct failure *failure;

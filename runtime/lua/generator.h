@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "base/record.h"
+#include "model/record.h"
 
 struct generator;
 

@@ -12,16 +12,16 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "base/plan.h"
-#include "base/type.h"
 #include "lua/bundle.h"
 #include "lua/load.h"
+#include "model/plan.h"
+#include "model/type.h"
 
 /* The include paths of the compiler hold for the assembler too. vm.h includes
  * the same file, so a change of it rebuilds this one. */
 __asm__(".section .rodata\n"
         "host_api_text:\n"
-        ".incbin \"base/api.h\"\n"
+        ".incbin \"model/api.h\"\n"
         "host_api_end:\n"
         ".byte 0\n"
         ".previous\n");

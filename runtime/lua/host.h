@@ -1,6 +1,6 @@
 #pragma once
 /* What the Lua half needs before ffi is set up: files, environment, types,
- * and the text of base/api.h. It is the module 'tidemill.host'. */
+ * and the text of model/api.h. It is the module 'tidemill.host'. */
 #include <lauxlib.h>
 #include <lua.h>
 

@@ -1,9 +1,9 @@
 #pragma once
-/* From the plan as scripts/tidemill/plan.lua made it, a checked table with
+/* From the plan as scripts/tidemill/plan/plan.lua made it, a checked table with
  * every default filled in, to struct plan. */
 #include <lua.h>
 
-#include "base/plan.h"
+#include "model/plan.h"
 
 /*
  * The table at stack index [index]. `initial` values stay as written

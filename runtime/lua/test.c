@@ -36,7 +36,7 @@ static const char RUN[] =
     "package.cpath = package.cpath .. "
     "';/usr/lib/x86_64-linux-gnu/lua/5.1/?.so'\n"
     "  .. ';/usr/lib/aarch64-linux-gnu/lua/5.1/?.so'\n"
-    "return require('tidemill.specs')[verb](subject, begin)\n";
+    "return require('tidemill.testing.specs')[verb](subject, begin)\n";
 
 struct session {
     const char *verb; /* function of specs.lua */

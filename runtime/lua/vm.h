@@ -6,10 +6,10 @@
  * A VM belongs to one decoder: it remembers node and type numbers.
  * From C there is one call a phase of a batch, never one an event.
  */
-#include "base/api.h"
 #include "base/err.h"
-#include "base/failure.h"
-#include "base/plan.h"
+#include "model/api.h"
+#include "model/failure.h"
+#include "model/plan.h"
 
 struct vm;
 

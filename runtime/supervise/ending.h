@@ -2,7 +2,7 @@
 /* --until-end: whether every lane of every topic has reached its end. */
 #include <stddef.h>
 
-#include "base/page.h"
+#include "model/page.h"
 
 enum ending {
     ENDING_NOT_YET,

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "base/loop.h"
-#include "base/page.h"
+#include "model/page.h"
 
 struct live;
 

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 #include "base/loop.h"
-#include "base/page.h"
+#include "model/page.h"
 
 enum slot_state { SLOT_EMPTY, SLOT_RUNNING, SLOT_WAITING, SLOT_GIVEN_UP };
 

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
-#include "base/suspect.h"
+#include "model/suspect.h"
 #include "supervise/process.h"
 
 /* What a worker gets to answer SIGUSR1 on a busy machine. */

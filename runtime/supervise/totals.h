@@ -3,7 +3,7 @@
  * lines and the summary. */
 #include <stdint.h>
 
-#include "base/page.h"
+#include "model/page.h"
 
 struct totals {
     uint64_t counters[COUNTERS];

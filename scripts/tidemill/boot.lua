@@ -1,18 +1,18 @@
 -- What vm.c calls: load a bundle, compute keys, run handlers; and trace, which
 -- finds the user's line for an error.
-local check = require 'tidemill.check'
-local core = require 'tidemill.core'
-local dsl = require 'tidemill.dsl'
-local failure = require 'tidemill.failure'
-local kinds = require 'tidemill.kinds'
-local locate = require 'tidemill.locate'
-local plan = require 'tidemill.plan'
-local prelude = require 'tidemill.prelude'
-local projection = require 'tidemill.projection'
-local protected = require 'tidemill.protected'
-local pure = require 'tidemill.pure'
-local sandbox = require 'tidemill.sandbox'
-local trace = require 'tidemill.trace'
+local check = require 'tidemill.plan.check'
+local core = require 'tidemill.core.api'
+local dsl = require 'tidemill.load.dsl'
+local failure = require 'tidemill.plan.failure'
+local kinds = require 'tidemill.core.kinds'
+local locate = require 'tidemill.load.locate'
+local plan = require 'tidemill.plan.plan'
+local prelude = require 'tidemill.run.prelude'
+local projection = require 'tidemill.plan.projection'
+local protected = require 'tidemill.core.protected'
+local pure = require 'tidemill.load.pure'
+local sandbox = require 'tidemill.load.sandbox'
+local trace = require 'tidemill.core.trace'
 
 local M = {}
 

@@ -7,17 +7,17 @@
 --   local result = bank:run { given = { … }, events = { … } }
 --   result:row('balances', id), result:rows('balances')
 local boot = require 'tidemill.boot'
-local core = require 'tidemill.core'
-local decimal = require 'tidemill.decimal'
-local encode = require 'tidemill.encode'
-local failure = require 'tidemill.failure'
+local core = require 'tidemill.core.api'
+local decimal = require 'tidemill.core.decimal'
+local encode = require 'tidemill.testing.encode'
+local failure = require 'tidemill.plan.failure'
 local ffi = require 'ffi'
-local integers = require 'tidemill.integers'
-local protected = require 'tidemill.protected'
-local tables = require 'tidemill.tables'
-local units = require 'tidemill.units'
-local value = require 'tidemill.value'
-local words = require 'tidemill.words'
+local integers = require 'tidemill.core.integers'
+local protected = require 'tidemill.core.protected'
+local tables = require 'tidemill.testing.tables'
+local units = require 'tidemill.core.units'
+local value = require 'tidemill.core.value'
+local words = require 'tidemill.core.words'
 
 local C = core.C
 ---@class tidemill.testing

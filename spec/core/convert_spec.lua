@@ -247,7 +247,7 @@ describe('convert: what Debezium left out', function()
 end)
 
 describe('convert: what Debezium left out, in words of its own', function()
-  local forms = require('tidemill.placeholder').forms 'gone!'
+  local forms = require('tidemill.plan.placeholder').forms 'gone!'
   local names = { 'text', 'base64', 'pair', 'json_texts', 'json_numbers', 'texts', 'numbers' }
   local placeholder = ffi.new('struct plan_placeholder')
   for i, name in ipairs(names) do

@@ -22,7 +22,7 @@ local function strip(text)
 end
 
 -- tidemill.core declares api.h too: a spec that needs both loads it first.
-local declared = { ['base/api.h'] = package.loaded['tidemill.core'] ~= nil }
+local declared = { ['model/api.h'] = package.loaded['tidemill.core.api'] ~= nil }
 
 --- Declares what a header of runtime/, and those that it includes, declare, once.
 function M.header(name)
@@ -38,7 +38,7 @@ function M.headers(...)
   for _, name in ipairs { ... } do M.header(name) end
 end
 
-M.headers('base/api.h', 'base/arena.h')
+M.headers('model/api.h', 'base/arena.h')
 M.lib = ffi.load(os.getenv('TIDEMILL_SPEC_SO') or os.getenv('SPECLIB')
   or 'build/libtidemill-spec.so')
 
@@ -100,7 +100,7 @@ function M.bool(v)
   return cell
 end
 
-M.header('decode/number.h')
+M.header('decode/json/number.h')
 local number_arena = M.arena()
 
 --- The cell of a JSON number, or nil when it is none.
@@ -116,7 +116,7 @@ function M.rounds(n)
 end
 
 local tags = {}
-local tag_list = read_header('base/api.h'):match('enum tm_tag (%b{})')
+local tag_list = read_header('model/api.h'):match('enum tm_tag (%b{})')
 for name in tag_list:gmatch('(TM_%w+)[,%s]') do
   tags[tonumber(C[name])] = name:sub(4):lower()
 end

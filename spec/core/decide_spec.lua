@@ -11,7 +11,7 @@ ffi.load(os.getenv('TIDEMILL_SPEC_SO') or os.getenv('SPECLIB')
   or 'build/libtidemill-spec.so', true)
 ffi.C.setenv('TIDEMILL_SCRIPTS', (os.getenv('TIDEMILL_ROOT') or '.') .. '/scripts', 0)
 
-core.headers('base/err.h', 'base/buf.h', 'base/type.h', 'base/plan.h', 'base/failure.h', 'lua/vm.h', 'postgres/sqlstate.h')
+core.headers('base/err.h', 'base/buf.h', 'model/type.h', 'model/plan.h', 'model/failure.h', 'lua/vm.h', 'postgres/wire/sqlstate.h')
 
 local FOLD = "projection { table = 'a', key = { id = 'bigint' }, columns = { n = 'bigint' }, on = { X = function() end } }"
 -- Garbage that is all in use: more than a VM may have.

@@ -5,8 +5,8 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/err.h', 'base/loop.h', 'base/type.h', 'base/plan.h', 'postgres/conn.h',
-  'postgres/hosts.h', 'postgres/dial.h', 'postgres/session.h')
+core.headers('base/err.h', 'base/loop.h', 'model/type.h', 'model/plan.h', 'postgres/wire/conn.h',
+  'postgres/wire/hosts.h', 'postgres/wire/dial.h', 'postgres/wire/session.h')
 ffi.cdef [[
 struct option { char *keyword; char *envvar; char *compiled; char *val; char *label;
   char *dispchar; int dispsize; };

@@ -2,7 +2,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/err.h', 'base/buf.h', 'base/type.h', 'postgres/encode.h')
+core.headers('base/err.h', 'base/buf.h', 'model/type.h', 'postgres/wire/encode.h')
 
 local arena = core.arena()
 local kept = {}

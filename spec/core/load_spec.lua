@@ -4,7 +4,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/loop.h', 'base/err.h', 'base/buf.h', 'base/type.h', 'base/plan.h', 'lua/vm.h')
+core.headers('base/loop.h', 'base/err.h', 'base/buf.h', 'model/type.h', 'model/plan.h', 'lua/vm.h')
 ffi.cdef 'int setenv(const char *, const char *, int);'
 
 -- The VM looks for its scripts beside the binary, and for the core in it.

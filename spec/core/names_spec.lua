@@ -4,7 +4,7 @@
 -- so that a new field is tried too. So are the words of views and rows.
 local flow = require 'spec.core.flow'
 local bundles = require 'spec.unit.bundles'
-local core = require 'tidemill.core'
+local core = require 'tidemill.core.api'
 local ffi = require 'ffi'
 local C = require('spec.core.core').lib
 
@@ -33,8 +33,8 @@ local function add_fields(body)
 end
 
 -- The fields of all structs of api.h, and of those that scripts/ declares.
-for body in read('runtime/base/api.h'):gmatch('struct tm_%w+ (%b{});') do add_fields(body) end
-local scripts = io.popen('ls ' .. root .. 'scripts/tidemill/*.lua')
+for body in read('runtime/model/api.h'):gmatch('struct tm_%w+ (%b{});') do add_fields(body) end
+local scripts = io.popen('find ' .. root .. "scripts/tidemill -name '*.lua'")
 for path in scripts:lines() do
   local text = read(path:sub(#root + 1))
   for fields in text:gmatch("new_type%('([^']*)'") do add_fields(fields) end

@@ -2,7 +2,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/buf.h', 'base/type.h', 'base/err.h', 'base/plan.h', 'decode/convert.h')
+core.headers('base/buf.h', 'model/type.h', 'base/err.h', 'model/plan.h', 'decode/value/convert.h')
 
 local any = ffi.new('struct coltype')
 

@@ -3,7 +3,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/err.h', 'base/record.h')
+core.headers('base/err.h', 'model/record.h')
 ffi.cdef 'struct plan_option;'
 core.headers('kafka/producer.h')
 ffi.cdef 'int rd_kafka_test_fatal_error(void *rk, int code, const char *reason);'

@@ -4,7 +4,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('postgres/encode.h')
+core.headers('postgres/wire/encode.h')
 
 local TTL = 600000000
 

@@ -3,7 +3,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/err.h', 'base/type.h', 'base/plan.h', 'kafka/refusal.h')
+core.headers('base/err.h', 'model/type.h', 'model/plan.h', 'kafka/refusal.h')
 
 local OLD, NEW = 0x020002ff, 0x020601ff
 

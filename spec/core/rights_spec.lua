@@ -4,7 +4,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/buf.h', 'base/type.h', 'base/plan.h', 'postgres/rights.h')
+core.headers('base/buf.h', 'model/type.h', 'model/plan.h', 'postgres/store/rights.h')
 
 local OWN = [[
 GRANT USAGE ON SCHEMA tidemill TO "mi""ll";

@@ -2,7 +2,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/buf.h', 'base/type.h', 'base/plan.h', 'postgres/sql.h')
+core.headers('base/buf.h', 'model/type.h', 'model/plan.h', 'postgres/sql/sql.h')
 
 local arena = core.arena()
 local kept = {}

@@ -2,7 +2,7 @@ local core = require 'spec.core.core'
 local C = core.lib
 local ffi = require 'ffi'
 
-core.headers('base/err.h', 'postgres/sqlstate.h', 'postgres/condition.h')
+core.headers('base/err.h', 'postgres/wire/sqlstate.h', 'postgres/wire/condition.h')
 
 local function class(state) return ffi.string(C.err_class_name(C.sqlstate_class(state))) end
 

@@ -2,7 +2,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/buf.h', 'base/type.h')
+core.headers('base/buf.h', 'model/type.h')
 
 local function parse(text)
   local t = ffi.new('struct coltype')

@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "decode/json.h"
-#include "decode/tokens.h"
+#include "decode/json/json.h"
+#include "decode/json/tokens.h"
 #include "input.h"
 #include "oracle.h"
 

@@ -4,14 +4,14 @@
  */
 #include <stdlib.h>
 
-#include "base/decimal.h"
 #include "base/err.h"
 #include "base/utf8.h"
-#include "decode/number.h"
-#include "decode/time.h"
+#include "decode/json/number.h"
+#include "decode/value/time.h"
 #include "input.h"
+#include "model/decimal.h"
 #include "oracle.h"
-#include "postgres/encode.h"
+#include "postgres/wire/encode.h"
 
 typedef void (*check_fn)(struct input *in, struct arena *a);
 

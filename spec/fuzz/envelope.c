@@ -11,11 +11,11 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "decode/convert.h"
-#include "decode/decoder.h"
-#include "decode/recognise.h"
+#include "decode/envelope/decoder.h"
+#include "decode/value/convert.h"
 #include "grammar.h"
 #include "input.h"
+#include "inspect/recognise.h"
 #include "oracle.h"
 
 enum { MOST = 8, LATE = 2 };

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "decode/decoder.h"
-#include "decode/tokens.h"
+#include "decode/envelope/decoder.h"
+#include "decode/json/tokens.h"
 #include "grammar.h"
 #include "input.h"
 #include "oracle.h"

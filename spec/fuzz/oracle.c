@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-#include "base/decimal.h"
 #include "base/err.h"
 #include "base/utf8.h"
-#include "postgres/encode.h"
+#include "model/decimal.h"
+#include "postgres/wire/encode.h"
 
 static const char *const TYPES[] = {
     "smallint",       "integer",   "bigint",       "numeric",

@@ -1,10 +1,10 @@
 #pragma once
 /* What must hold whatever the input is; must() ends the process where it does
  * not. */
-#include "base/api.h"
 #include "base/arena.h"
-#include "base/type.h"
-#include "decode/convert.h"
+#include "decode/value/convert.h"
+#include "model/api.h"
+#include "model/type.h"
 
 /* A cell as the decoder makes it: its bytes are there, texts are UTF-8,
  * numbers in range. */

@@ -8,11 +8,11 @@
 #include "admin/listen.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "base/type.h"
 #include "cli/options.h"
-#include "decode/base64.h"
-#include "decode/path.h"
+#include "decode/json/base64.h"
+#include "decode/json/path.h"
 #include "input.h"
+#include "model/type.h"
 #include "oracle.h"
 
 static void check_type(struct input *in)

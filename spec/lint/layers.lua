@@ -1,12 +1,24 @@
 -- The layer rule: luajit layers.lua. A file of runtime/ includes headers of
--- lower layers and of its own folder only, and an outside library is seen by
--- its one home. Also the limits on size: 500 lines a file, 60 a function.
+-- lower layers, of its own room and of lower floors of its own folder only, and an
+-- outside library is seen by its one home. Also the limits on size: 500 lines a file,
+-- 60 a function.
 
 local LAYERS = {
-  base = 0, decode = 1, kafka = 1, postgres = 1, lua = 1, flow = 2, command = 2,
-  admin = 2, supervise = 3, cli = 4,
+  base = 0, model = 1, decode = 2, kafka = 2, postgres = 2, lua = 2, flow = 3,
+  command = 3, admin = 3, inspect = 4, supervise = 4, cli = 5,
 }
-local MAIN_LAYER = 4
+local MAIN_LAYER = 5
+-- Inside a folder; its own files are on floor 0.
+local FLOORS = {
+  ['decode/json'] = 1, ['decode/value'] = 2, ['decode/envelope'] = 3,
+  ['postgres/sql'] = 1, ['postgres/wire'] = 2, ['postgres/store'] = 3,
+  ['postgres/operator'] = 4,
+  ['cli/check'] = 1, ['cli/connector'] = 1, ['cli/dev'] = 1, ['cli/init'] = 1,
+  ['cli/operator'] = 1,
+}
+-- Rooms of scripts/tidemill; those who open them all stand beside them.
+local ROOMS = { core = 1, run = 2, load = 3, plan = 4, testing = 6 }
+local ABOVE_PLAN = 5
 local HOMES = {
   ['ev.h'] = { base = true },
   ['simdjson.h'] = { decode = true },
@@ -34,31 +46,54 @@ local function lines_of(command)
   return lines
 end
 
-local function check_own(file, n, folder, header)
-  local other = header:match('^(%w+)/')
-  if not other or not LAYERS[other] then
+local function check_own(file, n, room, header)
+  local folder, other_room = room:match('^%w+'), header:match('^(.*)/')
+  local other = header:match('^%w+')
+  if not LAYERS[other] or not other_room then
     return problem(file, n, 'include "%s" by its path below runtime/', header)
   end
   if other ~= folder and LAYERS[other] >= (LAYERS[folder] or MAIN_LAYER + 1) then
     problem(file, n, '%s/ is layer %d and may not include %s (layer %d)', folder,
       LAYERS[folder], header, LAYERS[other])
   end
+  local floor, other_floor = FLOORS[room] or 0, FLOORS[other_room] or 0
+  if other == folder and other_room ~= room and other_floor >= floor then
+    problem(file, n, '%s/ is floor %d and may not include %s (floor %d)', room, floor,
+      header, other_floor)
+  end
 end
 
 local function check_file(file)
-  local folder = file:match('^runtime/(%w+)/') or 'main'
+  local room = file:match('^runtime/(.*)/') or 'main'
+  local folder = room:match('^%w+')
   local n = 0
   for line in io.lines(file) do
     n = n + 1
     local own = line:match('^%s*#%s*include%s+"([^"]+)"')
     local outside = line:match('^%s*#%s*include%s+<([^>]+)>')
-    if own then check_own(file, n, folder, own) end
+    if own then check_own(file, n, room, own) end
     if outside and HOMES[outside] and not HOMES[outside][folder] then
       problem(file, n, '<%s> has its home elsewhere', outside)
     end
   end
   if n > MAX_FILE then
     problem(file, n, '%d lines: split it by noun (limit %d)', n, MAX_FILE)
+  end
+end
+
+local function check_script(file)
+  local room = file:match('^scripts/tidemill/(%w+)/')
+  local floor, n = ROOMS[room] or 7, 0
+  for line in io.lines(file) do
+    n = n + 1
+    local name = line:match("require *%(?'tidemill%.([%w_.]+)'")
+    local other = name and name:match('^(%w+)%.')
+    local other_floor = ROOMS[other] or ABOVE_PLAN
+    -- The host is the program itself.
+  if name and name ~= 'host' and other ~= room and other_floor >= floor then
+      problem(file, n, '%s/ is floor %d and may not require %s (floor %d)', room, floor,
+        name, other_floor)
+    end
   end
 end
 
@@ -77,6 +112,9 @@ end
 
 local sources = lines_of("find runtime -name '*.[ch]' -o -name '*.cc' | sort")
 for _, file in ipairs(sources) do check_file(file) end
+for _, file in ipairs(lines_of("find scripts/tidemill -name '*.lua'")) do
+  check_script(file)
+end
 for _, file in ipairs(lines_of("find scripts spec examples -name '*.lua'")) do
   local n = 0
   for _ in io.lines(file) do n = n + 1 end

@@ -7,7 +7,8 @@ jit.off()
 
 local M = {}
 
-core.headers('base/record.h', 'base/type.h', 'base/plan.h', 'decode/decoder.h')
+core.headers('model/record.h', 'model/type.h', 'model/plan.h',
+  'decode/envelope/decoder.h')
 ffi.cdef 'void *malloc(size_t); void free(void *);'
 local C = core.lib
 

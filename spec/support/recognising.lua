@@ -1,4 +1,4 @@
--- decode/recognise.h through FFI: records and a pipeline's words in, findings out.
+-- inspect/recognise.h through FFI: records and a pipeline's words in, findings out.
 local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local decoding = require 'decoding'
@@ -8,8 +8,8 @@ jit.off()
 
 local M = {}
 
-core.headers('base/arena.h', 'base/type.h', 'base/plan.h', 'decode/recognise.h',
-  'flow/taken.h')
+core.headers('base/arena.h', 'model/type.h', 'model/plan.h', 'inspect/recognise.h',
+  'inspect/taken.h')
 local C = core.lib
 
 local headers_of = {}

@@ -1,7 +1,7 @@
 -- `x:table(…)` in a bundle is compiled as f(x, …). What is compiled must do what
 -- the text says, line by line.
 local bundles = require 'spec.unit.bundles'
-local calls = require 'tidemill.calls'
+local calls = require 'tidemill.load.calls'
 local util = require 'jit.util'
 
 local CASES = {

@@ -1,4 +1,4 @@
-local decimal = require 'tidemill.decimal'
+local decimal = require 'tidemill.core.decimal'
 
 local d = decimal.from
 local g = decimal.globals
@@ -136,7 +136,7 @@ describe('a double that arithmetic has rounded', function()
 end)
 
 describe('a JSON number that is no decimal', function()
-  local number = require 'tidemill.number'
+  local number = require 'tidemill.core.number'
   local large, tiny, minus = number.new '1e400', number.new '1e-400', number.new '-0.0'
   it('compares and prints as it was written', function()
     assert.are.equal('1e400', text(large))

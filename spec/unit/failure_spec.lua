@@ -1,5 +1,5 @@
 local bundles = require 'spec.unit.bundles'
-local failure = require 'tidemill.failure'
+local failure = require 'tidemill.plan.failure'
 
 local FOLD = "projection { table = 'a', key = { id = 'bigint' }, columns = { n = 'bigint' }, on = { X = function() end } }"
 

@@ -2,7 +2,7 @@
 -- finding its lines.
 local bundles = require 'spec.unit.bundles'
 local generator = require 'spec.unit.lua_generator'
-local outline = require 'tidemill.outline'
+local outline = require 'tidemill.load.outline'
 
 local SEED, CASES = tonumber(os.getenv('SEED')) or 20261129, tonumber(os.getenv('CASES')) or 100
 

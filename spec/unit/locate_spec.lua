@@ -1,5 +1,5 @@
-local lexer = require 'tidemill.lexer'
-local locate = require 'tidemill.locate'
+local lexer = require 'tidemill.load.lexer'
+local locate = require 'tidemill.load.locate'
 
 -- The tokens of a text as "line:column:kind:value".
 local function tokens(text)

@@ -2,12 +2,12 @@
 -- what the schema, the sandbox, the views and the spec kit really have, in both
 -- directions: nothing is missing, nothing is there that does not exist.
 local bundles = require 'spec.unit.bundles'
-local decimal = require 'tidemill.decimal'
-local encode = require 'tidemill.encode'
-local failure = require 'tidemill.failure'
-local rows = require 'tidemill.rows'
-local sandbox = require 'tidemill.sandbox'
-local schema = require 'tidemill.schema'
+local decimal = require 'tidemill.core.decimal'
+local encode = require 'tidemill.testing.encode'
+local failure = require 'tidemill.plan.failure'
+local rows = require 'tidemill.run.rows'
+local sandbox = require 'tidemill.load.sandbox'
+local schema = require 'tidemill.plan.schema'
 local testing = require 'tidemill.testing'
 
 local classes, aliases, functions = {}, {}, {}
@@ -230,7 +230,7 @@ describe('meta', function()
   end)
 
   it('has the types of columns and of keys', function()
-    local core = require 'tidemill.core'
+    local core = require 'tidemill.core.api'
     local types, keys = {}, {}
     for word in core.host.type_words():gmatch('[^,]+') do
       word = word:match('^%s*(.-)%s*$')

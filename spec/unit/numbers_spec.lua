@@ -326,7 +326,7 @@ describe('whole numbers from 2^53 on', function()
     assert.matches('merge.n: the sum: number 9232379236109516800 is out of range', tostring(reason))
   end)
   it('are given and expected by examples as decimals', function()
-    local specs = require 'tidemill.specs'
+    local specs = require 'tidemill.testing.specs'
     local function status(row)
       return bundles.with({ ['pipeline.lua'] = bundles.pipeline(([[projection { table = 'a', key = { id = 'bigint' }, columns = { n = 'numeric' },
         on = function(row, event) row.n = event.data.n end,

@@ -73,7 +73,7 @@ describe('a handler that fails tells', function()
   end)
   it('that a text has no fields', function()
     -- In the program every text has these methods; specs share their VM with busted.
-    local methods = require('tidemill.sandbox').text_methods()
+    local methods = require('tidemill.load.sandbox').text_methods()
     local function says_of(name) return select(2, pcall(function() return methods[name] end)) end
     assert.equal("a text has no field 'n': fields are of objects. Where the text holds JSON, let the producer write an "
       .. 'object instead, or put it whole into a jsonb column', says_of 'n')
@@ -83,7 +83,7 @@ describe('a handler that fails tells', function()
 end)
 
 describe('the nearest word', function()
-  local words = require 'tidemill.words'
+  local words = require 'tidemill.core.words'
   it('has a letter of the wrong one', function()
     assert.is_nil((words.nearest('1', { 'a', 'b' })))
     assert.is_nil((words.nearest('', { 'a' })))

@@ -1,0 +1,347 @@
+/* See check_records.h. */
+#include "cli/check/check_records.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/nearest.h"
+#include "base/say.h"
+#include "cli/table.h"
+#include "inspect/recognise.h"
+#include "inspect/taken.h"
+#include "kafka/peek.h"
+#include "kafka/source.h"
+#include "postgres/operator/lane_row.h"
+
+enum { PEEK_MS = 10000, INDENT = 4, ARROW_INDENT = 7 };
+
+struct checking {
+    struct plan *plan;
+    struct peek *peek;
+    struct arena arena;
+    struct tm_trial *trial;
+    struct lane_rows lanes; /* where a run stands; none: it never ran */
+    struct buf text;        /* of the finding in hand */
+    int n_problems;
+    bool has_unread; /* Kafka did not give what was asked for */
+};
+
+/* ---- findings ---- */
+
+/* Bytes of records are in there, so nothing may move the cursor. */
+static void print_folded(struct checking *k, const char *lead, int indent)
+{
+    struct buf clean = {0}, folded = {0};
+
+    printable(&clean, k->text.data, k->text.len);
+    buf_puts(&folded, lead);
+    put_folded(&folded, buf_text(&clean), indent);
+    complain("%s\n", buf_text(&folded));
+    buf_close(&clean);
+    buf_close(&folded);
+    buf_clear(&k->text);
+}
+
+static void print_finding(struct checking *k, const char *topic,
+                          const struct finding *f)
+{
+    k->n_problems += !f->is_warning;
+    buf_printf(&k->text, "%s: %s", f->is_warning ? "warning" : "problem",
+               topic);
+    if (f->record) {
+        buf_printf(&k->text, "/%d/%" PRId64, f->record->partition,
+                   f->record->offset);
+    }
+    buf_printf(&k->text, ": %s", f->what);
+    print_folded(k, "\n", INDENT);
+    if (f->cure[0]) {
+        buf_puts(&k->text, f->cure);
+        print_folded(k, "    -> ", ARROW_INDENT);
+    }
+}
+
+/* ---- what a run refuses ---- */
+
+/* Two reasons that differ in the values that they show are one. */
+static const char *outline(struct checking *k, const char *reason)
+{
+    char *out = arena_dup(&k->arena, reason, strlen(reason)), *to = out;
+    bool is_quoted = false;
+
+    for (const char *p = reason; *p; p++) {
+        is_quoted ^= *p == '\'';
+        if (!is_quoted && (*p < '0' || *p > '9')) {
+            *to++ = *p;
+        }
+    }
+    *to = '\0';
+    return out;
+}
+
+static bool is_explained(const struct recognised *found, const struct record *r)
+{
+    for (uint32_t i = 0; i < found->n; i++) {
+        if (!found->list[i].is_warning && found->list[i].record == r) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_among(const char *const *list, uint32_t n, const char *word)
+{
+    while (n > 0 && strcmp(list[n - 1], word) != 0) {
+        n--;
+    }
+    return n > 0;
+}
+
+/* Each kind of refusal that recognition has no words for, by its first record. */
+static void print_refused(struct checking *k, const struct recognise *q,
+                          const struct recognised *found)
+{
+    const char **told = arena_alloc(&k->arena, (q->n + 1) * sizeof(*told));
+    uint32_t n = 0;
+
+    for (int is_told = 1; is_told >= 0; is_told--) {
+        for (uint32_t i = 0; i < q->n; i++) {
+            const char *why = q->passed[i] ? NULL : q->taken[i].reason;
+
+            if (!why || is_explained(found, &q->records[i]) != is_told ||
+                is_among(told, n, outline(k, why))) {
+                continue;
+            }
+            told[n++] = outline(k, why);
+            if (!is_told) {
+                const struct finding f = {
+                    .what = why, .cure = "", .record = &q->records[i]};
+
+                print_finding(k, q->records[i].topic, &f);
+            }
+        }
+    }
+}
+
+/* ---- a topic ---- */
+
+static void add_projections(struct checking *k, struct recognise *q)
+{
+    const struct plan_projection **list =
+        arena_alloc(&k->arena, (k->plan->n_projections + 1) * sizeof(*list));
+
+    for (uint32_t i = 0; i < k->plan->n_projections; i++) {
+        if (plan_reads(&k->plan->projections[i], q->topic->name)) {
+            list[q->n_projections++] = &k->plan->projections[i];
+        }
+    }
+    q->projections = list;
+}
+
+static const struct lane_row *lane_of(const struct checking *k,
+                                      const struct record *r)
+{
+    for (uint32_t i = 0; i < k->lanes.n; i++) {
+        const struct lane_row *lane = &k->lanes.at[i];
+
+        if (lane->partition == r->partition &&
+            strcmp(lane->topic, r->topic) == 0) {
+            return lane;
+        }
+    }
+    return NULL;
+}
+
+/* It was applied, or a new lane begins behind it. */
+static bool is_passed(const struct checking *k, const struct record *r)
+{
+    const struct plan_source *s = &k->plan->source;
+    const struct lane_row *lane = lane_of(k, r);
+
+    if (lane) {
+        return r->offset < lane->next_offset;
+    }
+    return s->start == START_LATEST ||
+           (s->start == START_TIMESTAMP && r->time_ms < s->start_ms);
+}
+
+/* It shows what comes next. */
+static bool is_newest(const struct peek_topic *t, uint32_t i)
+{
+    return i + 1 == t->n ||
+           t->records[i + 1].partition != t->records[i].partition;
+}
+
+/* All of them, to see what they are, and which of them are passed. */
+static void add_records(struct checking *k, const struct peek_topic *t,
+                        struct recognise *q)
+{
+    bool *passed = arena_zero(&k->arena, t->n + 1);
+    struct taken *taken = arena_zero(&k->arena, (t->n + 1) * sizeof(*taken));
+
+    for (uint32_t i = 0; i < t->n; i++) {
+        taken[i] = taken_by(k->trial, k->plan, &t->records[i], source_header_at,
+                            &k->arena);
+        passed[i] = is_passed(k, &t->records[i]) && !is_newest(t, i);
+    }
+    q->records = t->records;
+    q->n = t->n;
+    q->passed = passed;
+    q->taken = taken;
+}
+
+static void print_missing(struct checking *k, const struct peek_topic *t)
+{
+    const char *near = nearest_word(t->name, k->peek->names, k->peek->n_names);
+    const struct finding f = {
+        .what = "Kafka has no such topic, or does not show it to this user",
+        .cure = near ? arena_printf(&k->arena, "did you mean '%s'?", near)
+                     : "create it; a connector makes it with its first record, "
+                       "if the broker or topic.creation.default.* let it"};
+
+    print_finding(k, t->name, &f);
+}
+
+/* One topic, looked at. */
+struct looked {
+    const struct peek_topic *topic;
+    struct recognise q;
+    struct recognised found;
+};
+
+static void look(struct checking *k, uint32_t i, struct looked *l)
+{
+    l->topic = &k->peek->topics[i];
+    l->q = (struct recognise){.topic = &k->plan->source.settings[i],
+                              .n_partitions = l->topic->n_partitions,
+                              .header = source_header,
+                              .header_at = source_header_at};
+    add_projections(k, &l->q);
+    add_records(k, l->topic, &l->q);
+    recognise(&l->q, &k->arena, &l->found);
+}
+
+/* Names of fields are bytes of records. */
+static void print_keys(const char *keys)
+{
+    struct buf clean = {0};
+
+    printable(&clean, keys, strlen(keys));
+    say("    %s\n", buf_text(&clean));
+    buf_close(&clean);
+}
+
+static void print_topic(const struct looked *l)
+{
+    const struct peek_topic *t = l->topic;
+    const char *summary = l->found.summary;
+
+    if (t->n_partitions == 0) {
+        say("  %s: no such topic\n", t->name);
+        return;
+    }
+    say("  %s: %d partition%s, %u record%s seen%s%s\n", t->name,
+        t->n_partitions, t->n_partitions == 1 ? "" : "s", t->n,
+        t->n == 1 ? "" : "s", summary[0] ? ": " : "", summary);
+    if (l->found.keys) {
+        print_keys(l->found.keys);
+    }
+}
+
+/* Problems are told first. */
+static void print_findings(struct checking *k, const struct looked *l,
+                           bool are_warnings)
+{
+    for (uint32_t i = 0; i < l->found.n; i++) {
+        if (l->found.list[i].is_warning == are_warnings) {
+            print_finding(k, l->topic->name, &l->found.list[i]);
+        }
+    }
+}
+
+static void judge_topic(struct checking *k, const struct looked *l)
+{
+    if (l->topic->n_partitions == 0) {
+        print_missing(k, l->topic);
+        return;
+    }
+    if (l->topic->failure[0]) {
+        buf_printf(&k->text, "problem: %s: %s", l->topic->name,
+                   l->topic->failure);
+        print_folded(k, "\n", INDENT);
+        k->has_unread |= !l->topic->is_refused;
+        k->n_problems += l->topic->is_refused;
+    }
+    print_findings(k, l, false);
+    print_refused(k, &l->q, &l->found);
+    print_findings(k, l, true);
+}
+
+/* What they are on stdout, then what is wrong with them on stderr. */
+static void check_topics(struct checking *k)
+{
+    uint32_t n = k->peek->n_topics;
+    struct looked *list = arena_zero(&k->arena, (n + 1) * sizeof(*list));
+
+    puts("\nrecords");
+    for (uint32_t i = 0; i < n; i++) {
+        look(k, i, &list[i]);
+        print_topic(&list[i]);
+    }
+    fflush(stdout);
+    for (uint32_t i = 0; i < n; i++) {
+        judge_topic(k, &list[i]);
+    }
+    if (k->n_problems > 0) {
+        complain("\n%d problem%s in the records: change the connector or "
+                 "kafka{} as the arrows say\n",
+                 k->n_problems, k->n_problems == 1 ? "" : "s");
+    }
+}
+
+/* Without a database every record counts; that it is away is told where its
+ * tables are compared. */
+static void load_lanes(struct checking *k)
+{
+    struct console c;
+    struct err ignored;
+
+    if (!console_open(&c, k->plan, "", &ignored) ||
+        !lane_rows_load(&c, NULL, -1, &k->lanes, &ignored)) {
+        k->lanes.n = 0;
+    }
+    console_close(&c);
+}
+
+static int status_of(const struct checking *k)
+{
+    return k->n_problems > 0 ? EX_CONFIG
+           : k->has_unread   ? EX_UNAVAILABLE
+                             : EX_OK;
+}
+
+int check_records(struct plan *p)
+{
+    struct checking k = {.plan = p};
+    struct err e;
+
+    k.peek = peek_open(&p->source, PEEK_MS, &e);
+    if (!k.peek) {
+        buf_printf(&k.text, "problem: %s; the records were not looked at",
+                   e.text);
+        print_folded(&k, "\n", INDENT);
+        buf_close(&k.text);
+        return e.class == ERR_CONFIG ? EX_CONFIG : EX_UNAVAILABLE;
+    }
+    arena_init(&k.arena, 0);
+    k.trial = tm_trial_new(p);
+    load_lanes(&k);
+    check_topics(&k);
+    lane_rows_close(&k.lanes);
+    tm_trial_free(k.trial);
+    arena_close(&k.arena);
+    buf_close(&k.text);
+    peek_free(k.peek);
+    return status_of(&k);
+}

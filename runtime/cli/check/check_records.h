@@ -1,0 +1,11 @@
+#pragma once
+/* The part of `check` that looks at Kafka: what the topics hold, and whether
+ * the connector behind them was set up as the pipeline says. */
+#include "model/plan.h"
+
+/*
+ * Prints what each topic holds on stdout and what does not fit on stderr; the
+ * exit status that comes of it: EX_OK, EX_CONFIG, or EX_UNAVAILABLE when Kafka
+ * does not answer within seconds.
+ */
+int check_records(struct plan *p);

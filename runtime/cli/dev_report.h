@@ -1,8 +1,0 @@
-#pragma once
-/* What `dev` says at the end: rows of each table and a few of them. */
-#include "base/page.h"
-#include "base/plan.h"
-
-/* On stdout. Blocking, and only when no process is forked any more. */
-void dev_report_print(const struct plan *p, const struct page *page,
-                      const char *url, double seconds);

@@ -1,0 +1,254 @@
+/* tidemill lane: the lanes of a pipeline, and what a person does to them. */
+#include "cli/operator/lane.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "admin/json.h"
+#include "base/say.h"
+#include "cli/operator/desk.h"
+#include "cli/operator/neighbour.h"
+#include "cli/operator/place.h"
+#include "cli/options.h"
+#include "cli/table.h"
+#include "postgres/operator/lane_row.h"
+#include "postgres/store/position.h"
+
+static const char help[] =
+    "A lane is one partition of a topic with its position: a row of\n"
+    "tidemill.lane, which moves only together with the tables. A lane that\n"
+    "cannot go on without a person is halted: it says why, and the others go\n"
+    "on. These words work on the database (skip and seek also ask Kafka which\n"
+    "offsets it has); a running worker notices within about a second and "
+    "reads\n"
+    "its lane from the new position.\n"
+    "\n"
+    "What usually helps, in this order:\n"
+    "  1. tidemill lane list PATH     what does the lane wait for?\n"
+    "  2. mend the cause (the script, the table, the producer)\n"
+    "  3. tidemill lane resume PATH TOPIC/PARTITION\n"
+    "Only if a record can never be applied, and is not needed: lane skip.\n"
+    "\n"
+    "Every change says first what it will do, asks for a \"yes\" (--yes where\n"
+    "nobody is at a terminal), and leaves a row in tidemill.audit.\n"
+    "'tidemill lane WORD --help' explains a word.\n";
+
+const struct verb verb_lane = {
+    .name = "lane",
+    .usage = "WORD PATH [TOPIC/PARTITION] [OPTIONS]",
+    .summary = "list lanes; resume, skip or seek one that is halted",
+    .help = help,
+    .words = (const struct verb *const[]){&lane_list, &lane_resume, &lane_skip,
+                                          &lane_seek, NULL},
+};
+
+static const char list_help[] =
+    "Lists the lanes of PATH, or one of them: the next offset to apply, the\n"
+    "epoch (raised by each claim and each change by hand), dead letters that\n"
+    "failed and that are held behind one, when the row last changed, who\n"
+    "claimed the lane last, and why it is halted. Nothing is changed. What a\n"
+    "run waits for, that is no halt, is known to it alone: it is asked at its\n"
+    "admin port, and says it behind the list.\n"
+    "\n"
+    "Options:\n"
+    "  --halted   only those that are halted\n"
+    "  --json     one JSON object a line, for scripts\n"
+    "  --admin HOST:PORT  where a run may be asked (127.0.0.1:9465), or off\n"
+    "\n"
+    "Examples:\n"
+    "  tidemill lane list bank\n"
+    "  tidemill lane list bank orders/3\n"
+    "  tidemill lane list bank --halted --json | jq -r .halted\n"
+    "\n"
+    "Exit status: 0 done, 64 usage, 66 no such lane, 69 no database, 78 the\n"
+    "pipeline or the database is not right.\n";
+
+static const struct table_column columns[] = {
+    {"LANE", false}, {"POSITION", true}, {"EPOCH", true},  {"FAILED", true},
+    {"HELD", true},  {"UPDATED", false}, {"OWNER", false},
+};
+
+static void put_row(struct table *t, const struct lane_row *row)
+{
+    struct buf text = {0};
+    buf_printf(&text, "%s/%d", row->topic, row->partition);
+    table_text(t, buf_text(&text));
+    if (row->next_offset == POSITION_UNBEGUN) {
+        table_text(t, "-");
+    } else {
+        table_int(t, row->next_offset);
+    }
+    table_int(t, row->epoch);
+    table_int(t, row->n_failed);
+    table_int(t, row->n_held);
+    table_text(t, row->updated);
+    table_text(t, row->owner);
+    if (row->halted != NULL) {
+        buf_clear(&text);
+        buf_printf(&text, "halted since %s: %s",
+                   row->halted_at != NULL ? row->halted_at : "some time",
+                   row->halted);
+        table_note(t, buf_text(&text));
+    }
+    buf_close(&text);
+}
+
+static void put_text(struct buf *out, const char *key, const char *text)
+{
+    json_key(out, key);
+    if (text != NULL) {
+        json_text(out, text);
+    } else {
+        buf_puts(out, "null");
+    }
+}
+
+static void put_int(struct buf *out, const char *key, int64_t n)
+{
+    json_key(out, key);
+    json_int(out, n);
+}
+
+static void print_json(const struct lane_row *row)
+{
+    struct buf out = {0};
+    json_open(&out, '{');
+    put_text(&out, "topic", row->topic);
+    put_int(&out, "partition", row->partition);
+    put_int(&out, "position", row->next_offset);
+    put_int(&out, "epoch", row->epoch);
+    put_text(&out, "owner", row->owner);
+    put_text(&out, "updated", row->updated);
+    put_int(&out, "failed", row->n_failed);
+    put_int(&out, "held", row->n_held);
+    put_text(&out, "halted", row->halted);
+    put_text(&out, "halted_at", row->halted_at);
+    put_text(&out, "halted_generation", row->halted_generation);
+    json_close(&out, '}');
+    puts(buf_text(&out));
+    buf_close(&out);
+}
+
+static void print_sum(const struct lane_rows *rows)
+{
+    int64_t n_halted = 0, n_failed = 0, n_held = 0;
+    for (uint32_t i = 0; i < rows->n; i++) {
+        n_halted += rows->at[i].halted != NULL;
+        n_failed += rows->at[i].n_failed;
+        n_held += rows->at[i].n_held;
+    }
+    say("%u lane%s, %" PRId64 " halted; dead letters: %" PRId64
+        " failed, %" PRId64 " held\n",
+        rows->n, plural(rows->n), n_halted, n_failed, n_held);
+}
+
+static void print(const struct lane_rows *rows, bool only_halted, bool is_json)
+{
+    struct table t;
+    table_init(&t, columns, sizeof columns / sizeof *columns);
+    for (uint32_t i = 0; i < rows->n; i++) {
+        const struct lane_row *row = &rows->at[i];
+        if (only_halted && row->halted == NULL) {
+            continue;
+        }
+        if (is_json) {
+            print_json(row);
+        } else {
+            put_row(&t, row);
+        }
+    }
+    if (!is_json) {
+        if (t.cells.len > 0) {
+            table_print(&t);
+        }
+        print_sum(rows);
+    }
+    table_close(&t);
+}
+
+/* Behind the list, for people alone. */
+static void print_waits(const char *admin, const char *pipeline)
+{
+    struct buf text = {0};
+    switch (neighbour_ask(admin, pipeline, &text)) {
+    case NEIGHBOUR_SAYS:
+        if (text.len > 0) {
+            say("\nthe run at %s waits:\n%s", admin, buf_text(&text));
+        }
+        break;
+    case NEIGHBOUR_LOCKED:
+        say("\nthe run at %s wants a token: see its /readyz\n", admin);
+        break;
+    case NEIGHBOUR_NONE:
+        break;
+    }
+    buf_close(&text);
+}
+
+struct list_request {
+    const char *path, *lane, *admin;
+    bool only_halted, is_json;
+    struct place place;
+};
+
+static int list(const struct verb *v, const struct list_request *q)
+{
+    struct desk d;
+    struct lane_rows rows;
+    struct err e;
+    int status = desk_open(&d, v, q->path);
+    if (status != EX_OK) {
+        desk_close(&d);
+        return status;
+    }
+    if (!lane_rows_load(&d.console, q->lane != NULL ? q->place.topic : NULL,
+                        q->place.partition, &rows, &e)) {
+        status = desk_fail(v, &e);
+    } else if (rows.n == 0 && q->lane != NULL) {
+        complain("tidemill %s: pipeline %s has no lane %s here\n", v->name,
+                 d.plan->name, q->lane);
+        status = EX_NOINPUT;
+    } else {
+        print(&rows, q->only_halted, q->is_json);
+        if (!q->is_json && strcmp(q->admin, "off") != 0) {
+            print_waits(q->admin, d.plan->name);
+        }
+    }
+    lane_rows_close(&rows);
+    desk_close(&d);
+    return status;
+}
+
+static int run(const struct verb *v, int argc, char **argv)
+{
+    struct list_request q = {.place = {.partition = -1},
+                             .admin = "127.0.0.1:9465"};
+    const char *words[2];
+    const struct option_words given = {words, 2};
+    const struct option_spec specs[] = {
+        {.name = "halted", .kind = OPTION_FLAG, .out = &q.only_halted},
+        {.name = "json", .kind = OPTION_FLAG, .out = &q.is_json},
+        {.name = "admin", .kind = OPTION_TEXT, .out = &q.admin},
+    };
+    if (!options_parse_words(v, specs, 3, argc, argv, &given)) {
+        return EX_USAGE;
+    }
+    q.path = words[0];
+    q.lane = words[1];
+    if (q.lane != NULL &&
+        (!place_parse(q.lane, &q.place) || q.place.offset >= 0)) {
+        return options_refuse(v, "'%s' is not TOPIC or TOPIC/PARTITION",
+                              q.lane);
+    }
+    return list(v, &q);
+}
+
+const struct verb lane_list = {
+    .name = "lane list",
+    .usage = "PATH [TOPIC[/PARTITION]] [--halted] [--json] [--admin HOST:PORT]",
+    .summary = "where each lane stands, and what a halted one waits for",
+    .help = list_help,
+    .run = run,
+};

@@ -1,0 +1,168 @@
+/* See page.h. */
+#include "model/page.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+
+/* The lock is held for the copy of one name. One that stands for 100 ms belongs
+ * to a process that was stopped with it, which may go on at any time. */
+enum { LOCK_TRIES = 2000, LOCK_NAP_NSEC = 50 * 1000 };
+
+const uint64_t page_bounds[PAGE_BOUNDS] = {
+    1000,    3000,    10000,    30000,    100000,     300000,
+    1000000, 3000000, 10000000, 30000000, UINT64_MAX,
+};
+
+struct page *page_new(uint32_t n_workers)
+{
+    struct page *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        return NULL;
+    }
+    p->n_workers = n_workers < PAGE_WORKERS ? n_workers : PAGE_WORKERS;
+    p->heartbeat_seconds = PAGE_HEARTBEAT_SECONDS;
+    return p;
+}
+
+void page_free(struct page *p)
+{
+    if (p) {
+        munmap(p, sizeof(*p));
+    }
+}
+
+void page_time(struct page_times *t, uint64_t usec)
+{
+    uint32_t i = 0;
+
+    while (usec > page_bounds[i]) {
+        i++;
+    }
+    t->usec += usec;
+    t->n[i]++;
+}
+
+uint64_t page_times_count(const struct page_times *t)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < PAGE_BOUNDS; i++) {
+        n += t->n[i];
+    }
+    return n;
+}
+
+static bool exchange(uint32_t *lock, uint32_t *from, uint32_t to)
+{
+    return __atomic_compare_exchange_n(lock, from, to, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
+/* False: whoever has it does not get on. A process waits for it once, and not
+ * for each of a thousand lanes. */
+static bool lock(struct page *p)
+{
+    static uint32_t stuck;
+    struct timespec nap = {.tv_nsec = LOCK_NAP_NSEC};
+    uint32_t holder = 0;
+
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        holder = 0;
+        if (exchange(&p->lock, &holder, (uint32_t)getpid())) {
+            stuck = 0;
+            return true;
+        }
+        if (holder == stuck) {
+            return false;
+        }
+        nanosleep(&nap, NULL);
+    }
+    stuck = holder;
+    return false;
+}
+
+void page_unlock(struct page *p, uint32_t pid)
+{
+    exchange(&p->lock, &pid, 0);
+}
+
+/* Where the lane's number stands, or would. Lanes never go, so a reader needs no
+ * lock; a page of rubbish ends the search all the same. */
+static uint32_t *place_of(struct page *p, const char *topic, int32_t partition)
+{
+    uint64_t hash = hash_bytes(topic, (uint32_t)strlen(topic)) +
+                    (uint32_t)partition * 0x9e3779b97f4a7c15u;
+
+    hash ^= hash >> 32;
+    for (uint32_t i = 0; i < PAGE_PLACES; i++) {
+        uint32_t *place = &p->places[(hash + i) % PAGE_PLACES];
+        uint32_t number = __atomic_load_n(place, __ATOMIC_ACQUIRE);
+
+        if (number == 0 || number > PAGE_LANES) {
+            return place;
+        }
+        if (p->lanes[number - 1].partition == partition &&
+            strcmp(p->lanes[number - 1].topic, topic) == 0) {
+            return place;
+        }
+    }
+    return NULL;
+}
+
+static struct page_lane *find(struct page *p, const char *topic,
+                              int32_t partition)
+{
+    uint32_t *place = place_of(p, topic, partition);
+    uint32_t number = place ? *place : 0;
+
+    return number > 0 && number <= PAGE_LANES ? &p->lanes[number - 1] : NULL;
+}
+
+static struct page_lane *add(struct page *p, const char *topic,
+                             int32_t partition)
+{
+    uint32_t *place = place_of(p, topic, partition);
+    struct page_lane *lane;
+
+    if (!place || p->n_lanes >= PAGE_LANES) {
+        return NULL;
+    }
+    lane = &p->lanes[p->n_lanes];
+    *lane = (struct page_lane){.state = LANE_UNOWNED,
+                               .worker = -1,
+                               .partition = partition,
+                               .end = -1,
+                               .stored = -1};
+    snprintf(lane->topic, sizeof(lane->topic), "%s", topic);
+    /* In this order: who is killed between them leaves no lane behind that
+     * nobody finds, only a place whose lane will be another. */
+    __atomic_store_n(place, p->n_lanes + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&p->n_lanes, p->n_lanes + 1, __ATOMIC_RELEASE);
+    return lane;
+}
+
+struct page_lane *page_lane(struct page *p, const char *topic,
+                            int32_t partition)
+{
+    struct page_lane *lane = find(p, topic, partition);
+
+    if (lane) {
+        return lane;
+    }
+    if (!lock(p)) {
+        return NULL;
+    }
+    lane = find(p, topic, partition); /* another process was first */
+    if (!lane) {
+        lane = add(p, topic, partition);
+    }
+    page_unlock(p, (uint32_t)getpid());
+    return lane;
+}

@@ -1,0 +1,136 @@
+/* The catalog for commands that wait: connect, do one thing, disconnect. */
+#include <libpq-fe.h>
+
+#include "postgres/store/catalog.h"
+#include "postgres/store/position.h"
+#include "postgres/wire/dial.h"
+
+static const usec CHECK_USEC = 30 * 1000000;
+
+struct check {
+    struct loop *loop;
+    struct plan *plan;
+    enum catalog_server server;
+    struct buf *out;
+    int n_problems;
+    bool ok;
+    struct err error;
+};
+
+/* Rows that no position tells of: whose are they? */
+static void warn_of_rows(const struct check *k, const struct pgreply *r)
+{
+    const struct plan *p = k->plan;
+    const struct pg_result *owners = r->results[p->n_projections];
+    const char *other = position_other(owners, p);
+    bool has_any = position_has_any(owners, p);
+
+    if (has_any && p->source.onto_rows) {
+        buf_printf(k->out,
+                   "warning: %s: onto_rows = true has done its work: pipeline "
+                   "'%s' has begun. Take it out, or another name would count "
+                   "all records once more\n",
+                   p->path, p->name);
+    }
+    for (uint32_t i = 0; i < p->n_projections && !has_any; i++) {
+        const struct plan_projection *q = &p->projections[i];
+
+        if (catalog_has_rows(r->results[i])) {
+            buf_printf(k->out,
+                       "warning: %s:%d: table %s has rows, but pipeline '%s' "
+                       "has no position yet%s%s%s%s\n",
+                       q->file, q->line, q->table, p->name,
+                       other ? ": was it renamed? '" : "", other ? other : "",
+                       other ? "' has positions of these topics" : "",
+                       plan_can_repeat(q) ? ""
+                                          : ". `start` of kafka{} says "
+                                            "what is to be done");
+        }
+    }
+}
+
+static void on_rows(struct pgconn *c, const struct pgreply *reply, void *arg)
+{
+    struct check *k = arg;
+    (void)c;
+    if (reply->ok) {
+        warn_of_rows(k, reply);
+    }
+    loop_stop(k->loop);
+}
+
+static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
+{
+    struct check *k = arg;
+    k->ok = reply->ok;
+    k->error = reply->error;
+    if (reply->ok) {
+        k->n_problems = catalog_compare(reply, k->plan, k->server, k->out);
+    } else {
+        err_wrap(&k->error, "asking the database about its tables");
+    }
+    if (!k->ok || k->n_problems > 0 || k->server == CATALOG_OWNER) {
+        loop_stop(k->loop);
+        return;
+    }
+    catalog_ask_rows(c, k->plan);
+    position_owners(c, k->plan);
+    pgconn_flush(c, CHECK_USEC, on_rows, k);
+}
+
+static void on_state(struct pgconn *c, void *arg)
+{
+    struct check *k = arg;
+    if (pgconn_state(c) == PGCONN_IDLE) {
+        catalog_ask(c, k->plan);
+        pgconn_flush(c, CHECK_USEC, on_answer, k);
+    } else {
+        k->error = *pgconn_error(c);
+        loop_stop(k->loop);
+    }
+}
+
+bool catalog_check(struct plan *p, bool is_owner, struct buf *out,
+                   int *n_problems, struct err *e)
+{
+    const struct plan_database *d = &p->database;
+    const char *read = is_owner ? NULL : d->read;
+    struct check k = {.loop = loop_new(),
+                      .plan = p,
+                      .server = is_owner ? CATALOG_OWNER
+                                : read   ? CATALOG_REPLICA
+                                         : CATALOG_PRIMARY,
+                      .out = out};
+    struct pgtarget target = {.conninfo = read ? read : d->write,
+                              .application_name = "tidemill check",
+                              .timeouts = d->timeouts,
+                              .must_write = !read};
+    struct pgconn *c = pgconn_open(k.loop, &target, on_state, &k);
+    loop_run(k.loop);
+    pgconn_free(c);
+    loop_free(k.loop);
+    *n_problems = k.n_problems;
+    if (!k.ok) {
+        *e = k.error;
+    }
+    return k.ok;
+}
+
+/* One simple query, and so one transaction: all of it or nothing. */
+bool catalog_apply(const char *conninfo, const char *sql, struct err *e)
+{
+    PGconn *pg = dial_wait(conninfo, "tidemill schema", 0, e);
+    if (!pg) {
+        return false;
+    }
+    PGresult *r = PQexec(pg, sql);
+    ExecStatusType status = PQresultStatus(r);
+    bool ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ||
+              status == PGRES_EMPTY_QUERY;
+    if (!ok) {
+        dial_result(r, e);
+    }
+    PQclear(r);
+    PQfinish(pg);
+    return ok;
+}

@@ -1,0 +1,132 @@
+/* See console.h. */
+#include "postgres/operator/console.h"
+
+#include <libpq-fe.h>
+#include <string.h>
+
+#include "postgres/wire/conn.h"
+#include "postgres/wire/dial.h"
+
+enum { BINARY = 1 };
+
+/* A statement may take as long as the reader of its rows does, but nobody waits
+ * long for a lock. */
+enum { LOCK_MS = 10000 };
+
+static bool is_one_of(const char *state, const char *const *list)
+{
+    while (*list && strcmp(*list, state) != 0) {
+        list++;
+    }
+    return *list != NULL;
+}
+
+/* Always returns false. */
+static bool failed(const struct console *c, const PGresult *r, struct err *e)
+{
+    static const char *const missing[] = {"3F000", "42P01", "42703", "42883",
+                                          NULL};
+    char state[sizeof e->sqlstate];
+    if (PQstatus(c->pg) == CONNECTION_BAD) {
+        return dial_lost(c->pg, e);
+    }
+    dial_result(r, e);
+    memcpy(state, e->sqlstate, sizeof state);
+    if (is_one_of(state, missing)) {
+        err_set(e, ERR_SCHEMA,
+                "%.300s: the tidemill schema of this database is missing or "
+                "of an older version: run `tidemill schema %.200s --apply`",
+                e->text, c->plan->path);
+    } else if (strcmp(state, "42501") == 0) {
+        err_set(e, ERR_SCHEMA,
+                "%.300s: give this role the rights that `tidemill schema "
+                "%.200s --operator %.60s` prints",
+                e->text, c->plan->path, PQuser(c->pg));
+    }
+    memcpy(e->sqlstate, state, sizeof state);
+    return false;
+}
+
+static bool is_good(const PGresult *r)
+{
+    ExecStatusType status = PQresultStatus(r);
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ||
+           status == PGRES_SINGLE_TUPLE;
+}
+
+PGresult *console_ask(struct console *c, const struct console_query *q,
+                      struct err *e)
+{
+    PGresult *r = PQexecParams(c->pg, q->sql, q->n_params, NULL, q->params,
+                               NULL, NULL, BINARY);
+    if (is_good(r)) {
+        return r;
+    }
+    failed(c, r, e);
+    PQclear(r);
+    return NULL;
+}
+
+void console_free(PGresult *r)
+{
+    PQclear(r);
+}
+
+static bool run(struct console *c, const char *sql, struct err *e)
+{
+    PGresult *r = console_ask(c, &(struct console_query){.sql = sql}, e);
+    PQclear(r);
+    return r != NULL;
+}
+
+bool console_open(struct console *c, const struct plan *p, const char *who,
+                  struct err *e)
+{
+    *c = (struct console){.plan = p, .who = who};
+    c->pg = dial_wait(p->database.write, "tidemill operator", LOCK_MS, e);
+    return c->pg != NULL;
+}
+
+void console_close(struct console *c)
+{
+    PQfinish(c->pg);
+    c->pg = NULL;
+}
+
+bool console_each(struct console *c, const struct console_query *q,
+                  console_fn fn, void *arg, struct err *e)
+{
+    bool ok = PQsendQueryParams(c->pg, q->sql, q->n_params, NULL, q->params,
+                                NULL, NULL, BINARY) &&
+              PQsetSingleRowMode(c->pg);
+    if (!ok) {
+        return dial_lost(c->pg, e);
+    }
+    for (PGresult *r; (r = PQgetResult(c->pg)); PQclear(r)) {
+        if (!is_good(r)) {
+            ok = failed(c, r, e);
+        } else if (ok && PQntuples(r) > 0) {
+            fn(r, arg);
+        }
+    }
+    return ok;
+}
+
+bool console_begin(struct console *c, struct err *e)
+{
+    return run(c, "BEGIN", e);
+}
+
+bool console_commit(struct console *c, struct err *e)
+{
+    if (run(c, "COMMIT", e)) {
+        return true;
+    }
+    return err_wrap(e, "the answer to COMMIT did not come, so look whether it "
+                       "was done");
+}
+
+void console_rollback(struct console *c)
+{
+    PQclear(PQexec(c->pg, "ROLLBACK"));
+}

@@ -1,0 +1,155 @@
+/* Reading dead letters: see letters.h. */
+#include "postgres/operator/letters.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "postgres/operator/letter_params.h"
+#include "postgres/wire/conn.h"
+
+#define ISO "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+#define FIELDS                                                                 \
+    "SELECT topic, partition, \"offset\", state, key, class, sqlstate, "       \
+    "message, script, generation, attempts, "                                  \
+    "to_char(first_seen AT TIME ZONE 'UTC', " ISO ", "                         \
+    "to_char(last_seen AT TIME ZONE 'UTC', " ISO ", "                          \
+    "to_char(retry_at AT TIME ZONE 'UTC', " ISO ", coalesce(record_ms, -1), "
+
+enum list_field {
+    LIST_TOPIC,
+    LIST_PARTITION,
+    LIST_OFFSET,
+    LIST_STATE,
+    LIST_KEY,
+    LIST_CLASS,
+    LIST_SQLSTATE,
+    LIST_MESSAGE,
+    LIST_SCRIPT,
+    LIST_GENERATION,
+    LIST_ATTEMPTS,
+    LIST_FIRST_SEEN,
+    LIST_LAST_SEEN,
+    LIST_RETRY_AT,
+    LIST_RECORD_MS,
+    LIST_VALUE,
+    LIST_HEADERS
+};
+
+static void number(struct letter_params *p, int param, int64_t n)
+{
+    static const int places[] = {[2] = 0, [3] = 1, [8] = 2, [9] = 3};
+    char *text = p->numbers[places[param]];
+    snprintf(text, LETTER_NUMBER_BYTES, "%" PRId64, n);
+    p->at[param] = n < 0 ? NULL : text;
+}
+
+void letter_params(struct letter_params *out, const struct console *c,
+                   const struct letter_filter *f)
+{
+    *out =
+        (struct letter_params){.at = {c->plan->name, f->topic, NULL, NULL,
+                                      f->key, f->class, f->sqlstate, f->state}};
+    number(out, 2, f->partition);
+    number(out, 3, f->offset);
+    number(out, 8, f->since_usec);
+    number(out, 9, f->limit);
+}
+
+struct reading {
+    letter_fn fn;
+    letter_count_fn count_fn;
+    void *arg;
+};
+
+static struct letter_bytes bytes(const struct pg_result *r, int column)
+{
+    struct letter_bytes b;
+    b.p = pg_value(r, 0, column, &b.len);
+    return b;
+}
+
+static const char *text(const struct pg_result *r, int column)
+{
+    return bytes(r, column).p;
+}
+
+static void on_letter(const struct pg_result *r, void *arg)
+{
+    const struct reading *reading = arg;
+    const struct letter l = {.topic = text(r, LIST_TOPIC),
+                             .partition = pg_int(r, 0, LIST_PARTITION),
+                             .offset = pg_int(r, 0, LIST_OFFSET),
+                             .state = text(r, LIST_STATE),
+                             .key = bytes(r, LIST_KEY),
+                             .value = bytes(r, LIST_VALUE),
+                             .headers = text(r, LIST_HEADERS),
+                             .record_ms = pg_int(r, 0, LIST_RECORD_MS),
+                             .class = text(r, LIST_CLASS),
+                             .sqlstate = text(r, LIST_SQLSTATE),
+                             .message = text(r, LIST_MESSAGE),
+                             .script = text(r, LIST_SCRIPT),
+                             .generation = text(r, LIST_GENERATION),
+                             .attempts = pg_int(r, 0, LIST_ATTEMPTS),
+                             .first_seen = text(r, LIST_FIRST_SEEN),
+                             .last_seen = text(r, LIST_LAST_SEEN),
+                             .retry_at = text(r, LIST_RETRY_AT)};
+    reading->fn(&l, reading->arg);
+}
+
+static bool each(struct console *c, const struct letter_filter *f,
+                 const char *sql, struct reading *reading, struct err *e)
+{
+    struct letter_params params;
+    letter_params(&params, c, f);
+    const struct console_query list = {sql, params.at, LETTER_FILTER_PARAMS};
+    return console_each(c, &list, on_letter, reading, e);
+}
+
+bool letters_each(struct console *c, const struct letter_filter *f, bool values,
+                  letter_fn fn, void *arg, struct err *e)
+{
+    static const char brief[] =
+        FIELDS "NULL::bytea, NULL::text FROM tidemill.dead_letter "
+               "WHERE " LETTER_MATCHES LETTER_LIMIT;
+    static const char full[] =
+        FIELDS "value, headers::text FROM tidemill.dead_letter "
+               "WHERE " LETTER_MATCHES LETTER_LIMIT;
+    struct reading reading = {.fn = fn, .arg = arg};
+    return each(c, f, values ? full : brief, &reading, e);
+}
+
+bool letters_beside(struct console *c, const struct letter_filter *f,
+                    letter_fn fn, void *arg, struct err *e)
+{
+    static const char sql[] =
+        FIELDS "NULL::bytea, NULL::text FROM tidemill.dead_letter "
+               "WHERE pipeline = $1 AND stream = 'main' AND (topic, partition, "
+               "key) IN (SELECT topic, partition, key "
+               "FROM tidemill.dead_letter WHERE " LETTER_MATCHES
+               ") AND \"offset\" <> $4::bigint" LETTER_LIMIT;
+    struct reading reading = {.fn = fn, .arg = arg};
+    return each(c, f, sql, &reading, e);
+}
+
+static void on_count(const struct pg_result *r, void *arg)
+{
+    const struct reading *reading = arg;
+    const struct letter_count n = {text(r, 0), pg_int(r, 0, 1),
+                                   pg_int(r, 0, 2)};
+    reading->count_fn(&n, reading->arg);
+}
+
+bool letters_count(struct console *c, const struct letter_filter *f,
+                   letter_count_fn fn, void *arg, struct err *e)
+{
+    static const char sql[] =
+        "SELECT class, count(*) FILTER (WHERE state = 'failed'), "
+        "count(*) FILTER (WHERE state = 'held') FROM tidemill.dead_letter "
+        "WHERE " LETTER_MATCHES " GROUP BY class ORDER BY count(*) DESC, class";
+    struct letter_params params;
+    letter_params(&params, c, f);
+    const struct console_query count = {sql, params.at,
+                                        LETTER_FILTER_PARAMS - 1};
+    struct reading reading = {.count_fn = fn, .arg = arg};
+    return console_each(c, &count, on_count, &reading, e);
+}

@@ -1,0 +1,491 @@
+/*
+ * Compares what pg_catalog answered with the plan, and says line by line what
+ * does not fit and what to do about it.
+ */
+#include "postgres/store/catalog.h"
+
+#include <string.h>
+
+#include "postgres/sql/sql.h"
+#include "postgres/sql/sql_text.h"
+#include "postgres/store/catalog_report.h"
+#include "postgres/store/rights.h"
+
+enum { LEAST_VERSION = 130000 };
+
+/* Tables of schema tidemill, and what is needed of them. */
+static const struct own_table {
+    const char *name;
+    enum server_field field; /* its columns; its rights are the next one */
+    int n_columns;
+    const char *rights; /* NULL: a run does without it, the operator's verbs
+                           do not */
+} own_tables[] = {
+    {"tidemill.lane", SERVER_LANE, 16, RIGHTS_LANE},
+    {"tidemill.dead_letter", SERVER_LETTER, 21, RIGHTS_DEAD_LETTER},
+    {"tidemill.audit", SERVER_AUDIT, 8, NULL},
+};
+
+static void put_schema_cure(struct report *r, struct buf *b)
+{
+    buf_printf(b,
+               "run `tidemill schema %s --apply`, or apply the SQL that "
+               "`tidemill schema %s` prints\n",
+               r->plan->path, r->plan->path);
+}
+
+static void check_own(struct report *r, const struct pg_result *s,
+                      const struct own_table *t)
+{
+    int64_t n = pg_int(s, 0, (int)t->field);
+    if (n < t->n_columns) {
+        struct buf *b = report_begin(r, !t->rights);
+        buf_printf(b,
+                   n ? "table %s is of an older version: "
+                     : "there is no table %s: ",
+                   t->name);
+        put_schema_cure(r, b);
+    } else if (t->rights && r->server != CATALOG_OWNER &&
+               !pg_int(s, 0, (int)t->field + 1)) {
+        struct buf *b = report_problem(r);
+        buf_printf(b, "role %s may not use %s: ", r->user, t->name);
+        report_grant(r, t->rights, t->name);
+    }
+}
+
+static void check_must(struct report *r, const struct pg_result *s)
+{
+    int len;
+    if (!pg_value(s, 0, SERVER_MUST, &len)) {
+        struct buf *b = report_problem(r);
+        buf_puts(b, "there is no function tidemill.must(boolean, text): ");
+        put_schema_cure(r, b);
+    } else if (r->server != CATALOG_OWNER && !pg_int(s, 0, SERVER_MUST)) {
+        struct buf *b = report_problem(r);
+        buf_printf(b, "role %s may not call tidemill.must(): ", r->user);
+        report_grant(r, "EXECUTE", "FUNCTION tidemill.must(boolean, text)");
+    }
+}
+
+/* Whatever a projection says of its own rows. */
+static void check_unlogged(struct report *r, const struct pg_result *s)
+{
+    const char *name = pg_str(s, 0, SERVER_UNLOGGED);
+
+    if (name[0]) {
+        buf_printf(report_problem(r),
+                   "table tidemill.%s is UNLOGGED, so that a crash of the "
+                   "server empties it and leaves the rows: ALTER TABLE "
+                   "tidemill.%s SET LOGGED;\n",
+                   name, name);
+    }
+}
+
+static void check_server(struct report *r, const struct pg_result *s)
+{
+    int len;
+    if (pg_int(s, 0, SERVER_VERSION) < LEAST_VERSION) {
+        buf_printf(report_problem(r),
+                   "PostgreSQL is %s: 13 or later is needed\n",
+                   pg_str(s, 0, SERVER_VERSION_TEXT));
+    }
+    if (r->server == CATALOG_PRIMARY && pg_int(s, 0, SERVER_READ_ONLY)) {
+        buf_puts(report_problem(r),
+                 "the server is a standby or read-only: write to the "
+                 "primary (several hosts: target_session_attrs=read-write)\n");
+    }
+    if (!pg_value(s, 0, SERVER_USAGE, &len)) {
+        struct buf *b = report_problem(r);
+        buf_puts(b, "there is no schema tidemill: ");
+        put_schema_cure(r, b);
+    } else if (!pg_int(s, 0, SERVER_USAGE)) {
+        struct buf *b = report_problem(r);
+        buf_printf(b, "role %s may not use schema tidemill: ", r->user);
+        report_grant(r, "USAGE", "SCHEMA tidemill");
+    } else {
+        for (size_t i = 0; i < sizeof own_tables / sizeof *own_tables; i++) {
+            check_own(r, s, &own_tables[i]);
+        }
+        check_must(r, s);
+        check_unlogged(r, s);
+    }
+}
+
+/* An append that leaves repeated events out. */
+static bool is_once(const struct plan_projection *p)
+{
+    return p->kind == KIND_APPEND && p->once >= 0;
+}
+
+static const struct plan_column *once_column(const struct plan_projection *p)
+{
+    return is_once(p) ? &p->columns[p->once] : NULL;
+}
+
+/* PostgreSQL refuses TRUNCATE then, whether there are such rows or not. */
+static void check_emptied(struct report *r, const struct pg_result *t)
+{
+    int len;
+    if (r->p->empties && pg_value(t, 0, TABLE_REFERRER, &len)) {
+        buf_printf(report_problem(r),
+                   "truncate = 'apply' cannot empty it, since table %s refers "
+                   "to it by a foreign key: drop that constraint, or write "
+                   "truncate = 'halt'\n",
+                   pg_str(t, 0, TABLE_REFERRER));
+    }
+}
+
+static void put_alter(struct buf *b, const struct report *r, const char *what,
+                      const struct plan_column *c)
+{
+    buf_puts(b, "ALTER TABLE ");
+    sql_quote_table(b, r->p->table);
+    buf_printf(b, " %s COLUMN ", what);
+    sql_quote(b, c->name);
+    buf_puts(b, strcmp(what, "ALTER") == 0 ? " TYPE " : " ");
+    sql_type_word(b, &c->type);
+    buf_puts(b, ";\n");
+}
+
+static void check_type(struct report *r, const struct plan_column *c,
+                       const char *found)
+{
+    struct coltype type;
+    struct buf declared = {0};
+    type_print(&c->type, &declared);
+    if (strcmp(buf_text(&declared), found) != 0) {
+        struct buf *b = report_problem(r);
+        buf_printf(b, "column %s is %s in the table but ", c->name, found);
+        sql_type_word(b, &c->type);
+        buf_puts(b, " in the projection: ");
+        if (type_parse(found, &type)) {
+            buf_printf(b, "write %s = '", c->name);
+            sql_type_word(b, &type);
+            buf_puts(b, "', or ");
+        }
+        put_alter(b, r, "ALTER", c);
+    }
+    buf_close(&declared);
+}
+
+static void check_column(struct report *r, struct plan_column *c,
+                         const struct pg_result *columns)
+{
+    int i = report_column(columns, c->name);
+    if (i < 0) {
+        struct buf *b = report_problem(r);
+        buf_printf(b, "there is no column %s: ", c->name);
+        put_alter(b, r, "ADD", c);
+        return;
+    }
+    check_type(r, c, pg_str(columns, i, COLUMN_TYPE));
+    if (pg_int(columns, i, COLUMN_IS_MADE)) {
+        buf_printf(report_problem(r),
+                   "column %s is GENERATED ALWAYS, so it cannot be written: "
+                   "remove it from the projection\n",
+                   c->name);
+    }
+    if ((c->is_key || c == once_column(r->p)) &&
+        !pg_int(columns, i, COLUMN_DETERMINISTIC)) {
+        buf_printf(report_problem(r),
+                   "key column %s has a nondeterministic collation, by which "
+                   "different keys are equal: give it another\n",
+                   c->name);
+    }
+    c->must_be_given = pg_int(columns, i, COLUMN_NOT_NULL) &&
+                       !pg_int(columns, i, COLUMN_HAS_DEFAULT);
+}
+
+/* Columns of the table that no row of ours would fill. */
+static void check_others(struct report *r, const struct pg_result *columns)
+{
+    for (int i = 0; i < pg_rows(columns); i++) {
+        const char *name = pg_str(columns, i, COLUMN_NAME);
+        if (pg_int(columns, i, COLUMN_NOT_NULL) &&
+            !pg_int(columns, i, COLUMN_HAS_DEFAULT) &&
+            !report_is_declared(r, name)) {
+            buf_printf(report_problem(r),
+                       "column %s is NOT NULL without a default, and the "
+                       "projection does not name it: name it, or give it a "
+                       "default\n",
+                       name);
+        }
+    }
+}
+
+static void put_index_cure(struct report *r, struct buf *b)
+{
+    buf_puts(b, "CREATE UNIQUE INDEX ON ");
+    sql_quote_table(b, r->p->table);
+    buf_puts(b, " (");
+    sql_identity(b, r->p);
+    buf_puts(b, ");\n");
+}
+
+static void check_indexes(struct report *r, const struct pg_result *indexes)
+{
+    bool has_key = false;
+    for (int i = 0; i < pg_rows(indexes); i++) {
+        if (pg_int(indexes, i, INDEX_IS_KEY)) {
+            has_key = true;
+        } else if (pg_int(indexes, i, INDEX_MAY_BREAK) &&
+                   r->p->kind != KIND_APPEND) {
+            buf_printf(report_begin(r, true),
+                       "unique index %s is not the key's: two rows of a "
+                       "batch that exchange values break it; a UNIQUE "
+                       "constraint that is DEFERRABLE does not\n",
+                       pg_str(indexes, i, INDEX_NAME));
+        }
+    }
+    if ((r->p->n_key || is_once(r->p)) && !has_key) {
+        struct buf *b = report_problem(r);
+        buf_printf(b,
+                   "%s no valid unique index of %s own (neither partial nor "
+                   "deferrable): ",
+                   is_once(r->p) ? "the column of `once` has"
+                                 : "its key columns have",
+                   is_once(r->p) ? "its" : "their");
+        put_index_cure(r, b);
+    }
+}
+
+/* The statement itself, on one line: what people are missing. */
+static void put_table_sql(struct report *r, struct buf *b)
+{
+    struct arena a;
+    const char *sql;
+
+    arena_init(&a, 0);
+    sql = strstr(sql_table(&a, r->p),
+                 r->p->unlogged ? "CREATE UNLOGGED" : "CREATE TABLE");
+    for (; sql && *sql && *sql != ';'; sql++) {
+        bool is_blank = strchr(" \n", *sql) != NULL;
+
+        if (!is_blank || !strchr(" \n", sql[1])) {
+            buf_put(b, is_blank ? " " : sql, 1);
+        }
+    }
+    buf_puts(b, ": ");
+    arena_close(&a);
+}
+
+static const char *kind_of(char relkind)
+{
+    return relkind == 'v'   ? "a view"
+           : relkind == 'm' ? "a materialized view"
+           : relkind == 'f' ? "a foreign table, whose server commits by itself"
+                            : "not a table";
+}
+
+/* A foreign table is there on purpose, and no SQL of `schema` would change it. */
+static struct buf *report_kind(struct report *r, char kind)
+{
+    return report_begin(r, kind == 'f' && r->server == CATALOG_OWNER);
+}
+
+/* Rows and positions must be there together, or not at all. */
+static void check_parts(struct report *r, const struct pg_result *t)
+{
+    const char *part = pg_str(t, 0, TABLE_PART);
+    char kind = pg_str(t, 0, TABLE_PART_KIND)[0];
+    struct buf *b;
+
+    if (!kind || (kind == 'u' && r->p->unlogged)) {
+        return;
+    }
+    b = report_kind(r, kind);
+    if (strcmp(pg_str(t, 0, TABLE_SELF), part) == 0) {
+        buf_puts(b, "it is ");
+    } else {
+        buf_printf(b, "its part %s is ", part);
+    }
+    if (kind == 'u') {
+        buf_printf(b,
+                   "UNLOGGED, so that a crash of the server empties it and "
+                   "leaves the positions: ALTER TABLE %s SET LOGGED; or, if "
+                   "its rows may be lost, write unlogged = true\n",
+                   part);
+    } else if (kind == 't') {
+        buf_puts(b, "temporary, so that it ends with somebody's session: name "
+                    "a table that stays\n");
+    } else {
+        buf_puts(b, "a foreign table, whose server commits by itself, so that "
+                    "a crash between loses or repeats events: detach it\n");
+    }
+}
+
+/* A name without a schema means one table as long as a run lasts: rows of it are
+ * in that one. */
+static bool check_same(struct report *r, const struct pg_result *t)
+{
+    const char *found = pg_str(t, 0, TABLE_SCHEMA);
+    const struct plan_projection *p = r->p;
+
+    if (p->schema && strcmp(p->schema, found) != 0 &&
+        p->oid != (uint32_t)pg_int(t, 0, TABLE_OID)) {
+        buf_printf(report_problem(r),
+                   "the search path of role %s leads to the one of schema %s "
+                   "now, and this run writes the one of schema %s: write "
+                   "table = '%s.%s', or start the run again if the other one "
+                   "is meant\n",
+                   r->user, found, p->schema, p->schema, p->table);
+        return false;
+    }
+    return true;
+}
+
+static void warn_of_other(struct report *r, const struct pg_result *t)
+{
+    const char *other = pg_str(t, 0, TABLE_OTHER);
+    const char *found = pg_str(t, 0, TABLE_SCHEMA);
+
+    if (other[0]) {
+        buf_printf(report_begin(r, true),
+                   "the search path of role %s has it in schema %s, which is "
+                   "taken, and in schema %s: write table = '%s.%s', so that "
+                   "it stays the one that is meant\n",
+                   r->user, found, other, found, r->p->table);
+    }
+}
+
+static bool check_table(struct report *r, const struct pg_result *t)
+{
+    if (pg_rows(t) == 0) {
+        struct buf *b = report_problem(r);
+        buf_puts(b, "there is no such table: ");
+        put_table_sql(r, b);
+        put_schema_cure(r, b);
+        return false;
+    }
+    char kind = pg_str(t, 0, TABLE_KIND)[0];
+    if (!strchr("rp", kind)) {
+        buf_printf(report_kind(r, kind),
+                   "it is %s: name a table of this server\n", kind_of(kind));
+        return false;
+    }
+    if (!check_same(r, t)) {
+        return false;
+    }
+    warn_of_other(r, t);
+    check_emptied(r, t);
+    check_parts(r, t);
+    return true;
+}
+
+static void compare_table(struct report *r, struct plan_projection *p,
+                          struct pg_result *const *results)
+{
+    r->p = p;
+    if (!check_table(r, results[0]) ||
+        (r->server != CATALOG_OWNER &&
+         !report_rights(r, results[0], results[1]))) {
+        return;
+    }
+    for (uint32_t i = 0; i < p->n_columns; i++) {
+        report_about(r, p->columns[i].name);
+        check_column(r, &p->columns[i], results[1]);
+    }
+    report_about(r, NULL);
+    check_others(r, results[1]);
+    check_indexes(r, results[2]);
+    report_causes(r, results[4]);
+}
+
+static const struct pg_result *answer(const struct pgreply *r, uint32_t table,
+                                      int which)
+{
+    return r->results[ANSWER_TABLES + CATALOG_PER_TABLE * (int)table + which];
+}
+
+static int64_t oid_of(const struct pgreply *r, uint32_t table)
+{
+    const struct pg_result *t = answer(r, table, 0);
+
+    return pg_rows(t) ? pg_int(t, 0, TABLE_OID) : 0;
+}
+
+/* One more than the deepest of its parents that the plan writes too. */
+static uint32_t depth_of(const struct pgreply *r, const struct plan *p,
+                         uint32_t table)
+{
+    const struct pg_result *parents = answer(r, table, 3);
+    uint32_t depth = 0;
+
+    for (int i = 0; i < pg_rows(parents); i++) {
+        for (uint32_t k = 0; k < p->n_projections; k++) {
+            uint32_t below = p->projections[k].depth + 1;
+
+            if (k != table && oid_of(r, k) == pg_int(parents, i, 0)) {
+                depth = below > depth ? below : depth;
+            }
+        }
+    }
+    return depth;
+}
+
+/* Tables that refer to each other in a circle have no order: whatever they
+ * get, the database has the last word. */
+static void set_depths(const struct pgreply *r, struct plan *p)
+{
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        p->projections[i].depth = 0;
+    }
+    for (uint32_t run = 0; run < p->n_projections; run++) {
+        for (uint32_t i = 0; i < p->n_projections; i++) {
+            p->projections[i].depth = depth_of(r, p, i);
+        }
+    }
+}
+
+/* What keeps rows out of the cache of every worker. */
+static void check_loud(struct report *r, const struct pg_result *loud)
+{
+    int len;
+
+    if (pg_value(loud, 0, 0, &len)) {
+        buf_printf(report_begin(r, true),
+                   "no row is cached: %s may change rows in a transaction of "
+                   "the pipeline; drop it, or write cache = false\n",
+                   pg_str(loud, 0, 0));
+    }
+}
+
+/* A text that changes is a new one: see program_stmt. */
+static void set_schemas(const struct pgreply *r, struct plan *p)
+{
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        struct plan_projection *pp = &p->projections[i];
+        const char *found = pg_str(answer(r, i, 0), 0, TABLE_SCHEMA);
+
+        pp->oid = (uint32_t)oid_of(r, i);
+        if (!pp->schema || strcmp(pp->schema, found) != 0) {
+            pp->schema = arena_dup(&p->arena, found, strlen(found));
+        }
+    }
+}
+
+int catalog_compare(const struct pgreply *r, struct plan *p,
+                    enum catalog_server server, struct buf *out)
+{
+    int n_tables = CATALOG_PER_TABLE * (int)p->n_projections;
+
+    must(r->ok && r->n_results == ANSWER_TABLES + n_tables + plan_is_cached(p));
+    struct report report = {.out = out, .plan = p, .server = server};
+    report.user = pg_str(r->results[ANSWER_SERVER], 0, SERVER_USER);
+    check_server(&report, r->results[ANSWER_SERVER]);
+    report_own_causes(&report, r);
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        struct pg_result *const *results =
+            r->results + ANSWER_TABLES + CATALOG_PER_TABLE * i;
+        compare_table(&report, &p->projections[i], results);
+    }
+    set_depths(r, p);
+    if (report.n_problems == 0) {
+        set_schemas(r, p);
+    }
+    if (plan_is_cached(p)) {
+        report.p = NULL;
+        check_loud(&report, r->results[ANSWER_TABLES + n_tables]);
+    }
+    return report.n_problems;
+}

@@ -1,0 +1,45 @@
+#pragma once
+/*
+ * The contract with the database: schema tidemill, tables, columns, types,
+ * keys and privileges, compared with the plan before any work is done.
+ */
+#include "base/buf.h"
+#include "model/plan.h"
+#include "postgres/wire/conn.h"
+
+/* Who is asked: the primary must be writable, a read replica need not. A
+ * CATALOG_OWNER made the tables, as another role than the run's: what that may do
+ * is not looked at. */
+enum catalog_server { CATALOG_PRIMARY, CATALOG_REPLICA, CATALOG_OWNER };
+
+/* Queues the queries. */
+void catalog_ask(struct pgconn *c, const struct plan *p);
+/* Queues the question which tables have rows: one result a projection. A table
+ * that may not be read has some when it takes room. */
+void catalog_ask_rows(struct pgconn *c, const struct plan *p);
+bool catalog_has_rows(const struct pg_result *answer);
+/*
+ * Compares. Each problem is one line in [out]: "file:line: table balances: no
+ * column owner (text): ALTER TABLE ..."; warnings begin with "warning: ".
+ * Returns the number of problems that are not warnings. Sets must_be_given of
+ * the plan's columns, and the depths of its tables; without problems also their
+ * schemas and oids, and then another table of a name is a problem.
+ */
+int catalog_compare(const struct pgreply *r, struct plan *p,
+                    enum catalog_server server, struct buf *out);
+
+/* What the tables have by which a row may not be written though nobody changed
+ * it: triggers, policies, rules, child tables, actions of foreign keys, two
+ * projections of one table. Owned by the caller; NULL: nothing. */
+char *catalog_causes(const struct pgreply *r, const struct plan *p);
+/* The same of tidemill.lane and tidemill.dead_letter. */
+char *catalog_own_causes(const struct pgreply *r);
+/* Row-level security applies to the role on one of the tables. */
+bool catalog_hides(const struct pgreply *r, const struct plan *p);
+
+/* Blocking helpers of `check` and `schema --apply`: connect, run, print.
+ * `check` asks the `read` database when the pipeline has one, and `schema` with
+ * [is_owner] always the one that is written. */
+bool catalog_check(struct plan *p, bool is_owner, struct buf *out,
+                   int *n_problems, struct err *e);
+bool catalog_apply(const char *conninfo, const char *sql, struct err *e);

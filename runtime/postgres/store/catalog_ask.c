@@ -1,0 +1,306 @@
+/*
+ * What is asked about the server and the tables, all in one flush. Names are
+ * looked up in pg_class, never cast to regclass: a missing table must be an
+ * answer, not an error that ends the pipeline.
+ */
+#include "postgres/store/catalog_ask.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "postgres/sql/seal.h"
+#include "postgres/sql/sql_text.h"
+#include "postgres/store/shape.h"
+#include "postgres/wire/encode.h"
+
+enum { OID_TEXT = 25, OID_TEXT_ARRAY = 1009 };
+
+/* How many known columns a table of schema tidemill has; 0: there is no such
+ * table. */
+#define COLUMNS_OF                                                             \
+    "(SELECT count(*) FROM pg_attribute a WHERE NOT a.attisdropped "           \
+    "AND a.attrelid = "
+
+static const char SERVER[] =
+    "SELECT current_setting('server_version_num')::int4, "
+    "current_setting('server_version'), "
+    "pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on', "
+    "(SELECT has_schema_privilege(n.oid, 'USAGE') FROM pg_namespace n "
+    "WHERE n.nspname = 'tidemill'), "
+    "(SELECT has_function_privilege(f.oid, 'EXECUTE') FROM pg_proc f "
+    "JOIN pg_namespace n ON n.oid = f.pronamespace "
+    "WHERE n.nspname = 'tidemill' AND f.proname = 'must' "
+    "AND f.proargtypes::text = '16 25'), "
+    "current_user::text, " /* then the tables of enum server_field */
+    COLUMNS_OF
+    "lane AND a.attname IN ('pipeline', 'stream', 'topic', 'partition', "
+    "'next_offset', 'epoch', 'owner', 'generation', 'group_id', 'anchor_ms', "
+    "'anchor_hash', 'updated_at', 'halted', 'halted_at', 'halted_generation', "
+    "'is_rewound')), "
+    "has_table_privilege(lane, 'SELECT') AND "
+    "has_table_privilege(lane, 'INSERT') AND "
+    "has_table_privilege(lane, 'UPDATE'), " COLUMNS_OF
+    "letter AND a.attname IN ('pipeline', 'stream', 'topic', 'partition', "
+    "'offset', 'state', 'holds', 'key', 'value', 'headers', 'record_ms', "
+    "'class', "
+    "'sqlstate', 'message', 'script', 'generation', 'attempts', 'first_seen', "
+    "'last_seen', 'retry_at', 'is_unpublished')), "
+    "has_table_privilege(letter, 'SELECT') AND "
+    "has_table_privilege(letter, 'INSERT') AND "
+    "has_table_privilege(letter, 'UPDATE') AND "
+    "has_table_privilege(letter, 'DELETE'), " COLUMNS_OF
+    "audit AND a.attname IN ('id', 'at', 'who', 'action', 'pipeline', "
+    "'topic', 'partition', 'detail')), "
+    "(SELECT min(relname::text) FROM pg_class WHERE oid IN (lane, letter, "
+    "audit) AND relpersistence <> 'p') "
+    "FROM (SELECT max(c.oid) FILTER (WHERE c.relname = 'lane') AS lane, "
+    "max(c.oid) FILTER (WHERE c.relname = 'dead_letter') AS letter, "
+    "max(c.oid) FILTER (WHERE c.relname = 'audit') AS audit "
+    "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE n.nspname = 'tidemill' AND c.relkind IN ('r', 'p')) AS own";
+
+/* $1 table, $2 schema or ''. An unqualified name means what search_path
+ * makes of it, as in the statements that will be run. */
+#define TABLE_IS                                                               \
+    "c.relname = $1 AND CASE WHEN $2 = '' THEN pg_table_is_visible(c.oid) "    \
+    "ELSE n.nspname = $2 END"
+#define TABLE_FROM "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+
+/* A partitioned table holds no rows itself. */
+#define PART                                                                   \
+    "LEFT JOIN LATERAL (WITH RECURSIVE w(oid) AS (SELECT c.oid UNION "         \
+    "SELECT i.inhrelid FROM pg_inherits i JOIN w ON i.inhparent = w.oid) "     \
+    "SELECT x.oid::regclass::text AS name, CASE WHEN x.relkind = 'f' "         \
+    "THEN 'f' ELSE x.relpersistence::text END AS kind FROM w "                 \
+    "JOIN pg_class x ON x.oid = w.oid WHERE x.relkind = 'f' "                  \
+    "OR x.relkind = 'r' AND x.relpersistence <> 'p' "                          \
+    "ORDER BY kind, x.oid LIMIT 1) AS part ON true "
+
+/* The table, or one that the search path would find if the role might use its
+ * schema. Whether it has rows is a query over a name that only this row vouches
+ * for: query_to_xml runs it, and only when it may, and no foreign server has to
+ * answer. -2: the number of xmin. */
+static const char TABLE[] =
+    "SELECT c.relkind, has_schema_privilege(n.oid, 'USAGE'), n.nspname, "
+    "has_column_privilege(c.oid, (-2)::int2, 'SELECT'), "
+    "has_table_privilege(c.oid, 'DELETE'), "
+    "has_table_privilege(c.oid, 'TRUNCATE'), "
+    "CASE WHEN c.relkind IN ('r', 'p') AND part.kind IS DISTINCT FROM 'f' "
+    "AND has_schema_privilege(n.oid, 'USAGE') "
+    "AND has_any_column_privilege(c.oid, 'SELECT') "
+    "THEN query_to_xml(format('SELECT 1 AS x FROM %I.%I LIMIT 1', "
+    "n.nspname, c.relname), false, true, '')::text LIKE '%<x>%' "
+    "WHEN c.relkind IN ('r', 'p') THEN (SELECT sum(pg_relation_size(relid)) > "
+    "0 "
+    "FROM pg_partition_tree(c.oid)) "
+    "ELSE false END, c.oid::int8, "
+    "(SELECT min(f.conrelid::regclass::text) FROM pg_constraint f "
+    "WHERE f.contype = 'f' AND f.confrelid = c.oid AND f.conrelid <> c.oid), "
+    "part.name, part.kind, c.oid::regclass::text, "
+    "(SELECT min(m.nspname) FROM pg_class s JOIN pg_namespace m "
+    "ON m.oid = s.relnamespace WHERE $2 = '' AND s.relname = $1 "
+    "AND s.oid <> c.oid AND m.nspname = ANY (current_schemas(true))) "
+    "FROM " TABLE_FROM PART "WHERE " TABLE_IS " OR c.relname = $1 AND $2 = '' "
+    "AND NOT has_schema_privilege(n.oid, 'USAGE') AND n.nspname IN (SELECT "
+    "btrim(word, ' \"') FROM unnest(string_to_array(current_setting("
+    "'search_path'), ',')) AS word) "
+    "ORDER BY has_schema_privilege(n.oid, 'USAGE') DESC LIMIT 1";
+
+/* Tables whose rows must be there before rows of this one. */
+static const char PARENTS[] =
+    "SELECT DISTINCT f.confrelid::int8 FROM " TABLE_FROM
+    "JOIN pg_constraint f ON f.conrelid = c.oid AND f.contype = 'f' "
+    "AND NOT f.condeferred AND f.confrelid <> c.oid WHERE " TABLE_IS;
+
+static const char COLUMNS[] =
+    "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
+    "a.atthasdef OR a.attidentity <> '', "
+    "a.attgenerated <> '' OR a.attidentity = 'a', "
+    "coalesce(co.collisdeterministic, true), "
+    "has_column_privilege(c.oid, a.attnum, 'SELECT'), "
+    "has_column_privilege(c.oid, a.attnum, 'INSERT'), "
+    "has_column_privilege(c.oid, a.attnum, 'UPDATE'), "
+    "(SELECT format('%I.%I', sn.nspname, s.relname) FROM pg_attrdef f "
+    "JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass "
+    "AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass "
+    "JOIN pg_class s ON s.oid = d.refobjid "
+    "JOIN pg_namespace sn ON sn.oid = s.relnamespace "
+    "WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum "
+    "AND CASE WHEN s.relkind = 'S' "
+    "THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE') END LIMIT 1) "
+    "FROM " TABLE_FROM "JOIN pg_attribute a ON a.attrelid = c.oid "
+    "LEFT JOIN pg_collation co ON co.oid = a.attcollation "
+    "WHERE a.attnum > 0 AND NOT a.attisdropped AND " TABLE_IS
+    " ORDER BY a.attnum";
+
+/* $3: the columns of the index that is needed; $4: all columns of the projection. */
+static const char INDEXES[] =
+    "SELECT x.relname, i.indimmediate AND EXISTS (SELECT 1 "
+    "FROM pg_attribute a WHERE a.attrelid = c.oid "
+    "AND a.attnum = ANY (i.indkey) AND a.attname = ANY ($4)), "
+    "i.indisvalid AND i.indimmediate AND i.indpred IS NULL "
+    "AND i.indexprs IS NULL AND "
+    "(SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE "
+    "\"C\") FROM unnest(i.indkey[0:i.indnkeyatts - 1]) AS k "
+    "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k) = "
+    "(SELECT array_agg(k ORDER BY k COLLATE \"C\") FROM unnest($3) AS k) "
+    "FROM " TABLE_FROM "JOIN pg_index i ON i.indrelid = c.oid "
+    "JOIN pg_class x ON x.oid = i.indexrelid "
+    "WHERE i.indisunique AND " TABLE_IS " ORDER BY x.relname";
+
+/* What fires and acts in a session of this role. */
+#define FIRES                                                                  \
+    " IN ('A', CASE current_setting('session_replication_role') "              \
+    "WHEN 'replica' THEN 'R' ELSE 'O' END) "
+
+/* o: the table; w: it, its children and partitions. A trigger of a partitioned
+ * table is told once, not for each partition. */
+#define TABLES                                                                 \
+    "WITH RECURSIVE o AS (SELECT c.oid, c.relkind FROM " TABLE_FROM            \
+    "WHERE " TABLE_IS "), w(oid) AS (SELECT oid FROM o UNION "                 \
+    "SELECT i.inhrelid FROM pg_inherits i JOIN w ON i.inhparent = w.oid) "
+
+#define TRIGGERS                                                               \
+    "SELECT CASE WHEN t.tgtype & 3 = 3 THEN 'b' ELSE 't' END AS kind, "        \
+    "t.tgname::text AS name, w.oid::regclass::text AS place, "                 \
+    "concat_ws(' or ', CASE WHEN t.tgtype & 4 > 0 THEN 'INSERT' END, "         \
+    "CASE WHEN t.tgtype & 16 > 0 THEN 'UPDATE' END, "                          \
+    "CASE WHEN t.tgtype & 8 > 0 THEN 'DELETE' END) "                           \
+    "FROM w JOIN pg_trigger t ON t.tgrelid = w.oid "                           \
+    "WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgenabled" FIRES
+
+#define POLICIES                                                               \
+    "SELECT 'p', coalesce(string_agg(p.polname, ', ' ORDER BY p.polname), "    \
+    "'none'), o.oid::regclass::text, '' FROM o LEFT JOIN pg_policy p "         \
+    "ON p.polrelid = o.oid AND (p.polroles = '{0}' OR EXISTS (SELECT "         \
+    "FROM unnest(p.polroles) AS r(oid) WHERE r.oid <> 0 "                      \
+    "AND pg_has_role(r.oid, 'USAGE'))) "                                       \
+    "WHERE row_security_active(o.oid) GROUP BY o.oid "
+
+#define RULES                                                                  \
+    "SELECT 'r', r.rulename::text, w.oid::regclass::text, "                    \
+    "CASE r.ev_type WHEN '3' THEN 'INSERT' WHEN '2' THEN 'UPDATE' "            \
+    "WHEN '4' THEN 'DELETE' ELSE '' END "                                      \
+    "FROM w JOIN pg_rewrite r ON r.ev_class = w.oid WHERE r.ev_enabled" FIRES
+
+#define CHILDREN                                                               \
+    "SELECT 'c', i.inhrelid::regclass::text, o.oid::regclass::text, '' "       \
+    "FROM o JOIN pg_inherits i ON i.inhparent = o.oid WHERE o.relkind = 'r' "
+
+#define ACTIONS                                                                \
+    "SELECT 'f', f.conname::text, f.confrelid::regclass::text, '' "            \
+    "FROM o JOIN pg_constraint f ON f.conrelid = o.oid AND f.contype = 'f' "   \
+    "AND (f.confdeltype IN ('c', 'n', 'd') "                                   \
+    "OR f.confupdtype IN ('c', 'n', 'd')) "
+
+static const char CAUSES[] = TABLES TRIGGERS
+    "UNION ALL " POLICIES "UNION ALL " RULES "UNION ALL " CHILDREN
+    "UNION ALL " ACTIONS "ORDER BY 1, 2, 3";
+
+/* The names of [n] columns as a text[]. */
+static struct pgparam put_names(struct buf *b,
+                                const struct plan_column *columns, uint32_t n)
+{
+    const struct coltype text = {.kind = TYPE_TEXT};
+    struct tm_cell *names = mem_zero(n + 1, sizeof *names);
+    for (uint32_t i = 0; i < n; i++) {
+        const char *name = columns[i].name;
+        names[i] = (struct tm_cell){
+            .p = name, .len = (uint32_t)strlen(name), .tag = TM_TEXT};
+    }
+    encode_array(b, &text, names, NULL, n);
+    free(names);
+    return (struct pgparam){b->data, (int)b->len};
+}
+
+/* See sql_identity. */
+static struct pgparam put_identity(struct buf *b,
+                                   const struct plan_projection *p)
+{
+    return p->n_key == 0 && p->once >= 0 ? put_names(b, &p->columns[p->once], 1)
+                                         : put_names(b, p->columns, p->n_key);
+}
+
+static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_TEXT_ARRAY,
+                                OID_TEXT_ARRAY};
+static const struct pgstmt table = {"catalog_table", TABLE, oids, 2};
+
+void catalog_ask_rows(struct pgconn *c, const struct plan *p)
+{
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        struct sql_name n = sql_split(p->projections[i].table);
+        const struct pgparam params[] = {{n.table, (int)strlen(n.table)},
+                                         {n.schema, n.schema_len}};
+        pgconn_add(c, &table, params);
+    }
+}
+
+bool catalog_has_rows(const struct pg_result *answer)
+{
+    return pg_rows(answer) > 0 && pg_int(answer, 0, TABLE_HAS_ROWS);
+}
+
+static const struct pgstmt causes = {"catalog_causes", CAUSES, oids, 2};
+
+static void ask_own(struct pgconn *c)
+{
+    static const char *const names[N_OWN] = {[OWN_LANE] = "lane",
+                                             [OWN_LETTER] = "dead_letter",
+                                             [OWN_AUDIT] = "audit"};
+
+    for (int i = 0; i < N_OWN; i++) {
+        const char *name = names[i];
+        const struct pgparam params[] = {{name, (int)strlen(name)},
+                                         {"tidemill", strlen("tidemill")}};
+
+        pgconn_add(c, &causes, params);
+    }
+}
+
+static void ask_table(struct pgconn *c, const struct plan_projection *p)
+{
+    static const struct pgstmt columns = {"catalog_columns", COLUMNS, oids, 2};
+    static const struct pgstmt indexes = {"catalog_indexes", INDEXES, oids, 4};
+    static const struct pgstmt parents = {"catalog_parents", PARENTS, oids, 2};
+    struct sql_name n = sql_split(p->table);
+    struct buf keys = {0}, columns_named = {0};
+    const struct pgparam params[] = {
+        {n.table, (int)strlen(n.table)},
+        {n.schema, n.schema_len},
+        put_identity(&keys, p),
+        put_names(&columns_named, p->columns, p->n_columns)};
+    pgconn_add(c, &table, params);
+    pgconn_add(c, &columns, params);
+    pgconn_add(c, &indexes, params);
+    pgconn_add(c, &parents, params);
+    pgconn_add(c, &causes, params);
+    buf_close(&keys);
+    buf_close(&columns_named);
+}
+
+static void ask_loud(struct pgconn *c, const struct plan *p)
+{
+    struct arena a;
+
+    arena_init(&a, 0);
+    pgconn_add(
+        c,
+        &(struct pgstmt){.name = "catalog_loud", .sql = seal_loud_sql(p, &a)},
+        NULL);
+    arena_close(&a);
+}
+
+void catalog_ask(struct pgconn *c, const struct plan *p)
+{
+    static const struct pgstmt server = {"catalog_server", SERVER, NULL, 0};
+
+    shape_ask(c, p);
+    pgconn_add(c, &server, NULL);
+    ask_own(c);
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        ask_table(c, &p->projections[i]);
+    }
+    if (plan_is_cached(p)) {
+        ask_loud(c, p);
+    }
+}

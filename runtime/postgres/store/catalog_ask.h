@@ -1,0 +1,80 @@
+#pragma once
+/*
+ * The questions to pg_catalog, and the columns of their answers: the shape of
+ * the tables (shape.h), the server, the causes of each table of schema tidemill,
+ * then CATALOG_PER_TABLE for each projection, and when rows are cached what
+ * seal_loud_sql() asks.
+ */
+#include "postgres/store/catalog.h"
+
+/* table, columns, unique indexes, parents by foreign keys, causes */
+enum { CATALOG_PER_TABLE = 5 };
+enum catalog_own { OWN_LANE, OWN_LETTER, OWN_AUDIT, N_OWN };
+enum catalog_answer {
+    ANSWER_SHAPE,
+    ANSWER_SERVER,
+    ANSWER_OWN,
+    ANSWER_TABLES = ANSWER_OWN + N_OWN
+};
+
+enum server_field {
+    SERVER_VERSION,
+    SERVER_VERSION_TEXT,
+    SERVER_READ_ONLY,
+    SERVER_USAGE,
+    SERVER_MUST,
+    SERVER_USER,
+    SERVER_LANE, /* of each own table: known columns, rights */
+    SERVER_LETTER = SERVER_LANE + 2,
+    SERVER_AUDIT = SERVER_LETTER + 2, /* no rights: a run leaves it alone */
+    SERVER_UNLOGGED /* one of the own tables that is; NULL: none */
+};
+
+enum table_field {
+    TABLE_KIND,
+    TABLE_USAGE,
+    TABLE_SCHEMA,
+    TABLE_XMIN,   /* may be read */
+    TABLE_DELETE, /* rights on the whole, as in enum right */
+    TABLE_TRUNCATE,
+    TABLE_HAS_ROWS,
+    TABLE_OID,
+    TABLE_REFERRER,  /* another table with a foreign key to it; NULL: none */
+    TABLE_PART,      /* itself or a part of it whose rows do not stay with the
+                       positions; NULL: none */
+    TABLE_PART_KIND, /* of that: 'u' unlogged, 't' temporary, 'f' foreign */
+    TABLE_SELF,      /* its own name, as that of the part */
+    TABLE_OTHER      /* schema of another one of its name in the search path;
+                        NULL: none, or its schema is written */
+};
+
+enum column_field {
+    COLUMN_NAME,
+    COLUMN_TYPE,
+    COLUMN_NOT_NULL,
+    COLUMN_HAS_DEFAULT,
+    COLUMN_IS_MADE,
+    COLUMN_DETERMINISTIC,
+    COLUMN_SELECT, /* rights, as in enum right */
+    COLUMN_INSERT,
+    COLUMN_UPDATE,
+    COLUMN_SEQUENCE /* of its default, if it may not be used; else NULL */
+};
+
+/* What may keep a row from being written as a statement says, one a row. */
+enum cause_field {
+    CAUSE_KIND, /* a letter of cause_kind */
+    CAUSE_NAME, /* of the trigger, rule, child or constraint; the policies */
+    CAUSE_ON,   /* the table it is on, or acts from */
+    CAUSE_WHEN  /* "INSERT or UPDATE" */
+};
+enum cause_kind {
+    CAUSE_TRIGGER = 'b', /* before each row */
+    CAUSE_LATER = 't',   /* another trigger */
+    CAUSE_POLICY = 'p',
+    CAUSE_RULE = 'r',
+    CAUSE_CHILD = 'c',
+    CAUSE_ACTION = 'f' /* a foreign key that changes rows of [name] */
+};
+
+enum index_field { INDEX_NAME, INDEX_MAY_BREAK, INDEX_IS_KEY };

@@ -1,0 +1,475 @@
+/* Positions in tidemill.lane, see position.h. Every statement names the
+ * stream: positions of a projection that is being rebuilt live beside main's
+ * and must never move with them. */
+#include "postgres/store/position.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "postgres/wire/encode.h"
+
+enum {
+    OID_BOOL = 16,
+    OID_INT8 = 20,
+    OID_INT4 = 23,
+    OID_TEXT = 25,
+    OID_INT4_ARRAY = 1007,
+    OID_TEXT_ARRAY = 1009
+};
+
+#define LANE                                                                   \
+    "pipeline = $1 AND stream = 'main' AND topic = $2 "                        \
+    "AND partition = $3"
+
+static struct pgparam text_param(const char *s)
+{
+    return (struct pgparam){s, s ? (int)strlen(s) : 0};
+}
+
+/* Big-endian into [out]. */
+static struct pgparam int4_param(int32_t v, char out[4])
+{
+    uint32_t wire = __builtin_bswap32((uint32_t)v);
+    memcpy(out, &wire, sizeof wire);
+    return (struct pgparam){out, 4};
+}
+
+static struct pgparam int8_param(int64_t v, char out[8])
+{
+    uint64_t wire = __builtin_bswap64((uint64_t)v);
+    memcpy(out, &wire, sizeof wire);
+    return (struct pgparam){out, 8};
+}
+
+/* What another generation of the pipeline ($6) is to meet again itself. */
+#define VOID_HALT "CASE WHEN halted_generation <> $6 THEN NULL ELSE "
+#define END_VOID_HALT                                                          \
+    "halted = " VOID_HALT "halted END, halted_at = " VOID_HALT                 \
+    "halted_at END, halted_generation = " VOID_HALT "halted_generation END"
+
+/* One UPDATE a lane, since one over several promises no order of locks, and does
+ * not say which lane it was refused for. */
+void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
+                    const struct position *lanes, uint32_t n)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
+                                    OID_TEXT, OID_TEXT, OID_TEXT};
+    static const struct pgstmt claim = {
+        "position_claim",
+        "UPDATE tidemill.lane SET epoch = coalesce(epoch, 0) + 1, owner = $4, "
+        "group_id = $5, generation = $6, updated_at = now(), " END_VOID_HALT
+        " WHERE " LANE
+        " RETURNING next_offset, epoch, is_rewound, anchor_ms, anchor_hash, "
+        "halted, extract(epoch FROM halted_at)::int8",
+        oids, 6};
+    for (uint32_t i = 0; i < n; i++) {
+        char partition[4];
+        const struct pgparam params[] = {
+            text_param(p->name),
+            text_param(lanes[i].topic),
+            int4_param(lanes[i].partition, partition),
+            text_param(owner),
+            text_param(p->source.group),
+            text_param(p->hash)};
+        pgconn_add(c, &claim, params);
+    }
+}
+
+static int64_t int_or(const struct pg_result *row, int column, int64_t absent)
+{
+    int len;
+    return pg_value(row, 0, column, &len) ? pg_int(row, 0, column) : absent;
+}
+
+static void read_claimed(const struct pg_result *row, struct position *at)
+{
+    int len;
+    at->found = pg_rows(row) == 1;
+    if (!at->found) {
+        return;
+    }
+    at->next_offset = int_or(row, 0, -1);
+    at->epoch = pg_int(row, 0, 1);
+    at->is_rewound = int_or(row, 2, 0) != 0;
+    at->has_anchor = pg_value(row, 0, 4, &len) != NULL;
+    at->anchor = (struct anchor){int_or(row, 3, -1), int_or(row, 4, 0)};
+    at->halted = pg_value(row, 0, 5, &len) ? pg_str(row, 0, 5) : NULL;
+    at->halted_since = int_or(row, 6, 0);
+}
+
+void position_claimed(const struct pgreply *r, int first,
+                      struct position *lanes, uint32_t n)
+{
+    must(r->ok && r->n_results >= first + (int)n);
+    for (uint32_t i = 0; i < n; i++) {
+        lanes[i] = (struct position){.topic = lanes[i].topic,
+                                     .partition = lanes[i].partition};
+        read_claimed(r->results[first + (int)i], &lanes[i]);
+    }
+}
+
+void position_create(struct pgconn *c, const struct plan *p,
+                     const struct position *first)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
+                                    OID_INT8, OID_TEXT, OID_TEXT,
+                                    OID_INT8, OID_TEXT, OID_INT8};
+    static const struct pgstmt create = {
+        "position_create",
+        "INSERT INTO tidemill.lane (pipeline, stream, topic, partition, "
+        "next_offset, group_id, generation, epoch, halted, halted_at, "
+        "anchor_ms) "
+        "VALUES ($1, 'main', $2, $3, $4, $5, $6, $7, $8, "
+        "CASE WHEN $8 IS NOT NULL THEN now() END, $9) ON CONFLICT DO NOTHING",
+        oids, 9};
+    bool is_unbegun = first->next_offset == POSITION_UNBEGUN;
+    char at[4], to[8], epoch[8], ms[8];
+    const struct pgparam params[] = {
+        text_param(p->name),
+        text_param(first->topic),
+        int4_param(first->partition, at),
+        int8_param(first->next_offset, to),
+        text_param(p->source.group),
+        text_param(p->hash),
+        int8_param(first->epoch, epoch),
+        text_param(first->halted),
+        is_unbegun ? int8_param(first->anchor.ms, ms) : text_param(NULL)};
+    pgconn_add(c, &create, params);
+}
+
+void position_begin(struct pgconn *c, const struct plan *p,
+                    const struct position *at, int64_t offset)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
+                                    OID_INT8, OID_INT8, OID_INT8};
+    static const struct pgstmt begin = {"position_begin",
+                                        "UPDATE tidemill.lane SET next_offset "
+                                        "= $6, anchor_ms = NULL WHERE " LANE
+                                        " AND epoch = $4 AND next_offset = $5",
+                                        oids, 6};
+    char partition[4], mine[8], from[8], to[8];
+    const struct pgparam params[] = {text_param(p->name),
+                                     text_param(at->topic),
+                                     int4_param(at->partition, partition),
+                                     int8_param(at->epoch, mine),
+                                     int8_param(POSITION_UNBEGUN, from),
+                                     int8_param(offset, to)};
+    pgconn_add(c, &begin, params);
+}
+
+/*
+ * Of a locked row xmax is who locks it, unless several share it. Another role's
+ * session shows little of itself, but its number, role and name.
+ */
+void position_ask_holder(struct pgconn *c, const struct plan *p,
+                         const char *topic, int32_t partition)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4};
+    static const struct pgstmt ask = {
+        "position_holder",
+        "SELECT CASE WHEN x.gid IS NOT NULL THEN format('the prepared "
+        "transaction %L of role %s', x.gid, x.owner) ELSE format('session %s "
+        "of role %s%s%s', k.pid, a.usename, ' (' || "
+        "nullif(a.application_name, '') || ')', ', ' || a.state || "
+        "' since ' || to_char(a.state_change AT TIME ZONE 'UTC', "
+        "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')) END "
+        "FROM tidemill.lane AS l JOIN pg_locks AS k ON k.granted AND "
+        "k.pid IS DISTINCT FROM pg_backend_pid() AND "
+        "(k.locktype = 'transactionid' AND k.mode = 'ExclusiveLock' "
+        "AND k.transactionid = l.xmax OR k.locktype = 'relation' "
+        "AND k.relation = 'tidemill.lane'::regclass AND k.mode IN "
+        "('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', "
+        "'AccessExclusiveLock')) "
+        "LEFT JOIN pg_stat_activity AS a ON a.pid = k.pid "
+        "LEFT JOIN pg_prepared_xacts AS x ON x.transaction = k.transactionid "
+        "WHERE " LANE " LIMIT 1",
+        oids, 3};
+    char number[4];
+    const struct pgparam params[] = {text_param(p->name), text_param(topic),
+                                     int4_param(partition, number)};
+    pgconn_add(c, &ask, params);
+}
+
+void position_move(struct pgconn *c, const struct plan *p,
+                   const struct position_step *step)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
+                                    OID_INT8, OID_INT8, OID_TEXT, OID_INT8,
+                                    OID_INT8, OID_BOOL};
+    static const struct pgstmt move = {
+        "position_move",
+        "WITH w AS (UPDATE tidemill.lane SET next_offset = $6, "
+        "generation = $7, anchor_ms = $8, anchor_hash = $9, "
+        "is_rewound = is_rewound AND NOT $10, "
+        "updated_at = now() WHERE " LANE
+        " AND epoch = $4 AND next_offset = $5 RETURNING next_offset) "
+        "SELECT tidemill.must((SELECT count(*) = 1 AND min(next_offset) = $6 "
+        "FROM w), 'TM001')",
+        oids, 10};
+    char at[4], mine[8], start[8], end[8], ms[8], hash[8];
+    const struct pgparam params[] = {text_param(p->name),
+                                     text_param(step->topic),
+                                     int4_param(step->partition, at),
+                                     int8_param(step->epoch, mine),
+                                     int8_param(step->from, start),
+                                     int8_param(step->to, end),
+                                     text_param(p->hash),
+                                     int8_param(step->anchor.ms, ms),
+                                     int8_param(step->anchor.hash, hash),
+                                     {step->settles ? "\1" : "\0", 1}};
+    pgconn_add(c, &move, params);
+}
+
+void position_fence(struct pgconn *c, const struct plan *p, const char *topic,
+                    int32_t partition, int64_t epoch, int64_t at)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
+                                    OID_INT8};
+    static const struct pgstmt fence = {
+        "position_fence",
+        "WITH w AS (SELECT 1 FROM tidemill.lane WHERE " LANE
+        " AND epoch = $4 AND next_offset = $5 FOR UPDATE) "
+        "SELECT tidemill.must((SELECT count(*) FROM w) = 1, 'TM001')",
+        oids, 5};
+    char number[4], mine[8], from[8];
+    const struct pgparam params[] = {
+        text_param(p->name), text_param(topic), int4_param(partition, number),
+        int8_param(epoch, mine), int8_param(at, from)};
+    pgconn_add(c, &fence, params);
+}
+
+/* The anchor may be of the position that a person moved away from. */
+void position_settle(struct pgconn *c, const struct plan *p,
+                     const struct position *at)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
+                                    OID_INT8};
+    static const struct pgstmt settle = {
+        "position_settle",
+        "UPDATE tidemill.lane SET is_rewound = false, anchor_ms = NULL, "
+        "anchor_hash = NULL WHERE " LANE " AND epoch = $4 AND next_offset = $5",
+        oids, 5};
+    char partition[4], mine[8], from[8];
+    const struct pgparam params[] = {text_param(p->name), text_param(at->topic),
+                                     int4_param(at->partition, partition),
+                                     int8_param(at->epoch, mine),
+                                     int8_param(at->next_offset, from)};
+    pgconn_add(c, &settle, params);
+}
+
+/* Whether the row has it, or is no longer ours. The lock comes first: behind it
+ * nobody else changes the row between the two looks. */
+#define HALT                                                                   \
+    "WITH l AS MATERIALIZED (SELECT 1 FROM tidemill.lane WHERE " LANE          \
+    " AND epoch = $4 FOR UPDATE), "                                            \
+    "w AS (UPDATE tidemill.lane SET halted = $5, halted_generation = $6, "     \
+    "halted_at = to_timestamp($7::int8) WHERE " LANE                           \
+    " AND epoch = $4 AND EXISTS (SELECT FROM l) RETURNING halted), "           \
+    "k(is_kept) AS (SELECT (SELECT count(*) FROM l) = (SELECT count(*) "       \
+    "FROM w WHERE halted = $5)) "
+
+static void add_halt(struct pgconn *c, const struct plan *p,
+                     const struct pgstmt *halt, const struct position *at,
+                     const char *why, const char *generation)
+{
+    char partition[4], mine[8], since[8];
+    const struct pgparam params[] = {text_param(p->name),
+                                     text_param(at->topic),
+                                     int4_param(at->partition, partition),
+                                     int8_param(at->epoch, mine),
+                                     text_param(why),
+                                     text_param(generation),
+                                     int8_param(at->halted_since, since)};
+    pgconn_add(c, halt, params);
+}
+
+static const uint32_t halt_oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
+                                     OID_TEXT, OID_TEXT, OID_INT8};
+
+void position_halt(struct pgconn *c, const struct plan *p,
+                   const struct position *at, const char *why,
+                   const char *generation)
+{
+    static const struct pgstmt halt = {
+        "position_halt", HALT "SELECT tidemill.must(is_kept, 'TM005') FROM k",
+        halt_oids, 7};
+
+    add_halt(c, p, &halt, at, why, generation);
+}
+
+void position_note_halt(struct pgconn *c, const struct plan *p,
+                        const struct position *at, const char *why,
+                        const char *generation)
+{
+    static const struct pgstmt note = {
+        "position_note_halt", HALT "SELECT is_kept FROM k", halt_oids, 7};
+
+    add_halt(c, p, &note, at, why, generation);
+}
+
+bool position_is_noted(const struct pg_result *r)
+{
+    return pg_int(r, 0, 0) != 0;
+}
+
+/* ---- many lanes at once ---- */
+
+static struct pgparam array_param(const struct buf *array)
+{
+    return (struct pgparam){array->data, (int)array->len};
+}
+
+static struct tm_cell text_cell(const char *s)
+{
+    return (struct tm_cell){.p = s, .len = (uint32_t)strlen(s), .tag = TM_TEXT};
+}
+
+static void encode_topics(struct buf *out, const struct plan_source *s)
+{
+    const struct coltype text = {.kind = TYPE_TEXT};
+    struct tm_cell *topics = mem_zero(s->n_topics + 1, sizeof *topics);
+    for (uint32_t i = 0; i < s->n_topics; i++) {
+        topics[i] = text_cell(s->topics[i]);
+    }
+    encode_array(out, &text, topics, NULL, s->n_topics);
+    free(topics);
+}
+
+static void encode_lanes(struct buf *topics, struct buf *partitions,
+                         const struct position *lanes, uint32_t n)
+{
+    const struct coltype text = {.kind = TYPE_TEXT};
+    const struct coltype integer = {.kind = TYPE_INTEGER};
+    struct tm_cell *cells = mem_zero(n + 1, sizeof *cells);
+    for (uint32_t i = 0; i < n; i++) {
+        cells[i] = text_cell(lanes[i].topic);
+    }
+    encode_array(topics, &text, cells, NULL, n);
+    for (uint32_t i = 0; i < n; i++) {
+        cells[i] = (struct tm_cell){.i = lanes[i].partition, .tag = TM_INT};
+    }
+    encode_array(partitions, &integer, cells, NULL, n);
+    free(cells);
+}
+
+/* Lane by lane (OFFSET 0 keeps it so): a plan that was made while the table was
+ * small would hold every lane against every other. */
+void position_epochs(struct pgconn *c, const struct plan *p, const char *owner,
+                     const struct position *lanes, uint32_t n)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY,
+                                    OID_TEXT};
+    static const struct pgstmt ask = {
+        "position_epochs",
+        "SELECT l.epoch, l.owner IS NULL OR l.owner = $4 "
+        "FROM unnest($2, $3) WITH ORDINALITY AS u (topic, partition, at) "
+        "LEFT JOIN LATERAL (SELECT epoch, owner FROM tidemill.lane "
+        "WHERE pipeline = $1 AND stream = 'main' AND topic = u.topic "
+        "AND partition = u.partition OFFSET 0) AS l ON true ORDER BY u.at",
+        oids, 4};
+    struct buf topics = {0}, partitions = {0};
+    encode_lanes(&topics, &partitions, lanes, n);
+    const struct pgparam params[] = {text_param(p->name), array_param(&topics),
+                                     array_param(&partitions),
+                                     text_param(owner)};
+    pgconn_add(c, &ask, params);
+    buf_close(&topics);
+    buf_close(&partitions);
+}
+
+bool position_is_changed(const struct pg_result *epochs, uint32_t i,
+                         int64_t epoch)
+{
+    int len;
+    if (!pg_value(epochs, (int)i, 0, &len)) {
+        return true;
+    }
+    int64_t now = pg_int(epochs, (int)i, 0);
+    return now < epoch || (now > epoch && pg_int(epochs, (int)i, 1));
+}
+
+void position_list(struct pgconn *c, const struct plan *p)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY};
+    static const struct pgstmt list = {
+        "position_list",
+        "SELECT topic, partition, coalesce(next_offset, -1), "
+        "coalesce(epoch, 0), is_rewound, halted, owner FROM tidemill.lane "
+        "WHERE pipeline = $1 AND stream = 'main' AND topic = ANY ($2) "
+        "ORDER BY topic, partition",
+        oids, 2};
+    struct buf topics = {0};
+    encode_topics(&topics, &p->source);
+    const struct pgparam params[] = {text_param(p->name), array_param(&topics)};
+    pgconn_add(c, &list, params);
+    buf_close(&topics);
+}
+
+struct position position_listed(const struct pg_result *list, uint32_t i)
+{
+    int row = (int)i;
+    return (struct position){.topic = pg_str(list, row, 0),
+                             .partition = (int32_t)pg_int(list, row, 1),
+                             .found = true,
+                             .next_offset = pg_int(list, row, 2),
+                             .epoch = pg_int(list, row, 3),
+                             .is_rewound = pg_int(list, row, 4) != 0,
+                             .halted = pg_str(list, row, 5),
+                             .owner = pg_str(list, row, 6)};
+}
+
+void position_owners(struct pgconn *c, const struct plan *p)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY};
+    static const struct pgstmt ask = {
+        "position_owners",
+        "SELECT pipeline FROM tidemill.lane "
+        "WHERE stream = 'main' AND (pipeline = $1 OR topic = ANY ($2)) "
+        "GROUP BY pipeline ORDER BY max(updated_at) DESC",
+        oids, 2};
+    struct buf topics = {0};
+    encode_topics(&topics, &p->source);
+    const struct pgparam params[] = {text_param(p->name), array_param(&topics)};
+    pgconn_add(c, &ask, params);
+    buf_close(&topics);
+}
+
+static const char *find_owner(const struct pg_result *owners,
+                              const struct plan *p, bool is_ours)
+{
+    for (int i = 0; i < pg_rows(owners); i++) {
+        const char *name = pg_str(owners, i, 0);
+        if ((strcmp(name, p->name) == 0) == is_ours) {
+            return name;
+        }
+    }
+    return NULL;
+}
+
+bool position_has_any(const struct pg_result *owners, const struct plan *p)
+{
+    return find_owner(owners, p, true) != NULL;
+}
+
+const char *position_other(const struct pg_result *owners, const struct plan *p)
+{
+    return find_owner(owners, p, false);
+}
+
+/* Two pipelines in one Kafka group would get each other's partitions. */
+void position_find_foreign(struct pgconn *c, const struct plan *p)
+{
+    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_TEXT_ARRAY};
+    static const struct pgstmt find = {
+        "position_find_foreign",
+        "SELECT DISTINCT pipeline, topic FROM tidemill.lane "
+        "WHERE group_id = $1 AND pipeline <> $2 AND topic = ANY ($3) "
+        "ORDER BY pipeline, topic",
+        oids, 3};
+    struct buf topics = {0};
+    encode_topics(&topics, &p->source);
+    const struct pgparam params[] = {text_param(p->source.group),
+                                     text_param(p->name), array_param(&topics)};
+    pgconn_add(c, &find, params);
+    buf_close(&topics);
+}

@@ -1,0 +1,220 @@
+-- Are handlers pure? They are run again after lost races, failed records and
+-- other splits of a batch, so what one of them remembers outside of its row
+-- would be counted twice. The bytecode shows assignments to globals (GSET)
+-- and to variables of an outer function (USETx). Tables that a handler
+-- changes cannot be seen here; running examples under two splits shows them.
+local util = require 'jit.util'
+local upvalues = require 'tidemill.load.upvalues'
+
+local M = {}
+
+local function opcodes(f)
+  local set, pc = {}, 0
+  local ins = util.funcbc(f, pc)
+  while ins do
+    set[ins % 256] = true
+    pc = pc + 1
+    ins = util.funcbc(f, pc)
+  end
+  return set
+end
+
+-- The numbers of instructions differ between versions of LuaJIT, so they are
+-- learned: what is in the first function and not in the second.
+local function probe(with, without)
+  local have, lack = opcodes(loadstring(with)()), opcodes(loadstring(without)())
+  for op in pairs(have) do
+    if not lack[op] then return op end
+  end
+end
+
+local GSET = probe('return function(v) x = v end', 'return function(v) local x = v end')
+local USET = {}
+for _, v in ipairs { 'v', "'s'", '1', 'nil' } do
+  local op = probe(('local a return function(v) a = %s end'):format(v),
+    ('return function(v) local a = %s end'):format(v))
+  USET[op] = true
+end
+
+local KCDATA = probe('return function() return 1LL end',
+  'return function() return 1 end')
+
+local function upvalue_names(f)
+  local names, i = {}, 0
+  local name = util.funcuvname(f, i)
+  while name do
+    names[i] = name
+    i = i + 1
+    name = util.funcuvname(f, i)
+  end
+  return names
+end
+
+local function line_of(f, pc)
+  return util.funcinfo(f, pc).currentline
+end
+
+-- A function and those inside of it, with their variables; the number of the last one.
+local function tree(f, around, list, number)
+  local node, inner = { f = f, names = upvalue_names(f), around = around }, {}
+  local k, constant = -1, util.funck(f, -1)
+  while constant ~= nil do
+    if type(constant) == 'proto' then
+      inner[#inner + 1], number = tree(constant, node, list, number)
+    end
+    k = k - 1
+    constant = util.funck(f, k)
+  end
+  node.inner, node.variables = inner, list[number + 1]
+  return node, number + 1
+end
+
+-- Is it a variable from outside of the outermost function? What is local to that is
+-- gone when it returns, so that a function inside of it may assign it.
+local function is_outside(node, index)
+  while node.around do
+    local variable = node.variables[index]
+    if variable.is_local then return false end
+    node, index = node.around, variable.index
+  end
+  return true
+end
+
+local function scan(node, found)
+  local f, pc = node.f, 1
+  local ins = util.funcbc(f, pc)
+  while ins do
+    local op = ins % 256
+    local a = math.floor(ins / 256) % 256
+    if op == GSET then
+      local name = util.funck(f, -math.floor(ins / 65536) - 1)
+      found(line_of(f, pc), 'global', tostring(name))
+    elseif USET[op] and is_outside(node, a) then
+      found(line_of(f, pc), 'variable', node.names[a])
+    end
+    pc = pc + 1
+    ins = util.funcbc(f, pc)
+  end
+  for _, inner in ipairs(node.inner) do scan(inner, found) end
+end
+
+local function is_ours(f, sources)
+  local info = debug.getinfo(f, 'S')
+  return info.what ~= 'C' and sources[info.source]
+end
+
+-- Every function that [x] can reach by upvalues and by tables in them. A list of
+-- what is to be looked at, since tables may be linked to any depth.
+local function visit(x, sources, seen, each)
+  local list, at = {}, 1
+  local function add(v)
+    local kind = type(v)
+    if kind ~= 'table' and kind ~= 'function' or seen[v] then return end
+    seen[v] = true
+    if kind == 'table' or is_ours(v, sources) then list[#list + 1] = v end
+  end
+  add(x)
+  while list[at] do
+    local here = list[at]
+    if type(here) == 'function' then
+      each(here)
+      local i = 1
+      local name, v = debug.getupvalue(here, i)
+      while name do
+        add(v)
+        i = i + 1
+        name, v = debug.getupvalue(here, i)
+      end
+    else
+      for _, v in next, here do add(v) end
+    end
+    at = at + 1
+  end
+end
+
+local function has_constant(f, word)
+  local k = -1
+  local constant = util.funck(f, k)
+  while constant ~= nil do
+    if constant == word or type(constant) == 'proto' and has_constant(constant, word) then
+      return true
+    end
+    k = k - 1
+    constant = util.funck(f, k)
+  end
+  return false
+end
+
+--- Whether a handler, or what it can call, has [word] as a name or a text, or
+--- has that function of a library by a name of its own.
+---@param handlers function[]
+---@param sources table set of chunk names of the bundle
+---@param library table<string, function>
+function M.mentions(handlers, sources, word, library)
+  local found, seen = false, { [library] = true }
+  for _, handler in ipairs(handlers) do
+    visit(handler, sources, seen, function(f) found = found or has_constant(f, word) end)
+  end
+  return found or seen[library[word]] or false
+end
+
+local function literal_text(x)
+  local digits = tostring(x):match('^(-?%d+)U?LL$')
+  if not digits then return 'no column holds the complex number ' .. tostring(x) end
+  return ("the arithmetic of LuaJIT's %s wraps at 64 bits and drops fractions: write "
+    .. "decimal '%s', which is exact"):format(tostring(x), digits)
+end
+
+-- Nothing can be put between such a literal and what is computed with it.
+---@param f function|any a chunk, or a prototype in it
+---@return string|nil message a line each
+function M.literals(f, path)
+  local lines, pc = {}, 1
+  local ins = util.funcbc(f, pc)
+  while ins do
+    if ins % 256 == KCDATA then
+      local constant = util.funck(f, -math.floor(ins / 65536) - 1)
+      lines[#lines + 1] = ('%s:%d: %s'):format(path, line_of(f, pc),
+        literal_text(constant))
+    end
+    pc = pc + 1
+    ins = util.funcbc(f, pc)
+  end
+  local k, constant = -1, util.funck(f, -1)
+  while constant ~= nil do
+    if type(constant) == 'proto' then lines[#lines + 1] = M.literals(constant, path) end
+    k = k - 1
+    constant = util.funck(f, k)
+  end
+  return lines[1] and table.concat(lines, '\n')
+end
+
+M.HANDLER = "a handler assigns the %s '%s', which outlives the event: "
+  .. "handlers are run again and must be pure: keep it in a column of the row, "
+  .. 'or make it local to the handler'
+M.RULE = "the failure rule assigns the %s '%s', which outlives the question: "
+  .. "each worker asks it, and a restart forgets: go by failure.attempts, or make it "
+  .. 'local to the function'
+
+---@param handlers function[]
+---@param sources table set of chunk names of the bundle
+---@param says string what to say of what is assigned, by kind and name
+---@return string[] messages "file:line: ..."
+function M.check(handlers, sources, says)
+  local messages, seen, told = {}, {}, {}
+  for _, handler in ipairs(handlers) do
+    visit(handler, sources, seen, function(f)
+      local file = debug.getinfo(f, 'S').source:sub(2)
+      scan(tree(f, nil, upvalues.read(f), 0), function(line, what, name)
+        local text = ('%s:%d: '):format(file, line) .. says:format(what, name)
+        if not told[text] then
+          told[text] = true
+          messages[#messages + 1] = text
+        end
+      end)
+    end)
+  end
+  return messages
+end
+
+return M

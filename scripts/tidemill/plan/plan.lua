@@ -1,0 +1,204 @@
+-- From the records of a loaded bundle to the plan: plain tables with every
+-- default filled in, which load.c copies into struct plan. What concerns one
+-- projection is in projection.lua.
+local cache = require 'tidemill.plan.cache'
+local check = require 'tidemill.plan.check'
+local dsl = require 'tidemill.load.dsl'
+local failure = require 'tidemill.plan.failure'
+local locate = require 'tidemill.load.locate'
+local projection = require 'tidemill.plan.projection'
+local protected = require 'tidemill.core.protected'
+local set = require 'tidemill.plan.set'
+local source = require 'tidemill.plan.source'
+local trace = require 'tidemill.core.trace'
+
+local M = {}
+
+local DATABASE = {
+  timeouts = {
+    connect_ms = 5000, statement_ms = 60000, lock_ms = 20000,
+    idle_in_transaction_ms = 60000, tcp_user_ms = 30000,
+  },
+  retry = { floor_ms = 100, cap_ms = 4000 },
+  breaker = { window = 20, failures = 5, ratio = 0.5, open_ms = 500, open_max_ms = 4000 },
+}
+
+local function with_defaults(given, defaults)
+  local out = {}
+  for name, value in pairs(defaults) do out[name] = value end
+  for name, value in pairs(given or {}) do out[name] = value end
+  return out
+end
+
+local function database(checker, record)
+  if not check.record(checker, record) then return nil end
+  local spec = record.spec
+  local pool = spec.pool or {}
+  local out = { write = spec.write, read = spec.read, pool_max = pool.max or 8,
+    file = record.file, line = record.line }
+  for name, defaults in pairs(DATABASE) do
+    out[name] = with_defaults(spec[name], defaults)
+  end
+  -- Defaults included: who lowers one of two may have to lower the other.
+  local function ordered(name, low, high)
+    local t = out[name]
+    if t[low] > t[high] then
+      local given = (spec[name] or {})[low] and low or high
+      checker.fail(record, { name, given }, ("'%s' (%d) must not be above '%s' (%d)")
+        :format(low, t[low], high, t[high]))
+    end
+  end
+  ordered('retry', 'floor_ms', 'cap_ms')
+  ordered('breaker', 'failures', 'window')
+  ordered('breaker', 'open_ms', 'open_max_ms')
+  ordered('timeouts', 'lock_ms', 'statement_ms')
+  return out
+end
+
+local function limits(spec)
+  local batch = spec.batch or {}
+  return {
+    size = batch.size or 10000, bytes = batch.bytes or 8 * 1024 * 1024,
+    linger_ms = batch.linger_ms or 100, concurrency = batch.concurrency or 4,
+  }
+end
+
+local function dead_letters(checker, record, topics)
+  local given = record.spec.dead_letters or {}
+  for _, topic in ipairs(topics) do
+    if topic == given.topic then
+      checker.fail(record, { 'dead_letters', 'topic' }, ("'%s' is a topic that this "
+        .. 'pipeline reads: dead letters need one of their own'):format(topic))
+    end
+  end
+  return {
+    max_failed = math.floor((given.max_share or 0.05) * 1000),
+    max_held = given.max_held or 10000,
+    holds = given.hold ~= false, topic = given.topic,
+  }
+end
+
+-- One entry of `projections`: a record, or the name of a module that gives one.
+local function resolve(checker, record, item, i, require)
+  if type(item) == 'string' then
+    local line = locate.position(record, { 'projections', i })
+    local ok, found, place = xpcall(require, trace.trace, item,
+      ('%s:%d: '):format(record.file, line))
+    if not ok then
+      -- The state is not safe to use without memory.
+      if protected.is_no_memory(found) then protected.raise_no_memory() end
+      return checker.add(found)
+    elseif not place then
+      return nil
+    end
+    if not dsl.is_record(found, 'projection') then
+      checker.fail_at({ word = 'projection', spec = {}, file = place.file }, place.line,
+        1, ("the module '%s' must return projection { … }, and gives %s"):format(item,
+        found == true and 'nothing' or check.name_type(found)))
+      return nil
+    end
+    found.module = item
+    return found
+  elseif dsl.is_record(item, 'projection') then
+    return item
+  end
+  checker.fail(record, { 'projections', i }, "'projections' is a list of module names "
+    .. 'and projection { … }, not of ' .. check.name_type(item))
+end
+
+local function check_list(checker, record, list)
+  local before, last = #checker.messages, 0
+  for key in next, list do
+    if type(key) == 'number' and key >= 1 and key == math.floor(key) then
+      last = math.max(last, key)
+    else
+      checker.fail(record, { 'projections', key }, type(key) == 'number'
+        and ("'projections' is a list that begins at 1, and has something at %s")
+          :format(tostring(key))
+        or ("'projections' is a list: write what it has without the name '%s'")
+          :format(tostring(key)))
+    end
+  end
+  for i = 1, last do
+    if list[i] == nil then
+      return checker.fail(record, { 'projections' }, ("'projections' has nothing at "
+        .. 'place %d: is the variable misspelt, or declared further down?'):format(i))
+    end
+  end
+  if next(list) == nil then
+    checker.fail(record, { 'projections' }, "'projections' must be a list with at least "
+      .. "one entry: projections = { 'projections.balances' }")
+  end
+  return #checker.messages == before
+end
+
+-- A table has one owner. [path]: where the record [found] names it.
+local function own(checker, found, path, p, by_table)
+  local bare = p.table:gsub('^public%.', '')
+  local other = by_table[bare]
+  if other and other.table ~= p.table then
+    checker.fail(found, path, ("the table '%s' may be '%s', which belongs to another "
+      .. 'projection (%s:%d): write both with their schema')
+      :format(p.table, other.table, other.file, other.line))
+  elseif other then
+    checker.fail(found, path, ("the table '%s' belongs to another projection already "
+      .. '(%s:%d): a table has one owner'):format(p.table, other.file, other.line))
+  end
+  by_table[bare] = p
+end
+
+local function projections(checker, record, plan, require)
+  local list, by_table, named = record.spec.projections, {}, {}
+  if not check_list(checker, record, list) then return end
+  for i, item in ipairs(list) do
+    if named[item] then
+      checker.fail(record, { 'projections', i }, ("'projections' names '%s' twice")
+        :format(item))
+    end
+    local found = not named[item] and resolve(checker, record, item, i, require)
+    named[item] = type(item) == 'string'
+    local made = {}
+    if found and set.is_one(found) then
+      made = set.new(checker, found, plan) or {}
+    elseif found then
+      made[1] = projection.new(checker, found, plan)
+    end
+    for _, p in ipairs(made) do
+      own(checker, found, p.in_set and { 'tables', p.name } or { 'table', p.table }, p,
+        by_table)
+      plan.projections[#plan.projections + 1] = p
+    end
+  end
+end
+
+---@param record table the record that the pipeline file returned
+---@param bundle table as read by the core
+---@param stock table the rules of Tidemill
+---@return table|nil plan, string? messages
+function M.new(record, bundle, require, stock)
+  local checker = check.new()
+  check.record(checker, record)
+  local spec = record.spec
+  if spec.name and (not spec.name:find('^[%w_%-%.]+$') or #spec.name > 100) then
+    checker.fail(record, { 'name' }, ("name = '%s' may have letters, digits, _ - and . "
+      .. 'only, and 100 of them at most'):format(spec.name))
+  end
+  local plan = {
+    path = bundle.folder .. '/' .. bundle.entry, folder = bundle.folder,
+    files = bundle.files,
+    hash = bundle.hash, name = spec.name, projections = {},
+    -- What is wrong in one place does not hide what is wrong in others.
+    source = spec.source and source.new(checker, spec.source)
+      or { is_wrong = true, topics = {}, settings = {} },
+    database = spec.database and database(checker, spec.database),
+    limits = limits(spec),
+    cache = cache.limits(spec),
+    failure = failure.resolve(checker, record, bundle, require, stock),
+  }
+  plan.dead_letters = dead_letters(checker, record, plan.source.topics)
+  if spec.projections then projections(checker, record, plan, require) end
+  if #checker.messages > 0 then return nil, check.text(checker) end
+  return plan
+end
+
+return M

@@ -1,0 +1,141 @@
+-- What tells a later event from a late or repeated one: `newer` of mirrors and
+-- maps, `once` of folds and appends.
+local check = require 'tidemill.plan.check'
+local columns = require 'tidemill.plan.columns'
+local words = require 'tidemill.core.words'
+
+local M = {}
+
+-- What has no order that tells versions apart.
+local UNORDERED = {
+  boolean = true, uuid = true, json = true, jsonb = true, ['text[]'] = true,
+  ['bigint[]'] = true,
+}
+-- Types that grow with each event of a row.
+local VERSIONS = {
+  smallint = true, integer = true, bigint = true, numeric = true, timestamp = true,
+  timestamptz = true,
+}
+-- Types whose equal values are the same bytes, so that repeats inside a batch are
+-- found as the unique index finds them.
+local IDENTITIES = {
+  smallint = true, integer = true, bigint = true, uuid = true, text = true,
+  varchar = true, date = true, timestamptz = true, bytea = true,
+}
+
+-- The column [name] behind the key, and its index from 0; nil, and the names.
+local function find(list, n_key, name)
+  local names = {}
+  for i = n_key + 1, #list do
+    names[#names + 1] = list[i].name
+    if list[i].name == name then return list[i], i - 1 end
+  end
+  return nil, names
+end
+
+-- The nearest of the names, or what to write.
+local function correction(name, names, text)
+  return words.nearest(name, names) and words.hint(name, names) or ': write ' .. text
+end
+
+---@return integer index of the column from 0, or -1
+function M.newer(checker, record, kind, list, n_key)
+  local name = record.spec.newer
+  if not name then return -1 end
+  if kind ~= 'mirror' and kind ~= 'map' then
+    checker.fail(record, { 'newer' }, ("'newer' is for mirror and map; a %s sees every "
+      .. "event once and in order"):format(kind))
+    return -1
+  end
+  local column, index = find(list, n_key, name)
+  if not column then
+    checker.fail(record, { 'newer' }, ("newer = '%s' is not one of the columns%s")
+      :format(name, words.hint(name, index)))
+    return -1
+  elseif UNORDERED[column.kind] then
+    checker.fail(record, { 'newer' }, ("newer = '%s': a %s does not tell which row "
+      .. 'is the later one: use a number, a time or a text')
+      :format(name, column.kind))
+  end
+  return index
+end
+
+---Do deletes say the version too? In `before` it is a default, if anything.
+---@param column table|nil the one that `newer` names
+---@return boolean
+function M.of_deletes(kind, column)
+  local path = kind == 'mirror' and column and column.paths and column.paths[1] or ''
+  return path:find('^source%.') ~= nil or path:find('^data%.__') ~= nil
+end
+
+local function fold(checker, record, list, n_key)
+  local once = record.spec.once
+  local name, path = nil, nil
+  if type(once) == 'table' then name, path = next(once) end
+  if type(name) ~= 'string' or next(once, name) ~= nil then
+    checker.fail(record, { 'once' }, "'once' of a fold is one column and the path that "
+      .. "its value comes from: once = { version = 'data.version' }")
+    return -1
+  end
+  local column, index = find(list, n_key, name)
+  if not column then
+    local text = ("columns = { %s = 'bigint' }"):format(name)
+    checker.fail(record, { 'once', name }, ('once.%s is not one of the columns%s')
+      :format(name, correction(name, index, text)))
+    return -1
+  elseif column.kind and not VERSIONS[column.kind] then
+    checker.fail(record, { 'once', name }, ("once.%s: a %s does not tell a repeated "
+      .. 'event from the next one: use smallint, integer, bigint, numeric, timestamp or '
+      .. 'timestamptz'):format(name, column.type))
+  elseif type(path) ~= 'string' or not columns.is_path(path) then
+    local hint = type(path) == 'string' and columns.path_hint(path)
+    checker.fail(record, { 'once', name }, hint
+      and ("once.%s = '%s'%s"):format(name, path, hint)
+      or ("once.%s must be a path such as 'data.%s', not %s"):format(name, name,
+        type(path) == 'string' and "'" .. path .. "'" or check.name_type(path)))
+  end
+  return index, path
+end
+
+local function append(checker, record, list)
+  local name = record.spec.once
+  if type(name) ~= 'string' then
+    checker.fail(record, { 'once' }, "'once' of an append is the column that is the same "
+      .. "for a repeated event: once = 'event_id'")
+    return -1
+  end
+  local column, index = find(list, 0, name)
+  if not column then
+    checker.fail(record, { 'once' }, ("once = '%s' is not one of the columns%s")
+      :format(name, correction(name, index, ("columns = { %s = 'text' } and assign it in "
+      .. 'each handler: row.%s = event.id'):format(name, name))))
+    return -1
+  elseif column.kind and not IDENTITIES[column.kind] then
+    checker.fail(record, { 'once' }, ("once = '%s': a %s cannot tell events apart: use "
+      .. 'smallint, integer, bigint, uuid, text, varchar, date, timestamptz or bytea')
+      :format(name, column.type))
+  end
+  return index
+end
+
+local OTHERS = {
+  merge = "'once' cannot be kept by a merge, which reads no row and so knows no version: "
+    .. "use a fold with once = { version = 'data.version' }, or an append with "
+    .. "once = 'event_id'",
+  map = "'once' is for folds and appends: a map gives whole rows, so write "
+    .. "newer = 'version'",
+  mirror = "'once' is for folds and appends: a mirror copies whole rows, so write "
+    .. "newer = 'version'",
+}
+
+---@return integer index of the column from 0, or -1; string? path of a fold
+function M.once(checker, record, kind, list, n_key)
+  if not record.spec.once then return -1 end
+  if kind == 'fold' then return fold(checker, record, list, n_key) end
+  if kind == 'append' then return append(checker, record, list) end
+  checker.fail(record, { 'once' }, OTHERS[kind]
+    or ("'once' is for folds and appends, not for a %s"):format(kind))
+  return -1
+end
+
+return M
