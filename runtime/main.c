@@ -54,7 +54,7 @@ static const char examples[] =
 static const char *word_of(const struct verb *v)
 {
     const char *blank = strchr(v->name, ' ');
-    return blank == NULL ? v->name : blank + 1;
+    return blank ? blank + 1 : v->name;
 }
 
 static void print_verbs(FILE *to, const struct verb *const *list)
@@ -80,7 +80,7 @@ static void print_overview(FILE *to)
 void verb_print_help(const struct verb *v)
 {
     printf("Usage: tidemill %s %s\n\n", v->name, v->usage);
-    if (v->words != NULL) {
+    if (v->words) {
         print_verbs(stdout, v->words);
         puts("");
     }
@@ -101,7 +101,7 @@ static const struct verb *find(const struct verb *const *list, const char *word)
 static void print_words(FILE *to, const struct verb *const *list)
 {
     for (int i = 0; list[i] != NULL; i++) {
-        const char *gap = list[i + 1] == NULL ? " or " : ", ";
+        const char *gap = !list[i + 1] ? " or " : ", ";
         fprintf(to, "%s%s", i == 0 ? "" : gap, word_of(list[i]));
     }
 }
@@ -109,24 +109,24 @@ static void print_words(FILE *to, const struct verb *const *list)
 /* [above]: the verb whose words they are; NULL: verbs themselves. */
 static int refuse(const struct verb *above, const char *word)
 {
-    const struct verb *const *list = above == NULL ? verbs : above->words;
+    const struct verb *const *list = above ? above->words : verbs;
     const char *names[MOST_VERBS] = {0};
     size_t n = 0;
-    for (; n < MOST_VERBS && list[n] != NULL; n++) {
+    for (; n < MOST_VERBS && list[n]; n++) {
         names[n] = word_of(list[n]);
     }
     const char *near = nearest_word(word, names, n);
-    if (above == NULL) {
+    if (!above) {
         complain("tidemill: unknown verb '%s'", word);
     } else {
         complain("tidemill %s: '%s' is not ", above->name, word);
         print_words(stderr, list);
     }
-    if (near != NULL) {
+    if (near) {
         complain("; did you mean '%s'?", near);
     }
-    complain("\nTry 'tidemill %s%s--help'.\n", above == NULL ? "" : above->name,
-             above == NULL ? "" : " ");
+    complain("\nTry 'tidemill %s%s--help'.\n", above ? above->name : "",
+             above ? " " : "");
     return EX_USAGE;
 }
 
@@ -156,13 +156,13 @@ static int refuse_nothing(const struct verb *v)
 /* argv[0] is a verb, or a word of [above]. */
 static int call(const struct verb *above, int argc, char **argv)
 {
-    const struct verb *v = find(above == NULL ? verbs : above->words, argv[0]);
-    if (v == NULL) {
+    const struct verb *v = find(above ? above->words : verbs, argv[0]);
+    if (!v) {
         return refuse(above, argv[0]);
     }
     argc--;
     argv++;
-    if (v->words != NULL && argc > 0 && !is_help(argv[0])) {
+    if (v->words && argc > 0 && !is_help(argv[0])) {
         return call(v, argc, argv);
     }
     if (wants_help(argc, argv)) {
@@ -175,16 +175,16 @@ static int call(const struct verb *above, int argc, char **argv)
 /* `tidemill help`, `tidemill help VERB` and `tidemill help VERB WORD`. */
 static int help(char **argv)
 {
-    if (argv[0] == NULL) {
+    if (!argv[0]) {
         print_overview(stdout);
         return EX_OK;
     }
     const struct verb *above = NULL, *v = find(verbs, argv[0]);
-    if (v != NULL && v->words != NULL && argv[1] != NULL) {
+    if (v && v->words && argv[1]) {
         above = v;
         v = find(above->words, *++argv);
     }
-    if (v == NULL) {
+    if (!v) {
         return refuse(above, argv[0]);
     }
     verb_print_help(v);

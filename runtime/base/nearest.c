@@ -45,7 +45,7 @@ const char *nearest_word(const char *word, const char *const *words, size_t n)
         /* Some of its letters must be right: any two are near any two. */
         size_t n_letters =
             strlen(word) > strlen(words[i]) ? strlen(word) : strlen(words[i]);
-        if (d < n_letters && d <= best && (found == NULL || d < best)) {
+        if (d < n_letters && d <= best && (!found || d < best)) {
             best = d;
             found = words[i];
         }

@@ -43,9 +43,9 @@ static bool refuse_unknown(const struct parse *p, const char *name, size_t len)
     for (size_t i = 0; i < p->n_specs; i++) {
         words[i] = p->specs[i].name;
     }
-    snprintf(word, sizeof word, "%.*s", (int)len, name);
+    snprintf(word, sizeof(word), "%.*s", (int)len, name);
     const char *near = nearest_word(word, words, p->n_specs);
-    if (near != NULL) {
+    if (near) {
         options_refuse(p->verb, "unknown option --%s; did you mean --%s?", word,
                        near);
     } else {
@@ -89,15 +89,15 @@ static bool store(struct parse *p, const struct option_spec *o,
 {
     if (o->kind == OPTION_FLAG) {
         *(bool *)o->out = true;
-        if (value != NULL) {
+        if (value) {
             options_refuse(p->verb, "--%s takes no value", o->name);
         }
-        return value == NULL;
+        return !value;
     }
-    if (value == NULL && p->at + 1 < p->argc) {
+    if (!value && p->at + 1 < p->argc) {
         value = p->argv[++p->at];
     }
-    if (value == NULL || value[0] == '\0') {
+    if (!value || value[0] == '\0') {
         options_refuse(p->verb, "--%s wants a value behind it", o->name);
         return false;
     }
@@ -115,11 +115,11 @@ static bool store(struct parse *p, const struct option_spec *o,
 static bool parse_option(struct parse *p, const char *text)
 {
     const char *equals = strchr(text, '=');
-    size_t len = equals == NULL ? strlen(text) : (size_t)(equals - text);
+    size_t len = equals ? (size_t)(equals - text) : strlen(text);
     for (size_t i = 0; i < p->n_specs; i++) {
         const char *name = p->specs[i].name;
         if (strlen(name) == len && memcmp(name, text, len) == 0) {
-            return store(p, &p->specs[i], equals == NULL ? NULL : equals + 1);
+            return store(p, &p->specs[i], equals ? equals + 1 : NULL);
         }
     }
     return refuse_unknown(p, text, len);

@@ -40,7 +40,7 @@ bool pipeline_is_there(const char *path)
     if (stat(path, &st) != 0) {
         return errno != ENOENT && errno != ENOTDIR;
     }
-    snprintf(file, sizeof file, "%s/pipeline.lua", path);
+    snprintf(file, sizeof(file), "%s/pipeline.lua", path);
     return !S_ISDIR(st.st_mode) || access(file, F_OK) == 0;
 }
 
@@ -56,7 +56,7 @@ bool pipeline_read(const struct verb *v, const char *path, struct bundle *b,
                    int *status)
 {
     struct err e;
-    if (path == NULL) {
+    if (!path) {
         *status = options_refuse(v, "which pipeline? Name its folder or file");
         return false;
     }
@@ -73,13 +73,13 @@ struct plan *pipeline_plan(const struct bundle *b, const char *path,
 {
     struct err e;
     struct vm *vm = vm_new(b, &e);
-    if (vm == NULL) {
+    if (!vm) {
         complain("tidemill: %s\n", e.text);
         *status = EX_SOFTWARE;
         return NULL;
     }
     struct plan *p = vm_load(vm, &e);
-    if (p == NULL) {
+    if (!p) {
         refuse(path, vm_said(vm, &e), &e, status);
     }
     vm_free(vm);

@@ -65,7 +65,7 @@ static int run_plan(struct start *o, const struct bundle *b,
     o->connections = p->database.pool_max;
     o->generation = p->hash;
     o->page = page_new(o->workers);
-    if (o->page == NULL) {
+    if (!o->page) {
         complain("tidemill: no memory for the shared page\n");
         return EX_OSERR;
     }
@@ -84,7 +84,7 @@ static int run(const struct verb *v, int argc, char **argv)
         {.name = "instance", .kind = OPTION_TEXT, .out = &o.instance},
         {.name = "until-end", .kind = OPTION_FLAG, .out = &o.until_end},
     };
-    if (!options_parse(v, specs, sizeof specs / sizeof *specs, argc, argv,
+    if (!options_parse(v, specs, sizeof(specs) / sizeof(*specs), argc, argv,
                        &o.path)) {
         return EX_USAGE;
     }
@@ -98,7 +98,7 @@ static int run(const struct verb *v, int argc, char **argv)
         return status;
     }
     struct plan *p = pipeline_plan(&b, o.path, &status);
-    if (p != NULL) {
+    if (p) {
         status = run_plan(&o, &b, p);
         plan_free(p);
     }

@@ -85,7 +85,7 @@ static int run(const struct verb *v, int argc, char **argv)
     }
     int status = EX_OK;
     struct plan *p = pipeline_load(v, path, &status);
-    if (p == NULL) {
+    if (!p) {
         return status;
     }
     struct buf sql = {0};

@@ -46,7 +46,7 @@ enum log_level start_log(const char *who)
 static bool read_token(const char *file, char *out, size_t cap, struct err *e)
 {
     FILE *f = fopen(file, "re");
-    if (f == NULL) {
+    if (!f) {
         return err_set(e, ERR_CONFIG, "cannot read the admin token in %s: %s",
                        file, strerror(errno));
     }
@@ -69,11 +69,11 @@ static void name_instance(const struct start *o, const char *port, char *out,
                           size_t cap)
 {
     char host[256] = "localhost";
-    if (o->instance != NULL) {
+    if (o->instance) {
         snprintf(out, cap, "%s", o->instance);
         return;
     }
-    gethostname(host, sizeof host - 1);
+    gethostname(host, sizeof(host) - 1);
     snprintf(out, cap, port[0] != '\0' ? "%s-%s" : "%s%s", host, port);
 }
 
@@ -101,7 +101,7 @@ static bool read_heartbeat(struct page *p, struct err *e)
     char *end;
     long n;
 
-    if (text == NULL || *text == '\0') {
+    if (!text || *text == '\0') {
         return true;
     }
     n = strtol(text, &end, 10);
@@ -140,18 +140,18 @@ static bool prepare(const struct start *o, struct prepared *out, struct err *e)
     if (!read_heartbeat(o->page, e) || !limits_files(o->connections, e)) {
         return false;
     }
-    if (o->token_file != NULL &&
-        !read_token(o->token_file, out->token, sizeof out->token, e)) {
+    if (o->token_file &&
+        !read_token(o->token_file, out->token, sizeof(out->token), e)) {
         return false;
     }
     if (!open_port(o, o->token_file != NULL, &address, &fd, e)) {
         return false;
     }
-    name_instance(o, address.port, out->instance, sizeof out->instance);
+    name_instance(o, address.port, out->instance, sizeof(out->instance));
     if (!fits_instance(o, out->instance, e)) {
         return false;
     }
-    snprintf(out->admin, sizeof out->admin, fd < 0 ? "off" : "%s:%s",
+    snprintf(out->admin, sizeof(out->admin), fd < 0 ? "off" : "%s:%s",
              address.host, address.port);
     out->view = (struct admin_view){.page = o->page,
                                     .name = o->name,

@@ -78,7 +78,7 @@ void table_note(struct table *t, const char *text)
 static void measure(const struct table *t, uint32_t *width)
 {
     uint32_t column = 0;
-    memcpy(width, t->width, sizeof t->width);
+    memcpy(width, t->width, sizeof(t->width));
     const char *end = t->cells.data + t->cells.len;
     for (const char *p = t->cells.data; p < end; p += strlen(p) + 1) {
         if (*p == '\n') {

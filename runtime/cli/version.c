@@ -12,7 +12,7 @@ static int run(const struct verb *v, int argc, char **argv)
     if (!options_parse(v, NULL, 0, argc, argv, &path)) {
         return EX_USAGE;
     }
-    if (path != NULL) {
+    if (path) {
         return options_refuse(v, "'%s' means nothing here", path);
     }
     puts("tidemill " TIDEMILL_VERSION);

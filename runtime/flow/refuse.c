@@ -51,7 +51,7 @@ const char *tm_refuse(const char *type, char tag, const char *value,
     set_value(&cell, tag, value, len);
     bool ok = convert_cell(&t, &cell, &rules, &a, &out, &e);
     if (!ok) {
-        snprintf(text, sizeof text, "%.399s", e.text);
+        snprintf(text, sizeof(text), "%.399s", e.text);
     }
     arena_close(&a);
     return ok ? NULL : text;

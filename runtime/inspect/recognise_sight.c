@@ -248,7 +248,7 @@ static void look_at_value(struct looking *k, struct sight *s)
         s->shape = SHAPE_BINARY;
     } else if (starts_with(r, "Struct{")) {
         s->shape = SHAPE_STRUCT;
-    } else if ((whole = read(k, r->value, r->value_len)) == NULL) {
+    } else if (!(whole = read(k, r->value, r->value_len))) {
         s->shape = SHAPE_BROKEN;
     } else {
         look_at_json(k, s, whole);

@@ -124,7 +124,7 @@ static bool load(struct generator *s, struct err *e)
 
 struct generator *generator_open(const char *file, struct err *e)
 {
-    struct generator *s = mem_zero(1, sizeof *s);
+    struct generator *s = mem_zero(1, sizeof(*s));
     s->file = file;
     s->budget.max_bytes = UINT64_MAX;
     s->lua = lua_newstate(budget_alloc, &s->budget);
@@ -175,7 +175,7 @@ static const char *text_field(lua_State *lua, const char *name, size_t *len)
 
 static void read_headers(lua_State *lua, struct generator_record *out)
 {
-    const uint32_t most = sizeof out->headers / sizeof *out->headers;
+    const uint32_t most = sizeof(out->headers) / sizeof(*out->headers);
     out->n_headers = 0;
     get(lua, AT_EVENT, "headers");
     if (!lua_istable(lua, -1)) {

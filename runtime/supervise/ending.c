@@ -45,9 +45,9 @@ void ending_describe(const struct page *p, char *out, size_t size)
         snprintf(out, size, "%s", totals_waiting_for(p));
         return;
     }
-    char message[sizeof first->message], topic[sizeof first->topic];
-    view_copy(message, sizeof message, first->message);
-    view_copy(topic, sizeof topic, first->topic);
+    char message[sizeof(first->message)], topic[sizeof(first->topic)];
+    view_copy(message, sizeof(message), first->message);
+    view_copy(topic, sizeof(topic), first->topic);
     snprintf(out, size,
              "%u lanes have not reached their end; %s/%d is %s at %" PRId64
              " of %" PRId64 "%s%s",
@@ -65,9 +65,9 @@ void ending_print_halted(const struct page *p)
         if (lane->state != LANE_HALTED || lane->reached) {
             continue;
         }
-        char topic[sizeof lane->topic], message[sizeof lane->message];
-        view_copy(topic, sizeof topic, lane->topic);
-        view_copy(message, sizeof message, lane->message);
+        char topic[sizeof(lane->topic)], message[sizeof(lane->message)];
+        view_copy(topic, sizeof(topic), lane->topic);
+        view_copy(message, sizeof(message), lane->message);
         /* A failed record's reason begins with its place. */
         if (strncmp(message, topic, strlen(topic)) == 0) {
             buf_printf(&text, "  %s\n", message);

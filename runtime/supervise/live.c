@@ -32,13 +32,12 @@ struct live {
 
 struct live *live_new(const struct page *p)
 {
-    struct live *v = mem_zero(1, sizeof *v);
+    struct live *v = mem_zero(1, sizeof(*v));
     const char *no_colour = getenv("NO_COLOR");
     const char *term = getenv("TERM");
     v->page = p;
-    v->is_terminal =
-        isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
-    v->has_colour = no_colour == NULL || no_colour[0] == '\0';
+    v->is_terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+    v->has_colour = !no_colour || no_colour[0] == '\0';
     v->last_at = clock_usec();
     return v;
 }
@@ -58,7 +57,7 @@ bool live_is_terminal(const struct live *v)
 void live_clear(struct live *v)
 {
     if (v->is_drawn) {
-        stderr_write(clear_line, sizeof clear_line - 1);
+        stderr_write(clear_line, sizeof(clear_line) - 1);
         v->is_drawn = false;
     }
 }
@@ -124,7 +123,7 @@ static int make_fields(const struct totals *t, struct pace pace,
                              *const yellow = "33";
     char n[16];
     int i = 0;
-    memset(f, 0, sizeof *f * FIELDS);
+    memset(f, 0, sizeof(*f) * FIELDS);
     f[i].colour = bold;
     snprintf(f[i++].text, 64, "%6s ev/s",
              short_number(pace.events_per_second, n));
@@ -169,7 +168,7 @@ static void compose(struct live *v, const struct field *f, int n)
         }
         room -= need;
         buf_puts(&v->line, i > 0 ? "  " : "");
-        if (v->has_colour && f[i].colour != NULL) {
+        if (v->has_colour && f[i].colour) {
             buf_printf(&v->line, "\x1b[%sm%s\x1b[0m", f[i].colour, f[i].text);
         } else {
             buf_puts(&v->line, f[i].text);

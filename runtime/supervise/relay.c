@@ -23,7 +23,7 @@ struct relay {
 static size_t whole_lines(const struct buf *b)
 {
     const char *newline = b->len == 0 ? NULL : memrchr(b->data, '\n', b->len);
-    return newline == NULL ? 0 : (size_t)(newline - b->data) + 1;
+    return newline ? (size_t)(newline - b->data) + 1 : 0;
 }
 
 static void pass_on(struct relay *r, size_t n)
@@ -63,7 +63,7 @@ struct relay *relay_new(struct loop *l, struct live *live)
     }
     /* Only our end: how the other one is written says base/stderr.h. */
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
-    struct relay *r = mem_zero(1, sizeof *r);
+    struct relay *r = mem_zero(1, sizeof(*r));
     r->live = live;
     r->read_fd = ends[0];
     r->write_fd = ends[1];

@@ -22,9 +22,9 @@ void slot_clear_page(const struct slot *w, struct page *p)
     entry->heartbeat_usec = 0;
     entry->is_ready = 0;
     entry->in_handler = entry->in_rule = 0;
-    memset(&entry->at, 0, sizeof entry->at);
-    memset(entry->gauges, 0, sizeof entry->gauges);
-    memset(entry->waiting_for, 0, sizeof entry->waiting_for);
+    memset(&entry->at, 0, sizeof(entry->at));
+    memset(entry->gauges, 0, sizeof(entry->gauges));
+    memset(entry->waiting_for, 0, sizeof(entry->waiting_for));
     for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
         struct page_lane *lane = &p->lanes[i];
         if (lane->state != LANE_FREE && lane->worker == (int32_t)w->number) {

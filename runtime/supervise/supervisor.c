@@ -29,7 +29,7 @@ enum {
 };
 
 static const int signals[] = {SIGCHLD, SIGTERM, SIGINT};
-enum { SIGNALS = sizeof signals / sizeof *signals };
+enum { SIGNALS = sizeof(signals) / sizeof(*signals) };
 
 struct supervisor {
     const struct supervise_options *o; /* borrowed */
@@ -56,7 +56,7 @@ static void say(struct supervisor *s, enum log_level level, const char *msg,
                 const char *why)
 {
     live_clear(s->live);
-    if (why == NULL) {
+    if (!why) {
         log_line(level, msg, NULL);
     } else {
         log_line(level, msg, "why=%s", log_quote(why));
@@ -73,7 +73,7 @@ _Noreturn static void become_worker(struct supervisor *s, uint32_t number)
         loop_signal_free(s->signals[i]);
     }
     char who[32];
-    snprintf(who, sizeof who, "worker-%u", number);
+    snprintf(who, sizeof(who), "worker-%u", number);
     log_setup(s->o->log_level, who);
     const struct worker_options options = {.bundle = s->o->bundle,
                                            .instance = s->o->view->instance,
@@ -100,7 +100,7 @@ static void start(struct slot *w)
     }
     if (pid < 0) {
         char why[200];
-        process_describe_failure(errno, why, sizeof why);
+        process_describe_failure(errno, why, sizeof(why));
         if (log_is_news(s->fork_told, why)) {
             say(s, LOG_ERROR, "cannot fork a worker; trying again in 5 s", why);
         }
@@ -227,7 +227,7 @@ static void ended(struct slot *w, int wait_status)
         stop_if_all_gave_up(s);
         return;
     }
-    process_describe_end(wait_status, how, sizeof how);
+    process_describe_end(wait_status, how, sizeof(how));
     live_clear(s->live);
     log_line(LOG_ERROR, "worker ended; starting another",
              "worker=%u pid=%d how=%s restart_in_ms=%u", w->number, pid,
@@ -304,7 +304,7 @@ static void tell_ending(struct supervisor *s, usec now)
         s->moved_at = now;
     } else if (now > s->moved_at + STANDS_SECONDS * 1000000ULL) {
         s->moved_at = now;
-        ending_describe(s->o->page, why, sizeof why);
+        ending_describe(s->o->page, why, sizeof(why));
         say(s, LOG_WARN, "the end is not reached, and nothing moves", why);
     }
 }
@@ -333,7 +333,7 @@ static void became_ready(struct supervisor *s)
     live_clear(s->live);
     log_line(LOG_INFO, "ready", "workers=%u lanes=%u", s->o->page->n_workers,
              s->o->page->n_lanes);
-    if (s->o->ready_usec != NULL) {
+    if (s->o->ready_usec) {
         *s->o->ready_usec = s->ready_at;
     }
     if (s->o->seconds > 0) {
@@ -357,8 +357,7 @@ static void look_at_ready(struct supervisor *s)
 static void ask_if_fine(struct supervisor *s)
 {
     struct err e = {0};
-    if (s->o->is_fine != NULL && !s->is_stopping &&
-        !s->o->is_fine(s->o->arg, &e)) {
+    if (s->o->is_fine && !s->is_stopping && !s->o->is_fine(s->o->arg, &e)) {
         say(s, LOG_ERROR, "stopping", e.text);
         stop(s, EX_SOFTWARE);
     }
@@ -427,10 +426,10 @@ static bool supervisor_open(struct supervisor *s,
 
 static void supervisor_close(struct supervisor *s)
 {
-    if (s->admin != NULL) {
+    if (s->admin) {
         admin_free(s->admin);
     }
-    if (s->relay != NULL) {
+    if (s->relay) {
         relay_free(s->relay);
     }
     for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
@@ -455,7 +454,7 @@ static void supervisor_run(struct supervisor *s)
         loop_timer_set(s->deadline, READY_SECONDS * 1000000ULL);
     }
     loop_run(s->loop);
-    if (s->relay != NULL) {
+    if (s->relay) {
         relay_free(s->relay); /* the workers' last words come first */
         s->relay = NULL;
     }

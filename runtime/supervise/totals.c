@@ -20,7 +20,7 @@ static void add_worker(const struct page_worker *w, struct totals *out)
 
 void totals_read(const struct page *p, struct totals *out)
 {
-    memset(out, 0, sizeof *out);
+    memset(out, 0, sizeof(*out));
     for (uint32_t i = 0; i < p->n_workers; i++) {
         add_worker(&p->workers[i], out);
     }

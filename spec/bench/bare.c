@@ -75,14 +75,14 @@ static rd_kafka_t *consumer_new(const char *brokers)
         {"enable.auto.commit", "false"},   {"check.crcs", "true"},
         {"queued.min.messages", "500000"},
     };
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+    for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
         if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], why,
-                              sizeof why) != RD_KAFKA_CONF_OK) {
+                              sizeof(why)) != RD_KAFKA_CONF_OK) {
             die(settings[i][0], why);
         }
     }
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
-    if (rk == NULL) {
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
+    if (!rk) {
         die("consumer", why);
     }
     return rk;
@@ -126,7 +126,7 @@ static uint64_t next_random(struct writer *w)
 
 static int64_t draw_key(struct writer *w)
 {
-    if (w->cumulative == NULL) {
+    if (!w->cumulative) {
         return (int64_t)(next_random(w) % (uint64_t)w->n_keys) + 1;
     }
     double x = (double)(next_random(w) >> 11) / 9007199254740992.0 *
@@ -155,7 +155,7 @@ static int64_t next_key(struct writer *w)
 
 static double *zipf_new(int64_t n)
 {
-    double *cumulative = malloc((size_t)n * sizeof *cumulative), sum = 0;
+    double *cumulative = malloc((size_t)n * sizeof(*cumulative)), sum = 0;
     for (int64_t i = 0; i < n; i++) {
         sum += 1 / (double)(i + 1);
         cumulative[i] = sum;
@@ -178,7 +178,7 @@ static int next_batch(struct writer *w, int size)
     for (int i = 0; i < size; i++) {
         w->rows[i] = (struct row){next_key(w), i};
     }
-    qsort(w->rows, (size_t)size, sizeof *w->rows, by_key);
+    qsort(w->rows, (size_t)size, sizeof(*w->rows), by_key);
     int n = 0;
     for (int i = 0; i < size; i++) {
         if (i + 1 == size || w->rows[i + 1].key != w->rows[i].key) {
@@ -197,21 +197,21 @@ static void put(struct array *a, const void *p, size_t n)
 static void put_u32(struct array *a, uint32_t v)
 {
     v = __builtin_bswap32(v);
-    put(a, &v, sizeof v);
+    put(a, &v, sizeof(v));
 }
 
 static void put_int8(struct array *a, int64_t v)
 {
     uint64_t big = __builtin_bswap64((uint64_t)v);
-    put_u32(a, sizeof big);
-    put(a, &big, sizeof big);
+    put_u32(a, sizeof(big));
+    put(a, &big, sizeof(big));
 }
 
 static void put_row(struct writer *w, const struct row *r)
 {
     char owner[OWNER_BYTES + 1];
     char is_active = r->sequence % 5 != 0;
-    snprintf(owner, sizeof owner, "owner-%06u", (unsigned)r->key % 1000000);
+    snprintf(owner, sizeof(owner), "owner-%06u", (unsigned)r->key % 1000000);
     put_int8(&w->arrays[0], r->key);
     put_u32(&w->arrays[1], OWNER_BYTES);
     put(&w->arrays[1], owner, OWNER_BYTES);
@@ -267,7 +267,7 @@ static void writer_open(struct writer *w, const char *conninfo, int batch)
         "balance_cents = excluded.balance_cents, "
         "is_active = excluded.is_active, updated_at = excluded.updated_at",
         0, NULL));
-    w->rows = malloc((size_t)batch * sizeof *w->rows);
+    w->rows = malloc((size_t)batch * sizeof(*w->rows));
     for (int c = 0; c < COLUMNS; c++) {
         w->arrays[c].data = malloc(64 + (size_t)batch * 16);
     }

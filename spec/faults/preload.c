@@ -116,7 +116,7 @@ __attribute__((constructor)) static void start(void)
         return;
     }
     void *p =
-        mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     if (p == MAP_FAILED) {
         fprintf(stderr, "preload: cannot map %s\n", path);

@@ -64,7 +64,7 @@ static void answer(const struct server *s, const char *format, ...)
     char text[LINE_BYTES];
     va_list args;
     va_start(args, format);
-    int len = vsnprintf(text, sizeof text - 1, format, args);
+    int len = vsnprintf(text, sizeof(text) - 1, format, args);
     va_end(args);
     text[len++] = '\n';
     if (send(s->control, text, (size_t)len, MSG_NOSIGNAL) != len) {
@@ -187,8 +187,8 @@ static void do_counters(struct server *s, char *rest)
     const struct proxy *p = &s->proxy;
     char traffic[2][LINE_BYTES / 3];
     (void)rest;
-    print_traffic(p, UP, traffic[UP], sizeof traffic[UP]);
-    print_traffic(p, DOWN, traffic[DOWN], sizeof traffic[DOWN]);
+    print_traffic(p, UP, traffic[UP], sizeof(traffic[UP]));
+    print_traffic(p, DOWN, traffic[DOWN], sizeof(traffic[DOWN]));
     answer(s,
            "ok accepted=%ju open=%d refused=%ju failed=%ju killed=%ju armed=%d"
            " effect_close=%ju effect_reset=%ju effect_half=%ju effect_hole=%ju"
@@ -219,7 +219,7 @@ static void obey(struct server *s, char *line)
     } else {
         rest = line + strlen(line);
     }
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
         if (strcmp(commands[i].name, line) == 0) {
             commands[i].fn(s, rest);
             return;
@@ -238,7 +238,7 @@ static void lose_control(struct server *s)
 static void read_commands(struct server *s)
 {
     ssize_t n = recv(s->control, s->line + s->line_len,
-                     sizeof s->line - s->line_len, 0);
+                     sizeof(s->line) - s->line_len, 0);
     if (n <= 0) {
         lose_control(s);
         return;
@@ -252,7 +252,7 @@ static void read_commands(struct server *s)
         s->line_len -= len;
         memmove(s->line, s->line + len, s->line_len);
     }
-    if (s->line_len == sizeof s->line) {
+    if (s->line_len == sizeof(s->line)) {
         lose_control(s); /* it does not speak our language */
     }
 }
@@ -264,7 +264,7 @@ static int listen_local(int *port)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in a = {.sin_family = AF_INET,
                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
+    socklen_t len = sizeof(a);
     if (fd < 0 || bind(fd, (struct sockaddr *)&a, len) != 0 ||
         listen(fd, 128) != 0 ||
         getsockname(fd, (struct sockaddr *)&a, &len) != 0) {
@@ -278,12 +278,12 @@ static int listen_control(const char *path)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof a.sun_path) {
+    if (strlen(path) >= sizeof(a.sun_path)) {
         errno = ENAMETOOLONG;
         die(path);
     }
     memcpy(a.sun_path, path, strlen(path));
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 ||
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 ||
         listen(fd, 4) != 0) {
         die(path);
     }
@@ -325,7 +325,7 @@ static void turn(struct server *s)
 {
     int timeout_ms = 1000;
     size_t n = OWN + 2 * (size_t)conns_count(&s->proxy);
-    struct pollfd *fds = calloc(n, sizeof *fds);
+    struct pollfd *fds = calloc(n, sizeof(*fds));
     if (!fds) {
         abort();
     }

@@ -25,7 +25,7 @@ uint64_t now_ms(void)
 static void queue_push(struct flow *f, const char *data, size_t len,
                        unsigned delay_ms)
 {
-    struct segment *s = malloc(sizeof *s + len);
+    struct segment *s = malloc(sizeof(*s) + len);
     if (!s) {
         abort();
     }
@@ -74,8 +74,8 @@ static void end_flow(struct conn *c, struct flow *f)
 static void reset_conn(struct conn *c)
 {
     const struct linger now = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(c->client, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    setsockopt(c->server, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    setsockopt(c->client, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    setsockopt(c->server, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     for (int d = UP; d <= DOWN; d++) {
         struct flow *f = &c->flows[d];
         queue_clear(f);
@@ -271,7 +271,7 @@ static void init_flow(struct flow *f, enum direction direction, int from,
 static void refuse(struct proxy *p, int client)
 {
     const struct linger now = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     close(client);
     p->n_refused++;
 }
@@ -279,7 +279,7 @@ static void refuse(struct proxy *p, int client)
 static void set_up(int fd)
 {
     const int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
@@ -290,7 +290,7 @@ void conn_accept(struct proxy *p, int client)
         return;
     }
     int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct conn *c = calloc(1, sizeof *c);
+    struct conn *c = calloc(1, sizeof(*c));
     if (!c || server < 0) {
         abort();
     }
@@ -300,7 +300,7 @@ void conn_accept(struct proxy *p, int client)
     init_flow(&c->flows[UP], UP, client, server, p->is_plain);
     init_flow(&c->flows[DOWN], DOWN, server, client, p->is_plain);
     c->is_connecting =
-        connect(server, (struct sockaddr *)&p->target, sizeof p->target) != 0;
+        connect(server, (struct sockaddr *)&p->target, sizeof(p->target)) != 0;
     p->conns = c;
     p->n_accepted++;
 }
@@ -308,7 +308,7 @@ void conn_accept(struct proxy *p, int client)
 static void finish_connect(struct proxy *p, struct conn *c)
 {
     int why = 0;
-    socklen_t len = sizeof why;
+    socklen_t len = sizeof(why);
     c->is_connecting = false;
     getsockopt(c->server, SOL_SOCKET, SO_ERROR, &why, &len);
     if (why != 0) {

@@ -38,8 +38,8 @@ static const struct kind to_client[] = {
 char frame_kind(enum direction direction, const char *name)
 {
     const struct kind *list = direction == UP ? to_server : to_client;
-    size_t n = direction == UP ? sizeof to_server / sizeof *to_server
-                               : sizeof to_client / sizeof *to_client;
+    size_t n = direction == UP ? sizeof(to_server) / sizeof(*to_server)
+                               : sizeof(to_client) / sizeof(*to_client);
     if (strcmp(name, "any") == 0) {
         return FRAME_ANY;
     }
@@ -91,7 +91,7 @@ static struct statement *find(const struct framer *f, const char *name)
 static struct statement *add(struct framer *f, const char *name)
 {
     size_t n = (size_t)f->n_statements + 1;
-    struct statement *list = realloc(f->statements, n * sizeof *list);
+    struct statement *list = realloc(f->statements, n * sizeof(*list));
     if (!list) {
         abort();
     }
@@ -99,7 +99,7 @@ static struct statement *add(struct framer *f, const char *name)
     f->n_statements++;
     struct statement *s = &list[n - 1];
     *s = (struct statement){0};
-    snprintf(s->name, sizeof s->name, "%s", name);
+    snprintf(s->name, sizeof(s->name), "%s", name);
     return s;
 }
 
@@ -107,23 +107,23 @@ static struct statement *add(struct framer *f, const char *name)
 static void note_parse(struct framer *f, const char *p, const char *end)
 {
     char name[sizeof((struct statement *)0)->name];
-    p = take(p, end, name, sizeof name);
+    p = take(p, end, name, sizeof(name));
     struct statement *s = find(f, name);
     if (!s) {
         s = add(f, name);
     }
-    take(p, end, s->sql, sizeof s->sql);
-    memcpy(f->subject, s->sql, sizeof f->subject);
+    take(p, end, s->sql, sizeof(s->sql));
+    memcpy(f->subject, s->sql, sizeof(f->subject));
 }
 
 static void note_bind(struct framer *f, const char *p, const char *end)
 {
     char portal[8], name[sizeof((struct statement *)0)->name];
-    p = take(p, end, portal, sizeof portal);
-    take(p, end, name, sizeof name);
+    p = take(p, end, portal, sizeof(portal));
+    take(p, end, name, sizeof(name));
     const struct statement *s = find(f, name);
     if (s) {
-        memcpy(f->subject, s->sql, sizeof f->subject);
+        memcpy(f->subject, s->sql, sizeof(f->subject));
     }
 }
 
@@ -132,14 +132,14 @@ static void note_subject(struct framer *f, char kind, const char *body,
 {
     if (f->direction == DOWN) {
         if (kind == 'C') {
-            take(body, end, f->subject, sizeof f->subject);
+            take(body, end, f->subject, sizeof(f->subject));
         }
     } else if (kind == 'P') {
         note_parse(f, body, end);
     } else if (kind == 'B') {
         note_bind(f, body, end);
     } else if (kind == 'Q') {
-        take(body, end, f->subject, sizeof f->subject);
+        take(body, end, f->subject, sizeof(f->subject));
     }
 }
 

@@ -33,7 +33,7 @@ static bool parse_message(struct rule *rule, char *word)
     char *subject = strchr(word, '~');
     if (subject) {
         *subject++ = '\0';
-        snprintf(rule->subject, sizeof rule->subject, "%s", subject);
+        snprintf(rule->subject, sizeof(rule->subject), "%s", subject);
         for (char *p = rule->subject; *p; p++) {
             *p = *p == '+' ? ' ' : *p;
         }
@@ -76,7 +76,7 @@ struct rule *rules_add(struct rules *r, char *text, const char **why)
         return NULL;
     }
     size_t n = (size_t)r->n + 1;
-    struct rule *list = realloc(r->list, n * sizeof *list);
+    struct rule *list = realloc(r->list, n * sizeof(*list));
     if (!list) {
         abort();
     }

@@ -50,14 +50,14 @@ static int listen_anywhere(struct port *p)
     p->address.sun_family = AF_UNIX;
     must(bind(fd, (struct sockaddr *)&p->address, sizeof(sa_family_t)) == 0);
     must(listen(fd, 8) == 0);
-    p->address_len = sizeof p->address;
+    p->address_len = sizeof(p->address);
     must(getsockname(fd, (struct sockaddr *)&p->address, &p->address_len) == 0);
     return fd;
 }
 
 static void open_port(struct port *p)
 {
-    memset(p, 0, sizeof *p);
+    memset(p, 0, sizeof(*p));
     p->loop = loop_new();
     p->page = page_new(2);
     p->page->workers[0].pid = 1;
@@ -157,8 +157,8 @@ static void check_status(const struct buf *answer)
     const char *body = memmem(answer->data, answer->len, "\r\n\r\n", 4);
     const char *json = "application/json";
 
-    if (!body || answer->len < sizeof head ||
-        memcmp(answer->data, head, sizeof head - 1) != 0 ||
+    if (!body || answer->len < sizeof(head) ||
+        memcmp(answer->data, head, sizeof(head) - 1) != 0 ||
         !holds(answer->data, (size_t)(body - answer->data), json)) {
         return;
     }
@@ -183,9 +183,9 @@ static void fill_page(struct page *p, struct input *in)
     struct page_lane *lane = page_lane(p, topic, 3);
 
     lane->state = (uint32_t)(strlen(message) % 5);
-    strncpy(lane->message, message, sizeof lane->message - 1);
+    strncpy(lane->message, message, sizeof(lane->message) - 1);
     strncpy(p->workers[0].waiting_for, message,
-            sizeof p->workers[0].waiting_for);
+            sizeof(p->workers[0].waiting_for));
     p->workers[0].is_ready = strlen(topic) % 2;
     free(message);
     free(topic);

@@ -37,7 +37,7 @@ static void everywhere(const struct tm_cell *c, struct arena *a)
         {.format = FORMAT_DEBEZIUM, .times = TIMES_ISO},
         {.format = FORMAT_DEBEZIUM, .has_schema = true},
     };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
         oracle_columns(c, &all[i], a);
     }
 }
@@ -74,7 +74,7 @@ static void check_int(struct input *in, struct arena *a)
 {
     struct tm_cell c = {.tag = TM_INT};
 
-    take(in, &c.i, sizeof c.i);
+    take(in, &c.i, sizeof(c.i));
     everywhere(&c, a);
 }
 
@@ -82,7 +82,7 @@ static void check_double(struct input *in, struct arena *a)
 {
     struct tm_cell c = {.tag = TM_DOUBLE};
 
-    take(in, &c.d, sizeof c.d);
+    take(in, &c.d, sizeof(c.d));
     everywhere(&c, a);
 }
 
@@ -194,7 +194,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     arena_init(&a, 0);
     uint8_t kind = input_byte(&in);
-    checks[kind % (sizeof checks / sizeof *checks)](&in, &a);
+    checks[kind % (sizeof(checks) / sizeof(*checks))](&in, &a);
     arena_close(&a);
     return 0;
 }

@@ -27,7 +27,7 @@ static const char *const PATHS[] = {
     "before.nested",    "data.b",      "source.lsn",
     "source",           "id",
 };
-enum { N_PATHS = sizeof PATHS / sizeof *PATHS };
+enum { N_PATHS = sizeof(PATHS) / sizeof(*PATHS) };
 
 struct run {
     struct plan_source source;
@@ -104,13 +104,13 @@ static void take_records(struct run *r, struct input *in)
         rec->value_len = (uint32_t)p[1].len;
         rec->message = &p[2];
     }
-    memcpy(&r->records[r->n], r->records, r->n * sizeof *r->records);
+    memcpy(&r->records[r->n], r->records, r->n * sizeof(*r->records));
 }
 
 /* Decodes with the first [n_paths] wanted from the start. */
 static void decode(struct run *r, uint32_t n_paths)
 {
-    memset(&r->view, 0, sizeof r->view);
+    memset(&r->view, 0, sizeof(r->view));
     r->ev = (struct events){
         .view = &r->view, .records = r->records, .arena = &r->arena};
     r->d = decoder_new(&r->source, find_header);
@@ -284,7 +284,7 @@ static void open_run(struct run *r, const uint8_t *data, size_t size)
 {
     struct input in = {data, size};
 
-    memset(r, 0, sizeof *r);
+    memset(r, 0, sizeof(*r));
     arena_init(&r->arena, 0);
     choose(r, &in);
     take_records(r, &in);

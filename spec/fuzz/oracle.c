@@ -17,7 +17,7 @@ static const char *const TYPES[] = {
     "timestamptz(3)", "json",      "jsonb",        "text[]",
     "bigint[]",
 };
-enum { N_TYPES = sizeof TYPES / sizeof *TYPES };
+enum { N_TYPES = sizeof(TYPES) / sizeof(*TYPES) };
 
 struct coltype oracle_type(unsigned n)
 {

@@ -30,11 +30,11 @@ static void remove_folder(void)
 {
     char path[128];
 
-    snprintf(path, sizeof path, "%s/pipeline.lua", folder);
+    snprintf(path, sizeof(path), "%s/pipeline.lua", folder);
     unlink(path);
-    snprintf(path, sizeof path, "%s/projections/p.lua", folder);
+    snprintf(path, sizeof(path), "%s/projections/p.lua", folder);
     unlink(path);
-    snprintf(path, sizeof path, "%s/projections", folder);
+    snprintf(path, sizeof(path), "%s/projections", folder);
     rmdir(path);
     rmdir(folder);
 }
@@ -43,10 +43,10 @@ static void make_folder(void)
 {
     char path[128];
 
-    snprintf(folder, sizeof folder, "/dev/shm/tidemill-fuzz.XXXXXX");
+    snprintf(folder, sizeof(folder), "/dev/shm/tidemill-fuzz.XXXXXX");
     must(mkdtemp(folder));
     atexit(remove_folder);
-    snprintf(path, sizeof path, "%s/projections", folder);
+    snprintf(path, sizeof(path), "%s/projections", folder);
     must(mkdir(path, 0700) == 0);
 }
 
@@ -54,7 +54,7 @@ static void put_file(const char *name, const struct piece *text)
 {
     char path[128];
 
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     must(fd >= 0);
     must(write(fd, text->p, text->len) == (ssize_t)text->len);

@@ -116,6 +116,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input in = {data, size};
     uint8_t kind = input_byte(&in);
 
-    checks[kind % (sizeof checks / sizeof *checks)](&in);
+    checks[kind % (sizeof(checks) / sizeof(*checks))](&in);
     return 0;
 }

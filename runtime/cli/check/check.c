@@ -109,7 +109,7 @@ static void print_projection(const struct plan_projection *p, uint32_t n_left)
         say("  unlogged a crash of the server may empty the table, and its "
             "events do not come again\n");
     }
-    if (p->cached_why != NULL) {
+    if (p->cached_why) {
         say("  cache    %s: %s\n", p->is_cached ? "yes" : "no", p->cached_why);
     }
 }
@@ -192,7 +192,7 @@ static int run(const struct verb *v, int argc, char **argv)
         return status;
     }
     struct plan *p = pipeline_plan(&b, path, &status);
-    if (p != NULL) {
+    if (p) {
         status = look(&b, p, path, is_offline);
         plan_free(p);
     }

@@ -168,7 +168,7 @@ static int run(const struct verb *v, int argc, char **argv)
     }
     int status = EX_OK;
     struct plan *p = pipeline_load(v, words[0], &status);
-    if (p == NULL) {
+    if (!p) {
         return status;
     }
     asked.name = words[1];

@@ -121,7 +121,7 @@ static bool start_services(struct dev *d, struct err *e)
         return false;
     }
     d->broker = embedded_start(d->topics, d->plan->source.n_topics, d->brokers,
-                               sizeof d->brokers, e);
+                               sizeof(d->brokers), e);
     set_servers(d->brokers, d->postgres.url);
     return d->broker != NULL;
 }
@@ -149,7 +149,7 @@ static bool is_ours(const struct plan *p, struct err *e)
 
 static bool open_script(struct dev *d, struct err *e)
 {
-    snprintf(d->script_file, sizeof d->script_file, "%s/load.lua",
+    snprintf(d->script_file, sizeof(d->script_file), "%s/load.lua",
              d->plan->folder);
     if (access(d->script_file, F_OK) != 0) {
         return true;
@@ -161,11 +161,10 @@ static bool open_script(struct dev *d, struct err *e)
 static void list_topics(struct dev *d)
 {
     const struct plan_source *s = &d->plan->source;
-    d->topics = mem_zero(s->n_topics, sizeof *d->topics);
+    d->topics = mem_zero(s->n_topics, sizeof(*d->topics));
     for (uint32_t i = 0; i < s->n_topics; i++) {
-        uint32_t n = d->script == NULL
-                         ? 0
-                         : generator_partitions(d->script, s->topics[i]);
+        uint32_t n =
+            !d->script ? 0 : generator_partitions(d->script, s->topics[i]);
         d->topics[i].name = mem_dup(s->topics[i]);
         d->topics[i].n_partitions = n == 0 ? PARTITIONS : (int32_t)n;
     }
@@ -194,7 +193,7 @@ static bool apply_schema(const struct dev *d, struct err *e)
 
 static bool start_load(struct dev *d, struct err *e)
 {
-    if (d->script == NULL) {
+    if (!d->script) {
         say("No load.lua in %s: send events yourself.\n", d->plan->folder);
         return true;
     }
@@ -324,7 +323,7 @@ static int run_prepared(struct dev *d)
 static void close_all(struct dev *d)
 {
     stop_load(d);
-    if (d->script != NULL) {
+    if (d->script) {
         generator_close(d->script);
     }
     embedded_stop(d->broker);
@@ -345,7 +344,7 @@ static int dev_run(struct dev *d)
     int status;
     hold_signals();
     d->start.page = page_new(d->start.workers);
-    if (d->start.page == NULL) {
+    if (!d->start.page) {
         complain("tidemill: no memory for the shared page\n");
         return EX_OSERR;
     }
@@ -371,7 +370,7 @@ static int run(const struct verb *v, int argc, char **argv)
         {"workers", OPTION_NUMBER, &d.start.workers, 1, PAGE_WORKERS},
         {.name = "admin", .kind = OPTION_TEXT, .out = &d.start.admin},
     };
-    if (!options_parse(v, specs, sizeof specs / sizeof *specs, argc, argv,
+    if (!options_parse(v, specs, sizeof(specs) / sizeof(*specs), argc, argv,
                        &d.start.path)) {
         return EX_USAGE;
     }
@@ -379,7 +378,7 @@ static int run(const struct verb *v, int argc, char **argv)
     if (!start_is_address(d.start.admin, &e)) {
         return options_refuse(v, "--admin: %s", e.text);
     }
-    if (d.start.path == NULL) {
+    if (!d.start.path) {
         return options_refuse(v, "which pipeline? Name its folder");
     }
     return dev_run(&d);

@@ -49,7 +49,7 @@ static void open_sinks(struct generator *g)
     for (uint32_t t = 0; t < g->o->n_topics; t++) {
         g->n_sinks += (uint32_t)g->o->topics[t].n_partitions;
     }
-    g->sinks = mem_zero(g->n_sinks, sizeof *g->sinks);
+    g->sinks = mem_zero(g->n_sinks, sizeof(*g->sinks));
     struct sink *next = g->sinks;
     for (uint32_t t = 0; t < g->o->n_topics; t++) {
         for (int32_t i = 0; i < g->o->topics[t].n_partitions; i++) {
@@ -69,9 +69,8 @@ static struct sink *find_sink(struct generator *g,
     for (uint32_t t = 0; t < g->o->n_topics; t++) {
         uint32_t n = (uint32_t)g->o->topics[t].n_partitions;
         if (strcmp(g->o->topics[t].name, r->topic) == 0) {
-            uint64_t choice = r->key == NULL
-                                  ? g->n_sent
-                                  : hash_bytes(r->key, (uint32_t)r->key_len);
+            uint64_t choice =
+                !r->key ? g->n_sent : hash_bytes(r->key, (uint32_t)r->key_len);
             return &first[choice % n];
         }
         first += n;
@@ -97,11 +96,11 @@ static bool is_too_far_ahead(const struct generator *g, struct sink *s)
     uint64_t average = g->n_sent == 0 ? 0 : g->bytes / g->n_sent;
     int64_t limit = AHEAD_BYTES / (int64_t)(average + RECORD_OVERHEAD);
     limit = limit < AHEAD_RECORDS ? limit : AHEAD_RECORDS;
-    if (s->lane == NULL && s->sent >= limit) {
+    if (!s->lane && s->sent >= limit) {
         s->lane = find_lane(g->o->page, s);
     }
     const volatile int64_t *position = s->lane ? &s->lane->position : NULL;
-    return s->sent - (position == NULL ? 0 : *position) >= limit;
+    return s->sent - (position ? *position : 0) >= limit;
 }
 
 /* How long before the next record may go, by the rate. */
@@ -121,7 +120,7 @@ static bool send_one(struct generator *g, const struct generator_record *r,
                      struct err *e)
 {
     struct sink *s = find_sink(g, r);
-    if (s == NULL) {
+    if (!s) {
         return err_set(e, ERR_CONFIG,
                        "%s: the topic %s is not one of the pipeline's",
                        g->o->file, r->topic);
@@ -171,9 +170,8 @@ _Noreturn static void generate(const struct dev_load *o)
     start_log("load");
     open_sinks(&g);
     g.script = generator_open(o->file, &e);
-    g.producer =
-        g.script == NULL ? NULL : producer_new(o->brokers, NULL, 0, &e);
-    if (g.producer == NULL || !send_all(&g, &e)) {
+    g.producer = !g.script ? NULL : producer_new(o->brokers, NULL, 0, &e);
+    if (!g.producer || !send_all(&g, &e)) {
         log_line(LOG_ERROR, "no more load", "why=%s", log_quote(e.text));
         _exit(EX_SOFTWARE);
     }

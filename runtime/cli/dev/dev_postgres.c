@@ -25,7 +25,7 @@ struct paths {
 static bool has_initdb(const char *folder)
 {
     char file[256];
-    snprintf(file, sizeof file, "%s/initdb", folder);
+    snprintf(file, sizeof(file), "%s/initdb", folder);
     return access(file, X_OK) == 0;
 }
 
@@ -51,7 +51,7 @@ static bool find_in_versions(char *out, size_t cap)
 static bool find_in_path(char *out, size_t cap)
 {
     const char *at = getenv("PATH");
-    while (at != NULL && *at != '\0') {
+    while (at && *at != '\0') {
         size_t len = strcspn(at, ":");
         snprintf(out, cap, "%.*s", (int)len, at);
         if (len > 0 && has_initdb(out)) {
@@ -68,7 +68,7 @@ _Noreturn static void run_as_owner(const struct dev_scratch *s,
                                    char **argv)
 {
     char program[256];
-    snprintf(program, sizeof program, "%s/%s", paths->bin, argv[0]);
+    snprintf(program, sizeof(program), "%s/%s", paths->bin, argv[0]);
     /* PostgreSQL looks for its other programs beside argv[0]. */
     argv[0] = program;
     /* SIGQUIT: PostgreSQL's immediate shutdown, which also frees its shared
@@ -100,11 +100,11 @@ static bool failed(const struct paths *paths, const char *what, struct err *e)
 {
     char tail[400] = "";
     FILE *f = fopen(paths->log, "re");
-    if (f != NULL) {
+    if (f) {
         fseek(f, 0, SEEK_END);
         long size = ftell(f);
         fseek(f, size > 399 ? size - 399 : 0, SEEK_SET);
-        size_t n = fread(tail, 1, sizeof tail - 1, f);
+        size_t n = fread(tail, 1, sizeof(tail) - 1, f);
         tail[n] = '\0';
         fclose(f);
     }
@@ -130,13 +130,13 @@ static bool initdb(const struct dev_scratch *s, struct paths *paths,
 static bool is_ready(const struct paths *paths)
 {
     char file[128], line[256] = "";
-    snprintf(file, sizeof file, "%s/postmaster.pid", paths->data);
+    snprintf(file, sizeof(file), "%s/postmaster.pid", paths->data);
     FILE *f = fopen(file, "re");
-    if (f == NULL) {
+    if (!f) {
         return false;
     }
     int n = 0;
-    while (n < 8 && fgets(line, sizeof line, f) != NULL) {
+    while (n < 8 && fgets(line, sizeof(line), f)) {
         n++;
     }
     fclose(f);
@@ -179,14 +179,14 @@ bool dev_postgres_start(struct dev_postgres *p, const struct dev_scratch *s,
 {
     struct paths paths;
     *p = (struct dev_postgres){0};
-    snprintf(paths.data, sizeof paths.data, "%s/data", s->path);
-    snprintf(paths.log, sizeof paths.log, "%s/postgres.log", s->path);
-    snprintf(p->url, sizeof p->url, "postgresql://tidemill@/postgres?host=%s",
+    snprintf(paths.data, sizeof(paths.data), "%s/data", s->path);
+    snprintf(paths.log, sizeof(paths.log), "%s/postgres.log", s->path);
+    snprintf(p->url, sizeof(p->url), "postgresql://tidemill@/postgres?host=%s",
              s->path);
-    snprintf(p->psql, sizeof p->psql,
+    snprintf(p->psql, sizeof(p->psql),
              "psql 'host=%s user=tidemill dbname=postgres'", s->path);
-    if (!find_in_versions(paths.bin, sizeof paths.bin) &&
-        !find_in_path(paths.bin, sizeof paths.bin)) {
+    if (!find_in_versions(paths.bin, sizeof(paths.bin)) &&
+        !find_in_path(paths.bin, sizeof(paths.bin))) {
         return err_set(e, ERR_CONFIG,
                        "no initdb in /usr/lib/postgresql/*/bin or in PATH: "
                        "install PostgreSQL's server package (Debian: apt-get "

@@ -20,7 +20,7 @@ static bool choose_owner(struct dev_scratch *s, struct err *e)
         return true;
     }
     const struct passwd *user = getpwnam("postgres");
-    if (user == NULL) {
+    if (!user) {
         return err_set(e, ERR_CONFIG,
                        "PostgreSQL does not run as root, and there is no user "
                        "postgres to run it: install PostgreSQL's server "
@@ -38,17 +38,17 @@ bool dev_scratch_make(struct dev_scratch *s, struct err *e)
     if (!choose_owner(s, e)) {
         return false;
     }
-    if (parent == NULL || parent[0] != '/') {
+    if (!parent || parent[0] != '/') {
         parent = "/tmp";
     }
-    int n = snprintf(s->path, sizeof s->path, "%s/tidemill-XXXXXX", parent);
-    if (n >= (int)sizeof s->path) {
+    int n = snprintf(s->path, sizeof(s->path), "%s/tidemill-XXXXXX", parent);
+    if (n >= (int)sizeof(s->path)) {
         return err_set(e, ERR_CONFIG,
                        "TMPDIR=%s is too long for a unix socket: set TMPDIR "
                        "to a folder with a shorter name",
                        parent);
     }
-    if (mkdtemp(s->path) == NULL ||
+    if (!mkdtemp(s->path) ||
         (getuid() == 0 && chown(s->path, s->uid, s->gid) != 0)) {
         return err_set(e, ERR_CONFIG,
                        "cannot make a folder in %s: %s: set TMPDIR to a folder "

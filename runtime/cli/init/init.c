@@ -53,7 +53,7 @@ static bool make_folders(const char *path)
     char part[4096];
     for (const char *s = path; *s != '\0'; s++) {
         if (*s != '/' && (s[1] == '/' || s[1] == '\0')) {
-            snprintf(part, sizeof part, "%.*s", (int)(s + 1 - path), path);
+            snprintf(part, sizeof(part), "%.*s", (int)(s + 1 - path), path);
             if (mkdir(part, 0777) != 0 && errno != EEXIST) {
                 return false;
             }
@@ -66,7 +66,7 @@ static bool make_parent(const char *file)
 {
     char folder[4096];
     const char *slash = strrchr(file, '/');
-    snprintf(folder, sizeof folder, "%.*s", (int)(slash - file), file);
+    snprintf(folder, sizeof(folder), "%.*s", (int)(slash - file), file);
     return make_folders(folder);
 }
 
@@ -77,7 +77,7 @@ static bool write_file(const char *path, const char *text)
                  ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)
                  : -1;
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
-    if (f == NULL) {
+    if (!f) {
         return false;
     }
     bool ok = fputs(text, f) >= 0;
@@ -112,7 +112,7 @@ static bool is_taken(const char *folder, const char *name)
 {
     char path[4096];
 
-    join(path, sizeof path, folder, name);
+    join(path, sizeof(path), folder, name);
     if (access(path, F_OK) != 0) {
         return false;
     }
@@ -178,7 +178,7 @@ static bool make_file(const char *folder, const char *name, const char *text)
 {
     char path[4096];
 
-    join(path, sizeof path, folder, name);
+    join(path, sizeof(path), folder, name);
     if (!write_file(path, text)) {
         complain("tidemill init: cannot write %s: %s\n", path, strerror(errno));
         return false;
@@ -193,7 +193,7 @@ static bool make_all(const char *folder)
     char name[NAME_BYTES];
     bool ok = true;
 
-    name_of(folder, name, sizeof name);
+    name_of(folder, name, sizeof(name));
     for (int i = 0; i < init_n_files && ok; i++) {
         buf_clear(&text);
         put_named(&text, init_files[i].text, name);
@@ -212,7 +212,7 @@ static int run(const struct verb *v, int argc, char **argv)
     if (!options_parse(v, NULL, 0, argc, argv, &folder)) {
         return EX_USAGE;
     }
-    if (folder == NULL || folder[0] == '\0' || strlen(folder) > 3800) {
+    if (!folder || folder[0] == '\0' || strlen(folder) > 3800) {
         return options_refuse(v, "which folder? Name one to write into");
     }
     if (is_there(folder)) {

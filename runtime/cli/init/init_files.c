@@ -180,4 +180,4 @@ const struct init_file init_files[] = {
     {"load.lua", load_lua},
     {"README.md", readme_md},
 };
-const int init_n_files = sizeof init_files / sizeof *init_files;
+const int init_n_files = sizeof(init_files) / sizeof(*init_files);

@@ -18,8 +18,8 @@ static void put_who(char *out, size_t size)
 {
     char host[64] = "";
     const struct passwd *user = getpwuid(geteuid());
-    gethostname(host, sizeof host - 1);
-    if (user != NULL) {
+    gethostname(host, sizeof(host) - 1);
+    if (user) {
         snprintf(out, size, "%s@%s", user->pw_name, host);
     } else {
         snprintf(out, size, "%u@%s", geteuid(), host);
@@ -32,10 +32,10 @@ int desk_open(struct desk *d, const struct verb *v, const char *path)
     int status = EX_OK;
     *d = (struct desk){0};
     d->plan = pipeline_load(v, path, &status);
-    if (d->plan == NULL) {
+    if (!d->plan) {
         return status;
     }
-    put_who(d->who, sizeof d->who);
+    put_who(d->who, sizeof(d->who));
     if (!console_open(&d->console, d->plan, d->who, &e)) {
         return desk_fail(v, &e);
     }
@@ -45,7 +45,7 @@ int desk_open(struct desk *d, const struct verb *v, const char *path)
 void desk_close(struct desk *d)
 {
     console_close(&d->console);
-    if (d->plan != NULL) {
+    if (d->plan) {
         plan_free(d->plan);
     }
 }
@@ -70,8 +70,7 @@ bool desk_confirm(const struct verb *v, bool is_yes)
     }
     printf("Type yes to go on: ");
     fflush(stdout);
-    if (fgets(answer, sizeof answer, stdin) != NULL &&
-        strcmp(answer, "yes\n") == 0) {
+    if (fgets(answer, sizeof(answer), stdin) && strcmp(answer, "yes\n") == 0) {
         return true;
     }
     complain("tidemill %s: nothing was done\n", v->name);

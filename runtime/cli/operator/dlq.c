@@ -215,7 +215,7 @@ static int list(struct request *q)
     }
     f.limit = f.limit < 0 ? SHOWN_AT_ONCE : f.limit;
     q->now_usec = desk_now_usec();
-    table_init(&q->table, columns, sizeof columns / sizeof *columns);
+    table_init(&q->table, columns, sizeof(columns) / sizeof(*columns));
     bool ok = letters_each(c, &f, false, put_row, q, &e) &&
               letters_count(c, &f, add_count, q, &e);
     int status = ok ? end_of(q) : desk_fail(q->v, &e);
@@ -252,7 +252,7 @@ static int show(struct request *q)
     }
     q->n_shown = 0;
     q->now_usec = desk_now_usec();
-    table_init(&q->table, columns, sizeof columns / sizeof *columns);
+    table_init(&q->table, columns, sizeof(columns) / sizeof(*columns));
     bool ok = letters_beside(c, f, put_row, q, &e);
     if (ok && q->n_shown > 0) {
         say("\n%" PRId64 " other letter%s of this key:\n", q->n_shown,
@@ -316,7 +316,7 @@ static int run_show(const struct verb *v, int argc, char **argv)
     if (!parse(&q, NULL, argc, argv)) {
         return EX_USAGE;
     }
-    if (q.place == NULL || !place_parse(q.place, &place) || place.offset < 0) {
+    if (!q.place || !place_parse(q.place, &place) || place.offset < 0) {
         return options_refuse(v, "which letter? Name it as "
                                  "TOPIC/PARTITION/OFFSET");
     }

@@ -217,7 +217,7 @@ static int parse(struct request *q, const struct option_spec *own, size_t n,
     q->path = words[0];
     q->place = words[1];
     int status = choice_make(&q->choice, q->v, q->place);
-    if (status == EX_OK && q->path != NULL &&
+    if (status == EX_OK && q->path &&
         q->is_all == !choice_is_empty(&q->choice)) {
         status = options_refuse(q->v, "which letters? Choose some, or say "
                                       "--all, but not both");

@@ -85,7 +85,7 @@ static void put_row(struct table *t, const struct lane_row *row)
     table_int(t, row->n_held);
     table_text(t, row->updated);
     table_text(t, row->owner);
-    if (row->halted != NULL) {
+    if (row->halted) {
         buf_clear(&text);
         buf_printf(&text, "halted since %s: %s",
                    row->halted_at != NULL ? row->halted_at : "some time",
@@ -98,7 +98,7 @@ static void put_row(struct table *t, const struct lane_row *row)
 static void put_text(struct buf *out, const char *key, const char *text)
 {
     json_key(out, key);
-    if (text != NULL) {
+    if (text) {
         json_text(out, text);
     } else {
         buf_puts(out, "null");
@@ -147,10 +147,10 @@ static void print_sum(const struct lane_rows *rows)
 static void print(const struct lane_rows *rows, bool only_halted, bool is_json)
 {
     struct table t;
-    table_init(&t, columns, sizeof columns / sizeof *columns);
+    table_init(&t, columns, sizeof(columns) / sizeof(*columns));
     for (uint32_t i = 0; i < rows->n; i++) {
         const struct lane_row *row = &rows->at[i];
-        if (only_halted && row->halted == NULL) {
+        if (only_halted && !row->halted) {
             continue;
         }
         if (is_json) {
@@ -203,10 +203,10 @@ static int list(const struct verb *v, const struct list_request *q)
         desk_close(&d);
         return status;
     }
-    if (!lane_rows_load(&d.console, q->lane != NULL ? q->place.topic : NULL,
+    if (!lane_rows_load(&d.console, q->lane ? q->place.topic : NULL,
                         q->place.partition, &rows, &e)) {
         status = desk_fail(v, &e);
-    } else if (rows.n == 0 && q->lane != NULL) {
+    } else if (rows.n == 0 && q->lane) {
         complain("tidemill %s: pipeline %s has no lane %s here\n", v->name,
                  d.plan->name, q->lane);
         status = EX_NOINPUT;
@@ -237,8 +237,7 @@ static int run(const struct verb *v, int argc, char **argv)
     }
     q.path = words[0];
     q.lane = words[1];
-    if (q.lane != NULL &&
-        (!place_parse(q.lane, &q.place) || q.place.offset >= 0)) {
+    if (q.lane && (!place_parse(q.lane, &q.place) || q.place.offset >= 0)) {
         return options_refuse(v, "'%s' is not TOPIC or TOPIC/PARTITION",
                               q.lane);
     }

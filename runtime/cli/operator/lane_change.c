@@ -149,7 +149,7 @@ static void say_lost(const struct lane_row *row, int64_t to)
             "tables: they are not applied, and not set aside.\n",
             n);
     }
-    if (row->halted == NULL) {
+    if (!row->halted) {
         puts("The lane is not halted: if a worker moves it meanwhile, nothing "
              "is done.");
     }
@@ -157,7 +157,7 @@ static void say_lost(const struct lane_row *row, int64_t to)
 
 static bool reads(const struct plan_projection *p, const char *topic)
 {
-    bool found = p->topics == NULL;
+    bool found = !p->topics;
     for (uint32_t i = 0; i < p->n_topics && !found; i++) {
         found = strcmp(p->topics[i], topic) == 0;
     }
@@ -217,7 +217,7 @@ static void end_halt(struct request *q, const struct lane_row *row)
 static int plan_resume(struct request *q)
 {
     for (uint32_t i = 0; i < q->rows.n; i++) {
-        if (q->rows.at[i].halted != NULL) {
+        if (q->rows.at[i].halted) {
             end_halt(q, &q->rows.at[i]);
         }
     }
@@ -255,7 +255,7 @@ static int plan_seek(struct request *q)
 {
     const struct lane_row *row = &q->rows.at[0];
     /* The words of a halt may name where it stands: a person has decided. */
-    if (q->to == row->next_offset && row->halted != NULL) {
+    if (q->to == row->next_offset && row->halted) {
         end_halt(q, row);
         return EX_OK;
     }
@@ -320,7 +320,7 @@ static int work(struct request *q, int (*plan)(struct request *))
                  q->v->name, q->desk.plan->name, q->lane, q->path);
         status = EX_NOINPUT;
     } else {
-        q->changes = mem_zero(q->rows.n + 1, sizeof *q->changes);
+        q->changes = mem_zero(q->rows.n + 1, sizeof(*q->changes));
         status = plan(q);
         status = status == EX_OK ? change(q) : status;
         free(q->changes);
@@ -342,7 +342,7 @@ static int parse(struct request *q, const struct option_spec *own, size_t n,
     };
     const char *words[2];
     const struct option_words given = {words, 2};
-    memcpy(specs + COMMON_OPTIONS, own, n * sizeof *own);
+    memcpy(specs + COMMON_OPTIONS, own, n * sizeof(*own));
     if (!options_parse_words(q->v, specs, COMMON_OPTIONS + n, argc, argv,
                              &given)) {
         return EX_USAGE;
@@ -350,12 +350,12 @@ static int parse(struct request *q, const struct option_spec *own, size_t n,
     q->path = words[0];
     q->lane = words[1];
     q->place.partition = -1;
-    if (q->path == NULL || q->is_all) {
-        return q->path == NULL || q->lane == NULL
+    if (!q->path || q->is_all) {
+        return !q->path || !q->lane
                    ? EX_OK
                    : options_refuse(q->v, "either a lane or --all");
     }
-    if (q->lane == NULL) {
+    if (!q->lane) {
         return options_refuse(q->v, "which lane? Name it as TOPIC/PARTITION");
     }
     if (!place_parse(q->lane, &q->place) || q->place.partition < 0 ||

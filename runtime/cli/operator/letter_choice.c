@@ -32,7 +32,7 @@ void choice_options(struct letter_choice *c,
     *c = (struct letter_choice){
         .filter = {
             .partition = -1, .offset = -1, .since_usec = -1, .limit = -1}};
-    memcpy(specs, all, sizeof all);
+    memcpy(specs, all, sizeof(all));
 }
 
 /* "90s", "15m", "2h", "3d" before now. */
@@ -45,11 +45,11 @@ static bool parse_age(const char *text, int64_t *out)
     char digits[10];
     int64_t n;
     size_t len = strspn(text, "0123456789");
-    if (len == 0 || len >= sizeof digits || strlen(text) != len + 1) {
+    if (len == 0 || len >= sizeof(digits) || strlen(text) != len + 1) {
         return false;
     }
-    snprintf(digits, sizeof digits, "%.*s", (int)len, text);
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    snprintf(digits, sizeof(digits), "%.*s", (int)len, text);
+    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
         if (units[i].unit == text[len] && options_offset(digits, &n)) {
             int64_t since =
                 desk_now_usec() - n * units[i].seconds * SECOND_USEC;
@@ -63,7 +63,7 @@ static bool parse_age(const char *text, int64_t *out)
 static bool parse_time(const char *text, int64_t *out)
 {
     struct time_parts t = {0};
-    if (time_read_stamp(text, strlen(text), &t) != NULL || t.infinity != 0) {
+    if (time_read_stamp(text, strlen(text), &t) || t.infinity != 0) {
         return false;
     }
     int64_t offset = t.zone == TIME_OFFSET ? t.offset_sec : 0;
@@ -84,12 +84,12 @@ static int refuse_word(const struct verb *v, const char *option,
 static int check_word(const struct verb *v, const char *option,
                       const char *word, const char *const *words, size_t n)
 {
-    for (size_t i = 0; i < n && word != NULL; i++) {
+    for (size_t i = 0; i < n && word; i++) {
         if (strcmp(words[i], word) == 0) {
             return EX_OK;
         }
     }
-    return word == NULL ? EX_OK : refuse_word(v, option, word, words, n);
+    return word ? refuse_word(v, option, word, words, n) : EX_OK;
 }
 
 /* A name or half a code would match nothing, and look like good news. */
@@ -106,7 +106,7 @@ static int check_words(const struct letter_filter *f, const struct verb *v)
     for (int i = 0; i <= ERR_FATAL; i++) {
         classes[i + 1] = err_class_name((enum err_class)i);
     }
-    if (f->sqlstate != NULL && !is_sqlstate(f->sqlstate)) {
+    if (f->sqlstate && !is_sqlstate(f->sqlstate)) {
         return options_refuse(v,
                               "'%s' is no SQLSTATE: five digits and capitals, "
                               "such as 23505 or 22P02",
@@ -126,7 +126,7 @@ static int take_place(struct letter_choice *c, const struct verb *v,
         return options_refuse(v, "'%s' is not TOPIC[/PARTITION[/OFFSET]]",
                               place);
     }
-    if (f->topic != NULL || f->partition >= 0 || f->offset >= 0) {
+    if (f->topic || f->partition >= 0 || f->offset >= 0) {
         return options_refuse(v, "either %s, or --topic, --partition, --offset",
                               place);
     }
@@ -139,7 +139,7 @@ static int take_place(struct letter_choice *c, const struct verb *v,
 int choice_make(struct letter_choice *c, const struct verb *v,
                 const char *place)
 {
-    if (c->since != NULL && !parse_age(c->since, &c->filter.since_usec) &&
+    if (c->since && !parse_age(c->since, &c->filter.since_usec) &&
         !parse_time(c->since, &c->filter.since_usec)) {
         return options_refuse(v,
                               "--since takes 90s, 15m, 2h, 3d or a time such "
@@ -163,17 +163,16 @@ static bool reads(const struct plan *p, const char *topic)
 static int refuse_place(const struct letter_filter *f, const struct verb *v,
                         const struct plan *p)
 {
-    const char *near =
-        f->topic == NULL
-            ? NULL
-            : nearest_word(f->topic, p->source.topics, p->source.n_topics);
+    const char *near = !f->topic ? NULL
+                                 : nearest_word(f->topic, p->source.topics,
+                                                p->source.n_topics);
     complain("tidemill %s: pipeline %s has no lane %s", v->name, p->name,
              f->topic != NULL ? f->topic : "");
     if (f->partition >= 0) {
         complain("%s%" PRId64, f->topic != NULL ? "/" : "of partition ",
                  f->partition);
     }
-    if (near != NULL && !reads(p, f->topic)) {
+    if (near && !reads(p, f->topic)) {
         complain("; did you mean '%s'?", near);
     }
     complain("\n'tidemill lane list %s' names its lanes\n", p->path);
@@ -193,7 +192,7 @@ int choice_found_none(const struct letter_choice *c, const struct verb *v,
                  p->name);
         return EX_NOINPUT;
     }
-    if ((f->topic == NULL || reads(p, f->topic)) && f->partition < 0) {
+    if ((!f->topic || reads(p, f->topic)) && f->partition < 0) {
         return EX_OK;
     }
     if (!lane_rows_load(console, f->topic, f->partition, &lanes, &e)) {
@@ -208,7 +207,7 @@ int choice_found_none(const struct letter_choice *c, const struct verb *v,
 bool choice_is_empty(const struct letter_choice *c)
 {
     const struct letter_filter *f = &c->filter;
-    return f->topic == NULL && f->partition < 0 && f->offset < 0 &&
-           f->key == NULL && f->class == NULL && f->sqlstate == NULL &&
-           f->state == NULL && f->since_usec < 0 && f->limit < 0;
+    return !f->topic && f->partition < 0 && f->offset < 0 && !f->key &&
+           !f->class && !f->sqlstate && !f->state && f->since_usec < 0 &&
+           f->limit < 0;
 }

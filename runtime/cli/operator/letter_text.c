@@ -17,7 +17,7 @@ enum { INDENT = 2, DEEPEST = 40, TEXT_COLUMN = 15 };
 static bool is_text(struct letter_bytes b)
 {
     size_t len = (size_t)b.len;
-    return utf8_valid(b.p, len) == len && memchr(b.p, '\0', len) == NULL;
+    return utf8_valid(b.p, len) == len && !memchr(b.p, '\0', len);
 }
 
 static void put_base64(struct buf *out, struct letter_bytes b)
@@ -28,7 +28,7 @@ static void put_base64(struct buf *out, struct letter_bytes b)
 static void put_text(struct buf *out, const char *name, const char *text)
 {
     json_key(out, name);
-    if (text != NULL) {
+    if (text) {
         json_text(out, text);
     } else {
         buf_puts(out, "null");
@@ -44,11 +44,11 @@ static void put_int(struct buf *out, const char *name, int64_t n)
 static void put_bytes(struct buf *out, const char *name, struct letter_bytes b)
 {
     char other[32];
-    if (b.p == NULL || is_text(b)) {
+    if (!b.p || is_text(b)) {
         put_text(out, name, b.p); /* libpq ends it with a NUL */
         return;
     }
-    snprintf(other, sizeof other, "%s_base64", name);
+    snprintf(other, sizeof(other), "%s_base64", name);
     json_key(out, other);
     buf_puts(out, "\"");
     put_base64(out, b);
@@ -88,7 +88,7 @@ void letter_json(struct buf *out, const struct letter *l, bool values)
 
 void letter_key(struct buf *out, struct letter_bytes key, size_t most)
 {
-    if (key.p == NULL) {
+    if (!key.p) {
         buf_puts(out, "-");
         return;
     }
@@ -127,7 +127,7 @@ static void new_line(const struct pretty *s, int depth)
 
 static bool is_in(char c, const char *set)
 {
-    return c != '\0' && strchr(set, c) != NULL;
+    return c != '\0' && strchr(set, c);
 }
 
 /* What stands between the last token and one that begins with [c]. */
@@ -188,7 +188,7 @@ static void put_lines(struct buf *out, const char *p, size_t len)
         const char *end = memchr(p, '\n', len);
         n = end != NULL ? (size_t)(end - p) : len;
         printable(out, p, n);
-        if (end != NULL) {
+        if (end) {
             buf_printf(out, "\n%*s", INDENT * 2, "");
             n++;
         }
@@ -198,7 +198,7 @@ static void put_lines(struct buf *out, const char *p, size_t len)
 static void put_value(struct buf *out, struct letter_bytes value)
 {
     size_t len = (size_t)value.len;
-    if (value.p == NULL) {
+    if (!value.p) {
         buf_puts(out, "  value        - (a tombstone)\n");
         return;
     }
@@ -217,7 +217,7 @@ static void put_value(struct buf *out, struct letter_bytes value)
 
 static void put_line(struct buf *out, const char *name, const char *text)
 {
-    if (text == NULL) {
+    if (!text) {
         return;
     }
     struct buf clean = {0};
@@ -230,7 +230,7 @@ static void put_line(struct buf *out, const char *name, const char *text)
 
 static void put_headers(struct buf *out, const char *headers)
 {
-    if (headers != NULL && strcmp(headers, "[]") != 0) {
+    if (headers && strcmp(headers, "[]") != 0) {
         buf_puts(out, "  headers\n    ");
         put_pretty(out, headers, strlen(headers), 1);
         buf_puts(out, "\n");

@@ -28,8 +28,8 @@ static int dial(const struct listen_address *a)
         if (fd < 0) {
             break;
         }
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
         if (connect(fd, i->ai_addr, i->ai_addrlen) != 0) {
             close(fd);
             fd = -1;
@@ -50,12 +50,12 @@ static int get(const struct listen_address *a, const char *page,
     if (fd < 0) {
         return 0;
     }
-    int len = snprintf(request, sizeof request,
+    int len = snprintf(request, sizeof(request),
                        "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", page, a->host);
     buf_clear(out);
     n = send(fd, request, (size_t)len, MSG_NOSIGNAL);
     while (n > 0 && out->len < ANSWER_BYTES) {
-        n = recv(fd, piece, sizeof piece, 0);
+        n = recv(fd, piece, sizeof(piece), 0);
         buf_put(out, piece, n > 0 ? (size_t)n : 0);
     }
     close(fd);

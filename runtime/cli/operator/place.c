@@ -12,10 +12,10 @@ static const char *parse_part(const char *p, int64_t *out)
 {
     char digits[24];
     size_t len = strcspn(p + 1, "/");
-    if (len >= sizeof digits) {
+    if (len >= sizeof(digits)) {
         return NULL;
     }
-    snprintf(digits, sizeof digits, "%.*s", (int)len, p + 1);
+    snprintf(digits, sizeof(digits), "%.*s", (int)len, p + 1);
     return options_offset(digits, out) ? p + 1 + len : NULL;
 }
 
@@ -23,7 +23,7 @@ bool place_parse(const char *text, struct place *out)
 {
     size_t len = strcspn(text, "/");
     *out = (struct place){.partition = -1, .offset = -1};
-    if (len == 0 || len >= sizeof out->topic) {
+    if (len == 0 || len >= sizeof(out->topic)) {
         return false;
     }
     memcpy(out->topic, text, len);
@@ -31,7 +31,7 @@ bool place_parse(const char *text, struct place *out)
     if (*p != '\0') {
         p = parse_part(p, &out->partition);
     }
-    if (p != NULL && *p != '\0') {
+    if (p && *p != '\0') {
         p = parse_part(p, &out->offset);
     }
     return p != NULL && *p == '\0';

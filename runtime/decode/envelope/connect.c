@@ -14,8 +14,8 @@ static bool open_behind_prefix(struct reader *r, struct schemas *s,
 {
     size_t from;
 
-    if (!r->knows_prefixes || len < sizeof opening ||
-        memcmp(p, opening, sizeof opening - 1) != 0 || p[len - 1] != '}') {
+    if (!r->knows_prefixes || len < sizeof(opening) ||
+        memcmp(p, opening, sizeof(opening) - 1) != 0 || p[len - 1] != '}') {
         return false;
     }
     *schema = schemas_find(s, p, len);

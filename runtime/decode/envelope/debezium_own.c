@@ -119,7 +119,7 @@ static const char *cure_of(const struct tm_cell *c, const char *value,
                "say flattened = 'rewrite' or 'tombstone' in kafka{}, as its "
                "delete.tombstone.handling.mode does";
     }
-    if (memmem(value, len, mongodb, sizeof mongodb - 1)) {
+    if (memmem(value, len, mongodb, sizeof(mongodb) - 1)) {
         return "MongoDB tells what changed, and not the document: set "
                "capture.mode=change_streams_update_full and "
                "ExtractNewDocumentState at the connector";

@@ -26,7 +26,7 @@ static void open_readings(struct decoder *d)
 {
     const struct plan_source *s = d->source;
 
-    d->readings = mem_zero(s->n_topics + 1, sizeof *d->readings);
+    d->readings = mem_zero(s->n_topics + 1, sizeof(*d->readings));
     for (uint32_t i = 0; i < s->n_topics; i++) {
         const struct plan_topic *t = &s->settings[i];
 
@@ -42,7 +42,7 @@ static void open_readings(struct decoder *d)
 struct decoder *decoder_new(const struct plan_source *s,
                             record_header_fn header)
 {
-    struct decoder *d = mem_zero(1, sizeof *d);
+    struct decoder *d = mem_zero(1, sizeof(*d));
     struct reader *r = &d->reader;
 
     path_init(&d->tree);
@@ -172,14 +172,14 @@ void events_prepare(struct events *ev, struct decoder *d, uint32_t n)
 {
     ev->n = ev->cap = n;
     ev->cap_nodes = d->tree.n_nodes;
-    ev->states = arena_zero(ev->arena, n * sizeof *ev->states);
-    ev->types = arena_zero(ev->arena, n * sizeof *ev->types);
-    ev->ops = arena_zero(ev->arena, n * sizeof *ev->ops);
-    ev->times_ms = arena_zero(ev->arena, n * sizeof *ev->times_ms);
-    ev->flags = arena_zero(ev->arena, n * sizeof *ev->flags);
-    ev->topics = arena_zero(ev->arena, n * sizeof *ev->topics);
-    ev->reasons = arena_zero(ev->arena, n * sizeof *ev->reasons);
-    ev->columns = arena_zero(ev->arena, ev->cap_nodes * sizeof *ev->columns);
+    ev->states = arena_zero(ev->arena, n * sizeof(*ev->states));
+    ev->types = arena_zero(ev->arena, n * sizeof(*ev->types));
+    ev->ops = arena_zero(ev->arena, n * sizeof(*ev->ops));
+    ev->times_ms = arena_zero(ev->arena, n * sizeof(*ev->times_ms));
+    ev->flags = arena_zero(ev->arena, n * sizeof(*ev->flags));
+    ev->topics = arena_zero(ev->arena, n * sizeof(*ev->topics));
+    ev->reasons = arena_zero(ev->arena, n * sizeof(*ev->reasons));
+    ev->columns = arena_zero(ev->arena, ev->cap_nodes * sizeof(*ev->columns));
     for (uint32_t i = 0; i < ev->cap_nodes; i++) {
         if (has_column(d, i)) {
             ev->columns[i] = new_column(ev);
@@ -348,9 +348,10 @@ static void add_column(struct decoder *d, struct events *ev, int node)
 {
     if ((uint32_t)node >= ev->cap_nodes) {
         uint32_t cap = d->tree.n_nodes;
-        struct tm_cell **columns = arena_zero(ev->arena, cap * sizeof *columns);
+        struct tm_cell **columns =
+            arena_zero(ev->arena, cap * sizeof(*columns));
 
-        memcpy(columns, ev->columns, ev->cap_nodes * sizeof *columns);
+        memcpy(columns, ev->columns, ev->cap_nodes * sizeof(*columns));
         ev->columns = columns;
         ev->cap_nodes = cap;
     }

@@ -13,7 +13,7 @@ bool reader_fail(struct reader *r, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     r->reason = arena_printf(r->walk.arena, "%s", text);
     return false;
@@ -43,7 +43,7 @@ static const char *hint(const struct walk *w, const char *start)
     if (w->len >= 3 && memcmp(start, bom, 3) == 0) {
         return "; it begins with a byte order mark, which JSON must not have";
     }
-    if (w->len > sizeof printed &&
+    if (w->len > sizeof(printed) &&
         memcmp(start, printed, strlen(printed)) == 0) {
         return "; it is a row that was printed as text: let the connector "
                "write JSON (org.apache.kafka.connect.json.JsonConverter in "

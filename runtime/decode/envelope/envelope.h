@@ -98,7 +98,7 @@ static inline bool debezium_is_heartbeat(const char *topic)
 {
     static const char prefix[] = "__debezium-heartbeat";
 
-    return strncmp(topic, prefix, sizeof prefix - 1) == 0;
+    return strncmp(topic, prefix, sizeof(prefix) - 1) == 0;
 }
 
 /* At the row that an event is about, which becomes its data and [as]: the

@@ -47,7 +47,7 @@ static bool read_unscaled(struct walk *w, const struct tm_cell *text,
                           int32_t scale, struct tm_cell *out)
 {
     char bytes[4 * UNSCALED_BYTES];
-    int64_t n = text->tag == TM_TEXT && text->len <= sizeof bytes
+    int64_t n = text->tag == TM_TEXT && text->len <= sizeof(bytes)
                     ? base64_decode(text->p, text->len, bytes)
                     : -1;
 

@@ -10,7 +10,7 @@ enum { KEPT_BYTES = 256 * 1024, KEPT_MEMBERS = 4096 };
 
 void lookup_init(struct lookup *l)
 {
-    memset(l, 0, sizeof *l);
+    memset(l, 0, sizeof(*l));
     hash_init(&l->fields);
     hash_init(&l->times);
     hash_init(&l->known);
@@ -74,7 +74,7 @@ void lookup_aim(struct lookup *l, int root)
         l->tree.nodes[i].takes_all = i == root;
         l->tree.nodes[i].n_children = i == root;
     }
-    memset(l->roots, 0, sizeof l->roots);
+    memset(l->roots, 0, sizeof(l->roots));
     members_clear(&l->members);
 }
 
@@ -91,13 +91,13 @@ bool lookup_is_open(const struct lookup *l, int parent)
 /* Parent and name in one. */
 static void put_key(char *key, int parent, const char *name, size_t len)
 {
-    memcpy(key, &parent, sizeof parent);
-    memcpy(key + sizeof parent, name, len);
+    memcpy(key, &parent, sizeof(parent));
+    memcpy(key + sizeof(parent), name, len);
 }
 
 static void add_member(struct lookup *l, int parent, const struct member *m)
 {
-    uint32_t len = (uint32_t)sizeof parent + m->len;
+    uint32_t len = (uint32_t)sizeof(parent) + m->len;
     char *key = arena_alloc(&l->arena, len);
     int is_new;
 
@@ -106,7 +106,7 @@ static void add_member(struct lookup *l, int parent, const struct member *m)
 
     if (number >= l->cap_cells) {
         l->cap_cells = l->cap_cells ? 2 * l->cap_cells : 64;
-        l->cells = mem_grow(l->cells, l->cap_cells * sizeof *l->cells);
+        l->cells = mem_grow(l->cells, l->cap_cells * sizeof(*l->cells));
     }
     l->cells[number] = m->cell;
 }
@@ -118,7 +118,7 @@ void lookup_open(struct lookup *l, int parent)
     }
     if (l->n_opened == l->cap_opened) {
         l->cap_opened = l->cap_opened ? 2 * l->cap_opened : 16;
-        l->opened = mem_grow(l->opened, l->cap_opened * sizeof *l->opened);
+        l->opened = mem_grow(l->opened, l->cap_opened * sizeof(*l->opened));
     }
     l->opened[l->n_opened++] = parent;
 }
@@ -148,7 +148,7 @@ static struct time_key time_key(uint32_t event, const struct tm_cell *c)
 {
     struct time_key k;
 
-    memset(&k, 0, sizeof k);
+    memset(&k, 0, sizeof(k));
     k.i = c->i;
     k.event = event;
     k.tag = c->tag;
@@ -164,7 +164,7 @@ static void keep_time(struct lookup *l)
     uint32_t at = hash_put(&l->times, (const char *)&k, TIME_KEY, &is_new);
 
     if (is_new) {
-        l->times.keys[at].p = arena_dup(&l->names, (const char *)&k, sizeof k);
+        l->times.keys[at].p = arena_dup(&l->names, (const char *)&k, sizeof(k));
     }
 }
 
@@ -185,10 +185,10 @@ static const struct tm_cell missing = {.tag = TM_MISSING};
 
 int lookup_find(struct lookup *l, int parent, const char *name, size_t len)
 {
-    uint32_t key_len = (uint32_t)(sizeof parent + len);
+    uint32_t key_len = (uint32_t)(sizeof(parent) + len);
     char text[256], *key = text;
 
-    if (key_len > sizeof text) {
+    if (key_len > sizeof(text)) {
         key = arena_alloc(&l->arena, key_len);
     }
     put_key(key, parent, name, len);
@@ -215,8 +215,8 @@ bool lookup_field(const struct lookup *l, int number, struct lookup_field *out)
         return false;
     }
     const struct hash_key *k = &l->fields.keys[at];
-    memcpy(&out->parent, k->p, sizeof out->parent);
-    out->name = k->p + sizeof out->parent;
-    out->len = k->len - (uint32_t)sizeof out->parent;
+    memcpy(&out->parent, k->p, sizeof(out->parent));
+    out->name = k->p + sizeof(out->parent);
+    out->len = k->len - (uint32_t)sizeof(out->parent);
     return true;
 }

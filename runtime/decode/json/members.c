@@ -39,7 +39,7 @@ static void add(struct members *m, const struct member *member)
 {
     if (m->n == m->cap) {
         m->cap = m->cap ? 2 * m->cap : 64;
-        m->list = mem_grow(m->list, m->cap * sizeof *m->list);
+        m->list = mem_grow(m->list, m->cap * sizeof(*m->list));
     }
     m->list[m->n++] = *member;
 }

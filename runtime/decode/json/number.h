@@ -27,7 +27,7 @@ static inline bool number_has_digits(const char *p)
     const uint64_t upper = 0xf0f0f0f0f0f0f0f0;
     uint64_t v;
 
-    memcpy(&v, p, sizeof v);
+    memcpy(&v, p, sizeof(v));
     return ((v & upper) | (((v + 0x0606060606060606) & upper) >> 4)) ==
            0x3333333333333333;
 }

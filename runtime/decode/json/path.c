@@ -13,7 +13,7 @@ static void add_node(struct path *t, int parent, const char *name, uint32_t len)
     uint32_t at = t->n_nodes;
 
     if (at >= FIRST_NODES && (at & (at - 1)) == 0) {
-        t->nodes = mem_grow(t->nodes, 2 * at * sizeof *t->nodes);
+        t->nodes = mem_grow(t->nodes, 2 * at * sizeof(*t->nodes));
     }
     t->nodes[at] = (struct path_node){
         .name = name,
@@ -34,7 +34,7 @@ static void link_child(struct path *t, int child)
     if ((p->n_children & (p->n_children - 1)) == 0) {
         uint32_t room = p->n_children ? 2 * p->n_children : 1;
 
-        p->children = mem_grow(p->children, room * sizeof *p->children);
+        p->children = mem_grow(p->children, room * sizeof(*p->children));
     }
     p->children[p->n_children++] = (struct path_child){
         .mark = plain ? path_mark(c->name, c->len) : NO_MARK,
@@ -45,9 +45,9 @@ static void link_child(struct path *t, int child)
 
 void path_init(struct path *t)
 {
-    memset(t, 0, sizeof *t);
+    memset(t, 0, sizeof(*t));
     arena_init(&t->arena, 0);
-    t->nodes = mem_alloc(FIRST_NODES * sizeof *t->nodes);
+    t->nodes = mem_alloc(FIRST_NODES * sizeof(*t->nodes));
     for (int i = 0; i < TM_ROOTS; i++) {
         add_node(t, -1, "", 0);
     }
@@ -163,11 +163,11 @@ int path_find(struct path *t, const char *path)
 
 void path_chain(const struct path *t, int node, struct path *chain)
 {
-    memset(chain, 0, sizeof *chain);
+    memset(chain, 0, sizeof(*chain));
     arena_init(&chain->arena, 0);
     chain->n_nodes = t->n_nodes;
-    chain->nodes = mem_alloc(t->n_nodes * sizeof *t->nodes);
-    memcpy(chain->nodes, t->nodes, t->n_nodes * sizeof *t->nodes);
+    chain->nodes = mem_alloc(t->n_nodes * sizeof(*t->nodes));
+    memcpy(chain->nodes, t->nodes, t->n_nodes * sizeof(*t->nodes));
     for (uint32_t i = 0; i < chain->n_nodes; i++) {
         chain->nodes[i].children = NULL;
         chain->nodes[i].n_children = 0;

@@ -24,7 +24,7 @@ struct schemas {
 
 struct schemas *schemas_new(void)
 {
-    struct schemas *s = mem_zero(1, sizeof *s);
+    struct schemas *s = mem_zero(1, sizeof(*s));
 
     s->index = json_index_new();
     arena_init(&s->scratch, 64 * 1024);
@@ -55,7 +55,7 @@ static void move_to_front(struct schemas *s, uint32_t at)
 {
     struct schema *item = s->items[at];
 
-    memmove(s->items + 1, s->items, at * sizeof *s->items);
+    memmove(s->items + 1, s->items, at * sizeof(*s->items));
     s->items[0] = item;
 }
 
@@ -95,7 +95,7 @@ static enum logical logical_of(const struct tm_cell *name)
         {"io.debezium.time.NanoTime", LOGICAL_NANOS},
     };
 
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         if (text_is(name, table[i].name)) {
             return table[i].logical;
         }
@@ -122,8 +122,8 @@ static struct schema_field added_times[] = {
     FIELD("__ts_ns", LOGICAL_IS_NANOS),
 };
 enum {
-    SOURCE_TIMES = sizeof source_times / sizeof *source_times,
-    ADDED_TIMES = sizeof added_times / sizeof *added_times
+    SOURCE_TIMES = sizeof(source_times) / sizeof(*source_times),
+    ADDED_TIMES = sizeof(added_times) / sizeof(*added_times)
 };
 
 struct schema_row schema_source_times(void)
@@ -154,7 +154,7 @@ static int32_t scale_of(const struct tm_cell *field)
     const struct tm_cell *scale = all ? tokens_member(all, "scale") : NULL;
     char text[16] = "0";
 
-    if (scale && scale->tag == TM_TEXT && scale->len < sizeof text) {
+    if (scale && scale->tag == TM_TEXT && scale->len < sizeof(text)) {
         memcpy(text, scale->p, scale->len);
         text[scale->len] = '\0';
     }
@@ -198,7 +198,7 @@ static void read_row(struct schema *s, struct schema_row *row,
     if (!fields) {
         return;
     }
-    row->fields = arena_alloc(&s->arena, fields->len * sizeof *row->fields);
+    row->fields = arena_alloc(&s->arena, fields->len * sizeof(*row->fields));
     const struct tm_cell *field = fields + 1;
     for (uint32_t i = 0; i < fields->len; i++) {
         add_field(s, row, field);
@@ -245,7 +245,7 @@ struct schema *schemas_learn(struct schemas *s, const char *prefix,
                              size_t prefix_len, const char *json,
                              size_t json_len)
 {
-    struct schema *item = mem_zero(1, sizeof *item);
+    struct schema *item = mem_zero(1, sizeof(*item));
     const struct tm_cell *tokens;
     uint32_t n;
 
@@ -291,7 +291,7 @@ const struct schema_field *schema_row_field(struct schema_row *row,
 {
     if ((uint32_t)node >= row->n_by_node) {
         row->by_node =
-            mem_grow(row->by_node, tree->n_nodes * sizeof *row->by_node);
+            mem_grow(row->by_node, tree->n_nodes * sizeof(*row->by_node));
         for (uint32_t i = row->n_by_node; i < tree->n_nodes; i++) {
             row->by_node[i] = BY_NODE_UNKNOWN;
         }

@@ -18,7 +18,7 @@ static struct tm_cell *add(struct reading *r)
 {
     struct tm_cell *c = &r->out[r->n++];
 
-    memset(c, 0, sizeof *c);
+    memset(c, 0, sizeof(*c));
     return c;
 }
 
@@ -117,7 +117,7 @@ bool tokens_read(struct json_index *x, struct arena *a, const char *json,
 {
     struct reading r;
 
-    memset(&r.walk, 0, sizeof r.walk);
+    memset(&r.walk, 0, sizeof(r.walk));
     r.walk.index = x;
     r.walk.arena = a;
     r.n = r.depth = 0;
@@ -126,7 +126,7 @@ bool tokens_read(struct json_index *x, struct arena *a, const char *json,
     }
     /* Every token has a structural of its own; one more for a value that is
      * missing where the document ends. */
-    r.out = arena_alloc(a, (r.walk.n + 1) * sizeof *r.out);
+    r.out = arena_alloc(a, (r.walk.n + 1) * sizeof(*r.out));
     if (!read_all(&r)) {
         return false;
     }

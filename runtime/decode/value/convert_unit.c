@@ -68,7 +68,7 @@ static void add_reading(struct words *w, const struct conversion *c,
     size_t len = put_reading(c, usec, text);
 
     if (len > 0 && w->n < READINGS_SHOWN) {
-        w->len += (size_t)snprintf(w->text + w->len, sizeof w->text - w->len,
+        w->len += (size_t)snprintf(w->text + w->len, sizeof(w->text) - w->len,
                                    "%s%.*s as %s", w->n ? ", " : "", (int)len,
                                    text, unit);
         w->n++;
@@ -92,7 +92,7 @@ static void put_readings(const struct conversion *c, const struct tm_cell *in,
         !__builtin_mul_overflow(usec, 86400, &usec)) {
         add_reading(w, c, usec, "days");
     }
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
         if (convert_usec(in, units[i].digits, &usec)) {
             add_reading(w, c, usec, units[i].name);
         }
@@ -127,7 +127,7 @@ static bool unstated(const struct conversion *c, const struct tm_cell *in)
                                 ? "is outside a day"
                                 : "is outside the years 0001 to 294246");
     }
-    snprintf(words, sizeof words,
+    snprintf(words, sizeof(words),
              "(%s) has no stated unit: %s%sseconds(x), millis(x), micros(x) or "
              "nanos(x)",
              readings.text, cure(c),

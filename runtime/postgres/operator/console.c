@@ -26,12 +26,12 @@ static bool failed(const struct console *c, const PGresult *r, struct err *e)
 {
     static const char *const missing[] = {"3F000", "42P01", "42703", "42883",
                                           NULL};
-    char state[sizeof e->sqlstate];
+    char state[sizeof(e->sqlstate)];
     if (PQstatus(c->pg) == CONNECTION_BAD) {
         return dial_lost(c->pg, e);
     }
     dial_result(r, e);
-    memcpy(state, e->sqlstate, sizeof state);
+    memcpy(state, e->sqlstate, sizeof(state));
     if (is_one_of(state, missing)) {
         err_set(e, ERR_SCHEMA,
                 "%.300s: the tidemill schema of this database is missing or "
@@ -43,7 +43,7 @@ static bool failed(const struct console *c, const PGresult *r, struct err *e)
                 "%.200s --operator %.60s` prints",
                 e->text, c->plan->path, PQuser(c->pg));
     }
-    memcpy(e->sqlstate, state, sizeof state);
+    memcpy(e->sqlstate, state, sizeof(state));
     return false;
 }
 

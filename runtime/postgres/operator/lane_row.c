@@ -74,7 +74,7 @@ bool lane_rows_load(struct console *c, const char *topic, int64_t partition,
                     struct lane_rows *out, struct err *e)
 {
     char number[NUMBER_BYTES];
-    snprintf(number, sizeof number, "%" PRId64, partition);
+    snprintf(number, sizeof(number), "%" PRId64, partition);
     const char *const params[] = {c->plan->name, topic,
                                   partition < 0 ? NULL : number};
     const struct console_query list = {LIST, params, 3};
@@ -85,7 +85,7 @@ bool lane_rows_load(struct console *c, const char *topic, int64_t partition,
         return false;
     }
     out->n = (uint32_t)pg_rows(r);
-    out->at = arena_zero(&out->arena, (out->n + 1) * sizeof *out->at);
+    out->at = arena_zero(&out->arena, (out->n + 1) * sizeof(*out->at));
     for (uint32_t i = 0; i < out->n; i++) {
         read_row(&out->arena, r, (int)i, &out->at[i]);
     }

@@ -143,8 +143,8 @@ static void read_look(const struct pg_result *r, struct letter_look *out)
                                 .n_lanes = pg_int(r, 0, LOOK_LANES),
                                 .n_rest = pg_int(r, 0, LOOK_REST),
                                 .n_orphans = pg_int(r, 0, LOOK_ORPHANS)};
-    snprintf(out->halted, sizeof out->halted, "%s", pg_str(r, 0, LOOK_HALTED));
-    snprintf(out->print, sizeof out->print, "%s", pg_str(r, 0, LOOK_PRINT));
+    snprintf(out->halted, sizeof(out->halted), "%s", pg_str(r, 0, LOOK_HALTED));
+    snprintf(out->print, sizeof(out->print), "%s", pg_str(r, 0, LOOK_PRINT));
 }
 
 bool letters_look(struct console *c, const struct letter_filter *f,
@@ -242,7 +242,7 @@ bool letters_retry(struct console *c, const struct letter_filter *f,
     if (ok) {
         *out = (struct letter_retry){.n_failed = pg_int(r, 0, 0),
                                      .n_held = pg_int(r, 0, 1)};
-        snprintf(out->asked_at, sizeof out->asked_at, "%s", pg_str(r, 0, 2));
+        snprintf(out->asked_at, sizeof(out->asked_at), "%s", pg_str(r, 0, 2));
         ok = pg_int(r, 0, 3) || not_kept(e);
     }
     console_free(r);

@@ -103,7 +103,7 @@ static void check_server(struct report *r, const struct pg_result *s)
         buf_printf(b, "role %s may not use schema tidemill: ", r->user);
         report_grant(r, "USAGE", "SCHEMA tidemill");
     } else {
-        for (size_t i = 0; i < sizeof own_tables / sizeof *own_tables; i++) {
+        for (size_t i = 0; i < sizeof(own_tables) / sizeof(*own_tables); i++) {
             check_own(r, s, &own_tables[i]);
         }
         check_must(r, s);

@@ -202,7 +202,7 @@ static struct pgparam put_names(struct buf *b,
                                 const struct plan_column *columns, uint32_t n)
 {
     const struct coltype text = {.kind = TYPE_TEXT};
-    struct tm_cell *names = mem_zero(n + 1, sizeof *names);
+    struct tm_cell *names = mem_zero(n + 1, sizeof(*names));
     for (uint32_t i = 0; i < n; i++) {
         const char *name = columns[i].name;
         names[i] = (struct tm_cell){

@@ -26,7 +26,7 @@ static bool does(const bool writes[N_RIGHTS], const char *when)
     static const enum right rights[] = {RIGHT_INSERT, RIGHT_UPDATE,
                                         RIGHT_DELETE};
 
-    for (size_t i = 0; i < sizeof rights / sizeof *rights; i++) {
+    for (size_t i = 0; i < sizeof(rights) / sizeof(*rights); i++) {
         if (writes[rights[i]] && strstr(when, right_words[rights[i]])) {
             return true;
         }

@@ -30,14 +30,14 @@ static struct pgparam text_param(const char *s)
 static struct pgparam int4_param(int32_t v, char out[4])
 {
     uint32_t wire = __builtin_bswap32((uint32_t)v);
-    memcpy(out, &wire, sizeof wire);
+    memcpy(out, &wire, sizeof(wire));
     return (struct pgparam){out, 4};
 }
 
 static struct pgparam int8_param(int64_t v, char out[8])
 {
     uint64_t wire = __builtin_bswap64((uint64_t)v);
-    memcpy(out, &wire, sizeof wire);
+    memcpy(out, &wire, sizeof(wire));
     return (struct pgparam){out, 8};
 }
 
@@ -327,7 +327,7 @@ static struct tm_cell text_cell(const char *s)
 static void encode_topics(struct buf *out, const struct plan_source *s)
 {
     const struct coltype text = {.kind = TYPE_TEXT};
-    struct tm_cell *topics = mem_zero(s->n_topics + 1, sizeof *topics);
+    struct tm_cell *topics = mem_zero(s->n_topics + 1, sizeof(*topics));
     for (uint32_t i = 0; i < s->n_topics; i++) {
         topics[i] = text_cell(s->topics[i]);
     }
@@ -340,7 +340,7 @@ static void encode_lanes(struct buf *topics, struct buf *partitions,
 {
     const struct coltype text = {.kind = TYPE_TEXT};
     const struct coltype integer = {.kind = TYPE_INTEGER};
-    struct tm_cell *cells = mem_zero(n + 1, sizeof *cells);
+    struct tm_cell *cells = mem_zero(n + 1, sizeof(*cells));
     for (uint32_t i = 0; i < n; i++) {
         cells[i] = text_cell(lanes[i].topic);
     }

@@ -280,13 +280,13 @@ static const struct condition conditions[] = {
 
 const struct condition *condition_list(size_t *n)
 {
-    *n = sizeof conditions / sizeof conditions[0];
+    *n = sizeof(conditions) / sizeof(conditions[0]);
     return conditions;
 }
 
 const char *condition_name(const char *sqlstate)
 {
-    for (size_t i = 0; i < sizeof conditions / sizeof conditions[0]; i++) {
+    for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++) {
         if (strcmp(conditions[i].sqlstate, sqlstate) == 0) {
             return conditions[i].name;
         }

@@ -485,7 +485,7 @@ static void on_kick(void *arg)
 struct pgconn *pgconn_open(struct loop *l, struct pgtarget *t,
                            pgconn_state_fn on_state, void *arg)
 {
-    struct pgconn *c = mem_zero(1, sizeof *c);
+    struct pgconn *c = mem_zero(1, sizeof(*c));
     c->loop = l;
     c->target = t;
     c->on_state = on_state;

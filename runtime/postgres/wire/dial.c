@@ -100,7 +100,7 @@ PGconn *dial_start(const struct pgtarget *t, struct pgturns *turns,
         arena_close(&a);
         return NULL;
     }
-    snprintf(tcp_user_ms, sizeof tcp_user_ms, "%u", t->timeouts.tcp_user_ms);
+    snprintf(tcp_user_ms, sizeof(tcp_user_ms), "%u", t->timeouts.tcp_user_ms);
     say_limits(&w, t);
     say(&w, "tcp_user_timeout", tcp_user_ms);
     say(&w, "dbname", t->conninfo);
@@ -147,9 +147,9 @@ void dial_also(struct err *e, const struct err *before)
     }
     if (before->sqlstate[0] && !e->sqlstate[0]) {
         e->class = before->class;
-        memcpy(e->sqlstate, before->sqlstate, sizeof e->sqlstate);
+        memcpy(e->sqlstate, before->sqlstate, sizeof(e->sqlstate));
     }
-    snprintf(e->text, sizeof e->text, "%.340s; %.340s", before->text,
+    snprintf(e->text, sizeof(e->text), "%.340s; %.340s", before->text,
              last.text);
 }
 
@@ -253,9 +253,9 @@ bool dial_is_plain_next(const PGconn *pg, struct pgtarget *t)
                                          "42501", "42601", "42704"};
     char text[TEXT_BYTES];
     const char *state;
-    snprintf(text, sizeof text, "%s", PQerrorMessage(pg));
+    snprintf(text, sizeof(text), "%s", PQerrorMessage(pg));
     state = find_state(text);
-    for (size_t i = 0; state && i < sizeof states / sizeof *states; i++) {
+    for (size_t i = 0; state && i < sizeof(states) / sizeof(*states); i++) {
         if (!t->starts_plain && strncmp(state, states[i], STATE_LEN) == 0) {
             return t->starts_plain = true;
         }
@@ -318,7 +318,7 @@ bool dial_error(const PGconn *pg, struct err *e)
     struct buf cure = {0};
     char text[TEXT_BYTES];
     struct err state = {0};
-    snprintf(text, sizeof text, "%s", PQerrorMessage(pg));
+    snprintf(text, sizeof(text), "%s", PQerrorMessage(pg));
     enum err_class class = take_state(text, &state);
     flatten(text);
     if (PQconnectionNeedsPassword(pg)) {
@@ -328,7 +328,7 @@ bool dial_error(const PGconn *pg, struct err *e)
     err_set(e, class, "cannot connect to PostgreSQL: %s%s", text,
             buf_text(&cure));
     buf_close(&cure);
-    memcpy(e->sqlstate, state.sqlstate, sizeof e->sqlstate);
+    memcpy(e->sqlstate, state.sqlstate, sizeof(e->sqlstate));
     return false;
 }
 
@@ -342,7 +342,7 @@ static bool is_no_memory(const char *text)
 bool dial_lost(const PGconn *pg, struct err *e)
 {
     char text[TEXT_BYTES];
-    snprintf(text, sizeof text, "%s", PQerrorMessage(pg));
+    snprintf(text, sizeof(text), "%s", PQerrorMessage(pg));
     flatten(text);
     return err_set(e, is_no_memory(text) ? ERR_RESOURCE : ERR_CONNECTION,
                    "connection to PostgreSQL lost: %s",
@@ -399,7 +399,7 @@ bool dial_result(const PGresult *r, struct err *e)
     if (!text[0]) {
         flatten(e->text); /* libpq's own words end with a line feed */
     }
-    snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);
+    snprintf(e->sqlstate, sizeof(e->sqlstate), "%s", state);
     e->is_right = strncmp(field(r, PG_DIAG_SOURCE_FUNCTION), "aclcheck_error",
                           strlen("aclcheck_error")) == 0;
     return false;

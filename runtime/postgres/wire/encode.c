@@ -107,7 +107,7 @@ static void put_numeric(struct buf *b, const struct tm_cell *c)
 {
     if (c->tag == TM_BIGDEC) {
         struct tm_dec d;
-        memcpy(&d, c->p, sizeof d);
+        memcpy(&d, c->p, sizeof(d));
         dec_mantissa m = dec_get(&d);
         put_decimal(b, m < 0, dec_magnitude(m), d.scale);
         return;
@@ -149,7 +149,7 @@ static void put_float4(struct buf *b, const struct tm_cell *c)
 {
     float f = (float)c->d;
     uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
+    memcpy(&bits, &f, sizeof(bits));
     buf_u32(b, 4);
     buf_u32(b, bits);
 }

@@ -21,21 +21,21 @@ typedef unsigned __int128 u128;
 static uint16_t get_u16(const char *p)
 {
     uint16_t v;
-    memcpy(&v, p, sizeof v);
+    memcpy(&v, p, sizeof(v));
     return __builtin_bswap16(v);
 }
 
 static uint32_t get_u32(const char *p)
 {
     uint32_t v;
-    memcpy(&v, p, sizeof v);
+    memcpy(&v, p, sizeof(v));
     return __builtin_bswap32(v);
 }
 
 static uint64_t get_u64(const char *p)
 {
     uint64_t v;
-    memcpy(&v, p, sizeof v);
+    memcpy(&v, p, sizeof(v));
     return __builtin_bswap64(v);
 }
 
@@ -128,7 +128,7 @@ static bool read_stamp(uint64_t v, struct tm_cell *out, struct err *e)
 static void read_real(uint32_t bits, struct tm_cell *out)
 {
     float f;
-    memcpy(&f, &bits, sizeof f);
+    memcpy(&f, &bits, sizeof(f));
     out->d = f;
     out->tag = TM_DOUBLE;
 }

@@ -46,7 +46,7 @@ void flush_expect(struct flush *f, int statement, enum flush_does does,
 {
     if (f->n_steps == f->cap_steps) {
         f->cap_steps = f->cap_steps ? 2 * f->cap_steps : 16;
-        f->steps = mem_grow(f->steps, (size_t)f->cap_steps * sizeof *f->steps);
+        f->steps = mem_grow(f->steps, (size_t)f->cap_steps * sizeof(*f->steps));
     }
     f->steps[f->n_steps++] =
         (struct flush_step){statement, does, number, false};

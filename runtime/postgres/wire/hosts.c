@@ -168,7 +168,7 @@ static bool pick_address(uint32_t turn, hosts_resolve_fn resolve,
     if (!out->host[0] || is_socket(out->host) || out->hostaddr[0]) {
         return true;
     }
-    uint32_t found = resolve(out->host, turn, text, sizeof text);
+    uint32_t found = resolve(out->host, turn, text, sizeof(text));
     *n = found ? found : 1;
     out->hostaddr = arena_dup(a, text, strlen(text));
     return found > 0;

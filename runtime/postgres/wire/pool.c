@@ -177,7 +177,7 @@ static void on_backoff(void *arg)
 struct pgpool *pgpool_new(struct loop *l, const struct plan_database *d,
                           const char *application_name, loop_fn wake, void *arg)
 {
-    struct pgpool *p = mem_zero(1, sizeof *p);
+    struct pgpool *p = mem_zero(1, sizeof(*p));
     p->loop = l;
     p->target = (struct pgtarget){.conninfo = mem_dup(d->write),
                                   .application_name = mem_dup(application_name),
@@ -187,7 +187,7 @@ struct pgpool *pgpool_new(struct loop *l, const struct plan_database *d,
     p->wake = wake;
     p->arg = arg;
     p->max = d->pool_max;
-    p->slots = mem_zero(p->max, sizeof *p->slots);
+    p->slots = mem_zero(p->max, sizeof(*p->slots));
     p->waking = loop_timer_new(l, on_waking, p);
     p->backoff = loop_timer_new(l, on_backoff, p);
     p->random = ((uint64_t)wall_usec() ^ (uint64_t)(uintptr_t)p) | 1;

@@ -68,8 +68,8 @@ static struct prepared_name *add(struct prepared *p,
 {
     if (p->n_names == p->cap_names) {
         p->cap_names = p->cap_names ? 2 * p->cap_names : 64;
-        p->names = mem_grow(p->names, p->cap_names * sizeof *p->names);
-        p->hashes = mem_grow(p->hashes, p->cap_names * sizeof *p->hashes);
+        p->names = mem_grow(p->names, p->cap_names * sizeof(*p->names));
+        p->hashes = mem_grow(p->hashes, p->cap_names * sizeof(*p->hashes));
     }
     struct prepared_name *n = &p->names[p->n_names];
     *n = (struct prepared_name){
@@ -107,7 +107,7 @@ static bool forget(struct prepared_name *n, PGconn *pg, int statement,
     char name[NAME_BYTES], sql[sizeof "DEALLOCATE " + NAME_BYTES];
     n->state = LEAVING;
     put_name(n, name);
-    snprintf(sql, sizeof sql, "DEALLOCATE %s", name);
+    snprintf(sql, sizeof(sql), "DEALLOCATE %s", name);
     flush_expect(f, statement, FLUSH_FORGETS, n->number);
     return PQsendQueryParams(pg, sql, 0, NULL, NULL, NULL, NULL, 1);
 }
@@ -166,9 +166,9 @@ static void set_params(struct prepared *p, const struct pgparam *params, int n,
     if (n > p->cap_params) {
         size_t cap = (size_t)n;
         p->cap_params = n;
-        p->values = mem_grow(p->values, cap * sizeof *p->values);
-        p->lengths = mem_grow(p->lengths, cap * sizeof *p->lengths);
-        p->formats = mem_grow(p->formats, cap * sizeof *p->formats);
+        p->values = mem_grow(p->values, cap * sizeof(*p->values));
+        p->lengths = mem_grow(p->lengths, cap * sizeof(*p->lengths));
+        p->formats = mem_grow(p->formats, cap * sizeof(*p->formats));
     }
     for (int i = 0; i < n; i++) {
         p->values[i] = params[i].data;

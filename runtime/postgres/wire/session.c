@@ -84,7 +84,7 @@ static const struct setting refused[] = {
     {"ignore_checksum_failure", "off", BOTH, 0},
 };
 
-enum { N_SETTINGS = sizeof settings / sizeof *settings };
+enum { N_SETTINGS = sizeof(settings) / sizeof(*settings) };
 
 static bool is_timeout(const struct setting *s)
 {
@@ -191,7 +191,7 @@ char *session_look(enum session_kind kind)
     buf_puts(&b, "SELECT string_agg(format('%s is %s and not %s', name, "
                  "current_setting(name, true), value), ', ') FROM (VALUES ");
     put_values(&b, kind, NULL);
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+    for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
         buf_printf(&b, ", ('%s', '%s', 0)", refused[i].name, refused[i].value);
     }
     buf_puts(&b, ") AS s(name, value, since) "

@@ -181,7 +181,7 @@ static const struct state_class *find(const char *sqlstate)
 {
     const struct state_class *found = NULL;
     size_t longest = 0;
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
         size_t n = strlen(states[i].prefix);
         if (n > longest && strncmp(sqlstate, states[i].prefix, n) == 0) {
             longest = n;
@@ -212,7 +212,7 @@ static const char *const of_one[] = {"2F",    "38",    "39", "42501",
 
 bool sqlstate_may_be_one(const char *sqlstate)
 {
-    for (size_t i = 0; i < sizeof of_one / sizeof *of_one; i++) {
+    for (size_t i = 0; i < sizeof(of_one) / sizeof(*of_one); i++) {
         if (strncmp(sqlstate, of_one[i], strlen(of_one[i])) == 0) {
             enum err_class c = sqlstate_class(sqlstate);
             return c == ERR_SCHEMA || c == ERR_CONFIG;
@@ -285,7 +285,7 @@ static const struct text_class texts[] = {
 
 static const struct text_class *find_text(const char *text)
 {
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (strstr(text, texts[i].part)) {
             return &texts[i];
         }
