@@ -44,7 +44,7 @@ void batch_init(struct batch *b, struct program *programs, uint32_t n,
         rows_init(&b->rows[i], &programs[i]);
         b->rows[i].values.limit = &b->limit;
     }
-    b->sets = sets_new(b->rows, n, &b->n_sets);
+    b->sets = table_sets_new(b->rows, n, &b->n_sets);
 }
 
 void batch_close(struct batch *b)
@@ -52,7 +52,7 @@ void batch_close(struct batch *b)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         rows_close(&b->rows[i]);
     }
-    sets_free(b->sets, b->n_sets);
+    table_sets_free(b->sets, b->n_sets);
     hash_close(&b->held_keys);
     free(b->rows);
     free(b->held_first);

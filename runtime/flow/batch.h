@@ -23,7 +23,7 @@
 #include "flow/dossier.h"
 #include "flow/letter.h"
 #include "flow/rows.h"
-#include "flow/set.h"
+#include "flow/table_set.h"
 #include "kafka/source.h"
 #include "lua/vm.h"
 #include "postgres/store/dead_letter.h"
@@ -102,10 +102,10 @@ struct batch {
     struct record *records; /* arena */
     struct lease *leases;   /* arena; in (topic, partition) order */
     uint32_t n_leases;
-    uint64_t bytes;    /* of keys and values */
-    struct rows *rows; /* owned; one a projection */
-    uint32_t n_rows;   /* projections */
-    struct set *sets;  /* owned; one a batch function */
+    uint64_t bytes;         /* of keys and values */
+    struct rows *rows;      /* owned; one a projection */
+    uint32_t n_rows;        /* projections */
+    struct table_set *sets; /* owned; one a batch function */
     uint32_t n_sets;
     uint32_t decoded;    /* records decoded so far */
     uint32_t attempts;   /* failed in a row */

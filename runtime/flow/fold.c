@@ -4,6 +4,7 @@
 #include "flow/batch.h"
 #include "flow/demand.h"
 #include "flow/mirror.h"
+#include "flow/set_run.h"
 #include "flow/verdict.h"
 
 /* Runs over the same records before they are taken apart instead. Two are
@@ -108,8 +109,8 @@ static void run_projection(struct batch *b, uint32_t index, struct vm *v)
     b->running = (int32_t)index;
     b->stamps_before = b->n_stamps;
     b->must_rerun = false;
-    if (set_leads(r)) {
-        set_run(r->set, b, v);
+    if (table_set_leads(r)) {
+        table_set_run(r->set, b, v);
     } else if (!r->set) {
         run_rows(b, r, v);
     }
@@ -126,7 +127,7 @@ bool batch_try(struct batch *b, struct vm *v)
     batch_limit(b);
     for (uint32_t i = 0; i < b->n_sets && !batch_is_over(b); i++) {
         if (b->sets[i].rows->program->tries) {
-            set_try(&b->sets[i], b, v);
+            table_set_try(&b->sets[i], b, v);
         }
     }
     b->is_tried = true;
@@ -144,7 +145,7 @@ static bool came_to_rest(struct batch *b)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         struct rows *r = &b->rows[i];
 
-        if (r->set && !set_leads(r)) {
+        if (r->set && !table_set_leads(r)) {
             continue;
         }
         if (verdict_outdates(b, r)) {

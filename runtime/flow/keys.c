@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "flow/record_key.h"
-#include "flow/set.h"
+#include "flow/table_set.h"
 
 static bool key_value(const struct rows *r, uint32_t i, uint32_t event,
                       struct tm_cell *out, struct err *e)
@@ -243,8 +243,8 @@ static bool collect(struct rows *r, struct decoder *d, uint32_t event,
     if (!keys_wants(r, d, event, e)) {
         return e->class == ERR_NONE;
     }
-    if (set_leads(r)) {
-        set_add(r->set, event);
+    if (table_set_leads(r)) {
+        table_set_add(r->set, event);
     }
     if (r->set &&
         (p->kind == KIND_APPEND || p->columns[0].from == FROM_ASKED)) {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "flow/layers.h"
-#include "flow/set.h"
+#include "flow/table_set.h"
 
 /* Rows that a batch function may ask for or append before there must be more
  * room. */
@@ -73,8 +73,8 @@ void rows_begin(struct rows *r, struct arena *a, struct arena *loaded,
     r->n_recalled = 0;
     r->row_event = r->good_event = r->good_row = NULL;
     r->n_known = 0;
-    if (set_leads(r)) {
-        set_reset(r->set, a, ev->n);
+    if (table_set_leads(r)) {
+        table_set_reset(r->set, a, ev->n);
     }
 }
 

@@ -76,12 +76,12 @@ struct rows {
                             its row has a version as new; else NULL */
     int first_answer;  /* append with `once`: of its statements in the flush */
     int n_answers;
-    uint32_t n_repeated;  /* append with `once`: rows that were there before */
-    uint32_t *row_event;  /* append: the event of each row; of a batch
+    uint32_t n_repeated;   /* append with `once`: rows that were there before */
+    uint32_t *row_event;   /* append: the event of each row; of a batch
                             function: the last one that asked for it */
-    struct set *set;      /* of the batch function it belongs to, or NULL */
-    uint32_t n_known;     /* rows below were loaded, or are not there */
-    uint32_t *good_event; /* set: pairs whose events are applied; NULL: never
+    struct table_set *set; /* of the batch function it belongs to, or NULL */
+    uint32_t n_known;      /* rows below were loaded, or are not there */
+    uint32_t *good_event;  /* set: pairs whose events are applied; NULL: never
                              needed */
     uint32_t *good_row;
     struct tm_groups groups; /* set: of this run, once asked for */

@@ -237,10 +237,10 @@ int tm_trial_given(struct tm_trial *t, struct tm_rows *view, uint32_t column,
 
 struct tm_set *tm_trial_set(struct tm_trial *t, struct tm_rows *first)
 {
-    struct set *s = ((struct rows *)first)->set;
+    struct table_set *s = ((struct rows *)first)->set;
 
     (void)t;
-    set_begin(s);
+    table_set_begin(s);
     for (uint32_t i = 0; i < s->view.n_tables; i++) {
         s->rows[i].n_known = s->rows[i].view.n_rows;
     }

@@ -8,14 +8,11 @@
  * enter, but become known only while it runs. A run that met one that is not
  * loaded is thrown away; what it asked for stays in the rows, is loaded with
  * the others, and the function runs again. So a trial before the transaction
- * (set_try) finds most of them without a lock; see transact.c for the rest.
+ * (table_set_try) finds most of them without a lock; see transact.c for the rest.
  */
 #include "flow/rows.h"
 
-struct batch;
-struct vm;
-
-struct set {
+struct table_set {
     struct tm_set view; /* first, so that a pointer to it is one to us */
     struct rows *rows;  /* borrowed: of the first table; the others follow */
     uint32_t *events;   /* arena: all that it takes, in batch order */
@@ -24,18 +21,13 @@ struct set {
 };
 
 /* The sets of these rows, in an array that the caller frees; n_set: how many. */
-struct set *sets_new(struct rows *rows, uint32_t n_rows, uint32_t *n_sets);
-void sets_free(struct set *sets, uint32_t n_sets);
+struct table_set *table_sets_new(struct rows *rows, uint32_t n_rows,
+                                 uint32_t *n_sets);
+void table_sets_free(struct table_set *sets, uint32_t n_sets);
 /* Is it the first table, for which the function is run? */
-bool set_leads(const struct rows *r);
+bool table_set_leads(const struct rows *r);
 /* The events that it takes follow, with the keys of its first table. */
-void set_reset(struct set *s, struct arena *a, uint32_t n_events);
-void set_add(struct set *s, uint32_t event);
+void table_set_reset(struct table_set *s, struct arena *a, uint32_t n_events);
+void table_set_add(struct table_set *s, uint32_t event);
 /* Before each run: rows as they were loaded, and the events that are applied. */
-void set_begin(struct set *s);
-/* Calls the function until no record fails in it, or the batch is refused
- * (b->refusal), or rows are missing (b->is_short). With b->must_rerun the rows
- * are not as they should be. */
-void set_run(struct set *s, struct batch *b, struct vm *v);
-/* Calls it for what it asks for alone: nothing of it stays but rows to load. */
-void set_try(struct set *s, struct batch *b, struct vm *v);
+void table_set_begin(struct table_set *s);
