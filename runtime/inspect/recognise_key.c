@@ -1,5 +1,5 @@
 /* Whether the keys of records fit the keys of rows; see recognise_part.h. What
- * a run makes of them is in flow/keys.c and flow/record_key.c. */
+ * a run makes of them is in flow/rows/keys.c and flow/rows/record_key.c. */
 #include <string.h>
 
 #include "inspect/recognise_part.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "decode/envelope/decoder.h"
-#include "flow/batch.h"
+#include "flow/batch/batch.h"
 
 static void feed(struct tm_trial *t, const struct record *r,
                  record_header_at_fn header_at)

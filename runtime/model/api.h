@@ -345,7 +345,7 @@ struct tm_batch *tm_trial_decode(struct tm_trial *t);
  * see tm_batch.error; tm_batch.current is the event, or -1. */
 struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection);
 /* `newer`: the cells by column of layer [number], and its row; NULL: it counts
- * no more, or *row is -1: there is none. See flow/layers.h. */
+ * no more, or *row is -1: there is none. See flow/rows/layers.h. */
 const struct tm_cell *tm_trial_layer(struct tm_trial *t, struct tm_rows *rows,
                                      uint32_t number, int32_t *row);
 /* A deleted row of a mirror: the version of the delete; NULL: it has none. */

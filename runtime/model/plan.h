@@ -124,7 +124,7 @@ struct plan_retry {
     uint32_t cap_ms;
 };
 
-/* See flow/breaker.h. */
+/* See flow/lane/breaker.h. */
 struct plan_breaker {
     uint32_t window;
     uint32_t failures;
@@ -151,7 +151,7 @@ struct plan_limits {
     uint32_t concurrency; /* 1-8 */
 };
 
-/* The row cache of a worker: flow/cache.h. */
+/* The row cache of a worker: flow/table/cache.h. */
 struct plan_cache {
     uint64_t bytes; /* 0: there is none */
     uint32_t ttl_s;

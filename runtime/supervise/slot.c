@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "flow/worker.h"
+#include "flow/engine/worker.h"
 
 enum {
     BACKOFF_FIRST_MS = 100,

@@ -3,7 +3,7 @@
  * Which deaths of workers are the doing of a record. Two kinds are: a crash
  * (SIGSEGV, SIGBUS, SIGILL, SIGABRT, of the worker's own making) while a
  * handler ran, and a handler that does not return. The worker itself says at
- * which record it is (flow/condemned.h). Any other death says nothing: out of
+ * which record it is (flow/batch/condemned.h). Any other death says nothing: out of
  * memory, kill -9, a stop of the machine.
  *
  * A worker without a sign of life is asked at a quarter of the heartbeat limit:

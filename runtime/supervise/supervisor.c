@@ -11,7 +11,7 @@
 
 #include "admin/admin.h"
 #include "base/log.h"
-#include "flow/worker.h"
+#include "flow/engine/worker.h"
 #include "supervise/ending.h"
 #include "supervise/live.h"
 #include "supervise/process.h"

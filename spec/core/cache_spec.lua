@@ -3,7 +3,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/loop.h', 'flow/cache.h')
+core.headers('base/loop.h', 'flow/table/cache.h')
 
 local BYTES, TTL, SECOND = 65536, 600, 1000000
 

@@ -5,7 +5,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('model/suspect.h', 'flow/condemned.h')
+core.headers('model/suspect.h', 'flow/batch/condemned.h')
 ffi.cdef [[
 int fork(void);
 int waitpid(int, int *, int);

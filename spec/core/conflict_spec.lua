@@ -5,7 +5,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine.h', 'flow/conflict.h')
+core.headers('flow/engine/engine.h', 'flow/engine/conflict.h')
 
 local SECOND = 1000000
 

@@ -4,7 +4,7 @@ require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/headers.h')
+core.headers('flow/rows/headers.h')
 
 -- A callback from C must not arrive in compiled code.
 jit.off()

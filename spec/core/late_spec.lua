@@ -6,7 +6,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/condemned.h', 'flow/engine.h', 'flow/isolate.h', 'flow/lease.h', 'flow/progress.h')
+core.headers('flow/batch/condemned.h', 'flow/engine/engine.h', 'flow/engine/isolate.h', 'flow/batch/lease.h', 'flow/engine/progress.h')
 ffi.cdef [[
 int fork(void);
 int waitpid(int, int *, int);

@@ -3,7 +3,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/lease.h')
+core.headers('flow/batch/lease.h')
 
 local out = ffi.new('struct lease[?]', C.LEASE_MAX_LANES)
 local due = ffi.new('usec[1]')
@@ -377,7 +377,7 @@ describe('isolation of a bad record', function()
   end)
 end)
 
--- Lanes some of whose records are locked by somebody else until a step; flow/conflict.c
+-- Lanes some of whose records are locked by somebody else until a step; flow/engine/conflict.c
 -- without a server. Each batch takes a step, one that meets a lock too.
 describe('lanes that meet a lock', function()
   local function is_locked(db, lease, step)

@@ -2,7 +2,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/order.h')
+core.headers('flow/rows/order.h')
 
 -- The values of one key column in the order in which rows are written.
 local function ordered(trial, column)

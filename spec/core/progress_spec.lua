@@ -4,7 +4,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine.h', 'flow/progress.h')
+core.headers('flow/engine/engine.h', 'flow/engine/progress.h')
 ffi.cdef 'typedef int pid_t;'
 core.headers('supervise/slot.h')
 

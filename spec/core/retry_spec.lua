@@ -2,7 +2,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/loop.h', 'flow/retry.h')
+core.headers('base/loop.h', 'base/retry.h')
 
 local function delay(failures, floor, cap, random)
   return tonumber(C.retry_delay(failures, floor, cap, random))

@@ -6,7 +6,7 @@ local core = require 'spec.core.core'
 local C = core.lib
 
 ffi.cdef 'typedef int pid_t;'
-core.headers('model/suspect.h', 'flow/condemned.h', 'supervise/slot.h', 'supervise/strikes.h')
+core.headers('model/suspect.h', 'flow/batch/condemned.h', 'supervise/slot.h', 'supervise/strikes.h')
 ffi.cdef [[
 int fork(void);
 int waitpid(int, int *, int);

@@ -4,7 +4,7 @@ require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('postgres/store/position.h', 'flow/verify.h')
+core.headers('postgres/store/position.h', 'flow/lane/verify.h')
 
 -- A position that nothing speaks against; [fields] over it.
 local function position(fields)

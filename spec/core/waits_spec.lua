@@ -4,7 +4,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine.h', 'flow/progress.h', 'admin/view.h')
+core.headers('flow/engine/engine.h', 'flow/engine/progress.h', 'admin/view.h')
 
 local SECOND = 1000000
 

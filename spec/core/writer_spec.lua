@@ -5,7 +5,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/writer.h')
+core.headers('flow/table/writer.h')
 
 -- A connection that is gone counts what is queued, and sends nothing.
 local function gone_connection()

@@ -4,7 +4,7 @@
 -- raised again, through every pcall up to our own.
 --
 -- Nothing of this is relied upon by the core, which knows of memory and of records
--- by itself (lua/budget.h, has_unread of flow/batch.h): here the run ends sooner.
+-- by itself (lua/budget.h, has_unread of flow/batch/batch.h): here the run ends sooner.
 local ffi = require 'ffi'
 local core = require 'tidemill.core.api'
 local trace = require 'tidemill.core.trace'

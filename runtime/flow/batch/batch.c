@@ -1,0 +1,382 @@
+/* See batch.h. */
+#include "flow/batch/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "flow/batch/truncate.h"
+#include "flow/batch/verdict.h"
+#include "flow/rows/keys.h"
+#include "flow/rows/record_key.h"
+
+/* What a batch's arena keeps between batches: a full batch of the default
+ * size needs about 6 MB; a rare giant is given back. */
+enum {
+    BATCH_KEEP_BYTES = 12 << 20,
+    LOADED_KEEP_BYTES = 4 << 20,
+    SAID_KEEP_BYTES = 64 << 10,
+    SCRATCH_KEEP_BYTES = 1 << 20
+};
+
+/*
+ * What scripts may make of a batch, in bytes of the records that a batch may
+ * have: 128 MiB at the default of 8. A text that is assigned takes itself, and
+ * once more where its column wants another form; the rest is for rows that
+ * grow.
+ */
+enum { MADE_FACTOR = 16, MADE_LEAST = 64 << 20 };
+
+void batch_init(struct batch *b, struct program *programs, uint32_t n,
+                const struct plan_dead_letters *limits)
+{
+    memset(b, 0, sizeof(*b));
+    arena_init(&b->arena, BATCH_KEEP_BYTES);
+    arena_init(&b->loaded, LOADED_KEEP_BYTES);
+    arena_init(&b->said, SAID_KEEP_BYTES);
+    arena_init(&b->scratch, SCRATCH_KEEP_BYTES);
+    b->arena.limit = b->loaded.limit = &b->limit;
+    b->said.limit = b->scratch.limit = &b->limit;
+    hash_init(&b->held_keys);
+    b->limits = limits;
+    b->rows = mem_zero(n + 1, sizeof(*b->rows));
+    b->n_rows = n;
+    for (uint32_t i = 0; i < n; i++) {
+        rows_init(&b->rows[i], &programs[i]);
+        b->rows[i].values.limit = &b->limit;
+    }
+    b->sets = table_sets_new(b->rows, n, &b->n_sets);
+}
+
+void batch_close(struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        rows_close(&b->rows[i]);
+    }
+    table_sets_free(b->sets, b->n_sets);
+    hash_close(&b->held_keys);
+    free(b->rows);
+    free(b->held_first);
+    free(b->held_n);
+    arena_close(&b->arena);
+    arena_close(&b->loaded);
+    arena_close(&b->said);
+    arena_close(&b->scratch);
+}
+
+void batch_clear(struct batch *b)
+{
+    arena_reset(&b->arena);
+    arena_reset(&b->loaded);
+    arena_reset(&b->said);
+    arena_reset(&b->scratch);
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        arena_reset(&b->rows[i].values);
+    }
+}
+
+void batch_again(struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        rows_unload(&b->rows[i]);
+    }
+    arena_reset(&b->loaded);
+}
+
+static uint32_t take_records(struct batch *b, struct lease *l, uint32_t index,
+                             uint32_t at)
+{
+    l->first = at;
+    for (uint32_t i = 0; i < l->n; i++) {
+        struct record *rec = &b->records[at + i];
+
+        source_record(l->lane, i, rec);
+        rec->lane = index;
+        b->bytes += rec->key_len + rec->value_len;
+    }
+    return at + l->n;
+}
+
+void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
+{
+    memset(&b->events, 0, sizeof(b->events));
+    b->decoder = d;
+    b->events.view = &b->view;
+    b->events.records = b->records;
+    b->events.arena = &b->arena;
+    b->view.current = -1;
+    b->view.is_late = 0;
+    b->pace = BATCH_QUICK;
+    events_prepare(&b->events, d, n);
+    b->decoded = 0;
+    b->attempts = 0;
+    b->letters = NULL;
+    b->unreadable = NULL;
+    b->positions = NULL;
+    b->is_heavy = b->is_told = false;
+    b->n_stamps = b->n_faults = 0;
+    b->must_rerun = b->has_unread = b->is_retry = b->must_wait = false;
+    b->is_tried = b->is_short = false;
+    b->attempt = ATTEMPT_USUAL;
+    b->n_shorts = 0;
+    b->failed_since = 0;
+    b->has_tried = b->keeps = false;
+    b->n_recalled = 0;
+    b->has_compared = false;
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        b->leases[i].halt = b->leases[i].cut = -1;
+        b->leases[i].guard = NULL;
+    }
+}
+
+void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
+                 uint32_t n_leases)
+{
+    uint32_t n = 0;
+
+    batch_clear(b);
+    b->leases = arena_alloc(&b->arena, n_leases * sizeof(*leases));
+    memcpy(b->leases, leases, n_leases * sizeof(*leases));
+    b->n_leases = n_leases;
+    b->bytes = 0;
+    for (uint32_t i = 0; i < n_leases; i++) {
+        n += leases[i].n;
+    }
+    b->records = arena_alloc(&b->arena, (n + 1) * sizeof(*b->records));
+    n = 0;
+    for (uint32_t i = 0; i < n_leases; i++) {
+        n = take_records(b, &b->leases[i], i, n);
+    }
+    b->header = source_header;
+    batch_prepare(b, d, n);
+}
+
+bool batch_decode(struct batch *b, struct decoder *d, uint32_t max)
+{
+    uint32_t from = b->decoded, left = b->events.n - from;
+    uint32_t to = from + (left < max ? left : max);
+
+    decoder_set_header(d, b->header);
+    decoder_run(d, &b->events, from, to);
+    b->decoded = to;
+    return to == b->events.n;
+}
+
+/* ---- the limit ---- */
+
+/* A record that is alone may make as much more as it or its row is larger. */
+uint64_t batch_most(const struct batch *b)
+{
+    uint64_t bytes = b->bytes > b->most_bytes ? b->bytes : b->most_bytes;
+
+    if (b->events.n == 1 && b->loaded.taken > bytes) {
+        bytes = b->loaded.taken;
+    }
+    bytes *= MADE_FACTOR;
+    return bytes > MADE_LEAST ? bytes : MADE_LEAST;
+}
+
+/* What is taken later in the arena are rows that batch functions asked for: run by
+ * run they must not add up to more. */
+void batch_limit(struct batch *b)
+{
+    if (b->base == 0 || b->events.n == 1) {
+        b->base = b->arena.taken;
+    }
+    b->limit.most = b->most_bytes ? b->base + batch_most(b) : 0;
+    b->limit.is_over = b->limit.most && b->limit.taken > b->limit.most;
+}
+
+bool batch_is_over(const struct batch *b)
+{
+    return b->view.is_late || (b->limit.is_over && b->events.n > 1);
+}
+
+/* ---- keys ---- */
+
+/* C chooses the events; a record without a key fails and the others go on. */
+static void collect_keys(struct rows *r, struct batch *b, struct decoder *d)
+{
+    uint32_t event = 0;
+    struct err e;
+
+    rows_begin(r, &b->arena, &b->loaded, &b->events);
+    while (!keys_collect(r, d, &event, &e)) {
+        verdict_fail(b, event++, e.class, e.text, strlen(e.text),
+                     LETTER_BEFORE);
+    }
+    record_key_tell(r->program);
+}
+
+/* What a phase of Lua left to us: it died without a word to tm_fail. Its
+ * current event failed; without one the first good record stands for the
+ * batch. One good record less each time, or this would not end. */
+bool batch_blame(struct batch *b, const struct err *e, int32_t by)
+{
+    int32_t at = b->view.current;
+
+    if (at < 0 || b->events.states[at] != TM_EVENT_OK) {
+        at = batch_first_good(b);
+    }
+    if (at >= 0) {
+        verdict_fail(b, (uint32_t)at, e->class, e->text, strlen(e->text), by);
+    }
+    return at >= 0;
+}
+
+/* Looked at behind every call, not only where it failed: a script may have
+ * caught the error. Records that failed before are met too. */
+bool batch_take_unread(struct batch *b)
+{
+    bool found = b->has_unread;
+
+    if (found) {
+        verdict_find_unread(b);
+    }
+    b->has_unread = false;
+    b->must_rerun |= found;
+    return found;
+}
+
+/* Nobody is left to blame but events that are held: should they be applied after
+ * all, they would have no rows. */
+static void refuse_chosen(struct rows *r, struct batch *b, const struct err *e)
+{
+    for (uint32_t i = 0; i < r->n_chosen; i++) {
+        verdict_fail(b, r->chosen[i], e->class, e->text, strlen(e->text),
+                     LETTER_BEFORE);
+    }
+}
+
+/* A handler passes on what a call said. What kafka{} leaves unsaid is not the
+ * record's fault; a field of it that cannot be read is in the record, and
+ * everything else is the script's word. */
+enum err_class batch_class(const struct batch *b, const char *reason)
+{
+    if (b->view.error_class == ERR_CONFIG && strstr(reason, b->view.error)) {
+        return ERR_CONFIG;
+    }
+    return b->unreadable && strstr(reason, b->unreadable) ? ERR_DATA
+                                                          : ERR_SCRIPT;
+}
+
+void batch_judge(const struct batch *b, struct err *e)
+{
+    if (e->class == ERR_SCRIPT) {
+        e->class = batch_class(b, e->text);
+    }
+}
+
+static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
+                    struct vm *v)
+{
+    struct err e;
+
+    collect_keys(r, b, d);
+    while (r->n_chosen) {
+        bool ok = vm_keys(v, &b->view, &r->view, &e);
+
+        b->limit.is_over |= b->events.n > 1 && vm_ran_out(v);
+        if (batch_is_over(b)) {
+            break;
+        }
+        if (!batch_take_unread(b)) {
+            if (ok) {
+                break;
+            }
+            batch_judge(b, &e);
+            if (!batch_blame(b, &e, LETTER_BEFORE)) {
+                refuse_chosen(r, b, &e);
+                break;
+            }
+            verdict_settle(b); /* lanes that halt now are not asked again */
+        }
+        collect_keys(r, b, d);
+    }
+    rows_ready(r);
+}
+
+void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
+{
+    b->view.generation++;
+    arena_reset(&b->scratch);
+    b->base = 0;
+    batch_limit(b);
+    b->running = LETTER_BEFORE;
+    b->stamps_before = b->n_stamps;
+    truncate_cut(b);
+    verdict_find_unread(b);
+    verdict_settle(b);
+    for (uint32_t i = 0; i < b->n_rows && !batch_is_over(b); i++) {
+        keys_of(&b->rows[i], b, d, v);
+    }
+    if (batch_is_over(b)) {
+        return;
+    }
+    b->base = 0;
+    b->view.current = -1;
+    verdict_keep(b);
+    verdict_settle(b);
+}
+
+int32_t batch_first_good(const struct batch *b)
+{
+    for (uint32_t e = 0; e < b->events.n; e++) {
+        if (b->events.states[e] == TM_EVENT_OK) {
+            return (int32_t)e;
+        }
+    }
+    return -1;
+}
+
+bool batch_moves(const struct batch *b, const struct lease *l)
+{
+    return l->end > l->start || b->is_retry;
+}
+
+uint32_t lease_moved(const struct lease *l)
+{
+    int32_t end = l->halt < 0 ? l->cut : l->halt;
+
+    return end < 0 ? l->n : (uint32_t)end - l->first;
+}
+
+uint32_t batch_moved(const struct batch *b)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        n += lease_moved(&b->leases[i]);
+    }
+    return n;
+}
+
+void batch_settle(struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        struct lease *l = &b->leases[i];
+        uint32_t n = b->is_retry ? 0 : lease_moved(l);
+
+        l->end = n ? b->records[l->first + n - 1].offset + 1 : l->start;
+    }
+}
+
+struct anchor batch_anchor(const struct batch *b, const struct lease *l)
+{
+    return anchor_of(&b->records[l->first + lease_moved(l) - 1]);
+}
+
+bool batch_loads(const struct rows *r, enum plan_exact exact)
+{
+    return program_loads(r->program) && r->program->plan->exact == exact &&
+           r->view.n_rows > r->first_row + r->n_recalled;
+}
+
+bool batch_has_loads(const struct batch *b, enum plan_exact exact)
+{
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        if (batch_loads(&b->rows[i], exact)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,244 @@
+#pragma once
+/*
+ * A batch: records of one or more leased lanes, the rows they make, and one
+ * transaction. It is reused, arena and all, by the engine's slot.
+ *
+ * Invariant: while a batch is not FREE, the lanes in its leases feed no other
+ * batch, and their records stay in the inbox until the outcome is known.
+ * Records are never changed; everything that a run makes can be thrown away
+ * and made again from them and from the loaded state. A record that fails is
+ * set aside in the same transaction (flow/batch/verdict.h); only where its lane
+ * halts do the records behind it wait.
+ *
+ * A batch may be done again without end, and its handlers run many times in
+ * each attempt, so no memory but that of records, keys and rows (arena) lives
+ * longer than what made it. What scripts may make of a batch has a limit. One
+ * that makes more is given up, and its records come in smaller ones
+ * (isolate_over); a record that makes more alone fails.
+ */
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/loop.h"
+#include "decode/envelope/decoder.h"
+#include "flow/batch/letter.h"
+#include "flow/lane/dossier.h"
+#include "flow/rows/rows.h"
+#include "flow/rows/table_set.h"
+#include "kafka/source.h"
+#include "lua/vm.h"
+#include "postgres/store/dead_letter.h"
+#include "postgres/wire/conn.h"
+
+/* Each state names the list of the engine that holds the batch. */
+enum batch_state {
+    BATCH_FREE,      /* free */
+    BATCH_FETCHING,  /* busy: dead letters are read, to try them again */
+    BATCH_DECODING,  /* decoding: a slice a turn */
+    BATCH_READY,     /* ready: keys are known; waits for a connection */
+    BATCH_LOADING,   /* busy: aligned rows are read, no transaction yet */
+    BATCH_OPENING,   /* busy: BEGIN, positions, locked loads */
+    BATCH_WRITING,   /* busy: writes and COMMIT */
+    BATCH_RESOLVING, /* resolving: COMMIT's outcome is not known */
+    BATCH_ASKING,    /* busy: its lanes' positions are being asked */
+    BATCH_WAITING    /* waiting: backs off before it is done again */
+};
+
+/* How long the longest step of a batch took in which nothing else could run. */
+enum batch_pace {
+    BATCH_QUICK,
+    BATCH_SLOW,    /* the next one of its lanes should not be larger, */
+    BATCH_TOO_SLOW /* or should be smaller */
+};
+
+/* How an attempt at a batch reads and writes: see conflict.h. */
+enum batch_attempt {
+    ATTEMPT_USUAL,
+    ATTEMPT_PROOF, /* rolled back; shows whether a miss is a race */
+    ATTEMPT_LOCKED /* rows are locked from load to COMMIT, aligned ones too */
+};
+
+/* The first [n] records of a lane's inbox. */
+struct lease {
+    struct lane *lane; /* borrowed; not freed while leased */
+    uint32_t first;    /* index of its first event in the batch */
+    uint32_t n;
+    int64_t epoch; /* as claimed when the lease was taken */
+    int64_t start; /* position before */
+    int64_t end;   /* position after: behind the last record moved over */
+    int32_t halt;  /* event before which the lane halts, or -1 */
+    int32_t cut;   /* event before which this batch of it ends, since that one
+                      or the one before is a truncate; or -1 */
+    enum err_class halt_class;
+    const char *halt_reason; /* said, or what failed before is in the arena */
+    int64_t halted_since;    /* Unix time, when the transaction writes the
+                                halt; 0: it does not */
+    struct guard *guard;     /* said; the lane's with the failures of this
+                                batch; NULL: there are none */
+};
+
+struct batch {
+    struct list_link link; /* -- set by the engine */
+    enum batch_state state;
+    struct engine *engine; /* borrowed */
+    uint32_t slot;
+
+    struct arena arena;  /* -- memory: this batch's, */
+    struct arena loaded; /* of the attempt at it, which begins anew each time
+                             that it is done again, */
+    struct arena said; /* of its last fold: why records failed and lanes halt */
+    struct arena scratch;     /* and of the last call of scripts */
+    struct arena_limit limit; /* of all these and rows->values */
+    uint64_t most_bytes;      /* of records, as the plan has it; 0: there is no
+                                 limit (trials) */
+    size_t
+        base; /* what the arena had when that limit began; 0: it is to begin */
+    bool is_heavy; /* its last fold took more than half of what it may:
+                                 the next batch should not be larger */
+
+    struct decoder *decoder; /* borrowed */
+    record_header_fn header; /* how headers of its records are read */
+    struct tm_batch view;
+    struct events events;
+    struct record *records; /* arena */
+    struct lease *leases;   /* arena; in (topic, partition) order */
+    uint32_t n_leases;
+    uint64_t bytes;         /* of keys and values */
+    struct rows *rows;      /* owned; one a projection */
+    uint32_t n_rows;        /* projections */
+    struct table_set *sets; /* owned; one a batch function */
+    uint32_t n_sets;
+    uint32_t decoded;    /* records decoded so far */
+    uint32_t attempts;   /* failed in a row */
+    struct pgconn *conn; /* taken from the pool while busy */
+    uint32_t ticket;     /* of the breaker, while the outcome is open */
+    int n_begun;         /* statements that began the open transaction, */
+    int n_moves;         /* and positions that are queued in it */
+    struct position *positions; /* arena; RESOLVING; NULL: not yet asked for */
+    uint32_t n_asked; /* RESOLVING: the database refused to tell so often */
+    usec since;       /* when the present step began */
+    enum batch_pace pace;
+    int32_t late_at;   /* with view.is_late: event whose handler ran then */
+    usec retry_at;     /* WAITING, RESOLVING: not before */
+    uint32_t n_faults; /* columns decoded late */
+
+    const struct plan_dead_letters *limits; /* borrowed */
+    struct letter *letters;                 /* arena; [event]; NULL: all well */
+    struct dead_letter *put; /* loaded; what letters_make() made of them */
+    uint32_t n_put;
+    uint32_t *stamps;  /* arena, with letters; [event]: when it was last found
+                          to be applied, or not to be; 0: as at first */
+    uint32_t n_stamps; /* the last one */
+    uint32_t last_failed;  /* event */
+    struct hash held_keys; /* of the lane that is being settled */
+    int64_t *held_first;   /* owned; [number of the key]: first offset */
+    uint32_t *held_n;      /* owned; records held behind it */
+    uint32_t cap_held;
+    int32_t running;        /* projection whose handlers run */
+    uint32_t stamps_before; /* n_stamps when they began */
+    /* Asked about each record that fails; NULL: it is held (specs). */
+    void (*ask)(struct batch *b, uint32_t event);
+    enum batch_attempt attempt; /* -- of conflict.c: how this one goes, */
+    uint32_t
+        lock_ms;     /* how long it waits for a lock; 0: as the session says, */
+    bool is_patient; /* and that it does though others stand meanwhile */
+    usec begun_at;   /* its transaction */
+    bool must_wait;  /* the rule said: all of it again, later, */
+    uint32_t waits_for; /* because of this event */
+    int64_t wait_ms;    /* -1: the usual back-off */
+    usec failed_since;  /* the first failure of this batch; 0: none */
+    bool is_told;       /* people were told that it waits */
+    bool must_rerun;    /* rows are used that a failed event made */
+    bool is_tried;      /* batch functions have said which rows they want */
+    bool is_short;      /* the last run wanted rows that are not loaded: nothing
+                          of it may be written */
+    uint32_t n_shorts;  /* such runs inside a transaction */
+    struct err refusal; /* a batch function raised, and no record did it */
+    bool has_unread;    /* a column fault met records that cannot be read */
+    const char *unreadable; /* said: what was said last of a field that cannot
+                               be read; NULL: of none */
+    bool is_retry; /* of dead letters: records come from their table, and
+                        the position stays */
+
+    uint32_t n_written;
+    uint32_t n_unchanged;
+    bool is_blind; /* see struct writer */
+
+    bool has_tried;      /* -- of recall.c: this is not its first attempt */
+    bool keeps;          /* what its transaction leaves may be cached */
+    uint32_t n_recalled; /* rows of this attempt that came from the cache */
+    bool is_cached;      /* this attempt takes part in the row cache, */
+    uint32_t cache_era;  /* as it was when it began to load */
+
+    uint32_t tables_era; /* -- of compare.c: of the tables that it began with */
+    bool has_compared;   /* it was the one that compared them */
+    void (*begin)(struct batch *b); /* what follows the comparison */
+    struct err *doubt; /* loaded; what it failed with, if the tables are as
+                            compared; NULL: nothing */
+};
+
+void batch_init(struct batch *b, struct program *programs, uint32_t n,
+                const struct plan_dead_letters *limits);
+void batch_close(struct batch *b);
+/* Gives back all that an earlier batch of the slot had. */
+void batch_clear(struct batch *b);
+/* It is to be done again: gives back what was loaded, and what the statements
+ * of the last attempt needed. Why lanes halt is known until the next fold. */
+void batch_again(struct batch *b);
+/* Starts anew with these leases; records are set, nothing is decoded. */
+void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
+                 uint32_t n_leases);
+/* Arrays for [n] events over b->records; part of batch_begin, and of trials. */
+void batch_prepare(struct batch *b, struct decoder *d, uint32_t n);
+/* Decodes up to [max] more records; true when all are. */
+bool batch_decode(struct batch *b, struct decoder *d, uint32_t max);
+/* Rows of all projections. Records whose key cannot be computed fail. Look at
+ * batch_is_over() behind it. */
+void batch_keys(struct batch *b, struct decoder *d, struct vm *v);
+/* Bytes that the scripts may make of it. */
+uint64_t batch_most(const struct batch *b);
+/* Keys, a trial or a fold follow: what was taken before the keys, or the first
+ * of the others, does not count. A record alone begins anew each time, since no
+ * smaller batch can be made of it. */
+void batch_limit(struct batch *b);
+/* Do the scripts make more of it than they may, or take too long (view.is_late),
+ * and is it more than one record? Then nothing that was made is to be used. */
+bool batch_is_over(const struct batch *b);
+/* Before anything is locked: lets batch functions say which rows they want, once
+ * in the life of a batch. False: batch_is_over(), as behind a fold. */
+bool batch_try(struct batch *b, struct vm *v);
+/*
+ * Runs all handlers from the loaded state. Records that fail are left out, and
+ * so are those held behind them; what they had already changed is made again
+ * without them. False: the rows do not come to rest, since what is wrong with
+ * a row does not go away with its last records, or a batch function raised
+ * outside of any event; [e] is what is wrong, unless batch_is_over(). With
+ * b->is_short nothing is settled: rows must be loaded first.
+ */
+bool batch_fold(struct batch *b, struct vm *v, struct err *e);
+/* A script passed on what a call said: its class is the call's when that is no
+ * record's fault. */
+void batch_judge(const struct batch *b, struct err *e);
+/* Of what a script raised with this reason. */
+enum err_class batch_class(const struct batch *b, const char *reason);
+/* What is wrong in what [by] runs is the fault of b->view.current, or without
+ * one of the first good record. False: there is none. */
+bool batch_blame(struct batch *b, const struct err *e, int32_t by);
+/* Behind every call of the scripts: column faults met records that cannot be
+ * read. Those failed, and not the event whose handler touched the field. */
+bool batch_take_unread(struct batch *b);
+/* Sets lease->end. */
+void batch_settle(struct batch *b);
+/* Index of the first event with state OK, or -1. */
+int32_t batch_first_good(const struct batch *b);
+/* Has its transaction a compare-and-set for the lane? */
+bool batch_moves(const struct batch *b, const struct lease *l);
+/* Records that the position moves over: applied, skipped or set aside. */
+uint32_t lease_moved(const struct lease *l);
+uint32_t batch_moved(const struct batch *b);
+/* Of the last record that the lease moves its position over; not for one that
+ * moves nothing. */
+struct anchor batch_anchor(const struct batch *b, const struct lease *l);
+/* Is it of a kind that is loaded that way, with rows to load? */
+bool batch_loads(const struct rows *r, enum plan_exact exact);
+/* Any projection of a kind that is loaded that way, with rows to load? */
+bool batch_has_loads(const struct batch *b, enum plan_exact exact);

@@ -1,0 +1,223 @@
+/* Runs the handlers of a batch until its rows come to rest. See batch.h. */
+#include <string.h>
+
+#include "flow/batch/batch.h"
+#include "flow/batch/set_run.h"
+#include "flow/batch/verdict.h"
+#include "flow/rows/demand.h"
+#include "flow/rows/mirror.h"
+
+/* Runs over the same records before they are taken apart instead. Two are
+ * enough for failures of handlers; rows that before_write refuses lose one
+ * event each time. */
+enum { FOLD_RUNS_MOST = 16 };
+
+/* A run ends early when so much failed that its lanes halt anyway. */
+enum { ENOUGH_FAILED = 256 };
+
+int tm_fail(struct tm_batch *view, int32_t event, const char *reason,
+            size_t len, int again)
+{
+    struct batch *b = list_item(view, struct batch, view);
+    uint32_t before = b->n_stamps;
+
+    verdict_fail(b, (uint32_t)event, batch_class(b, reason), reason, len,
+                 b->running);
+    bool is_enough =
+        b->n_stamps - b->stamps_before > ENOUGH_FAILED + b->events.n / 8 ||
+        batch_is_over(b);
+
+    b->must_rerun |= again != 0 || is_enough || b->n_stamps == before;
+    return is_enough;
+}
+
+/* Columns are copied as a whole, so a record that fails changed nothing. */
+static void run_mirror(struct batch *b, struct rows *r)
+{
+    uint32_t pair = 0;
+    struct err e;
+
+    while (!mirror_apply(r, &pair, &e)) {
+        verdict_fail(b, r->view.pair_event[pair++], e.class, e.text,
+                     strlen(e.text), b->running);
+    }
+}
+
+/* Memory may run out by what all records left behind: only one that is alone is
+ * to blame for it. */
+static void run_handlers(struct batch *b, struct rows *r, struct vm *v)
+{
+    struct err e;
+
+    bool ok = vm_fold(v, &b->view, &r->view, &e);
+
+    b->limit.is_over |= b->events.n > 1 && vm_ran_out(v);
+    if (!batch_is_over(b) && !batch_take_unread(b) && !ok) {
+        b->must_rerun = true;
+        batch_judge(b, &e);
+        batch_blame(b, &e, b->running);
+    }
+}
+
+/* Rows that the table would refuse: the last event of each one failed. */
+static void check_rows(struct batch *b, struct rows *r)
+{
+    uint32_t row = r->first_row;
+    struct err e;
+
+    while (!demand_check(r, &row, &e) &&
+           b->n_stamps - b->stamps_before <= ENOUGH_FAILED) {
+        batch_blame(b, &e, b->running);
+        b->must_rerun = true;
+        row++;
+    }
+}
+
+static void run_rows(struct batch *b, struct rows *r, struct vm *v)
+{
+    rows_restart(r);
+    if (r->view.n_pairs > 0) {
+        if (r->program->plan->has_handler) {
+            run_handlers(b, r, v);
+        } else {
+            run_mirror(b, r);
+        }
+        if (!batch_is_over(b)) {
+            check_rows(b, r);
+        }
+    }
+}
+
+/* A record alone, of which no smaller batch can be made. A handler may have
+ * passed over what a call said; what C copies of it has no limit. */
+static void blame_alone(struct batch *b, const struct plan_projection *p)
+{
+    struct err e;
+
+    if (p->has_handler && b->events.states[0] == TM_EVENT_OK) {
+        err_set(&e, ERR_SCRIPT, "%s: %s", p->table, rows_made_too_much);
+        verdict_fail(b, 0, e.class, e.text, strlen(e.text), b->running);
+        b->must_rerun = true;
+    }
+    b->limit.is_over = false;
+}
+
+static void run_projection(struct batch *b, uint32_t index, struct vm *v)
+{
+    struct rows *r = &b->rows[index];
+
+    b->running = (int32_t)index;
+    b->stamps_before = b->n_stamps;
+    b->must_rerun = false;
+    if (table_set_leads(r)) {
+        table_set_run(r->set, b, v);
+    } else if (!r->set) {
+        run_rows(b, r, v);
+    }
+    if (b->limit.is_over && !batch_is_over(b)) {
+        blame_alone(b, r->program->plan);
+        b->is_short = false; /* or it would ask for more and more of them */
+    }
+    r->stamp_at = b->must_rerun ? b->stamps_before : b->n_stamps;
+    r->is_stale = b->must_rerun;
+}
+
+bool batch_try(struct batch *b, struct vm *v)
+{
+    batch_limit(b);
+    for (uint32_t i = 0; i < b->n_sets && !batch_is_over(b); i++) {
+        if (b->sets[i].rows->program->tries) {
+            table_set_try(&b->sets[i], b, v);
+        }
+    }
+    b->is_tried = true;
+    return !batch_is_over(b);
+}
+
+/* After a run: rows that were made with events that are not applied must be
+ * made again, and what their projection refused behind such an event must be
+ * judged again. True: all rows are as they should be. */
+static bool came_to_rest(struct batch *b)
+{
+    bool is_open = false, is_rest = true;
+
+    verdict_settle(b);
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        struct rows *r = &b->rows[i];
+
+        if (r->set && !table_set_leads(r)) {
+            continue;
+        }
+        if (verdict_outdates(b, r)) {
+            r->is_stale = true;
+            is_open |= verdict_reconsider(b, r);
+        }
+        is_rest &= !r->is_stale;
+    }
+    if (is_open) {
+        verdict_settle(b);
+    }
+    return is_rest;
+}
+
+/* For a person: the last thing that was wrong. */
+static bool restless(const struct batch *b, struct err *e)
+{
+    const struct letter *last = b->letters ? &b->letters[b->last_failed] : NULL;
+
+    if (!last || last->class == ERR_NONE) {
+        return err_set(e, ERR_SCRIPT, "the handlers give other rows each time");
+    }
+    return err_set(e, last->class, "%s", last->reason);
+}
+
+/* False: a decision changed which events are applied. */
+static bool are_decided(struct batch *b)
+{
+    for (uint32_t e = 0; b->letters && b->ask && e < b->events.n; e++) {
+        if (b->events.states[e] == TM_EVENT_FAILED &&
+            !b->letters[e].is_decided) {
+            b->ask(b, e);
+        }
+    }
+    return came_to_rest(b);
+}
+
+bool batch_fold(struct batch *b, struct vm *v, struct err *e)
+{
+    b->must_wait = b->is_short = false;
+    b->unreadable = NULL;
+    b->refusal.class = ERR_NONE;
+    verdict_reset(b);
+    verdict_find_unheld(b);
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        b->rows[i].is_stale = true;
+        arena_reset(&b->rows[i].values);
+    }
+    batch_limit(b);
+    for (int run = 0; run < FOLD_RUNS_MOST; run++) {
+        b->view.generation++;
+        arena_reset(&b->scratch);
+        for (uint32_t i = 0; i < b->n_rows && !batch_is_over(b); i++) {
+            if (b->rows[i].is_stale) {
+                run_projection(b, i, v);
+            }
+        }
+        if (batch_is_over(b)) {
+            return false;
+        }
+        if (b->refusal.class != ERR_NONE) {
+            *e = b->refusal;
+            return false;
+        }
+        if (b->is_short) {
+            return true;
+        }
+        if (came_to_rest(b) && are_decided(b)) {
+            b->view.current = -1;
+            b->is_heavy = b->limit.taken > b->limit.most - batch_most(b) / 2;
+            return verdict_is_whole(b, e);
+        }
+    }
+    return restless(b, e);
+}

@@ -1,0 +1,487 @@
+/* See verdict.h. */
+#include "flow/batch/verdict.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "flow/batch/truncate.h"
+
+static const struct dossier *dossier_at(const struct lease *l)
+{
+    return l->lane->dossier;
+}
+
+static struct letter *letter_of(struct batch *b, uint32_t event)
+{
+    if (!b->letters) {
+        b->letters = arena_zero(&b->arena, b->events.n * sizeof(*b->letters));
+        b->stamps = arena_zero(&b->arena, b->events.n * sizeof(*b->stamps));
+    }
+    return &b->letters[event];
+}
+
+static bool is_out(uint8_t state)
+{
+    return state != TM_EVENT_OK && state != TM_EVENT_SKIPPED;
+}
+
+/* Do projections of this topic go wrong when a record is left out? What is
+ * appended or merged does not depend on the records before. */
+static bool has_order(const struct batch *b, const char *topic)
+{
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        const struct program *g = b->rows[i].program;
+        enum plan_kind kind = g->plan->kind;
+
+        if (kind != KIND_APPEND && kind != KIND_MERGE &&
+            plan_reads(g->plan, topic)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool verdict_holds(const struct batch *b, uint32_t event)
+{
+    const struct record *rec = &b->records[event];
+
+    return b->letters[event].action == ACTION_HOLD && rec->key &&
+           b->limits->holds && has_order(b, rec->topic);
+}
+
+static void stamp(struct batch *b, uint32_t event)
+{
+    b->stamps[event] = ++b->n_stamps;
+}
+
+/* What a script raised may be as long as it likes. */
+static const char *short_reason(struct arena *a, const char *reason, size_t len)
+{
+    return len <= LETTER_REASON_BYTES
+               ? arena_dup(a, reason, len)
+               : arena_printf(a, "%.*s... (the first %d of %zu bytes)",
+                              LETTER_REASON_BYTES, reason, LETTER_REASON_BYTES,
+                              len);
+}
+
+/* At once, so that this run does not go on without the failed one. */
+static void hold_behind(struct batch *b, uint32_t event)
+{
+    const struct record *rec = &b->records[event];
+    const struct lease *l = &b->leases[rec->lane];
+
+    for (uint32_t e = event + 1; e < l->first + l->n; e++) {
+        const struct record *other = &b->records[e];
+
+        if (b->events.states[e] == TM_EVENT_OK && other->key &&
+            other->key_len == rec->key_len &&
+            memcmp(other->key, rec->key, rec->key_len) == 0) {
+            b->events.states[e] = TM_EVENT_HELD;
+            stamp(b, e);
+        }
+    }
+}
+
+static void fail(struct batch *b, uint32_t event, const struct letter *why)
+{
+    struct letter *letter = letter_of(b, event);
+
+    must(event < b->events.n);
+    if (letter->class != ERR_NONE) {
+        return;
+    }
+    *letter = *why;
+    b->events.states[event] = TM_EVENT_FAILED;
+    b->last_failed = event;
+    stamp(b, event);
+    if (verdict_holds(b, event)) {
+        hold_behind(b, event);
+    }
+}
+
+void verdict_fail(struct batch *b, uint32_t event, enum err_class class,
+                  const char *reason, size_t len, int32_t by)
+{
+    struct letter why = {.class = class, .by = by, .action = ACTION_HOLD};
+
+    /* Not the record is wrong: nothing is set aside, whatever a rule says. */
+    if (class == ERR_CONFIG || class == ERR_FATAL) {
+        why.action = ACTION_HALT;
+        why.is_decided = true;
+    }
+
+    why.reason =
+        short_reason(by == LETTER_BEFORE ? &b->arena : &b->said, reason, len);
+    fail(b, event, &why);
+}
+
+void verdict_refused(struct batch *b, uint32_t event, const struct err *why,
+                     enum failure_action action)
+{
+    struct letter letter = {
+        .class = why->class,
+        .by = LETTER_BEFORE,
+        .action = action,
+        .is_decided = true,
+        .reason = arena_dup(&b->arena, why->text, strlen(why->text))};
+
+    memcpy(letter.sqlstate, why->sqlstate, sizeof(letter.sqlstate));
+    fail(b, event, &letter);
+}
+
+/* A record that cannot be read was never one that a handler could refuse. */
+static bool is_unread(struct batch *b, uint32_t event)
+{
+    const struct letter *letter = b->letters ? &b->letters[event] : NULL;
+
+    return b->events.reasons[event] && (!letter || letter->class == ERR_NONE ||
+                                        letter->by != LETTER_BEFORE);
+}
+
+void verdict_find_unread(struct batch *b)
+{
+    for (uint32_t e = 0; e < b->events.n; e++) {
+        const char *why = b->events.reasons[e];
+
+        if (is_unread(b, e)) {
+            *letter_of(b, e) = (struct letter){.class = ERR_NONE};
+            verdict_fail(
+                b, e, b->events.flags[e] & EVENT_MISFIT ? ERR_CONFIG : ERR_DATA,
+                why, strlen(why), LETTER_BEFORE);
+        }
+    }
+}
+
+/* True: an event failed. */
+static bool fail_unheld(struct batch *b, const struct rows *r)
+{
+    bool found = false;
+
+    for (uint32_t i = 0; r->unheld && i < r->n_pairs; i++) {
+        const char *why = rows_unheld(r, r->pair_row[i]);
+
+        if (why) {
+            verdict_fail(b, r->pair_event[i], ERR_DATA, why, strlen(why),
+                         LETTER_UNHELD);
+            found = true;
+        }
+    }
+    return found;
+}
+
+void verdict_find_unheld(struct batch *b)
+{
+    bool found = false;
+
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        found |= fail_unheld(b, &b->rows[i]);
+    }
+    if (found) {
+        verdict_settle(b);
+    }
+}
+
+void verdict_keep(struct batch *b)
+{
+    for (uint32_t e = 0; b->letters && e < b->events.n; e++) {
+        b->letters[e].by = LETTER_BEFORE;
+    }
+}
+
+void verdict_reset(struct batch *b)
+{
+    for (uint32_t e = 0; b->letters && e < b->events.n; e++) {
+        if (b->letters[e].by != LETTER_BEFORE) {
+            b->letters[e] = (struct letter){.by = LETTER_BEFORE};
+        }
+    }
+    arena_reset(&b->said);
+    verdict_settle(b);
+}
+
+static bool is_news(const struct batch *b, const struct rows *r, uint32_t event)
+{
+    return b->stamps[event] > r->stamp_at;
+}
+
+bool verdict_outdates(const struct batch *b, const struct rows *r)
+{
+    if (!b->letters || b->n_stamps <= r->stamp_at) {
+        return false;
+    }
+    const uint32_t *events = r->set ? r->set->events : r->pair_event;
+    uint32_t n = r->set ? r->set->n_events : r->n_pairs;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (is_news(b, r, events[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool reopen(struct batch *b, const struct rows *r, uint32_t event)
+{
+    struct letter *letter = &b->letters[event];
+
+    if (letter->class == ERR_NONE || letter->by != (int32_t)r->program->index) {
+        return false;
+    }
+    *letter = (struct letter){.by = LETTER_BEFORE};
+    return true;
+}
+
+/* What a batch function does for one event may depend on any before: refused
+ * is refused as long as nothing before it has changed since. */
+static bool reconsider_set(struct batch *b, const struct rows *r)
+{
+    uint32_t last = 0;
+    bool any = false;
+
+    for (uint32_t i = 0; i < r->set->n_events; i++) {
+        uint32_t e = r->set->events[i];
+
+        any |= last > b->stamps[e] && reopen(b, r, e);
+        last = b->stamps[e] > last ? b->stamps[e] : last;
+    }
+    return any;
+}
+
+/* What is appended is a row of its own, whoever comes before. */
+bool verdict_reconsider(struct batch *b, const struct rows *r)
+{
+    bool is_append = r->program->plan->kind == KIND_APPEND;
+    bool *is_open;
+    bool any = false;
+
+    if (r->set) {
+        return reconsider_set(b, r);
+    }
+    is_open = arena_zero(&b->said, r->cap_rows + 1);
+    for (uint32_t i = 0; i < r->n_pairs && !is_append; i++) {
+        uint32_t e = r->pair_event[i];
+
+        any |= is_open[r->pair_row[i]] && reopen(b, r, e);
+        is_open[r->pair_row[i]] |= is_news(b, r, e);
+    }
+    return any;
+}
+
+/* ---- settling ---- */
+
+static void halt_lane(struct lease *l, uint32_t event, enum err_class class,
+                      const char *reason)
+{
+    l->halt = (int32_t)event;
+    l->halt_class = class;
+    l->halt_reason = reason;
+}
+
+/* The first record of the key that is held, in the table or in this batch. */
+static int64_t *held_since(struct batch *b, const struct record *rec,
+                           const struct held **before)
+{
+    const struct dossier *d = dossier_at(&b->leases[rec->lane]);
+    int64_t number;
+
+    *before = NULL;
+    if (!rec->key) {
+        return NULL;
+    }
+    if (d && !b->is_retry) {
+        *before = dossier_find(d, rec->key, rec->key_len);
+    }
+    number = b->held_keys.n_keys
+                 ? hash_get(&b->held_keys, rec->key, rec->key_len)
+                 : -1;
+    return number < 0 ? NULL : &b->held_first[number];
+}
+
+static void hold_key(struct batch *b, const struct record *rec)
+{
+    int is_new;
+    uint32_t number = hash_put(&b->held_keys, rec->key, rec->key_len, &is_new);
+
+    if (number >= b->cap_held) {
+        b->cap_held = b->cap_held ? 2 * b->cap_held : 16;
+        b->held_first =
+            mem_grow(b->held_first, b->cap_held * sizeof(*b->held_first));
+        b->held_n = mem_grow(b->held_n, b->cap_held * sizeof(*b->held_n));
+    }
+    if (is_new) {
+        b->held_first[number] = rec->offset;
+        b->held_n[number] = 0;
+    }
+}
+
+static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
+                         const struct held *before)
+{
+    const struct record *rec = &b->records[event];
+    int64_t first = rec->offset;
+    uint32_t number;
+
+    if (before) {
+        hold_key(b, rec); /* counts from the table's number on */
+        first = before->first;
+    }
+    number = (uint32_t)hash_get(&b->held_keys, rec->key, rec->key_len);
+    if (!before) {
+        first = b->held_first[number];
+    }
+    letter_of(b, event)->behind = first;
+    b->held_n[number]++;
+    if (!b->is_retry &&
+        (before ? before->n : 0) + b->held_n[number] > b->limits->max_held) {
+        halt_lane(l, event, ERR_DATA,
+                  arena_printf(&b->said,
+                               "more than %u records wait behind the dead "
+                               "letter at offset %" PRId64 " of their key; "
+                               "retry or discard it (tidemill dlq)",
+                               b->limits->max_held, first));
+        return TM_EVENT_CUT;
+    }
+    return TM_EVENT_HELD;
+}
+
+/* False: the lane halts before the event. */
+static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
+{
+    const struct dossier *d = dossier_at(l);
+    const struct letter *letter = &b->letters[event];
+
+    /* Rows from before a truncate must not outlive it. */
+    if (letter->action == ACTION_HALT || truncate_is(b, event)) {
+        halt_lane(l, event, letter->class, letter->reason);
+        return false;
+    }
+    if (!d || b->is_retry) {
+        return true;
+    }
+    if (verdict_holds(b, event) && !dossier_has_room(d)) {
+        halt_lane(l, event, ERR_RESOURCE,
+                  dossier_full(d, &b->said, letter->reason));
+        return false;
+    }
+    if (!l->guard) {
+        l->guard = guard_copy(&d->guard, &b->said);
+    }
+    if (guard_add(l->guard, d->n_seen + (event - l->first))) {
+        return true;
+    }
+    halt_lane(l, event, letter->class,
+              guard_full(l->guard, &b->said, letter->reason));
+    return false;
+}
+
+static uint8_t judge(struct batch *b, struct lease *l, uint32_t event)
+{
+    const struct record *rec = &b->records[event];
+    const struct letter *letter = b->letters ? &b->letters[event] : NULL;
+    const struct held *before;
+
+    if (l->halt >= 0 || (l->cut >= 0 && event >= (uint32_t)l->cut)) {
+        return TM_EVENT_CUT;
+    }
+    /* A truncate waits for nobody: where it cannot be applied the lane halts. */
+    if (!truncate_is(b, event) && (held_since(b, rec, &before) || before)) {
+        return set_aside(b, l, event, before);
+    }
+    if (!letter || letter->class == ERR_NONE) {
+        return TM_EVENT_OK;
+    }
+    if (!passes_guard(b, l, event)) {
+        return TM_EVENT_CUT;
+    }
+    if (verdict_holds(b, event)) {
+        hold_key(b, rec);
+    }
+    return TM_EVENT_FAILED;
+}
+
+static bool settle_lane(struct batch *b, struct lease *l)
+{
+    bool has_changed = false;
+
+    hash_reset(&b->held_keys);
+    l->halt = -1;
+    l->guard = NULL;
+    for (uint32_t e = l->first; e < l->first + l->n; e++) {
+        uint8_t before = b->events.states[e];
+
+        if (before == TM_EVENT_SKIPPED) {
+            continue;
+        }
+        b->events.states[e] = judge(b, l, e);
+        if (is_out(before) != is_out(b->events.states[e])) {
+            letter_of(b, e);
+            stamp(b, e);
+            has_changed = true;
+        }
+    }
+    return has_changed;
+}
+
+static bool has_held(const struct lease *l)
+{
+    const struct dossier *d = dossier_at(l);
+
+    return d && d->keys.n_keys > 0;
+}
+
+bool verdict_settle(struct batch *b)
+{
+    bool has_changed = false;
+
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        /* Lanes in which all is well cost nothing. */
+        if (b->letters || b->leases[i].halt >= 0 || has_held(&b->leases[i])) {
+            has_changed |= settle_lane(b, &b->leases[i]);
+        }
+    }
+    return has_changed;
+}
+
+/* Has the event a state that says what becomes of it? */
+static bool is_accounted(const struct batch *b, uint32_t event)
+{
+    switch (b->events.states[event]) {
+    case TM_EVENT_OK:
+    case TM_EVENT_SKIPPED:
+        return true;
+    case TM_EVENT_FAILED:
+        return b->letters && b->letters[event].class != ERR_NONE;
+    case TM_EVENT_HELD:
+        return b->letters != NULL;
+    default: /* its lane should halt before it */
+        return false;
+    }
+}
+
+bool verdict_is_whole(const struct batch *b, struct err *e)
+{
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        const struct lease *l = &b->leases[i];
+        uint32_t end = l->first + lease_moved(l);
+
+        for (uint32_t at = l->first; at < end; at++) {
+            if (!is_accounted(b, at)) {
+                return err_set(e, ERR_FATAL,
+                               "a fault of Tidemill: the record %s/%d/%" PRId64
+                               " is neither applied nor set aside, so nothing "
+                               "is committed: please report it, with the "
+                               "pipeline",
+                               b->records[at].topic, b->records[at].partition,
+                               b->records[at].offset);
+            }
+        }
+    }
+    return true;
+}
+
+bool verdict_is_letter(const struct batch *b, uint32_t event)
+{
+    uint8_t state = b->events.states[event];
+
+    return state == TM_EVENT_FAILED || state == TM_EVENT_HELD;
+}

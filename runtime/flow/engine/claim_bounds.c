@@ -1,0 +1,66 @@
+/* How long a claim waits in the server, see claim.h. */
+#include <stdio.h>
+
+#include "flow/engine/engine.h"
+
+enum {
+    LOCK_MS = 500, /* as conflict.c waits for one */
+    HASTY_LOCK_MS = 10,
+    MAKE_LOCK_MS = 5000, /* behind another worker that makes all rows */
+    ROW_MS = 5000        /* for a row, when its lane is not alone */
+};
+
+/* A lane that is alone gets more time with each claim of it. */
+static uint32_t row_ms(const struct claim *c, uint32_t statement_ms)
+{
+    bool is_alone = c->some == 1 && c->at < c->n;
+    uint32_t n = is_alone ? c->claimed[c->at]->n_shelved : 0;
+    uint32_t ms = ROW_MS << (n < 2 ? n : 2);
+
+    return statement_ms > 0 && ms > statement_ms ? statement_ms : ms;
+}
+
+/* Above what ends each wait in the server. */
+usec claim_deadline(const struct engine *g)
+{
+    const struct plan_timeouts *t = &g->plan->database.timeouts;
+
+    return (t->lock_ms + row_ms(&g->claim, t->statement_ms)) * 1000ULL +
+           5000000;
+}
+
+static uint32_t lock_ms(const struct claim *c, uint32_t most,
+                        uint32_t statement_ms)
+{
+    uint32_t ms = c->is_hasty     ? HASTY_LOCK_MS
+                  : c->n_made > 0 ? MAKE_LOCK_MS
+                                  : LOCK_MS;
+
+    ms = most > 0 && ms > most ? most : ms;
+    return ms > statement_ms / 4 * 3 ? statement_ms / 4 * 3 : ms;
+}
+
+/* Behind a refusal the transaction is still there, and failed. */
+void claim_roll_back(struct claim *c)
+{
+    c->first = pgconn_in_transaction(c->conn);
+    if (c->first) {
+        pgconn_add_sql(c->conn, "ROLLBACK");
+    }
+}
+
+void claim_begin(struct engine *g)
+{
+    const struct plan_timeouts *t = &g->plan->database.timeouts;
+    uint32_t ms = row_ms(&g->claim, t->statement_ms);
+    char text[160];
+
+    claim_roll_back(&g->claim);
+    pgconn_add_sql(g->claim.conn, "BEGIN");
+    g->claim.first += 2;
+    snprintf(text, sizeof(text),
+             "SELECT set_config('lock_timeout', '%u', true), "
+             "set_config('statement_timeout', '%u', true)",
+             lock_ms(&g->claim, t->lock_ms, ms), ms);
+    pgconn_add_sql(g->claim.conn, text);
+}

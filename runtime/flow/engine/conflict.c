@@ -1,0 +1,447 @@
+/* See conflict.h. */
+#include "flow/engine/conflict.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/retry.h"
+#include "flow/engine/isolate.h"
+#include "flow/engine/progress.h"
+
+enum {
+    AT_ONCE = 3, /* then with a back-off */
+    FLOOR_USEC = 5000,
+    CAP_USEC = 1000000,
+    MOST = 8,         /* then the batch is taken apart */
+    MOST_LETTERS = 2, /* of a retry: then they are read anew */
+    MISSES = 3, /* of a record alone: then it is to be proven what it is */
+    PROOFS = 3, /* that show nothing: then its rows are locked */
+    TELL_USEC = 4000000,
+    SLOW_USEC = 10000000, /* large batches take some seconds */
+    FIRST_LOCK_MS = 2000, /* at least; see conflict.h */
+    /* A lane that waits takes a connection for so long; a wait that ends early
+     * loses its place in the server's queue, so now and then it is whole. */
+    SHORT_LOCK_MS = 500,
+    WHOLE_LOCK_EACH = 16
+};
+
+static struct dossier *dossier_in(const struct lease *l)
+{
+    return l->lane->dossier;
+}
+
+/* ---- is it a race? ---- */
+
+static bool is_alone(const struct batch *b)
+{
+    uint32_t event;
+
+    return b->n_leases == 1 && isolate_applied(b, &event) == 1;
+}
+
+static enum batch_attempt attempt_of(const struct batch *b)
+{
+    const struct dossier *d = dossier_in(&b->leases[0]);
+
+    return b->n_leases > 1           ? ATTEMPT_USUAL
+           : d->n_unproven >= PROOFS ? ATTEMPT_LOCKED
+           : d->n_missed >= MISSES   ? ATTEMPT_PROOF
+                                     : ATTEMPT_USUAL;
+}
+
+/* The proof, or the attempt with locks, shows nothing: all begins anew. */
+static void note_unproven(const struct batch *b, struct dossier *d)
+{
+    if (b->attempt != ATTEMPT_USUAL) {
+        d->n_unproven = b->attempt == ATTEMPT_PROOF ? d->n_unproven + 1 : 0;
+        d->n_missed = 0;
+    }
+}
+
+/* Were all rows there when they were loaded, and so locked? */
+static bool had_all_rows(const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        const struct rows *r = &b->rows[i];
+
+        for (uint32_t row = r->first_row;
+             program_loads(r->program) && row < r->view.n_rows; row++) {
+            if (!(r->base_flags[row] & TM_ROW_EXISTS)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* What explains a miss may be newer than what was compared: it is asked for
+ * before it is told. */
+static void note_miss(struct batch *b, struct dossier *d)
+{
+    if (++d->n_missed == MISSES) {
+        b->engine->tables.is_known = false;
+    }
+}
+
+/* Into [out]: what may keep back what the batch writes. */
+static void find_causes(const struct batch *b, char *out, size_t size)
+{
+    const struct compared *t = &b->engine->tables;
+    /* A retry deletes its dead letters too. */
+    const char *own = b->is_retry ? t->own : NULL;
+
+    snprintf(out, size, "%.150s%s%.330s", own ? own : "",
+             own && t->causes ? "; " : "",
+             t->causes ? t->causes
+             : own     ? ""
+                       : "nothing that the catalogue shows, so perhaps a "
+                         "function in a DEFAULT, a CHECK or an index");
+}
+
+static void name_miss(const struct batch *b, struct err *named)
+{
+    char causes[500];
+
+    find_causes(b, causes, sizeof(causes));
+    snprintf(
+        named->text, sizeof(named->text),
+        "a row was not written as it should be, though nobody else changed "
+        "it. What may keep back, hide or move rows here: %s",
+        causes);
+}
+
+/* Once a wait: only a person can find out. */
+static void tell_unknown(const struct batch *b, struct dossier *d)
+{
+    const struct lane *l = b->leases[0].lane;
+    char causes[500];
+
+    if (!d->is_unknown) {
+        d->is_unknown = true;
+        find_causes(b, causes, sizeof(causes));
+        log_line(LOG_WARN,
+                 "a record is not applied, and nothing shows whether other "
+                 "programs change its rows all the time or something in the "
+                 "database keeps them back",
+                 "lane=%s/%d position=%" PRId64 " may_keep_back=%s", l->topic,
+                 l->partition, l->position, log_quote(causes));
+    }
+}
+
+static void name_blind(struct err *named)
+{
+    snprintf(named->text, sizeof(named->text),
+             "the record changes a part of a row that is not there: a NOT NULL "
+             "column is neither in the record nor in the table");
+}
+
+bool conflict_is_none(struct batch *b, const struct err *e, struct err *named)
+{
+    struct dossier *d = dossier_in(&b->leases[0]);
+
+    if (strcmp(e->sqlstate, "TM002") != 0) {
+        note_unproven(b, d);
+        return false;
+    }
+    *named = *e;
+    named->class = ERR_DATA;
+    if (b->is_blind) {
+        name_blind(named);
+    } else {
+        name_miss(b, named);
+    }
+    if (!is_alone(b)) {
+        return b->is_blind && b->attempts >= MISSES;
+    }
+    if (b->attempt == ATTEMPT_USUAL) {
+        note_miss(b, d);
+    } else if (b->attempt == ATTEMPT_LOCKED && !had_all_rows(b)) {
+        tell_unknown(b, d);
+        note_unproven(b, d);
+        return false;
+    }
+    return b->attempt != ATTEMPT_USUAL;
+}
+
+void conflict_not_proven(struct batch *b)
+{
+    note_unproven(b, dossier_in(&b->leases[0]));
+    isolate_again(b, 0);
+}
+
+/* ---- again, or apart ---- */
+
+static const char *likely(const struct err *e)
+{
+    return strcmp(e->sqlstate, "55P03") == 0
+               ? "another transaction holds a lock on its rows or tables; "
+                 "pg_stat_activity shows which one has been open for long"
+           : strcmp(e->sqlstate, "TM002") == 0
+               ? "another program changes its rows all the time, or something "
+                 "in the database does while they are written"
+           : strncmp(e->sqlstate, "40", 2) == 0
+               ? "other transactions lock or change its rows in another order"
+               : "`tidemill explain` with its code says more";
+}
+
+/* A retry of letters keeps no lane waiting, only whoever asked for it. */
+static void note_waits(struct batch *b, bool is_lost, const char *what,
+                       const char *why)
+{
+    for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
+        struct dossier *d = dossier_in(&b->leases[i]);
+
+        if (is_lost || !d->waits_since) {
+            snprintf(d->waits, sizeof(d->waits), "%.70s: %.120s", what, why);
+        }
+        d->waits_since = d->waits_since ? d->waits_since : b->since;
+    }
+}
+
+static void note_lost(struct batch *b, const struct err *e)
+{
+    note_waits(b, true, e->text, likely(e));
+    log_line(LOG_DEBUG, "lost against another transaction", "reason=%s",
+             log_quote(e->text));
+}
+
+static bool is_waiting(const struct batch *b)
+{
+    return b->n_leases == 1 && b->leases[0].lane->wait_until;
+}
+
+/* Close behind a record that was kept back, another one is likelier than a
+ * race. */
+static uint32_t most_attempts(const struct batch *b, const struct err *e)
+{
+    bool is_behind = b->n_leases == 1 && b->leases[0].lane->cap > 0 &&
+                     strcmp(e->sqlstate, "TM002") == 0;
+
+    return b->is_retry ? MOST_LETTERS : is_behind ? 1 : MOST;
+}
+
+/* A lock that did not come has been waited for already. */
+static bool has_lost_enough(const struct batch *b, const struct err *e)
+{
+    return b->attempts >= most_attempts(b, e) || is_waiting(b) ||
+           strcmp(e->sqlstate, "55P03") == 0 ||
+           clock_usec() - b->failed_since >= TELL_USEC;
+}
+
+static usec pause(uint32_t n_lost, int64_t delay_ms)
+{
+    return delay_ms >= 0       ? (usec)delay_ms * 1000
+           : n_lost <= AT_ONCE ? 0
+                               : retry_delay(n_lost - AT_ONCE, FLOOR_USEC,
+                                             CAP_USEC, (uint32_t)clock_usec());
+}
+
+/* Others come first, and its records once the lane's turn comes again. */
+static void part(struct batch *b, int64_t delay_ms)
+{
+    bool is_alone = b->n_leases == 1;
+    usec now = clock_usec();
+
+    b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        struct lease *l = &b->leases[i];
+        struct dossier *d = dossier_in(l);
+        uint32_t moved = lease_moved(l);
+
+        d->n_lost += is_alone && moved <= 1;
+        d->n_tried += b->attempts;
+        l->lane->wait_until =
+            now + (is_alone && moved <= 1 ? pause(d->n_lost, delay_ms) : 0);
+        isolate_suspect(l, is_alone);
+    }
+    engine_release(b);
+}
+
+/* What was read of the letters may be why they fail: somebody discarded one. A
+ * single one waits until the next look, so that its lane goes on meanwhile;
+ * whether it misses for ever is shown at once. */
+static void part_letters(struct batch *b)
+{
+    struct dossier *d = dossier_in(&b->leases[0]);
+
+    b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
+    d->wants_retry = b->events.n > 1 || d->n_missed > 0;
+    isolate_halve(b);
+    engine_release(b);
+}
+
+void conflict_retry(struct batch *b, const struct err *e, int64_t delay_ms)
+{
+    b->attempts++;
+    note_lost(b, e);
+    if (!has_lost_enough(b, e)) {
+        isolate_again(b, pause(b->attempts, delay_ms));
+    } else if (b->is_retry) {
+        part_letters(b);
+    } else {
+        part(b, delay_ms);
+    }
+}
+
+void conflict_cleared(struct lane *lane)
+{
+    struct dossier *d = lane->dossier;
+
+    if (d->is_told) {
+        log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
+                 lane->topic, lane->partition, lane->position);
+    }
+    d->waits_since = 0;
+    d->is_told = d->is_shown = d->is_slow = false;
+    d->n_lost = d->n_tried = d->n_missed = d->n_unproven = 0;
+    d->is_unknown = false;
+    if (lane->suspect_left == 0) {
+        lane->wait_until = 0;
+    }
+}
+
+static bool empties(const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        if (b->rows[i].emptied_by >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Its place in the server's queue is worth more than that others go on. */
+static bool wants_patience(const struct batch *b)
+{
+    const struct dossier *d = dossier_in(&b->leases[0]);
+
+    return b->n_leases == 1 &&
+           (b->is_retry || (is_waiting(b) && d->n_lost % WHOLE_LOCK_EACH ==
+                                                 WHOLE_LOCK_EACH - 1));
+}
+
+/* Connections are few: one at a time, and never the last one. */
+static bool may_be_patient(const struct batch *b)
+{
+    const struct engine *g = b->engine;
+    const struct list_link *link = list_first(&g->busy);
+
+    for (uint32_t n = g->busy.n; n > 0; n--, link = link->next) {
+        const struct batch *other = list_item(link, struct batch, link);
+
+        if (other != b && other->is_patient) {
+            return false;
+        }
+    }
+    return g->n_batches > 1;
+}
+
+static uint32_t first_lock_ms(const struct engine *g)
+{
+    uint64_t twice = 2 * g->took / 1000;
+
+    return twice > FIRST_LOCK_MS ? (uint32_t)twice : FIRST_LOCK_MS;
+}
+
+/* A table that is emptied waits for its readers as long as it takes, with new
+ * ones behind it: no other lane is in that batch once it has met one. */
+void conflict_begin(struct batch *b)
+{
+    uint32_t usual = b->engine->plan->database.timeouts.lock_ms;
+    bool is_emptying = b->n_leases == 1 && empties(b);
+    bool is_patient = wants_patience(b);
+    uint32_t ms =
+        is_waiting(b) && !is_patient ? SHORT_LOCK_MS : first_lock_ms(b->engine);
+
+    b->attempt = attempt_of(b);
+    b->is_patient = is_emptying || (is_patient && may_be_patient(b));
+    b->lock_ms = b->is_patient || (usual > 0 && ms >= usual) ? 0 : ms;
+}
+
+void conflict_took(struct engine *g, usec took)
+{
+    g->took = took > g->took ? took : g->took - (g->took - took) / 16;
+}
+
+/* ---- to tell ---- */
+
+/* Its answer may be a lock timeout. Told once for its first lane, until that
+ * goes on. */
+static void note_slow(struct batch *b, usec now)
+{
+    bool is_asked = b->state == BATCH_LOADING || b->state == BATCH_OPENING ||
+                    b->state == BATCH_WRITING || b->state == BATCH_ASKING;
+    struct dossier *d;
+
+    if (!is_asked || now - b->since < SLOW_USEC) {
+        return;
+    }
+    note_waits(b, false, "the database does not answer",
+               "it is slow, another transaction holds a lock, or a COMMIT "
+               "waits for a standby; pg_stat_activity shows which");
+    d = dossier_in(&b->leases[0]);
+    if (!d->is_slow) {
+        d->is_slow = true;
+        log_line(LOG_WARN, "a batch waits for an answer of the database",
+                 "lane=%s/%d lanes=%u events=%u", b->leases[0].lane->topic,
+                 b->leases[0].lane->partition, b->n_leases, b->events.n);
+    }
+}
+
+static void tell(struct lane *l, usec now)
+{
+    struct dossier *d = l->dossier;
+
+    d->is_told = true;
+    log_line(LOG_WARN, "lane waits for other transactions; the others go on",
+             "lane=%s/%d position=%" PRId64 " seconds=%" PRIu64 " reason=%s",
+             l->topic, l->partition, l->position,
+             (now - d->waits_since) / 1000000, log_quote(d->waits));
+}
+
+/* The lane has waited for so long that people see it. */
+static bool show(struct lane *l, usec now)
+{
+    struct dossier *d = l->dossier;
+
+    if (!d || !l->is_assigned || l->is_halted || !d->waits_since ||
+        now - d->waits_since < TELL_USEC) {
+        return false;
+    }
+    d->is_shown = true;
+    if (l->wait_until && !d->is_told) {
+        tell(l, now);
+    }
+    return true;
+}
+
+static void show_first(struct engine *g, const struct lane *first)
+{
+    char what[300] = "";
+
+    if (first) {
+        snprintf(what, sizeof(what), "lane %.200s/%d: ", first->topic,
+                 first->partition);
+    }
+    progress_reason(g, REASON_LANES, what,
+                    first ? ((struct dossier *)first->dossier)->waits : "");
+}
+
+void conflict_tick(struct engine *g, usec now)
+{
+    const struct list_link *link = list_first(&g->busy);
+    const struct lane *first = NULL;
+
+    if (g->database.breaker.state != BREAKER_CLOSED) {
+        return;
+    }
+    for (uint32_t n = g->busy.n; n > 0; n--, link = link->next) {
+        note_slow(list_item(link, struct batch, link), now);
+    }
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        first = show(l, now) && !first ? l : first;
+    }
+    show_first(g, first);
+}

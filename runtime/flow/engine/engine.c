@@ -1,0 +1,464 @@
+/* See engine.h. */
+#include "flow/engine/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/batch/condemned.h"
+#include "flow/batch/lease.h"
+#include "flow/batch/truncate.h"
+#include "flow/engine/conflict.h"
+#include "flow/engine/isolate.h"
+#include "flow/engine/progress.h"
+#include "flow/engine/redo.h"
+#include "flow/engine/transact.h"
+#include "flow/engine/worker.h"
+#include "flow/rows/unknown.h"
+
+enum {
+    DECODE_SLICE = 2048, /* records a turn: about a millisecond */
+    PUMP_SLICE = 4096,   /* messages a turn */
+    TICK_USEC = 100000,
+    PROBE_RECORDS = 100 /* what a half-open breaker is tried with */
+};
+/* What all inboxes may hold: with librdkafka's own queue about a second of
+ * drain, since 2.0.2 waits that long before it fetches into a full queue. */
+static const uint64_t INBOX_BYTES = 32 << 20;
+
+static struct list *list_of(struct engine *g, enum batch_state s)
+{
+    switch (s) {
+    case BATCH_FREE:
+        return &g->free;
+    case BATCH_DECODING:
+        return &g->decoding;
+    case BATCH_READY:
+        return &g->ready;
+    case BATCH_RESOLVING:
+        return &g->resolving;
+    case BATCH_WAITING:
+        return &g->waiting;
+    default:
+        return &g->busy;
+    }
+}
+
+void engine_move(struct batch *b, enum batch_state to)
+{
+    struct engine *g = b->engine;
+
+    list_remove(list_of(g, b->state), &b->link);
+    b->state = to;
+    list_append(list_of(g, to), &b->link);
+    if (list_of(g, to) != &g->busy) {
+        database_withdraw(g, &b->ticket); /* whose outcome nobody told */
+    }
+    loop_idle_set(g->idle, true);
+}
+
+void engine_give_conn(struct batch *b)
+{
+    if (b->conn) {
+        pgpool_give(b->engine->pool, b->conn);
+        b->conn = NULL;
+    }
+}
+
+void engine_release(struct batch *b)
+{
+    struct engine *g = b->engine;
+
+    engine_give_conn(b);
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        struct lane *lane = b->leases[i].lane;
+
+        lane->is_leased = false;
+        if (!lane->is_assigned && !lane->is_offered) {
+            source_drop(g->source, lane);
+        } else if (lane->is_assigned) {
+            progress_lane(g, lane);
+        }
+    }
+    b->n_leases = 0;
+    batch_clear(b);
+    engine_move(b, BATCH_FREE);
+}
+
+/* Lanes that were taken away stay in the list. */
+static bool has_lanes(struct engine *g)
+{
+    struct lane *l = source_lanes(g->source);
+
+    while (l && !l->is_offered && !l->is_assigned) {
+        l = l->next;
+    }
+    return l != NULL;
+}
+
+static void on_news(struct engine *g, enum source_news news,
+                    const struct err *e)
+{
+    switch (news) {
+    case NEWS_ASSIGNED:
+        g->counts->counters[COUNT_REBALANCES]++;
+        waits_joined(g);
+        if (!has_lanes(g)) { /* more workers than partitions */
+            progress_ready(g);
+        }
+        break;
+    case NEWS_REVOKED:
+        g->waits.apart_since = clock_usec();
+        claim_void(g);
+        break;
+    case NEWS_FENCED:
+        log_line(LOG_ERROR, "this instance id is in use elsewhere", "error=%s",
+                 log_quote(e->text));
+        g->fatal = WORKER_FENCED;
+        loop_stop(g->loop);
+        break;
+    default:
+        g->counts->errors[e->class]++;
+        log_line(LOG_WARN, "kafka", "error=%s", log_quote(e->text));
+    }
+}
+
+static void take_news(struct engine *g)
+{
+    enum source_news news;
+    struct err e;
+
+    while ((news = source_news(g->source, &e)) != NEWS_NONE) {
+        on_news(g, news, &e);
+    }
+}
+
+static void judge_truncates(struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        const struct lease *l = &b->leases[i];
+
+        if (truncate_is(b, l->first)) {
+            truncate_judge(b, l, topics_count(b->engine, l->lane));
+        }
+    }
+}
+
+static void decode_some(struct engine *g)
+{
+    struct batch *b = list_item(list_first(&g->decoding), struct batch, link);
+    usec since = clock_usec();
+    bool is_done = batch_decode(b, g->decoder, DECODE_SLICE);
+
+    if (is_done) {
+        isolate_refused(b);
+        condemned_apply(b);
+        judge_truncates(b);
+        condemned_enter(b);
+        batch_keys(b, g->decoder, g->vm);
+        condemned_leave();
+    }
+    progress_step(b, STAGE_DECODE, since);
+    if (is_done && batch_is_over(b)) {
+        isolate_over(b);
+    } else if (is_done) {
+        unknown_tell(g->programs, g->plan->n_projections, g->decoder,
+                     &b->arena);
+        batch_settle(b);
+        engine_move(b, BATCH_READY);
+    }
+}
+
+/* The oldest that may be asked about now, or NULL. */
+static struct batch *find_resolving(struct engine *g)
+{
+    struct list_link *l = list_first(&g->resolving);
+    usec now = clock_usec();
+
+    for (uint32_t n = g->resolving.n; n > 0; n--, l = l->next) {
+        struct batch *b = list_item(l, struct batch, link);
+
+        if (now >= b->retry_at) {
+            return b;
+        }
+    }
+    return NULL;
+}
+
+/* Oldest first: a batch that must be resolved holds lanes back. */
+static void give_conns(struct engine *g)
+{
+    struct batch *resolving;
+
+    while ((resolving = g->resolving.n ? find_resolving(g) : NULL) ||
+           g->ready.n) {
+        bool is_resolving = resolving != NULL;
+        struct batch *b =
+            is_resolving ? resolving
+                         : list_item(list_first(&g->ready), struct batch, link);
+        struct pgconn *c = database_take(g, &b->ticket);
+
+        if (!c) {
+            return;
+        }
+        if (is_resolving) {
+            transact_resolve(b, c);
+        } else {
+            transact_start(b, c);
+        }
+    }
+}
+
+static void wake_waiting(struct engine *g, usec now)
+{
+    struct list_link *l = list_first(&g->waiting);
+
+    for (uint32_t n = g->waiting.n; n > 0; n--) {
+        struct batch *b = list_item(l, struct batch, link);
+
+        l = l->next;
+        if (now >= b->retry_at) {
+            engine_move(b, BATCH_READY);
+        }
+    }
+}
+
+static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
+{
+    struct batch *b = list_item(list_first(&g->free), struct batch, link);
+
+    for (uint32_t i = 0; i < n; i++) {
+        leases[i].lane->is_leased = true;
+    }
+    batch_begin(b, g->decoder, leases, n);
+    engine_move(b, BATCH_DECODING);
+}
+
+/* A half-open breaker lets one thing through, and what must be resolved goes
+ * first. */
+static bool may_lease(struct engine *g)
+{
+    bool is_whole = g->database.breaker.state == BREAKER_CLOSED;
+    uint32_t n = g->decoding.n + g->ready.n + g->waiting.n + g->resolving.n;
+
+    return g->free.n > 0 && !g->is_stopping && database_allows(g) &&
+           (is_whole || (n == 0 && !g->claim.conn));
+}
+
+static struct plan_limits limits_now(struct engine *g)
+{
+    struct plan_limits limits = g->plan->limits;
+
+    if (g->database.breaker.state != BREAKER_CLOSED) {
+        limits.size = limits.size < PROBE_RECORDS ? limits.size : PROBE_RECORDS;
+        limits.linger_ms = 0;
+    }
+    return limits;
+}
+
+static void lease_lanes(struct engine *g)
+{
+    struct lease leases[LEASE_MAX_LANES];
+    usec now = clock_usec(), due = 0;
+
+    while (may_lease(g)) {
+        struct plan_limits limits = limits_now(g);
+        uint32_t n = lease_pick(source_lanes(g->source), &limits, g->had_alone,
+                                now, leases, &due);
+
+        if (n == 0) {
+            break;
+        }
+        g->had_alone = lease_is_alone(leases[0].lane);
+        start_batch(g, leases, n);
+    }
+    if (due && !g->is_stopping) {
+        loop_timer_set(g->due, due > now ? due - now : 1);
+    }
+}
+
+static void release_all(struct list *list)
+{
+    while (list->n > 0) {
+        engine_release(list_item(list_first(list), struct batch, link));
+    }
+}
+
+/* The breaker is open: records go back to their inboxes, so that a small
+ * batch can be the probe. What must be resolved keeps its lanes. */
+static void release_known(struct engine *g)
+{
+    if (g->database.breaker.state == BREAKER_OPEN) {
+        release_all(&g->decoding);
+        release_all(&g->ready);
+        release_all(&g->waiting);
+    }
+}
+
+void engine_turn(struct engine *g)
+{
+    /* First, so that whatever moves below asks for another turn. */
+    loop_idle_set(g->idle, false);
+    if (g->source) {
+        source_pump(g->source, PUMP_SLICE); /* wakes us when there is more */
+        take_news(g);
+        release_known(g);
+        claim_turn(g);
+        letters_turn(g);
+        redo_turn(g);
+        lease_lanes(g);
+    }
+    if (g->decoding.n) {
+        decode_some(g);
+    }
+    wake_waiting(g, clock_usec());
+    give_conns(g);
+    database_probe(g);
+    if (g->decoding.n) {
+        loop_idle_set(g->idle, true);
+    }
+}
+
+static void on_wake(void *arg)
+{
+    struct engine *g = arg;
+
+    loop_idle_set(g->idle, true);
+}
+
+static void on_alive(void *arg)
+{
+    struct engine *g = arg;
+
+    g->counts->heartbeat_usec = clock_usec();
+}
+
+static void on_tick(void *arg)
+{
+    struct engine *g = arg;
+    usec now = clock_usec();
+
+    if (g->source) {
+        halt_tick(g, now);
+        conflict_tick(g, now);
+        publish_tick(g, now);
+        waits_tick(g, now);
+        if (now > g->last_commit_note + 1000000) {
+            g->last_commit_note = now;
+            source_commit(g->source);
+        }
+    }
+    database_tick(g);
+    progress_tick(g);
+    loop_idle_set(g->idle, true);
+}
+
+static void on_idle(void *arg)
+{
+    engine_turn(arg);
+}
+
+void engine_join(struct engine *g)
+{
+    struct err e;
+
+    g->source = source_new(g->loop, &g->plan->source, g->instance, INBOX_BYTES,
+                           on_wake, g, &e);
+    if (!g->source) {
+        log_line(LOG_ERROR, "the consumer cannot start", "error=%s",
+                 log_quote(e.text));
+        g->fatal = WORKER_CONFIG;
+        loop_stop(g->loop);
+        return;
+    }
+    source_alive(g->source, on_alive);
+    progress_waits(g, "starting: ", "the Kafka group gives it lanes");
+    g->waits.apart_since = clock_usec();
+}
+
+static void open_batches(struct engine *g)
+{
+    struct list *lists[] = {&g->free, &g->decoding,  &g->ready,
+                            &g->busy, &g->resolving, &g->waiting};
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+        list_init(lists[i]);
+    }
+    g->n_batches = g->plan->limits.concurrency;
+    for (uint32_t i = 0; i < g->n_batches; i++) {
+        struct batch *b = &g->batches[i];
+
+        batch_init(b, g->programs, g->plan->n_projections,
+                   &g->plan->dead_letters);
+        b->engine = g;
+        b->ask = isolate_ask_record;
+        b->most_bytes = g->plan->limits.bytes;
+        b->slot = i;
+        b->state = BATCH_FREE;
+        list_append(&g->free, &b->link);
+    }
+}
+
+/* What the keys that wait behind dead letters may take: some millions of them. */
+static const uint64_t HELD_BYTES = 1 << 30;
+
+static void open_cache(struct engine *g)
+{
+    const struct plan *p = g->plan;
+
+    if (plan_is_cached(p)) {
+        cache_open(&g->cache, p->cache.bytes, p->cache.ttl_s * 1000000ULL);
+    }
+}
+
+bool engine_open(struct engine *g, struct err *e)
+{
+    g->decoder = decoder_new(&g->plan->source, source_header);
+    if (!programs_new(g->plan, g->decoder, &g->programs, e)) {
+        return false;
+    }
+    claim_open(&g->claim, g->plan->source.n_topics);
+    g->pool = pgpool_new(g->loop, &g->plan->database, "tidemill", on_wake, g);
+    database_init(g);
+    g->idle = loop_idle_new(g->loop, on_idle, g);
+    g->tick = loop_timer_new(g->loop, on_tick, g);
+    g->due = loop_timer_new(g->loop, on_wake, g);
+    open_batches(g);
+    open_cache(g);
+    g->held.most = HELD_BYTES;
+    loop_timer_every(g->tick, TICK_USEC);
+    return true;
+}
+
+bool engine_stop(struct engine *g)
+{
+    g->is_stopping = true;
+    return g->busy.n == 0 && g->resolving.n == 0 &&
+           halt_is_written(&g->halts) && publish_is_done(&g->publish);
+}
+
+void engine_close(struct engine *g)
+{
+    loop_idle_free(g->idle);
+    loop_timer_free(g->tick);
+    loop_timer_free(g->due);
+    pgpool_free(g->pool);
+    halt_close(&g->halts); /* its topics are the source's */
+    if (g->source) {
+        source_commit(g->source);
+        source_free(g->source);
+    }
+    for (uint32_t i = 0; i < g->n_batches; i++) {
+        batch_close(&g->batches[i]);
+    }
+    writer_close(&g->writer);
+    cache_close(&g->cache);
+    compare_close(&g->tables);
+    claim_close(&g->claim);
+    letters_close(&g->letters);
+    publish_close(&g->publish);
+    dossiers_free(g->dossiers);
+    programs_free(g->programs, g->plan->n_projections);
+    decoder_free(g->decoder);
+}

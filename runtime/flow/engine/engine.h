@@ -1,0 +1,121 @@
+#pragma once
+/*
+ * The engine of a worker: what moves batches from lanes to the database.
+ *
+ * engine_turn() does a bounded piece of everything that can be done now: news
+ * of the consumer, records into inboxes, a slice of decoding, connections for
+ * ready batches, new leases. It runs when something wakes it and, while there
+ * is more to do, once a turn of the loop. Everything else happens in replies
+ * of the database (transact.c, claim.c).
+ *
+ * A position moves only in the transaction that writes every record below it.
+ */
+#include "base/list.h"
+#include "flow/batch/batch.h"
+#include "flow/engine/claim.h"
+#include "flow/engine/compare.h"
+#include "flow/engine/database.h"
+#include "flow/engine/halt.h"
+#include "flow/engine/letters.h"
+#include "flow/engine/publish.h"
+#include "flow/engine/waits.h"
+#include "flow/table/cache.h"
+#include "flow/table/writer.h"
+#include "model/page.h"
+#include "postgres/wire/pool.h"
+
+struct bundle;
+
+enum { ENGINE_MAX_BATCHES = 8 };
+
+/* What keeps a worker from its work, or may: each has its words while it lasts,
+ * and people see all of them (progress.h). */
+enum reason {
+    REASON_LANES,  /* the first lane that waits for other transactions */
+    REASON_WORKER, /* waits.h */
+    REASON_TOPICS, /* that are missing, or that Kafka does not tell of; with this
+                       one or those before it the worker is not ready */
+    REASON_WORK,   /* a start, a claim, the database, the failure rule */
+    REASON_STANDS,  /* the first lane of which nothing comes, or that cannot be
+                       claimed */
+    REASON_KAFKA,   /* what it said last against the worker */
+    REASON_LETTERS, /* that are to be produced */
+    REASONS
+};
+
+struct engine {
+    struct loop *loop; /* -- set at open; borrowed unless said */
+    const struct bundle *bundle;
+    struct plan *plan;
+    struct vm *vm;
+    struct decoder *decoder;  /* owned */
+    struct program *programs; /* owned */
+    struct pgpool *pool;      /* owned */
+    struct source *source;    /* owned; NULL until the database is checked */
+    struct page *page;
+    struct page_worker *counts; /* our slot of the page */
+    uint32_t slot;
+    const char *owner;    /* instance-slot; names us in tidemill.lane */
+    const char *instance; /* group.instance.id, or NULL */
+
+    struct batch batches[ENGINE_MAX_BATCHES]; /* -- batches by state */
+    uint32_t n_batches;
+    struct list free;
+    struct list decoding;
+    struct list ready;
+    struct list busy;
+    struct list resolving;
+    struct list waiting;
+    struct writer writer;   /* owned; buffers shared by all batches */
+    struct cache cache;     /* owned; without a ring: nothing is cached */
+    struct compared tables; /* owned */
+    uint32_t n_claims;      /* of lanes, so far: gives each a number */
+
+    struct claim claim;
+    struct halts halts;
+    struct loop_idle *idle;  /* owned */
+    struct loop_timer *tick; /* owned; heartbeat, retries, linger */
+    struct loop_timer *due;  /* owned; the next batch by linger */
+    struct database database;
+    struct dossier *dossiers; /* owned; of every lane that was ever ours, */
+    struct held_pool held;    /* and what their held keys take */
+    struct letters letters;
+    struct publish publish;
+    struct waits waits;
+    usec committed_at; /* the last commit */
+    usec took;         /* a transaction, lately: rises at once, falls slowly */
+    char rule_fault[200]; /* what people were told of the failure rule */
+    uint32_t troubles;    /* halts for want of tables or rights, in a row */
+    char reasons[REASONS][256]; /* "": it is well */
+    bool is_ready;              /* but for REASON_LANES and REASON_WORKER */
+    bool had_alone; /* the last batch was of such a lane: lease_pick */
+    usec last_commit_note;
+    usec starved_since; /* consumer empty while there is lag; or 0 */
+    bool is_stopping;
+    int fatal; /* enum worker_exit, when it must end */
+};
+
+bool engine_open(struct engine *g, struct err *e);
+void engine_close(struct engine *g);
+void engine_turn(struct engine *g);
+/* Takes no new work; true when nothing is in flight any more, and what is known
+ * of halts is written. */
+bool engine_stop(struct engine *g);
+
+/* -- for the files of the engine -- */
+
+/* The only writer of batch->state. */
+void engine_move(struct batch *b, enum batch_state to);
+/* Opens the consumer, once the database is as the plan wants it. */
+void engine_join(struct engine *g);
+/* Gives the batch's connection back, if it has one. */
+void engine_give_conn(struct batch *b);
+/* The same with its lanes, and frees the batch. */
+void engine_release(struct batch *b);
+/* The lane waits: until lane->retry_at, or for a person (see halt.h). */
+void engine_halt(struct engine *g, struct lane *lane, const struct err *e);
+/* The same, for a person alone, and a restart does not end it: it is written to
+ * tidemill.lane. [by_scripts]: another generation of the pipeline may do
+ * better, so its claim of the lane ends the halt. */
+void engine_halt_for_person(struct engine *g, struct lane *lane,
+                            const struct err *e, bool by_scripts);

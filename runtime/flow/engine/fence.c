@@ -1,0 +1,81 @@
+/* See fence.h. */
+#include "flow/engine/fence.h"
+
+#include <inttypes.h>
+
+#include "base/log.h"
+
+enum {
+    PAUSE_USEC = 500000,
+    MOST = 3, /* then somebody else is not the cause */
+    UNKEPT_USEC = 5000000
+};
+
+/* Each claim raises the epoch by one: with ours alone between this time and the
+ * last one, nobody else had the lane, and its row is not written. True: so it
+ * was again and again. */
+static bool is_never_kept(struct dossier *d, const struct lease *l)
+{
+    bool is_ours = d->n_fenced > 0 && l->start == d->fenced_at &&
+                   (l->epoch == d->fenced_epoch + 1 ||
+                    (l->epoch == d->fenced_epoch && d->n_fenced >= MOST));
+    bool has_claimed = l->epoch != d->fenced_epoch;
+
+    d->n_fenced = is_ours ? d->n_fenced + 1 : 1;
+    d->fenced_epoch = l->epoch;
+    d->fenced_at = l->start;
+    return d->n_fenced >= MOST && has_claimed;
+}
+
+static void halt_unkept(struct engine *g, struct lane *lane)
+{
+    struct err e;
+
+    err_set(
+        &e, ERR_SCHEMA,
+        "tidemill.lane does not keep the lane's new position, though nobody "
+        "else claimed it: %.300s",
+        compare_own_causes(g));
+    g->counts->errors[e.class]++;
+    lane->retry_at = clock_usec() + UNKEPT_USEC;
+    engine_halt(g, lane, &e);
+}
+
+static void claim_again(struct engine *g, const struct lease *l)
+{
+    struct dossier *d = l->lane->dossier;
+
+    if (is_never_kept(d, l)) {
+        halt_unkept(g, l->lane);
+        return;
+    }
+    if (d->n_fenced == MOST - 1) { /* what is told of then may be new */
+        g->tables.is_known = false;
+    }
+    if (d->n_fenced < MOST) { /* else that is not why */
+        log_line(LOG_WARN,
+                 "lane was claimed elsewhere or moved; claiming it again",
+                 "lane=%s/%d position=%" PRId64 " epoch=%" PRId64,
+                 l->lane->topic, l->lane->partition, l->start, l->epoch);
+    }
+    l->lane->needs_claim = true;
+}
+
+/* TM001: the statement's index tells the lane. */
+void fence_failed(struct batch *b, int failed)
+{
+    int at = b->n_begun;
+
+    b->engine->counts->counters[COUNT_FENCED]++;
+    /* Two owners that both believe in themselves must not fence each other in
+     * a loop: Kafka tells one of them soon. */
+    b->engine->claim.retry_at = clock_usec() + PAUSE_USEC;
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        struct lease *l = &b->leases[i];
+
+        if (batch_moves(b, l) && at++ == failed) {
+            claim_again(b->engine, l);
+        }
+    }
+    engine_release(b);
+}

@@ -1,0 +1,362 @@
+/* See found.h. */
+#include "flow/engine/found.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "flow/engine/engine.h"
+#include "flow/engine/progress.h"
+#include "flow/engine/shelf.h"
+#include "flow/lane/verify.h"
+
+struct found {
+    struct verify_facts facts;
+    struct err bad; /* why the lane must halt; class ERR_NONE: it need not */
+    bool was_halted;
+};
+
+/* What Kafka was told only serves to see an older database: without an answer
+ * the claim goes on. */
+static void ask_told(struct engine *g, struct found *found)
+{
+    struct claim *c = &g->claim;
+    struct err e;
+    uint32_t n_untold = 0;
+
+    source_committed(g->source, c->claimed, c->n, c->offsets, c->codes);
+    for (uint32_t i = 0; i < c->n; i++) {
+        found[i].facts.has_told = c->codes[i] == 0;
+        found[i].facts.told = c->offsets[i];
+        if (c->codes[i] && n_untold++ == 0) {
+            source_untold(g->source, c->claimed[i], c->codes[i], &e);
+        }
+    }
+    if (n_untold > 0) {
+        log_line(LOG_WARN, "whether the database is an older one is not known",
+                 "lanes=%u error=%s", n_untold, log_quote(e.text));
+    }
+}
+
+/* Leaves out lanes of which Kafka does not tell. False: it tells of none. */
+static bool ask_range(struct engine *g, struct found *found, struct err *e)
+{
+    struct claim *c = &g->claim;
+    uint32_t n = c->n, at = 0;
+    int64_t *low = c->offsets, *high = c->offsets + n;
+    bool ok;
+
+    source_watermarks(g->source, c->claimed, n, low, high, c->codes);
+    ok = shelf_is_any_read(g);
+    for (uint32_t i = 0; i < n; i++) {
+        ok |= c->codes[i] == 0;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (c->codes[i]) {
+            source_untold(g->source, c->claimed[at], c->codes[i], e);
+        }
+        if (c->codes[i] && !ok) {
+            return false;
+        }
+        if (c->codes[i]) {
+            claim_leave_out(g, at, e);
+        } else {
+            found[at].facts.low = low[i];
+            found[at++].facts.high = high[i];
+        }
+    }
+    return true;
+}
+
+/* ---- lanes that begin now ---- */
+
+static bool is_unbegun(const struct position *at)
+{
+    return at->next_offset == POSITION_UNBEGUN;
+}
+
+/* Lanes of one time are asked about together; where it is not known, nothing is
+ * changed. */
+static void ask_time(struct engine *g, uint32_t first, uint32_t n, int64_t ms)
+{
+    struct claim *c = &g->claim;
+
+    source_offsets_at(g->source, c->claimed + first, n, ms, c->offsets + first,
+                      c->codes + first);
+}
+
+/* Where `latest` was when the pipeline began, or the time that it names; of
+ * other words it is the first record. Of lanes that have begun it does not
+ * matter what is asked. */
+static void ask_times(struct engine *g, const struct found *found)
+{
+    struct claim *c = &g->claim;
+    const struct plan_source *s = &g->plan->source;
+    bool is_of_time = s->start == START_TIMESTAMP || s->start == START_LATEST;
+    uint32_t n;
+
+    for (uint32_t i = 0; i < c->n; i += n) {
+        int64_t ms = c->lanes[i].anchor.ms;
+
+        for (n = 1; i + n < c->n && c->lanes[i + n].anchor.ms == ms; n++) {
+        }
+        c->codes[i] = 0;
+        c->offsets[i] = found[i].facts.low;
+        if (is_of_time && is_unbegun(&c->lanes[i])) {
+            ask_time(g, i, n, s->start == START_LATEST ? ms : s->start_ms);
+        } else {
+            n = 1;
+        }
+    }
+}
+
+/* The lane of the claim that is the number [k] of those that begin. */
+static uint32_t find_unbegun(const struct claim *c, uint32_t k)
+{
+    uint32_t i = 0;
+
+    while (!is_unbegun(&c->lanes[i]) || k-- > 0) {
+        i++;
+    }
+    return i;
+}
+
+static void on_begun(struct pgconn *conn, const struct pgreply *r, void *arg)
+{
+    struct engine *g = arg;
+    struct claim *c = &g->claim;
+    struct err e = r->error;
+
+    (void)conn;
+    if (claim_is_of_row(g, r, c->n_begun)) {
+        err_wrap(&e, "its first position cannot be written to tidemill.lane");
+        claim_leave_out(g, find_unbegun(c, (uint32_t)(r->failed - c->first)),
+                        &e);
+        found_judge(g);
+    } else if (!claim_has_failed(g, r)) {
+        for (uint32_t i = 0; i < c->n; i++) {
+            if (is_unbegun(&c->lanes[i])) {
+                c->lanes[i].next_offset = c->lanes[i].begin;
+            }
+        }
+        found_judge(g);
+    }
+}
+
+/* All comes here again behind the answer. */
+static void write_begun(struct engine *g, const struct found *found)
+{
+    struct claim *c = &g->claim;
+    struct err e;
+    uint32_t n = c->n, at = 0;
+
+    ask_times(g, found);
+    for (uint32_t i = 0; i < n; i++) {
+        if (c->codes[i]) {
+            source_untold(g->source, c->claimed[at], c->codes[i], &e);
+            claim_leave_out(g, at, &e);
+        } else { /* no record is that young: the end */
+            c->lanes[at++].begin =
+                c->offsets[i] < 0 ? found[i].facts.high : c->offsets[i];
+        }
+    }
+    claim_begin(g);
+    c->n_begun = 0;
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (is_unbegun(&c->lanes[i])) {
+            position_begin(c->conn, g->plan, &c->lanes[i], c->lanes[i].begin);
+            c->n_begun++;
+        }
+    }
+    pgconn_add_sql(c->conn, "COMMIT");
+    c->asked_at = clock_usec();
+    pgconn_flush(c->conn, claim_deadline(g), on_begun, g);
+}
+
+static bool has_unbegun(const struct claim *c)
+{
+    uint32_t i = 0;
+
+    while (i < c->n && !is_unbegun(&c->lanes[i])) {
+        i++;
+    }
+    return i < c->n;
+}
+
+/* ---- lanes that are there ---- */
+
+/* What another worker of this run saw says where the lane stood when it was
+ * claimed last: nothing of what came behind a claim of others. */
+static void know(struct engine *g, const struct lane *l,
+                 const struct position *at, struct verify_facts *f)
+{
+    progress_seen(g, l, &f->epoch, &f->position);
+    f->was_rewound = l->epoch == f->epoch ? l->was_rewound : true;
+    if (at->epoch != f->epoch + 1) {
+        f->position = l->position;
+    }
+}
+
+static void judge(struct engine *g, struct found *found)
+{
+    struct claim *c = &g->claim;
+
+    ask_told(g, found);
+    for (uint32_t i = 0; i < c->n; i++) {
+        struct verify_facts *f = &found[i].facts;
+        const struct page_lane *p = progress_page(g, c->claimed[i]);
+
+        know(g, c->claimed[i], &c->lanes[i], f);
+        found[i].was_halted = p && p->state == LANE_HALTED;
+        found[i].bad.class = ERR_NONE;
+        halt_recall(g, &c->lanes[i]);
+        verify_position(&c->lanes[i], f, &found[i].bad);
+    }
+}
+
+static void set_lanes(struct engine *g, const struct found *found)
+{
+    struct claim *c = &g->claim;
+
+    for (uint32_t i = 0; i < c->n; i++) {
+        const struct position *at = &c->lanes[i];
+        struct lane *l = c->claimed[i];
+
+        l->position = at->next_offset;
+        l->epoch = at->epoch;
+        l->was_rewound = at->is_rewound;
+        l->settles = verify_settles(at, &found[i].facts);
+        l->claim = ++g->n_claims;
+        l->anchor = at->anchor;
+        l->is_checking = found[i].bad.class == ERR_NONE &&
+                         verify_has_anchor(at, &found[i].facts);
+    }
+}
+
+static bool start_reading(struct engine *g, struct err *e)
+{
+    struct claim *c = &g->claim;
+
+    for (uint32_t i = 0; i < c->n; i++) {
+        struct lane *l = c->claimed[i];
+
+        l->needs_claim = false;
+        shelf_taken(g, l);
+        if (l->is_offered) {
+            source_assign(g->source, l);
+        } else if (!source_seek(g->source, l, e)) {
+            l->needs_claim = true;
+            return false;
+        }
+    }
+    return true;
+}
+
+static void halt_bad(struct engine *g, const struct position *at,
+                     struct lane *l, const struct err *bad)
+{
+    struct page_lane *p;
+
+    if (!at->halted) {
+        g->counts->errors[bad->class]++;
+        engine_halt_for_person(g, l, bad, false);
+        return;
+    }
+    engine_halt(g, l, bad);
+    p = l->page;
+    if (p && at->halted_since) {
+        p->halted_since = at->halted_since;
+    }
+}
+
+/* How many lanes are to be settled. */
+static uint32_t act(struct engine *g, const struct found *found)
+{
+    struct claim *c = &g->claim;
+    uint32_t n_settled = 0;
+
+    for (uint32_t i = 0; i < c->n; i++) {
+        const struct position *at = &c->lanes[i];
+        struct lane *l = c->claimed[i];
+
+        l->is_doubted = found[i].bad.class != ERR_NONE;
+        progress_range(g, l, found[i].facts.high);
+        if (l->is_doubted) {
+            halt_bad(g, at, l, &found[i].bad);
+        } else if (found[i].was_halted) {
+            log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
+                     l->topic, l->partition, l->position);
+        }
+        n_settled += verify_settles(at, &found[i].facts);
+    }
+    return n_settled;
+}
+
+/* Else the next batch of the lane does it, or another claim: a row that says for
+ * weeks that a person has just changed it would be trusted out of a backup. */
+static void on_settled(struct pgconn *conn, const struct pgreply *r, void *arg)
+{
+    struct engine *g = arg;
+    struct claim *c = &g->claim;
+
+    (void)conn;
+    for (uint32_t i = 0; r->ok && !c->is_void && i < c->n; i++) {
+        c->claimed[i]->was_rewound &= !c->claimed[i]->settles;
+    }
+    claim_end(g);
+}
+
+static void settle(struct engine *g, const struct found *found)
+{
+    struct claim *c = &g->claim;
+
+    claim_begin(g);
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (verify_settles(&c->lanes[i], &found[i].facts)) {
+            position_settle(c->conn, g->plan, &c->lanes[i]);
+        }
+    }
+    pgconn_add_sql(c->conn, "COMMIT");
+    pgconn_flush(c->conn, claim_deadline(g), on_settled, g);
+}
+
+static void begin_lanes(struct engine *g, struct found *found)
+{
+    struct claim *c = &g->claim;
+    struct err e;
+
+    judge(g, found);
+    set_lanes(g, found);
+    if (!start_reading(g, &e)) {
+        claim_failed(g, &e);
+        return;
+    }
+    c->failures = 0;
+    c->told[1] = 0;
+    progress_ready(g);
+    publish_due(g);
+    log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);
+    if (act(g, found) > 0) {
+        settle(g, found);
+    } else {
+        claim_end(g);
+    }
+}
+
+void found_judge(struct engine *g)
+{
+    struct claim *c = &g->claim;
+    struct found *found = mem_zero(c->n + 1, sizeof(*found));
+    struct err e;
+
+    if (!ask_range(g, found, &e)) {
+        claim_failed(g, &e);
+    } else if (c->n == 0) {
+        claim_none(g);
+    } else if (has_unbegun(c)) {
+        write_begun(g, found);
+    } else {
+        begin_lanes(g, found);
+    }
+    free(found);
+}

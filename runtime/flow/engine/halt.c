@@ -1,0 +1,348 @@
+/* See halt.h. */
+#include "flow/engine/halt.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/retry.h"
+#include "flow/engine/engine.h"
+#include "flow/engine/progress.h"
+#include "flow/lane/verify.h"
+
+enum {
+    NOTES_BEGUN = 2, /* statements before the first note */
+    LOST_PAUSE_USEC = 300000,
+    LOOK_USEC = 1000000,
+    REPLY_USEC = 30000000,
+    NOTE_FLOOR_USEC = 100000,
+    NOTE_CAP_USEC = 4000000
+};
+
+/* People change lanes meanwhile, and are to be heard. */
+static const char NOTE_LOCK[] = "SET LOCAL lock_timeout = 500";
+
+struct halt_note {
+    struct position at;     /* its topic is borrowed from the source */
+    const char *generation; /* borrowed; see position_halt */
+    char *why;              /* owned */
+};
+
+/* ---- to halt ---- */
+
+void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
+{
+    if (!lane->is_assigned) {
+        return;
+    }
+    progress_lane(g, lane);
+    lane->is_halted = true;
+    progress_halted(lane->page, e->text);
+    if (log_is_news(lane->told, e->text)) {
+        log_line(
+            LOG_ERROR,
+            lane->retry_at ? "lane halted; it looks again from time to time"
+                           : "lane halted; the others go on",
+            "lane=%s/%d position=%" PRId64 " class=%s sqlstate=%s error=%s",
+            lane->topic, lane->partition, lane->position,
+            err_class_name(e->class), e->sqlstate[0] ? e->sqlstate : "-",
+            log_quote(e->text));
+    }
+    if (!lane->retry_at) {
+        source_halt(g->source, lane);
+    }
+}
+
+void halt_note(struct engine *g, const struct position *at, const char *why,
+               const char *generation)
+{
+    struct halts *h = &g->halts;
+    struct halt_note *note;
+
+    h->notes = mem_grow(h->notes, (h->n_notes + 1) * sizeof(*h->notes));
+    note = &h->notes[h->n_notes++];
+    *note = (struct halt_note){
+        .at = *at, .generation = generation, .why = mem_dup(why)};
+}
+
+/* Another owner, or a person, would have raised the epoch once more. */
+void halt_recall(struct engine *g, struct position *at)
+{
+    const struct halts *h = &g->halts;
+
+    for (uint32_t i = 0; i < h->n_notes && !at->halted; i++) {
+        struct halt_note note = h->notes[i];
+
+        if (note.at.partition == at->partition &&
+            note.at.epoch + 1 == at->epoch &&
+            strcmp(note.at.topic, at->topic) == 0) {
+            note.at.epoch = at->epoch;
+            at->halted = note.why; /* lasts until a note is written */
+            at->halted_since = note.at.halted_since;
+            halt_note(g, &note.at, note.why, note.generation);
+        }
+    }
+}
+
+bool halt_is_written(const struct halts *h)
+{
+    return h->n_notes == 0;
+}
+
+void engine_halt_for_person(struct engine *g, struct lane *lane,
+                            const struct err *e, bool by_scripts)
+{
+    const struct page_lane *p;
+
+    if (!lane->is_assigned) {
+        return;
+    }
+    lane->retry_at = 0;
+    engine_halt(g, lane, e);
+    p = lane->page;
+    const struct position at = {.topic = lane->topic,
+                                .partition = lane->partition,
+                                .epoch = lane->epoch,
+                                .halted_since =
+                                    p ? p->halted_since : time(NULL)};
+    halt_note(g, &at, e->text, by_scripts ? g->plan->hash : NULL);
+}
+
+/* ---- to write it down ---- */
+
+static void give_conn(struct engine *g, const struct pgreply *r)
+{
+    database_give(g, &g->halts.conn, &g->halts.ticket, r->ok ? NULL : &r->error,
+                  "halts");
+}
+
+/* The first [n] but for those that [answers] say are not kept; NULL: all. How
+ * many of them stay. */
+static uint32_t drop_notes(struct halts *h, uint32_t n,
+                           struct pg_result *const *answers)
+{
+    uint32_t n_left = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (answers && !position_is_noted(answers[i])) {
+            h->notes[n_left++] = h->notes[i];
+        } else {
+            free(h->notes[i].why);
+        }
+    }
+    if (n_left < n && n < h->n_notes) {
+        memmove(h->notes + n_left, h->notes + n,
+                (h->n_notes - n) * sizeof(*h->notes));
+    }
+    h->n_notes -= n - n_left;
+    return n_left;
+}
+
+/* The first of [n] that are left of those that were sent. One row may be locked, or
+ * refused: the others come next. */
+static void not_noted(struct halts *h, uint32_t n, const struct err *e)
+{
+    struct halt_note first = h->notes[0];
+    usec now = clock_usec();
+
+    h->write_at = now + retry_delay(++h->failures, NOTE_FLOOR_USEC,
+                                    NOTE_CAP_USEC, (uint32_t)now);
+    if (log_is_news(h->told, e->text)) {
+        log_line(LOG_WARN,
+                 "halts were not written to tidemill.lane; trying again",
+                 "lane=%s/%d lanes=%u error=%s", first.at.topic,
+                 first.at.partition, n, log_quote(e->text));
+    }
+    if (h->n_sent == 1 && !database_is_away(e)) {
+        memmove(h->notes, h->notes + 1, (h->n_notes - 1) * sizeof(first));
+        h->notes[h->n_notes - 1] = first;
+    }
+}
+
+static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct engine *g = arg;
+    struct halts *h = &g->halts;
+    struct err e = r->error;
+    uint32_t n = h->n_sent;
+
+    (void)c;
+    if (r->ok) {
+        n = drop_notes(h, n, r->results + NOTES_BEGUN);
+        err_set(&e, ERR_SCHEMA, "the table does not keep them: %.300s",
+                compare_own_causes(g));
+    }
+    if (n > 0) {
+        not_noted(h, n, &e);
+    } else {
+        h->failures = 0;
+    }
+    if (h->n_notes == 0) {
+        h->told[1] = 0;
+    }
+    h->n_sent = 0;
+    give_conn(g, r);
+}
+
+static void write_notes(struct engine *g)
+{
+    struct halts *h = &g->halts;
+
+    h->conn = database_take(g, &h->ticket);
+    if (!h->conn) {
+        return;
+    }
+    h->n_sent = h->failures > 0 ? 1 : h->n_notes;
+    pgconn_add_sql(h->conn, "BEGIN");
+    pgconn_add_sql(h->conn, NOTE_LOCK); /* NOTES_BEGUN */
+    for (uint32_t i = 0; i < h->n_sent; i++) {
+        const struct halt_note *n = &h->notes[i];
+
+        position_note_halt(h->conn, g->plan, &n->at, n->why, n->generation);
+    }
+    pgconn_add_sql(h->conn, "COMMIT");
+    pgconn_flush(h->conn, REPLY_USEC, on_noted, g);
+}
+
+/* ---- what people changed ---- */
+
+static bool is_quiet(const struct lane *l)
+{
+    return l->is_assigned && !l->is_leased && !l->needs_claim &&
+           (l->is_halted ? !l->retry_at : l->inbox.count == 0);
+}
+
+static struct lane *find_quiet(struct engine *g, const struct position *at)
+{
+    struct lane *l = source_lane(g->source, at->topic, at->partition);
+
+    return l && is_quiet(l) && l->epoch == at->epoch ? l : NULL;
+}
+
+/* A person moved it back, and Kafka has been told of it since: a claim ends the
+ * leave that this was, or a backup would carry it into another time. */
+static bool is_unsettled(const struct lane *l)
+{
+    return l->was_rewound && !l->is_halted && source_has_told(l);
+}
+
+static void on_looked(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct engine *g = arg;
+    struct halts *h = &g->halts;
+
+    (void)c;
+    if (r->ok && h->has_list) {
+        topics_known(g, r->results[0]);
+    }
+    for (uint32_t i = 0; r->ok && i < h->n_asked; i++) {
+        struct lane *l = find_quiet(g, &h->asked[i]);
+
+        if (l &&
+            (is_unsettled(l) ||
+             position_is_changed(r->results[r->n_results - 1], i, l->epoch))) {
+            l->needs_claim = true;
+            l->told[1] = 0; /* a person waits for an answer */
+            loop_idle_set(g->idle, true);
+        }
+    }
+    give_conn(g, r);
+}
+
+static void look(struct engine *g)
+{
+    struct halts *h = &g->halts;
+
+    h->n_asked = 0;
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        if (is_quiet(l)) {
+            h->asked = mem_grow(h->asked, (h->n_asked + 1) * sizeof(*h->asked));
+            h->asked[h->n_asked++] =
+                (struct position){.topic = l->topic,
+                                  .partition = l->partition,
+                                  .epoch = l->epoch};
+        }
+    }
+    h->has_list = topics_wants_list(g);
+    if ((h->n_asked == 0 && !h->has_list) ||
+        !(h->conn = database_take(g, &h->ticket))) {
+        return;
+    }
+    if (h->has_list) {
+        position_list(h->conn, g->plan);
+    }
+    if (h->n_asked > 0) {
+        position_epochs(h->conn, g->plan, g->owner, h->asked, h->n_asked);
+    }
+    pgconn_flush(h->conn, REPLY_USEC, on_looked, g);
+}
+
+/* ---- what changes by itself ---- */
+
+static void wake(struct lane *l, usec now)
+{
+    if (l->is_halted && l->retry_at && now >= l->retry_at) {
+        l->is_halted = false;
+        l->retry_at = 0;
+    }
+}
+
+/* The broker refuses to read on from where a lane stands. A claim looks at
+ * what it still has: the lane halts, or it was a passing answer and goes on. */
+static void doubt_lost(struct engine *g, struct lane *l, usec now)
+{
+    if (l->is_lost && l->is_assigned && !l->is_halted && !l->needs_claim) {
+        l->needs_claim = true;
+        g->claim.retry_at = now + LOST_PAUSE_USEC;
+    }
+}
+
+static void halt_doubted(struct engine *g, struct lane *l)
+{
+    struct err e;
+
+    if (l->is_doubted && l->is_assigned && !l->is_halted && !l->needs_claim) {
+        verify_replaced(l, &e);
+        g->counts->errors[e.class]++;
+        engine_halt_for_person(g, l, &e, false);
+    }
+}
+
+void halt_tick(struct engine *g, usec now)
+{
+    struct halts *h = &g->halts;
+
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        wake(l, now);
+        doubt_lost(g, l, now);
+        halt_doubted(g, l);
+    }
+    if (h->conn) {
+        return;
+    }
+    if (h->n_notes > 0 && now >= h->write_at) {
+        write_notes(g);
+    } else if (now >= h->look_at && !g->is_stopping) {
+        h->look_at = now + LOOK_USEC;
+        look(g);
+    }
+}
+
+void halt_close(struct halts *h)
+{
+    for (uint32_t i = 0; i < h->n_notes; i++) {
+        const struct halt_note *n = &h->notes[i];
+
+        log_line(LOG_WARN,
+                 "a halt was not written to tidemill.lane before the end; the "
+                 "next run does not know of it",
+                 "lane=%s/%d error=%s", n->at.topic, n->at.partition,
+                 log_quote(n->why));
+    }
+    drop_notes(h, h->n_notes, NULL);
+    free(h->notes);
+    free(h->asked);
+}

@@ -1,0 +1,458 @@
+/* See letters.h. */
+#include "flow/engine/letters.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/utf8.h"
+#include "flow/batch/verdict.h"
+#include "flow/engine/engine.h"
+#include "flow/rows/headers.h"
+#include "postgres/store/dead_letter.h"
+
+static const usec ASK_EVERY = 1000000;
+static const usec TELL_EVERY = 1000000;
+static const usec ASK_DEADLINE = 30 * 1000000ULL;
+static const usec FULL_PAUSE = 60 * 1000000ULL;
+
+/* ---- writing ---- */
+
+/* "folder/file.lua:12" at the beginning of a message, or NULL. */
+static const char *place_in(const char *message, struct arena *a)
+{
+    const char *dot = strstr(message, ".lua:");
+    const char *end = dot ? dot + 5 : NULL;
+
+    while (end && isdigit((unsigned char)*end)) {
+        end++;
+    }
+    return end && end > dot + 5 && *end == ':'
+               ? arena_dup(a, message, (size_t)(end - message))
+               : NULL;
+}
+
+/* A reason may quote the bytes of a record. */
+static const char *storable(struct batch *b, const char *text)
+{
+    char *copy = arena_dup(&b->loaded, text, strlen(text));
+
+    utf8_clean(copy);
+    return copy;
+}
+
+static struct dead_letter held(struct batch *b, const struct letter *letter)
+{
+    return (struct dead_letter){
+        .is_held = true,
+        .holds = true,
+        .class = "held",
+        .sqlstate = "",
+        .message = arena_printf(&b->loaded,
+                                "waits behind the record at offset %" PRId64
+                                ", which has the same key",
+                                letter->behind),
+    };
+}
+
+/* Files are named from the bundle's folder on: where that is on one machine
+ * says nothing on another. */
+static const char *in_bundle(const struct batch *b, const char *message)
+{
+    const char *folder = b->engine->plan->folder;
+    size_t len = strlen(folder);
+
+    return strncmp(message, folder, len) == 0 && message[len] == '/'
+               ? message + len + 1
+               : message;
+}
+
+static struct dead_letter failed(struct batch *b, const struct letter *letter,
+                                 bool holds)
+{
+    const char *message = in_bundle(b, storable(b, letter->reason));
+
+    return (struct dead_letter){
+        .holds = holds,
+        .class = err_class_name(letter->class),
+        .sqlstate = letter->sqlstate,
+        .message = message,
+        .script = place_in(message, &b->loaded),
+    };
+}
+
+static struct dead_letter letter_for(struct batch *b, uint32_t event)
+{
+    const struct letter *letter = &b->letters[event];
+    struct dead_letter d = b->events.states[event] == TM_EVENT_HELD
+                               ? held(b, letter)
+                               : failed(b, letter, verdict_holds(b, event));
+
+    d.record = &b->records[event];
+    d.headers =
+        headers_print(d.record->message,
+                      b->is_retry ? headers_at : source_header_at, &b->loaded);
+    return d;
+}
+
+uint64_t letters_make(struct batch *b)
+{
+    uint64_t bytes = 0;
+
+    b->n_put = 0;
+    if (!b->letters) {
+        return 0;
+    }
+    b->put = arena_alloc(&b->loaded, b->events.n * sizeof(*b->put));
+    for (uint32_t e = 0; e < b->events.n; e++) {
+        if (verdict_is_letter(b, e)) {
+            struct dead_letter *d = &b->put[b->n_put++];
+
+            *d = letter_for(b, e);
+            bytes += dead_letter_bytes(d);
+        }
+    }
+    return bytes;
+}
+
+/* What a retry applied, or skipped, is a letter no more. What failed again
+ * stops the whole chain of its key, also where the batch holds only its
+ * beginning. */
+static void end_letters(struct batch *b)
+{
+    struct record *gone = arena_alloc(&b->loaded, b->events.n * sizeof(*gone));
+    struct record *stay = arena_alloc(&b->loaded, b->events.n * sizeof(*stay));
+    uint32_t n_gone = 0, n_stay = 0;
+
+    for (uint32_t e = 0; e < b->events.n; e++) {
+        uint8_t state = b->events.states[e];
+
+        if (state == TM_EVENT_OK || state == TM_EVENT_SKIPPED) {
+            gone[n_gone++] = b->records[e];
+        } else if (state == TM_EVENT_FAILED && verdict_holds(b, e)) {
+            stay[n_stay++] = b->records[e];
+        }
+    }
+    if (n_gone > 0) {
+        dead_letter_end(b->conn, b->engine->plan, gone, n_gone, &b->loaded);
+    }
+    if (n_stay > 0) {
+        dead_letter_rest(b->conn, b->engine->plan, stay, n_stay, &b->loaded);
+    }
+}
+
+void letters_write(struct batch *b)
+{
+    if (b->n_put > 0) {
+        dead_letter_put(b->conn, b->engine->plan, b->put, b->n_put, &b->loaded);
+    }
+    if (b->is_retry) {
+        end_letters(b);
+    }
+}
+
+/* ---- after the commit ---- */
+
+/* A flood of failures is one line a second; each is in the table. */
+static void tell(struct batch *b, uint32_t n_failed, uint32_t n_held,
+                 uint32_t first)
+{
+    struct letters *l = &b->engine->letters;
+    const struct record *rec = &b->records[first];
+
+    l->n_failed += n_failed;
+    l->n_held += n_held;
+    if (clock_usec() < l->tell_at) {
+        return;
+    }
+    log_line(LOG_WARN,
+             l->n_failed ? "records failed and were set aside: tidemill dlq"
+                         : "records were set aside behind a failed one of "
+                           "their key: tidemill dlq",
+             "failed=%u held=%u last=%s/%d/%" PRId64 " error=%s", l->n_failed,
+             l->n_held, rec->topic, rec->partition, rec->offset,
+             log_quote(n_failed ? b->letters[first].reason : "-"));
+    l->n_failed = l->n_held = 0;
+    l->tell_at = clock_usec() + TELL_EVERY;
+}
+
+static void remember(struct batch *b, uint32_t event)
+{
+    const struct record *rec = &b->records[event];
+    struct dossier *d = b->leases[rec->lane].lane->dossier;
+
+    d->n_letters++;
+    if (b->events.states[event] == TM_EVENT_HELD) {
+        dossier_hold(d, rec->key, rec->key_len, 1, b->letters[event].behind);
+    } else if (verdict_holds(b, event)) {
+        dossier_hold(d, rec->key, rec->key_len, 1, rec->offset);
+    }
+}
+
+static void count_letters(struct batch *b)
+{
+    uint64_t *counters = b->engine->counts->counters;
+    uint32_t n_failed = 0, n_held = 0, first = 0;
+
+    for (uint32_t e = 0; e < b->events.n; e++) {
+        if (!verdict_is_letter(b, e)) {
+            continue;
+        }
+        if (b->events.states[e] == TM_EVENT_HELD) {
+            first = n_failed + n_held == 0 ? e : first;
+            n_held++;
+        } else {
+            first = n_failed == 0 ? e : first;
+            n_failed++;
+            b->engine->counts->errors[b->letters[e].class]++;
+        }
+        remember(b, e);
+    }
+    counters[COUNT_DEAD_LETTERS] += n_failed;
+    counters[COUNT_HELD] += n_held;
+    if (n_failed + n_held > 0) {
+        tell(b, n_failed, n_held, first);
+    }
+}
+
+void letters_committed(struct batch *b)
+{
+    for (uint32_t i = 0; i < b->n_leases; i++) {
+        struct lease *l = &b->leases[i];
+        struct dossier *d = l->lane->dossier;
+
+        if (!b->is_retry) {
+            d->n_seen += lease_moved(l);
+            if (l->guard) {
+                guard_take(&d->guard, l->guard);
+            }
+        }
+    }
+    if (b->letters && !b->is_retry) {
+        count_letters(b);
+    }
+}
+
+/* ---- asking ---- */
+
+static bool is_open(const struct lane *l)
+{
+    return l->is_assigned && !l->needs_claim && !l->is_leased;
+}
+
+static void end_question(struct engine *g, const struct err *e)
+{
+    struct letters *l = &g->letters;
+
+    if (e) {
+        log_line(LOG_WARN, "dead letters cannot be looked up; trying again",
+                 "class=%s error=%s", err_class_name(e->class),
+                 log_quote(e->text));
+    }
+    database_give(g, &l->conn, &l->ticket, e, "dead letters");
+    arena_reset(&l->arena);
+    l->ask_at = clock_usec() + ASK_EVERY;
+    loop_idle_set(g->idle, true);
+}
+
+/* The lane, if it is as it was when the question was asked. */
+static struct lane *same_lane(struct engine *g, uint32_t i)
+{
+    struct letters *q = &g->letters;
+    struct lane *l =
+        source_lane(g->source, q->lanes[i].topic, q->lanes[i].partition);
+
+    return l && is_open(l) && l->epoch == q->epochs[i] ? l : NULL;
+}
+
+/* Lanes that are gone are asked about anew when they come back. */
+static void forget_others(struct engine *g)
+{
+    for (struct dossier *d = g->dossiers; d; d = d->next) {
+        const struct lane *l =
+            d->keys.n_keys ? source_lane(g->source, d->topic, d->partition)
+                           : NULL;
+
+        if (d->keys.n_keys && (!l || (!l->is_assigned && !l->is_leased))) {
+            dossier_forget(d);
+        }
+    }
+}
+
+static void take_key(struct engine *g, const struct pg_result *r, int row)
+{
+    struct lane *l =
+        source_lane(g->source, pg_str(r, row, 0), (int32_t)pg_int(r, row, 1));
+    uint32_t n = (uint32_t)pg_int(r, row, 3);
+    int len = 0;
+    const char *key = pg_value(r, row, 2, &len);
+    struct dossier *d = l ? l->dossier : NULL;
+
+    if (!d) {
+        return;
+    }
+    d->n_letters += n;
+    if (key) {
+        dossier_hold(d, key, (uint32_t)len, n, pg_int(r, row, 4));
+    }
+}
+
+/* Lanes are asked about one by one then; one that is too much alone waits until
+ * some of its letters are gone. */
+static void too_many(struct engine *g, const struct err *e)
+{
+    struct letters *q = &g->letters;
+    struct lane *l = same_lane(g, 0);
+    struct err why;
+
+    if (q->n > 1) {
+        q->is_single = true;
+    } else if (l) {
+        err_set(&why, ERR_RESOURCE,
+                "too many keys wait behind dead letters: %s; `tidemill dlq "
+                "export` and `tidemill dlq discard` make them fewer",
+                e->text);
+        l->retry_at = clock_usec() + FULL_PAUSE;
+        engine_halt(g, l, &why);
+    }
+    end_question(g, NULL);
+}
+
+static void renew(struct engine *g)
+{
+    for (uint32_t i = 0; i < g->letters.n; i++) {
+        struct lane *l = same_lane(g, i);
+
+        if (l) {
+            dossier_renew(l->dossier);
+        }
+    }
+}
+
+static void on_keys(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct engine *g = arg;
+    struct letters *q = &g->letters;
+    struct err e;
+
+    (void)c;
+    if (r->is_over) {
+        too_many(g, &r->error);
+        return;
+    }
+    if (!r->ok) {
+        end_question(g, &r->error);
+        return;
+    }
+    renew(g);
+    for (int row = 0; row < pg_rows(r->results[0]); row++) {
+        take_key(g, r->results[0], row);
+        if (g->held.bytes > g->held.most) {
+            renew(g);
+            err_set(&e, ERR_RESOURCE, "they take more than %llu MiB",
+                    (unsigned long long)(g->held.most >> 20));
+            too_many(g, &e);
+            return;
+        }
+    }
+    for (uint32_t i = 0; i < q->n; i++) {
+        struct lane *l = same_lane(g, i);
+
+        if (l) {
+            l->needs_letters = false;
+        }
+    }
+    end_question(g, NULL);
+    q->ask_at = 0; /* a person may have asked while nobody owned the lane */
+}
+
+static void on_wanted(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct engine *g = arg;
+
+    (void)c;
+    for (int row = 0; r->ok && row < pg_rows(r->results[0]); row++) {
+        struct lane *l = source_lane(g->source, pg_str(r->results[0], row, 0),
+                                     (int32_t)pg_int(r->results[0], row, 1));
+
+        if (l && l->dossier) {
+            ((struct dossier *)l->dossier)->wants_retry = true;
+        }
+    }
+    end_question(g, r->ok ? NULL : &r->error);
+}
+
+/* One that waits for a while is asked about when it goes on. */
+static bool is_needing(const struct lane *l)
+{
+    return is_open(l) && l->needs_letters && !(l->is_halted && l->retry_at);
+}
+
+static void add_lane(struct engine *g, struct lane *l)
+{
+    struct letters *q = &g->letters;
+
+    l->dossier = dossier_of(&g->dossiers, l->topic, l->partition,
+                            g->plan->dead_letters.max_failed);
+    ((struct dossier *)l->dossier)->pool = &g->held;
+    q->lanes[q->n] =
+        (struct record){.topic = l->topic, .partition = l->partition};
+    q->epochs[q->n++] = l->epoch;
+}
+
+static void collect(struct engine *g, uint32_t n)
+{
+    struct letters *q = &g->letters;
+
+    q->n = 0;
+    q->epochs = arena_alloc(&q->arena, n * sizeof(*q->epochs));
+    q->lanes = arena_alloc(&q->arena, n * sizeof(*q->lanes));
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        if (is_needing(l) && !(q->is_single && q->n)) {
+            add_lane(g, l);
+        }
+    }
+}
+
+static uint32_t count_needing(struct engine *g, bool *has_any)
+{
+    uint32_t n = 0;
+
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        const struct dossier *d = l->dossier;
+
+        n += is_needing(l);
+        *has_any |= l->is_assigned && d && d->n_letters > 0;
+    }
+    return n;
+}
+
+void letters_turn(struct engine *g)
+{
+    struct letters *q = &g->letters;
+    bool has_any = false;
+    uint32_t n = count_needing(g, &has_any);
+    bool is_time = has_any && clock_usec() >= q->ask_at;
+
+    if (q->conn || g->is_stopping || (n == 0 && !is_time) ||
+        !(q->conn = database_take(g, &q->ticket))) {
+        return;
+    }
+    if (n > 0) {
+        forget_others(g);
+        collect(g, n);
+        dead_letter_ask_keys(q->conn, g->plan, q->lanes, q->n, &q->arena);
+        pgconn_limit(q->conn, g->held.most);
+        pgconn_flush(q->conn, ASK_DEADLINE, on_keys, g);
+    } else {
+        dead_letter_ask_wanted(q->conn, g->plan);
+        pgconn_flush(q->conn, ASK_DEADLINE, on_wanted, g);
+    }
+}
+
+void letters_close(struct letters *l)
+{
+    arena_close(&l->arena);
+}

@@ -1,0 +1,175 @@
+/* See redo.h. */
+#include "flow/engine/redo.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/rows/headers.h"
+#include "postgres/store/dead_letter.h"
+
+static const usec FETCH_DEADLINE = 90 * 1000000ULL;
+
+static bool is_wanted(const struct lane *l)
+{
+    const struct dossier *d = l->dossier;
+
+    return d && d->wants_retry && l->is_assigned && !l->is_leased &&
+           !l->needs_claim && !l->needs_letters;
+}
+
+static struct lane *find_wanted(struct engine *g)
+{
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        if (is_wanted(l)) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+/* A batch of them is as large as any other. */
+static struct dead_letter_most how_many(const struct engine *g,
+                                        const struct dossier *d)
+{
+    return (struct dead_letter_most){.n = d->retry_most ? d->retry_most
+                                                        : g->plan->limits.size,
+                                     .bytes = g->plan->limits.bytes};
+}
+
+static const char *copied(struct batch *b, const struct pg_result *r, int row,
+                          int column, uint32_t *len)
+{
+    int n = 0;
+    const char *p = pg_value(r, row, column, &n);
+
+    *len = (uint32_t)n;
+    return p ? arena_dup(&b->arena, p, (size_t)n) : NULL;
+}
+
+static void read_record(struct batch *b, const struct pg_result *r, int row)
+{
+    struct record *rec = &b->records[row];
+    uint32_t len = 0;
+    const char *json;
+
+    *rec = (struct record){.offset = pg_int(r, row, 0),
+                           .time_ms = pg_int(r, row, 4),
+                           .topic = b->leases[0].lane->topic,
+                           .partition = b->leases[0].lane->partition};
+    rec->key = copied(b, r, row, 1, &rec->key_len);
+    rec->value = copied(b, r, row, 2, &rec->value_len);
+    json = copied(b, r, row, 3, &len);
+    rec->message = headers_parse(json, len, b->decoder, &b->arena);
+    b->bytes += rec->key_len + rec->value_len;
+}
+
+/* A batch of these records, which goes the way of every other. */
+static void begin(struct batch *b, const struct pg_result *r)
+{
+    struct engine *g = b->engine;
+    uint32_t n = (uint32_t)pg_rows(r);
+    struct lease *l = &b->leases[0];
+
+    b->bytes = 0;
+    b->decoder = g->decoder;
+    b->records = arena_alloc(&b->arena, (n + 1) * sizeof(*b->records));
+    for (uint32_t i = 0; i < n; i++) {
+        read_record(b, r, (int)i);
+    }
+    l->first = 0;
+    l->n = n;
+    b->header = headers_find;
+    batch_prepare(b, g->decoder, n);
+    b->is_retry = true;
+    engine_move(b, BATCH_DECODING);
+}
+
+/* Trouble with the database is told where it is met; this would come again with
+ * each look. */
+static void tell(struct engine *g, const struct err *e)
+{
+    struct err named;
+
+    if (compare_is_unkept(g, e, &named)) {
+        g->tables.is_known = false; /* what is told next may be new */
+    }
+    if (!database_is_away(e) && log_is_news(g->letters.told, named.text)) {
+        log_line(LOG_WARN, "dead letters cannot be looked up; trying again",
+                 "class=%s error=%s", err_class_name(e->class),
+                 log_quote(named.text));
+    }
+}
+
+static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct batch *b = arg;
+    struct engine *g = b->engine;
+    struct dossier *d = b->leases[0].lane->dossier;
+
+    b->conn = NULL; /* what it says is read before it is given back */
+    if (r->ok && pg_rows(r->results[0]) > 0) {
+        begin(b, r->results[0]);
+    } else {
+        d->wants_retry = false; /* after trouble: until the next look */
+        if (!r->ok) {
+            tell(g, &r->error);
+        }
+        engine_release(b);
+    }
+    database_give(g, &c, &b->ticket, r->ok ? NULL : &r->error, "dead letters");
+}
+
+static void fetch(struct engine *g, struct batch *b, struct lane *lane)
+{
+    batch_clear(b);
+    b->leases = arena_zero(&b->arena, sizeof(*b->leases));
+    b->n_leases = 1;
+    b->leases[0] = (struct lease){.lane = lane,
+                                  .epoch = lane->epoch,
+                                  .start = lane->position,
+                                  .halt = -1};
+    lane->is_leased = true;
+    engine_move(b, BATCH_FETCHING);
+    dead_letter_ask(b->conn, g->plan, lane->topic, lane->partition,
+                    how_many(g, lane->dossier));
+    pgconn_flush(b->conn, FETCH_DEADLINE, on_fetched, b);
+}
+
+void redo_turn(struct engine *g)
+{
+    struct lane *lane = g->free.n && !g->is_stopping ? find_wanted(g) : NULL;
+    struct batch *b;
+
+    if (!lane) {
+        return;
+    }
+    b = list_item(list_first(&g->free), struct batch, link);
+    b->conn = database_take(g, &b->ticket);
+    if (b->conn) {
+        fetch(g, b, lane);
+    }
+}
+
+void redo_committed(struct batch *b)
+{
+    struct lane *lane = b->leases[0].lane;
+    struct dossier *d = lane->dossier;
+    uint32_t n = 0;
+
+    for (uint32_t e = 0; e < b->events.n; e++) {
+        n += b->events.states[e] == TM_EVENT_OK ||
+             b->events.states[e] == TM_EVENT_SKIPPED;
+    }
+    b->engine->counts->counters[COUNT_LETTERS_DONE] += n;
+    log_line(LOG_INFO, "dead letters were tried again",
+             "lane=%s/%d applied=%u left=%u", lane->topic, lane->partition, n,
+             b->events.n - n);
+    lane->needs_letters = true;
+    d->has_refused = false;
+    if (d->retry_most) {
+        d->retry_most = d->retry_most < b->engine->plan->limits.size
+                            ? 2 * d->retry_most
+                            : 0;
+    }
+}

@@ -1,0 +1,268 @@
+/* See waits.h. */
+#include "flow/engine/waits.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/engine/engine.h"
+#include "flow/engine/progress.h"
+
+#define SECONDS 1000000ULL
+
+static const usec LOOK_USEC = 1 * SECONDS;
+static const usec ANSWER_USEC = 10 * SECONDS;  /* that is awaited */
+static const usec TROUBLE_USEC = 10 * SECONDS; /* of a lane */
+/* Longer than a session that has to end and the rebalance behind it. */
+static const usec APART_USEC = 30 * SECONDS;
+static const usec SHAKEN_USEC = 60 * SECONDS;
+static const usec STARVED_USEC = 30 * SECONDS;
+static const usec WELL_USEC = 30 * SECONDS, UNWELL_USEC = 5 * SECONDS;
+static const usec ENDS_USEC = 10 * SECONDS, NO_ENDS_USEC = 60 * SECONDS;
+/* What brokers let a transaction last, if nobody says otherwise. */
+static const usec OPEN_USEC = 900 * SECONDS;
+
+/* ---- of a lane ---- */
+
+static int whole_seconds(usec from, usec now)
+{
+    return now > from ? (int)((now - from) / SECONDS) : 0;
+}
+
+static bool lasts(usec since, usec now, usec limit)
+{
+    return since && now >= since + limit;
+}
+
+/* For records of Kafka. */
+static enum page_wait find_starving(const struct lane *l, usec now, char *out,
+                                    size_t size)
+{
+    out[0] = '\0';
+    if (l->trouble[0]) {
+        snprintf(out, size, "%s", l->trouble);
+        return lasts(l->troubled_at, now, TROUBLE_USEC) ? WAIT_BLOCKED
+                                                        : WAIT_NOTED;
+    }
+    if (lasts(l->open_since, now, TROUBLE_USEC)) {
+        snprintf(out, size,
+                 "%" PRId64 " records from offset %" PRId64 " on stand behind "
+                 "a transaction that its producer has neither committed nor "
+                 "aborted for %d s: they are read when it ends; one that hangs "
+                 "is found with kafka-transactions.sh find-hanging",
+                 l->high - l->eof, l->eof, whole_seconds(l->open_since, now));
+        return lasts(l->open_since, now, OPEN_USEC) ? WAIT_BLOCKED : WAIT_NOTED;
+    }
+    if (lasts(l->starved_since, now, STARVED_USEC)) {
+        snprintf(out, size,
+                 "nothing has come for %d s though Kafka has records up to "
+                 "offset %" PRId64 ": see the broker that leads it, and its "
+                 "quotas",
+                 whole_seconds(l->starved_since, now), l->high);
+        return WAIT_NOTED;
+    }
+    return WAIT_NONE;
+}
+
+enum page_wait waits_of_lane(const struct lane *l, usec now, char *out,
+                             size_t size)
+{
+    const struct dossier *d = l->dossier;
+
+    if (d && d->is_shown) { /* told, and taken from readiness, by conflict.c */
+        snprintf(out, size, "%s", d->waits);
+        return WAIT_NOTED;
+    }
+    return find_starving(l, now, out, size);
+}
+
+/* Also of a lane that waits for other transactions: that hides no other wait. The
+ * first one is in the words of the worker. */
+static void tell_lanes(struct engine *g, usec now)
+{
+    char what[300] = "", first[sizeof(((struct page_lane *)0)->message)] = "";
+
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        const struct page_lane *p = l->page;
+        char why[sizeof(first)];
+
+        if (!p || p->worker != (int32_t)g->slot || p->state == LANE_HALTED) {
+            continue;
+        }
+        if (find_starving(l, now, why, sizeof(why)) == WAIT_NONE) {
+            l->is_told = false;
+            continue;
+        }
+        if (!what[0]) {
+            snprintf(what, sizeof(what), "lane %.200s/%d: ", l->topic,
+                     l->partition);
+            memcpy(first, why, sizeof(first));
+        }
+        if (!l->is_told) {
+            l->is_told = true;
+            log_line(LOG_WARN, "lane stands; the others go on",
+                     "lane=%s/%d position=%" PRId64 " why=%s", l->topic,
+                     l->partition, l->position, log_quote(why));
+        }
+    }
+    progress_reason(g, REASON_STANDS, what, first);
+}
+
+/* librdkafka tells the ends of partitions that it reads. Those of halted lanes
+ * are asked for, or their lag would stay what it was. */
+static void look_at_halted(struct engine *g, usec now)
+{
+    struct lane **lanes = NULL;
+    int64_t *ends;
+    int *codes;
+    uint32_t n = 0;
+
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        if (l->is_assigned && l->is_out && !l->is_shelved && !l->needs_claim) {
+            lanes = mem_grow(lanes, (n + 1) * sizeof(struct lane *));
+            lanes[n++] = l;
+        }
+    }
+    ends = mem_zero(n + 1, sizeof(*ends));
+    codes = mem_zero(n + 1, sizeof(*codes));
+    bool ok = n == 0 || source_ends(g->source, lanes, n, ends, codes);
+
+    for (uint32_t i = 0; i < n; i++) {
+        lanes[i]->high = !codes[i] && ends[i] >= 0 ? ends[i] : lanes[i]->high;
+    }
+    g->waits.halted_at = now + (ok ? ENDS_USEC : NO_ENDS_USEC);
+    free(codes);
+    free(ends);
+    free(lanes);
+}
+
+/* ---- of the worker ---- */
+
+/* What a batch waits for is told by conflict.c. */
+static bool find_claim(struct engine *g, usec now, char *out, size_t size)
+{
+    if (!g->claim.conn || now <= g->claim.asked_at + ANSWER_USEC) {
+        return false;
+    }
+    snprintf(out, size,
+             "the database has not answered for %d s to the claim of %u "
+             "lanes: it is slow, or somebody has locked tidemill.lane as a "
+             "whole; pg_stat_activity shows who",
+             whole_seconds(g->claim.asked_at, now), g->claim.n);
+    return true;
+}
+
+void waits_joined(struct engine *g)
+{
+    struct waits *w = &g->waits;
+
+    w->has_joined = true;
+    w->apart_since = 0;
+    w->joined_at[w->n_joined++ % MANY_REBALANCES] = clock_usec();
+}
+
+/* So many within a minute are no start of workers, but a loop. */
+static bool is_shaken(const struct waits *w, usec now)
+{
+    return w->n_joined >= MANY_REBALANCES &&
+           w->joined_at[w->n_joined % MANY_REBALANCES] + SHAKEN_USEC > now;
+}
+
+static bool find_shaken(struct engine *g, usec now, char *out, size_t size)
+{
+    if (!is_shaken(&g->waits, now)) {
+        return false;
+    }
+    snprintf(out, size,
+             "the Kafka group '%.100s' has shared out its partitions %d times "
+             "within a minute: a member comes and goes, and nothing can be "
+             "worked on between",
+             g->plan->source.group, MANY_REBALANCES);
+    return true;
+}
+
+static bool find_apart(struct engine *g, usec now, char *out, size_t size)
+{
+    const struct waits *w = &g->waits;
+    const char *kafka = source_failure(g->source);
+    usec grace = w->has_joined ? APART_USEC : ANSWER_USEC;
+
+    if (!w->apart_since || now < w->apart_since + grace) {
+        return false;
+    }
+    snprintf(out, size,
+             "the Kafka group '%.100s' has given this worker nothing to read "
+             "for %d s%s%s",
+             g->plan->source.group, whole_seconds(w->apart_since, now),
+             kafka[0] ? ": " : "; a member of it may hold up its rebalance",
+             kafka);
+    return true;
+}
+
+/* Each is told once while it lasts, however many last at a time. */
+static void look(struct engine *g, usec now)
+{
+    static const struct {
+        const char *name;
+        bool (*find)(struct engine *g, usec now, char *out, size_t size);
+    } kinds[] = {{"rebalances", find_shaken},
+                 {"group", find_apart},
+                 {"claim", find_claim}};
+    char why[240], all[240] = "";
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        uint32_t bit = 1U << i;
+
+        if (!kinds[i].find(g, now, why, sizeof(why))) {
+            g->waits.told &= ~bit;
+            continue;
+        }
+        if (!(g->waits.told & bit)) {
+            g->waits.told |= bit;
+            log_line(LOG_WARN, "the run waits", "for=%s why=%s", kinds[i].name,
+                     log_quote(why));
+        }
+        if (at < sizeof(all)) {
+            at += (size_t)snprintf(all + at, sizeof(all) - at, "%s%s",
+                                   at ? "; " : "", why);
+        }
+    }
+    progress_reason(g, REASON_WORKER, "", all);
+}
+
+/* What Kafka said may be over, though nothing comes to show it. */
+static void look_at_kafka(struct engine *g, usec now)
+{
+    struct waits *w = &g->waits;
+    usec each = !w->has_leaders                ? LOOK_USEC
+                : source_failure(g->source)[0] ? UNWELL_USEC
+                                               : WELL_USEC;
+    uint32_t n;
+
+    if (now < w->looked_at + each) {
+        return;
+    }
+    if (source_look_for_leaders(g->source, &n) && !w->apart_since) {
+        source_is_well(g->source);
+    }
+    w->has_leaders = n == 0;
+    w->looked_at = now;
+}
+
+void waits_tick(struct engine *g, usec now)
+{
+    if (now < g->waits.look_at || !g->source) {
+        return;
+    }
+    g->waits.look_at = now + LOOK_USEC;
+    look(g, now);
+    tell_lanes(g, now);
+    look_at_kafka(g, now);
+    if (now >= g->waits.halted_at) {
+        look_at_halted(g, now);
+    }
+    others_tick(g, now);
+}

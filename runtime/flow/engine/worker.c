@@ -1,0 +1,277 @@
+/* See worker.h. */
+#include "flow/engine/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/retry.h"
+#include "flow/batch/condemned.h"
+#include "flow/engine/address.h"
+#include "flow/engine/engine.h"
+#include "flow/engine/progress.h"
+#include "postgres/store/catalog.h"
+
+enum {
+    STOP_USEC = 4000000,
+    LOAD_PAUSE_USEC = 500000,
+    CHECK_POLL_USEC = 20000,
+    CHECK_FLOOR_USEC = 500000,
+    CHECK_CAP_USEC = 4000000
+};
+
+struct worker {
+    struct engine engine;
+    struct loop *loop;
+    struct vm *vm;
+    struct plan *plan;
+    struct loop_signal *term;
+    struct loop_signal *interrupt;
+    struct loop_timer *check;    /* looks at the database, until it fits */
+    struct loop_timer *stopping; /* looks whether all is quiet */
+    struct pgconn *conn;         /* taken while the check runs */
+    usec stop_by;
+    uint32_t check_failures;
+    uint32_t n_not_opened; /* failures of the pool that were told */
+    uint64_t load_told[2]; /* why the pipeline could not be loaded */
+    char said[200];        /* what people were told last */
+};
+
+static void tell(struct worker *w, const char *why)
+{
+    progress_waits(&w->engine, "database: ", why);
+    if (strncmp(w->said, why, sizeof(w->said) - 1) != 0) {
+        snprintf(w->said, sizeof(w->said), "%.199s", why);
+        log_line(LOG_ERROR,
+                 "the database is not ready for this pipeline; "
+                 "looking again from time to time",
+                 "error=%s", log_quote(why));
+    }
+}
+
+static void check_later(struct worker *w, const char *why)
+{
+    usec delay = retry_delay(++w->check_failures, CHECK_FLOOR_USEC,
+                             CHECK_CAP_USEC, (uint32_t)clock_usec());
+
+    tell(w, why);
+    loop_timer_set(w->check, delay);
+}
+
+/* What `check` warns of; by one worker, since all see the same. */
+static void tell_warnings(const struct worker *w, char *lines)
+{
+    char *line = w->engine.slot == 0 ? lines : "", *next;
+
+    for (; *line; line = next) {
+        next = line + strcspn(line, "\n");
+        *next++ = '\0';
+        log_line(LOG_WARN, "what check warns of", "warning=%s",
+                 log_quote(line + strlen("warning: ")));
+    }
+}
+
+static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
+{
+    struct worker *w = arg;
+    struct buf problems = {0};
+
+    if (!r->ok) {
+        w->engine.counts->errors[r->error.class]++;
+        check_later(w, r->error.text);
+    } else if (compare_tables(&w->engine, r, &problems) > 0) {
+        w->engine.counts->errors[ERR_SCHEMA]++;
+        check_later(w, buf_text(&problems));
+        /* A run that is to end must not wait for people. */
+        if (w->engine.page->until_end) {
+            w->engine.fatal = WORKER_CONFIG;
+            loop_stop(w->loop);
+        }
+    } else {
+        tell_warnings(w, buf_text(&problems));
+        engine_join(&w->engine);
+    }
+    pgpool_give(w->engine.pool, c);
+    w->conn = NULL;
+    buf_close(&problems);
+}
+
+/* The pool backs off by itself, so all that is left is to tell people. */
+static void note_pool(struct worker *w)
+{
+    const struct err *e = pgpool_error(w->engine.pool);
+    uint32_t n = pgpool_failures(w->engine.pool);
+
+    if (n != w->n_not_opened && e->class != ERR_NONE) {
+        w->n_not_opened = n;
+        w->engine.counts->errors[e->class]++;
+        tell(w, e->text);
+        address_renew(&w->engine, e);
+    }
+}
+
+static void on_check(void *arg)
+{
+    struct worker *w = arg;
+
+    if (w->conn || w->engine.source) {
+        return;
+    }
+    w->conn = pgpool_take(w->engine.pool);
+    if (w->conn) {
+        catalog_ask(w->conn, w->plan);
+        pgconn_flush(w->conn, 30000000, on_checked, w);
+        return;
+    }
+    note_pool(w);
+    loop_timer_set(w->check, CHECK_POLL_USEC);
+}
+
+static void on_stopping(void *arg)
+{
+    struct worker *w = arg;
+
+    if (engine_stop(&w->engine) || clock_usec() > w->stop_by) {
+        loop_stop(w->loop);
+    }
+}
+
+static void on_signal(void *arg, int signum)
+{
+    struct worker *w = arg;
+
+    (void)signum;
+    if (w->stop_by) {
+        return;
+    }
+    w->stop_by = clock_usec() + STOP_USEC;
+    engine_stop(&w->engine);
+    loop_timer_every(w->stopping, 10000);
+}
+
+/* A step of the start is done, or goes on: see supervise/strikes.h. */
+static void show_life(const struct worker_options *o, const char *step)
+{
+    struct page_worker *entry = &o->page->workers[o->slot];
+
+    entry->heartbeat_usec = clock_usec();
+    snprintf(entry->waiting_for, sizeof(entry->waiting_for), "starting: %.240s",
+             step);
+}
+
+static bool load(struct worker *w, const struct worker_options *o,
+                 struct err *e)
+{
+    show_life(o, "the scripts of Tidemill are read");
+    w->vm = vm_new(o->bundle, e);
+    if (!w->vm) {
+        return false;
+    }
+    show_life(o, "the pipeline is loaded");
+    vm_shows_life(w->vm, &o->page->workers[o->slot].heartbeat_usec);
+    w->plan = vm_load(w->vm, e);
+    show_life(o, "its tables are prepared");
+    return w->plan != NULL;
+}
+
+/*
+ * The bundle was loaded when the run began, so that what is said against it now
+ * is of what env() and file() give, such as a secret that is just being written:
+ * a worker that takes the place of another waits until it is mended. A run that
+ * is to end must not wait for people.
+ */
+static bool may_be_mended(const struct worker_options *o)
+{
+    return o->page->workers[o->slot].restarts > 0 && !o->page->until_end;
+}
+
+/* No signal is taken yet: a stop ends the process here. */
+static void load_later(struct worker *w, const struct worker_options *o,
+                       const struct err *e)
+{
+    show_life(o, e->text);
+    if (log_is_news(w->load_told, e->text)) {
+        log_line(LOG_ERROR,
+                 "the pipeline cannot be loaded any more; looking again from "
+                 "time to time",
+                 "error=%s", log_quote(e->text));
+    }
+    vm_free(w->vm);
+    usleep(LOAD_PAUSE_USEC);
+}
+
+static void set_engine(struct worker *w, const struct worker_options *o,
+                       char *instance, size_t size)
+{
+    struct engine *g = &w->engine;
+
+    snprintf(instance, size, "%s-%s-%u", w->plan->source.group,
+             o->instance ? o->instance : "local", o->slot);
+    g->loop = w->loop;
+    g->bundle = o->bundle;
+    g->plan = w->plan;
+    g->vm = w->vm;
+    g->page = o->page;
+    g->counts = &o->page->workers[o->slot];
+    g->slot = o->slot;
+    g->owner = instance;
+    g->instance = o->instance ? instance : NULL;
+}
+
+static int run(struct worker *w, const struct worker_options *o)
+{
+    char instance[256];
+    struct err e;
+
+    while (!load(w, o, &e)) {
+        if (!may_be_mended(o)) {
+            log_line(LOG_ERROR, "the pipeline cannot be loaded", "error=%s",
+                     log_quote(e.text));
+            return WORKER_CONFIG;
+        }
+        load_later(w, o, &e);
+    }
+    set_engine(w, o, instance, sizeof(instance));
+    if (!engine_open(&w->engine, &e)) {
+        log_line(LOG_ERROR, "the pipeline cannot run", "error=%s",
+                 log_quote(e.text));
+        return WORKER_CONFIG;
+    }
+    w->term = loop_signal_new(w->loop, SIGTERM, on_signal, w);
+    w->interrupt = loop_signal_new(w->loop, SIGINT, on_signal, w);
+    w->check = loop_timer_new(w->loop, on_check, w);
+    w->stopping = loop_timer_new(w->loop, on_stopping, w);
+    loop_timer_set(w->check, 1);
+    progress_waits(&w->engine,
+                   "starting: ", "the tables of the database are looked at");
+    loop_run(w->loop);
+    loop_timer_free(w->check);
+    loop_timer_free(w->stopping);
+    loop_signal_free(w->term);
+    loop_signal_free(w->interrupt);
+    engine_close(&w->engine);
+    return w->engine.fatal;
+}
+
+int worker_run(const struct worker_options *o)
+{
+    struct worker *w = mem_zero(1, sizeof(*w));
+    int status;
+
+    /* First: the supervisor may ask at any time. */
+    condemned_watch(o->page, o->slot);
+    w->loop = loop_new();
+    status = run(w, o);
+    if (w->plan) {
+        plan_free(w->plan);
+    }
+    if (w->vm) {
+        vm_free(w->vm);
+    }
+    loop_free(w->loop);
+    free(w);
+    return status;
+}

@@ -1,0 +1,77 @@
+/* See demand.h. */
+#include "flow/rows/demand.h"
+
+bool demand_lacks(const struct rows *r, uint64_t mask)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        if (p->columns[i].must_be_given && !(mask >> i & 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is the cell what a NOT NULL column would refuse? An upsert may leave a
+ * column out, since the row may be there; the others insert. */
+static bool is_refused(const struct rows *r, uint32_t column, uint32_t row)
+{
+    const struct plan_projection *p = r->program->plan;
+    uint8_t tag = r->view.cells[column][row].tag;
+    bool may_be_there = p->kind == KIND_MIRROR || p->kind == KIND_MAP;
+
+    return p->columns[column].must_be_given &&
+           (tag == TM_NULL || (tag == TM_MISSING && !may_be_there));
+}
+
+/* NULLs are never equal, so a repeat would be inserted again. */
+static bool has_identity(const struct rows *r, uint32_t row, struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    if (p->kind != KIND_APPEND || p->once < 0 ||
+        r->view.cells[p->once][row].tag > TM_NULL) {
+        return true;
+    }
+    return err_set(e, ERR_DATA,
+                   "%s.%s: the row has no value for it, by which a repeated "
+                   "event is known (once): assign it",
+                   p->table, p->columns[p->once].name);
+}
+
+static bool check_row(struct rows *r, uint32_t row, struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    if (!has_identity(r, row, e)) {
+        r->events->view->current = rows_last_event(r, row);
+        return false;
+    }
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        if (is_refused(r, i, row)) {
+            r->events->view->current = rows_last_event(r, row);
+            return err_set(e, ERR_DATA,
+                           "%s.%s: the row has no value for it, and the column "
+                           "is NOT NULL without a default: %s",
+                           p->table, p->columns[i].name,
+                           p->kind == KIND_MIRROR
+                               ? "let it be NULL, as its source is"
+                               : "assign it, or give it an `initial`");
+        }
+    }
+    return true;
+}
+
+bool demand_check(struct rows *r, uint32_t *row, struct err *e)
+{
+    for (; *row < r->view.n_rows; (*row)++) {
+        uint8_t f = r->view.flags[*row];
+
+        if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_EXISTS) &&
+            !check_row(r, *row, e)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,495 @@
+/* See writer.h. */
+#include "flow/table/writer.h"
+
+#include <string.h>
+
+#include "flow/rows/demand.h"
+#include "flow/rows/layers.h"
+#include "flow/rows/order.h"
+#include "postgres/wire/encode.h"
+
+/* Rows of one statement: numbers of rows, in key order. */
+struct selection {
+    uint32_t *rows;
+    uint32_t n;
+    uint64_t mask;          /* assigned columns */
+    struct tm_cell **cells; /* [column][row]; NULL: the rows' own */
+};
+
+/* Of the parameters of one statement: the server takes a message of 1 GB, and
+ * has several copies of it. */
+static const uint64_t STATEMENT_BYTES = 64 << 20;
+/* What a buffer keeps from one batch to the next. */
+static const size_t KEEP_BYTES = 16 << 20;
+
+void writer_close(struct writer *w)
+{
+    for (int i = 0; i < PROGRAM_MAX_COLUMNS + 4; i++) {
+        buf_close(&w->params[i]);
+    }
+}
+
+void writer_begin(struct writer *w)
+{
+    for (int i = 0; i < PROGRAM_MAX_COLUMNS + 4; i++) {
+        if (w->params[i].cap > KEEP_BYTES) {
+            buf_close(&w->params[i]);
+        }
+    }
+    w->n_written = 0;
+    w->is_blind = false;
+    w->n_unchanged = 0;
+}
+
+static bool is_sent(const struct plan_projection *p, const struct selection *s,
+                    uint32_t column)
+{
+    return column < p->n_key || (s->mask >> column & 1);
+}
+
+static uint64_t bytes_of(const struct rows *r, const struct selection *s)
+{
+    const struct plan_projection *p = r->program->plan;
+    struct tm_cell **cells = s->cells ? s->cells : r->view.cells;
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < p->n_columns; i++) {
+        if (is_sent(p, s, i)) {
+            bytes += encode_bytes(&p->columns[i].type, cells[i], s->rows, s->n);
+        }
+    }
+    return bytes;
+}
+
+typedef void (*send_fn)(struct writer *w, struct rows *r, struct pgconn *c,
+                        enum program_statement what, const struct selection *s);
+
+/* As one statement, or as several of the same kind where the rows are too large
+ * for one; a row is never split. */
+static void in_parts(struct writer *w, struct rows *r, struct pgconn *c,
+                     enum program_statement what, const struct selection *s,
+                     send_fn fn)
+{
+    uint64_t most = w->statement_bytes ? w->statement_bytes : STATEMENT_BYTES;
+    struct selection half = *s;
+
+    if (s->n <= 1 || bytes_of(r, s) <= most) {
+        fn(w, r, c, what, s);
+        return;
+    }
+    half.n = s->n / 2;
+    in_parts(w, r, c, what, &half, fn);
+    half.rows += half.n;
+    half.n = s->n - half.n;
+    in_parts(w, r, c, what, &half, fn);
+}
+
+/* Key columns, then the columns of the mask: one array each. */
+static int put_columns(struct writer *w, const struct rows *r,
+                       const struct selection *s)
+{
+    const struct plan_projection *p = r->program->plan;
+    int n = 0;
+
+    for (uint32_t i = 0; i < p->n_columns; i++) {
+        if (is_sent(p, s, i)) {
+            buf_clear(&w->params[n]);
+            encode_array(&w->params[n++], &p->columns[i].type,
+                         (s->cells ? s->cells : r->view.cells)[i], s->rows,
+                         s->n);
+        }
+    }
+    return n;
+}
+
+static int put_xmins(struct writer *w, int n, const struct rows *r,
+                     const struct selection *s)
+{
+    uint32_t *xmins = arena_alloc(r->loaded, (s->n + 1) * sizeof(uint32_t));
+
+    for (uint32_t i = 0; i < s->n; i++) {
+        xmins[i] = r->xmins[s->rows[i]];
+    }
+    buf_clear(&w->params[n]);
+    encode_xid_array(&w->params[n], xmins, s->n);
+    return n + 1;
+}
+
+static int put_count(struct writer *w, int n, const struct selection *s)
+{
+    buf_clear(&w->params[n]);
+    buf_reserve(&w->params[n], 8);
+    buf_u64(&w->params[n], s->n);
+    return n + 1;
+}
+
+static int send(struct writer *w, struct rows *r, struct pgconn *c,
+                enum program_statement what, uint64_t mask, int n)
+{
+    struct pgparam params[PROGRAM_MAX_COLUMNS + 4];
+
+    for (int i = 0; i < n; i++) {
+        params[i] = (struct pgparam){w->params[i].data, (int)w->params[i].len};
+    }
+    const struct pgstmt *s = program_stmt(r->program, what, mask);
+    bool varies = program_varies(r->program, mask);
+
+    return pgconn_add_version(c, s, varies ? (uint32_t)PGCONN_VARIED : 0,
+                              params);
+}
+
+void writer_ask(struct writer *w, struct rows *r, struct pgconn *c,
+                enum program_statement what, uint32_t *rows, uint32_t n_rows)
+{
+    struct selection s = {.rows = rows, .n = n_rows};
+    int n = put_columns(w, r, &s);
+
+    if (what == STATEMENT_VERIFY) {
+        n = put_count(w, put_xmins(w, n, r, &s), &s);
+    }
+    send(w, r, c, what, 0, n);
+}
+
+static uint64_t assigned(const struct rows *r, struct tm_cell **cells,
+                         uint32_t row)
+{
+    const struct plan_projection *p = r->program->plan;
+    uint64_t mask = 0;
+
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        mask |= (uint64_t)(cells[i][row].tag != TM_MISSING) << i;
+    }
+    return mask;
+}
+
+/*
+ * An update that leaves a NOT NULL column alone (an unchanged TOAST value)
+ * cannot be an upsert: its INSERT half would be refused even though the row
+ * is there. It is a counted UPDATE instead.
+ */
+static enum program_statement
+statement_for(const struct rows *r, enum program_statement what, uint64_t mask)
+{
+    if (what != STATEMENT_UPSERT) {
+        return what;
+    }
+    return demand_lacks(r, mask) ? STATEMENT_UPDATE : what;
+}
+
+static void send_masked(struct writer *w, struct rows *r, struct pgconn *c,
+                        enum program_statement what, const struct selection *s)
+{
+    int n = put_columns(w, r, s);
+
+    w->is_blind |= what != statement_for(r, what, s->mask);
+    what = statement_for(r, what, s->mask);
+    if (program_counts(r->program, what)) {
+        n = put_count(w, n, s);
+    }
+    int answer = send(w, r, c, what, s->mask, n);
+
+    if (r->n_answers++ == 0) {
+        r->first_answer = answer;
+    }
+    w->n_written += s->n;
+}
+
+/* Statements by set of assigned columns: most batches have one or two. */
+static void send_by_mask(struct writer *w, struct rows *r, struct pgconn *c,
+                         enum program_statement what,
+                         const struct selection *all)
+{
+    struct tm_cell **cells = all->cells ? all->cells : r->view.cells;
+    uint32_t *rows = all->rows, left = all->n;
+    uint64_t *masks = arena_alloc(r->loaded, (left + 1) * sizeof(uint64_t));
+    uint32_t *picked = arena_alloc(r->loaded, (left + 1) * sizeof(uint32_t));
+
+    for (uint32_t i = 0; i < left; i++) {
+        masks[i] = assigned(r, cells, rows[i]);
+    }
+    while (left > 0) {
+        struct selection s = {
+            .rows = picked, .mask = masks[0], .cells = all->cells};
+        uint32_t kept = 0;
+
+        for (uint32_t i = 0; i < left; i++) {
+            if (masks[i] == s.mask) {
+                picked[s.n++] = rows[i];
+            } else {
+                rows[kept] = rows[i];
+                masks[kept++] = masks[i];
+            }
+        }
+        in_parts(w, r, c, what, &s, send_masked);
+        left = kept;
+    }
+}
+
+/* The keys, and the versions of deletes. */
+static struct tm_cell **cells_with_versions(struct rows *r)
+{
+    const struct plan_projection *p = r->program->plan;
+    size_t size = p->n_columns * sizeof(struct tm_cell *);
+    struct tm_cell **cells =
+        memcpy(arena_alloc(r->loaded, size), r->view.cells, size);
+
+    cells[p->newer] = r->deleted_at;
+    return cells;
+}
+
+static void mark_written(struct rows *r, const struct selection *s)
+{
+    for (uint32_t i = 0; r->marks && i < s->n; i++) {
+        r->marks[s->rows[i]] |= ROWS_WRITTEN;
+    }
+}
+
+static void send_deletes(struct writer *w, struct rows *r, struct pgconn *c,
+                         enum program_statement what, const struct selection *s)
+{
+    bool counted = program_loads(r->program);
+    int n = put_columns(w, r, s);
+
+    if (counted && r->program->plan->exact == EXACT_ALIGNED) {
+        n = put_xmins(w, n, r, s);
+    }
+    if (counted) {
+        n = put_count(w, n, s);
+    }
+    send(w, r, c, what, s->mask, n);
+    w->n_written += s->n;
+}
+
+static void send_updates(struct writer *w, struct rows *r, struct pgconn *c,
+                         enum program_statement what, const struct selection *s)
+{
+    int n = put_columns(w, r, s);
+
+    if (r->program->plan->exact == EXACT_ALIGNED) {
+        n = put_xmins(w, n, r, s);
+    }
+    n = put_count(w, n, s);
+    send(w, r, c, what, s->mask, n);
+    w->n_written += s->n;
+}
+
+static void write_fold(struct writer *w, struct rows *r, struct pgconn *c,
+                       const uint32_t *order, uint32_t n)
+{
+    uint32_t *memory = arena_alloc(r->loaded, 2 * (n + 1) * sizeof(uint32_t));
+    struct selection kept = {.rows = memory, .mask = r->program->all_values};
+    struct selection made = {.rows = memory + n + 1};
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t row = order[i];
+        uint8_t f = r->view.flags[row];
+        bool loaded = f & TM_ROW_LOADED, exists = f & TM_ROW_EXISTS;
+
+        if (!(f & TM_ROW_TOUCHED)) {
+            continue;
+        }
+        if (exists && (!loaded || (f & TM_ROW_CLEARED))) {
+            made.rows[made.n++] = row;
+        } else if (exists && rows_changed(r, row)) {
+            kept.rows[kept.n++] = row;
+        } else if (exists) {
+            w->n_unchanged++;
+        }
+    }
+    if (kept.n && r->program->all_values) {
+        mark_written(r, &kept);
+        in_parts(w, r, c, STATEMENT_UPDATE, &kept, send_updates);
+    }
+    mark_written(r, &made); /* before they are picked apart */
+    send_by_mask(w, r, c, STATEMENT_INSERT, &made);
+}
+
+/* The first layer of each row, then the second of those that have one, ...: a
+ * row may be in a statement only once. */
+static void write_layers(struct writer *w, struct rows *r, struct pgconn *c,
+                         const uint32_t *order, uint32_t n)
+{
+    struct selection s = {.rows = arena_alloc(r->loaded, n * sizeof(uint32_t)),
+                          .cells = layers_cells(r)};
+    uint32_t depth = 0;
+
+    do {
+        s.n = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            int32_t layer = layers_at(r, order[i], depth);
+
+            if (layer >= 0) {
+                s.rows[s.n++] = (uint32_t)layer;
+            }
+        }
+        send_by_mask(w, r, c, STATEMENT_UPSERT, &s);
+        depth++;
+    } while (s.n > 0);
+}
+
+static void write_overwrite(struct writer *w, struct rows *r, struct pgconn *c,
+                            const uint32_t *order, uint32_t n)
+{
+    struct selection made = {
+        .rows = arena_alloc(r->loaded, (n + 1) * sizeof(uint32_t))};
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t f = r->view.flags[order[i]];
+
+        if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_EXISTS)) {
+            made.rows[made.n++] = order[i];
+        }
+    }
+    if (r->n_layers) {
+        write_layers(w, r, c, order, n);
+    }
+    send_by_mask(w, r, c,
+                 r->program->plan->kind == KIND_MERGE ? STATEMENT_MERGE
+                                                      : STATEMENT_UPSERT,
+                 &made);
+}
+
+/* `once`: of rows that are the same the first one stays, whatever columns the
+ * others have; statements are by columns, so the server would see them in
+ * another order. */
+static void write_append(struct writer *w, struct rows *r, struct pgconn *c)
+{
+    bool is_once = r->program->plan->once >= 0;
+    struct selection all = {
+        .rows =
+            arena_alloc(r->loaded, (r->view.n_rows + 1) * sizeof(uint32_t))};
+
+    hash_reset(&r->hash);
+    r->n_answers = 0;
+    for (uint32_t i = 0; i < r->view.n_rows; i++) {
+        if (!is_once || rows_is_first(r, i)) {
+            all.rows[all.n++] = i;
+        }
+    }
+    r->n_repeated = r->view.n_rows - all.n;
+    send_by_mask(w, r, c, STATEMENT_APPEND, &all);
+}
+
+static uint32_t inserted(const struct rows *r, const struct pgreply *reply)
+{
+    uint32_t n = 0;
+
+    for (int i = 0; i < r->n_answers; i++) {
+        n += (uint32_t)pg_int(reply->results[r->first_answer + i], 0, 0);
+    }
+    return n;
+}
+
+uint32_t writer_written(struct rows *rows, uint32_t n,
+                        const struct pgreply *reply)
+{
+    uint32_t n_there = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct rows *r = &rows[i];
+        const struct plan_projection *p = r->program->plan;
+
+        if (p->kind == KIND_APPEND && p->once >= 0) {
+            uint32_t there =
+                r->view.n_rows - r->n_repeated - inserted(r, reply);
+
+            r->n_repeated += there;
+            n_there += there;
+        }
+    }
+    return n_there;
+}
+
+/* A fold knows what was there; others delete what may be there. */
+static bool is_deleted(const struct rows *r, uint8_t flags)
+{
+    bool may_be_there =
+        !program_loads(r->program) || (flags & TM_ROW_LOADED) != 0;
+
+    return (flags & TM_ROW_TOUCHED) && (flags & TM_ROW_CLEARED) && may_be_there;
+}
+
+static void delete_rows(struct writer *w, struct rows *r, struct pgconn *c)
+{
+    struct selection gone = {.n = 0};
+    uint32_t n = r->view.n_rows - r->first_row;
+    const uint32_t *order;
+
+    for (uint32_t i = r->first_row; i < r->view.n_rows; i++) {
+        gone.n += is_deleted(r, r->view.flags[i]);
+    }
+    if (gone.n == 0) {
+        return;
+    }
+    order = order_once(r);
+    gone.rows = arena_alloc(r->loaded, gone.n * sizeof(uint32_t));
+    gone.n = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (is_deleted(r, r->view.flags[order[i]])) {
+            gone.rows[gone.n++] = order[i];
+        }
+    }
+    mark_written(r, &gone);
+    if (r->deleted_at) {
+        gone.mask = 1ULL << r->program->plan->newer;
+        gone.cells = cells_with_versions(r);
+    }
+    in_parts(w, r, c, STATEMENT_DELETE, &gone, send_deletes);
+}
+
+static void write_rows(struct writer *w, struct rows *r, struct pgconn *c)
+{
+    uint32_t n = r->view.n_rows - r->first_row;
+
+    if (r->program->plan->kind == KIND_APPEND) {
+        write_append(w, r, c);
+    } else if (n > 0 && r->program->plan->kind == KIND_FOLD) {
+        write_fold(w, r, c, order_once(r), n);
+    } else if (n > 0) {
+        write_overwrite(w, r, c, order_once(r), n);
+    }
+}
+
+/* Parents before their children; among equals merges last, since their locks
+ * are what others wait for. */
+static uint32_t rank_of(const struct rows *r)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    return 2 * p->depth + (p->kind == KIND_MERGE);
+}
+
+static void empty(struct rows *r, struct pgconn *c)
+{
+    if (r->emptied_by >= 0 && r->events->states[r->emptied_by] == TM_EVENT_OK) {
+        pgconn_add(c, program_stmt(r->program, STATEMENT_EMPTY, 0), NULL);
+    }
+}
+
+void writer_write(struct writer *w, struct rows *rows, uint32_t n,
+                  struct pgconn *c)
+{
+    uint32_t most = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        most = rank_of(&rows[i]) > most ? rank_of(&rows[i]) : most;
+    }
+    for (uint32_t rank = most + 1; rank-- > 0;) {
+        for (uint32_t i = 0; i < n; i++) {
+            if (rank_of(&rows[i]) == rank) {
+                delete_rows(w, &rows[i], c);
+            }
+        }
+    }
+    for (uint32_t rank = 0; rank <= most; rank++) {
+        for (uint32_t i = 0; i < n; i++) {
+            if (rank_of(&rows[i]) == rank) {
+                write_rows(w, &rows[i], c);
+            }
+        }
+    }
+    /* Last: its lock keeps every reader out until COMMIT. */
+    for (uint32_t i = 0; i < n; i++) {
+        empty(&rows[i], c);
+    }
+}
