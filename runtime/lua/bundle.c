@@ -163,8 +163,12 @@ static int seal(const struct buf *image, struct err *e)
     }
     err_set(e, ERR_RESOURCE,
             "the files of the pipeline cannot be kept in memory (memfd of %zu "
-            "bytes): %s",
-            image->len, strerror(errno));
+            "bytes): %s%s",
+            image->len, strerror(errno),
+            errno == EFBIG
+                ? ": the limit of file sizes holds for it too: raise "
+                  "it (ulimit -f, LimitFSIZE)"
+                : "");
     if (fd >= 0) {
         close(fd);
     }

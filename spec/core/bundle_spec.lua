@@ -6,6 +6,9 @@ local C = core.lib
 
 core.header 'lua/bundle.h'
 ffi.cdef [[
+  int getrlimit(int, void *);
+  int setrlimit(int, const void *);
+  void *signal(int, void *);
   int memfd_create(const char *, unsigned);
   int fcntl(int, int, ...);
   int ftruncate(int, long);
@@ -140,6 +143,22 @@ describe('the memfd of a bundle', function()
       assert.are.equal(-1, ffi.C.fcntl(fd, F_ADD_SEALS, ffi.cast('int', 0)))
       ffi.C.close(fd)
     end)
+  end)
+
+  it('needs room below the limit of file sizes, and says so', function()
+    local FSIZE, XFSZ, IGNORE = 1, 25, ffi.cast('void *', 1)
+    local limit, before = ffi.new('uint64_t[2]'), ffi.new('uint64_t[2]')
+    assert(ffi.C.getrlimit(FSIZE, before) == 0)
+    limit[0], limit[1] = 100, before[1]
+    local handler = ffi.C.signal(XFSZ, IGNORE)
+    bundles.with(FILES, function(folder)
+      assert(ffi.C.setrlimit(FSIZE, limit) == 0)
+      local fd = C.bundle_seal(folder, nil, e)
+      ffi.C.setrlimit(FSIZE, before)
+      ffi.C.signal(XFSZ, handler)
+      assert.are.equal(-1, fd)
+    end)
+    assert.matches('memfd of %d+ bytes%): File too large: .* raise it %(ulimit %-f, LimitFSIZE%)$', ffi.string(e.text))
   end)
 
   it('is opened only when it is sealed and whole', function()
