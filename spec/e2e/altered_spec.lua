@@ -223,6 +223,15 @@ describe('another table of the same name that the search path finds first', func
     -- The same table may go where it is found.
     s.db:rows 'DROP TABLE front.mapped; ALTER TABLE mapped SET SCHEMA front'
     s.committed()
+    -- And be made anew there: that is no other one for a worker that begins.
+    s.db:rows [[
+      ALTER TABLE front.mapped RENAME TO older;
+      CREATE TABLE front.mapped (LIKE front.older INCLUDING ALL);
+      INSERT INTO front.mapped SELECT * FROM front.older; DROP TABLE front.older;
+      GRANT ALL ON front.mapped TO mill]]
+    process.signal(s.run:workers()[1], process.KILL)
+    s.send()
+    s.committed()
     s.db:rows 'SET search_path = front, public'
     s.assert_rows()
     assert.equal(0, (s.run:stop()))

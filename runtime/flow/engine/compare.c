@@ -54,7 +54,7 @@ static void keep_tables(struct engine *g)
         const struct plan_projection *p = &g->plan->projections[i];
         struct page_table *t = &g->page->tables[i];
 
-        if (t->oid != p->oid) {
+        if (t->oid != p->oid || strcmp(t->schema, p->schema) != 0) {
             snprintf(t->schema, sizeof(t->schema), "%s", p->schema);
             t->oid = p->oid;
         }
