@@ -104,6 +104,17 @@ describe('a pipeline that is edited under its run', function()
     goes_on()
   end)
 
+  it('reads a secret again of which a new worker met the half', function()
+    local url = tidemill.read(secret)
+    tidemill.write(secret, url:sub(1, #url - 2))
+    kill_workers()
+    run:wait_for('the half not to do', 30, function()
+      return (run:get '/readyz' or ''):find 'worker 1: database: cannot connect'
+    end)
+    tidemill.write(secret, url)
+    goes_on()
+  end)
+
   it('waits for a secret that is not there when a worker is started again', function()
     local url = tidemill.read(secret)
     os.remove(secret)

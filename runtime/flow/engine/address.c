@@ -6,14 +6,22 @@
 #include "base/log.h"
 #include "flow/engine/engine.h"
 
-enum { RENEW_PAUSE_USEC = 2000000 };
+enum { RENEW_PAUSE_USEC = 2000000, AWAY_PAUSE_USEC = 5000000 };
 
-/* A password is wrong, missing, or the address cannot even be read (a file
- * that was being written). Not: no such database, no such right. */
-static bool is_about_address(const struct err *e)
+/* How long after the last reading of the address such a failure is worth another
+ * one; 0: never. A password is wrong, missing, or the address cannot even be
+ * read (a file that was being written). Half of one, or an old one, may name a
+ * server or a database that there is not; mostly that is an outage. Not: no such
+ * right. */
+static usec pause_of(const struct err *e)
 {
+    if (e->class == ERR_CONNECTION || strncmp(e->sqlstate, "3D", 2) == 0) {
+        return AWAY_PAUSE_USEC;
+    }
     return e->class == ERR_CONFIG &&
-           (e->sqlstate[0] == '\0' || strncmp(e->sqlstate, "28", 2) == 0);
+                   (!e->sqlstate[0] || strncmp(e->sqlstate, "28", 2) == 0)
+               ? RENEW_PAUSE_USEC
+               : 0;
 }
 
 static bool take_over(struct engine *g, const struct plan *p)
@@ -28,16 +36,16 @@ static bool take_over(struct engine *g, const struct plan *p)
 
 bool address_renew(struct engine *g, const struct err *e)
 {
-    usec now = clock_usec();
+    usec now = clock_usec(), pause = pause_of(e);
     struct plan *p = NULL;
     struct err why;
     struct vm *v;
     bool is_new = false;
 
-    if (!is_about_address(e) || now < g->database.renew_at) {
+    if (!pause || now < g->database.renewed_at + pause) {
         return false;
     }
-    g->database.renew_at = now + RENEW_PAUSE_USEC;
+    g->database.renewed_at = now;
     v = vm_new(g->bundle, &why);
     if (v) { /* the scripts may take longer than a worker may be silent */
         vm_shows_life(v, &g->counts->heartbeat_usec);
@@ -46,7 +54,7 @@ bool address_renew(struct engine *g, const struct err *e)
     if (p) {
         is_new = take_over(g, p);
         plan_free(p);
-    } else {
+    } else if (log_is_news(g->database.renew_told, why.text)) {
         log_line(LOG_WARN, "the database address cannot be read again",
                  "error=%s", log_quote(why.text));
     }

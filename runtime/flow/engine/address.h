@@ -1,7 +1,7 @@
 #pragma once
 /*
- * A new password without a restart: when the server refuses the one we have,
- * the bundle is loaded again, in a VM of its own that is thrown away, and the
+ * A new address without a restart: when the server refuses the password that we
+ * have, or cannot be reached, the bundle is loaded again, in a VM of its own that is thrown away, and the
  * pool connects with what its file('...') gives now. Only the address changes
  * hands.
  */
@@ -9,6 +9,6 @@
 
 struct engine;
 
-/* [e] is why a connection failed; reads at most every other second. True: there
+/* [e] is why a connection failed; reads every few seconds at most. True: there
  * is a new address, so the failure of the old one tells nothing. */
 bool address_renew(struct engine *g, const struct err *e);

@@ -17,12 +17,13 @@ struct engine;
 
 struct database {
     struct breaker breaker;
-    usec retry_at;         /* back-off: nothing is tried before */
-    uint32_t failures;     /* in a row, back-offs counted */
-    struct err error;      /* the last failure */
-    uint32_t n_not_opened; /* failures of the pool that we know of */
-    usec renew_at;         /* address_renew: not before */
-    bool is_shown;         /* the worker would be ready, but for its trouble */
+    usec retry_at;          /* back-off: nothing is tried before */
+    uint32_t failures;      /* in a row, back-offs counted */
+    struct err error;       /* the last failure */
+    uint32_t n_not_opened;  /* failures of the pool that we know of */
+    usec renewed_at;        /* address_renew: the last time */
+    uint64_t renew_told[2]; /* why it could not be read */
+    bool is_shown;          /* the worker would be ready, but for its trouble */
 };
 
 void database_init(struct engine *g);
