@@ -114,6 +114,9 @@ void engine_give_conn(struct batch *b);
 void engine_release(struct batch *b);
 /* The lane waits: until lane->retry_at, or for a person (see halt.h). */
 void engine_halt(struct engine *g, struct lane *lane, const struct err *e);
+/* It looks again then; one that waits for a person still does. */
+void engine_halt_until(struct engine *g, struct lane *lane, usec until,
+                       const struct err *e);
 /* The same, for a person alone, and a restart does not end it: it is written to
  * tidemill.lane. [by_scripts]: another generation of the pipeline may do
  * better, so its claim of the lane ends the halt. */

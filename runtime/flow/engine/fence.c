@@ -37,8 +37,7 @@ static void halt_unkept(struct engine *g, struct lane *lane)
         "else claimed it: %.300s",
         compare_own_causes(g));
     g->counts->errors[e.class]++;
-    lane->retry_at = clock_usec() + UNKEPT_USEC;
-    engine_halt(g, lane, &e);
+    engine_halt_until(g, lane, clock_usec() + UNKEPT_USEC, &e);
 }
 
 static void claim_again(struct engine *g, const struct lease *l)

@@ -56,6 +56,15 @@ void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
     }
 }
 
+void engine_halt_until(struct engine *g, struct lane *lane, usec until,
+                       const struct err *e)
+{
+    if (!lane->is_halted || lane->retry_at) {
+        lane->retry_at = until;
+        engine_halt(g, lane, e);
+    }
+}
+
 void halt_note(struct engine *g, const struct position *at, const char *why,
                const char *generation)
 {

@@ -361,10 +361,7 @@ static void halt_for_a_while(struct batch *b, const struct err *e)
 
     name_cure(g, &named);
     for (uint32_t i = 0; i < b->n_leases; i++) {
-        struct lane *lane = b->leases[i].lane;
-
-        lane->retry_at = clock_usec() + delay;
-        engine_halt(g, lane, &named);
+        engine_halt_until(g, b->leases[i].lane, clock_usec() + delay, &named);
     }
     progress_ready(g); /* nothing else ends what the batch has said */
     engine_release(b);

@@ -314,8 +314,7 @@ static void too_many(struct engine *g, const struct err *e)
                 "too many keys wait behind dead letters: %s; `tidemill dlq "
                 "export` and `tidemill dlq discard` make them fewer",
                 e->text);
-        l->retry_at = clock_usec() + FULL_PAUSE;
-        engine_halt(g, l, &why);
+        engine_halt_until(g, l, clock_usec() + FULL_PAUSE, &why);
     }
     end_question(g, NULL);
 }
