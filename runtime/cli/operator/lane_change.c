@@ -15,6 +15,7 @@
 #include "cli/table.h"
 #include "kafka/peek.h"
 #include "postgres/operator/lane_row.h"
+#include "postgres/store/position.h"
 
 static const char resume_help[] =
     "Ends the halt of a lane: its owner reads it on from its position. If the\n"
@@ -135,6 +136,20 @@ static int check_range(const struct request *q, const struct lane_row *row,
     return EX_DATAERR;
 }
 
+/* What has no position yet begins where `start` says, which only Kafka knows. */
+static bool has_position(const struct lane_row *row)
+{
+    return row->next_offset != POSITION_UNBEGUN;
+}
+
+static void say_begins(const struct lane_row *row, int64_t to)
+{
+    say("%s/%d has no position yet, and begins at offset %" PRId64
+        ": records below it are\nLOST to the tables: they are not applied, and "
+        "not set aside.\n",
+        row->topic, row->partition, to);
+}
+
 static void say_lost(const struct lane_row *row, int64_t to)
 {
     int64_t n = to - row->next_offset;
@@ -206,10 +221,21 @@ static void say_halt(const char *why)
     buf_close(&lines);
 }
 
+static void say_goes_on(const char *what, const struct lane_row *row,
+                        int64_t at)
+{
+    say("%s%s/%d goes on ", what, row->topic, row->partition);
+    if (at == POSITION_UNBEGUN) {
+        say("where it begins, once Kafka tells");
+    } else {
+        say("at offset %" PRId64, at);
+    }
+}
+
 static void end_halt(struct request *q, const struct lane_row *row)
 {
-    say("%s/%d goes on at offset %" PRId64 ". It is halted:\n", row->topic,
-        row->partition, row->next_offset);
+    say_goes_on("", row, row->next_offset);
+    puts(". It is halted:");
     say_halt(row->halted);
     add(q, row, row->next_offset, false);
 }
@@ -236,6 +262,11 @@ static int plan_skip(struct request *q)
     const struct lane_row *row = &q->rows.at[0];
     int64_t at = row->next_offset;
     int64_t n = q->records < 0 ? 1 : q->records;
+    if (!has_position(row)) {
+        return refuse_lane(q, EX_DATAERR,
+                           "the lane has no position yet, so there is nothing "
+                           "to go past: 'lane seek' says where it begins");
+    }
     if (q->to >= 0 ? q->to <= at : n > INT64_MAX - at) {
         return options_refuse(q->v,
                               "%s stands at %" PRId64 ": skip goes forward "
@@ -274,7 +305,9 @@ static int plan_seek(struct request *q)
                  q->v->name, q->lane, row->last_letter);
         return EX_DATAERR;
     }
-    if (q->to > row->next_offset) {
+    if (!has_position(row)) {
+        say_begins(row, q->to);
+    } else if (q->to > row->next_offset) {
         say_lost(row, q->to);
     } else {
         say_again(q, row, q->to);
@@ -294,8 +327,8 @@ static int change(struct request *q)
     }
     for (uint32_t i = 0; i < q->n_changes; i++) {
         const struct lane_row *row = q->changes[i].shown;
-        say("done: %s/%d goes on at offset %" PRId64 "\n", row->topic,
-            row->partition, q->changes[i].to);
+        say_goes_on("done: ", row, q->changes[i].to);
+        puts("");
     }
     return EX_OK;
 }
