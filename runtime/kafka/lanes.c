@@ -155,7 +155,7 @@ static void offer_lane(struct lane *lane)
     lane->is_stuck = false;
     lane->needs_claim = lane->is_checking = lane->is_doubted = false;
     lane->is_gone = lane->is_shelved = lane->has_no_leader = false;
-    lane->is_slow = false;
+    lane->is_slow = lane->is_untold = false;
     lane->n_shelved = 0;
     lane->trouble[0] = '\0';
     lane->retry_at = 0;
@@ -228,7 +228,8 @@ static void unshelve(struct lane *lane)
     if (lane->is_shelved) {
         lane->trouble[0] = '\0';
     }
-    lane->is_shelved = lane->is_gone = lane->is_slow = false;
+    lane->is_shelved = lane->is_gone = false;
+    lane->is_slow = lane->is_untold = false;
     lane->n_shelved = 0;
 }
 

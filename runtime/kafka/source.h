@@ -88,6 +88,8 @@ struct lane {
     usec claim_at;          /* shelved: when it is to be claimed (usec) */
     uint32_t n_shelved;     /* how often in a row, since a claim was refused */
     bool is_slow;           /* shelved, after others had to wait for it */
+    bool is_untold;         /* shelved, since Kafka does not tell of it: it may
+                               be gone */
     uint64_t retry_at;      /* halted, but time may heal it: when to go on
                                (usec); 0: it stays halted */
     uint64_t told[2];       /* the upper layer's: the halt that was said last,

@@ -5,6 +5,7 @@ local admin = require 'kafka_admin'
 local counts = require 'counts'
 local harm = require 'harm'
 local kafka = require 'kafka'
+local pg = require 'pg'
 local process = require 'process'
 local tidemill = require 'tidemill'
 
@@ -133,6 +134,30 @@ describe('a topic that was created again', function()
     assert.equal(0, (run:stop()))
     result = tidemill.until_end(s.bundle, { env = s.env })
     assert.equal(0, result.status, result.text)
+  end)
+
+  it('with fewer partitions while it is read halts each once, also one locked', function()
+    local s = setup { partitions = 3 }
+    s.apply(1, 30)
+    local holder = pg.connect(s.url)
+    finally(function() holder:close() end)
+    holder:rows('BEGIN; SELECT FROM tidemill.lane WHERE partition = 2 FOR UPDATE')
+    local run = s.begin()
+    finally(function() run:destroy() end)
+    run:wait_for('the lane that waits', 20, function()
+      return run:text():find('is locked by', 1, true)
+    end)
+    s.replace_topic(1)
+    s.produce(101, 103, 0)
+    s.wait_halted(run, 0, 'created again')
+    s.wait_halted(run, 1, 'no such partition any more')
+    holder:rows('ROLLBACK')
+    s.wait_halted(run, 2, 'no such partition any more')
+    run:wait_for('the halts to be written', 20, function()
+      return s.db:number('SELECT count(halted) FROM tidemill.lane') == 3
+    end)
+    local _, n = run:text():gsub('a partition is gone', '')
+    assert.equal(2, n)
   end)
 end)
 

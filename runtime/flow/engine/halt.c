@@ -65,12 +65,29 @@ void engine_halt_until(struct engine *g, struct lane *lane, usec until,
     }
 }
 
+/* What a partition that is gone is looked at for every second, however long its
+ * row is locked. */
+static bool is_noted(const struct halts *h, const struct position *at)
+{
+    uint32_t i = 0;
+
+    while (i < h->n_notes && (h->notes[i].at.partition != at->partition ||
+                              h->notes[i].at.epoch != at->epoch ||
+                              strcmp(h->notes[i].at.topic, at->topic) != 0)) {
+        i++;
+    }
+    return i < h->n_notes;
+}
+
 void halt_note(struct engine *g, const struct position *at, const char *why,
                const char *generation)
 {
     struct halts *h = &g->halts;
     struct halt_note *note;
 
+    if (is_noted(h, at)) {
+        return;
+    }
     h->notes = mem_grow(h->notes, (h->n_notes + 1) * sizeof(*h->notes));
     note = &h->notes[h->n_notes++];
     *note = (struct halt_note){

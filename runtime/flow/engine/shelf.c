@@ -26,7 +26,7 @@ bool shelf_wants_claim(const struct lane *l, usec now)
 
 bool shelf_wants_look(const struct lane *l)
 {
-    return l->is_gone || l->n_shelved == 0;
+    return l->is_gone || l->is_untold || l->n_shelved == 0;
 }
 
 static void show(struct engine *g, struct lane *l, const struct err *e)
@@ -66,6 +66,7 @@ void shelf_put(struct engine *g, struct lane *l, const struct err *e, usec took)
     g->counts->errors[e->class]++;
     source_shelve(g->source, l);
     l->is_gone = false;
+    l->is_untold = !e->sqlstate[0] && e->class != ERR_SCHEMA; /* by Kafka */
     l->is_slow = took > SLOW_USEC;
     l->claim_at = now + (l->is_slow ? 2 * took : delay);
     show(g, l, e);
@@ -88,6 +89,29 @@ void shelf_gone(struct engine *g, usec now)
             g->waits.has_leaders = false; /* every second from now on */
         }
     }
+}
+
+/* What came of it before it went is applied first. */
+static bool is_at_work(const struct lane *l)
+{
+    return l->is_leased || (l->inbox.count > 0 && !l->is_halted);
+}
+
+bool shelf_lost(struct engine *g, const char *topic, int32_t partition)
+{
+    struct lane *l = source_lane(g->source, topic, partition);
+
+    if (!l || !(l->is_assigned || l->is_offered) || l->is_gone) {
+        return true;
+    }
+    if (is_at_work(l)) {
+        return false;
+    }
+    source_shelve(g->source, l);
+    l->needs_claim = l->is_assigned;
+    l->is_gone = true;
+    l->claim_at = clock_usec() + GONE_USEC;
+    return true;
 }
 
 void shelf_taken(struct engine *g, const struct lane *l)

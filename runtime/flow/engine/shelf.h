@@ -23,6 +23,9 @@ void shelf_put(struct engine *g, struct lane *l, const struct err *e,
                usec took);
 /* Leaves out lanes that Kafka has no partition of, or none with a leader. */
 void shelf_gone(struct engine *g, usec now);
+/* The same of a lane that was read, or waits for something else. False: not yet,
+ * since it is at work. */
+bool shelf_lost(struct engine *g, const char *topic, int32_t partition);
 /* The lane is about to be read. */
 void shelf_taken(struct engine *g, const struct lane *l);
 /* Does any lane of ours run? Then a refusal is not everybody's. */

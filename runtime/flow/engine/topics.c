@@ -9,6 +9,7 @@
 #include "flow/engine/engine.h"
 #include "flow/engine/halt.h"
 #include "flow/engine/progress.h"
+#include "flow/engine/shelf.h"
 #include "flow/engine/worker.h"
 
 static const usec LOOK_AGAIN_USEC = 2000000;
@@ -160,6 +161,15 @@ static void say_gone(struct engine *g, struct position *at,
     }
 }
 
+/* What another worker has it does not look at, and shows as running. */
+static bool is_said(struct engine *g, const struct position *at)
+{
+    const struct page_lane *p = page_lane(g->page, at->topic, at->partition);
+
+    return at->halted[0] && p && p->worker >= 0 &&
+           p->worker != (int32_t)g->slot;
+}
+
 /* A person has seen to it: see position_listed. */
 static bool is_let_go(const struct position *at)
 {
@@ -250,7 +260,9 @@ void topics_known(struct engine *g, const struct pg_result *lanes)
             progress_let_go(page_lane(g->page, at.topic, at.partition));
         } else {
             g->claim.has_gone = true;
-            say_gone(g, &at, state->n_partitions);
+            if (shelf_lost(g, at.topic, at.partition) && !is_said(g, &at)) {
+                say_gone(g, &at, state->n_partitions);
+            }
         }
     }
 }
