@@ -21,6 +21,10 @@ static int64_t begin_of_lag(const struct page_lane *lane)
     bool is_read = lane->worker >= 0 || lane->state != LANE_UNOWNED ||
                    lane->waits != WAIT_BLOCKED;
 
+    if (lane->state == LANE_UNOWNED &&
+        lane->worker >= 0) { /* not claimed yet */
+        return lane->epoch > 0 ? lane->position : lane->stored;
+    }
     if (!is_read && lane->stored < 0) {
         return lane->first;
     }

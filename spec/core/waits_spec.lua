@@ -129,7 +129,12 @@ describe('lag', function()
   end)
 
   it('of a lane that is ours, and cannot be claimed yet, counts from where it was', function()
-    assert.are.equal(25, lag { state = C.LANE_UNOWNED, worker = 1, waits = C.WAIT_BLOCKED,
-                               position = 5, high = 30 })
+    local waits = { state = C.LANE_UNOWNED, worker = 1, waits = C.WAIT_BLOCKED,
+                    position = 5, epoch = 3, stored = 2, high = 30 }
+    assert.are.equal(25, lag(waits))
+    waits.position, waits.epoch, waits.stored = 0, 0, 20 -- not claimed in this run
+    assert.are.equal(10, lag(waits))
+    waits.stored = -1
+    assert.are.equal(0, lag(waits))
   end)
 end)

@@ -175,6 +175,7 @@ describe('lanes whose rows of tidemill.lane cannot be claimed', function()
       local sql = "INSERT INTO odd VALUES ('%s', %d, '%s')"
       db:rows(kind and sql:format(s.topic, i, kind) or odd[1]:format(row(i)))
     end
+    s.db:rows('UPDATE tidemill.lane SET epoch = -5 WHERE ' .. row(n - 1)) -- no harm
     s.send_good(n, 0)
     local run = s.start { '--instance', 'one' }
     finally(function()
@@ -199,6 +200,9 @@ describe('lanes whose rows of tidemill.lane cannot be claimed', function()
       return status == 503
     end)
     assert.matches('lane [^\n]+/1: its row of tidemill.lane is locked by', body)
+    run:wait_for('the lag of the lane that waits', 20, function()
+      return lane(s, 1).lag == 1
+    end)
     local list = tidemill.call({ 'lane', 'list', s.bundle, '--admin',
       '127.0.0.1:' .. run.port }, { env = s.env })
     assert.matches('/1: its row of tidemill.lane is locked by', list.out)

@@ -82,6 +82,7 @@ void progress_unclaimed(struct engine *g, struct lane *l)
     if (p) {
         p->worker = (int32_t)g->slot;
         p->state = LANE_UNOWNED;
+        p->high = l->high >= 0 ? l->high : p->high;
         p->waits =
             waits_of_lane(l, clock_usec(), p->message, sizeof(p->message));
         p->reached = 0;

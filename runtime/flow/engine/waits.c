@@ -110,8 +110,16 @@ static void tell_lanes(struct engine *g, usec now)
     progress_reason(g, REASON_STANDS, what, first);
 }
 
-/* librdkafka tells the ends of partitions that it reads. Those of halted lanes
- * are asked for, or their lag would stay what it was. */
+/* One without a leader, or of which Kafka did not tell, would only be late. */
+static bool wants_end(const struct lane *l)
+{
+    return l->is_shelved ? !l->is_gone && !l->is_untold && !l->has_no_leader
+                         : l->is_assigned && l->is_out && !l->needs_claim;
+}
+
+/* librdkafka tells the ends of partitions that it reads. Those of lanes that are
+ * halted, or wait for their claim, are asked for, or their lag would stay what it
+ * was. */
 static void look_at_halted(struct engine *g, usec now)
 {
     struct lane **lanes = NULL;
@@ -120,7 +128,7 @@ static void look_at_halted(struct engine *g, usec now)
     uint32_t n = 0;
 
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (l->is_assigned && l->is_out && !l->is_shelved && !l->needs_claim) {
+        if (wants_end(l)) {
             lanes = mem_grow(lanes, (n + 1) * sizeof(struct lane *));
             lanes[n++] = l;
         }
