@@ -125,6 +125,7 @@ describe('a claimed position', function()
 
   it('halts with the words of a halt that is written down', function()
     assert.are.equal('too many', why(position { halted = 'too many' }, facts { high = 1 }))
+    assert.matches('and not why', why(position { halted = '' }, facts { high = 1 }))
   end)
 
   it('has words that fit into the page', function()

@@ -98,7 +98,11 @@ bool verify_position(const struct position *at, const struct verify_facts *f,
                      struct err *e)
 {
     if (at->halted) {
-        return err_set(e, ERR_CONFIG, "%s", at->halted);
+        return err_set(e, ERR_CONFIG, "%s",
+                       at->halted[0] ? at->halted
+                                     : "tidemill.lane says that it is halted, "
+                                       "and not why: `tidemill lane resume` "
+                                       "lets it go on");
     }
     return check_range(at, f, e) &&
            (is_trusted(at, f) ||

@@ -56,7 +56,7 @@ void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
                                     OID_TEXT, OID_TEXT, OID_TEXT};
     static const struct pgstmt claim = {
         "position_claim",
-        "UPDATE tidemill.lane SET epoch = coalesce(epoch, 0) + 1, owner = $4, "
+        "UPDATE tidemill.lane SET epoch = greatest(epoch, 0) + 1, owner = $4, "
         "group_id = $5, generation = $6, updated_at = now(), " END_VOID_HALT
         " WHERE " LANE
         " RETURNING next_offset, epoch, is_rewound, anchor_ms, anchor_hash, "
