@@ -4,7 +4,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine/engine.h', 'flow/engine/progress.h', 'admin/view.h')
+core.headers('flow/engine/engine.h', 'flow/engine/progress.h', 'flow/engine/shelf.h', 'admin/view.h')
 
 local SECOND = 1000000
 
@@ -95,6 +95,24 @@ describe('a worker that waits for several things', function()
     assert.equal(4, (look(170)))
     engine.claim.conn = nil
     look(180)
+  end)
+end)
+
+describe('a lane that others had to wait for', function()
+  it('is claimed when no other wants to be, and once it is overdue', function()
+    local lanes = ffi.new('struct lane[2]')
+    local slow, quick = lanes[0], lanes[1]
+    slow.next = quick
+    for i = 0, 1 do lanes[i].is_offered, lanes[i].is_shelved = true, true end
+    slow.is_slow, slow.claim_at = true, 20 * SECOND
+    local function turn(now, due)
+      quick.claim_at = due * SECOND
+      return C.shelf_is_turn_of_slow(lanes, now * SECOND)
+    end
+    assert.is_true(turn(20, 21))
+    assert.is_false(turn(20, 20))
+    assert.is_false(turn(29, 21))
+    assert.is_true(turn(30, 21))
   end)
 end)
 

@@ -28,29 +28,18 @@ static uint32_t count_lanes(struct engine *g, usec now)
     return n;
 }
 
-/* Those that others had to wait for come when nobody else does. */
-static bool has_quick(struct engine *g, usec now)
-{
-    struct lane *l = source_lanes(g->source);
-
-    while (l && (l->is_slow || !shelf_wants_claim(l, now))) {
-        l = l->next;
-    }
-    return l != NULL;
-}
-
 static void collect_lanes(struct engine *g, usec now)
 {
     struct claim *c = &g->claim;
     uint32_t n = count_lanes(g, now), at = 0;
-    bool is_quick = has_quick(g, now);
+    bool is_slow = shelf_is_turn_of_slow(source_lanes(g->source), now);
 
     c->lanes = mem_grow(c->lanes, (n + 1) * sizeof(*c->lanes));
     c->claimed = mem_grow(c->claimed, (n + 1) * sizeof(*c->claimed));
     c->offsets = mem_grow(c->offsets, 2 * (n + 1) * sizeof(*c->offsets));
     c->codes = mem_grow(c->codes, (n + 1) * sizeof(*c->codes));
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (shelf_wants_claim(l, now) && !(l->is_slow && is_quick)) {
+        if (shelf_wants_claim(l, now) && l->is_slow == is_slow) {
             c->lanes[at] =
                 (struct position){.topic = l->topic, .partition = l->partition};
             c->claimed[at++] = l;

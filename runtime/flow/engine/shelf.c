@@ -14,6 +14,7 @@ enum {
     CAP_USEC = 2000000,
     GONE_USEC = 5000000,
     SLOW_USEC = 2000000,
+    OVERDUE_USEC = 10000000,
     TOLD_MOST = 10 /* lines of one claim */
 };
 
@@ -27,6 +28,19 @@ bool shelf_wants_claim(const struct lane *l, usec now)
 bool shelf_wants_look(const struct lane *l)
 {
     return l->is_gone || l->is_untold || l->n_shelved == 0;
+}
+
+bool shelf_is_turn_of_slow(const struct lane *first, usec now)
+{
+    bool has_quick = false, is_overdue = false;
+
+    for (const struct lane *l = first; l; l = l->next) {
+        if (shelf_wants_claim(l, now)) {
+            has_quick |= !l->is_slow;
+            is_overdue |= l->is_slow && now >= l->claim_at + OVERDUE_USEC;
+        }
+    }
+    return is_overdue || !has_quick;
 }
 
 static void show(struct engine *g, struct lane *l, const struct err *e)

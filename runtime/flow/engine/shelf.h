@@ -17,6 +17,10 @@ struct engine;
 bool shelf_wants_claim(const struct lane *l, usec now);
 /* Of those lanes: does Kafka have to be asked for their partitions first? */
 bool shelf_wants_look(const struct lane *l);
+/* Does the claim of lanes that others had to wait for come now, and of them alone?
+ * When no other wants one, or once one of them is overdue: hundreds whose rows are
+ * locked want one all the time. [first]: of all lanes. */
+bool shelf_is_turn_of_slow(const struct lane *first, usec now);
 /* Leaves [l] out, until it is claimed again: [e] says why. [took]: how long the
  * others had to wait for it, which they shall not for most of the time. */
 void shelf_put(struct engine *g, struct lane *l, const struct err *e,
