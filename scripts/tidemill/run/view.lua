@@ -264,7 +264,7 @@ local function new_has(now, nodes, header, event_t)
 end
 
 ---@param is_written fun(name: string): boolean is the name in the text of a script?
----@return table { now, event_t, read_path } for one pipeline
+---@return table { now, event_t, new_now } for one pipeline
 function M.new(is_written)
   local now = new_now()
   local nodes = new_nodes(now, is_written)
