@@ -122,3 +122,29 @@ describe('topics in several formats', function()
         { topic = 'd', key = 'k', op = 'c', data = { d = 20000, j = '{}' } } } }):rows('a'))
   end)
 end)
+
+describe('an event of a spec', function()
+  local b = bundles.load(bundles.pipeline "projection { table = 'a', append = true, columns = { n = 'bigint' }, on = function(row, event) row.n = event.offset end }")
+
+  local function says(event)
+    local ok, said = pcall(b.run, b, { events = { event } })
+    return not ok and tostring(said) or nil
+  end
+
+  for _, case in ipairs {
+    { { value = { n = 1 } }, "'value' of an event in a spec is a text, not a table: it is the record's value as it stands in Kafka; fields go into 'data'" },
+    { { value = false }, "'value' of an event in a spec is a text, not false" },
+    { { topic = 5 }, "'topic' of an event in a spec is a text, not a number" },
+    { { headers = 'a' }, "'headers' of an event in a spec is a table, not a text" },
+    { { time = '2024-01-01' }, "'time' of an event in a spec is a number, not a text" },
+    { { partition = '0' }, "'partition' of an event in a spec is a number, not a text" },
+  } do
+    it('says what a field is: ' .. next(case[1]), function()
+      assert.is_truthy((says(case[1]) or ''):find(case[2], 1, true), says(case[1]))
+    end)
+  end
+
+  it('may have a time and an offset of 64 bits', function()
+    assert.is_nil(says { key = 'k', type = 'E', data = {}, time = 1700000000000LL, offset = 7LL })
+  end)
+end)

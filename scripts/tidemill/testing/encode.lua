@@ -113,13 +113,29 @@ end
 
 local FORMATS = { debezium = debezium, outbox = outbox, json = plain }
 
+-- What a field must be where nothing else makes a record.
+local IS = {
+  topic = 'string', value = 'string', headers = 'table', source = 'table',
+  time = 'number', partition = 'number', offset = 'number',
+}
+local CALLED = { string = 'a text', table = 'a table', number = 'a number' }
+
+local function check_field(name, x)
+  local want, is = IS[name], type(x)
+  if not want or is == want or want == 'number' and is == 'cdata' then return end
+  error(("'%s' of an event in a spec is %s, not %s%s"):format(name, CALLED[want],
+    CALLED[is] or tostring(x), name == 'value'
+    and ": it is the record's value as it stands in Kafka; fields go into 'data'" or ''), 0)
+end
+
 local function check(event)
   if type(event) ~= 'table' then error('an event is a table', 0) end
-  for name in pairs(event) do
+  for name, x in pairs(event) do
     if not is_field[name] then
       error(("an event of a spec has no field '%s'%s"):format(tostring(name),
         words.hint(tostring(name), FIELDS)), 0)
     end
+    check_field(name, x)
   end
 end
 
