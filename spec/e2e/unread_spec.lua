@@ -40,3 +40,18 @@ describe('partitions that are added while no worker is there', function()
     assert.is_truthy(was_nobodys)
   end)
 end)
+
+describe('partitions whose claim fails', function()
+  it('are those of the worker that has them: it does not join the group again', function()
+    local s = counts.new { partitions = 2 }
+    s.db:rows "INSERT INTO counts (id) VALUES (1)"
+    local run = s.start()
+    finally(function() run:destroy() end)
+    -- As long as it takes to see that partitions are nobody's.
+    run:wait_for('twelve seconds', 20, function() return (run:metric 'uptime_seconds' or 0) > 12 end)
+    assert.is_truthy(run:text():find('has no position yet', 1, true), run:text())
+    assert.is_nil(run:text():find('read by nobody', 1, true))
+    s.db:rows 'TRUNCATE counts'
+    run:wait_ready()
+  end)
+end)

@@ -15,8 +15,8 @@
 static const usec LOOK_AGAIN_USEC = 2000000;
 /* Longer than it takes the others of a group to claim what they were given. */
 static const usec UNREAD_USEC = 10000000;
-/* What still is nobody's has a reason of its own, such as a claim that fails;
- * lanes should not change hands for it for ever. */
+/* What still is nobody's has a reason of its own, such as another worker's claim
+ * that fails; lanes should not change hands for it for ever. */
 enum { MAX_REJOINS = 6 };
 
 static bool has_all(struct engine *g, struct err *e)
@@ -176,11 +176,27 @@ static bool is_let_go(const struct position *at)
     return at->is_rewound && !at->halted[0];
 }
 
-/* Partitions of Kafka that are in no row of the list. One without a leader is
- * claimed once it has one, whoever has it. */
+/* It is ours, and waits for its claim, which is no matter of the group. */
+static bool is_ours(const struct lane *l)
+{
+    return l->is_offered && !l->has_no_leader;
+}
+
+static int64_t count_ours(struct engine *g)
+{
+    int64_t n = 0;
+
+    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+        n += is_ours(l);
+    }
+    return n;
+}
+
+/* Partitions of Kafka that are in no row of the list, and not ours. One without
+ * a leader is claimed once it has one, whoever has it. */
 static uint32_t count_unread(struct engine *g, const struct pg_result *lanes)
 {
-    int64_t n = -(int64_t)source_leaderless(g->source);
+    int64_t n = -(int64_t)source_leaderless(g->source) - count_ours(g);
 
     for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
         int32_t there = g->claim.topics[i].n_partitions;
@@ -190,8 +206,12 @@ static uint32_t count_unread(struct engine *g, const struct pg_result *lanes)
     for (int i = 0; i < pg_rows(lanes); i++) {
         struct position at = position_listed(lanes, (uint32_t)i);
         int64_t t = find(g, at.topic);
+        bool is_there =
+            t >= 0 && at.partition < g->claim.topics[t].n_partitions;
+        const struct lane *l =
+            is_there ? source_lane(g->source, at.topic, at.partition) : NULL;
 
-        n -= t >= 0 && at.partition < g->claim.topics[t].n_partitions;
+        n -= is_there && !(l && is_ours(l));
     }
     return n > 0 ? (uint32_t)n : 0;
 }
@@ -209,8 +229,10 @@ static void join_again(struct engine *g, uint32_t n_unread)
     struct err e;
 
     if (c->n_unread == 0) {
-        c->unread_at = now;
         c->rejoins = 0;
+    }
+    if (c->n_unread == 0 || g->waits.apart_since) { /* it is being joined */
+        c->unread_at = now;
     }
     c->n_unread = n_unread;
     if (n_unread == 0 || now < c->unread_at + UNREAD_USEC ||
