@@ -48,7 +48,9 @@ describe('partitions whose claim fails', function()
     local run = s.start()
     finally(function() run:destroy() end)
     -- As long as it takes to see that partitions are nobody's.
-    run:wait_for('twelve seconds', 20, function() return (run:metric 'uptime_seconds' or 0) > 12 end)
+    run:wait_for('twelve seconds', 20, function()
+      return (run:metric 'uptime_seconds' or 0) > 12
+    end)
     assert.is_truthy(run:text():find('has no position yet', 1, true), run:text())
     assert.is_nil(run:text():find('read by nobody', 1, true))
     s.db:rows 'TRUNCATE counts'

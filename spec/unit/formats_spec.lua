@@ -124,7 +124,8 @@ describe('topics in several formats', function()
 end)
 
 describe('an event of a spec', function()
-  local b = bundles.load(bundles.pipeline "projection { table = 'a', append = true, columns = { n = 'bigint' }, on = function(row, event) row.n = event.offset end }")
+  local b = bundles.load(bundles.pipeline("projection { table = 'a', append = true, columns = { n = 'bigint' }, "
+    .. 'on = function(row, event) row.n = event.offset end }'))
 
   local function says(event)
     local ok, said = pcall(b.run, b, { events = { event } })
@@ -132,7 +133,8 @@ describe('an event of a spec', function()
   end
 
   for _, case in ipairs {
-    { { value = { n = 1 } }, "'value' of an event in a spec is a text, not a table: it is the record's value as it stands in Kafka; fields go into 'data'" },
+    { { value = { n = 1 } }, "'value' of an event in a spec is a text, not a table: it is the record's value as Kafka has "
+      .. "it; fields go into 'data'" },
     { { value = false }, "'value' of an event in a spec is a text, not false" },
     { { topic = 5 }, "'topic' of an event in a spec is a text, not a number" },
     { { headers = 'a' }, "'headers' of an event in a spec is a table, not a text" },

@@ -125,7 +125,7 @@ local function check_field(name, x)
   if not want or is == want or want == 'number' and is == 'cdata' then return end
   error(("'%s' of an event in a spec is %s, not %s%s"):format(name, CALLED[want],
     CALLED[is] or tostring(x), name == 'value'
-    and ": it is the record's value as it stands in Kafka; fields go into 'data'" or ''), 0)
+    and ": it is the record's value as Kafka has it; fields go into 'data'" or ''), 0)
 end
 
 local function check(event)
