@@ -76,7 +76,8 @@ describe('a handler that fails tells', function()
     local methods = require('tidemill.load.sandbox').text_methods()
     local function says_of(name) return select(2, pcall(function() return methods[name] end)) end
     assert.equal("a text has no field 'n': fields are of objects. Where the text holds JSON, let the producer write an "
-      .. 'object instead, or put it whole into a jsonb column', says_of 'n')
+      .. 'object instead, or put it whole into a jsonb column; what a row has in a json or jsonb column reads as a text',
+      says_of 'n')
     assert.is_truthy(says_of('uper'):find("a text has no field 'uper' (did you mean 'upper'?): ", 1, true))
     assert.is_truthy(says_of('dump'):find('string.dump is not available: it can break the sandbox', 1, true))
   end)

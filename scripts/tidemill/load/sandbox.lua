@@ -73,7 +73,8 @@ end
 local function no_text_field(key, known)
   local nearest = words.nearest(tostring(key), known)
   error(("a text has no field '%s'%s: fields are of objects. Where the text holds JSON, "
-    .. 'let the producer write an object instead, or put it whole into a jsonb column')
+    .. 'let the producer write an object instead, or put it whole into a jsonb column; '
+    .. 'what a row has in a json or jsonb column reads as a text')
     :format(tostring(key), nearest and (" (did you mean '%s'?)"):format(nearest) or ''),
     0)
 end
