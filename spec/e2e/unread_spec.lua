@@ -49,7 +49,7 @@ describe('partitions whose claim fails', function()
     finally(function() run:destroy() end)
     -- As long as it takes to see that partitions are nobody's.
     run:wait_for('twelve seconds', 20, function()
-      return (run:metric 'uptime_seconds' or 0) > 12
+      return ((run:status() or {}).uptime_seconds or 0) > 12
     end)
     assert.is_truthy(run:text():find('has no position yet', 1, true), run:text())
     assert.is_nil(run:text():find('read by nobody', 1, true))
