@@ -74,10 +74,14 @@ describe('the halt of a lane', function()
 
     local run = s.begin()
     finally(function() run:destroy() end)
-    run:wait_for('three tries', 30, function()
-      local _, n = run:text():gsub('halts were not written', '')
-      return n >= 3
+    run:wait_for('the first try', 30, function()
+      return run:text():find('halts were not written', 1, true)
     end)
+    local before = run:metric 'errors_total'
+    run:wait_for('three more', 30, function()
+      return run:metric 'errors_total' >= before + 3
+    end)
+    assert.equal(1, select(2, run:text():gsub('halts were not written', '')))
     s.check_other(run, 900)
     assert.equal(0, n_halted(s))
     s.db:rows 'DROP TRIGGER refuse ON tidemill.lane'
