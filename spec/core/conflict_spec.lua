@@ -10,7 +10,7 @@ core.headers('flow/engine/engine.h', 'flow/engine/conflict.h')
 local SECOND = 1000000
 
 -- A worker with two batches, the first of which begins; [o]: n_leases, waits, n_lost,
--- n_missed, n_unproven, is_retry, empties, concurrency, patient (the other one is), took.
+-- n_missed, n_unproven, is_retry, empties, concurrency, pool, patient (the other one is), took.
 local function begins(o)
   local s = {
     engine = ffi.new('struct engine'), plan = ffi.new('struct plan'),
@@ -19,6 +19,7 @@ local function begins(o)
     lanes = flow.lanes { { wait_until = o.waits and 1 or 0 }, {} },
   }
   s.plan.database.timeouts.lock_ms = o.lock_ms or 20000
+  s.plan.database.pool_max = o.pool or 8
   s.engine.plan, s.engine.n_batches, s.engine.took = s.plan, o.concurrency or 2, o.took or 0
   s.dossier.n_lost, s.dossier.n_missed = o.n_lost or 0, o.n_missed or 0
   s.dossier.n_unproven = o.n_unproven or 0
@@ -30,6 +31,8 @@ local function begins(o)
   b.engine, b.leases, b.n_leases = s.engine, s.leases, o.n_leases or 1
   b.rows, b.n_rows, b.is_retry = s.rows, 1, o.is_retry or false
   s.rows[0].emptied_by = o.empties and 0 or -1
+  s.states = ffi.new('uint8_t[1]', C.TM_EVENT_OK)
+  b.events.states, b.events.n = s.states, 1
   C.conflict_begin(b)
   s.b = b
   return s
@@ -61,13 +64,32 @@ describe('an attempt at a batch', function()
   it('never takes the last connection for a long wait, nor two of them', function()
     assert.equal(2000, lock_ms { waits = true, n_lost = 15, patient = true })
     assert.equal(2000, lock_ms { waits = true, n_lost = 15, concurrency = 1 })
-    assert.equal(0, lock_ms { is_retry = true })
-    assert.equal(2000, lock_ms { is_retry = true, patient = true })
+    assert.equal(2000, lock_ms { waits = true, n_lost = 15, pool = 1 })
+  end)
+
+  it('at letters waits no longer than others, since records of their lane wait for it', function()
+    assert.equal(2000, lock_ms { is_retry = true })
+    assert.equal(500, lock_ms { is_retry = true, waits = true, n_lost = 15 })
   end)
 
   it('waits for the readers of a table that it empties, when its lane is alone', function()
-    assert.equal(0, lock_ms { empties = true, concurrency = 1, waits = true })
+    assert.equal(0, lock_ms { empties = true })
+    assert.equal(0, lock_ms { empties = true, waits = true })
     assert.equal(2000, lock_ms { empties = true, n_leases = 2 })
+  end)
+
+  it('at a table to be emptied is not the second that waits for readers', function()
+    assert.equal(2000, lock_ms { empties = true, patient = true })
+    assert.equal(2000, lock_ms { empties = true, waits = true, patient = true })
+  end)
+
+  it('that is the only one at a time waits for readers now and then', function()
+    for n = 0, 31 do
+      assert.equal(n % 16 == 15 and 0 or 2000,
+        lock_ms { empties = true, concurrency = 1, waits = true, n_lost = n }, n)
+      assert.equal(n % 16 == 15 and 0 or 2000,
+        lock_ms { empties = true, pool = 1, waits = true, n_lost = n }, n)
+    end
   end)
 
   it('of a record that misses is a proof, and behind proofs that show nothing locks rows', function()
@@ -78,6 +100,26 @@ describe('an attempt at a batch', function()
     assert.equal(USUAL, attempt { n_missed = 3, n_leases = 2 })
     assert.equal(PROOF, attempt { n_missed = 3, n_unproven = 2 })
     assert.equal(tonumber(C.ATTEMPT_LOCKED), attempt { n_unproven = 3 })
+  end)
+end)
+
+describe('a record alone that is cancelled', function()
+  local function is_cancel(s, sqlstate)
+    local e = ffi.new('struct err')
+    ffi.copy(e.sqlstate, sqlstate or '57014')
+    return C.conflict_is_cancel(s.b, e)
+  end
+
+  it('has lost against others once, and then is to blame', function()
+    local s = begins {}
+    assert.is_true(is_cancel(s))
+    assert.is_false(is_cancel(s))
+    assert.is_false(is_cancel(begins {}, '22003'))
+  end)
+
+  it('is not to blame while it waits for locks as long as the session allows', function()
+    local s = begins { waits = true, n_lost = 15 }
+    for _ = 1, 10 do assert.is_true(is_cancel(s)) end
   end)
 end)
 

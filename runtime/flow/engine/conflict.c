@@ -24,7 +24,8 @@ enum {
     /* A lane that waits takes a connection for so long; a wait that ends early
      * loses its place in the server's queue, so now and then it is whole. */
     SHORT_LOCK_MS = 500,
-    WHOLE_LOCK_EACH = 16
+    WHOLE_LOCK_EACH = 16,
+    CANCELS = 2 /* of a record alone: then it is the record's */
 };
 
 static struct dossier *dossier_in(const struct lease *l)
@@ -165,6 +166,18 @@ bool conflict_is_none(struct batch *b, const struct err *e, struct err *named)
     return b->attempt != ATTEMPT_USUAL;
 }
 
+/* Waits for several locks in turn add up to statement_timeout, and who cancels
+ * what waits, cancels us too: an attempt that waits for locks as long as the
+ * session allows says nothing of the record. Those behind the first one wait
+ * but briefly. */
+bool conflict_is_cancel(struct batch *b, const struct err *e)
+{
+    struct dossier *d = dossier_in(&b->leases[0]);
+
+    return strcmp(e->sqlstate, "57014") == 0 && is_alone(b) &&
+           (b->is_patient || ++d->n_cancelled < CANCELS);
+}
+
 void conflict_not_proven(struct batch *b)
 {
     note_unproven(b, dossier_in(&b->leases[0]));
@@ -183,6 +196,9 @@ static const char *likely(const struct err *e)
                  "in the database does while they are written"
            : strncmp(e->sqlstate, "40", 2) == 0
                ? "other transactions lock or change its rows in another order"
+           : strcmp(e->sqlstate, "57014") == 0
+               ? "another transaction holds locks that it needs, or somebody "
+                 "cancels its statements; pg_stat_activity shows who"
                : "`tidemill explain` with its code says more";
 }
 
@@ -222,12 +238,17 @@ static uint32_t most_attempts(const struct batch *b, const struct err *e)
     return b->is_retry ? MOST_LETTERS : is_behind ? 1 : MOST;
 }
 
-/* A lock that did not come has been waited for already. */
+/* It has been waited for already. */
+static bool has_waited(const struct err *e)
+{
+    return strcmp(e->sqlstate, "55P03") == 0 ||
+           strcmp(e->sqlstate, "57014") == 0;
+}
+
 static bool has_lost_enough(const struct batch *b, const struct err *e)
 {
     return b->attempts >= most_attempts(b, e) || is_waiting(b) ||
-           strcmp(e->sqlstate, "55P03") == 0 ||
-           clock_usec() - b->failed_since >= TELL_USEC;
+           has_waited(e) || clock_usec() - b->failed_since >= TELL_USEC;
 }
 
 static usec pause(uint32_t n_lost, int64_t delay_ms)
@@ -259,15 +280,32 @@ static void part(struct batch *b, int64_t delay_ms)
     engine_release(b);
 }
 
+/* Once, as long as it lasts: only whoever asked for them waits. */
+static void tell_letters(const struct batch *b, const struct err *e)
+{
+    const struct lane *l = b->leases[0].lane;
+    struct dossier *d = dossier_in(&b->leases[0]);
+
+    d->letters_since = d->letters_since ? d->letters_since : b->since;
+    if (!d->is_retry_told && clock_usec() - d->letters_since > TELL_USEC) {
+        d->is_retry_told = true;
+        log_line(LOG_WARN,
+                 "dead letters that are tried again wait for other "
+                 "transactions; their lane goes on",
+                 "lane=%s/%d first=%" PRId64 " reason=%s", l->topic,
+                 l->partition, b->records[0].offset, log_quote(e->text));
+    }
+}
+
 /* What was read of the letters may be why they fail: somebody discarded one. A
- * single one waits until the next look, so that its lane goes on meanwhile;
- * whether it misses for ever is shown at once. */
-static void part_letters(struct batch *b)
+ * single one waits until the next look, and so does what has waited for a lock, so
+ * that its lane goes on meanwhile; whether it misses for ever is shown at once. */
+static void part_letters(struct batch *b, const struct err *e)
 {
     struct dossier *d = dossier_in(&b->leases[0]);
 
     b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
-    d->wants_retry = b->events.n > 1 || d->n_missed > 0;
+    d->wants_retry = !has_waited(e) && (b->events.n > 1 || d->n_missed > 0);
     isolate_halve(b);
     engine_release(b);
 }
@@ -279,7 +317,8 @@ void conflict_retry(struct batch *b, const struct err *e, int64_t delay_ms)
     if (!has_lost_enough(b, e)) {
         isolate_again(b, pause(b->attempts, delay_ms));
     } else if (b->is_retry) {
-        part_letters(b);
+        tell_letters(b, e);
+        part_letters(b, e);
     } else {
         part(b, delay_ms);
     }
@@ -296,6 +335,7 @@ void conflict_cleared(struct lane *lane)
     d->waits_since = 0;
     d->is_told = d->is_shown = d->is_slow = false;
     d->n_lost = d->n_tried = d->n_missed = d->n_unproven = 0;
+    d->n_cancelled = 0;
     d->is_unknown = false;
     if (lane->suspect_left == 0) {
         lane->wait_until = 0;
@@ -312,17 +352,26 @@ static bool empties(const struct batch *b)
     return false;
 }
 
-/* Its place in the server's queue is worth more than that others go on. */
-static bool wants_patience(const struct batch *b)
+static bool has_whole_turn(const struct batch *b)
 {
     const struct dossier *d = dossier_in(&b->leases[0]);
 
-    return b->n_leases == 1 &&
-           (b->is_retry || (is_waiting(b) && d->n_lost % WHOLE_LOCK_EACH ==
-                                                 WHOLE_LOCK_EACH - 1));
+    return is_waiting(b) && d->n_lost % WHOLE_LOCK_EACH == WHOLE_LOCK_EACH - 1;
 }
 
-/* Connections are few: one at a time, and never the last one. */
+/* Its place in the server's queue is worth more than that others go on. A table
+ * that is emptied waits for its readers, with new ones behind it: no other lane
+ * is in that batch once it has met one. A retry of letters waits no longer than
+ * others, since the records of its lane wait for it. */
+static bool wants_patience(const struct batch *b)
+{
+    return b->n_leases == 1 && !b->is_retry &&
+           (empties(b) || has_whole_turn(b));
+}
+
+/* Connections are few: one at a time, and never the last one; but where there is
+ * a single one, readers that come one behind the other would never let a table
+ * be emptied. */
 static bool may_be_patient(const struct batch *b)
 {
     const struct engine *g = b->engine;
@@ -335,7 +384,8 @@ static bool may_be_patient(const struct batch *b)
             return false;
         }
     }
-    return g->n_batches > 1;
+    return (g->n_batches > 1 && g->plan->database.pool_max > 1) ||
+           (empties(b) && has_whole_turn(b));
 }
 
 static uint32_t first_lock_ms(const struct engine *g)
@@ -345,18 +395,15 @@ static uint32_t first_lock_ms(const struct engine *g)
     return twice > FIRST_LOCK_MS ? (uint32_t)twice : FIRST_LOCK_MS;
 }
 
-/* A table that is emptied waits for its readers as long as it takes, with new
- * ones behind it: no other lane is in that batch once it has met one. */
 void conflict_begin(struct batch *b)
 {
     uint32_t usual = b->engine->plan->database.timeouts.lock_ms;
-    bool is_emptying = b->n_leases == 1 && empties(b);
     bool is_patient = wants_patience(b);
     uint32_t ms =
         is_waiting(b) && !is_patient ? SHORT_LOCK_MS : first_lock_ms(b->engine);
 
     b->attempt = attempt_of(b);
-    b->is_patient = is_emptying || (is_patient && may_be_patient(b));
+    b->is_patient = is_patient && may_be_patient(b);
     b->lock_ms = b->is_patient || (usual > 0 && ms >= usual) ? 0 : ms;
 }
 

@@ -33,6 +33,9 @@
 /* The batch failed with [e], of class conflict: is it none? True: [named] is
  * what it failed with. */
 bool conflict_is_none(struct batch *b, const struct err *e, struct err *named);
+/* The batch was cancelled (57014), which says nothing of its record: it is a
+ * conflict. Counts. */
+bool conflict_is_cancel(struct batch *b, const struct err *e);
 /* An attempt begins: says how it goes, and how long it waits for a lock. */
 void conflict_begin(struct batch *b);
 /* A transaction took so long, from BEGIN to the answer to COMMIT. */

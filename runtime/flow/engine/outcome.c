@@ -214,6 +214,8 @@ static void by_class(struct batch *b, const struct err *e,
         fence_failed(b, reply->failed);
     } else if (compare_is_unkept(b->engine, e, &named)) {
         not_kept(b, &named);
+    } else if (conflict_is_cancel(b, e)) {
+        conflict_retry(b, e, -1);
     } else if (conflict_is_none(b, e, &named) || is_tried_alone(b, e, &named)) {
         isolate_failed(b, &named);
     } else {

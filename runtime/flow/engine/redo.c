@@ -101,6 +101,13 @@ static void tell(struct engine *g, const struct err *e)
     }
 }
 
+static void end_wait(struct dossier *d)
+{
+    d->letters_since = 0;
+    d->is_retry_told = false;
+    d->n_cancelled = 0;
+}
+
 static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct batch *b = arg;
@@ -112,6 +119,7 @@ static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
         begin(b, r->results[0]);
     } else {
         d->wants_retry = false; /* after trouble: until the next look */
+        end_wait(d);
         if (!r->ok) {
             tell(g, &r->error);
         }
@@ -167,6 +175,7 @@ void redo_committed(struct batch *b)
              b->events.n - n);
     lane->needs_letters = true;
     d->has_refused = false;
+    end_wait(d);
     if (d->retry_most) {
         d->retry_most = d->retry_most < b->engine->plan->limits.size
                             ? 2 * d->retry_most

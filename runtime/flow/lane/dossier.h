@@ -44,6 +44,8 @@ struct dossier {
     uint32_t n_letters;     /* of the lane in the table, held ones included */
     bool wants_retry;       /* a person asked for some of them */
     uint32_t retry_most; /* records in the next retry; 0: as many as a batch */
+    usec letters_since;  /* the first retry that lost against others, */
+    bool is_retry_told;  /* and there was a line about it */
 
     /* -- failures */
     struct guard guard;
@@ -64,17 +66,18 @@ struct dossier {
     uint32_t n_fenced;    /* in a row, with no claim but ours between */
 
     /* -- other transactions: see conflict.h */
-    usec waits_since;    /* the first batch that lost, of those since the lane
+    usec waits_since;     /* the first batch that lost, of those since the lane
                            moved; 0: it waits for nobody */
-    char waits[200];     /* for whom, for people */
-    bool is_shown;       /* for so long that people see it, */
-    bool is_told;        /* and that there was a line about it */
-    bool is_slow;        /* or about a batch of it that gets no answer */
-    uint32_t n_lost;     /* batches in a row, when the lane was alone, */
-    uint32_t n_tried;    /* and attempts of all of them */
-    uint32_t n_missed;   /* TM002 in a row, for one record alone, */
-    uint32_t n_unproven; /* and proofs of it that showed nothing */
-    bool is_unknown;     /* people were told that nobody can say why */
+    char waits[200];      /* for whom, for people */
+    bool is_shown;        /* for so long that people see it, */
+    bool is_told;         /* and that there was a line about it */
+    bool is_slow;         /* or about a batch of it that gets no answer */
+    uint32_t n_lost;      /* batches in a row, when the lane was alone, */
+    uint32_t n_tried;     /* and attempts of all of them */
+    uint32_t n_missed;    /* TM002 in a row, for one record alone, */
+    uint32_t n_unproven;  /* and proofs of it that showed nothing */
+    uint32_t n_cancelled; /* 57014 of one record alone */
+    bool is_unknown;      /* people were told that nobody can say why */
 };
 
 /* The lane's dossier in the list, made if new. */

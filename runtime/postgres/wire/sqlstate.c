@@ -84,7 +84,8 @@ static const struct state_class states[] = {
     {"57014", ERR_RESOURCE,
      "A statement took longer than statement_timeout, or somebody "
      "cancelled it. The batch is done once more, then split: a single record "
-     "that times out while others commit is set aside."},
+     "that times out twice while others commit, the second time with short "
+     "waits for locks, is set aside."},
     {"25P04", ERR_RESOURCE,
      "A transaction took longer than the server's transaction_timeout: give "
      "Tidemill's role a longer one, or the pipeline smaller batches."},
