@@ -16,6 +16,9 @@ enum { ANSWER_USEC = 500000 };
 /* How often one may get a whole limit more without a sign of life by itself:
  * other lanes and Kafka wait as well. */
 enum { MOVES_MOST = 3 };
+/* The part of a batch that is tried after a death, which may have cost a whole
+ * limit; with each batch that is committed it grows. */
+enum { FEWER = 8 };
 /* Clock ticks that one may use which only sleeps: it answered twice. One that
  * computes uses most of its limit. */
 enum { SLEEP_TICKS = 10 };
@@ -187,25 +190,28 @@ static bool is_strike(const struct slot *w, const struct page *p,
            signum == SIGABRT;
 }
 
-/* Whoever comes next takes fewer records of the lanes over which scripts ran: of
- * one alone half. As lease_halve(). */
+/* Whoever comes next takes fewer records of the lanes over which scripts ran, and
+ * each lane alone. */
 static void narrow(const struct slot *w, struct page *p)
 {
-    uint32_t n_lanes = 0;
+    uint32_t n_lanes = 0, n_records = 0;
 
     for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
-        const struct page_lane *l = &p->lanes[i];
-
-        n_lanes += l->worker == (int32_t)w->number && l->in_hand > 0;
-    }
-    for (uint32_t i = 0; n_lanes && i < p->n_lanes && i < PAGE_LANES; i++) {
         struct page_lane *l = &p->lanes[i];
 
         if (l->worker == (int32_t)w->number && l->in_hand > 0) {
-            l->most =
-                n_lanes == 1 && l->in_hand > 1 ? l->in_hand / 2 : l->in_hand;
+            n_lanes++;
+            n_records += l->in_hand;
+            l->most = l->in_hand < FEWER ? 1 : l->in_hand / FEWER;
             l->in_hand = 0;
         }
+    }
+    if (n_records > 1) {
+        log_line(LOG_WARN,
+                 "worker died while scripts ran over a batch; its lanes get "
+                 "smaller ones",
+                 "worker=%u lanes=%u records=%u", w->number, n_lanes,
+                 n_records);
     }
 }
 

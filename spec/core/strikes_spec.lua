@@ -95,10 +95,10 @@ describe('a death while scripts run', function()
     return list
   end
   local function crash() C.raise(SEGV) end
-  it('halves the batches of a lane that was alone, and takes several apart', function()
-    assert.are.same({ 20, 0 }, most(crash, 40))
+  it('leaves an eighth of its batch to each lane', function()
+    assert.are.same({ 5, 0 }, most(crash, 40))
     assert.are.same({ 1, 0 }, most(crash, 1))
-    assert.are.same({ 40, 30, 0 }, most(crash, 40, 30))
+    assert.are.same({ 5, 3, 0 }, most(crash, 40, 30))
   end)
   it('is counted where the failure rule was asked', function()
     for i, body in ipairs { crash, function() C.raise(KILL) end, function() end } do

@@ -329,6 +329,9 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
         g->counts->counters[COUNT_CACHE_STALE] +=
             strcmp(reply->error.sqlstate, "TM002") == 0;
         outcome_again(b);
+    } else if (b->attempt == ATTEMPT_PROOF && reply->error.class == ERR_DATA) {
+        /* What a trigger read there may be older than the record. */
+        conflict_not_proven(b);
     } else if (reply->commit_rolled_back) {
         isolate_failed(b, &reply->error);
     } else if (!doubt(b, &reply->error)) {
