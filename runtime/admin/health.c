@@ -31,25 +31,42 @@ bool health_is_live(const struct admin_view *v, struct buf *out)
 
 enum { LANES_NAMED = 5 };
 
-/* The lanes that wait so, the first few by name. */
-static void write_waits(const struct page *p, enum page_wait wait,
+static bool is_blocked(const struct page_lane *l)
+{
+    return l->waits == WAIT_BLOCKED && l->state != LANE_HALTED;
+}
+
+static bool is_noted(const struct page_lane *l)
+{
+    return l->waits == WAIT_NOTED && l->state != LANE_HALTED;
+}
+
+static bool is_halted(const struct page_lane *l)
+{
+    return l->state == LANE_HALTED;
+}
+
+/* The lanes that stand so, the first few by name. */
+static void write_lanes(const struct page *p,
+                        bool (*is)(const struct page_lane *l), const char *how,
                         struct buf *out)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
         const struct page_lane *lane = &p->lanes[i];
-        if (lane->waits != wait || lane->state == LANE_HALTED) {
+        if (!is(lane)) {
             continue;
         }
         if (n++ < LANES_NAMED) {
             char topic[sizeof(lane->topic)], why[sizeof(lane->message)];
             view_copy(topic, sizeof(topic), lane->topic);
             view_copy(why, sizeof(why), lane->message);
-            buf_printf(out, "lane %s/%d: %s\n", topic, lane->partition, why);
+            buf_printf(out, "lane %s/%d: %s%s\n", topic, lane->partition, how,
+                       why);
         }
     }
     if (n > LANES_NAMED) {
-        buf_printf(out, "and %u more lanes: see /status\n", n - LANES_NAMED);
+        buf_printf(out, "and %u more lanes so: see /status\n", n - LANES_NAMED);
     }
 }
 
@@ -67,10 +84,11 @@ bool health_is_ready(const struct admin_view *v, struct buf *out)
                        why[0] != '\0' ? why : "starting");
         }
     }
-    write_waits(v->page, WAIT_BLOCKED, out);
+    write_lanes(v->page, is_blocked, "", out);
     bool is_ready = answer(out);
     if (is_ready) {
-        write_waits(v->page, WAIT_NOTED, out);
+        write_lanes(v->page, is_noted, "", out);
+        write_lanes(v->page, is_halted, "halted: ", out);
     }
     return is_ready;
 }

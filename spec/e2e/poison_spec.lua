@@ -119,6 +119,9 @@ describe('a poison record', function()
       return run:metric('lane_halted') == 1 and s.n_events() == 300
     end)
     assert.equal(1, run:metric('lane_halted', 'partition="1"'))
+    local ready = run:get '/readyz'
+    assert.equal(1, ready:find(('ok\nlane %s/1: halted: '):format(s.topic), 1, true),
+      ready)
     for _, lane in ipairs(run:status().lanes) do
       if lane.partition == 1 then
         assert.equal('halted', lane.state)
