@@ -117,6 +117,14 @@ describe('a record alone that is cancelled', function()
     assert.is_false(is_cancel(begins {}, '22003'))
   end)
 
+  it('begins anew when its lane is claimed again', function()
+    local s = begins {}
+    assert.is_true(is_cancel(s))
+    C.dossier_renew(ffi.cast('struct dossier *', s.b.leases[0].lane.dossier))
+    assert.is_true(is_cancel(s))
+    assert.is_false(is_cancel(s))
+  end)
+
   it('is not to blame while it waits for locks as long as the session allows', function()
     local s = begins { waits = true, n_lost = 15 }
     for _ = 1, 10 do assert.is_true(is_cancel(s)) end

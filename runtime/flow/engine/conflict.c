@@ -332,11 +332,7 @@ void conflict_cleared(struct lane *lane)
         log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
                  lane->topic, lane->partition, lane->position);
     }
-    d->waits_since = 0;
-    d->is_told = d->is_shown = d->is_slow = false;
-    d->n_lost = d->n_tried = d->n_missed = d->n_unproven = 0;
-    d->n_cancelled = 0;
-    d->is_unknown = false;
+    dossier_waits_no_more(d);
     if (lane->suspect_left == 0) {
         lane->wait_until = 0;
     }

@@ -78,15 +78,20 @@ void dossier_forget(struct dossier *d)
     count(d);
 }
 
+void dossier_waits_no_more(struct dossier *d)
+{
+    d->waits_since = 0;
+    d->is_shown = d->is_told = d->is_slow = d->is_unknown = false;
+    d->n_lost = d->n_tried = d->n_missed = 0;
+    d->n_unproven = d->n_cancelled = 0;
+}
+
 void dossier_renew(struct dossier *d)
 {
     dossier_forget(d);
+    dossier_waits_no_more(d);
     d->n_letters = 0;
     d->has_refused = false;
-    d->waits_since = 0;
-    d->is_shown = d->is_told = d->is_slow = false;
-    d->n_lost = d->n_tried = d->n_missed = d->n_unproven = 0;
-    d->is_unknown = false;
     if (d->was_halted) {
         d->was_halted = false;
         d->guard.n = d->guard.first = 0;

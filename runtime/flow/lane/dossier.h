@@ -86,6 +86,8 @@ struct dossier *dossier_of(struct dossier **list, const char *topic,
 void dossiers_free(struct dossier *list);
 /* Forgets its held keys, and gives their memory back. */
 void dossier_forget(struct dossier *d);
+/* Its wait for other transactions is over, or was in another life of the lane. */
+void dossier_waits_no_more(struct dossier *d);
 /* The lane was claimed: keys are loaded anew, what the database refused is
  * tried again, and after a halt failures are counted from nothing. */
 void dossier_renew(struct dossier *d);
