@@ -90,8 +90,7 @@ struct batch {
     struct arena_limit limit; /* of all these and rows->values */
     uint64_t most_bytes;      /* of records, as the plan has it; 0: there is no
                                  limit (trials) */
-    size_t
-        base; /* what the arena had when that limit began; 0: it is to begin */
+    size_t base;   /* of the arena, when that limit began; 0: it is to begin */
     bool is_heavy; /* its last fold took more than half of what it may:
                                  the next batch should not be larger */
 
@@ -138,11 +137,10 @@ struct batch {
     /* Asked about each record that fails; NULL: it is held (specs). */
     void (*ask)(struct batch *b, uint32_t event);
     enum batch_attempt attempt; /* -- of conflict.c: how this one goes, */
-    uint32_t
-        lock_ms;     /* how long it waits for a lock; 0: as the session says, */
-    bool is_patient; /* and that it does though others stand meanwhile */
-    usec begun_at;   /* its transaction */
-    bool must_wait;  /* the rule said: all of it again, later, */
+    uint32_t lock_ms;   /* its wait for a lock; 0: as the session says, */
+    bool is_patient;    /* and that it does though others stand meanwhile */
+    usec begun_at;      /* its transaction */
+    bool must_wait;     /* the rule said: all of it again, later, */
     uint32_t waits_for; /* because of this event */
     int64_t wait_ms;    /* -1: the usual back-off */
     usec failed_since;  /* the first failure of this batch; 0: none */
