@@ -348,6 +348,15 @@ const char *kafka_error_text(int code)
     return rd_kafka_err2str(code);
 }
 
+const char *kafka_error_said(int code, char *out, size_t size)
+{
+    const char *words = kafka_error(code)->words;
+
+    snprintf(out, size, "%s%s%s%s", rd_kafka_err2str(code), words ? " (" : "",
+             words ? words : "", words ? ")" : "");
+    return out;
+}
+
 static bool is_number(const char *word, int *code)
 {
     char *end;

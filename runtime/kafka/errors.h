@@ -42,6 +42,9 @@ const struct kafka_act_text *kafka_act_text(enum kafka_act act);
 /* librdkafka's name ("_TRANSPORT") and its words. */
 const char *kafka_error_name(int code);
 const char *kafka_error_text(int code);
+/* Both, for messages: librdkafka's words, and behind them in brackets what they mean
+ * where the table says it. [out] is returned. */
+const char *kafka_error_said(int code, char *out, size_t size);
 /* By name, in any case, with or without RD_KAFKA_RESP_ERR_, or by number. */
 bool kafka_error_find(const char *word, int *code);
 /* Up to [n] names; how many. */

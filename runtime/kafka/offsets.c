@@ -246,17 +246,16 @@ void source_alive(struct source *s, loop_fn alive)
 void source_untold(const struct source *s, const struct lane *l, int code,
                    struct err *e)
 {
-    const char *words;
+    char said[512];
 
     /* Said of a partition that is there, and has no leader. */
     if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
         code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
     }
-    words = kafka_error(code)->words;
     err_set(e, kafka_error_class(code),
-            "%s/%d: Kafka at %s does not tell which offsets it has: %s%s%s%s",
-            l->topic, l->partition, s->brokers, rd_kafka_err2str(code),
-            words ? " (" : "", words ? words : "", words ? ")" : "");
+            "%s/%d: Kafka at %s does not tell which offsets it has: %s",
+            l->topic, l->partition, s->brokers,
+            kafka_error_said(code, said, sizeof(said)));
 }
 
 /* What was left out of an answer is as good as refused. */

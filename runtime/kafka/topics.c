@@ -101,12 +101,11 @@ static int32_t count(struct topic *t, const struct rd_kafka_metadata_topic *m)
 void source_topic_untold(const struct source *s, uint32_t topic, struct err *e)
 {
     const struct topic *t = &s->topics[topic];
-    const char *words = kafka_error(t->refusal)->words;
+    char said[512];
 
     err_set(e, kafka_error_class(t->refusal),
-            "topic %s: Kafka at %s does not tell of it: %s%s%s%s", t->name,
-            s->brokers, rd_kafka_err2str(t->refusal), words ? " (" : "",
-            words ? words : "", words ? ")" : "");
+            "topic %s: Kafka at %s does not tell of it: %s", t->name,
+            s->brokers, kafka_error_said(t->refusal, said, sizeof(said)));
 }
 
 static void count_partitions(const struct source *s,

@@ -130,11 +130,6 @@ void claim_none(struct engine *g)
     claim_end(g);
 }
 
-static bool is_lock(const struct err *e)
-{
-    return strcmp(e->sqlstate, "55P03") == 0;
-}
-
 /* By its code it is about the table; but so may a trigger say of a row. When the
  * lanes meet it one after another, and none gets through, it is the table's. */
 static bool is_of_table(struct claim *c, const struct err *e)
@@ -271,7 +266,7 @@ static void refuse_some(struct engine *g, const struct pgreply *r)
         return;
     }
     c->refused = is_commit ? c->at : c->at + (uint32_t)(r->failed - c->first);
-    if (is_lock(&e)) {
+    if (sqlstate_is_lock(e.sqlstate)) {
         c->is_hasty = true;
         claim_roll_back(c);
         position_ask_holder(c->conn, g->plan, c->lanes[c->refused].topic,

@@ -9,6 +9,7 @@
 #include "base/retry.h"
 #include "flow/engine/isolate.h"
 #include "flow/engine/progress.h"
+#include "postgres/wire/sqlstate.h"
 
 enum {
     AT_ONCE = 3, /* then with a back-off */
@@ -188,7 +189,7 @@ void conflict_not_proven(struct batch *b)
 
 static const char *likely(const struct err *e)
 {
-    return strcmp(e->sqlstate, "55P03") == 0
+    return sqlstate_is_lock(e->sqlstate)
                ? "another transaction holds a lock on its rows or tables; "
                  "pg_stat_activity shows which one has been open for long"
            : strcmp(e->sqlstate, "TM002") == 0
@@ -241,8 +242,7 @@ static uint32_t most_attempts(const struct batch *b, const struct err *e)
 /* It has been waited for already. */
 static bool has_waited(const struct err *e)
 {
-    return strcmp(e->sqlstate, "55P03") == 0 ||
-           strcmp(e->sqlstate, "57014") == 0;
+    return sqlstate_is_lock(e->sqlstate) || strcmp(e->sqlstate, "57014") == 0;
 }
 
 static bool has_lost_enough(const struct batch *b, const struct err *e)

@@ -71,9 +71,8 @@ static bool is_noted(const struct halts *h, const struct position *at)
 {
     uint32_t i = 0;
 
-    while (i < h->n_notes && (h->notes[i].at.partition != at->partition ||
-                              h->notes[i].at.epoch != at->epoch ||
-                              strcmp(h->notes[i].at.topic, at->topic) != 0)) {
+    while (i < h->n_notes && (h->notes[i].at.epoch != at->epoch ||
+                              !position_is_same_lane(&h->notes[i].at, at))) {
         i++;
     }
     return i < h->n_notes;
@@ -102,9 +101,8 @@ void halt_recall(struct engine *g, struct position *at)
     for (uint32_t i = 0; i < h->n_notes && !at->halted; i++) {
         struct halt_note note = h->notes[i];
 
-        if (note.at.partition == at->partition &&
-            note.at.epoch + 1 == at->epoch &&
-            strcmp(note.at.topic, at->topic) == 0) {
+        if (note.at.epoch + 1 == at->epoch &&
+            position_is_same_lane(&note.at, at)) {
             note.at.epoch = at->epoch;
             at->halted = note.why; /* lasts until a note is written */
             at->halted_since = note.at.halted_since;

@@ -5,6 +5,7 @@
 
 #include "flow/engine/beginning.h"
 #include "flow/engine/engine.h"
+#include "postgres/wire/sqlstate.h"
 
 enum { UNMADE_MOST = 100 };
 
@@ -32,15 +33,14 @@ static void refuse_made(struct engine *g, const struct pgreply *r)
     struct err e = r->error;
     uint32_t k = 0;
 
-    c->is_hasty |= strcmp(e.sqlstate, "55P03") == 0;
+    c->is_hasty |= sqlstate_is_lock(e.sqlstate);
     err_wrap(&e, "%s/%d: its row of tidemill.lane cannot be made", p->topic,
              p->partition);
     if (++c->n_unmade > UNMADE_MOST || !beginning_may_lack(g, p)) {
         claim_failed(g, &e);
         return;
     }
-    while (k < c->n && (c->lanes[k].partition != p->partition ||
-                        strcmp(c->lanes[k].topic, p->topic) != 0)) {
+    while (k < c->n && !position_is_same_lane(&c->lanes[k], p)) {
         k++;
     }
     if (k < c->n) {

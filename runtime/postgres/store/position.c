@@ -307,6 +307,11 @@ void position_note_halt(struct pgconn *c, const struct plan *p,
     add_halt(c, p, &note, at, why, generation);
 }
 
+bool position_is_same_lane(const struct position *a, const struct position *b)
+{
+    return a->partition == b->partition && strcmp(a->topic, b->topic) == 0;
+}
+
 bool position_is_noted(const struct pg_result *r)
 {
     return pg_int(r, 0, 0) != 0;

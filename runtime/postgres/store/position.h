@@ -31,6 +31,7 @@ struct position {
     const char *owner;    /* out, of a list: who claimed it last, or "" */
 };
 
+bool position_is_same_lane(const struct position *a, const struct position *b);
 /* Queues the claim of all [n] (sorted), a statement each, for a transaction of
  * the caller's. */
 void position_claim(struct pgconn *c, const struct plan *p, const char *owner,

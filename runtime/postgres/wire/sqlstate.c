@@ -211,6 +211,11 @@ bool sqlstate_is_known(const char *sqlstate)
 static const char *const of_one[] = {"2F",    "38",    "39", "42501",
                                      "54011", "54023", "XX"};
 
+bool sqlstate_is_lock(const char *sqlstate)
+{
+    return strcmp(sqlstate, "55P03") == 0;
+}
+
 bool sqlstate_may_be_one(const char *sqlstate)
 {
     for (size_t i = 0; i < sizeof(of_one) / sizeof(*of_one); i++) {

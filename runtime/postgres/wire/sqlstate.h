@@ -10,6 +10,8 @@ enum err_class sqlstate_class(const char *sqlstate);
 bool sqlstate_is_known(const char *sqlstate);
 /* Of ERR_SCHEMA or ERR_CONFIG: may it also be what a single record brought? */
 bool sqlstate_may_be_one(const char *sqlstate);
+/* A lock did not come within lock_timeout. */
+bool sqlstate_is_lock(const char *sqlstate);
 /* What is special about this code, for people; NULL: nothing. Static. */
 const char *sqlstate_note(const char *sqlstate);
 /*
