@@ -3,6 +3,7 @@
 -- told by their name, and its lanes go to the first.
 local pg = require 'pg'
 local process = require 'process'
+local server = require 'spec.faults.server'
 
 local M = { INSTANCE = 'mill-two' }
 
@@ -53,8 +54,7 @@ end
 -- and lets go. Its lanes by then; nil when it did not come to that.
 local function stop_at(world, victim, sql, where)
   local locker = assert(pg.connect(world.direct_url))
-  locker:rows('BEGIN')
-  locker:rows(sql)
+  server.lock(locker, sql)
   local waits = pcall(world.wait_for, world, 'the victim to wait', 10, function()
     return sessions(world, "wait_event_type = 'Lock' AND " .. where)[1]
   end)

@@ -224,6 +224,13 @@ struct pgconn *database_take(struct engine *g, uint32_t *ticket)
     return c;
 }
 
+struct pgconn *database_take_spare(struct engine *g, uint32_t *ticket)
+{
+    return g->database.breaker.state == BREAKER_CLOSED
+               ? database_take(g, ticket)
+               : NULL;
+}
+
 void database_give(struct engine *g, struct pgconn **c, uint32_t *ticket,
                    const struct err *e, const char *what)
 {

@@ -31,6 +31,9 @@ void database_init(struct engine *g);
 bool database_allows(struct engine *g);
 /* A connection, or NULL: not now. *ticket is to be handed back. */
 struct pgconn *database_take(struct engine *g, uint32_t *ticket);
+/* The same for a question that can wait. NULL unless the breaker is closed: what
+ * is only read shows nothing of a full disk, so it is no probe. */
+struct pgconn *database_take_spare(struct engine *g, uint32_t *ticket);
 /* It goes back to the pool (*c becomes NULL), and its ticket with the outcome:
  * [e], which is counted, or NULL when all was answered. */
 void database_give(struct engine *g, struct pgconn **c, uint32_t *ticket,

@@ -278,21 +278,34 @@ static void lease_lanes(struct engine *g)
     }
 }
 
-static void release_all(struct list *list)
+/* Of those with more records than [most]. */
+static void release_above(struct list *list, uint32_t most)
 {
-    while (list->n > 0) {
-        engine_release(list_item(list_first(list), struct batch, link));
+    struct list_link *l = list_first(list);
+
+    for (uint32_t n = list->n; n > 0; n--) {
+        struct batch *b = list_item(l, struct batch, link);
+
+        l = l->next;
+        if (b->events.n > most) {
+            engine_release(b);
+        }
     }
 }
 
-/* The breaker is open: records go back to their inboxes, so that a small
- * batch can be the probe. What must be resolved keeps its lanes. */
+/* The breaker is not closed: records go back to their inboxes, so that a small
+ * batch can be the probe; also those of a batch that was under way when it
+ * opened, and fails when it is half-open. What must be resolved keeps its
+ * lanes. */
 static void release_known(struct engine *g)
 {
-    if (g->database.breaker.state == BREAKER_OPEN) {
-        release_all(&g->decoding);
-        release_all(&g->ready);
-        release_all(&g->waiting);
+    enum breaker_state state = g->database.breaker.state;
+    uint32_t most = state == BREAKER_OPEN ? 0 : PROBE_RECORDS;
+
+    if (state != BREAKER_CLOSED) {
+        release_above(&g->decoding, most);
+        release_above(&g->ready, most);
+        release_above(&g->waiting, most);
     }
 }
 

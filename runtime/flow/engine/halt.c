@@ -292,7 +292,7 @@ static void look(struct engine *g)
     }
     h->has_list = topics_wants_list(g);
     if ((h->n_asked == 0 && !h->has_list) ||
-        !(h->conn = database_take(g, &h->ticket))) {
+        !(h->conn = database_take_spare(g, &h->ticket))) {
         return;
     }
     if (h->has_list) {

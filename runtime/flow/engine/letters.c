@@ -435,8 +435,12 @@ void letters_turn(struct engine *g)
     uint32_t n = count_needing(g, &has_any);
     bool is_time = has_any && clock_usec() >= q->ask_at;
 
-    if (q->conn || g->is_stopping || (n == 0 && !is_time) ||
-        !(q->conn = database_take(g, &q->ticket))) {
+    if (q->conn || g->is_stopping || (n == 0 && !is_time)) {
+        return;
+    }
+    q->conn = n > 0 ? database_take(g, &q->ticket)
+                    : database_take_spare(g, &q->ticket);
+    if (!q->conn) {
         return;
     }
     if (n > 0) {

@@ -230,7 +230,7 @@ static void look(struct engine *g)
         fail(g, &e);
         return;
     }
-    p->conn = database_take(g, &p->ticket);
+    p->conn = database_take_spare(g, &p->ticket);
     if (p->conn) {
         p->look_at = 0;
         p->is_due = false;

@@ -153,7 +153,7 @@ void redo_turn(struct engine *g)
         return;
     }
     b = list_item(list_first(&g->free), struct batch, link);
-    b->conn = database_take(g, &b->ticket);
+    b->conn = database_take_spare(g, &b->ticket);
     if (b->conn) {
         fetch(g, b, lane);
     }
