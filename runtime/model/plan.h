@@ -124,7 +124,7 @@ struct plan_retry {
     uint32_t cap_ms;
 };
 
-/* See flow/lane/breaker.h. */
+/* See flow/database/breaker.h. */
 struct plan_breaker {
     uint32_t window;
     uint32_t failures;

@@ -3,7 +3,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/loop.h', 'flow/lane/breaker.h')
+core.headers('base/loop.h', 'flow/database/breaker.h')
 
 local CLOSED, HALF_OPEN, OPEN = 0, 1, 2
 local MOST, LEAST = 0xffff, 0 -- the ends of the jitter

@@ -6,7 +6,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/batch/condemned.h', 'flow/engine/engine.h', 'flow/engine/isolate.h', 'flow/batch/lease.h', 'flow/engine/progress.h')
+core.headers('flow/batch/condemned.h', 'flow/engine/engine.h', 'flow/engine/isolate.h', 'flow/batch/lease.h', 'flow/batch/measure.h')
 ffi.cdef [[
 int fork(void);
 int waitpid(int, int *, int);
@@ -108,7 +108,8 @@ describe('a batch that is late', function()
     for _, name in ipairs { 'free', 'ready' } do
       g[name].head.prev, g[name].head.next = g[name].head, g[name].head
     end
-    g.page, g.counts, g.idle = page, page.workers, C.loop_idle_new(loop, nil, nil)
+    C.show_init(g.show, page, 0)
+    g.idle = C.loop_idle_new(loop, nil, nil)
     local batch = batches.open(pipeline(kinds.fold .. ' }, projection { ' .. kinds.append:gsub("'q'", "'p'")))
     local lanes = {}
     for i, n in ipairs(sizes) do
@@ -116,7 +117,7 @@ describe('a batch that is late', function()
       batch.lanes[i - 1].is_assigned, batch.lanes[i - 1].topic, batch.lanes[i - 1].partition = true, 't', i
     end
     batch:begin(lanes)
-    for i = 0, #sizes - 1 do C.progress_lane(g, batch.lanes + i) end
+    for i = 0, #sizes - 1 do C.show_lane(g.show, batch.lanes + i) end
     local b = batch.c
     b.engine, b.state, b.late_at, b.running, b.is_retry = g, C.BATCH_READY, event, projection, is_retry or false
     g.ready.head.prev, g.ready.head.next, g.ready.n = b.link, b.link, 1
@@ -157,10 +158,10 @@ end)
 
 describe('the pace of a batch', function()
   it('is that of its longest step', function()
-    local g, page, b = ffi.new('struct engine'), ffi.gc(C.page_new(1), C.page_free), ffi.new('struct batch')
-    g.page, g.counts, b.engine = page, page.workers, g
+    local show, page, b = ffi.new('struct show'), ffi.gc(C.page_new(1), C.page_free), ffi.new('struct batch')
+    C.show_init(show, page, 0)
     local function step(seconds)
-      C.progress_step(b, C.STAGE_LUA, C.clock_usec() - seconds * 1e6)
+      C.measure_step(show, b, C.STAGE_LUA, C.clock_usec() - seconds * 1e6)
       return tonumber(b.pace)
     end
     assert.are.same({ tonumber(C.BATCH_QUICK), tonumber(C.BATCH_SLOW), tonumber(C.BATCH_TOO_SLOW), tonumber(C.BATCH_TOO_SLOW) },

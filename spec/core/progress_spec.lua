@@ -4,7 +4,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine/engine.h', 'flow/engine/progress.h')
+core.headers('flow/engine/engine.h', 'flow/show/show.h', 'flow/database/database.h')
 ffi.cdef 'typedef int pid_t;'
 core.headers('supervise/slot.h')
 
@@ -55,28 +55,34 @@ describe('page', function()
   end)
 end)
 
--- An engine with a page and nothing else, and a lane that the page knows.
-local function engine_with(fields)
-  local engine, page = ffi.new('struct engine'), new_page()
-  local lane = flow.lanes { fields }
-  engine.page, engine.slot, lane[0].topic = page, 1, 't'
-  C.progress_lane(engine, lane)
-  return { engine = engine, page = page, c = lane, entry = page.lanes[0] }
+local function shown_by(page, slot)
+  local show = ffi.new('struct show')
+  C.show_init(show, page, slot)
+  return show
+end
+
+-- A lane that the page knows.
+local function lane_with(fields)
+  local page = new_page()
+  local show, lane = shown_by(page, 1), flow.lanes { fields }
+  lane[0].topic = 't'
+  C.show_lane(show, lane)
+  return { show = show, page = page, c = lane, entry = page.lanes[0] }
 end
 
 describe('the bound of a lane whose batch took too much', function()
   it('is known to its next worker', function()
     local page = new_page()
     local function of(slot, most)
-      local engine, lane = ffi.new('struct engine'), flow.lanes { { most = most } }
-      engine.page, engine.slot, lane[0].topic = page, slot, 't'
-      C.progress_lane(engine, lane)
-      return engine, lane
+      local show, lane = shown_by(page, slot), flow.lanes { { most = most } }
+      lane[0].topic = 't'
+      C.show_lane(show, lane)
+      return show, lane
     end
-    local engine, lane = of(0, 0)
+    local show, lane = of(0, 0)
     lane[0].most = 40
-    C.progress_lane(engine, lane)
-    C.progress_lost(engine, lane)
+    C.show_lane(show, lane)
+    C.show_lost(show, lane)
     local _, next_lane = of(1, 0)
     assert.are.equal(40, next_lane[0].most)
   end)
@@ -84,19 +90,19 @@ end)
 
 describe('a lane in the page', function()
   it('shows where it stands and who owns it', function()
-    local lane = engine_with { position = 7, high = 9, epoch = 3 }
+    local lane = lane_with { position = 7, high = 9, epoch = 3 }
     assert.are.same({ 1, 7, 9, 3, tonumber(C.LANE_RUNNING) },
       { lane.entry.worker, tonumber(lane.entry.position), tonumber(lane.entry.high),
         lane.entry.epoch, tonumber(lane.entry.state) })
-    C.progress_lost(lane.engine, lane.c)
+    C.show_lost(lane.show, lane.c)
     assert.are.same({ -1, tonumber(C.LANE_UNOWNED) },
       { lane.entry.worker, tonumber(lane.entry.state) })
   end)
 
   it('is not given up by a worker that does not own it any more', function()
-    local lane = engine_with { position = 7 }
+    local lane = lane_with { position = 7 }
     lane.entry.worker = 0
-    C.progress_lost(lane.engine, lane.c)
+    C.show_lost(lane.show, lane.c)
     assert.are.equal(0, lane.entry.worker)
   end)
 
@@ -115,10 +121,10 @@ describe('a lane in the page', function()
       { 50, 48, 50, 51, 0, false, 0, 'read on since EOF was seen' },
     }
     for i, case in ipairs(cases) do
-      local lane = engine_with { position = case[2], eof = case[3], fetched = case[4],
+      local lane = lane_with { position = case[2], eof = case[3], fetched = case[4],
                                  count = case[5], is_leased = case[6] }
       lane.entry['end'] = case[1]
-      C.progress_lane(lane.engine, lane.c)
+      C.show_lane(lane.show, lane.c)
       assert.are.equal(case[7], lane.entry.reached, case[8] or 'case ' .. i)
     end
   end)
@@ -127,10 +133,10 @@ end)
 describe('a lane in doubt', function()
   it('has not reached its end before its anchor was compared', function()
     local function reached(fields)
-      local lane = engine_with { position = 50, high = 50 }
+      local lane = lane_with { position = 50, high = 50 }
       lane.entry['end'] = 50
       for name, value in pairs(fields) do lane.c[0][name] = value end
-      C.progress_lane(lane.engine, lane.c)
+      C.show_lane(lane.show, lane.c)
       return lane.entry.reached
     end
     assert.are.equal(1, reached {})
@@ -140,18 +146,18 @@ describe('a lane in doubt', function()
   end)
 
   it('whose partition is gone is shown once, until a person lets it go', function()
-    local lane = engine_with { position = 7 }
+    local lane = lane_with { position = 7 }
     local function state()
       local e = lane.entry
       return { tonumber(e.state), e.worker, tonumber(e.position), ffi.string(e.message),
                e.reached, e.halted_since > 0 }
     end
-    assert.is_true(C.progress_gone(lane.entry, 9, 'gone'))
-    assert.is_false(C.progress_gone(lane.entry, 9, 'gone'))
+    assert.is_true(C.show_gone(lane.entry, 9, 'gone'))
+    assert.is_false(C.show_gone(lane.entry, 9, 'gone'))
     assert.are.same({ tonumber(C.LANE_HALTED), -1, 9, 'gone', 0, true }, state())
-    C.progress_let_go(lane.entry)
+    C.show_let_go(lane.entry)
     assert.are.same({ tonumber(C.LANE_UNOWNED), -1, 9, '', 1, true }, state())
-    assert.is_false(C.progress_gone(nil, 9, 'gone'))
+    assert.is_false(C.show_gone(nil, 9, 'gone'))
   end)
 end)
 
@@ -201,53 +207,55 @@ describe('engine_move', function()
 end)
 
 describe('trouble of the database', function()
-  local plan, counts = ffi.new('struct plan'), ffi.new('struct page_worker')
-  local engine = ffi.new('struct engine')
+  local plan, page, loop = ffi.new('struct plan'), new_page(), C.loop_new()
+  local counts, show, database = page.workers[0], ffi.new('struct show'), ffi.new('struct database')
 
   local function fails_and_answers(between)
-    engine.is_ready = counts.is_ready == 1
-    C.database_show(engine, 'away')
+    show.is_ready = counts.is_ready == 1
+    C.show_trouble(show, 'away')
     assert.are.same({ 0, 'database: away' }, { counts.is_ready, ffi.string(counts.waiting_for) })
     if between then between() end
-    local ticket = ffi.new('uint32_t[1]', C.breaker_try(engine.database.breaker))
-    C.database_answered(engine, ticket)
+    local ticket = ffi.new('uint32_t[1]', C.breaker_try(database.breaker))
+    C.database_answered(database, ticket)
     return counts.is_ready
   end
 
   before_each(function()
+    plan.database.write, plan.database.pool_max = 'host=nowhere', 1
     local breaker = plan.database.breaker
     breaker.window, breaker.failures, breaker.ratio = 10, 5, 0.5
     breaker.open_ms, breaker.open_max_ms = 10, 10
-    ffi.fill(engine, ffi.sizeof(engine))
     ffi.fill(counts, ffi.sizeof(counts))
-    engine.plan, engine.counts = plan, counts
-    C.database_init(engine)
+    C.show_init(show, page, 0)
+    C.database_open(database, ffi.new('struct database_needs', { loop = loop, plan = plan, show = show }))
   end)
+  after_each(function() C.database_close(database) end)
+  teardown(function() C.loop_free(loop) end)
 
   it('is over with its next answer, though no work is there to show it', function()
     counts.is_ready = 1
     assert.are.equal(1, fails_and_answers())
     assert.are.equal('', ffi.string(counts.waiting_for))
     counts.is_ready = 1
-    assert.are.equal(1, fails_and_answers(function() C.database_show(engine, 'still away') end))
+    assert.are.equal(1, fails_and_answers(function() C.show_trouble(show, 'still away') end))
   end)
 
   it('makes no worker ready that was not, or that something else keeps', function()
     assert.are.equal(0, fails_and_answers())
     counts.is_ready = 1
-    assert.are.equal(0, fails_and_answers(function() C.progress_waits(engine, '', 'a claim') end))
+    assert.are.equal(0, fails_and_answers(function() C.show_waits(show, '', 'a claim') end))
     assert.are.equal('a claim', ffi.string(counts.waiting_for))
   end)
 
   it('leaves the word to the group that gives the worker nothing', function()
     counts.is_ready = 1
     assert.are.equal(0, fails_and_answers(function()
-      C.progress_reason(engine, C.REASON_WORKER, '', 'the group gives nothing')
+      C.show_reason(show, C.REASON_WORKER, '', 'the group gives nothing')
       assert.are.equal('the group gives nothing; database: away',
         ffi.string(counts.waiting_for))
     end))
     assert.are.equal('the group gives nothing', ffi.string(counts.waiting_for))
-    C.progress_reason(engine, C.REASON_WORKER, '', '')
+    C.show_reason(show, C.REASON_WORKER, '', '')
     assert.are.same({ 1, '' }, { counts.is_ready, ffi.string(counts.waiting_for) })
   end)
 end)

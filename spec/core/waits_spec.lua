@@ -4,7 +4,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine/engine.h', 'flow/engine/progress.h', 'flow/engine/shelf.h', 'admin/view.h')
+core.headers('flow/engine/engine.h', 'flow/show/show.h', 'flow/show/lane_waits.h', 'flow/engine/shelf.h', 'admin/view.h')
 
 local SECOND = 1000000
 
@@ -14,7 +14,7 @@ local function words(fields, now)
   lane[0].starved_since = fields.starved_since or 0
   lane[0].trouble, lane[0].troubled_at = fields.trouble or '', fields.troubled_at or 0
   local out = ffi.new('char[400]')
-  return tonumber(C.waits_of_lane(lane, now * SECOND, out, 400)), ffi.string(out)
+  return tonumber(C.lane_waits(lane, now * SECOND, out, 400)), ffi.string(out)
 end
 
 describe('a lane that is read', function()
@@ -50,14 +50,16 @@ describe('a lane that gets nothing though there is something', function()
 end)
 
 describe('a worker that waits for several things', function()
-  local plan, counts = ffi.new('struct plan'), ffi.new('struct page_worker')
+  local plan = ffi.new('struct plan')
   local engine, loop, topics = ffi.new('struct engine'), C.loop_new(), ffi.new('const char *[1]', { 't' })
   local e, page = ffi.new('struct err'), ffi.gc(C.page_new(1), C.page_free)
+  local counts = page.workers[0]
 
   setup(function()
     plan.source.brokers, plan.source.group = 'localhost:1', 'g'
     plan.source.topics, plan.source.n_topics = topics, 1
-    engine.plan, engine.counts, engine.page, engine.is_ready = plan, counts, page, true
+    C.show_init(engine.show, page, 0)
+    engine.plan, engine.show.is_ready = plan, true
     engine.source = C.source_new(loop, plan.source, nil, 1e6, ffi.cast('loop_fn', C.loop_stop), loop, e)
     assert(engine.source ~= nil, ffi.string(e.text))
     engine.waits.looked_at, engine.waits.halted_at = 2 ^ 62, 2 ^ 62
@@ -75,7 +77,7 @@ describe('a worker that waits for several things', function()
   end
 
   it('tells and shows each of them, and is ready when the last one is over', function()
-    C.progress_reason(engine, C.REASON_LANES, 'lane t/0: ', 'a lock')
+    C.show_reason(engine.show, C.REASON_LANES, 'lane t/0: ', 'a lock')
     engine.waits.apart_since, engine.waits.has_joined = 100 * SECOND, false
     local news, text = look(120)
     assert.equal(2, news)
@@ -89,7 +91,7 @@ describe('a worker that waits for several things', function()
     engine.waits.apart_since, engine.claim.conn = 0, nil
     assert.same({ 0, 'lane t/0: a lock' }, { look(150) })
     assert.equal(0, counts.is_ready)
-    C.progress_reason(engine, C.REASON_LANES, '', '')
+    C.show_reason(engine.show, C.REASON_LANES, '', '')
     assert.same({ 1, '' }, { counts.is_ready, ffi.string(counts.waiting_for) })
     engine.claim.conn, engine.claim.asked_at = ffi.cast('struct pgconn *', loop), 150 * SECOND
     assert.equal(4, (look(170)))

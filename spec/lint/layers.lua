@@ -13,8 +13,8 @@ local FLOORS = {
   ['decode/json'] = 1, ['decode/value'] = 2, ['decode/envelope'] = 3,
   ['postgres/sql'] = 1, ['postgres/wire'] = 2, ['postgres/store'] = 3,
   ['postgres/operator'] = 4,
-  ['flow/lane'] = 1, ['flow/rows'] = 2, ['flow/table'] = 3, ['flow/batch'] = 4,
-  ['flow/engine'] = 5,
+  ['flow/lane'] = 1, ['flow/show'] = 2, ['flow/database'] = 3, ['flow/rows'] = 4,
+  ['flow/table'] = 5, ['flow/batch'] = 6, ['flow/engine'] = 7,
   ['cli/check'] = 1, ['cli/connector'] = 1, ['cli/dev'] = 1, ['cli/init'] = 1,
   ['cli/operator'] = 1,
 }

@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 #include "flow/engine/engine.h"
-#include "flow/engine/progress.h"
 #include "flow/lane/verify.h"
+#include "flow/show/show.h"
 #include "postgres/store/catalog.h"
 
 /* A lane without a row. */
@@ -227,7 +227,8 @@ static bool learn(struct engine *g, struct firsts *all, struct err *e)
     for (uint32_t i = 0; ok && i < all->n; i++) {
         struct first *f = &all->list[i];
 
-        progress_seen(g, &f->lane, &f->facts.epoch, &f->facts.position);
+        show_seen(&g->show, g->source, &f->lane, &f->facts.epoch,
+                  &f->facts.position);
         f->offset =
             f->untold ? POSITION_UNBEGUN : find_offset(g, f, a.other[i]);
     }

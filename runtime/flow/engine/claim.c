@@ -12,8 +12,8 @@
 #include "flow/engine/engine.h"
 #include "flow/engine/found.h"
 #include "flow/engine/made.h"
-#include "flow/engine/progress.h"
 #include "flow/engine/shelf.h"
+#include "flow/show/show.h"
 #include "postgres/wire/sqlstate.h"
 
 enum { ALIKE_MOST = 3 };
@@ -50,9 +50,9 @@ static void collect_lanes(struct engine *g, usec now)
 
 void claim_end(struct engine *g)
 {
-    database_answered(g, &g->claim.ticket); /* unless it was told to fail */
-    pgpool_give(g->pool, g->claim.conn);
-    g->claim.conn = NULL;
+    /* Unless it was told to fail. */
+    database_answered(&g->database, &g->claim.ticket);
+    database_release(&g->database, &g->claim.conn);
     g->claim.has_looked = false;
     shelf_end(g);
     loop_idle_set(g->idle, true);
@@ -71,8 +71,8 @@ void claim_failed(struct engine *g, const struct err *e)
         retry_delay(++c->failures, 200000, 4000000, (uint32_t)clock_usec());
 
     c->retry_at = clock_usec() + delay;
-    g->counts->errors[e->class]++;
-    progress_waits(g, "", e->text);
+    g->show.counts->errors[e->class]++;
+    show_waits(&g->show, "", e->text);
     if (log_is_news(c->told, e->text)) {
         log_line(LOG_WARN, "lanes cannot be claimed; trying again",
                  "lanes=%u retry_ms=%d class=%s error=%s", c->n,
@@ -80,8 +80,8 @@ void claim_failed(struct engine *g, const struct err *e)
                  log_quote(e->text));
     }
     for (uint32_t i = 0; i < c->n && is_lasting(e); i++) {
-        progress_halted(
-            page_lane(g->page, c->lanes[i].topic, c->lanes[i].partition),
+        show_halted(
+            page_lane(g->show.page, c->lanes[i].topic, c->lanes[i].partition),
             e->text);
     }
     claim_end(g);
@@ -90,7 +90,7 @@ void claim_failed(struct engine *g, const struct err *e)
 bool claim_has_failed(struct engine *g, const struct pgreply *r)
 {
     if (!r->ok) {
-        database_told(g, &g->claim.ticket, &r->error, "claim");
+        database_told(&g->database, &g->claim.ticket, &r->error, "claim");
     }
     if (g->claim.is_void) {
         claim_end(g);
@@ -101,7 +101,7 @@ bool claim_has_failed(struct engine *g, const struct pgreply *r)
     }
     if (database_is_away(&r->error)) {
         /* Said, counted for the breaker, and tried again when it allows. */
-        g->counts->errors[r->error.class]++;
+        g->show.counts->errors[r->error.class]++;
         claim_end(g);
     } else {
         claim_failed(g, &r->error);
@@ -125,7 +125,7 @@ void claim_leave_out(struct engine *g, uint32_t i, const struct err *e)
 void claim_none(struct engine *g)
 {
     if (!shelf_is_any_read(g)) {
-        progress_waits(g, "", g->claim.why);
+        show_waits(&g->show, "", g->claim.why);
     }
     claim_end(g);
 }
@@ -396,14 +396,14 @@ void claim_turn(struct engine *g)
         return;
     }
     topics_tick(g);
-    if (!g->page->all_lanes) {
+    if (!g->show.page->all_lanes) {
         topics_look(g);
     }
     if (count_lanes(g, now) == 0) {
         return;
     }
     look_once(g, now);
-    c->conn = database_take(g, &c->ticket);
+    c->conn = database_take(&g->database, &c->ticket);
     if (c->conn) {
         collect_lanes(g, now);
         start(g);
@@ -417,7 +417,7 @@ void claim_void(struct engine *g)
     g->claim.failures = 0;
     for (struct lane *l = source_lanes(g->source); l; l = l->next) {
         if (!l->is_assigned && !l->is_offered) {
-            progress_lost(g, l);
+            show_lost(&g->show, l);
         }
     }
 }

@@ -38,7 +38,7 @@ static void recall_tables(struct engine *g)
 {
     for (uint32_t i = 0; i < g->plan->n_projections && i < PAGE_TABLES; i++) {
         struct plan_projection *p = &g->plan->projections[i];
-        const struct page_table *t = &g->page->tables[i];
+        const struct page_table *t = &g->show.page->tables[i];
 
         if (!p->schema && t->oid) {
             p->oid = t->oid;
@@ -52,7 +52,7 @@ static void keep_tables(struct engine *g)
 {
     for (uint32_t i = 0; i < g->plan->n_projections && i < PAGE_TABLES; i++) {
         const struct plan_projection *p = &g->plan->projections[i];
-        struct page_table *t = &g->page->tables[i];
+        struct page_table *t = &g->show.page->tables[i];
 
         if (t->oid != p->oid || strcmp(t->schema, p->schema) != 0) {
             snprintf(t->schema, sizeof(t->schema), "%s", p->schema);

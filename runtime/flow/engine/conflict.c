@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/retry.h"
 #include "flow/engine/isolate.h"
-#include "flow/engine/progress.h"
+#include "flow/show/show.h"
 #include "postgres/wire/sqlstate.h"
 
 enum {
@@ -265,7 +265,7 @@ static void part(struct batch *b, int64_t delay_ms)
     bool is_alone = b->n_leases == 1;
     usec now = clock_usec();
 
-    b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
+    b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
     for (uint32_t i = 0; i < b->n_leases; i++) {
         struct lease *l = &b->leases[i];
         struct dossier *d = dossier_in(l);
@@ -304,7 +304,7 @@ static void part_letters(struct batch *b, const struct err *e)
 {
     struct dossier *d = dossier_in(&b->leases[0]);
 
-    b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
+    b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
     d->wants_retry = !has_waited(e) && (b->events.n > 1 || d->n_missed > 0);
     isolate_halve(b);
     engine_release(b);
@@ -468,8 +468,8 @@ static void show_first(struct engine *g, const struct lane *first)
         snprintf(what, sizeof(what), "lane %.200s/%d: ", first->topic,
                  first->partition);
     }
-    progress_reason(g, REASON_LANES, what,
-                    first ? ((struct dossier *)first->dossier)->waits : "");
+    show_reason(&g->show, REASON_LANES, what,
+                first ? ((struct dossier *)first->dossier)->waits : "");
 }
 
 void conflict_tick(struct engine *g, usec now)

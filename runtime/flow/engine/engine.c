@@ -1,5 +1,7 @@
 /* See engine.h. */
 #include "flow/engine/engine.h"
+#include "flow/batch/measure.h"
+#include "flow/engine/gauges.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,11 +13,11 @@
 #include "flow/batch/truncate.h"
 #include "flow/engine/conflict.h"
 #include "flow/engine/isolate.h"
-#include "flow/engine/progress.h"
 #include "flow/engine/redo.h"
 #include "flow/engine/transact.h"
 #include "flow/engine/worker.h"
 #include "flow/rows/unknown.h"
+#include "flow/show/show.h"
 
 enum {
     DECODE_SLICE = 2048, /* records a turn: about a millisecond */
@@ -52,25 +54,17 @@ void engine_move(struct batch *b, enum batch_state to)
     list_remove(list_of(g, b->state), &b->link);
     b->state = to;
     list_append(list_of(g, to), &b->link);
-    if (list_of(g, to) != &g->busy) {
-        database_withdraw(g, &b->ticket); /* whose outcome nobody told */
+    if (list_of(g, to) != &g->busy) { /* nobody told its outcome */
+        database_withdraw(&g->database, &b->ticket);
     }
     loop_idle_set(g->idle, true);
-}
-
-void engine_give_conn(struct batch *b)
-{
-    if (b->conn) {
-        pgpool_give(b->engine->pool, b->conn);
-        b->conn = NULL;
-    }
 }
 
 void engine_release(struct batch *b)
 {
     struct engine *g = b->engine;
 
-    engine_give_conn(b);
+    database_release(&g->database, &b->conn);
     for (uint32_t i = 0; i < b->n_leases; i++) {
         struct lane *lane = b->leases[i].lane;
 
@@ -78,7 +72,7 @@ void engine_release(struct batch *b)
         if (!lane->is_assigned && !lane->is_offered) {
             source_drop(g->source, lane);
         } else if (lane->is_assigned) {
-            progress_lane(g, lane);
+            show_lane(&g->show, lane);
         }
     }
     b->n_leases = 0;
@@ -102,10 +96,10 @@ static void on_news(struct engine *g, enum source_news news,
 {
     switch (news) {
     case NEWS_ASSIGNED:
-        g->counts->counters[COUNT_REBALANCES]++;
+        g->show.counts->counters[COUNT_REBALANCES]++;
         waits_joined(g);
         if (!has_lanes(g)) { /* more workers than partitions */
-            progress_ready(g);
+            show_ready(&g->show);
         }
         break;
     case NEWS_REVOKED:
@@ -119,7 +113,7 @@ static void on_news(struct engine *g, enum source_news news,
         loop_stop(g->loop);
         break;
     default:
-        g->counts->errors[e->class]++;
+        g->show.counts->errors[e->class]++;
         log_line(LOG_WARN, "kafka", "error=%s", log_quote(e->text));
     }
 }
@@ -159,7 +153,7 @@ static void decode_some(struct engine *g)
         batch_keys(b, g->decoder, g->vm);
         condemned_leave();
     }
-    progress_step(b, STAGE_DECODE, since);
+    measure_step(&b->engine->show, b, STAGE_DECODE, since);
     if (is_done && batch_is_over(b)) {
         isolate_over(b);
     } else if (is_done) {
@@ -197,7 +191,7 @@ static void give_conns(struct engine *g)
         struct batch *b =
             is_resolving ? resolving
                          : list_item(list_first(&g->ready), struct batch, link);
-        struct pgconn *c = database_take(g, &b->ticket);
+        struct pgconn *c = database_take(&g->database, &b->ticket);
 
         if (!c) {
             return;
@@ -242,7 +236,7 @@ static bool may_lease(struct engine *g)
     bool is_whole = g->database.breaker.state == BREAKER_CLOSED;
     uint32_t n = g->decoding.n + g->ready.n + g->waiting.n + g->resolving.n;
 
-    return g->free.n > 0 && !g->is_stopping && database_allows(g) &&
+    return g->free.n > 0 && !g->is_stopping && database_allows(&g->database) &&
            (is_whole || (n == 0 && !g->claim.conn));
 }
 
@@ -309,6 +303,12 @@ static void release_known(struct engine *g)
     }
 }
 
+static bool has_work(const struct engine *g)
+{
+    return g->free.n < g->n_batches || g->claim.conn ||
+           (g->source && source_inbox_bytes(g->source) > 0);
+}
+
 void engine_turn(struct engine *g)
 {
     /* First, so that whatever moves below asks for another turn. */
@@ -327,7 +327,9 @@ void engine_turn(struct engine *g)
     }
     wake_waiting(g, clock_usec());
     give_conns(g);
-    database_probe(g);
+    if (!has_work(g)) {
+        database_probe(&g->database);
+    }
     if (g->decoding.n) {
         loop_idle_set(g->idle, true);
     }
@@ -344,7 +346,7 @@ static void on_alive(void *arg)
 {
     struct engine *g = arg;
 
-    g->counts->heartbeat_usec = clock_usec();
+    g->show.counts->heartbeat_usec = clock_usec();
 }
 
 static void on_tick(void *arg)
@@ -362,8 +364,8 @@ static void on_tick(void *arg)
             source_commit(g->source);
         }
     }
-    database_tick(g);
-    progress_tick(g);
+    database_tick(&g->database);
+    gauges_tick(g);
     loop_idle_set(g->idle, true);
 }
 
@@ -386,7 +388,7 @@ void engine_join(struct engine *g)
         return;
     }
     source_alive(g->source, on_alive);
-    progress_waits(g, "starting: ", "the Kafka group gives it lanes");
+    show_waits(&g->show, "starting: ", "the Kafka group gives it lanes");
     g->waits.apart_since = clock_usec();
 }
 
@@ -432,8 +434,12 @@ bool engine_open(struct engine *g, struct err *e)
         return false;
     }
     claim_open(&g->claim, g->plan->source.n_topics);
-    g->pool = pgpool_new(g->loop, &g->plan->database, "tidemill", on_wake, g);
-    database_init(g);
+    database_open(&g->database, &(struct database_needs){.loop = g->loop,
+                                                         .plan = g->plan,
+                                                         .bundle = g->bundle,
+                                                         .show = &g->show,
+                                                         .wake = on_wake,
+                                                         .arg = g});
     g->idle = loop_idle_new(g->loop, on_idle, g);
     g->tick = loop_timer_new(g->loop, on_tick, g);
     g->due = loop_timer_new(g->loop, on_wake, g);
@@ -456,7 +462,7 @@ void engine_close(struct engine *g)
     loop_idle_free(g->idle);
     loop_timer_free(g->tick);
     loop_timer_free(g->due);
-    pgpool_free(g->pool);
+    database_close(&g->database);
     halt_close(&g->halts); /* its topics are the source's */
     if (g->source) {
         source_commit(g->source);

@@ -12,36 +12,20 @@
  */
 #include "base/list.h"
 #include "flow/batch/batch.h"
+#include "flow/database/database.h"
 #include "flow/engine/claim.h"
 #include "flow/engine/compare.h"
-#include "flow/engine/database.h"
 #include "flow/engine/halt.h"
 #include "flow/engine/letters.h"
 #include "flow/engine/publish.h"
 #include "flow/engine/waits.h"
+#include "flow/show/show.h"
 #include "flow/table/cache.h"
 #include "flow/table/writer.h"
-#include "model/page.h"
-#include "postgres/wire/pool.h"
 
 struct bundle;
 
 enum { ENGINE_MAX_BATCHES = 8 };
-
-/* What keeps a worker from its work, or may: each has its words while it lasts,
- * and people see all of them (progress.h). */
-enum reason {
-    REASON_LANES,  /* the first lane that waits for other transactions */
-    REASON_WORKER, /* waits.h */
-    REASON_TOPICS, /* that are missing, or that Kafka does not tell of; with this
-                       one or those before it the worker is not ready */
-    REASON_WORK,   /* a start, a claim, the database, the failure rule */
-    REASON_STANDS,  /* the first lane of which nothing comes, or that cannot be
-                       claimed */
-    REASON_KAFKA,   /* what it said last against the worker */
-    REASON_LETTERS, /* that are to be produced */
-    REASONS
-};
 
 struct engine {
     struct loop *loop; /* -- set at open; borrowed unless said */
@@ -50,13 +34,9 @@ struct engine {
     struct vm *vm;
     struct decoder *decoder;  /* owned */
     struct program *programs; /* owned */
-    struct pgpool *pool;      /* owned */
     struct source *source;    /* owned; NULL until the database is checked */
-    struct page *page;
-    struct page_worker *counts; /* our slot of the page */
-    uint32_t slot;
-    const char *owner;    /* instance-slot; names us in tidemill.lane */
-    const char *instance; /* group.instance.id, or NULL */
+    const char *owner;        /* instance-slot; names us in tidemill.lane */
+    const char *instance;     /* group.instance.id, or NULL */
 
     struct batch batches[ENGINE_MAX_BATCHES]; /* -- batches by state */
     uint32_t n_batches;
@@ -76,6 +56,7 @@ struct engine {
     struct loop_idle *idle;  /* owned */
     struct loop_timer *tick; /* owned; heartbeat, retries, linger */
     struct loop_timer *due;  /* owned; the next batch by linger */
+    struct show show;
     struct database database;
     struct dossier *dossiers; /* owned; of every lane that was ever ours, */
     struct held_pool held;    /* and what their held keys take */
@@ -86,11 +67,8 @@ struct engine {
     usec took;         /* a transaction, lately: rises at once, falls slowly */
     char rule_fault[200]; /* what people were told of the failure rule */
     uint32_t troubles;    /* halts for want of tables or rights, in a row */
-    char reasons[REASONS][256]; /* "": it is well */
-    bool is_ready;              /* but for REASON_LANES and REASON_WORKER */
-    bool had_alone; /* the last batch was of such a lane: lease_pick */
+    bool had_alone;       /* the last batch was of such a lane: lease_pick */
     usec last_commit_note;
-    usec starved_since; /* consumer empty while there is lag; or 0 */
     bool is_stopping;
     int fatal; /* enum worker_exit, when it must end */
 };
@@ -108,9 +86,8 @@ bool engine_stop(struct engine *g);
 void engine_move(struct batch *b, enum batch_state to);
 /* Opens the consumer, once the database is as the plan wants it. */
 void engine_join(struct engine *g);
-/* Gives the batch's connection back, if it has one. */
-void engine_give_conn(struct batch *b);
-/* The same with its lanes, and frees the batch. */
+/* Gives the batch's connection back, if it has one, and its lanes, and frees
+ * the batch. */
 void engine_release(struct batch *b);
 /* The lane waits: until lane->retry_at, or for a person (see halt.h). */
 void engine_halt(struct engine *g, struct lane *lane, const struct err *e);

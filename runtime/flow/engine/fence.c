@@ -36,7 +36,7 @@ static void halt_unkept(struct engine *g, struct lane *lane)
         "tidemill.lane does not keep the lane's new position, though nobody "
         "else claimed it: %.300s",
         compare_own_causes(g));
-    g->counts->errors[e.class]++;
+    g->show.counts->errors[e.class]++;
     engine_halt_until(g, lane, clock_usec() + UNKEPT_USEC, &e);
 }
 
@@ -65,7 +65,7 @@ void fence_failed(struct batch *b, int failed)
 {
     int at = b->n_begun;
 
-    b->engine->counts->counters[COUNT_FENCED]++;
+    b->engine->show.counts->counters[COUNT_FENCED]++;
     /* Two owners that both believe in themselves must not fence each other in
      * a loop: Kafka tells one of them soon. */
     b->engine->claim.retry_at = clock_usec() + PAUSE_USEC;

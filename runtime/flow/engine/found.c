@@ -6,9 +6,9 @@
 
 #include "base/log.h"
 #include "flow/engine/engine.h"
-#include "flow/engine/progress.h"
 #include "flow/engine/shelf.h"
 #include "flow/lane/verify.h"
+#include "flow/show/show.h"
 
 struct found {
     struct verify_facts facts;
@@ -190,7 +190,7 @@ static bool has_unbegun(const struct claim *c)
 static void know(struct engine *g, const struct lane *l,
                  const struct position *at, struct verify_facts *f)
 {
-    progress_seen(g, l, &f->epoch, &f->position);
+    show_seen(&g->show, g->source, l, &f->epoch, &f->position);
     f->was_rewound = l->epoch == f->epoch ? l->was_rewound : true;
     if (at->epoch != f->epoch + 1) {
         f->position = l->position;
@@ -204,7 +204,7 @@ static void judge(struct engine *g, struct found *found)
     ask_told(g, found);
     for (uint32_t i = 0; i < c->n; i++) {
         struct verify_facts *f = &found[i].facts;
-        const struct page_lane *p = progress_page(g, c->claimed[i]);
+        const struct page_lane *p = show_entry(&g->show, c->claimed[i]);
 
         know(g, c->claimed[i], &c->lanes[i], f);
         found[i].was_halted = p && p->state == LANE_HALTED;
@@ -258,7 +258,7 @@ static void halt_bad(struct engine *g, const struct position *at,
     struct page_lane *p;
 
     if (!at->halted) {
-        g->counts->errors[bad->class]++;
+        g->show.counts->errors[bad->class]++;
         engine_halt_for_person(g, l, bad, false);
         return;
     }
@@ -280,7 +280,7 @@ static uint32_t act(struct engine *g, const struct found *found)
         struct lane *l = c->claimed[i];
 
         l->is_doubted = found[i].bad.class != ERR_NONE;
-        progress_range(g, l, found[i].facts.high);
+        show_range(&g->show, l, found[i].facts.high);
         if (l->is_doubted) {
             halt_bad(g, at, l, &found[i].bad);
         } else if (found[i].was_halted) {
@@ -333,7 +333,7 @@ static void begin_lanes(struct engine *g, struct found *found)
     }
     c->failures = 0;
     c->told[1] = 0;
-    progress_ready(g);
+    show_ready(&g->show);
     publish_due(g);
     log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);
     if (act(g, found) > 0) {

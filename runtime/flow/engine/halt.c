@@ -10,8 +10,8 @@
 #include "base/log.h"
 #include "base/retry.h"
 #include "flow/engine/engine.h"
-#include "flow/engine/progress.h"
 #include "flow/lane/verify.h"
+#include "flow/show/show.h"
 
 enum {
     NOTES_BEGUN = 2, /* statements before the first note */
@@ -38,9 +38,9 @@ void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
     if (!lane->is_assigned) {
         return;
     }
-    progress_lane(g, lane);
+    show_lane(&g->show, lane);
     lane->is_halted = true;
-    progress_halted(lane->page, e->text);
+    show_halted(lane->page, e->text);
     if (log_is_news(lane->told, e->text)) {
         log_line(
             LOG_ERROR,
@@ -139,8 +139,8 @@ void engine_halt_for_person(struct engine *g, struct lane *lane,
 
 static void give_conn(struct engine *g, const struct pgreply *r)
 {
-    database_give(g, &g->halts.conn, &g->halts.ticket, r->ok ? NULL : &r->error,
-                  "halts");
+    database_give(&g->database, &g->halts.conn, &g->halts.ticket,
+                  r->ok ? NULL : &r->error, "halts");
 }
 
 /* The first [n] but for those that [answers] say are not kept; NULL: all. How
@@ -215,7 +215,7 @@ static void write_notes(struct engine *g)
 {
     struct halts *h = &g->halts;
 
-    h->conn = database_take(g, &h->ticket);
+    h->conn = database_take(&g->database, &h->ticket);
     if (!h->conn) {
         return;
     }
@@ -292,7 +292,7 @@ static void look(struct engine *g)
     }
     h->has_list = topics_wants_list(g);
     if ((h->n_asked == 0 && !h->has_list) ||
-        !(h->conn = database_take_spare(g, &h->ticket))) {
+        !(h->conn = database_take_spare(&g->database, &h->ticket))) {
         return;
     }
     if (h->has_list) {
@@ -330,7 +330,7 @@ static void halt_doubted(struct engine *g, struct lane *l)
 
     if (l->is_doubted && l->is_assigned && !l->is_halted && !l->needs_claim) {
         verify_replaced(l, &e);
-        g->counts->errors[e.class]++;
+        g->show.counts->errors[e.class]++;
         engine_halt_for_person(g, l, &e, false);
     }
 }

@@ -10,7 +10,7 @@
 #include "flow/batch/lease.h"
 #include "flow/batch/verdict.h"
 #include "flow/engine/conflict.h"
-#include "flow/engine/progress.h"
+#include "flow/show/show.h"
 
 enum {
     RULE_DEATHS_MOST = 2, /* of workers that asked the failure rule */
@@ -24,8 +24,8 @@ enum {
 
 void isolate_again(struct batch *b, usec delay)
 {
-    engine_give_conn(b);
-    b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
+    database_release(&b->engine->database, &b->conn);
+    b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
     b->retry_at = clock_usec() + delay;
     engine_move(b, BATCH_WAITING);
 }
@@ -34,16 +34,17 @@ void isolate_again(struct batch *b, usec delay)
 
 static void ask(struct engine *g, const struct failure *f, struct decision *d)
 {
-    bool is_trusted = !g->page || g->page->rule_deaths < RULE_DEATHS_MOST;
+    bool is_trusted =
+        !g->show.page || g->show.page->rule_deaths < RULE_DEATHS_MOST;
     struct err e;
 
-    g->counts->in_rule = 1;
+    g->show.counts->in_rule = 1;
     bool ok = vm_decide(g->vm, f, is_trusted, d, &e);
-    g->counts->in_rule = 0;
+    g->show.counts->in_rule = 0;
     if (ok) {
         return;
     }
-    g->counts->counters[COUNT_RULE_FAULTS]++;
+    g->show.counts->counters[COUNT_RULE_FAULTS]++;
     if (strncmp(g->rule_fault, e.text, 190) != 0) {
         snprintf(g->rule_fault, sizeof(g->rule_fault), "%.190s", e.text);
         log_line(LOG_ERROR,
@@ -144,7 +145,7 @@ static void retry_later(struct batch *b, const struct err *e, int64_t delay_ms)
         engine_release(b);
         return;
     }
-    progress_waits(b->engine, "database: ", e->text);
+    show_waits(&b->engine->show, "database: ", e->text);
     usual = retry_delay(++b->attempts, limits->floor_ms * 1000ULL,
                         limits->cap_ms * 1000ULL, (uint32_t)clock_usec());
     isolate_again(b, asked > usual ? asked : usual);
@@ -167,7 +168,7 @@ static void tell(struct batch *b, const struct err *e, const struct record *rec)
                  rec->partition, rec->offset, b->attempts, log_quote(e->text));
     }
     b->is_told = true;
-    progress_waits(b->engine, "the failure rule retries: ", e->text);
+    show_waits(&b->engine->show, "the failure rule retries: ", e->text);
 }
 
 void isolate_asked(struct batch *b, const struct err *e, uint32_t event,
@@ -275,7 +276,7 @@ void isolate_suspect(struct lease *l, bool was_alone)
 
 void isolate_parts(struct batch *b)
 {
-    b->engine->counts->counters[COUNT_ISOLATIONS]++;
+    b->engine->show.counts->counters[COUNT_ISOLATIONS]++;
     if (b->is_retry) {
         isolate_halve(b);
     }
@@ -314,7 +315,7 @@ static void tell_over(const struct batch *b)
 void isolate_over(struct batch *b)
 {
     tell_over(b);
-    b->engine->counts->counters[COUNT_BATCH_RETRIES]++;
+    b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
     make_smaller(b, b->view.is_late);
 }
 
@@ -327,7 +328,7 @@ static void condemn(struct batch *b, uint32_t event, const struct err *e,
     struct lane *lane = b->leases[rec->lane].lane;
     struct dossier *d = lane->dossier;
 
-    b->engine->counts->counters[COUNT_ISOLATIONS]++;
+    b->engine->show.counts->counters[COUNT_ISOLATIONS]++;
     d->has_refused = true;
     d->refused = rec->offset;
     d->verdict = action;
@@ -363,7 +364,7 @@ static void halt_for_a_while(struct batch *b, const struct err *e)
     for (uint32_t i = 0; i < b->n_leases; i++) {
         engine_halt_until(g, b->leases[i].lane, clock_usec() + delay, &named);
     }
-    progress_ready(g); /* nothing else ends what the batch has said */
+    show_ready(&g->show); /* nothing else ends what the batch has said */
     engine_release(b);
 }
 
@@ -379,7 +380,7 @@ static void halt_for_person(struct batch *b, const struct err *e)
                  l->lane->partition, b->records[l->first].offset);
         engine_halt_for_person(b->engine, l->lane, &named, true);
     }
-    progress_ready(b->engine);
+    show_ready(&b->engine->show);
     engine_release(b);
 }
 

@@ -193,7 +193,7 @@ static void remember(struct batch *b, uint32_t event)
 
 static void count_letters(struct batch *b)
 {
-    uint64_t *counters = b->engine->counts->counters;
+    uint64_t *counters = b->engine->show.counts->counters;
     uint32_t n_failed = 0, n_held = 0, first = 0;
 
     for (uint32_t e = 0; e < b->events.n; e++) {
@@ -206,7 +206,7 @@ static void count_letters(struct batch *b)
         } else {
             first = n_failed == 0 ? e : first;
             n_failed++;
-            b->engine->counts->errors[b->letters[e].class]++;
+            b->engine->show.counts->errors[b->letters[e].class]++;
         }
         remember(b, e);
     }
@@ -251,7 +251,7 @@ static void end_question(struct engine *g, const struct err *e)
                  "class=%s error=%s", err_class_name(e->class),
                  log_quote(e->text));
     }
-    database_give(g, &l->conn, &l->ticket, e, "dead letters");
+    database_give(&g->database, &l->conn, &l->ticket, e, "dead letters");
     arena_reset(&l->arena);
     l->ask_at = clock_usec() + ASK_EVERY;
     loop_idle_set(g->idle, true);
@@ -438,8 +438,8 @@ void letters_turn(struct engine *g)
     if (q->conn || g->is_stopping || (n == 0 && !is_time)) {
         return;
     }
-    q->conn = n > 0 ? database_take(g, &q->ticket)
-                    : database_take_spare(g, &q->ticket);
+    q->conn = n > 0 ? database_take(&g->database, &q->ticket)
+                    : database_take_spare(&g->database, &q->ticket);
     if (!q->conn) {
         return;
     }

@@ -11,8 +11,8 @@
 
 #include "base/log.h"
 #include "flow/engine/engine.h"
-#include "flow/engine/progress.h"
 #include "flow/engine/waits.h"
+#include "flow/show/show.h"
 
 /* Another run of the pipeline has its lanes for good: this is only for workers
  * of ours that are started again. */
@@ -24,8 +24,8 @@ static const usec ASK_USEC = 5 * 1000000ULL;
 
 static bool speaks_for_all(const struct engine *g)
 {
-    for (uint32_t i = 0; i < g->slot; i++) {
-        if (g->page->workers[i].pid != 0) {
+    for (uint32_t i = 0; i < g->show.slot; i++) {
+        if (g->show.page->workers[i].pid != 0) {
             return false;
         }
     }
@@ -41,8 +41,8 @@ static uint32_t count_unowned(const struct engine *g)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < g->page->n_lanes && i < PAGE_LANES; i++) {
-        n += is_unowned(&g->page->lanes[i]);
+    for (uint32_t i = 0; i < g->show.page->n_lanes && i < PAGE_LANES; i++) {
+        n += is_unowned(&g->show.page->lanes[i]);
     }
     return n;
 }
@@ -58,7 +58,7 @@ bool others_want_list(const struct engine *g)
 
 void others_listed(struct engine *g, const struct position *at)
 {
-    struct page_lane *p = page_lane(g->page, at->topic, at->partition);
+    struct page_lane *p = page_lane(g->show.page, at->topic, at->partition);
 
     g->waits.listed_at = clock_usec();
     if (p && is_unowned(p)) {
@@ -178,7 +178,7 @@ static void tell(struct engine *g, const struct page_lane *first, uint32_t n)
 
 static void judge_all(struct engine *g, usec now)
 {
-    struct page *page = g->page;
+    struct page *page = g->show.page;
     struct page_lane **lost = mem_zero(page->n_lanes + 1, sizeof(*lost));
     uint32_t n = 0;
 
@@ -202,7 +202,7 @@ void others_tick(struct engine *g, usec now)
     struct waits *w = &g->waits;
 
     /* One that is no member itself has nothing to say of the others. */
-    if (!g->page->all_lanes || w->apart_since || !speaks_for_all(g) ||
+    if (!g->show.page->all_lanes || w->apart_since || !speaks_for_all(g) ||
         count_unowned(g) == 0) {
         w->unowned_since = 0;
         tell(g, NULL, 0);

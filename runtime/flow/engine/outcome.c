@@ -9,12 +9,13 @@
 #include "base/log.h"
 #include "base/retry.h"
 #include "flow/batch/lease.h"
+#include "flow/batch/measure.h"
 #include "flow/engine/conflict.h"
 #include "flow/engine/fence.h"
 #include "flow/engine/isolate.h"
-#include "flow/engine/progress.h"
 #include "flow/engine/recall.h"
 #include "flow/engine/redo.h"
+#include "flow/show/show.h"
 #include "postgres/wire/sqlstate.h"
 
 enum {
@@ -63,7 +64,7 @@ static void halt_lane(struct batch *b, const struct lease *l)
     struct err e;
 
     ((struct dossier *)lane->dossier)->was_halted = true;
-    b->engine->counts->errors[l->halt_class]++;
+    b->engine->show.counts->errors[l->halt_class]++;
     name_halt(b, l, &e);
     if (l->halted_since == 0) {
         engine_halt_for_person(b->engine, lane, &e, true);
@@ -118,7 +119,7 @@ void outcome_committed(struct batch *b)
 {
     struct engine *g = b->engine;
 
-    engine_give_conn(b);
+    database_release(&b->engine->database, &b->conn);
     letters_committed(b);
     if (b->letters) {
         publish_due(g);
@@ -129,12 +130,12 @@ void outcome_committed(struct batch *b)
     if (b->is_retry) {
         redo_committed(b);
     } else if (batch_moved(b) > 0) {
-        progress_batch(g, b);
+        measure_committed(&g->show, b);
         g->committed_at = clock_usec();
     }
-    database_answered(g, &b->ticket);
+    database_answered(&g->database, &b->ticket);
     g->troubles = 0;
-    progress_ready(g);
+    show_ready(&g->show);
     engine_release(b);
 }
 
@@ -233,7 +234,7 @@ static void again_compared(struct batch *b, const struct err *e)
                  b->leases[0].lane->partition, b->n_leases, log_quote(e->text));
     }
     if (b->attempts >= COMPARED_AT_ONCE) {
-        progress_waits(b->engine, "database: ", e->text);
+        show_waits(&b->engine->show, "database: ", e->text);
     }
     isolate_again(b, b->attempts++ < COMPARED_AT_ONCE ? 0 : WAIT_CAP_USEC);
 }
@@ -308,16 +309,16 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
 {
     struct engine *g = b->engine;
 
-    g->counts->errors[reply->error.class]++;
+    g->show.counts->errors[reply->error.class]++;
     if (reply->is_over) {
-        database_answered(g, &b->ticket);
+        database_answered(&g->database, &b->ticket);
     } else {
-        database_told(g, &b->ticket, &reply->error,
+        database_told(&g->database, &b->ticket, &reply->error,
                       reply->commit_sent ? "commit" : "batch");
     }
     if (is_unknown(reply)) {
-        g->counts->counters[COUNT_COMMIT_UNKNOWN]++;
-        engine_give_conn(b);
+        g->show.counts->counters[COUNT_COMMIT_UNKNOWN]++;
+        database_release(&b->engine->database, &b->conn);
         b->n_asked = 0;
         b->retry_at = 0;
         engine_move(b, BATCH_RESOLVING);
@@ -326,7 +327,7 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
     } else if (compare_explains(b, &reply->error)) {
         again_compared(b, &reply->error);
     } else if (recall_must_repeat(b, &reply->error)) {
-        g->counts->counters[COUNT_CACHE_STALE] +=
+        g->show.counts->counters[COUNT_CACHE_STALE] +=
             strcmp(reply->error.sqlstate, "TM002") == 0;
         outcome_again(b);
     } else if (b->attempt == ATTEMPT_PROOF && reply->error.class == ERR_DATA) {
@@ -345,7 +346,7 @@ void outcome_refused(struct batch *b, const struct err *e)
         outcome_again(b);
         return;
     }
-    b->engine->counts->errors[e->class]++;
+    b->engine->show.counts->errors[e->class]++;
     if (compare_explains(b, e)) {
         again_compared(b, e);
     } else if (!doubt(b, e)) {
@@ -355,7 +356,7 @@ void outcome_refused(struct batch *b, const struct err *e)
 
 void outcome_unfit(struct batch *b, const struct err *e)
 {
-    b->engine->counts->errors[e->class]++;
+    b->engine->show.counts->errors[e->class]++;
     isolate_failed(b, e);
 }
 
@@ -371,7 +372,7 @@ void outcome_empty(struct batch *b)
 void outcome_still_unknown(struct batch *b, const struct err *e)
 {
     /* Whatever the reason: it is asked again, and not at once. */
-    database_told(b->engine, &b->ticket, e, "commit");
+    database_told(&b->engine->database, &b->ticket, e, "commit");
     if (!database_is_away(e)) {
         b->retry_at = clock_usec() + ASK_AGAIN_USEC;
         if (++b->n_asked == 1) {
@@ -381,7 +382,7 @@ void outcome_still_unknown(struct batch *b, const struct err *e)
                 b->leases[0].lane->partition, b->n_leases, log_quote(e->text));
         }
     }
-    engine_give_conn(b);
+    database_release(&b->engine->database, &b->conn);
     engine_move(b, BATCH_RESOLVING);
 }
 
@@ -421,7 +422,7 @@ void outcome_resolved(struct batch *b, const struct position *at)
 {
     int committed = b->is_retry ? 0 : verdict(b, at);
 
-    database_answered(b->engine, &b->ticket);
+    database_answered(&b->engine->database, &b->ticket);
     for (uint32_t i = 0; i < b->n_leases; i++) {
         if (is_ours(&b->leases[i], &at[i])) { /* else the claim must see it */
             b->leases[i].epoch = b->leases[i].lane->epoch = at[i].epoch;

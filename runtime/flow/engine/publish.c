@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "flow/engine/engine.h"
-#include "flow/engine/progress.h"
 #include "flow/rows/headers.h"
+#include "flow/show/show.h"
 #include "kafka/producer.h"
 #include "postgres/store/dead_letter.h"
 
@@ -31,7 +31,7 @@ enum { TOLD = sizeof(told) / sizeof(*told) };
 
 static void give_conn(struct engine *g, const struct pgreply *r)
 {
-    database_give(g, &g->publish.conn, &g->publish.ticket,
+    database_give(&g->database, &g->publish.conn, &g->publish.ticket,
                   r->ok ? NULL : &r->error, "dead letters");
 }
 
@@ -42,14 +42,14 @@ static void show(struct engine *g, const char *why)
     snprintf(what, sizeof(what),
              "dead letters stay in the table alone, %.80s: ",
              g->plan->dead_letters.topic);
-    progress_reason(g, REASON_LETTERS, what, why);
+    show_reason(&g->show, REASON_LETTERS, what, why);
 }
 
 static void fail(struct engine *g, const struct err *e)
 {
     struct publish *p = &g->publish;
 
-    g->counts->errors[e->class]++;
+    g->show.counts->errors[e->class]++;
     show(g, e->text);
     if (log_is_news(p->told, e->text)) {
         log_line(LOG_ERROR,
@@ -230,7 +230,7 @@ static void look(struct engine *g)
         fail(g, &e);
         return;
     }
-    p->conn = database_take_spare(g, &p->ticket);
+    p->conn = database_take_spare(&g->database, &p->ticket);
     if (p->conn) {
         p->look_at = 0;
         p->is_due = false;
@@ -304,7 +304,7 @@ static void look_late(struct engine *g, usec now)
 static void went(struct engine *g)
 {
     g->publish.told[1] = 0;
-    progress_reason(g, REASON_LETTERS, "", "");
+    show_reason(&g->show, REASON_LETTERS, "", "");
 }
 
 /* All that were sent are delivered, or are sent again later. */
@@ -322,7 +322,7 @@ static void note(struct engine *g, usec now)
         return;
     }
     went(g);
-    p->conn = database_take(g, &p->ticket);
+    p->conn = database_take(&g->database, &p->ticket);
     if (p->conn) {
         dead_letter_published(p->conn, g->plan, p->records, p->n, &p->arena);
         pgconn_flush(p->conn, ASK_DEADLINE, on_noted, g);

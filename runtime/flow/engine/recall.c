@@ -283,7 +283,7 @@ static void note_server(struct cache *c, uint32_t n_opened)
 
 static void begin_rows(struct batch *b, struct rows *r, const uint32_t *claims)
 {
-    uint64_t *n = b->engine->counts->counters;
+    uint64_t *n = b->engine->show.counts->counters;
 
     if (claims) {
         recall_rows(&b->engine->cache, r, claims, clock_usec());
@@ -319,7 +319,7 @@ void recall_begin(struct batch *b)
     if (!b->is_cached) {
         return;
     }
-    note_server(c, pgpool_opened(b->engine->pool));
+    note_server(c, pgpool_opened(b->engine->database.pool));
     b->cache_era = c->era;
     claims = is_first ? claims_to_find(b) : NULL;
     for (uint32_t i = 0; i < b->n_rows; i++) {
@@ -361,7 +361,8 @@ void recall_committed(struct batch *b, uint32_t xid, bool is_quiet)
             recall_keep(&g->cache, &b->rows[i], claims, xid, clock_usec());
         }
     }
-    g->counts->counters[COUNT_CACHE_EVICTED] += g->cache.n_evicted - n_evicted;
+    g->show.counts->counters[COUNT_CACHE_EVICTED] +=
+        g->cache.n_evicted - n_evicted;
 }
 
 bool recall_must_repeat(const struct batch *b, const struct err *e)

@@ -125,7 +125,8 @@ static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
         }
         engine_release(b);
     }
-    database_give(g, &c, &b->ticket, r->ok ? NULL : &r->error, "dead letters");
+    database_give(&g->database, &c, &b->ticket, r->ok ? NULL : &r->error,
+                  "dead letters");
 }
 
 static void fetch(struct engine *g, struct batch *b, struct lane *lane)
@@ -153,7 +154,7 @@ void redo_turn(struct engine *g)
         return;
     }
     b = list_item(list_first(&g->free), struct batch, link);
-    b->conn = database_take_spare(g, &b->ticket);
+    b->conn = database_take_spare(&g->database, &b->ticket);
     if (b->conn) {
         fetch(g, b, lane);
     }
@@ -169,7 +170,7 @@ void redo_committed(struct batch *b)
         n += b->events.states[e] == TM_EVENT_OK ||
              b->events.states[e] == TM_EVENT_SKIPPED;
     }
-    b->engine->counts->counters[COUNT_LETTERS_DONE] += n;
+    b->engine->show.counts->counters[COUNT_LETTERS_DONE] += n;
     log_line(LOG_INFO, "dead letters were tried again",
              "lane=%s/%d applied=%u left=%u", lane->topic, lane->partition, n,
              b->events.n - n);

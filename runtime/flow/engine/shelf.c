@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/retry.h"
 #include "flow/engine/engine.h"
-#include "flow/engine/progress.h"
+#include "flow/show/show.h"
 
 enum {
     FLOOR_USEC = 500000,
@@ -49,7 +49,7 @@ static void show(struct engine *g, struct lane *l, const struct err *e)
         l->troubled_at = clock_usec();
     }
     snprintf(l->trouble, sizeof(l->trouble), "%.239s", e->text);
-    progress_unclaimed(g, l);
+    show_unclaimed(&g->show, l);
 }
 
 /* Thousands may have one reason. */
@@ -77,7 +77,7 @@ void shelf_put(struct engine *g, struct lane *l, const struct err *e, usec took)
     usec delay =
         retry_delay(++l->n_shelved, FLOOR_USEC, CAP_USEC, (uint32_t)now);
 
-    g->counts->errors[e->class]++;
+    g->show.counts->errors[e->class]++;
     source_shelve(g->source, l);
     l->is_gone = false;
     l->is_untold = !e->sqlstate[0] && e->class != ERR_SCHEMA; /* by Kafka */

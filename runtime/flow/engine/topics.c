@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "flow/engine/engine.h"
 #include "flow/engine/halt.h"
-#include "flow/engine/progress.h"
 #include "flow/engine/shelf.h"
 #include "flow/engine/worker.h"
+#include "flow/show/show.h"
 
 static const usec LOOK_AGAIN_USEC = 2000000;
 /* Longer than it takes the others of a group to claim what they were given. */
@@ -56,6 +56,17 @@ static bool has_room(struct engine *g, const int32_t *n, struct err *e)
                    sum, PAGE_LANES, g->plan->path);
 }
 
+void topics_show_all(struct engine *g)
+{
+    for (uint32_t t = 0; t < g->plan->source.n_topics; t++) {
+        if (!show_lists(&g->show, g->plan->source.topics[t],
+                        g->claim.topics[t].n_partitions)) {
+            return;
+        }
+    }
+    g->show.page->all_lanes = 1;
+}
+
 static bool ask(struct engine *g, struct err *e)
 {
     uint32_t n_topics = g->plan->source.n_topics;
@@ -67,7 +78,7 @@ static bool ask(struct engine *g, struct err *e)
     }
     ok = ok && has_room(g, n, e) && has_all(g, e);
     if (ok) {
-        progress_all_lanes(g);
+        topics_show_all(g);
     }
     free(n);
     return ok;
@@ -84,22 +95,22 @@ void topics_look(struct engine *g)
         loop_stop(g->loop);
         return;
     }
-    if (ok || g->page->all_lanes) {
-        progress_reason(g, REASON_TOPICS, "", "");
+    if (ok || g->show.page->all_lanes) {
+        show_reason(&g->show, REASON_TOPICS, "", "");
         return;
     }
     g->claim.retry_at = clock_usec() + LOOK_AGAIN_USEC;
-    g->counts->errors[e.class]++;
-    if (strncmp(g->reasons[REASON_TOPICS], e.text, 100) != 0) {
+    g->show.counts->errors[e.class]++;
+    if (strncmp(g->show.reasons[REASON_TOPICS], e.text, 100) != 0) {
         log_line(LOG_WARN, "waiting for Kafka", "error=%s", log_quote(e.text));
     }
-    progress_reason(g, REASON_TOPICS, "", e.text);
+    show_reason(&g->show, REASON_TOPICS, "", e.text);
 }
 
 void topics_tick(struct engine *g)
 {
-    if (g->reasons[REASON_TOPICS][0] && g->page->all_lanes) {
-        progress_reason(g, REASON_TOPICS, "", "");
+    if (g->show.reasons[REASON_TOPICS][0] && g->show.page->all_lanes) {
+        show_reason(&g->show, REASON_TOPICS, "", "");
     }
 }
 
@@ -127,8 +138,8 @@ uint32_t topics_count(const struct engine *g, const struct lane *lane)
     uint32_t n = (uint32_t)lane->partition + 1;
 
     n = asked > (int32_t)n ? (uint32_t)asked : n;
-    for (uint32_t i = 0; i < g->page->n_lanes; i++) {
-        const struct page_lane *l = &g->page->lanes[i];
+    for (uint32_t i = 0; i < g->show.page->n_lanes; i++) {
+        const struct page_lane *l = &g->show.page->lanes[i];
 
         if (strcmp(l->topic, lane->topic) == 0 &&
             (uint32_t)l->partition + 1 > n) {
@@ -142,7 +153,7 @@ uint32_t topics_count(const struct engine *g, const struct lane *lane)
 static void say_gone(struct engine *g, struct position *at,
                      int32_t n_partitions)
 {
-    struct page_lane *p = page_lane(g->page, at->topic, at->partition);
+    struct page_lane *p = page_lane(g->show.page, at->topic, at->partition);
     struct err e;
 
     err_set(&e, ERR_CONFIG,
@@ -150,7 +161,7 @@ static void say_gone(struct engine *g, struct position *at,
             "was deleted, or created again with fewer; what was applied stays. "
             "`tidemill lane resume` lets it go, at position %" PRId64,
             at->topic, at->partition, n_partitions, at->next_offset);
-    if (progress_gone(p, at->next_offset, e.text)) {
+    if (show_gone(p, at->next_offset, e.text)) {
         log_line(LOG_ERROR, "a partition is gone; the other lanes go on",
                  "lane=%s/%d position=%" PRId64 " error=%s", at->topic,
                  at->partition, at->next_offset, log_quote(e.text));
@@ -164,10 +175,11 @@ static void say_gone(struct engine *g, struct position *at,
 /* What another worker has it does not look at, and shows as running. */
 static bool is_said(struct engine *g, const struct position *at)
 {
-    const struct page_lane *p = page_lane(g->page, at->topic, at->partition);
+    const struct page_lane *p =
+        page_lane(g->show.page, at->topic, at->partition);
 
     return at->halted[0] && p && p->worker >= 0 &&
-           p->worker != (int32_t)g->slot;
+           p->worker != (int32_t)g->show.slot;
 }
 
 /* A person has seen to it: see position_listed. */
@@ -279,7 +291,7 @@ void topics_known(struct engine *g, const struct pg_result *lanes)
             continue;
         }
         if (is_let_go(&at)) {
-            progress_let_go(page_lane(g->page, at.topic, at.partition));
+            show_let_go(page_lane(g->show.page, at.topic, at.partition));
         } else {
             g->claim.has_gone = true;
             if (shelf_lost(g, at.topic, at.partition) && !is_said(g, &at)) {

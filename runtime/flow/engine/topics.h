@@ -19,6 +19,9 @@ struct topic_state {
 /* Asks Kafka how many partitions each topic has; until it knows all of them
  * once, people are told what is missing. */
 void topics_look(struct engine *g);
+/* Lists every partition of every topic in the page, once they are known;
+ * --until-end needs to know them all. */
+void topics_show_all(struct engine *g);
 /* They are no more: whichever worker saw it. */
 void topics_tick(struct engine *g);
 /* Kafka has no such partition (any more): as topics_look saw it. */

@@ -7,13 +7,14 @@
 
 #include "base/log.h"
 #include "flow/batch/condemned.h"
+#include "flow/batch/measure.h"
 #include "flow/engine/compare.h"
 #include "flow/engine/conflict.h"
 #include "flow/engine/isolate.h"
 #include "flow/engine/outcome.h"
-#include "flow/engine/progress.h"
 #include "flow/engine/recall.h"
 #include "flow/engine/weight.h"
+#include "flow/show/show.h"
 #include "flow/table/reader.h"
 #include "postgres/store/position.h"
 
@@ -128,7 +129,7 @@ static bool fold(struct batch *b)
     condemned_enter(b);
     ok = batch_fold(b, g->vm, &e);
     condemned_leave();
-    progress_step(b, STAGE_LUA, since);
+    measure_step(&b->engine->show, b, STAGE_LUA, since);
     if (batch_is_over(b)) {
         isolate_over(b);
         return false;
@@ -168,7 +169,7 @@ static bool try_functions(struct batch *b)
     condemned_enter(b);
     ok = batch_try(b, b->engine->vm);
     condemned_leave();
-    progress_step(b, STAGE_LUA, since);
+    measure_step(&b->engine->show, b, STAGE_LUA, since);
     if (!ok) {
         isolate_over(b);
     }
@@ -209,7 +210,7 @@ static void queue_writes(struct batch *b)
     b->is_blind = g->writer.is_blind;
     pgconn_add_sql(b->conn,
                    b->attempt == ATTEMPT_PROOF ? "ROLLBACK" : "COMMIT");
-    progress_step(b, STAGE_WRITE, since);
+    measure_step(&b->engine->show, b, STAGE_WRITE, since);
     b->since = clock_usec();
     engine_move(b, BATCH_WRITING);
     pgconn_flush(b->conn, reply_deadline(b), on_written, b);
@@ -276,7 +277,7 @@ static void on_opened(struct pgconn *c, const struct pgreply *reply, void *arg)
         outcome_refused(b, &e);
         return;
     }
-    progress_stage(b->engine, STAGE_LOAD, b->since);
+    show_stage(&b->engine->show, STAGE_LOAD, b->since);
     if (!fold(b)) {
         return;
     }
@@ -333,7 +334,7 @@ static void on_loaded(struct pgconn *c, const struct pgreply *reply, void *arg)
         outcome_refused(b, &e);
         return;
     }
-    progress_stage(b->engine, STAGE_LOAD, b->since);
+    show_stage(&b->engine->show, STAGE_LOAD, b->since);
     after_loads(b);
 }
 
@@ -399,7 +400,7 @@ static void on_written(struct pgconn *c, const struct pgreply *reply, void *arg)
     if (reply->ok && b->attempt == ATTEMPT_PROOF) {
         conflict_not_proven(b);
     } else if (reply->ok) {
-        progress_stage(b->engine, STAGE_COMMIT, b->since);
+        show_stage(&b->engine->show, STAGE_COMMIT, b->since);
         conflict_took(b->engine, clock_usec() - b->begun_at);
         b->n_written -= writer_written(b->rows, b->n_rows, reply);
         keep_rows(b, reply);

@@ -8,74 +8,23 @@
 
 #include "base/log.h"
 #include "flow/engine/engine.h"
-#include "flow/engine/progress.h"
+#include "flow/show/lane_waits.h"
 
 #define SECONDS 1000000ULL
 
 static const usec LOOK_USEC = 1 * SECONDS;
-static const usec ANSWER_USEC = 10 * SECONDS;  /* that is awaited */
-static const usec TROUBLE_USEC = 10 * SECONDS; /* of a lane */
+static const usec ANSWER_USEC = 10 * SECONDS; /* that is awaited */
 /* Longer than a session that has to end and the rebalance behind it. */
 static const usec APART_USEC = 30 * SECONDS;
 static const usec SHAKEN_USEC = 60 * SECONDS;
-static const usec STARVED_USEC = 30 * SECONDS;
 static const usec WELL_USEC = 30 * SECONDS, UNWELL_USEC = 5 * SECONDS;
 static const usec ENDS_USEC = 10 * SECONDS, NO_ENDS_USEC = 60 * SECONDS;
-/* What brokers let a transaction last, if nobody says otherwise. */
-static const usec OPEN_USEC = 900 * SECONDS;
 
 /* ---- of a lane ---- */
 
 static int whole_seconds(usec from, usec now)
 {
     return now > from ? (int)((now - from) / SECONDS) : 0;
-}
-
-static bool lasts(usec since, usec now, usec limit)
-{
-    return since && now >= since + limit;
-}
-
-/* For records of Kafka. */
-static enum page_wait find_starving(const struct lane *l, usec now, char *out,
-                                    size_t size)
-{
-    out[0] = '\0';
-    if (l->trouble[0]) {
-        snprintf(out, size, "%s", l->trouble);
-        return lasts(l->troubled_at, now, TROUBLE_USEC) ? WAIT_BLOCKED
-                                                        : WAIT_NOTED;
-    }
-    if (lasts(l->open_since, now, TROUBLE_USEC)) {
-        snprintf(out, size,
-                 "%" PRId64 " records from offset %" PRId64 " on stand behind "
-                 "a transaction that its producer has neither committed nor "
-                 "aborted for %d s: they are read when it ends; one that hangs "
-                 "is found with kafka-transactions.sh find-hanging",
-                 l->high - l->eof, l->eof, whole_seconds(l->open_since, now));
-        return lasts(l->open_since, now, OPEN_USEC) ? WAIT_BLOCKED : WAIT_NOTED;
-    }
-    if (lasts(l->starved_since, now, STARVED_USEC)) {
-        snprintf(out, size,
-                 "nothing has come for %d s though Kafka has records up to "
-                 "offset %" PRId64 ": see the broker that leads it, and its "
-                 "quotas",
-                 whole_seconds(l->starved_since, now), l->high);
-        return WAIT_NOTED;
-    }
-    return WAIT_NONE;
-}
-
-enum page_wait waits_of_lane(const struct lane *l, usec now, char *out,
-                             size_t size)
-{
-    const struct dossier *d = l->dossier;
-
-    if (d && d->is_shown) { /* told, and taken from readiness, by conflict.c */
-        snprintf(out, size, "%s", d->waits);
-        return WAIT_NOTED;
-    }
-    return find_starving(l, now, out, size);
 }
 
 /* Also of a lane that waits for other transactions: that hides no other wait. The
@@ -88,10 +37,11 @@ static void tell_lanes(struct engine *g, usec now)
         const struct page_lane *p = l->page;
         char why[sizeof(first)];
 
-        if (!p || p->worker != (int32_t)g->slot || p->state == LANE_HALTED) {
+        if (!p || p->worker != (int32_t)g->show.slot ||
+            p->state == LANE_HALTED) {
             continue;
         }
-        if (find_starving(l, now, why, sizeof(why)) == WAIT_NONE) {
+        if (lane_waits_for_kafka(l, now, why, sizeof(why)) == WAIT_NONE) {
             l->is_told = false;
             continue;
         }
@@ -107,7 +57,7 @@ static void tell_lanes(struct engine *g, usec now)
                      l->partition, l->position, log_quote(why));
         }
     }
-    progress_reason(g, REASON_STANDS, what, first);
+    show_reason(&g->show, REASON_STANDS, what, first);
 }
 
 /* One without a leader, or of which Kafka did not tell, would only be late. */
@@ -238,7 +188,7 @@ static void look(struct engine *g, usec now)
                                    at ? "; " : "", why);
         }
     }
-    progress_reason(g, REASON_WORKER, "", all);
+    show_reason(&g->show, REASON_WORKER, "", all);
 }
 
 /* What Kafka said may be over, though nothing comes to show it. */

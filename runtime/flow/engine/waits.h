@@ -37,9 +37,6 @@ struct waits {
 void waits_joined(struct engine *g);
 /* About once a second, however often it is called. */
 void waits_tick(struct engine *g, usec now);
-/* The words of a lane that is read, and nothing comes of it; "": it is well. */
-enum page_wait waits_of_lane(const struct lane *l, usec now, char *out,
-                             size_t size);
 
 /* -- others.c: lanes that no worker of this run has -- */
 

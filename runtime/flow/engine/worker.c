@@ -10,9 +10,9 @@
 #include "base/log.h"
 #include "base/retry.h"
 #include "flow/batch/condemned.h"
-#include "flow/engine/address.h"
+#include "flow/database/address.h"
 #include "flow/engine/engine.h"
-#include "flow/engine/progress.h"
+#include "flow/show/show.h"
 #include "postgres/store/catalog.h"
 
 enum {
@@ -35,14 +35,13 @@ struct worker {
     struct pgconn *conn;         /* taken while the check runs */
     usec stop_by;
     uint32_t check_failures;
-    uint32_t n_not_opened; /* failures of the pool that were told */
     uint64_t load_told[2]; /* why the pipeline could not be loaded */
     char said[200];        /* what people were told last */
 };
 
 static void tell(struct worker *w, const char *why)
 {
-    progress_waits(&w->engine, "database: ", why);
+    show_waits(&w->engine.show, "database: ", why);
     if (strncmp(w->said, why, sizeof(w->said) - 1) != 0) {
         snprintf(w->said, sizeof(w->said), "%.199s", why);
         log_line(LOG_ERROR,
@@ -64,7 +63,7 @@ static void check_later(struct worker *w, const char *why)
 /* What `check` warns of; by one worker, since all see the same. */
 static void tell_warnings(const struct worker *w, char *lines)
 {
-    char *line = w->engine.slot == 0 ? lines : "", *next;
+    char *line = w->engine.show.slot == 0 ? lines : "", *next;
 
     for (; *line; line = next) {
         next = line + strcspn(line, "\n");
@@ -79,14 +78,15 @@ static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
     struct worker *w = arg;
     struct buf problems = {0};
 
+    (void)c;
     if (!r->ok) {
-        w->engine.counts->errors[r->error.class]++;
+        w->engine.show.counts->errors[r->error.class]++;
         check_later(w, r->error.text);
     } else if (compare_tables(&w->engine, r, &problems) > 0) {
-        w->engine.counts->errors[ERR_SCHEMA]++;
+        w->engine.show.counts->errors[ERR_SCHEMA]++;
         check_later(w, buf_text(&problems));
         /* A run that is to end must not wait for people. */
-        if (w->engine.page->until_end) {
+        if (w->engine.show.page->until_end) {
             w->engine.fatal = WORKER_CONFIG;
             loop_stop(w->loop);
         }
@@ -94,22 +94,18 @@ static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
         tell_warnings(w, buf_text(&problems));
         engine_join(&w->engine);
     }
-    pgpool_give(w->engine.pool, c);
-    w->conn = NULL;
+    database_release(&w->engine.database, &w->conn);
     buf_close(&problems);
 }
 
 /* The pool backs off by itself, so all that is left is to tell people. */
 static void note_pool(struct worker *w)
 {
-    const struct err *e = pgpool_error(w->engine.pool);
-    uint32_t n = pgpool_failures(w->engine.pool);
+    const struct err *e = database_not_opened(&w->engine.database);
 
-    if (n != w->n_not_opened && e->class != ERR_NONE) {
-        w->n_not_opened = n;
-        w->engine.counts->errors[e->class]++;
+    if (e) {
         tell(w, e->text);
-        address_renew(&w->engine, e);
+        address_renew(&w->engine.database, e);
     }
 }
 
@@ -120,7 +116,7 @@ static void on_check(void *arg)
     if (w->conn || w->engine.source) {
         return;
     }
-    w->conn = pgpool_take(w->engine.pool);
+    w->conn = pgpool_take(w->engine.database.pool);
     if (w->conn) {
         catalog_ask(w->conn, w->plan);
         pgconn_flush(w->conn, 30000000, on_checked, w);
@@ -214,9 +210,7 @@ static void set_engine(struct worker *w, const struct worker_options *o,
     g->bundle = o->bundle;
     g->plan = w->plan;
     g->vm = w->vm;
-    g->page = o->page;
-    g->counts = &o->page->workers[o->slot];
-    g->slot = o->slot;
+    show_init(&g->show, o->page, o->slot);
     g->owner = instance;
     g->instance = o->instance ? instance : NULL;
 }
@@ -245,8 +239,8 @@ static int run(struct worker *w, const struct worker_options *o)
     w->check = loop_timer_new(w->loop, on_check, w);
     w->stopping = loop_timer_new(w->loop, on_stopping, w);
     loop_timer_set(w->check, 1);
-    progress_waits(&w->engine,
-                   "starting: ", "the tables of the database are looked at");
+    show_waits(&w->engine.show,
+               "starting: ", "the tables of the database are looked at");
     loop_run(w->loop);
     loop_timer_free(w->check);
     loop_timer_free(w->stopping);

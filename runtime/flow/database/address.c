@@ -1,10 +1,11 @@
 /* See address.h. Neither address is ever part of a text. */
-#include "flow/engine/address.h"
+#include "flow/database/address.h"
 
 #include <string.h>
 
 #include "base/log.h"
-#include "flow/engine/engine.h"
+#include "flow/database/database.h"
+#include "lua/vm.h"
 
 enum { RENEW_PAUSE_USEC = 2000000, AWAY_PAUSE_USEC = 5000000 };
 
@@ -24,17 +25,17 @@ static usec pause_of(const struct err *e)
                : 0;
 }
 
-static bool take_over(struct engine *g, const struct plan *p)
+static bool take_over(struct database *d, const struct plan *p)
 {
-    if (!pgpool_set_conninfo(g->pool, p->database.write)) {
+    if (!pgpool_set_conninfo(d->pool, p->database.write)) {
         return false;
     }
     log_line(LOG_INFO, "the database address was read again: it is new",
-             "pipeline=%s", g->plan->name);
+             "pipeline=%s", d->plan->name);
     return true;
 }
 
-bool address_renew(struct engine *g, const struct err *e)
+bool address_renew(struct database *d, const struct err *e)
 {
     usec now = clock_usec(), pause = pause_of(e);
     struct plan *p = NULL;
@@ -42,19 +43,19 @@ bool address_renew(struct engine *g, const struct err *e)
     struct vm *v;
     bool is_new = false;
 
-    if (!pause || now < g->database.renewed_at + pause) {
+    if (!pause || now < d->renewed_at + pause) {
         return false;
     }
-    g->database.renewed_at = now;
-    v = vm_new(g->bundle, &why);
+    d->renewed_at = now;
+    v = vm_new(d->bundle, &why);
     if (v) { /* the scripts may take longer than a worker may be silent */
-        vm_shows_life(v, &g->counts->heartbeat_usec);
+        vm_shows_life(v, &d->show->counts->heartbeat_usec);
     }
     p = v ? vm_load(v, &why) : NULL;
     if (p) {
-        is_new = take_over(g, p);
+        is_new = take_over(d, p);
         plan_free(p);
-    } else if (log_is_news(g->database.renew_told, why.text)) {
+    } else if (log_is_news(d->renew_told, why.text)) {
         log_line(LOG_WARN, "the database address cannot be read again",
                  "error=%s", log_quote(why.text));
     }

@@ -7,8 +7,8 @@
  */
 #include "base/err.h"
 
-struct engine;
+struct database;
 
 /* [e] is why a connection failed; reads every few seconds at most. True: there
  * is a new address, so the failure of the old one tells nothing. */
-bool address_renew(struct engine *g, const struct err *e);
+bool address_renew(struct database *d, const struct err *e);

@@ -1,25 +1,32 @@
 /* See database.h. */
-#include "flow/engine/database.h"
+#include "flow/database/database.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/retry.h"
-#include "flow/engine/address.h"
-#include "flow/engine/engine.h"
-#include "flow/engine/progress.h"
+#include "flow/database/address.h"
 
-void database_init(struct engine *g)
+void database_open(struct database *d, const struct database_needs *n)
 {
-    const struct plan_breaker *p = &g->plan->database.breaker;
+    const struct plan_breaker *p = &n->plan->database.breaker;
     struct breaker_limits limits = {.window = p->window,
                                     .failures = p->failures,
                                     .ratio = p->ratio,
                                     .open = p->open_ms * 1000ULL,
                                     .open_max = p->open_max_ms * 1000ULL};
 
-    breaker_init(&g->database.breaker, &limits);
+    *d = (struct database){
+        .plan = n->plan, .bundle = n->bundle, .show = n->show};
+    d->pool =
+        pgpool_new(n->loop, &n->plan->database, "tidemill", n->wake, n->arg);
+    breaker_init(&d->breaker, &limits);
+}
+
+void database_close(struct database *d)
+{
+    pgpool_free(d->pool);
 }
 
 /* A statement that took too long may be one record's doing: the database has
@@ -31,20 +38,10 @@ bool database_is_away(const struct err *e)
            strcmp(e->sqlstate, "57014") != 0;
 }
 
-/* Work that is there ends by itself what it said; without any, the next answer
- * does, to whatever was asked. */
-void database_show(struct engine *g, const char *why)
-{
-    bool is_ready = g->is_ready || g->database.is_shown;
-
-    progress_waits(g, "database: ", why);
-    g->database.is_shown = is_ready;
-}
-
 /* Says why work waits while the breaker is not closed. */
-static void tell(struct engine *g)
+static void tell(struct database *d)
 {
-    const struct breaker *k = &g->database.breaker;
+    const struct breaker *k = &d->breaker;
     uint32_t n = k->n_failed > k->in_a_row ? k->n_failed : k->in_a_row;
     usec now = clock_usec();
     char text[240];
@@ -54,34 +51,34 @@ static void tell(struct engine *g)
                  "circuit breaker open after %u failures, next try in %.1f s: "
                  "%.160s",
                  n, k->until > now ? (double)(k->until - now) / 1e6 : 0,
-                 g->database.error.text);
+                 d->error.text);
     } else {
         snprintf(text, sizeof(text),
                  "circuit breaker half-open after %u failures, trying again: "
                  "%.160s",
-                 n, g->database.error.text);
+                 n, d->error.text);
     }
-    database_show(g, text);
+    show_trouble(d->show, text);
 }
 
-static void show(struct engine *g)
+static void show(struct database *d)
 {
-    g->counts->gauges[GAUGE_BREAKER] = g->database.breaker.state;
-    if (g->database.breaker.state != BREAKER_CLOSED) {
-        tell(g);
+    d->show->counts->gauges[GAUGE_BREAKER] = d->breaker.state;
+    if (d->breaker.state != BREAKER_CLOSED) {
+        tell(d);
     }
 }
 
-static void has_opened(struct engine *g, const char *what)
+static void has_opened(struct database *d, const char *what)
 {
-    const struct breaker *k = &g->database.breaker;
-    const struct err *e = &g->database.error;
+    const struct breaker *k = &d->breaker;
+    const struct err *e = &d->error;
 
-    g->database.failures = 0;
-    g->database.retry_at = 0;
-    pgpool_rest(g->pool);
+    d->failures = 0;
+    d->retry_at = 0;
+    pgpool_rest(d->pool);
     if (k->n_opened == 1) {
-        g->counts->counters[COUNT_BREAKER_OPENS]++;
+        d->show->counts->counters[COUNT_BREAKER_OPENS]++;
         log_line(LOG_ERROR,
                  "the circuit breaker of the database opened; nothing is asked "
                  "of it for a while, then one small batch is tried",
@@ -91,13 +88,12 @@ static void has_opened(struct engine *g, const char *what)
                  e->sqlstate[0] ? e->sqlstate : "-", k->n_failed,
                  (int)((k->until - k->now) / 1000), log_quote(e->text));
     }
-    show(g);
+    show(d);
 }
 
-static void back_off(struct engine *g, usec now, const char *what)
+static void back_off(struct database *d, usec now, const char *what)
 {
-    struct database *d = &g->database;
-    const struct plan_retry *retry = &g->plan->database.retry;
+    const struct plan_retry *retry = &d->plan->database.retry;
     usec delay = retry_delay(++d->failures, retry->floor_ms * 1000ULL,
                              retry->cap_ms * 1000ULL, (uint32_t)now);
 
@@ -107,22 +103,21 @@ static void back_off(struct engine *g, usec now, const char *what)
              err_class_name(d->error.class),
              d->error.sqlstate[0] ? d->error.sqlstate : "-",
              (int)(delay / 1000), log_quote(d->error.text));
-    database_show(g, d->error.text);
+    show_trouble(d->show, d->error.text);
 }
 
 /* A write was refused as read-only: this server was demoted, and what else is
  * connected to it is of no more use. */
-static void leave_server(struct engine *g, const struct err *e)
+static void leave_server(struct database *d, const struct err *e)
 {
     if (e->class == ERR_SERVER) {
-        pgpool_rest(g->pool);
+        pgpool_rest(d->pool);
     }
 }
 
-void database_failed(struct engine *g, uint32_t *ticket, const struct err *e,
+void database_failed(struct database *d, uint32_t *ticket, const struct err *e,
                      const char *what)
 {
-    struct database *d = &g->database;
     usec now = clock_usec();
     uint32_t mine = *ticket;
 
@@ -131,19 +126,18 @@ void database_failed(struct engine *g, uint32_t *ticket, const struct err *e,
     }
     *ticket = 0;
     d->error = *e;
-    leave_server(g, e);
+    leave_server(d, e);
     if (d->breaker.state == BREAKER_CLOSED && now < d->retry_at) {
         breaker_withdrawn(&d->breaker, mine);
     } else if (breaker_failed(&d->breaker, mine, now, (uint32_t)now)) {
-        has_opened(g, what);
+        has_opened(d, what);
     } else if (d->breaker.state == BREAKER_CLOSED) {
-        back_off(g, now, what);
+        back_off(d, now, what);
     }
 }
 
-void database_answered(struct engine *g, uint32_t *ticket)
+void database_answered(struct database *d, uint32_t *ticket)
 {
-    struct database *d = &g->database;
     usec since = d->breaker.opened_at;
     uint32_t mine = *ticket;
 
@@ -158,111 +152,121 @@ void database_answered(struct engine *g, uint32_t *ticket)
                  "the circuit breaker of the database closed: it answers again",
                  "open_ms=%llu",
                  (unsigned long long)((clock_usec() - since) / 1000));
-        show(g);
+        show(d);
     }
-    if (d->is_shown && d->breaker.state == BREAKER_CLOSED) {
-        progress_ready(g);
+    if (d->breaker.state == BREAKER_CLOSED) {
+        show_trouble_over(d->show);
     }
 }
 
-void database_withdraw(struct engine *g, uint32_t *ticket)
+void database_withdraw(struct database *d, uint32_t *ticket)
 {
-    breaker_withdrawn(&g->database.breaker, *ticket);
+    breaker_withdrawn(&d->breaker, *ticket);
     *ticket = 0;
 }
 
-void database_told(struct engine *g, uint32_t *ticket, const struct err *e,
+void database_told(struct database *d, uint32_t *ticket, const struct err *e,
                    const char *what)
 {
     if (database_is_away(e)) {
-        database_failed(g, ticket, e, what);
+        database_failed(d, ticket, e, what);
     } else {
-        database_answered(g, ticket);
+        database_answered(d, ticket);
     }
 }
 
-bool database_allows(struct engine *g)
+bool database_allows(struct database *d)
 {
     usec now = clock_usec();
 
-    return now >= g->database.retry_at &&
-           breaker_allows(&g->database.breaker, now);
+    return now >= d->retry_at && breaker_allows(&d->breaker, now);
+}
+
+const struct err *database_not_opened(struct database *d)
+{
+    const struct err *e = pgpool_error(d->pool);
+    uint32_t n = pgpool_failures(d->pool);
+    bool is_news = n != d->n_not_opened && e->class != ERR_NONE;
+
+    d->n_not_opened = n;
+    if (!is_news) {
+        return NULL;
+    }
+    d->show->counts->errors[e->class]++;
+    return e;
 }
 
 /* Work waits for a connection, and the pool could not make one: a failure
  * whatever its class is, since nothing can be done without. */
-static void note_pool(struct engine *g)
+static void note_pool(struct database *d)
 {
-    const struct err *e = pgpool_error(g->pool);
-    uint32_t n = pgpool_failures(g->pool);
-    bool is_news = n != g->database.n_not_opened;
+    const struct err *e = database_not_opened(d);
 
-    g->database.n_not_opened = n;
-    if (is_news && e->class != ERR_NONE) {
-        g->counts->errors[e->class]++;
-        if (!address_renew(g, e)) {
-            uint32_t ticket = breaker_try(&g->database.breaker);
+    if (e && !address_renew(d, e)) {
+        uint32_t ticket = breaker_try(&d->breaker);
 
-            database_failed(g, &ticket, e, "connect");
-        }
+        database_failed(d, &ticket, e, "connect");
     }
 }
 
-struct pgconn *database_take(struct engine *g, uint32_t *ticket)
+struct pgconn *database_take(struct database *d, uint32_t *ticket)
 {
     struct pgconn *c;
 
-    if (!database_allows(g)) {
+    if (!database_allows(d)) {
         return NULL;
     }
-    c = pgpool_take(g->pool);
+    c = pgpool_take(d->pool);
     if (c) {
-        *ticket = breaker_try(&g->database.breaker);
+        *ticket = breaker_try(&d->breaker);
     } else {
-        note_pool(g);
+        note_pool(d);
     }
     return c;
 }
 
-struct pgconn *database_take_spare(struct engine *g, uint32_t *ticket)
+struct pgconn *database_take_spare(struct database *d, uint32_t *ticket)
 {
-    return g->database.breaker.state == BREAKER_CLOSED
-               ? database_take(g, ticket)
-               : NULL;
+    return d->breaker.state == BREAKER_CLOSED ? database_take(d, ticket) : NULL;
 }
 
-void database_give(struct engine *g, struct pgconn **c, uint32_t *ticket,
+void database_give(struct database *d, struct pgconn **c, uint32_t *ticket,
                    const struct err *e, const char *what)
 {
     if (e) {
-        g->counts->errors[e->class]++;
-        database_told(g, ticket, e, what);
+        d->show->counts->errors[e->class]++;
+        database_told(d, ticket, e, what);
     } else {
-        database_answered(g, ticket);
+        database_answered(d, ticket);
     }
-    pgpool_give(g->pool, *c);
-    *c = NULL;
+    database_release(d, c);
 }
 
-void database_probe(struct engine *g)
+void database_release(struct database *d, struct pgconn **c)
 {
-    bool has_work = g->free.n < g->n_batches || g->claim.conn ||
-                    (g->source && source_inbox_bytes(g->source) > 0);
+    if (*c) {
+        pgpool_give(d->pool, *c);
+        *c = NULL;
+    }
+}
+
+void database_probe(struct database *d)
+{
     uint32_t ticket = 0;
     struct pgconn *c;
 
-    if (has_work || g->database.breaker.state == BREAKER_CLOSED) {
+    if (d->breaker.state == BREAKER_CLOSED) {
         return;
     }
-    c = database_take(g, &ticket);
+    c = database_take(d, &ticket);
     if (c) {
-        pgpool_give(g->pool, c);
-        database_answered(g, &ticket);
-        progress_ready(g);
+        database_release(d, &c);
+        database_answered(d, &ticket);
+        show_ready(d->show);
     }
 }
 
-void database_tick(struct engine *g)
+void database_tick(struct database *d)
 {
-    show(g);
+    show(d);
 }

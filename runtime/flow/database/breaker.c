@@ -1,5 +1,5 @@
 /* See breaker.h. */
-#include "flow/lane/breaker.h"
+#include "flow/database/breaker.h"
 
 #include <string.h>
 
