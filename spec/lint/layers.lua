@@ -1,7 +1,8 @@
 -- The layer rule: luajit layers.lua. A file of runtime/ includes headers of
 -- lower layers, of its own room and of lower floors of its own folder only, and an
--- outside library is seen by its one home. Also the limits on size: 500 lines a file,
--- 60 a function.
+-- outside library is seen by its one home. A unit is a .c file and its header; inside a
+-- room units include each other in one direction. Also the limits on size: 500 lines a
+-- file, 60 a function.
 
 local LAYERS = {
   base = 0, model = 1, decode = 2, kafka = 2, postgres = 2, lua = 2, flow = 3,
@@ -33,6 +34,14 @@ local HOMES = {
   ['microhttpd.h'] = { admin = true, command = true },
 }
 local MAX_FILE, MAX_FUNCTION = 500, 60
+-- The most units of a room that may include each other in a circle: those that there
+-- are, and no more. A room without a line has none.
+local CIRCLES = {
+  ['decode/json'] = 6, ['decode/value'] = 2, ['decode/envelope'] = 3,
+  kafka = 4, lua = 3, inspect = 2,
+  ['postgres/wire'] = 6, ['postgres/store'] = 3, ['postgres/operator'] = 2,
+  ['flow/rows'] = 3, ['flow/batch'] = 3, ['flow/engine'] = 22,
+}
 
 local n_problems = 0
 local function problem(file, line, ...)
@@ -65,15 +74,29 @@ local function check_own(file, n, room, header)
   end
 end
 
+-- [unit] = list of the units that it includes; a list of units.
+local includes, units = {}, {}
+
+local function unit_of(file)
+  local unit = file:match('^runtime/(.*)%.%w+$')
+  if not includes[unit] then
+    includes[unit], units[#units + 1] = {}, unit
+  end
+  return includes[unit]
+end
+
 local function check_file(file)
   local room = file:match('^runtime/(.*)/') or 'main'
   local folder = room:match('^%w+')
-  local n = 0
+  local n, list = 0, unit_of(file)
   for line in io.lines(file) do
     n = n + 1
     local own = line:match('^%s*#%s*include%s+"([^"]+)"')
     local outside = line:match('^%s*#%s*include%s+<([^>]+)>')
-    if own then check_own(file, n, room, own) end
+    if own then
+      check_own(file, n, room, own)
+      list[#list + 1] = own:match('^(.*)%.%w+$')
+    end
     if outside and HOMES[outside] and not HOMES[outside][folder] then
       problem(file, n, '<%s> has its home elsewhere', outside)
     end
@@ -96,6 +119,39 @@ local function check_script(file)
       problem(file, n, '%s/ is floor %d and may not require %s (floor %d)', room, floor,
         name, other_floor)
     end
+  end
+end
+
+local function report_circle(circle)
+  local room = circle[1]:match('^(.*)/') or 'main'
+  local most = CIRCLES[room] or 0
+  if #circle > most then
+    table.sort(circle)
+    problem('runtime/' .. room, 1, '%d units in a circle of includes (limit %d): %s',
+      #circle, most, table.concat(circle, ' '))
+  end
+end
+
+-- Tarjan: each set of units of which every one is reached from every other.
+local function check_circles()
+  local number, lowest, n, stack, is_open = {}, {}, 0, {}, {}
+  local function visit(unit)
+    n = n + 1
+    number[unit], lowest[unit], is_open[unit], stack[#stack + 1] = n, n, true, unit
+    for _, other in ipairs(includes[unit]) do
+      if includes[other] and not number[other] then visit(other) end
+      if is_open[other] then lowest[unit] = math.min(lowest[unit], lowest[other]) end
+    end
+    if lowest[unit] < number[unit] then return end
+    local circle = {}
+    repeat
+      circle[#circle + 1] = table.remove(stack)
+      is_open[circle[#circle]] = nil
+    until circle[#circle] == unit
+    if #circle > 1 then report_circle(circle) end
+  end
+  for _, unit in ipairs(units) do
+    if not number[unit] then visit(unit) end
   end
 end
 
@@ -122,5 +178,6 @@ for _, file in ipairs(lines_of("find scripts spec examples -name '*.lua'")) do
   for _ in io.lines(file) do n = n + 1 end
   if n > MAX_FILE then problem(file, n, '%d lines (limit %d)', n, MAX_FILE) end
 end
+check_circles()
 check_functions()
 os.exit(n_problems == 0 and 0 or 1)

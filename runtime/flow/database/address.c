@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "flow/database/database.h"
 #include "lua/vm.h"
 
 enum { RENEW_PAUSE_USEC = 2000000, AWAY_PAUSE_USEC = 5000000 };
@@ -25,17 +24,17 @@ static usec pause_of(const struct err *e)
                : 0;
 }
 
-static bool take_over(struct database *d, const struct plan *p)
+static bool take_over(struct pgpool *pool, const struct plan *p)
 {
-    if (!pgpool_set_conninfo(d->pool, p->database.write)) {
+    if (!pgpool_set_conninfo(pool, p->database.write)) {
         return false;
     }
     log_line(LOG_INFO, "the database address was read again: it is new",
-             "pipeline=%s", d->plan->name);
+             "pipeline=%s", p->name);
     return true;
 }
 
-bool address_renew(struct database *d, const struct err *e)
+bool address_renew(struct address *a, struct pgpool *pool, const struct err *e)
 {
     usec now = clock_usec(), pause = pause_of(e);
     struct plan *p = NULL;
@@ -43,19 +42,19 @@ bool address_renew(struct database *d, const struct err *e)
     struct vm *v;
     bool is_new = false;
 
-    if (!pause || now < d->renewed_at + pause) {
+    if (!pause || now < a->renewed_at + pause) {
         return false;
     }
-    d->renewed_at = now;
-    v = vm_new(d->bundle, &why);
-    if (v) { /* the scripts may take longer than a worker may be silent */
-        vm_shows_life(v, &d->show->counts->heartbeat_usec);
+    a->renewed_at = now;
+    v = vm_new(a->bundle, &why);
+    if (v) {
+        vm_shows_life(v, a->heartbeat);
     }
     p = v ? vm_load(v, &why) : NULL;
     if (p) {
-        is_new = take_over(d, p);
+        is_new = take_over(pool, p);
         plan_free(p);
-    } else if (log_is_news(d->renew_told, why.text)) {
+    } else if (log_is_news(a->told, why.text)) {
         log_line(LOG_WARN, "the database address cannot be read again",
                  "error=%s", log_quote(why.text));
     }

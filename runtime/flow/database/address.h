@@ -5,10 +5,18 @@
  * thrown away, and the pool connects with what its file('...') gives now. Only the
  * address changes hands.
  */
-#include "base/err.h"
+#include "postgres/wire/pool.h"
 
-struct database;
+struct bundle;
+
+struct address {
+    const struct bundle *bundle; /* borrowed */
+    uint64_t *heartbeat;         /* borrowed: scripts may take longer than a
+                                    worker may be silent */
+    usec renewed_at;             /* the last time */
+    uint64_t told[2];            /* why it could not be read: log_is_news */
+};
 
 /* [e] is why a connection failed; reads every few seconds at most. True: there
  * is a new address, so the failure of the old one tells nothing. */
-bool address_renew(struct database *d, const struct err *e);
+bool address_renew(struct address *a, struct pgpool *pool, const struct err *e);

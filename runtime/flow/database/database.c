@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "base/retry.h"
-#include "flow/database/address.h"
 
 void database_open(struct database *d, const struct database_needs *n)
 {
@@ -18,7 +17,10 @@ void database_open(struct database *d, const struct database_needs *n)
                                     .open_max = p->open_max_ms * 1000ULL};
 
     *d = (struct database){
-        .plan = n->plan, .bundle = n->bundle, .show = n->show};
+        .plan = n->plan,
+        .show = n->show,
+        .address = {.bundle = n->bundle,
+                    .heartbeat = &n->show->counts->heartbeat_usec}};
     d->pool =
         pgpool_new(n->loop, &n->plan->database, "tidemill", n->wake, n->arg);
     breaker_init(&d->breaker, &limits);
@@ -202,7 +204,7 @@ static void note_pool(struct database *d)
 {
     const struct err *e = database_not_opened(d);
 
-    if (e && !address_renew(d, e)) {
+    if (e && !address_renew(&d->address, d->pool, e)) {
         uint32_t ticket = breaker_try(&d->breaker);
 
         database_failed(d, &ticket, e, "connect");

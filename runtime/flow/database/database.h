@@ -10,12 +10,10 @@
  * open together die together.
  */
 #include "base/err.h"
+#include "flow/database/address.h"
 #include "flow/database/breaker.h"
 #include "flow/show/show.h"
 #include "model/plan.h"
-#include "postgres/wire/pool.h"
-
-struct bundle;
 
 /* All borrowed. */
 struct database_needs {
@@ -29,16 +27,14 @@ struct database_needs {
 
 struct database {
     struct pgpool *pool;     /* owned */
-    const struct plan *plan; /* borrowed, with the next two */
-    const struct bundle *bundle;
-    struct show *show;
+    const struct plan *plan; /* borrowed */
+    struct show *show;       /* borrowed */
     struct breaker breaker;
-    usec retry_at;          /* back-off: nothing is tried before */
-    uint32_t failures;      /* in a row, back-offs counted */
-    struct err error;       /* the last failure */
-    uint32_t n_not_opened;  /* failures of the pool that we know of */
-    usec renewed_at;        /* address_renew: the last time */
-    uint64_t renew_told[2]; /* why it could not be read */
+    usec retry_at;         /* back-off: nothing is tried before */
+    uint32_t failures;     /* in a row, back-offs counted */
+    struct err error;      /* the last failure */
+    uint32_t n_not_opened; /* failures of the pool that we know of */
+    struct address address;
 };
 
 void database_open(struct database *d, const struct database_needs *n);

@@ -101,11 +101,12 @@ static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
 /* The pool backs off by itself, so all that is left is to tell people. */
 static void note_pool(struct worker *w)
 {
-    const struct err *e = database_not_opened(&w->engine.database);
+    struct database *d = &w->engine.database;
+    const struct err *e = database_not_opened(d);
 
     if (e) {
         tell(w, e->text);
-        address_renew(&w->engine.database, e);
+        address_renew(&d->address, d->pool, e);
     }
 }
 
