@@ -35,10 +35,11 @@ struct taken taken_by(struct tm_trial *t, const struct plan *p,
 {
     feed(t, r, header_at);
     struct tm_batch *b = tm_trial_decode(t);
-    const struct batch *batch = list_item(b, struct batch, view);
+    const struct batch *batch = list_item(b, struct batch, input.view);
     struct taken out = {.state = b->states[0],
                         .op = b->ops[0],
-                        .is_flat = (batch->events.flags[0] & EVENT_FLAT) != 0};
+                        .is_flat =
+                            (batch->input.events.flags[0] & EVENT_FLAT) != 0};
     const char *why = out.state == TM_EVENT_FAILED ? b->reasons[0] : NULL;
 
     for (uint32_t i = 0; out.state == TM_EVENT_OK && i < p->n_projections;

@@ -39,7 +39,7 @@ end
 -- behind changes it.
 function Batch:used()
   local b, out = self.c, {}
-  local arenas = { b.arena, b.loaded, b.said, b.scratch }
+  local arenas = { b.memory.arena, b.memory.loaded, b.memory.said, b.memory.scratch }
   for i = 0, b.n_rows - 1 do arenas[#arenas + 1] = b.rows[i].values end
   for i, a in ipairs(arenas) do
     out[i] = ('%d %d %d'):format(tonumber(a.taken), tonumber(a.used), tonumber(a.total_bytes))
@@ -50,8 +50,8 @@ end
 -- All blocks that it holds.
 function Batch:held_bytes()
   local b = self.c
-  local n = b.arena.total_bytes + b.loaded.total_bytes + b.said.total_bytes +
-    b.scratch.total_bytes
+  local n = b.memory.arena.total_bytes + b.memory.loaded.total_bytes + b.memory.said.total_bytes +
+    b.memory.scratch.total_bytes
   for i = 0, b.n_rows - 1 do n = n + b.rows[i].values.total_bytes end
   return tonumber(n)
 end
@@ -134,13 +134,13 @@ describe('a batch that is done again', function()
     batch:prepare { { '{"id":"1","x":1,"bad":true}' } }
     local b = batch.c
     b.ask = ffi.cast('void (*)(struct batch *, uint32_t)', function(c, event)
-      c.letters[event].action, c.letters[event].is_decided = C.ACTION_HALT, true
+      c.failures.letters[event].action, c.failures.letters[event].is_decided = C.ACTION_HALT, true
     end)
     for _ = 1, 3 do
       C.batch_fold(b, batch.vm, FAILURE)
       assert.are.equal(0, batch.leases[0].halt)
       C.batch_again(b)
-      for _ = 1, 20 do ffi.fill(C.arena_alloc(b.loaded, 5000), 5000, 0xaa) end
+      for _ = 1, 20 do ffi.fill(C.arena_alloc(b.memory.loaded, 5000), 5000, 0xaa) end
       assert.is_truthy(ffi.string(batch.leases[0].halt_reason):find('a bad record'))
     end
     b.ask:free()
@@ -165,7 +165,7 @@ end
 
 local function with(pipeline, each)
   batches.with(pipeline, function(batch)
-    batch.c.most_bytes = MIB -- of which 64 MiB may be made
+    batch.c.memory.most_bytes = MIB -- of which 64 MiB may be made
     each(batch)
   end)
 end
@@ -264,7 +264,7 @@ describe('what the scripts make of a batch', function()
       batch:prepare { many(2000, '{"id":"a"}') }
       local _, is_over = try_fold(batch)
       assert.is_true(is_over)
-      assert(batch.c.n_stamps < 10, batch.c.n_stamps .. ' records failed')
+      assert(batch.c.failures.n_stamps < 10, batch.c.failures.n_stamps .. ' records failed')
     end)
   end)
 
@@ -382,7 +382,7 @@ describe('what the scripts make of a batch', function()
       for n, is_heavy in pairs { [250] = false, [400] = true } do
         batch:prepare { many(n, '{"id":"a","n":100000}') }
         assert.is_true((try_fold(batch)))
-        assert.are.equal(is_heavy, batch.c.is_heavy)
+        assert.are.equal(is_heavy, batch.c.run.is_heavy)
       end
     end)
   end)

@@ -108,7 +108,7 @@ describe('batch', function()
     assert.are.equal('F.hh .', batch:states())
     assert.are.equal('109 103', batch:ends())
     assert.are.same({ a = { 5, n = 5 }, b = { 2, n = 2 } }, batch:sums())
-    assert.are.equal(102, tonumber(batch.c.letters[2].behind))
+    assert.are.equal(102, tonumber(batch.c.failures.letters[2].behind))
   end)
 
   it('holds a record behind one that the table of dead letters holds', function()
@@ -117,7 +117,7 @@ describe('batch', function()
     batch:decode()
     batch:fold()
     assert.are.equal('h.', batch:states())
-    assert.are.equal(77, tonumber(batch.c.letters[0].behind))
+    assert.are.equal(77, tonumber(batch.c.failures.letters[0].behind))
   end)
 
   it('holds keys up to a number of bytes; then the lane halts before one more', function()
@@ -139,7 +139,7 @@ describe('batch', function()
       -- As letters.c does once it is committed.
       for e = 0, #values - 1 do
         local record = all_fail.records[e]
-        if all_fail.c.events.states[e] == C.TM_EVENT_FAILED then
+        if all_fail.c.input.events.states[e] == C.TM_EVENT_FAILED then
           C.dossier_hold(d, record.key, record.key_len, 1, 100 + e)
         end
       end
@@ -258,10 +258,10 @@ describe('batch', function()
       local make = i % 40 == 7 and bad or i % 40 == 27 and half or good
       lane[i], states[i] = make('k' .. i, i), make == good and '.' or 'F'
     end
-    local before = batch.c.view.generation
+    local before = batch.c.input.view.generation
     batch:run { lane }
     assert.are.equal(table.concat(states), batch:states())
-    local runs = batch.c.view.generation - before
+    local runs = batch.c.input.view.generation - before
     assert.is_true(runs <= 6, runs .. ' runs')
   end)
 

@@ -91,8 +91,8 @@ function Batch:begin(lanes)
       at = at + 1
     end
   end
-  b.records, b.leases, b.n_leases = self.records, self.leases, #lanes
-  b.header = no_header
+  b.input.records, b.input.leases, b.input.n_leases = self.records, self.leases, #lanes
+  b.input.header = no_header
   C.batch_prepare(b, self.decoder, at)
   return self
 end
@@ -127,7 +127,7 @@ end
 -- The position after, of each lane.
 function Batch:ends()
   local out = {}
-  for i = 0, self.c.n_leases - 1 do out[#out + 1] = tonumber(self.leases[i]['end']) end
+  for i = 0, self.c.input.n_leases - 1 do out[#out + 1] = tonumber(self.leases[i]['end']) end
   return table.concat(out, ' ')
 end
 
@@ -140,18 +140,18 @@ local LETTERS = {
 -- What becomes of each record: . applied, F failed, h held, - not this time.
 function Batch:states()
   local out = {}
-  for i = 0, self.c.n_leases - 1 do
+  for i = 0, self.c.input.n_leases - 1 do
     local l, part = self.leases[i], {}
     for e = l.first, l.first + l.n - 1 do
-      part[#part + 1] = LETTERS[self.c.events.states[e]]
+      part[#part + 1] = LETTERS[self.c.input.events.states[e]]
     end
     out[#out + 1] = table.concat(part)
   end
   return table.concat(out, ' ')
 end
 
-function Batch:reason(event) return ffi.string(self.c.letters[event].reason) end
-function Batch:class(event) return tonumber(self.c.letters[event].class) end
+function Batch:reason(event) return ffi.string(self.c.failures.letters[event].reason) end
+function Batch:class(event) return tonumber(self.c.failures.letters[event].class) end
 
 -- ---- rows between batches ----
 

@@ -26,7 +26,7 @@ local function new_batch()
   local s = { records = ffi.new('struct record[?]', 2 * N), states = ffi.new('uint8_t[?]', 2 * N),
     reasons = ffi.new('const char *[?]', 2 * N), leases = ffi.new('struct lease[2]'),
     lanes = flow.lanes { { count = N }, { count = N } }, c = ffi.new('struct batch') }
-  C.arena_init(s.c.arena, 0)
+  C.arena_init(s.c.memory.arena, 0)
   for i = 0, 2 * N - 1 do
     local lane = i < N and 0 or 1
     s.records[i].topic, s.records[i].partition, s.records[i].lane = PREFIX, lane, lane
@@ -36,9 +36,9 @@ local function new_batch()
     local lease = s.leases[lane]
     lease.lane, lease.first, lease.n, lease.halt = s.lanes + lane, lane * N, N, -1
   end
-  s.c.records, s.c.leases, s.c.n_leases = s.records, s.leases, 2
-  s.c.events.n, s.c.events.states, s.c.events.reasons = 2 * N, s.states, s.reasons
-  s.c.view.current = -1
+  s.c.input.records, s.c.input.leases, s.c.input.n_leases = s.records, s.leases, 2
+  s.c.input.events.n, s.c.input.events.states, s.c.input.events.reasons = 2 * N, s.states, s.reasons
+  s.c.input.view.current = -1
   return s
 end
 
@@ -50,7 +50,7 @@ local function leaves(ending, current, not_running)
   if pid == 0 then
     C.condemned_watch(page, 1)
     if not not_running then C.condemned_enter(s.c) end
-    s.c.view.current = current
+    s.c.input.view.current = current
     ending(page)
     C._exit(0)
   end
@@ -106,7 +106,7 @@ describe('a worker that is asked where it is', function()
     if pid == 0 then
       C.condemned_watch(page, 1)
       C.condemned_enter(s.c)
-      s.c.view.current = current
+      s.c.input.view.current = current
       page.workers[1].is_ready = 1
       while true do C.usleep(1000) end
     end
@@ -213,9 +213,9 @@ describe('condemned_apply', function()
   it('fails the record at which two workers died, in its lane alone', function()
     local s = after { place(202), place(202) }
     assert.are.equal(C.TM_EVENT_FAILED, s.states[N + 2])
-    assert.are.equal(tonumber(C.ERR_SCRIPT), tonumber(s.c.letters[N + 2].class))
+    assert.are.equal(tonumber(C.ERR_SCRIPT), tonumber(s.c.failures.letters[N + 2].class))
     assert.are.equal('the worker died twice while a handler ran for this record: signal 11 (Segmentation fault)',
-      ffi.string(s.c.letters[N + 2].reason))
+      ffi.string(s.c.failures.letters[N + 2].reason))
     assert.are.equal(1, failed(s))
     assert.are.equal(C.TM_EVENT_OK, s.states[N + 1])
   end)

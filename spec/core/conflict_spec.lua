@@ -26,19 +26,19 @@ local function begins(o)
   for i = 0, 1 do s.lanes[i].dossier, s.leases[i].lane = s.dossier, s.lanes + i end
   local head, other = s.engine.busy.head, s.engine.batches[1]
   head.prev, head.next, s.engine.busy.n = other.link, other.link, 1
-  other.link.prev, other.link.next, other.is_patient = head, head, o.patient or false
+  other.link.prev, other.link.next, other.attempt.is_patient = head, head, o.patient or false
   local b = s.engine.batches[0]
-  b.engine, b.leases, b.n_leases = s.engine, s.leases, o.n_leases or 1
+  b.engine, b.input.leases, b.input.n_leases = s.engine, s.leases, o.n_leases or 1
   b.rows, b.n_rows, b.is_retry = s.rows, 1, o.is_retry or false
   s.rows[0].emptied_by = o.empties and 0 or -1
   s.states = ffi.new('uint8_t[1]', C.TM_EVENT_OK)
-  b.events.states, b.events.n = s.states, 1
+  b.input.events.states, b.input.events.n = s.states, 1
   C.conflict_begin(b)
   s.b = b
   return s
 end
 
-local function lock_ms(o) return begins(o).b.lock_ms end
+local function lock_ms(o) return begins(o).b.attempt.lock_ms end
 
 describe('an attempt at a batch', function()
   it('waits for a lock for two seconds, or twice as long as transactions take', function()
@@ -93,7 +93,7 @@ describe('an attempt at a batch', function()
   end)
 
   it('of a record that misses is a proof, and behind proofs that show nothing locks rows', function()
-    local function attempt(o) return tonumber(begins(o).b.attempt) end
+    local function attempt(o) return tonumber(begins(o).b.attempt.kind) end
     local USUAL, PROOF = tonumber(C.ATTEMPT_USUAL), tonumber(C.ATTEMPT_PROOF)
     assert.equal(USUAL, attempt { n_missed = 2 })
     assert.equal(PROOF, attempt { n_missed = 3 })
@@ -120,7 +120,7 @@ describe('a record alone that is cancelled', function()
   it('begins anew when its lane is claimed again', function()
     local s = begins {}
     assert.is_true(is_cancel(s))
-    C.dossier_renew(ffi.cast('struct dossier *', s.b.leases[0].lane.dossier))
+    C.dossier_renew(ffi.cast('struct dossier *', s.b.input.leases[0].lane.dossier))
     assert.is_true(is_cancel(s))
     assert.is_false(is_cancel(s))
   end)

@@ -49,9 +49,9 @@ local function run(more, n)
     page.workers[0].is_ready = 1
     C.batch_keys(batch.c, batch.decoder, batch.vm)
     C.batch_try(batch.c, batch.vm)
-    local ok = batch.c.view.is_late == 0 and C.batch_fold(batch.c, batch.vm, e)
-    page.lanes[0].position, page.lanes[0].high = batch.c.late_at, batch.c.view.current
-    C._exit(batch.c.view.is_late ~= 0 and 2 or ok and 1 or 3)
+    local ok = batch.c.input.view.is_late == 0 and C.batch_fold(batch.c, batch.vm, e)
+    page.lanes[0].position, page.lanes[0].high = batch.c.run.late_at, batch.c.input.view.current
+    C._exit(batch.c.input.view.is_late ~= 0 and 2 or ok and 1 or 3)
   end
   while page.workers[0].is_ready == 0 do C.usleep(1000) end
   local status = ffi.new('int[1]')
@@ -119,13 +119,13 @@ describe('a batch that is late', function()
     batch:begin(lanes)
     for i = 0, #sizes - 1 do C.show_lane(g.show, batch.lanes + i) end
     local b = batch.c
-    b.engine, b.state, b.late_at, b.running, b.is_retry = g, C.BATCH_READY, event, projection, is_retry or false
+    b.engine, b.state, b.run.late_at, b.run.projection, b.is_retry = g, C.BATCH_READY, event, projection, is_retry or false
     g.ready.head.prev, g.ready.head.next, g.ready.n = b.link, b.link, 1
     b.link.prev, b.link.next = g.ready.head, g.ready.head
-    b.view.is_late = 1
+    b.input.view.is_late = 1
     give_up = give_up or C.isolate_over
     give_up(b)
-    assert.are.same({ tonumber(C.BATCH_FREE), 0 }, { tonumber(b.state), b.n_leases })
+    assert.are.same({ tonumber(C.BATCH_FREE), 0 }, { tonumber(b.state), b.input.n_leases })
     local list = {}
     for i = 1, #sizes do
       list[i] = batch.lanes[i - 1].most
@@ -146,7 +146,7 @@ describe('a batch that is late', function()
   end)
   it('gives half to a lane that halts early, since the records behind were loaded too', function()
     assert.are.same({ 500 }, (most({ 1000 }, 0, 0, false, function(b)
-      b.leases[0].halt = 1
+      b.input.leases[0].halt = 1
       assert.is_true(C.isolate_narrow(b, ffi.new('struct err')), 'the one before is not to blame')
     end)))
   end)
@@ -162,7 +162,7 @@ describe('the pace of a batch', function()
     C.show_init(show, page, 0)
     local function step(seconds)
       C.measure_step(show, b, C.STAGE_LUA, C.clock_usec() - seconds * 1e6)
-      return tonumber(b.pace)
+      return tonumber(b.run.pace)
     end
     assert.are.same({ tonumber(C.BATCH_QUICK), tonumber(C.BATCH_SLOW), tonumber(C.BATCH_TOO_SLOW), tonumber(C.BATCH_TOO_SLOW) },
       { step(2), step(3), step(6), step(1) })

@@ -273,7 +273,7 @@ function Batch:apply(db, lanes)
     assert(C.batch_fold(self.c, self.vm, FAILURE), ffi.string(FAILURE.text))
     n_short = n_short + 1
     assert(n_short < 20, 'it asks for more and more')
-  until not self.c.is_short
+  until not self.c.run.is_short
   C.batch_settle(self.c)
   store(self, db)
 end

@@ -104,7 +104,7 @@ function Batch:apply(db, lanes)
     self:load(db)
     local ok = C.batch_fold(self.c, self.vm, FAILURE)
     if not ok then return nil, ffi.string(FAILURE.text) end
-    if not self.c.is_short then
+    if not self.c.run.is_short then
       C.batch_settle(self.c)
       self:store(db)
       return n_short
@@ -310,7 +310,7 @@ describe('a batch function', function()
     -- A VM that ran out of memory is made anew, from the files.
     local function with(each)
       batches.with(GREEDY, function(greedy)
-        greedy.c.most_bytes = 1
+        greedy.c.memory.most_bytes = 1
         each(greedy, function(...)
           greedy:begin({ { ... } }):decode()
           C.batch_keys(greedy.c, greedy.decoder, greedy.vm)
@@ -333,7 +333,7 @@ describe('a batch function', function()
         assert.is_true(try(ROWS))
         assert.is_true(C.batch_fold(greedy.c, greedy.vm, FAILURE))
         assert.are.equal('F', greedy:states())
-        assert.is_false(greedy.c.is_short)
+        assert.is_false(greedy.c.run.is_short)
         assert.is_truthy(greedy:reason(0):find('make too much of this record', 1, true), greedy:reason(0))
       end)
     end)
@@ -356,7 +356,7 @@ describe('a batch function', function()
         end,
       }]], "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json' }"))
     finally(function() asks:forget():close() end)
-    asks.c.most_bytes = 1
+    asks.c.memory.most_bytes = 1
     asks:begin({ { '{"id":"a"}', '{"id":"b"}' } }):decode()
     C.batch_keys(asks.c, asks.decoder, asks.vm)
     local ok, n, r = C.batch_try(asks.c, asks.vm), 0, asks.c.rows[0]
@@ -371,7 +371,7 @@ describe('a batch function', function()
       ok = C.batch_fold(asks.c, asks.vm, FAILURE)
     end
     assert.is_true(C.batch_is_over(asks.c))
-    assert.is_true(tonumber(asks.c.arena.taken) < 100 * 2 ^ 20, tonumber(asks.c.arena.taken))
+    assert.is_true(tonumber(asks.c.memory.arena.taken) < 100 * 2 ^ 20, tonumber(asks.c.memory.arena.taken))
   end)
 
   local function random_event(x, share)

@@ -24,7 +24,7 @@ local function start(body, current, page, n_events)
   local s = { page = page or ffi.gc(C.page_new(2), C.page_free), slot = ffi.new('struct slot'),
     records = ffi.new('struct record[5]'), batch = ffi.new('struct batch') }
   for i = 0, 4 do s.records[i].topic, s.records[i].offset = 'orders', 50 + i end
-  s.batch.records, s.batch.events.n, s.batch.view.current = s.records, n_events or 5, current or -1
+  s.batch.input.records, s.batch.input.events.n, s.batch.input.view.current = s.records, n_events or 5, current or -1
   s.slot.number, s.slot.state, s.page.heartbeat_seconds = 1, RUNNING, 20
   C.slot_clear_page(s.slot, s.page)
   s.page.workers[1].heartbeat_usec = 1
@@ -194,7 +194,7 @@ describe('strikes_look', function()
     assert.are.equal(0, (deaths(s)))
   end)
   it('leaves a worker alone that gets on, but not for ever', function()
-    local s = start(busy(function(s) s.batch.view.current = s.page.workers[0].pid end), 0)
+    local s = start(busy(function(s) s.batch.input.view.current = s.page.workers[0].pid end), 0)
     local n, at, is_dead = 0, 0, false
     while not is_dead and at < 200 do
       at = at + 0.6
@@ -214,7 +214,7 @@ describe('strikes_look', function()
   end)
   it('tells a run over several records that it is late, and not one over a single one', function()
     for n = 1, 2 do
-      local s = start(busy(function(s) s.page.workers[0].pid = s.batch.view.is_late end), 0, nil, n)
+      local s = start(busy(function(s) s.page.workers[0].pid = s.batch.input.view.is_late end), 0, nil, n)
       C.strikes_look(s.slot, s.page, 5.1 * SECOND)
       answered(s)
       until_it_worked(s)

@@ -46,7 +46,7 @@ function Batch:apply(lanes)
   repeat
     for i = 0, self.c.n_rows - 1 do self.c.rows[i].n_known = self.c.rows[i].view.n_rows end
     assert(C.batch_fold(self.c, self.vm, FAILURE), ffi.string(FAILURE.text))
-  until not self.c.is_short
+  until not self.c.run.is_short
   C.batch_settle(self.c)
   return self
 end
@@ -87,7 +87,7 @@ describe('a pcall of a script', function()
         batch:apply { { good('a', 1), broken('b'), good('c', 3) }, { good('d', 4) } }
         assert.are.equal('.F. .', batch:states())
         assert.are.equal('107 103', batch:ends())
-        assert.is_true(batch.c.letters ~= nil and batch:class(1) == C.ERR_DATA, 'no dead letter')
+        assert.is_true(batch.c.failures.letters ~= nil and batch:class(1) == C.ERR_DATA, 'no dead letter')
       end)
     end)
   end
@@ -257,7 +257,7 @@ describe('a batch', function()
         batch:apply { lane }
         assert.are.equal(('.'):rep(2000), batch:states())
         assert.are.equal('1 2 3', batch:column(0, 0):match('^%d+ %d+ %d+'))
-        assert.is_true(batch.c.view.n_nodes < 200)
+        assert.is_true(batch.c.input.view.n_nodes < 200)
         after = after or round >= 10 and resident()
       end
       if not os.getenv 'SPEC_IS_SLOW' then -- valgrind keeps what was freed for a while
@@ -305,7 +305,7 @@ describe('a batch', function()
       for _, state in ipairs { C.TM_EVENT_FAILED, C.TM_EVENT_HELD, C.TM_EVENT_CUT } do
         batch:begin({ { '{"x":1}', '{"x":2}' } }):decode()
         C.batch_keys(batch.c, batch.decoder, batch.vm)
-        batch.c.events.states[1] = state
+        batch.c.input.events.states[1] = state
         assert.is_false(C.batch_fold(batch.c, batch.vm, FAILURE))
         assert.are.equal('a fault of Tidemill: the record t/0/104 is neither applied nor set aside, so nothing is committed: '
           .. 'please report it, with the pipeline', ffi.string(FAILURE.text))

@@ -29,7 +29,7 @@ local function borne(projection, column, sizes, options)
   engine.plan = plan
   local batch, e = ffi.new('struct batch'), ffi.new('struct err')
   batch.engine, batch.is_retry = engine, true
-  batch.events.n = options.records or #sizes
+  batch.input.events.n = options.records or #sizes
   batch.rows, batch.n_rows = t.c_rows, 1
   if (options.keys and C.weight_keys_are_borne or C.weight_is_borne)(batch, e) then return true end
   assert.are.equal(tonumber(C.ERR_DATA), tonumber(e.class))

@@ -30,19 +30,19 @@ void batch_init(struct batch *b, struct program *programs, uint32_t n,
                 const struct plan_dead_letters *limits)
 {
     memset(b, 0, sizeof(*b));
-    arena_init(&b->arena, BATCH_KEEP_BYTES);
-    arena_init(&b->loaded, LOADED_KEEP_BYTES);
-    arena_init(&b->said, SAID_KEEP_BYTES);
-    arena_init(&b->scratch, SCRATCH_KEEP_BYTES);
-    b->arena.limit = b->loaded.limit = &b->limit;
-    b->said.limit = b->scratch.limit = &b->limit;
-    hash_init(&b->held_keys);
+    arena_init(&b->memory.arena, BATCH_KEEP_BYTES);
+    arena_init(&b->memory.loaded, LOADED_KEEP_BYTES);
+    arena_init(&b->memory.said, SAID_KEEP_BYTES);
+    arena_init(&b->memory.scratch, SCRATCH_KEEP_BYTES);
+    b->memory.arena.limit = b->memory.loaded.limit = &b->memory.limit;
+    b->memory.said.limit = b->memory.scratch.limit = &b->memory.limit;
+    hash_init(&b->held.keys);
     b->limits = limits;
     b->rows = mem_zero(n + 1, sizeof(*b->rows));
     b->n_rows = n;
     for (uint32_t i = 0; i < n; i++) {
         rows_init(&b->rows[i], &programs[i]);
-        b->rows[i].values.limit = &b->limit;
+        b->rows[i].values.limit = &b->memory.limit;
     }
     b->sets = table_sets_new(b->rows, n, &b->n_sets);
 }
@@ -53,25 +53,65 @@ void batch_close(struct batch *b)
         rows_close(&b->rows[i]);
     }
     table_sets_free(b->sets, b->n_sets);
-    hash_close(&b->held_keys);
+    hash_close(&b->held.keys);
     free(b->rows);
-    free(b->held_first);
-    free(b->held_n);
-    arena_close(&b->arena);
-    arena_close(&b->loaded);
-    arena_close(&b->said);
-    arena_close(&b->scratch);
+    free(b->held.first);
+    free(b->held.n);
+    arena_close(&b->memory.arena);
+    arena_close(&b->memory.loaded);
+    arena_close(&b->memory.said);
+    arena_close(&b->memory.scratch);
+}
+
+/* ---- parts; see batch.h for how long each lives ---- */
+
+static void memory_reset(struct batch_memory *m)
+{
+    arena_reset(&m->arena);
+    arena_reset(&m->loaded);
+    arena_reset(&m->said);
+    arena_reset(&m->scratch);
+}
+
+/* No run of this batch has the number of one before. */
+static void input_reset(struct batch_input *in)
+{
+    struct tm_batch view = {.generation = in->view.generation, .current = -1};
+
+    *in = (struct batch_input){.view = view};
+}
+
+/* The connection is taken and given back by the engine. */
+static void attempt_reset(struct batch_attempt *a)
+{
+    *a = (struct batch_attempt){.conn = a->conn, .ticket = a->ticket};
+}
+
+/* What one attempt has and the next one has not. */
+static void reset_attempt(struct batch *b)
+{
+    attempt_reset(&b->attempt);
+    b->cached = (struct batch_cached){.is_used = false};
+    b->outcome = (struct batch_outcome){.n_written = 0};
+    b->failures.put = NULL; /* loaded, as is the other */
+    b->failures.n_put = 0;
+    b->tables.doubt = NULL;
 }
 
 void batch_clear(struct batch *b)
 {
-    arena_reset(&b->arena);
-    arena_reset(&b->loaded);
-    arena_reset(&b->said);
-    arena_reset(&b->scratch);
+    memory_reset(&b->memory);
     for (uint32_t i = 0; i < b->n_rows; i++) {
         arena_reset(&b->rows[i].values);
     }
+    input_reset(&b->input);
+    b->run = (struct batch_run){.pace = BATCH_QUICK};
+    b->failures = (struct batch_failures){.letters = NULL};
+    b->tries = (struct batch_tries){.n_failed = 0};
+    b->tables = (struct batch_tables){.doubt = NULL};
+    b->resolve = (struct batch_resolve){.positions = NULL};
+    b->is_retry = false;
+    reset_attempt(b);
 }
 
 void batch_again(struct batch *b)
@@ -79,7 +119,11 @@ void batch_again(struct batch *b)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         rows_unload(&b->rows[i]);
     }
-    arena_reset(&b->loaded);
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        b->input.leases[i].halted_since = 0;
+    }
+    arena_reset(&b->memory.loaded);
+    reset_attempt(b);
 }
 
 static uint32_t take_records(struct batch *b, struct lease *l, uint32_t index,
@@ -87,44 +131,27 @@ static uint32_t take_records(struct batch *b, struct lease *l, uint32_t index,
 {
     l->first = at;
     for (uint32_t i = 0; i < l->n; i++) {
-        struct record *rec = &b->records[at + i];
+        struct record *rec = &b->input.records[at + i];
 
         source_record(l->lane, i, rec);
         rec->lane = index;
-        b->bytes += rec->key_len + rec->value_len;
+        b->input.bytes += rec->key_len + rec->value_len;
     }
     return at + l->n;
 }
 
 void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
 {
-    memset(&b->events, 0, sizeof(b->events));
-    b->decoder = d;
-    b->events.view = &b->view;
-    b->events.records = b->records;
-    b->events.arena = &b->arena;
-    b->view.current = -1;
-    b->view.is_late = 0;
-    b->pace = BATCH_QUICK;
-    events_prepare(&b->events, d, n);
-    b->decoded = 0;
-    b->attempts = 0;
-    b->letters = NULL;
-    b->unreadable = NULL;
-    b->positions = NULL;
-    b->is_heavy = b->is_told = false;
-    b->n_stamps = b->n_faults = 0;
-    b->must_rerun = b->has_unread = b->is_retry = b->must_wait = false;
-    b->is_tried = b->is_short = false;
-    b->attempt = ATTEMPT_USUAL;
-    b->n_shorts = 0;
-    b->failed_since = 0;
-    b->has_tried = b->keeps = false;
-    b->n_recalled = 0;
-    b->has_compared = false;
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        b->leases[i].halt = b->leases[i].cut = -1;
-        b->leases[i].guard = NULL;
+    struct batch_input *in = &b->input;
+
+    in->decoder = d;
+    in->events.view = &in->view;
+    in->events.records = in->records;
+    in->events.arena = &b->memory.arena;
+    events_prepare(&in->events, d, n);
+    for (uint32_t i = 0; i < in->n_leases; i++) {
+        in->leases[i].halt = in->leases[i].cut = -1;
+        in->leases[i].guard = NULL;
     }
 }
 
@@ -134,31 +161,31 @@ void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
     uint32_t n = 0;
 
     batch_clear(b);
-    b->leases = arena_alloc(&b->arena, n_leases * sizeof(*leases));
-    memcpy(b->leases, leases, n_leases * sizeof(*leases));
-    b->n_leases = n_leases;
-    b->bytes = 0;
+    b->input.leases = arena_alloc(&b->memory.arena, n_leases * sizeof(*leases));
+    memcpy(b->input.leases, leases, n_leases * sizeof(*leases));
+    b->input.n_leases = n_leases;
     for (uint32_t i = 0; i < n_leases; i++) {
         n += leases[i].n;
     }
-    b->records = arena_alloc(&b->arena, (n + 1) * sizeof(*b->records));
+    b->input.records =
+        arena_alloc(&b->memory.arena, (n + 1) * sizeof(*b->input.records));
     n = 0;
     for (uint32_t i = 0; i < n_leases; i++) {
-        n = take_records(b, &b->leases[i], i, n);
+        n = take_records(b, &b->input.leases[i], i, n);
     }
-    b->header = source_header;
+    b->input.header = source_header;
     batch_prepare(b, d, n);
 }
 
 bool batch_decode(struct batch *b, struct decoder *d, uint32_t max)
 {
-    uint32_t from = b->decoded, left = b->events.n - from;
+    uint32_t from = b->input.decoded, left = b->input.events.n - from;
     uint32_t to = from + (left < max ? left : max);
 
-    decoder_set_header(d, b->header);
-    decoder_run(d, &b->events, from, to);
-    b->decoded = to;
-    return to == b->events.n;
+    decoder_set_header(d, b->input.header);
+    decoder_run(d, &b->input.events, from, to);
+    b->input.decoded = to;
+    return to == b->input.events.n;
 }
 
 /* ---- the limit ---- */
@@ -166,10 +193,12 @@ bool batch_decode(struct batch *b, struct decoder *d, uint32_t max)
 /* A record that is alone may make as much more as it or its row is larger. */
 uint64_t batch_most(const struct batch *b)
 {
-    uint64_t bytes = b->bytes > b->most_bytes ? b->bytes : b->most_bytes;
+    uint64_t bytes = b->input.bytes > b->memory.most_bytes
+                         ? b->input.bytes
+                         : b->memory.most_bytes;
 
-    if (b->events.n == 1 && b->loaded.taken > bytes) {
-        bytes = b->loaded.taken;
+    if (b->input.events.n == 1 && b->memory.loaded.taken > bytes) {
+        bytes = b->memory.loaded.taken;
     }
     bytes *= MADE_FACTOR;
     return bytes > MADE_LEAST ? bytes : MADE_LEAST;
@@ -179,16 +208,19 @@ uint64_t batch_most(const struct batch *b)
  * run they must not add up to more. */
 void batch_limit(struct batch *b)
 {
-    if (b->base == 0 || b->events.n == 1) {
-        b->base = b->arena.taken;
+    if (b->memory.base == 0 || b->input.events.n == 1) {
+        b->memory.base = b->memory.arena.taken;
     }
-    b->limit.most = b->most_bytes ? b->base + batch_most(b) : 0;
-    b->limit.is_over = b->limit.most && b->limit.taken > b->limit.most;
+    b->memory.limit.most =
+        b->memory.most_bytes ? b->memory.base + batch_most(b) : 0;
+    b->memory.limit.is_over =
+        b->memory.limit.most && b->memory.limit.taken > b->memory.limit.most;
 }
 
 bool batch_is_over(const struct batch *b)
 {
-    return b->view.is_late || (b->limit.is_over && b->events.n > 1);
+    return b->input.view.is_late ||
+           (b->memory.limit.is_over && b->input.events.n > 1);
 }
 
 /* ---- keys ---- */
@@ -199,7 +231,7 @@ static void collect_keys(struct rows *r, struct batch *b, struct decoder *d)
     uint32_t event = 0;
     struct err e;
 
-    rows_begin(r, &b->arena, &b->loaded, &b->events);
+    rows_begin(r, &b->memory.arena, &b->memory.loaded, &b->input.events);
     while (!keys_collect(r, d, &event, &e)) {
         verdict_fail(b, event++, e.class, e.text, strlen(e.text),
                      LETTER_BEFORE);
@@ -212,9 +244,9 @@ static void collect_keys(struct rows *r, struct batch *b, struct decoder *d)
  * batch. One good record less each time, or this would not end. */
 bool batch_blame(struct batch *b, const struct err *e, int32_t by)
 {
-    int32_t at = b->view.current;
+    int32_t at = b->input.view.current;
 
-    if (at < 0 || b->events.states[at] != TM_EVENT_OK) {
+    if (at < 0 || b->input.events.states[at] != TM_EVENT_OK) {
         at = batch_first_good(b);
     }
     if (at >= 0) {
@@ -227,13 +259,13 @@ bool batch_blame(struct batch *b, const struct err *e, int32_t by)
  * caught the error. Records that failed before are met too. */
 bool batch_take_unread(struct batch *b)
 {
-    bool found = b->has_unread;
+    bool found = b->failures.has_unread;
 
     if (found) {
         verdict_find_unread(b);
     }
-    b->has_unread = false;
-    b->must_rerun |= found;
+    b->failures.has_unread = false;
+    b->run.must_rerun |= found;
     return found;
 }
 
@@ -252,11 +284,13 @@ static void refuse_chosen(struct rows *r, struct batch *b, const struct err *e)
  * everything else is the script's word. */
 enum err_class batch_class(const struct batch *b, const char *reason)
 {
-    if (b->view.error_class == ERR_CONFIG && strstr(reason, b->view.error)) {
+    if (b->input.view.error_class == ERR_CONFIG &&
+        strstr(reason, b->input.view.error)) {
         return ERR_CONFIG;
     }
-    return b->unreadable && strstr(reason, b->unreadable) ? ERR_DATA
-                                                          : ERR_SCRIPT;
+    return b->failures.unreadable && strstr(reason, b->failures.unreadable)
+               ? ERR_DATA
+               : ERR_SCRIPT;
 }
 
 void batch_judge(const struct batch *b, struct err *e)
@@ -273,9 +307,9 @@ static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
 
     collect_keys(r, b, d);
     while (r->n_chosen) {
-        bool ok = vm_keys(v, &b->view, &r->view, &e);
+        bool ok = vm_keys(v, &b->input.view, &r->view, &e);
 
-        b->limit.is_over |= b->events.n > 1 && vm_ran_out(v);
+        b->memory.limit.is_over |= b->input.events.n > 1 && vm_ran_out(v);
         if (batch_is_over(b)) {
             break;
         }
@@ -297,12 +331,12 @@ static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
 
 void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
 {
-    b->view.generation++;
-    arena_reset(&b->scratch);
-    b->base = 0;
+    b->input.view.generation++;
+    arena_reset(&b->memory.scratch);
+    b->memory.base = 0;
     batch_limit(b);
-    b->running = LETTER_BEFORE;
-    b->stamps_before = b->n_stamps;
+    b->run.projection = LETTER_BEFORE;
+    b->run.stamps_before = b->failures.n_stamps;
     truncate_cut(b);
     verdict_find_unread(b);
     verdict_settle(b);
@@ -312,16 +346,16 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
     if (batch_is_over(b)) {
         return;
     }
-    b->base = 0;
-    b->view.current = -1;
+    b->memory.base = 0;
+    b->input.view.current = -1;
     verdict_keep(b);
     verdict_settle(b);
 }
 
 int32_t batch_first_good(const struct batch *b)
 {
-    for (uint32_t e = 0; e < b->events.n; e++) {
-        if (b->events.states[e] == TM_EVENT_OK) {
+    for (uint32_t e = 0; e < b->input.events.n; e++) {
+        if (b->input.events.states[e] == TM_EVENT_OK) {
             return (int32_t)e;
         }
     }
@@ -344,25 +378,25 @@ uint32_t batch_moved(const struct batch *b)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        n += lease_moved(&b->leases[i]);
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        n += lease_moved(&b->input.leases[i]);
     }
     return n;
 }
 
 void batch_settle(struct batch *b)
 {
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        struct lease *l = &b->leases[i];
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        struct lease *l = &b->input.leases[i];
         uint32_t n = b->is_retry ? 0 : lease_moved(l);
 
-        l->end = n ? b->records[l->first + n - 1].offset + 1 : l->start;
+        l->end = n ? b->input.records[l->first + n - 1].offset + 1 : l->start;
     }
 }
 
 struct anchor batch_anchor(const struct batch *b, const struct lease *l)
 {
-    return anchor_of(&b->records[l->first + lease_moved(l) - 1]);
+    return anchor_of(&b->input.records[l->first + lease_moved(l) - 1]);
 }
 
 bool batch_loads(const struct rows *r, enum plan_exact exact)

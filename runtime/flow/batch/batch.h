@@ -51,7 +51,7 @@ enum batch_pace {
 };
 
 /* How an attempt at a batch reads and writes: see conflict.h. */
-enum batch_attempt {
+enum attempt_kind {
     ATTEMPT_USUAL,
     ATTEMPT_PROOF, /* rolled back; shows whether a miss is a race */
     ATTEMPT_LOCKED /* rows are locked from load to COMMIT, aligned ones too */
@@ -76,102 +76,167 @@ struct lease {
                                 batch; NULL: there are none */
 };
 
-struct batch {
-    struct list_link link; /* -- set by the engine */
-    enum batch_state state;
-    struct engine *engine; /* borrowed */
-    uint32_t slot;
+/*
+ * A batch in parts, by how long each lives. A part is set to zero as a whole, by
+ * batch_clear() or batch_again(): a new field needs no line there.
+ *
+ *   of the slot     made by batch_init(); memory and held are emptied, and kept
+ *   of the batch    from batch_begin() until it is released: input, run,
+ *                   failures, tries, tables, resolve
+ *   of an attempt   until it is done again: attempt, cached, outcome
+ *
+ * A fold sets what it needs anew at its beginning.
+ */
 
-    struct arena arena;  /* -- memory: this batch's, */
-    struct arena loaded; /* of the attempt at it, which begins anew each time
-                             that it is done again, */
-    struct arena said; /* of its last fold: why records failed and lanes halt */
+struct batch;
+
+/* Each arena is emptied when what it is for begins anew. */
+struct batch_memory {
+    struct arena arena;       /* this batch's, */
+    struct arena loaded;      /* of the attempt at it, */
+    struct arena said;        /* of its last fold: why records failed and lanes
+                                 halt */
     struct arena scratch;     /* and of the last call of scripts */
     struct arena_limit limit; /* of all these and rows->values */
     uint64_t most_bytes;      /* of records, as the plan has it; 0: there is no
                                  limit (trials) */
-    size_t base;   /* of the arena, when that limit began; 0: it is to begin */
-    bool is_heavy; /* its last fold took more than half of what it may:
-                                 the next batch should not be larger */
+    size_t base; /* of the arena, when that limit began; 0: it is to begin */
+};
 
+/* Keys that are held in the lane whose events get their states. */
+struct batch_held {
+    struct hash keys;
+    int64_t *first; /* owned; [number of the key]: first offset */
+    uint32_t *n;    /* owned; records held behind it */
+    uint32_t cap;
+};
+
+/* What it is made of. */
+struct batch_input {
     struct decoder *decoder; /* borrowed */
     record_header_fn header; /* how headers of its records are read */
-    struct tm_batch view;
+    struct tm_batch view;    /* as scripts see it */
     struct events events;
     struct record *records; /* arena */
     struct lease *leases;   /* arena; in (topic, partition) order */
     uint32_t n_leases;
-    uint64_t bytes;         /* of keys and values */
+    uint64_t bytes;    /* of keys and values */
+    uint32_t decoded;  /* records decoded so far */
+    uint32_t n_faults; /* columns decoded late */
+};
+
+/* Keys, trials and folds of it. */
+struct batch_run {
+    int32_t projection;     /* whose handlers run */
+    uint32_t stamps_before; /* n_stamps when they began */
+    bool must_rerun;        /* rows are used that a failed event made */
+    bool is_tried;          /* batch functions have said which rows they want */
+    bool is_short;     /* the last run wanted rows that are not loaded: nothing
+                          of it may be written */
+    uint32_t n_shorts; /* such runs inside a transaction */
+    bool is_heavy;     /* the last fold took more than half of what it may: the
+                          next batch should not be larger */
+    enum batch_pace pace;
+    int32_t late_at; /* with view.is_late: event whose handler ran then */
+};
+
+/* Which records failed, and why. */
+struct batch_failures {
+    struct letter *letters; /* arena; [event]; NULL: all well */
+    uint32_t *stamps;  /* arena, with letters; [event]: when it was last found
+                          to be applied, or not to be; 0: as at first */
+    uint32_t n_stamps; /* the last one */
+    uint32_t last_failed;    /* event */
+    struct dead_letter *put; /* loaded; what letters_make() made of them */
+    uint32_t n_put;
+    struct err refusal;     /* a batch function raised, and no record did it */
+    bool has_unread;        /* a column fault met records that cannot be read */
+    const char *unreadable; /* said: what was said last of a field that cannot
+                               be read; NULL: of none */
+    bool must_wait;         /* the rule said: all of it again, later, */
+    uint32_t waits_for;     /* because of this event */
+    int64_t wait_ms;        /* -1: the usual back-off */
+};
+
+/* How often it was done again. */
+struct batch_tries {
+    bool has_begun;    /* the next attempt is not the first one */
+    uint32_t n_failed; /* in a row */
+    usec failed_since; /* the first failure of this batch; 0: none */
+    usec retry_at;     /* WAITING, RESOLVING: not before */
+    bool is_told;      /* people were told that it waits */
+};
+
+/* One attempt, on one connection: see conflict.h for how it goes. */
+struct batch_attempt {
+    struct pgconn *conn; /* taken from the pool while busy; kept by resets, */
+    uint32_t ticket;     /* as the breaker's, while the outcome is open */
+    usec since;          /* when the present step began */
+    enum attempt_kind kind;
+    uint32_t lock_ms; /* its wait for a lock; 0: as the session says, */
+    bool is_patient;  /* and that it does though others stand meanwhile */
+    usec begun_at;    /* its transaction */
+    int n_begun;      /* statements that began the open transaction, */
+    int n_moves;      /* and positions that are queued in it */
+};
+
+/* The tables that it began with: compare.h. */
+struct batch_tables {
+    uint32_t era;
+    bool has_compared;              /* it was the one that compared them */
+    void (*begin)(struct batch *b); /* what follows the comparison */
+    struct err *doubt; /* loaded; what it failed with, if the tables are as
+                          compared; NULL: nothing */
+};
+
+/* How an attempt uses the row cache: recall.h. */
+struct batch_cached {
+    bool is_used;     /* it takes part, */
+    uint32_t era;     /* with the cache as it was when it began to load */
+    uint32_t n_found; /* rows that came from the cache */
+    bool keeps;       /* what its transaction leaves may be cached */
+};
+
+/* What an attempt wrote. */
+struct batch_outcome {
+    uint32_t n_written;
+    uint32_t n_unchanged;
+    bool has_unloaded_update; /* see struct writer */
+};
+
+/* RESOLVING: what the lanes' positions say of a COMMIT. */
+struct batch_resolve {
+    struct position *positions; /* arena; NULL: not yet asked for */
+    uint32_t n_asked;           /* the database refused to tell so often */
+};
+
+struct batch {
+    struct list_link link; /* -- of the slot; set by the engine */
+    enum batch_state state;
+    struct engine *engine; /* borrowed */
+    uint32_t slot;
+    const struct plan_dead_letters *limits; /* borrowed */
+    /* Asked about each record that fails; NULL: it is held (specs). */
+    void (*ask)(struct batch *b, uint32_t event);
     struct rows *rows;      /* owned; one a projection */
     uint32_t n_rows;        /* projections */
     struct table_set *sets; /* owned; one a batch function */
     uint32_t n_sets;
-    uint32_t decoded;    /* records decoded so far */
-    uint32_t attempts;   /* failed in a row */
-    struct pgconn *conn; /* taken from the pool while busy */
-    uint32_t ticket;     /* of the breaker, while the outcome is open */
-    int n_begun;         /* statements that began the open transaction, */
-    int n_moves;         /* and positions that are queued in it */
-    struct position *positions; /* arena; RESOLVING; NULL: not yet asked for */
-    uint32_t n_asked; /* RESOLVING: the database refused to tell so often */
-    usec since;       /* when the present step began */
-    enum batch_pace pace;
-    int32_t late_at;   /* with view.is_late: event whose handler ran then */
-    usec retry_at;     /* WAITING, RESOLVING: not before */
-    uint32_t n_faults; /* columns decoded late */
+    struct batch_memory memory;
+    struct batch_held held;
 
-    const struct plan_dead_letters *limits; /* borrowed */
-    struct letter *letters;                 /* arena; [event]; NULL: all well */
-    struct dead_letter *put; /* loaded; what letters_make() made of them */
-    uint32_t n_put;
-    uint32_t *stamps;  /* arena, with letters; [event]: when it was last found
-                          to be applied, or not to be; 0: as at first */
-    uint32_t n_stamps; /* the last one */
-    uint32_t last_failed;  /* event */
-    struct hash held_keys; /* of the lane that is being settled */
-    int64_t *held_first;   /* owned; [number of the key]: first offset */
-    uint32_t *held_n;      /* owned; records held behind it */
-    uint32_t cap_held;
-    int32_t running;        /* projection whose handlers run */
-    uint32_t stamps_before; /* n_stamps when they began */
-    /* Asked about each record that fails; NULL: it is held (specs). */
-    void (*ask)(struct batch *b, uint32_t event);
-    enum batch_attempt attempt; /* -- of conflict.c: how this one goes, */
-    uint32_t lock_ms;   /* its wait for a lock; 0: as the session says, */
-    bool is_patient;    /* and that it does though others stand meanwhile */
-    usec begun_at;      /* its transaction */
-    bool must_wait;     /* the rule said: all of it again, later, */
-    uint32_t waits_for; /* because of this event */
-    int64_t wait_ms;    /* -1: the usual back-off */
-    usec failed_since;  /* the first failure of this batch; 0: none */
-    bool is_told;       /* people were told that it waits */
-    bool must_rerun;    /* rows are used that a failed event made */
-    bool is_tried;      /* batch functions have said which rows they want */
-    bool is_short;      /* the last run wanted rows that are not loaded: nothing
-                          of it may be written */
-    uint32_t n_shorts;  /* such runs inside a transaction */
-    struct err refusal; /* a batch function raised, and no record did it */
-    bool has_unread;    /* a column fault met records that cannot be read */
-    const char *unreadable; /* said: what was said last of a field that cannot
-                               be read; NULL: of none */
-    bool is_retry; /* of dead letters: records come from their table, and
-                        the position stays */
+    struct batch_input input; /* -- of the batch */
+    struct batch_run run;
+    struct batch_failures failures;
+    struct batch_tries tries;
+    struct batch_tables tables;
+    struct batch_resolve resolve;
+    bool is_retry; /* of dead letters: records come from their table, and the
+                      position stays */
 
-    uint32_t n_written;
-    uint32_t n_unchanged;
-    bool is_blind; /* see struct writer */
-
-    bool has_tried;      /* -- of recall.c: this is not its first attempt */
-    bool keeps;          /* what its transaction leaves may be cached */
-    uint32_t n_recalled; /* rows of this attempt that came from the cache */
-    bool is_cached;      /* this attempt takes part in the row cache, */
-    uint32_t cache_era;  /* as it was when it began to load */
-
-    uint32_t tables_era; /* -- of compare.c: of the tables that it began with */
-    bool has_compared;   /* it was the one that compared them */
-    void (*begin)(struct batch *b); /* what follows the comparison */
-    struct err *doubt; /* loaded; what it failed with, if the tables are as
-                            compared; NULL: nothing */
+    struct batch_attempt attempt; /* -- of the attempt */
+    struct batch_cached cached;
+    struct batch_outcome outcome;
 };
 
 void batch_init(struct batch *b, struct program *programs, uint32_t n,
@@ -179,8 +244,8 @@ void batch_init(struct batch *b, struct program *programs, uint32_t n,
 void batch_close(struct batch *b);
 /* Gives back all that an earlier batch of the slot had. */
 void batch_clear(struct batch *b);
-/* It is to be done again: gives back what was loaded, and what the statements
- * of the last attempt needed. Why lanes halt is known until the next fold. */
+/* Another attempt begins: gives back what the last one loaded, and what its
+ * statements needed. Why lanes halt is known until the next fold. */
 void batch_again(struct batch *b);
 /* Starts anew with these leases; records are set, nothing is decoded. */
 void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,

@@ -40,11 +40,11 @@ static void note_place(void)
     size_t i;
 
     forget_place();
-    event = b ? __atomic_load_n(&b->view.current, __ATOMIC_RELAXED) : -1;
-    if (event < 0 || (uint32_t)event >= b->events.n) {
+    event = b ? __atomic_load_n(&b->input.view.current, __ATOMIC_RELAXED) : -1;
+    if (event < 0 || (uint32_t)event >= b->input.events.n) {
         return;
     }
-    r = &b->records[event];
+    r = &b->input.records[event];
     at->partition = r->partition;
     at->offset = r->offset;
     for (i = 0; i < sizeof(at->topic) - 1 && r->topic[i]; i++) {
@@ -67,9 +67,9 @@ static void hurry(void)
 {
     struct batch *b = watch.running;
 
-    if (b && b->events.n > 1 && !b->view.is_late && is_slow()) {
-        b->late_at = b->view.current;
-        b->view.is_late = 1;
+    if (b && b->input.events.n > 1 && !b->input.view.is_late && is_slow()) {
+        b->run.late_at = b->input.view.current;
+        b->input.view.is_late = 1;
     }
 }
 
@@ -135,11 +135,11 @@ void condemned_watch(struct page *p, uint32_t slot)
 
 static void take_in_hand(const struct batch *b, bool is_taken)
 {
-    for (uint32_t i = 0; watch.worker && i < b->n_leases; i++) {
-        struct page_lane *page = b->leases[i].lane->page;
+    for (uint32_t i = 0; watch.worker && i < b->input.n_leases; i++) {
+        struct page_lane *page = b->input.leases[i].lane->page;
 
         if (page) {
-            page->in_hand = is_taken ? b->leases[i].n : 0;
+            page->in_hand = is_taken ? b->input.leases[i].n : 0;
         }
     }
 }
@@ -170,8 +170,8 @@ static void fail_record(struct batch *b, const struct lease *l,
     char reason[200];
 
     for (uint32_t e = l->first; e < l->first + l->n; e++) {
-        if (b->records[e].offset == s->place.offset &&
-            b->events.states[e] == TM_EVENT_OK) {
+        if (b->input.records[e].offset == s->place.offset &&
+            b->input.events.states[e] == TM_EVENT_OK) {
             snprintf(reason, sizeof(reason),
                      "the worker died twice while a handler ran for this "
                      "record: %s",
@@ -190,9 +190,9 @@ void condemned_apply(struct batch *b)
         if (!suspect_condemned(watch.page, i, &s)) {
             continue;
         }
-        for (uint32_t k = 0; k < b->n_leases; k++) {
-            const struct lease *l = &b->leases[k];
-            const struct record *first = &b->records[l->first];
+        for (uint32_t k = 0; k < b->input.n_leases; k++) {
+            const struct lease *l = &b->input.leases[k];
+            const struct record *first = &b->input.records[l->first];
 
             if (l->n && first->partition == s.place.partition &&
                 strcmp(first->topic, s.place.topic) == 0) {

@@ -16,7 +16,7 @@ enum { FAULTS_MOST = 64 };
 
 static struct batch *batch_of(struct tm_batch *view)
 {
-    return list_item(view, struct batch, view);
+    return list_item(view, struct batch, input.view);
 }
 
 static int say(struct tm_batch *view, enum err_class class, const char *why)
@@ -28,19 +28,19 @@ static int say(struct tm_batch *view, enum err_class class, const char *why)
 
 const char *tm_type_name(struct tm_batch *view, uint32_t type, size_t *len)
 {
-    return decoder_type_name(batch_of(view)->decoder, type, len);
+    return decoder_type_name(batch_of(view)->input.decoder, type, len);
 }
 
 int tm_column(struct tm_batch *view, int node)
 {
     struct batch *b = batch_of(view);
 
-    b->n_faults++;
-    decoder_set_header(b->decoder, b->header);
-    if (decoder_column(b->decoder, &b->events, node)) {
+    b->input.n_faults++;
+    decoder_set_header(b->input.decoder, b->input.header);
+    if (decoder_column(b->input.decoder, &b->input.events, node)) {
         return 0;
     }
-    b->has_unread = true;
+    b->failures.has_unread = true;
     view->current = -1;
     return say(view, ERR_DATA, "a record of this batch cannot be read");
 }
@@ -52,7 +52,7 @@ static bool has_column(const struct tm_batch *view, int node)
 
 static void tell_loose(struct batch *b, int parent)
 {
-    uint32_t columns = decoder_must_tell(b->decoder, parent);
+    uint32_t columns = decoder_must_tell(b->input.decoder, parent);
     bool is_all = columns > PATH_VARIED;
 
     if (columns) {
@@ -63,7 +63,8 @@ static void tell_loose(struct batch *b, int parent)
                           "than get columns: the others are looked up, each in "
                           "its event",
                  "%s=%s columns=%u hint=%s", is_all ? "last" : "object",
-                 log_quote(decoder_text(b->decoder, parent, &b->scratch)),
+                 log_quote(decoder_text(b->input.decoder, parent,
+                                        &b->memory.scratch)),
                  columns,
                  log_quote("their names come out of the data; where a handler "
                            "goes through many of them, view:table() reads the "
@@ -81,8 +82,9 @@ static int look_up(struct tm_batch *view, uint32_t event, int parent,
         tm_column(view, parent) < 0) {
         return -1;
     }
-    decoder_set_header(b->decoder, b->header);
-    return decoder_look(b->decoder, &b->events, event, parent, name, len);
+    decoder_set_header(b->input.decoder, b->input.header);
+    return decoder_look(b->input.decoder, &b->input.events, event, parent, name,
+                        len);
 }
 
 int tm_field(struct tm_batch *view, uint32_t event, int parent,
@@ -97,7 +99,7 @@ int tm_field(struct tm_batch *view, uint32_t event, int parent,
     if (parent >= TM_LOOSE) {
         return look_up(view, event, parent, name, len);
     }
-    int node = decoder_learn(b->decoder, parent, name, len, is);
+    int node = decoder_learn(b->input.decoder, parent, name, len, is);
     if (node == PATH_CROWDED) {
         return TM_CROWDED;
     }
@@ -105,7 +107,7 @@ int tm_field(struct tm_batch *view, uint32_t event, int parent,
         tell_loose(b, parent);
     } else if (has_column(view, node)) {
         return node;
-    } else if (b->n_faults < FAULTS_MOST) {
+    } else if (b->input.n_faults < FAULTS_MOST) {
         return tm_column(view, node) < 0 ? -1 : node;
     }
     return look_up(view, event, parent, name, len);
@@ -115,15 +117,15 @@ const struct tm_cell *tm_loose(struct tm_batch *view, uint32_t event, int field)
 {
     struct batch *b = batch_of(view);
 
-    decoder_set_header(b->decoder, b->header);
-    return decoder_loose(b->decoder, &b->events, event, field);
+    decoder_set_header(b->input.decoder, b->input.header);
+    return decoder_loose(b->input.decoder, &b->input.events, event, field);
 }
 
 void tm_unreadable(struct tm_batch *view, const struct tm_cell *cell)
 {
     struct batch *b = batch_of(view);
-    const char *place =
-        decoder_place(b->decoder, &b->events, cell, &b->scratch);
+    const char *place = decoder_place(b->input.decoder, &b->input.events, cell,
+                                      &b->memory.scratch);
 
     /* The key alone is handed out as a copy: see tm_meta(). */
     snprintf(view->error, sizeof(view->error), "event.%.200s %s: %.250s",
@@ -131,7 +133,8 @@ void tm_unreadable(struct tm_batch *view, const struct tm_cell *cell)
              cell->scale ? "does not fit its schema" : "cannot be read",
              cell->p);
     view->error_class = ERR_DATA;
-    b->unreadable = arena_dup(&b->said, view->error, strlen(view->error));
+    b->failures.unreadable =
+        arena_dup(&b->memory.said, view->error, strlen(view->error));
 }
 
 static void set_text(struct tm_cell *out, const char *p, size_t len)
@@ -150,11 +153,12 @@ static void record_id(struct batch *b, const struct record *rec,
 {
     struct record_header h;
 
-    if (b->header(rec->message, "id", &h) && h.value) {
+    if (b->input.header(rec->message, "id", &h) && h.value) {
         set_text(out, h.value, h.len);
     } else {
-        const char *id = arena_printf(&b->scratch, "%s/%d/%lld", rec->topic,
-                                      rec->partition, (long long)rec->offset);
+        const char *id =
+            arena_printf(&b->memory.scratch, "%s/%d/%lld", rec->topic,
+                         rec->partition, (long long)rec->offset);
 
         set_text(out, id, strlen(id));
     }
@@ -172,17 +176,18 @@ static int root_cell(struct tm_batch *view, int root, uint32_t event,
 
 static int event_id(struct batch *b, uint32_t event, struct tm_cell *out)
 {
-    if (!decoder_holds_id(b->decoder, b->events.topics[event])) {
-        record_id(b, &b->records[event], out);
+    if (!decoder_holds_id(b->input.decoder, b->input.events.topics[event])) {
+        record_id(b, &b->input.records[event], out);
         return 0;
     }
-    return root_cell(&b->view, TM_NODE_ID, event, out);
+    return root_cell(&b->input.view, TM_NODE_ID, event, out);
 }
 
 static int type_of(struct batch *b, uint32_t event, struct tm_cell *out)
 {
     size_t len;
-    const char *name = decoder_event_type(b->decoder, &b->events, event, &len);
+    const char *name =
+        decoder_event_type(b->input.decoder, &b->input.events, event, &len);
 
     set_text(out, name, len);
     return 0;
@@ -192,7 +197,7 @@ int tm_meta(struct tm_batch *view, uint32_t event, int what,
             struct tm_cell *out)
 {
     struct batch *b = batch_of(view);
-    const struct record *rec = &b->records[event];
+    const struct record *rec = &b->input.records[event];
 
     must(event < view->n_events);
     switch (what) {
@@ -201,7 +206,7 @@ int tm_meta(struct tm_batch *view, uint32_t event, int what,
     case TM_META_ID:
         return event_id(b, event, out);
     case TM_META_TIME:
-        set_int(out, b->events.times_ms[event]);
+        set_int(out, b->input.events.times_ms[event]);
         return 0;
     case TM_META_TOPIC:
         set_text(out, rec->topic, strlen(rec->topic));
@@ -235,7 +240,7 @@ int tm_header(struct tm_batch *view, uint32_t event, const char *name,
     } else {
         key = mem_dup(name);
     }
-    if (b->header(b->records[event].message, key, &h)) {
+    if (b->input.header(b->input.records[event].message, key, &h)) {
         set_text(out, h.value, h.len);
     }
     if (key != text) {
@@ -250,13 +255,14 @@ int tm_json(struct tm_batch *view, const char *json, size_t len,
     struct batch *b = batch_of(view);
     const char *copy;
 
-    if (b->limit.is_over) {
+    if (b->memory.limit.is_over) {
         return say(view, ERR_SCRIPT, rows_made_too_much);
     }
     /* The text may be Lua's: tokens point into a copy that stays. */
-    copy = arena_dup(&b->scratch, json, len);
+    copy = arena_dup(&b->memory.scratch, json, len);
 
-    if (decoder_tokens(b->decoder, &b->scratch, copy, len, out, n_out) < 0) {
+    if (decoder_tokens(b->input.decoder, &b->memory.scratch, copy, len, out,
+                       n_out) < 0) {
         /* All else that is no JSON was found when the record was read. */
         return say(
             view, ERR_DATA,

@@ -18,16 +18,17 @@ enum { ENOUGH_FAILED = 256 };
 int tm_fail(struct tm_batch *view, int32_t event, const char *reason,
             size_t len, int again)
 {
-    struct batch *b = list_item(view, struct batch, view);
-    uint32_t before = b->n_stamps;
+    struct batch *b = list_item(view, struct batch, input.view);
+    uint32_t before = b->failures.n_stamps;
 
     verdict_fail(b, (uint32_t)event, batch_class(b, reason), reason, len,
-                 b->running);
-    bool is_enough =
-        b->n_stamps - b->stamps_before > ENOUGH_FAILED + b->events.n / 8 ||
-        batch_is_over(b);
+                 b->run.projection);
+    bool is_enough = b->failures.n_stamps - b->run.stamps_before >
+                         ENOUGH_FAILED + b->input.events.n / 8 ||
+                     batch_is_over(b);
 
-    b->must_rerun |= again != 0 || is_enough || b->n_stamps == before;
+    b->run.must_rerun |=
+        again != 0 || is_enough || b->failures.n_stamps == before;
     return is_enough;
 }
 
@@ -39,7 +40,7 @@ static void run_mirror(struct batch *b, struct rows *r)
 
     while (!mirror_apply(r, &pair, &e)) {
         verdict_fail(b, r->view.pair_event[pair++], e.class, e.text,
-                     strlen(e.text), b->running);
+                     strlen(e.text), b->run.projection);
     }
 }
 
@@ -49,13 +50,13 @@ static void run_handlers(struct batch *b, struct rows *r, struct vm *v)
 {
     struct err e;
 
-    bool ok = vm_fold(v, &b->view, &r->view, &e);
+    bool ok = vm_fold(v, &b->input.view, &r->view, &e);
 
-    b->limit.is_over |= b->events.n > 1 && vm_ran_out(v);
+    b->memory.limit.is_over |= b->input.events.n > 1 && vm_ran_out(v);
     if (!batch_is_over(b) && !batch_take_unread(b) && !ok) {
-        b->must_rerun = true;
+        b->run.must_rerun = true;
         batch_judge(b, &e);
-        batch_blame(b, &e, b->running);
+        batch_blame(b, &e, b->run.projection);
     }
 }
 
@@ -66,9 +67,9 @@ static void check_rows(struct batch *b, struct rows *r)
     struct err e;
 
     while (!demand_check(r, &row, &e) &&
-           b->n_stamps - b->stamps_before <= ENOUGH_FAILED) {
-        batch_blame(b, &e, b->running);
-        b->must_rerun = true;
+           b->failures.n_stamps - b->run.stamps_before <= ENOUGH_FAILED) {
+        batch_blame(b, &e, b->run.projection);
+        b->run.must_rerun = true;
         row++;
     }
 }
@@ -94,32 +95,33 @@ static void blame_alone(struct batch *b, const struct plan_projection *p)
 {
     struct err e;
 
-    if (p->has_handler && b->events.states[0] == TM_EVENT_OK) {
+    if (p->has_handler && b->input.events.states[0] == TM_EVENT_OK) {
         err_set(&e, ERR_SCRIPT, "%s: %s", p->table, rows_made_too_much);
-        verdict_fail(b, 0, e.class, e.text, strlen(e.text), b->running);
-        b->must_rerun = true;
+        verdict_fail(b, 0, e.class, e.text, strlen(e.text), b->run.projection);
+        b->run.must_rerun = true;
     }
-    b->limit.is_over = false;
+    b->memory.limit.is_over = false;
 }
 
 static void run_projection(struct batch *b, uint32_t index, struct vm *v)
 {
     struct rows *r = &b->rows[index];
 
-    b->running = (int32_t)index;
-    b->stamps_before = b->n_stamps;
-    b->must_rerun = false;
+    b->run.projection = (int32_t)index;
+    b->run.stamps_before = b->failures.n_stamps;
+    b->run.must_rerun = false;
     if (table_set_leads(r)) {
         table_set_run(r->set, b, v);
     } else if (!r->set) {
         run_rows(b, r, v);
     }
-    if (b->limit.is_over && !batch_is_over(b)) {
+    if (b->memory.limit.is_over && !batch_is_over(b)) {
         blame_alone(b, r->program->plan);
-        b->is_short = false; /* or it would ask for more and more of them */
+        b->run.is_short = false; /* or it would ask for more and more of them */
     }
-    r->stamp_at = b->must_rerun ? b->stamps_before : b->n_stamps;
-    r->is_stale = b->must_rerun;
+    r->stamp_at =
+        b->run.must_rerun ? b->run.stamps_before : b->failures.n_stamps;
+    r->is_stale = b->run.must_rerun;
 }
 
 bool batch_try(struct batch *b, struct vm *v)
@@ -130,7 +132,7 @@ bool batch_try(struct batch *b, struct vm *v)
             table_set_try(&b->sets[i], b, v);
         }
     }
-    b->is_tried = true;
+    b->run.is_tried = true;
     return !batch_is_over(b);
 }
 
@@ -163,7 +165,9 @@ static bool came_to_rest(struct batch *b)
 /* For a person: the last thing that was wrong. */
 static bool restless(const struct batch *b, struct err *e)
 {
-    const struct letter *last = b->letters ? &b->letters[b->last_failed] : NULL;
+    const struct letter *last =
+        b->failures.letters ? &b->failures.letters[b->failures.last_failed]
+                            : NULL;
 
     if (!last || last->class == ERR_NONE) {
         return err_set(e, ERR_SCRIPT, "the handlers give other rows each time");
@@ -174,9 +178,10 @@ static bool restless(const struct batch *b, struct err *e)
 /* False: a decision changed which events are applied. */
 static bool are_decided(struct batch *b)
 {
-    for (uint32_t e = 0; b->letters && b->ask && e < b->events.n; e++) {
-        if (b->events.states[e] == TM_EVENT_FAILED &&
-            !b->letters[e].is_decided) {
+    for (uint32_t e = 0; b->failures.letters && b->ask && e < b->input.events.n;
+         e++) {
+        if (b->input.events.states[e] == TM_EVENT_FAILED &&
+            !b->failures.letters[e].is_decided) {
             b->ask(b, e);
         }
     }
@@ -185,9 +190,9 @@ static bool are_decided(struct batch *b)
 
 bool batch_fold(struct batch *b, struct vm *v, struct err *e)
 {
-    b->must_wait = b->is_short = false;
-    b->unreadable = NULL;
-    b->refusal.class = ERR_NONE;
+    b->failures.must_wait = b->run.is_short = false;
+    b->failures.unreadable = NULL;
+    b->failures.refusal.class = ERR_NONE;
     verdict_reset(b);
     verdict_find_unheld(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
@@ -196,8 +201,8 @@ bool batch_fold(struct batch *b, struct vm *v, struct err *e)
     }
     batch_limit(b);
     for (int run = 0; run < FOLD_RUNS_MOST; run++) {
-        b->view.generation++;
-        arena_reset(&b->scratch);
+        b->input.view.generation++;
+        arena_reset(&b->memory.scratch);
         for (uint32_t i = 0; i < b->n_rows && !batch_is_over(b); i++) {
             if (b->rows[i].is_stale) {
                 run_projection(b, i, v);
@@ -206,16 +211,17 @@ bool batch_fold(struct batch *b, struct vm *v, struct err *e)
         if (batch_is_over(b)) {
             return false;
         }
-        if (b->refusal.class != ERR_NONE) {
-            *e = b->refusal;
+        if (b->failures.refusal.class != ERR_NONE) {
+            *e = b->failures.refusal;
             return false;
         }
-        if (b->is_short) {
+        if (b->run.is_short) {
             return true;
         }
         if (came_to_rest(b) && are_decided(b)) {
-            b->view.current = -1;
-            b->is_heavy = b->limit.taken > b->limit.most - batch_most(b) / 2;
+            b->input.view.current = -1;
+            b->run.is_heavy = b->memory.limit.taken >
+                              b->memory.limit.most - batch_most(b) / 2;
             return verdict_is_whole(b, e);
         }
     }

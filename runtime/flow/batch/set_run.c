@@ -14,20 +14,20 @@ enum { FAILED_MOST = 32, EVENTS_FEW = 64 };
 static void refuse(struct table_set *s, struct batch *b, const struct err *e)
 {
     if (s->view.n_events == 1) {
-        b->view.current = (int32_t)s->view.events[0];
-        batch_blame(b, e, b->running);
+        b->input.view.current = (int32_t)s->view.events[0];
+        batch_blame(b, e, b->run.projection);
     } else {
-        b->refusal = *e;
+        b->failures.refusal = *e;
     }
 }
 
 static void fail(struct table_set *s, struct batch *b, const struct err *e)
 {
-    b->must_rerun = true;
-    if (b->view.current < 0) {
+    b->run.must_rerun = true;
+    if (b->input.view.current < 0) {
         refuse(s, b, e);
     } else {
-        batch_blame(b, e, b->running);
+        batch_blame(b, e, b->run.projection);
     }
 }
 
@@ -50,14 +50,14 @@ static void call(struct table_set *s, struct batch *b, struct vm *v)
 {
     struct err e;
 
-    b->must_rerun = false;
+    b->run.must_rerun = false;
     table_set_begin(s);
     if (s->view.n_events == 0) {
         return;
     }
-    b->view.generation++;
-    bool ok = vm_fold(v, &b->view, &s->rows->view, &e);
-    b->limit.is_over |= s->view.n_events > 1 && vm_ran_out(v);
+    b->input.view.generation++;
+    bool ok = vm_fold(v, &b->input.view, &s->rows->view, &e);
+    b->memory.limit.is_over |= s->view.n_events > 1 && vm_ran_out(v);
     if (batch_is_over(b)) {
         return; /* whatever became of the call */
     }
@@ -69,8 +69,8 @@ static void call(struct table_set *s, struct batch *b, struct vm *v)
         fail(s, b, &e);
     } else if (s->view.n_unknown) {
         s->rows->program->tries = true;
-        b->is_short = true;
-    } else if (!b->must_rerun) {
+        b->run.is_short = true;
+    } else if (!b->run.must_rerun) {
         check_rows(s, b);
     }
 }
@@ -79,9 +79,9 @@ static void call(struct table_set *s, struct batch *b, struct vm *v)
  * smaller batches. For a person: the last one. */
 static void refuse_failures(struct batch *b)
 {
-    const struct letter *last = &b->letters[b->last_failed];
+    const struct letter *last = &b->failures.letters[b->failures.last_failed];
 
-    err_set(&b->refusal, ERR_SCRIPT, "%s", last->reason);
+    err_set(&b->failures.refusal, ERR_SCRIPT, "%s", last->reason);
 }
 
 /* What the function did for an event that fails cannot be told from the rest,
@@ -91,16 +91,16 @@ void table_set_run(struct table_set *s, struct batch *b, struct vm *v)
     uint32_t before, n_failed = 0;
 
     do {
-        before = b->n_stamps;
+        before = b->failures.n_stamps;
         call(s, b, v);
-        if (b->must_rerun && b->refusal.class == ERR_NONE) {
+        if (b->run.must_rerun && b->failures.refusal.class == ERR_NONE) {
             verdict_settle(b); /* lanes that halt now are not run again */
             if (++n_failed >= FAILED_MOST && s->view.n_events > EVENTS_FEW) {
                 refuse_failures(b);
             }
         }
-    } while (b->must_rerun && b->n_stamps != before &&
-             b->refusal.class == ERR_NONE);
+    } while (b->run.must_rerun && b->failures.n_stamps != before &&
+             b->failures.refusal.class == ERR_NONE);
 }
 
 /* What it raises is judged once its rows are loaded; what ends a run ends this
@@ -113,9 +113,9 @@ static bool try_once(struct table_set *s, struct batch *b, struct vm *v)
     if (s->view.n_events == 0) {
         return false;
     }
-    b->view.generation++;
-    vm_fold(v, &b->view, &s->rows->view, &ignored);
-    b->limit.is_over |= s->view.n_events > 1 && vm_ran_out(v);
+    b->input.view.generation++;
+    vm_fold(v, &b->input.view, &s->rows->view, &ignored);
+    b->memory.limit.is_over |= s->view.n_events > 1 && vm_ran_out(v);
     return !batch_is_over(b) && batch_take_unread(b);
 }
 
@@ -123,14 +123,14 @@ void table_set_try(struct table_set *s, struct batch *b, struct vm *v)
 {
     uint32_t before;
 
-    b->running = (int32_t)s->rows->program->index;
+    b->run.projection = (int32_t)s->rows->program->index;
     s->view.is_trial = 1;
     do {
-        before = b->n_stamps;
+        before = b->failures.n_stamps;
         if (try_once(s, b, v)) {
             verdict_settle(b); /* lanes that halt now are not tried again */
         }
-    } while (b->n_stamps != before && !batch_is_over(b));
+    } while (b->failures.n_stamps != before && !batch_is_over(b));
     s->view.is_trial = 0;
-    b->view.current = -1;
+    b->input.view.current = -1;
 }

@@ -124,15 +124,16 @@ struct tm_batch *tm_trial_decode(struct tm_trial *t)
     struct batch *b = &t->batch;
 
     batch_clear(b);
-    b->records = t->records;
-    b->header = trial_header;
+    b->input.records = t->records;
+    b->input.header = trial_header;
     batch_prepare(b, t->decoder, t->n);
     batch_decode(b, t->decoder, t->n);
-    b->view.generation++;
+    b->input.view.generation++;
     if (!t->is_ok) {
-        snprintf(b->view.error, sizeof(b->view.error), "%.500s", t->error.text);
+        snprintf(b->input.view.error, sizeof(b->input.view.error), "%.500s",
+                 t->error.text);
     }
-    return &b->view;
+    return &b->input.view;
 }
 
 struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
@@ -145,9 +146,9 @@ struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
     if (!t->is_ok) {
         return NULL;
     }
-    rows_begin(r, &b->arena, &b->loaded, &b->events);
+    rows_begin(r, &b->memory.arena, &b->memory.loaded, &b->input.events);
     if (!keys_collect(r, t->decoder, &event, &e)) {
-        say(&b->view, &e);
+        say(&b->input.view, &e);
         return NULL;
     }
     if (r->n_chosen == 0) {
@@ -208,7 +209,7 @@ int tm_trial_find(struct tm_trial *t, struct tm_rows *view,
                   const struct tm_cell *key)
 {
     struct rows *r = (struct rows *)view;
-    struct tm_batch *b = &t->batch.view;
+    struct tm_batch *b = &t->batch.input.view;
     struct err e;
     int64_t row = rows_find(r, key, &e);
 
@@ -223,7 +224,7 @@ int tm_trial_given(struct tm_trial *t, struct tm_rows *view, uint32_t column,
 {
     struct rows *r = (struct rows *)view;
 
-    t->batch.view.current = -1;
+    t->batch.input.view.current = -1;
     if (rows_put(r, r->loaded, column, row, value) < 0) {
         return -1;
     }
@@ -255,6 +256,6 @@ int tm_trial_mirror(struct tm_trial *t, struct tm_rows *view)
     if (mirror_apply((struct rows *)view, &pair, &e)) {
         return 0;
     }
-    say(&t->batch.view, &e);
+    say(&t->batch.input.view, &e);
     return -1;
 }

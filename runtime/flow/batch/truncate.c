@@ -9,9 +9,9 @@ bool truncate_is(const struct batch *b, uint32_t event)
 {
     const struct plan_topic *topics = b->rows[0].program->topics;
 
-    return b->events.ops[event] == 't' &&
-           b->events.states[event] != TM_EVENT_SKIPPED &&
-           topics[b->events.topics[event]].truncate == TRUNCATE_APPLY;
+    return b->input.events.ops[event] == 't' &&
+           b->input.events.states[event] != TM_EVENT_SKIPPED &&
+           topics[b->input.events.topics[event]].truncate == TRUNCATE_APPLY;
 }
 
 /* The first truncate of the lane, or its end. */
@@ -36,16 +36,16 @@ static void cut(struct batch *b, struct lease *l)
     }
     l->cut = (int32_t)at;
     for (uint32_t e = at; e < end; e++) {
-        if (b->events.states[e] != TM_EVENT_SKIPPED) {
-            b->events.states[e] = TM_EVENT_CUT;
+        if (b->input.events.states[e] != TM_EVENT_SKIPPED) {
+            b->input.events.states[e] = TM_EVENT_CUT;
         }
     }
 }
 
 void truncate_cut(struct batch *b)
 {
-    for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
-        cut(b, &b->leases[i]);
+    for (uint32_t i = 0; i < b->input.n_leases && !b->is_retry; i++) {
+        cut(b, &b->input.leases[i]);
     }
 }
 
@@ -72,11 +72,12 @@ void truncate_judge(struct batch *b, const struct lease *l,
                     uint32_t n_partitions)
 {
     const struct dossier *d = l->lane->dossier;
-    const struct plan_projection *p = emptied(b, b->records[l->first].topic);
+    const struct plan_projection *p =
+        emptied(b, b->input.records[l->first].topic);
 
     if (p && n_partitions > 1) {
         halt(b, l->first,
-             arena_printf(&b->arena,
+             arena_printf(&b->memory.arena,
                           "%s: the source table was truncated, but its topic "
                           "has %u partitions, and nobody knows which "
                           "of their records came before: make the rows right "
@@ -85,7 +86,7 @@ void truncate_judge(struct batch *b, const struct lease *l,
                           p->table, n_partitions));
     } else if (p && d && d->n_letters > 0) {
         halt(b, l->first,
-             arena_printf(&b->arena,
+             arena_printf(&b->memory.arena,
                           "%s: the source table was truncated, but %u earlier "
                           "records wait as dead letters, and would bring rows "
                           "back: retry or discard them (tidemill dlq), then "

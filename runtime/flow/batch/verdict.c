@@ -13,11 +13,13 @@ static const struct dossier *dossier_at(const struct lease *l)
 
 static struct letter *letter_of(struct batch *b, uint32_t event)
 {
-    if (!b->letters) {
-        b->letters = arena_zero(&b->arena, b->events.n * sizeof(*b->letters));
-        b->stamps = arena_zero(&b->arena, b->events.n * sizeof(*b->stamps));
+    if (!b->failures.letters) {
+        b->failures.letters = arena_zero(
+            &b->memory.arena, b->input.events.n * sizeof(*b->failures.letters));
+        b->failures.stamps = arena_zero(
+            &b->memory.arena, b->input.events.n * sizeof(*b->failures.stamps));
     }
-    return &b->letters[event];
+    return &b->failures.letters[event];
 }
 
 static bool is_out(uint8_t state)
@@ -43,15 +45,15 @@ static bool has_order(const struct batch *b, const char *topic)
 
 bool verdict_holds(const struct batch *b, uint32_t event)
 {
-    const struct record *rec = &b->records[event];
+    const struct record *rec = &b->input.records[event];
 
-    return b->letters[event].action == ACTION_HOLD && rec->key &&
+    return b->failures.letters[event].action == ACTION_HOLD && rec->key &&
            b->limits->holds && has_order(b, rec->topic);
 }
 
 static void stamp(struct batch *b, uint32_t event)
 {
-    b->stamps[event] = ++b->n_stamps;
+    b->failures.stamps[event] = ++b->failures.n_stamps;
 }
 
 /* What a script raised may be as long as it likes. */
@@ -67,16 +69,16 @@ static const char *short_reason(struct arena *a, const char *reason, size_t len)
 /* At once, so that this run does not go on without the failed one. */
 static void hold_behind(struct batch *b, uint32_t event)
 {
-    const struct record *rec = &b->records[event];
-    const struct lease *l = &b->leases[rec->lane];
+    const struct record *rec = &b->input.records[event];
+    const struct lease *l = &b->input.leases[rec->lane];
 
     for (uint32_t e = event + 1; e < l->first + l->n; e++) {
-        const struct record *other = &b->records[e];
+        const struct record *other = &b->input.records[e];
 
-        if (b->events.states[e] == TM_EVENT_OK && other->key &&
+        if (b->input.events.states[e] == TM_EVENT_OK && other->key &&
             other->key_len == rec->key_len &&
             memcmp(other->key, rec->key, rec->key_len) == 0) {
-            b->events.states[e] = TM_EVENT_HELD;
+            b->input.events.states[e] = TM_EVENT_HELD;
             stamp(b, e);
         }
     }
@@ -86,13 +88,13 @@ static void fail(struct batch *b, uint32_t event, const struct letter *why)
 {
     struct letter *letter = letter_of(b, event);
 
-    must(event < b->events.n);
+    must(event < b->input.events.n);
     if (letter->class != ERR_NONE) {
         return;
     }
     *letter = *why;
-    b->events.states[event] = TM_EVENT_FAILED;
-    b->last_failed = event;
+    b->input.events.states[event] = TM_EVENT_FAILED;
+    b->failures.last_failed = event;
     stamp(b, event);
     if (verdict_holds(b, event)) {
         hold_behind(b, event);
@@ -110,8 +112,8 @@ void verdict_fail(struct batch *b, uint32_t event, enum err_class class,
         why.is_decided = true;
     }
 
-    why.reason =
-        short_reason(by == LETTER_BEFORE ? &b->arena : &b->said, reason, len);
+    why.reason = short_reason(
+        by == LETTER_BEFORE ? &b->memory.arena : &b->memory.said, reason, len);
     fail(b, event, &why);
 }
 
@@ -123,7 +125,7 @@ void verdict_refused(struct batch *b, uint32_t event, const struct err *why,
         .by = LETTER_BEFORE,
         .action = action,
         .is_decided = true,
-        .reason = arena_dup(&b->arena, why->text, strlen(why->text))};
+        .reason = arena_dup(&b->memory.arena, why->text, strlen(why->text))};
 
     memcpy(letter.sqlstate, why->sqlstate, sizeof(letter.sqlstate));
     fail(b, event, &letter);
@@ -132,22 +134,25 @@ void verdict_refused(struct batch *b, uint32_t event, const struct err *why,
 /* A record that cannot be read was never one that a handler could refuse. */
 static bool is_unread(struct batch *b, uint32_t event)
 {
-    const struct letter *letter = b->letters ? &b->letters[event] : NULL;
+    const struct letter *letter =
+        b->failures.letters ? &b->failures.letters[event] : NULL;
 
-    return b->events.reasons[event] && (!letter || letter->class == ERR_NONE ||
-                                        letter->by != LETTER_BEFORE);
+    return b->input.events.reasons[event] &&
+           (!letter || letter->class == ERR_NONE ||
+            letter->by != LETTER_BEFORE);
 }
 
 void verdict_find_unread(struct batch *b)
 {
-    for (uint32_t e = 0; e < b->events.n; e++) {
-        const char *why = b->events.reasons[e];
+    for (uint32_t e = 0; e < b->input.events.n; e++) {
+        const char *why = b->input.events.reasons[e];
 
         if (is_unread(b, e)) {
             *letter_of(b, e) = (struct letter){.class = ERR_NONE};
-            verdict_fail(
-                b, e, b->events.flags[e] & EVENT_MISFIT ? ERR_CONFIG : ERR_DATA,
-                why, strlen(why), LETTER_BEFORE);
+            verdict_fail(b, e,
+                         b->input.events.flags[e] & EVENT_MISFIT ? ERR_CONFIG
+                                                                 : ERR_DATA,
+                         why, strlen(why), LETTER_BEFORE);
         }
     }
 }
@@ -183,30 +188,30 @@ void verdict_find_unheld(struct batch *b)
 
 void verdict_keep(struct batch *b)
 {
-    for (uint32_t e = 0; b->letters && e < b->events.n; e++) {
-        b->letters[e].by = LETTER_BEFORE;
+    for (uint32_t e = 0; b->failures.letters && e < b->input.events.n; e++) {
+        b->failures.letters[e].by = LETTER_BEFORE;
     }
 }
 
 void verdict_reset(struct batch *b)
 {
-    for (uint32_t e = 0; b->letters && e < b->events.n; e++) {
-        if (b->letters[e].by != LETTER_BEFORE) {
-            b->letters[e] = (struct letter){.by = LETTER_BEFORE};
+    for (uint32_t e = 0; b->failures.letters && e < b->input.events.n; e++) {
+        if (b->failures.letters[e].by != LETTER_BEFORE) {
+            b->failures.letters[e] = (struct letter){.by = LETTER_BEFORE};
         }
     }
-    arena_reset(&b->said);
+    arena_reset(&b->memory.said);
     verdict_settle(b);
 }
 
 static bool is_news(const struct batch *b, const struct rows *r, uint32_t event)
 {
-    return b->stamps[event] > r->stamp_at;
+    return b->failures.stamps[event] > r->stamp_at;
 }
 
 bool verdict_outdates(const struct batch *b, const struct rows *r)
 {
-    if (!b->letters || b->n_stamps <= r->stamp_at) {
+    if (!b->failures.letters || b->failures.n_stamps <= r->stamp_at) {
         return false;
     }
     const uint32_t *events = r->set ? r->set->events : r->pair_event;
@@ -222,7 +227,7 @@ bool verdict_outdates(const struct batch *b, const struct rows *r)
 
 static bool reopen(struct batch *b, const struct rows *r, uint32_t event)
 {
-    struct letter *letter = &b->letters[event];
+    struct letter *letter = &b->failures.letters[event];
 
     if (letter->class == ERR_NONE || letter->by != (int32_t)r->program->index) {
         return false;
@@ -241,8 +246,8 @@ static bool reconsider_set(struct batch *b, const struct rows *r)
     for (uint32_t i = 0; i < r->set->n_events; i++) {
         uint32_t e = r->set->events[i];
 
-        any |= last > b->stamps[e] && reopen(b, r, e);
-        last = b->stamps[e] > last ? b->stamps[e] : last;
+        any |= last > b->failures.stamps[e] && reopen(b, r, e);
+        last = b->failures.stamps[e] > last ? b->failures.stamps[e] : last;
     }
     return any;
 }
@@ -257,7 +262,7 @@ bool verdict_reconsider(struct batch *b, const struct rows *r)
     if (r->set) {
         return reconsider_set(b, r);
     }
-    is_open = arena_zero(&b->said, r->cap_rows + 1);
+    is_open = arena_zero(&b->memory.said, r->cap_rows + 1);
     for (uint32_t i = 0; i < r->n_pairs && !is_append; i++) {
         uint32_t e = r->pair_event[i];
 
@@ -281,7 +286,7 @@ static void halt_lane(struct lease *l, uint32_t event, enum err_class class,
 static int64_t *held_since(struct batch *b, const struct record *rec,
                            const struct held **before)
 {
-    const struct dossier *d = dossier_at(&b->leases[rec->lane]);
+    const struct dossier *d = dossier_at(&b->input.leases[rec->lane]);
     int64_t number;
 
     *before = NULL;
@@ -291,33 +296,33 @@ static int64_t *held_since(struct batch *b, const struct record *rec,
     if (d && !b->is_retry) {
         *before = dossier_find(d, rec->key, rec->key_len);
     }
-    number = b->held_keys.n_keys
-                 ? hash_get(&b->held_keys, rec->key, rec->key_len)
+    number = b->held.keys.n_keys
+                 ? hash_get(&b->held.keys, rec->key, rec->key_len)
                  : -1;
-    return number < 0 ? NULL : &b->held_first[number];
+    return number < 0 ? NULL : &b->held.first[number];
 }
 
 static void hold_key(struct batch *b, const struct record *rec)
 {
     int is_new;
-    uint32_t number = hash_put(&b->held_keys, rec->key, rec->key_len, &is_new);
+    uint32_t number = hash_put(&b->held.keys, rec->key, rec->key_len, &is_new);
 
-    if (number >= b->cap_held) {
-        b->cap_held = b->cap_held ? 2 * b->cap_held : 16;
-        b->held_first =
-            mem_grow(b->held_first, b->cap_held * sizeof(*b->held_first));
-        b->held_n = mem_grow(b->held_n, b->cap_held * sizeof(*b->held_n));
+    if (number >= b->held.cap) {
+        b->held.cap = b->held.cap ? 2 * b->held.cap : 16;
+        b->held.first =
+            mem_grow(b->held.first, b->held.cap * sizeof(*b->held.first));
+        b->held.n = mem_grow(b->held.n, b->held.cap * sizeof(*b->held.n));
     }
     if (is_new) {
-        b->held_first[number] = rec->offset;
-        b->held_n[number] = 0;
+        b->held.first[number] = rec->offset;
+        b->held.n[number] = 0;
     }
 }
 
 static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
                          const struct held *before)
 {
-    const struct record *rec = &b->records[event];
+    const struct record *rec = &b->input.records[event];
     int64_t first = rec->offset;
     uint32_t number;
 
@@ -325,16 +330,16 @@ static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
         hold_key(b, rec); /* counts from the table's number on */
         first = before->first;
     }
-    number = (uint32_t)hash_get(&b->held_keys, rec->key, rec->key_len);
+    number = (uint32_t)hash_get(&b->held.keys, rec->key, rec->key_len);
     if (!before) {
-        first = b->held_first[number];
+        first = b->held.first[number];
     }
     letter_of(b, event)->behind = first;
-    b->held_n[number]++;
+    b->held.n[number]++;
     if (!b->is_retry &&
-        (before ? before->n : 0) + b->held_n[number] > b->limits->max_held) {
+        (before ? before->n : 0) + b->held.n[number] > b->limits->max_held) {
         halt_lane(l, event, ERR_DATA,
-                  arena_printf(&b->said,
+                  arena_printf(&b->memory.said,
                                "more than %u records wait behind the dead "
                                "letter at offset %" PRId64 " of their key; "
                                "retry or discard it (tidemill dlq)",
@@ -348,7 +353,7 @@ static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
 static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
 {
     const struct dossier *d = dossier_at(l);
-    const struct letter *letter = &b->letters[event];
+    const struct letter *letter = &b->failures.letters[event];
 
     /* Rows from before a truncate must not outlive it. */
     if (letter->action == ACTION_HALT || truncate_is(b, event)) {
@@ -360,24 +365,25 @@ static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
     }
     if (verdict_holds(b, event) && !dossier_has_room(d)) {
         halt_lane(l, event, ERR_RESOURCE,
-                  dossier_full(d, &b->said, letter->reason));
+                  dossier_full(d, &b->memory.said, letter->reason));
         return false;
     }
     if (!l->guard) {
-        l->guard = guard_copy(&d->guard, &b->said);
+        l->guard = guard_copy(&d->guard, &b->memory.said);
     }
     if (guard_add(l->guard, d->n_seen + (event - l->first))) {
         return true;
     }
     halt_lane(l, event, letter->class,
-              guard_full(l->guard, &b->said, letter->reason));
+              guard_full(l->guard, &b->memory.said, letter->reason));
     return false;
 }
 
 static uint8_t judge(struct batch *b, struct lease *l, uint32_t event)
 {
-    const struct record *rec = &b->records[event];
-    const struct letter *letter = b->letters ? &b->letters[event] : NULL;
+    const struct record *rec = &b->input.records[event];
+    const struct letter *letter =
+        b->failures.letters ? &b->failures.letters[event] : NULL;
     const struct held *before;
 
     if (l->halt >= 0 || (l->cut >= 0 && event >= (uint32_t)l->cut)) {
@@ -403,17 +409,17 @@ static bool settle_lane(struct batch *b, struct lease *l)
 {
     bool has_changed = false;
 
-    hash_reset(&b->held_keys);
+    hash_reset(&b->held.keys);
     l->halt = -1;
     l->guard = NULL;
     for (uint32_t e = l->first; e < l->first + l->n; e++) {
-        uint8_t before = b->events.states[e];
+        uint8_t before = b->input.events.states[e];
 
         if (before == TM_EVENT_SKIPPED) {
             continue;
         }
-        b->events.states[e] = judge(b, l, e);
-        if (is_out(before) != is_out(b->events.states[e])) {
+        b->input.events.states[e] = judge(b, l, e);
+        if (is_out(before) != is_out(b->input.events.states[e])) {
             letter_of(b, e);
             stamp(b, e);
             has_changed = true;
@@ -433,10 +439,11 @@ bool verdict_settle(struct batch *b)
 {
     bool has_changed = false;
 
-    for (uint32_t i = 0; i < b->n_leases; i++) {
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
         /* Lanes in which all is well cost nothing. */
-        if (b->letters || b->leases[i].halt >= 0 || has_held(&b->leases[i])) {
-            has_changed |= settle_lane(b, &b->leases[i]);
+        if (b->failures.letters || b->input.leases[i].halt >= 0 ||
+            has_held(&b->input.leases[i])) {
+            has_changed |= settle_lane(b, &b->input.leases[i]);
         }
     }
     return has_changed;
@@ -445,14 +452,15 @@ bool verdict_settle(struct batch *b)
 /* Has the event a state that says what becomes of it? */
 static bool is_accounted(const struct batch *b, uint32_t event)
 {
-    switch (b->events.states[event]) {
+    switch (b->input.events.states[event]) {
     case TM_EVENT_OK:
     case TM_EVENT_SKIPPED:
         return true;
     case TM_EVENT_FAILED:
-        return b->letters && b->letters[event].class != ERR_NONE;
+        return b->failures.letters &&
+               b->failures.letters[event].class != ERR_NONE;
     case TM_EVENT_HELD:
-        return b->letters != NULL;
+        return b->failures.letters != NULL;
     default: /* its lane should halt before it */
         return false;
     }
@@ -460,8 +468,8 @@ static bool is_accounted(const struct batch *b, uint32_t event)
 
 bool verdict_is_whole(const struct batch *b, struct err *e)
 {
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        const struct lease *l = &b->leases[i];
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        const struct lease *l = &b->input.leases[i];
         uint32_t end = l->first + lease_moved(l);
 
         for (uint32_t at = l->first; at < end; at++) {
@@ -471,8 +479,9 @@ bool verdict_is_whole(const struct batch *b, struct err *e)
                                " is neither applied nor set aside, so nothing "
                                "is committed: please report it, with the "
                                "pipeline",
-                               b->records[at].topic, b->records[at].partition,
-                               b->records[at].offset);
+                               b->input.records[at].topic,
+                               b->input.records[at].partition,
+                               b->input.records[at].offset);
             }
         }
     }
@@ -481,7 +490,7 @@ bool verdict_is_whole(const struct batch *b, struct err *e)
 
 bool verdict_is_letter(const struct batch *b, uint32_t event)
 {
-    uint8_t state = b->events.states[event];
+    uint8_t state = b->input.events.states[event];
 
     return state == TM_EVENT_FAILED || state == TM_EVENT_HELD;
 }

@@ -133,7 +133,7 @@ static void on_compared(struct pgconn *c, const struct pgreply *r, void *arg)
     int n;
 
     (void)c;
-    b->has_compared = true;
+    b->tables.has_compared = true;
     if (!r->ok) {
         outcome_failed(b, r);
         return;
@@ -143,8 +143,8 @@ static void on_compared(struct pgconn *c, const struct pgreply *r, void *arg)
         set_problem(b->engine, buf_text(&lines), n, &e);
         outcome_unfit(b, &e);
     } else {
-        b->tables_era = b->engine->tables.era;
-        b->begin(b);
+        b->tables.era = b->engine->tables.era;
+        b->tables.begin(b);
     }
     buf_close(&lines);
 }
@@ -155,20 +155,21 @@ void compare_first(struct batch *b, void (*begin)(struct batch *b))
 
     engine_move(b, BATCH_LOADING);
     if (g->tables.is_known) {
-        b->tables_era = g->tables.era;
+        b->tables.era = g->tables.era;
         begin(b);
         return;
     }
-    b->begin = begin;
-    catalog_ask(b->conn, g->plan);
-    pgconn_flush(b->conn, REPLY_USEC, on_compared, b);
+    b->tables.begin = begin;
+    catalog_ask(b->attempt.conn, g->plan);
+    pgconn_flush(b->attempt.conn, REPLY_USEC, on_compared, b);
 }
 
 /* ---- checking ---- */
 
 static void add(struct batch *b, const char *name, const char *sql)
 {
-    pgconn_add_version(b->conn, &(struct pgstmt){.name = name, .sql = sql},
+    pgconn_add_version(b->attempt.conn,
+                       &(struct pgstmt){.name = name, .sql = sql},
                        b->engine->tables.era, NULL);
 }
 
@@ -184,7 +185,7 @@ void compare_check(struct batch *b, bool keeps)
 
 bool compare_is_outdated(const struct batch *b)
 {
-    return b->tables_era != b->engine->tables.era;
+    return b->tables.era != b->engine->tables.era;
 }
 
 bool compare_explains(struct batch *b, const struct err *e)
@@ -193,7 +194,7 @@ bool compare_explains(struct batch *b, const struct err *e)
 
     bool is_like_one = e->class == ERR_SCHEMA || e->class == ERR_CONFIG;
 
-    if (!is_told && (!is_like_one || b->has_compared)) {
+    if (!is_told && (!is_like_one || b->tables.has_compared)) {
         return false;
     }
     if (!compare_is_outdated(b)) {
@@ -204,11 +205,11 @@ bool compare_explains(struct batch *b, const struct err *e)
 
 bool compare_doubt(struct batch *b, pgconn_fn done)
 {
-    if (!b->conn || pgconn_state(b->conn) != PGCONN_IDLE) {
+    if (!b->attempt.conn || pgconn_state(b->attempt.conn) != PGCONN_IDLE) {
         return false;
     }
-    pgconn_add_sql(b->conn, "ROLLBACK");
+    pgconn_add_sql(b->attempt.conn, "ROLLBACK");
     compare_check(b, false);
-    pgconn_flush(b->conn, REPLY_USEC, done, b);
+    pgconn_flush(b->attempt.conn, REPLY_USEC, done, b);
     return true;
 }

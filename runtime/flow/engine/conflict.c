@@ -40,14 +40,14 @@ static bool is_alone(const struct batch *b)
 {
     uint32_t event;
 
-    return b->n_leases == 1 && isolate_applied(b, &event) == 1;
+    return b->input.n_leases == 1 && isolate_applied(b, &event) == 1;
 }
 
-static enum batch_attempt attempt_of(const struct batch *b)
+static enum attempt_kind attempt_of(const struct batch *b)
 {
-    const struct dossier *d = dossier_in(&b->leases[0]);
+    const struct dossier *d = dossier_in(&b->input.leases[0]);
 
-    return b->n_leases > 1           ? ATTEMPT_USUAL
+    return b->input.n_leases > 1     ? ATTEMPT_USUAL
            : d->n_unproven >= PROOFS ? ATTEMPT_LOCKED
            : d->n_missed >= MISSES   ? ATTEMPT_PROOF
                                      : ATTEMPT_USUAL;
@@ -56,8 +56,9 @@ static enum batch_attempt attempt_of(const struct batch *b)
 /* The proof, or the attempt with locks, shows nothing: all begins anew. */
 static void note_unproven(const struct batch *b, struct dossier *d)
 {
-    if (b->attempt != ATTEMPT_USUAL) {
-        d->n_unproven = b->attempt == ATTEMPT_PROOF ? d->n_unproven + 1 : 0;
+    if (b->attempt.kind != ATTEMPT_USUAL) {
+        d->n_unproven =
+            b->attempt.kind == ATTEMPT_PROOF ? d->n_unproven + 1 : 0;
         d->n_missed = 0;
     }
 }
@@ -117,7 +118,7 @@ static void name_miss(const struct batch *b, struct err *named)
 /* Once a wait: only a person can find out. */
 static void tell_unknown(const struct batch *b, struct dossier *d)
 {
-    const struct lane *l = b->leases[0].lane;
+    const struct lane *l = b->input.leases[0].lane;
     char causes[500];
 
     if (!d->is_unknown) {
@@ -141,7 +142,7 @@ static void name_blind(struct err *named)
 
 bool conflict_is_none(struct batch *b, const struct err *e, struct err *named)
 {
-    struct dossier *d = dossier_in(&b->leases[0]);
+    struct dossier *d = dossier_in(&b->input.leases[0]);
 
     if (strcmp(e->sqlstate, "TM002") != 0) {
         note_unproven(b, d);
@@ -149,22 +150,22 @@ bool conflict_is_none(struct batch *b, const struct err *e, struct err *named)
     }
     *named = *e;
     named->class = ERR_DATA;
-    if (b->is_blind) {
+    if (b->outcome.has_unloaded_update) {
         name_blind(named);
     } else {
         name_miss(b, named);
     }
     if (!is_alone(b)) {
-        return b->is_blind && b->attempts >= MISSES;
+        return b->outcome.has_unloaded_update && b->tries.n_failed >= MISSES;
     }
-    if (b->attempt == ATTEMPT_USUAL) {
+    if (b->attempt.kind == ATTEMPT_USUAL) {
         note_miss(b, d);
-    } else if (b->attempt == ATTEMPT_LOCKED && !had_all_rows(b)) {
+    } else if (b->attempt.kind == ATTEMPT_LOCKED && !had_all_rows(b)) {
         tell_unknown(b, d);
         note_unproven(b, d);
         return false;
     }
-    return b->attempt != ATTEMPT_USUAL;
+    return b->attempt.kind != ATTEMPT_USUAL;
 }
 
 /* Waits for several locks in turn add up to statement_timeout, and who cancels
@@ -173,15 +174,15 @@ bool conflict_is_none(struct batch *b, const struct err *e, struct err *named)
  * but briefly. */
 bool conflict_is_cancel(struct batch *b, const struct err *e)
 {
-    struct dossier *d = dossier_in(&b->leases[0]);
+    struct dossier *d = dossier_in(&b->input.leases[0]);
 
     return strcmp(e->sqlstate, "57014") == 0 && is_alone(b) &&
-           (b->is_patient || ++d->n_cancelled < CANCELS);
+           (b->attempt.is_patient || ++d->n_cancelled < CANCELS);
 }
 
 void conflict_not_proven(struct batch *b)
 {
-    note_unproven(b, dossier_in(&b->leases[0]));
+    note_unproven(b, dossier_in(&b->input.leases[0]));
     isolate_again(b, 0);
 }
 
@@ -207,13 +208,13 @@ static const char *likely(const struct err *e)
 static void note_waits(struct batch *b, bool is_lost, const char *what,
                        const char *why)
 {
-    for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
-        struct dossier *d = dossier_in(&b->leases[i]);
+    for (uint32_t i = 0; i < b->input.n_leases && !b->is_retry; i++) {
+        struct dossier *d = dossier_in(&b->input.leases[i]);
 
         if (is_lost || !d->waits_since) {
             snprintf(d->waits, sizeof(d->waits), "%.70s: %.120s", what, why);
         }
-        d->waits_since = d->waits_since ? d->waits_since : b->since;
+        d->waits_since = d->waits_since ? d->waits_since : b->attempt.since;
     }
 }
 
@@ -226,14 +227,15 @@ static void note_lost(struct batch *b, const struct err *e)
 
 static bool is_waiting(const struct batch *b)
 {
-    return b->n_leases == 1 && b->leases[0].lane->wait_until;
+    return b->input.n_leases == 1 && b->input.leases[0].lane->wait_until;
 }
 
 /* Close behind a record that was kept back, another one is likelier than a
  * race. */
 static uint32_t most_attempts(const struct batch *b, const struct err *e)
 {
-    bool is_behind = b->n_leases == 1 && b->leases[0].lane->cap > 0 &&
+    bool is_behind = b->input.n_leases == 1 &&
+                     b->input.leases[0].lane->cap > 0 &&
                      strcmp(e->sqlstate, "TM002") == 0;
 
     return b->is_retry ? MOST_LETTERS : is_behind ? 1 : MOST;
@@ -247,8 +249,8 @@ static bool has_waited(const struct err *e)
 
 static bool has_lost_enough(const struct batch *b, const struct err *e)
 {
-    return b->attempts >= most_attempts(b, e) || is_waiting(b) ||
-           has_waited(e) || clock_usec() - b->failed_since >= TELL_USEC;
+    return b->tries.n_failed >= most_attempts(b, e) || is_waiting(b) ||
+           has_waited(e) || clock_usec() - b->tries.failed_since >= TELL_USEC;
 }
 
 static usec pause(uint32_t n_lost, int64_t delay_ms)
@@ -262,17 +264,17 @@ static usec pause(uint32_t n_lost, int64_t delay_ms)
 /* Others come first, and its records once the lane's turn comes again. */
 static void part(struct batch *b, int64_t delay_ms)
 {
-    bool is_alone = b->n_leases == 1;
+    bool is_alone = b->input.n_leases == 1;
     usec now = clock_usec();
 
     b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        struct lease *l = &b->leases[i];
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        struct lease *l = &b->input.leases[i];
         struct dossier *d = dossier_in(l);
         uint32_t moved = lease_moved(l);
 
         d->n_lost += is_alone && moved <= 1;
-        d->n_tried += b->attempts;
+        d->n_tried += b->tries.n_failed;
         l->lane->wait_until =
             now + (is_alone && moved <= 1 ? pause(d->n_lost, delay_ms) : 0);
         isolate_suspect(l, is_alone);
@@ -283,17 +285,17 @@ static void part(struct batch *b, int64_t delay_ms)
 /* Once, as long as it lasts: only whoever asked for them waits. */
 static void tell_letters(const struct batch *b, const struct err *e)
 {
-    const struct lane *l = b->leases[0].lane;
-    struct dossier *d = dossier_in(&b->leases[0]);
+    const struct lane *l = b->input.leases[0].lane;
+    struct dossier *d = dossier_in(&b->input.leases[0]);
 
-    d->letters_since = d->letters_since ? d->letters_since : b->since;
+    d->letters_since = d->letters_since ? d->letters_since : b->attempt.since;
     if (!d->is_retry_told && clock_usec() - d->letters_since > TELL_USEC) {
         d->is_retry_told = true;
         log_line(LOG_WARN,
                  "dead letters that are tried again wait for other "
                  "transactions; their lane goes on",
                  "lane=%s/%d first=%" PRId64 " reason=%s", l->topic,
-                 l->partition, b->records[0].offset, log_quote(e->text));
+                 l->partition, b->input.records[0].offset, log_quote(e->text));
     }
 }
 
@@ -302,20 +304,21 @@ static void tell_letters(const struct batch *b, const struct err *e)
  * that its lane goes on meanwhile; whether it misses for ever is shown at once. */
 static void part_letters(struct batch *b, const struct err *e)
 {
-    struct dossier *d = dossier_in(&b->leases[0]);
+    struct dossier *d = dossier_in(&b->input.leases[0]);
 
     b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
-    d->wants_retry = !has_waited(e) && (b->events.n > 1 || d->n_missed > 0);
+    d->wants_retry =
+        !has_waited(e) && (b->input.events.n > 1 || d->n_missed > 0);
     isolate_halve(b);
     engine_release(b);
 }
 
 void conflict_retry(struct batch *b, const struct err *e, int64_t delay_ms)
 {
-    b->attempts++;
+    b->tries.n_failed++;
     note_lost(b, e);
     if (!has_lost_enough(b, e)) {
-        isolate_again(b, pause(b->attempts, delay_ms));
+        isolate_again(b, pause(b->tries.n_failed, delay_ms));
     } else if (b->is_retry) {
         tell_letters(b, e);
         part_letters(b, e);
@@ -350,7 +353,7 @@ static bool empties(const struct batch *b)
 
 static bool has_whole_turn(const struct batch *b)
 {
-    const struct dossier *d = dossier_in(&b->leases[0]);
+    const struct dossier *d = dossier_in(&b->input.leases[0]);
 
     return is_waiting(b) && d->n_lost % WHOLE_LOCK_EACH == WHOLE_LOCK_EACH - 1;
 }
@@ -361,7 +364,7 @@ static bool has_whole_turn(const struct batch *b)
  * others, since the records of its lane wait for it. */
 static bool wants_patience(const struct batch *b)
 {
-    return b->n_leases == 1 && !b->is_retry &&
+    return b->input.n_leases == 1 && !b->is_retry &&
            (empties(b) || has_whole_turn(b));
 }
 
@@ -376,7 +379,7 @@ static bool may_be_patient(const struct batch *b)
     for (uint32_t n = g->busy.n; n > 0; n--, link = link->next) {
         const struct batch *other = list_item(link, struct batch, link);
 
-        if (other != b && other->is_patient) {
+        if (other != b && other->attempt.is_patient) {
             return false;
         }
     }
@@ -398,9 +401,10 @@ void conflict_begin(struct batch *b)
     uint32_t ms =
         is_waiting(b) && !is_patient ? SHORT_LOCK_MS : first_lock_ms(b->engine);
 
-    b->attempt = attempt_of(b);
-    b->is_patient = is_patient && may_be_patient(b);
-    b->lock_ms = b->is_patient || (usual > 0 && ms >= usual) ? 0 : ms;
+    b->attempt.kind = attempt_of(b);
+    b->attempt.is_patient = is_patient && may_be_patient(b);
+    b->attempt.lock_ms =
+        b->attempt.is_patient || (usual > 0 && ms >= usual) ? 0 : ms;
 }
 
 void conflict_took(struct engine *g, usec took)
@@ -418,18 +422,20 @@ static void note_slow(struct batch *b, usec now)
                     b->state == BATCH_WRITING || b->state == BATCH_ASKING;
     struct dossier *d;
 
-    if (!is_asked || now - b->since < SLOW_USEC) {
+    if (!is_asked || now - b->attempt.since < SLOW_USEC) {
         return;
     }
     note_waits(b, false, "the database does not answer",
                "it is slow, another transaction holds a lock, or a COMMIT "
                "waits for a standby; pg_stat_activity shows which");
-    d = dossier_in(&b->leases[0]);
+    d = dossier_in(&b->input.leases[0]);
     if (!d->is_slow) {
         d->is_slow = true;
         log_line(LOG_WARN, "a batch waits for an answer of the database",
-                 "lane=%s/%d lanes=%u events=%u", b->leases[0].lane->topic,
-                 b->leases[0].lane->partition, b->n_leases, b->events.n);
+                 "lane=%s/%d lanes=%u events=%u",
+                 b->input.leases[0].lane->topic,
+                 b->input.leases[0].lane->partition, b->input.n_leases,
+                 b->input.events.n);
     }
 }
 

@@ -55,7 +55,7 @@ void engine_move(struct batch *b, enum batch_state to)
     b->state = to;
     list_append(list_of(g, to), &b->link);
     if (list_of(g, to) != &g->busy) { /* nobody told its outcome */
-        database_withdraw(&g->database, &b->ticket);
+        database_withdraw(&g->database, &b->attempt.ticket);
     }
     loop_idle_set(g->idle, true);
 }
@@ -64,9 +64,9 @@ void engine_release(struct batch *b)
 {
     struct engine *g = b->engine;
 
-    database_release(&g->database, &b->conn);
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        struct lane *lane = b->leases[i].lane;
+    database_release(&g->database, &b->attempt.conn);
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        struct lane *lane = b->input.leases[i].lane;
 
         lane->is_leased = false;
         if (!lane->is_assigned && !lane->is_offered) {
@@ -75,7 +75,6 @@ void engine_release(struct batch *b)
             show_lane(&g->show, lane);
         }
     }
-    b->n_leases = 0;
     batch_clear(b);
     engine_move(b, BATCH_FREE);
 }
@@ -130,8 +129,8 @@ static void take_news(struct engine *g)
 
 static void judge_truncates(struct batch *b)
 {
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        const struct lease *l = &b->leases[i];
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        const struct lease *l = &b->input.leases[i];
 
         if (truncate_is(b, l->first)) {
             truncate_judge(b, l, topics_count(b->engine, l->lane));
@@ -158,7 +157,7 @@ static void decode_some(struct engine *g)
         isolate_over(b);
     } else if (is_done) {
         unknown_tell(g->programs, g->plan->n_projections, g->decoder,
-                     &b->arena);
+                     &b->memory.arena);
         batch_settle(b);
         engine_move(b, BATCH_READY);
     }
@@ -173,7 +172,7 @@ static struct batch *find_resolving(struct engine *g)
     for (uint32_t n = g->resolving.n; n > 0; n--, l = l->next) {
         struct batch *b = list_item(l, struct batch, link);
 
-        if (now >= b->retry_at) {
+        if (now >= b->tries.retry_at) {
             return b;
         }
     }
@@ -191,7 +190,7 @@ static void give_conns(struct engine *g)
         struct batch *b =
             is_resolving ? resolving
                          : list_item(list_first(&g->ready), struct batch, link);
-        struct pgconn *c = database_take(&g->database, &b->ticket);
+        struct pgconn *c = database_take(&g->database, &b->attempt.ticket);
 
         if (!c) {
             return;
@@ -212,7 +211,7 @@ static void wake_waiting(struct engine *g, usec now)
         struct batch *b = list_item(l, struct batch, link);
 
         l = l->next;
-        if (now >= b->retry_at) {
+        if (now >= b->tries.retry_at) {
             engine_move(b, BATCH_READY);
         }
     }
@@ -281,7 +280,7 @@ static void release_above(struct list *list, uint32_t most)
         struct batch *b = list_item(l, struct batch, link);
 
         l = l->next;
-        if (b->events.n > most) {
+        if (b->input.events.n > most) {
             engine_release(b);
         }
     }
@@ -408,7 +407,7 @@ static void open_batches(struct engine *g)
                    &g->plan->dead_letters);
         b->engine = g;
         b->ask = isolate_ask_record;
-        b->most_bytes = g->plan->limits.bytes;
+        b->memory.most_bytes = g->plan->limits.bytes;
         b->slot = i;
         b->state = BATCH_FREE;
         list_append(&g->free, &b->link);

@@ -63,14 +63,14 @@ static void claim_again(struct engine *g, const struct lease *l)
 /* TM001: the statement's index tells the lane. */
 void fence_failed(struct batch *b, int failed)
 {
-    int at = b->n_begun;
+    int at = b->attempt.n_begun;
 
     b->engine->show.counts->counters[COUNT_FENCED]++;
     /* Two owners that both believe in themselves must not fence each other in
      * a loop: Kafka tells one of them soon. */
     b->engine->claim.retry_at = clock_usec() + PAUSE_USEC;
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        struct lease *l = &b->leases[i];
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        struct lease *l = &b->input.leases[i];
 
         if (batch_moves(b, l) && at++ == failed) {
             claim_again(b->engine, l);

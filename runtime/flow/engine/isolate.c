@@ -24,9 +24,9 @@ enum {
 
 void isolate_again(struct batch *b, usec delay)
 {
-    database_release(&b->engine->database, &b->conn);
+    database_release(&b->engine->database, &b->attempt.conn);
     b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
-    b->retry_at = clock_usec() + delay;
+    b->tries.retry_at = clock_usec() + delay;
     engine_move(b, BATCH_WAITING);
 }
 
@@ -57,8 +57,8 @@ uint32_t isolate_applied(const struct batch *b, uint32_t *only)
 {
     uint32_t n = 0;
 
-    for (uint32_t e = 0; e < b->events.n; e++) {
-        if (b->events.states[e] == TM_EVENT_OK) {
+    for (uint32_t e = 0; e < b->input.events.n; e++) {
+        if (b->input.events.states[e] == TM_EVENT_OK) {
             *only = e;
             n++;
         }
@@ -69,10 +69,10 @@ uint32_t isolate_applied(const struct batch *b, uint32_t *only)
 /* Have other records been committed since this work began to fail? */
 static bool has_others(const struct batch *b)
 {
-    const struct dossier *d = b->leases[0].lane->dossier;
-    usec since = b->failed_since;
+    const struct dossier *d = b->input.leases[0].lane->dossier;
+    usec since = b->tries.failed_since;
 
-    if (b->n_leases == 1 && d && d->suspected_since) {
+    if (b->input.n_leases == 1 && d && d->suspected_since) {
         since = d->suspected_since;
     }
     return since && b->engine->committed_at > since;
@@ -82,27 +82,29 @@ static bool has_others(const struct batch *b)
  * waits for others in each that came of it. */
 static uint32_t attempts_of(const struct batch *b, const struct err *e)
 {
-    const struct lane *l = b->leases[0].lane;
+    const struct lane *l = b->input.leases[0].lane;
     const struct dossier *d = l->dossier;
 
-    if (b->n_leases > 1) {
-        return b->attempts;
+    if (b->input.n_leases > 1) {
+        return b->tries.n_failed;
     }
-    return b->attempts +
+    return b->tries.n_failed +
            (e->class == ERR_CONFLICT && d ? d->n_tried : l->suspect_left > 0);
 }
 
 static struct decision decide(struct batch *b, const struct err *e, uint32_t n,
                               uint32_t event)
 {
-    const struct record *rec = n ? &b->records[event] : &b->records[0];
+    const struct record *rec =
+        n ? &b->input.records[event] : &b->input.records[0];
     struct failure f = {.class = e->class,
                         .sqlstate = e->sqlstate,
                         .message = e->text,
                         .attempts = attempts_of(b, e),
                         .n_records = n ? n : 1,
                         .has_others = has_others(b),
-                        .topic = b->n_leases == 1 || n == 1 ? rec->topic : NULL,
+                        .topic = b->input.n_leases == 1 || n == 1 ? rec->topic
+                                                                  : NULL,
                         .partition = rec->partition,
                         .offset = rec->offset};
     struct decision d;
@@ -113,7 +115,7 @@ static struct decision decide(struct batch *b, const struct err *e, uint32_t n,
 
 void isolate_ask_record(struct batch *b, uint32_t event)
 {
-    struct letter *letter = &b->letters[event];
+    struct letter *letter = &b->failures.letters[event];
     struct err e;
     struct decision d;
 
@@ -122,9 +124,9 @@ void isolate_ask_record(struct batch *b, uint32_t event)
     d = decide(b, &e, 1, event);
     letter->is_decided = true;
     if (d.action == ACTION_RETRY) {
-        b->must_wait = true;
-        b->waits_for = event;
-        b->wait_ms = d.delay_ms;
+        b->failures.must_wait = true;
+        b->failures.waits_for = event;
+        b->failures.wait_ms = d.delay_ms;
     } else {
         letter->action = d.action;
     }
@@ -146,7 +148,7 @@ static void retry_later(struct batch *b, const struct err *e, int64_t delay_ms)
         return;
     }
     show_waits(&b->engine->show, "database: ", e->text);
-    usual = retry_delay(++b->attempts, limits->floor_ms * 1000ULL,
+    usual = retry_delay(++b->tries.n_failed, limits->floor_ms * 1000ULL,
                         limits->cap_ms * 1000ULL, (uint32_t)clock_usec());
     isolate_again(b, asked > usual ? asked : usual);
 }
@@ -154,20 +156,21 @@ static void retry_later(struct batch *b, const struct err *e, int64_t delay_ms)
 /* Longer than anyone should have to guess at what is going on. */
 static bool is_to_be_told(const struct batch *b, usec until)
 {
-    return b->is_told || b->attempts >= ASKED_AT_ONCE ||
-           until > b->failed_since + ASKED_USEC;
+    return b->tries.is_told || b->tries.n_failed >= ASKED_AT_ONCE ||
+           until > b->tries.failed_since + ASKED_USEC;
 }
 
 static void tell(struct batch *b, const struct err *e, const struct record *rec)
 {
-    if (!b->is_told) {
+    if (!b->tries.is_told) {
         log_line(LOG_WARN,
                  "the failure rule asks for a batch to be tried again and "
                  "again; its lanes wait",
                  "first=%s/%d/%" PRId64 " retries=%u error=%s", rec->topic,
-                 rec->partition, rec->offset, b->attempts, log_quote(e->text));
+                 rec->partition, rec->offset, b->tries.n_failed,
+                 log_quote(e->text));
     }
-    b->is_told = true;
+    b->tries.is_told = true;
     show_waits(&b->engine->show, "the failure rule retries: ", e->text);
 }
 
@@ -176,21 +179,22 @@ void isolate_asked(struct batch *b, const struct err *e, uint32_t event,
 {
     usec now = clock_usec(), least;
 
-    b->failed_since = b->failed_since ? b->failed_since : now;
-    if (++b->attempts > ASKED_AT_ONCE) {
-        least = retry_delay(b->attempts - ASKED_AT_ONCE, ASKED_FLOOR_USEC,
+    b->tries.failed_since = b->tries.failed_since ? b->tries.failed_since : now;
+    if (++b->tries.n_failed > ASKED_AT_ONCE) {
+        least = retry_delay(b->tries.n_failed - ASKED_AT_ONCE, ASKED_FLOOR_USEC,
                             ASKED_CAP_USEC, (uint32_t)now);
         delay = delay > least ? delay : least;
     }
     if (is_to_be_told(b, now + delay)) {
-        tell(b, e, &b->records[event]);
+        tell(b, e, &b->input.records[event]);
     }
     isolate_again(b, delay);
 }
 
 static void retry(struct batch *b, const struct err *e, int64_t delay_ms)
 {
-    b->failed_since = b->failed_since ? b->failed_since : clock_usec();
+    b->tries.failed_since =
+        b->tries.failed_since ? b->tries.failed_since : clock_usec();
     if (database_is_away(e)) {
         retry_later(b, e, delay_ms);
     } else if (e->class == ERR_CONFLICT) {
@@ -204,19 +208,19 @@ static void retry(struct batch *b, const struct err *e, int64_t delay_ms)
 
 void isolate_halve(struct batch *b)
 {
-    struct dossier *d = b->leases[0].lane->dossier;
+    struct dossier *d = b->input.leases[0].lane->dossier;
 
-    d->retry_most = b->events.n > 1 ? b->events.n / 2 : 1;
+    d->retry_most = b->input.events.n > 1 ? b->input.events.n / 2 : 1;
 }
 
 /* Of [n] records so many were done when a late run was stopped; with several
  * projections those before count. */
 static uint32_t share_done(const struct batch *b, uint32_t n)
 {
-    uint64_t turn = b->running > 0 ? (uint64_t)b->running : 0;
-    uint64_t at = b->late_at > 0 ? (uint64_t)b->late_at : 0;
-    uint64_t done = turn * b->events.n + at;
-    uint64_t all = (uint64_t)(b->n_rows ? b->n_rows : 1) * b->events.n;
+    uint64_t turn = b->run.projection > 0 ? (uint64_t)b->run.projection : 0;
+    uint64_t at = b->run.late_at > 0 ? (uint64_t)b->run.late_at : 0;
+    uint64_t done = turn * b->input.events.n + at;
+    uint64_t all = (uint64_t)(b->n_rows ? b->n_rows : 1) * b->input.events.n;
     uint64_t share = n * done / all;
 
     return share > 0 ? (uint32_t)share : 1;
@@ -229,11 +233,11 @@ static void make_smaller(struct batch *b, bool is_late)
     if (b->is_retry) {
         isolate_halve(b);
     }
-    for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
-        const struct lease *l = &b->leases[i];
+    for (uint32_t i = 0; i < b->input.n_leases && !b->is_retry; i++) {
+        const struct lease *l = &b->input.leases[i];
         uint32_t n = is_late ? share_done(b, l->n) : l->n;
 
-        lease_halve(l->lane, n, b->n_leases == 1);
+        lease_halve(l->lane, n, b->input.n_leases == 1);
     }
     engine_release(b);
 }
@@ -254,11 +258,11 @@ static void tell_narrow(const struct lane *lane, uint32_t n,
 bool isolate_narrow(struct batch *b, const struct err *e)
 {
     /* Where a lane halts early the others were loaded all the same. */
-    if (b->events.n <= 1) {
+    if (b->input.events.n <= 1) {
         return false;
     }
-    for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
-        tell_narrow(b->leases[i].lane, b->leases[i].n, e);
+    for (uint32_t i = 0; i < b->input.n_leases && !b->is_retry; i++) {
+        tell_narrow(b->input.leases[i].lane, b->input.leases[i].n, e);
     }
     make_smaller(b, false);
     return true;
@@ -280,9 +284,9 @@ void isolate_parts(struct batch *b)
     if (b->is_retry) {
         isolate_halve(b);
     }
-    for (uint32_t i = 0; i < b->n_leases && !b->is_retry; i++) {
-        if (lease_moved(&b->leases[i]) > 0) {
-            isolate_suspect(&b->leases[i], b->n_leases == 1);
+    for (uint32_t i = 0; i < b->input.n_leases && !b->is_retry; i++) {
+        if (lease_moved(&b->input.leases[i]) > 0) {
+            isolate_suspect(&b->input.leases[i], b->input.n_leases == 1);
         }
     }
     engine_release(b);
@@ -291,23 +295,25 @@ void isolate_parts(struct batch *b)
 /* As tell_narrow(): a lane may come here with every few batches. */
 static void tell_over(const struct batch *b)
 {
-    const struct record *first = &b->records[0];
+    const struct record *first = &b->input.records[0];
     const struct vm *vm = b->engine->vm;
-    enum log_level level = b->leases[0].lane->most == 0 ? LOG_INFO : LOG_DEBUG;
+    enum log_level level =
+        b->input.leases[0].lane->most == 0 ? LOG_INFO : LOG_DEBUG;
 
-    if (b->view.is_late) {
+    if (b->input.view.is_late) {
         log_line(level,
                  "the scripts take too long for a batch: its records come in "
                  "smaller ones",
                  "first=%s/%d/%" PRId64 " records=%u time_for=%u", first->topic,
-                 first->partition, first->offset, b->events.n,
-                 share_done(b, b->events.n));
+                 first->partition, first->offset, b->input.events.n,
+                 share_done(b, b->input.events.n));
     } else {
         log_line(level,
                  "the scripts make too much of a batch: its records come in "
                  "smaller ones",
                  "first=%s/%d/%" PRId64 " records=%u limit_bytes=%" PRIu64,
-                 first->topic, first->partition, first->offset, b->events.n,
+                 first->topic, first->partition, first->offset,
+                 b->input.events.n,
                  vm_ran_out(vm) ? vm_most_bytes() : batch_most(b));
     }
 }
@@ -316,7 +322,7 @@ void isolate_over(struct batch *b)
 {
     tell_over(b);
     b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
-    make_smaller(b, b->view.is_late);
+    make_smaller(b, b->input.view.is_late);
 }
 
 /* The record is set aside by the next batch of its lane, which finds it here
@@ -324,8 +330,8 @@ void isolate_over(struct batch *b)
 static void condemn(struct batch *b, uint32_t event, const struct err *e,
                     enum failure_action action)
 {
-    const struct record *rec = &b->records[event];
-    struct lane *lane = b->leases[rec->lane].lane;
+    const struct record *rec = &b->input.records[event];
+    struct lane *lane = b->input.leases[rec->lane].lane;
     struct dossier *d = lane->dossier;
 
     b->engine->show.counts->counters[COUNT_ISOLATIONS]++;
@@ -361,8 +367,9 @@ static void halt_for_a_while(struct batch *b, const struct err *e)
                              (uint32_t)clock_usec());
 
     name_cure(g, &named);
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        engine_halt_until(g, b->leases[i].lane, clock_usec() + delay, &named);
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        engine_halt_until(g, b->input.leases[i].lane, clock_usec() + delay,
+                          &named);
     }
     show_ready(&g->show); /* nothing else ends what the batch has said */
     engine_release(b);
@@ -371,13 +378,13 @@ static void halt_for_a_while(struct batch *b, const struct err *e)
 /* Only a person can say how to go on. */
 static void halt_for_person(struct batch *b, const struct err *e)
 {
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        const struct lease *l = &b->leases[i];
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        const struct lease *l = &b->input.leases[i];
         struct err named = *e;
 
         ((struct dossier *)l->lane->dossier)->was_halted = true;
         err_wrap(&named, "%s/%d from offset %" PRId64, l->lane->topic,
-                 l->lane->partition, b->records[l->first].offset);
+                 l->lane->partition, b->input.records[l->first].offset);
         engine_halt_for_person(b->engine, l->lane, &named, true);
     }
     show_ready(&b->engine->show);
@@ -431,8 +438,8 @@ static void find_refused(struct batch *b, const struct lease *l)
         return;
     }
     for (uint32_t e = l->first; e < l->first + l->n; e++) {
-        if (b->records[e].offset == d->refused &&
-            b->events.states[e] == TM_EVENT_OK) {
+        if (b->input.records[e].offset == d->refused &&
+            b->input.events.states[e] == TM_EVENT_OK) {
             verdict_refused(b, e, &d->why, d->verdict);
         }
     }
@@ -440,8 +447,8 @@ static void find_refused(struct batch *b, const struct lease *l)
 
 void isolate_refused(struct batch *b)
 {
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        find_refused(b, &b->leases[i]);
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        find_refused(b, &b->input.leases[i]);
     }
 }
 

@@ -37,7 +37,7 @@ static const char *place_in(const char *message, struct arena *a)
 /* A reason may quote the bytes of a record. */
 static const char *storable(struct batch *b, const char *text)
 {
-    char *copy = arena_dup(&b->loaded, text, strlen(text));
+    char *copy = arena_dup(&b->memory.loaded, text, strlen(text));
 
     utf8_clean(copy);
     return copy;
@@ -50,7 +50,7 @@ static struct dead_letter held(struct batch *b, const struct letter *letter)
         .holds = true,
         .class = "held",
         .sqlstate = "",
-        .message = arena_printf(&b->loaded,
+        .message = arena_printf(&b->memory.loaded,
                                 "waits behind the record at offset %" PRId64
                                 ", which has the same key",
                                 letter->behind),
@@ -79,21 +79,21 @@ static struct dead_letter failed(struct batch *b, const struct letter *letter,
         .class = err_class_name(letter->class),
         .sqlstate = letter->sqlstate,
         .message = message,
-        .script = place_in(message, &b->loaded),
+        .script = place_in(message, &b->memory.loaded),
     };
 }
 
 static struct dead_letter letter_for(struct batch *b, uint32_t event)
 {
-    const struct letter *letter = &b->letters[event];
-    struct dead_letter d = b->events.states[event] == TM_EVENT_HELD
+    const struct letter *letter = &b->failures.letters[event];
+    struct dead_letter d = b->input.events.states[event] == TM_EVENT_HELD
                                ? held(b, letter)
                                : failed(b, letter, verdict_holds(b, event));
 
-    d.record = &b->records[event];
-    d.headers =
-        headers_print(d.record->message,
-                      b->is_retry ? headers_at : source_header_at, &b->loaded);
+    d.record = &b->input.records[event];
+    d.headers = headers_print(d.record->message,
+                              b->is_retry ? headers_at : source_header_at,
+                              &b->memory.loaded);
     return d;
 }
 
@@ -101,14 +101,15 @@ uint64_t letters_make(struct batch *b)
 {
     uint64_t bytes = 0;
 
-    b->n_put = 0;
-    if (!b->letters) {
+    b->failures.n_put = 0;
+    if (!b->failures.letters) {
         return 0;
     }
-    b->put = arena_alloc(&b->loaded, b->events.n * sizeof(*b->put));
-    for (uint32_t e = 0; e < b->events.n; e++) {
+    b->failures.put = arena_alloc(&b->memory.loaded,
+                                  b->input.events.n * sizeof(*b->failures.put));
+    for (uint32_t e = 0; e < b->input.events.n; e++) {
         if (verdict_is_letter(b, e)) {
-            struct dead_letter *d = &b->put[b->n_put++];
+            struct dead_letter *d = &b->failures.put[b->failures.n_put++];
 
             *d = letter_for(b, e);
             bytes += dead_letter_bytes(d);
@@ -122,31 +123,36 @@ uint64_t letters_make(struct batch *b)
  * beginning. */
 static void end_letters(struct batch *b)
 {
-    struct record *gone = arena_alloc(&b->loaded, b->events.n * sizeof(*gone));
-    struct record *stay = arena_alloc(&b->loaded, b->events.n * sizeof(*stay));
+    struct record *gone =
+        arena_alloc(&b->memory.loaded, b->input.events.n * sizeof(*gone));
+    struct record *stay =
+        arena_alloc(&b->memory.loaded, b->input.events.n * sizeof(*stay));
     uint32_t n_gone = 0, n_stay = 0;
 
-    for (uint32_t e = 0; e < b->events.n; e++) {
-        uint8_t state = b->events.states[e];
+    for (uint32_t e = 0; e < b->input.events.n; e++) {
+        uint8_t state = b->input.events.states[e];
 
         if (state == TM_EVENT_OK || state == TM_EVENT_SKIPPED) {
-            gone[n_gone++] = b->records[e];
+            gone[n_gone++] = b->input.records[e];
         } else if (state == TM_EVENT_FAILED && verdict_holds(b, e)) {
-            stay[n_stay++] = b->records[e];
+            stay[n_stay++] = b->input.records[e];
         }
     }
     if (n_gone > 0) {
-        dead_letter_end(b->conn, b->engine->plan, gone, n_gone, &b->loaded);
+        dead_letter_end(b->attempt.conn, b->engine->plan, gone, n_gone,
+                        &b->memory.loaded);
     }
     if (n_stay > 0) {
-        dead_letter_rest(b->conn, b->engine->plan, stay, n_stay, &b->loaded);
+        dead_letter_rest(b->attempt.conn, b->engine->plan, stay, n_stay,
+                         &b->memory.loaded);
     }
 }
 
 void letters_write(struct batch *b)
 {
-    if (b->n_put > 0) {
-        dead_letter_put(b->conn, b->engine->plan, b->put, b->n_put, &b->loaded);
+    if (b->failures.n_put > 0) {
+        dead_letter_put(b->attempt.conn, b->engine->plan, b->failures.put,
+                        b->failures.n_put, &b->memory.loaded);
     }
     if (b->is_retry) {
         end_letters(b);
@@ -160,7 +166,7 @@ static void tell(struct batch *b, uint32_t n_failed, uint32_t n_held,
                  uint32_t first)
 {
     struct letters *l = &b->engine->letters;
-    const struct record *rec = &b->records[first];
+    const struct record *rec = &b->input.records[first];
 
     l->n_failed += n_failed;
     l->n_held += n_held;
@@ -173,19 +179,20 @@ static void tell(struct batch *b, uint32_t n_failed, uint32_t n_held,
                            "their key: tidemill dlq",
              "failed=%u held=%u last=%s/%d/%" PRId64 " error=%s", l->n_failed,
              l->n_held, rec->topic, rec->partition, rec->offset,
-             log_quote(n_failed ? b->letters[first].reason : "-"));
+             log_quote(n_failed ? b->failures.letters[first].reason : "-"));
     l->n_failed = l->n_held = 0;
     l->tell_at = clock_usec() + TELL_EVERY;
 }
 
 static void remember(struct batch *b, uint32_t event)
 {
-    const struct record *rec = &b->records[event];
-    struct dossier *d = b->leases[rec->lane].lane->dossier;
+    const struct record *rec = &b->input.records[event];
+    struct dossier *d = b->input.leases[rec->lane].lane->dossier;
 
     d->n_letters++;
-    if (b->events.states[event] == TM_EVENT_HELD) {
-        dossier_hold(d, rec->key, rec->key_len, 1, b->letters[event].behind);
+    if (b->input.events.states[event] == TM_EVENT_HELD) {
+        dossier_hold(d, rec->key, rec->key_len, 1,
+                     b->failures.letters[event].behind);
     } else if (verdict_holds(b, event)) {
         dossier_hold(d, rec->key, rec->key_len, 1, rec->offset);
     }
@@ -196,17 +203,17 @@ static void count_letters(struct batch *b)
     uint64_t *counters = b->engine->show.counts->counters;
     uint32_t n_failed = 0, n_held = 0, first = 0;
 
-    for (uint32_t e = 0; e < b->events.n; e++) {
+    for (uint32_t e = 0; e < b->input.events.n; e++) {
         if (!verdict_is_letter(b, e)) {
             continue;
         }
-        if (b->events.states[e] == TM_EVENT_HELD) {
+        if (b->input.events.states[e] == TM_EVENT_HELD) {
             first = n_failed + n_held == 0 ? e : first;
             n_held++;
         } else {
             first = n_failed == 0 ? e : first;
             n_failed++;
-            b->engine->show.counts->errors[b->letters[e].class]++;
+            b->engine->show.counts->errors[b->failures.letters[e].class]++;
         }
         remember(b, e);
     }
@@ -219,8 +226,8 @@ static void count_letters(struct batch *b)
 
 void letters_committed(struct batch *b)
 {
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        struct lease *l = &b->leases[i];
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        struct lease *l = &b->input.leases[i];
         struct dossier *d = l->lane->dossier;
 
         if (!b->is_retry) {
@@ -230,7 +237,7 @@ void letters_committed(struct batch *b)
             }
         }
     }
-    if (b->letters && !b->is_retry) {
+    if (b->failures.letters && !b->is_retry) {
         count_letters(b);
     }
 }

@@ -29,7 +29,7 @@ enum {
 static void name_halt(const struct batch *b, const struct lease *l,
                       struct err *e)
 {
-    const struct record *rec = &b->records[l->halt];
+    const struct record *rec = &b->input.records[l->halt];
 
     err_set(e, l->halt_class, "%s/%d offset %" PRId64 ": %s", rec->topic,
             rec->partition, rec->offset, l->halt_reason);
@@ -41,8 +41,8 @@ void outcome_write_halts(struct batch *b)
 {
     struct err e;
 
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        struct lease *l = &b->leases[i];
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        struct lease *l = &b->input.leases[i];
 
         if (l->halt >= 0) {
             l->halted_since = (int64_t)time(NULL);
@@ -51,7 +51,7 @@ void outcome_write_halts(struct batch *b)
                                         .partition = l->lane->partition,
                                         .epoch = l->epoch,
                                         .halted_since = l->halted_since};
-            position_halt(b->conn, b->engine->plan, &at, e.text,
+            position_halt(b->attempt.conn, b->engine->plan, &at, e.text,
                           b->engine->plan->hash);
         }
     }
@@ -79,9 +79,9 @@ static void halt_lane(struct batch *b, const struct lease *l)
 
 static void keep_pace(struct batch *b, struct lease *l)
 {
-    if (b->pace == BATCH_TOO_SLOW) {
-        lease_halve(l->lane, l->n, b->n_leases == 1);
-    } else if (b->pace == BATCH_QUICK && !b->is_heavy) {
+    if (b->run.pace == BATCH_TOO_SLOW) {
+        lease_halve(l->lane, l->n, b->input.n_leases == 1);
+    } else if (b->run.pace == BATCH_QUICK && !b->run.is_heavy) {
         lease_grow(l->lane, b->engine->plan->limits.size);
     }
 }
@@ -95,7 +95,7 @@ static void settle_lane(struct batch *b, struct lease *l)
         return;
     }
     if (!b->is_retry) {
-        if (moved > 0 && b->n_written > 0) {
+        if (moved > 0 && b->outcome.n_written > 0) {
             ((struct dossier *)l->lane->dossier)->wrote_at = clock_usec();
         }
         l->lane->position = l->end;
@@ -119,13 +119,13 @@ void outcome_committed(struct batch *b)
 {
     struct engine *g = b->engine;
 
-    database_release(&b->engine->database, &b->conn);
+    database_release(&b->engine->database, &b->attempt.conn);
     letters_committed(b);
-    if (b->letters) {
+    if (b->failures.letters) {
         publish_due(g);
     }
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        settle_lane(b, &b->leases[i]);
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        settle_lane(b, &b->input.leases[i]);
     }
     if (b->is_retry) {
         redo_committed(b);
@@ -133,7 +133,7 @@ void outcome_committed(struct batch *b)
         measure_committed(&g->show, b);
         g->committed_at = clock_usec();
     }
-    database_answered(&g->database, &b->ticket);
+    database_answered(&g->database, &b->attempt.ticket);
     g->troubles = 0;
     show_ready(&g->show);
     engine_release(b);
@@ -146,21 +146,21 @@ void outcome_again(struct batch *b)
 
 void outcome_wait(struct batch *b)
 {
-    const struct letter *why = &b->letters[b->waits_for];
-    usec delay = b->wait_ms < 0
-                     ? retry_delay(b->attempts + 1, WAIT_FLOOR_USEC,
+    const struct letter *why = &b->failures.letters[b->failures.waits_for];
+    usec delay = b->failures.wait_ms < 0
+                     ? retry_delay(b->tries.n_failed + 1, WAIT_FLOOR_USEC,
                                    WAIT_CAP_USEC, (uint32_t)clock_usec())
-                     : (usec)b->wait_ms * 1000;
+                     : (usec)b->failures.wait_ms * 1000;
     struct err e;
 
     err_set(&e, why->class, "%s", why->reason);
-    isolate_asked(b, &e, b->waits_for, delay);
+    isolate_asked(b, &e, b->failures.waits_for, delay);
 }
 
 /* Were rows of its topic written since the search began? */
 static bool goes_on_without(const struct batch *b)
 {
-    const struct lane *ours = b->leases[0].lane;
+    const struct lane *ours = b->input.leases[0].lane;
     const struct dossier *d = ours->dossier;
 
     for (struct lane *l = source_lanes(b->engine->source); l; l = l->next) {
@@ -181,7 +181,7 @@ static bool goes_on_without(const struct batch *b)
 static bool is_tried_alone(struct batch *b, const struct err *e,
                            struct err *named)
 {
-    struct dossier *d = b->leases[0].lane->dossier;
+    struct dossier *d = b->input.leases[0].lane->dossier;
     uint32_t event, n = isolate_applied(b, &event);
 
     if (n == 0 || e->is_right || !sqlstate_may_be_one(e->sqlstate)) {
@@ -199,7 +199,7 @@ static bool is_tried_alone(struct batch *b, const struct err *e,
 /* No record is to blame, but only lanes that need it wait for the cure. */
 static void not_kept(struct batch *b, const struct err *named)
 {
-    if (b->n_leases > 1) {
+    if (b->input.n_leases > 1) {
         isolate_parts(b);
     } else {
         isolate_failed(b, named);
@@ -228,15 +228,17 @@ static void by_class(struct batch *b, const struct err *e,
 
 static void again_compared(struct batch *b, const struct err *e)
 {
-    if (b->attempts == COMPARED_AT_ONCE) {
+    if (b->tries.n_failed == COMPARED_AT_ONCE) {
         log_line(LOG_WARN, "tables change again and again",
-                 "lane=%s/%d lanes=%u error=%s", b->leases[0].lane->topic,
-                 b->leases[0].lane->partition, b->n_leases, log_quote(e->text));
+                 "lane=%s/%d lanes=%u error=%s", b->input.leases[0].lane->topic,
+                 b->input.leases[0].lane->partition, b->input.n_leases,
+                 log_quote(e->text));
     }
-    if (b->attempts >= COMPARED_AT_ONCE) {
+    if (b->tries.n_failed >= COMPARED_AT_ONCE) {
         show_waits(&b->engine->show, "database: ", e->text);
     }
-    isolate_again(b, b->attempts++ < COMPARED_AT_ONCE ? 0 : WAIT_CAP_USEC);
+    isolate_again(b,
+                  b->tries.n_failed++ < COMPARED_AT_ONCE ? 0 : WAIT_CAP_USEC);
 }
 
 static void on_doubted(struct pgconn *c, const struct pgreply *r, void *arg)
@@ -246,8 +248,8 @@ static void on_doubted(struct pgconn *c, const struct pgreply *r, void *arg)
     (void)c;
     if (!r->ok) {
         outcome_failed(b, r);
-    } else if (b->doubt) {
-        by_class(b, b->doubt, NULL);
+    } else if (b->tables.doubt) {
+        by_class(b, b->tables.doubt, NULL);
     } else {
         outcome_committed(b);
     }
@@ -264,9 +266,9 @@ static bool doubt(struct batch *b, const struct err *e)
         outcome_again(b);
         return true;
     }
-    b->doubt =
-        e ? (struct err *)arena_dup(&b->loaded, (const char *)e, sizeof(*e))
-          : NULL;
+    b->tables.doubt = e ? (struct err *)arena_dup(&b->memory.loaded,
+                                                  (const char *)e, sizeof(*e))
+                        : NULL;
     return compare_doubt(b, on_doubted);
 }
 
@@ -290,7 +292,7 @@ static bool is_too_much(struct batch *b, const struct pgreply *reply)
     if (isolate_narrow(b, &e)) {
         return true;
     }
-    if (!reply->is_over && b->attempts < NO_MEMORY_AT_MOST) {
+    if (!reply->is_over && b->tries.n_failed < NO_MEMORY_AT_MOST) {
         return false;
     }
     e.class = ERR_DATA;
@@ -311,16 +313,16 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
 
     g->show.counts->errors[reply->error.class]++;
     if (reply->is_over) {
-        database_answered(&g->database, &b->ticket);
+        database_answered(&g->database, &b->attempt.ticket);
     } else {
-        database_told(&g->database, &b->ticket, &reply->error,
+        database_told(&g->database, &b->attempt.ticket, &reply->error,
                       reply->commit_sent ? "commit" : "batch");
     }
     if (is_unknown(reply)) {
         g->show.counts->counters[COUNT_COMMIT_UNKNOWN]++;
-        database_release(&b->engine->database, &b->conn);
-        b->n_asked = 0;
-        b->retry_at = 0;
+        database_release(&b->engine->database, &b->attempt.conn);
+        b->resolve.n_asked = 0;
+        b->tries.retry_at = 0;
         engine_move(b, BATCH_RESOLVING);
     } else if (is_too_much(b, reply)) {
         return;
@@ -330,7 +332,8 @@ void outcome_failed(struct batch *b, const struct pgreply *reply)
         g->show.counts->counters[COUNT_CACHE_STALE] +=
             strcmp(reply->error.sqlstate, "TM002") == 0;
         outcome_again(b);
-    } else if (b->attempt == ATTEMPT_PROOF && reply->error.class == ERR_DATA) {
+    } else if (b->attempt.kind == ATTEMPT_PROOF &&
+               reply->error.class == ERR_DATA) {
         /* What a trigger read there may be older than the record. */
         conflict_not_proven(b);
     } else if (reply->commit_rolled_back) {
@@ -372,17 +375,18 @@ void outcome_empty(struct batch *b)
 void outcome_still_unknown(struct batch *b, const struct err *e)
 {
     /* Whatever the reason: it is asked again, and not at once. */
-    database_told(&b->engine->database, &b->ticket, e, "commit");
+    database_told(&b->engine->database, &b->attempt.ticket, e, "commit");
     if (!database_is_away(e)) {
-        b->retry_at = clock_usec() + ASK_AGAIN_USEC;
-        if (++b->n_asked == 1) {
+        b->tries.retry_at = clock_usec() + ASK_AGAIN_USEC;
+        if (++b->resolve.n_asked == 1) {
             log_line(
                 LOG_WARN, "what became of a COMMIT is not told; asking again",
-                "lane=%s/%d lanes=%u error=%s", b->leases[0].lane->topic,
-                b->leases[0].lane->partition, b->n_leases, log_quote(e->text));
+                "lane=%s/%d lanes=%u error=%s", b->input.leases[0].lane->topic,
+                b->input.leases[0].lane->partition, b->input.n_leases,
+                log_quote(e->text));
         }
     }
-    database_release(&b->engine->database, &b->conn);
+    database_release(&b->engine->database, &b->attempt.conn);
     engine_move(b, BATCH_RESOLVING);
 }
 
@@ -395,7 +399,7 @@ static bool is_ours(const struct lease *l, const struct position *at)
  * the lane's held keys, behind the claim that waited for the COMMIT. */
 static void resolved_retry(struct batch *b, const struct position *at)
 {
-    struct lane *lane = b->leases[0].lane;
+    struct lane *lane = b->input.leases[0].lane;
 
     lane->needs_letters = true;
     lane->needs_claim |= !at->found || at->next_offset != lane->position;
@@ -406,8 +410,8 @@ static void resolved_retry(struct batch *b, const struct position *at)
  * whose epoch is not above ours is of an older database. */
 static int verdict(const struct batch *b, const struct position *at)
 {
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        const struct lease *l = &b->leases[i];
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        const struct lease *l = &b->input.leases[i];
 
         if (l->end > l->start && is_ours(l, &at[i]) && l->lane->is_assigned) {
             return at[i].next_offset == l->end     ? 1
@@ -422,13 +426,15 @@ void outcome_resolved(struct batch *b, const struct position *at)
 {
     int committed = b->is_retry ? 0 : verdict(b, at);
 
-    database_answered(&b->engine->database, &b->ticket);
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        if (is_ours(&b->leases[i], &at[i])) { /* else the claim must see it */
-            b->leases[i].epoch = b->leases[i].lane->epoch = at[i].epoch;
+    database_answered(&b->engine->database, &b->attempt.ticket);
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        if (is_ours(&b->input.leases[i],
+                    &at[i])) { /* else the claim must see it */
+            b->input.leases[i].epoch = b->input.leases[i].lane->epoch =
+                at[i].epoch;
         }
-        b->leases[i].lane->claim = ++b->engine->n_claims;
-        b->leases[i].lane->needs_claim |= committed < 0;
+        b->input.leases[i].lane->claim = ++b->engine->n_claims;
+        b->input.leases[i].lane->needs_claim |= committed < 0;
     }
     log_line(LOG_INFO, "an unknown COMMIT is known", "outcome=%s events=%u",
              committed > 0    ? "committed"

@@ -247,10 +247,11 @@ static bool is_recallable(const struct rows *r)
  * is bad must not be asked twice. */
 static uint32_t *claims_to_find(struct batch *b)
 {
-    uint32_t *claims = arena_zero(&b->loaded, b->n_leases * sizeof(*claims));
+    uint32_t *claims =
+        arena_zero(&b->memory.loaded, b->input.n_leases * sizeof(*claims));
 
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        const struct lane *l = b->leases[i].lane;
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        const struct lane *l = b->input.leases[i].lane;
 
         claims[i] = l->suspect_left ? 0 : l->claim;
     }
@@ -259,10 +260,11 @@ static uint32_t *claims_to_find(struct batch *b)
 
 static uint32_t *claims_to_keep(struct batch *b)
 {
-    uint32_t *claims = arena_zero(&b->loaded, b->n_leases * sizeof(*claims));
+    uint32_t *claims =
+        arena_zero(&b->memory.loaded, b->input.n_leases * sizeof(*claims));
 
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        const struct lease *l = &b->leases[i];
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        const struct lease *l = &b->input.leases[i];
         bool is_ours = l->lane->is_assigned && !l->lane->needs_claim;
 
         claims[i] =
@@ -290,7 +292,7 @@ static void begin_rows(struct batch *b, struct rows *r, const uint32_t *claims)
     } else {
         recall_drop(&b->engine->cache, r);
     }
-    b->n_recalled += r->n_recalled;
+    b->cached.n_found += r->n_recalled;
     n[COUNT_CACHE_HITS] += r->n_recalled;
     n[COUNT_CACHE_MISSES] += r->view.n_rows - r->n_recalled;
 }
@@ -310,17 +312,17 @@ static bool takes_part(const struct batch *b)
 void recall_begin(struct batch *b)
 {
     struct cache *c = &b->engine->cache;
-    bool is_first = !b->has_tried && !b->is_retry;
+    bool is_first = !b->tries.has_begun && !b->is_retry;
     const uint32_t *claims = NULL;
 
-    b->has_tried = true;
-    b->n_recalled = 0;
-    b->is_cached = takes_part(b);
-    if (!b->is_cached) {
+    b->tries.has_begun = true;
+    b->cached.n_found = 0;
+    b->cached.is_used = takes_part(b);
+    if (!b->cached.is_used) {
         return;
     }
     note_server(c, pgpool_opened(b->engine->database.pool));
-    b->cache_era = c->era;
+    b->cached.era = c->era;
     claims = is_first ? claims_to_find(b) : NULL;
     for (uint32_t i = 0; i < b->n_rows; i++) {
         if (is_recallable(&b->rows[i])) {
@@ -331,7 +333,7 @@ void recall_begin(struct batch *b)
 
 bool recall_may_keep(const struct batch *b)
 {
-    return b->is_cached && !b->is_retry;
+    return b->cached.is_used && !b->is_retry;
 }
 
 /* False: what the batch wrote is not to be kept. */
@@ -343,7 +345,7 @@ static bool may_keep(struct batch *b, bool is_quiet)
         cache_clear(c);
         c->rests_until = clock_usec() + REST_USEC;
     }
-    return is_quiet && b->cache_era == c->era;
+    return is_quiet && b->cached.era == c->era;
 }
 
 void recall_committed(struct batch *b, uint32_t xid, bool is_quiet)
@@ -367,6 +369,6 @@ void recall_committed(struct batch *b, uint32_t xid, bool is_quiet)
 
 bool recall_must_repeat(const struct batch *b, const struct err *e)
 {
-    return b->n_recalled > 0 &&
+    return b->cached.n_found > 0 &&
            (!e || (!database_is_away(e) && e->class != ERR_FENCED));
 }

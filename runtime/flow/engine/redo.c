@@ -44,24 +44,24 @@ static const char *copied(struct batch *b, const struct pg_result *r, int row,
     const char *p = pg_value(r, row, column, &n);
 
     *len = (uint32_t)n;
-    return p ? arena_dup(&b->arena, p, (size_t)n) : NULL;
+    return p ? arena_dup(&b->memory.arena, p, (size_t)n) : NULL;
 }
 
 static void read_record(struct batch *b, const struct pg_result *r, int row)
 {
-    struct record *rec = &b->records[row];
+    struct record *rec = &b->input.records[row];
     uint32_t len = 0;
     const char *json;
 
     *rec = (struct record){.offset = pg_int(r, row, 0),
                            .time_ms = pg_int(r, row, 4),
-                           .topic = b->leases[0].lane->topic,
-                           .partition = b->leases[0].lane->partition};
+                           .topic = b->input.leases[0].lane->topic,
+                           .partition = b->input.leases[0].lane->partition};
     rec->key = copied(b, r, row, 1, &rec->key_len);
     rec->value = copied(b, r, row, 2, &rec->value_len);
     json = copied(b, r, row, 3, &len);
-    rec->message = headers_parse(json, len, b->decoder, &b->arena);
-    b->bytes += rec->key_len + rec->value_len;
+    rec->message = headers_parse(json, len, b->input.decoder, &b->memory.arena);
+    b->input.bytes += rec->key_len + rec->value_len;
 }
 
 /* A batch of these records, which goes the way of every other. */
@@ -69,17 +69,17 @@ static void begin(struct batch *b, const struct pg_result *r)
 {
     struct engine *g = b->engine;
     uint32_t n = (uint32_t)pg_rows(r);
-    struct lease *l = &b->leases[0];
+    struct lease *l = &b->input.leases[0];
 
-    b->bytes = 0;
-    b->decoder = g->decoder;
-    b->records = arena_alloc(&b->arena, (n + 1) * sizeof(*b->records));
+    b->input.decoder = g->decoder;
+    b->input.records =
+        arena_alloc(&b->memory.arena, (n + 1) * sizeof(*b->input.records));
     for (uint32_t i = 0; i < n; i++) {
         read_record(b, r, (int)i);
     }
     l->first = 0;
     l->n = n;
-    b->header = headers_find;
+    b->input.header = headers_find;
     batch_prepare(b, g->decoder, n);
     b->is_retry = true;
     engine_move(b, BATCH_DECODING);
@@ -112,9 +112,9 @@ static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct batch *b = arg;
     struct engine *g = b->engine;
-    struct dossier *d = b->leases[0].lane->dossier;
+    struct dossier *d = b->input.leases[0].lane->dossier;
 
-    b->conn = NULL; /* what it says is read before it is given back */
+    b->attempt.conn = NULL; /* what it says is read before it is given back */
     if (r->ok && pg_rows(r->results[0]) > 0) {
         begin(b, r->results[0]);
     } else {
@@ -125,24 +125,24 @@ static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
         }
         engine_release(b);
     }
-    database_give(&g->database, &c, &b->ticket, r->ok ? NULL : &r->error,
-                  "dead letters");
+    database_give(&g->database, &c, &b->attempt.ticket,
+                  r->ok ? NULL : &r->error, "dead letters");
 }
 
 static void fetch(struct engine *g, struct batch *b, struct lane *lane)
 {
     batch_clear(b);
-    b->leases = arena_zero(&b->arena, sizeof(*b->leases));
-    b->n_leases = 1;
-    b->leases[0] = (struct lease){.lane = lane,
-                                  .epoch = lane->epoch,
-                                  .start = lane->position,
-                                  .halt = -1};
+    b->input.leases = arena_zero(&b->memory.arena, sizeof(*b->input.leases));
+    b->input.n_leases = 1;
+    b->input.leases[0] = (struct lease){.lane = lane,
+                                        .epoch = lane->epoch,
+                                        .start = lane->position,
+                                        .halt = -1};
     lane->is_leased = true;
     engine_move(b, BATCH_FETCHING);
-    dead_letter_ask(b->conn, g->plan, lane->topic, lane->partition,
+    dead_letter_ask(b->attempt.conn, g->plan, lane->topic, lane->partition,
                     how_many(g, lane->dossier));
-    pgconn_flush(b->conn, FETCH_DEADLINE, on_fetched, b);
+    pgconn_flush(b->attempt.conn, FETCH_DEADLINE, on_fetched, b);
 }
 
 void redo_turn(struct engine *g)
@@ -154,26 +154,26 @@ void redo_turn(struct engine *g)
         return;
     }
     b = list_item(list_first(&g->free), struct batch, link);
-    b->conn = database_take_spare(&g->database, &b->ticket);
-    if (b->conn) {
+    b->attempt.conn = database_take_spare(&g->database, &b->attempt.ticket);
+    if (b->attempt.conn) {
         fetch(g, b, lane);
     }
 }
 
 void redo_committed(struct batch *b)
 {
-    struct lane *lane = b->leases[0].lane;
+    struct lane *lane = b->input.leases[0].lane;
     struct dossier *d = lane->dossier;
     uint32_t n = 0;
 
-    for (uint32_t e = 0; e < b->events.n; e++) {
-        n += b->events.states[e] == TM_EVENT_OK ||
-             b->events.states[e] == TM_EVENT_SKIPPED;
+    for (uint32_t e = 0; e < b->input.events.n; e++) {
+        n += b->input.events.states[e] == TM_EVENT_OK ||
+             b->input.events.states[e] == TM_EVENT_SKIPPED;
     }
     b->engine->show.counts->counters[COUNT_LETTERS_DONE] += n;
     log_line(LOG_INFO, "dead letters were tried again",
              "lane=%s/%d applied=%u left=%u", lane->topic, lane->partition, n,
-             b->events.n - n);
+             b->input.events.n - n);
     lane->needs_letters = true;
     d->has_refused = false;
     end_wait(d);

@@ -35,7 +35,7 @@ static bool is_loaded(const struct batch *b, const struct rows *r,
                       enum plan_exact exact)
 {
     return batch_loads(r, exact) ||
-           (b->attempt != ATTEMPT_USUAL && exact == EXACT_SHARED &&
+           (b->attempt.kind != ATTEMPT_USUAL && exact == EXACT_SHARED &&
             batch_loads(r, EXACT_ALIGNED));
 }
 
@@ -43,8 +43,8 @@ static void queue_loads(struct batch *b, enum plan_exact exact)
 {
     for (uint32_t i = 0; i < b->n_rows; i++) {
         if (is_loaded(b, &b->rows[i], exact)) {
-            reader_load(&b->engine->writer, &b->rows[i], b->conn,
-                        b->attempt == ATTEMPT_LOCKED);
+            reader_load(&b->engine->writer, &b->rows[i], b->attempt.conn,
+                        b->attempt.kind == ATTEMPT_LOCKED);
         }
     }
 }
@@ -69,15 +69,17 @@ static void queue_begin(struct batch *b)
 {
     char set[64];
 
-    pgconn_add_sql(b->conn, b->attempt == ATTEMPT_PROOF
-                                ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
-                                : "BEGIN");
-    b->n_begun = 1;
-    b->begun_at = clock_usec();
-    if (b->lock_ms) {
-        snprintf(set, sizeof(set), "SET LOCAL lock_timeout = %u", b->lock_ms);
-        pgconn_add_sql(b->conn, set);
-        b->n_begun = 2;
+    pgconn_add_sql(b->attempt.conn,
+                   b->attempt.kind == ATTEMPT_PROOF
+                       ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
+                       : "BEGIN");
+    b->attempt.n_begun = 1;
+    b->attempt.begun_at = clock_usec();
+    if (b->attempt.lock_ms) {
+        snprintf(set, sizeof(set), "SET LOCAL lock_timeout = %u",
+                 b->attempt.lock_ms);
+        pgconn_add_sql(b->attempt.conn, set);
+        b->attempt.n_begun = 2;
     }
 }
 
@@ -87,11 +89,11 @@ static int queue_positions(struct batch *b)
 {
     int n = 0;
 
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        struct lease *l = &b->leases[i];
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        struct lease *l = &b->input.leases[i];
 
         if (b->is_retry) {
-            position_fence(b->conn, b->engine->plan, l->lane->topic,
+            position_fence(b->attempt.conn, b->engine->plan, l->lane->topic,
                            l->lane->partition, l->epoch, l->start);
             n++;
         } else if (l->end > l->start) {
@@ -103,7 +105,7 @@ static int queue_positions(struct batch *b)
                                                .anchor = batch_anchor(b, l),
                                                .settles = l->lane->settles};
 
-            position_move(b->conn, b->engine->plan, &step);
+            position_move(b->attempt.conn, b->engine->plan, &step);
             n++;
         }
     }
@@ -138,15 +140,15 @@ static bool fold(struct batch *b)
         outcome_refused(b, &e);
         return false;
     }
-    if (b->must_wait && recall_must_repeat(b, NULL)) {
+    if (b->failures.must_wait && recall_must_repeat(b, NULL)) {
         outcome_again(b);
         return false;
     }
-    if (b->must_wait) {
+    if (b->failures.must_wait) {
         outcome_wait(b);
         return false;
     }
-    if (b->is_short) {
+    if (b->run.is_short) {
         return true;
     }
     batch_settle(b);
@@ -163,7 +165,7 @@ static bool try_functions(struct batch *b)
     usec since = clock_usec();
     bool ok;
 
-    if (b->n_sets == 0 || b->is_tried) {
+    if (b->n_sets == 0 || b->run.is_tried) {
         return true;
     }
     condemned_enter(b);
@@ -182,7 +184,7 @@ static void begin_with_more(struct batch *b)
 {
     struct err e;
 
-    if (++b->n_shorts <= SHORTS_MOST) {
+    if (++b->run.n_shorts <= SHORTS_MOST) {
         outcome_again(b);
         return;
     }
@@ -199,29 +201,29 @@ static void queue_writes(struct batch *b)
     usec since = clock_usec();
 
     writer_begin(&g->writer);
-    writer_write(&g->writer, b->rows, b->n_rows, b->conn);
-    reader_verify(&g->writer, b->rows, b->n_rows, b->conn);
+    writer_write(&g->writer, b->rows, b->n_rows, b->attempt.conn);
+    reader_verify(&g->writer, b->rows, b->n_rows, b->attempt.conn);
     letters_write(b);
     outcome_write_halts(b);
-    b->keeps = recall_may_keep(b);
-    compare_check(b, b->keeps);
-    b->n_written = g->writer.n_written;
-    b->n_unchanged = g->writer.n_unchanged;
-    b->is_blind = g->writer.is_blind;
-    pgconn_add_sql(b->conn,
-                   b->attempt == ATTEMPT_PROOF ? "ROLLBACK" : "COMMIT");
+    b->cached.keeps = recall_may_keep(b);
+    compare_check(b, b->cached.keeps);
+    b->outcome.n_written = g->writer.n_written;
+    b->outcome.n_unchanged = g->writer.n_unchanged;
+    b->outcome.has_unloaded_update = g->writer.has_unloaded_update;
+    pgconn_add_sql(b->attempt.conn,
+                   b->attempt.kind == ATTEMPT_PROOF ? "ROLLBACK" : "COMMIT");
     measure_step(&b->engine->show, b, STAGE_WRITE, since);
-    b->since = clock_usec();
+    b->attempt.since = clock_usec();
     engine_move(b, BATCH_WRITING);
-    pgconn_flush(b->conn, reply_deadline(b), on_written, b);
+    pgconn_flush(b->attempt.conn, reply_deadline(b), on_written, b);
     vm_collect(g->vm);
 }
 
 /* Nothing to commit: every lane halts before its first record. */
 static bool is_empty(const struct batch *b)
 {
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        if (batch_moves(b, &b->leases[i])) {
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        if (batch_moves(b, &b->input.leases[i])) {
             return false;
         }
     }
@@ -253,13 +255,13 @@ static void open_transaction(struct batch *b)
     if (b->n_sets > 0 && !keys_are_borne(b)) { /* they asked for more rows */
         return;
     }
-    b->since = clock_usec();
+    b->attempt.since = clock_usec();
     queue_begin(b);
-    b->n_moves = queue_positions(b);
+    b->attempt.n_moves = queue_positions(b);
     queue_loads(b, EXACT_SHARED);
     engine_move(b, BATCH_OPENING);
-    pgconn_limit(b->conn, weight_of_loads(b));
-    pgconn_flush(b->conn, reply_deadline(b), on_opened, b);
+    pgconn_limit(b->attempt.conn, weight_of_loads(b));
+    pgconn_flush(b->attempt.conn, reply_deadline(b), on_opened, b);
 }
 
 static void on_opened(struct pgconn *c, const struct pgreply *reply, void *arg)
@@ -273,15 +275,16 @@ static void on_opened(struct pgconn *c, const struct pgreply *reply, void *arg)
         outcome_failed(b, reply);
         return;
     }
-    if (!read_loads(b, EXACT_SHARED, reply, b->n_begun + b->n_moves, &e)) {
+    if (!read_loads(b, EXACT_SHARED, reply,
+                    b->attempt.n_begun + b->attempt.n_moves, &e)) {
         outcome_refused(b, &e);
         return;
     }
-    show_stage(&b->engine->show, STAGE_LOAD, b->since);
+    show_stage(&b->engine->show, STAGE_LOAD, b->attempt.since);
     if (!fold(b)) {
         return;
     }
-    if (b->is_short) {
+    if (b->run.is_short) {
         begin_with_more(b);
     } else if (batch_moved(b) == moved) {
         queue_writes(b);
@@ -295,7 +298,7 @@ static void write_all(struct batch *b)
     if (!fold(b)) {
         return;
     }
-    if (b->is_short) {
+    if (b->run.is_short) {
         open_transaction(b);
         return;
     }
@@ -304,7 +307,7 @@ static void write_all(struct batch *b)
         return;
     }
     queue_begin(b);
-    b->n_moves = queue_positions(b);
+    b->attempt.n_moves = queue_positions(b);
     queue_writes(b);
 }
 
@@ -313,7 +316,7 @@ static void after_loads(struct batch *b)
     if (!try_functions(b)) {
         return;
     }
-    if (b->attempt != ATTEMPT_USUAL || batch_has_loads(b, EXACT_SHARED)) {
+    if (b->attempt.kind != ATTEMPT_USUAL || batch_has_loads(b, EXACT_SHARED)) {
         open_transaction(b);
     } else {
         write_all(b);
@@ -330,45 +333,42 @@ static void on_loaded(struct pgconn *c, const struct pgreply *reply, void *arg)
         outcome_failed(b, reply);
         return;
     }
-    if (!read_loads(b, EXACT_ALIGNED, reply, b->n_begun, &e)) {
+    if (!read_loads(b, EXACT_ALIGNED, reply, b->attempt.n_begun, &e)) {
         outcome_refused(b, &e);
         return;
     }
-    show_stage(&b->engine->show, STAGE_LOAD, b->since);
+    show_stage(&b->engine->show, STAGE_LOAD, b->attempt.since);
     after_loads(b);
 }
 
 /* No transaction, but where a wait for a lock of the table is to be short. */
 static void queue_aligned(struct batch *b)
 {
-    b->n_begun = 0;
-    if (b->lock_ms) {
+    b->attempt.n_begun = 0;
+    if (b->attempt.lock_ms) {
         queue_begin(b);
     }
     queue_loads(b, EXACT_ALIGNED);
-    if (b->lock_ms) {
-        pgconn_add_sql(b->conn, "ROLLBACK");
+    if (b->attempt.lock_ms) {
+        pgconn_add_sql(b->attempt.conn, "ROLLBACK");
     }
 }
 
 static void begin(struct batch *b)
 {
-    b->since = clock_usec();
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        b->leases[i].halted_since = 0;
-    }
-    if (b->has_tried) {
+    if (b->tries.has_begun) {
         batch_again(b);
     }
+    b->attempt.since = clock_usec();
     recall_begin(b);
     conflict_begin(b);
     if (!keys_are_borne(b)) {
         return;
     }
-    if (b->attempt == ATTEMPT_USUAL && batch_has_loads(b, EXACT_ALIGNED)) {
+    if (b->attempt.kind == ATTEMPT_USUAL && batch_has_loads(b, EXACT_ALIGNED)) {
         queue_aligned(b);
-        pgconn_limit(b->conn, weight_of_loads(b));
-        pgconn_flush(b->conn, reply_deadline(b), on_loaded, b);
+        pgconn_limit(b->attempt.conn, weight_of_loads(b));
+        pgconn_flush(b->attempt.conn, reply_deadline(b), on_loaded, b);
     } else {
         after_loads(b);
     }
@@ -376,7 +376,7 @@ static void begin(struct batch *b)
 
 void transact_start(struct batch *b, struct pgconn *c)
 {
-    b->conn = c;
+    b->attempt.conn = c;
     compare_first(b, begin);
 }
 
@@ -385,7 +385,7 @@ static void keep_rows(struct batch *b, const struct pgreply *reply)
 {
     struct pg_result *const *last = reply->results + reply->n_results - 1;
 
-    if (b->keeps) {
+    if (b->cached.keeps) {
         recall_committed(b, (uint32_t)pg_int(last[-1], 0, 0),
                          !b->engine->tables.shape.seal ||
                              pg_int(last[-2], 0, 0) != 0);
@@ -397,12 +397,12 @@ static void on_written(struct pgconn *c, const struct pgreply *reply, void *arg)
     struct batch *b = arg;
 
     (void)c;
-    if (reply->ok && b->attempt == ATTEMPT_PROOF) {
+    if (reply->ok && b->attempt.kind == ATTEMPT_PROOF) {
         conflict_not_proven(b);
     } else if (reply->ok) {
-        show_stage(&b->engine->show, STAGE_COMMIT, b->since);
-        conflict_took(b->engine, clock_usec() - b->begun_at);
-        b->n_written -= writer_written(b->rows, b->n_rows, reply);
+        show_stage(&b->engine->show, STAGE_COMMIT, b->attempt.since);
+        conflict_took(b->engine, clock_usec() - b->attempt.begun_at);
+        b->outcome.n_written -= writer_written(b->rows, b->n_rows, reply);
         keep_rows(b, reply);
         outcome_committed(b);
     } else {
@@ -415,11 +415,11 @@ static void on_written(struct pgconn *c, const struct pgreply *reply, void *arg)
  * that, since somebody else locks the row of one, they are asked in turn. */
 static uint32_t resolving_lane(const struct batch *b)
 {
-    uint32_t i = b->n_asked % b->n_leases;
+    uint32_t i = b->resolve.n_asked % b->input.n_leases;
 
-    for (uint32_t n = 0; n < b->n_leases && !batch_moves(b, &b->leases[i]);
-         n++) {
-        i = (i + 1) % b->n_leases;
+    for (uint32_t n = 0;
+         n < b->input.n_leases && !batch_moves(b, &b->input.leases[i]); n++) {
+        i = (i + 1) % b->input.n_leases;
     }
     return i;
 }
@@ -428,40 +428,43 @@ static void on_resolved(struct pgconn *c, const struct pgreply *reply,
                         void *arg)
 {
     struct batch *b = arg;
-    struct position *at = b->positions;
+    struct position *at = b->resolve.positions;
 
     (void)c;
     if (!reply->ok) {
         outcome_still_unknown(b, &reply->error);
         return;
     }
-    if (b->n_asked > 0) {
+    if (b->resolve.n_asked > 0) {
         at += resolving_lane(b);
     }
-    position_claimed(reply, 1, at, b->n_asked > 0 ? 1 : b->n_leases);
-    outcome_resolved(b, b->positions);
+    position_claimed(reply, 1, at,
+                     b->resolve.n_asked > 0 ? 1 : b->input.n_leases);
+    outcome_resolved(b, b->resolve.positions);
 }
 
 void transact_resolve(struct batch *b, struct pgconn *c)
 {
-    b->conn = c;
-    if (!b->positions) {
-        b->positions =
-            arena_alloc(&b->arena, b->n_leases * sizeof(*b->positions));
+    b->attempt.conn = c;
+    if (!b->resolve.positions) {
+        b->resolve.positions =
+            arena_alloc(&b->memory.arena,
+                        b->input.n_leases * sizeof(*b->resolve.positions));
     }
-    memset(b->positions, 0, b->n_leases * sizeof(*b->positions));
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        b->positions[i].topic = b->leases[i].lane->topic;
-        b->positions[i].partition = b->leases[i].lane->partition;
+    memset(b->resolve.positions, 0,
+           b->input.n_leases * sizeof(*b->resolve.positions));
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        b->resolve.positions[i].topic = b->input.leases[i].lane->topic;
+        b->resolve.positions[i].partition = b->input.leases[i].lane->partition;
     }
     engine_move(b, BATCH_ASKING);
     pgconn_add_sql(c, "BEGIN");
-    if (b->n_asked > 0) {
+    if (b->resolve.n_asked > 0) {
         position_claim(c, b->engine->plan, b->engine->owner,
-                       b->positions + resolving_lane(b), 1);
+                       b->resolve.positions + resolving_lane(b), 1);
     } else {
-        position_claim(c, b->engine->plan, b->engine->owner, b->positions,
-                       b->n_leases);
+        position_claim(c, b->engine->plan, b->engine->owner,
+                       b->resolve.positions, b->input.n_leases);
     }
     pgconn_add_sql(c, "COMMIT");
     pgconn_flush(c, reply_deadline(b), on_resolved, b);

@@ -21,7 +21,7 @@ struct column {
 
 static bool is_alone(const struct batch *b)
 {
-    return (b->is_retry ? b->events.n : batch_moved(b)) <= 1;
+    return (b->is_retry ? b->input.events.n : batch_moved(b)) <= 1;
 }
 
 /* Large records are meant to be in large batches. */
@@ -38,8 +38,8 @@ uint64_t weight_of_loads(const struct batch *b)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < b->n_leases; i++) {
-        n += b->leases[i].n;
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        n += b->input.leases[i].n;
     }
     return n > 1 ? 2 * usual(b) : LOADS_ALONE;
 }

@@ -37,7 +37,7 @@ void writer_begin(struct writer *w)
         }
     }
     w->n_written = 0;
-    w->is_blind = false;
+    w->has_unloaded_update = false;
     w->n_unchanged = 0;
 }
 
@@ -181,7 +181,7 @@ static void send_masked(struct writer *w, struct rows *r, struct pgconn *c,
 {
     int n = put_columns(w, r, s);
 
-    w->is_blind |= what != statement_for(r, what, s->mask);
+    w->has_unloaded_update |= what != statement_for(r, what, s->mask);
     what = statement_for(r, what, s->mask);
     if (program_counts(r->program, what)) {
         n = put_count(w, n, s);
