@@ -1,7 +1,5 @@
 /* See engine.h. */
 #include "flow/engine/engine.h"
-#include "flow/batch/measure.h"
-#include "flow/engine/gauges.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +8,10 @@
 #include "base/log.h"
 #include "flow/batch/condemned.h"
 #include "flow/batch/lease.h"
+#include "flow/batch/measure.h"
 #include "flow/batch/truncate.h"
 #include "flow/engine/conflict.h"
+#include "flow/engine/gauges.h"
 #include "flow/engine/isolate.h"
 #include "flow/engine/redo.h"
 #include "flow/engine/transact.h"
