@@ -104,7 +104,7 @@ end
 local function wait_claim(world)
   return pcall(world.wait_for, world, 'a claim that waits', MOVE_SECONDS, function()
     return world:rows("SELECT pid FROM pg_stat_activity WHERE wait_event_type = " ..
-      "'Lock' AND query LIKE 'UPDATE tidemill.lane%epoch + 1%'")[1]
+      "'Lock' AND query LIKE 'UPDATE tidemill.lane SET epoch%'")[1]
   end)
 end
 
