@@ -14,5 +14,5 @@ struct admin;
 /* [fd] is a listening socket, owned by the admin port from now on, also on
  * failure. [view] and [token] (NULL: none) are borrowed. NULL with e. */
 struct admin *admin_new(struct loop *l, int fd, const struct admin_view *view,
-                        const char *token, struct err *e);
+                        const char *token, struct err *e) MUSTCHECK;
 void admin_free(struct admin *a);

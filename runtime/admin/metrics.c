@@ -44,7 +44,7 @@ static const char *word_of_stage(uint32_t i)
         [STAGE_LOAD] = "load",     [STAGE_WRITE] = "write",
         [STAGE_COMMIT] = "commit",
     };
-    _Static_assert(sizeof(words) / sizeof(*words) == STAGES, "a word each");
+    EACH(words, STAGES);
     return i < STAGES ? words[i] : NULL;
 }
 
@@ -150,7 +150,7 @@ int64_t metric_value(const struct metric *m, const void *entry, uint32_t i)
 
 /* ---- as Prometheus text ---- */
 
-struct writer {
+struct metrics_writer {
     const struct metric *metric; /* whose series are written */
     char name[64];               /* of it */
     struct buf labels;           /* of the next line, from { on; owned */
@@ -158,7 +158,8 @@ struct writer {
 };
 
 /* [text] is seen and not obeyed. */
-static void add_label(struct writer *w, const char *name, const char *text)
+static void add_label(struct metrics_writer *w, const char *name,
+                      const char *text)
 {
     bool is_seen;
 
@@ -174,7 +175,7 @@ static void add_label(struct writer *w, const char *name, const char *text)
 }
 
 /* Whose [i]th entry that is. */
-static void add_owner(struct writer *w, const struct admin_view *v,
+static void add_owner(struct metrics_writer *w, const struct admin_view *v,
                       const void *entry, uint32_t i)
 {
     const struct page_lane *lane = entry;
@@ -194,7 +195,8 @@ static void add_owner(struct writer *w, const struct admin_view *v,
 }
 
 /* [unit] of the page are 1 here. */
-static void put_line(struct writer *w, const char *suffix, int64_t n, int unit)
+static void put_line(struct metrics_writer *w, const char *suffix, int64_t n,
+                     int unit)
 {
     buf_puts(w->out, w->name);
     buf_puts(w->out, suffix);
@@ -207,7 +209,7 @@ static void put_line(struct writer *w, const char *suffix, int64_t n, int unit)
     }
 }
 
-static void put_times(struct writer *w, const struct page_times *t)
+static void put_times(struct metrics_writer *w, const struct page_times *t)
 {
     size_t len = w->labels.len;
     uint64_t n = 0;
@@ -227,7 +229,7 @@ static void put_times(struct writer *w, const struct page_times *t)
     put_line(w, "_count", (int64_t)n, 1);
 }
 
-static void put_series(struct writer *w, const void *entry)
+static void put_series(struct metrics_writer *w, const void *entry)
 {
     const struct metric *m = w->metric;
     size_t len = w->labels.len;
@@ -245,14 +247,14 @@ static void put_series(struct writer *w, const void *entry)
     }
 }
 
-static void put_head(struct writer *w)
+static void put_head(struct metrics_writer *w)
 {
     static const char *const kinds[] = {
         [METRIC_COUNTER] = "counter",
         [METRIC_GAUGE] = "gauge",
         [METRIC_HISTOGRAM] = "histogram",
     };
-    _Static_assert(sizeof(kinds) / sizeof(*kinds) == METRIC_KINDS, "each");
+    EACH(kinds, METRIC_KINDS);
     static const char *const prefixes[METRIC_GROUPS] = {
         [OF_WORKER] = "worker_", [OF_LANE] = "lane_"};
     const struct metric *m = w->metric;
@@ -266,7 +268,7 @@ static void put_head(struct writer *w)
 
 void metrics_write(const struct admin_view *v, struct buf *out)
 {
-    struct writer w = {.out = out};
+    struct metrics_writer w = {.out = out};
     const void *entry;
 
     for (w.metric = metrics; w.metric->name; w.metric++) {

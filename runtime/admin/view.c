@@ -48,7 +48,7 @@ const char *view_lane_state(uint32_t state)
         [LANE_RUNNING] = "running",
         [LANE_HALTED] = "halted",
     };
-    _Static_assert(sizeof(names) / sizeof(*names) == LANE_STATES, "each");
+    EACH(names, LANE_STATES);
     return state < LANE_STATES ? names[state] : "unknown";
 }
 

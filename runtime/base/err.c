@@ -17,7 +17,7 @@ static const char *const names[] = {
     [ERR_SCHEMA] = "schema",     [ERR_CONFIG] = "config",
     [ERR_FATAL] = "fatal",
 };
-_Static_assert(sizeof(names) / sizeof(*names) == ERR_CLASSES, "a name each");
+EACH(names, ERR_CLASSES);
 
 bool err_set(struct err *e, enum err_class class, const char *format, ...)
 {

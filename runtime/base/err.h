@@ -41,9 +41,19 @@ bool err_wrap(struct err *e, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 const char *err_class_name(enum err_class class);
 
+/* For a result that is not needed where it is given; a comment says why. */
+static inline void err_ignore(bool ok)
+{
+    (void)ok;
+}
+
 /* A bug, not a condition: aborts in every build, naming file and line. */
 #define must(cond) ((cond) ? (void)0 : must_failed(#cond, __FILE__, __LINE__))
 _Noreturn void must_failed(const char *cond, const char *file, int line);
+
+/* A table has an entry for each value of an enum; `make lint` looks for gaps. */
+#define EACH(table, n)                                                         \
+    _Static_assert(sizeof(table) / sizeof(*(table)) == (n), "one for each")
 
 /* A build with AddressSanitizer also looks at what a release has no time for. */
 #ifndef __has_feature

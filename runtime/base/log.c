@@ -24,7 +24,7 @@ static enum log_level least_level = LOG_INFO;
 static char who_text[64] = "tidemill";
 static uint64_t n_lost; /* lines that nobody took, and that were not told */
 
-static const char *const level_names[] = {
+const char *const log_level_names[] = {
     [LOG_DEBUG] = "debug",
     [LOG_INFO] = "info",
     [LOG_WARN] = "warn",
@@ -113,7 +113,7 @@ static size_t put_head(char *line, enum log_level level)
     len +=
         (size_t)snprintf(line + len, LINE_MAX_BYTES - len,
                          ".%03ldZ level=%s who=%s msg=", now.tv_nsec / 1000000,
-                         level_names[level], who_text);
+                         log_level_names[level], who_text);
     return len;
 }
 
@@ -176,15 +176,14 @@ void log_line(enum log_level level, const char *msg, const char *fields, ...)
     }
 }
 
-bool log_is_news(uint64_t told[2], const char *text)
+bool log_once(struct said *s, const char *text)
 {
     usec now = clock_usec();
     uint64_t what = hash_bytes(text, (uint32_t)strlen(text));
 
-    if (told[0] == what && told[1] > 0 && now - told[1] < AGAIN_USEC) {
+    if (s->what == what && s->at > 0 && now - s->at < AGAIN_USEC) {
         return false;
     }
-    told[0] = what;
-    told[1] = now;
+    *s = (struct said){what, now};
     return true;
 }

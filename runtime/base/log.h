@@ -9,7 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum { LOG_LEVELS = LOG_ERROR + 1 };
+extern const char *const log_level_names[LOG_LEVELS];
 
 void log_setup(enum log_level least, const char *who);
 /*
@@ -22,7 +26,12 @@ void log_line(enum log_level level, const char *msg, const char *fields, ...)
  * points into a ring of eight static buffers. */
 const char *log_quote(const char *s);
 
-/* [text] is another one than was said last of something that is tried again and
- * again, or that was ten minutes ago: it is to be said, and counts as said.
- * [told]: what that was, and when; {0, 0}: nothing. */
-bool log_is_news(uint64_t told[2], const char *text);
+/* What was said last of something that is tried again and again, and when; 0 as
+ * [at]: nothing, or what is said next is news however it reads. */
+struct said {
+    uint64_t what;
+    uint64_t at;
+};
+/* [text] is another one, or was said ten minutes ago: it is to be said, and counts
+ * as said. */
+bool log_once(struct said *s, const char *text) MUSTCHECK;

@@ -3,33 +3,40 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/stderr.h"
 #include "base/utf8.h"
 
-static void put(FILE *to, const char *format, va_list args)
+static char *clean(const char *format, va_list args)
 {
     char *text;
 
     if (vasprintf(&text, format, args) < 0) {
-        return; /* no memory for words about anything */
+        return NULL; /* no memory for words about anything */
     }
     utf8_clean(text);
-    fputs(text, to);
-    free(text);
+    return text;
 }
 
 void say(const char *format, ...)
 {
     va_list args;
+    char *text;
 
     va_start(args, format);
-    put(stdout, format, args);
+    text = clean(format, args);
     va_end(args);
+    fputs(text ? text : "", stdout);
+    free(text);
 }
 
 void complain_v(const char *format, va_list args)
 {
-    put(stderr, format, args);
+    char *text = clean(format, args);
+
+    stderr_write(text ? text : "", text ? strlen(text) : 0);
+    free(text);
 }
 
 void complain(const char *format, ...)

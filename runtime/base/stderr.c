@@ -19,7 +19,7 @@ static enum {
     POLLED /* a pipe of another user's, which cannot be opened again */
 } way;
 static int fd = STDERR_FILENO;
-static bool is_stuck, is_cut;
+static bool is_stuck, is_cut, is_drawn;
 
 void stderr_never_wait(void)
 {
@@ -28,7 +28,7 @@ void stderr_never_wait(void)
 
     way = WAITING;
     fd = STDERR_FILENO;
-    is_stuck = is_cut = false;
+    is_stuck = is_cut = is_drawn = false;
     if (fstat(fd, &st) != 0 ||
         !(S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode) || isatty(fd))) {
         return;
@@ -90,10 +90,25 @@ bool stderr_write(const char *text, size_t len)
 {
     size_t done;
 
+    stderr_clear();
     if (is_cut && put_all("\n", 1) == 0) {
         return false;
     }
     done = put_all(text, len);
     is_cut = done > 0 && done < len;
     return done == len;
+}
+
+void stderr_draw(const char *line, size_t len)
+{
+    is_drawn = false;
+    is_drawn = stderr_write(line, len);
+}
+
+void stderr_clear(void)
+{
+    if (is_drawn) {
+        is_drawn = false;
+        put_all(STDERR_CLEAR, sizeof(STDERR_CLEAR) - 1);
+    }
 }

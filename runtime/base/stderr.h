@@ -4,7 +4,8 @@
  * stands still would hold every process that writes to it, and with it the
  * batches, the heartbeat and the answer to SIGTERM.
  *
- * Process-wide state: how descriptor 2 is written, and whether it is stuck.
+ * Process-wide state: how descriptor 2 is written, whether it is stuck, and
+ * whether a live line stands there.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,3 +23,9 @@ void stderr_never_wait(void);
  * written before was not taken either.
  */
 bool stderr_write(const char *text, size_t len);
+
+/* A line at the bottom of a terminal, without an end: it is gone before the next
+ * text is written, and when it is drawn anew, since it begins with this. */
+#define STDERR_CLEAR "\r\x1b[K"
+void stderr_draw(const char *line, size_t len);
+void stderr_clear(void);

@@ -9,4 +9,4 @@
  * with so many connections a worker may need. ERR_CONFIG when even the hard one
  * cannot do; when it may be short, a line of the log says so.
  */
-bool limits_files(uint32_t connections, struct err *e);
+bool limits_files(uint32_t connections, struct err *e) MUSTCHECK;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "cli/verb.h"
 
 enum option_kind {
@@ -25,7 +26,8 @@ struct option_spec {
 
 /* False: the exit status is EX_USAGE. *path is NULL when none was given. */
 bool options_parse(const struct verb *v, const struct option_spec *specs,
-                   size_t n, int argc, char **argv, const char **path);
+                   size_t n, int argc, char **argv,
+                   const char **path) MUSTCHECK;
 /* Words without dashes, such as the path. */
 struct option_words {
     const char **out; /* [most] of them; NULL where none was given */
@@ -35,7 +37,7 @@ struct option_words {
 /* The same for verbs that take more words than a path. */
 bool options_parse_words(const struct verb *v, const struct option_spec *specs,
                          size_t n, int argc, char **argv,
-                         const struct option_words *words);
+                         const struct option_words *words) MUSTCHECK;
 /* A whole number from 0; false: it is none, and *out is as it was. */
 bool options_offset(const char *text, int64_t *out);
 /* Says "tidemill VERB: ..." and how to get help; returns EX_USAGE. */

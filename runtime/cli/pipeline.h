@@ -13,7 +13,7 @@ struct bundle;
  * (EX_USAGE, EX_NOINPUT, EX_CONFIG, EX_TEMPFAIL).
  */
 bool pipeline_read(const struct verb *v, const char *path, struct bundle *b,
-                   int *status);
+                   int *status) MUSTCHECK;
 /* The plan of the bundle read from [path], which the caller frees; the VM that
  * loaded it is gone again. NULL likewise. */
 struct plan *pipeline_plan(const struct bundle *b, const char *path,

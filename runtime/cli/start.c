@@ -18,7 +18,7 @@
 enum { BIND_PATIENCE_MS = 10000 };
 
 /* What supervise_run() borrows. */
-struct prepared {
+struct start_prepared {
     char instance[300];
     char admin[300]; /* the address in words */
     char token[512];
@@ -28,14 +28,10 @@ struct prepared {
 
 enum log_level start_log(const char *who)
 {
-    static const char *const names[] = {[LOG_DEBUG] = "debug",
-                                        [LOG_INFO] = "info",
-                                        [LOG_WARN] = "warn",
-                                        [LOG_ERROR] = "error"};
     const char *wanted = getenv("TIDEMILL_LOG");
     enum log_level level = LOG_INFO;
-    for (int i = LOG_DEBUG; wanted != NULL && i <= LOG_ERROR; i++) {
-        if (strcmp(wanted, names[i]) == 0) {
+    for (int i = 0; wanted != NULL && i < LOG_LEVELS; i++) {
+        if (strcmp(wanted, log_level_names[i]) == 0) {
             level = (enum log_level)i;
         }
     }
@@ -132,7 +128,8 @@ static bool fits_instance(const struct start *o, const char *instance,
                    len, MOST, strlen(o->group), strlen(instance));
 }
 
-static bool prepare(const struct start *o, struct prepared *out, struct err *e)
+static bool prepare(const struct start *o, struct start_prepared *out,
+                    struct err *e)
 {
     struct listen_address address;
     int fd;
@@ -176,7 +173,7 @@ static bool prepare(const struct start *o, struct prepared *out, struct err *e)
 
 int start_supervisor(const struct start *o)
 {
-    struct prepared p = {0};
+    struct start_prepared p = {0};
     struct err e;
     if (!prepare(o, &p, &e)) {
         complain("tidemill: %s\n", e.text);

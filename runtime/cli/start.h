@@ -34,9 +34,9 @@ struct start {
 };
 
 /* Whether [admin] can be an address, or is "off". */
-bool start_is_address(const char *admin, struct err *e);
+bool start_is_address(const char *admin, struct err *e) MUSTCHECK;
 /* Runs until stopped; the exit status. */
-int start_supervisor(const struct start *o);
+int start_supervisor(const struct start *o) MUSTCHECK;
 /* Sets up the log for a process of that name; the level is TIDEMILL_LOG's:
  * debug, info (default), warn or error. */
 enum log_level start_log(const char *who);

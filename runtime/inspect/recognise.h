@@ -20,10 +20,6 @@
 #include "model/plan.h"
 #include "model/record.h"
 
-/* Header number [at]; 0: there are no more. */
-typedef int (*record_header_at_fn)(void *message, uint32_t at,
-                                   struct record_header *out);
-
 /* What a run makes of a record. */
 struct taken {
     uint8_t state;      /* enum tm_event_state */

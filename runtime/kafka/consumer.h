@@ -11,6 +11,7 @@
  */
 #include <librdkafka/rdkafka.h>
 
+#include "base/err.h"
 #include "base/loop.h"
 #include "kafka/news.h"
 #include "kafka/source.h"
@@ -86,7 +87,7 @@ struct topic *topics_find(struct source *s, const char *name);
 struct lane *lanes_of(const rd_kafka_message_t *m);
 void lanes_drop_inbox(struct source *s, struct lane *lane, uint32_t n);
 /* Makes librdkafka read what the flags say. */
-bool lanes_apply(struct source *s, struct err *e);
+bool lanes_apply(struct source *s, struct err *e) MUSTCHECK;
 /* The cap has been full for long: halted lanes give way; if there is none,
  * nothing is read any more. */
 void lanes_give_way(struct source *s);

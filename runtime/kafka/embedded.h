@@ -25,5 +25,5 @@ struct embedded_topic {
  */
 struct embedded *embedded_start(const struct embedded_topic *topics,
                                 uint32_t n_topics, char *brokers, size_t cap,
-                                struct err *e);
+                                struct err *e) MUSTCHECK;
 void embedded_stop(struct embedded *m);

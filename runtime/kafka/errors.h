@@ -46,6 +46,6 @@ const char *kafka_error_text(int code);
  * where the table says it. [out] is returned. */
 const char *kafka_error_said(int code, char *out, size_t size);
 /* By name, in any case, with or without RD_KAFKA_RESP_ERR_, or by number. */
-bool kafka_error_find(const char *word, int *code);
+bool kafka_error_find(const char *word, int *code) MUSTCHECK;
 /* Up to [n] names; how many. */
 size_t kafka_error_names(const char **names, size_t n);

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/utf8.h"
 #include "kafka/consumer.h"
+#include "model/deadlines.h"
 
 /*
  * librdkafka (2.0 to 2.14 at least) would look for the group's coordinator by
@@ -18,7 +19,6 @@
  * does not look: so all brokers are asked, and whoever is not the coordinator
  * says so; then that one alone, until it does not answer any more.
  */
-enum { ASK_MS = 5000 };
 
 void group_brokers(struct source *s, const struct rd_kafka_metadata *all)
 {
@@ -36,7 +36,7 @@ static void ask(struct source *s, int32_t broker)
     rd_kafka_AdminOptions_t *o = rd_kafka_AdminOptions_new(
         s->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
 
-    rd_kafka_AdminOptions_set_request_timeout(o, ASK_MS, NULL, 0);
+    rd_kafka_AdminOptions_set_request_timeout(o, KAFKA_ANSWER_MS, NULL, 0);
     rd_kafka_AdminOptions_set_broker(o, broker, NULL, 0);
     rd_kafka_DescribeConsumerGroups(s->rk, &group, 1, o, s->members_queue);
     rd_kafka_AdminOptions_destroy(o);

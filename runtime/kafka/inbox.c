@@ -71,29 +71,29 @@ void source_record(const struct lane *lane, uint32_t at, struct record *out)
     out->message = m;
 }
 
-int source_header(void *message, const char *name, struct record_header *out)
+bool source_header(void *message, const char *name, struct record_header *out)
 {
     rd_kafka_headers_t *headers;
     const void *value;
 
     if (rd_kafka_message_headers(message, &headers) ||
         rd_kafka_header_get_last(headers, name, &value, &out->len)) {
-        return 0;
+        return false;
     }
     out->name = name;
     out->value = value;
-    return 1;
+    return true;
 }
 
-int source_header_at(void *message, uint32_t at, struct record_header *out)
+bool source_header_at(void *message, uint32_t at, struct record_header *out)
 {
     rd_kafka_headers_t *headers;
     const void *value;
 
     if (rd_kafka_message_headers(message, &headers) ||
         rd_kafka_header_get_all(headers, at, &out->name, &value, &out->len)) {
-        return 0;
+        return false;
     }
     out->value = value;
-    return 1;
+    return true;
 }

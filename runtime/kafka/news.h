@@ -27,4 +27,4 @@ struct news {
 
 /* False: it was told a moment ago, or too much is waiting. */
 bool news_add(struct news *n, const struct err *e, usec now);
-enum source_news news_take(struct news *n, struct err *e);
+enum source_news news_take(struct news *n, struct err *e) MUSTCHECK;

@@ -8,9 +8,9 @@
 #include "base/arena.h"
 #include "kafka/consumer.h"
 #include "kafka/errors.h"
+#include "model/deadlines.h"
 
 /* A third of the limit for heartbeats, which stop while we wait. */
-enum { ASK_TIMEOUT_MS = 5000, ENDS_TIMEOUT_MS = 500 };
 /* Lanes a question: librdkafka looks each answer up in a list, so many more
  * would take it longer than the broker. */
 enum { SLICE = 500 };
@@ -19,7 +19,7 @@ enum { LATE_MOST = 2 };
 
 typedef rd_kafka_topic_partition_list_t partitions;
 
-struct question {
+struct offsets_question {
     int64_t about; /* what stands in the list for the answer */
     int timeout_ms;
     bool of_leaders; /* each partition's is asked, not the coordinator */
@@ -40,7 +40,8 @@ static void fill(int *codes, uint32_t n, int code)
 }
 
 /* A code for all of the list, or 0 and one for each lane. */
-static rd_kafka_resp_err_t ask_once(struct source *s, const struct question *q,
+static rd_kafka_resp_err_t ask_once(struct source *s,
+                                    const struct offsets_question *q,
                                     struct lane *const *lanes, uint32_t n,
                                     int64_t *offsets, int *codes)
 {
@@ -66,7 +67,7 @@ static rd_kafka_resp_err_t ask_once(struct source *s, const struct question *q,
 
 /* librdkafka mostly gives one code for all: what refuses is found by halves.
  * False: for want of an answer. */
-static bool ask_slice(struct source *s, const struct question *q,
+static bool ask_slice(struct source *s, const struct offsets_question *q,
                       struct lane *const *lanes, uint32_t n, int64_t *offsets,
                       int *codes)
 {
@@ -85,7 +86,7 @@ static bool ask_slice(struct source *s, const struct question *q,
 }
 
 /* Nothing is asked any more once one answer is late. */
-static bool ask_in_time(struct source *s, const struct question *q,
+static bool ask_in_time(struct source *s, const struct offsets_question *q,
                         struct lane *const *lanes, uint32_t n, int64_t *offsets,
                         int *codes)
 {
@@ -150,7 +151,7 @@ static void give_back(const struct some *some, int64_t *offsets, int *codes)
 }
 
 /* The late lanes of one broker. False: it did not answer. */
-static bool ask_leader(struct source *s, const struct question *q,
+static bool ask_leader(struct source *s, const struct offsets_question *q,
                        const struct some *all, int32_t leader,
                        struct some *some)
 {
@@ -174,10 +175,10 @@ static bool ask_leader(struct source *s, const struct question *q,
 
 /* A broker that stands still, and leads all the same, must not keep the others
  * from telling: broker by broker, until some were late. */
-static void ask_apart(struct source *s, const struct question *q,
+static void ask_apart(struct source *s, const struct offsets_question *q,
                       struct some *all)
 {
-    struct question brief = *q;
+    struct offsets_question brief = *q;
     struct some some;
     uint32_t n_late = 0;
 
@@ -215,7 +216,7 @@ static uint32_t count_told(const int *codes, uint32_t n)
 
 /* Nobody can be asked about a partition without a leader, and librdkafka would
  * look for one for as long as it may. */
-static bool ask(struct source *s, const struct question *q,
+static void ask(struct source *s, const struct offsets_question *q,
                 struct lane *const *lanes, uint32_t n, int64_t *offsets,
                 int *codes)
 {
@@ -235,7 +236,6 @@ static bool ask(struct source *s, const struct question *q,
     }
     give_back(&led, offsets, codes);
     close_some(&led);
-    return count_told(codes, n) == n;
 }
 
 void source_alive(struct source *s, loop_fn alive)
@@ -269,7 +269,7 @@ static void note_missing(const int64_t *offsets, uint32_t n, int *codes)
 }
 
 /* The same of those lanes alone that were told of before. */
-static void ask_more(struct source *s, const struct question *q,
+static void ask_more(struct source *s, const struct offsets_question *q,
                      struct lane *const *lanes, uint32_t n, int64_t *offsets,
                      int *codes)
 {
@@ -287,54 +287,54 @@ static void ask_more(struct source *s, const struct question *q,
     close_some(&told);
 }
 
-bool source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
+void source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
                        int64_t *low, int64_t *high, int *codes)
 {
     /* A time below zero asks for an end of the partition. */
-    static const struct question first = {RD_KAFKA_OFFSET_BEGINNING,
-                                          ASK_TIMEOUT_MS, true,
-                                          rd_kafka_offsets_for_times},
-                                 last = {RD_KAFKA_OFFSET_END, ASK_TIMEOUT_MS,
-                                         true, rd_kafka_offsets_for_times};
+    static const struct offsets_question first = {RD_KAFKA_OFFSET_BEGINNING,
+                                                  KAFKA_ANSWER_MS, true,
+                                                  rd_kafka_offsets_for_times},
+                                         last = {RD_KAFKA_OFFSET_END,
+                                                 KAFKA_ANSWER_MS, true,
+                                                 rd_kafka_offsets_for_times};
 
     ask(s, &first, lanes, n, low, codes);
     note_missing(low, n, codes);
     ask_more(s, &last, lanes, n, high, codes);
-    return count_told(codes, n) == n;
 }
 
 bool source_ends(struct source *s, struct lane *const *lanes, uint32_t n,
                  int64_t *ends, int *codes)
 {
-    static const struct question q = {RD_KAFKA_OFFSET_END, ENDS_TIMEOUT_MS,
-                                      true, rd_kafka_offsets_for_times};
+    static const struct offsets_question q = {
+        RD_KAFKA_OFFSET_END, KAFKA_SHORT_MS, true, rd_kafka_offsets_for_times};
 
-    return ask(s, &q, lanes, n, ends, codes);
+    ask(s, &q, lanes, n, ends, codes);
+    return count_told(codes, n) == n;
 }
 
-bool source_offsets_at(struct source *s, struct lane *const *lanes, uint32_t n,
+void source_offsets_at(struct source *s, struct lane *const *lanes, uint32_t n,
                        int64_t ms, int64_t *offsets, int *codes)
 {
-    const struct question q = {ms, ASK_TIMEOUT_MS, true,
-                               rd_kafka_offsets_for_times};
+    const struct offsets_question q = {ms, KAFKA_ANSWER_MS, true,
+                                       rd_kafka_offsets_for_times};
 
-    return ask(s, &q, lanes, n, offsets, codes);
+    ask(s, &q, lanes, n, offsets, codes);
 }
 
-bool source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
+void source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
                       int64_t *offsets, int *codes)
 {
-    static const struct question q = {RD_KAFKA_OFFSET_INVALID, ASK_TIMEOUT_MS,
-                                      false, rd_kafka_committed};
-    bool ok = ask(s, &q, lanes, n, offsets, codes);
+    static const struct offsets_question q = {
+        RD_KAFKA_OFFSET_INVALID, KAFKA_ANSWER_MS, false, rd_kafka_committed};
 
+    ask(s, &q, lanes, n, offsets, codes);
     for (uint32_t i = 0; i < n; i++) {
         offsets[i] = codes[i] || offsets[i] < 0 ? -1 : offsets[i];
         if (!codes[i]) {
             lanes[i]->advised = offsets[i];
         }
     }
-    return ok;
 }
 
 static bool must_tell(const struct lane *l)

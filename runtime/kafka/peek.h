@@ -43,10 +43,10 @@ struct peek {
 
 /* NULL with e: Kafka does not answer, or a setting is refused (ERR_CONFIG). */
 struct peek *peek_open(const struct plan_source *plan, uint32_t timeout_ms,
-                       struct err *e);
+                       struct err *e) MUSTCHECK;
 void peek_free(struct peek *p);
 
 /* The first offset that Kafka has of a partition, and the one behind its last.
  * False with e; ERR_DATA: there is no such partition. */
 bool peek_range(const struct plan_source *plan, const char *topic,
-                int32_t partition, int64_t range[2], struct err *e);
+                int32_t partition, int64_t range[2], struct err *e) MUSTCHECK;

@@ -28,7 +28,7 @@ struct producer_record {
  * a consumer has are passed over. */
 struct producer *producer_new(const char *brokers,
                               const struct plan_option *options, uint32_t n,
-                              struct err *e);
+                              struct err *e) MUSTCHECK;
 /* Does not wait for deliveries. */
 void producer_free(struct producer *p);
 /* Copies the record and queues it. Waits up to a second for room. */

@@ -13,11 +13,12 @@
 /* For the consumer; NULL with e (ERR_CONFIG). [instance]: group.instance.id,
  * or NULL. A plan without a group is for looking without one (peek.h). */
 rd_kafka_conf_t *settings_consumer(const struct plan_source *plan,
-                                   const char *instance, struct err *e);
+                                   const char *instance,
+                                   struct err *e) MUSTCHECK;
 /* False: librdkafka does not know the property or refuses the value. */
 bool settings_put(rd_kafka_conf_t *conf, const char *name, const char *value,
-                  struct err *e);
+                  struct err *e) MUSTCHECK;
 /* librdkafka's own words go to base/log, from the thread that polls; also to
  * be called with the new handle, which has the queue for it. */
-bool settings_log(rd_kafka_conf_t *conf, struct err *e);
+bool settings_log(rd_kafka_conf_t *conf, struct err *e) MUSTCHECK;
 void settings_log_from(rd_kafka_t *rk);

@@ -17,13 +17,12 @@
 #include "kafka/inbox.h"
 #include "kafka/refusal.h"
 #include "kafka/settings.h"
+#include "model/deadlines.h"
 
-static const usec TICK_USEC = 100000;
 /* A rebalance waits behind the prefetch as long as the cap is full; the other
  * workers wait with it. Longer than a slow transaction, shorter than anybody
  * wants to wait. */
 static const usec FULL_PATIENCE_USEC = 3000000;
-static const usec CLOSE_USEC = 2000000;
 /* librdkafka says the same of a broker again after half a minute. */
 static const usec REPEAT_USEC = 40000000;
 
@@ -190,7 +189,7 @@ static void destroy_all(rd_kafka_message_t **messages, ssize_t n)
 /* Serves the callbacks of the goodbye; false: the brokers do not answer. */
 static bool leave(struct source *s)
 {
-    usec deadline = clock_usec() + CLOSE_USEC;
+    usec deadline = clock_usec() + STOP_SOURCE_USEC;
     rd_kafka_queue_t *last = rd_kafka_queue_new(s->rk);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(s->rk, last);
     bool is_closed = error != NULL;

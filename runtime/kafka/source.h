@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "model/anchor.h"
 #include "model/plan.h"
@@ -92,8 +93,8 @@ struct lane {
                                be gone */
     uint64_t retry_at;      /* halted, but time may heal it: when to go on
                                (usec); 0: it stays halted */
-    uint64_t told[2];       /* the upper layer's: the halt that was said last,
-                               see log_is_news */
+    struct said told;       /* the upper layer's: the halt that was said last,
+                               see log_once */
     bool needs_claim;       /* its position or epoch is in doubt; the upper
                                layer claims it again and seeks */
     uint32_t suspect_left;  /* isolation: the first so many records hold the
@@ -140,15 +141,15 @@ enum source_news {
  * [inbox_bytes]: cap over all inboxes. */
 struct source *source_new(struct loop *l, const struct plan_source *plan,
                           const char *instance, uint64_t inbox_bytes,
-                          loop_fn wake, void *arg, struct err *e);
+                          loop_fn wake, void *arg, struct err *e) MUSTCHECK;
 /* Leaves the group (unless static) and frees everything, messages included. */
 void source_free(struct source *s);
 
 /* Joins the group again, as the member that it is; the lanes are revoked. When
  * it is the leader, the group shares out all partitions anew. */
-bool source_rejoin(struct source *s, struct err *e);
+bool source_rejoin(struct source *s, struct err *e) MUSTCHECK;
 
-enum source_news source_news(struct source *s, struct err *e);
+enum source_news source_news(struct source *s, struct err *e) MUSTCHECK;
 /* Moves up to [max] records into inboxes; how many. Stops at the byte cap,
  * which counts 200 bytes a record over key and value. Call it after every
  * wake, also at the cap: rebalances are served in here. When it stopped at
@@ -168,7 +169,7 @@ struct lane *source_lane(struct source *s, const char *topic,
 void source_assign(struct source *s, struct lane *lane);
 /* Reads on at lane->position again, dropping the lane's inbox; also what ends
  * a halt. Not for a leased lane. */
-bool source_seek(struct source *s, struct lane *lane, struct err *e);
+bool source_seek(struct source *s, struct lane *lane, struct err *e) MUSTCHECK;
 /* Sets is_halted, drops the inbox (when no batch leases it any more) and stops
  * reading the lane until source_seek. */
 void source_halt(struct source *s, struct lane *lane);
@@ -178,9 +179,8 @@ void source_shelve(struct source *s, struct lane *lane);
 
 /* The record in front of the inbox plus [at]; borrowed from the message. */
 void source_record(const struct lane *lane, uint32_t at, struct record *out);
-int source_header(void *message, const char *name, struct record_header *out);
-/* Its header number [at]; 0: there are no more. */
-int source_header_at(void *message, uint32_t at, struct record_header *out);
+bool source_header(void *message, const char *name, struct record_header *out);
+bool source_header_at(void *message, uint32_t at, struct record_header *out);
 /* Commits are known: frees the first [n] messages. */
 void source_done(struct source *s, struct lane *lane, uint32_t n);
 /* Frees a revoked lane that no batch leases any more. */
@@ -207,18 +207,19 @@ uint64_t source_prefetched(const struct source *s);
 void source_alive(struct source *s, loop_fn alive);
 /* What Kafka does not tell of one lane it may tell of others: codes[i] is 0, or
  * why it does not tell of lane [i] (see source_untold), whose offsets hold
- * nothing then. True: all are told.
+ * nothing then.
  * First and next offset of each of [n] lanes, which fill [low] and [high]. */
-bool source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
+void source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
                        int64_t *low, int64_t *high, int *codes);
-/* Next offsets alone, for figures that people see: asked briefly. */
+/* Next offsets alone, for figures that people see: asked briefly. True: all are
+ * told. */
 bool source_ends(struct source *s, struct lane *const *lanes, uint32_t n,
-                 int64_t *ends, int *codes);
+                 int64_t *ends, int *codes) MUSTCHECK;
 /* The first offset whose record is not older than that, each or -1: none is. */
-bool source_offsets_at(struct source *s, struct lane *const *lanes, uint32_t n,
+void source_offsets_at(struct source *s, struct lane *const *lanes, uint32_t n,
                        int64_t ms, int64_t *offsets, int *codes);
 /* The offsets that the group committed, each or -1. */
-bool source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
+void source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
                       int64_t *offsets, int *codes);
 /* Words about such a code. */
 void source_untold(const struct source *s, const struct lane *l, int code,
@@ -243,6 +244,6 @@ uint32_t source_leaderless(const struct source *s);
 /* Partitions of each topic of the plan, in its order: n[i], 0 = no such
  * topic, -1 = Kafka does not tell of it (see source_topic_untold). Notes leaders
  * too. */
-bool source_partitions(struct source *s, int32_t *n, struct err *e);
+bool source_partitions(struct source *s, int32_t *n, struct err *e) MUSTCHECK;
 /* Words about a topic of which Kafka did not tell. */
 void source_topic_untold(const struct source *s, uint32_t topic, struct err *e);

@@ -9,10 +9,11 @@
 #include "base/arena.h"
 #include "kafka/consumer.h"
 #include "kafka/errors.h"
+#include "model/deadlines.h"
 
 /* Asked again and again as long as Kafka is away, so an answer is waited for
  * briefly: a worker that is told to stop must hear it. */
-enum { TOPICS_TIMEOUT_MS = 1000, LEADERS_TIMEOUT_MS = 500 };
+enum { TOPICS_TIMEOUT_MS = 1000 };
 
 static void note_leader(struct source *s, struct lane *l, bool has_leader)
 {
@@ -152,7 +153,7 @@ bool source_look_for_leaders(struct source *s, uint32_t *n)
     const struct rd_kafka_metadata *all;
 
     *n = 0;
-    if (rd_kafka_metadata(s->rk, 0, NULL, &all, LEADERS_TIMEOUT_MS)) {
+    if (rd_kafka_metadata(s->rk, 0, NULL, &all, KAFKA_SHORT_MS)) {
         return false;
     }
     *n = note_leaders(s, all);

@@ -25,13 +25,13 @@ enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
 /* ---- reading a folder ---- */
 
 /* Where the pipeline is. */
-struct place {
+struct bundle_place {
     char folder[PATH_MAX];
     const char *entry;
 };
 
 /* Splits [path] into folder and entry. */
-static bool locate(const char *path, struct place *p, struct err *e)
+static bool locate(const char *path, struct bundle_place *p, struct err *e)
 {
     struct stat st;
     const char *slash = strrchr(path, '/');
@@ -76,7 +76,7 @@ static bool put_image(struct buf *image, const char *path, const char *scripts,
                       struct err *e)
 {
     char rules[PATH_MAX] = "";
-    struct place p;
+    struct bundle_place p;
 
     buf_clear(image);
     if (!locate(path, &p, e)) {
@@ -185,13 +185,13 @@ int bundle_seal(const char *path, const char *scripts, struct err *e)
 }
 
 /* What is left of an image. */
-struct reader {
+struct bundle_reader {
     const char *at;
     const char *end;
     bool is_broken;
 };
 
-static const char *take(struct reader *r, size_t *len)
+static const char *take(struct bundle_reader *r, size_t *len)
 {
     uint32_t be;
     const char *text = r->at + sizeof(be);
@@ -212,7 +212,7 @@ static const char *take(struct reader *r, size_t *len)
     return text;
 }
 
-static void take_files(struct reader *r, struct bundle_folder *f)
+static void take_files(struct bundle_reader *r, struct bundle_folder *f)
 {
     struct bundle_file file;
     size_t len;
@@ -227,7 +227,7 @@ static void take_files(struct reader *r, struct bundle_folder *f)
 static bool take_all(struct bundle *b)
 {
     const char *image = b->image;
-    struct reader r = {image, image + b->len, false};
+    struct bundle_reader r = {image, image + b->len, false};
     struct sha256 s;
     size_t len;
     bool is_ours = strcmp(take(&r, &len), TIDEMILL_VERSION) == 0;

@@ -17,7 +17,7 @@ static const char *const ACTIONS[] = {
     [ACTION_HOLD] = "hold",
     [ACTION_HALT] = "halt",
 };
-static const int N_ACTIONS = sizeof(ACTIONS) / sizeof(ACTIONS[0]);
+EACH(ACTIONS, FAILURE_ACTIONS);
 
 static void stop_rule(lua_State *L, lua_Debug *info)
 {
@@ -72,7 +72,7 @@ static bool read_answer(lua_State *L, struct decision *out)
     const char *action = lua_tostring(L, -2);
 
     out->delay_ms = lua_isnil(L, -1) ? -1 : (int64_t)lua_tonumber(L, -1);
-    for (int i = 0; action && i < N_ACTIONS; i++) {
+    for (int i = 0; action && i < FAILURE_ACTIONS; i++) {
         if (strcmp(action, ACTIONS[i]) == 0) {
             out->action = (enum failure_action)i;
             return true;

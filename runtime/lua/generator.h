@@ -24,7 +24,7 @@ struct generator_record {
 };
 
 /* NULL with e: the file is not there or not what is wanted. */
-struct generator *generator_open(const char *file, struct err *e);
+struct generator *generator_open(const char *file, struct err *e) MUSTCHECK;
 void generator_close(struct generator *s);
 /* Partitions of a topic: 0 when the script does not name it. */
 uint32_t generator_partitions(struct generator *s, const char *topic);
@@ -32,4 +32,4 @@ uint32_t generator_partitions(struct generator *s, const char *topic);
 double generator_rate(const struct generator *s);
 /* The nth event, n from 1. False without e->class: there are no more. */
 bool generator_next(struct generator *s, uint64_t n,
-                    struct generator_record *out, struct err *e);
+                    struct generator_record *out, struct err *e) MUSTCHECK;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/nearest.h"
 #include "lua/bundle.h"
 #include "lua/load.h"
 #include "model/plan.h"
@@ -110,7 +111,7 @@ static int host_plan(lua_State *L)
     return 2;
 }
 
-static const char *const KIND_NAMES[TYPE_KINDS] = {
+static const char *const KIND_NAMES[] = {
     [TYPE_SMALLINT] = "smallint",
     [TYPE_INTEGER] = "integer",
     [TYPE_BIGINT] = "bigint",
@@ -129,7 +130,9 @@ static const char *const KIND_NAMES[TYPE_KINDS] = {
     [TYPE_JSON] = "json",
     [TYPE_JSONB] = "jsonb",
     [TYPE_TEXT_ARRAY] = "text[]",
-    [TYPE_BIGINT_ARRAY] = "bigint[]"};
+    [TYPE_BIGINT_ARRAY] = "bigint[]",
+};
+EACH(KIND_NAMES, TYPE_KINDS);
 
 /* type(text): {kind, precision, scale, is_key}, or nil when unknown. */
 static int host_type(lua_State *L)
@@ -162,6 +165,31 @@ static int host_is_there(lua_State *L)
 {
     lua_pushboolean(L, access(luaL_checkstring(L, 1), F_OK) == 0);
     return 1;
+}
+
+/* nearest(word, words): the place of the nearest and its distance in letters, or
+ * nil. */
+static int host_nearest(lua_State *L)
+{
+    const char *word = luaL_checkstring(L, 1);
+    size_t n = lua_objlen(L, 2), distance;
+    const char **words = lua_newuserdata(L, (n + 1) * sizeof(*words));
+    int at;
+
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, 2, (int)i + 1);
+        luaL_checktype(L, -1, LUA_TSTRING);
+        words[i] = lua_tostring(L, -1); /* the table keeps it */
+        lua_pop(L, 1);
+    }
+    at = nearest_place(word, words, n, &distance);
+    if (at < 0) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushinteger(L, at + 1);
+    lua_pushnumber(L, (double)distance / 1000);
+    return 2;
 }
 
 static int host_env(lua_State *L)
@@ -229,11 +257,15 @@ static void set_nonce(lua_State *L)
 
 int luaopen_tidemill_host(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"read", host_read},         {"plan", host_plan},
-        {"type", host_type},         {"type_words", host_type_words},
-        {"env", host_env},           {"secret", host_secret},
-        {"is_there", host_is_there}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"read", host_read},
+                                         {"plan", host_plan},
+                                         {"type", host_type},
+                                         {"type_words", host_type_words},
+                                         {"env", host_env},
+                                         {"secret", host_secret},
+                                         {"is_there", host_is_there},
+                                         {"nearest", host_nearest},
+                                         {NULL, NULL}};
 
     lua_newtable(L);
     luaL_register(L, NULL, functions);

@@ -86,45 +86,78 @@ static const char **get_texts(struct loading *l, const char *name, uint32_t *n)
     return list;
 }
 
-/* The number of a word in a list that ends with NULL. */
+/* The number of a word in a list. */
 static int get_word(struct loading *l, const char *name,
-                    const char *const *words)
+                    const char *const *words, size_t n)
 {
     const char *s = get_text(l, name);
 
-    for (int i = 0; words[i]; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (s && strcmp(words[i], s) == 0) {
-            return i;
+            return (int)i;
         }
     }
     must(!"a word that plan.lua should have refused");
     return -1;
 }
 
-static const char *const FORMATS[] = {"outbox", "debezium", "json", NULL};
-static const char *const STARTS[] = {"unsaid",    "earliest", "latest",
-                                     "timestamp", "group",    NULL};
-static const char *const DECIMALS[] = {"unsaid", "string", "precise", "double",
-                                       NULL};
-static const char *const TIMES[] = {"unsaid",
-                                    "seconds",
-                                    "millis",
-                                    "micros",
-                                    "nanos",
-                                    "adaptive",
-                                    "adaptive_time_microseconds",
-                                    "isostring",
-                                    NULL};
-static const char *const BINARY[] = {"unsaid", "base64", "hex", NULL};
-static const char *const TRUNCATES[] = {"halt", "apply", NULL};
-static const char *const FLATTENED[] = {"unsaid", "rewrite", "tombstone", NULL};
-static const char *const KINDS[] = {"fold",   "map",   "mirror",
-                                    "append", "merge", NULL};
-static const char *const EXACTS[] = {"aligned",   "shared", "merge",
-                                     "overwrite", "append", NULL};
-static const char *const MERGES[] = {"none", "sum", "min", "max", NULL};
-static const char *const FROMS[] = {"field",    "key",   "path", "list",
-                                    "function", "asked", NULL};
+#define WORD(l, name, list)                                                    \
+    get_word(l, name, list, sizeof(list) / sizeof(*(list)))
+
+static const char *const STARTS[] = {
+    [START_UNSAID] = "unsaid", [START_EARLIEST] = "earliest",
+    [START_LATEST] = "latest", [START_TIMESTAMP] = "timestamp",
+    [START_GROUP] = "group",
+};
+EACH(STARTS, PLAN_STARTS);
+static const char *const DECIMALS[] = {
+    [DECIMALS_UNSAID] = "unsaid",
+    [DECIMALS_STRING] = "string",
+    [DECIMALS_PRECISE] = "precise",
+    [DECIMALS_DOUBLE] = "double",
+};
+EACH(DECIMALS, PLAN_DECIMALS);
+static const char *const TIMES[] = {
+    [TIMES_UNSAID] = "unsaid",
+    [TIMES_SECONDS] = "seconds",
+    [TIMES_MILLIS] = "millis",
+    [TIMES_MICROS] = "micros",
+    [TIMES_NANOS] = "nanos",
+    [TIMES_ADAPTIVE] = "adaptive",
+    [TIMES_ADAPTIVE_TIME] = "adaptive_time_microseconds",
+    [TIMES_ISO] = "isostring",
+};
+EACH(TIMES, PLAN_TIMES);
+static const char *const BINARY[] = {
+    [BINARY_UNSAID] = "unsaid",
+    [BINARY_BASE64] = "base64",
+    [BINARY_HEX] = "hex",
+};
+EACH(BINARY, PLAN_BINARY);
+static const char *const TRUNCATES[] = {
+    [TRUNCATE_HALT] = "halt",
+    [TRUNCATE_APPLY] = "apply",
+};
+EACH(TRUNCATES, PLAN_TRUNCATES);
+static const char *const FLATTENED[] = {
+    [FLATTENED_UNSAID] = "unsaid",
+    [FLATTENED_REWRITE] = "rewrite",
+    [FLATTENED_TOMBSTONE] = "tombstone",
+};
+EACH(FLATTENED, PLAN_FLATTENED);
+static const char *const MERGES[] = {
+    [MERGE_NONE] = "none",
+    [MERGE_SUM] = "sum",
+    [MERGE_MIN] = "min",
+    [MERGE_MAX] = "max",
+};
+EACH(MERGES, PLAN_MERGES);
+static const char *const FROMS[] = {
+    [FROM_FIELD] = "field",       [FROM_KEY] = "key",
+    [FROM_PATH] = "path",         [FROM_LIST] = "list",
+    [FROM_FUNCTION] = "function", [FROM_ASKED] = "asked",
+};
+EACH(FROMS, PLAN_FROMS);
 
 /* Goes into field [name], which must be a table; leave() comes back. */
 static uint32_t enter(struct loading *l, const char *name)
@@ -164,9 +197,16 @@ static const struct plan_outbox *load_outbox(struct loading *l)
 
 static const struct plan_placeholder *load_placeholder(struct loading *l)
 {
-    static const char *const names[PLACEHOLDER_FORMS] = {
-        "text",         "base64", "pair",   "json_texts",
-        "json_numbers", "texts",  "numbers"};
+    static const char *const names[] = {
+        [PLACEHOLDER_TEXT] = "text",
+        [PLACEHOLDER_BASE64] = "base64",
+        [PLACEHOLDER_PAIR] = "pair",
+        [PLACEHOLDER_JSON_TEXTS] = "json_texts",
+        [PLACEHOLDER_JSON_NUMBERS] = "json_numbers",
+        [PLACEHOLDER_TEXTS] = "texts",
+        [PLACEHOLDER_NUMBERS] = "numbers",
+    };
+    EACH(names, PLACEHOLDER_FORMS);
     struct plan_placeholder *u = NULL;
 
     lua_getfield(l->L, -1, "unavailable");
@@ -184,14 +224,14 @@ static const struct plan_placeholder *load_placeholder(struct loading *l)
 static void load_topic(struct loading *l, struct plan_topic *t)
 {
     t->name = get_text(l, "name");
-    t->format = (enum plan_format)get_word(l, "format", FORMATS);
+    t->format = (enum plan_format)WORD(l, "format", plan_formats);
     t->type_header = get_text(l, "type_header");
     t->type_path = get_text(l, "type_path");
-    t->decimals = (enum plan_decimals)get_word(l, "decimals", DECIMALS);
-    t->times = (enum plan_times)get_word(l, "times", TIMES);
-    t->binary = (enum plan_binary)get_word(l, "binary", BINARY);
-    t->truncate = (enum plan_truncate)get_word(l, "truncate", TRUNCATES);
-    t->flattened = (enum plan_flattened)get_word(l, "flattened", FLATTENED);
+    t->decimals = (enum plan_decimals)WORD(l, "decimals", DECIMALS);
+    t->times = (enum plan_times)WORD(l, "times", TIMES);
+    t->binary = (enum plan_binary)WORD(l, "binary", BINARY);
+    t->truncate = (enum plan_truncate)WORD(l, "truncate", TRUNCATES);
+    t->flattened = (enum plan_flattened)WORD(l, "flattened", FLATTENED);
     t->unavailable = load_placeholder(l);
     t->outbox = load_outbox(l);
     t->is_mirrored = get_bool(l, "is_mirrored");
@@ -217,7 +257,7 @@ static void load_source(struct loading *l, struct plan_source *s)
     s->brokers = get_text(l, "brokers");
     s->group = get_text(l, "group");
     load_topics(l, s);
-    s->start = (enum plan_start)get_word(l, "start", STARTS);
+    s->start = (enum plan_start)WORD(l, "start", STARTS);
     s->start_ms = get_int(l, "start_ms");
     s->onto_rows = get_bool(l, "onto_rows");
     s->n_options = enter(l, "options");
@@ -234,15 +274,15 @@ static void load_source(struct loading *l, struct plan_source *s)
 /* initial = { tag = 'text', value = '...' }; numbers come as their text. */
 static void load_initial(struct loading *l, struct tm_cell *c)
 {
-    static const char *const tags[] = {"boolean", "number", "text", "object",
-                                       "array",   "moment", NULL};
+    static const char *const tags[] = {"boolean", "number", "text",
+                                       "object",  "array",  "moment"};
     static const uint8_t cells[] = {TM_BOOL,   TM_NUMBER, TM_TEXT,
                                     TM_OBJECT, TM_ARRAY,  TM_STAMP};
     size_t len;
 
     lua_getfield(l->L, -1, "initial");
     if (lua_istable(l->L, -1)) {
-        c->tag = cells[get_word(l, "tag", tags)];
+        c->tag = cells[WORD(l, "tag", tags)];
         lua_getfield(l->L, -1, "value");
         if (c->tag == TM_BOOL) {
             c->i = lua_toboolean(l->L, -1);
@@ -265,9 +305,9 @@ static void load_column(struct loading *l, struct plan_column *c)
     must(type_parse(get_text(l, "type"), &c->type));
     c->is_key = get_bool(l, "is_key");
     c->type.in_capitals = get_bool(l, "in_capitals");
-    c->from = (enum plan_from)get_word(l, "from", FROMS);
+    c->from = (enum plan_from)WORD(l, "from", FROMS);
     c->paths = get_texts(l, "paths", &c->n_paths);
-    c->merge = (enum plan_merge)get_word(l, "merge", MERGES);
+    c->merge = (enum plan_merge)WORD(l, "merge", MERGES);
     c->line = (int)get_int(l, "line");
     load_initial(l, &c->initial);
 }
@@ -292,8 +332,8 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->table = get_text(l, "table");
     p->file = get_text(l, "file");
     p->line = (int)get_int(l, "line");
-    p->kind = (enum plan_kind)get_word(l, "kind", KINDS);
-    p->exact = (enum plan_exact)get_word(l, "exact", EXACTS);
+    p->kind = (enum plan_kind)WORD(l, "kind", plan_kinds);
+    p->exact = (enum plan_exact)WORD(l, "exact", plan_exacts);
     p->why = get_text(l, "why");
     load_columns(l, p);
     p->types = get_texts(l, "types", &p->n_types);

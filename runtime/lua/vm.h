@@ -17,7 +17,7 @@ struct bundle;
 
 /* Of a bundle, which is borrowed and outlives it: nothing of Lua is ever loaded
  * from anywhere else. NULL with e: its scripts do not fit this binary. */
-struct vm *vm_new(const struct bundle *b, struct err *e);
+struct vm *vm_new(const struct bundle *b, struct err *e) MUSTCHECK;
 void vm_free(struct vm *v);
 /*
  * Runs the pipeline of the bundle in the sandbox, with env() and file() as they
@@ -25,7 +25,7 @@ void vm_free(struct vm *v);
  * e->class is ERR_CONFIG and e->text may hold several lines, each "file:line:
  * what: what to do".
  */
-struct plan *vm_load(struct vm *v, struct err *e);
+struct plan *vm_load(struct vm *v, struct err *e) MUSTCHECK;
 /* All that the last vm_load said when it failed with [e], of which e->text is
  * the beginning; borrowed until the next load. */
 const char *vm_said(const struct vm *v, const struct err *e);
@@ -37,18 +37,18 @@ void vm_limit_load(struct vm *v, uint32_t limit_ms);
 void vm_shows_life(struct vm *v, uint64_t *at);
 /* Computes keys that are functions: calls tm_key for each event and group. */
 bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
-             struct err *e);
+             struct err *e) MUSTCHECK;
 /* Runs the handlers of one projection over its pairs. On failure
  * e->class is ERR_SCRIPT and b->current the event whose handler raised. */
 bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
-             struct err *e);
+             struct err *e) MUSTCHECK;
 /*
  * Asks the failure rule of the pipeline, when it [is_trusted]; always fills
  * [out]. false with e (ERR_SCRIPT): it is not trusted, raised, did not end or answered what it may not, and
  * [out] is what the stock rule says.
  */
 bool vm_decide(struct vm *v, const struct failure *f, bool is_trusted,
-               struct decision *out, struct err *e);
+               struct decision *out, struct err *e) MUSTCHECK;
 /* Did the last call take more memory than scripts may have? */
 bool vm_ran_out(const struct vm *v);
 uint64_t vm_bytes(const struct vm *v);
@@ -58,9 +58,9 @@ uint64_t vm_most_bytes(void);
 void vm_collect(struct vm *v);
 
 /* Runs busted specs of a bundle inside this VM; exit status. */
-int vm_test(const char *path, int argc, char **argv);
+int vm_test(const char *path, int argc, char **argv) MUSTCHECK;
 /* Runs the examples of its projections, which says what fails; exit status. */
-int vm_examples(const struct bundle *b);
+int vm_examples(const struct bundle *b) MUSTCHECK;
 /* Where the scripts are: TIDEMILL_SCRIPTS, beside the binary, or the
  * installed place. Looked for once. */
 const char *vm_scripts_dir(void);

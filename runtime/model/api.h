@@ -356,8 +356,9 @@ int tm_trial_emptied(struct tm_trial *t, struct tm_rows *rows);
 /* After tm_key was called for every event of a projection whose keys are
  * functions: the pairs and rows can be read. */
 void tm_trial_ready(struct tm_trial *t, struct tm_rows *rows);
-/* The row of a key (n_key cells, converted here); -1: not touched; -2: not a
- * key, see tm_batch.error. */
+/* The row of a key (n_key cells, converted here), or: it is not touched; it is
+ * no key, see tm_batch.error. */
+enum { TM_NO_ROW = -1, TM_NO_KEY = -2 };
 int tm_trial_find(struct tm_trial *t, struct tm_rows *rows,
                   const struct tm_cell *key);
 /* Sets a column of a loaded row, as if the table held it. */

@@ -120,7 +120,7 @@ static const struct class_text texts[] = {
                       "last lines of the log say why.",
         },
 };
-_Static_assert(sizeof(texts) / sizeof(*texts) == ERR_CLASSES, "words each");
+EACH(texts, ERR_CLASSES);
 
 const struct class_text *class_text(enum err_class class)
 {

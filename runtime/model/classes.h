@@ -15,4 +15,4 @@ struct class_text {
 /* Static; [class] must be one of enum err_class. */
 const struct class_text *class_text(enum err_class class);
 /* From "conflict", "data", ... to the class; false: there is none. */
-bool class_find(const char *word, enum err_class *out);
+bool class_find(const char *word, enum err_class *out) MUSTCHECK;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
+#include "base/err.h"
 #include "model/api.h"
 
 enum { DEC_MAX_DIGITS = 38, DEC_MAX_SCALE = 60 };
@@ -33,10 +34,10 @@ static inline unsigned __int128 dec_magnitude(dec_mantissa m)
 
 /* m * 10^-scale for any scale, brought to 38 digits and a scale in range by
  * moving zeros only. 0, or negative: that cannot be. */
-int dec_make(dec_mantissa m, int scale, struct tm_dec *out);
+int dec_make(dec_mantissa m, int scale, struct tm_dec *out) MUSTCHECK;
 /* TM_INT, TM_DEC, TM_BIGDEC, and a TM_NUMBER whose value a decimal holds; false
  * for any other. */
-bool dec_from_cell(const struct tm_cell *c, struct tm_dec *out);
+bool dec_from_cell(const struct tm_cell *c, struct tm_dec *out) MUSTCHECK;
 /* TM_DEC when the mantissa fits 64 bits, else TM_BIGDEC in the arena. */
 void dec_to_cell(const struct tm_dec *d, struct arena *a, struct tm_cell *out);
 /* 10^n for n in 0..38. */

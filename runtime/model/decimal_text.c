@@ -13,7 +13,7 @@ enum { FAILED = -1 };
 
 /* Digits and at most one point. A zero in front costs no digit; zeros behind
  * the 38th digit are kept as *exponent. */
-struct reading {
+struct decimal_reading {
     dec_mantissa m;
     int scale;    /* digits seen behind the point */
     int exponent; /* digits that were zeros and no longer fit */
@@ -21,7 +21,7 @@ struct reading {
     bool is_point_seen;
 };
 
-static bool read_digit(struct reading *r, int digit)
+static bool read_digit(struct decimal_reading *r, int digit)
 {
     r->any = true;
     r->scale += r->is_point_seen;
@@ -33,7 +33,7 @@ static bool read_digit(struct reading *r, int digit)
     return digit == 0;
 }
 
-static const char *read_mantissa(struct reading *r, const char *p,
+static const char *read_mantissa(struct decimal_reading *r, const char *p,
                                  const char *end)
 {
     for (; p < end; p++) {
@@ -75,7 +75,7 @@ static inline bool is_blank(char c)
 int tm_dec_parse(const char *p, size_t len, struct tm_dec *out)
 {
     const char *end = p + len;
-    struct reading r = {0};
+    struct decimal_reading r = {0};
     bool is_negative = false;
     int exponent = 0;
 

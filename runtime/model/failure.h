@@ -16,6 +16,7 @@ enum failure_action {
     ACTION_HOLD,        /* the same, and later records of its key too */
     ACTION_HALT         /* the lane waits */
 };
+enum { FAILURE_ACTIONS = ACTION_HALT + 1 };
 
 struct failure {
     enum err_class class;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "model/deadlines.h"
 
 /* The lock is held for the copy of one name. One that stands for 100 ms belongs
  * to a process that was stopped with it, which may go on at any time. */
@@ -27,7 +28,7 @@ struct page *page_new(uint32_t n_workers)
         return NULL;
     }
     p->n_workers = n_workers < PAGE_WORKERS ? n_workers : PAGE_WORKERS;
-    p->heartbeat_seconds = PAGE_HEARTBEAT_SECONDS;
+    p->heartbeat_seconds = HEARTBEAT_SECONDS;
     return p;
 }
 

@@ -18,8 +18,7 @@ enum {
     PAGE_PLACES = 2 * PAGE_LANES,
     PAGE_BOUNDS = 11, /* of times */
     PAGE_SUSPECTS = 1024,
-    PAGE_TABLES = 1024,
-    PAGE_HEARTBEAT_SECONDS = 20
+    PAGE_TABLES = 1024
 };
 
 enum page_counter {

@@ -45,6 +45,16 @@ enum plan_flattened {
     FLATTENED_TOMBSTONE /* a tombstone alone */
 };
 
+enum {
+    PLAN_FORMATS = FORMAT_JSON + 1,
+    PLAN_STARTS = START_GROUP + 1,
+    PLAN_DECIMALS = DECIMALS_DOUBLE + 1,
+    PLAN_TIMES = TIMES_ISO + 1,
+    PLAN_BINARY = BINARY_HEX + 1,
+    PLAN_TRUNCATES = TRUNCATE_APPLY + 1,
+    PLAN_FLATTENED = FLATTENED_TOMBSTONE + 1
+};
+
 /* Columns of an outbox table. */
 struct plan_outbox {
     const char *id;
@@ -178,6 +188,12 @@ enum plan_from {
     FROM_FUNCTION, /* computed in Lua */
     FROM_ASKED     /* the batch function asks for rows by key */
 };
+enum {
+    PLAN_KINDS = KIND_MERGE + 1,
+    PLAN_EXACTS = EXACT_APPEND + 1,
+    PLAN_MERGES = MERGE_MAX + 1,
+    PLAN_FROMS = FROM_ASKED + 1
+};
 
 struct plan_column {
     const char *name;
@@ -271,3 +287,7 @@ bool plan_ignores(const struct plan_projection *p, const char *type);
  * tells which event of a row is the later one? */
 bool plan_is_keyed_by_record(const struct plan_projection *p);
 void plan_free(struct plan *p);
+/* The words of a pipeline for them. */
+extern const char *const plan_formats[PLAN_FORMATS];
+extern const char *const plan_kinds[PLAN_KINDS];
+extern const char *const plan_exacts[PLAN_EXACTS];

@@ -4,6 +4,7 @@
  * the owner's handle (librdkafka's message, or NULL in tests) from which
  * headers are read on demand.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,5 +28,8 @@ struct record {
 };
 
 /* The last header called [name]; false: there is none. Values may be NULL. */
-typedef int (*record_header_fn)(void *message, const char *name,
-                                struct record_header *out);
+typedef bool (*record_header_fn)(void *message, const char *name,
+                                 struct record_header *out);
+/* Header number [at]; false: there are no more. */
+typedef bool (*record_header_at_fn)(void *message, uint32_t at,
+                                    struct record_header *out);

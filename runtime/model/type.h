@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/err.h"
 
 enum type_kind {
     TYPE_SMALLINT,
@@ -50,13 +51,15 @@ struct coltype {
 
 /* "numeric(18,2)", "timestamptz(3)", "varchar(40)", with PostgreSQL's aliases
  * (int, int8, decimal, bool, float8, "timestamp with time zone", ...). */
-bool type_parse(const char *text, struct coltype *out);
+bool type_parse(const char *text, struct coltype *out) MUSTCHECK;
 /* As PostgreSQL's format_type() prints it: "numeric(18,2)". */
 void type_print(const struct coltype *t, struct buf *out);
 /* The oid a cell of this type is sent as inside an unnest array (arrays and
  * varchar travel as text), and the oid of that array. */
 uint32_t type_oid(const struct coltype *t);
 uint32_t type_array_oid(const struct coltype *t);
+/* Of what no column can be. */
+enum { OID_OID = 26, OID_XID = 28, OID_XID_ARRAY = 1011 };
 /* Bytes of its binary form; 0: they vary. */
 uint32_t type_bytes(const struct coltype *t);
 /* SQL name of the element type it travels as: "uuid", "text", ... */

@@ -17,13 +17,10 @@
 
 enum { PROGRESS_EVERY = 10 /* ticks */, WIDTH_UNKNOWN = 80 };
 
-static const char clear_line[] = "\r\x1b[K";
-
 struct live {
     const struct page *page; /* borrowed */
     bool is_terminal;
     bool has_colour;
-    bool is_drawn;
     struct buf line; /* as last drawn, with escapes */
     struct totals last;
     usec last_at;
@@ -44,7 +41,7 @@ struct live *live_new(const struct page *p)
 
 void live_free(struct live *v)
 {
-    live_clear(v);
+    stderr_clear();
     buf_close(&v->line);
     free(v);
 }
@@ -54,25 +51,15 @@ bool live_is_terminal(const struct live *v)
     return v->is_terminal;
 }
 
-void live_clear(struct live *v)
-{
-    if (v->is_drawn) {
-        stderr_write(clear_line, sizeof(clear_line) - 1);
-        v->is_drawn = false;
-    }
-}
-
 static void redraw(struct live *v)
 {
     if (v->is_terminal && v->line.len > 0) {
-        stderr_write(v->line.data, v->line.len);
-        v->is_drawn = true;
+        stderr_draw(v->line.data, v->line.len);
     }
 }
 
 void live_print(struct live *v, const char *text, size_t len)
 {
-    live_clear(v);
     stderr_write(text, len);
     redraw(v);
 }
@@ -160,7 +147,7 @@ static void compose(struct live *v, const struct field *f, int n)
 {
     uint32_t room = terminal_width() - 1;
     buf_clear(&v->line);
-    buf_puts(&v->line, clear_line);
+    buf_puts(&v->line, STDERR_CLEAR);
     for (int i = 0; i < n; i++) {
         uint32_t need = (uint32_t)strlen(f[i].text) + (i > 0 ? 2 : 0);
         if (need > room) {
@@ -218,7 +205,6 @@ void live_summary(struct live *v, usec from, usec now)
     struct totals t;
     totals_read(v->page, &t);
     double seconds = (double)(now - from) / 1e6;
-    live_clear(v);
     log_line(LOG_INFO, "stopped",
              "events=%" PRIu64 " seconds=%.1f rate=%.0f rows=%" PRIu64
              " batches=%" PRIu64,

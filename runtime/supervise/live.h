@@ -2,10 +2,8 @@
 /*
  * What a person sees while a pipeline runs. On a terminal one line at the
  * bottom is rewritten each second; elsewhere a logfmt progress line comes
- * every ten. Invariant on a terminal: whenever somebody else may write, the
- * live line has been cleared and the cursor is in column 0. That is why the
- * workers' stderr runs through relay.h, and why the supervisor calls
- * live_clear() before each line of its own.
+ * every ten. What this process writes clears the line first (base/stderr.h);
+ * what workers write runs through relay.h, which does.
  */
 #include <stddef.h>
 
@@ -19,7 +17,6 @@ struct live *live_new(const struct page *p);
 void live_free(struct live *v);
 /* Once a second. */
 void live_tick(struct live *v, usec now);
-void live_clear(struct live *v);
 /* Prints whole lines of somebody else above the live line. */
 void live_print(struct live *v, const char *text, size_t len);
 bool live_is_terminal(const struct live *v);

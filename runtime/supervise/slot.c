@@ -5,14 +5,11 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/retry.h"
 #include "flow/engine/worker.h"
+#include "model/deadlines.h"
 
-enum {
-    BACKOFF_FIRST_MS = 100,
-    BACKOFF_MOST_MS = 5000,
-    SETTLED_SECONDS = 30,
-    FENCED_SECONDS = 60
-};
+enum { SETTLED_SECONDS = 30, FENCED_SECONDS = 60 };
 
 void slot_clear_page(const struct slot *w, struct page *p)
 {
@@ -73,14 +70,11 @@ bool slot_ended(struct slot *w, int wait_status, usec now, usec *after)
         w->exit_code = WEXITSTATUS(wait_status);
         return false;
     }
-    if (w->backoff == 0 || now - w->started >= SETTLED_SECONDS * 1000000ULL) {
-        w->backoff = BACKOFF_FIRST_MS * 1000;
+    if (now - w->started >= SETTLED_SECONDS * 1000000ULL) {
+        w->n_ended = 0;
     }
-    *after = w->backoff;
-    w->backoff *= 2;
-    if (w->backoff > BACKOFF_MOST_MS * 1000) {
-        w->backoff = BACKOFF_MOST_MS * 1000;
-    }
+    *after = retry_delay(++w->n_ended, BACKOFF_RESTART_FLOOR_USEC,
+                         BACKOFF_RESTART_CAP_USEC, UINT32_MAX);
     w->state = SLOT_WAITING;
     return true;
 }

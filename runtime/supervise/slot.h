@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/err.h"
 #include "base/loop.h"
 #include "model/page.h"
 
@@ -22,11 +23,11 @@ struct slot {
     struct loop_timer *restart;    /* owned; set while WAITING */
     uint32_t number;
     enum slot_state state;
-    pid_t pid;      /* RUNNING; 0 otherwise */
-    usec started;   /* of the process that runs, or ran last */
-    usec backoff;   /* before the next restart */
-    usec fenced_at; /* last; 0: never */
-    int exit_code;  /* GIVEN_UP: why */
+    pid_t pid;        /* RUNNING; 0 otherwise */
+    usec started;     /* of the process that runs, or ran last */
+    uint32_t n_ended; /* in a row, each soon after its start */
+    usec fenced_at;   /* last; 0: never */
+    int exit_code;    /* GIVEN_UP: why */
     /* -- while it stands still: see strikes.h */
     uint32_t looks;
     usec looked_at;          /* last */
@@ -45,10 +46,10 @@ void slot_started(struct slot *w, struct page *p, pid_t pid, usec now);
 void slot_clear_page(const struct slot *w, struct page *p);
 /*
  * The process ended. True: start another after *after. False: the slot is
- * given up. The backoff doubles from 100 ms to 5 s and starts anew when the
- * process lived for 30 s.
+ * given up. The back-off doubles, and starts anew when the process lived for 30 s.
  */
-bool slot_ended(struct slot *w, int wait_status, usec now, usec *after);
+bool slot_ended(struct slot *w, int wait_status, usec now,
+                usec *after) MUSTCHECK;
 
 /* Of [n] slots: a signal to every process; whether one is in that state. */
 void slots_signal(const struct slot *slots, uint32_t n, int signum);

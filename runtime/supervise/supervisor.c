@@ -12,6 +12,7 @@
 #include "admin/admin.h"
 #include "base/log.h"
 #include "flow/engine/worker.h"
+#include "model/deadlines.h"
 #include "supervise/ending.h"
 #include "supervise/live.h"
 #include "supervise/process.h"
@@ -21,8 +22,6 @@
 #include "supervise/totals.h"
 
 enum {
-    TICK_MS = 100,
-    STOP_SECONDS = 5,    /* what a worker needs to finish what is in flight */
     READY_SECONDS = 60,  /* of a run that is to last so many seconds */
     STANDS_SECONDS = 30, /* without an event before --until-end says why */
     STALL_SECONDS = 3    /* we ourselves stood still: no verdicts on others */
@@ -41,7 +40,7 @@ struct supervisor {
     struct loop_timer *tick;
     struct loop_timer *deadline; /* of a stop, or of the run */
     struct slot slots[PAGE_WORKERS];
-    uint64_t fork_told[2]; /* why a worker could not be forked */
+    struct said fork_told; /* why a worker could not be forked */
     usec last_tick;
     usec judge_after; /* no heartbeat is judged before */
     uint32_t n_ticks;
@@ -52,10 +51,8 @@ struct supervisor {
     int exit_code;
 };
 
-static void say(struct supervisor *s, enum log_level level, const char *msg,
-                const char *why)
+static void say(enum log_level level, const char *msg, const char *why)
 {
-    live_clear(s->live);
     if (!why) {
         log_line(level, msg, NULL);
     } else {
@@ -101,13 +98,13 @@ static void start(struct slot *w)
     if (pid < 0) {
         char why[200];
         process_describe_failure(errno, why, sizeof(why));
-        if (log_is_news(s->fork_told, why)) {
-            say(s, LOG_ERROR, "cannot fork a worker; trying again in 5 s", why);
+        if (log_once(&s->fork_told, why)) {
+            say(LOG_ERROR, "cannot fork a worker; trying again in 5 s", why);
         }
         restart_later(w, 5000000);
         return;
     }
-    s->fork_told[1] = 0;
+    s->fork_told.at = 0;
     slot_started(w, s->o->page, pid, clock_usec());
 }
 
@@ -141,7 +138,7 @@ static void stop(struct supervisor *s, int exit_code)
         loop_timer_stop(s->slots[i].restart);
     }
     signal_workers(s, SIGTERM);
-    loop_timer_set(s->deadline, STOP_SECONDS * 1000000ULL);
+    loop_timer_set(s->deadline, STOP_RUN_USEC);
     if (!has_worker(s)) {
         loop_stop(s->loop);
     }
@@ -156,11 +153,11 @@ static void on_deadline(void *arg)
         return;
     }
     if (!s->is_stopping) {
-        say(s, LOG_ERROR, "not ready in time", totals_waiting_for(s->o->page));
+        say(LOG_ERROR, "not ready in time", totals_waiting_for(s->o->page));
         stop(s, EX_UNAVAILABLE);
         return;
     }
-    say(s, LOG_WARN, "workers did not finish in time and are killed",
+    say(LOG_WARN, "workers did not finish in time and are killed",
         "what they had in flight is rolled back and read again");
     signal_workers(s, SIGKILL);
 }
@@ -168,11 +165,11 @@ static void on_deadline(void *arg)
 static void on_stop_signal(struct supervisor *s, int signum)
 {
     if (s->is_stopping) {
-        say(s, LOG_WARN, "stopping at once", "a second signal came");
+        say(LOG_WARN, "stopping at once", "a second signal came");
         signal_workers(s, SIGKILL);
         return;
     }
-    say(s, LOG_INFO, "stopping", strsignal(signum));
+    say(LOG_INFO, "stopping", strsignal(signum));
     stop(s, EX_OK);
 }
 
@@ -180,7 +177,6 @@ static void on_stop_signal(struct supervisor *s, int signum)
 
 static void give_up_words(struct supervisor *s, const struct slot *w)
 {
-    live_clear(s->live);
     if (w->exit_code == WORKER_FENCED) {
         log_line(LOG_ERROR, "worker is not started again",
                  "worker=%u instance=%s why=%s", w->number,
@@ -204,7 +200,7 @@ static void stop_if_all_gave_up(struct supervisor *s)
         slots_have(s->slots, n, SLOT_WAITING)) {
         return;
     }
-    say(s, LOG_ERROR, "no worker is left", "each of them gave up");
+    say(LOG_ERROR, "no worker is left", "each of them gave up");
     stop(s, s->slots[0].exit_code);
 }
 
@@ -213,7 +209,6 @@ static void ended(struct slot *w, int wait_status)
     struct supervisor *s = w->supervisor;
     char how[64];
     pid_t pid = w->pid;
-    live_clear(s->live);
     strikes_death(w, s->o->page, wait_status);
     slot_clear_page(w, s->o->page);
     if (s->is_stopping) {
@@ -228,7 +223,6 @@ static void ended(struct slot *w, int wait_status)
         return;
     }
     process_describe_end(wait_status, how, sizeof(how));
-    live_clear(s->live);
     log_line(LOG_ERROR, "worker ended; starting another",
              "worker=%u pid=%d how=%s restart_in_ms=%u", w->number, pid,
              log_quote(how), (unsigned)(after / 1000));
@@ -267,7 +261,6 @@ static void kill_if_still(struct supervisor *s, struct slot *w, usec now)
         return;
     }
     const struct page_worker *entry = &s->o->page->workers[w->number];
-    live_clear(s->live);
     log_line(LOG_ERROR, "worker stands still and is killed",
              "worker=%u pid=%d limit_s=%d where=%s", w->number, w->pid,
              (int)s->o->page->heartbeat_seconds,
@@ -305,7 +298,7 @@ static void tell_ending(struct supervisor *s, usec now)
     } else if (now > s->moved_at + STANDS_SECONDS * 1000000ULL) {
         s->moved_at = now;
         ending_describe(s->o->page, why, sizeof(why));
-        say(s, LOG_WARN, "the end is not reached, and nothing moves", why);
+        say(LOG_WARN, "the end is not reached, and nothing moves", why);
     }
 }
 
@@ -316,13 +309,12 @@ static void look_at_ending(struct supervisor *s)
     }
     enum ending verdict = ending_verdict(s->o->page);
     if (verdict == ENDING_REACHED) {
-        say(s, LOG_INFO, "every lane has reached its end", NULL);
+        say(LOG_INFO, "every lane has reached its end", NULL);
         stop(s, EX_OK);
     } else if (verdict == ENDING_HALTED) {
-        live_clear(s->live);
         ending_print_halted(s->o->page);
         stop(s, EX_DATAERR);
-    } else if (s->n_ticks % (1000 / TICK_MS) == 0) {
+    } else if (s->n_ticks % (1000000 / TICK_USEC) == 0) {
         tell_ending(s, s->last_tick);
     }
 }
@@ -330,7 +322,6 @@ static void look_at_ending(struct supervisor *s)
 static void became_ready(struct supervisor *s)
 {
     s->ready_at = clock_usec();
-    live_clear(s->live);
     log_line(LOG_INFO, "ready", "workers=%u lanes=%u", s->o->page->n_workers,
              s->o->page->n_lanes);
     if (s->o->ready_usec) {
@@ -358,7 +349,7 @@ static void ask_if_fine(struct supervisor *s)
 {
     struct err e = {0};
     if (s->o->is_fine && !s->is_stopping && !s->o->is_fine(s->o->arg, &e)) {
-        say(s, LOG_ERROR, "stopping", e.text);
+        say(LOG_ERROR, "stopping", e.text);
         stop(s, EX_SOFTWARE);
     }
 }
@@ -371,7 +362,7 @@ static void on_tick(void *arg)
     s->last_tick = now;
     look_at_ready(s);
     look_at_ending(s);
-    if (++s->n_ticks % (1000 / TICK_MS) == 0) {
+    if (++s->n_ticks % (1000000 / TICK_USEC) == 0) {
         ask_if_fine(s);
         live_tick(s->live, now);
     }
@@ -449,7 +440,7 @@ static void supervisor_run(struct supervisor *s)
     for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
         start(&s->slots[i]);
     }
-    loop_timer_every(s->tick, TICK_MS * 1000);
+    loop_timer_every(s->tick, TICK_USEC);
     if (s->o->seconds > 0) {
         loop_timer_set(s->deadline, READY_SECONDS * 1000000ULL);
     }

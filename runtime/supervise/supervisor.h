@@ -38,4 +38,4 @@ struct supervise_options {
  * lanes remain, what the workers gave up with, or EX_SOFTWARE. No handle of
  * librdkafka or libpq may exist in this process.
  */
-int supervise_run(const struct supervise_options *o);
+int supervise_run(const struct supervise_options *o) MUSTCHECK;

@@ -18,7 +18,7 @@ ffi.C.setenv('TIDEMILL_SCRIPTS', (os.getenv('TIDEMILL_ROOT') or '.') .. '/script
 
 local MAX_RECORDS, MAX_LANES = 4000, 16
 local FAILURE = ffi.new('struct err')
-local no_header = ffi.cast('record_header_fn', function() return 0 end)
+local no_header = ffi.cast('record_header_fn', function() return false end)
 
 local M = {}
 local Batch = {}

@@ -10,15 +10,15 @@ core.headers('flow/rows/headers.h')
 jit.off()
 
 local list
-local at_fn = ffi.cast('headers_at_fn', function(_, at, out)
+local at_fn = ffi.cast('record_header_at_fn', function(_, at, out)
   local h = list[at + 1]
-  if not h then return 0 end
+  if not h then return false end
   out.name = core.bytes(h[1] .. '\0')
   out.value, out.len = nil, 0
   if h[2] then out.value, out.len = core.bytes(h[2]) end
-  return 1
+  return true
 end)
-local no_header = ffi.cast('record_header_fn', function() return 0 end)
+local no_header = ffi.cast('record_header_fn', function() return false end)
 
 local topic = ffi.new('struct plan_topic')
 topic.format = C.FORMAT_JSON
@@ -37,7 +37,7 @@ local function parse(json)
   local arena, out, headers = core.arena(), {}, ffi.new('struct record_header')
   local h = C.headers_parse(json, #json, decoder, arena)
   local at = 0
-  while C.headers_at(h, at, headers) == 1 do
+  while C.headers_at(h, at, headers) do
     at = at + 1
     out[at] = { ffi.string(headers.name),
       headers.value ~= nil and ffi.string(headers.value, headers.len) or nil }
@@ -70,9 +70,9 @@ describe('headers of a dead letter', function()
   it('are found by name, the last one of them', function()
     local _, h, arena = parse '[{"name":"a","value":"1"},{"name":"a","value":"2"}]'
     local out = ffi.new('struct record_header')
-    assert.are.equal(1, C.headers_find(h, 'a', out))
+    assert.is_true(C.headers_find(h, 'a', out))
     assert.are.equal('2', ffi.string(out.value, out.len))
-    assert.are.equal(0, C.headers_find(h, 'b', out))
+    assert.is_false(C.headers_find(h, 'b', out))
     assert.is_truthy(arena)
   end)
 

@@ -209,15 +209,6 @@ describe('identifiers', function()
   end)
 end)
 
-describe('sql_param_oids', function()
-  it('are those of the arrays, then the extra ones', function()
-    local out = ffi.new('uint32_t[8]')
-    local extra = ffi.new('uint32_t[2]', 1011, 20)
-    assert.are.equal(4, C.sql_param_oids(balances(), 4, extra, 2, out))
-    assert.are.same({ 2951, 1009, 1011, 20 }, { out[0], out[1], out[2], out[3] })
-  end)
-end)
-
 describe('DDL', function()
   it('makes a table with its key', function()
     is([[

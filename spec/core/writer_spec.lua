@@ -41,7 +41,6 @@ local function written(kind, lengths, most)
   w.statement_bytes = most
   C.writer_begin(w)
   C.writer_write(w, t.c_rows, 1, conn)
-  C.writer_close(w)
   close()
   return t.c_rows.n_answers, w.n_written
 end

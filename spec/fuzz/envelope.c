@@ -43,17 +43,17 @@ struct run {
 };
 
 /* The type is what the third piece of a record holds. */
-static int find_header(void *message, const char *name,
-                       struct record_header *out)
+static bool find_header(void *message, const char *name,
+                        struct record_header *out)
 {
     const struct piece *type = message;
 
     if (!type->p || strcmp(name, "eventType") != 0) {
-        return 0;
+        return false;
     }
     *out = (struct record_header){
         .name = "eventType", .value = type->p, .len = type->len};
-    return 1;
+    return true;
 }
 
 static void choose(struct run *r, struct input *in)
@@ -196,7 +196,7 @@ static void check_late(struct run *early, struct run *late)
     }
 }
 
-static int header_at(void *message, uint32_t at, struct record_header *out)
+static bool header_at(void *message, uint32_t at, struct record_header *out)
 {
     return at == 0 && find_header(message, "eventType", out);
 }

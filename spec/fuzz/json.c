@@ -14,10 +14,11 @@
 #include "input.h"
 #include "oracle.h"
 
-static int no_header(void *message, const char *name, struct record_header *out)
+static bool no_header(void *message, const char *name,
+                      struct record_header *out)
 {
     (void)message, (void)name, (void)out;
-    return 0;
+    return false;
 }
 
 static const struct tm_cell *walked(const struct events *ev, int node)

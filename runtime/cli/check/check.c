@@ -36,32 +36,19 @@ static const char help[] =
     "database does not answer, 75 the database lacks something for now, 78\n"
     "problems were found (also when something else could not be asked).\n";
 
-static const char *const kinds[] = {
-    [KIND_FOLD] = "fold",     [KIND_MAP] = "map",     [KIND_MIRROR] = "mirror",
-    [KIND_APPEND] = "append", [KIND_MERGE] = "merge",
+/* What each way of being exact costs. */
+static const char *const costs[] = {
+    [EXACT_ALIGNED] = "rows are loaded before the transaction begins; no "
+                      "lock is held while Lua runs",
+    [EXACT_SHARED] = "rows stay locked from load to commit; a hot key lets "
+                     "one batch at a time through",
+    [EXACT_MERGE] = "nothing is loaded; rows are locked only for "
+                    "the last statement before commit",
+    [EXACT_OVERWRITE] = "nothing is loaded; one upsert a batch "
+                        "for each set of assigned columns",
+    [EXACT_APPEND] = "nothing is loaded; one INSERT a batch",
 };
-
-static const struct {
-    const char *name, *cost;
-} exactness[] = {
-    [EXACT_ALIGNED] = {"aligned",
-                       "rows are loaded before the transaction begins; no "
-                       "lock is held while Lua runs"},
-    [EXACT_SHARED] = {"shared",
-                      "rows stay locked from load to commit; a hot key lets "
-                      "one batch at a time through"},
-    [EXACT_MERGE] = {"merge", "nothing is loaded; rows are locked only for "
-                              "the last statement before commit"},
-    [EXACT_OVERWRITE] = {"overwrite", "nothing is loaded; one upsert a batch "
-                                      "for each set of assigned columns"},
-    [EXACT_APPEND] = {"append", "nothing is loaded; one INSERT a batch"},
-};
-
-static const char *const formats[] = {
-    [FORMAT_OUTBOX] = "outbox",
-    [FORMAT_DEBEZIUM] = "debezium",
-    [FORMAT_JSON] = "json",
-};
+EACH(costs, PLAN_EXACTS);
 
 static void print_topic(const char *title, const struct plan_topic *t)
 {
@@ -70,8 +57,9 @@ static void print_topic(const char *title, const struct plan_topic *t)
         [FLATTENED_REWRITE] = ", flattened (rewrite)",
         [FLATTENED_TOMBSTONE] = ", flattened (tombstone)",
     };
+    EACH(flattened, PLAN_FLATTENED);
 
-    say("%s%s: %s%s%s\n", title, t->name, formats[t->format],
+    say("%s%s: %s%s%s\n", title, t->name, plan_formats[t->format],
         t->outbox ? ", raw rows" : "", flattened[t->flattened]);
 }
 
@@ -101,10 +89,10 @@ static void print_projection(const struct plan_projection *p, uint32_t n_left)
     }
     say("%s%s %s (%s:%d)\n", p->n_set > 0 ? "" : "\n",
         n_left > 0 ? "table" : "projection", p->table, p->file, p->line);
-    say("  kind     %s\n", kinds[p->kind]);
-    say("  exact    %s: %s\n", exactness[p->exact].name,
+    say("  kind     %s\n", plan_kinds[p->kind]);
+    say("  exact    %s: %s\n", plan_exacts[p->exact],
         p->why != NULL ? p->why : "");
-    say("  cost     %s\n", exactness[p->exact].cost);
+    say("  cost     %s\n", costs[p->exact]);
     if (p->unlogged) {
         say("  unlogged a crash of the server may empty the table, and its "
             "events do not come again\n");

@@ -1,6 +1,7 @@
 #pragma once
 /* The part of `check` that looks at Kafka: what the topics hold, and whether
  * the connector behind them was set up as the pipeline says. */
+#include "base/err.h"
 #include "model/plan.h"
 
 /*
@@ -8,4 +9,4 @@
  * exit status that comes of it: EX_OK, EX_CONFIG, or EX_UNAVAILABLE when Kafka
  * does not answer within seconds.
  */
-int check_records(struct plan *p);
+int check_records(struct plan *p) MUSTCHECK;

@@ -105,6 +105,7 @@ static const char *const decimal_modes[] = {
     [DECIMALS_PRECISE] = "precise",
     [DECIMALS_DOUBLE] = "double",
 };
+EACH(decimal_modes, PLAN_DECIMALS);
 static const char *const time_modes[] = {
     [TIMES_UNSAID] = "adaptive",
     [TIMES_SECONDS] = "adaptive", /* another transform makes them */
@@ -115,6 +116,7 @@ static const char *const time_modes[] = {
     [TIMES_ADAPTIVE_TIME] = "adaptive_time_microseconds",
     [TIMES_ISO] = "isostring",
 };
+EACH(time_modes, PLAN_TIMES);
 
 static void put_unwrap(struct writing *w, enum plan_flattened flattened)
 {

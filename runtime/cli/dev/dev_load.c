@@ -33,7 +33,7 @@ struct sink {
     int64_t sent;
 };
 
-struct generator {
+struct dev_generator {
     const struct dev_load *o; /* borrowed */
     struct generator *script;
     struct producer *producer;
@@ -44,7 +44,7 @@ struct generator {
     usec started;
 };
 
-static void open_sinks(struct generator *g)
+static void open_sinks(struct dev_generator *g)
 {
     for (uint32_t t = 0; t < g->o->n_topics; t++) {
         g->n_sinks += (uint32_t)g->o->topics[t].n_partitions;
@@ -62,7 +62,7 @@ static void open_sinks(struct generator *g)
 
 /* Equal keys go to equal partitions; records without a key take turns. The
  * partition is chosen here, since it is here that it must be counted. */
-static struct sink *find_sink(struct generator *g,
+static struct sink *find_sink(struct dev_generator *g,
                               const struct generator_record *r)
 {
     struct sink *first = g->sinks;
@@ -91,7 +91,7 @@ static const struct page_lane *find_lane(const struct page *p,
     return NULL;
 }
 
-static bool is_too_far_ahead(const struct generator *g, struct sink *s)
+static bool is_too_far_ahead(const struct dev_generator *g, struct sink *s)
 {
     uint64_t average = g->n_sent == 0 ? 0 : g->bytes / g->n_sent;
     int64_t limit = AHEAD_BYTES / (int64_t)(average + RECORD_OVERHEAD);
@@ -104,7 +104,7 @@ static bool is_too_far_ahead(const struct generator *g, struct sink *s)
 }
 
 /* How long before the next record may go, by the rate. */
-static void keep_rate(const struct generator *g, double rate)
+static void keep_rate(const struct dev_generator *g, double rate)
 {
     if (rate <= 0 || g->n_sent % 16 != 0) {
         return;
@@ -116,7 +116,7 @@ static void keep_rate(const struct generator *g, double rate)
     }
 }
 
-static bool send_one(struct generator *g, const struct generator_record *r,
+static bool send_one(struct dev_generator *g, const struct generator_record *r,
                      struct err *e)
 {
     struct sink *s = find_sink(g, r);
@@ -146,7 +146,7 @@ static bool send_one(struct generator *g, const struct generator_record *r,
 }
 
 /* Until load.lua has no more; false with e. */
-static bool send_all(struct generator *g, struct err *e)
+static bool send_all(struct dev_generator *g, struct err *e)
 {
     double rate = generator_rate(g->script);
     struct generator_record r = {0};
@@ -165,7 +165,7 @@ static bool send_all(struct generator *g, struct err *e)
 
 _Noreturn static void generate(const struct dev_load *o)
 {
-    struct generator g = {.o = o};
+    struct dev_generator g = {.o = o};
     struct err e;
     start_log("load");
     open_sinks(&g);

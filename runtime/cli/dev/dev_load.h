@@ -21,4 +21,4 @@ struct dev_load {
 };
 
 /* The generator's pid; -1 with e. What goes wrong in it is logged there. */
-pid_t dev_load_start(const struct dev_load *o, struct err *e);
+pid_t dev_load_start(const struct dev_load *o, struct err *e) MUSTCHECK;

@@ -8,10 +8,11 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/say.h"
+#include "model/deadlines.h"
 #include "postgres/wire/dial.h"
 #include "supervise/totals.h"
 
-enum { SAMPLE_ROWS = 3, SAMPLE_WIDTH = 76, ANSWER_SECONDS = 30 };
+enum { SAMPLE_ROWS = 3, SAMPLE_WIDTH = 76 };
 
 /* One question to the database at a time, by a loop of our own. */
 struct asking {
@@ -84,7 +85,7 @@ static void ask(struct asking *q, const char *sql, pgconn_fn fn)
         return;
     }
     pgconn_add(q->c, &statement, NULL);
-    pgconn_flush(q->c, clock_usec() + ANSWER_SECONDS * 1000000ULL, fn, q);
+    pgconn_flush(q->c, PG_ANSWER_USEC, fn, q);
     loop_run(q->loop);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 /* What the operator's verbs share: the pipeline and a session with its
  * database, a question before a change, errors as exit statuses. */
+#include "base/err.h"
 #include "cli/verb.h"
 #include "postgres/operator/console.h"
 
@@ -12,13 +13,13 @@ struct desk {
 
 /* Loads the pipeline at [path] (NULL is refused) and connects. Else the exit
  * status; why is on stderr. desk_close() in either case. */
-int desk_open(struct desk *d, const struct verb *v, const char *path);
+int desk_open(struct desk *d, const struct verb *v, const char *path) MUSTCHECK;
 void desk_close(struct desk *d);
 /* Says it; the exit status. */
 int desk_fail(const struct verb *v, const struct err *e);
 /* Asks for a "yes", unless --yes said so. False: EX_USAGE, and nothing may be
  * changed. */
-bool desk_confirm(const struct verb *v, bool is_yes);
+bool desk_confirm(const struct verb *v, bool is_yes) MUSTCHECK;
 /* "" or "s". */
 const char *plural(int64_t n);
 /* The time of day, since 1970. */

@@ -85,7 +85,7 @@ static const char export_help[] =
     "is not right.\n";
 
 /* What the three words are called with. */
-struct request {
+struct dlq_request {
     const struct verb *v;
     const char *path, *place;
     bool is_json;
@@ -126,9 +126,9 @@ static void take_cell(struct table *t, struct buf *b)
     buf_clear(b);
 }
 
-static void put_row(const struct letter *l, void *arg)
+static void put_row(const struct letter_row *l, void *arg)
 {
-    struct request *q = arg;
+    struct dlq_request *q = arg;
     struct table *t = &q->table;
     struct buf b = {0};
     buf_printf(&b, "%s/%" PRId64 "/%" PRId64, l->topic, l->partition,
@@ -150,7 +150,7 @@ static void put_row(const struct letter *l, void *arg)
     q->n_shown++;
 }
 
-static void print_object(const struct letter *l, bool values)
+static void print_object(const struct letter_row *l, bool values)
 {
     struct buf out = {0};
     letter_json(&out, l, values);
@@ -158,20 +158,20 @@ static void print_object(const struct letter *l, bool values)
     buf_close(&out);
 }
 
-static void print_brief(const struct letter *l, void *arg)
+static void print_brief(const struct letter_row *l, void *arg)
 {
-    ((struct request *)arg)->n_shown++;
+    ((struct dlq_request *)arg)->n_shown++;
     print_object(l, false);
 }
 
-static void print_full(const struct letter *l, void *arg)
+static void print_full(const struct letter_row *l, void *arg)
 {
-    ((struct request *)arg)->n_shown++;
+    ((struct dlq_request *)arg)->n_shown++;
     print_object(l, true);
 }
 
 /* A mistyped name must not look like "all is well". */
-static int end_of(struct request *q)
+static int end_of(struct dlq_request *q)
 {
     return q->n_shown > 0
                ? EX_OK
@@ -180,14 +180,14 @@ static int end_of(struct request *q)
 
 static void add_count(const struct letter_count *n, void *arg)
 {
-    struct request *q = arg;
+    struct dlq_request *q = arg;
     q->n_failed += n->n_failed;
     q->n_held += n->n_held;
     buf_printf(&q->sums, "%s%s %" PRId64, q->sums.len > 0 ? ", " : "", n->class,
                n->n_failed + n->n_held);
 }
 
-static void print_sums(struct request *q)
+static void print_sums(struct dlq_request *q)
 {
     int64_t n = q->n_failed + q->n_held;
     if (n == 0) {
@@ -203,7 +203,7 @@ static void print_sums(struct request *q)
     }
 }
 
-static int list(struct request *q)
+static int list(struct dlq_request *q)
 {
     struct console *c = &q->desk.console;
     struct letter_filter f = q->choice.filter;
@@ -227,9 +227,9 @@ static int list(struct request *q)
     return status;
 }
 
-static void print_text(const struct letter *l, void *arg)
+static void print_text(const struct letter_row *l, void *arg)
 {
-    struct request *q = arg;
+    struct dlq_request *q = arg;
     struct buf out = {0};
     letter_text(&out, l);
     fputs(buf_text(&out), stdout);
@@ -237,7 +237,7 @@ static void print_text(const struct letter *l, void *arg)
     q->n_shown++;
 }
 
-static int show(struct request *q)
+static int show(struct dlq_request *q)
 {
     struct console *c = &q->desk.console;
     const struct letter_filter *f = &q->choice.filter;
@@ -263,7 +263,7 @@ static int show(struct request *q)
     return ok ? EX_OK : desk_fail(q->v, &e);
 }
 
-static int export(struct request *q)
+static int export(struct dlq_request *q)
 {
     struct err e;
     if (!letters_each(&q->desk.console, &q->choice.filter, true, print_full, q,
@@ -273,7 +273,7 @@ static int export(struct request *q)
     return end_of(q);
 }
 
-static int work(struct request *q, int (*word)(struct request *))
+static int work(struct dlq_request *q, int (*word)(struct dlq_request *))
 {
     int status = choice_make(&q->choice, q->v, q->place);
     if (status != EX_OK) {
@@ -286,7 +286,7 @@ static int work(struct request *q, int (*word)(struct request *))
 }
 
 /* With the option --json, too, unless [json] is NULL. */
-static bool parse(struct request *q, bool *json, int argc, char **argv)
+static bool parse(struct dlq_request *q, bool *json, int argc, char **argv)
 {
     struct option_spec specs[CHOICE_OPTIONS + 1];
     const char *words[2];
@@ -305,13 +305,13 @@ static bool parse(struct request *q, bool *json, int argc, char **argv)
 
 static int run_list(const struct verb *v, int argc, char **argv)
 {
-    struct request q = {.v = v};
+    struct dlq_request q = {.v = v};
     return parse(&q, &q.is_json, argc, argv) ? work(&q, list) : EX_USAGE;
 }
 
 static int run_show(const struct verb *v, int argc, char **argv)
 {
-    struct request q = {.v = v};
+    struct dlq_request q = {.v = v};
     struct place place;
     if (!parse(&q, NULL, argc, argv)) {
         return EX_USAGE;
@@ -325,7 +325,7 @@ static int run_show(const struct verb *v, int argc, char **argv)
 
 static int run_export(const struct verb *v, int argc, char **argv)
 {
-    struct request q = {.v = v};
+    struct dlq_request q = {.v = v};
     return parse(&q, NULL, argc, argv) ? work(&q, export) : EX_USAGE;
 }
 

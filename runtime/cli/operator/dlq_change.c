@@ -56,7 +56,7 @@ static const char discard_help[] =
     "database, 75 they changed meanwhile, 78 the pipeline or the database is\n"
     "not right.\n";
 
-struct request {
+struct dlq_change {
     const struct verb *v;
     const char *path, *place, *reason;
     bool is_all, is_yes, is_chain, is_head_only;
@@ -65,7 +65,7 @@ struct request {
     struct desk desk;
 };
 
-static int none(const struct request *q)
+static int none(const struct dlq_change *q)
 {
     complain("tidemill %s: no such dead letter of pipeline %s; 'tidemill dlq "
              "list %s' shows them\n",
@@ -73,7 +73,7 @@ static int none(const struct request *q)
     return EX_NOINPUT;
 }
 
-static int say_retried(const struct request *q, const struct letter_retry *r)
+static int say_retried(const struct dlq_change *q, const struct letter_retry *r)
 {
     int64_t n = r->n_failed + r->n_held;
     if (r->n_waiting > 0) {
@@ -93,7 +93,7 @@ static int say_retried(const struct request *q, const struct letter_retry *r)
     return EX_OK;
 }
 
-static int wait_for(struct request *q, struct letter_retry *r)
+static int wait_for(struct dlq_change *q, struct letter_retry *r)
 {
     static const struct timespec pause = {.tv_nsec = 250 * 1000000};
     usec end = clock_usec() + (usec)q->wait_sec * 1000000;
@@ -111,7 +111,7 @@ static int wait_for(struct request *q, struct letter_retry *r)
     return say_retried(q, r);
 }
 
-static int retry(struct request *q)
+static int retry(struct dlq_change *q)
 {
     struct letter_retry r;
     struct err e;
@@ -134,7 +134,7 @@ static int retry(struct request *q)
     return EX_OK;
 }
 
-static int refuse_orphans(const struct request *q, int64_t n)
+static int refuse_orphans(const struct dlq_change *q, int64_t n)
 {
     return options_refuse(
         q->v,
@@ -145,7 +145,8 @@ static int refuse_orphans(const struct request *q, int64_t n)
         n, plural(n));
 }
 
-static void say_discarded(const struct request *q, const struct letter_look *l)
+static void say_discarded(const struct dlq_change *q,
+                          const struct letter_look *l)
 {
     say("%" PRId64 " failed and %" PRId64 " held letters in %" PRId64
         " lane%s are DISCARDED: their records are LOST to\n"
@@ -163,7 +164,7 @@ static void say_discarded(const struct request *q, const struct letter_look *l)
     }
 }
 
-static int discard(struct request *q)
+static int discard(struct dlq_change *q)
 {
     enum letter_scope scope = q->is_chain       ? LETTERS_CHAINS
                               : q->is_head_only ? LETTERS_HEADS
@@ -200,7 +201,7 @@ static int discard(struct request *q)
 enum { OWN_OPTIONS = 5 };
 
 /* [own]: [n] options that this word has beside those which choose. */
-static int parse(struct request *q, const struct option_spec *own, size_t n,
+static int parse(struct dlq_change *q, const struct option_spec *own, size_t n,
                  int argc, char **argv)
 {
     struct option_spec specs[CHOICE_OPTIONS + OWN_OPTIONS];
@@ -226,7 +227,7 @@ static int parse(struct request *q, const struct option_spec *own, size_t n,
 }
 
 /* Opens the pipeline and does it. */
-static int on_desk(struct request *q, int (*word)(struct request *))
+static int on_desk(struct dlq_change *q, int (*word)(struct dlq_change *))
 {
     int status = desk_open(&q->desk, q->v, q->path);
     status = status == EX_OK ? word(q) : status;
@@ -236,7 +237,7 @@ static int on_desk(struct request *q, int (*word)(struct request *))
 
 static int run_retry(const struct verb *v, int argc, char **argv)
 {
-    struct request q = {.v = v};
+    struct dlq_change q = {.v = v};
     const struct option_spec own[] = {
         {.name = "all", .kind = OPTION_FLAG, .out = &q.is_all},
         {.name = "reason", .kind = OPTION_TEXT, .out = &q.reason},
@@ -252,7 +253,7 @@ static int run_retry(const struct verb *v, int argc, char **argv)
 
 static int run_discard(const struct verb *v, int argc, char **argv)
 {
-    struct request q = {.v = v};
+    struct dlq_change q = {.v = v};
     const struct option_spec own[OWN_OPTIONS] = {
         {.name = "all", .kind = OPTION_FLAG, .out = &q.is_all},
         {.name = "reason", .kind = OPTION_TEXT, .out = &q.reason},

@@ -79,7 +79,7 @@ static const char seek_help[] =
 
 enum { HALT_INDENT = 2 };
 
-struct request {
+struct lane_request {
     const struct verb *v;
     const char *path, *lane, *reason;
     bool is_all, is_yes;
@@ -91,7 +91,7 @@ struct request {
     uint32_t n_changes;
 };
 
-static void add(struct request *q, const struct lane_row *row, int64_t to,
+static void add(struct lane_request *q, const struct lane_row *row, int64_t to,
                 bool may_have_moved)
 {
     q->changes[q->n_changes++] = (struct lane_change){
@@ -103,7 +103,8 @@ static void add(struct request *q, const struct lane_row *row, int64_t to,
     };
 }
 
-static int refuse_lane(const struct request *q, int status, const char *why)
+static int refuse_lane(const struct lane_request *q, int status,
+                       const char *why)
 {
     complain("tidemill %s: %s\n", q->v->name, why);
     return status;
@@ -111,7 +112,7 @@ static int refuse_lane(const struct request *q, int status, const char *why)
 
 /* Past the end a lane would wait for records that are not written yet, and pass
  * them by unread; before the beginning it halts at once. */
-static int check_range(const struct request *q, const struct lane_row *row,
+static int check_range(const struct lane_request *q, const struct lane_row *row,
                        int64_t to)
 {
     int64_t range[2];
@@ -189,12 +190,13 @@ static const char *twice(const struct plan_projection *p)
         [KIND_MIRROR] =
             "mirror: older rows until it has caught up, then right again",
     };
+    EACH(words, PLAN_KINDS);
     return p->kind == KIND_APPEND && p->n_key > 0
                ? "append with a key: fails at the rows that are there"
                : words[p->kind];
 }
 
-static void say_again(const struct request *q, const struct lane_row *row,
+static void say_again(const struct lane_request *q, const struct lane_row *row,
                       int64_t to)
 {
     const struct plan *p = q->desk.plan;
@@ -232,7 +234,7 @@ static void say_goes_on(const char *what, const struct lane_row *row,
     }
 }
 
-static void end_halt(struct request *q, const struct lane_row *row)
+static void end_halt(struct lane_request *q, const struct lane_row *row)
 {
     say_goes_on("", row, row->next_offset);
     puts(". It is halted:");
@@ -240,7 +242,7 @@ static void end_halt(struct request *q, const struct lane_row *row)
     add(q, row, row->next_offset, false);
 }
 
-static int plan_resume(struct request *q)
+static int plan_resume(struct lane_request *q)
 {
     for (uint32_t i = 0; i < q->rows.n; i++) {
         if (q->rows.at[i].halted) {
@@ -257,7 +259,7 @@ static int plan_resume(struct request *q)
     return EX_OK;
 }
 
-static int plan_skip(struct request *q)
+static int plan_skip(struct lane_request *q)
 {
     const struct lane_row *row = &q->rows.at[0];
     int64_t at = row->next_offset;
@@ -282,7 +284,7 @@ static int plan_skip(struct request *q)
     return status;
 }
 
-static int plan_seek(struct request *q)
+static int plan_seek(struct lane_request *q)
 {
     const struct lane_row *row = &q->rows.at[0];
     /* The words of a halt may name where it stands: a person has decided. */
@@ -316,7 +318,7 @@ static int plan_seek(struct request *q)
     return EX_OK;
 }
 
-static int change(struct request *q)
+static int change(struct lane_request *q)
 {
     struct err e;
     if (!desk_confirm(q->v, q->is_yes)) {
@@ -334,7 +336,7 @@ static int change(struct request *q)
 }
 
 /* [plan]: fills changes and says what they do. */
-static int work(struct request *q, int (*plan)(struct request *))
+static int work(struct lane_request *q, int (*plan)(struct lane_request *))
 {
     struct err e;
     int status = desk_open(&q->desk, q->v, q->path);
@@ -366,8 +368,8 @@ static int work(struct request *q, int (*plan)(struct request *))
 /* Options that all three have come first in [specs], then [n] of their own. */
 enum { COMMON_OPTIONS = 2, OWN_OPTIONS = 2 };
 
-static int parse(struct request *q, const struct option_spec *own, size_t n,
-                 int argc, char **argv)
+static int parse(struct lane_request *q, const struct option_spec *own,
+                 size_t n, int argc, char **argv)
 {
     struct option_spec specs[COMMON_OPTIONS + OWN_OPTIONS] = {
         {.name = "yes", .kind = OPTION_FLAG, .out = &q->is_yes},
@@ -400,7 +402,7 @@ static int parse(struct request *q, const struct option_spec *own, size_t n,
 
 static int run_resume(const struct verb *v, int argc, char **argv)
 {
-    struct request q = {.v = v};
+    struct lane_request q = {.v = v};
     const struct option_spec own[] = {
         {.name = "all", .kind = OPTION_FLAG, .out = &q.is_all},
     };
@@ -410,7 +412,7 @@ static int run_resume(const struct verb *v, int argc, char **argv)
 
 static int run_skip(const struct verb *v, int argc, char **argv)
 {
-    struct request q = {.v = v, .records = -1, .to = -1};
+    struct lane_request q = {.v = v, .records = -1, .to = -1};
     const struct option_spec own[] = {
         {.name = "records", .kind = OPTION_OFFSET, .out = &q.records},
         {.name = "to", .kind = OPTION_OFFSET, .out = &q.to},
@@ -430,7 +432,7 @@ static int run_skip(const struct verb *v, int argc, char **argv)
 
 static int run_seek(const struct verb *v, int argc, char **argv)
 {
-    struct request q = {.v = v, .to = -1};
+    struct lane_request q = {.v = v, .to = -1};
     const struct option_spec own[] = {
         {.name = "to", .kind = OPTION_OFFSET, .out = &q.to},
     };

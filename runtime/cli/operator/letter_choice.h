@@ -1,5 +1,6 @@
 #pragma once
 /* Which dead letters a verb is about, as options say it. */
+#include "base/err.h"
 #include "cli/operator/place.h"
 #include "cli/options.h"
 #include "postgres/operator/letters.h"
@@ -32,7 +33,7 @@ void choice_options(struct letter_choice *c,
 /* Completes c->filter; [place] may be NULL. EX_OK, or EX_USAGE and the reason
  * is told. [c] is borrowed by its filter. */
 int choice_make(struct letter_choice *c, const struct verb *v,
-                const char *place);
+                const char *place) MUSTCHECK;
 /* No letter is what was asked for: EX_OK when there might have been one, else
  * EX_NOINPUT, and told: the pipeline has no such topic, partition or letter. */
 int choice_found_none(const struct letter_choice *c, const struct verb *v,

@@ -55,7 +55,7 @@ static void put_bytes(struct buf *out, const char *name, struct letter_bytes b)
     buf_puts(out, "\"");
 }
 
-void letter_json(struct buf *out, const struct letter *l, bool values)
+void letter_json(struct buf *out, const struct letter_row *l, bool values)
 {
     json_open(out, '{');
     put_text(out, "topic", l->topic);
@@ -237,7 +237,7 @@ static void put_headers(struct buf *out, const char *headers)
     }
 }
 
-void letter_text(struct buf *out, const struct letter *l)
+void letter_text(struct buf *out, const struct letter_row *l)
 {
     struct buf key = {0};
     char record[48] = {0};

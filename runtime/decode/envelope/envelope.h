@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "decode/envelope/decoder.h"
 #include "decode/envelope/types.h"
 #include "decode/json/schema.h"
@@ -53,15 +54,15 @@ struct reader {
 
 typedef bool (*envelope_fn)(struct reader *r, const struct record *rec);
 
-bool outbox_read(struct reader *r, const struct record *rec);
+bool outbox_read(struct reader *r, const struct record *rec) MUSTCHECK;
 /* Rows of an outbox table, as Debezium captures them. */
-bool outbox_row_read(struct reader *r, const struct record *rec);
-bool debezium_read(struct reader *r, const struct record *rec);
+bool outbox_row_read(struct reader *r, const struct record *rec) MUSTCHECK;
+bool debezium_read(struct reader *r, const struct record *rec) MUSTCHECK;
 /* Debezium behind ExtractNewRecordState, when the pipeline says so. */
-bool flattened_read(struct reader *r, const struct record *rec);
-bool plain_read(struct reader *r, const struct record *rec);
+bool flattened_read(struct reader *r, const struct record *rec) MUSTCHECK;
+bool plain_read(struct reader *r, const struct record *rec) MUSTCHECK;
 /* Fills the columns of KEY and below. */
-bool key_read(struct reader *r, const struct record *rec);
+bool key_read(struct reader *r, const struct record *rec) MUSTCHECK;
 
 /* A flattened row at structural [first]; the walk was through it once. */
 bool flattened_row(struct reader *r, uint32_t first, struct schema *schema);
@@ -103,17 +104,17 @@ static inline bool debezium_is_heartbeat(const char *topic)
 
 /* At the row that an event is about, which becomes its data and [as]: the
  * root after, or before when the row was deleted. */
-bool reader_row(struct reader *r, int as, struct schema_row *row);
+bool reader_row(struct reader *r, int as, struct schema_row *row) MUSTCHECK;
 /* At the value of `source`: its columns, and the time of the change. */
-bool reader_source(struct reader *r);
+bool reader_source(struct reader *r) MUSTCHECK;
 /* The letter of an operation; 0: it is none, and the record fails. */
 char reader_letter(struct reader *r, const struct tm_cell *op);
 /* A letter of an operation as op and type; 'm' is skipped. */
-bool reader_op(struct reader *r, const struct tm_cell *op);
+bool reader_op(struct reader *r, const struct tm_cell *op) MUSTCHECK;
 /* The event's type; [p] lasts as the record does. Always true. */
-bool reader_type(struct reader *r, const char *p, size_t len);
+bool reader_type(struct reader *r, const char *p, size_t len) MUSTCHECK;
 /* [text] holds JSON: it becomes data. The walk goes over to it. */
-bool reader_document(struct reader *r, const struct tm_cell *text);
+bool reader_document(struct reader *r, const struct tm_cell *text) MUSTCHECK;
 /* Does __deleted say so? It is a text, or a boolean behind other transforms. */
 bool reader_is_deleted(const struct tm_cell *mark);
 /* Was the flattened row deleted, by its __deleted and __op? False: they make no
@@ -129,8 +130,8 @@ void reader_forget(struct reader *r);
  * is none. After the payload was read connect_close() must follow.
  */
 bool connect_open(struct reader *r, struct schemas *s, const char *p,
-                  size_t len, struct schema **schema);
-bool connect_close(struct reader *r);
+                  size_t len, struct schema **schema) MUSTCHECK;
+bool connect_close(struct reader *r) MUSTCHECK;
 
 /* Always false, for `return reader_fail(...)`. */
 bool reader_fail(struct reader *r, const char *format, ...)

@@ -166,15 +166,21 @@ static bool no_column(struct reader *r, const char *word, const char *name,
 static bool check_columns(struct reader *r, const struct outbox_row *row,
                           uint32_t first)
 {
-    static const char *const words[COLUMNS] = {"id", "key", "type", "payload",
-                                               "time"};
     const struct plan_outbox *o = r->topic->outbox;
-    const char *const names[COLUMNS] = {o->id, o->key, o->type, o->payload,
-                                        o->time};
+    const struct {
+        const char *word, *name;
+    } columns[] = {
+        [COLUMN_ID] = {"id", o->id},
+        [COLUMN_KEY] = {"key", o->key},
+        [COLUMN_TYPE] = {"type", o->type},
+        [COLUMN_PAYLOAD] = {"payload", o->payload},
+        [COLUMN_TIME] = {"time", o->time},
+    };
+    EACH(columns, COLUMNS);
 
     for (int i = 0; i < COLUMNS; i++) {
-        if (names[i] && row->cells[i].tag == TM_MISSING) {
-            return no_column(r, words[i], names[i], first);
+        if (columns[i].name && row->cells[i].tag == TM_MISSING) {
+            return no_column(r, columns[i].word, columns[i].name, first);
         }
     }
     return true;

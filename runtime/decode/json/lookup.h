@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/err.h"
 #include "base/hash.h"
 #include "decode/json/members.h"
 #include "decode/json/path.h"
@@ -60,7 +61,8 @@ bool lookup_is_open(const struct lookup *l, int parent);
 /* What members holds is what is in the object. */
 void lookup_open(struct lookup *l, int parent);
 /* The field of an opened parent: its number, and its value in last. */
-int lookup_find(struct lookup *l, int parent, const char *name, size_t len);
+int lookup_find(struct lookup *l, int parent, const char *name,
+                size_t len) MUSTCHECK;
 /* The unit of a time that was found in that event in this run and has the value
  * of [c]; TM_HINT_NONE: there is none. */
 uint8_t lookup_hint(const struct lookup *l, const struct tm_batch *b,

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "model/api.h"
 
 struct schema_row;
@@ -24,4 +25,4 @@ void members_clear(struct members *m);
 void members_close(struct members *m);
 /* At an opening brace: walk.members becomes what is in it. [row] as for
  * walk_node(). */
-bool members_read(struct walk *w, const struct schema_row *row);
+bool members_read(struct walk *w, const struct schema_row *row) MUSTCHECK;

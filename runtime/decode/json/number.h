@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/err.h"
 #include "model/api.h"
 
 /*
@@ -17,7 +18,7 @@
  * not a JSON number.
  */
 bool number_read(const char *p, size_t len, struct arena *a,
-                 struct tm_cell *out);
+                 struct tm_cell *out) MUSTCHECK;
 /* Is it a JSON number, with nothing around it? */
 bool number_follows_grammar(const char *p, size_t len);
 
@@ -51,4 +52,4 @@ static inline bool number_is(const char *p, size_t len)
     return i == len || number_follows_grammar(p, len);
 }
 /* A whole number in decimal digits, nothing around it, that fits 64 bits. */
-bool number_read_int(const char *p, size_t len, int64_t *out);
+bool number_read_int(const char *p, size_t len, int64_t *out) MUSTCHECK;

@@ -125,8 +125,12 @@ int path_learn(struct path *t, int parent, const char *name, size_t len,
     return child;
 }
 
-static const char *const roots[TM_ROOTS] = {"data", "before", "after",
-                                            "key",  "source", "id"};
+static const char *const roots[] = {
+    [TM_NODE_DATA] = "data",     [TM_NODE_BEFORE] = "before",
+    [TM_NODE_AFTER] = "after",   [TM_NODE_KEY] = "key",
+    [TM_NODE_SOURCE] = "source", [TM_NODE_ID] = "id",
+};
+EACH(roots, TM_ROOTS);
 
 const char *path_text(const struct path *t, int node, struct arena *a)
 {

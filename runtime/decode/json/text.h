@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "model/api.h"
 
 /*
@@ -12,7 +13,7 @@
  * has room for [len] bytes: a text never grows. Its length, or -1: an unknown
  * escape, or half a surrogate pair.
  */
-int64_t text_unescape(const char *p, size_t len, char *out);
+int64_t text_unescape(const char *p, size_t len, char *out) MUSTCHECK;
 /* Are all of its escapes of JSON's grammar? Halves of surrogate pairs are. */
 bool text_escapes_are_right(const char *p, size_t len);
 /* Bytes of the escape at [p], or of the beginning of one that is wrong; 0: it is

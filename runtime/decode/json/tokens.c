@@ -6,7 +6,7 @@
 #include "decode/json/walk.h"
 
 /* One reading: the containers that are open, by the index of their token. */
-struct reading {
+struct token_reading {
     struct walk walk;
     struct tm_cell *out;
     uint32_t n;
@@ -14,7 +14,7 @@ struct reading {
     uint32_t open[WALK_DEEPEST];
 };
 
-static struct tm_cell *add(struct reading *r)
+static struct tm_cell *add(struct token_reading *r)
 {
     struct tm_cell *c = &r->out[r->n++];
 
@@ -22,13 +22,13 @@ static struct tm_cell *add(struct reading *r)
     return c;
 }
 
-static struct tm_cell *innermost(const struct reading *r)
+static struct tm_cell *innermost(const struct token_reading *r)
 {
     return &r->out[r->open[r->depth - 1]];
 }
 
 /* A field name and its colon. */
-static bool read_name(struct reading *r)
+static bool read_name(struct token_reading *r)
 {
     struct walk *w = &r->walk;
 
@@ -43,7 +43,7 @@ static bool read_name(struct reading *r)
 }
 
 /* The walk stands where the next member or item begins. */
-static bool begin_item(struct reading *r)
+static bool begin_item(struct token_reading *r)
 {
     struct tm_cell *container = innermost(r);
 
@@ -51,12 +51,12 @@ static bool begin_item(struct reading *r)
     return container->tag == TM_ARRAY || read_name(r);
 }
 
-static bool is_closing(const struct reading *r)
+static bool is_closing(const struct token_reading *r)
 {
     return walk_char(&r->walk) == (innermost(r)->tag == TM_OBJECT ? '}' : ']');
 }
 
-static bool open_container(struct reading *r, char c)
+static bool open_container(struct token_reading *r, char c)
 {
     struct tm_cell *t = add(r);
 
@@ -71,7 +71,7 @@ static bool open_container(struct reading *r, char c)
 }
 
 /* Behind a value: closes what ends here; stands at the next value, if any. */
-static bool close_containers(struct reading *r)
+static bool close_containers(struct token_reading *r)
 {
     struct walk *w = &r->walk;
 
@@ -88,7 +88,7 @@ static bool close_containers(struct reading *r)
     return true;
 }
 
-static bool read_all(struct reading *r)
+static bool read_all(struct token_reading *r)
 {
     do {
         char c = walk_char(&r->walk);
@@ -115,7 +115,7 @@ static bool read_all(struct reading *r)
 bool tokens_read(struct json_index *x, struct arena *a, const char *json,
                  size_t len, const struct tm_cell **out, uint32_t *n)
 {
-    struct reading r;
+    struct token_reading r;
 
     memset(&r.walk, 0, sizeof(r.walk));
     r.walk.index = x;

@@ -46,6 +46,7 @@ static bool is_cut_character(const char *p, size_t len)
 static bool not_indexed(struct walk *w, enum json_fault fault)
 {
     static const char *const texts[] = {
+        [JSON_FINE] = NULL,
         [JSON_EMPTY] = "it is empty",
         [JSON_UTF8] = WALK_NOT_UTF8,
         [JSON_CONTROL] = "a control byte inside a text",

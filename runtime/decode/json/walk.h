@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/err.h"
 #include "decode/json/json.h"
 #include "decode/json/path.h"
 #include "model/api.h"
@@ -59,20 +60,20 @@ struct walk_key {
 };
 
 /* Indexes a document; the walk stands at its value. */
-bool walk_open(struct walk *w, const char *p, size_t len);
+bool walk_open(struct walk *w, const char *p, size_t len) MUSTCHECK;
 /* The walk must be behind the value, with nothing following. */
-bool walk_end(struct walk *w);
+bool walk_end(struct walk *w) MUSTCHECK;
 /* Passes over the value. */
-bool walk_skip(struct walk *w);
+bool walk_skip(struct walk *w) MUSTCHECK;
 /* Reads the value and moves behind it; objects and arrays as raw JSON. */
-bool walk_value(struct walk *w, struct tm_cell *out);
+bool walk_value(struct walk *w, struct tm_cell *out) MUSTCHECK;
 /* The value as it is written, a text without its quotes: what a key is. */
-bool walk_raw(struct walk *w, struct tm_cell *out);
+bool walk_raw(struct walk *w, struct tm_cell *out) MUSTCHECK;
 /*
  * The value of [node] and of everything wanted below it. [row] says which
  * direct fields of it have a logical type; NULL: no schema.
  */
-bool walk_node(struct walk *w, int node, struct schema_row *row);
+bool walk_node(struct walk *w, int node, struct schema_row *row) MUSTCHECK;
 /* Makes the cells of everything wanted below [node] missing. */
 void walk_clear(struct walk *w, int node);
 bool walk_fail(struct walk *w, const char *fault);

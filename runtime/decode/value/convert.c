@@ -135,7 +135,8 @@ static bool whole_of(const struct conversion *c, const struct tm_cell *in,
     struct tm_dec d;
     struct tm_dec whole;
 
-    if ((!dec_from_cell(in, &d) && convert_variable(c, in, &d) <= 0) ||
+    if ((!dec_from_cell(in, &d) &&
+         convert_variable(c, in, &d) != VARIABLE_READ) ||
         tm_dec_round(&d, 0, &whole) < 0 || tm_dec_compare(&d, &whole) != 0 ||
         dec_get(&whole) != (int64_t)dec_get(&whole)) {
         return false;

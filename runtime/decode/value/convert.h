@@ -36,14 +36,15 @@ struct convert_rules convert_rules_of(const struct plan_topic *t);
  */
 bool convert_cell(const struct coltype *t, const struct tm_cell *in,
                   const struct convert_rules *rules, struct arena *a,
-                  struct tm_cell *out, struct err *e);
+                  struct tm_cell *out, struct err *e) MUSTCHECK;
 /* A column's cell as text: what Lua reads for uuid, bytea (hex \x..), date,
  * times (ISO 8601, timestamptz with Z), json and array literals. */
 void convert_text(const struct coltype *t, const struct tm_cell *c,
                   struct buf *out);
 /* [number] in units of which 10^[digits] are a second, as microseconds. False:
  * beyond 64 bits. */
-bool convert_usec(const struct tm_cell *number, int digits, int64_t *usec);
+bool convert_usec(const struct tm_cell *number, int digits,
+                  int64_t *usec) MUSTCHECK;
 /* Is it within the years that a column can hold? */
 bool convert_is_stamp(int64_t usec);
 /* Same value in the same column: what makes a row unchanged. */

@@ -119,17 +119,19 @@ static bool could_be_hex(const struct conversion *c, const struct tm_cell *in)
            !(c->rules->format == FORMAT_DEBEZIUM && has_upper && has_lower);
 }
 
-/* In how many characters of [in] the digits begin; -1: it is base64; -2: it
- * cannot be known. */
+/* In how many characters of [in] the digits begin, or one of these. */
+enum { HEX_IS_BASE64 = -1, HEX_UNSAID = -2 };
 static int hex_begins(const struct conversion *c, const struct tm_cell *in)
 {
     if (in->len >= 2 && in->p[0] == '\\' && in->p[1] == 'x') {
         return 2;
     }
     if (in->hint == TM_HINT_BASE64 || c->rules->binary == BINARY_BASE64) {
-        return -1;
+        return HEX_IS_BASE64;
     }
-    return c->rules->binary == BINARY_HEX ? 0 : could_be_hex(c, in) ? -2 : -1;
+    return c->rules->binary == BINARY_HEX ? 0
+           : could_be_hex(c, in)          ? HEX_UNSAID
+                                          : HEX_IS_BASE64;
 }
 
 /* What it would be as either, as far as it can be. */
@@ -172,7 +174,7 @@ bool convert_bytea(const struct conversion *c, const struct tm_cell *in,
     bytes = arena_alloc(c->a, in->len);
     n = hex >= 0 ? read_hex(in->p + hex, in->len - (uint32_t)hex, bytes)
                  : base64_decode(in->p, in->len, bytes);
-    if (hex == -2) {
+    if (hex == HEX_UNSAID) {
         return fail_unsaid(c, in, bytes, n);
     }
     if (n < 0) {

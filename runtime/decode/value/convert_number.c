@@ -168,8 +168,8 @@ static bool find_member(const struct tm_cell *in, const char *name,
     return at < end;
 }
 
-int convert_variable(const struct conversion *c, const struct tm_cell *in,
-                     struct tm_dec *out)
+enum variable convert_variable(const struct conversion *c,
+                               const struct tm_cell *in, struct tm_dec *out)
 {
     const char *scale_text;
     const char *value;
@@ -183,9 +183,10 @@ int convert_variable(const struct conversion *c, const struct tm_cell *in,
         !find_member(in, "\"value\"", &value, &value_len) ||
         !number_read_int(scale_text, scale_len, &scale) || scale > INT16_MAX ||
         scale < INT16_MIN) {
-        return 0;
+        return VARIABLE_NONE;
     }
-    return read_unscaled(value, value_len, (int)scale, out) ? 1 : -1;
+    return read_unscaled(value, value_len, (int)scale, out) ? VARIABLE_READ
+                                                            : VARIABLE_TOO_LONG;
 }
 
 static bool put_variable(const struct conversion *c, const struct tm_cell *in,
@@ -194,13 +195,14 @@ static bool put_variable(const struct conversion *c, const struct tm_cell *in,
     struct tm_dec d;
 
     switch (convert_variable(c, in, &d)) {
-    case 1:
+    case VARIABLE_READ:
         return fit(c, in, &d, out);
-    case -1:
+    case VARIABLE_TOO_LONG:
         return too_long(c, in);
-    default:
-        return convert_is_not(c, in);
+    case VARIABLE_NONE:
+        break;
     }
+    return convert_is_not(c, in);
 }
 
 /* A decimal that already looks as the column will store it. */

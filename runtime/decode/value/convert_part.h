@@ -5,6 +5,7 @@
  * Lua number (TM_DOUBLE) but for the float types and JSON, and no placeholder
  * of an unchanged value; it fills *out or fails with convert_fail().
  */
+#include "base/err.h"
 #include "decode/value/convert.h"
 
 struct conversion {
@@ -18,28 +19,28 @@ typedef bool (*convert_fn)(const struct conversion *c, const struct tm_cell *in,
                            struct tm_cell *out);
 
 bool convert_numeric(const struct conversion *c, const struct tm_cell *in,
-                     struct tm_cell *out);
+                     struct tm_cell *out) MUSTCHECK;
 /* {"scale":2,"value":"BNI="}: how precise mode writes a numeric without
- * precision, where no schema has made it a number already. 0: it is none; -1:
- * with too many digits; 1: [out] is the value. */
-int convert_variable(const struct conversion *c, const struct tm_cell *in,
-                     struct tm_dec *out);
+ * precision, where no schema has made it a number already. READ: [out] is it. */
+enum variable { VARIABLE_NONE, VARIABLE_READ, VARIABLE_TOO_LONG };
+enum variable convert_variable(const struct conversion *c,
+                               const struct tm_cell *in, struct tm_dec *out);
 bool convert_float(const struct conversion *c, const struct tm_cell *in,
-                   struct tm_cell *out);
+                   struct tm_cell *out) MUSTCHECK;
 bool convert_uuid(const struct conversion *c, const struct tm_cell *in,
-                  struct tm_cell *out);
+                  struct tm_cell *out) MUSTCHECK;
 bool convert_bytea(const struct conversion *c, const struct tm_cell *in,
-                   struct tm_cell *out);
+                   struct tm_cell *out) MUSTCHECK;
 bool convert_date(const struct conversion *c, const struct tm_cell *in,
-                  struct tm_cell *out);
+                  struct tm_cell *out) MUSTCHECK;
 bool convert_time(const struct conversion *c, const struct tm_cell *in,
-                  struct tm_cell *out);
+                  struct tm_cell *out) MUSTCHECK;
 bool convert_stamp(const struct conversion *c, const struct tm_cell *in,
-                   struct tm_cell *out);
+                   struct tm_cell *out) MUSTCHECK;
 bool convert_json(const struct conversion *c, const struct tm_cell *in,
-                  struct tm_cell *out);
+                  struct tm_cell *out) MUSTCHECK;
 bool convert_array(const struct conversion *c, const struct tm_cell *in,
-                   struct tm_cell *out);
+                   struct tm_cell *out) MUSTCHECK;
 
 /* "text 'abc'" and then what is wrong with it; always returns false. */
 bool convert_fail(const struct conversion *c, const struct tm_cell *in,

@@ -17,6 +17,7 @@
  * (isolate_over); a record that makes more alone fails.
  */
 #include "base/arena.h"
+#include "base/err.h"
 #include "base/list.h"
 #include "base/loop.h"
 #include "decode/envelope/decoder.h"
@@ -268,7 +269,7 @@ void batch_limit(struct batch *b);
 bool batch_is_over(const struct batch *b);
 /* Before anything is locked: lets batch functions say which rows they want, once
  * in the life of a batch. False: batch_is_over(), as behind a fold. */
-bool batch_try(struct batch *b, struct vm *v);
+bool batch_try(struct batch *b, struct vm *v) MUSTCHECK;
 /*
  * Runs all handlers from the loaded state. Records that fail are left out, and
  * so are those held behind them; what they had already changed is made again
@@ -277,7 +278,7 @@ bool batch_try(struct batch *b, struct vm *v);
  * outside of any event; [e] is what is wrong, unless batch_is_over(). With
  * b->is_short nothing is settled: rows must be loaded first.
  */
-bool batch_fold(struct batch *b, struct vm *v, struct err *e);
+bool batch_fold(struct batch *b, struct vm *v, struct err *e) MUSTCHECK;
 /* A script passed on what a call said: its class is the call's when that is no
  * record's fault. */
 void batch_judge(const struct batch *b, struct err *e);

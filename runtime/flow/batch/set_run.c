@@ -114,7 +114,7 @@ static bool try_once(struct table_set *s, struct batch *b, struct vm *v)
         return false;
     }
     b->input.view.generation++;
-    vm_fold(v, &b->input.view, &s->rows->view, &ignored);
+    err_ignore(vm_fold(v, &b->input.view, &s->rows->view, &ignored));
     b->memory.limit.is_over |= s->view.n_events > 1 && vm_ran_out(v);
     return !batch_is_over(b) && batch_take_unread(b);
 }

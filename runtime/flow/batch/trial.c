@@ -37,18 +37,18 @@ static void say(struct tm_batch *b, const struct err *e)
     b->error_class = (int32_t)e->class;
 }
 
-static int trial_header(void *message, const char *name,
-                        struct record_header *out)
+static bool trial_header(void *message, const char *name,
+                         struct record_header *out)
 {
     const struct trial_headers *h = message;
 
     for (uint32_t i = h->n; i-- > 0;) {
         if (strcmp(h->list[i].name, name) == 0) {
             *out = h->list[i];
-            return 1;
+            return true;
         }
     }
-    return 0;
+    return false;
 }
 
 struct tm_trial *tm_trial_new(void *plan)
@@ -213,7 +213,7 @@ int tm_trial_find(struct tm_trial *t, struct tm_rows *view,
     struct err e;
     int64_t row = rows_find(r, key, &e);
 
-    if (row == -2) {
+    if (row == TM_NO_KEY) {
         say(b, &e);
     }
     return (int)row;

@@ -16,6 +16,7 @@
  * A record is atomic across all projections: a failure in one of them takes
  * the event out of the others, whose rows must be made again (batch.c).
  */
+#include "base/err.h"
 #include "flow/batch/batch.h"
 
 /* The event failed. [by]: see letter.h. Its later ones of the same key in the
@@ -46,7 +47,7 @@ bool verdict_reconsider(struct batch *b, const struct rows *r);
 bool verdict_settle(struct batch *b);
 /* Is every record that the position moves over applied, skipped, or set aside
  * with its reason? False with [e]: a bug, and nothing may be committed. */
-bool verdict_is_whole(const struct batch *b, struct err *e);
+bool verdict_is_whole(const struct batch *b, struct err *e) MUSTCHECK;
 /* Are later records of the failed event's key held? */
 bool verdict_holds(const struct batch *b, uint32_t event);
 /* Is the event one that goes into the dead letters? */

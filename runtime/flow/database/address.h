@@ -5,6 +5,7 @@
  * thrown away, and the pool connects with what its file('...') gives now. Only the
  * address changes hands.
  */
+#include "base/log.h"
 #include "postgres/wire/pool.h"
 
 struct bundle;
@@ -14,7 +15,7 @@ struct address {
     uint64_t *heartbeat;         /* borrowed: scripts may take longer than a
                                     worker may be silent */
     usec renewed_at;             /* the last time */
-    uint64_t told[2];            /* why it could not be read: log_is_news */
+    struct said told;            /* why it could not be read: log_once */
 };
 
 /* [e] is why a connection failed; reads every few seconds at most. True: there

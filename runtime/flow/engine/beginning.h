@@ -17,13 +17,15 @@
  * its history into tables that have rows, unless `onto_rows` says so: it may be
  * one that was renamed.
  */
+#include "base/err.h"
 #include "flow/engine/claim.h"
 
 /* Queues what must be known, for a claim that has lanes without a position. */
 void beginning_ask(struct engine *g);
 /* From the reply: the rows that are to be made for them, in claim.made. False:
  * none. A lane that cannot begin now is left out of the claim. */
-bool beginning_decide(struct engine *g, const struct pgreply *r, struct err *e);
+bool beginning_decide(struct engine *g, const struct pgreply *r,
+                      struct err *e) MUSTCHECK;
 /* May the others begin without this row? Not where a lane that comes later would
  * begin elsewhere. */
 bool beginning_may_lack(const struct engine *g, const struct position *p);

@@ -14,6 +14,7 @@
 #include "flow/engine/made.h"
 #include "flow/engine/shelf.h"
 #include "flow/show/show.h"
+#include "model/deadlines.h"
 #include "postgres/wire/sqlstate.h"
 
 enum { ALIKE_MOST = 3 };
@@ -67,13 +68,13 @@ static bool is_lasting(const struct err *e)
 void claim_failed(struct engine *g, const struct err *e)
 {
     struct claim *c = &g->claim;
-    usec delay =
-        retry_delay(++c->failures, 200000, 4000000, (uint32_t)clock_usec());
+    usec delay = retry_delay(++c->failures, 2 * BACKOFF_FLOOR_USEC,
+                             BACKOFF_CAP_USEC, (uint32_t)clock_usec());
 
     c->retry_at = clock_usec() + delay;
     g->show.counts->errors[e->class]++;
     show_waits(&g->show, "", e->text);
-    if (log_is_news(c->told, e->text)) {
+    if (log_once(&c->told, e->text)) {
         log_line(LOG_WARN, "lanes cannot be claimed; trying again",
                  "lanes=%u retry_ms=%d class=%s error=%s", c->n,
                  (int)(delay / 1000), err_class_name(e->class),
@@ -167,7 +168,7 @@ static void send_round(struct engine *g)
     c->asked_at = clock_usec();
     claim_begin(g);
     position_claim(c->conn, g->plan, g->owner, c->lanes + c->at, c->some);
-    pgconn_add_sql(c->conn, "COMMIT");
+    pgconn_add_commit(c->conn);
     pgconn_flush(c->conn, claim_deadline(g), on_claimed, g);
 }
 

@@ -14,6 +14,7 @@
  * but briefly; and once one did not come, others are hardly waited for.
  */
 #include "base/arena.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "flow/engine/topics.h"
 #include "kafka/source.h"
@@ -56,7 +57,7 @@ struct claim {
     usec asked_at;     /* the round that runs began */
     usec retry_at;
     uint32_t failures;
-    uint64_t told[2]; /* why it failed last */
+    struct said told; /* why it failed last */
 };
 
 void claim_open(struct claim *c, uint32_t n_topics);

@@ -3,11 +3,10 @@
 
 #include "flow/engine/engine.h"
 
+#include "model/deadlines.h"
+
 enum {
-    LOCK_MS = 500, /* as conflict.c waits for one */
-    HASTY_LOCK_MS = 10,
-    MAKE_LOCK_MS = 5000, /* behind another worker that makes all rows */
-    ROW_MS = 5000        /* for a row, when its lane is not alone */
+    ROW_MS = 5000 /* for a row, when its lane is not alone */
 };
 
 /* A lane that is alone gets more time with each claim of it. */
@@ -26,15 +25,15 @@ usec claim_deadline(const struct engine *g)
     const struct plan_timeouts *t = &g->plan->database.timeouts;
 
     return (t->lock_ms + row_ms(&g->claim, t->statement_ms)) * 1000ULL +
-           5000000;
+           PG_CLAIM_USEC;
 }
 
 static uint32_t lock_ms(const struct claim *c, uint32_t most,
                         uint32_t statement_ms)
 {
-    uint32_t ms = c->is_hasty     ? HASTY_LOCK_MS
-                  : c->n_made > 0 ? MAKE_LOCK_MS
-                                  : LOCK_MS;
+    uint32_t ms = c->is_hasty     ? LOCK_HASTY_MS
+                  : c->n_made > 0 ? LOCK_MAKE_MS
+                                  : LOCK_SHORT_MS;
 
     ms = most > 0 && ms > most ? most : ms;
     return ms > statement_ms / 4 * 3 ? statement_ms / 4 * 3 : ms;

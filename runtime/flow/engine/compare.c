@@ -7,11 +7,11 @@
 
 #include "flow/engine/engine.h"
 #include "flow/engine/outcome.h"
+#include "model/deadlines.h"
 #include "postgres/store/catalog.h"
 #include "postgres/store/catalog_ask.h"
 
 /* As in a worker's first comparison. */
-static const usec REPLY_USEC = 30000000;
 
 /* ---- comparing ---- */
 
@@ -161,7 +161,7 @@ void compare_first(struct batch *b, void (*begin)(struct batch *b))
     }
     b->tables.begin = begin;
     catalog_ask(b->attempt.conn, g->plan);
-    pgconn_flush(b->attempt.conn, REPLY_USEC, on_compared, b);
+    pgconn_flush(b->attempt.conn, PG_ANSWER_USEC, on_compared, b);
 }
 
 /* ---- checking ---- */
@@ -210,6 +210,6 @@ bool compare_doubt(struct batch *b, pgconn_fn done)
     }
     pgconn_add_sql(b->attempt.conn, "ROLLBACK");
     compare_check(b, false);
-    pgconn_flush(b->attempt.conn, REPLY_USEC, done, b);
+    pgconn_flush(b->attempt.conn, PG_ANSWER_USEC, done, b);
     return true;
 }

@@ -9,6 +9,7 @@
 #include "base/retry.h"
 #include "flow/engine/isolate.h"
 #include "flow/show/show.h"
+#include "model/deadlines.h"
 #include "postgres/wire/sqlstate.h"
 
 enum {
@@ -24,7 +25,6 @@ enum {
     FIRST_LOCK_MS = 2000, /* at least; see conflict.h */
     /* A lane that waits takes a connection for so long; a wait that ends early
      * loses its place in the server's queue, so now and then it is whole. */
-    SHORT_LOCK_MS = 500,
     WHOLE_LOCK_EACH = 16,
     CANCELS = 2 /* of a record alone: then it is the record's */
 };
@@ -399,7 +399,7 @@ void conflict_begin(struct batch *b)
     uint32_t usual = b->engine->plan->database.timeouts.lock_ms;
     bool is_patient = wants_patience(b);
     uint32_t ms =
-        is_waiting(b) && !is_patient ? SHORT_LOCK_MS : first_lock_ms(b->engine);
+        is_waiting(b) && !is_patient ? LOCK_SHORT_MS : first_lock_ms(b->engine);
 
     b->attempt.kind = attempt_of(b);
     b->attempt.is_patient = is_patient && may_be_patient(b);

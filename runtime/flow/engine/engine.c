@@ -18,12 +18,12 @@
 #include "flow/engine/worker.h"
 #include "flow/rows/unknown.h"
 #include "flow/show/show.h"
+#include "model/deadlines.h"
 
 enum {
     DECODE_SLICE = 2048, /* records a turn: about a millisecond */
     PUMP_SLICE = 4096,   /* messages a turn */
-    TICK_USEC = 100000,
-    PROBE_RECORDS = 100 /* what a half-open breaker is tried with */
+    PROBE_RECORDS = 100  /* what a half-open breaker is tried with */
 };
 /* What all inboxes may hold: with librdkafka's own queue about a second of
  * drain, since 2.0.2 waits that long before it fetches into a full queue. */
@@ -470,7 +470,6 @@ void engine_close(struct engine *g)
     for (uint32_t i = 0; i < g->n_batches; i++) {
         batch_close(&g->batches[i]);
     }
-    writer_close(&g->writer);
     cache_close(&g->cache);
     compare_close(&g->tables);
     claim_close(&g->claim);

@@ -10,6 +10,7 @@
  *
  * A position moves only in the transaction that writes every record below it.
  */
+#include "base/err.h"
 #include "base/list.h"
 #include "flow/batch/batch.h"
 #include "flow/database/database.h"
@@ -73,7 +74,7 @@ struct engine {
     int fatal; /* enum worker_exit, when it must end */
 };
 
-bool engine_open(struct engine *g, struct err *e);
+bool engine_open(struct engine *g, struct err *e) MUSTCHECK;
 void engine_close(struct engine *g);
 void engine_turn(struct engine *g);
 /* Takes no new work; true when nothing is in flight any more, and what is known

@@ -168,7 +168,7 @@ static void write_begun(struct engine *g, const struct found *found)
             c->n_begun++;
         }
     }
-    pgconn_add_sql(c->conn, "COMMIT");
+    pgconn_add_commit(c->conn);
     c->asked_at = clock_usec();
     pgconn_flush(c->conn, claim_deadline(g), on_begun, g);
 }
@@ -210,7 +210,8 @@ static void judge(struct engine *g, struct found *found)
         found[i].was_halted = p && p->state == LANE_HALTED;
         found[i].bad.class = ERR_NONE;
         halt_recall(g, &c->lanes[i]);
-        verify_position(&c->lanes[i], f, &found[i].bad);
+        /* found[i].bad tells. */
+        err_ignore(verify_position(&c->lanes[i], f, &found[i].bad));
     }
 }
 
@@ -316,7 +317,7 @@ static void settle(struct engine *g, const struct found *found)
             position_settle(c->conn, g->plan, &c->lanes[i]);
         }
     }
-    pgconn_add_sql(c->conn, "COMMIT");
+    pgconn_add_commit(c->conn);
     pgconn_flush(c->conn, claim_deadline(g), on_settled, g);
 }
 
@@ -332,7 +333,7 @@ static void begin_lanes(struct engine *g, struct found *found)
         return;
     }
     c->failures = 0;
-    c->told[1] = 0;
+    c->told.at = 0;
     show_ready(&g->show);
     publish_due(g);
     log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);

@@ -12,18 +12,12 @@
 #include "flow/engine/engine.h"
 #include "flow/lane/verify.h"
 #include "flow/show/show.h"
+#include "model/deadlines.h"
 
 enum {
     NOTES_BEGUN = 2, /* statements before the first note */
-    LOST_PAUSE_USEC = 300000,
-    LOOK_USEC = 1000000,
-    REPLY_USEC = 30000000,
-    NOTE_FLOOR_USEC = 100000,
-    NOTE_CAP_USEC = 4000000
+    LOST_PAUSE_USEC = 300000
 };
-
-/* People change lanes meanwhile, and are to be heard. */
-static const char NOTE_LOCK[] = "SET LOCAL lock_timeout = 500";
 
 struct halt_note {
     struct position at;     /* its topic is borrowed from the source */
@@ -41,7 +35,7 @@ void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
     show_lane(&g->show, lane);
     lane->is_halted = true;
     show_halted(lane->page, e->text);
-    if (log_is_news(lane->told, e->text)) {
+    if (log_once(&lane->told, e->text)) {
         log_line(
             LOG_ERROR,
             lane->retry_at ? "lane halted; it looks again from time to time"
@@ -172,9 +166,9 @@ static void not_noted(struct halts *h, uint32_t n, const struct err *e)
     struct halt_note first = h->notes[0];
     usec now = clock_usec();
 
-    h->write_at = now + retry_delay(++h->failures, NOTE_FLOOR_USEC,
-                                    NOTE_CAP_USEC, (uint32_t)now);
-    if (log_is_news(h->told, e->text)) {
+    h->write_at = now + retry_delay(++h->failures, BACKOFF_FLOOR_USEC,
+                                    BACKOFF_CAP_USEC, (uint32_t)now);
+    if (log_once(&h->told, e->text)) {
         log_line(LOG_WARN,
                  "halts were not written to tidemill.lane; trying again",
                  "lane=%s/%d lanes=%u error=%s", first.at.topic,
@@ -205,7 +199,7 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
         h->failures = 0;
     }
     if (h->n_notes == 0) {
-        h->told[1] = 0;
+        h->told.at = 0;
     }
     h->n_sent = 0;
     give_conn(g, r);
@@ -214,21 +208,24 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
 static void write_notes(struct engine *g)
 {
     struct halts *h = &g->halts;
+    char lock[64];
 
     h->conn = database_take(&g->database, &h->ticket);
     if (!h->conn) {
         return;
     }
+    /* People change lanes meanwhile, and are to be heard. */
+    snprintf(lock, sizeof(lock), "SET LOCAL lock_timeout = %d", LOCK_SHORT_MS);
     h->n_sent = h->failures > 0 ? 1 : h->n_notes;
     pgconn_add_sql(h->conn, "BEGIN");
-    pgconn_add_sql(h->conn, NOTE_LOCK); /* NOTES_BEGUN */
+    pgconn_add_sql(h->conn, lock); /* NOTES_BEGUN */
     for (uint32_t i = 0; i < h->n_sent; i++) {
         const struct halt_note *n = &h->notes[i];
 
         position_note_halt(h->conn, g->plan, &n->at, n->why, n->generation);
     }
-    pgconn_add_sql(h->conn, "COMMIT");
-    pgconn_flush(h->conn, REPLY_USEC, on_noted, g);
+    pgconn_add_commit(h->conn);
+    pgconn_flush(h->conn, PG_ANSWER_USEC, on_noted, g);
 }
 
 /* ---- what people changed ---- */
@@ -269,7 +266,7 @@ static void on_looked(struct pgconn *c, const struct pgreply *r, void *arg)
             (is_unsettled(l) ||
              position_is_changed(r->results[r->n_results - 1], i, l->epoch))) {
             l->needs_claim = true;
-            l->told[1] = 0; /* a person waits for an answer */
+            l->told.at = 0; /* a person waits for an answer */
             loop_idle_set(g->idle, true);
         }
     }
@@ -301,7 +298,7 @@ static void look(struct engine *g)
     if (h->n_asked > 0) {
         position_epochs(h->conn, g->plan, g->owner, h->asked, h->n_asked);
     }
-    pgconn_flush(h->conn, REPLY_USEC, on_looked, g);
+    pgconn_flush(h->conn, PG_ANSWER_USEC, on_looked, g);
 }
 
 /* ---- what changes by itself ---- */
@@ -350,7 +347,7 @@ void halt_tick(struct engine *g, usec now)
     if (h->n_notes > 0 && now >= h->write_at) {
         write_notes(g);
     } else if (now >= h->look_at && !g->is_stopping) {
-        h->look_at = now + LOOK_USEC;
+        h->look_at = now + LOOK_EVERY_USEC;
         look(g);
     }
 }

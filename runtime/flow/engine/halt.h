@@ -12,6 +12,7 @@
  * notes first, as long as it has time; what is left it says. Such a halt is
  * of what is found anew (verify.h), or of records that fail again.
  */
+#include "base/log.h"
 #include "base/loop.h"
 #include "postgres/store/position.h"
 
@@ -25,7 +26,7 @@ struct halts {
     uint32_t n_notes;
     uint32_t n_sent;        /* of them, under way */
     uint32_t failures;      /* to write them, in a row */
-    uint64_t told[2];       /* why the last one failed */
+    struct said told;       /* why the last one failed */
     usec write_at;          /* not before */
     struct position *asked; /* owned; lanes whose epochs are asked for */
     uint32_t n_asked;

@@ -11,15 +11,14 @@
 #include "flow/batch/verdict.h"
 #include "flow/engine/conflict.h"
 #include "flow/show/show.h"
+#include "model/deadlines.h"
 
 enum {
     RULE_DEATHS_MOST = 2, /* of workers that asked the failure rule */
     ASKED_AT_ONCE = 20,   /* retries without a pause, and without a word */
     ASKED_USEC = 5000000,
     ASKED_FLOOR_USEC = 10000,
-    ASKED_CAP_USEC = 1000000,
-    SCHEMA_FLOOR_USEC = 1000000,
-    SCHEMA_CAP_USEC = 30000000
+    ASKED_CAP_USEC = 1000000
 };
 
 void isolate_again(struct batch *b, usec delay)
@@ -363,8 +362,8 @@ static void halt_for_a_while(struct batch *b, const struct err *e)
 {
     struct engine *g = b->engine;
     struct err named = *e;
-    usec delay = retry_delay(++g->troubles, SCHEMA_FLOOR_USEC, SCHEMA_CAP_USEC,
-                             (uint32_t)clock_usec());
+    usec delay = retry_delay(++g->troubles, BACKOFF_SCHEMA_FLOOR_USEC,
+                             BACKOFF_SCHEMA_CAP_USEC, (uint32_t)clock_usec());
 
     name_cure(g, &named);
     for (uint32_t i = 0; i < b->input.n_leases; i++) {

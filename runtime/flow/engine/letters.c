@@ -11,11 +11,10 @@
 #include "flow/batch/verdict.h"
 #include "flow/engine/engine.h"
 #include "flow/rows/headers.h"
+#include "model/deadlines.h"
 #include "postgres/store/dead_letter.h"
 
-static const usec ASK_EVERY = 1000000;
 static const usec TELL_EVERY = 1000000;
-static const usec ASK_DEADLINE = 30 * 1000000ULL;
 static const usec FULL_PAUSE = 60 * 1000000ULL;
 
 /* ---- writing ---- */
@@ -139,12 +138,10 @@ static void end_letters(struct batch *b)
         }
     }
     if (n_gone > 0) {
-        dead_letter_end(b->attempt.conn, b->engine->plan, gone, n_gone,
-                        &b->memory.loaded);
+        dead_letter_end(b->attempt.conn, b->engine->plan, gone, n_gone);
     }
     if (n_stay > 0) {
-        dead_letter_rest(b->attempt.conn, b->engine->plan, stay, n_stay,
-                         &b->memory.loaded);
+        dead_letter_rest(b->attempt.conn, b->engine->plan, stay, n_stay);
     }
 }
 
@@ -152,7 +149,7 @@ void letters_write(struct batch *b)
 {
     if (b->failures.n_put > 0) {
         dead_letter_put(b->attempt.conn, b->engine->plan, b->failures.put,
-                        b->failures.n_put, &b->memory.loaded);
+                        b->failures.n_put);
     }
     if (b->is_retry) {
         end_letters(b);
@@ -260,7 +257,7 @@ static void end_question(struct engine *g, const struct err *e)
     }
     database_give(&g->database, &l->conn, &l->ticket, e, "dead letters");
     arena_reset(&l->arena);
-    l->ask_at = clock_usec() + ASK_EVERY;
+    l->ask_at = clock_usec() + LOOK_EVERY_USEC;
     loop_idle_set(g->idle, true);
 }
 
@@ -453,12 +450,12 @@ void letters_turn(struct engine *g)
     if (n > 0) {
         forget_others(g);
         collect(g, n);
-        dead_letter_ask_keys(q->conn, g->plan, q->lanes, q->n, &q->arena);
+        dead_letter_ask_keys(q->conn, g->plan, q->lanes, q->n);
         pgconn_limit(q->conn, g->held.most);
-        pgconn_flush(q->conn, ASK_DEADLINE, on_keys, g);
+        pgconn_flush(q->conn, PG_ANSWER_USEC, on_keys, g);
     } else {
         dead_letter_ask_wanted(q->conn, g->plan);
-        pgconn_flush(q->conn, ASK_DEADLINE, on_wanted, g);
+        pgconn_flush(q->conn, PG_ANSWER_USEC, on_wanted, g);
     }
 }
 

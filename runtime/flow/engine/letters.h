@@ -5,6 +5,7 @@
  * before its first batch; and the look, once a second while there are any, for
  * what a person wants to be tried again (flow/engine/redo.h does it).
  */
+#include "base/log.h"
 #include "base/loop.h"
 #include "flow/batch/batch.h"
 
@@ -22,8 +23,8 @@ struct letters {
     uint32_t n_failed; /* set aside and not yet told */
     uint32_t n_held;
     usec tell_at;
-    uint64_t told[2]; /* why they cannot be read to be tried again: see
-                         log_is_news */
+    struct said told; /* why they cannot be read to be tried again: see
+                         log_once */
 };
 
 /* Makes the rows of everything that the batch sets aside; their bytes. */

@@ -19,7 +19,7 @@ static void send_made(struct engine *g)
     for (uint32_t i = 0; i < c->n_made; i++) {
         position_create(c->conn, g->plan, &c->made[i]);
     }
-    pgconn_add_sql(c->conn, "COMMIT");
+    pgconn_add_commit(c->conn);
     c->asked_at = clock_usec();
     pgconn_flush(c->conn, claim_deadline(g), on_created, g);
 }

@@ -16,13 +16,12 @@
 #include "flow/engine/recall.h"
 #include "flow/engine/redo.h"
 #include "flow/show/show.h"
+#include "model/deadlines.h"
 #include "postgres/wire/sqlstate.h"
 
 enum {
     COMPARED_AT_ONCE = 3,  /* then the tables change all the time */
     NO_MEMORY_AT_MOST = 5, /* then it is the one record that takes it */
-    WAIT_FLOOR_USEC = 100000,
-    WAIT_CAP_USEC = 4000000,
     ASK_AGAIN_USEC = 500000
 };
 
@@ -100,7 +99,7 @@ static void settle_lane(struct batch *b, struct lease *l)
         }
         l->lane->position = l->end;
         if (moved > 0) {
-            l->lane->told[1] = 0; /* it went on */
+            l->lane->told.at = 0; /* it went on */
             l->lane->was_rewound &= !l->lane->settles;
         }
         source_done(g->source, l->lane, moved);
@@ -148,8 +147,8 @@ void outcome_wait(struct batch *b)
 {
     const struct letter *why = &b->failures.letters[b->failures.waits_for];
     usec delay = b->failures.wait_ms < 0
-                     ? retry_delay(b->tries.n_failed + 1, WAIT_FLOOR_USEC,
-                                   WAIT_CAP_USEC, (uint32_t)clock_usec())
+                     ? retry_delay(b->tries.n_failed + 1, BACKOFF_FLOOR_USEC,
+                                   BACKOFF_CAP_USEC, (uint32_t)clock_usec())
                      : (usec)b->failures.wait_ms * 1000;
     struct err e;
 
@@ -237,8 +236,8 @@ static void again_compared(struct batch *b, const struct err *e)
     if (b->tries.n_failed >= COMPARED_AT_ONCE) {
         show_waits(&b->engine->show, "database: ", e->text);
     }
-    isolate_again(b,
-                  b->tries.n_failed++ < COMPARED_AT_ONCE ? 0 : WAIT_CAP_USEC);
+    isolate_again(b, b->tries.n_failed++ < COMPARED_AT_ONCE ? 0
+                                                            : BACKOFF_CAP_USEC);
 }
 
 static void on_doubted(struct pgconn *c, const struct pgreply *r, void *arg)
@@ -406,25 +405,34 @@ static void resolved_retry(struct batch *b, const struct position *at)
     engine_release(b);
 }
 
+/* What became of a COMMIT: it was done, it was not, or that cannot be told since
+ * others moved the lanes. */
+enum commit_state { COMMIT_DONE, COMMIT_NOT_DONE, COMMIT_MOVED };
+
 /* The transaction is atomic: any lane that it would have moved tells. A row
  * whose epoch is not above ours is of an older database. */
-static int verdict(const struct batch *b, const struct position *at)
+static enum commit_state commit_state(const struct batch *b,
+                                      const struct position *at)
 {
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         const struct lease *l = &b->input.leases[i];
 
         if (l->end > l->start && is_ours(l, &at[i]) && l->lane->is_assigned) {
-            return at[i].next_offset == l->end     ? 1
-                   : at[i].next_offset == l->start ? 0
-                                                   : -1;
+            return at[i].next_offset == l->end     ? COMMIT_DONE
+                   : at[i].next_offset == l->start ? COMMIT_NOT_DONE
+                                                   : COMMIT_MOVED;
         }
     }
-    return -1;
+    return COMMIT_MOVED;
 }
 
 void outcome_resolved(struct batch *b, const struct position *at)
 {
-    int committed = b->is_retry ? 0 : verdict(b, at);
+    static const char *const words[] = {[COMMIT_DONE] = "committed",
+                                        [COMMIT_NOT_DONE] = "redo",
+                                        [COMMIT_MOVED] = "moved"};
+    enum commit_state state =
+        b->is_retry ? COMMIT_NOT_DONE : commit_state(b, at);
 
     database_answered(&b->engine->database, &b->attempt.ticket);
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
@@ -434,18 +442,15 @@ void outcome_resolved(struct batch *b, const struct position *at)
                 at[i].epoch;
         }
         b->input.leases[i].lane->claim = ++b->engine->n_claims;
-        b->input.leases[i].lane->needs_claim |= committed < 0;
+        b->input.leases[i].lane->needs_claim |= state == COMMIT_MOVED;
     }
     log_line(LOG_INFO, "an unknown COMMIT is known", "outcome=%s events=%u",
-             committed > 0    ? "committed"
-             : committed == 0 ? "redo"
-                              : "moved",
-             batch_moved(b));
+             words[state], batch_moved(b));
     if (b->is_retry) {
         resolved_retry(b, at);
-    } else if (committed > 0) {
+    } else if (state == COMMIT_DONE) {
         outcome_committed(b);
-    } else if (committed == 0) {
+    } else if (state == COMMIT_NOT_DONE) {
         isolate_again(b, 0);
     } else {
         engine_release(b);

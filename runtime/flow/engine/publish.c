@@ -10,15 +10,14 @@
 #include "flow/rows/headers.h"
 #include "flow/show/show.h"
 #include "kafka/producer.h"
+#include "model/deadlines.h"
 #include "postgres/store/dead_letter.h"
 
 enum { RECORDS_MOST = 200, OURS = 10 };
 /* Under way at a time; the producer has a copy. */
 static const uint64_t BYTES_MOST = 8 << 20;
-static const usec LOOK_EVERY = 1000000;
 static const usec PAUSE_USEC = 5 * 1000000ULL; /* after trouble */
 static const usec LATE_USEC = 8 * 1000000ULL;
-static const usec ASK_DEADLINE = 30 * 1000000ULL;
 
 /* The columns of the question that become headers. */
 static const struct {
@@ -51,7 +50,7 @@ static void fail(struct engine *g, const struct err *e)
 
     g->show.counts->errors[e->class]++;
     show(g, e->text);
-    if (log_is_news(p->told, e->text)) {
+    if (log_once(&p->told, e->text)) {
         log_line(LOG_ERROR,
                  "dead letters cannot be produced; they stay in the table and "
                  "are tried again",
@@ -211,7 +210,7 @@ static void on_found(struct pgconn *c, const struct pgreply *r, void *arg)
     /* Until there is no more. */
     p->is_due |= p->look_at == 0 && (!r->ok || n > 0);
     p->look_at =
-        n == 0 && p->look_at == 0 ? clock_usec() + LOOK_EVERY : p->look_at;
+        n == 0 && p->look_at == 0 ? clock_usec() + LOOK_EVERY_USEC : p->look_at;
     give_conn(g, r);
 }
 
@@ -240,7 +239,7 @@ static void look(struct engine *g)
                                            : p->most  ? p->most
                                                       : RECORDS_MOST,
                                       .bytes = BYTES_MOST});
-        pgconn_flush(p->conn, ASK_DEADLINE, on_found, g);
+        pgconn_flush(p->conn, PG_ANSWER_USEC, on_found, g);
     }
 }
 
@@ -252,12 +251,12 @@ static void not_noted(struct engine *g, const struct err *e)
     struct err named;
 
     compare_is_unkept(g, e, &named);
-    p->look_at = clock_usec() + LOOK_EVERY;
+    p->look_at = clock_usec() + LOOK_EVERY_USEC;
     if (g->is_stopping) {
         p->n = 0;
         p->is_due = false;
     }
-    if (log_is_news(p->told_unnoted, named.text)) {
+    if (log_once(&p->told_unnoted, named.text)) {
         log_line(LOG_ERROR,
                  "dead letters were produced, and that cannot be noted; the "
                  "next run produces them once more",
@@ -274,7 +273,7 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
         not_noted(g, &r->error);
     }
     if (r->ok) {
-        g->publish.told_unnoted[1] = 0;
+        g->publish.told_unnoted.at = 0;
         g->publish.n = 0;
         g->publish.is_bare = false;
         g->publish.most =
@@ -303,7 +302,7 @@ static void look_late(struct engine *g, usec now)
 
 static void went(struct engine *g)
 {
-    g->publish.told[1] = 0;
+    g->publish.told.at = 0;
     show_reason(&g->show, REASON_LETTERS, "", "");
 }
 
@@ -324,8 +323,8 @@ static void note(struct engine *g, usec now)
     went(g);
     p->conn = database_take(&g->database, &p->ticket);
     if (p->conn) {
-        dead_letter_published(p->conn, g->plan, p->records, p->n, &p->arena);
-        pgconn_flush(p->conn, ASK_DEADLINE, on_noted, g);
+        dead_letter_published(p->conn, g->plan, p->records, p->n);
+        pgconn_flush(p->conn, PG_ANSWER_USEC, on_noted, g);
     }
 }
 

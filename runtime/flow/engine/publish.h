@@ -7,6 +7,7 @@
  * tidemill.topic, tidemill.partition and tidemill.offset.
  */
 #include "base/arena.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "model/record.h"
 
@@ -27,9 +28,9 @@ struct publish {
     usec look_at; /* or, with [n], when to note */
     usec sent_at; /* those that are under way */
     bool is_late; /* people were told that they take long */
-    /* Why they could not be produced, or noted: log_is_news. */
-    uint64_t told[2];
-    uint64_t told_unnoted[2];
+    /* Why they could not be produced, or noted: log_once. */
+    struct said told;
+    struct said told_unnoted;
 };
 
 /* Letters were written, or lanes taken over whose last owner may have left some:

@@ -6,9 +6,8 @@
 
 #include "base/log.h"
 #include "flow/rows/headers.h"
+#include "model/deadlines.h"
 #include "postgres/store/dead_letter.h"
-
-static const usec FETCH_DEADLINE = 90 * 1000000ULL;
 
 static bool is_wanted(const struct lane *l)
 {
@@ -94,7 +93,7 @@ static void tell(struct engine *g, const struct err *e)
     if (compare_is_unkept(g, e, &named)) {
         g->tables.is_known = false; /* what is told next may be new */
     }
-    if (!database_is_away(e) && log_is_news(g->letters.told, named.text)) {
+    if (!database_is_away(e) && log_once(&g->letters.told, named.text)) {
         log_line(LOG_WARN, "dead letters cannot be looked up; trying again",
                  "class=%s error=%s", err_class_name(e->class),
                  log_quote(named.text));
@@ -142,7 +141,7 @@ static void fetch(struct engine *g, struct batch *b, struct lane *lane)
     engine_move(b, BATCH_FETCHING);
     dead_letter_ask(b->attempt.conn, g->plan, lane->topic, lane->partition,
                     how_many(g, lane->dossier));
-    pgconn_flush(b->attempt.conn, FETCH_DEADLINE, on_fetched, b);
+    pgconn_flush(b->attempt.conn, PG_LETTERS_USEC, on_fetched, b);
 }
 
 void redo_turn(struct engine *g)

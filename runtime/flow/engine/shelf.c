@@ -58,7 +58,7 @@ static void tell(struct engine *g, struct lane *l, const struct err *e)
     struct claim *c = &g->claim;
 
     l->is_told = true; /* for waits.c */
-    if (!log_is_news(l->told, e->text)) {
+    if (!log_once(&l->told, e->text)) {
         return;
     }
     if (++c->n_told > TOLD_MOST) {

@@ -16,6 +16,7 @@
 #include "flow/engine/weight.h"
 #include "flow/show/show.h"
 #include "flow/table/reader.h"
+#include "model/deadlines.h"
 #include "postgres/store/position.h"
 
 /* A reply that takes longer means that the connection is gone in all but
@@ -23,7 +24,8 @@
  * is among them: statement_timeout does not end its wait for a standby. */
 static usec reply_deadline(const struct batch *b)
 {
-    return b->engine->plan->database.timeouts.statement_ms * 1000ULL + 30000000;
+    return b->engine->plan->database.timeouts.statement_ms * 1000ULL +
+           PG_ANSWER_USEC;
 }
 
 static void on_written(struct pgconn *c, const struct pgreply *r, void *arg);
@@ -43,7 +45,7 @@ static void queue_loads(struct batch *b, enum plan_exact exact)
 {
     for (uint32_t i = 0; i < b->n_rows; i++) {
         if (is_loaded(b, &b->rows[i], exact)) {
-            reader_load(&b->engine->writer, &b->rows[i], b->attempt.conn,
+            reader_load(&b->rows[i], b->attempt.conn,
                         b->attempt.kind == ATTEMPT_LOCKED);
         }
     }
@@ -202,7 +204,7 @@ static void queue_writes(struct batch *b)
 
     writer_begin(&g->writer);
     writer_write(&g->writer, b->rows, b->n_rows, b->attempt.conn);
-    reader_verify(&g->writer, b->rows, b->n_rows, b->attempt.conn);
+    reader_verify(b->rows, b->n_rows, b->attempt.conn);
     letters_write(b);
     outcome_write_halts(b);
     b->cached.keeps = recall_may_keep(b);
@@ -210,8 +212,11 @@ static void queue_writes(struct batch *b)
     b->outcome.n_written = g->writer.n_written;
     b->outcome.n_unchanged = g->writer.n_unchanged;
     b->outcome.has_unloaded_update = g->writer.has_unloaded_update;
-    pgconn_add_sql(b->attempt.conn,
-                   b->attempt.kind == ATTEMPT_PROOF ? "ROLLBACK" : "COMMIT");
+    if (b->attempt.kind == ATTEMPT_PROOF) {
+        pgconn_add_sql(b->attempt.conn, "ROLLBACK");
+    } else {
+        pgconn_add_commit(b->attempt.conn);
+    }
     measure_step(&b->engine->show, b, STAGE_WRITE, since);
     b->attempt.since = clock_usec();
     engine_move(b, BATCH_WRITING);
@@ -466,6 +471,6 @@ void transact_resolve(struct batch *b, struct pgconn *c)
         position_claim(c, b->engine->plan, b->engine->owner,
                        b->resolve.positions, b->input.n_leases);
     }
-    pgconn_add_sql(c, "COMMIT");
+    pgconn_add_commit(c);
     pgconn_flush(c, reply_deadline(b), on_resolved, b);
 }

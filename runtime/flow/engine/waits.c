@@ -9,10 +9,10 @@
 #include "base/log.h"
 #include "flow/engine/engine.h"
 #include "flow/show/lane_waits.h"
+#include "model/deadlines.h"
 
 #define SECONDS 1000000ULL
 
-static const usec LOOK_USEC = 1 * SECONDS;
 static const usec ANSWER_USEC = 10 * SECONDS; /* that is awaited */
 /* Longer than a session that has to end and the rebalance behind it. */
 static const usec APART_USEC = 30 * SECONDS;
@@ -195,7 +195,7 @@ static void look(struct engine *g, usec now)
 static void look_at_kafka(struct engine *g, usec now)
 {
     struct waits *w = &g->waits;
-    usec each = !w->has_leaders                ? LOOK_USEC
+    usec each = !w->has_leaders                ? LOOK_EVERY_USEC
                 : source_failure(g->source)[0] ? UNWELL_USEC
                                                : WELL_USEC;
     uint32_t n;
@@ -215,7 +215,7 @@ void waits_tick(struct engine *g, usec now)
     if (now < g->waits.look_at || !g->source) {
         return;
     }
-    g->waits.look_at = now + LOOK_USEC;
+    g->waits.look_at = now + LOOK_EVERY_USEC;
     look(g, now);
     tell_lanes(g, now);
     look_at_kafka(g, now);

@@ -7,12 +7,13 @@
  * a batch beyond it is done in smaller ones. A single record has what the
  * server takes, and is set aside beyond that.
  */
+#include "base/err.h"
 #include "flow/batch/batch.h"
 
 /* The loads of the batch: by how much they may make this process grow. */
 uint64_t weight_of_loads(const struct batch *b);
 /* Before rows are asked for: false with [e] (ERR_DATA)
  * when their keys alone are too much. */
-bool weight_keys_are_borne(const struct batch *b, struct err *e);
+bool weight_keys_are_borne(const struct batch *b, struct err *e) MUSTCHECK;
 /* Behind batch_settle(): false with [e] (ERR_DATA) when it is too much. */
-bool weight_is_borne(struct batch *b, struct err *e);
+bool weight_is_borne(struct batch *b, struct err *e) MUSTCHECK;

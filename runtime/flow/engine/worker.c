@@ -13,14 +13,13 @@
 #include "flow/database/address.h"
 #include "flow/engine/engine.h"
 #include "flow/show/show.h"
+#include "model/deadlines.h"
 #include "postgres/store/catalog.h"
 
 enum {
-    STOP_USEC = 4000000,
     LOAD_PAUSE_USEC = 500000,
     CHECK_POLL_USEC = 20000,
-    CHECK_FLOOR_USEC = 500000,
-    CHECK_CAP_USEC = 4000000
+    CHECK_FLOOR_USEC = 500000
 };
 
 struct worker {
@@ -35,15 +34,14 @@ struct worker {
     struct pgconn *conn;         /* taken while the check runs */
     usec stop_by;
     uint32_t check_failures;
-    uint64_t load_told[2]; /* why the pipeline could not be loaded */
-    char said[200];        /* what people were told last */
+    struct said load_told; /* why the pipeline could not be loaded */
+    struct said told;      /* why the database is not ready */
 };
 
 static void tell(struct worker *w, const char *why)
 {
     show_waits(&w->engine.show, "database: ", why);
-    if (strncmp(w->said, why, sizeof(w->said) - 1) != 0) {
-        snprintf(w->said, sizeof(w->said), "%.199s", why);
+    if (log_once(&w->told, why)) {
         log_line(LOG_ERROR,
                  "the database is not ready for this pipeline; "
                  "looking again from time to time",
@@ -54,7 +52,7 @@ static void tell(struct worker *w, const char *why)
 static void check_later(struct worker *w, const char *why)
 {
     usec delay = retry_delay(++w->check_failures, CHECK_FLOOR_USEC,
-                             CHECK_CAP_USEC, (uint32_t)clock_usec());
+                             BACKOFF_CAP_USEC, (uint32_t)clock_usec());
 
     tell(w, why);
     loop_timer_set(w->check, delay);
@@ -120,7 +118,7 @@ static void on_check(void *arg)
     w->conn = pgpool_take(w->engine.database.pool);
     if (w->conn) {
         catalog_ask(w->conn, w->plan);
-        pgconn_flush(w->conn, 30000000, on_checked, w);
+        pgconn_flush(w->conn, PG_ANSWER_USEC, on_checked, w);
         return;
     }
     note_pool(w);
@@ -144,7 +142,7 @@ static void on_signal(void *arg, int signum)
     if (w->stop_by) {
         return;
     }
-    w->stop_by = clock_usec() + STOP_USEC;
+    w->stop_by = clock_usec() + STOP_WORKER_USEC;
     engine_stop(&w->engine);
     loop_timer_every(w->stopping, 10000);
 }
@@ -190,7 +188,7 @@ static void load_later(struct worker *w, const struct worker_options *o,
                        const struct err *e)
 {
     show_life(o, e->text);
-    if (log_is_news(w->load_told, e->text)) {
+    if (log_once(&w->load_told, e->text)) {
         log_line(LOG_ERROR,
                  "the pipeline cannot be loaded any more; looking again from "
                  "time to time",

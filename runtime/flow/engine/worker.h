@@ -6,6 +6,7 @@
  */
 #include <stdint.h>
 
+#include "base/err.h"
 #include "model/page.h"
 
 enum worker_exit {
@@ -27,4 +28,4 @@ struct worker_options {
 
 /* Called in the child after the fork; no handle of librdkafka or libpq exists
  * before. Does not return to the supervisor's loop. */
-int worker_run(const struct worker_options *o);
+int worker_run(const struct worker_options *o) MUSTCHECK;

@@ -10,6 +10,7 @@
  *
  * Pure: everything that is known comes in.
  */
+#include "base/err.h"
 #include "kafka/source.h"
 #include "postgres/store/position.h"
 
@@ -26,7 +27,7 @@ struct verify_facts {
 
 /* False: the lane must halt. */
 bool verify_position(const struct position *at, const struct verify_facts *f,
-                     struct err *e);
+                     struct err *e) MUSTCHECK;
 /* The same of a lane that tidemill.lane has no row of and that would begin at
  * [begin]. False: a position was there before, above the first record, so it
  * must halt; *at is the last that is known of it. */

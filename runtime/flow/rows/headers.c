@@ -53,7 +53,8 @@ static void put_value(struct buf *out, const struct record_header *h)
     }
 }
 
-const char *headers_print(void *message, headers_at_fn at, struct arena *a)
+const char *headers_print(void *message, record_header_at_fn at,
+                          struct arena *a)
 {
     struct record_header h;
     struct buf out = {0};
@@ -131,26 +132,26 @@ struct headers *headers_parse(const char *json, size_t len, struct decoder *d,
     return h;
 }
 
-int headers_find(void *headers, const char *name, struct record_header *out)
+bool headers_find(void *headers, const char *name, struct record_header *out)
 {
     const struct headers *h = headers;
 
     for (uint32_t i = h->n; i-- > 0;) {
         if (strcmp(h->list[i].name, name) == 0) {
             *out = h->list[i];
-            return 1;
+            return true;
         }
     }
-    return 0;
+    return false;
 }
 
-int headers_at(void *headers, uint32_t at, struct record_header *out)
+bool headers_at(void *headers, uint32_t at, struct record_header *out)
 {
     const struct headers *h = headers;
 
     if (at >= h->n) {
-        return 0;
+        return false;
     }
     *out = h->list[at];
-    return 1;
+    return true;
 }

@@ -8,12 +8,9 @@
 #include "decode/envelope/decoder.h"
 #include "model/record.h"
 
-/* The header number [at] of a record; 0: there are no more. */
-typedef int (*headers_at_fn)(void *message, uint32_t at,
-                             struct record_header *out);
-
 /* The JSON of all headers, in the arena; NULL: there are none. */
-const char *headers_print(void *message, headers_at_fn at, struct arena *a);
+const char *headers_print(void *message, record_header_at_fn at,
+                          struct arena *a);
 
 struct headers;
 
@@ -22,6 +19,6 @@ struct headers;
 struct headers *headers_parse(const char *json, size_t len, struct decoder *d,
                               struct arena *a);
 /* A record_header_fn over them. */
-int headers_find(void *headers, const char *name, struct record_header *out);
-/* A headers_at_fn over them. */
-int headers_at(void *headers, uint32_t at, struct record_header *out);
+bool headers_find(void *headers, const char *name, struct record_header *out);
+/* A record_header_at_fn over them. */
+bool headers_at(void *headers, uint32_t at, struct record_header *out);

@@ -15,13 +15,13 @@
  * keys_wants.
  */
 bool keys_collect(struct rows *r, struct decoder *d, uint32_t *event,
-                  struct err *e);
+                  struct err *e) MUSTCHECK;
 /* Does the projection take this event? False with e->class set: a failure of
  * the record; false without: not for this projection. */
 bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
-                struct err *e);
+                struct err *e) MUSTCHECK;
 /* Enters [event] into its row or rows. Key columns that are functions come
  * from [given] (n_key cells, as Lua returned them), the others from the
  * event. */
 bool keys_enter(struct rows *r, uint32_t event, const struct tm_cell *given,
-                struct err *e);
+                struct err *e) MUSTCHECK;

@@ -6,4 +6,4 @@
 
 /* Applies all pairs from *pair on. False: the record of *pair cannot be
  * applied and has changed nothing; its caller goes on behind it. */
-bool mirror_apply(struct rows *r, uint32_t *pair, struct err *e);
+bool mirror_apply(struct rows *r, uint32_t *pair, struct err *e) MUSTCHECK;

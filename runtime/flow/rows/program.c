@@ -8,9 +8,6 @@
 #include "decode/envelope/types.h"
 #include "postgres/sql/sql.h"
 
-/* PostgreSQL's oids of the two extra parameters of counted statements. */
-enum { OID_INT8 = 20, OID_XID_ARRAY = 1011 };
-
 static int node_of(struct decoder *d, const char *root, const char *name)
 {
     int parent = decoder_path(d, root);
@@ -310,32 +307,11 @@ bool program_counts(const struct program *g, enum program_statement what)
            (what == STATEMENT_APPEND && g->plan->n_columns == 0);
 }
 
-/* Counted statements end in xmins (aligned folds) and the expected count. */
-static int extra_oids(const struct program *g, enum program_statement what,
-                      uint32_t out[2])
-{
-    bool aligned = g->plan->exact == EXACT_ALIGNED;
-    int n = 0;
-
-    if (what == STATEMENT_UPDATE || what == STATEMENT_VERIFY ||
-        (what == STATEMENT_DELETE && program_loads(g))) {
-        if (aligned) {
-            out[n++] = OID_XID_ARRAY;
-        }
-        out[n++] = OID_INT8;
-    } else if (program_counts(g, what)) {
-        out[n++] = OID_INT8;
-    }
-    return n;
-}
-
 static struct program_cached *
 make_stmt(struct program *g, enum program_statement what, uint64_t mask)
 {
     struct program_cached *c = mem_zero(1, sizeof(*c));
     struct arena scratch;
-    uint32_t extra[2];
-    int n_extra = extra_oids(g, what, extra);
 
     c->what = what;
     c->mask = mask;
@@ -345,11 +321,6 @@ make_stmt(struct program *g, enum program_statement what, uint64_t mask)
     c->stmt.name = c->name;
     c->stmt.sql = mem_dup(statement_text(g, &scratch, what, mask));
     arena_close(&scratch);
-    if (what != STATEMENT_EMPTY) {
-        c->stmt.n_params =
-            sql_param_oids(g->plan, mask, extra, n_extra, c->oids);
-    }
-    c->stmt.param_oids = c->oids;
     return c;
 }
 

@@ -44,7 +44,6 @@ struct program_cached {
     uint64_t mask;
     struct pgstmt stmt; /* its text is owned */
     char name[64];
-    uint32_t oids[2 * PROGRAM_MAX_COLUMNS + 4];
 };
 
 enum program_type {
@@ -93,7 +92,7 @@ struct program {
 /* Makes the programs of all projections; false: the plan asks for something
  * that cannot be (ERR_CONFIG). The array is owned by the caller. */
 bool programs_new(struct plan *p, struct decoder *d, struct program **out,
-                  struct err *e);
+                  struct err *e) MUSTCHECK;
 void programs_free(struct program *g, uint32_t n);
 /* What the projection does with events of that type: HANDLED, IGNORED or
  * UNKNOWN. */

@@ -82,7 +82,7 @@ bool record_key_only_field(const struct rows *r, const struct tm_cell *object,
 
 /* ---- fields of a key ---- */
 
-struct members {
+struct key_members {
     uint32_t n;
     bool has_odd; /* a number such as 1.0, 1e0 or -0; or true or false */
 };
@@ -97,7 +97,7 @@ static inline uint32_t text_end(const char *p, uint32_t len, uint32_t i)
 }
 
 /* Of a JSON object, by its commas; keys are short. */
-static struct members count_members(const char *p, uint32_t len)
+static struct key_members count_members(const char *p, uint32_t len)
 {
     uint32_t commas = 0, depth = 0;
     bool any = false, odd = false;
@@ -122,7 +122,7 @@ static struct members count_members(const char *p, uint32_t len)
                    (c == '-' && p[i + 1] == '0');
         }
     }
-    return (struct members){any ? commas + 1 : 0, odd};
+    return (struct key_members){any ? commas + 1 : 0, odd};
 }
 
 /* ---- what the key is not ---- */
@@ -370,7 +370,7 @@ static bool object_fits(const struct rows *r, const struct tm_cell *object,
                         uint32_t event, struct err *e)
 {
     const struct program *g = r->program;
-    const struct members m = count_members(object->p, object->len);
+    const struct key_members m = count_members(object->p, object->len);
     struct tm_cell only;
 
     if (m.n != g->plan->n_key) {

@@ -22,7 +22,8 @@
  * {"id":1} and {"id": 1} are two), so nothing fails: record_key_tell logs it
  * once.
  */
-bool record_key_fits(const struct rows *r, uint32_t event, struct err *e);
+bool record_key_fits(const struct rows *r, uint32_t event,
+                     struct err *e) MUSTCHECK;
 void record_key_tell(struct program *g);
 /* The value of {"anything": value}, by from = 'key'; false: it has more fields
  * than one, or the value is none. */
@@ -34,4 +35,4 @@ const char *record_key_cure(const struct rows *r, uint32_t event);
 /* Always false: nothing gives key column [i] a value; a failure of the
  * record. */
 bool record_key_missing(const struct rows *r, uint32_t i, uint32_t event,
-                        struct err *e);
+                        struct err *e) MUSTCHECK;

@@ -155,14 +155,14 @@ static int64_t find(struct rows *r, const struct tm_cell *cells)
     const char *bytes = key_bytes(r, &r->values, cells, &number, &len);
     int64_t found = hash_get(&r->hash, bytes, len);
 
-    return found < 0 ? -1 : found + r->first_row;
+    return found < 0 ? TM_NO_ROW : found + r->first_row;
 }
 
 int64_t rows_find(struct rows *r, const struct tm_cell *key, struct err *e)
 {
     struct tm_cell cells[PROGRAM_MAX_COLUMNS];
 
-    return convert_keys(r, key, -1, cells, e) ? find(r, cells) : -2;
+    return convert_keys(r, key, -1, cells, e) ? find(r, cells) : TM_NO_KEY;
 }
 
 /* What a key that is to stay must have, and memory that stays. */

@@ -111,16 +111,17 @@ void rows_begin(struct rows *r, struct arena *a, struct arena *loaded,
 /* [event] enters the row of these key cells, which are of the key's types; a
  * row that it has entered already it does not enter again. */
 uint32_t rows_enter(struct rows *r, uint32_t event, const struct tm_cell *key);
-/* The row of a key, converted from these n_key cells; -1: none; -2 with e: it
- * is no key of these types. */
-int64_t rows_find(struct rows *r, const struct tm_cell *key, struct err *e);
+/* The row of a key, converted from these n_key cells; TM_NO_ROW; TM_NO_KEY with
+ * [e]: it is no key of these types. */
+int64_t rows_find(struct rows *r, const struct tm_cell *key,
+                  struct err *e) MUSTCHECK;
 /* The row of a key that a batch function asks for: n_key cells, which may point
  * into strings of Lua. It is made if new; -1 with e: no key of these types. Of
  * an aligned table only rows that events enter can be here: the batch's own
  * memory of them, such as the row cache's, does not grow. */
 enum { ROWS_OF_OTHERS = -2 };
 int64_t rows_ask(struct rows *r, const struct tm_cell *key, int32_t event,
-                 struct err *e);
+                 struct err *e) MUSTCHECK;
 /* Has the batch made more than it may? Then no call makes any more. */
 bool rows_are_over(const struct rows *r);
 /* What such a call says. */

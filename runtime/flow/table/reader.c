@@ -32,8 +32,7 @@ static bool is_unchecked(const struct rows *r, uint32_t row)
     return r->marks[row] == ROWS_RECALLED;
 }
 
-void reader_load(struct writer *w, struct rows *r, struct pgconn *c,
-                 bool is_locked)
+void reader_load(struct rows *r, struct pgconn *c, bool is_locked)
 {
     uint32_t n = r->view.n_rows;
 
@@ -44,8 +43,7 @@ void reader_load(struct writer *w, struct rows *r, struct pgconn *c,
         rows_unload(r);
         r->asked = order_once(r);
     }
-    writer_ask(w, r, c, is_locked ? STATEMENT_LOCK : STATEMENT_LOAD, r->asked,
-               n);
+    writer_ask(r, c, is_locked ? STATEMENT_LOCK : STATEMENT_LOAD, r->asked, n);
 }
 
 /* Of a table and one that inherits from it. A statement would write both, and
@@ -117,8 +115,7 @@ bool reader_loaded(struct rows *r, const struct pg_result *result,
     return true;
 }
 
-void reader_verify(struct writer *w, struct rows *rows, uint32_t n,
-                   struct pgconn *c)
+void reader_verify(struct rows *rows, uint32_t n, struct pgconn *c)
 {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t n_picked = 0;
@@ -128,7 +125,7 @@ void reader_verify(struct writer *w, struct rows *rows, uint32_t n,
             picked = pick(&rows[i], is_unchecked, &n_picked);
         }
         if (n_picked > 0) {
-            writer_ask(w, &rows[i], c, STATEMENT_VERIFY, picked, n_picked);
+            writer_ask(&rows[i], c, STATEMENT_VERIFY, picked, n_picked);
         }
     }
 }

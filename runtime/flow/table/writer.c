@@ -19,23 +19,8 @@ struct selection {
 /* Of the parameters of one statement: the server takes a message of 1 GB, and
  * has several copies of it. */
 static const uint64_t STATEMENT_BYTES = 64 << 20;
-/* What a buffer keeps from one batch to the next. */
-static const size_t KEEP_BYTES = 16 << 20;
-
-void writer_close(struct writer *w)
-{
-    for (int i = 0; i < PROGRAM_MAX_COLUMNS + 4; i++) {
-        buf_close(&w->params[i]);
-    }
-}
-
 void writer_begin(struct writer *w)
 {
-    for (int i = 0; i < PROGRAM_MAX_COLUMNS + 4; i++) {
-        if (w->params[i].cap > KEEP_BYTES) {
-            buf_close(&w->params[i]);
-        }
-    }
     w->n_written = 0;
     w->has_unloaded_update = false;
     w->n_unchanged = 0;
@@ -85,69 +70,53 @@ static void in_parts(struct writer *w, struct rows *r, struct pgconn *c,
 }
 
 /* Key columns, then the columns of the mask: one array each. */
-static int put_columns(struct writer *w, const struct rows *r,
-                       const struct selection *s)
+static struct params *column_params(struct pgconn *c, const struct rows *r,
+                                    const struct selection *s)
 {
     const struct plan_projection *p = r->program->plan;
-    int n = 0;
+    struct params *ps = pgconn_params(c);
 
     for (uint32_t i = 0; i < p->n_columns; i++) {
         if (is_sent(p, s, i)) {
-            buf_clear(&w->params[n]);
-            encode_array(&w->params[n++], &p->columns[i].type,
+            params_array(ps, &p->columns[i].type,
                          (s->cells ? s->cells : r->view.cells)[i], s->rows,
                          s->n);
         }
     }
-    return n;
+    return ps;
 }
 
-static int put_xmins(struct writer *w, int n, const struct rows *r,
-                     const struct selection *s)
+static void add_xmins(struct params *ps, const struct rows *r,
+                      const struct selection *s)
 {
     uint32_t *xmins = arena_alloc(r->loaded, (s->n + 1) * sizeof(uint32_t));
 
     for (uint32_t i = 0; i < s->n; i++) {
         xmins[i] = r->xmins[s->rows[i]];
     }
-    buf_clear(&w->params[n]);
-    encode_xid_array(&w->params[n], xmins, s->n);
-    return n + 1;
+    params_xids(ps, xmins, s->n);
 }
 
-static int put_count(struct writer *w, int n, const struct selection *s)
+static int send(struct rows *r, struct pgconn *c, enum program_statement what,
+                uint64_t mask, struct params *ps)
 {
-    buf_clear(&w->params[n]);
-    buf_reserve(&w->params[n], 8);
-    buf_u64(&w->params[n], s->n);
-    return n + 1;
-}
-
-static int send(struct writer *w, struct rows *r, struct pgconn *c,
-                enum program_statement what, uint64_t mask, int n)
-{
-    struct pgparam params[PROGRAM_MAX_COLUMNS + 4];
-
-    for (int i = 0; i < n; i++) {
-        params[i] = (struct pgparam){w->params[i].data, (int)w->params[i].len};
-    }
     const struct pgstmt *s = program_stmt(r->program, what, mask);
     bool varies = program_varies(r->program, mask);
 
-    return pgconn_add_version(c, s, varies ? (uint32_t)PGCONN_VARIED : 0,
-                              params);
+    return pgconn_add_version(c, s, varies ? (uint32_t)PGCONN_VARIED : 0, ps);
 }
 
-void writer_ask(struct writer *w, struct rows *r, struct pgconn *c,
-                enum program_statement what, uint32_t *rows, uint32_t n_rows)
+void writer_ask(struct rows *r, struct pgconn *c, enum program_statement what,
+                uint32_t *rows, uint32_t n_rows)
 {
     struct selection s = {.rows = rows, .n = n_rows};
-    int n = put_columns(w, r, &s);
+    struct params *ps = column_params(c, r, &s);
 
     if (what == STATEMENT_VERIFY) {
-        n = put_count(w, put_xmins(w, n, r, &s), &s);
+        add_xmins(ps, r, &s);
+        params_int8(ps, s.n);
     }
-    send(w, r, c, what, 0, n);
+    send(r, c, what, 0, ps);
 }
 
 static uint64_t assigned(const struct rows *r, struct tm_cell **cells,
@@ -179,14 +148,14 @@ statement_for(const struct rows *r, enum program_statement what, uint64_t mask)
 static void send_masked(struct writer *w, struct rows *r, struct pgconn *c,
                         enum program_statement what, const struct selection *s)
 {
-    int n = put_columns(w, r, s);
+    struct params *ps = column_params(c, r, s);
 
     w->has_unloaded_update |= what != statement_for(r, what, s->mask);
     what = statement_for(r, what, s->mask);
     if (program_counts(r->program, what)) {
-        n = put_count(w, n, s);
+        params_int8(ps, s->n);
     }
-    int answer = send(w, r, c, what, s->mask, n);
+    int answer = send(r, c, what, s->mask, ps);
 
     if (r->n_answers++ == 0) {
         r->first_answer = answer;
@@ -248,28 +217,28 @@ static void send_deletes(struct writer *w, struct rows *r, struct pgconn *c,
                          enum program_statement what, const struct selection *s)
 {
     bool counted = program_loads(r->program);
-    int n = put_columns(w, r, s);
+    struct params *ps = column_params(c, r, s);
 
     if (counted && r->program->plan->exact == EXACT_ALIGNED) {
-        n = put_xmins(w, n, r, s);
+        add_xmins(ps, r, s);
     }
     if (counted) {
-        n = put_count(w, n, s);
+        params_int8(ps, s->n);
     }
-    send(w, r, c, what, s->mask, n);
+    send(r, c, what, s->mask, ps);
     w->n_written += s->n;
 }
 
 static void send_updates(struct writer *w, struct rows *r, struct pgconn *c,
                          enum program_statement what, const struct selection *s)
 {
-    int n = put_columns(w, r, s);
+    struct params *ps = column_params(c, r, s);
 
     if (r->program->plan->exact == EXACT_ALIGNED) {
-        n = put_xmins(w, n, r, s);
+        add_xmins(ps, r, s);
     }
-    n = put_count(w, n, s);
-    send(w, r, c, what, s->mask, n);
+    params_int8(ps, s->n);
+    send(r, c, what, s->mask, ps);
     w->n_written += s->n;
 }
 

@@ -8,7 +8,6 @@
 #include "postgres/wire/conn.h"
 
 struct writer {
-    struct buf params[PROGRAM_MAX_COLUMNS + 4]; /* owned, reused */
     uint64_t statement_bytes; /* of the parameters of one, at most; 0: the
                                  usual */
     uint32_t n_written;       /* rows queued since writer_begin */
@@ -17,12 +16,11 @@ struct writer {
         has_unloaded_update; /* an UPDATE of rows that were not loaded was queued */
 };
 
-void writer_close(struct writer *w);
 void writer_begin(struct writer *w);
 /* Queues a statement that only reads: these rows' keys, and for
  * STATEMENT_VERIFY their xmins and how many they are. */
-void writer_ask(struct writer *w, struct rows *r, struct pgconn *c,
-                enum program_statement what, uint32_t *rows, uint32_t n_rows);
+void writer_ask(struct rows *r, struct pgconn *c, enum program_statement what,
+                uint32_t *rows, uint32_t n_rows);
 /* Queues all changes of [n] projections: what is deleted first, children
  * before their parents, then the rest, parents before their children, so that
  * no foreign key or unique index meets a row that is about to go. */

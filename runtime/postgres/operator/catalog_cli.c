@@ -1,11 +1,10 @@
 /* The catalog for commands that wait: connect, do one thing, disconnect. */
 #include <libpq-fe.h>
 
+#include "model/deadlines.h"
 #include "postgres/store/catalog.h"
 #include "postgres/store/position.h"
 #include "postgres/wire/dial.h"
-
-static const usec CHECK_USEC = 30 * 1000000;
 
 struct check {
     struct loop *loop;
@@ -75,7 +74,7 @@ static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
     }
     catalog_ask_rows(c, k->plan);
     position_owners(c, k->plan);
-    pgconn_flush(c, CHECK_USEC, on_rows, k);
+    pgconn_flush(c, PG_ANSWER_USEC, on_rows, k);
 }
 
 static void on_state(struct pgconn *c, void *arg)
@@ -83,7 +82,7 @@ static void on_state(struct pgconn *c, void *arg)
     struct check *k = arg;
     if (pgconn_state(c) == PGCONN_IDLE) {
         catalog_ask(c, k->plan);
-        pgconn_flush(c, CHECK_USEC, on_answer, k);
+        pgconn_flush(c, PG_ANSWER_USEC, on_answer, k);
     } else {
         k->error = *pgconn_error(c);
         loop_stop(k->loop);

@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 #include <string.h>
 
+#include "model/deadlines.h"
 #include "postgres/wire/conn.h"
 #include "postgres/wire/dial.h"
 
@@ -11,7 +12,6 @@ enum { BINARY = 1 };
 
 /* A statement may take as long as the reader of its rows does, but nobody waits
  * long for a lock. */
-enum { LOCK_MS = 10000 };
 
 static bool is_one_of(const char *state, const char *const *list)
 {
@@ -83,7 +83,8 @@ bool console_open(struct console *c, const struct plan *p, const char *who,
                   struct err *e)
 {
     *c = (struct console){.plan = p, .who = who};
-    c->pg = dial_wait(p->database.write, "tidemill operator", LOCK_MS, e);
+    c->pg =
+        dial_wait(p->database.write, "tidemill operator", LOCK_PEOPLE_MS, e);
     return c->pg != NULL;
 }
 

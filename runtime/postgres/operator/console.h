@@ -27,16 +27,16 @@ typedef void (*console_fn)(const struct pg_result *row, void *arg);
 
 /* Connects to the pipeline's primary. console_close() also after a failure. */
 bool console_open(struct console *c, const struct plan *p, const char *who,
-                  struct err *e);
+                  struct err *e) MUSTCHECK;
 void console_close(struct console *c);
 /* NULL: see [e]. Else the caller frees it. */
 struct pg_result *console_ask(struct console *c, const struct console_query *q,
-                              struct err *e);
+                              struct err *e) MUSTCHECK;
 void console_free(struct pg_result *r);
 /* Calls [fn] for each row as it comes, so memory holds one at a time. */
 bool console_each(struct console *c, const struct console_query *q,
-                  console_fn fn, void *arg, struct err *e);
-bool console_begin(struct console *c, struct err *e);
-bool console_commit(struct console *c, struct err *e);
+                  console_fn fn, void *arg, struct err *e) MUSTCHECK;
+bool console_begin(struct console *c, struct err *e) MUSTCHECK;
+bool console_commit(struct console *c, struct err *e) MUSTCHECK;
 /* Undoes the transaction; the error that led to it stays the one to tell. */
 void console_rollback(struct console *c);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/err.h"
 #include "postgres/operator/console.h"
 
 struct lane_row {
@@ -41,7 +42,7 @@ struct lane_change {
 /* Lanes of the pipeline by topic and partition; NULL and -1: all of them.
  * lane_rows_close() also after a failure. */
 bool lane_rows_load(struct console *c, const char *topic, int64_t partition,
-                    struct lane_rows *out, struct err *e);
+                    struct lane_rows *out, struct err *e) MUSTCHECK;
 void lane_rows_close(struct lane_rows *rows);
 /*
  * All of them or none, with a row of tidemill.audit each. A halt ends, and the
@@ -49,4 +50,4 @@ void lane_rows_close(struct lane_rows *rows);
  * not any more what was shown.
  */
 bool lane_rows_change(struct console *c, const struct lane_change *changes,
-                      uint32_t n, struct err *e);
+                      uint32_t n, struct err *e) MUSTCHECK;

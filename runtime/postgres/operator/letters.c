@@ -55,7 +55,7 @@ void letter_params(struct letter_params *out, const struct console *c,
     number(out, 9, f->limit);
 }
 
-struct reading {
+struct letter_reading {
     letter_fn fn;
     letter_count_fn count_fn;
     void *arg;
@@ -75,29 +75,29 @@ static const char *text(const struct pg_result *r, int column)
 
 static void on_letter(const struct pg_result *r, void *arg)
 {
-    const struct reading *reading = arg;
-    const struct letter l = {.topic = text(r, LIST_TOPIC),
-                             .partition = pg_int(r, 0, LIST_PARTITION),
-                             .offset = pg_int(r, 0, LIST_OFFSET),
-                             .state = text(r, LIST_STATE),
-                             .key = bytes(r, LIST_KEY),
-                             .value = bytes(r, LIST_VALUE),
-                             .headers = text(r, LIST_HEADERS),
-                             .record_ms = pg_int(r, 0, LIST_RECORD_MS),
-                             .class = text(r, LIST_CLASS),
-                             .sqlstate = text(r, LIST_SQLSTATE),
-                             .message = text(r, LIST_MESSAGE),
-                             .script = text(r, LIST_SCRIPT),
-                             .generation = text(r, LIST_GENERATION),
-                             .attempts = pg_int(r, 0, LIST_ATTEMPTS),
-                             .first_seen = text(r, LIST_FIRST_SEEN),
-                             .last_seen = text(r, LIST_LAST_SEEN),
-                             .retry_at = text(r, LIST_RETRY_AT)};
+    const struct letter_reading *reading = arg;
+    const struct letter_row l = {.topic = text(r, LIST_TOPIC),
+                                 .partition = pg_int(r, 0, LIST_PARTITION),
+                                 .offset = pg_int(r, 0, LIST_OFFSET),
+                                 .state = text(r, LIST_STATE),
+                                 .key = bytes(r, LIST_KEY),
+                                 .value = bytes(r, LIST_VALUE),
+                                 .headers = text(r, LIST_HEADERS),
+                                 .record_ms = pg_int(r, 0, LIST_RECORD_MS),
+                                 .class = text(r, LIST_CLASS),
+                                 .sqlstate = text(r, LIST_SQLSTATE),
+                                 .message = text(r, LIST_MESSAGE),
+                                 .script = text(r, LIST_SCRIPT),
+                                 .generation = text(r, LIST_GENERATION),
+                                 .attempts = pg_int(r, 0, LIST_ATTEMPTS),
+                                 .first_seen = text(r, LIST_FIRST_SEEN),
+                                 .last_seen = text(r, LIST_LAST_SEEN),
+                                 .retry_at = text(r, LIST_RETRY_AT)};
     reading->fn(&l, reading->arg);
 }
 
 static bool each(struct console *c, const struct letter_filter *f,
-                 const char *sql, struct reading *reading, struct err *e)
+                 const char *sql, struct letter_reading *reading, struct err *e)
 {
     struct letter_params params;
     letter_params(&params, c, f);
@@ -114,7 +114,7 @@ bool letters_each(struct console *c, const struct letter_filter *f, bool values,
     static const char full[] =
         FIELDS "value, headers::text FROM tidemill.dead_letter "
                "WHERE " LETTER_MATCHES LETTER_LIMIT;
-    struct reading reading = {.fn = fn, .arg = arg};
+    struct letter_reading reading = {.fn = fn, .arg = arg};
     return each(c, f, values ? full : brief, &reading, e);
 }
 
@@ -127,13 +127,13 @@ bool letters_beside(struct console *c, const struct letter_filter *f,
                "key) IN (SELECT topic, partition, key "
                "FROM tidemill.dead_letter WHERE " LETTER_MATCHES
                ") AND \"offset\" <> $4::bigint" LETTER_LIMIT;
-    struct reading reading = {.fn = fn, .arg = arg};
+    struct letter_reading reading = {.fn = fn, .arg = arg};
     return each(c, f, sql, &reading, e);
 }
 
 static void on_count(const struct pg_result *r, void *arg)
 {
-    const struct reading *reading = arg;
+    const struct letter_reading *reading = arg;
     const struct letter_count n = {text(r, 0), pg_int(r, 0, 1),
                                    pg_int(r, 0, 2)};
     reading->count_fn(&n, reading->arg);
@@ -150,6 +150,6 @@ bool letters_count(struct console *c, const struct letter_filter *f,
     letter_params(&params, c, f);
     const struct console_query count = {sql, params.at,
                                         LETTER_FILTER_PARAMS - 1};
-    struct reading reading = {.count_fn = fn, .arg = arg};
+    struct letter_reading reading = {.count_fn = fn, .arg = arg};
     return console_each(c, &count, on_count, &reading, e);
 }

@@ -8,6 +8,7 @@
  */
 #include <stdint.h>
 
+#include "base/err.h"
 #include "postgres/operator/console.h"
 
 /* NULL and -1: any. */
@@ -29,7 +30,7 @@ struct letter_bytes {
 };
 
 /* One letter; everything is borrowed for the length of the call. */
-struct letter {
+struct letter_row {
     const char *topic;
     int64_t partition, offset;
     const char *state;
@@ -45,15 +46,15 @@ struct letter {
     const char *first_seen, *last_seen; /* 2026-11-24T06:04:22.123456Z */
     const char *retry_at;               /* NULL: nobody asked for a retry */
 };
-typedef void (*letter_fn)(const struct letter *l, void *arg);
+typedef void (*letter_fn)(const struct letter_row *l, void *arg);
 
 /* [values]: with value and headers, which else are NULL. */
 bool letters_each(struct console *c, const struct letter_filter *f, bool values,
-                  letter_fn fn, void *arg, struct err *e);
+                  letter_fn fn, void *arg, struct err *e) MUSTCHECK;
 
 /* The others of the key of the one letter that [f] names by its place. */
 bool letters_beside(struct console *c, const struct letter_filter *f,
-                    letter_fn fn, void *arg, struct err *e);
+                    letter_fn fn, void *arg, struct err *e) MUSTCHECK;
 
 /* How many there are of each class, the limit left aside. */
 struct letter_count {
@@ -62,7 +63,7 @@ struct letter_count {
 };
 typedef void (*letter_count_fn)(const struct letter_count *n, void *arg);
 bool letters_count(struct console *c, const struct letter_filter *f,
-                   letter_count_fn fn, void *arg, struct err *e);
+                   letter_count_fn fn, void *arg, struct err *e) MUSTCHECK;
 
 enum letter_scope {
     LETTERS_PICKED, /* those that the filter picks */
@@ -82,7 +83,7 @@ struct letter_look {
 
 bool letters_look(struct console *c, const struct letter_filter *f,
                   enum letter_scope scope, struct letter_look *out,
-                  struct err *e);
+                  struct err *e) MUSTCHECK;
 /*
  * Deletes what [shown] counted, raises the epoch of the lanes, so that their
  * owners load the held keys anew, and asks for a retry of the rest when only
@@ -91,7 +92,7 @@ bool letters_look(struct console *c, const struct letter_filter *f,
  */
 bool letters_discard(struct console *c, const struct letter_filter *f,
                      enum letter_scope scope, const struct letter_look *shown,
-                     const char *reason, struct err *e);
+                     const char *reason, struct err *e) MUSTCHECK;
 
 /* A retry that was asked for, and what has become of it. */
 struct letter_retry {
@@ -102,6 +103,7 @@ struct letter_retry {
 };
 /* Asks for the chains of what the filter picks. */
 bool letters_retry(struct console *c, const struct letter_filter *f,
-                   const char *reason, struct letter_retry *out, struct err *e);
+                   const char *reason, struct letter_retry *out,
+                   struct err *e) MUSTCHECK;
 bool letters_retried(struct console *c, struct letter_retry *retry,
-                     struct err *e);
+                     struct err *e) MUSTCHECK;

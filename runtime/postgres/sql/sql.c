@@ -294,7 +294,7 @@ static void put_overwrite(struct buf *b, const struct plan_column *c)
  * every split into batches gives the same row. */
 static void put_merged(struct buf *b, const struct plan_column *c)
 {
-    static const char *const forms[] = {
+    static const char *const forms[PLAN_MERGES] = {
         [MERGE_SUM] = " = coalesce(t.%s + EXCLUDED.%s, t.%s, EXCLUDED.%s)",
         [MERGE_MIN] = " = least(t.%s%o, EXCLUDED.%s)",
         [MERGE_MAX] = " = greatest(t.%s%o, EXCLUDED.%s)",
@@ -422,18 +422,4 @@ const char *sql_empty(struct arena *a, const struct plan_projection *p)
     buf_puts(&b, "TRUNCATE TABLE ");
     sql_put_table(&b, p);
     return finish(a, &b);
-}
-
-int sql_param_oids(const struct plan_projection *p, uint64_t mask,
-                   const uint32_t *extra, int n_extra, uint32_t *out)
-{
-    int n = 0;
-    for (uint32_t i = next_in(p, mask, 0); i < p->n_columns;
-         i = next_in(p, mask, i + 1)) {
-        out[n++] = type_array_oid(&p->columns[i].type);
-    }
-    for (int i = 0; i < n_extra; i++) {
-        out[n++] = extra[i];
-    }
-    return n;
 }

@@ -47,10 +47,6 @@ const char *sql_append(struct arena *a, const struct plan_projection *p,
 /* No parameters: all rows go. TRUNCATE, since a DELETE of a large table would
  * not come back before statement_timeout; its lock lasts until COMMIT. */
 const char *sql_empty(struct arena *a, const struct plan_projection *p);
-/* Parameter oids for the statements above: key arrays, mask arrays, then
- * [extra] oids. Returns how many. */
-int sql_param_oids(const struct plan_projection *p, uint64_t mask,
-                   const uint32_t *extra, int n_extra, uint32_t *out);
 
 /* The columns that a unique index of the table must be made of: its key, or
  * what tells events of an append apart; none for other appends. */

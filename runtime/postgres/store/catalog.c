@@ -376,30 +376,24 @@ static void compare_table(struct report *r, struct plan_projection *p,
                           struct pg_result *const *results)
 {
     r->p = p;
-    if (!check_table(r, results[0]) ||
+    if (!check_table(r, results[OF_TABLE]) ||
         (r->server != CATALOG_OWNER &&
-         !report_rights(r, results[0], results[1]))) {
+         !report_rights(r, results[OF_TABLE], results[OF_COLUMNS]))) {
         return;
     }
     for (uint32_t i = 0; i < p->n_columns; i++) {
         report_about(r, p->columns[i].name);
-        check_column(r, &p->columns[i], results[1]);
+        check_column(r, &p->columns[i], results[OF_COLUMNS]);
     }
     report_about(r, NULL);
-    check_others(r, results[1]);
-    check_indexes(r, results[2]);
-    report_causes(r, results[4]);
-}
-
-static const struct pg_result *answer(const struct pgreply *r, uint32_t table,
-                                      int which)
-{
-    return r->results[ANSWER_TABLES + CATALOG_PER_TABLE * (int)table + which];
+    check_others(r, results[OF_COLUMNS]);
+    check_indexes(r, results[OF_INDEXES]);
+    report_causes(r, results[OF_CAUSES]);
 }
 
 static int64_t oid_of(const struct pgreply *r, uint32_t table)
 {
-    const struct pg_result *t = answer(r, table, 0);
+    const struct pg_result *t = catalog_answer(r, table, OF_TABLE);
 
     return pg_rows(t) ? pg_int(t, 0, TABLE_OID) : 0;
 }
@@ -408,7 +402,7 @@ static int64_t oid_of(const struct pgreply *r, uint32_t table)
 static uint32_t depth_of(const struct pgreply *r, const struct plan *p,
                          uint32_t table)
 {
-    const struct pg_result *parents = answer(r, table, 3);
+    const struct pg_result *parents = catalog_answer(r, table, OF_PARENTS);
     uint32_t depth = 0;
 
     for (int i = 0; i < pg_rows(parents); i++) {
@@ -455,7 +449,8 @@ static void set_schemas(const struct pgreply *r, struct plan *p)
 {
     for (uint32_t i = 0; i < p->n_projections; i++) {
         struct plan_projection *pp = &p->projections[i];
-        const char *found = pg_str(answer(r, i, 0), 0, TABLE_SCHEMA);
+        const char *found =
+            pg_str(catalog_answer(r, i, OF_TABLE), 0, TABLE_SCHEMA);
 
         pp->oid = (uint32_t)oid_of(r, i);
         if (!pp->schema || strcmp(pp->schema, found) != 0) {

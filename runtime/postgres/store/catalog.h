@@ -4,6 +4,7 @@
  * keys and privileges, compared with the plan before any work is done.
  */
 #include "base/buf.h"
+#include "base/err.h"
 #include "model/plan.h"
 #include "postgres/wire/conn.h"
 
@@ -26,7 +27,7 @@ bool catalog_has_rows(const struct pg_result *answer);
  * schemas and oids, and then another table of a name is a problem.
  */
 int catalog_compare(const struct pgreply *r, struct plan *p,
-                    enum catalog_server server, struct buf *out);
+                    enum catalog_server server, struct buf *out) MUSTCHECK;
 
 /* What the tables have by which a row may not be written though nobody changed
  * it: triggers, policies, rules, child tables, actions of foreign keys, two
@@ -41,5 +42,6 @@ bool catalog_hides(const struct pgreply *r, const struct plan *p);
  * `check` asks the `read` database when the pipeline has one, and `schema` with
  * [is_owner] always the one that is written. */
 bool catalog_check(struct plan *p, bool is_owner, struct buf *out,
-                   int *n_problems, struct err *e);
-bool catalog_apply(const char *conninfo, const char *sql, struct err *e);
+                   int *n_problems, struct err *e) MUSTCHECK;
+bool catalog_apply(const char *conninfo, const char *sql,
+                   struct err *e) MUSTCHECK;

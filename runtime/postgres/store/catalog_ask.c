@@ -11,9 +11,6 @@
 #include "postgres/sql/seal.h"
 #include "postgres/sql/sql_text.h"
 #include "postgres/store/shape.h"
-#include "postgres/wire/encode.h"
-
-enum { OID_TEXT = 25, OID_TEXT_ARRAY = 1009 };
 
 /* How many known columns a table of schema tidemill has; 0: there is no such
  * table. */
@@ -197,41 +194,36 @@ static const char CAUSES[] = TABLES TRIGGERS
     "UNION ALL " POLICIES "UNION ALL " RULES "UNION ALL " CHILDREN
     "UNION ALL " ACTIONS "ORDER BY 1, 2, 3";
 
-/* The names of [n] columns as a text[]. */
-static struct pgparam put_names(struct buf *b,
-                                const struct plan_column *columns, uint32_t n)
+static struct tm_cell name_of(const void *columns, uint32_t i)
 {
-    const struct coltype text = {.kind = TYPE_TEXT};
-    struct tm_cell *names = mem_zero(n + 1, sizeof(*names));
-    for (uint32_t i = 0; i < n; i++) {
-        const char *name = columns[i].name;
-        names[i] = (struct tm_cell){
-            .p = name, .len = (uint32_t)strlen(name), .tag = TM_TEXT};
-    }
-    encode_array(b, &text, names, NULL, n);
-    free(names);
-    return (struct pgparam){b->data, (int)b->len};
+    return cell_text(((const struct plan_column *)columns)[i].name);
 }
 
 /* See sql_identity. */
-static struct pgparam put_identity(struct buf *b,
-                                   const struct plan_projection *p)
+static void add_identity(struct params *ps, const struct plan_projection *p)
 {
-    return p->n_key == 0 && p->once >= 0 ? put_names(b, &p->columns[p->once], 1)
-                                         : put_names(b, p->columns, p->n_key);
+    bool is_once = p->n_key == 0 && p->once >= 0;
+
+    params_each(ps, TYPE_TEXT, name_of, p->columns + (is_once ? p->once : 0),
+                is_once ? 1 : p->n_key);
 }
 
-static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_TEXT_ARRAY,
-                                OID_TEXT_ARRAY};
-static const struct pgstmt table = {"catalog_table", TABLE, oids, 2};
+static struct params *table_params(struct pgconn *c, const char *table)
+{
+    struct sql_name n = sql_split(table);
+    struct params *ps = pgconn_params(c);
+
+    params_text(ps, n.table);
+    params_chars(ps, n.schema, n.schema_len);
+    return ps;
+}
+
+static const struct pgstmt table = {"catalog_table", TABLE};
 
 void catalog_ask_rows(struct pgconn *c, const struct plan *p)
 {
     for (uint32_t i = 0; i < p->n_projections; i++) {
-        struct sql_name n = sql_split(p->projections[i].table);
-        const struct pgparam params[] = {{n.table, (int)strlen(n.table)},
-                                         {n.schema, n.schema_len}};
-        pgconn_add(c, &table, params);
+        pgconn_add(c, &table, table_params(c, p->projections[i].table));
     }
 }
 
@@ -240,42 +232,34 @@ bool catalog_has_rows(const struct pg_result *answer)
     return pg_rows(answer) > 0 && pg_int(answer, 0, TABLE_HAS_ROWS);
 }
 
-static const struct pgstmt causes = {"catalog_causes", CAUSES, oids, 2};
+static const struct pgstmt causes = {"catalog_causes", CAUSES};
 
 static void ask_own(struct pgconn *c)
 {
-    static const char *const names[N_OWN] = {[OWN_LANE] = "lane",
-                                             [OWN_LETTER] = "dead_letter",
-                                             [OWN_AUDIT] = "audit"};
+    static const char *const names[N_OWN] = {[OWN_LANE] = "tidemill.lane",
+                                             [OWN_LETTER] =
+                                                 "tidemill.dead_letter",
+                                             [OWN_AUDIT] = "tidemill.audit"};
 
     for (int i = 0; i < N_OWN; i++) {
-        const char *name = names[i];
-        const struct pgparam params[] = {{name, (int)strlen(name)},
-                                         {"tidemill", strlen("tidemill")}};
-
-        pgconn_add(c, &causes, params);
+        pgconn_add(c, &causes, table_params(c, names[i]));
     }
 }
 
 static void ask_table(struct pgconn *c, const struct plan_projection *p)
 {
-    static const struct pgstmt columns = {"catalog_columns", COLUMNS, oids, 2};
-    static const struct pgstmt indexes = {"catalog_indexes", INDEXES, oids, 4};
-    static const struct pgstmt parents = {"catalog_parents", PARENTS, oids, 2};
-    struct sql_name n = sql_split(p->table);
-    struct buf keys = {0}, columns_named = {0};
-    const struct pgparam params[] = {
-        {n.table, (int)strlen(n.table)},
-        {n.schema, n.schema_len},
-        put_identity(&keys, p),
-        put_names(&columns_named, p->columns, p->n_columns)};
-    pgconn_add(c, &table, params);
-    pgconn_add(c, &columns, params);
-    pgconn_add(c, &indexes, params);
-    pgconn_add(c, &parents, params);
-    pgconn_add(c, &causes, params);
-    buf_close(&keys);
-    buf_close(&columns_named);
+    static const struct pgstmt columns = {"catalog_columns", COLUMNS};
+    static const struct pgstmt parents = {"catalog_parents", PARENTS};
+    static const struct pgstmt indexes = {"catalog_indexes", INDEXES};
+    struct params *ps = table_params(c, p->table);
+
+    pgconn_add(c, &table, ps);
+    pgconn_add(c, &columns, ps);
+    pgconn_add(c, &parents, ps);
+    pgconn_add(c, &causes, ps);
+    add_identity(ps, p);
+    params_each(ps, TYPE_TEXT, name_of, p->columns, p->n_columns);
+    pgconn_add(c, &indexes, ps);
 }
 
 static void ask_loud(struct pgconn *c, const struct plan *p)
@@ -283,16 +267,13 @@ static void ask_loud(struct pgconn *c, const struct plan *p)
     struct arena a;
 
     arena_init(&a, 0);
-    pgconn_add(
-        c,
-        &(struct pgstmt){.name = "catalog_loud", .sql = seal_loud_sql(p, &a)},
-        NULL);
+    pgconn_add(c, &(struct pgstmt){"catalog_loud", seal_loud_sql(p, &a)}, NULL);
     arena_close(&a);
 }
 
 void catalog_ask(struct pgconn *c, const struct plan *p)
 {
-    static const struct pgstmt server = {"catalog_server", SERVER, NULL, 0};
+    static const struct pgstmt server = {"catalog_server", SERVER};
 
     shape_ask(c, p);
     pgconn_add(c, &server, NULL);

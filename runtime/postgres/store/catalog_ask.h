@@ -7,8 +7,14 @@
  */
 #include "postgres/store/catalog.h"
 
-/* table, columns, unique indexes, parents by foreign keys, causes */
-enum { CATALOG_PER_TABLE = 5 };
+enum table_answer {
+    OF_TABLE,
+    OF_COLUMNS,
+    OF_PARENTS, /* by foreign keys */
+    OF_CAUSES,
+    OF_INDEXES, /* unique ones */
+    CATALOG_PER_TABLE
+};
 enum catalog_own { OWN_LANE, OWN_LETTER, OWN_AUDIT, N_OWN };
 enum catalog_answer {
     ANSWER_SHAPE,
@@ -78,3 +84,10 @@ enum cause_kind {
 };
 
 enum index_field { INDEX_NAME, INDEX_MAY_BREAK, INDEX_IS_KEY };
+
+static inline const struct pg_result *
+catalog_answer(const struct pgreply *r, uint32_t table, enum table_answer which)
+{
+    return r
+        ->results[ANSWER_TABLES + CATALOG_PER_TABLE * (int)table + (int)which];
+}

@@ -166,12 +166,6 @@ void report_own_causes(struct report *r, const struct pgreply *reply)
 
 /* ---- for a record that meets one ---- */
 
-static const struct pg_result *answer(const struct pgreply *r, uint32_t table,
-                                      int which)
-{
-    return r->results[ANSWER_TABLES + CATALOG_PER_TABLE * (int)table + which];
-}
-
 static void put_cause(struct buf *b, const struct pg_result *causes, int i)
 {
     const char *name = pg_str(causes, i, CAUSE_NAME);
@@ -199,10 +193,10 @@ static void put_cause(struct buf *b, const struct pg_result *causes, int i)
 
 static bool is_written_twice(const struct pgreply *r, uint32_t i)
 {
-    const struct pg_result *ours = answer(r, i, 0);
+    const struct pg_result *ours = catalog_answer(r, i, OF_TABLE);
 
     for (uint32_t k = 0; k < i; k++) {
-        const struct pg_result *other = answer(r, k, 0);
+        const struct pg_result *other = catalog_answer(r, k, OF_TABLE);
 
         if (pg_rows(ours) && pg_rows(other) &&
             pg_int(ours, 0, TABLE_OID) == pg_int(other, 0, TABLE_OID)) {
@@ -231,7 +225,7 @@ char *catalog_causes(const struct pgreply *r, const struct plan *p)
     struct buf b = {0};
 
     for (uint32_t i = 0; i < p->n_projections; i++) {
-        const struct pg_result *causes = answer(r, i, 4);
+        const struct pg_result *causes = catalog_answer(r, i, OF_CAUSES);
 
         if (is_written_twice(r, i)) {
             buf_printf(&b, "%stwo projections write table %s",
@@ -248,7 +242,7 @@ char *catalog_causes(const struct pgreply *r, const struct plan *p)
 bool catalog_hides(const struct pgreply *r, const struct plan *p)
 {
     for (uint32_t i = 0; i < p->n_projections; i++) {
-        const struct pg_result *causes = answer(r, i, 4);
+        const struct pg_result *causes = catalog_answer(r, i, OF_CAUSES);
 
         for (int k = 0; k < pg_rows(causes); k++) {
             if (pg_str(causes, k, CAUSE_KIND)[0] == CAUSE_POLICY) {

@@ -3,101 +3,28 @@
 
 #include <string.h>
 
-#include "postgres/wire/encode.h"
-
-enum {
-    OID_BOOL = 16,
-    OID_INT4 = 23,
-    OID_INT8 = 20,
-    OID_TEXT = 25,
-    OID_BOOL_ARRAY = 1000,
-    OID_BYTEA_ARRAY = 1001,
-    OID_INT4_ARRAY = 1007,
-    OID_TEXT_ARRAY = 1009,
-    OID_INT8_ARRAY = 1016,
-    PUT_ARRAYS = 13
-};
-
 /* Of the letters of one statement: the server takes a message of 1 GB. */
 static const uint64_t PART_BYTES = 64 << 20;
 
-/* Parameters of one statement, in order. */
-struct params {
-    struct pgparam list[PUT_ARRAYS + 4];
-    struct buf bytes[PUT_ARRAYS + 4]; /* owned */
-    int n;
-    struct tm_cell *cells; /* scratch: one column */
-    uint32_t n_cells;
-};
-
-static struct params params_new(struct arena *scratch, uint32_t n_cells)
+static void add_most(struct params *ps, struct dead_letter_most most)
 {
-    return (struct params){
-        .cells = scratch ? arena_zero(scratch,
-                                      (n_cells + 1) * sizeof(struct tm_cell))
-                         : NULL,
-        .n_cells = n_cells};
-}
-
-static void params_send(struct params *p, struct pgconn *c,
-                        const struct pgstmt *s)
-{
-    must(p->n == s->n_params);
-    pgconn_add(c, s, p->list);
-    for (int i = 0; i < p->n; i++) {
-        buf_close(&p->bytes[i]);
-    }
-}
-
-static void add(struct params *p)
-{
-    const struct buf *b = &p->bytes[p->n];
-
-    p->list[p->n++] = (struct pgparam){b->data, (int)b->len};
-}
-
-static void add_text(struct params *p, const char *text)
-{
-    buf_puts(&p->bytes[p->n], text);
-    add(p);
-}
-
-static void add_int4(struct params *p, int32_t v)
-{
-    buf_reserve(&p->bytes[p->n], 4);
-    buf_u32(&p->bytes[p->n], (uint32_t)v);
-    add(p);
-}
-
-static void add_int8(struct params *p, int64_t v)
-{
-    buf_reserve(&p->bytes[p->n], 8);
-    buf_u64(&p->bytes[p->n], (uint64_t)v);
-    add(p);
-}
-
-static void add_most(struct params *p, struct dead_letter_most most)
-{
-    add_int8(p, most.n);
-    add_int8(p, (int64_t)most.bytes);
-}
-
-static void add_bool(struct params *p, bool v)
-{
-    buf_put(&p->bytes[p->n], v ? "\1" : "\0", 1);
-    add(p);
+    params_int8(ps, most.n);
+    params_int8(ps, (int64_t)most.bytes);
 }
 
 /* What IN_LANE asks for. */
 #define IN_LANE                                                                \
     "pipeline = $1 AND stream = 'main' AND topic = $2 AND partition = $3 "
 
-static void add_lane(struct params *p, const struct plan *plan,
-                     const char *topic, int32_t partition)
+static struct params *lane_params(struct pgconn *c, const struct plan *p,
+                                  const char *topic, int32_t partition)
 {
-    add_text(p, plan->name);
-    add_text(p, topic);
-    add_int4(p, partition);
+    struct params *ps = pgconn_params(c);
+
+    params_text(ps, p->name);
+    params_text(ps, topic);
+    params_int4(ps, partition);
+    return ps;
 }
 
 /* Of rows in an order, which follows: the bytes of each and of those before it,
@@ -109,126 +36,55 @@ static void add_lane(struct params *p, const struct plan *plan,
     "octet_length(message)) OVER in_order AS up_to, "                          \
     "row_number() OVER in_order AS nth "
 
-/* The cells as an array of that type. */
-static void add_array(struct params *p, enum type_kind kind)
-{
-    const struct coltype t = {.kind = (uint8_t)kind};
+/* ---- arrays of records and of letters ---- */
 
-    encode_array(&p->bytes[p->n], &t, p->cells, NULL, p->n_cells);
-    add(p);
-}
-
-static struct tm_cell bytes_cell(const char *s, uint32_t len, uint8_t tag)
-{
-    return (struct tm_cell){.p = s, .len = len, .tag = s ? tag : TM_NULL};
-}
-
-static struct tm_cell text_cell(const char *s)
-{
-    return bytes_cell(s, s ? (uint32_t)strlen(s) : 0, TM_TEXT);
-}
-
-static struct tm_cell int_cell(int64_t i)
-{
-    return (struct tm_cell){.i = i, .tag = TM_INT};
-}
-
-static struct tm_cell bool_cell(bool b)
-{
-    return (struct tm_cell){.i = b, .tag = TM_BOOL};
-}
-
-/* Where [n_cells] records stand: one array for each part of it. */
-static void add_topics(struct params *p, const struct record *records)
-{
-    for (uint32_t i = 0; i < p->n_cells; i++) {
-        p->cells[i] = text_cell(records[i].topic);
+#define CELL_OF(type, name, cell)                                              \
+    static struct tm_cell name(const void *list, uint32_t i)                   \
+    {                                                                          \
+        const type *at = (const type *)list + i;                               \
+        return cell;                                                           \
     }
-    add_array(p, TYPE_TEXT);
-}
 
-static void add_partitions(struct params *p, const struct record *records)
-{
-    for (uint32_t i = 0; i < p->n_cells; i++) {
-        p->cells[i] = int_cell(records[i].partition);
-    }
-    add_array(p, TYPE_INTEGER);
-}
+CELL_OF(struct record, record_topic, cell_text(at->topic))
+CELL_OF(struct record, record_partition, cell_int(at->partition))
+CELL_OF(struct record, record_offset, cell_int(at->offset))
+CELL_OF(struct record, record_key, cell_bytes(at->key, at->key_len))
 
-static void add_offsets(struct params *p, const struct record *records)
-{
-    for (uint32_t i = 0; i < p->n_cells; i++) {
-        p->cells[i] = int_cell(records[i].offset);
-    }
-    add_array(p, TYPE_BIGINT);
-}
+#define LETTER(name, cell) CELL_OF(struct dead_letter, name, cell)
+LETTER(put_topic, cell_text(at->record->topic))
+LETTER(put_partition, cell_int(at->record->partition))
+LETTER(put_offset, cell_int(at->record->offset))
+LETTER(put_state, cell_text(at->is_held ? "held" : "failed"))
+LETTER(put_holds, cell_bool(at->holds))
+LETTER(put_key, cell_bytes(at->record->key, at->record->key_len))
+LETTER(put_value, cell_bytes(at->record->value, at->record->value_len))
+LETTER(put_headers, cell_text(at->headers))
+LETTER(put_ms, cell_int(at->record->time_ms))
+LETTER(put_class, cell_text(at->class))
+LETTER(put_sqlstate, cell_text(at->sqlstate[0] ? at->sqlstate : NULL))
+LETTER(put_message, cell_text(at->message))
+LETTER(put_script, cell_text(at->script))
 
-static struct tm_cell topic_of(const struct dead_letter *d)
-{
-    return text_cell(d->record->topic);
-}
-static struct tm_cell partition_of(const struct dead_letter *d)
-{
-    return int_cell(d->record->partition);
-}
-static struct tm_cell offset_of(const struct dead_letter *d)
-{
-    return int_cell(d->record->offset);
-}
-static struct tm_cell state_of(const struct dead_letter *d)
-{
-    return text_cell(d->is_held ? "held" : "failed");
-}
-static struct tm_cell holds_of(const struct dead_letter *d)
-{
-    return bool_cell(d->holds);
-}
-static struct tm_cell key_of(const struct dead_letter *d)
-{
-    return bytes_cell(d->record->key, d->record->key_len, TM_BYTES);
-}
-static struct tm_cell value_of(const struct dead_letter *d)
-{
-    return bytes_cell(d->record->value, d->record->value_len, TM_BYTES);
-}
-static struct tm_cell headers_of(const struct dead_letter *d)
-{
-    return text_cell(d->headers);
-}
-static struct tm_cell ms_of(const struct dead_letter *d)
-{
-    return int_cell(d->record->time_ms);
-}
-static struct tm_cell class_of(const struct dead_letter *d)
-{
-    return text_cell(d->class);
-}
-static struct tm_cell sqlstate_of(const struct dead_letter *d)
-{
-    return text_cell(d->sqlstate[0] ? d->sqlstate : NULL);
-}
-static struct tm_cell message_of(const struct dead_letter *d)
-{
-    return text_cell(d->message);
-}
-static struct tm_cell script_of(const struct dead_letter *d)
-{
-    return text_cell(d->script);
-}
-
-/* The columns of the statement below, in its order. */
+/* The columns of dead_letter_put, in its order. */
 static const struct {
     enum type_kind type;
-    struct tm_cell (*cell)(const struct dead_letter *d);
-} put_columns[PUT_ARRAYS] = {
-    {TYPE_TEXT, topic_of},    {TYPE_INTEGER, partition_of},
-    {TYPE_BIGINT, offset_of}, {TYPE_TEXT, state_of},
-    {TYPE_BOOLEAN, holds_of}, {TYPE_BYTEA, key_of},
-    {TYPE_BYTEA, value_of},   {TYPE_TEXT, headers_of},
-    {TYPE_BIGINT, ms_of},     {TYPE_TEXT, class_of},
-    {TYPE_TEXT, sqlstate_of}, {TYPE_TEXT, message_of},
-    {TYPE_TEXT, script_of},
+    params_cell_fn cell;
+} put_columns[] = {
+    {TYPE_TEXT, put_topic},    {TYPE_INTEGER, put_partition},
+    {TYPE_BIGINT, put_offset}, {TYPE_TEXT, put_state},
+    {TYPE_BOOLEAN, put_holds}, {TYPE_BYTEA, put_key},
+    {TYPE_BYTEA, put_value},   {TYPE_TEXT, put_headers},
+    {TYPE_BIGINT, put_ms},     {TYPE_TEXT, put_class},
+    {TYPE_TEXT, put_sqlstate}, {TYPE_TEXT, put_message},
+    {TYPE_TEXT, put_script},
 };
+
+static void add_places(struct params *ps, const struct record *records,
+                       uint32_t n)
+{
+    params_each(ps, TYPE_TEXT, record_topic, records, n);
+    params_each(ps, TYPE_INTEGER, record_partition, records, n);
+}
 
 uint64_t dead_letter_bytes(const struct dead_letter *d)
 {
@@ -254,15 +110,8 @@ static uint32_t one_part(const struct dead_letter *list, uint32_t n)
 }
 
 static void put_part(struct pgconn *c, const struct plan *p,
-                     const struct dead_letter *list, uint32_t n,
-                     struct arena *scratch)
+                     const struct dead_letter *list, uint32_t n)
 {
-    static const uint32_t oids[] = {
-        OID_TEXT,        OID_TEXT,       OID_TEXT_ARRAY, OID_INT4_ARRAY,
-        OID_INT8_ARRAY,  OID_TEXT_ARRAY, OID_BOOL_ARRAY, OID_BYTEA_ARRAY,
-        OID_BYTEA_ARRAY, OID_TEXT_ARRAY, OID_INT8_ARRAY, OID_TEXT_ARRAY,
-        OID_TEXT_ARRAY,  OID_TEXT_ARRAY, OID_TEXT_ARRAY, OID_BOOL,
-        OID_INT8};
     static const struct pgstmt put = {
         "dead_letter_put",
         "WITH w AS (INSERT INTO tidemill.dead_letter AS d "
@@ -280,62 +129,50 @@ static void put_part(struct pgconn *c, const struct plan *p,
         "retry_at = NULL, is_unpublished = EXCLUDED.is_unpublished, "
         "attempts = d.attempts + (EXCLUDED.state = 'failed')::int "
         "RETURNING 1) "
-        "SELECT tidemill.must((SELECT count(*) FROM w) = $17, 'TM004')",
-        oids, PUT_ARRAYS + 4};
-    struct params params = params_new(scratch, n);
+        "SELECT tidemill.must((SELECT count(*) FROM w) = $17, 'TM004')"};
+    struct params *ps = pgconn_params(c);
 
-    add_text(&params, p->name);
-    add_text(&params, p->hash);
-    for (int i = 0; i < PUT_ARRAYS; i++) {
-        for (uint32_t k = 0; k < n; k++) {
-            params.cells[k] = put_columns[i].cell(&list[k]);
-        }
-        add_array(&params, put_columns[i].type);
+    params_text(ps, p->name);
+    params_text(ps, p->hash);
+    for (size_t i = 0; i < sizeof(put_columns) / sizeof(*put_columns); i++) {
+        params_each(ps, put_columns[i].type, put_columns[i].cell, list, n);
     }
-    add_bool(&params, p->dead_letters.topic != NULL);
-    add_int8(&params, n);
-    params_send(&params, c, &put);
+    params_bool(ps, p->dead_letters.topic != NULL);
+    params_int8(ps, n);
+    pgconn_add(c, &put, ps);
 }
 
 void dead_letter_put(struct pgconn *c, const struct plan *p,
-                     const struct dead_letter *list, uint32_t n,
-                     struct arena *scratch)
+                     const struct dead_letter *list, uint32_t n)
 {
     while (n > 0) {
         uint32_t part = one_part(list, n);
 
-        put_part(c, p, list, part, scratch);
+        put_part(c, p, list, part);
         list += part;
         n -= part;
     }
 }
 
 void dead_letter_end(struct pgconn *c, const struct plan *p,
-                     const struct record *records, uint32_t n,
-                     struct arena *scratch)
+                     const struct record *records, uint32_t n)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
-                                    OID_INT8_ARRAY, OID_INT8};
     static const struct pgstmt end = {
         "dead_letter_end",
         "WITH d AS (DELETE FROM tidemill.dead_letter WHERE " IN_LANE
         "AND \"offset\" = ANY ($4) RETURNING 1) "
-        "SELECT tidemill.must((SELECT count(*) FROM d) = $5, 'TM002')",
-        oids, 5};
-    struct params params = params_new(scratch, n);
+        "SELECT tidemill.must((SELECT count(*) FROM d) = $5, 'TM002')"};
+    struct params *ps =
+        lane_params(c, p, records[0].topic, records[0].partition);
 
-    add_lane(&params, p, records[0].topic, records[0].partition);
-    add_offsets(&params, records);
-    add_int8(&params, n);
-    params_send(&params, c, &end);
+    params_each(ps, TYPE_BIGINT, record_offset, records, n);
+    params_int8(ps, n);
+    pgconn_add(c, &end, ps);
 }
 
 void dead_letter_rest(struct pgconn *c, const struct plan *p,
-                      const struct record *records, uint32_t n,
-                      struct arena *scratch)
+                      const struct record *records, uint32_t n)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
-                                    OID_BYTEA_ARRAY};
     static const struct pgstmt rest = {
         "dead_letter_rest",
         "WITH l AS MATERIALIZED (SELECT \"offset\" FROM tidemill.dead_letter "
@@ -345,59 +182,46 @@ void dead_letter_rest(struct pgconn *c, const struct plan *p,
         "AND \"offset\" = ANY (ARRAY(SELECT \"offset\" FROM l)) "
         "RETURNING retry_at) "
         "SELECT tidemill.must((SELECT count(*) FROM l) = (SELECT count(*) "
-        "FROM w WHERE retry_at IS NULL), 'TM004')",
-        oids, 4};
-    struct params params = params_new(scratch, n);
+        "FROM w WHERE retry_at IS NULL), 'TM004')"};
+    struct params *ps =
+        lane_params(c, p, records[0].topic, records[0].partition);
 
-    add_lane(&params, p, records[0].topic, records[0].partition);
-    for (uint32_t i = 0; i < n; i++) {
-        params.cells[i] =
-            bytes_cell(records[i].key, records[i].key_len, TM_BYTES);
-    }
-    add_array(&params, TYPE_BYTEA);
-    params_send(&params, c, &rest);
+    params_each(ps, TYPE_BYTEA, record_key, records, n);
+    pgconn_add(c, &rest, ps);
 }
 
 void dead_letter_ask_keys(struct pgconn *c, const struct plan *p,
-                          const struct record *lanes, uint32_t n,
-                          struct arena *scratch)
+                          const struct record *lanes, uint32_t n)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY};
     static const struct pgstmt ask = {
         "dead_letter_ask_keys",
         "SELECT d.topic, d.partition, CASE WHEN holds THEN key END AS key, "
         "count(*), min(\"offset\") FROM tidemill.dead_letter d "
         "JOIN unnest($2, $3) AS l(topic, partition) "
         "ON d.topic = l.topic AND d.partition = l.partition "
-        "WHERE pipeline = $1 AND stream = 'main' GROUP BY 1, 2, 3",
-        oids, 3};
-    struct params params = params_new(scratch, n);
+        "WHERE pipeline = $1 AND stream = 'main' GROUP BY 1, 2, 3"};
+    struct params *ps = pgconn_params(c);
 
-    add_text(&params, p->name);
-    add_topics(&params, lanes);
-    add_partitions(&params, lanes);
-    params_send(&params, c, &ask);
+    params_text(ps, p->name);
+    add_places(ps, lanes, n);
+    pgconn_add(c, &ask, ps);
 }
 
 void dead_letter_ask_wanted(struct pgconn *c, const struct plan *p)
 {
-    static const uint32_t oids[] = {OID_TEXT};
     static const struct pgstmt ask = {
         "dead_letter_ask_wanted",
         "SELECT DISTINCT topic, partition FROM tidemill.dead_letter "
-        "WHERE pipeline = $1 AND stream = 'main' AND retry_at IS NOT NULL",
-        oids, 1};
-    struct params params = params_new(NULL, 0);
+        "WHERE pipeline = $1 AND stream = 'main' AND retry_at IS NOT NULL"};
+    struct params *ps = pgconn_params(c);
 
-    add_text(&params, p->name);
-    params_send(&params, c, &ask);
+    params_text(ps, p->name);
+    pgconn_add(c, &ask, ps);
 }
 
 void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
                      int32_t partition, struct dead_letter_most most)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
-                                    OID_INT8};
     static const struct pgstmt ask = {
         "dead_letter_ask",
         "WITH lane AS (SELECT * FROM tidemill.dead_letter WHERE " IN_LANE "), "
@@ -417,20 +241,17 @@ void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
         "FROM kept, (SELECT *, " UP_TO "FROM (SELECT * "
         "FROM wanted ORDER BY \"offset\" LIMIT $4) AS first "
         "WINDOW in_order AS (ORDER BY \"offset\")) AS w "
-        "WHERE up_to <= $5 OR nth = 1 ORDER BY 1",
-        oids, 5};
-    struct params params = params_new(NULL, 0);
+        "WHERE up_to <= $5 OR nth = 1 ORDER BY 1"};
+    struct params *ps = lane_params(c, p, topic, partition);
 
-    add_lane(&params, p, topic, partition);
-    add_most(&params, most);
-    params_send(&params, c, &ask);
+    add_most(ps, most);
+    pgconn_add(c, &ask, ps);
 }
 
 void dead_letter_ask_unpublished(struct pgconn *c, const struct plan *p,
                                  const char *owner,
                                  struct dead_letter_most most)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT8, OID_INT8};
     static const struct pgstmt ask = {
         "dead_letter_ask_unpublished",
         "SELECT topic, partition, \"offset\", key, value, headers::text, "
@@ -442,22 +263,18 @@ void dead_letter_ask_unpublished(struct pgconn *c, const struct plan *p,
         "AND stream = 'main' AND is_unpublished AND owner = $2 "
         "ORDER BY d.topic, d.partition, d.\"offset\" LIMIT $3) AS first "
         "WINDOW in_order AS (ORDER BY topic, partition, \"offset\")) AS w "
-        "WHERE up_to <= $4 OR nth = 1 ORDER BY 1, 2, 3",
-        oids, 4};
-    struct params params = params_new(NULL, 0);
+        "WHERE up_to <= $4 OR nth = 1 ORDER BY 1, 2, 3"};
+    struct params *ps = pgconn_params(c);
 
-    add_text(&params, p->name);
-    add_text(&params, owner);
-    add_most(&params, most);
-    params_send(&params, c, &ask);
+    params_text(ps, p->name);
+    params_text(ps, owner);
+    add_most(ps, most);
+    pgconn_add(c, &ask, ps);
 }
 
 void dead_letter_published(struct pgconn *c, const struct plan *p,
-                           const struct record *records, uint32_t n,
-                           struct arena *scratch)
+                           const struct record *records, uint32_t n)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY,
-                                    OID_INT8_ARRAY};
     static const struct pgstmt note = {
         "dead_letter_published",
         "WITH l AS MATERIALIZED (SELECT topic, partition, \"offset\" "
@@ -470,13 +287,11 @@ void dead_letter_published(struct pgconn *c, const struct plan *p,
         "AND d.partition = l.partition AND d.\"offset\" = l.\"offset\" "
         "RETURNING is_unpublished) "
         "SELECT tidemill.must((SELECT count(*) FROM l) = (SELECT count(*) "
-        "FROM w WHERE NOT is_unpublished), 'TM004')",
-        oids, 4};
-    struct params params = params_new(scratch, n);
+        "FROM w WHERE NOT is_unpublished), 'TM004')"};
+    struct params *ps = pgconn_params(c);
 
-    add_text(&params, p->name);
-    add_topics(&params, records);
-    add_partitions(&params, records);
-    add_offsets(&params, records);
-    params_send(&params, c, &note);
+    params_text(ps, p->name);
+    add_places(ps, records, n);
+    params_each(ps, TYPE_BIGINT, record_offset, records, n);
+    pgconn_add(c, &note, ps);
 }

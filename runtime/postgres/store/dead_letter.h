@@ -29,27 +29,23 @@ struct dead_letter_most {
 /* What its row takes on the way, about. */
 uint64_t dead_letter_bytes(const struct dead_letter *d);
 /* Queues [n] rows, in several statements where they are large; one that is there already (the record was tried again) gets
- * the new reason and one more attempt. [scratch] is used until it returns. */
+ * the new reason and one more attempt. */
 void dead_letter_put(struct pgconn *c, const struct plan *p,
-                     const struct dead_letter *list, uint32_t n,
-                     struct arena *scratch);
+                     const struct dead_letter *list, uint32_t n);
 /* Queues their end: these records, of one lane, were applied. TM002 unless
  * every one was still there. */
 void dead_letter_end(struct pgconn *c, const struct plan *p,
-                     const struct record *records, uint32_t n,
-                     struct arena *scratch);
+                     const struct record *records, uint32_t n);
 /* Queues that nothing of the keys of these records, of one lane, is wanted any
  * more: the first of each failed again. */
 void dead_letter_rest(struct pgconn *c, const struct plan *p,
-                      const struct record *records, uint32_t n,
-                      struct arena *scratch);
+                      const struct record *records, uint32_t n);
 
 /* Queues the question for all that is set aside of these lanes; of a record
  * only topic and partition count. Rows: topic, partition, key (NULL: keys that
  * are not held), records, first offset. */
 void dead_letter_ask_keys(struct pgconn *c, const struct plan *p,
-                          const struct record *lanes, uint32_t n,
-                          struct arena *scratch);
+                          const struct record *lanes, uint32_t n);
 /* Queues the question which lanes a person wants a retry for. Rows: topic,
  * partition. */
 void dead_letter_ask_wanted(struct pgconn *c, const struct plan *p);
@@ -69,5 +65,4 @@ void dead_letter_ask_unpublished(struct pgconn *c, const struct plan *p,
                                  struct dead_letter_most most);
 /* Queues the note that these were delivered. */
 void dead_letter_published(struct pgconn *c, const struct plan *p,
-                           const struct record *records, uint32_t n,
-                           struct arena *scratch);
+                           const struct record *records, uint32_t n);

@@ -3,42 +3,22 @@
  * and must never move with them. */
 #include "postgres/store/position.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#include "postgres/wire/encode.h"
-
-enum {
-    OID_BOOL = 16,
-    OID_INT8 = 20,
-    OID_INT4 = 23,
-    OID_TEXT = 25,
-    OID_INT4_ARRAY = 1007,
-    OID_TEXT_ARRAY = 1009
-};
 
 #define LANE                                                                   \
     "pipeline = $1 AND stream = 'main' AND topic = $2 "                        \
     "AND partition = $3"
 
-static struct pgparam text_param(const char *s)
+/* What LANE asks for: $1 to $3 of most statements. */
+static struct params *lane_params(struct pgconn *c, const struct plan *p,
+                                  const char *topic, int32_t partition)
 {
-    return (struct pgparam){s, s ? (int)strlen(s) : 0};
-}
+    struct params *ps = pgconn_params(c);
 
-/* Big-endian into [out]. */
-static struct pgparam int4_param(int32_t v, char out[4])
-{
-    uint32_t wire = __builtin_bswap32((uint32_t)v);
-    memcpy(out, &wire, sizeof(wire));
-    return (struct pgparam){out, 4};
-}
-
-static struct pgparam int8_param(int64_t v, char out[8])
-{
-    uint64_t wire = __builtin_bswap64((uint64_t)v);
-    memcpy(out, &wire, sizeof(wire));
-    return (struct pgparam){out, 8};
+    params_text(ps, p->name);
+    params_text(ps, topic);
+    params_int4(ps, partition);
+    return ps;
 }
 
 /* What another generation of the pipeline ($6) is to meet again itself. */
@@ -52,26 +32,20 @@ static struct pgparam int8_param(int64_t v, char out[8])
 void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
                     const struct position *lanes, uint32_t n)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
-                                    OID_TEXT, OID_TEXT, OID_TEXT};
     static const struct pgstmt claim = {
         "position_claim",
         "UPDATE tidemill.lane SET epoch = greatest(epoch, 0) + 1, owner = $4, "
         "group_id = $5, generation = $6, updated_at = now(), " END_VOID_HALT
         " WHERE " LANE
         " RETURNING next_offset, epoch, is_rewound, anchor_ms, anchor_hash, "
-        "halted, extract(epoch FROM halted_at)::int8",
-        oids, 6};
+        "halted, extract(epoch FROM halted_at)::int8"};
     for (uint32_t i = 0; i < n; i++) {
-        char partition[4];
-        const struct pgparam params[] = {
-            text_param(p->name),
-            text_param(lanes[i].topic),
-            int4_param(lanes[i].partition, partition),
-            text_param(owner),
-            text_param(p->source.group),
-            text_param(p->hash)};
-        pgconn_add(c, &claim, params);
+        struct params *ps =
+            lane_params(c, p, lanes[i].topic, lanes[i].partition);
+        params_text(ps, owner);
+        params_text(ps, p->source.group);
+        params_text(ps, p->hash);
+        pgconn_add(c, &claim, ps);
     }
 }
 
@@ -111,50 +85,37 @@ void position_claimed(const struct pgreply *r, int first,
 void position_create(struct pgconn *c, const struct plan *p,
                      const struct position *first)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
-                                    OID_INT8, OID_TEXT, OID_TEXT,
-                                    OID_INT8, OID_TEXT, OID_INT8};
     static const struct pgstmt create = {
         "position_create",
         "INSERT INTO tidemill.lane (pipeline, stream, topic, partition, "
         "next_offset, group_id, generation, epoch, halted, halted_at, "
         "anchor_ms) "
         "VALUES ($1, 'main', $2, $3, $4, $5, $6, $7, $8, "
-        "CASE WHEN $8 IS NOT NULL THEN now() END, $9) ON CONFLICT DO NOTHING",
-        oids, 9};
+        "CASE WHEN $8 IS NOT NULL THEN now() END, nullif($9, -1)) ON CONFLICT "
+        "DO NOTHING"};
     bool is_unbegun = first->next_offset == POSITION_UNBEGUN;
-    char at[4], to[8], epoch[8], ms[8];
-    const struct pgparam params[] = {
-        text_param(p->name),
-        text_param(first->topic),
-        int4_param(first->partition, at),
-        int8_param(first->next_offset, to),
-        text_param(p->source.group),
-        text_param(p->hash),
-        int8_param(first->epoch, epoch),
-        text_param(first->halted),
-        is_unbegun ? int8_param(first->anchor.ms, ms) : text_param(NULL)};
-    pgconn_add(c, &create, params);
+    struct params *ps = lane_params(c, p, first->topic, first->partition);
+    params_int8(ps, first->next_offset);
+    params_text(ps, p->source.group);
+    params_text(ps, p->hash);
+    params_int8(ps, first->epoch);
+    params_text(ps, first->halted);
+    params_int8(ps, is_unbegun ? first->anchor.ms : -1);
+    pgconn_add(c, &create, ps);
 }
 
 void position_begin(struct pgconn *c, const struct plan *p,
                     const struct position *at, int64_t offset)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4,
-                                    OID_INT8, OID_INT8, OID_INT8};
     static const struct pgstmt begin = {"position_begin",
                                         "UPDATE tidemill.lane SET next_offset "
                                         "= $6, anchor_ms = NULL WHERE " LANE
-                                        " AND epoch = $4 AND next_offset = $5",
-                                        oids, 6};
-    char partition[4], mine[8], from[8], to[8];
-    const struct pgparam params[] = {text_param(p->name),
-                                     text_param(at->topic),
-                                     int4_param(at->partition, partition),
-                                     int8_param(at->epoch, mine),
-                                     int8_param(POSITION_UNBEGUN, from),
-                                     int8_param(offset, to)};
-    pgconn_add(c, &begin, params);
+                                        " AND epoch = $4 AND next_offset = $5"};
+    struct params *ps = lane_params(c, p, at->topic, at->partition);
+    params_int8(ps, at->epoch);
+    params_int8(ps, POSITION_UNBEGUN);
+    params_int8(ps, offset);
+    pgconn_add(c, &begin, ps);
 }
 
 /*
@@ -164,7 +125,6 @@ void position_begin(struct pgconn *c, const struct plan *p,
 void position_ask_holder(struct pgconn *c, const struct plan *p,
                          const char *topic, int32_t partition)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4};
     static const struct pgstmt ask = {
         "position_holder",
         "SELECT CASE WHEN x.gid IS NOT NULL THEN format('the prepared "
@@ -182,20 +142,14 @@ void position_ask_holder(struct pgconn *c, const struct plan *p,
         "'AccessExclusiveLock')) "
         "LEFT JOIN pg_stat_activity AS a ON a.pid = k.pid "
         "LEFT JOIN pg_prepared_xacts AS x ON x.transaction = k.transactionid "
-        "WHERE " LANE " LIMIT 1",
-        oids, 3};
-    char number[4];
-    const struct pgparam params[] = {text_param(p->name), text_param(topic),
-                                     int4_param(partition, number)};
-    pgconn_add(c, &ask, params);
+        "WHERE " LANE " LIMIT 1"};
+    struct params *ps = lane_params(c, p, topic, partition);
+    pgconn_add(c, &ask, ps);
 }
 
 void position_move(struct pgconn *c, const struct plan *p,
                    const struct position_step *step)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
-                                    OID_INT8, OID_INT8, OID_TEXT, OID_INT8,
-                                    OID_INT8, OID_BOOL};
     static const struct pgstmt move = {
         "position_move",
         "WITH w AS (UPDATE tidemill.lane SET next_offset = $6, "
@@ -204,57 +158,45 @@ void position_move(struct pgconn *c, const struct plan *p,
         "updated_at = now() WHERE " LANE
         " AND epoch = $4 AND next_offset = $5 RETURNING next_offset) "
         "SELECT tidemill.must((SELECT count(*) = 1 AND min(next_offset) = $6 "
-        "FROM w), 'TM001')",
-        oids, 10};
-    char at[4], mine[8], start[8], end[8], ms[8], hash[8];
-    const struct pgparam params[] = {text_param(p->name),
-                                     text_param(step->topic),
-                                     int4_param(step->partition, at),
-                                     int8_param(step->epoch, mine),
-                                     int8_param(step->from, start),
-                                     int8_param(step->to, end),
-                                     text_param(p->hash),
-                                     int8_param(step->anchor.ms, ms),
-                                     int8_param(step->anchor.hash, hash),
-                                     {step->settles ? "\1" : "\0", 1}};
-    pgconn_add(c, &move, params);
+        "FROM w), 'TM001')"};
+    struct params *ps = lane_params(c, p, step->topic, step->partition);
+    params_int8(ps, step->epoch);
+    params_int8(ps, step->from);
+    params_int8(ps, step->to);
+    params_text(ps, p->hash);
+    params_int8(ps, step->anchor.ms);
+    params_int8(ps, step->anchor.hash);
+    params_bool(ps, step->settles);
+    pgconn_add(c, &move, ps);
 }
 
 void position_fence(struct pgconn *c, const struct plan *p, const char *topic,
                     int32_t partition, int64_t epoch, int64_t at)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
-                                    OID_INT8};
     static const struct pgstmt fence = {
         "position_fence",
         "WITH w AS (SELECT 1 FROM tidemill.lane WHERE " LANE
         " AND epoch = $4 AND next_offset = $5 FOR UPDATE) "
-        "SELECT tidemill.must((SELECT count(*) FROM w) = 1, 'TM001')",
-        oids, 5};
-    char number[4], mine[8], from[8];
-    const struct pgparam params[] = {
-        text_param(p->name), text_param(topic), int4_param(partition, number),
-        int8_param(epoch, mine), int8_param(at, from)};
-    pgconn_add(c, &fence, params);
+        "SELECT tidemill.must((SELECT count(*) FROM w) = 1, 'TM001')"};
+    struct params *ps = lane_params(c, p, topic, partition);
+    params_int8(ps, epoch);
+    params_int8(ps, at);
+    pgconn_add(c, &fence, ps);
 }
 
 /* The anchor may be of the position that a person moved away from. */
 void position_settle(struct pgconn *c, const struct plan *p,
                      const struct position *at)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
-                                    OID_INT8};
     static const struct pgstmt settle = {
         "position_settle",
         "UPDATE tidemill.lane SET is_rewound = false, anchor_ms = NULL, "
-        "anchor_hash = NULL WHERE " LANE " AND epoch = $4 AND next_offset = $5",
-        oids, 5};
-    char partition[4], mine[8], from[8];
-    const struct pgparam params[] = {text_param(p->name), text_param(at->topic),
-                                     int4_param(at->partition, partition),
-                                     int8_param(at->epoch, mine),
-                                     int8_param(at->next_offset, from)};
-    pgconn_add(c, &settle, params);
+        "anchor_hash = NULL WHERE " LANE
+        " AND epoch = $4 AND next_offset = $5"};
+    struct params *ps = lane_params(c, p, at->topic, at->partition);
+    params_int8(ps, at->epoch);
+    params_int8(ps, at->next_offset);
+    pgconn_add(c, &settle, ps);
 }
 
 /* Whether the row has it, or is no longer ours. The lock comes first: behind it
@@ -272,27 +214,20 @@ static void add_halt(struct pgconn *c, const struct plan *p,
                      const struct pgstmt *halt, const struct position *at,
                      const char *why, const char *generation)
 {
-    char partition[4], mine[8], since[8];
-    const struct pgparam params[] = {text_param(p->name),
-                                     text_param(at->topic),
-                                     int4_param(at->partition, partition),
-                                     int8_param(at->epoch, mine),
-                                     text_param(why),
-                                     text_param(generation),
-                                     int8_param(at->halted_since, since)};
-    pgconn_add(c, halt, params);
+    struct params *ps = lane_params(c, p, at->topic, at->partition);
+    params_int8(ps, at->epoch);
+    params_text(ps, why);
+    params_text(ps, generation);
+    params_int8(ps, at->halted_since);
+    pgconn_add(c, halt, ps);
 }
-
-static const uint32_t halt_oids[] = {OID_TEXT, OID_TEXT, OID_INT4, OID_INT8,
-                                     OID_TEXT, OID_TEXT, OID_INT8};
 
 void position_halt(struct pgconn *c, const struct plan *p,
                    const struct position *at, const char *why,
                    const char *generation)
 {
     static const struct pgstmt halt = {
-        "position_halt", HALT "SELECT tidemill.must(is_kept, 'TM005') FROM k",
-        halt_oids, 7};
+        "position_halt", HALT "SELECT tidemill.must(is_kept, 'TM005') FROM k"};
 
     add_halt(c, p, &halt, at, why, generation);
 }
@@ -301,8 +236,8 @@ void position_note_halt(struct pgconn *c, const struct plan *p,
                         const struct position *at, const char *why,
                         const char *generation)
 {
-    static const struct pgstmt note = {
-        "position_note_halt", HALT "SELECT is_kept FROM k", halt_oids, 7};
+    static const struct pgstmt note = {"position_note_halt",
+                                       HALT "SELECT is_kept FROM k"};
 
     add_halt(c, p, &note, at, why, generation);
 }
@@ -319,42 +254,24 @@ bool position_is_noted(const struct pg_result *r)
 
 /* ---- many lanes at once ---- */
 
-static struct pgparam array_param(const struct buf *array)
+static struct tm_cell topic_of(const void *list, uint32_t i)
 {
-    return (struct pgparam){array->data, (int)array->len};
+    return cell_text(((const struct position *)list)[i].topic);
 }
 
-static struct tm_cell text_cell(const char *s)
+static struct tm_cell partition_of(const void *list, uint32_t i)
 {
-    return (struct tm_cell){.p = s, .len = (uint32_t)strlen(s), .tag = TM_TEXT};
+    return cell_int(((const struct position *)list)[i].partition);
 }
 
-static void encode_topics(struct buf *out, const struct plan_source *s)
+static struct tm_cell text_of(const void *list, uint32_t i)
 {
-    const struct coltype text = {.kind = TYPE_TEXT};
-    struct tm_cell *topics = mem_zero(s->n_topics + 1, sizeof(*topics));
-    for (uint32_t i = 0; i < s->n_topics; i++) {
-        topics[i] = text_cell(s->topics[i]);
-    }
-    encode_array(out, &text, topics, NULL, s->n_topics);
-    free(topics);
+    return cell_text(((const char *const *)list)[i]);
 }
 
-static void encode_lanes(struct buf *topics, struct buf *partitions,
-                         const struct position *lanes, uint32_t n)
+static void add_topics(struct params *ps, const struct plan_source *s)
 {
-    const struct coltype text = {.kind = TYPE_TEXT};
-    const struct coltype integer = {.kind = TYPE_INTEGER};
-    struct tm_cell *cells = mem_zero(n + 1, sizeof(*cells));
-    for (uint32_t i = 0; i < n; i++) {
-        cells[i] = text_cell(lanes[i].topic);
-    }
-    encode_array(topics, &text, cells, NULL, n);
-    for (uint32_t i = 0; i < n; i++) {
-        cells[i] = (struct tm_cell){.i = lanes[i].partition, .tag = TM_INT};
-    }
-    encode_array(partitions, &integer, cells, NULL, n);
-    free(cells);
+    params_each(ps, TYPE_TEXT, text_of, s->topics, s->n_topics);
 }
 
 /* Lane by lane (OFFSET 0 keeps it so): a plan that was made while the table was
@@ -362,24 +279,19 @@ static void encode_lanes(struct buf *topics, struct buf *partitions,
 void position_epochs(struct pgconn *c, const struct plan *p, const char *owner,
                      const struct position *lanes, uint32_t n)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY,
-                                    OID_TEXT};
     static const struct pgstmt ask = {
         "position_epochs",
         "SELECT l.epoch, l.owner IS NULL OR l.owner = $4 "
         "FROM unnest($2, $3) WITH ORDINALITY AS u (topic, partition, at) "
         "LEFT JOIN LATERAL (SELECT epoch, owner FROM tidemill.lane "
         "WHERE pipeline = $1 AND stream = 'main' AND topic = u.topic "
-        "AND partition = u.partition OFFSET 0) AS l ON true ORDER BY u.at",
-        oids, 4};
-    struct buf topics = {0}, partitions = {0};
-    encode_lanes(&topics, &partitions, lanes, n);
-    const struct pgparam params[] = {text_param(p->name), array_param(&topics),
-                                     array_param(&partitions),
-                                     text_param(owner)};
-    pgconn_add(c, &ask, params);
-    buf_close(&topics);
-    buf_close(&partitions);
+        "AND partition = u.partition OFFSET 0) AS l ON true ORDER BY u.at"};
+    struct params *ps = pgconn_params(c);
+    params_text(ps, p->name);
+    params_each(ps, TYPE_TEXT, topic_of, lanes, n);
+    params_each(ps, TYPE_INTEGER, partition_of, lanes, n);
+    params_text(ps, owner);
+    pgconn_add(c, &ask, ps);
 }
 
 bool position_is_changed(const struct pg_result *epochs, uint32_t i,
@@ -395,19 +307,16 @@ bool position_is_changed(const struct pg_result *epochs, uint32_t i,
 
 void position_list(struct pgconn *c, const struct plan *p)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY};
     static const struct pgstmt list = {
         "position_list",
         "SELECT topic, partition, coalesce(next_offset, -1), "
         "coalesce(epoch, 0), is_rewound, halted, owner FROM tidemill.lane "
         "WHERE pipeline = $1 AND stream = 'main' AND topic = ANY ($2) "
-        "ORDER BY topic, partition",
-        oids, 2};
-    struct buf topics = {0};
-    encode_topics(&topics, &p->source);
-    const struct pgparam params[] = {text_param(p->name), array_param(&topics)};
-    pgconn_add(c, &list, params);
-    buf_close(&topics);
+        "ORDER BY topic, partition"};
+    struct params *ps = pgconn_params(c);
+    params_text(ps, p->name);
+    add_topics(ps, &p->source);
+    pgconn_add(c, &list, ps);
 }
 
 struct position position_listed(const struct pg_result *list, uint32_t i)
@@ -425,18 +334,15 @@ struct position position_listed(const struct pg_result *list, uint32_t i)
 
 void position_owners(struct pgconn *c, const struct plan *p)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT_ARRAY};
     static const struct pgstmt ask = {
         "position_owners",
         "SELECT pipeline FROM tidemill.lane "
         "WHERE stream = 'main' AND (pipeline = $1 OR topic = ANY ($2)) "
-        "GROUP BY pipeline ORDER BY max(updated_at) DESC",
-        oids, 2};
-    struct buf topics = {0};
-    encode_topics(&topics, &p->source);
-    const struct pgparam params[] = {text_param(p->name), array_param(&topics)};
-    pgconn_add(c, &ask, params);
-    buf_close(&topics);
+        "GROUP BY pipeline ORDER BY max(updated_at) DESC"};
+    struct params *ps = pgconn_params(c);
+    params_text(ps, p->name);
+    add_topics(ps, &p->source);
+    pgconn_add(c, &ask, ps);
 }
 
 static const char *find_owner(const struct pg_result *owners,
@@ -464,17 +370,14 @@ const char *position_other(const struct pg_result *owners, const struct plan *p)
 /* Two pipelines in one Kafka group would get each other's partitions. */
 void position_find_foreign(struct pgconn *c, const struct plan *p)
 {
-    static const uint32_t oids[] = {OID_TEXT, OID_TEXT, OID_TEXT_ARRAY};
     static const struct pgstmt find = {
         "position_find_foreign",
         "SELECT DISTINCT pipeline, topic FROM tidemill.lane "
         "WHERE group_id = $1 AND pipeline <> $2 AND topic = ANY ($3) "
-        "ORDER BY pipeline, topic",
-        oids, 3};
-    struct buf topics = {0};
-    encode_topics(&topics, &p->source);
-    const struct pgparam params[] = {text_param(p->source.group),
-                                     text_param(p->name), array_param(&topics)};
-    pgconn_add(c, &find, params);
-    buf_close(&topics);
+        "ORDER BY pipeline, topic"};
+    struct params *ps = pgconn_params(c);
+    params_text(ps, p->source.group);
+    params_text(ps, p->name);
+    add_topics(ps, &p->source);
+    pgconn_add(c, &find, ps);
 }

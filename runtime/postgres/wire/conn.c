@@ -37,7 +37,6 @@ struct pgconn {
     struct err error; /* why it is DEAD */
     struct flush flush;
     struct prepared prepared;
-
     int depth;      /* of calls from the loop */
     bool is_doomed; /* freed by its user inside a callback */
 };
@@ -238,9 +237,8 @@ static void write_out(struct pgconn *c)
 
 static void exchange(struct pgconn *c, bool readable)
 {
-    if (readable && !PQconsumeInput(c->pg)) {
-        c->is_broken = true; /* but what came before may still be read */
-    }
+    /* What came before may still be read. */
+    c->is_broken |= readable && !PQconsumeInput(c->pg);
     if (readable && flush_is_over(&c->flush, &c->error)) {
         lose(c, &c->error);
     } else if (c->flush.fn && read_answers(c)) {
@@ -269,7 +267,7 @@ static bool can_send(const struct pgconn *c)
 
 void pgconn_add_sql(struct pgconn *c, const char *sql)
 {
-    int statement = flush_add(&c->flush, sql);
+    int statement = flush_add(&c->flush);
     if (can_send(c) &&
         PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 1)) {
         flush_expect(&c->flush, statement, FLUSH_RUNS, 0);
@@ -278,23 +276,27 @@ void pgconn_add_sql(struct pgconn *c, const char *sql)
     }
 }
 
-int pgconn_add_version(struct pgconn *c, const struct pgstmt *s,
-                       uint32_t version, const struct pgparam *params)
+void pgconn_add_commit(struct pgconn *c)
 {
-    struct prepared_use use = {s, params, version};
-    int statement = c->flush.n_results;
-    if (!can_send(c)) {
-        flush_add(&c->flush, s->sql);
-    } else if (!prepared_send(&c->prepared, c->pg, &use, &c->flush)) {
+    c->flush.commit = c->flush.n_results;
+    pgconn_add_sql(c, "COMMIT");
+}
+
+struct params *pgconn_params(struct pgconn *c)
+{
+    params_clear(&c->prepared.params);
+    return &c->prepared.params;
+}
+
+int pgconn_add_version(struct pgconn *c, const struct pgstmt *s,
+                       uint32_t version, struct params *params)
+{
+    struct prepared_use use = {s, params ? params : pgconn_params(c), version};
+    int statement = flush_add(&c->flush);
+    if (can_send(c) && !prepared_send(&c->prepared, c->pg, &use, &c->flush)) {
         break_off(c);
     }
     return statement;
-}
-
-int pgconn_add(struct pgconn *c, const struct pgstmt *s,
-               const struct pgparam *params)
-{
-    return pgconn_add_version(c, s, 0, params);
 }
 
 void pgconn_limit(struct pgconn *c, uint64_t bytes)
@@ -469,14 +471,12 @@ static void on_kick(void *arg)
 {
     struct pgconn *c = arg;
     c->depth++;
-    if (c->state == PGCONN_CONNECTING || c->state == PGCONN_DEAD) {
-        struct err why = c->error;
-        if (c->state == PGCONN_CONNECTING) {
-            try_next(c, why);
-        } else if (c->flush.fn) {
-            lose(c, &why);
-        }
-    } else if (c->is_broken) {
+    struct err why = c->error;
+    if (c->state == PGCONN_CONNECTING) {
+        try_next(c, why);
+    } else if (c->state == PGCONN_DEAD && c->flush.fn) {
+        lose(c, &why);
+    } else if (c->state != PGCONN_DEAD && c->is_broken) {
         exchange(c, true);
     }
     leave(c);
@@ -485,14 +485,14 @@ static void on_kick(void *arg)
 struct pgconn *pgconn_open(struct loop *l, struct pgtarget *t,
                            pgconn_state_fn on_state, void *arg)
 {
-    struct pgconn *c = mem_zero(1, sizeof(*c));
-    c->loop = l;
-    c->target = t;
-    c->on_state = on_state;
-    c->arg = arg;
-    c->state = PGCONN_CONNECTING;
-    c->deadline = loop_timer_new(l, on_deadline, c);
-    c->kick = loop_timer_new(l, on_kick, c);
+    struct pgconn *c = mem_alloc(sizeof(*c));
+    *c = (struct pgconn){.loop = l,
+                         .target = t,
+                         .on_state = on_state,
+                         .arg = arg,
+                         .state = PGCONN_CONNECTING,
+                         .deadline = loop_timer_new(l, on_deadline, c),
+                         .kick = loop_timer_new(l, on_kick, c)};
     flush_init(&c->flush);
     prepared_init(&c->prepared);
     start(c);

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "model/plan.h"
+#include "postgres/wire/params.h"
 
 struct pgconn;
 struct pg_result; /* libpq's PGresult */
@@ -47,13 +48,6 @@ struct pgturns {
 struct pgstmt {
     const char *name; /* unique for the sql text on this connection */
     const char *sql;
-    const uint32_t *param_oids; /* NULL: let the server infer */
-    int n_params;
-};
-
-struct pgparam {
-    const char *data; /* NULL: SQL NULL; copied by pgconn_add */
-    int len;
 };
 
 /* What a flush came to. Results are valid inside the callback only. */
@@ -92,17 +86,24 @@ enum pgconn_state pgconn_state(const struct pgconn *c);
 /* Why it is DEAD. */
 const struct err *pgconn_error(const struct pgconn *c);
 
-/* Plain SQL without parameters (BEGIN, COMMIT, ROLLBACK). */
+/* Plain SQL without parameters, such as BEGIN and ROLLBACK. */
 void pgconn_add_sql(struct pgconn *c, const char *sql);
-/* The index of its result in the reply. */
-int pgconn_add(struct pgconn *c, const struct pgstmt *s,
-               const struct pgparam *params);
-/* Of a name whose text changes: the new one takes the place of the last. Or,
- * with PGCONN_VARIED, one of so many statements as the data likes: see
- * prepared.h. */
+/* COMMIT, of which the reply tells whether it left us, and what it came to. */
+void pgconn_add_commit(struct pgconn *c);
+/* Its parameters, without any: to be filled, and given to pgconn_add. */
+struct params *pgconn_params(struct pgconn *c);
+/* The index of its result in the reply. [params]: NULL: none; they may be given
+ * to the next one too. [version]: of a name whose text changes: the new one takes
+ * the place of the last; 0: it never does; PGCONN_VARIED: it is one of so many
+ * statements as the data likes, see prepared.h. */
 enum { PGCONN_VARIED = -1 };
 int pgconn_add_version(struct pgconn *c, const struct pgstmt *s,
-                       uint32_t version, const struct pgparam *params);
+                       uint32_t version, struct params *params);
+static inline int pgconn_add(struct pgconn *c, const struct pgstmt *s,
+                             struct params *params)
+{
+    return pgconn_add_version(c, s, 0, params);
+}
 /* By how much the answers of the next flush may make this process grow, about;
  * beyond it the connection is given up. 0, as it is unsaid: there is no bound. */
 void pgconn_limit(struct pgconn *c, uint64_t bytes);

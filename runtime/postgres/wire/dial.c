@@ -44,20 +44,20 @@ static bool check_conninfo(const char *conninfo, struct err *e)
                    ": is %%3A, %% is %%25)");
 }
 
-struct words {
+struct dial_words {
     const char *keywords[WORDS + 1]; /* NULL behind the last */
     const char *values[WORDS + 1];
     int n;
 };
 
-static void say(struct words *w, const char *keyword, const char *value)
+static void say(struct dial_words *w, const char *keyword, const char *value)
 {
     must(w->n < WORDS);
     w->keywords[w->n] = keyword;
     w->values[w->n++] = value;
 }
 
-static void say_limits(struct words *w, const struct pgtarget *t)
+static void say_limits(struct dial_words *w, const struct pgtarget *t)
 {
     say(w, "fallback_application_name", t->application_name);
     say(w, "keepalives", "1");
@@ -86,7 +86,7 @@ static char *options_of(const struct pgtarget *t)
 PGconn *dial_start(const struct pgtarget *t, struct pgturns *turns,
                    struct err *e)
 {
-    struct words w = {0};
+    struct dial_words w = {0};
     struct host host;
     struct arena a;
     char tcp_user_ms[16];

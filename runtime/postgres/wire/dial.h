@@ -15,7 +15,7 @@ extern const struct plan_timeouts DIAL_TIMEOUTS; /* the defaults */
  * its name is resolved, which blocks. NULL: it cannot even start, see [e].
  */
 struct pg_conn *dial_start(const struct pgtarget *t, struct pgturns *turns,
-                           struct err *e);
+                           struct err *e) MUSTCHECK;
 /* No answer in time. Always returns false. */
 bool dial_late(const struct pg_conn *pg, usec waited, struct err *e);
 /* A host failed, and others had [before]: [e] tells of all. */
@@ -23,7 +23,7 @@ void dial_also(struct err *e, const struct err *before);
 /* Connects to a server that takes writes, for people, and waits for it; nobody
  * waits longer than [lock_ms] for a lock (0: as long as it takes). */
 struct pg_conn *dial_wait(const char *conninfo, const char *application_name,
-                          uint32_t lock_ms, struct err *e);
+                          uint32_t lock_ms, struct err *e) MUSTCHECK;
 /* The attempt failed, and perhaps because of the options that it came with,
  * which not every pooler takes: the next one goes without, to the same host. */
 bool dial_is_plain_next(const struct pg_conn *pg, struct pgtarget *t);

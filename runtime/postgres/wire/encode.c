@@ -1,17 +1,13 @@
 /*
  * Cells to arrays in PostgreSQL's binary format. This is the hot path of a
  * batch: one reservation a column, then one tight loop a type. The wire type
- * of a column is what type_oid() says; jsonb is marked by its version byte
- * only if it travels as jsonb.
+ * of a column is what type_oid() says.
  */
 #include "postgres/wire/encode.h"
 
 #include "model/decimal.h"
 
 enum {
-    OID_INT8 = 20,
-    OID_XID = 28,
-    OID_JSONB = 3802,
     JSONB_VERSION = 1,
     /* elements: 4 of length, 8 of header, and at most 11 groups of 4 digits
      * (39 digits of a 128 bit mantissa, split by the point) */
@@ -273,7 +269,7 @@ static bool put_elements(struct buf *b, const struct coltype *t,
     case TYPE_TIMESTAMPTZ:
         return put_each(b, s, size, put_stamp);
     default: /* all that travels as bytes */
-        return put_texts(b, s, type_oid(t) == OID_JSONB);
+        return put_texts(b, s, t->kind == TYPE_JSONB);
     }
 }
 

@@ -24,7 +24,7 @@ void encode_xid_array(struct buf *out, const uint32_t *values, uint32_t n);
  * a value we cannot hold exactly (ERR_DATA: a numeric beyond 38 digits, NaN, a
  * timestamp behind the year 294246), or none of the type (ERR_SCHEMA). */
 bool encode_read(const struct coltype *t, const char *p, int len,
-                 struct arena *a, struct tm_cell *out, struct err *e);
+                 struct arena *a, struct tm_cell *out, struct err *e) MUSTCHECK;
 /* A numeric of which encode_read said ERR_DATA, as PostgreSQL prints it; very
  * long ones are cut. */
 void encode_tell_numeric(const char *p, struct buf *out);

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/arena.h"
 #include "postgres/wire/dial.h"
@@ -27,7 +26,7 @@ void flush_close(struct flush *f)
     free(f->steps);
 }
 
-int flush_add(struct flush *f, const char *sql)
+int flush_add(struct flush *f)
 {
     if (f->n_results == f->cap_results) {
         f->cap_results = f->cap_results ? 2 * f->cap_results : 16;
@@ -35,9 +34,6 @@ int flush_add(struct flush *f, const char *sql)
             mem_grow(f->results, (size_t)f->cap_results * sizeof(PGresult *));
     }
     f->results[f->n_results] = NULL;
-    if (strncasecmp(sql, "commit", 6) == 0) {
-        f->commit = f->n_results;
-    }
     return f->n_results++;
 }
 

@@ -8,6 +8,7 @@
  */
 #include <libpq-fe.h>
 
+#include "base/err.h"
 #include "base/loop.h"
 #include "postgres/wire/conn.h"
 
@@ -51,20 +52,20 @@ struct flush {
 void flush_init(struct flush *f);
 void flush_close(struct flush *f);
 /* A new statement; its index. */
-int flush_add(struct flush *f, const char *sql);
+int flush_add(struct flush *f);
 /* One more answer is due. */
 void flush_expect(struct flush *f, int statement, enum flush_does does,
                   uint32_t number);
 /* One answer to the current step; takes over [r]. False: libpq made it up,
  * since the connection is gone; or none was due, so it is what the server says
  * as it ends the session (is_fatal, error). */
-bool flush_take(struct flush *f, const PGconn *pg, PGresult *r);
+bool flush_take(struct flush *f, const PGconn *pg, PGresult *r) MUSTCHECK;
 /* The current step is through. False: there was none. */
 bool flush_next(struct flush *f);
 /* All is answered: is the connection of no use any more? */
 bool flush_is_end(const struct flush *f);
 /* Something was read: is that too much by now? Then [e] says so. */
-bool flush_is_over(struct flush *f, struct err *e);
+bool flush_is_over(struct flush *f, struct err *e) MUSTCHECK;
 /* The connection is gone. */
 void flush_lost(struct flush *f, const struct err *why);
 void flush_reply(const struct flush *f, struct pgreply *out);

@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
+#include "base/err.h"
 #include "postgres/wire/conn.h"
 
 /* How many addresses [name] has; number [i] of them goes into [out] as text.
@@ -34,11 +35,11 @@ bool hosts_is_readable(const char *conninfo);
  * cannot be resolved (false). */
 bool hosts_pick(const struct pgtarget *t, hosts_resolve_fn resolve,
                 struct arena *a, struct pgturns *turns, struct host *out,
-                struct err *e);
+                struct err *e) MUSTCHECK;
 /* The attempt failed. False: every host has had its turn. */
 bool hosts_next(struct pgtarget *t, struct pgturns *turns);
 /* The "options" of the conninfo or of PGOPTIONS, owned by the caller, or NULL.
  * False: a service file may have some, which is libpq's alone to read. */
-bool hosts_options(const char *conninfo, char **out);
+bool hosts_options(const char *conninfo, char **out) MUSTCHECK;
 /* By the system's resolver. */
 uint32_t hosts_resolve(const char *name, uint32_t i, char *out, size_t size);

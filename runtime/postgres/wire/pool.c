@@ -9,9 +9,10 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/retry.h"
+#include "model/deadlines.h"
 
 /* A rollback that takes longer is not worth the connection. */
-static const usec ROLLBACK_USEC = 5 * 1000000;
 
 enum place {
     PLACE_OPENING, /* at most one */
@@ -21,7 +22,7 @@ enum place {
     PLACES
 };
 
-struct slot {
+struct pool_slot {
     struct pgconn *c; /* owned */
     enum place place;
 };
@@ -32,7 +33,7 @@ struct pgpool {
     struct plan_retry retry;
     loop_fn wake;
     void *arg;
-    struct slot *slots; /* owned; [0..n_slots) in use, idle ones by age */
+    struct pool_slot *slots; /* owned; [0..n_slots) in use, idle ones by age */
     uint32_t n_slots;
     uint32_t max;
     uint32_t counts[PLACES];
@@ -46,14 +47,14 @@ struct pgpool {
     struct err error;
 };
 
-static void place_set(struct pgpool *p, struct slot *s, enum place place)
+static void place_set(struct pgpool *p, struct pool_slot *s, enum place place)
 {
     p->counts[s->place]--;
     p->counts[place]++;
     s->place = place;
 }
 
-static struct slot *slot_of(struct pgpool *p, const struct pgconn *c)
+static struct pool_slot *slot_of(struct pgpool *p, const struct pgconn *c)
 {
     for (uint32_t i = 0; i < p->n_slots; i++) {
         if (p->slots[i].c == c) {
@@ -64,7 +65,7 @@ static struct slot *slot_of(struct pgpool *p, const struct pgconn *c)
     return NULL;
 }
 
-static void slot_drop(struct pgpool *p, struct slot *s)
+static void slot_drop(struct pgpool *p, struct pool_slot *s)
 {
     p->counts[s->place]--;
     pgconn_free(s->c);
@@ -75,10 +76,10 @@ static void slot_drop(struct pgpool *p, struct slot *s)
 }
 
 /* Moves it to the end, where the next taker looks first. */
-static void slot_rest(struct pgpool *p, struct slot *s)
+static void slot_rest(struct pgpool *p, struct pool_slot *s)
 {
     place_set(p, s, PLACE_IDLE);
-    struct slot rested = *s;
+    struct pool_slot rested = *s;
     for (; s < p->slots + p->n_slots - 1; s++) {
         s[0] = s[1];
     }
@@ -97,35 +98,26 @@ static void on_waking(void *arg)
 }
 
 /* xorshift: spreads the reconnects of many workers, nothing more. */
-static uint64_t next_random(struct pgpool *p)
+static uint32_t next_random(struct pgpool *p)
 {
     p->random ^= p->random << 13;
     p->random ^= p->random >> 7;
     p->random ^= p->random << 17;
-    return p->random;
+    return (uint32_t)p->random;
 }
 
-/* Equal jitter: half of it is certain, so that no one hammers. */
-static usec backoff_usec(struct pgpool *p)
-{
-    usec base = p->retry.floor_ms * 1000ULL
-                << (p->n_failures < 16 ? p->n_failures : 16);
-    usec most = p->retry.cap_ms * 1000ULL;
-    base = base < most ? base : most;
-    return base / 2 + next_random(p) % (base / 2);
-}
-
-static void on_failed(struct pgpool *p, struct slot *s)
+static void on_failed(struct pgpool *p, struct pool_slot *s)
 {
     p->error = *pgconn_error(s->c);
     slot_drop(p, s);
-    loop_timer_set(p->backoff, backoff_usec(p));
-    p->n_failures++;
+    loop_timer_set(p->backoff,
+                   retry_delay(++p->n_failures, p->retry.floor_ms * 1000ULL,
+                               p->retry.cap_ms * 1000ULL, next_random(p)));
     p->n_failed++;
     wake_soon(p);
 }
 
-static void on_opened(struct pgpool *p, struct slot *s)
+static void on_opened(struct pgpool *p, struct pool_slot *s)
 {
     p->n_failures = 0;
     p->n_opened++;
@@ -137,7 +129,7 @@ static void on_opened(struct pgpool *p, struct slot *s)
 static void on_state(struct pgconn *c, void *arg)
 {
     struct pgpool *p = arg;
-    struct slot *s = slot_of(p, c);
+    struct pool_slot *s = slot_of(p, c);
     bool is_dead = pgconn_state(c) == PGCONN_DEAD;
     switch (s->place) {
     case PLACE_OPENING:
@@ -161,7 +153,7 @@ static void connect_one(struct pgpool *p)
         return;
     }
     p->is_wanted = false;
-    p->slots[p->n_slots++] = (struct slot){
+    p->slots[p->n_slots++] = (struct pool_slot){
         pgconn_open(p->loop, &p->target, on_state, p), PLACE_OPENING};
     p->counts[PLACE_OPENING]++;
 }
@@ -213,7 +205,7 @@ void pgpool_free(struct pgpool *p)
 struct pgconn *pgpool_take(struct pgpool *p)
 {
     for (uint32_t i = p->n_slots; i-- > 0;) {
-        struct slot *s = &p->slots[i];
+        struct pool_slot *s = &p->slots[i];
         if (s->place == PLACE_IDLE && pgconn_state(s->c) == PGCONN_IDLE) {
             place_set(p, s, PLACE_TAKEN);
             return s->c;
@@ -227,7 +219,7 @@ static void on_rolled_back(struct pgconn *c, const struct pgreply *reply,
                            void *arg)
 {
     struct pgpool *p = arg;
-    struct slot *s = slot_of(p, c);
+    struct pool_slot *s = slot_of(p, c);
     if (reply->ok && pgconn_state(c) == PGCONN_IDLE &&
         !pgconn_in_transaction(c)) {
         slot_rest(p, s);
@@ -241,14 +233,14 @@ static void on_rolled_back(struct pgconn *c, const struct pgreply *reply,
  * back does not want the answer. */
 void pgpool_give(struct pgpool *p, struct pgconn *c)
 {
-    struct slot *s = slot_of(p, c);
+    struct pool_slot *s = slot_of(p, c);
     must(s->place == PLACE_TAKEN);
     if (pgconn_state(c) != PGCONN_IDLE) {
         slot_drop(p, s);
     } else if (pgconn_in_transaction(c)) {
         place_set(p, s, PLACE_ROLLING);
         pgconn_add_sql(c, "ROLLBACK");
-        pgconn_flush(c, ROLLBACK_USEC, on_rolled_back, p);
+        pgconn_flush(c, PG_ROLLBACK_USEC, on_rolled_back, p);
         return;
     } else {
         slot_rest(p, s);

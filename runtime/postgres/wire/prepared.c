@@ -23,6 +23,7 @@ struct prepared_name {
 void prepared_init(struct prepared *p)
 {
     *p = (struct prepared){0};
+    params_init(&p->params);
 }
 
 void prepared_close(struct prepared *p)
@@ -32,9 +33,7 @@ void prepared_close(struct prepared *p)
     }
     free(p->hashes);
     free(p->names);
-    free(p->values);
-    free(p->lengths);
-    free(p->formats);
+    params_close(&p->params);
 }
 
 /* ---- names ---- */
@@ -160,24 +159,6 @@ static bool make_room(struct prepared *p, PGconn *pg, size_t bytes,
 
 /* ---- sending ---- */
 
-static void set_params(struct prepared *p, const struct pgparam *params, int n,
-                       struct flush *f)
-{
-    if (n > p->cap_params) {
-        size_t cap = (size_t)n;
-        p->cap_params = n;
-        p->values = mem_grow(p->values, cap * sizeof(*p->values));
-        p->lengths = mem_grow(p->lengths, cap * sizeof(*p->lengths));
-        p->formats = mem_grow(p->formats, cap * sizeof(*p->formats));
-    }
-    for (int i = 0; i < n; i++) {
-        p->values[i] = params[i].data;
-        p->lengths[i] = params[i].len;
-        p->formats[i] = 1;
-        f->n_bytes += (uint64_t)params[i].len;
-    }
-}
-
 /* Is it the second use of a varied one? What else has the same place makes it
  * forgotten. */
 static bool is_seen(struct prepared *p, uint64_t hash)
@@ -208,32 +189,35 @@ static bool prepare(struct prepared *p, PGconn *pg,
     *n = add(p, u, hash);
     put_name(*n, name);
     flush_expect(f, statement, FLUSH_PREPARES, (*n)->number);
-    return PQsendPrepare(pg, name, s->sql, s->n_params, s->param_oids);
+    return PQsendPrepare(pg, name, s->sql, u->params->n, u->params->oids);
 }
 
 static bool run_name(struct prepared *p, PGconn *pg, struct prepared_name *n,
-                     int n_params)
+                     const struct params *params)
 {
     char name[NAME_BYTES];
     n->used = ++p->now;
     put_name(n, name);
-    return PQsendQueryPrepared(pg, name, n_params, p->values, p->lengths,
-                               p->formats, 1);
+    return PQsendQueryPrepared(pg, name, params->n, params->values,
+                               params->lengths, params->formats, 1);
 }
 
 bool prepared_send(struct prepared *p, PGconn *pg, const struct prepared_use *u,
                    struct flush *f)
 {
     const struct pgstmt *s = u->s;
-    int statement = flush_add(f, s->sql);
+    struct params *params = u->params;
+    int statement = f->n_results - 1;
     struct prepared_name *n = find(p, u, hash_of(u));
     if (!n && !prepare(p, pg, u, statement, f, &n)) {
         return false;
     }
-    set_params(p, u->params, s->n_params, f);
-    if (!(n ? run_name(p, pg, n, s->n_params)
-            : PQsendQueryParams(pg, s->sql, s->n_params, s->param_oids,
-                                p->values, p->lengths, p->formats, 1))) {
+    params_seal(params);
+    f->n_bytes += params->bytes.len;
+    if (!(n ? run_name(p, pg, n, params)
+            : PQsendQueryParams(pg, s->sql, params->n, params->oids,
+                                params->values, params->lengths,
+                                params->formats, 1))) {
         return false;
     }
     flush_expect(f, statement, FLUSH_RUNS, 0);

@@ -12,6 +12,7 @@
  */
 #include <libpq-fe.h>
 
+#include "base/err.h"
 #include "postgres/wire/conn.h"
 #include "postgres/wire/flush.h"
 
@@ -29,26 +30,24 @@ struct prepared {
     size_t varied_bytes;          /* of text, of varied ones */
     uint16_t seen[PREPARED_SEEN]; /* bits of hashes of varied ones that were
                                      used without a name */
-    const char **values; /* owned: scratch for one statement's parameters */
-    int *lengths;
-    int *formats;
-    int cap_params;
+    struct params params;         /* of the statement that is queued next */
 };
 
 /* What is to be run. */
 struct prepared_use {
     const struct pgstmt *s;
-    const struct pgparam *params;
+    struct params *params;
     uint32_t version; /* of its text; 0: it never changes; PGCONN_VARIED */
 };
 
 void prepared_init(struct prepared *p);
 void prepared_close(struct prepared *p);
-/* Sends the statement, prepared first when it must be, and says so in [f]. An
+/* Sends the statement that was added to [f] last, prepared first when it must be,
+ * and says so there. An
  * older version of it is given back: a session that lasts for months would
  * keep each.
  * False: libpq refused, the connection is broken. */
 bool prepared_send(struct prepared *p, PGconn *pg, const struct prepared_use *u,
-                   struct flush *f);
+                   struct flush *f) MUSTCHECK;
 /* Learns from the answers of a flush. */
 void prepared_learn(struct prepared *p, const struct flush *f);

@@ -2,9 +2,8 @@
 #include <libpq-fe.h>
 #include <string.h>
 
+#include "model/type.h"
 #include "postgres/wire/conn.h"
-
-enum { OID_OID = 26, OID_XID = 28 };
 
 int pg_rows(const PGresult *r)
 {

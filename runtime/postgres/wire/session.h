@@ -26,7 +26,7 @@ char *session_set(enum session_kind kind, const struct plan_timeouts *t);
 /* SQL that tells what is not so afterwards. Owned by the caller. */
 char *session_look(enum session_kind kind);
 /* What that answered. False: ERR_CONFIG, in words. */
-bool session_is_ours(const struct pg_result *looked, struct err *e);
+bool session_is_ours(const struct pg_result *looked, struct err *e) MUSTCHECK;
 /* May fail: not every server and platform has it, and it only frees locks
  * sooner. */
 extern const char session_optional[];

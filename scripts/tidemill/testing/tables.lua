@@ -81,7 +81,7 @@ local function find(self, trial, batch, rows, row)
   local key, kept = ffi.new('struct tm_cell[?]', p.n_key), {}
   for i = 1, p.n_key do kept[i] = value.set(key[i - 1], row[p.columns[i].name]) end
   local index = C.tm_trial_find(trial, rows, key)
-  if index == -2 then error(ffi.string(batch.error), 0) end
+  if index == C.TM_NO_KEY then error(ffi.string(batch.error), 0) end
   return index, kept
 end
 
