@@ -3,7 +3,7 @@
  * The admin port: /livez, /readyz, /metrics and /status over HTTP. It has no
  * thread: libmicrohttpd's epoll descriptor is one watcher of the supervisor's
  * loop, so an answer proves that the loop turns. With a token, all but
- * /livez and the verdict of /readyz want "Authorization: Bearer TOKEN".
+ * /livez and the status of /readyz need "Authorization: Bearer TOKEN".
  */
 #include "admin/view.h"
 #include "base/err.h"

@@ -1,10 +1,10 @@
 #pragma once
 /*
- * Who is connected to a port, so that slow clients cannot keep others out: a
- * connection has so many seconds for each request, however slowly it drips,
- * and when all places are taken the address with the most connections gives
- * up its oldest. Knows sockets alone; whoever serves them sees an end of file
- * where one is to go.
+ * The connections to a port, so that slow clients cannot keep others out: a
+ * connection has CLIENT_SECONDS for each request, however slowly it sends, and
+ * when all places are taken, the oldest connection of the address that has the
+ * most is closed. Knows only sockets: it shuts one down, and whoever serves it
+ * sees an end of file.
  */
 #include <netinet/in.h>
 #include <stdint.h>
@@ -31,5 +31,5 @@ void clients_enter(struct clients *c, int fd, const struct sockaddr *from,
 void clients_served(struct clients *c, int fd, usec now);
 /* Before the descriptor is closed. */
 void clients_leave(struct clients *c, int fd);
-/* Shuts down whoever takes too long. When to look again; 0: nobody is there. */
+/* Shuts down connections that take too long. When to look again; 0: nobody is there. */
 usec clients_expire(struct clients *c, usec now);

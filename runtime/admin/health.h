@@ -1,8 +1,8 @@
 #pragma once
 /*
- * The two questions an orchestrator asks. Alive looks at the supervisor and
- * the heartbeats only: a database that is down must not get healthy processes
- * killed. Ready looks at what the workers wait for.
+ * The two questions an orchestrator asks. "Alive" looks at the supervisor
+ * and the heartbeats only: healthy processes must not be killed because a
+ * database is down. "Ready" looks at what the workers wait for.
  */
 #include <stdbool.h>
 

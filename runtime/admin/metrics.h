@@ -1,8 +1,8 @@
 #pragma once
 /*
  * The table of metrics, from which /metrics, /status and the README's list are
- * made. A metric is one line of it and says where in the page its value stands,
- * so that each of its series is there from the first scrape on, as 0.
+ * made. A metric is one line of it, which says where in the page its value is:
+ * so each of its series is there from the first scrape on, as 0.
  */
 #include "admin/view.h"
 #include "base/buf.h"

@@ -2,7 +2,7 @@
 /*
  * What the pages of the admin port are made from: the shared page and a few
  * words about the pipeline. Everything is read while workers write it; each
- * counter is whole, but two of them need not be of the same moment.
+ * counter is read as a whole, but two of them may be of different moments.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,13 +1,13 @@
 #pragma once
 /*
- * Memory that is given back all at once. Good for what lives as long as one
- * batch or one loaded pipeline. Blocks are kept across arena_reset(), so a
- * steady load allocates nothing; arena_reset() gives back what is over
- * [keep_bytes]. Out of memory aborts: callers never test for NULL.
- * Not for threads.
+ * Memory that is freed all at once: for what lives as long as one batch or one
+ * loaded pipeline. arena_reset() keeps blocks up to [keep_bytes] and frees the
+ * others, so a steady load allocates nothing. Out of memory aborts: callers
+ * never test for NULL. Not for threads.
  *
- * Arenas may share a limit: it is noticed, by blocks, and not kept; whoever
- * works on looks at it now and then.
+ * Arenas may share a limit. An allocation never fails because of it: when
+ * whole blocks exceed it, is_over is set, and whoever allocates more checks
+ * that now and then.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,9 +1,10 @@
 #pragma once
 /*
  * The error value. A function that can fail returns bool and takes a
- * struct err *, which it fills exactly when it returns false. Nobody logs on
- * the way up; who handles an error logs it, once. What happens next depends
- * on the class alone, so the text is for people and never parsed.
+ * struct err *, which it fills exactly when it returns false. Functions that
+ * pass an error up do not log it; the one that handles it logs it, once. What
+ * happens next depends on the class alone: the text is for people, and never
+ * parsed.
  */
 #include <stdbool.h>
 
@@ -28,7 +29,7 @@ struct err {
     enum err_class class;
     char sqlstate[6]; /* "" when the database had no part in it */
     bool is_right;    /* the role lacks a right on a table, a function or the
-                         like: no record's doing */
+                         like: no record caused it */
     char text[700];   /* what, where, what to do; no trailing newline; always
                          UTF-8, whatever it was made from */
 };

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * From byte strings to dense numbers 0, 1, 2, ... in order of first sight:
- * how the rows of a batch get their index. Open addressing; the keys are
+ * Gives byte strings dense numbers 0, 1, 2, ... in the order in which they
+ * first come: so the rows of a batch get their index. Open addressing; the keys are
  * borrowed and must outlive the table's use. hash_reset() keeps the memory.
  */
 #include <stdint.h>

@@ -1,10 +1,10 @@
 #pragma once
 /*
- * logfmt lines on stderr: `ts=... level=... msg="..." key=value`. One line a
- * happening, never one an event. The level and the worker's name are the only
- * process-wide state here; they are set once, at start, and in each child.
- * A line that nobody takes is lost rather than waited for (stderr.h), and how
- * many were is the first line that is taken again.
+ * logfmt lines on stderr: `ts=... level=... msg="..." key=value`. One line for
+ * each thing that happens, never one for each event. The level and the
+ * worker's name are the only process-wide state here; they are set once, at
+ * start, and in each child. When nothing reads stderr a line is dropped instead
+ * of waited for (stderr.h); the next line that is read says how many were.
  */
 #include <stdbool.h>
 #include <stdint.h>

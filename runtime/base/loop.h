@@ -1,8 +1,9 @@
 #pragma once
 /*
- * The event loop: libev behind six kinds of watcher, the only callbacks from
- * below. Watchers are owned by who made them and are freed with *_free, also
- * from inside their own callback. One loop a process, one thread.
+ * The event loop: libev behind its kinds of watcher. Their callbacks are the
+ * only calls from this layer into higher ones. Whoever makes a watcher owns it
+ * and frees it with *_free, which its own callback may do too. One loop a
+ * process, one thread.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,8 +49,8 @@ struct loop_signal *loop_signal_new(struct loop *l, int signum,
                                     loop_signal_fn fn, void *arg);
 void loop_signal_free(struct loop_signal *s);
 
-/* Called once a turn as long as it is on, without the loop sleeping: for work
- * that is cut into pieces. */
+/* Called once a turn while it is on, and the loop does not sleep meanwhile: for
+ * work that is cut into pieces. */
 struct loop_idle *loop_idle_new(struct loop *l, loop_fn fn, void *arg);
 void loop_idle_set(struct loop_idle *i, bool on);
 void loop_idle_free(struct loop_idle *i);

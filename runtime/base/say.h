@@ -1,8 +1,8 @@
 #pragma once
 /*
- * Words of a verb to the person who typed it. Names, keys and messages of others
- * are among them, so they pass utf8_clean(): nothing that stands in a record, a
- * table or a file name moves a cursor or turns a line around.
+ * What a verb prints for the person who typed it. It passes utf8_clean(), since
+ * it holds names, keys and messages of others: no text of a record, a table or a
+ * file name can move the cursor or reverse a line.
  */
 #include <stdarg.h>
 

@@ -1,9 +1,9 @@
 #pragma once
-/* How much memory one VM may take, and how long code may run that is not
- * watched by the heartbeat of a worker: what loads a bundle, and specs. Scripts
- * are trusted but fallible: one that grows without end gets "not enough
- * memory", one that does not come to an end is stopped, and both are named,
- * instead of the machine running out or a command hanging. */
+/* Limits of one VM: how much memory it may take; and how long code may run that
+ * the heartbeat of a worker does not watch, which is what loads a bundle, and
+ * specs. Scripts are trusted but fallible. One that grows without end gets "not
+ * enough memory", one that does not end is stopped, and a message names each:
+ * the machine does not run out of memory, and no command hangs. */
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,11 +19,12 @@ struct budget_rule {
                    process is the script's fault */
     const char *folder; /* borrowed: places below it are the user's; NULL: all
                            but those of Tidemill's scripts */
-    const char *slow;   /* what is told of code that took too long */
-    const char *hungry; /* what is told of code that took all memory, when the
+    const char *slow;   /* message about code that took too long */
+    const char *hungry; /* message about code that took all memory, when the
                            process ends there; NULL: Lua raises */
-    bool goes_on;       /* once it was stopped, other code runs: raised once,
-                           and the process ends where that was no use */
+    bool goes_on;       /* other code runs once it was stopped: the error is
+                           raised once, and if that does not stop it the
+                           process ends */
     int status;         /* of a process that has to end */
     const char *place;  /* of a function that is called again and again and
                            stays compiled: "file:line: ". Nothing stops it, and
@@ -53,18 +54,18 @@ struct budget {
 /* A lua_Alloc; [budget] is the struct budget. */
 void *budget_alloc(void *budget, void *p, size_t old_size, size_t size);
 /*
- * From here on Lua code raises once rule->limit has passed; unless it goes on,
- * again and again, so that no pcall of a script swallows it. Compiled code does
- * not look at the clock: until budget_unwatch() everything is interpreted. A
- * call of C, such as string.find with a pattern that backtracks, cannot be
- * interrupted: a little later the process ends with the place and what to do on
- * standard error. The state's allocator must be budget_alloc; one state of a
+ * From here on Lua code raises once rule->limit has passed. Without
+ * rule->goes_on it raises again and again, so that no pcall of a script hides
+ * it. Compiled code does not look at the clock: until budget_unwatch()
+ * everything is interpreted. A call of C, such as string.find with a pattern
+ * that backtracks, cannot be interrupted: a little later the process ends, and
+ * says on standard error where and what to do. The state's allocator must be budget_alloc; one state of a
  * process is watched at a time.
  */
 void budget_watch(lua_State *L, const struct budget_rule *rule);
 /* The time begins anew; costs nothing where the rule has a place. */
 void budget_rewind(lua_State *L);
 void budget_unwatch(lua_State *L);
-/* Nothing is compiled while this is on: hooks are seen, and who takes too much
- * memory is known by its line. */
+/* Nothing is compiled while this is on: hooks are called, and the line that takes
+ * too much memory is known. */
 void budget_interpret(lua_State *L, bool is_on);

@@ -2,11 +2,11 @@
 /*
  * A bundle: all Lua that a run may load, read once. These are the files below
  * the folder of a pipeline (which of them: folder.h), and Tidemill's own
- * scripts and rules. They lie in a sealed memfd, which nobody can change any
- * more, mapped for reading: whoever is forked later has the same mapping, so
- * that what was hashed is what runs, whatever becomes of the folder.
+ * scripts and rules. They are in a sealed memfd, which nobody can change any
+ * more, mapped for reading. A process that is forked later has the same mapping:
+ * what was hashed is what runs, whatever happens to the folder.
  *
- * What env() and file() give is no part of it: they are asked at each load.
+ * The values of env() and file() are no part of it: each load reads them.
  */
 #include <stddef.h>
 #include <stdint.h>

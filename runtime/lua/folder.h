@@ -1,8 +1,8 @@
 #pragma once
 /*
  * The Lua files below a folder. Specs (spec/ and *_spec.lua), names that begin
- * with a dot and linked folders are left out; so is what goes away while it is
- * read. A file whose real path is outside the folder is refused, and so is a
+ * with a dot and linked folders are left out, and so is a file that disappears
+ * meanwhile. A file whose real path is outside the folder is refused, and so is a
  * folder with more files or bytes than any pipeline has.
  */
 #include <stddef.h>

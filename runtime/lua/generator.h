@@ -1,8 +1,8 @@
 #pragma once
 /*
  * A bundle's load.lua: which topics there are, and the nth event. It runs in
- * a plain Lua state of its own, without Tidemill's sandbox, because it is a
- * tool for development and never part of a pipeline. Its random numbers are
+ * a plain Lua state of its own, without Tidemill's sandbox: it is a tool for
+ * development, and never part of a pipeline. Its random numbers are
  * seeded alike each time, so two runs send the same events.
  */
 #include <stdbool.h>

@@ -26,14 +26,14 @@ void vm_free(struct vm *v);
  * what: what to do".
  */
 struct plan *vm_load(struct vm *v, struct err *e) MUSTCHECK;
-/* All that the last vm_load said when it failed with [e], of which e->text is
- * the beginning; borrowed until the next load. */
+/* The whole message of the last vm_load, which failed with [e]; e->text is its
+ * beginning. Borrowed until the next load. */
 const char *vm_said(const struct vm *v, const struct err *e);
 /* How long the Lua code of a bundle may compute while it is loaded; 10 s unless
  * set. A single call that takes longer by far ends the process, with words and
  * EX_CONFIG. */
 void vm_limit_load(struct vm *v, uint32_t limit_ms);
-/* Loading writes clock_usec() there, as long as it gets on. */
+/* Loading writes clock_usec() there as long as it makes progress. */
 void vm_shows_life(struct vm *v, uint64_t *at);
 /* Computes keys that are functions: calls tm_key for each event and group. */
 bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
@@ -43,9 +43,9 @@ bool vm_keys(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
 bool vm_fold(struct vm *v, struct tm_batch *b, struct tm_rows *rows,
              struct err *e) MUSTCHECK;
 /*
- * Asks the failure rule of the pipeline, when it [is_trusted]; always fills
- * [out]. false with e (ERR_SCRIPT): it is not trusted, raised, did not end or answered what it may not, and
- * [out] is what the stock rule says.
+ * Asks the failure rule of the pipeline, if it [is_trusted]; always fills
+ * [out]. False with e (ERR_SCRIPT): the rule is not trusted, raised, did not
+ * end, or gave an answer that is not allowed; [out] is the stock rule's then.
  */
 bool vm_decide(struct vm *v, const struct failure *f, bool is_trusted,
                struct decision *out, struct err *e) MUSTCHECK;

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * What a record looks like from afar: its timestamp and a hash of its bytes.
- * A position keeps the anchor of the last record below it, so that a topic
- * that was created again, or rewritten, is told from the one that was read.
+ * Identifies a record: its timestamp and a hash of its bytes. A position keeps
+ * the anchor of the last record below it. It shows when a topic was created
+ * again, or rewritten, since it was read.
  * The hash is stored in the database: changing it would make every lane halt.
  */
 #include "model/record.h"

@@ -5,8 +5,8 @@
  * C includes this file; the build embeds its text and scripts/tidemill/core/api.lua
  * hands it to ffi.cdef, so that it can be declared only once. It therefore
  * holds plain C declarations: no macros, and preprocessor lines (dropped
- * before cdef) only for includes. tm_sizes() lets the Lua half refuse to run
- * against a core it was not written for.
+ * before cdef) only for includes. With tm_sizes() the Lua half checks that the
+ * core is the one it was written for.
  *
  * Rules of the boundary: tm_* functions never raise, never call Lua, and
  * return 0 or a negative number with the reason in tm_batch.error. Pointers
@@ -44,8 +44,8 @@ enum tm_tag {
     TM_UNREADABLE /* p: why, a C string; scale: 1 if its schema says so */
 };
 
-/* What is known of a text or number beyond its being one: from the record's
- * schema, or from who gave it. The last three: a time, in that unit, since
+/* What is known of a text or number besides its value, from the record's schema
+ * or from the code that made it. The last three: it is a time, in that unit, since
  * midnight or since 1970-01-01 UTC. A TM_STAMP with TM_HINT_MICROS is what
  * seconds(x) and the like give: it goes into a column of any time type. */
 enum tm_hint {
@@ -82,7 +82,7 @@ enum tm_root {
     TM_NODE_BEFORE,
     TM_NODE_AFTER,
     TM_NODE_KEY,
-    TM_NODE_SOURCE, /* Debezium's own words on the change: lsn, txId, ... */
+    TM_NODE_SOURCE, /* what Debezium says of the change: lsn, txId, ... */
     TM_NODE_ID,     /* event.id, where the record's value holds it */
     TM_ROOTS
 };
@@ -92,7 +92,7 @@ enum tm_event_state {
     TM_EVENT_SKIPPED, /* tombstone, heartbeat: moves the position only */
     TM_EVENT_FAILED,  /* cannot be applied: set aside */
     TM_EVENT_HELD,    /* behind a failed record of its key: set aside too */
-    TM_EVENT_CUT      /* its lane halts before it: not this time */
+    TM_EVENT_CUT      /* its lane halts before it: not in this batch */
 };
 
 /* The decoded events of one batch: one entry an event in each array. */

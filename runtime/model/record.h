@@ -1,8 +1,8 @@
 #pragma once
 /*
  * One Kafka record as the layers above see it: borrowed bytes. `message` is
- * the owner's handle (librdkafka's message, or NULL in tests) from which
- * headers are read on demand.
+ * its owner's handle (librdkafka's message, or NULL in specs), from which
+ * headers are read when they are asked for.
  */
 #include <stdbool.h>
 #include <stddef.h>

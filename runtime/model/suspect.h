@@ -3,9 +3,9 @@
  * Records at which workers died: a small table in the shared page, written by
  * the supervisor and read by workers. A record at which two died is condemned:
  * it counts as failed before any handler sees it, or it would kill every
- * worker after them. The table lives as long as the run. When it is full, a
- * record gives way that its lane has moved past; else one at which a single
- * worker died: what is condemned may be in the next batch again.
+ * worker after them. The table lives as long as the run. When it is full, a new
+ * entry replaces one that its lane has moved past, else one at which a single
+ * worker died: a condemned record may be in the next batch again.
  */
 #include <stdbool.h>
 

@@ -1,9 +1,9 @@
 #pragma once
 /*
- * What a person sees while a pipeline runs. On a terminal one line at the
- * bottom is rewritten each second; elsewhere a logfmt progress line comes
- * every ten. What this process writes clears the line first (base/stderr.h);
- * what workers write runs through relay.h, which does.
+ * What a person sees while a pipeline runs: on a terminal one line at the
+ * bottom, which is rewritten each second; elsewhere a logfmt progress line
+ * every ten seconds. What this process writes clears the line first
+ * (base/stderr.h); what workers write runs through relay.h, which does so too.
  */
 #include <stddef.h>
 

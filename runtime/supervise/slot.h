@@ -1,11 +1,11 @@
 #pragma once
 /*
- * One worker's place: the process in it, and what happens when that ends. A
- * slot is empty (pid 0), running, waiting for its restart, or given up; a
- * worker that ended with WORKER_CONFIG is given up, since the next one would
- * end the same way, and so is one that was fenced twice within a minute. Once
- * is not enough: a broker that comes back after more than the session timeout
- * may take a member for another of its name.
+ * The place of one worker: the process in it, and what happens when that ends.
+ * A slot is empty (pid 0), running, waiting for its restart, or given up. It is
+ * given up when its worker ended with WORKER_CONFIG, since the next one would
+ * end the same way, and when a worker was fenced twice within a minute. Once is
+ * not enough: a broker that comes back after more than the session timeout may
+ * take a member for another one of the same name.
  */
 #include <stdbool.h>
 #include <sys/types.h>
@@ -30,11 +30,11 @@ struct slot {
     int exit_code;    /* GIVEN_UP: why */
     /* -- while it stands still: see strikes.h */
     uint32_t looks;
-    usec looked_at;          /* last */
-    usec beat;               /* its last sign of life by itself */
-    usec since;              /* that, or when it was seen to get on */
-    uint32_t moves;          /* how often it was seen to, since its last sign */
-    uint64_t cpu_ticks;      /* of its main thread, at the first look */
+    usec looked_at;     /* last */
+    usec beat;          /* its last sign of life by itself */
+    usec since;         /* that, or when it was last seen at another record */
+    uint32_t moves;     /* how often that was, since its last sign of life */
+    uint64_t cpu_ticks; /* of its main thread, at the first look */
     struct page_place place; /* where it was at the first look */
     bool is_stuck;           /* killed for a handler that does not return */
 };

@@ -1,26 +1,26 @@
 #pragma once
 /*
- * Which deaths of workers are the doing of a record. Two kinds are: a crash
- * (SIGSEGV, SIGBUS, SIGILL, SIGABRT, of the worker's own making) while a
- * handler ran, and a handler that does not return. The worker itself says at
- * which record it is (flow/batch/condemned.h). Any other death says nothing: out of
+ * Finds out which deaths of workers a record caused. There are two kinds: a crash
+ * (SIGSEGV, SIGBUS, SIGILL, SIGABRT, which the worker itself raised) while a
+ * handler ran, and a handler that does not return. The worker says at which
+ * record it is (flow/batch/condemned.h). No other death is a record's: out of
  * memory, kill -9, a stop of the machine.
  *
- * A worker without a sign of life is asked at a quarter of the heartbeat limit:
- * its run over several records then ends before the next one (condemned.h), and
- * the record at which it is has a whole limit. It is asked again at half of that
- * and just before its end. It is stuck in a handler when both find it at the
- * same record and its main thread used the CPU in between; one that was
- * suspended is killed too, but no record is blamed. One that was found at
- * different records gets on, and is left alone for another limit, but not for
- * ever.
+ * A worker without a sign of life is asked at a quarter of the heartbeat limit.
+ * A run over several records then ends before its next one (condemned.h), and
+ * the record at which the worker is gets a whole limit. The worker is asked
+ * again at half of that limit and just before its end. If both answers name the
+ * same record, and the main thread used the CPU in between, it is stuck in a
+ * handler and is killed. A worker that was suspended is killed too, but no
+ * record is blamed. If the answers name different records the worker gets on; it
+ * is left alone for another limit, but not for ever.
  */
 #include "supervise/slot.h"
 
-/* Looks at a worker, every tick; true: it has stood still for too long, and is
- * to be killed. */
+/* Looks at a worker, every tick; true: it has stood still for too long, and the
+ * caller is to kill it. */
 bool strikes_look(struct slot *w, struct page *p, usec now);
 /* The worker in [w] ended; before slot_clear_page(). Counts and logs a death
- * that was the doing of a record; the lanes over which scripts ran have smaller
- * batches from now on. */
+ * that a record caused; the lanes over which scripts ran get smaller batches
+ * from now on. */
 void strikes_death(const struct slot *w, struct page *p, int wait_status);

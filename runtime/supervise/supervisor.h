@@ -1,9 +1,9 @@
 #pragma once
 /*
- * The parent of the workers. It touches no record: it forks, watches, starts
- * again, answers the admin port and passes signals on. Whatever happens to
- * it, its workers die with it, and whatever happens to them loses nothing,
- * because positions and rows commit together.
+ * The parent of the workers. It touches no record: it forks workers, watches
+ * them, starts them again, answers the admin port and passes signals on. When
+ * it dies, its workers die with it. Whatever happens to a worker, nothing is
+ * lost, because positions and rows commit together.
  *
  * SIGTERM or SIGINT: workers get SIGTERM and 5 s, then SIGKILL; a second one
  * kills at once. A worker that dies is started again (slot.h); one whose

@@ -2,9 +2,10 @@
 /*
  * From raw records to the columns of a batch.
  *
- * A decoder belongs to one pipeline. It knows what each topic holds, a tree of
- * the paths that are wanted (declared by keys and columns, or touched once by
- * a handler), the numbers of event types, and the Debezium schemas seen. One
+ * A decoder belongs to one pipeline. It knows what each topic holds, the paths
+ * that are wanted, as a tree (keys and columns declare them, or a handler has
+ * once read them), the numbers of event types, and the Debezium schemas that
+ * came so far. One
  * pass over a record fills one cell for each wanted node, and checks that the
  * whole of it is JSON.
  *
@@ -54,8 +55,8 @@ enum {
 struct decoder *decoder_new(const struct plan_source *s,
                             record_header_fn header);
 void decoder_free(struct decoder *d);
-/* From now on headers are read by [header]: records that come from elsewhere
- * than the last ones. */
+/* From now on [header] reads headers: the next records come from elsewhere than
+ * the last ones. */
 void decoder_set_header(struct decoder *d, record_header_fn header);
 
 /* Does the value of these records hold event.id (TM_NODE_ID)? [topic] is an
@@ -76,9 +77,9 @@ int decoder_learn(struct decoder *d, int parent, const char *name, size_t len,
                   enum path_name is);
 /* "data.x" of a node, in the arena. */
 const char *decoder_text(const struct decoder *d, int node, struct arena *a);
-/* Where a node has no room for further fields: how many got a column, which are
- * its own (PATH_VARIED) or, if more, those of all objects. 0: that was told
- * before, of the node or of all. */
+/* When a node has no room for further fields: how many fields got a column,
+ * either of this node (PATH_VARIED) or, if more, of all objects. 0: that was
+ * logged before, for the node or for all. */
 uint32_t decoder_must_tell(struct decoder *d, int node);
 /*
  * A field that has no column: looks it up in one event. A number from TM_LOOSE

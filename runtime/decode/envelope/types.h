@@ -2,9 +2,9 @@
 /*
  * Event types by dense numbers, which last as long as the decoder: handlers
  * are looked up by number. 0 is "no type". Types that a pipeline names have
- * numbers from the start; of the others, which the data brings, the first so
- * many. All beyond share TYPES_OTHER: no handler is named for them, and each
- * event keeps the name of its own.
+ * numbers from the start. Of the others, which come with the data, the first
+ * TYPES_MOST get numbers; all further ones share TYPES_OTHER: no handler has
+ * their name, and each event keeps the name of its type.
  */
 #include <stddef.h>
 #include <stdint.h>

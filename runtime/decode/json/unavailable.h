@@ -1,8 +1,8 @@
 #pragma once
 /*
- * What Debezium writes for a large value that an UPDATE left alone: its
- * unavailable.value.placeholder, in a form that the value's type can take.
- * There the column stays as it is. Pure.
+ * What Debezium writes for a large value that an UPDATE did not change: its
+ * unavailable.value.placeholder, in a form that the value's type can take. The
+ * column then stays as it is. Pure.
  */
 #include <stdbool.h>
 

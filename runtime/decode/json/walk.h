@@ -5,9 +5,9 @@
  *
  * Invariant: at[0..n) are positions inside the document, at[n] is its length,
  * and i <= n; every byte that is read lies before p[len]. Functions that
- * return false have set `fault`; the walk is over then. Keys that appear
- * twice: the last wins. Parts that nobody wants are checked like the others
- * (skip.c), so that what was walked to its end is JSON.
+ * return false have set `fault`; the walk is over then. Of a key that
+ * appears twice, the last one counts. Parts that nobody wants are checked like
+ * the others (skip.c), so a document that was walked to its end is JSON.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -83,7 +83,7 @@ bool walk_fail(struct walk *w, const char *fault);
  * wrong: TM_UNREADABLE. False: it is no JSON.
  */
 bool walk_unreadable(struct walk *w, uint32_t first, struct tm_cell *cell);
-/* Two faults that are told in words of their own: reader_bad_json(). */
+/* Two faults that have messages of their own: reader_bad_json(). */
 extern const char WALK_NOT_UTF8[], WALK_HALF_PAIR[];
 
 /* The cell of [node] for this event; NULL: it has no column. */
@@ -113,7 +113,7 @@ enum walk_step { WALK_FAULT, WALK_MEMBER, WALK_END };
 enum walk_step walk_first(struct walk *w, struct walk_key *k);
 /* Behind a value. */
 enum walk_step walk_next(struct walk *w, struct walk_key *k);
-/* Behind a value: passes over all members that follow, and the brace. */
+/* After a value: passes over all members that follow, and the brace. */
 bool walk_leave(struct walk *w);
 static inline bool walk_key_is(const struct walk_key *k, const char *word)
 {

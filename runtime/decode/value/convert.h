@@ -51,15 +51,15 @@ bool convert_is_stamp(int64_t usec);
 bool convert_equal(const struct tm_cell *a, const struct tm_cell *b);
 /*
  * Several texts and numbers may be one value of a type ('1', '01'; a uuid in
- * capitals). Plain is the one that the type prints, and where the source writes
- * another one always, that: a timestamptz with all of its digits, bytea from
- * Debezium in its own notation, a uuid as the pipeline says. What cannot be converted is plain: that is told
- * elsewhere. Quick, and sure only when true; [is_odd]: the number was not
- * written as a whole one.
+ * capitals). One of them is plain: the one that the type prints or, where the
+ * source always writes another one, that one: a timestamptz with all of its
+ * digits, bytea from Debezium in its own notation, a uuid as the pipeline says.
+ * What cannot be converted counts as plain: it fails elsewhere. Quick, and
+ * certain only when true; [is_odd]: the number was not written as a whole one.
  */
 bool convert_is_plain(const struct coltype *t, const struct tm_cell *in,
                       bool is_odd);
-/* The same, sure. */
+/* The same, for certain. */
 bool convert_is_printed(const struct coltype *t, const struct tm_cell *in,
                         const struct convert_rules *rules, struct arena *a,
                         bool is_odd);
