@@ -30,7 +30,7 @@ local function run_entry(bundle)
   return record, require_module, loading
 end
 
--- What a file that returns no pipeline gives instead.
+-- What a file returns that returns no pipeline, for the message.
 local function no_pipeline(bundle, loading, record)
   local file = bundle.folder .. '/' .. bundle.entry
   local at, says = locate.returned(loading, file), 'returns ' .. check.name_type(record)
@@ -56,9 +56,9 @@ local function check_purity(made)
   if #impure > 0 then error(table.concat(impure, '\n'), 0) end
 end
 
--- What decides whether the role needs DELETE: a projection without the word, and that
--- does not follow deletes of its source, has no way to delete a row. Tables of a batch
--- function stand behind the one that has it.
+-- Does the role need DELETE? A projection that does not have the word `delete`, and does
+-- not follow deletes of its source, has no way to delete a row. Tables of a batch
+-- function come after the one that has the function.
 local function find_deletes(made)
   local leader
   for _, p in ipairs(made.projections) do
@@ -125,8 +125,8 @@ function M.load(bundle)
   return made
 end
 
----What to do about a failure; raises when the rule raises or says what it may
----not.
+---What to do about a failure; raises when the rule raises or gives an answer that is
+---not allowed.
 ---@param by_stock boolean asks the stock rule instead of the pipeline's
 ---@return string action, number|nil delay_ms
 function M.decide(by_stock, ...)

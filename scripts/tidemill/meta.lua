@@ -4,8 +4,9 @@
 
 ---@alias tidemill.Number number|tidemill.Decimal|string
 
----An exact decimal of up to 38 digits, as which whole numbers from 2^53 on are read too.
----Joins with numeric text and with Lua numbers that arithmetic has not rounded.
+---An exact decimal of up to 38 digits. Whole numbers from 2^53 on are read as decimals.
+---Can be combined with numeric texts, and with Lua numbers that arithmetic has not
+---rounded.
 ---@class tidemill.Decimal
 ---@operator add(tidemill.Number): tidemill.Decimal
 ---@operator sub(tidemill.Number): tidemill.Decimal
@@ -20,11 +21,11 @@
 ---@operator concat(string|number): string
 
 ---A JSON object of an event; `pairs` goes through it in the record's order. Every
----name is a field of the record, `table` too, and may come out of the data.
+---name is a field of the record, `table` too, and may be computed.
 ---@class tidemill.Object
 ---@field [string] any
 local Object = {}
----It is a call whatever fields the record has.
+---A call is always this word, whatever fields the record has.
 ---@return table # a plain Lua table of the object
 function Object:table() end
 
@@ -43,19 +44,19 @@ function Object:table() end
 ---@field partition integer
 ---@field offset integer
 local Event = {}
----Has the record that field? Null counts, missing does not.
+---Does the record have that field? A field that is null counts, a missing one does not.
 ---@param path string # data.x, before.x, after.x, key.x, source.x or headers.x
 ---@return boolean
 function Event:has(path) end
 
----A column of the name of a word is the column: tidemill.word(row) is the word then.
+---A column that has the name of a word hides it: use tidemill.word(row) then.
 ---@class tidemill.Row
 ---@field exists boolean # fold: is there such a row now?
 ---@field [string] any
 local Row = {}
----Takes the row out of the table (fold and map).
+---Deletes the row (fold and map).
 function Row:delete() end
----Puts every column back to its initial value, or NULL (fold).
+---Sets every column to its initial value, or NULL (fold).
 function Row:reset() end
 
 ---The words of events, their objects and rows as functions: a field of the record or
@@ -139,8 +140,8 @@ local Batch = {}
 ---@return any state
 function Batch:events() end
 
----A table of a batch function. One with keys that say where they are `from` has
----events and groups; one with `append` has add and insert alone.
+---A table of a batch function. If its keys say where they are `from`, it has events and
+---groups; with `append` it has only add and insert.
 ---@class tidemill.Table
 local Table = {}
 ---Each event with its row, in order.
@@ -156,7 +157,7 @@ function Table:groups() end
 ---@param ... any
 ---@return tidemill.Row
 function Table:row(key, ...) end
----Names rows that will be asked for, so that all are loaded at once.
+---Names rows that the function will ask for, so that all are loaded at once.
 ---@param keys any[] # values, or lists of values where the key has several columns
 function Table:load(keys) end
 ---append: a new row, to be filled in.
@@ -210,8 +211,8 @@ function Table:insert(row) end
 ---| 'micros'
 ---| 'nanos'
 
----What a topic holds and how it is read: of kafka { … } for all topics, of an entry
----of `topics` for those that it names.
+---What a topic holds and how it is read: in kafka { … } for all topics, in an entry of
+---`topics` for those that it names.
 ---@class tidemill.TopicSpec
 ---@field format 'outbox'|'debezium'|'json'|nil # must be said for every topic
 ---@field type string|nil # outbox: a header; json: a path such as 'data.kind'
@@ -226,7 +227,7 @@ function Table:insert(row) end
 ---@class tidemill.OutboxSpec
 ---@field table tidemill.OutboxTable
 
----Names of columns; those of the EventRouter unless said.
+---Names of columns; the defaults are those of the EventRouter.
 ---@class tidemill.OutboxTable
 ---@field id string|nil # 'id'
 ---@field key string|nil # 'aggregateid'
@@ -234,7 +235,7 @@ function Table:insert(row) end
 ---@field payload string|nil # 'payload'
 ---@field time string|nil
 
----Names of topics, and what holds for them alone.
+---Names of topics, and settings for these alone.
 ---@class tidemill.TopicEntry: tidemill.TopicSpec
 ---@field [integer] string
 
@@ -380,7 +381,7 @@ function grouping(spec) end
 ---@param spec table
 function tuning(spec) end
 
----A failure rule: what is to be done about a failure. nil: what the stock rule says.
+---A failure rule says what to do about a failure; nil: as the stock rule says.
 ---@param spec tidemill.FailureSpec
 ---@return tidemill.FailureRule
 function failure(spec) end
@@ -395,7 +396,7 @@ function commands(spec) end
 ---@return string
 function env(name, default) end
 
----What a file holds, without the newline at its end: for secrets.
+---The text of a file, without the newline at its end: for secrets.
 ---@param path string
 ---@return string
 function file(path) end
@@ -411,8 +412,8 @@ function decimal(x) end
 ---@return tidemill.Decimal
 function div(a, b, scale) end
 
----Rounds half away from zero; a Lua number as the 15 digits that it holds: it raises
----where more would be needed, and gives a decimal of 14 or 15 of them.
+---Rounds half away from zero. A Lua number counts with the 15 digits that it holds: it
+---raises where more would be needed, and returns a decimal where 14 or 15 are.
 ---@generic T: tidemill.Number
 ---@param x T
 ---@param scale integer|nil
@@ -434,7 +435,7 @@ function min(...) end
 ---@return T
 function max(...) end
 
----The time that is so much since 1970 (in a `time` column: since midnight).
+---The time that long after 1970 began (in a `time` column: after midnight).
 ---@param x number|tidemill.Decimal
 ---@return tidemill.Time
 function seconds(x) end

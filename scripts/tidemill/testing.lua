@@ -1,6 +1,6 @@
 -- The spec kit: runs the projections of a bundle on the real decoder and the
--- real rows, without Kafka and PostgreSQL. What a table holds is kept here
--- between two runs, the way PostgreSQL would.
+-- real rows, without Kafka and PostgreSQL. Between two runs it keeps what each table
+-- holds, as PostgreSQL would.
 --
 --   local t = require 'tidemill.testing'
 --   local bank = t.load('examples/bank')
@@ -109,8 +109,8 @@ local function run_projection(self, i, batch, events)
   stored:store(self.trial, batch, rows)
 end
 
--- Until the function has all rows that it asks for: what each run gives but
--- the last is thrown away.
+-- Runs the function until it has all rows that it asks for; only what the last run made
+-- is used.
 local function run_function(self, i, batch, events)
   local leader, all = self.plan.projections[i], {}
   for k = 1, leader.n_set do all[k] = rows_of(self, i + k - 1, batch, events) end

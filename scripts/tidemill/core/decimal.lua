@@ -50,8 +50,8 @@ end
 
 local CURE = 'compute with decimals, as in decimal(event.data.amount) * 3'
 
--- Lua computes with doubles, and with texts as if they were some: what is not
--- the number that was meant must not get among exact ones.
+-- Lua computes with doubles, and converts texts to doubles. A number that is not exactly
+-- what was meant must not be mixed with exact ones.
 local function refuse_rounded(x)
   local text = number.shortest(x)
   if x >= EXACT or x <= -EXACT then
@@ -192,7 +192,8 @@ local function mul(a, b)
   return d
 end
 
--- A computed double is told from what is further away than its rounding.
+-- A computed double and a number are certainly different when they are further apart
+-- than rounding can be.
 local SPREAD = 2 ^ -50
 local MOST = 1.7976931348623157e308
 

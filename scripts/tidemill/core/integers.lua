@@ -1,7 +1,7 @@
--- bit, string.format and what else of a bundle takes whole numbers, or prints
--- them. LuaJIT's own take Lua numbers and its 64 bit integers, and print 14
--- digits; here they take decimals too, which is what whole numbers from 2^53 on
--- read as, give such numbers back, and print all digits.
+-- bit, string.format and other functions of a bundle that take or print whole
+-- numbers. LuaJIT's own accept Lua numbers and its 64 bit integers, and print 14
+-- digits. These also accept and return decimals, as which whole numbers from 2^53 on
+-- are read, and print all digits.
 local bit = require 'bit'
 local ffi = require 'ffi'
 local decimal = require 'tidemill.core.decimal'
@@ -14,7 +14,7 @@ local cast, floor = ffi.cast, math.floor
 local int64 = ffi.typeof('int64_t')
 local EXACT, LONG, LARGEST = 2 ^ 53, 1e14, 1e38
 
--- What LuaJIT makes 32 bits of: beyond it, it would give any.
+-- LuaJIT reduces a number to 32 bits; above this the result would be arbitrary.
 local WRAPS = 2 ^ 51
 
 local function wide(what, x)
@@ -40,8 +40,8 @@ local function result(x)
   return x
 end
 
--- Those to which bits matter that 32 do not hold: what they would give is neither
--- the number's nor what its lowest bits are for.
+-- Functions whose result depends on bits above the lowest 32: without them it would be
+-- wrong.
 local UPPER = { rshift = true, arshift = true, rol = true, ror = true, bswap = true,
   tohex = true }
 

@@ -1,7 +1,7 @@
 -- The types of views that scripts hold (an event, an object of it, its headers, a
--- row), and the words of each as functions. `tidemill` of the sandbox has all of
--- them: a record's field or a column may have a word's name, and is what is read
--- by it then.
+-- row), and the words of each as functions. The sandbox has all of these as
+-- `tidemill`: when a record's field or a column has the name of a word, reading that
+-- name gives the field or column.
 local ffi = require 'ffi'
 
 local M = {}
@@ -25,8 +25,8 @@ function M.of(x)
 end
 local of = M.of
 
----What a value is, in words of a pipeline: LuaJIT's own names of its types say
----nothing there.
+---What a value is, in words of a pipeline: LuaJIT's names of its types mean nothing
+---to a user.
 ---@return string
 local function name_of(x)
   local kind = of(x)

@@ -1,9 +1,9 @@
--- pcall and xpcall as scripts have them. Some errors are no script's to catch, since
--- whatever it does behind them would be wrong: no memory, after which LuaJIT is not
--- safe to use; a record that cannot be read; a view that a script kept. Those are
--- raised again, through every pcall up to our own.
+-- pcall and xpcall as scripts have them. Some errors a script may not catch, since
+-- whatever it does afterwards would be wrong: no memory, after which LuaJIT is not safe
+-- to use; a record that cannot be read; a view that a script kept. These are raised
+-- again, through every pcall up to our own.
 --
--- Nothing of this is relied upon by the core, which knows of memory and of records
+-- The core does not rely on this, since it knows of memory and of records
 -- by itself (lua/budget.h, has_unread of flow/batch/batch.h): here the run ends sooner.
 local ffi = require 'ffi'
 local core = require 'tidemill.core.api'

@@ -1,4 +1,4 @@
--- Between cells and Lua values, by one set of rules for fields of events,
+-- Converts between cells and Lua values, by one set of rules for fields of events,
 -- tables made of JSON, columns of rows, keys and initial values.
 local ffi = require 'ffi'
 local bit = require 'bit'
@@ -210,8 +210,8 @@ local function set_text(cell, tag, text)
   return text
 end
 
--- A double stays one but for whole numbers that it holds exactly: what becomes of
--- it is a matter of the column, and C's.
+-- A double stays a double unless it is a whole number that it holds exactly: what the
+-- column makes of it, C decides.
 local function set_number(cell, x)
   if x == floor(x) and x < 2 ^ 53 and x > -2 ^ 53 and 1 / x ~= -math.huge then
     cell.tag, cell.i = INT, x

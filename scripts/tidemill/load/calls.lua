@@ -1,8 +1,8 @@
--- `x:table(…)` in the files of a bundle. A view has fields of the record by name,
--- also one called `table`; so that a record never decides what a call does, a call
--- does not ask the view for a field: it is compiled as f(x, …). Bytecode would not
--- do: a call and a field are read by the same instruction, and whether x is a view
--- is known when it runs.
+-- Rewrites `x:table(…)` in the files of a bundle. A view has the record's fields by name,
+-- also one called `table`. A record must never decide what a call does, so a call does
+-- not ask the view for a field: it is compiled as f(x, …). The bytecode could not be
+-- changed instead: the same instruction reads a call and a field, and whether x is a
+-- view is known only when it runs.
 local lexer = require 'tidemill.load.lexer'
 
 local M = {}

@@ -1,6 +1,6 @@
 -- The words of a pipeline file: pipeline, kafka, postgres, projection and so
--- on. Each gives a record {word, spec, file, line, node, outline}; nothing is
--- checked here but that the argument is a table, so that check.lua sees all at once.
+-- on. Each returns a record {word, spec, file, line, node, outline}. Here it is only
+-- checked that the argument is a table: check.lua reports all mistakes at once.
 local core = require 'tidemill.core.api'
 local locate = require 'tidemill.load.locate'
 

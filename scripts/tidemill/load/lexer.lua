@@ -1,5 +1,5 @@
 -- The tokens of a Lua file, each with the place where it begins. The text has
--- been compiled before, so that what is no Lua need not be told here.
+-- been compiled before, so it is valid Lua, and nothing else need be recognised.
 local M = {}
 
 local NEW_LINE, QUOTE, APOSTROPHE = 10, 34, 39

@@ -1,12 +1,12 @@
 -- Where in the files of a bundle a record and its keys are written, for
 -- messages, and for the order of columns, which a Lua table forgets.
 --
--- What is found here is a guess, and no pipeline depends on it: see `safe`.
+-- What it finds is a guess; no pipeline depends on it: see `safe`.
 local outline = require 'tidemill.load.outline'
 
 local M = {}
 
--- A second's work or two. What is longer holds data.
+-- A second's work or two. A longer file holds data.
 local MOST_BYTES = 4 * 1024 * 1024
 
 local function outline_of(loading, file)
@@ -232,8 +232,8 @@ function M.twice(record, t)
   return list
 end
 
--- Without an answer here a message lacks its line, and that is all: what is valid
--- Lua is not refused for it. The core knows by itself of time and memory that ran out.
+-- Without an answer a message has no line, and nothing else happens: no valid Lua is
+-- refused for it. The core notices by itself when time or memory ran out.
 local function safe(name, otherwise)
   local find = M[name]
   M[name] = function(...)

@@ -1,6 +1,6 @@
--- Where the tables of a Lua file are written, and where each of their keys: a
--- Lua table remembers no lines. What is made by functions or loops is not seen, and
--- nothing is said of a key that is computed.
+-- Finds where the tables of a Lua file are written, and where each of their keys is: a
+-- Lua table does not know its lines. Tables that functions or loops make are not found,
+-- nor are keys that are computed.
 local lexer = require 'tidemill.load.lexer'
 
 local M = {}

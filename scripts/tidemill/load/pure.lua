@@ -1,6 +1,6 @@
--- Are handlers pure? They are run again after lost races, failed records and
--- other splits of a batch, so what one of them remembers outside of its row
--- would be counted twice. The bytecode shows assignments to globals (GSET)
+-- Checks that handlers are pure. They run again after conflicts and failed records, and
+-- when a batch is split in another way, so what a handler keeps outside of its row would
+-- count twice. The bytecode shows assignments to globals (GSET)
 -- and to variables of an outer function (USETx). Tables that a handler
 -- changes cannot be seen here; running examples under two splits shows them.
 local util = require 'jit.util'

@@ -1,6 +1,7 @@
--- What the variables of inner functions are: locals of the function around them, or
--- its own variables from outside. Names do not tell, since a local may be called as
--- what it hides; LuaJIT's bytecode does, as string.dump gives it (lj_bcdump.h).
+-- Finds what the variables of inner functions are: locals of the function around them,
+-- or variables that this has from outside. A name does not show it, since a local may
+-- have the name of what it hides. LuaJIT's bytecode does, as string.dump gives it
+-- (lj_bcdump.h).
 local M = {}
 
 local LOCAL = 128 -- in the upper byte of what is told of a variable

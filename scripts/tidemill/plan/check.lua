@@ -244,7 +244,7 @@ function M.fields(checker, record, path, t, fields)
   return #checker.messages == before
 end
 
----Was a key written, be it wrongly? It is told already what is wrong.
+---Was a key written, even if wrongly? Then there is a message about it already.
 function M.has(record, name)
   return record.given[name] ~= nil or record.meant[name] or false
 end
