@@ -68,21 +68,32 @@ bool pipeline_read(const struct verb *v, const char *path, struct bundle *b,
     return true;
 }
 
-struct plan *pipeline_plan(const struct bundle *b, const char *path,
-                           int *status)
+struct plan *pipeline_with_vm(const struct bundle *b, const char *path,
+                              struct vm **vm, int *status)
 {
     struct err e;
-    struct vm *vm = vm_new(b, &e);
-    if (!vm) {
+    *vm = vm_new(b, &e);
+    if (!*vm) {
         complain("tidemill: %s\n", e.text);
         *status = EX_SOFTWARE;
         return NULL;
     }
-    struct plan *p = vm_load(vm, &e);
+    struct plan *p = vm_load(*vm, &e);
     if (!p) {
-        refuse(path, vm_said(vm, &e), &e, status);
+        refuse(path, vm_said(*vm, &e), &e, status);
+        vm_free(*vm);
     }
-    vm_free(vm);
+    return p;
+}
+
+struct plan *pipeline_plan(const struct bundle *b, const char *path,
+                           int *status)
+{
+    struct vm *vm;
+    struct plan *p = pipeline_with_vm(b, path, &vm, status);
+    if (p) {
+        vm_free(vm);
+    }
     return p;
 }
 

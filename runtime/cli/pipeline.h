@@ -6,6 +6,7 @@
 #include "model/plan.h"
 
 struct bundle;
+struct vm;
 
 /*
  * The bundle of the pipeline at [path] (NULL: the verb was not told), which the
@@ -14,8 +15,11 @@ struct bundle;
  */
 bool pipeline_read(const struct verb *v, const char *path, struct bundle *b,
                    int *status) MUSTCHECK;
-/* The plan of the bundle read from [path], which the caller frees; the VM that
- * loaded it is gone again. NULL likewise. */
+/* The plan of the bundle read from [path], and the VM that loaded it, which the
+ * caller frees both. NULL likewise, and there is no VM. */
+struct plan *pipeline_with_vm(const struct bundle *b, const char *path,
+                              struct vm **vm, int *status);
+/* The same where the VM is not wanted. */
 struct plan *pipeline_plan(const struct bundle *b, const char *path,
                            int *status);
 /* Both, for who wants the plan alone. */

@@ -21,6 +21,7 @@
 #include "lua/bundle.h"
 #include "lua/decide.h"
 #include "lua/host.h"
+#include "lua/inspect.h"
 #include "lua/load.h"
 
 /* A pipeline's own state is small; what grows is garbage of one batch. */
@@ -48,6 +49,7 @@ struct vm {
     int fold;
     int decide;
     int load;
+    int inspect;
     int trace;
     const struct bundle *bundle; /* borrowed */
     char *said;                  /* owned: all that the last failed load said */
@@ -196,6 +198,7 @@ static int open_vm(lua_State *L)
     v->keys = reference(L, "keys");
     v->fold = reference(L, "fold");
     v->decide = reference(L, "decide");
+    v->inspect = reference(L, "inspect");
     v->trace = reference(L, "trace");
     lua_pop(L, 1);
     return 0;
@@ -319,20 +322,17 @@ void vm_shows_life(struct vm *v, uint64_t *at)
 
 struct plan *vm_load(struct vm *v, struct err *e)
 {
-    struct plan *p;
-    bool ok;
-
     free(v->said);
     v->said = NULL;
     push_function(v, v->load);
     host_push_bundle(v->L, v->bundle);
     budget_watch(v->L, &v->loading);
-    ok = call(v, 1, ERR_CONFIG, e);
+    bool ok = call(v, 1, ERR_CONFIG, e);
     budget_unwatch(v->L);
     if (!ok) {
         return NULL;
     }
-    p = load_plan(v->L, lua_gettop(v->L)); /* plan table */
+    struct plan *p = load_plan(v->L, lua_gettop(v->L)); /* plan table */
     lua_pop(v->L, 1);
     return p;
 }
@@ -375,8 +375,6 @@ static void collect_after(lua_State *L, int kb)
 static bool run(struct vm *v, const int *function, struct tm_batch *b,
                 struct tm_rows *rows, struct err *e)
 {
-    bool ok;
-
     if (v->is_out_of_memory) {
         renew(v);
     }
@@ -388,7 +386,7 @@ static bool run(struct vm *v, const int *function, struct tm_batch *b,
     lua_pushlightuserdata(v->L, b);
     lua_pushlightuserdata(v->L, rows);
     v->budget.event = &b->current;
-    ok = call(v, 2, ERR_SCRIPT, e);
+    bool ok = call(v, 2, ERR_SCRIPT, e);
     v->budget.event = NULL;
     if (ok) {
         lua_pop(v->L, 1);
@@ -454,6 +452,19 @@ bool vm_decide(struct vm *v, const struct failure *f, bool is_trusted,
         *out = answer;
     }
     return false;
+}
+
+bool vm_inspect(struct vm *v, const struct inspection *q, struct arena *a,
+                struct inspected *out, struct err *e)
+{
+    push_function(v, v->inspect);
+    inspect_push(v->L, q);
+    if (!call(v, INSPECT_ARGUMENTS, ERR_CONFIG, e)) {
+        return false;
+    }
+    inspect_take(v->L, q, a, out);
+    lua_pop(v->L, 1);
+    return true;
 }
 
 bool vm_ran_out(const struct vm *v)

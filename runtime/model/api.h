@@ -341,6 +341,8 @@ void tm_trial_event(struct tm_trial *t, const char *topic, int32_t partition,
 void tm_trial_header(struct tm_trial *t, const char *name, const char *value,
                      int value_len);
 struct tm_batch *tm_trial_decode(struct tm_trial *t);
+/* Is the value of the only event its row, with no envelope around it? */
+int tm_trial_is_flat(struct tm_trial *t);
 /* The rows of a projection, keys computed unless they are functions. NULL:
  * see tm_batch.error; tm_batch.current is the event, or -1. */
 struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection);

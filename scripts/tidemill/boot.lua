@@ -113,16 +113,20 @@ function M.open(path)
   return M.build(bundle)
 end
 
-local program, rule
+local loaded, program, rule
 
 -- The one bundle of this VM, in which texts have no more methods than the
 -- sandbox gives. (Specs share their VM with busted, which keeps Lua's.)
 function M.load(bundle)
   getmetatable('').__index = sandbox.text_methods()
-  local made
-  made, program = M.build(bundle, true)
-  rule = made.failure
-  return made
+  loaded, program = M.build(bundle, true)
+  rule = loaded.failure
+  return loaded
+end
+
+---For `check`: what a topic of the bundle holds; see inspect/inspect.lua.
+function M.inspect(...)
+  return require 'tidemill.inspect.inspect'.look(loaded, ...)
 end
 
 ---What to do about a failure; raises when the rule raises or gives an answer that is

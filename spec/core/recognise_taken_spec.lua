@@ -125,6 +125,31 @@ describe('recognise', function()
     end
     assert(n_taken > 500 and n_refused > 500, n_taken .. ' ' .. n_refused)
   end)
+
+  it('has words for all that the fuzzer found, whatever it is', function()
+    local projections = { { kind = 'mirror', columns = { { 'balance', 'numeric' }, { 'ts', 'timestamp' }, { 'at', 'timestamptz' } } },
+      { table = 'b', kind = 'fold', exact = 'shared', key = { { 'id', { 'bigint', from = 'data.nested.deep' } } },
+        types = { 'AccountCreated', 'c' }, strict = true } }
+    local function records_of(file)
+      local pieces, records = {}, {}
+      for piece in (io.open(file, 'rb'):read('*a'):sub(5) .. '\30'):gmatch '([^\30]*)\30' do
+        pieces[#pieces + 1] = piece ~= '~' and piece
+      end
+      for i = 1, #pieces, 3 do
+        records[#records + 1] = { key = pieces[i] or nil, value = pieces[i + 1] or nil,
+          headers = { eventType = pieces[i + 2] or nil } }
+      end
+      return records
+    end
+    for file in io.popen('ls spec/fuzz/corpus/envelope/*'):lines() do
+      local records = records_of(file)
+      for _, format in ipairs { 'debezium', 'outbox', 'json' } do
+        local found = recognising.look({ topic = { format = format }, projections = projections, partitions = 2 }, records)
+        assert(#records == 0 or found.summary ~= '', file)
+        for _, f in ipairs(found.list) do assert(f.what ~= '' and f.cure ~= '', file) end
+      end
+    end
+  end)
 end)
 
 describe('an outbox record whose type header is null', function()

@@ -4,8 +4,7 @@
  * event type of each record in turn ("~": none). What must hold beyond not crashing:
  * a record reads the same when it comes again, which is when its schema is
  * known; a field reads the same when it is wanted late; and what was read
- * fits or does not fit columns of every type. What the records seem to be is
- * told in words, whatever they are.
+ * fits or does not fit columns of every type.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,6 @@
 #include "decode/value/convert.h"
 #include "grammar.h"
 #include "input.h"
-#include "inspect/recognise.h"
 #include "oracle.h"
 
 enum { MOST = 8, LATE = 2 };
@@ -196,79 +194,6 @@ static void check_late(struct run *early, struct run *late)
     }
 }
 
-static bool header_at(void *message, uint32_t at, struct record_header *out)
-{
-    return at == 0 && find_header(message, "eventType", out);
-}
-
-/* What the decoder refuses needs words, and so may anything else: every other
- * record is refused for no reason. */
-static const struct taken *taken_of(struct run *r)
-{
-    struct taken *out = arena_zero(&r->arena, (r->n + 1) * sizeof(*out));
-
-    for (uint32_t i = 0; i < r->n; i++) {
-        const char *why = i % 2 ? "no reason" : NULL;
-
-        out[i] =
-            (struct taken){.state = r->ev.states[i],
-                           .op = r->ev.ops[i],
-                           .is_flat = r->ev.flags[i] & EVENT_FLAT,
-                           .reason = is_ok(&r->ev, i) ? why : r->ev.reasons[i]};
-    }
-    return out;
-}
-
-static void check_recognised(struct run *r)
-{
-    static struct plan_column columns[] = {
-        {.name = "id", .type = {.kind = TYPE_UUID}, .is_key = true},
-        {.name = "balance", .type = {.kind = TYPE_NUMERIC}},
-        {.name = "ts", .type = {.kind = TYPE_TIMESTAMP}},
-        {.name = "at", .type = {.kind = TYPE_TIMESTAMPTZ}},
-    };
-    static const char *path = "data.nested.deep";
-    static struct plan_column of_path[] = {
-        {.name = "id", .is_key = true, .from = FROM_PATH, .n_paths = 1}};
-    static const char *types[] = {"AccountCreated", "c"};
-    static const struct plan_projection projections[] = {
-        {.table = "a",
-         .kind = KIND_MIRROR,
-         .columns = columns,
-         .n_columns = 4,
-         .n_key = 1,
-         .newer = -1},
-        {.table = "b",
-         .kind = KIND_FOLD,
-         .exact = EXACT_SHARED,
-         .columns = of_path,
-         .n_columns = 1,
-         .n_key = 1,
-         .types = types,
-         .n_types = 2,
-         .strict = true,
-         .newer = -1},
-    };
-    const struct plan_projection *list[] = {&projections[0], &projections[1]};
-    const struct recognise q = {.topic = &r->topic,
-                                .projections = list,
-                                .n_projections = 2,
-                                .n_partitions = 2,
-                                .records = r->records,
-                                .n = r->n,
-                                .taken = taken_of(r),
-                                .header = find_header,
-                                .header_at = header_at};
-    struct recognised found;
-
-    of_path[0].paths = &path;
-    recognise(&q, &r->arena, &found);
-    must(r->n == 0 || found.summary[0]);
-    for (uint32_t i = 0; i < found.n; i++) {
-        must(found.list[i].what[0] && found.list[i].cure[0]);
-    }
-}
-
 static void close_run(struct run *r)
 {
     for (uint32_t i = 0; i < r->n; i++) {
@@ -303,7 +228,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_repeated(&early, i);
         check_columns(&early, i);
     }
-    check_recognised(&early);
     open_run(&late, data, size);
     decode(&late, LATE);
     check_late(&early, &late);

@@ -6,7 +6,7 @@
 
 local LAYERS = {
   base = 0, model = 1, decode = 2, kafka = 2, postgres = 2, lua = 2, flow = 3,
-  command = 3, admin = 3, inspect = 4, supervise = 4, cli = 5,
+  command = 3, admin = 3, supervise = 4, cli = 5,
 }
 local MAIN_LAYER = 5
 -- Inside a folder; its own files are on floor 0.
@@ -20,7 +20,7 @@ local FLOORS = {
   ['cli/operator'] = 1,
 }
 -- Rooms of scripts/tidemill; those who open them all stand beside them.
-local ROOMS = { core = 1, run = 2, load = 3, plan = 4, testing = 6 }
+local ROOMS = { core = 1, run = 2, load = 3, plan = 4, inspect = 6, testing = 6 }
 local ABOVE_PLAN = 5
 local HOMES = {
   ['ev.h'] = { base = true },

@@ -130,9 +130,9 @@ static int graver(int a, int b)
 }
 
 /* Kafka, then the database; what fails later is told too. */
-static int ask(const char *path, struct plan *p)
+static int ask(const char *path, struct plan *p, struct vm *vm)
 {
-    int status = check_records(p);
+    int status = check_records(p, vm);
 
     status = graver(status, compare(path, p));
     if (status == EX_UNAVAILABLE || status == EX_TEMPFAIL) {
@@ -143,8 +143,8 @@ static int ask(const char *path, struct plan *p)
     return status;
 }
 
-static int look(const struct bundle *b, struct plan *p, const char *path,
-                bool is_offline)
+static int look(const struct bundle *b, struct plan *p, struct vm *vm,
+                const char *path, bool is_offline)
 {
     print_pipeline(p);
     for (uint32_t i = 0, n_left = 0; i < p->n_projections; i++) {
@@ -155,7 +155,7 @@ static int look(const struct bundle *b, struct plan *p, const char *path,
     fflush(stdout);
     int status = vm_examples(b);
     if (!is_offline) {
-        status = graver(status, ask(path, p));
+        status = graver(status, ask(path, p, vm));
     }
     if (status == EX_OK) {
         say("\nok%s\n",
@@ -179,9 +179,11 @@ static int run(const struct verb *v, int argc, char **argv)
     if (!pipeline_read(v, path, &b, &status)) {
         return status;
     }
-    struct plan *p = pipeline_plan(&b, path, &status);
+    struct vm *vm;
+    struct plan *p = pipeline_with_vm(&b, path, &vm, &status);
     if (p) {
-        status = look(&b, p, path, is_offline);
+        status = look(&b, p, vm, path, is_offline);
+        vm_free(vm);
         plan_free(p);
     }
     bundle_close(&b);

@@ -9,10 +9,9 @@
 #include "base/nearest.h"
 #include "base/say.h"
 #include "cli/table.h"
-#include "inspect/recognise.h"
-#include "inspect/taken.h"
 #include "kafka/peek.h"
 #include "kafka/source.h"
+#include "lua/inspect.h"
 #include "postgres/operator/lane_row.h"
 
 enum { PEEK_MS = 10000, INDENT = 4, ARROW_INDENT = 7 };
@@ -20,8 +19,8 @@ enum { PEEK_MS = 10000, INDENT = 4, ARROW_INDENT = 7 };
 struct checking {
     struct plan *plan;
     struct peek *peek;
+    struct vm *vm;
     struct arena arena;
-    struct tm_trial *trial;
     struct lane_rows lanes; /* where a run stands; none: it never ran */
     struct buf text;        /* of the finding in hand */
     int n_problems;
@@ -62,82 +61,7 @@ static void print_finding(struct checking *k, const char *topic,
     }
 }
 
-/* ---- what a run refuses ---- */
-
-/* Two reasons that differ in the values that they show are one. */
-static const char *outline(struct checking *k, const char *reason)
-{
-    char *out = arena_dup(&k->arena, reason, strlen(reason)), *to = out;
-    bool is_quoted = false;
-
-    for (const char *p = reason; *p; p++) {
-        is_quoted ^= *p == '\'';
-        if (!is_quoted && (*p < '0' || *p > '9')) {
-            *to++ = *p;
-        }
-    }
-    *to = '\0';
-    return out;
-}
-
-static bool is_explained(const struct recognised *found, const struct record *r)
-{
-    for (uint32_t i = 0; i < found->n; i++) {
-        if (!found->list[i].is_warning && found->list[i].record == r) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_among(const char *const *list, uint32_t n, const char *word)
-{
-    while (n > 0 && strcmp(list[n - 1], word) != 0) {
-        n--;
-    }
-    return n > 0;
-}
-
-/* Each kind of refusal that recognition has no words for, by its first record. */
-static void print_refused(struct checking *k, const struct recognise *q,
-                          const struct recognised *found)
-{
-    const char **told = arena_alloc(&k->arena, (q->n + 1) * sizeof(*told));
-    uint32_t n = 0;
-
-    for (int is_told = 1; is_told >= 0; is_told--) {
-        for (uint32_t i = 0; i < q->n; i++) {
-            const char *why = q->passed[i] ? NULL : q->taken[i].reason;
-
-            if (!why || is_explained(found, &q->records[i]) != is_told ||
-                is_among(told, n, outline(k, why))) {
-                continue;
-            }
-            told[n++] = outline(k, why);
-            if (!is_told) {
-                const struct finding f = {
-                    .what = why, .cure = "", .record = &q->records[i]};
-
-                print_finding(k, q->records[i].topic, &f);
-            }
-        }
-    }
-}
-
 /* ---- a topic ---- */
-
-static void add_projections(struct checking *k, struct recognise *q)
-{
-    const struct plan_projection **list =
-        arena_alloc(&k->arena, (k->plan->n_projections + 1) * sizeof(*list));
-
-    for (uint32_t i = 0; i < k->plan->n_projections; i++) {
-        if (plan_reads(&k->plan->projections[i], q->topic->name)) {
-            list[q->n_projections++] = &k->plan->projections[i];
-        }
-    }
-    q->projections = list;
-}
 
 static const struct lane_row *lane_of(const struct checking *k,
                                       const struct record *r)
@@ -173,22 +97,15 @@ static bool is_newest(const struct peek_topic *t, uint32_t i)
            t->records[i + 1].partition != t->records[i].partition;
 }
 
-/* All of them, to see what they are, and which of them are passed. */
-static void add_records(struct checking *k, const struct peek_topic *t,
-                        struct recognise *q)
+/* All of them show what they are, those that are passed too. */
+static const bool *passed(struct checking *k, const struct peek_topic *t)
 {
-    bool *passed = arena_zero(&k->arena, t->n + 1);
-    struct taken *taken = arena_zero(&k->arena, (t->n + 1) * sizeof(*taken));
+    bool *list = arena_zero(&k->arena, t->n + 1);
 
     for (uint32_t i = 0; i < t->n; i++) {
-        taken[i] = taken_by(k->trial, k->plan, &t->records[i], source_header_at,
-                            &k->arena);
-        passed[i] = is_passed(k, &t->records[i]) && !is_newest(t, i);
+        list[i] = is_passed(k, &t->records[i]) && !is_newest(t, i);
     }
-    q->records = t->records;
-    q->n = t->n;
-    q->passed = passed;
-    q->taken = taken;
+    return list;
 }
 
 static void print_missing(struct checking *k, const struct peek_topic *t)
@@ -206,20 +123,26 @@ static void print_missing(struct checking *k, const struct peek_topic *t)
 /* One topic, looked at. */
 struct looked {
     const struct peek_topic *topic;
-    struct recognise q;
-    struct recognised found;
+    struct inspected found;
+    const char *failure; /* why it was not; NULL: it was */
 };
 
 static void look(struct checking *k, uint32_t i, struct looked *l)
 {
     l->topic = &k->peek->topics[i];
-    l->q = (struct recognise){.topic = &k->plan->source.settings[i],
-                              .n_partitions = l->topic->n_partitions,
-                              .header = source_header,
-                              .header_at = source_header_at};
-    add_projections(k, &l->q);
-    add_records(k, l->topic, &l->q);
-    recognise(&l->q, &k->arena, &l->found);
+    const struct inspection q = {.plan = k->plan,
+                                 .topic = i,
+                                 .n_partitions = l->topic->n_partitions,
+                                 .records = l->topic->records,
+                                 .n = l->topic->n,
+                                 .passed = passed(k, l->topic),
+                                 .header_at = source_header_at};
+    struct err e;
+
+    if (!vm_inspect(k->vm, &q, &k->arena, &l->found, &e)) {
+        l->found.summary = "";
+        l->failure = arena_dup(&k->arena, e.text, strlen(e.text));
+    }
 }
 
 /* Names of fields are bytes of records. */
@@ -249,33 +172,33 @@ static void print_topic(const struct looked *l)
     }
 }
 
-/* Problems are told first. */
-static void print_findings(struct checking *k, const struct looked *l,
-                           bool are_warnings)
+/* Not all of it was looked at. */
+static void print_failure(struct checking *k, const char *topic,
+                          const char *failure, bool is_problem)
 {
-    for (uint32_t i = 0; i < l->found.n; i++) {
-        if (l->found.list[i].is_warning == are_warnings) {
-            print_finding(k, l->topic->name, &l->found.list[i]);
-        }
-    }
+    buf_printf(&k->text, "problem: %s: %s", topic, failure);
+    print_folded(k, "\n", INDENT);
+    k->has_unread |= !is_problem;
+    k->n_problems += is_problem;
 }
 
 static void judge_topic(struct checking *k, const struct looked *l)
 {
-    if (l->topic->n_partitions == 0) {
-        print_missing(k, l->topic);
+    const struct peek_topic *t = l->topic;
+
+    if (t->n_partitions == 0) {
+        print_missing(k, t);
         return;
     }
-    if (l->topic->failure[0]) {
-        buf_printf(&k->text, "problem: %s: %s", l->topic->name,
-                   l->topic->failure);
-        print_folded(k, "\n", INDENT);
-        k->has_unread |= !l->topic->is_refused;
-        k->n_problems += l->topic->is_refused;
+    if (t->failure[0]) {
+        print_failure(k, t->name, t->failure, t->is_refused);
     }
-    print_findings(k, l, false);
-    print_refused(k, &l->q, &l->found);
-    print_findings(k, l, true);
+    if (l->failure) {
+        print_failure(k, t->name, l->failure, true);
+    }
+    for (uint32_t i = 0; i < l->found.n; i++) {
+        print_finding(k, t->name, &l->found.list[i]);
+    }
 }
 
 /* What they are on stdout, then what is wrong with them on stderr. */
@@ -321,9 +244,9 @@ static int status_of(const struct checking *k)
                              : EX_OK;
 }
 
-int check_records(struct plan *p)
+int check_records(struct plan *p, struct vm *vm)
 {
-    struct checking k = {.plan = p};
+    struct checking k = {.plan = p, .vm = vm};
     struct err e;
 
     k.peek = peek_open(&p->source, PEEK_MS, &e);
@@ -335,11 +258,9 @@ int check_records(struct plan *p)
         return e.class == ERR_CONFIG ? EX_CONFIG : EX_UNAVAILABLE;
     }
     arena_init(&k.arena, 0);
-    k.trial = tm_trial_new(p);
     load_lanes(&k);
     check_topics(&k);
     lane_rows_close(&k.lanes);
-    tm_trial_free(k.trial);
     arena_close(&k.arena);
     buf_close(&k.text);
     peek_free(k.peek);

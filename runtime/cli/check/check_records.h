@@ -4,9 +4,11 @@
 #include "base/err.h"
 #include "model/plan.h"
 
+struct vm;
+
 /*
- * Prints what each topic holds on stdout and what does not fit on stderr; the
- * exit status that comes of it: EX_OK, EX_CONFIG, or EX_UNAVAILABLE when Kafka
- * does not answer within seconds.
+ * [vm] has loaded [p]. Prints what each topic holds on stdout and what does not
+ * fit on stderr; the exit status that comes of it: EX_OK, EX_CONFIG, or
+ * EX_UNAVAILABLE when Kafka does not answer within seconds.
  */
-int check_records(struct plan *p) MUSTCHECK;
+int check_records(struct plan *p, struct vm *vm) MUSTCHECK;

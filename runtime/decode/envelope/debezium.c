@@ -196,16 +196,6 @@ static bool source_lacks(struct reader *r)
                             "'json' in kafka{}");
 }
 
-static bool lacks(struct reader *r)
-{
-    struct debezium_lack lack;
-
-    return !debezium_lacks((char)r->facts.op,
-                           walk_cell(&r->walk, TM_NODE_BEFORE),
-                           walk_cell(&r->walk, TM_NODE_AFTER), &lack) ||
-           debezium_no_row(r, (char)r->facts.op, &lack);
-}
-
 /* A delete may tell nothing but the record's key (REPLICA IDENTITY NOTHING, or
  * a transform took `before` out): what needs more than that will say so. */
 static inline bool keeps_promise(struct reader *r, const struct change *c)
@@ -215,7 +205,7 @@ static inline bool keeps_promise(struct reader *r, const struct change *c)
 
     if ((after->tag != TM_OBJECT ||
          (before->tag > TM_NULL && before->tag != TM_OBJECT)) &&
-        !lacks(r)) {
+        !debezium_has_row(r, (char)r->facts.op, before, after)) {
         return false;
     }
     return c->source == '{' || c->source == 'n' || c->source == '\0' ||

@@ -78,7 +78,7 @@ bool debezium_is_own(struct walk *w, uint32_t first, struct buf *names)
 
 static const char *name_of(const struct tm_cell *c)
 {
-    switch (c ? c->tag : TM_MISSING) {
+    switch (c->tag) {
     case TM_MISSING:
         return "missing";
     case TM_NULL:
@@ -94,11 +94,12 @@ static const char *name_of(const struct tm_cell *c)
     }
 }
 
-bool debezium_is_document(const struct tm_cell *c)
+/* A text that holds an object, as MongoDB's connector writes documents? */
+static bool is_document(const struct tm_cell *c)
 {
     uint32_t i = 0;
 
-    if (!c || c->tag != TM_TEXT) {
+    if (c->tag != TM_TEXT) {
         return false;
     }
     while (i < c->len && strchr(" \t\r\n", c->p[i])) {
@@ -113,7 +114,7 @@ static const char *cure_of(const struct tm_cell *c, const char *value,
 {
     static const char mongodb[] = "\"connector\":\"mongodb\"";
 
-    if (debezium_is_document(c)) {
+    if (is_document(c)) {
         return "it holds JSON, as Debezium's connector for MongoDB writes it: "
                "let ExtractNewDocumentState flatten it at the connector, and "
                "say flattened = 'rewrite' or 'tombstone' in kafka{}, as its "
@@ -130,41 +131,27 @@ static const char *cure_of(const struct tm_cell *c, const char *value,
 
 static bool is_row_or_none(const struct tm_cell *c)
 {
-    return !c || c->tag == TM_OBJECT || c->tag == TM_NULL ||
-           c->tag == TM_MISSING;
+    return c->tag == TM_OBJECT || c->tag == TM_NULL || c->tag == TM_MISSING;
 }
 
-bool debezium_lacks(char op, const struct tm_cell *before,
-                    const struct tm_cell *after, struct debezium_lack *out)
+bool debezium_no_row(struct reader *r, char op, const char *field,
+                     const struct tm_cell *c)
+{
+    return reader_misfit(
+        r, arena_printf(
+               r->walk.arena,
+               "the value is not a Debezium envelope of a row: op is %c, and "
+               "its field %s is %s, not an object: %s",
+               op, field, name_of(c), cure_of(c, r->walk.p, r->walk.len)));
+}
+
+bool debezium_has_row(struct reader *r, char op, const struct tm_cell *before,
+                      const struct tm_cell *after)
 {
     bool is_promised = op == 'c' || op == 'r' || op == 'u';
 
-    if (!is_row_or_none(after) ||
-        (is_promised && (!after || after->tag != TM_OBJECT))) {
-        *out = (struct debezium_lack){"after", after};
-        return true;
+    if (!is_row_or_none(after) || (is_promised && after->tag != TM_OBJECT)) {
+        return debezium_no_row(r, op, "after", after);
     }
-    *out = (struct debezium_lack){"before", before};
-    return !is_row_or_none(before);
-}
-
-void debezium_lack_text(struct arena *a, char op,
-                        const struct debezium_lack *lack, const char *value,
-                        size_t len, const char **what, const char **cure)
-{
-    *what = arena_printf(a,
-                         "the value is not a Debezium envelope of a row: op is "
-                         "%c, and its field %s is %s, not an object",
-                         op, lack->field, name_of(lack->cell));
-    *cure = cure_of(lack->cell, value, len);
-}
-
-bool debezium_no_row(struct reader *r, char op,
-                     const struct debezium_lack *lack)
-{
-    const char *what, *cure;
-
-    debezium_lack_text(r->walk.arena, op, lack, r->walk.p, r->walk.len, &what,
-                       &cure);
-    return reader_misfit(r, arena_printf(r->walk.arena, "%s: %s", what, cure));
+    return is_row_or_none(before) || debezium_no_row(r, op, "before", before);
 }

@@ -105,7 +105,8 @@ bool reader_document(struct reader *r, const struct tm_cell *text)
            reader_bad_json(r, "the text in the value");
 }
 
-bool reader_is_deleted(const struct tm_cell *mark)
+/* It is a text, or a boolean behind other transforms. */
+static bool is_deleted_mark(const struct tm_cell *mark)
 {
     return text_is(mark, "true") || (mark->tag == TM_BOOL && mark->i);
 }
@@ -120,7 +121,7 @@ bool reader_deletion(struct reader *r, const struct tm_cell *mark,
 {
     bool is_d = text_is(op, "d");
 
-    *is_deleted = reader_is_deleted(mark) || is_d;
+    *is_deleted = is_deleted_mark(mark) || is_d;
     if (is_unsaid(mark)) {
         return true;
     }
@@ -129,7 +130,7 @@ bool reader_deletion(struct reader *r, const struct tm_cell *mark,
         return reader_fail(r, "__deleted of this flattened row is neither true "
                               "nor false");
     }
-    return is_unsaid(op) || is_d == reader_is_deleted(mark) ||
+    return is_unsaid(op) || is_d == is_deleted_mark(mark) ||
            reader_fail(r, "__deleted and __op of this flattened row "
                           "contradict each other: only one of them says that "
                           "the row was deleted");

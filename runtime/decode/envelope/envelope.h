@@ -75,25 +75,13 @@ bool debezium_other(struct reader *r, bool (*tombstone)(struct reader *r));
  * its first fields, unless it is NULL.
  */
 bool debezium_is_own(struct walk *w, uint32_t first, struct buf *names);
-/* The field of an envelope that is no row where its op promises one; c, u and r
- * promise `after`, and nothing but null may stand for a row elsewhere. */
-struct debezium_lack {
-    const char *field;
-    const struct tm_cell *cell; /* borrowed; NULL: missing */
-};
-
-/* [before] and [after] may be NULL. */
-bool debezium_lacks(char op, const struct tm_cell *before,
-                    const struct tm_cell *after, struct debezium_lack *out);
-/* In words; [value] is the envelope. */
-void debezium_lack_text(struct arena *a, char op,
-                        const struct debezium_lack *lack, const char *value,
-                        size_t len, const char **what, const char **cure);
-/* The same as a misfit. */
-bool debezium_no_row(struct reader *r, char op,
-                     const struct debezium_lack *lack);
-/* A text that holds an object, as MongoDB's connector writes documents? */
-bool debezium_is_document(const struct tm_cell *c);
+/* Has the envelope a row where its op promises one? c, u and r promise `after`,
+ * and nothing but null may stand for a row elsewhere. False: it is a misfit. */
+bool debezium_has_row(struct reader *r, char op, const struct tm_cell *before,
+                      const struct tm_cell *after);
+/* The misfit alone: what [field] holds is none. */
+bool debezium_no_row(struct reader *r, char op, const char *field,
+                     const struct tm_cell *c);
 /* Is the topic one of Debezium's heartbeats? */
 static inline bool debezium_is_heartbeat(const char *topic)
 {
@@ -115,8 +103,6 @@ bool reader_op(struct reader *r, const struct tm_cell *op) MUSTCHECK;
 bool reader_type(struct reader *r, const char *p, size_t len) MUSTCHECK;
 /* [text] holds JSON: it becomes data. The walk goes over to it. */
 bool reader_document(struct reader *r, const struct tm_cell *text) MUSTCHECK;
-/* Does __deleted say so? It is a text, or a boolean behind other transforms. */
-bool reader_is_deleted(const struct tm_cell *mark);
 /* Was the flattened row deleted, by its __deleted and __op? False: they make no
  * sense, alone or together, and the record fails. */
 bool reader_deletion(struct reader *r, const struct tm_cell *mark,

@@ -296,8 +296,7 @@ static bool take_envelope(struct reader *r, const struct frame *f,
     }
     return f->after && !walk_value(&r->walk, &after)
                ? reader_bad_json(r, "value")
-               : debezium_no_row(r, op,
-                                 &(struct debezium_lack){"after", &after});
+               : debezium_no_row(r, op, "after", &after);
 }
 
 static bool take_flattened(struct reader *r, const struct frame *f,

@@ -136,6 +136,11 @@ struct tm_batch *tm_trial_decode(struct tm_trial *t)
     return &b->input.view;
 }
 
+int tm_trial_is_flat(struct tm_trial *t)
+{
+    return (t->batch.input.events.flags[0] & EVENT_FLAT) != 0;
+}
+
 struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
 {
     struct batch *b = &t->batch;

@@ -1,0 +1,52 @@
+#pragma once
+/*
+ * What the records of a topic are, and what the pipeline says of it that does
+ * not fit, for `check`: the rules are scripts/tidemill/inspect. A problem is
+ * what would halt a lane or make records fail; all else that somebody should
+ * know is a warning.
+ */
+#include <lua.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "model/plan.h"
+#include "model/record.h"
+
+struct vm;
+
+struct inspection {
+    struct plan *plan; /* as the VM loaded it last */
+    uint32_t topic;    /* its number in the plan */
+    int32_t n_partitions;
+    const struct record *records;
+    uint32_t n;
+    const bool *passed; /* [n]. What a run has behind it shows what a topic
+                           holds, but is no finding any more */
+    record_header_at_fn header_at;
+};
+
+struct finding {
+    bool is_warning;
+    const char *what;            /* arena, as all texts here */
+    const char *cure;            /* "": nobody knows */
+    const struct record *record; /* one that shows it; NULL: the topic */
+};
+
+struct inspected {
+    const char *summary;  /* "change events of a table (c, r)" */
+    const char *keys;     /* what record keys are to the projections whose order
+                            stands on them; NULL: there is none */
+    struct finding *list; /* problems first */
+    uint32_t n;
+};
+
+/* false with e (ERR_CONFIG): the scripts ran out of memory. */
+bool vm_inspect(struct vm *v, const struct inspection *q, struct arena *a,
+                struct inspected *out, struct err *e) MUSTCHECK;
+
+/* For vm.c: the arguments of the Lua function, and what it gave, which is on
+ * top of the stack. */
+enum { INSPECT_ARGUMENTS = 4 };
+void inspect_push(lua_State *L, const struct inspection *q);
+void inspect_take(lua_State *L, const struct inspection *q, struct arena *a,
+                  struct inspected *out);
