@@ -2,6 +2,8 @@
  * them; see inspect.h. */
 #include "lua/inspect.h"
 
+#include "lua/vm_call.h"
+
 static void set_bytes(lua_State *L, const char *name, const char *p, size_t len)
 {
     if (p) {
@@ -55,7 +57,7 @@ static void push_record(lua_State *L, const struct inspection *q, uint32_t i)
     lua_setfield(L, -2, "is_passed"); /* {} */
 }
 
-void inspect_push(lua_State *L, const struct inspection *q)
+static void push(lua_State *L, const struct inspection *q)
 {
     lua_pushlightuserdata(L, q->plan);
     lua_pushnumber(L, q->topic + 1);
@@ -93,8 +95,8 @@ static struct finding take_finding(lua_State *L, const struct inspection *q,
     return f;
 }
 
-void inspect_take(lua_State *L, const struct inspection *q, struct arena *a,
-                  struct inspected *out)
+static void take(lua_State *L, const struct inspection *q, struct arena *a,
+                 struct inspected *out)
 {
     out->summary = take_text(L, "summary", a);
     out->keys = take_text(L, "keys", a);
@@ -107,4 +109,18 @@ void inspect_take(lua_State *L, const struct inspection *q, struct arena *a,
         lua_pop(L, 1);
     }
     lua_pop(L, 1); /* found */
+}
+
+bool vm_inspect(struct vm *v, const struct inspection *q, struct arena *a,
+                struct inspected *out, struct err *e)
+{
+    lua_State *L = vm_begin(v, "inspect");
+
+    push(L, q);
+    if (!vm_end(v, 4, e)) {
+        return false;
+    }
+    take(L, q, a, out);
+    lua_pop(L, 1);
+    return true;
 }

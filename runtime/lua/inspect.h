@@ -5,8 +5,6 @@
  * what would halt a lane or make records fail; all else that somebody should
  * know is a warning.
  */
-#include <lua.h>
-
 #include "base/arena.h"
 #include "base/err.h"
 #include "model/plan.h"
@@ -43,10 +41,3 @@ struct inspected {
 /* false with e (ERR_CONFIG): the scripts ran out of memory. */
 bool vm_inspect(struct vm *v, const struct inspection *q, struct arena *a,
                 struct inspected *out, struct err *e) MUSTCHECK;
-
-/* For vm.c: the arguments of the Lua function, and what it gave, which is on
- * top of the stack. */
-enum { INSPECT_ARGUMENTS = 4 };
-void inspect_push(lua_State *L, const struct inspection *q);
-void inspect_take(lua_State *L, const struct inspection *q, struct arena *a,
-                  struct inspected *out);

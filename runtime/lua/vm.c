@@ -21,8 +21,8 @@
 #include "lua/bundle.h"
 #include "lua/decide.h"
 #include "lua/host.h"
-#include "lua/inspect.h"
 #include "lua/load.h"
+#include "lua/vm_call.h"
 
 /* A pipeline's own state is small; what grows is garbage of one batch. */
 static const uint64_t VM_MAX_BYTES = 512ULL << 20;
@@ -49,7 +49,7 @@ struct vm {
     int fold;
     int decide;
     int load;
-    int inspect;
+    int boot; /* the table itself */
     int trace;
     const struct bundle *bundle; /* borrowed */
     char *said;                  /* owned: all that the last failed load said */
@@ -198,9 +198,8 @@ static int open_vm(lua_State *L)
     v->keys = reference(L, "keys");
     v->fold = reference(L, "fold");
     v->decide = reference(L, "decide");
-    v->inspect = reference(L, "inspect");
     v->trace = reference(L, "trace");
-    lua_pop(L, 1);
+    v->boot = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
@@ -454,17 +453,17 @@ bool vm_decide(struct vm *v, const struct failure *f, bool is_trusted,
     return false;
 }
 
-bool vm_inspect(struct vm *v, const struct inspection *q, struct arena *a,
-                struct inspected *out, struct err *e)
+lua_State *vm_begin(struct vm *v, const char *name)
 {
-    push_function(v, v->inspect);
-    inspect_push(v->L, q);
-    if (!call(v, INSPECT_ARGUMENTS, ERR_CONFIG, e)) {
-        return false;
-    }
-    inspect_take(v->L, q, a, out);
-    lua_pop(v->L, 1);
-    return true;
+    push_function(v, v->boot);    /* trace, boot */
+    lua_getfield(v->L, -1, name); /* trace, boot, function */
+    lua_remove(v->L, -2);
+    return v->L;
+}
+
+bool vm_end(struct vm *v, int n_args, struct err *e)
+{
+    return call(v, n_args, ERR_CONFIG, e);
 }
 
 bool vm_ran_out(const struct vm *v)

@@ -124,9 +124,14 @@ function M.load(bundle)
   return loaded
 end
 
----For `check`: what a topic of the bundle holds; see inspect/inspect.lua.
+-- What verbs of people ask of the loaded bundle.
+
 function M.inspect(...)
   return require 'tidemill.inspect.inspect'.look(loaded, ...)
+end
+
+function M.connector(said)
+  return require 'tidemill.connector'.print(loaded, said)
 end
 
 ---What to do about a failure; raises when the rule raises or gives an answer that is

@@ -16,7 +16,7 @@ local FLOORS = {
   ['postgres/operator'] = 4,
   ['flow/lane'] = 1, ['flow/show'] = 2, ['flow/database'] = 3, ['flow/rows'] = 4,
   ['flow/table'] = 5, ['flow/batch'] = 6, ['flow/engine'] = 7,
-  ['cli/check'] = 1, ['cli/connector'] = 1, ['cli/dev'] = 1, ['cli/init'] = 1,
+  ['cli/check'] = 1, ['cli/dev'] = 1, ['cli/init'] = 1,
   ['cli/operator'] = 1,
 }
 -- Rooms of scripts/tidemill; those who open them all stand beside them.

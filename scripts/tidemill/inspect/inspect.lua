@@ -14,6 +14,7 @@ local ffi = require 'ffi'
 local formats = require 'tidemill.inspect.formats'
 local keys = require 'tidemill.inspect.keys'
 local names = require 'tidemill.inspect.names'
+local projection = require 'tidemill.plan.projection'
 local sight = require 'tidemill.inspect.sight'
 local types = require 'tidemill.inspect.types'
 
@@ -112,13 +113,6 @@ local function sorted(q)
   return list
 end
 
-local function reads(p, topic)
-  for _, name in ipairs(p.topics or { topic }) do
-    if name == topic then return true end
-  end
-  return false
-end
-
 ---@class tidemill.Inspected
 ---@field summary string "change events of a table (c, r)"
 ---@field keys string|nil what record keys are to the projections whose order stands on
@@ -143,7 +137,7 @@ function M.look(plan, pointer, topic, n_partitions, records)
   }, Query)
   for i, p in ipairs(plan.projections) do
     q.index[p] = i
-    if reads(p, q.topic.name) then q.projections[#q.projections + 1] = p end
+    if projection.reads(p, q.topic.name) then q.projections[#q.projections + 1] = p end
   end
   for i, r in ipairs(records) do
     q.sights[i] = sight.of(q, r)

@@ -252,6 +252,11 @@ function M.new(checker, record, plan)
   return p
 end
 
+---@return boolean # is the topic one of those that it reads?
+function M.reads(p, topic)
+  return not p.topics or has(p.topics, topic)
+end
+
 -- Every function of the user that runs for events.
 function M.functions(p)
   local list = { p.before_write }

@@ -1,0 +1,114 @@
+/* tidemill connector: how Debezium has to be set up for a pipeline. */
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "base/say.h"
+#include "cli/options.h"
+#include "cli/pipeline.h"
+#include "cli/verb.h"
+#include "lua/bundle.h"
+#include "lua/report.h"
+#include "lua/vm.h"
+
+static const char help[] =
+    "Prints the Debezium connector that PATH needs, as the JSON that Kafka\n"
+    "Connect's REST API takes. A pipeline that reads several sources needs\n"
+    "several: they are printed as a list, and NAME picks one. What there is "
+    "to\n"
+    "do besides goes to stderr. Nothing is asked and nothing is changed.\n"
+    "\n"
+    "Options:\n"
+    "  --host HOST      of the source database (${env:PGHOST})\n"
+    "  --port PORT      its port (5432)\n"
+    "  --user USER      (${env:PGUSER})\n"
+    "  --password TEXT  better a reference than the password itself\n"
+    "                   (${env:PGPASSWORD})\n"
+    "  --dbname NAME    (${env:PGDATABASE})\n"
+    "  --table NAME     the outbox table, as schema.table (public.outbox)\n"
+    "  --partitions N   of topics that Connect makes (the broker's default)\n"
+    "\n"
+    "${env:NAME} is read from the environment of the Connect worker, if its\n"
+    "properties say\n"
+    "  config.providers=env\n"
+    "  config.providers.env.class="
+    "org.apache.kafka.common.config.provider.EnvVarConfigProvider\n"
+    "\n"
+    "Examples:\n"
+    "  tidemill connector shop --host db --user debezium --dbname shop |\n"
+    "    curl -X POST -H 'Content-Type: application/json' -d @- "
+    "http://connect:8083/connectors\n"
+    "  tidemill connector shop shop-outbox      one of several\n"
+    "\n"
+    "Exit status: 0 printed, 64 usage, 66 no connector of that name or none\n"
+    "needed, 78 the pipeline was refused.\n";
+
+static int print(const struct bundle *b, const char *path,
+                 const struct report_word *said, uint32_t n)
+{
+    struct vm *vm;
+    struct report r = {0};
+    struct err e;
+    int status;
+    struct plan *p = pipeline_with_vm(b, path, &vm, &status);
+    if (!p) {
+        return status;
+    }
+    if (vm_report(vm, "connector", said, n, &r, &e)) {
+        status = r.out ? EX_OK : EX_NOINPUT;
+        fputs(r.out ? r.out : "", stdout);
+        fflush(stdout);
+        fputs(r.err, stderr);
+    } else {
+        complain("tidemill connector: %s\n", e.text);
+        status = EX_SOFTWARE;
+    }
+    report_close(&r);
+    vm_free(vm);
+    plan_free(p);
+    return status;
+}
+
+static int run(const struct verb *v, int argc, char **argv)
+{
+    const char *words[2] = {NULL};
+    char partitions[12];
+    uint32_t n_partitions = 0;
+    struct report_word said[] = {
+        {"host", NULL},       {"port", NULL},   {"user", NULL},
+        {"password", NULL},   {"dbname", NULL}, {"table", NULL},
+        {"partitions", NULL}, {"path", NULL},   {"name", NULL}};
+    enum { SAID = sizeof(said) / sizeof(*said), TEXTS = 6 };
+    struct option_spec specs[TEXTS + 1] = {[TEXTS] = {.name = "partitions",
+                                                      .kind = OPTION_NUMBER,
+                                                      .out = &n_partitions,
+                                                      .least = 1,
+                                                      .most = 10000}};
+    for (int i = 0; i < TEXTS; i++) {
+        specs[i] = (struct option_spec){
+            .name = said[i].name, .kind = OPTION_TEXT, .out = &said[i].value};
+    }
+    const struct option_words all = {words, 2};
+    if (!options_parse_words(v, specs, TEXTS + 1, argc, argv, &all)) {
+        return EX_USAGE;
+    }
+    int status = EX_OK;
+    struct bundle b;
+    if (!pipeline_read(v, words[0], &b, &status)) {
+        return status;
+    }
+    snprintf(partitions, sizeof(partitions), "%u", n_partitions);
+    said[TEXTS].value = n_partitions ? partitions : NULL;
+    said[TEXTS + 1].value = words[0];
+    said[TEXTS + 2].value = words[1];
+    status = print(&b, words[0], said, SAID);
+    bundle_close(&b);
+    return status;
+}
+
+const struct verb verb_connector = {
+    .name = "connector",
+    .usage = "PATH [NAME] [--host HOST] [--user USER] …",
+    .summary = "print the Debezium connector that a pipeline needs",
+    .help = help,
+    .run = run,
+};
