@@ -64,6 +64,9 @@ $(BUILD)/%.o: %.c
 	@echo '  cc    $<'
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# What `init` writes is in the binary.
+$(BUILD)/runtime/cli/init/init_files.o: $(shell find examples/first -type f)
+
 $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
 	@echo '  c++   $<'

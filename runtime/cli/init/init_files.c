@@ -1,183 +1,29 @@
 /*
- * The texts of init_files.h. They are whole files in the tongue of the user,
- * so their comments explain more than ours do. They pass `tidemill check
- * --offline` and `tidemill test` as they are.
+ * The texts of init_files.h: those of examples/first, in the binary. They are
+ * whole files in the tongue of the user, so their comments explain more than
+ * ours do.
  */
 #include "cli/init/init_files.h"
 
-/* One line here is one line there. */
-/* clang-format off */
+/* The Makefile knows that this file is made of them. */
+#define FILE_TEXT(symbol, path)                                                \
+    __asm__(".section .rodata\n" #symbol ":\n"                                 \
+            ".incbin \"examples/first/" path "\"\n"                            \
+            ".byte 0\n"                                                        \
+            ".previous\n");                                                    \
+    extern const char symbol[] __attribute__((visibility("hidden")))
 
-static const char pipeline_lua[] =
-    "-- Where events come from and where rows go. `tidemill check` explains what is\n"
-    "-- made of this file, `tidemill run` runs it.\n"
-    "return pipeline {\n"
-    "  name = '" INIT_NAME "', -- positions are kept under this name: never change it\n"
-    "\n"
-    "  source = kafka {\n"
-    "    -- env(NAME, default) reads the environment; file('/run/secrets/x') a file.\n"
-    "    brokers = env('KAFKA_BROKERS', 'localhost:9092'),\n"
-    "    group = '" INIT_NAME "', -- as the name: no two pipelines may share one\n"
-    "    topics = { 'outbox.event.account' },\n"
-    "    -- outbox: Debezium's EventRouter; debezium: changes of tables; json: any.\n"
-    "    format = 'outbox',\n"
-    "    -- It begins at the first records, into empty tables; start = 'latest' begins\n"
-    "    -- with those to come.\n"
-    "  },\n"
-    "\n"
-    "  database = postgres {\n"
-    "    write = env('DATABASE_URL', 'postgresql://localhost/" INIT_NAME "'),\n"
-    "  },\n"
-    "\n"
-    "  -- Limits of one transaction. These are the defaults; a backlog never waits\n"
-    "  -- for linger_ms.\n"
-    "  -- batch = { size = 10000, bytes = 8 * 1024 * 1024, linger_ms = 100, concurrency = 4 },\n"
-    "\n"
-    "  projections = { 'projections.balances' },\n"
-    "}\n";
-
-static const char projections_balances_lua[] =
-    "-- A fold: one row an account, carried from event to event. Handlers are pure:\n"
-    "-- no clock, no random numbers, no globals; `event.time` is the time.\n"
-    "return projection {\n"
-    "  table = 'balances',\n"
-    "\n"
-    "  -- The row that an event enters: here the record's own key.\n"
-    "  key = { id = { 'uuid', from = 'key' } },\n"
-    "  columns = { owner = 'text', balance = 'numeric(18,2)', is_open = 'boolean' },\n"
-    "  initial = { balance = 0, is_open = true },\n"
-    "\n"
-    "  on = {\n"
-    "    AccountCreated = function(row, event)\n"
-    "      row.owner = event.data.owner\n"
-    "    end,\n"
-    "    -- Amounts are exact decimals, never floating point.\n"
-    "    MoneyDeposited = function(row, event)\n"
-    "      row.balance = row.balance + event.data.amount\n"
-    "    end,\n"
-    "    MoneyWithdrawn = function(row, event)\n"
-    "      row.balance = row.balance - event.data.amount\n"
-    "    end,\n"
-    "    AccountClosed = function(row)\n"
-    "      row.is_open = false\n"
-    "    end,\n"
-    "  },\n"
-    "\n"
-    "  -- Types that are known not to matter here; others are logged once.\n"
-    "  ignore = { 'AccountRenamed' },\n"
-    "}\n";
-
-static const char spec_balances_spec_lua[] =
-    "-- Runs the projections on the decoder and the rows of production, without\n"
-    "-- Kafka and PostgreSQL: tidemill test .\n"
-    "local t = require 'tidemill.testing'\n"
-    "\n"
-    "local folder = debug.getinfo(1, 'S').source:match('^@(.*)/spec/') or '.'\n"
-    "local ANN = '11111111-1111-4111-8111-111111111111'\n"
-    "\n"
-    "local function event(type, data)\n"
-    "  return { type = type, key = ANN, data = data or {} }\n"
-    "end\n"
-    "\n"
-    "describe('balances', function()\n"
-    "  local bundle ---@type tidemill.TestBundle\n"
-    "\n"
-    "  before_each(function() bundle = t.load(folder) end)\n"
-    "\n"
-    "  it('carries an account from its creation on', function()\n"
-    "    local result = bundle:run {\n"
-    "      events = {\n"
-    "        event('AccountCreated', { owner = 'Ann' }),\n"
-    "        event('MoneyDeposited', { amount = t.decimal('10.50') }),\n"
-    "        event('MoneyWithdrawn', { amount = t.decimal('0.25') }),\n"
-    "      },\n"
-    "    }\n"
-    "    local row = result:row('balances', ANN)\n"
-    "    assert.equal('Ann', row.owner)\n"
-    "    assert.equal('10.25', tostring(row.balance))\n"
-    "    assert.is_true(row.is_open)\n"
-    "  end)\n"
-    "\n"
-    "  it('goes on from the row that the table holds', function()\n"
-    "    local result = bundle:run {\n"
-    "      given = { balances = { { id = ANN, owner = 'Ann', balance = 5, is_open = true } } },\n"
-    "      events = { event('AccountClosed') },\n"
-    "    }\n"
-    "    local row = result:row('balances', ANN)\n"
-    "    assert.equal('5.00', tostring(row.balance))\n"
-    "    assert.is_false(row.is_open)\n"
-    "  end)\n"
-    "\n"
-    "  -- Batches are cut anywhere: every split has to give the same rows.\n"
-    "  it('does not depend on how events are split into batches', function()\n"
-    "    bundle:split {\n"
-    "      events = {\n"
-    "        event('AccountCreated', { owner = 'Ann' }),\n"
-    "        event('MoneyDeposited', { amount = 1 }),\n"
-    "        event('MoneyDeposited', { amount = 2 }),\n"
-    "      },\n"
-    "    }\n"
-    "  end)\n"
-    "end)\n";
-
-static const char load_lua[] =
-    "-- What `tidemill dev` sends. The nth event depends on n and random alone, so\n"
-    "-- that every run is the same.\n"
-    "local ACCOUNTS = 1000\n"
-    "\n"
-    "local function event(account, type, data)\n"
-    "  return {\n"
-    "    topic = 'outbox.event.account',\n"
-    "    key = ('%08x-0000-4000-8000-%012x'):format(account, account),\n"
-    "    headers = { eventType = type },\n"
-    "    value = data,\n"
-    "  }\n"
-    "end\n"
-    "\n"
-    "return {\n"
-    "  topics = { ['outbox.event.account'] = { partitions = 4 } },\n"
-    "  rate = 2000, -- events a second; leave it out for as fast as possible\n"
-    "  next = function(n, random)\n"
-    "    if n <= ACCOUNTS then\n"
-    "      return event(n, 'AccountCreated', ('{\"owner\":\"owner-%03d\"}'):format(n % 100))\n"
-    "    end\n"
-    "    local type = random(1, 100) <= 60 and 'MoneyDeposited' or 'MoneyWithdrawn'\n"
-    "    local amount = ('{\"amount\":%d.%02d}'):format(random(0, 500), random(0, 99))\n"
-    "    return event(random(1, ACCOUNTS), type, amount)\n"
-    "  end,\n"
-    "}\n";
-
-static const char readme_md[] =
-    "# A first pipeline\n"
-    "\n"
-    "Events of accounts become rows of the table `balances`, each exactly once.\n"
-    "\n"
-    "| file | what it says |\n"
-    "|---|---|\n"
-    "| `pipeline.lua` | where events come from and where rows go |\n"
-    "| `projections/balances.lua` | how events become rows |\n"
-    "| `spec/balances_spec.lua` | what that must do, as tests |\n"
-    "| `load.lua` | what `tidemill dev` sends |\n"
-    "\n"
-    "From here:\n"
-    "\n"
-    "    tidemill test .             run the specs; no Kafka, no database\n"
-    "    tidemill dev .              run it with everything embedded, under load\n"
-    "    tidemill check . --offline  how each projection is kept exact, and its cost\n"
-    "    tidemill schema .           the SQL it needs, to be reviewed\n"
-    "    tidemill schema . --apply   run that SQL on DATABASE_URL\n"
-    "    tidemill run .              run it on KAFKA_BROKERS and DATABASE_URL\n"
-    "\n"
-    "Try it: add `AccountRenamed` to `on`, take it out of `ignore`, write the spec\n"
-    "first.\n";
-
-/* clang-format on */
+FILE_TEXT(init_pipeline, "pipeline.lua");
+FILE_TEXT(init_projection, "projections/balances.lua");
+FILE_TEXT(init_spec, "spec/balances_spec.lua");
+FILE_TEXT(init_load, "load.lua");
+FILE_TEXT(init_readme, "README.md");
 
 const struct init_file init_files[] = {
-    {"pipeline.lua", pipeline_lua},
-    {"projections/balances.lua", projections_balances_lua},
-    {"spec/balances_spec.lua", spec_balances_spec_lua},
-    {"load.lua", load_lua},
-    {"README.md", readme_md},
+    {"pipeline.lua", init_pipeline},
+    {"projections/balances.lua", init_projection},
+    {"spec/balances_spec.lua", init_spec},
+    {"load.lua", init_load},
+    {"README.md", init_readme},
 };
 const int init_n_files = sizeof(init_files) / sizeof(*init_files);

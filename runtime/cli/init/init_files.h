@@ -2,7 +2,7 @@
 /* The files that `init` writes. */
 
 /* Stands in a text where the pipeline's name belongs. */
-#define INIT_NAME "@NAME@"
+#define INIT_NAME "first_pipeline"
 
 struct init_file {
     const char *name; /* below the folder */
