@@ -85,3 +85,19 @@ void json_bool(struct buf *out, bool is_true)
     comma(out);
     buf_puts(out, is_true ? "true" : "false");
 }
+
+void json_key_text(struct buf *out, const char *key, const char *text)
+{
+    json_key(out, key);
+    if (text) {
+        json_text(out, text);
+    } else {
+        buf_puts(out, "null");
+    }
+}
+
+void json_key_int(struct buf *out, const char *key, int64_t n)
+{
+    json_key(out, key);
+    json_int(out, n);
+}

@@ -15,5 +15,8 @@ void json_close(struct buf *out, char bracket);
 void json_key(struct buf *out, const char *key);
 void json_text(struct buf *out, const char *text);
 void json_int(struct buf *out, int64_t n);
+/* A member of the object that is open; [text] NULL: null. */
+void json_key_text(struct buf *out, const char *key, const char *text);
+void json_key_int(struct buf *out, const char *key, int64_t n);
 void json_double(struct buf *out, double d);
 void json_bool(struct buf *out, bool is_true);

@@ -4,18 +4,6 @@
 #include "admin/json.h"
 #include "admin/metrics.h"
 
-static void key_text(struct buf *out, const char *key, const char *text)
-{
-    json_key(out, key);
-    json_text(out, text);
-}
-
-static void key_int(struct buf *out, const char *key, int64_t n)
-{
-    json_key(out, key);
-    json_int(out, n);
-}
-
 static void write_value(const struct metric *m, const void *entry, uint32_t i,
                         struct buf *out)
 {
@@ -23,8 +11,8 @@ static void write_value(const struct metric *m, const void *entry, uint32_t i,
 
     if (m->kind == METRIC_HISTOGRAM) {
         json_open(out, '{');
-        key_int(out, "count",
-                (int64_t)page_times_count(metric_at(m, entry, i)));
+        json_key_int(out, "count",
+                     (int64_t)page_times_count(metric_at(m, entry, i)));
         json_key(out, "sum");
         json_double(out, (double)n / m->unit);
         json_close(out, '}');
@@ -86,9 +74,9 @@ static void write_worker(const struct page_worker *w, uint32_t slot,
 
     view_copy(waiting_for, sizeof(waiting_for), w->waiting_for);
     json_open(out, '{');
-    key_int(out, "worker", slot);
-    key_int(out, "pid", w->pid);
-    key_text(out, "waiting_for", waiting_for);
+    json_key_int(out, "worker", slot);
+    json_key_int(out, "pid", w->pid);
+    json_key_text(out, "waiting_for", waiting_for);
     json_key(out, "cache_hit_rate");
     json_double(out, hit_rate(w));
     write_metrics(OF_WORKER, w, out);
@@ -107,7 +95,7 @@ static void write_since(const struct page_lane *lane, struct buf *out)
     if (lane->state == LANE_HALTED && gmtime_r(&since, &tm)) {
         strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
     }
-    key_text(out, "halted_since", text);
+    json_key_text(out, "halted_since", text);
 }
 
 static void write_lane(const struct page_lane *lane, struct buf *out)
@@ -117,11 +105,11 @@ static void write_lane(const struct page_lane *lane, struct buf *out)
     view_copy(topic, sizeof(topic), lane->topic);
     view_copy(message, sizeof(message), lane->message);
     json_open(out, '{');
-    key_text(out, "topic", topic);
-    key_int(out, "partition", lane->partition);
-    key_int(out, "worker", lane->worker);
+    json_key_text(out, "topic", topic);
+    json_key_int(out, "partition", lane->partition);
+    json_key_int(out, "worker", lane->worker);
     write_metrics(OF_LANE, lane, out);
-    key_text(out, "message", message);
+    json_key_text(out, "message", message);
     write_since(lane, out);
     json_close(out, '}');
 }
@@ -131,10 +119,10 @@ void status_write(const struct admin_view *v, struct buf *out)
     const void *entry;
 
     json_open(out, '{');
-    key_text(out, "name", v->name);
-    key_text(out, "generation", v->generation);
-    key_text(out, "version", v->version);
-    key_text(out, "instance", v->instance);
+    json_key_text(out, "name", v->name);
+    json_key_text(out, "generation", v->generation);
+    json_key_text(out, "version", v->version);
+    json_key_text(out, "instance", v->instance);
     write_metrics(OF_RUN, v->page, out);
     json_key(out, "workers");
     json_open(out, '[');

@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "admin/listen.h"
 #include "base/log.h"
 #include "base/say.h"
-#include "cli/limits.h"
 #include "model/version.h"
 #include "supervise/supervisor.h"
 
@@ -128,13 +128,54 @@ static bool fits_instance(const struct start *o, const char *instance,
                    len, MOST, strlen(o->group), strlen(instance));
 }
 
+/* The supervisor has 48 clients and what a worker's log and page take; a worker
+ * has some thirty files, its connections, and three a broker, however many
+ * brokers there are. */
+enum { LEAST_FILES = 64, ENOUGH_FILES = 512 };
+
+/*
+ * File descriptors: raises the soft limit towards the hard one, as far as a run
+ * with so many connections a worker may need. ERR_CONFIG when even the hard one
+ * cannot do; when it may be short, a line of the log says so.
+ */
+static bool raise_files(uint32_t connections, struct err *e)
+{
+    struct rlimit files;
+    rlim_t least = LEAST_FILES + connections;
+    rlim_t enough = ENOUGH_FILES + connections;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        return true;
+    }
+    if (files.rlim_max < least) {
+        return err_set(e, ERR_CONFIG,
+                       "RLIMIT_NOFILE is %llu, and a run needs %llu open files "
+                       "at least, %llu to be at ease: raise it by `ulimit -n`, "
+                       "LimitNOFILE= of systemd or --ulimit nofile of Docker",
+                       (unsigned long long)files.rlim_max,
+                       (unsigned long long)least, (unsigned long long)enough);
+    }
+    if (files.rlim_cur < enough) {
+        files.rlim_cur = files.rlim_max < enough ? files.rlim_max : enough;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (files.rlim_cur < enough) {
+        log_line(LOG_WARN, "few files may be open",
+                 "RLIMIT_NOFILE=%llu enough=%llu hint=\"raise it: with many "
+                 "brokers, connections or admin clients it runs out\"",
+                 (unsigned long long)files.rlim_cur,
+                 (unsigned long long)enough);
+    }
+    return true;
+}
+
 static bool prepare(const struct start *o, struct start_prepared *out,
                     struct err *e)
 {
     struct listen_address address;
     int fd;
     enum log_level level = start_log("supervisor");
-    if (!read_heartbeat(o->page, e) || !limits_files(o->connections, e)) {
+    if (!read_heartbeat(o->page, e) || !raise_files(o->connections, e)) {
         return false;
     }
     if (o->token_file &&

@@ -24,3 +24,14 @@ bool desk_confirm(const struct verb *v, bool is_yes) MUSTCHECK;
 const char *plural(int64_t n);
 /* The time of day, since 1970. */
 int64_t desk_now_usec(void);
+
+/* The words of `tidemill lane` and of `tidemill dlq`. */
+extern const struct verb lane_list;
+extern const struct verb lane_resume;
+extern const struct verb lane_seek;
+extern const struct verb lane_skip;
+extern const struct verb dlq_discard;
+extern const struct verb dlq_export;
+extern const struct verb dlq_list;
+extern const struct verb dlq_retry;
+extern const struct verb dlq_show;

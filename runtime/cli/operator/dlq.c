@@ -1,5 +1,5 @@
 /* tidemill dlq: the dead letters of a pipeline; list, show and export. */
-#include "cli/operator/dlq.h"
+#include "cli/operator/desk.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,7 +7,6 @@
 #include <sysexits.h>
 
 #include "base/say.h"
-#include "cli/operator/desk.h"
 #include "cli/operator/letter_choice.h"
 #include "cli/operator/letter_text.h"
 #include "cli/table.h"

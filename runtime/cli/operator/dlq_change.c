@@ -7,7 +7,6 @@
 #include "base/loop.h"
 #include "base/say.h"
 #include "cli/operator/desk.h"
-#include "cli/operator/dlq.h"
 #include "cli/operator/letter_choice.h"
 
 static const char retry_help[] =

@@ -1,5 +1,5 @@
 /* tidemill lane: the lanes of a pipeline, and what a person does to them. */
-#include "cli/operator/lane.h"
+#include "cli/operator/desk.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +8,6 @@
 
 #include "admin/json.h"
 #include "base/say.h"
-#include "cli/operator/desk.h"
 #include "cli/operator/neighbour.h"
 #include "cli/operator/place.h"
 #include "cli/options.h"
@@ -95,37 +94,21 @@ static void put_row(struct table *t, const struct lane_row *row)
     buf_close(&text);
 }
 
-static void put_text(struct buf *out, const char *key, const char *text)
-{
-    json_key(out, key);
-    if (text) {
-        json_text(out, text);
-    } else {
-        buf_puts(out, "null");
-    }
-}
-
-static void put_int(struct buf *out, const char *key, int64_t n)
-{
-    json_key(out, key);
-    json_int(out, n);
-}
-
 static void print_json(const struct lane_row *row)
 {
     struct buf out = {0};
     json_open(&out, '{');
-    put_text(&out, "topic", row->topic);
-    put_int(&out, "partition", row->partition);
-    put_int(&out, "position", row->next_offset);
-    put_int(&out, "epoch", row->epoch);
-    put_text(&out, "owner", row->owner);
-    put_text(&out, "updated", row->updated);
-    put_int(&out, "failed", row->n_failed);
-    put_int(&out, "held", row->n_held);
-    put_text(&out, "halted", row->halted);
-    put_text(&out, "halted_at", row->halted_at);
-    put_text(&out, "halted_generation", row->halted_generation);
+    json_key_text(&out, "topic", row->topic);
+    json_key_int(&out, "partition", row->partition);
+    json_key_int(&out, "position", row->next_offset);
+    json_key_int(&out, "epoch", row->epoch);
+    json_key_text(&out, "owner", row->owner);
+    json_key_text(&out, "updated", row->updated);
+    json_key_int(&out, "failed", row->n_failed);
+    json_key_int(&out, "held", row->n_held);
+    json_key_text(&out, "halted", row->halted);
+    json_key_text(&out, "halted_at", row->halted_at);
+    json_key_text(&out, "halted_generation", row->halted_generation);
     json_close(&out, '}');
     puts(buf_text(&out));
     buf_close(&out);

@@ -8,7 +8,6 @@
 #include "base/arena.h"
 #include "base/say.h"
 #include "cli/operator/desk.h"
-#include "cli/operator/lane.h"
 #include "cli/operator/place.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
@@ -171,15 +170,6 @@ static void say_lost(const struct lane_row *row, int64_t to)
     }
 }
 
-static bool reads(const struct plan_projection *p, const char *topic)
-{
-    bool found = !p->topics;
-    for (uint32_t i = 0; i < p->n_topics && !found; i++) {
-        found = strcmp(p->topics[i], topic) == 0;
-    }
-    return found;
-}
-
 static const char *twice(const struct plan_projection *p)
 {
     static const char *const words[] = {
@@ -207,7 +197,7 @@ static void say_again(const struct lane_request *q, const struct lane_row *row,
     puts("Unless you have taken these tables back to the same point:");
     for (uint32_t i = 0; i < p->n_projections; i++) {
         const struct plan_projection *projection = &p->projections[i];
-        if (reads(projection, row->topic)) {
+        if (plan_reads(projection, row->topic)) {
             say("  %-20s %s\n", projection->table, twice(projection));
         }
     }

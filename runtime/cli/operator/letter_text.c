@@ -25,27 +25,11 @@ static void put_base64(struct buf *out, struct letter_bytes b)
     base64_encode(b.p, (size_t)b.len, out);
 }
 
-static void put_text(struct buf *out, const char *name, const char *text)
-{
-    json_key(out, name);
-    if (text) {
-        json_text(out, text);
-    } else {
-        buf_puts(out, "null");
-    }
-}
-
-static void put_int(struct buf *out, const char *name, int64_t n)
-{
-    json_key(out, name);
-    json_int(out, n);
-}
-
 static void put_bytes(struct buf *out, const char *name, struct letter_bytes b)
 {
     char other[32];
     if (!b.p || is_text(b)) {
-        put_text(out, name, b.p); /* libpq ends it with a NUL */
+        json_key_text(out, name, b.p); /* libpq ends it with a NUL */
         return;
     }
     snprintf(other, sizeof(other), "%s_base64", name);
@@ -58,31 +42,30 @@ static void put_bytes(struct buf *out, const char *name, struct letter_bytes b)
 void letter_json(struct buf *out, const struct letter_row *l, bool values)
 {
     json_open(out, '{');
-    put_text(out, "topic", l->topic);
-    put_int(out, "partition", l->partition);
-    put_int(out, "offset", l->offset);
-    put_text(out, "state", l->state);
+    json_key_text(out, "topic", l->topic);
+    json_key_int(out, "partition", l->partition);
+    json_key_int(out, "offset", l->offset);
+    json_key_text(out, "state", l->state);
     put_bytes(out, "key", l->key);
     if (values) {
         put_bytes(out, "value", l->value);
         json_key(out, "headers");
         buf_puts(out, l->headers != NULL ? l->headers : "null");
     }
-    json_key(out, "record_ms");
     if (l->record_ms >= 0) {
-        json_int(out, l->record_ms);
+        json_key_int(out, "record_ms", l->record_ms);
     } else {
-        buf_puts(out, "null");
+        json_key_text(out, "record_ms", NULL);
     }
-    put_text(out, "class", l->class);
-    put_text(out, "sqlstate", l->sqlstate);
-    put_text(out, "message", l->message);
-    put_text(out, "script", l->script);
-    put_text(out, "generation", l->generation);
-    put_int(out, "attempts", l->attempts);
-    put_text(out, "first_seen", l->first_seen);
-    put_text(out, "last_seen", l->last_seen);
-    put_text(out, "retry_at", l->retry_at);
+    json_key_text(out, "class", l->class);
+    json_key_text(out, "sqlstate", l->sqlstate);
+    json_key_text(out, "message", l->message);
+    json_key_text(out, "script", l->script);
+    json_key_text(out, "generation", l->generation);
+    json_key_int(out, "attempts", l->attempts);
+    json_key_text(out, "first_seen", l->first_seen);
+    json_key_text(out, "last_seen", l->last_seen);
+    json_key_text(out, "retry_at", l->retry_at);
     json_close(out, '}');
 }
 
