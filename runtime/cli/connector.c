@@ -57,7 +57,7 @@ static int print(const struct bundle *b, const char *path,
         status = r.out ? EX_OK : EX_NOINPUT;
         fputs(r.out ? r.out : "", stdout);
         fflush(stdout);
-        fputs(r.err, stderr);
+        complain("%s", r.err);
     } else {
         complain("tidemill connector: %s\n", e.text);
         status = EX_SOFTWARE;

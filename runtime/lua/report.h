@@ -1,6 +1,6 @@
 #pragma once
 /* What a verb prints of the bundle that a VM loaded last, where the scripts
- * make it up: scripts/tidemill/connector.lua. */
+ * make it up: scripts/tidemill/connector.lua and summary.lua. */
 #include <stdint.h>
 
 #include "base/err.h"
@@ -15,7 +15,7 @@ struct report_word {
 
 struct report {
     char *out; /* owned, for stdout; NULL: there is nothing of what was asked */
-    char *err; /* owned, for stderr */
+    char *err; /* owned, for stderr; NULL: nothing */
 };
 
 /* [verb] is a function of boot.lua. False with e: nothing needs to be closed. */

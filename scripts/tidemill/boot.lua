@@ -130,6 +130,10 @@ function M.inspect(...)
   return require 'tidemill.inspect.inspect'.look(loaded, ...)
 end
 
+function M.plan()
+  return { out = require 'tidemill.summary'.of(loaded) }
+end
+
 function M.connector(said)
   return require 'tidemill.connector'.print(loaded, said)
 end

@@ -1,5 +1,4 @@
 /* tidemill check: what a pipeline does, and whether it can. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -11,6 +10,7 @@
 #include "cli/pipeline.h"
 #include "cli/verb.h"
 #include "lua/bundle.h"
+#include "lua/report.h"
 #include "lua/vm.h"
 #include "postgres/store/catalog.h"
 
@@ -36,70 +36,19 @@ static const char help[] =
     "database does not answer, 75 the database lacks something for now, 78\n"
     "problems were found (also when something else could not be asked).\n";
 
-/* What each way of being exact costs. */
-static const char *const costs[] = {
-    [EXACT_ALIGNED] = "rows are loaded before the transaction begins; no "
-                      "lock is held while Lua runs",
-    [EXACT_SHARED] = "rows stay locked from load to commit; a hot key lets "
-                     "one batch at a time through",
-    [EXACT_MERGE] = "nothing is loaded; rows are locked only for "
-                    "the last statement before commit",
-    [EXACT_OVERWRITE] = "nothing is loaded; one upsert a batch "
-                        "for each set of assigned columns",
-    [EXACT_APPEND] = "nothing is loaded; one INSERT a batch",
-};
-EACH(costs, PLAN_EXACTS);
-
-static void print_topic(const char *title, const struct plan_topic *t)
+/* What is known without asking anybody. */
+static int print_plan(struct vm *vm)
 {
-    static const char *const flattened[] = {
-        [FLATTENED_UNSAID] = "",
-        [FLATTENED_REWRITE] = ", flattened (rewrite)",
-        [FLATTENED_TOMBSTONE] = ", flattened (tombstone)",
-    };
-    EACH(flattened, PLAN_FLATTENED);
-
-    say("%s%s: %s%s%s\n", title, t->name, plan_formats[t->format],
-        t->outbox ? ", raw rows" : "", flattened[t->flattened]);
-}
-
-static void print_pipeline(const struct plan *p)
-{
-    const struct plan_source *s = &p->source;
-    say("pipeline   %s (%s)\n", p->name, p->path);
-    say("generation %.12s\n", p->hash);
-    say("source     %s, group %s\n", s->brokers, s->group);
-    for (uint32_t i = 0; i < s->n_topics; i++) {
-        print_topic(i == 0 ? "topics     " : "           ", &s->settings[i]);
+    struct report r;
+    struct err e;
+    if (!vm_report(vm, "plan", NULL, 0, &r, &e)) {
+        complain("tidemill check: %s\n", e.text);
+        return EX_SOFTWARE;
     }
-    say("batch      %u events, %" PRIu64 " bytes, linger %u ms, "
-        "concurrency %u\n",
-        p->limits.size, p->limits.bytes, p->limits.linger_ms,
-        p->limits.concurrency);
-    say("failure    %s\n", p->failure_rule);
-}
-
-/* [n_left]: tables of a batch function that are still to be printed, this one
- * included; 0: it is a projection by itself. */
-static void print_projection(const struct plan_projection *p, uint32_t n_left)
-{
-    if (p->n_set > 0) {
-        say("\nbatch function of %u table%s\n", p->n_set,
-            p->n_set == 1 ? "" : "s");
-    }
-    say("%s%s %s (%s:%d)\n", p->n_set > 0 ? "" : "\n",
-        n_left > 0 ? "table" : "projection", p->table, p->file, p->line);
-    say("  kind     %s\n", plan_kinds[p->kind]);
-    say("  exact    %s: %s\n", plan_exacts[p->exact],
-        p->why != NULL ? p->why : "");
-    say("  cost     %s\n", costs[p->exact]);
-    if (p->unlogged) {
-        say("  unlogged a crash of the server may empty the table, and its "
-            "events do not come again\n");
-    }
-    if (p->cached_why) {
-        say("  cache    %s: %s\n", p->is_cached ? "yes" : "no", p->cached_why);
-    }
+    say("%s", r.out);
+    fflush(stdout);
+    report_close(&r);
+    return EX_OK;
 }
 
 static int compare(const char *path, struct plan *p)
@@ -146,14 +95,11 @@ static int ask(const char *path, struct plan *p, struct vm *vm)
 static int look(const struct bundle *b, struct plan *p, struct vm *vm,
                 const char *path, bool is_offline)
 {
-    print_pipeline(p);
-    for (uint32_t i = 0, n_left = 0; i < p->n_projections; i++) {
-        n_left = p->projections[i].n_set ? p->projections[i].n_set : n_left;
-        print_projection(&p->projections[i], n_left);
-        n_left -= n_left > 0;
+    int status = print_plan(vm);
+    if (status != EX_OK) {
+        return status;
     }
-    fflush(stdout);
-    int status = vm_examples(b);
+    status = vm_examples(b);
     if (!is_offline) {
         status = graver(status, ask(path, p, vm));
     }
