@@ -60,10 +60,7 @@ static int run_plan(struct start *o, const struct bundle *b,
                     const struct plan *p)
 {
     o->bundle = b;
-    o->name = p->name;
-    o->group = p->source.group;
-    o->connections = p->database.pool_max;
-    o->generation = p->hash;
+    o->plan = p;
     o->page = page_new(o->workers);
     if (!o->page) {
         complain("tidemill: no memory for the shared page\n");

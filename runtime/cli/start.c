@@ -117,7 +117,8 @@ static bool fits_instance(const struct start *o, const char *instance,
                           struct err *e)
 {
     enum { MOST = 249, DIGITS = 2 };
-    size_t len = strlen(o->group) + strlen("--") + strlen(instance) + DIGITS;
+    size_t len = strlen(o->plan->source.group) + strlen("--") +
+                 strlen(instance) + DIGITS;
 
     return len <= MOST ||
            err_set(e, ERR_CONFIG,
@@ -125,7 +126,7 @@ static bool fits_instance(const struct start *o, const char *instance,
                    "GROUP-INSTANCE-NUMBER, has %zu characters, and Kafka takes "
                    "%d: shorten group in kafka{} (%zu) or the name that "
                    "--instance gives (%zu)",
-                   len, MOST, strlen(o->group), strlen(instance));
+                   len, MOST, strlen(o->plan->source.group), strlen(instance));
 }
 
 /* The supervisor has 48 clients and what a worker's log and page take; a worker
@@ -175,7 +176,8 @@ static bool prepare(const struct start *o, struct start_prepared *out,
     struct listen_address address;
     int fd;
     enum log_level level = start_log("supervisor");
-    if (!read_heartbeat(o->page, e) || !raise_files(o->connections, e)) {
+    if (!read_heartbeat(o->page, e) ||
+        !raise_files(o->plan->database.pool_max, e)) {
         return false;
     }
     if (o->token_file &&
@@ -192,8 +194,8 @@ static bool prepare(const struct start *o, struct start_prepared *out,
     snprintf(out->admin, sizeof(out->admin), fd < 0 ? "off" : "%s:%s",
              address.host, address.port);
     out->view = (struct admin_view){.page = o->page,
-                                    .name = o->name,
-                                    .generation = o->generation,
+                                    .name = o->plan->name,
+                                    .generation = o->plan->hash,
                                     .version = TIDEMILL_VERSION,
                                     .instance = out->instance};
     out->options = (struct supervise_options){
@@ -222,7 +224,7 @@ int start_supervisor(const struct start *o)
     }
     log_line(LOG_INFO, "started",
              "pipeline=%s generation=%.12s workers=%u instance=%s admin=%s",
-             o->name, o->generation, o->workers, log_quote(p.instance),
+             o->plan->name, o->plan->hash, o->workers, log_quote(p.instance),
              p.admin);
     return supervise_run(&p.options);
 }

@@ -17,10 +17,7 @@ struct bundle;
 struct start {
     const char *path;
     const struct bundle *bundle; /* borrowed */
-    const char *name;            /* of the pipeline */
-    const char *group;           /* of its source */
-    const char *generation;      /* its hash */
-    uint32_t connections;        /* to its database, of a worker */
+    const struct plan *plan;     /* borrowed: what it says */
     uint32_t workers;
     const char *admin;      /* HOST:PORT, or "off" */
     const char *token_file; /* NULL: no token */

@@ -255,10 +255,7 @@ static bool prepare(struct dev *d, int *status, struct err *e)
         return false;
     }
     d->start.bundle = &d->bundle;
-    d->start.name = d->plan->name;
-    d->start.group = d->plan->source.group;
-    d->start.connections = d->plan->database.pool_max;
-    d->start.generation = d->plan->hash;
+    d->start.plan = d->plan;
     *status = EX_SOFTWARE;
     return apply_schema(d, e) && start_load(d, e);
 }
@@ -314,7 +311,7 @@ static int run_prepared(struct dev *d)
     hold_signals();
     stop_load(d);
     if (status == EX_OK && d->postgres.pid > 0) {
-        dev_report_print(d->plan, d->start.page, d->postgres.url, seconds);
+        dev_report_print(d->plan, d->start.page, seconds);
         print_next(d->start.path);
     }
     return status;

@@ -5,135 +5,71 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "base/say.h"
-#include "model/deadlines.h"
-#include "postgres/wire/dial.h"
+#include "postgres/operator/console.h"
+#include "postgres/sql/sql_text.h"
+#include "postgres/wire/conn.h"
 #include "supervise/totals.h"
 
 enum { SAMPLE_ROWS = 3, SAMPLE_WIDTH = 76 };
 
-/* One question to the database at a time, by a loop of our own. */
-struct asking {
-    struct loop *loop;
-    struct pgconn *c;
-    struct arena arena; /* of the statements */
-    const char *table;
-    uint32_t serial; /* names of statements must differ */
-};
-
-static void on_state(struct pgconn *c, void *arg)
+/* [select] FROM the table, [end]; NULL: what is wrong has been said. */
+static struct pg_result *ask(struct console *c, const char *select,
+                             const char *table, const char *end)
 {
-    (void)c;
-    loop_stop(((struct asking *)arg)->loop);
-}
-
-/* "shop.accounts" becomes "shop"."accounts". */
-static const char *quote_table(struct arena *a, const char *table)
-{
-    struct buf out = {0};
-    buf_puts(&out, "\"");
-    for (const char *s = table; *s != '\0'; s++) {
-        if (*s == '.') {
-            buf_puts(&out, "\".\"");
-        } else {
-            buf_put(&out, s, 1);
-            if (*s == '"') {
-                buf_put(&out, s, 1);
-            }
-        }
+    struct buf sql = {0};
+    struct err e;
+    buf_printf(&sql, "SELECT %s FROM ", select);
+    sql_quote_table(&sql, table);
+    buf_puts(&sql, end);
+    const struct console_query q = {.sql = buf_text(&sql)};
+    struct pg_result *r = console_ask(c, &q, &e);
+    if (!r) {
+        say("  %-20s %s\n", table, e.text);
     }
-    buf_puts(&out, "\"");
-    char *text = arena_dup(a, out.data, out.len);
-    buf_close(&out);
-    return text;
+    buf_close(&sql);
+    return r;
 }
 
-static void on_count(struct pgconn *c, const struct pgreply *reply, void *arg)
+static void print_table(struct console *c, const char *table)
 {
-    (void)c;
-    struct asking *q = arg;
-    if (reply->ok) {
-        say("  %-20s %s rows\n", q->table, pg_str(reply->results[0], 0, 0));
-    } else {
-        say("  %-20s %s\n", q->table, reply->error.text);
+    char limit[24];
+    struct pg_result *count = ask(c, "count(*)::text", table, "");
+    if (!count) {
+        return;
     }
-    loop_stop(q->loop);
-}
-
-static void on_sample(struct pgconn *c, const struct pgreply *reply, void *arg)
-{
-    (void)c;
-    struct asking *q = arg;
-    for (int i = 0; reply->ok && i < pg_rows(reply->results[0]); i++) {
-        const char *row = pg_str(reply->results[0], i, 0);
+    say("  %-20s %s rows\n", table, pg_str(count, 0, 0));
+    console_free(count);
+    snprintf(limit, sizeof(limit), " AS t LIMIT %d", SAMPLE_ROWS);
+    struct pg_result *rows = ask(c, "row_to_json(t)::text", table, limit);
+    for (int i = 0; rows && i < pg_rows(rows); i++) {
+        const char *row = pg_str(rows, i, 0);
         bool is_long = strlen(row) > SAMPLE_WIDTH;
         say("    %.*s%s\n", is_long ? SAMPLE_WIDTH - 4 : SAMPLE_WIDTH, row,
             is_long ? " ..." : "");
     }
-    loop_stop(q->loop);
-}
-
-static void ask(struct asking *q, const char *sql, pgconn_fn fn)
-{
-    const struct pgstmt statement = {
-        .name = arena_printf(&q->arena, "report_%u", q->serial++),
-        .sql = sql,
-    };
-    if (pgconn_state(q->c) != PGCONN_IDLE) {
-        return;
-    }
-    pgconn_add(q->c, &statement, NULL);
-    pgconn_flush(q->c, PG_ANSWER_USEC, fn, q);
-    loop_run(q->loop);
-}
-
-static void ask_about(struct asking *q, const char *table)
-{
-    const char *quoted = quote_table(&q->arena, table);
-    q->table = table;
-    ask(q, arena_printf(&q->arena, "SELECT count(*)::text FROM %s", quoted),
-        on_count);
-    ask(q,
-        arena_printf(&q->arena,
-                     "SELECT row_to_json(t)::text FROM %s t LIMIT %d", quoted,
-                     SAMPLE_ROWS),
-        on_sample);
-}
-
-static void print_tables(const struct plan *p, const char *url)
-{
-    struct asking q = {.loop = loop_new()};
-    struct pgtarget target = {.conninfo = url,
-                              .application_name = "tidemill dev",
-                              .timeouts = DIAL_TIMEOUTS};
-    arena_init(&q.arena, 0);
-    q.c = pgconn_open(q.loop, &target, on_state, &q);
-    while (pgconn_state(q.c) == PGCONN_CONNECTING ||
-           pgconn_state(q.c) == PGCONN_SETTING_UP) {
-        loop_run(q.loop);
-    }
-    if (pgconn_state(q.c) == PGCONN_DEAD) {
-        say("  %s\n", pgconn_error(q.c)->text);
-    }
-    for (uint32_t i = 0; i < p->n_projections; i++) {
-        ask_about(&q, p->projections[i].table);
-    }
-    pgconn_free(q.c);
-    arena_close(&q.arena);
-    loop_free(q.loop);
+    console_free(rows);
 }
 
 void dev_report_print(const struct plan *p, const struct page *page,
-                      const char *url, double seconds)
+                      double seconds)
 {
     struct totals t;
+    struct console c;
+    struct err e;
     totals_read(page, &t);
     uint64_t events = t.counters[COUNT_EVENTS];
     say("\n%" PRIu64 " events in %.1f s: %.0f events/s, %" PRIu64
         " batches, %" PRIu64 " rows written\n\n",
         events, seconds, seconds > 0 ? (double)events / seconds : 0,
         t.counters[COUNT_BATCHES], t.counters[COUNT_ROWS_WRITTEN]);
-    print_tables(p, url);
+    bool ok = console_open(&c, p, "", &e);
+    if (!ok) {
+        say("  %s\n", e.text);
+    }
+    for (uint32_t i = 0; ok && i < p->n_projections; i++) {
+        print_table(&c, p->projections[i].table);
+    }
+    console_close(&c);
 }

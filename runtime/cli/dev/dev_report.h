@@ -3,6 +3,7 @@
 #include "model/page.h"
 #include "model/plan.h"
 
-/* On stdout. Blocking, and only when no process is forked any more. */
+/* On stdout. [p] names the private database. Blocking, and only when no process
+ * is forked any more. */
 void dev_report_print(const struct plan *p, const struct page *page,
-                      const char *url, double seconds);
+                      double seconds);
