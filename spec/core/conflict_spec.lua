@@ -5,7 +5,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine/engine.h', 'flow/engine/conflict.h')
+core.headers('flow/engine/engine.h', 'flow/engine/conflict.h', 'flow/engine/kind.h')
 
 local SECOND = 1000000
 
@@ -29,7 +29,7 @@ local function begins(o)
   other.link.prev, other.link.next, other.attempt.is_patient = head, head, o.patient or false
   local b = s.engine.batches[0]
   b.engine, b.input.leases, b.input.n_leases = s.engine, s.leases, o.n_leases or 1
-  b.rows, b.n_rows, b.is_retry = s.rows, 1, o.is_retry or false
+  b.rows, b.n_rows, b.kind = s.rows, 1, o.is_retry and C.batch_of_letters or C.batch_of_records
   s.rows[0].emptied_by = o.empties and 0 or -1
   s.states = ffi.new('uint8_t[1]', C.TM_EVENT_OK)
   b.input.events.states, b.input.events.n = s.states, 1

@@ -6,7 +6,8 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/batch/condemned.h', 'flow/engine/engine.h', 'flow/engine/isolate.h', 'flow/batch/lease.h', 'flow/batch/measure.h')
+core.headers('flow/batch/condemned.h', 'flow/batch/lease.h', 'flow/batch/measure.h', 'flow/engine/engine.h',
+  'flow/engine/isolate.h', 'flow/engine/kind.h', 'flow/engine/transact.h')
 ffi.cdef [[
 int fork(void);
 int waitpid(int, int *, int);
@@ -119,12 +120,13 @@ describe('a batch that is late', function()
     batch:begin(lanes)
     for i = 0, #sizes - 1 do C.show_lane(g.show, batch.lanes + i) end
     local b = batch.c
-    b.engine, b.state, b.run.late_at, b.run.projection, b.is_retry = g, C.BATCH_READY, event, projection, is_retry or false
+    b.engine, b.state, b.run.late_at, b.run.projection = g, C.BATCH_READY, event, projection
+    b.kind = is_retry and C.batch_of_letters or C.batch_of_records
     g.ready.head.prev, g.ready.head.next, g.ready.n = b.link, b.link, 1
     b.link.prev, b.link.next = g.ready.head, g.ready.head
     b.input.view.is_late = 1
     give_up = give_up or C.isolate_over
-    give_up(b)
+    C.transact_go(b, give_up(b))
     assert.are.same({ tonumber(C.BATCH_FREE), 0 }, { tonumber(b.state), b.input.n_leases })
     local list = {}
     for i = 1, #sizes do
@@ -147,7 +149,7 @@ describe('a batch that is late', function()
   it('gives half to a lane that halts early, since the records behind were loaded too', function()
     assert.are.same({ 500 }, (most({ 1000 }, 0, 0, false, function(b)
       b.input.leases[0].halt = 1
-      assert.is_true(C.isolate_narrow(b, ffi.new('struct err')), 'the one before is not to blame')
+      return C.isolate_narrow(b, ffi.new('struct err')) -- the one before is not to blame
     end)))
   end)
   it('takes fewer dead letters at once, and nothing from the lane', function()

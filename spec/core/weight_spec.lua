@@ -28,7 +28,7 @@ local function borne(projection, column, sizes, options)
   plan.limits.bytes = options.bytes or 8 * 1024 * 1024
   engine.plan = plan
   local batch, e = ffi.new('struct batch'), ffi.new('struct err')
-  batch.engine, batch.is_retry = engine, true
+  batch.engine, batch.input.stays = engine, true
   batch.input.events.n = options.records or #sizes
   batch.rows, batch.n_rows = t.c_rows, 1
   if (options.keys and C.weight_keys_are_borne or C.weight_is_borne)(batch, e) then return true end

@@ -40,7 +40,7 @@ local CIRCLES = {
   ['decode/json'] = 6, ['decode/value'] = 2, ['decode/envelope'] = 3,
   kafka = 4, lua = 3, inspect = 2,
   ['postgres/wire'] = 6, ['postgres/store'] = 3, ['postgres/operator'] = 2,
-  ['flow/rows'] = 3, ['flow/batch'] = 3, ['flow/engine'] = 22,
+  ['flow/rows'] = 3, ['flow/batch'] = 3, ['flow/engine'] = 27,
 }
 
 local n_problems = 0

@@ -110,7 +110,7 @@ void batch_clear(struct batch *b)
     b->tries = (struct batch_tries){.n_failed = 0};
     b->tables = (struct batch_tables){.doubt = NULL};
     b->resolve = (struct batch_resolve){.positions = NULL};
-    b->is_retry = false;
+    b->kind = NULL;
     reset_attempt(b);
 }
 
@@ -352,6 +352,19 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
     verdict_settle(b);
 }
 
+uint32_t batch_applied(const struct batch *b, uint32_t *only)
+{
+    uint32_t n = 0;
+
+    for (uint32_t e = 0; e < b->input.events.n; e++) {
+        if (b->input.events.states[e] == TM_EVENT_OK) {
+            *only = e;
+            n++;
+        }
+    }
+    return n;
+}
+
 int32_t batch_first_good(const struct batch *b)
 {
     for (uint32_t e = 0; e < b->input.events.n; e++) {
@@ -364,7 +377,7 @@ int32_t batch_first_good(const struct batch *b)
 
 bool batch_moves(const struct batch *b, const struct lease *l)
 {
-    return l->end > l->start || b->is_retry;
+    return l->end > l->start || b->input.stays;
 }
 
 uint32_t lease_moved(const struct lease *l)
@@ -388,7 +401,7 @@ void batch_settle(struct batch *b)
 {
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lease *l = &b->input.leases[i];
-        uint32_t n = b->is_retry ? 0 : lease_moved(l);
+        uint32_t n = b->input.stays ? 0 : lease_moved(l);
 
         l->end = n ? b->input.records[l->first + n - 1].offset + 1 : l->start;
     }

@@ -36,9 +36,11 @@ enum batch_state {
     BATCH_FETCHING,  /* busy: dead letters are read, to try them again */
     BATCH_DECODING,  /* decoding: a slice a turn */
     BATCH_READY,     /* ready: keys are known; waits for a connection */
+    BATCH_COMPARING, /* busy: the tables are compared with the plan */
     BATCH_LOADING,   /* busy: aligned rows are read, no transaction yet */
     BATCH_OPENING,   /* busy: BEGIN, positions, locked loads */
     BATCH_WRITING,   /* busy: writes and COMMIT */
+    BATCH_DOUBTING,  /* busy: are the tables as compared? */
     BATCH_RESOLVING, /* resolving: COMMIT's outcome is not known */
     BATCH_ASKING,    /* busy: its lanes' positions are being asked */
     BATCH_WAITING    /* waiting: backs off before it is done again */
@@ -90,6 +92,7 @@ struct lease {
  */
 
 struct batch;
+struct batch_kind;
 
 /* Each arena is emptied when what it is for begins anew. */
 struct batch_memory {
@@ -121,6 +124,7 @@ struct batch_input {
     struct record *records; /* arena */
     struct lease *leases;   /* arena; in (topic, partition) order */
     uint32_t n_leases;
+    bool stays; /* positions of its lanes do: its records are dead letters */
     uint64_t bytes;    /* of keys and values */
     uint32_t decoded;  /* records decoded so far */
     uint32_t n_faults; /* columns decoded late */
@@ -184,8 +188,7 @@ struct batch_attempt {
 /* The tables that it began with: compare.h. */
 struct batch_tables {
     uint32_t era;
-    bool has_compared;              /* it was the one that compared them */
-    void (*begin)(struct batch *b); /* what follows the comparison */
+    bool has_compared; /* it was the one that compared them */
     struct err *doubt; /* loaded; what it failed with, if the tables are as
                           compared; NULL: nothing */
 };
@@ -226,14 +229,13 @@ struct batch {
     struct batch_memory memory;
     struct batch_held held;
 
-    struct batch_input input; /* -- of the batch */
+    const struct batch_kind *kind; /* -- of the batch; set by the engine */
+    struct batch_input input;
     struct batch_run run;
     struct batch_failures failures;
     struct batch_tries tries;
     struct batch_tables tables;
     struct batch_resolve resolve;
-    bool is_retry; /* of dead letters: records come from their table, and the
-                      position stays */
 
     struct batch_attempt attempt; /* -- of the attempt */
     struct batch_cached cached;
@@ -292,6 +294,8 @@ bool batch_blame(struct batch *b, const struct err *e, int32_t by);
 bool batch_take_unread(struct batch *b);
 /* Sets lease->end. */
 void batch_settle(struct batch *b);
+/* How many events the database is asked to apply; *only: the last of them. */
+uint32_t batch_applied(const struct batch *b, uint32_t *only);
 /* Index of the first event with state OK, or -1. */
 int32_t batch_first_good(const struct batch *b);
 /* Has its transaction a compare-and-set for the lane? */

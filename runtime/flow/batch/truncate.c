@@ -44,7 +44,7 @@ static void cut(struct batch *b, struct lease *l)
 
 void truncate_cut(struct batch *b)
 {
-    for (uint32_t i = 0; i < b->input.n_leases && !b->is_retry; i++) {
+    for (uint32_t i = 0; !b->input.stays && i < b->input.n_leases; i++) {
         cut(b, &b->input.leases[i]);
     }
 }

@@ -6,9 +6,12 @@
 
 #include "flow/batch/truncate.h"
 
-static const struct dossier *dossier_at(const struct lease *l)
+/* What is known of the lane; NULL: it is not asked, since dead letters that are
+ * tried again are neither held behind others nor counted anew. */
+static const struct dossier *dossier_at(const struct batch *b,
+                                        const struct lease *l)
 {
-    return l->lane->dossier;
+    return b->input.stays ? NULL : l->lane->dossier;
 }
 
 static struct letter *letter_of(struct batch *b, uint32_t event)
@@ -286,14 +289,14 @@ static void halt_lane(struct lease *l, uint32_t event, enum err_class class,
 static int64_t *held_since(struct batch *b, const struct record *rec,
                            const struct held **before)
 {
-    const struct dossier *d = dossier_at(&b->input.leases[rec->lane]);
+    const struct dossier *d = dossier_at(b, &b->input.leases[rec->lane]);
     int64_t number;
 
     *before = NULL;
     if (!rec->key) {
         return NULL;
     }
-    if (d && !b->is_retry) {
+    if (d) {
         *before = dossier_find(d, rec->key, rec->key_len);
     }
     number = b->held.keys.n_keys
@@ -336,7 +339,7 @@ static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
     }
     letter_of(b, event)->behind = first;
     b->held.n[number]++;
-    if (!b->is_retry &&
+    if (!b->input.stays &&
         (before ? before->n : 0) + b->held.n[number] > b->limits->max_held) {
         halt_lane(l, event, ERR_DATA,
                   arena_printf(&b->memory.said,
@@ -352,7 +355,7 @@ static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
 /* False: the lane halts before the event. */
 static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
 {
-    const struct dossier *d = dossier_at(l);
+    const struct dossier *d = dossier_at(b, l);
     const struct letter *letter = &b->failures.letters[event];
 
     /* Rows from before a truncate must not outlive it. */
@@ -360,7 +363,7 @@ static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
         halt_lane(l, event, letter->class, letter->reason);
         return false;
     }
-    if (!d || b->is_retry) {
+    if (!d) {
         return true;
     }
     if (verdict_holds(b, event) && !dossier_has_room(d)) {
@@ -428,9 +431,9 @@ static bool settle_lane(struct batch *b, struct lease *l)
     return has_changed;
 }
 
-static bool has_held(const struct lease *l)
+static bool has_held(const struct batch *b, const struct lease *l)
 {
-    const struct dossier *d = dossier_at(l);
+    const struct dossier *d = dossier_at(b, l);
 
     return d && d->keys.n_keys > 0;
 }
@@ -442,7 +445,7 @@ bool verdict_settle(struct batch *b)
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         /* Lanes in which all is well cost nothing. */
         if (b->failures.letters || b->input.leases[i].halt >= 0 ||
-            has_held(&b->input.leases[i])) {
+            has_held(b, &b->input.leases[i])) {
             has_changed |= settle_lane(b, &b->input.leases[i]);
         }
     }

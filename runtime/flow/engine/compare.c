@@ -6,12 +6,8 @@
 #include <string.h>
 
 #include "flow/engine/engine.h"
-#include "flow/engine/outcome.h"
-#include "model/deadlines.h"
 #include "postgres/store/catalog.h"
 #include "postgres/store/catalog_ask.h"
-
-/* As in a worker's first comparison. */
 
 /* ---- comparing ---- */
 
@@ -125,43 +121,31 @@ bool compare_is_unkept(const struct engine *g, const struct err *e,
     return what != NULL;
 }
 
-static void on_compared(struct pgconn *c, const struct pgreply *r, void *arg)
-{
-    struct batch *b = arg;
-    struct buf lines = {0};
-    struct err e;
-    int n;
-
-    (void)c;
-    b->tables.has_compared = true;
-    if (!r->ok) {
-        outcome_failed(b, r);
-        return;
-    }
-    n = compare_tables(b->engine, r, &lines);
-    if (n > 0) {
-        set_problem(b->engine, buf_text(&lines), n, &e);
-        outcome_unfit(b, &e);
-    } else {
-        b->tables.era = b->engine->tables.era;
-        b->tables.begin(b);
-    }
-    buf_close(&lines);
-}
-
-void compare_first(struct batch *b, void (*begin)(struct batch *b))
+bool compare_begin(struct batch *b)
 {
     struct engine *g = b->engine;
 
-    engine_move(b, BATCH_LOADING);
     if (g->tables.is_known) {
         b->tables.era = g->tables.era;
-        begin(b);
-        return;
+    } else {
+        b->tables.has_compared = true;
+        catalog_ask(b->attempt.conn, g->plan);
     }
-    b->tables.begin = begin;
-    catalog_ask(b->attempt.conn, g->plan);
-    pgconn_flush(b->attempt.conn, PG_ANSWER_USEC, on_compared, b);
+    return g->tables.is_known;
+}
+
+bool compare_answered(struct batch *b, const struct pgreply *r, struct err *e)
+{
+    struct buf lines = {0};
+    int n = compare_tables(b->engine, r, &lines);
+
+    if (n > 0) {
+        set_problem(b->engine, buf_text(&lines), n, e);
+    } else {
+        b->tables.era = b->engine->tables.era;
+    }
+    buf_close(&lines);
+    return n == 0;
 }
 
 /* ---- checking ---- */
@@ -203,13 +187,14 @@ bool compare_explains(struct batch *b, const struct err *e)
     return true;
 }
 
-bool compare_doubt(struct batch *b, pgconn_fn done)
+bool compare_doubt(struct batch *b)
 {
-    if (!b->attempt.conn || pgconn_state(b->attempt.conn) != PGCONN_IDLE) {
+    struct pgconn *c = b->attempt.conn;
+
+    if (!c || pgconn_state(c) != PGCONN_IDLE) {
         return false;
     }
-    pgconn_add_sql(b->attempt.conn, "ROLLBACK");
+    pgconn_add_sql(c, "ROLLBACK");
     compare_check(b, false);
-    pgconn_flush(b->attempt.conn, PG_ANSWER_USEC, done, b);
     return true;
 }

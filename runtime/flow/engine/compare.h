@@ -8,6 +8,7 @@
  * A batch that began before a comparison found another shape is done again: it
  * may have loaded rows of what was there before.
  */
+#include "base/err.h"
 #include "postgres/store/shape.h"
 
 struct batch;
@@ -35,9 +36,12 @@ const char *compare_own_causes(const struct engine *g);
  * and what may be why. False: the failure is another one. */
 bool compare_is_unkept(const struct engine *g, const struct err *e,
                        struct err *named);
-/* The batch has a connection and begins: [begin] is called once the tables are
- * as compared. */
-void compare_first(struct batch *b, void (*begin)(struct batch *b));
+/* The batch has a connection and begins. False: the tables are to be compared
+ * first, and its connection is to be asked what is queued. */
+bool compare_begin(struct batch *b);
+/* That was answered: false with [e] (ERR_SCHEMA) when they do not fit. */
+bool compare_answered(struct batch *b, const struct pgreply *r,
+                      struct err *e) MUSTCHECK;
 /* The last statements before COMMIT; [keeps]: rows are to be kept. */
 void compare_check(struct batch *b, bool keeps);
 /* They may be other tables than the batch began with: it must begin again. */
@@ -47,6 +51,6 @@ bool compare_is_outdated(const struct batch *b);
  * is to be done about the failure. */
 bool compare_explains(struct batch *b, const struct err *e);
 /* The batch failed with what may come of tables that changed, or ends without
- * a transaction: are they as compared? True: its connection was asked, [done]
- * gets the answer. False: nothing can be asked. */
-bool compare_doubt(struct batch *b, pgconn_fn done);
+ * a transaction: are they as compared? True: its connection is to be asked what
+ * is queued. False: nothing can be asked. */
+bool compare_doubt(struct batch *b);

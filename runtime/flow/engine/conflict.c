@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/retry.h"
 #include "flow/engine/isolate.h"
+#include "flow/engine/kind.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
 #include "postgres/wire/sqlstate.h"
@@ -16,8 +17,6 @@ enum {
     AT_ONCE = 3, /* then with a back-off */
     FLOOR_USEC = 5000,
     CAP_USEC = 1000000,
-    MOST = 8,         /* then the batch is taken apart */
-    MOST_LETTERS = 2, /* of a retry: then they are read anew */
     MISSES = 3, /* of a record alone: then it is to be proven what it is */
     PROOFS = 3, /* that show nothing: then its rows are locked */
     TELL_USEC = 4000000,
@@ -40,7 +39,7 @@ static bool is_alone(const struct batch *b)
 {
     uint32_t event;
 
-    return b->input.n_leases == 1 && isolate_applied(b, &event) == 1;
+    return b->input.n_leases == 1 && batch_applied(b, &event) == 1;
 }
 
 static enum attempt_kind attempt_of(const struct batch *b)
@@ -93,7 +92,7 @@ static void find_causes(const struct batch *b, char *out, size_t size)
 {
     const struct compared *t = &b->engine->tables;
     /* A retry deletes its dead letters too. */
-    const char *own = b->is_retry ? t->own : NULL;
+    const char *own = b->kind->end ? t->own : NULL;
 
     snprintf(out, size, "%.150s%s%.330s", own ? own : "",
              own && t->causes ? "; " : "",
@@ -180,10 +179,10 @@ bool conflict_is_cancel(struct batch *b, const struct err *e)
            (b->attempt.is_patient || ++d->n_cancelled < CANCELS);
 }
 
-void conflict_not_proven(struct batch *b)
+struct next conflict_not_proven(struct batch *b)
 {
     note_unproven(b, dossier_in(&b->input.leases[0]));
-    isolate_again(b, 0);
+    return next_again(0);
 }
 
 /* ---- again, or apart ---- */
@@ -208,7 +207,7 @@ static const char *likely(const struct err *e)
 static void note_waits(struct batch *b, bool is_lost, const char *what,
                        const char *why)
 {
-    for (uint32_t i = 0; i < b->input.n_leases && !b->is_retry; i++) {
+    for (uint32_t i = 0; b->kind->holds_lanes && i < b->input.n_leases; i++) {
         struct dossier *d = dossier_in(&b->input.leases[i]);
 
         if (is_lost || !d->waits_since) {
@@ -238,7 +237,7 @@ static uint32_t most_attempts(const struct batch *b, const struct err *e)
                      b->input.leases[0].lane->cap > 0 &&
                      strcmp(e->sqlstate, "TM002") == 0;
 
-    return b->is_retry ? MOST_LETTERS : is_behind ? 1 : MOST;
+    return is_behind && b->kind->holds_lanes ? 1 : b->kind->most_lost;
 }
 
 /* It has been waited for already. */
@@ -262,12 +261,13 @@ static usec pause(uint32_t n_lost, int64_t delay_ms)
 }
 
 /* Others come first, and its records once the lane's turn comes again. */
-static void part(struct batch *b, int64_t delay_ms)
+struct next conflict_part_lanes(struct batch *b, const struct err *e,
+                                int64_t delay_ms)
 {
     bool is_alone = b->input.n_leases == 1;
     usec now = clock_usec();
 
-    b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
+    (void)e;
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lease *l = &b->input.leases[i];
         struct dossier *d = dossier_in(l);
@@ -279,7 +279,7 @@ static void part(struct batch *b, int64_t delay_ms)
             now + (is_alone && moved <= 1 ? pause(d->n_lost, delay_ms) : 0);
         isolate_suspect(l, is_alone);
     }
-    engine_release(b);
+    return next_is(NEXT_RELEASE);
 }
 
 /* Once, as long as it lasts: only whoever asked for them waits. */
@@ -302,29 +302,25 @@ static void tell_letters(const struct batch *b, const struct err *e)
 /* What was read of the letters may be why they fail: somebody discarded one. A
  * single one waits until the next look, and so does what has waited for a lock, so
  * that its lane goes on meanwhile; whether it misses for ever is shown at once. */
-static void part_letters(struct batch *b, const struct err *e)
+void conflict_note_letters(struct batch *b, const struct err *e)
 {
     struct dossier *d = dossier_in(&b->input.leases[0]);
 
-    b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
+    tell_letters(b, e);
     d->wants_retry =
         !has_waited(e) && (b->input.events.n > 1 || d->n_missed > 0);
-    isolate_halve(b);
-    engine_release(b);
 }
 
-void conflict_retry(struct batch *b, const struct err *e, int64_t delay_ms)
+struct next conflict_retry(struct batch *b, const struct err *e,
+                           int64_t delay_ms)
 {
     b->tries.n_failed++;
     note_lost(b, e);
     if (!has_lost_enough(b, e)) {
-        isolate_again(b, pause(b->tries.n_failed, delay_ms));
-    } else if (b->is_retry) {
-        tell_letters(b, e);
-        part_letters(b, e);
-    } else {
-        part(b, delay_ms);
+        return next_again(pause(b->tries.n_failed, delay_ms));
     }
+    b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
+    return b->kind->part(b, e, delay_ms);
 }
 
 void conflict_cleared(struct lane *lane)
@@ -364,7 +360,7 @@ static bool has_whole_turn(const struct batch *b)
  * others, since the records of its lane wait for it. */
 static bool wants_patience(const struct batch *b)
 {
-    return b->input.n_leases == 1 && !b->is_retry &&
+    return b->input.n_leases == 1 && b->kind->holds_lanes &&
            (empties(b) || has_whole_turn(b));
 }
 
@@ -418,8 +414,9 @@ void conflict_took(struct engine *g, usec took)
  * goes on. */
 static void note_slow(struct batch *b, usec now)
 {
-    bool is_asked = b->state == BATCH_LOADING || b->state == BATCH_OPENING ||
-                    b->state == BATCH_WRITING || b->state == BATCH_ASKING;
+    bool is_asked =
+        (b->state >= BATCH_COMPARING && b->state <= BATCH_DOUBTING) ||
+        b->state == BATCH_ASKING;
     struct dossier *d;
 
     if (!is_asked || now - b->attempt.since < SLOW_USEC) {

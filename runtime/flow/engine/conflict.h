@@ -29,6 +29,7 @@
  * there; else nobody knows, which is told, and all begins anew.
  */
 #include "flow/engine/engine.h"
+#include "flow/engine/next.h"
 
 /* The batch failed with [e], of class conflict: is it none? True: [named] is
  * what it failed with. */
@@ -41,11 +42,17 @@ void conflict_begin(struct batch *b);
 /* A transaction took so long, from BEGIN to the answer to COMMIT. */
 void conflict_took(struct engine *g, usec took);
 /* The proof met no failure: it was a race. */
-void conflict_not_proven(struct batch *b);
+struct next conflict_not_proven(struct batch *b);
 /* The same once more, or a smaller batch. [delay_ms]: as the failure rule says;
  * -1: as usual. */
-void conflict_retry(struct batch *b, const struct err *e, int64_t delay_ms);
-/* The lane's position moved, which is behind isolate_cleared(). */
+struct next conflict_retry(struct batch *b, const struct err *e,
+                           int64_t delay_ms);
+/* It lost often enough. Of batch_of_records: its lanes are tried one by one, and
+ * a record alone waits. Of batch_of_letters: says when they are read anew. */
+struct next conflict_part_lanes(struct batch *b, const struct err *e,
+                                int64_t delay_ms);
+void conflict_note_letters(struct batch *b, const struct err *e);
+/* The lane's position moved, behind lease_cleared(). */
 void conflict_cleared(struct lane *lane);
 /* Tells people of lanes that have waited for seconds. */
 void conflict_tick(struct engine *g, usec now);

@@ -13,7 +13,9 @@
 #include "flow/engine/conflict.h"
 #include "flow/engine/gauges.h"
 #include "flow/engine/isolate.h"
+#include "flow/engine/kind.h"
 #include "flow/engine/redo.h"
+#include "flow/engine/rule.h"
 #include "flow/engine/transact.h"
 #include "flow/engine/worker.h"
 #include "flow/rows/unknown.h"
@@ -154,7 +156,7 @@ static void decode_some(struct engine *g)
     }
     measure_step(&b->engine->show, b, STAGE_DECODE, since);
     if (is_done && batch_is_over(b)) {
-        isolate_over(b);
+        transact_go(b, isolate_over(b));
     } else if (is_done) {
         unknown_tell(g->programs, g->plan->n_projections, g->decoder,
                      &b->memory.arena);
@@ -225,6 +227,7 @@ static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
         leases[i].lane->is_leased = true;
     }
     batch_begin(b, g->decoder, leases, n);
+    b->kind = &batch_of_records;
     engine_move(b, BATCH_DECODING);
 }
 
@@ -406,7 +409,7 @@ static void open_batches(struct engine *g)
         batch_init(b, g->programs, g->plan->n_projections,
                    &g->plan->dead_letters);
         b->engine = g;
-        b->ask = isolate_ask_record;
+        b->ask = rule_ask_record;
         b->memory.most_bytes = g->plan->limits.bytes;
         b->slot = i;
         b->state = BATCH_FREE;

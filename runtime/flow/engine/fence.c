@@ -61,7 +61,7 @@ static void claim_again(struct engine *g, const struct lease *l)
 }
 
 /* TM001: the statement's index tells the lane. */
-void fence_failed(struct batch *b, int failed)
+struct next fence_failed(struct batch *b, int failed)
 {
     int at = b->attempt.n_begun;
 
@@ -76,5 +76,5 @@ void fence_failed(struct batch *b, int failed)
             claim_again(b->engine, l);
         }
     }
-    engine_release(b);
+    return next_is(NEXT_RELEASE);
 }

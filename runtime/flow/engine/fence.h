@@ -6,7 +6,8 @@
  * the database keeps the new position back.
  */
 #include "flow/engine/engine.h"
+#include "flow/engine/next.h"
 
 /* [failed]: the statement of the batch that said so, which tells the lane. The
  * batch is released. */
-void fence_failed(struct batch *b, int failed);
+struct next fence_failed(struct batch *b, int failed);

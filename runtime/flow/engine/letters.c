@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "flow/batch/verdict.h"
 #include "flow/engine/engine.h"
+#include "flow/engine/kind.h"
 #include "flow/rows/headers.h"
 #include "model/deadlines.h"
 #include "postgres/store/dead_letter.h"
@@ -90,9 +91,8 @@ static struct dead_letter letter_for(struct batch *b, uint32_t event)
                                : failed(b, letter, verdict_holds(b, event));
 
     d.record = &b->input.records[event];
-    d.headers = headers_print(d.record->message,
-                              b->is_retry ? headers_at : source_header_at,
-                              &b->memory.loaded);
+    d.headers =
+        headers_print(d.record->message, b->kind->header_at, &b->memory.loaded);
     return d;
 }
 
@@ -120,7 +120,7 @@ uint64_t letters_make(struct batch *b)
 /* What a retry applied, or skipped, is a letter no more. What failed again
  * stops the whole chain of its key, also where the batch holds only its
  * beginning. */
-static void end_letters(struct batch *b)
+void letters_end(struct batch *b)
 {
     struct record *gone =
         arena_alloc(&b->memory.loaded, b->input.events.n * sizeof(*gone));
@@ -150,9 +150,6 @@ void letters_write(struct batch *b)
     if (b->failures.n_put > 0) {
         dead_letter_put(b->attempt.conn, b->engine->plan, b->failures.put,
                         b->failures.n_put);
-    }
-    if (b->is_retry) {
-        end_letters(b);
     }
 }
 
@@ -227,14 +224,12 @@ void letters_committed(struct batch *b)
         struct lease *l = &b->input.leases[i];
         struct dossier *d = l->lane->dossier;
 
-        if (!b->is_retry) {
-            d->n_seen += lease_moved(l);
-            if (l->guard) {
-                guard_take(&d->guard, l->guard);
-            }
+        d->n_seen += lease_moved(l);
+        if (l->guard) {
+            guard_take(&d->guard, l->guard);
         }
     }
-    if (b->failures.letters && !b->is_retry) {
+    if (b->failures.letters) {
         count_letters(b);
     }
 }

@@ -29,10 +29,11 @@ struct letters {
 
 /* Makes the rows of everything that the batch sets aside; their bytes. */
 uint64_t letters_make(struct batch *b);
-/* Queues the rows of everything that the batch sets aside; for a retry, the
- * end of what it applies too. */
+/* Queues them. */
 void letters_write(struct batch *b);
-/* The batch is committed: what the lane's dossier knows. */
+/* Of batch_of_letters, behind them: queues the end of what it applies. */
+void letters_end(struct batch *b);
+/* A batch_of_records is committed: what the lane's dossier knows. */
 void letters_committed(struct batch *b);
 /* Asks what is to be asked; called every turn. */
 void letters_turn(struct engine *g);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "flow/engine/engine.h"
+#include "flow/engine/kind.h"
 
 /* In place of a lease: the row's events came from several lanes. */
 enum { LEASE_MIXED = 0xfffffffe, LEASE_NONE = 0xffffffff };
@@ -312,7 +313,7 @@ static bool takes_part(const struct batch *b)
 void recall_begin(struct batch *b)
 {
     struct cache *c = &b->engine->cache;
-    bool is_first = !b->tries.has_begun && !b->is_retry;
+    bool is_first = !b->tries.has_begun && b->kind->is_cached;
     const uint32_t *claims = NULL;
 
     b->tries.has_begun = true;
@@ -333,7 +334,7 @@ void recall_begin(struct batch *b)
 
 bool recall_may_keep(const struct batch *b)
 {
-    return b->cached.is_used && !b->is_retry;
+    return b->cached.is_used && b->kind->is_cached;
 }
 
 /* False: what the batch wrote is not to be kept. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/engine/kind.h"
 #include "flow/rows/headers.h"
 #include "model/deadlines.h"
 #include "postgres/store/dead_letter.h"
@@ -80,7 +81,8 @@ static void begin(struct batch *b, const struct pg_result *r)
     l->n = n;
     b->input.header = headers_find;
     batch_prepare(b, g->decoder, n);
-    b->is_retry = true;
+    b->input.stays = true;
+    b->kind = &batch_of_letters;
     engine_move(b, BATCH_DECODING);
 }
 

@@ -1,12 +1,24 @@
 #pragma once
 /*
- * The steps of one batch on one connection: load, fold, write, commit, and
- * what each outcome means. See the outcome table in runtime/README.md.
+ * The driver of a batch: it alone takes a batch from one step to the next, for
+ * as long as the batch has a connection.
+ *
+ *   transact_start     compare.c, if the tables are to be compared
+ *                      attempt.c: load, fold, write, COMMIT
+ *   transact_resolve   resolve.c: what became of a COMMIT
+ *
+ * Each step returns what comes next (next.h), also what went wrong: the steps ask
+ * outcome.c, which asks compare, fence, conflict, isolate and the failure rule
+ * (rule.c). Files call only those that stand before them in this order: compare,
+ * fence, recall, isolate, conflict, rule, outcome, attempt and resolve, committed,
+ * transact.
  */
 #include "flow/engine/engine.h"
+#include "flow/engine/next.h"
 
 /* A ready batch got its connection. */
 void transact_start(struct batch *b, struct pgconn *c);
-/* COMMIT's outcome is unknown and the batch has a new connection: asks the
- * lanes' positions, with a claim that waits behind the old transaction. */
+/* COMMIT's outcome is unknown and the batch has a new connection. */
 void transact_resolve(struct batch *b, struct pgconn *c);
+/* Does what is next; not NEXT_ON. */
+void transact_go(struct batch *b, struct next n);

@@ -21,7 +21,7 @@ struct column {
 
 static bool is_alone(const struct batch *b)
 {
-    return (b->is_retry ? b->input.events.n : batch_moved(b)) <= 1;
+    return (b->input.stays ? b->input.events.n : batch_moved(b)) <= 1;
 }
 
 /* Large records are meant to be in large batches. */

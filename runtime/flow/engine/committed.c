@@ -1,0 +1,117 @@
+/* See committed.h. */
+#include "flow/engine/committed.h"
+
+#include "flow/batch/lease.h"
+#include "flow/batch/measure.h"
+#include "flow/engine/conflict.h"
+#include "flow/engine/isolate.h"
+#include "flow/engine/kind.h"
+#include "flow/engine/lease_halt.h"
+#include "flow/engine/recall.h"
+#include "flow/show/show.h"
+
+/* Before COMMIT come the seal, where the tables want one, and the check. */
+static void keep_rows(struct batch *b, const struct pgreply *reply)
+{
+    struct pg_result *const *last = reply->results + reply->n_results - 1;
+
+    if (b->cached.keeps) {
+        recall_committed(b, (uint32_t)pg_int(last[-1], 0, 0),
+                         !b->engine->tables.shape.seal ||
+                             pg_int(last[-2], 0, 0) != 0);
+    }
+}
+
+static void read_reply(struct batch *b, const struct pgreply *reply)
+{
+    show_stage(&b->engine->show, STAGE_COMMIT, b->attempt.since);
+    conflict_took(b->engine, clock_usec() - b->attempt.begun_at);
+    b->outcome.n_written -= writer_written(b->rows, b->n_rows, reply);
+    keep_rows(b, reply);
+}
+
+/* How many records the lane's next batch may have. */
+static void keep_pace(struct batch *b, struct lease *l)
+{
+    if (b->run.pace == BATCH_TOO_SLOW) {
+        lease_halve(l->lane, l->n, b->input.n_leases == 1);
+    } else if (b->run.pace == BATCH_QUICK && !b->run.is_heavy) {
+        lease_grow(l->lane, b->engine->plan->limits.size);
+    }
+}
+
+static void move_lane(struct batch *b, struct lease *l)
+{
+    struct lane *lane = l->lane;
+    uint32_t moved = lease_moved(l);
+
+    if (moved > 0 && b->outcome.n_written > 0) {
+        ((struct dossier *)lane->dossier)->wrote_at = clock_usec();
+    }
+    lane->position = l->end;
+    if (moved > 0) {
+        lane->told.at = 0; /* it went on */
+        lane->was_rewound &= !lane->settles;
+    }
+    source_done(b->engine->source, lane, moved);
+    if (l->cut < 0 || lane->inbox.count == 0) { /* else: at once */
+        lane->waiting_since = lane->inbox.count ? clock_usec() : 0;
+    }
+    lease_cleared(lane, moved);
+    isolate_cleared(l);
+    conflict_cleared(lane);
+    keep_pace(b, l);
+}
+
+static bool is_ours(const struct lane *lane)
+{
+    return lane->is_assigned && !lane->needs_claim;
+}
+
+void committed_records(struct batch *b)
+{
+    letters_committed(b);
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        if (is_ours(b->input.leases[i].lane)) {
+            move_lane(b, &b->input.leases[i]);
+        }
+    }
+    if (batch_moved(b) > 0) {
+        measure_committed(&b->engine->show, b);
+        b->engine->committed_at = clock_usec();
+    }
+}
+
+static void halt_lanes(struct batch *b)
+{
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        if (is_ours(b->input.leases[i].lane)) {
+            lease_halt_committed(b, &b->input.leases[i]);
+        }
+    }
+}
+
+/*
+ * The reply lasts as long as its connection, and rows are kept for the claims
+ * that the transaction had, which a lane that halts gives up. Lanes halt behind
+ * all that is counted of them: one that halts is shown as it stands then. A lane
+ * that is no longer ours, or whose position is in doubt, is claimed first.
+ */
+void batch_committed(struct batch *b, const struct pgreply *reply)
+{
+    struct engine *g = b->engine;
+
+    if (reply) {
+        read_reply(b, reply);
+    }
+    database_release(&b->engine->database, &b->attempt.conn);
+    b->kind->committed(b);
+    if (b->failures.letters) {
+        publish_due(g);
+    }
+    halt_lanes(b);
+    database_answered(&g->database, &b->attempt.ticket);
+    g->troubles = 0;
+    show_ready(&g->show);
+    engine_release(b);
+}

@@ -1,0 +1,60 @@
+/* See lease_halt.h. */
+#include "flow/engine/lease_halt.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+#include "postgres/store/position.h"
+
+static void name_halt(const struct batch *b, const struct lease *l,
+                      struct err *e)
+{
+    const struct record *rec = &b->input.records[l->halt];
+
+    err_set(e, l->halt_class, "%s/%d offset %" PRId64 ": %s", rec->topic,
+            rec->partition, rec->offset, l->halt_reason);
+}
+
+/* With the letters that made the lane halt: whoever comes next would set as
+ * many aside again. */
+void lease_halt_write(struct batch *b)
+{
+    struct err e;
+
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        struct lease *l = &b->input.leases[i];
+
+        if (l->halt >= 0) {
+            l->halted_since = (int64_t)time(NULL);
+            name_halt(b, l, &e);
+            const struct position at = {.topic = l->lane->topic,
+                                        .partition = l->lane->partition,
+                                        .epoch = l->epoch,
+                                        .halted_since = l->halted_since};
+            position_halt(b->attempt.conn, b->engine->plan, &at, e.text,
+                          b->engine->plan->hash);
+        }
+    }
+}
+
+void lease_halt_committed(struct batch *b, const struct lease *l)
+{
+    struct lane *lane = l->lane;
+    struct err e;
+
+    if (l->halt < 0) {
+        return;
+    }
+    ((struct dossier *)lane->dossier)->was_halted = true;
+    b->engine->show.counts->errors[l->halt_class]++;
+    name_halt(b, l, &e);
+    if (l->halted_since == 0) {
+        engine_halt_for_person(b->engine, lane, &e, true);
+        return;
+    }
+    lane->retry_at = 0;
+    engine_halt(b->engine, lane, &e);
+    if (lane->page) {
+        ((struct page_lane *)lane->page)->halted_since = l->halted_since;
+    }
+}
