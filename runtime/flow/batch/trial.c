@@ -12,7 +12,6 @@
 #include "flow/rows/keys.h"
 #include "flow/rows/layers.h"
 #include "flow/rows/mirror.h"
-#include "flow/table/writer.h"
 
 struct trial_headers {
     struct record_header *list;

@@ -3,6 +3,7 @@
 
 #include "flow/rows/order.h"
 #include "flow/rows/unheld.h"
+#include "flow/table/statement.h"
 #include "postgres/wire/encode.h"
 
 /* Rows of which that can be said, in key order; [n]: how many. */
@@ -32,6 +33,20 @@ static bool is_unchecked(const struct rows *r, uint32_t row)
     return r->marks[row] == ROWS_RECALLED;
 }
 
+/* By these rows' keys, and for STATEMENT_VERIFY their xmins and how many. */
+static void ask(struct rows *r, struct pgconn *c, enum program_statement what,
+                uint32_t *rows, uint32_t n)
+{
+    struct selection s = {.rows = rows, .n = n};
+    struct params *ps = statement_params(c, r, &s);
+
+    if (what == STATEMENT_VERIFY) {
+        statement_xmins(ps, r, &s);
+        params_int8(ps, s.n);
+    }
+    statement_send(r, c, what, 0, ps);
+}
+
 void reader_load(struct rows *r, struct pgconn *c, bool is_locked)
 {
     uint32_t n = r->view.n_rows;
@@ -43,7 +58,7 @@ void reader_load(struct rows *r, struct pgconn *c, bool is_locked)
         rows_unload(r);
         r->asked = order_once(r);
     }
-    writer_ask(r, c, is_locked ? STATEMENT_LOCK : STATEMENT_LOAD, r->asked, n);
+    ask(r, c, is_locked ? STATEMENT_LOCK : STATEMENT_LOAD, r->asked, n);
 }
 
 /* Of a table and one that inherits from it. A statement would write both, and
@@ -125,7 +140,7 @@ void reader_verify(struct rows *rows, uint32_t n, struct pgconn *c)
             picked = pick(&rows[i], is_unchecked, &n_picked);
         }
         if (n_picked > 0) {
-            writer_ask(&rows[i], c, STATEMENT_VERIFY, picked, n_picked);
+            ask(&rows[i], c, STATEMENT_VERIFY, picked, n_picked);
         }
     }
 }

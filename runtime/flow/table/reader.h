@@ -4,7 +4,8 @@
  * the end of a transaction when they came from the row cache instead.
  */
 #include "base/err.h"
-#include "flow/table/writer.h"
+#include "flow/rows/rows.h"
+#include "postgres/wire/conn.h"
 
 /* Queues the load of all rows but those that came from the cache; there must
  * be some. [is_locked]: see sql_load. */

@@ -6,44 +6,17 @@
 #include "flow/rows/demand.h"
 #include "flow/rows/layers.h"
 #include "flow/rows/order.h"
-#include "postgres/wire/encode.h"
-
-/* Rows of one statement: numbers of rows, in key order. */
-struct selection {
-    uint32_t *rows;
-    uint32_t n;
-    uint64_t mask;          /* assigned columns */
-    struct tm_cell **cells; /* [column][row]; NULL: the rows' own */
-};
+#include "flow/table/statement.h"
 
 /* Of the parameters of one statement: the server takes a message of 1 GB, and
  * has several copies of it. */
 static const uint64_t STATEMENT_BYTES = 64 << 20;
+
 void writer_begin(struct writer *w)
 {
     w->n_written = 0;
     w->has_unloaded_update = false;
     w->n_unchanged = 0;
-}
-
-static bool is_sent(const struct plan_projection *p, const struct selection *s,
-                    uint32_t column)
-{
-    return column < p->n_key || (s->mask >> column & 1);
-}
-
-static uint64_t bytes_of(const struct rows *r, const struct selection *s)
-{
-    const struct plan_projection *p = r->program->plan;
-    struct tm_cell **cells = s->cells ? s->cells : r->view.cells;
-    uint64_t bytes = 0;
-
-    for (uint32_t i = 0; i < p->n_columns; i++) {
-        if (is_sent(p, s, i)) {
-            bytes += encode_bytes(&p->columns[i].type, cells[i], s->rows, s->n);
-        }
-    }
-    return bytes;
 }
 
 typedef void (*send_fn)(struct writer *w, struct rows *r, struct pgconn *c,
@@ -58,7 +31,7 @@ static void in_parts(struct writer *w, struct rows *r, struct pgconn *c,
     uint64_t most = w->statement_bytes ? w->statement_bytes : STATEMENT_BYTES;
     struct selection half = *s;
 
-    if (s->n <= 1 || bytes_of(r, s) <= most) {
+    if (s->n <= 1 || statement_bytes(r, s) <= most) {
         fn(w, r, c, what, s);
         return;
     }
@@ -67,56 +40,6 @@ static void in_parts(struct writer *w, struct rows *r, struct pgconn *c,
     half.rows += half.n;
     half.n = s->n - half.n;
     in_parts(w, r, c, what, &half, fn);
-}
-
-/* Key columns, then the columns of the mask: one array each. */
-static struct params *column_params(struct pgconn *c, const struct rows *r,
-                                    const struct selection *s)
-{
-    const struct plan_projection *p = r->program->plan;
-    struct params *ps = pgconn_params(c);
-
-    for (uint32_t i = 0; i < p->n_columns; i++) {
-        if (is_sent(p, s, i)) {
-            params_array(ps, &p->columns[i].type,
-                         (s->cells ? s->cells : r->view.cells)[i], s->rows,
-                         s->n);
-        }
-    }
-    return ps;
-}
-
-static void add_xmins(struct params *ps, const struct rows *r,
-                      const struct selection *s)
-{
-    uint32_t *xmins = arena_alloc(r->loaded, (s->n + 1) * sizeof(uint32_t));
-
-    for (uint32_t i = 0; i < s->n; i++) {
-        xmins[i] = r->xmins[s->rows[i]];
-    }
-    params_xids(ps, xmins, s->n);
-}
-
-static int send(struct rows *r, struct pgconn *c, enum program_statement what,
-                uint64_t mask, struct params *ps)
-{
-    const struct pgstmt *s = program_stmt(r->program, what, mask);
-    bool varies = program_varies(r->program, mask);
-
-    return pgconn_add_version(c, s, varies ? (uint32_t)PGCONN_VARIED : 0, ps);
-}
-
-void writer_ask(struct rows *r, struct pgconn *c, enum program_statement what,
-                uint32_t *rows, uint32_t n_rows)
-{
-    struct selection s = {.rows = rows, .n = n_rows};
-    struct params *ps = column_params(c, r, &s);
-
-    if (what == STATEMENT_VERIFY) {
-        add_xmins(ps, r, &s);
-        params_int8(ps, s.n);
-    }
-    send(r, c, what, 0, ps);
 }
 
 static uint64_t assigned(const struct rows *r, struct tm_cell **cells,
@@ -148,14 +71,14 @@ statement_for(const struct rows *r, enum program_statement what, uint64_t mask)
 static void send_masked(struct writer *w, struct rows *r, struct pgconn *c,
                         enum program_statement what, const struct selection *s)
 {
-    struct params *ps = column_params(c, r, s);
+    struct params *ps = statement_params(c, r, s);
 
     w->has_unloaded_update |= what != statement_for(r, what, s->mask);
     what = statement_for(r, what, s->mask);
     if (program_counts(r->program, what)) {
         params_int8(ps, s->n);
     }
-    int answer = send(r, c, what, s->mask, ps);
+    int answer = statement_send(r, c, what, s->mask, ps);
 
     if (r->n_answers++ == 0) {
         r->first_answer = answer;
@@ -217,28 +140,28 @@ static void send_deletes(struct writer *w, struct rows *r, struct pgconn *c,
                          enum program_statement what, const struct selection *s)
 {
     bool counted = program_loads(r->program);
-    struct params *ps = column_params(c, r, s);
+    struct params *ps = statement_params(c, r, s);
 
     if (counted && r->program->plan->exact == EXACT_ALIGNED) {
-        add_xmins(ps, r, s);
+        statement_xmins(ps, r, s);
     }
     if (counted) {
         params_int8(ps, s->n);
     }
-    send(r, c, what, s->mask, ps);
+    statement_send(r, c, what, s->mask, ps);
     w->n_written += s->n;
 }
 
 static void send_updates(struct writer *w, struct rows *r, struct pgconn *c,
                          enum program_statement what, const struct selection *s)
 {
-    struct params *ps = column_params(c, r, s);
+    struct params *ps = statement_params(c, r, s);
 
     if (r->program->plan->exact == EXACT_ALIGNED) {
-        add_xmins(ps, r, s);
+        statement_xmins(ps, r, s);
     }
     params_int8(ps, s->n);
-    send(r, c, what, s->mask, ps);
+    statement_send(r, c, what, s->mask, ps);
     w->n_written += s->n;
 }
 

@@ -17,10 +17,6 @@ struct writer {
 };
 
 void writer_begin(struct writer *w);
-/* Queues a statement that only reads: these rows' keys, and for
- * STATEMENT_VERIFY their xmins and how many they are. */
-void writer_ask(struct rows *r, struct pgconn *c, enum program_statement what,
-                uint32_t *rows, uint32_t n_rows);
 /* Queues all changes of [n] projections: what is deleted first, children
  * before their parents, then the rest, parents before their children, so that
  * no foreign key or unique index meets a row that is about to go. */
