@@ -1,23 +1,23 @@
--- The stock failure rule: what the class of a failure says, and for a few
--- SQLSTATEs what is known of them. Records that failed are held, with all later
--- ones of their key, so that no handler runs on a gap.
+-- The stock failure rule. It decides by the class of a failure, and for a few SQLSTATEs
+-- by what is known of them. A record that failed is set aside, and later records of its
+-- key are held behind it, so that no handler runs over a gap.
 
 local QUERY_CANCELED = '57014' -- ran into statement_timeout
 local FOREIGN_KEY = '23503'
 
--- What waits for a person: the same work would fail in the same way.
+-- These wait for a person: the same work would fail in the same way.
 local WAITS = { schema = true, config = true, fatal = true }
--- What a record brought: the others can go on without it.
+-- These a record causes: the others can go on without it.
 local OF_A_RECORD = { data = true, script = true }
 
--- Too much work at once, or a record that a server in good health never ends.
+-- Too much work at once, or a record on which even a healthy server does not finish.
 local function canceled(failure)
   if failure.attempts == 0 then return 'retry' end
   if failure.records > 1 then return 'bisect' end
   return failure.has_others and 'hold' or 'retry'
 end
 
--- The row that is referred to may come by another lane: 0.2, 0.8 and 3.2 s.
+-- The row that it refers to may come from another lane: retries after 0.2, 0.8, 3.2 s.
 local function refers_to_nothing(failure)
   if failure.attempts < 3 then return 'retry', 200 * 4 ^ failure.attempts end
   return 'hold'
