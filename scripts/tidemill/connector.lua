@@ -255,7 +255,7 @@ local function notes_of(needs, said, is_table_said)
     end
   end
   if has_outbox and not is_table_said then
-    lines[#lines + 1] = ('the outbox table is taken to be %s; --table says another')
+    lines[#lines + 1] = ('the outbox table is assumed to be %s; --table names another')
       :format(said.table)
   end
   for _, note in ipairs(needs.notes) do lines[#lines + 1] = note end

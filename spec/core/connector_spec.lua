@@ -93,7 +93,7 @@ describe('tidemill connector', function()
     assert.equal('shop_outbox', all['slot.name'])
     assert.equal('pgoutput', all['plugin.name'])
     assert.equal('filtered', all['publication.autocreate.mode'])
-    assert.matches('public%.outbox; %-%-table says another', err)
+    assert.matches('public%.outbox; %-%-table names another', err)
   end)
 
   it('takes the name of the header and of the route from the pipeline', function()

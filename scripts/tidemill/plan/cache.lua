@@ -40,8 +40,8 @@ function M.decide(checker, record, p, limits)
   end
   p.is_cached = not never and wanted ~= false and limits.bytes > 0
   if p.is_cached then
-    p.cached_why = ('rows are kept for %d s behind the commit that wrote them, in %d MiB '
-      .. 'a worker; what others changed is seen, since each is checked when it is used')
+    p.cached_why = ('rows are kept for %d s after the commit that wrote them, in %d MiB '
+      .. 'a worker; changes by others are noticed: each row is checked when used')
       :format(limits.ttl_s, math.ceil(limits.bytes / 1048576))
   elseif p.kind == 'fold' and p.exact == 'aligned' then
     p.cached_why = never or wanted == false and 'cache = false'

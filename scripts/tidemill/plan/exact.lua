@@ -45,9 +45,9 @@ local function with_newer(p)
     .. 'a handler for d can mark rows instead)'
 end
 
--- What the order of a row's events stands on; plan_is_keyed_by_record asks the same.
+-- Why the events of a row come in order; plan_is_keyed_by_record asks the same.
 local function proof(p)
-  return ('its key (%s) is the record key (each record is asked: another key halts its '
+  return ('its key (%s) is the record key (each record is checked: another key halts its '
     .. 'lane)'):format(names(p))
 end
 
@@ -104,7 +104,7 @@ local function decide(checker, record, p, all)
     return overwrite(checker, record, p, topics, is_aligned)
   elseif is_aligned then
     return 'aligned', ("topic '%s' alone feeds it and %s: rows are read before the "
-      .. 'transaction, and changed only when they still are as read')
+      .. 'transaction, and changed only if they are still as they were read')
       :format(topics[1], proof(p))
   end
   return 'shared', why_shared(p, topics) .. ': rows are locked inside the transaction'
