@@ -23,8 +23,7 @@ static struct pg_result *ask(struct console *c, const char *select,
     buf_printf(&sql, "SELECT %s FROM ", select);
     sql_quote_table(&sql, table);
     buf_puts(&sql, end);
-    const struct console_query q = {.sql = buf_text(&sql)};
-    struct pg_result *r = console_ask(c, &q, &e);
+    struct pg_result *r = console_ask(c, buf_text(&sql), NULL, &e);
     if (!r) {
         say("  %-20s %s\n", table, e.text);
     }

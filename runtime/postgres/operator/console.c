@@ -54,11 +54,21 @@ static bool is_good(const PGresult *r)
            status == PGRES_SINGLE_TUPLE;
 }
 
-PGresult *console_ask(struct console *c, const struct console_query *q,
+struct params *console_params(struct console *c)
+{
+    params_clear(&c->params);
+    return &c->params;
+}
+
+PGresult *console_ask(struct console *c, const char *sql, struct params *params,
                       struct err *e)
 {
-    PGresult *r = PQexecParams(c->pg, q->sql, q->n_params, NULL, q->params,
-                               NULL, NULL, BINARY);
+    struct params *p = params ? params : console_params(c);
+    PGresult *r;
+
+    params_seal(p);
+    r = PQexecParams(c->pg, sql, p->n, p->oids, p->values, p->lengths,
+                     p->formats, BINARY);
     if (is_good(r)) {
         return r;
     }
@@ -74,7 +84,7 @@ void console_free(PGresult *r)
 
 static bool run(struct console *c, const char *sql, struct err *e)
 {
-    PGresult *r = console_ask(c, &(struct console_query){.sql = sql}, e);
+    PGresult *r = console_ask(c, sql, NULL, e);
     PQclear(r);
     return r != NULL;
 }
@@ -83,6 +93,7 @@ bool console_open(struct console *c, const struct plan *p, const char *who,
                   struct err *e)
 {
     *c = (struct console){.plan = p, .who = who};
+    params_init(&c->params);
     c->pg =
         dial_wait(p->database.write, "tidemill operator", LOCK_PEOPLE_MS, e);
     return c->pg != NULL;
@@ -92,14 +103,18 @@ void console_close(struct console *c)
 {
     PQfinish(c->pg);
     c->pg = NULL;
+    params_close(&c->params);
 }
 
-bool console_each(struct console *c, const struct console_query *q,
+bool console_each(struct console *c, const char *sql, struct params *params,
                   console_fn fn, void *arg, struct err *e)
 {
-    bool ok = PQsendQueryParams(c->pg, q->sql, q->n_params, NULL, q->params,
-                                NULL, NULL, BINARY) &&
-              PQsetSingleRowMode(c->pg);
+    bool ok;
+
+    params_seal(params);
+    ok = PQsendQueryParams(c->pg, sql, params->n, params->oids, params->values,
+                           params->lengths, params->formats, BINARY) &&
+         PQsetSingleRowMode(c->pg);
     if (!ok) {
         return dial_lost(c->pg, e);
     }

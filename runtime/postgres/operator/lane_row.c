@@ -1,13 +1,7 @@
 /* See lane_row.h. */
 #include "postgres/operator/lane_row.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "postgres/wire/conn.h"
-
-enum { NUMBER_BYTES = 24, CHANGE_PARAMS = 11 };
 
 #define ISO "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 #define LANE                                                                   \
@@ -70,17 +64,25 @@ static void read_row(struct arena *a, const struct pg_result *r, int i,
                              .last_letter = pg_int(r, i, LIST_LAST)};
 }
 
+/* NULL and -1: any. */
+static struct params *lane_params(struct console *c, const char *topic,
+                                  int64_t partition)
+{
+    struct params *ps = console_params(c);
+
+    params_text(ps, c->plan->name);
+    params_text(ps, topic);
+    params_natural(ps, partition);
+    return ps;
+}
+
 bool lane_rows_load(struct console *c, const char *topic, int64_t partition,
                     struct lane_rows *out, struct err *e)
 {
-    char number[NUMBER_BYTES];
-    snprintf(number, sizeof(number), "%" PRId64, partition);
-    const char *const params[] = {c->plan->name, topic,
-                                  partition < 0 ? NULL : number};
-    const struct console_query list = {LIST, params, 3};
     *out = (struct lane_rows){0};
     arena_init(&out->arena, 0);
-    struct pg_result *r = console_ask(c, &list, e);
+    struct pg_result *r =
+        console_ask(c, LIST, lane_params(c, topic, partition), e);
     if (!r) {
         return false;
     }
@@ -124,11 +126,6 @@ static const char CHANGE[] =
     "'reason', $11::text)) FROM w WHERE next_offset = $4::bigint "
     "AND epoch = $5::bigint + 1 AND halted IS NULL AND is_rewound RETURNING 1";
 
-struct numbers {
-    char partition[NUMBER_BYTES], to[NUMBER_BYTES], epoch[NUMBER_BYTES],
-        least[NUMBER_BYTES], most[NUMBER_BYTES];
-};
-
 /* The greatest position at which the change still is what was said of it. */
 static int64_t most_position(const struct lane_change *change)
 {
@@ -139,30 +136,21 @@ static int64_t most_position(const struct lane_change *change)
     return change->to < shown ? INT64_MAX : change->to;
 }
 
-static void print_numbers(const struct lane_change *change, struct numbers *n)
-{
-    const struct lane_row *shown = change->shown;
-    snprintf(n->partition, NUMBER_BYTES, "%d", shown->partition);
-    snprintf(n->to, NUMBER_BYTES, "%" PRId64, change->to);
-    snprintf(n->epoch, NUMBER_BYTES, "%" PRId64, shown->epoch);
-    snprintf(n->least, NUMBER_BYTES, "%" PRId64, shown->next_offset);
-    snprintf(n->most, NUMBER_BYTES, "%" PRId64, most_position(change));
-}
-
 static bool change_one(struct console *c, const struct lane_change *change,
                        struct err *e)
 {
     const struct lane_row *shown = change->shown;
-    struct numbers n = {0};
-    print_numbers(change, &n);
-    const char *const params[CHANGE_PARAMS] = {
-        c->plan->name, shown->topic,   n.partition,   n.to,
-        n.epoch,       n.least,        n.most,        shown->halted,
-        c->who,        change->action, change->reason};
-    const struct console_query lock = {LOCK, params, 3};
-    const struct console_query update = {CHANGE, params, CHANGE_PARAMS};
-    struct pg_result *locked = console_ask(c, &lock, e);
-    struct pg_result *r = locked ? console_ask(c, &update, e) : NULL;
+    struct params *ps = lane_params(c, shown->topic, shown->partition);
+    params_int8(ps, change->to);
+    params_int8(ps, shown->epoch);
+    params_int8(ps, shown->next_offset);
+    params_int8(ps, most_position(change));
+    params_text(ps, shown->halted);
+    params_text(ps, c->who);
+    params_text(ps, change->action);
+    params_text(ps, change->reason);
+    struct pg_result *locked = console_ask(c, LOCK, ps, e);
+    struct pg_result *r = locked ? console_ask(c, CHANGE, ps, e) : NULL;
     bool ok = r && pg_rows(r) == 1;
     if (r && !ok) {
         err_set(e, ERR_CONFLICT,

@@ -136,6 +136,18 @@ static const char RETRIED[] =
     "WHERE a.pipeline = $1 AND a.action = 'dlq retry' AND a.who = $2 "
     "AND a.at = $3::timestamptz";
 
+static struct params *change_params(struct console *c,
+                                    const struct letter_filter *f,
+                                    enum letter_scope scope, const char *reason)
+{
+    struct params *ps = letter_params(c, f);
+
+    params_text(ps, scopes[scope]);
+    params_text(ps, c->who);
+    params_text(ps, reason);
+    return ps;
+}
+
 static void read_look(const struct pg_result *r, struct letter_look *out)
 {
     *out = (struct letter_look){.n_failed = pg_int(r, 0, LOOK_FAILED),
@@ -151,26 +163,15 @@ bool letters_look(struct console *c, const struct letter_filter *f,
                   enum letter_scope scope, struct letter_look *out,
                   struct err *e)
 {
-    struct letter_params params;
-    letter_params(&params, c, f);
-    params.at[10] = scopes[scope];
-    const struct console_query look = {LOOK, params.at, 11};
-    struct pg_result *r = console_ask(c, &look, e);
+    struct params *ps = letter_params(c, f);
+    params_text(ps, scopes[scope]);
+    struct pg_result *r = console_ask(c, LOOK, ps, e);
     if (!r) {
         return false;
     }
     read_look(r, out);
     console_free(r);
     return true;
-}
-
-static bool run(struct console *c, const char *sql, const char *const *params,
-                int n_params, struct err *e)
-{
-    const struct console_query q = {sql, params, n_params};
-    struct pg_result *r = console_ask(c, &q, e);
-    console_free(r);
-    return r != NULL;
 }
 
 static bool is_as_shown(struct console *c, const struct letter_filter *f,
@@ -196,11 +197,10 @@ static bool not_kept(struct err *e)
 }
 
 /* True: it did, and all of it. */
-static bool did(struct console *c, const char *sql, const char *const *params,
+static bool did(struct console *c, const char *sql, struct params *ps,
                 struct err *e)
 {
-    const struct console_query q = {sql, params, LETTER_PARAMS};
-    struct pg_result *r = console_ask(c, &q, e);
+    struct pg_result *r = console_ask(c, sql, ps, e);
     bool ok = r && (pg_int(r, 0, 0) || not_kept(e));
 
     console_free(r);
@@ -211,16 +211,15 @@ bool letters_discard(struct console *c, const struct letter_filter *f,
                      enum letter_scope scope, const struct letter_look *shown,
                      const char *reason, struct err *e)
 {
-    struct letter_params params;
-    letter_params(&params, c, f);
-    params.at[10] = scopes[scope];
-    params.at[11] = c->who;
-    params.at[12] = reason;
     if (!console_begin(c, e)) {
         return false;
     }
-    if (run(c, LOCK, params.at, 11, e) && is_as_shown(c, f, scope, shown, e) &&
-        did(c, DISCARD, params.at, e)) {
+    struct pg_result *locked =
+        console_ask(c, LOCK, change_params(c, f, scope, reason), e);
+    bool ok = locked && is_as_shown(c, f, scope, shown, e) &&
+              did(c, DISCARD, change_params(c, f, scope, reason), e);
+    console_free(locked);
+    if (ok) {
         return console_commit(c, e);
     }
     console_rollback(c);
@@ -230,14 +229,11 @@ bool letters_discard(struct console *c, const struct letter_filter *f,
 bool letters_retry(struct console *c, const struct letter_filter *f,
                    const char *reason, struct letter_retry *out, struct err *e)
 {
-    struct letter_params params;
-    letter_params(&params, c, f);
-    params.at[10] = scopes[LETTERS_CHAINS];
-    params.at[11] = c->who;
-    params.at[12] = reason;
-    const struct console_query retry = {RETRY, params.at, LETTER_PARAMS};
     struct pg_result *r =
-        console_begin(c, e) ? console_ask(c, &retry, e) : NULL;
+        console_begin(c, e)
+            ? console_ask(c, RETRY, change_params(c, f, LETTERS_CHAINS, reason),
+                          e)
+            : NULL;
     bool ok = r != NULL;
     if (ok) {
         *out = (struct letter_retry){.n_failed = pg_int(r, 0, 0),
@@ -256,9 +252,11 @@ bool letters_retry(struct console *c, const struct letter_filter *f,
 bool letters_retried(struct console *c, struct letter_retry *retry,
                      struct err *e)
 {
-    const char *const params[] = {c->plan->name, c->who, retry->asked_at};
-    const struct console_query retried = {RETRIED, params, 3};
-    struct pg_result *r = console_ask(c, &retried, e);
+    struct params *ps = console_params(c);
+    params_text(ps, c->plan->name);
+    params_text(ps, c->who);
+    params_text(ps, retry->asked_at);
+    struct pg_result *r = console_ask(c, RETRIED, ps, e);
     if (!r) {
         return false;
     }

@@ -3,20 +3,7 @@
  * that they name. Private to postgres/. */
 #include "postgres/operator/letters.h"
 
-enum {
-    LETTER_FILTER_PARAMS = 10,
-    LETTER_PARAMS = 13,
-    LETTER_NUMBER_BYTES = 24
-};
-
-struct letter_params {
-    const char *at[LETTER_PARAMS];
-    char numbers[4][LETTER_NUMBER_BYTES];
-};
-
-/* Borrows the texts of [f]. */
-void letter_params(struct letter_params *out, const struct console *c,
-                   const struct letter_filter *f);
+struct params *letter_params(struct console *c, const struct letter_filter *f);
 
 #define LETTER_ORDER "topic COLLATE \"C\", partition, \"offset\""
 #define LETTER_MATCHES                                                         \

@@ -1,9 +1,6 @@
 /* Reading dead letters: see letters.h. */
 #include "postgres/operator/letters.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "postgres/operator/letter_params.h"
 #include "postgres/wire/conn.h"
 
@@ -35,24 +32,21 @@ enum list_field {
     LIST_HEADERS
 };
 
-static void number(struct letter_params *p, int param, int64_t n)
+struct params *letter_params(struct console *c, const struct letter_filter *f)
 {
-    static const int places[] = {[2] = 0, [3] = 1, [8] = 2, [9] = 3};
-    char *text = p->numbers[places[param]];
-    snprintf(text, LETTER_NUMBER_BYTES, "%" PRId64, n);
-    p->at[param] = n < 0 ? NULL : text;
-}
+    struct params *ps = console_params(c);
 
-void letter_params(struct letter_params *out, const struct console *c,
-                   const struct letter_filter *f)
-{
-    *out =
-        (struct letter_params){.at = {c->plan->name, f->topic, NULL, NULL,
-                                      f->key, f->class, f->sqlstate, f->state}};
-    number(out, 2, f->partition);
-    number(out, 3, f->offset);
-    number(out, 8, f->since_usec);
-    number(out, 9, f->limit);
+    params_text(ps, c->plan->name);
+    params_text(ps, f->topic);
+    params_natural(ps, f->partition);
+    params_natural(ps, f->offset);
+    params_text(ps, f->key);
+    params_text(ps, f->class);
+    params_text(ps, f->sqlstate);
+    params_text(ps, f->state);
+    params_natural(ps, f->since_usec);
+    params_natural(ps, f->limit);
+    return ps;
 }
 
 struct letter_reading {
@@ -99,10 +93,7 @@ static void on_letter(const struct pg_result *r, void *arg)
 static bool each(struct console *c, const struct letter_filter *f,
                  const char *sql, struct letter_reading *reading, struct err *e)
 {
-    struct letter_params params;
-    letter_params(&params, c, f);
-    const struct console_query list = {sql, params.at, LETTER_FILTER_PARAMS};
-    return console_each(c, &list, on_letter, reading, e);
+    return console_each(c, sql, letter_params(c, f), on_letter, reading, e);
 }
 
 bool letters_each(struct console *c, const struct letter_filter *f, bool values,
@@ -146,10 +137,6 @@ bool letters_count(struct console *c, const struct letter_filter *f,
         "SELECT class, count(*) FILTER (WHERE state = 'failed'), "
         "count(*) FILTER (WHERE state = 'held') FROM tidemill.dead_letter "
         "WHERE " LETTER_MATCHES " GROUP BY class ORDER BY count(*) DESC, class";
-    struct letter_params params;
-    letter_params(&params, c, f);
-    const struct console_query count = {sql, params.at,
-                                        LETTER_FILTER_PARAMS - 1};
     struct letter_reading reading = {.count_fn = fn, .arg = arg};
-    return console_each(c, &count, on_count, &reading, e);
+    return console_each(c, sql, letter_params(c, f), on_count, &reading, e);
 }

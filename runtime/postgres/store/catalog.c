@@ -26,7 +26,7 @@ static const struct own_table {
     {"tidemill.audit", SERVER_AUDIT, 8, NULL},
 };
 
-static void put_schema_cure(struct report *r, struct buf *b)
+static void put_schema_cure(struct catalog_report *r, struct buf *b)
 {
     buf_printf(b,
                "run `tidemill schema %s --apply`, or apply the SQL that "
@@ -34,7 +34,7 @@ static void put_schema_cure(struct report *r, struct buf *b)
                r->plan->path, r->plan->path);
 }
 
-static void check_own(struct report *r, const struct pg_result *s,
+static void check_own(struct catalog_report *r, const struct pg_result *s,
                       const struct own_table *t)
 {
     int64_t n = pg_int(s, 0, (int)t->field);
@@ -53,7 +53,7 @@ static void check_own(struct report *r, const struct pg_result *s,
     }
 }
 
-static void check_must(struct report *r, const struct pg_result *s)
+static void check_must(struct catalog_report *r, const struct pg_result *s)
 {
     int len;
     if (!pg_value(s, 0, SERVER_MUST, &len)) {
@@ -68,7 +68,7 @@ static void check_must(struct report *r, const struct pg_result *s)
 }
 
 /* Whatever a projection says of its own rows. */
-static void check_unlogged(struct report *r, const struct pg_result *s)
+static void check_unlogged(struct catalog_report *r, const struct pg_result *s)
 {
     const char *name = pg_str(s, 0, SERVER_UNLOGGED);
 
@@ -81,7 +81,7 @@ static void check_unlogged(struct report *r, const struct pg_result *s)
     }
 }
 
-static void check_server(struct report *r, const struct pg_result *s)
+static void check_server(struct catalog_report *r, const struct pg_result *s)
 {
     int len;
     if (pg_int(s, 0, SERVER_VERSION) < LEAST_VERSION) {
@@ -123,7 +123,7 @@ static const struct plan_column *once_column(const struct plan_projection *p)
 }
 
 /* PostgreSQL refuses TRUNCATE then, whether there are such rows or not. */
-static void check_emptied(struct report *r, const struct pg_result *t)
+static void check_emptied(struct catalog_report *r, const struct pg_result *t)
 {
     int len;
     if (r->p->empties && pg_value(t, 0, TABLE_REFERRER, &len)) {
@@ -135,8 +135,8 @@ static void check_emptied(struct report *r, const struct pg_result *t)
     }
 }
 
-static void put_alter(struct buf *b, const struct report *r, const char *what,
-                      const struct plan_column *c)
+static void put_alter(struct buf *b, const struct catalog_report *r,
+                      const char *what, const struct plan_column *c)
 {
     buf_puts(b, "ALTER TABLE ");
     sql_quote_table(b, r->p->table);
@@ -147,7 +147,7 @@ static void put_alter(struct buf *b, const struct report *r, const char *what,
     buf_puts(b, ";\n");
 }
 
-static void check_type(struct report *r, const struct plan_column *c,
+static void check_type(struct catalog_report *r, const struct plan_column *c,
                        const char *found)
 {
     struct coltype type;
@@ -168,7 +168,7 @@ static void check_type(struct report *r, const struct plan_column *c,
     buf_close(&declared);
 }
 
-static void check_column(struct report *r, struct plan_column *c,
+static void check_column(struct catalog_report *r, struct plan_column *c,
                          const struct pg_result *columns)
 {
     int i = report_column(columns, c->name);
@@ -197,7 +197,8 @@ static void check_column(struct report *r, struct plan_column *c,
 }
 
 /* Columns of the table that no row of ours would fill. */
-static void check_others(struct report *r, const struct pg_result *columns)
+static void check_others(struct catalog_report *r,
+                         const struct pg_result *columns)
 {
     for (int i = 0; i < pg_rows(columns); i++) {
         const char *name = pg_str(columns, i, COLUMN_NAME);
@@ -213,7 +214,7 @@ static void check_others(struct report *r, const struct pg_result *columns)
     }
 }
 
-static void put_index_cure(struct report *r, struct buf *b)
+static void put_index_cure(struct catalog_report *r, struct buf *b)
 {
     buf_puts(b, "CREATE UNIQUE INDEX ON ");
     sql_quote_table(b, r->p->table);
@@ -222,7 +223,8 @@ static void put_index_cure(struct report *r, struct buf *b)
     buf_puts(b, ");\n");
 }
 
-static void check_indexes(struct report *r, const struct pg_result *indexes)
+static void check_indexes(struct catalog_report *r,
+                          const struct pg_result *indexes)
 {
     bool has_key = false;
     for (int i = 0; i < pg_rows(indexes); i++) {
@@ -250,7 +252,7 @@ static void check_indexes(struct report *r, const struct pg_result *indexes)
 }
 
 /* The statement itself, on one line: what people are missing. */
-static void put_table_sql(struct report *r, struct buf *b)
+static void put_table_sql(struct catalog_report *r, struct buf *b)
 {
     struct arena a;
     const char *sql;
@@ -278,13 +280,13 @@ static const char *kind_of(char relkind)
 }
 
 /* A foreign table is there on purpose, and no SQL of `schema` would change it. */
-static struct buf *report_kind(struct report *r, char kind)
+static struct buf *report_kind(struct catalog_report *r, char kind)
 {
     return report_begin(r, kind == 'f' && r->server == CATALOG_OWNER);
 }
 
 /* Rows and positions must be there together, or not at all. */
-static void check_parts(struct report *r, const struct pg_result *t)
+static void check_parts(struct catalog_report *r, const struct pg_result *t)
 {
     const char *part = pg_str(t, 0, TABLE_PART);
     char kind = pg_str(t, 0, TABLE_PART_KIND)[0];
@@ -316,7 +318,7 @@ static void check_parts(struct report *r, const struct pg_result *t)
 
 /* A name without a schema means one table as long as a run lasts: rows of it are
  * in that one. */
-static bool check_same(struct report *r, const struct pg_result *t)
+static bool check_same(struct catalog_report *r, const struct pg_result *t)
 {
     const char *found = pg_str(t, 0, TABLE_SCHEMA);
     const struct plan_projection *p = r->p;
@@ -334,7 +336,7 @@ static bool check_same(struct report *r, const struct pg_result *t)
     return true;
 }
 
-static void warn_of_other(struct report *r, const struct pg_result *t)
+static void warn_of_other(struct catalog_report *r, const struct pg_result *t)
 {
     const char *other = pg_str(t, 0, TABLE_OTHER);
     const char *found = pg_str(t, 0, TABLE_SCHEMA);
@@ -348,7 +350,7 @@ static void warn_of_other(struct report *r, const struct pg_result *t)
     }
 }
 
-static bool check_table(struct report *r, const struct pg_result *t)
+static bool check_table(struct catalog_report *r, const struct pg_result *t)
 {
     if (pg_rows(t) == 0) {
         struct buf *b = report_problem(r);
@@ -372,7 +374,7 @@ static bool check_table(struct report *r, const struct pg_result *t)
     return true;
 }
 
-static void compare_table(struct report *r, struct plan_projection *p,
+static void compare_table(struct catalog_report *r, struct plan_projection *p,
                           struct pg_result *const *results)
 {
     r->p = p;
@@ -432,7 +434,7 @@ static void set_depths(const struct pgreply *r, struct plan *p)
 }
 
 /* What keeps rows out of the cache of every worker. */
-static void check_loud(struct report *r, const struct pg_result *loud)
+static void check_loud(struct catalog_report *r, const struct pg_result *loud)
 {
     int len;
 
@@ -465,7 +467,7 @@ int catalog_compare(const struct pgreply *r, struct plan *p,
     int n_tables = CATALOG_PER_TABLE * (int)p->n_projections;
 
     must(r->ok && r->n_results == ANSWER_TABLES + n_tables + plan_is_cached(p));
-    struct report report = {.out = out, .plan = p, .server = server};
+    struct catalog_report report = {.out = out, .plan = p, .server = server};
     report.user = pg_str(r->results[ANSWER_SERVER], 0, SERVER_USER);
     check_server(&report, r->results[ANSWER_SERVER]);
     report_own_causes(&report, r);

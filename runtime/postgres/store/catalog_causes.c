@@ -34,7 +34,7 @@ static bool does(const bool writes[N_RIGHTS], const char *when)
     return false;
 }
 
-static void report_cause(struct report *r, char kind, const char *name,
+static void report_cause(struct catalog_report *r, char kind, const char *name,
                          const char *on, const char *when)
 {
     switch (kind) {
@@ -76,7 +76,7 @@ static void report_cause(struct report *r, char kind, const char *name,
     }
 }
 
-void report_causes(struct report *r, const struct pg_result *causes)
+void report_causes(struct catalog_report *r, const struct pg_result *causes)
 {
     struct rights needs = rights_of(r->plan, r->p);
 
@@ -107,7 +107,7 @@ static const struct own {
                    "`tidemill lane` and `tidemill dlq` change nothing"},
 };
 
-static void report_own_cause(struct report *r, enum catalog_own table,
+static void report_own_cause(struct catalog_report *r, enum catalog_own table,
                              char kind, const char *name, const char *on,
                              const char *when)
 {
@@ -143,7 +143,7 @@ static void report_own_cause(struct report *r, enum catalog_own table,
     }
 }
 
-void report_own_causes(struct report *r, const struct pgreply *reply)
+void report_own_causes(struct catalog_report *r, const struct pgreply *reply)
 {
     for (int t = 0; t < N_OWN; t++) {
         const struct pg_result *causes = reply->results[ANSWER_OWN + t];

@@ -5,7 +5,7 @@
 
 #include "postgres/sql/sql_text.h"
 
-struct buf *report_begin(struct report *r, bool is_warning)
+struct buf *report_begin(struct catalog_report *r, bool is_warning)
 {
     r->n_problems += !is_warning;
     buf_puts(r->out, is_warning ? "warning: " : "");
@@ -19,19 +19,19 @@ struct buf *report_begin(struct report *r, bool is_warning)
     return r->out;
 }
 
-struct buf *report_problem(struct report *r)
+struct buf *report_problem(struct catalog_report *r)
 {
     return report_begin(r, false);
 }
 
-void report_to(struct report *r)
+void report_to(struct catalog_report *r)
 {
     buf_puts(r->out, " TO ");
     sql_quote(r->out, r->user);
     buf_puts(r->out, ";\n");
 }
 
-void report_grant(struct report *r, const char *rights, const char *on)
+void report_grant(struct catalog_report *r, const char *rights, const char *on)
 {
     buf_printf(r->out, "GRANT %s ON %s", rights, on);
     report_to(r);
@@ -47,7 +47,7 @@ int report_column(const struct pg_result *columns, const char *name)
     return -1;
 }
 
-void report_about(struct report *r, const char *column)
+void report_about(struct catalog_report *r, const char *column)
 {
     r->line = 0;
     for (uint32_t i = 0; column && i < r->p->n_columns; i++) {
@@ -57,7 +57,7 @@ void report_about(struct report *r, const char *column)
     }
 }
 
-bool report_is_declared(const struct report *r, const char *name)
+bool report_is_declared(const struct catalog_report *r, const char *name)
 {
     const struct plan_projection *p = r->p;
     for (uint32_t i = 0; i < p->n_columns; i++) {

@@ -6,7 +6,7 @@
 #include "postgres/store/catalog_ask.h"
 
 /* One comparison. */
-struct report {
+struct catalog_report {
     struct buf *out;
     int n_problems;
     const struct plan *plan;
@@ -17,26 +17,26 @@ struct report {
 };
 
 /* Begins a line; the caller ends it with "\n". A warning is no problem. */
-struct buf *report_begin(struct report *r, bool is_warning);
-struct buf *report_problem(struct report *r);
+struct buf *report_begin(struct catalog_report *r, bool is_warning);
+struct buf *report_problem(struct catalog_report *r);
 /* " TO user;\n", and "GRANT rights ON on TO user;\n": each ends a line. */
-void report_to(struct report *r);
-void report_grant(struct report *r, const char *rights, const char *on);
+void report_to(struct catalog_report *r);
+void report_grant(struct catalog_report *r, const char *rights, const char *on);
 /* What comes is about this column of the table, whose line is named where the
  * projection has it; NULL: about the table. */
-void report_about(struct report *r, const char *column);
+void report_about(struct catalog_report *r, const char *column);
 /* The row of a column in what was answered about a table's; -1: none. */
 int report_column(const struct pg_result *columns, const char *name);
 /* The projection names it. */
-bool report_is_declared(const struct report *r, const char *name);
+bool report_is_declared(const struct catalog_report *r, const char *name);
 
 /* Rights on the table of the projection; false: its schema may not be used, so
  * nothing else can be said. */
-bool report_rights(struct report *r, const struct pg_result *table,
+bool report_rights(struct catalog_report *r, const struct pg_result *table,
                    const struct pg_result *columns);
 
 /* Warns of what the tables have that may keep rows of the projection back;
  * [causes]: as catalog_ask() asked. */
-void report_causes(struct report *r, const struct pg_result *causes);
+void report_causes(struct catalog_report *r, const struct pg_result *causes);
 /* The same of tables of schema tidemill. */
-void report_own_causes(struct report *r, const struct pgreply *reply);
+void report_own_causes(struct catalog_report *r, const struct pgreply *reply);

@@ -16,7 +16,7 @@ static bool is_needed(const struct plan_projection *p,
 
 /* Lists the columns on which the right is needed and missing; true: on all
  * that it is needed on. */
-static bool put_lacking(struct report *r, const struct rights *needs,
+static bool put_lacking(struct catalog_report *r, const struct rights *needs,
                         enum right right, const struct pg_result *columns,
                         struct buf *list)
 {
@@ -36,7 +36,8 @@ static bool put_lacking(struct report *r, const struct rights *needs,
     return is_all;
 }
 
-static void put_right(struct report *r, const char *right, const char *columns)
+static void put_right(struct catalog_report *r, const char *right,
+                      const char *columns)
 {
     struct buf *b = report_problem(r);
     buf_printf(b, "role %s has no %s privilege%s: GRANT %s", r->user, right,
@@ -46,7 +47,7 @@ static void put_right(struct report *r, const char *right, const char *columns)
     report_to(r);
 }
 
-static void check_right(struct report *r, const struct rights *needs,
+static void check_right(struct catalog_report *r, const struct rights *needs,
                         enum right right, const struct pg_result *t,
                         const struct pg_result *columns)
 {
@@ -62,7 +63,7 @@ static void check_right(struct report *r, const struct rights *needs,
     buf_close(&list);
 }
 
-static void check_all(struct report *r, const struct pg_result *t,
+static void check_all(struct catalog_report *r, const struct pg_result *t,
                       const struct pg_result *columns)
 {
     struct rights needs = rights_of(r->plan, r->p);
@@ -76,7 +77,7 @@ static void check_all(struct report *r, const struct pg_result *t,
     }
 }
 
-static bool check_usage(struct report *r, const struct pg_result *t)
+static bool check_usage(struct catalog_report *r, const struct pg_result *t)
 {
     if (pg_int(t, 0, TABLE_USAGE)) {
         return true;
@@ -92,8 +93,8 @@ static bool check_usage(struct report *r, const struct pg_result *t)
 }
 
 /* A column that is filled from a sequence whenever a row does not say it. */
-static void check_sequence(struct report *r, const struct pg_result *columns,
-                           int i)
+static void check_sequence(struct catalog_report *r,
+                           const struct pg_result *columns, int i)
 {
     const char *sequence = pg_str(columns, i, COLUMN_SEQUENCE);
     const char *name = pg_str(columns, i, COLUMN_NAME);
@@ -107,7 +108,7 @@ static void check_sequence(struct report *r, const struct pg_result *columns,
     }
 }
 
-bool report_rights(struct report *r, const struct pg_result *table,
+bool report_rights(struct catalog_report *r, const struct pg_result *table,
                    const struct pg_result *columns)
 {
     if (!check_usage(r, table)) {

@@ -91,7 +91,7 @@ void position_create(struct pgconn *c, const struct plan *p,
         "next_offset, group_id, generation, epoch, halted, halted_at, "
         "anchor_ms) "
         "VALUES ($1, 'main', $2, $3, $4, $5, $6, $7, $8, "
-        "CASE WHEN $8 IS NOT NULL THEN now() END, nullif($9, -1)) ON CONFLICT "
+        "CASE WHEN $8 IS NOT NULL THEN now() END, $9) ON CONFLICT "
         "DO NOTHING"};
     bool is_unbegun = first->next_offset == POSITION_UNBEGUN;
     struct params *ps = lane_params(c, p, first->topic, first->partition);
@@ -100,7 +100,7 @@ void position_create(struct pgconn *c, const struct plan *p,
     params_text(ps, p->hash);
     params_int8(ps, first->epoch);
     params_text(ps, first->halted);
-    params_int8(ps, is_unbegun ? first->anchor.ms : -1);
+    params_natural(ps, is_unbegun ? first->anchor.ms : -1);
     pgconn_add(c, &create, ps);
 }
 

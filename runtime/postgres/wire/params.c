@@ -79,6 +79,14 @@ void params_int8(struct params *p, int64_t v)
     end(p);
 }
 
+void params_natural(struct params *p, int64_t v)
+{
+    params_int8(p, v);
+    if (v < 0) {
+        p->lengths[p->n - 1] = SQL_NULL;
+    }
+}
+
 void params_bool(struct params *p, bool v)
 {
     buf_put(begin(p, oid_of(TYPE_BOOLEAN)), v ? "\1" : "\0", 1);

@@ -31,6 +31,8 @@ void params_text(struct params *p, const char *text);
 void params_chars(struct params *p, const char *s, int len);
 void params_int4(struct params *p, int32_t v);
 void params_int8(struct params *p, int64_t v);
+/* SQL NULL where it is below 0. */
+void params_natural(struct params *p, int64_t v);
 void params_bool(struct params *p, bool v);
 /* An array; see encode.h. */
 void params_array(struct params *p, const struct coltype *t,
