@@ -46,7 +46,7 @@ static int print(const struct bundle *b, const char *path,
                  const struct report_word *said, uint32_t n)
 {
     struct vm *vm;
-    struct report r = {0};
+    struct vm_report r = {0};
     struct err e;
     int status;
     struct plan *p = pipeline_with_vm(b, path, &vm, &status);

@@ -104,6 +104,23 @@ static int get_word(struct loading *l, const char *name,
 #define WORD(l, name, list)                                                    \
     get_word(l, name, list, sizeof(list) / sizeof(*(list)))
 
+static const char *const FORMATS[] = {
+    [FORMAT_OUTBOX] = "outbox",
+    [FORMAT_DEBEZIUM] = "debezium",
+    [FORMAT_JSON] = "json",
+};
+EACH(FORMATS, PLAN_FORMATS);
+static const char *const KINDS[] = {
+    [KIND_FOLD] = "fold",     [KIND_MAP] = "map",     [KIND_MIRROR] = "mirror",
+    [KIND_APPEND] = "append", [KIND_MERGE] = "merge",
+};
+EACH(KINDS, PLAN_KINDS);
+static const char *const EXACTS[] = {
+    [EXACT_ALIGNED] = "aligned", [EXACT_SHARED] = "shared",
+    [EXACT_MERGE] = "merge",     [EXACT_OVERWRITE] = "overwrite",
+    [EXACT_APPEND] = "append",
+};
+EACH(EXACTS, PLAN_EXACTS);
 static const char *const STARTS[] = {
     [START_UNSAID] = "unsaid", [START_EARLIEST] = "earliest",
     [START_LATEST] = "latest", [START_TIMESTAMP] = "timestamp",
@@ -224,7 +241,7 @@ static const struct plan_placeholder *load_placeholder(struct loading *l)
 static void load_topic(struct loading *l, struct plan_topic *t)
 {
     t->name = get_text(l, "name");
-    t->format = (enum plan_format)WORD(l, "format", plan_formats);
+    t->format = (enum plan_format)WORD(l, "format", FORMATS);
     t->type_header = get_text(l, "type_header");
     t->type_path = get_text(l, "type_path");
     t->decimals = (enum plan_decimals)WORD(l, "decimals", DECIMALS);
@@ -332,8 +349,8 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->table = get_text(l, "table");
     p->file = get_text(l, "file");
     p->line = (int)get_int(l, "line");
-    p->kind = (enum plan_kind)WORD(l, "kind", plan_kinds);
-    p->exact = (enum plan_exact)WORD(l, "exact", plan_exacts);
+    p->kind = (enum plan_kind)WORD(l, "kind", KINDS);
+    p->exact = (enum plan_exact)WORD(l, "exact", EXACTS);
     p->why = get_text(l, "why");
     load_columns(l, p);
     p->types = get_texts(l, "types", &p->n_types);

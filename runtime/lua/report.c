@@ -18,7 +18,7 @@ static char *take_text(lua_State *L, const char *name)
 }
 
 bool vm_report(struct vm *v, const char *verb, const struct report_word *said,
-               uint32_t n, struct report *out, struct err *e)
+               uint32_t n, struct vm_report *out, struct err *e)
 {
     lua_State *L = vm_begin(v, verb);
 
@@ -36,7 +36,7 @@ bool vm_report(struct vm *v, const char *verb, const struct report_word *said,
     return true;
 }
 
-void report_close(struct report *r)
+void report_close(struct vm_report *r)
 {
     free(r->out);
     free(r->err);

@@ -13,12 +13,12 @@ struct report_word {
     const char *value;
 };
 
-struct report {
+struct vm_report {
     char *out; /* owned, for stdout; NULL: there is nothing of what was asked */
     char *err; /* owned, for stderr; NULL: nothing */
 };
 
 /* [verb] is a function of boot.lua. False with e: nothing needs to be closed. */
 bool vm_report(struct vm *v, const char *verb, const struct report_word *said,
-               uint32_t n, struct report *out, struct err *e) MUSTCHECK;
-void report_close(struct report *r);
+               uint32_t n, struct vm_report *out, struct err *e) MUSTCHECK;
+void report_close(struct vm_report *r);

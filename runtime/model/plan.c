@@ -4,21 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const plan_formats[] = {
-    [FORMAT_OUTBOX] = "outbox",
-    [FORMAT_DEBEZIUM] = "debezium",
-    [FORMAT_JSON] = "json",
-};
-const char *const plan_kinds[] = {
-    [KIND_FOLD] = "fold",     [KIND_MAP] = "map",     [KIND_MIRROR] = "mirror",
-    [KIND_APPEND] = "append", [KIND_MERGE] = "merge",
-};
-const char *const plan_exacts[] = {
-    [EXACT_ALIGNED] = "aligned", [EXACT_SHARED] = "shared",
-    [EXACT_MERGE] = "merge",     [EXACT_OVERWRITE] = "overwrite",
-    [EXACT_APPEND] = "append",
-};
-
 void plan_free(struct plan *p)
 {
     if (p) {

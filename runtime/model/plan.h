@@ -287,7 +287,3 @@ bool plan_ignores(const struct plan_projection *p, const char *type);
  * tells which event of a row is the later one? */
 bool plan_is_keyed_by_record(const struct plan_projection *p);
 void plan_free(struct plan *p);
-/* The words of a pipeline for them. */
-extern const char *const plan_formats[PLAN_FORMATS];
-extern const char *const plan_kinds[PLAN_KINDS];
-extern const char *const plan_exacts[PLAN_EXACTS];

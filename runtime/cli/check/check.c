@@ -39,7 +39,7 @@ static const char help[] =
 /* What is known without asking anybody. */
 static int print_plan(struct vm *vm)
 {
-    struct report r;
+    struct vm_report r;
     struct err e;
     if (!vm_report(vm, "plan", NULL, 0, &r, &e)) {
         complain("tidemill check: %s\n", e.text);
