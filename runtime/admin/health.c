@@ -33,17 +33,17 @@ enum { LANES_NAMED = 5 };
 
 static bool is_blocked(const struct page_lane *l)
 {
-    return l->waits == WAIT_BLOCKED && l->state != LANE_HALTED;
+    return l->waits == WAIT_BLOCKED && l->state != PAGE_LANE_HALTED;
 }
 
 static bool is_noted(const struct page_lane *l)
 {
-    return l->waits == WAIT_NOTED && l->state != LANE_HALTED;
+    return l->waits == WAIT_NOTED && l->state != PAGE_LANE_HALTED;
 }
 
 static bool is_halted(const struct page_lane *l)
 {
-    return l->state == LANE_HALTED;
+    return l->state == PAGE_LANE_HALTED;
 }
 
 /* The lanes that stand so, the first few by name. */

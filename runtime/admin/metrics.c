@@ -27,7 +27,7 @@ static int64_t lag(const void *lane)
 
 static int64_t is_halted(const void *lane)
 {
-    return ((const struct page_lane *)lane)->state == LANE_HALTED;
+    return ((const struct page_lane *)lane)->state == PAGE_LANE_HALTED;
 }
 
 static const char *word_of_class(uint32_t i)

@@ -92,7 +92,7 @@ static void write_since(const struct page_lane *lane, struct buf *out)
     char text[32] = "";
     struct tm tm;
 
-    if (lane->state == LANE_HALTED && gmtime_r(&since, &tm)) {
+    if (lane->state == PAGE_LANE_HALTED && gmtime_r(&since, &tm)) {
         strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
     }
     json_key_text(out, "halted_since", text);

@@ -18,10 +18,10 @@ int64_t view_heartbeat_age(const struct page_worker *w, uint64_t now_usec)
  * end is of other records than the partition has. */
 static int64_t begin_of_lag(const struct page_lane *lane)
 {
-    bool is_read = lane->worker >= 0 || lane->state != LANE_UNOWNED ||
+    bool is_read = lane->worker >= 0 || lane->state != PAGE_LANE_UNOWNED ||
                    lane->waits != WAIT_BLOCKED;
 
-    if (lane->state == LANE_UNOWNED &&
+    if (lane->state == PAGE_LANE_UNOWNED &&
         lane->worker >= 0) { /* not claimed yet */
         return lane->epoch > 0 ? lane->position : lane->stored;
     }
@@ -29,7 +29,7 @@ static int64_t begin_of_lag(const struct page_lane *lane)
         return lane->first;
     }
     int64_t at = is_read ? lane->position : lane->stored;
-    return lane->state == LANE_HALTED && at > lane->high ? 0 : at;
+    return lane->state == PAGE_LANE_HALTED && at > lane->high ? 0 : at;
 }
 
 int64_t view_lag(const struct page_lane *lane)
@@ -43,13 +43,13 @@ int64_t view_lag(const struct page_lane *lane)
 const char *view_lane_state(uint32_t state)
 {
     static const char *const names[] = {
-        [LANE_FREE] = "free",
-        [LANE_UNOWNED] = "unowned",
-        [LANE_RUNNING] = "running",
-        [LANE_HALTED] = "halted",
+        [PAGE_LANE_FREE] = "free",
+        [PAGE_LANE_UNOWNED] = "unowned",
+        [PAGE_LANE_RUNNING] = "running",
+        [PAGE_LANE_HALTED] = "halted",
     };
-    EACH(names, LANE_STATES);
-    return state < LANE_STATES ? names[state] : "unknown";
+    EACH(names, PAGE_LANE_STATES);
+    return state < PAGE_LANE_STATES ? names[state] : "unknown";
 }
 
 void view_copy(char *out, size_t cap, const char *shared)

@@ -136,7 +136,7 @@ static struct page_lane *add(struct page *p, const char *topic,
         return NULL;
     }
     lane = &p->lanes[p->n_lanes];
-    *lane = (struct page_lane){.state = LANE_UNOWNED,
+    *lane = (struct page_lane){.state = PAGE_LANE_UNOWNED,
                                .worker = -1,
                                .partition = partition,
                                .end = -1,

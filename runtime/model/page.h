@@ -106,11 +106,11 @@ struct page_worker {
 };
 
 enum page_lane_state {
-    LANE_FREE,
-    LANE_UNOWNED,
-    LANE_RUNNING,
-    LANE_HALTED,
-    LANE_STATES
+    PAGE_LANE_FREE,
+    PAGE_LANE_UNOWNED,
+    PAGE_LANE_RUNNING,
+    PAGE_LANE_HALTED,
+    PAGE_LANE_STATES
 };
 
 /* How long a wait lasts decides what it is. */

@@ -21,7 +21,7 @@ enum ending ending_verdict(const struct page *p)
         if (p->lanes[i].reached) {
             continue;
         }
-        if (p->lanes[i].state != LANE_HALTED) {
+        if (p->lanes[i].state != PAGE_LANE_HALTED) {
             return ENDING_NOT_YET;
         }
         verdict = ENDING_HALTED;
@@ -36,7 +36,7 @@ void ending_describe(const struct page *p, char *out, size_t size)
 
     for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
         const struct page_lane *lane = &p->lanes[i];
-        if (!lane->reached && lane->state != LANE_HALTED) {
+        if (!lane->reached && lane->state != PAGE_LANE_HALTED) {
             first = first ? first : lane;
             n++;
         }
@@ -62,7 +62,7 @@ void ending_print_halted(const struct page *p)
     buf_puts(&text, "tidemill: only halted lanes remain:\n");
     for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
         const struct page_lane *lane = &p->lanes[i];
-        if (lane->state != LANE_HALTED || lane->reached) {
+        if (lane->state != PAGE_LANE_HALTED || lane->reached) {
             continue;
         }
         char topic[sizeof(lane->topic)], message[sizeof(lane->message)];

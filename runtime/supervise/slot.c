@@ -24,8 +24,9 @@ void slot_clear_page(const struct slot *w, struct page *p)
     memset(entry->waiting_for, 0, sizeof(entry->waiting_for));
     for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
         struct page_lane *lane = &p->lanes[i];
-        if (lane->state != LANE_FREE && lane->worker == (int32_t)w->number) {
-            lane->state = LANE_UNOWNED;
+        if (lane->state != PAGE_LANE_FREE &&
+            lane->worker == (int32_t)w->number) {
+            lane->state = PAGE_LANE_UNOWNED;
             lane->worker = -1;
             lane->waits = WAIT_NONE;
         }

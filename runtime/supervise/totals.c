@@ -26,8 +26,8 @@ void totals_read(const struct page *p, struct totals *out)
     }
     for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
         out->lag += view_lag(&p->lanes[i]);
-        out->lanes_running += p->lanes[i].state == LANE_RUNNING;
-        out->lanes_halted += p->lanes[i].state == LANE_HALTED;
+        out->lanes_running += p->lanes[i].state == PAGE_LANE_RUNNING;
+        out->lanes_halted += p->lanes[i].state == PAGE_LANE_HALTED;
         out->letters += p->lanes[i].letters;
     }
 }

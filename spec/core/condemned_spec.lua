@@ -169,7 +169,7 @@ describe('suspect', function()
   end
   it('gives way in a full table when its lane has moved past it', function()
     local page = full()
-    page.lanes[0] = { partition = 1, topic = PREFIX, position = 500, state = C.LANE_RUNNING }
+    page.lanes[0] = { partition = 1, topic = PREFIX, position = 500, state = C.PAGE_LANE_RUNNING }
     page.n_lanes = 1
     for offset = MOST + 1, MOST + 499 do
       C.suspect_add(page, place(offset), 'a')
@@ -183,7 +183,7 @@ describe('suspect', function()
   end)
   it('gives way in a full table before one that is condemned', function()
     local page = full()
-    page.lanes[0] = { partition = 1, topic = PREFIX, position = 0, state = C.LANE_RUNNING }
+    page.lanes[0] = { partition = 1, topic = PREFIX, position = 0, state = C.PAGE_LANE_RUNNING }
     page.n_lanes = 1
     C.suspect_add(page, place(2000), 'a') -- the oldest one has to go
     C.suspect_add(page, place(2001), 'a')

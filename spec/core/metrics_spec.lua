@@ -132,11 +132,11 @@ describe('the table of metrics', function()
     local page, slot = new_page(), ffi.new('struct slot')
     slot.number = 1
     fill(page)
-    for i = 0, 1 do page.lanes[i].worker, page.lanes[i].state = 1, C.LANE_RUNNING end
+    for i = 0, 1 do page.lanes[i].worker, page.lanes[i].state = 1, C.PAGE_LANE_RUNNING end
     local before = metrics(page)
     C.slot_clear_page(slot, page)
     exposition.check_grown(before, metrics(page))
-    page.lanes[0].worker, page.lanes[0].state = 0, C.LANE_HALTED
+    page.lanes[0].worker, page.lanes[0].state = 0, C.PAGE_LANE_HALTED
     exposition.check_grown(before, metrics(page))
   end)
 

@@ -21,7 +21,7 @@ describe('page', function()
     end)())
     assert.is_true(C.page_lane(page, 'orders', 0) == a and C.page_lane(page, 'orders', 1) == b)
     assert.are.equal(3, page.n_lanes)
-    assert.are.same({ 'orders', 1, -1, -1, tonumber(C.LANE_UNOWNED) },
+    assert.are.same({ 'orders', 1, -1, -1, tonumber(C.PAGE_LANE_UNOWNED) },
       { ffi.string(b.topic), b.partition, b.worker, tonumber(b['end']), tonumber(b.state) })
   end)
 
@@ -91,11 +91,11 @@ end)
 describe('a lane in the page', function()
   it('shows where it stands and who owns it', function()
     local lane = lane_with { position = 7, high = 9, epoch = 3 }
-    assert.are.same({ 1, 7, 9, 3, tonumber(C.LANE_RUNNING) },
+    assert.are.same({ 1, 7, 9, 3, tonumber(C.PAGE_LANE_RUNNING) },
       { lane.entry.worker, tonumber(lane.entry.position), tonumber(lane.entry.high),
         lane.entry.epoch, tonumber(lane.entry.state) })
     C.show_lost(lane.show, lane.c)
-    assert.are.same({ -1, tonumber(C.LANE_UNOWNED) },
+    assert.are.same({ -1, tonumber(C.PAGE_LANE_UNOWNED) },
       { lane.entry.worker, tonumber(lane.entry.state) })
   end)
 
@@ -154,9 +154,9 @@ describe('a lane in doubt', function()
     end
     assert.is_true(C.show_gone(lane.entry, 9, 'gone'))
     assert.is_false(C.show_gone(lane.entry, 9, 'gone'))
-    assert.are.same({ tonumber(C.LANE_HALTED), -1, 9, 'gone', 0, true }, state())
+    assert.are.same({ tonumber(C.PAGE_LANE_HALTED), -1, 9, 'gone', 0, true }, state())
     C.show_let_go(lane.entry)
-    assert.are.same({ tonumber(C.LANE_UNOWNED), -1, 9, '', 1, true }, state())
+    assert.are.same({ tonumber(C.PAGE_LANE_UNOWNED), -1, 9, '', 1, true }, state())
     assert.is_false(C.show_gone(nil, 9, 'gone'))
   end)
 end)

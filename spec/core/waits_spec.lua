@@ -120,7 +120,7 @@ end)
 
 describe('lag', function()
   local function lag(fields)
-    local p = ffi.new('struct page_lane', { state = C.LANE_RUNNING, stored = -1 })
+    local p = ffi.new('struct page_lane', { state = C.PAGE_LANE_RUNNING, stored = -1 })
     for name, value in pairs(fields) do p[name] = value end
     return tonumber(C.view_lag(p))
   end
@@ -134,12 +134,12 @@ describe('lag', function()
   end)
 
   it('of a lane that is halted past its end is all of the partition', function()
-    assert.are.equal(7, lag { state = C.LANE_HALTED, position = 100, high = 7 })
-    assert.are.equal(3, lag { state = C.LANE_HALTED, position = 4, high = 7 })
+    assert.are.equal(7, lag { state = C.PAGE_LANE_HALTED, position = 100, high = 7 })
+    assert.are.equal(3, lag { state = C.PAGE_LANE_HALTED, position = 4, high = 7 })
   end)
 
   it('of a lane that nobody reads counts from what the database has of it', function()
-    local nobody = { state = C.LANE_UNOWNED, worker = -1, waits = C.WAIT_BLOCKED,
+    local nobody = { state = C.PAGE_LANE_UNOWNED, worker = -1, waits = C.WAIT_BLOCKED,
                      position = 5, first = 2, high = 30 }
     assert.are.equal(28, lag(nobody))
     nobody.stored = 20
@@ -149,7 +149,7 @@ describe('lag', function()
   end)
 
   it('of a lane that is ours, and cannot be claimed yet, counts from where it was', function()
-    local waits = { state = C.LANE_UNOWNED, worker = 1, waits = C.WAIT_BLOCKED,
+    local waits = { state = C.PAGE_LANE_UNOWNED, worker = 1, waits = C.WAIT_BLOCKED,
                     position = 5, epoch = 3, stored = 2, high = 30 }
     assert.are.equal(25, lag(waits))
     waits.position, waits.epoch, waits.stored = 0, 0, 20 -- not claimed in this run

@@ -207,7 +207,7 @@ static void judge(struct engine *g, struct found *found)
         const struct page_lane *p = show_entry(&g->show, c->claimed[i]);
 
         know(g, c->claimed[i], &c->lanes[i], f);
-        found[i].was_halted = p && p->state == LANE_HALTED;
+        found[i].was_halted = p && p->state == PAGE_LANE_HALTED;
         found[i].bad.class = ERR_NONE;
         halt_recall(g, &c->lanes[i]);
         /* found[i].bad tells. */

@@ -34,7 +34,7 @@ static bool speaks_for_all(const struct engine *g)
 
 static bool is_unowned(const struct page_lane *p)
 {
-    return p->state == LANE_UNOWNED && p->worker < 0 && !p->is_let_go;
+    return p->state == PAGE_LANE_UNOWNED && p->worker < 0 && !p->is_let_go;
 }
 
 static uint32_t count_unowned(const struct engine *g)

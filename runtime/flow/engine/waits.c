@@ -38,7 +38,7 @@ static void tell_lanes(struct engine *g, usec now)
         char why[sizeof(first)];
 
         if (!p || p->worker != (int32_t)g->show.slot ||
-            p->state == LANE_HALTED) {
+            p->state == PAGE_LANE_HALTED) {
             continue;
         }
         if (lane_waits_for_kafka(l, now, why, sizeof(why)) == WAIT_NONE) {

@@ -87,7 +87,7 @@ void show_lane(struct show *s, struct lane *l)
             l->is_doubted || l->high > l->position ? l->high : l->position;
     }
     if (!l->is_halted) {
-        p->state = LANE_RUNNING;
+        p->state = PAGE_LANE_RUNNING;
         p->waits = lane_waits(l, clock_usec(), p->message, sizeof(p->message));
     }
     p->reached = has_reached(l, p);
@@ -99,7 +99,7 @@ void show_unclaimed(struct show *s, struct lane *l)
 
     if (p) {
         p->worker = (int32_t)s->slot;
-        p->state = LANE_UNOWNED;
+        p->state = PAGE_LANE_UNOWNED;
         p->high = l->high >= 0 ? l->high : p->high;
         p->waits = lane_waits(l, clock_usec(), p->message, sizeof(p->message));
         p->reached = 0;
@@ -120,17 +120,17 @@ void show_range(struct show *s, struct lane *l, int64_t high)
 void show_halted(struct page_lane *p, const char *why)
 {
     if (p) {
-        if (p->state != LANE_HALTED) {
+        if (p->state != PAGE_LANE_HALTED) {
             p->halted_since = (int64_t)time(NULL);
         }
-        p->state = LANE_HALTED;
+        p->state = PAGE_LANE_HALTED;
         snprintf(p->message, sizeof(p->message), "%.390s", why);
     }
 }
 
 bool show_gone(struct page_lane *p, int64_t position, const char *why)
 {
-    bool is_news = p && (p->state != LANE_HALTED || p->worker >= 0);
+    bool is_news = p && (p->state != PAGE_LANE_HALTED || p->worker >= 0);
 
     if (is_news) {
         show_halted(p, why);
@@ -144,7 +144,7 @@ bool show_gone(struct page_lane *p, int64_t position, const char *why)
 void show_let_go(struct page_lane *p)
 {
     if (p) {
-        p->state = LANE_UNOWNED;
+        p->state = PAGE_LANE_UNOWNED;
         p->worker = -1;
         p->message[0] = '\0';
         p->is_let_go = 1;
@@ -211,7 +211,7 @@ void show_lost(struct show *s, struct lane *l)
 
     if (p && p->worker == (int32_t)s->slot) {
         p->worker = -1;
-        p->state = LANE_UNOWNED;
+        p->state = PAGE_LANE_UNOWNED;
         p->waits = WAIT_NONE;
         p->message[0] = '\0';
     }
