@@ -1,13 +1,14 @@
 #pragma once
 /*
  * The inside of struct source, for the files of this folder: source.c (the
- * handle, the pump), lanes.c (who owns what, and what librdkafka reads),
+ * handle, the pump), partitions.c (who owns what, and what
+ * librdkafka reads),
  * trouble.c (errors into news), topics.c (what Kafka shows of the topics) and
  * offsets.c (questions to the brokers).
  *
- * What librdkafka reads follows from the lanes' flags alone: whoever changes
- * one sets must_apply, and the next pump hands librdkafka the list of all
- * lanes that should be read, each at lane->fetched.
+ * What librdkafka reads follows from the flags of the partitions alone: whoever
+ * changes one sets must_apply, and the next pump hands librdkafka the list of all
+ * partitions that should be read, each at partition->fetched.
  */
 #include <librdkafka/rdkafka.h>
 
@@ -21,10 +22,10 @@
 enum { PUMP_CALL = 512 };
 
 struct topic {
-    char *name;               /* owned */
-    rd_kafka_topic_t *handle; /* owned; its opaque is this struct */
-    struct lane **lanes;      /* owned; by partition, NULL: none */
-    int32_t n_lanes;
+    char *name;                    /* owned */
+    rd_kafka_topic_t *handle;      /* owned; its opaque is this struct */
+    struct partition **partitions; /* owned; by number, NULL: none */
+    int32_t n_partitions;
     int32_t *leaders; /* owned; by partition, as Kafka said last */
     int32_t n_leaders;
     rd_kafka_resp_err_t refusal; /* why Kafka did not tell of it; or 0 */
@@ -48,7 +49,9 @@ struct source {
     uint32_t n_topics;
     uint64_t cap_bytes;
 
-    struct lane *lanes;    /* -- loop thread; owned, sorted */
+    struct partition *partitions;         /* -- loop thread; owned, sorted */
+    struct partition *noted, **noted_end; /* see source_noted */
+    uint32_t ticks;
     uint64_t used_bytes;   /* of all inboxes */
     usec full_since;       /* the last pump stopped at the cap; 0: not */
     bool is_held;          /* full for too long: nothing is read */
@@ -76,27 +79,32 @@ struct source {
 /* Makes the loop call source->wake in its next turn. */
 void source_poke(struct source *s);
 
-/* -- lanes.c -- */
+/* -- partitions.c -- */
 
 /* librdkafka's rebalance callback. */
-void lanes_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
-                        rd_kafka_topic_partition_list_t *list, void *source);
+void partitions_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+                             rd_kafka_topic_partition_list_t *list,
+                             void *source);
 /* NULL: none of the plan's. */
 struct topic *topics_find(struct source *s, const char *name);
-/* The lane of a message; NULL: none of ours. */
-struct lane *lanes_of(const rd_kafka_message_t *m);
-void lanes_drop_inbox(struct source *s, struct lane *lane, uint32_t n);
+/* The partition of a message; NULL: none of ours. */
+struct partition *partitions_find(const rd_kafka_message_t *m);
+/* The upper layer has to look at it: see source_noted. */
+void partitions_note(struct source *s, struct partition *p);
+void partitions_drop_inbox(struct source *s, struct partition *p, uint32_t n);
 /* Makes librdkafka read what the flags say. */
-bool lanes_apply(struct source *s, struct err *e) MUSTCHECK;
-/* The cap has been full for long: halted lanes give way; if there is none,
- * nothing is read any more. */
-void lanes_give_way(struct source *s);
-/* The record below the lane's position is not the one that was applied: the
- * lane is not read on, and the upper layer is woken. */
-void lanes_replaced(struct source *s, struct lane *lane);
-/* Flags that the upper layer may have changed, and ends of partitions. */
-void lanes_look(struct source *s);
-void lanes_free(struct source *s);
+bool partitions_apply(struct source *s, struct err *e) MUSTCHECK;
+/* The cap has been full for long: partitions that rest give way; if there is
+ * none, nothing is read any more. */
+void partitions_give_way(struct source *s);
+/* The record below the position is not the one that was applied: it is not read
+ * on, and the upper layer is woken. */
+void partitions_replaced(struct source *s, struct partition *p);
+/* Records of it cannot be read: it is lost once its inbox is empty. */
+void partitions_stuck(struct source *s, struct partition *p);
+/* Once a second: ends of partitions, and waits for what should come. */
+void partitions_look(struct source *s);
+void partitions_free(struct source *s);
 
 /* -- group.c -- */
 
@@ -111,7 +119,7 @@ void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
                       void *source);
 /* A message that is an error. */
 void trouble_take(struct source *s, const rd_kafka_message_t *m);
-/* What keeps a lane from going on. */
-void trouble_of_lane(struct source *s, struct lane *lane, const struct err *e);
+/* What keeps a partition from going on. */
+void trouble_of(struct source *s, struct partition *p, const struct err *e);
 /* Any other error, for people. */
 void trouble_tell(struct source *s, const struct err *e);

@@ -55,9 +55,9 @@ void inbox_close(struct inbox *b)
     memset(b, 0, sizeof(*b));
 }
 
-void source_record(const struct lane *lane, uint32_t at, struct record *out)
+void source_record(const struct partition *p, uint32_t at, struct record *out)
 {
-    rd_kafka_message_t *m = inbox_at(&lane->inbox, at);
+    rd_kafka_message_t *m = inbox_at(&p->inbox, at);
     rd_kafka_timestamp_type_t type;
 
     out->key = m->key;
@@ -66,8 +66,8 @@ void source_record(const struct lane *lane, uint32_t at, struct record *out)
     out->value_len = (uint32_t)m->len;
     out->offset = m->offset;
     out->time_ms = rd_kafka_message_timestamp(m, &type);
-    out->topic = lane->topic;
-    out->partition = lane->partition;
+    out->topic = p->topic;
+    out->partition = p->number;
     out->message = m;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * The ring of messages of one lane, in offset order. A message is freed
+ * The ring of messages of one partition, in offset order. A message is freed
  * exactly once: by inbox_drop, or by the pump when it was never pushed.
  */
 #include "kafka/source.h"

@@ -17,16 +17,16 @@ enum { SLICE = 500 };
 /* Brokers that are waited for one by one: with more the claim has to wait. */
 enum { LATE_MOST = 2 };
 
-typedef rd_kafka_topic_partition_list_t partitions;
+typedef rd_kafka_topic_partition_list_t topic_list;
 
 struct offsets_question {
     int64_t about; /* what stands in the list for the answer */
     int timeout_ms;
     bool of_leaders; /* each partition's is asked, not the coordinator */
-    rd_kafka_resp_err_t (*ask)(rd_kafka_t *rk, partitions *list, int ms);
+    rd_kafka_resp_err_t (*ask)(rd_kafka_t *rk, topic_list *list, int ms);
 };
 
-/* For want of an answer: any lane's of the same broker would be as late. */
+/* For want of an answer: any partition's of the same broker would be as late. */
 static bool is_late(rd_kafka_resp_err_t code)
 {
     return code < 0 && kafka_error_class(code) == ERR_CONNECTION;
@@ -39,18 +39,18 @@ static void fill(int *codes, uint32_t n, int code)
     }
 }
 
-/* A code for all of the list, or 0 and one for each lane. */
+/* A code for all of the list, or 0 and one for each partition. */
 static rd_kafka_resp_err_t ask_once(struct source *s,
                                     const struct offsets_question *q,
-                                    struct lane *const *lanes, uint32_t n,
-                                    int64_t *offsets, int *codes)
+                                    struct partition *const *partitions,
+                                    uint32_t n, int64_t *offsets, int *codes)
 {
-    partitions *list = rd_kafka_topic_partition_list_new((int)n);
+    topic_list *list = rd_kafka_topic_partition_list_new((int)n);
     rd_kafka_resp_err_t code;
 
     for (uint32_t i = 0; i < n; i++) {
-        rd_kafka_topic_partition_list_add(list, lanes[i]->topic,
-                                          lanes[i]->partition)
+        rd_kafka_topic_partition_list_add(list, partitions[i]->topic,
+                                          partitions[i]->number)
             ->offset = q->about;
     }
     code = q->ask(s->rk, list, q->timeout_ms);
@@ -68,32 +68,32 @@ static rd_kafka_resp_err_t ask_once(struct source *s,
 /* librdkafka mostly gives one code for all: what refuses is found by halves.
  * False: for want of an answer. */
 static bool ask_slice(struct source *s, const struct offsets_question *q,
-                      struct lane *const *lanes, uint32_t n, int64_t *offsets,
-                      int *codes)
+                      struct partition *const *partitions, uint32_t n,
+                      int64_t *offsets, int *codes)
 {
-    rd_kafka_resp_err_t code = ask_once(s, q, lanes, n, offsets, codes);
+    rd_kafka_resp_err_t code = ask_once(s, q, partitions, n, offsets, codes);
     uint32_t half = n / 2;
 
     if (!code || n == 1 || is_late(code)) {
         return !is_late(code);
     }
-    if (!ask_slice(s, q, lanes, half, offsets, codes)) {
+    if (!ask_slice(s, q, partitions, half, offsets, codes)) {
         fill(codes + half, n - half, codes[0]);
         return false;
     }
-    return ask_slice(s, q, lanes + half, n - half, offsets + half,
+    return ask_slice(s, q, partitions + half, n - half, offsets + half,
                      codes + half);
 }
 
 /* Nothing is asked any more once one answer is late. */
 static bool ask_in_time(struct source *s, const struct offsets_question *q,
-                        struct lane *const *lanes, uint32_t n, int64_t *offsets,
-                        int *codes)
+                        struct partition *const *partitions, uint32_t n,
+                        int64_t *offsets, int *codes)
 {
     for (uint32_t i = 0; i < n; i += SLICE) {
         uint32_t some = n - i < SLICE ? n - i : SLICE;
 
-        if (!ask_slice(s, q, lanes + i, some, offsets + i, codes + i)) {
+        if (!ask_slice(s, q, partitions + i, some, offsets + i, codes + i)) {
             fill(codes + i, n - i, RD_KAFKA_RESP_ERR__TIMED_OUT);
             return false;
         }
@@ -103,18 +103,17 @@ static bool ask_in_time(struct source *s, const struct offsets_question *q,
 
 enum { NO_LEADER = -1, NOT_KNOWN = -2 };
 
-static int32_t leader_of(struct source *s, const struct lane *l)
+static int32_t leader_of(struct source *s, const struct partition *p)
 {
-    const struct topic *t = topics_find(s, l->topic);
+    const struct topic *t = topics_find(s, p->topic);
 
-    return t && l->partition < t->n_leaders ? t->leaders[l->partition]
-                                            : NOT_KNOWN;
+    return t && p->number < t->n_leaders ? t->leaders[p->number] : NOT_KNOWN;
 }
 
-/* Some of the lanes. */
+/* Some of the partitions. */
 struct some {
-    struct lane **lanes; /* owned, as the others */
-    uint32_t *at;        /* where they stand among all */
+    struct partition **partitions; /* owned, as the others */
+    uint32_t *at;                  /* where they stand among all */
     int64_t *offsets;
     int *codes;
     uint32_t n;
@@ -122,23 +121,24 @@ struct some {
 
 static void open_some(struct some *some, uint32_t n)
 {
-    *some = (struct some){.lanes = mem_zero(n + 1, sizeof(struct lane *)),
-                          .at = mem_zero(n + 1, sizeof(uint32_t)),
-                          .offsets = mem_zero(n + 1, sizeof(int64_t)),
-                          .codes = mem_zero(n + 1, sizeof(int))};
+    *some =
+        (struct some){.partitions = mem_zero(n + 1, sizeof(struct partition *)),
+                      .at = mem_zero(n + 1, sizeof(uint32_t)),
+                      .offsets = mem_zero(n + 1, sizeof(int64_t)),
+                      .codes = mem_zero(n + 1, sizeof(int))};
 }
 
 static void close_some(struct some *some)
 {
-    free(some->lanes);
+    free(some->partitions);
     free(some->at);
     free(some->offsets);
     free(some->codes);
 }
 
-static void add(struct some *some, struct lane *l, uint32_t at)
+static void add(struct some *some, struct partition *p, uint32_t at)
 {
-    some->lanes[some->n] = l;
+    some->partitions[some->n] = p;
     some->at[some->n++] = at;
 }
 
@@ -150,7 +150,7 @@ static void give_back(const struct some *some, int64_t *offsets, int *codes)
     }
 }
 
-/* The late lanes of one broker. False: it did not answer. */
+/* The late partitions of one broker. False: it did not answer. */
 static bool ask_leader(struct source *s, const struct offsets_question *q,
                        const struct some *all, int32_t leader,
                        struct some *some)
@@ -159,11 +159,13 @@ static bool ask_leader(struct source *s, const struct offsets_question *q,
 
     some->n = 0;
     for (uint32_t i = 0; i < all->n; i++) {
-        if (is_late(all->codes[i]) && leader_of(s, all->lanes[i]) == leader) {
-            add(some, all->lanes[i], i);
+        if (is_late(all->codes[i]) &&
+            leader_of(s, all->partitions[i]) == leader) {
+            add(some, all->partitions[i], i);
         }
     }
-    ok = ask_in_time(s, q, some->lanes, some->n, some->offsets, some->codes);
+    ok = ask_in_time(s, q, some->partitions, some->n, some->offsets,
+                     some->codes);
     for (uint32_t i = 0; i < some->n; i++) { /* not to be asked once more */
         some->codes[i] = is_late(some->codes[i])
                              ? RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT
@@ -186,8 +188,8 @@ static void ask_apart(struct source *s, const struct offsets_question *q,
     brief.timeout_ms = q->timeout_ms / 2;
     for (uint32_t i = 0; i < all->n && n_late < LATE_MOST; i++) {
         if (is_late(all->codes[i])) {
-            n_late +=
-                !ask_leader(s, &brief, all, leader_of(s, all->lanes[i]), &some);
+            n_late += !ask_leader(s, &brief, all,
+                                  leader_of(s, all->partitions[i]), &some);
         }
     }
     close_some(&some);
@@ -197,8 +199,8 @@ static bool has_leaders(struct source *s, const struct some *all)
 {
     uint32_t i = 1;
 
-    while (i < all->n &&
-           leader_of(s, all->lanes[i]) == leader_of(s, all->lanes[0])) {
+    while (i < all->n && leader_of(s, all->partitions[i]) ==
+                             leader_of(s, all->partitions[0])) {
         i++;
     }
     return i < all->n;
@@ -217,20 +219,20 @@ static uint32_t count_told(const int *codes, uint32_t n)
 /* Nobody can be asked about a partition without a leader, and librdkafka would
  * look for one for as long as it may. */
 static void ask(struct source *s, const struct offsets_question *q,
-                struct lane *const *lanes, uint32_t n, int64_t *offsets,
-                int *codes)
+                struct partition *const *partitions, uint32_t n,
+                int64_t *offsets, int *codes)
 {
     struct some led;
 
     open_some(&led, n);
     for (uint32_t i = 0; i < n; i++) {
-        if (q->of_leaders && leader_of(s, lanes[i]) == NO_LEADER) {
+        if (q->of_leaders && leader_of(s, partitions[i]) == NO_LEADER) {
             codes[i] = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
         } else {
-            add(&led, lanes[i], i);
+            add(&led, partitions[i], i);
         }
     }
-    if (!ask_in_time(s, q, led.lanes, led.n, led.offsets, led.codes) &&
+    if (!ask_in_time(s, q, led.partitions, led.n, led.offsets, led.codes) &&
         q->of_leaders && has_leaders(s, &led)) {
         ask_apart(s, q, &led);
     }
@@ -243,7 +245,7 @@ void source_alive(struct source *s, loop_fn alive)
     s->alive = alive;
 }
 
-void source_untold(const struct source *s, const struct lane *l, int code,
+void source_untold(const struct source *s, const struct partition *p, int code,
                    struct err *e)
 {
     char said[512];
@@ -254,7 +256,7 @@ void source_untold(const struct source *s, const struct lane *l, int code,
     }
     err_set(e, kafka_error_class(code),
             "%s/%d: Kafka at %s does not tell which offsets it has: %s",
-            l->topic, l->partition, s->brokers,
+            p->topic, p->number, s->brokers,
             kafka_error_said(code, said, sizeof(said)));
 }
 
@@ -268,27 +270,37 @@ static void note_missing(const int64_t *offsets, uint32_t n, int *codes)
     }
 }
 
-/* The same of those lanes alone that were told of before. */
+/* The same of those partitions alone that were told of before. */
 static void ask_more(struct source *s, const struct offsets_question *q,
-                     struct lane *const *lanes, uint32_t n, int64_t *offsets,
-                     int *codes)
+                     struct partition *const *partitions, uint32_t n,
+                     int64_t *offsets, int *codes)
 {
     struct some told;
 
     open_some(&told, n);
     for (uint32_t i = 0; i < n; i++) {
         if (!codes[i]) {
-            add(&told, lanes[i], i);
+            add(&told, partitions[i], i);
         }
     }
-    ask(s, q, told.lanes, told.n, told.offsets, told.codes);
+    ask(s, q, told.partitions, told.n, told.offsets, told.codes);
     note_missing(told.offsets, told.n, told.codes);
     give_back(&told, offsets, codes);
     close_some(&told);
 }
 
-void source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
-                       int64_t *low, int64_t *high, int *codes)
+static void note_ends(struct partition *const *partitions, uint32_t n,
+                      const int64_t *ends, const int *codes)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (!codes[i] && ends[i] >= 0) {
+            partitions[i]->high = ends[i];
+        }
+    }
+}
+
+void source_watermarks(struct source *s, struct partition *const *partitions,
+                       uint32_t n, int64_t *low, int64_t *high, int *codes)
 {
     /* A time below zero asks for an end of the partition. */
     static const struct offsets_question first = {RD_KAFKA_OFFSET_BEGINNING,
@@ -298,71 +310,77 @@ void source_watermarks(struct source *s, struct lane *const *lanes, uint32_t n,
                                                  KAFKA_ANSWER_MS, true,
                                                  rd_kafka_offsets_for_times};
 
-    ask(s, &first, lanes, n, low, codes);
+    ask(s, &first, partitions, n, low, codes);
     note_missing(low, n, codes);
-    ask_more(s, &last, lanes, n, high, codes);
+    ask_more(s, &last, partitions, n, high, codes);
+    note_ends(partitions, n, high, codes);
 }
 
-bool source_ends(struct source *s, struct lane *const *lanes, uint32_t n,
-                 int64_t *ends, int *codes)
+bool source_ends(struct source *s, struct partition *const *partitions,
+                 uint32_t n, int64_t *ends, int *codes)
 {
     static const struct offsets_question q = {
         RD_KAFKA_OFFSET_END, KAFKA_SHORT_MS, true, rd_kafka_offsets_for_times};
 
-    ask(s, &q, lanes, n, ends, codes);
+    ask(s, &q, partitions, n, ends, codes);
+    note_ends(partitions, n, ends, codes);
     return count_told(codes, n) == n;
 }
 
-void source_offsets_at(struct source *s, struct lane *const *lanes, uint32_t n,
-                       int64_t ms, int64_t *offsets, int *codes)
+void source_offsets_at(struct source *s, struct partition *const *partitions,
+                       uint32_t n, int64_t ms, int64_t *offsets, int *codes)
 {
     const struct offsets_question q = {ms, KAFKA_ANSWER_MS, true,
                                        rd_kafka_offsets_for_times};
 
-    ask(s, &q, lanes, n, offsets, codes);
+    ask(s, &q, partitions, n, offsets, codes);
 }
 
-void source_committed(struct source *s, struct lane *const *lanes, uint32_t n,
-                      int64_t *offsets, int *codes)
+void source_committed(struct source *s, struct partition *const *partitions,
+                      uint32_t n, int64_t *offsets, int *codes)
 {
     static const struct offsets_question q = {
         RD_KAFKA_OFFSET_INVALID, KAFKA_ANSWER_MS, false, rd_kafka_committed};
 
-    ask(s, &q, lanes, n, offsets, codes);
+    ask(s, &q, partitions, n, offsets, codes);
     for (uint32_t i = 0; i < n; i++) {
         offsets[i] = codes[i] || offsets[i] < 0 ? -1 : offsets[i];
         if (!codes[i]) {
-            lanes[i]->advised = offsets[i];
+            partitions[i]->advised = offsets[i];
         }
     }
 }
 
-static bool must_tell(const struct lane *l)
+static bool must_tell(const struct partition *p)
 {
-    return l->is_assigned && !l->needs_claim &&
-           (l->is_halted ? l->position > l->advised
-                         : l->position != l->advised);
+    return p->is_assigned && p->tell >= 0 && p->tell != p->advised;
 }
 
-/* The lanes from [from] on, as many as a question takes: where the rest begins,
- * or NULL. */
-static struct lane *tell_some(struct source *s, struct lane *from)
+/* The partitions from [from] on, as many as a question takes: where the rest
+ * begins, or NULL. */
+static struct partition *tell_some(struct source *s, struct partition *from)
 {
-    partitions *list = rd_kafka_topic_partition_list_new(16);
-    struct lane *l = from;
+    topic_list *list = rd_kafka_topic_partition_list_new(16);
+    struct partition *p = from;
 
-    for (; l && list->cnt < SLICE; l = l->next) {
-        if (must_tell(l)) {
-            rd_kafka_topic_partition_list_add(list, l->topic, l->partition)
-                ->offset = l->position;
-            l->advised = l->position;
+    for (; p && list->cnt < SLICE; p = p->next) {
+        if (must_tell(p)) {
+            rd_kafka_topic_partition_list_add(list, p->topic, p->number)
+                ->offset = p->tell;
+            p->advised = p->tell;
         }
+        p->tell = -1; /* it is said anew each time */
     }
     if (list->cnt > 0) {
         rd_kafka_commit(s->rk, list, 1); /* asynchronous; only advice */
     }
     rd_kafka_topic_partition_list_destroy(list);
-    return l;
+    return p;
+}
+
+void source_tell(struct partition *p, int64_t position)
+{
+    p->tell = position;
 }
 
 /* A member whose session has passed has no id until it joins again. A broker
@@ -370,14 +388,10 @@ static struct lane *tell_some(struct source *s, struct lane *from)
  * second process of its name, which librdkafka does not survive. */
 void source_commit(struct source *s)
 {
-    struct lane *l = rd_kafka_assignment_lost(s->rk) ? NULL : s->lanes;
+    struct partition *p =
+        rd_kafka_assignment_lost(s->rk) ? NULL : s->partitions;
 
-    while (l) {
-        l = tell_some(s, l);
+    while (p) {
+        p = tell_some(s, p);
     }
-}
-
-bool source_has_told(const struct lane *l)
-{
-    return l->advised == l->position;
 }

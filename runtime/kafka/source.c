@@ -19,6 +19,7 @@
 #include "kafka/settings.h"
 #include "model/deadlines.h"
 
+enum { LOOK_TICKS = 10 };
 /* A rebalance waits behind the prefetch as long as the cap is full; the other
  * workers wait with it. Longer than a slow transaction, shorter than anybody
  * wants to wait. */
@@ -53,10 +54,12 @@ static void on_tick(void *arg)
 {
     struct source *s = arg;
 
-    lanes_look(s);
+    if (++s->ticks % LOOK_TICKS == 0) {
+        partitions_look(s);
+    }
     if (s->full_since && !s->is_held &&
         clock_usec() - s->full_since > FULL_PATIENCE_USEC) {
-        lanes_give_way(s);
+        partitions_give_way(s);
     }
     s->wake(s->arg);
 }
@@ -125,7 +128,7 @@ static bool open_handle(struct source *s, const struct plan_source *plan,
         return false;
     }
     rd_kafka_conf_set_opaque(conf, s);
-    rd_kafka_conf_set_rebalance_cb(conf, lanes_on_rebalance);
+    rd_kafka_conf_set_rebalance_cb(conf, partitions_on_rebalance);
     rd_kafka_conf_set_error_cb(conf, trouble_on_error);
     s->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (!s->rk) {
@@ -158,6 +161,7 @@ struct source *source_new(struct loop *l, const struct plan_source *plan,
     struct source *s = mem_zero(1, sizeof(*s));
 
     s->loop = l;
+    s->noted_end = &s->noted;
     s->wake = wake;
     s->arg = arg;
     s->cap_bytes = inbox_bytes;
@@ -230,13 +234,13 @@ void source_free(struct source *s)
     }
     loop_io_free(s->io);
     loop_timer_free(s->tick);
-    lanes_free(s);
+    partitions_free(s);
     if (s->rk) {
         close_handle(s);
     }
     for (uint32_t i = 0; i < s->n_topics; i++) {
         free(s->topics[i].name);
-        free(s->topics[i].lanes);
+        free(s->topics[i].partitions);
         free(s->topics[i].leaders);
     }
     close(s->fd);
@@ -249,9 +253,9 @@ void source_free(struct source *s)
 
 /* ---- the pump ---- */
 
-/* The first record since the lane was started: is it the one below the
+/* The first record since it was started: is it the one below the
  * position, and the one that was applied? */
-static void check(struct source *s, struct lane *lane,
+static void check(struct source *s, struct partition *p,
                   const rd_kafka_message_t *m)
 {
     rd_kafka_timestamp_type_t type;
@@ -261,58 +265,59 @@ static void check(struct source *s, struct lane *lane,
                        .value_len = (uint32_t)m->len,
                        .time_ms = rd_kafka_message_timestamp(m, &type)};
 
-    lane->is_checking = false;
-    if (m->offset != lane->fetched - 1) {
+    p->is_checking = false;
+    if (m->offset != p->fetched - 1) {
         return;
     }
-    lane->found = anchor_of(&r);
-    if (lane->found.ms != lane->anchor.ms ||
-        lane->found.hash != lane->anchor.hash) {
-        lanes_replaced(s, lane);
+    p->found = anchor_of(&r);
+    if (p->found.ms != p->anchor.ms || p->found.hash != p->anchor.hash) {
+        partitions_replaced(s, p);
     }
 }
 
 /* True when the message is the inbox's now. What comes behind records that
  * cannot be read is not. */
-static bool keep(struct source *s, struct lane *lane, rd_kafka_message_t *m)
+static bool keep(struct source *s, struct partition *p, rd_kafka_message_t *m)
 {
     uint64_t bytes = m->len + m->key_len;
 
-    if (!lane || !lane->is_fetching || lane->is_stuck) {
+    if (!p || !p->is_fetching || p->is_stuck) {
         return false;
     }
-    if (lane->is_checking && m->offset >= lane->fetched - 1) {
-        check(s, lane, m);
+    if (p->is_checking && m->offset >= p->fetched - 1) {
+        check(s, p, m);
     }
-    if (m->offset < lane->fetched || lane->is_doubted) {
+    if (m->offset < p->fetched || p->is_replaced) {
         return false;
     }
-    if (lane->inbox.count == 0) {
-        lane->waiting_since = loop_now(s->loop);
-        lane->trouble[0] = '\0';
+    if (p->inbox.count == 0) {
+        p->waiting_since = loop_now(s->loop);
+        p->trouble[0] = '\0';
+        partitions_note(s, p);
     }
-    inbox_push(&lane->inbox, m, bytes);
-    lane->fetched = m->offset + 1;
+    inbox_push(&p->inbox, m, bytes);
+    p->fetched = m->offset + 1;
     s->used_bytes += bytes + INBOX_MESSAGE_BYTES;
     return true;
 }
 
 static bool take(struct source *s, rd_kafka_message_t *m)
 {
-    struct lane *lane;
+    struct partition *p;
 
     if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return keep(s, lanes_of(m), m);
+        return keep(s, partitions_find(m), m);
     }
     if (m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         trouble_take(s, m);
         return false;
     }
-    lane = lanes_of(m);
-    if (lane && lane->is_fetching && m->offset >= lane->fetched) {
-        lane->eof = m->offset;
-        lane->trouble[0] = '\0';
-        lane->is_checking = false; /* the record was not there */
+    p = partitions_find(m);
+    if (p && p->is_fetching && m->offset >= p->fetched) {
+        p->eof = m->offset;
+        p->trouble[0] = '\0';
+        p->is_checking = false; /* the record was not there */
+        partitions_note(s, p);
     }
     return false;
 }
@@ -334,7 +339,7 @@ static uint32_t call(struct source *s, uint32_t want, uint32_t *n_kept)
     return n > 0 ? (uint32_t)n : 0;
 }
 
-/* Lanes are read again once there is room for a good part of the cap: each
+/* They are read again once there is room for a good part of the cap: each
  * time costs the prefetch. */
 static void settle(struct source *s)
 {
@@ -344,7 +349,7 @@ static void settle(struct source *s)
         s->is_held = false;
         s->must_apply = true;
     }
-    if (s->must_apply && !lanes_apply(s, &e)) {
+    if (s->must_apply && !partitions_apply(s, &e)) {
         trouble_tell(s, &e);
     }
 }
@@ -404,9 +409,9 @@ enum source_news source_news(struct source *s, struct err *e)
     return news_take(&s->news, e);
 }
 
-void source_done(struct source *s, struct lane *lane, uint32_t n)
+void source_done(struct source *s, struct partition *p, uint32_t n)
 {
-    lanes_drop_inbox(s, lane, n);
+    partitions_drop_inbox(s, p, n);
     if (s->full_since && s->used_bytes < s->cap_bytes) {
         source_poke(s);
     }

@@ -15,25 +15,25 @@
  * briefly: a worker that is told to stop must hear it. */
 enum { TOPICS_TIMEOUT_MS = 1000 };
 
-static void note_leader(struct source *s, struct lane *l, bool has_leader)
+static void note_leader(struct source *s, struct partition *p, bool has_leader)
 {
     struct err e;
 
-    if (has_leader && l->has_no_leader) {
-        l->claim_at = 0; /* nothing to wait for any more */
+    if (has_leader && p->has_no_leader) {
+        p->led_at = loop_now(s->loop);
     }
-    l->has_no_leader = !has_leader;
-    if (has_leader && !l->trouble[0]) {
+    p->has_no_leader = !has_leader;
+    if (has_leader && !p->trouble[0]) {
         return;
     }
     err_set(&e, ERR_CONNECTION,
             "%s/%d has no leader: the brokers that keep it are away, and "
             "nothing comes of it until one is back",
-            l->topic, l->partition);
+            p->topic, p->number);
     if (!has_leader) {
-        trouble_of_lane(s, l, &e);
-    } else if (strncmp(l->trouble, e.text, sizeof(l->trouble) - 1) == 0) {
-        l->trouble[0] = '\0';
+        trouble_of(s, p, &e);
+    } else if (strncmp(p->trouble, e.text, sizeof(p->trouble) - 1) == 0) {
+        p->trouble[0] = '\0';
     }
 }
 
@@ -57,7 +57,7 @@ static void keep_leaders(struct source *s,
     }
 }
 
-/* How many of our lanes have none. */
+/* How many of ours have none. */
 static uint32_t note_leaders(struct source *s,
                              const struct rd_kafka_metadata *all)
 {
@@ -70,12 +70,12 @@ static uint32_t note_leaders(struct source *s,
         keep_leaders(s, topic);
         for (int i = 0; i < topic->partition_cnt; i++) {
             bool has_leader = topic->partitions[i].leader >= 0;
-            struct lane *l =
-                source_lane(s, topic->topic, topic->partitions[i].id);
+            struct partition *p =
+                source_partition(s, topic->topic, topic->partitions[i].id);
 
             s->n_leaderless += !has_leader;
-            if (l && (l->is_fetching || l->is_offered || l->needs_claim)) {
-                note_leader(s, l, has_leader);
+            if (p && (p->is_fetching || p->is_offered || p->is_left_out)) {
+                note_leader(s, p, has_leader);
                 n += !has_leader;
             }
         }
@@ -125,7 +125,7 @@ static void count_partitions(const struct source *s,
 }
 
 /* One question about every topic that this handle knows: those of the plan. */
-bool source_partitions(struct source *s, int32_t *n, struct err *e)
+bool source_count_partitions(struct source *s, int32_t *n, struct err *e)
 {
     const struct rd_kafka_metadata *all;
     rd_kafka_resp_err_t code =

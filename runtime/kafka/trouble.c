@@ -101,21 +101,20 @@ void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
 
 /* The error may be older than the last seek: then it is about an offset that
  * nobody reads any more. */
-static void lose(struct source *s, struct lane *lane,
+static void lose(struct source *s, struct partition *p,
                  const rd_kafka_message_t *m)
 {
     struct err e;
 
-    if (!lane || !lane->is_fetching ||
-        m->offset < lane->fetched - lane->is_checking) {
+    if (!p || !p->is_fetching || m->offset < p->fetched - p->is_checking) {
         return;
     }
-    lane->is_lost = true;
+    p->is_lost = true;
+    partitions_note(s, p);
     err_set(&e, ERR_CONFIG,
             "%s/%d: Kafka says that it does not have offset %" PRId64
             " (%s); looking at what it has",
-            lane->topic, lane->partition, m->offset,
-            rd_kafka_message_errstr(m));
+            p->topic, p->number, m->offset, rd_kafka_message_errstr(m));
     trouble_tell(s, &e);
 }
 
@@ -131,58 +130,58 @@ static void tell_missing(struct source *s, const rd_kafka_message_t *m)
     trouble_tell(s, &e);
 }
 
-/* What keeps the lane from going on is told once, and shown with it until
+/* What keeps a partition from going on is told once, and shown with it until
  * something comes of it again. */
-void trouble_of_lane(struct source *s, struct lane *lane, const struct err *e)
+void trouble_of(struct source *s, struct partition *p, const struct err *e)
 {
-    if (strncmp(lane->trouble, e->text, sizeof(lane->trouble) - 1) == 0) {
+    if (strncmp(p->trouble, e->text, sizeof(p->trouble) - 1) == 0) {
         return;
     }
-    if (!lane->trouble[0]) {
-        lane->troubled_at = loop_now(s->loop);
+    if (!p->trouble[0]) {
+        p->troubled_at = loop_now(s->loop);
     }
-    snprintf(lane->trouble, sizeof(lane->trouble), "%.239s", e->text);
+    snprintf(p->trouble, sizeof(p->trouble), "%.239s", e->text);
     add(s, e);
 }
 
 /* librdkafka may go on behind the records that it cannot read. Once those
- * before them are committed the lane is read again from its position instead,
+ * before them are committed it is read again from there instead,
  * and comes here again, until they can be read or a person decides. Which
  * offset is named does not matter: it is that of a whole set of records, which
  * may begin before [fetched]. */
-static void stay(struct source *s, struct lane *lane,
+static void stay(struct source *s, struct partition *p,
                  const rd_kafka_message_t *m)
 {
     struct err e;
 
-    if (!lane || !lane->is_fetching) {
+    if (!p || !p->is_fetching) {
         return;
     }
-    lane->is_stuck = true;
+    partitions_stuck(s, p);
     err_set(&e, ERR_CONFIG,
             "%s/%d: records at offset %" PRId64 " cannot be read: %s (%s); "
             "nothing is skipped by itself: `tidemill lane seek` says where "
             "reading should go on",
-            lane->topic, lane->partition, m->offset, kafka_error(m->err)->words,
+            p->topic, p->number, m->offset, kafka_error(m->err)->words,
             rd_kafka_message_errstr(m));
-    trouble_of_lane(s, lane, &e);
+    trouble_of(s, p, &e);
 }
 
-/* librdkafka tries on; without a lane it is about all of them. */
-static void tell_passing(struct source *s, struct lane *lane,
+/* librdkafka tries on; without a partition it is about all of them. */
+static void tell_passing(struct source *s, struct partition *p,
                          const rd_kafka_message_t *m)
 {
     const struct kafka_error *k = kafka_error(m->err);
     struct err e;
 
-    if (!lane || !lane->is_fetching) {
+    if (!p || !p->is_fetching) {
         tell_general(s, m->err, rd_kafka_message_errstr(m));
     } else if (k->act != KAFKA_MENDS) {
-        err_set(&e, k->class, "%s/%d: Kafka at %s: %s (%s)", lane->topic,
-                lane->partition, s->brokers,
+        err_set(&e, k->class, "%s/%d: Kafka at %s: %s (%s)", p->topic,
+                p->number, s->brokers,
                 k->words ? k->words : kafka_error_name(m->err),
                 rd_kafka_message_errstr(m));
-        trouble_of_lane(s, lane, &e);
+        trouble_of(s, p, &e);
     }
 }
 
@@ -190,10 +189,10 @@ void trouble_take(struct source *s, const rd_kafka_message_t *m)
 {
     switch (kafka_error(m->err)->act) {
     case KAFKA_LOSES:
-        lose(s, lanes_of(m), m);
+        lose(s, partitions_find(m), m);
         break;
     case KAFKA_SKIPS:
-        stay(s, lanes_of(m), m);
+        stay(s, partitions_find(m), m);
         break;
     case KAFKA_MISSES:
         tell_missing(s, m);
@@ -204,6 +203,6 @@ void trouble_take(struct source *s, const rd_kafka_message_t *m)
     case KAFKA_MENDS:
     case KAFKA_REJOINS:
     case KAFKA_TELLS:
-        tell_passing(s, lanes_of(m), m);
+        tell_passing(s, partitions_find(m), m);
     }
 }

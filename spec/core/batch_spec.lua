@@ -113,7 +113,7 @@ describe('batch', function()
 
   it('holds a record behind one that the table of dead letters holds', function()
     batch:begin { { good('a', 1), good('b', 2) } }
-    C.dossier_hold(batch.dossiers[0], 'a', 1, 1, 77)
+    C.held_keys_add(batch.lanes[0].keys, 'a', 1, 1, 77)
     batch:decode()
     batch:fold()
     assert.are.equal('h.', batch:states())
@@ -124,9 +124,8 @@ describe('batch', function()
     local all_fail = batches.open((PIPELINE:gsub('projections =', 'dead_letters = { max_share = 1 }, %0')))
     finally(function() all_fail:forget():close() end)
     local MOST = 8 * 2 ^ 20
-    local pool, n = ffi.new('struct held_pool', { most = MOST }), 0
-    local d = C.dossier_of(all_fail.dossiers, 't', 0, all_fail.plan.dead_letters.max_failed)
-    d.pool = pool
+    local pool, lane, n = all_fail.lanes.c.held, all_fail.lanes[0], 0
+    pool.most = MOST
     local function key() return ('k'):rep(200) .. n end
     local halt = -1
     while halt < 0 and n < 1e5 do
@@ -140,10 +139,10 @@ describe('batch', function()
       for e = 0, #values - 1 do
         local record = all_fail.records[e]
         if all_fail.c.input.events.states[e] == C.TM_EVENT_FAILED then
-          C.dossier_hold(d, record.key, record.key_len, 1, 100 + e)
+          C.held_keys_add(lane.keys, record.key, record.key_len, 1, 100 + e)
         end
       end
-      d.n_seen = d.n_seen + 1e6
+      lane.n_seen = lane.n_seen + 1e6
       halt = all_fail.leases[0].halt
     end
     assert.are.equal(C.ERR_RESOURCE, tonumber(all_fail.leases[0].halt_class))
@@ -153,7 +152,7 @@ describe('batch', function()
     -- What is held already stays so, and good records go on.
     all_fail:run { { good('x', 1), good(('k'):rep(200) .. 1, 1), good('y', 1) } }
     assert.are.equal('.h.', all_fail:states())
-    C.dossier_forget(d)
+    C.held_keys_forget(lane.keys)
     assert.is_true(tonumber(pool.bytes) < 1024, tonumber(pool.bytes))
     all_fail:run { { good('x', 1), bad('y', 1) } }
     assert.are.equal('.F', all_fail:states())

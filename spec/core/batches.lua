@@ -39,9 +39,7 @@ local function open(folder)
   C.batch_init(self.c, self.programs, self.plan.n_projections, self.plan.dead_letters)
   self.records = ffi.new('struct record[?]', MAX_RECORDS)
   self.leases = ffi.new('struct lease[?]', MAX_LANES)
-  self.lanes = ffi.new('struct lane[?]', MAX_LANES)
-  self.dossiers = ffi.new('struct dossier *[1]')
-  return self
+  return self:forget()
 end
 
 --- The program's parts under a batch of this pipeline.
@@ -82,10 +80,8 @@ function Batch:begin(lanes)
   for i, values in ipairs(lanes) do
     local lease = self.leases[i - 1]
     ffi.fill(lease, ffi.sizeof(lease))
-    lease.lane, lease.first, lease.n = self.lanes + i - 1, at, #values
+    lease.lane, lease.first, lease.n = self.lanes[i - 1], at, #values
     lease.start = 100
-    lease.lane.dossier = C.dossier_of(self.dossiers, 't', i - 1,
-      self.plan.dead_letters.max_failed)
     for j, value in ipairs(values) do
       add(self, at, i - 1, value, 100 + 2 * j)
       at = at + 1
@@ -119,8 +115,9 @@ end
 
 -- Lanes and their guards as if nothing had ever failed.
 function Batch:forget()
-  C.dossiers_free(self.dossiers[0])
-  self.dossiers[0] = nil
+  local list = {}
+  for i = 1, MAX_LANES do list[i] = {} end
+  self.lanes = flow.lanes(list, 't', self.plan.dead_letters.max_failed)
   return self
 end
 

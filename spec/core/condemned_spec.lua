@@ -34,7 +34,7 @@ local function new_batch()
   end
   for lane = 0, 1 do
     local lease = s.leases[lane]
-    lease.lane, lease.first, lease.n, lease.halt = s.lanes + lane, lane * N, N, -1
+    lease.lane, lease.first, lease.n, lease.halt = s.lanes[lane], lane * N, N, -1
   end
   s.c.input.records, s.c.input.leases, s.c.input.n_leases = s.records, s.leases, 2
   s.c.input.events.n, s.c.input.events.states, s.c.input.events.reasons = 2 * N, s.states, s.reasons

@@ -14,16 +14,15 @@ local SECOND = 1000000
 local function begins(o)
   local s = {
     engine = ffi.new('struct engine'), plan = ffi.new('struct plan'),
-    dossier = ffi.new('struct dossier'), leases = ffi.new('struct lease[2]'),
+    leases = ffi.new('struct lease[2]'),
     rows = ffi.new('struct rows[1]'),
-    lanes = flow.lanes { { wait_until = o.waits and 1 or 0 }, {} },
+    lanes = flow.lanes { { wait = { retry_at = o.waits and 1 or 0, n_lost = o.n_lost or 0,
+                                     n_missed = o.n_missed or 0, n_unproven = o.n_unproven or 0 } }, {} },
   }
   s.plan.database.timeouts.lock_ms = o.lock_ms or 20000
   s.plan.database.pool_max = o.pool or 8
   s.engine.plan, s.engine.n_batches, s.engine.took = s.plan, o.concurrency or 2, o.took or 0
-  s.dossier.n_lost, s.dossier.n_missed = o.n_lost or 0, o.n_missed or 0
-  s.dossier.n_unproven = o.n_unproven or 0
-  for i = 0, 1 do s.lanes[i].dossier, s.leases[i].lane = s.dossier, s.lanes + i end
+  for i = 0, 1 do s.leases[i].lane = s.lanes[i] end
   local head, other = s.engine.busy.head, s.engine.batches[1]
   head.prev, head.next, s.engine.busy.n = other.link, other.link, 1
   other.link.prev, other.link.next, other.attempt.is_patient = head, head, o.patient or false
@@ -120,7 +119,7 @@ describe('a record alone that is cancelled', function()
   it('begins anew when its lane is claimed again', function()
     local s = begins {}
     assert.is_true(is_cancel(s))
-    C.dossier_renew(ffi.cast('struct dossier *', s.b.input.leases[0].lane.dossier))
+    C.lane_renew(s.b.input.leases[0].lane)
     assert.is_true(is_cancel(s))
     assert.is_false(is_cancel(s))
   end)

@@ -10,7 +10,7 @@ core.headers('base/err.h', 'base/buf.h', 'model/type.h', 'model/plan.h', 'base/h
   'base/list.h', 'base/loop.h', 'model/page.h', 'model/record.h', 'model/anchor.h',
   'decode/value/convert.h', 'decode/envelope/decoder.h', 'postgres/wire/conn.h', 'kafka/source.h',
   'model/failure.h', 'lua/vm.h', 'flow/rows/program.h', 'flow/rows/rows.h', 'flow/rows/table_set.h', 'flow/lane/guard.h',
-  'flow/lane/dossier.h', 'flow/batch/letter.h', 'flow/batch/batch.h', 'flow/batch/verdict.h', 'flow/batch/truncate.h',
+  'flow/lane/held_keys.h', 'flow/lane/lane.h', 'flow/batch/letter.h', 'flow/batch/batch.h', 'flow/batch/verdict.h', 'flow/batch/truncate.h',
   'flow/rows/layers.h', 'flow/table/cache.h', 'flow/engine/recall.h')
 
 local C = core.lib
@@ -101,21 +101,77 @@ function Trial:given(row, ...)
   end
 end
 
---- Lanes in a list, as the source keeps them; fields of each over the defaults.
-function M.lanes(list)
-  local lanes = ffi.new('struct lane[?]', #list)
-  for i, fields in ipairs(list) do
-    local lane = lanes[i - 1]
-    lane.is_assigned, lane.partition, lane.epoch = true, i - 1, 10 + i
-    lane.inbox.count = fields.count or 0
-    lane.inbox.bytes = fields.bytes or 100 * lane.inbox.count
-    lane.waiting_since = fields.since or 1
-    for name, value in pairs(fields) do
-      if not ({ count = 1, bytes = 1, since = 1 })[name] then lane[name] = value end
-    end
-    lane.next = i < #list and lanes + i or nil
+local Lanes = {}
+
+-- By number, from 0 on: in their order.
+function Lanes:__index(key) return Lanes[key] or self.list[key] end
+
+--- A batch has the lane of that number, and no more.
+function Lanes:lease(i) C.lane_lease(self[i]) end
+function Lanes:free(i) C.lane_end_lease(self[i]) end
+
+--- So many records wait for it, of so many bytes, the oldest since then.
+function Lanes:give(i, count, bytes, since)
+  local p = self[i].kafka
+  p.inbox.count, p.inbox.bytes, p.waiting_since = count, bytes or 100 * count, since or 1
+  C.lane_place_again(self[i])
+end
+
+local function assign(to, fields)
+  for name, value in pairs(fields) do
+    if type(value) == 'table' then assign(to[name], value) else to[name] = value end
   end
-  return lanes
+end
+
+--- Fields of the lane of that number, which may decide where it belongs.
+function Lanes:set(i, fields)
+  assign(self[i], fields)
+  C.lane_place_again(self[i])
+end
+
+local OWN = { count = 1, bytes = 1, since = 1, state = 1, kafka = 1 }
+
+local function claim(self, i, fields)
+  local lane = self[i]
+  lane.kafka.is_offered, lane.kafka.is_assigned = false, true
+  lane.epoch = 11 + i
+  C.lane_claim(lane)
+  C.lane_claimed(lane)
+  for name, value in pairs(fields) do
+    if not OWN[name] then assign(lane, { [name] = value }) end
+  end
+  if fields.state ~= 'WANTS_KEYS' then C.lane_has_keys(lane) end
+  self:give(i, fields.count or 0, fields.bytes, fields.since)
+  if fields.state and fields.state ~= 'WANTS_KEYS' then
+    C.lane_lease(lane)
+    if fields.state ~= 'LEASED' then
+      C.lane_become(lane, C['LANE_' .. fields.state])
+      C.lane_end_lease(lane)
+    end
+  end
+end
+
+--- Lanes that are claimed, of the partitions 0, 1, ... of a topic; fields of each over
+--- the defaults. count, bytes, since: of what waits; kafka: fields of the partition;
+--- state: that it is brought into.
+function M.lanes(list, topic, max_failed)
+  local self = setmetatable({
+    list = {}, partitions = ffi.new('struct partition[?]', #list + 1),
+    c = ffi.gc(ffi.new('struct lanes'), C.lanes_close), topic = core.bytes((topic or 't') .. '\0'),
+  }, Lanes)
+  C.lanes_init(self.c, max_failed or 50, 2 ^ 30)
+  for i, fields in ipairs(list) do
+    local p = self.partitions[i - 1]
+    p.topic, p.number, p.is_offered, p.n_offers = self.topic, i - 1, true, 1
+    p.next = i < #list and self.partitions + i or nil
+    assign(p, fields.kafka or {})
+  end
+  C.lanes_take(self.c, #list > 0 and self.partitions or nil)
+  for i, fields in ipairs(list) do
+    self.list[i - 1] = ffi.cast('struct lane *', self.partitions[i - 1].lane)
+    claim(self, i - 1, fields)
+  end
+  return self
 end
 
 return M

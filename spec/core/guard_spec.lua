@@ -1,5 +1,5 @@
 local ffi = require 'ffi'
-require 'spec.core.flow'
+local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
@@ -52,42 +52,41 @@ describe('guard', function()
   end)
 end)
 
-describe('dossier', function()
-  local list
-  before_each(function() list = ffi.new('struct dossier *[1]') end)
-  after_each(function() C.dossiers_free(list[0]) end)
+describe('held keys', function()
+  local lanes
+  before_each(function() lanes = flow.lanes({ {} }, 't', 1) end)
 
-  it('is one a lane, and is found again', function()
-    local a = C.dossier_of(list, 'orders', 0, 50)
-    local b = C.dossier_of(list, 'orders', 1, 50)
-    assert.is_true(a ~= b and a == C.dossier_of(list, 'orders', 0, 50))
-    assert.is_true(b == C.dossier_of(list, 'orders', 1, 50))
-    assert.is_true(C.dossier_of(list, 'order', 0, 50) ~= a)
-  end)
-
-  it('knows which keys are held, how many records, and behind which', function()
-    local d = C.dossier_of(list, 'orders', 0, 50)
-    assert.is_true(C.dossier_find(d, 'a', 1) == nil)
-    C.dossier_hold(d, 'a', 1, 2, 70)
-    C.dossier_hold(d, 'a', 1, 1, 90)
-    C.dossier_hold(d, '', 0, 1, 80)
-    local a = C.dossier_find(d, 'a', 1)
+  it('tell how many records wait for each, and behind which', function()
+    local keys = lanes[0].keys
+    assert.is_true(C.held_keys_find(keys, 'a', 1) == nil)
+    C.held_keys_add(keys, 'a', 1, 2, 70)
+    C.held_keys_add(keys, 'a', 1, 1, 90)
+    C.held_keys_add(keys, '', 0, 1, 80)
+    local a = C.held_keys_find(keys, 'a', 1)
     assert.are.same({ 3, 70 }, { a.n, tonumber(a.first) })
-    assert.are.equal(80, tonumber(C.dossier_find(d, '', 0).first))
-    assert.is_true(C.dossier_find(d, 'b', 1) == nil)
+    assert.are.equal(80, tonumber(C.held_keys_find(keys, '', 0).first))
+    assert.is_true(C.held_keys_find(keys, 'b', 1) == nil)
   end)
 
-  it('forgets keys and what was refused at a claim, and failures after a halt', function()
-    local d = C.dossier_of(list, 'orders', 0, 1)
-    C.dossier_hold(d, 'a', 1, 1, 1)
-    d.has_refused, d.n_letters = true, 1
-    C.guard_add(d.guard, 1)
-    C.dossier_renew(d)
-    assert.is_true(C.dossier_find(d, 'a', 1) == nil)
-    assert.are.same({ false, 0 }, { d.has_refused, d.n_letters })
-    assert.is_false(C.guard_add(d.guard, 2))
-    d.was_halted = true
-    C.dossier_renew(d)
-    assert.is_true(C.guard_add(d.guard, 2))
+  it('are forgotten at a claim, with what was refused, and failures after a halt', function()
+    local lane = lanes[0]
+    C.held_keys_add(lane.keys, 'a', 1, 1, 1)
+    lane.search.has_found, lane.letters.n = true, 1
+    C.guard_add(lane.guard, 1)
+    C.lane_renew(lane)
+    assert.is_true(C.held_keys_find(lane.keys, 'a', 1) == nil)
+    assert.are.same({ false, 0 }, { lane.search.has_found, lane.letters.n })
+    assert.is_false(C.guard_add(lane.guard, 2))
+    lane.was_halted = true
+    C.lane_renew(lane)
+    assert.is_true(C.guard_add(lane.guard, 2))
+  end)
+
+  it('take no memory once their lane was taken away', function()
+    for n = 1, 1000 do C.held_keys_add(lanes[0].keys, ('k'):rep(100) .. n, 104, 1, n) end
+    assert.is_true(lanes.c.held.bytes > 100000)
+    lanes.partitions[0].is_assigned = false
+    C.lanes_take(lanes.c, lanes.partitions)
+    assert.is_true(tonumber(lanes.c.held.bytes) < 1024, tonumber(lanes.c.held.bytes))
   end)
 end)

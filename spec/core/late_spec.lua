@@ -115,10 +115,10 @@ describe('a batch that is late', function()
     local lanes = {}
     for i, n in ipairs(sizes) do
       lanes[i] = records(n)[1]
-      batch.lanes[i - 1].is_assigned, batch.lanes[i - 1].topic, batch.lanes[i - 1].partition = true, 't', i
+      C.lane_lease(batch.lanes[i - 1])
     end
     batch:begin(lanes)
-    for i = 0, #sizes - 1 do C.show_lane(g.show, batch.lanes + i) end
+    for i = 0, #sizes - 1 do C.show_lane(g.show, batch.lanes[i]) end
     local b = batch.c
     b.engine, b.state, b.run.late_at, b.run.projection = g, C.BATCH_READY, event, projection
     b.kind = is_retry and C.batch_of_letters or C.batch_of_records
@@ -131,9 +131,9 @@ describe('a batch that is late', function()
     local list = {}
     for i = 1, #sizes do
       list[i] = batch.lanes[i - 1].most
-      assert.are.equal(list[i], C.page_lane(page, 't', i).most)
+      assert.are.equal(list[i], C.page_lane(page, 't', i - 1).most)
     end
-    local retry = batch.lanes[0].dossier ~= nil and ffi.cast('struct dossier *', batch.lanes[0].dossier).retry_most
+    local retry = batch.lanes[0].letters.retry_most
     C.loop_idle_free(g.idle)
     C.loop_free(loop)
     batch:forget():close()

@@ -16,7 +16,7 @@ end
 
 -- The lanes that are leased, by partition, and how many records of each.
 local function pick(lanes, l, now, others_first)
-  local n = C.lease_pick(lanes, l, others_first or false, now or 1e6, out, due)
+  local n = C.lease_pick(lanes.c, l, others_first or false, now or 1e6, out, due)
   local parts = {}
   for i = 0, n - 1 do
     parts[#parts + 1] = out[i].lane.partition .. ':' .. out[i].n
@@ -52,14 +52,14 @@ describe('lease_pick', function()
 
   it('has nothing to wait for without records', function()
     assert.are.same({ '', 0 }, { pick(flow.lanes { {}, {} }, limits(1)) })
-    assert.are.same({ '', 0 }, { pick(nil, limits(1)) })
+    assert.are.same({ '', 0 }, { pick(flow.lanes {}, limits(1)) })
   end)
 
   it('passes over lanes that are not free', function()
     local lanes = flow.lanes {
-      { count = 9, is_assigned = false }, { count = 9, is_leased = true },
-      { count = 9, is_halted = true }, { count = 9, needs_claim = true }, { count = 2 },
-      { count = 9, needs_letters = true },
+      { count = 9, state = 'REVOKED' }, { count = 9, state = 'LEASED' },
+      { count = 9, state = 'HALTED' }, { count = 9, state = 'DOUBTED' }, { count = 2 },
+      { count = 9, state = 'WANTS_KEYS' }, { count = 9, state = 'OFFERED' },
     }
     assert.are.equal('4:2', (pick(lanes, limits(100))))
   end)
@@ -73,65 +73,65 @@ describe('lease_pick', function()
 
   it('takes a lane under suspicion alone, at once, and only what is to be tried', function()
     local lanes = flow.lanes {
-      { count = 90 }, { count = 50, suspect_left = 8, probe = 4 }, { count = 70 },
+      { count = 90 }, { count = 50, search = { left = 8, probe = 4 } }, { count = 70 },
     }
     assert.are.equal('1:4', (pick(lanes, limits(1000, 1e9, 1e6), 1)))
-    lanes[1].inbox.count = 3
+    lanes:give(1, 3, 5000)
     assert.are.equal('1:3', (pick(lanes, limits(1000))))
-    lanes[1].is_leased = true
+    lanes:lease(1)
     assert.are.equal('0:90 2:70', (pick(lanes, limits(1000))))
   end)
 
   it('takes a lane that waits for others alone, and not before its pause is over', function()
     local lanes = flow.lanes {
-      { count = 9, wait_until = 500, suspect_left = 4, probe = 2 },
-      { count = 7, wait_until = 400, suspect_left = 1, probe = 1 }, { count = 5 },
+      { count = 9, wait = { retry_at = 500 }, search = { left = 4, probe = 2 } },
+      { count = 7, wait = { retry_at = 400 }, search = { left = 1, probe = 1 } }, { count = 5 },
     }
     assert.are.equal('2:5', (pick(lanes, limits(100), 399)))
     assert.are.equal('1:1', (pick(lanes, limits(100), 450)))
     assert.are.equal('1:1', (pick(lanes, limits(100), 900)))
-    lanes[1].is_leased = true
+    lanes:lease(1)
     assert.are.equal('0:2', (pick(lanes, limits(100), 900)))
   end)
 
   it('takes it behind the others where it had its turn, and at once without them', function()
     local lanes = flow.lanes {
-      { count = 9, wait_until = 1, suspect_left = 1, probe = 1 },
-      { count = 5, since = 1000 }, { count = 3, suspect_left = 3, probe = 1 },
+      { count = 9, wait = { retry_at = 1 }, search = { left = 1, probe = 1 } },
+      { count = 5, since = 1000 }, { count = 3, search = { left = 3, probe = 1 } },
     }
     assert.are.equal('0:1', (pick(lanes, limits(100), 2000, false)))
     assert.are.equal('1:5', (pick(lanes, limits(100), 2000, true)))
-    lanes[2].is_leased = true
+    lanes:lease(2)
     assert.are.equal('1:5', (pick(lanes, limits(100), 2000, true)))
     -- What lingers is not due yet.
     assert.are.equal('0:1', (pick(lanes, limits(100, 1e9, 100), 2000, true)))
-    lanes[0].is_leased = true
+    lanes:lease(0)
     assert.are.same({ '', 101000 }, { pick(lanes, limits(100, 1e9, 100), 2000, true) })
   end)
 
   it('gives a lane that is searched, and one behind a bad record, no more than its turn', function()
     local lanes = flow.lanes {
-      { count = 9, suspect_left = 4, probe = 2, since = 30 }, { count = 5, cap = 8, since = 20 },
-      { count = 7, since = 40 }, { count = 4, wait_until = 10, suspect_left = 1, probe = 1 },
+      { count = 9, search = { left = 4, probe = 2 }, since = 30 }, { count = 5, search = { cap = 8 }, since = 20 },
+      { count = 7, since = 40 }, { count = 4, wait = { retry_at = 10 }, search = { left = 1, probe = 1 } },
     }
     assert.are.equal('3:1', (pick(lanes, limits(100), 2000)))
     assert.are.equal('2:7', (pick(lanes, limits(100), 2000, true)))
-    lanes[3].wait_until = 25
+    lanes:set(3, { wait = { retry_at = 25 } })
     assert.are.equal('1:5', (pick(lanes, limits(100), 2000)))
-    assert.is_true(C.lease_is_alone(lanes + 1))
-    lanes[1].is_leased = true
-    lanes[3].is_leased = true
+    assert.is_true(C.lease_is_alone(lanes[1]))
+    lanes:lease(1)
+    lanes:lease(3)
     assert.are.equal('0:2', (pick(lanes, limits(100), 2000)))
-    lanes[2].is_leased = true
+    lanes:lease(2)
     assert.are.equal('0:2', (pick(lanes, limits(100), 2000, true)))
-    assert.is_false(C.lease_is_alone(lanes + 2))
+    assert.is_false(C.lease_is_alone(lanes[2]))
   end)
 
   it('takes no more lanes than a batch can lease', function()
     local list = {}
     for i = 1, C.LEASE_MAX_LANES + 10 do list[i] = { count = i } end
     local lanes = flow.lanes(list)
-    assert.are.equal(C.LEASE_MAX_LANES, C.lease_pick(lanes, limits(1e6), false, 1, out, due))
+    assert.are.equal(C.LEASE_MAX_LANES, C.lease_pick(lanes.c, limits(1e6), false, 1, out, due))
     for i = 0, C.LEASE_MAX_LANES - 1 do
       assert.are.equal(i + 10, out[i].lane.partition)
     end
@@ -144,10 +144,10 @@ describe('lease_pick', function()
       for i = 1, math.random(1, 12) do
         local count = math.random(0, 30)
         list[i] = { count = count, bytes = count * math.random(1, 50),
-                    is_leased = math.random(4) == 1 }
+                    state = count > 0 and math.random(4) == 1 and 'LEASED' or nil }
       end
       local size, lanes = math.random(1, 120), flow.lanes(list)
-      local n = C.lease_pick(lanes, limits(size, math.random(100, 3000)), false, 1e6, out, due)
+      local n = C.lease_pick(lanes.c, limits(size, math.random(100, 3000)), false, 1e6, out, due)
       local total, thinnest = 0, math.huge
       for i = 0, n - 1 do
         local partition = out[i].lane.partition
@@ -158,7 +158,7 @@ describe('lease_pick', function()
       end
       assert(total <= size)
       for i, fields in ipairs(list) do
-        if not by[i - 1] and not fields.is_leased and fields.count > 0 then
+        if not by[i - 1] and not fields.state and fields.count > 0 then
           assert(n > 0 and fields.count <= thinnest)
         end
       end
@@ -169,30 +169,32 @@ end)
 describe('a lane whose batch took too much', function()
   it('is taken alone, with half of the records, down to one', function()
     local lanes = flow.lanes { { count = 90 }, { count = 50 } }
-    C.lease_halve(lanes, 64, false)
+    C.lease_halve(lanes[0], 64, false)
+    C.lane_place_again(lanes[0])
     assert.are.equal('0:64', (pick(lanes, limits(1000))))
     for _, most in ipairs { 32, 16, 8, 4, 2, 1, 1 } do
-      C.lease_halve(lanes, out[0].n, true)
+      C.lease_halve(lanes[0], out[0].n, true)
       assert.are.equal('0:' .. most, (pick(lanes, limits(1000))))
     end
   end)
 
   it('has no more of them in a search for a bad record', function()
-    local lanes = flow.lanes { { count = 90, suspect_left = 80, probe = 40, most = 7 } }
+    local lanes = flow.lanes { { count = 90, search = { left = 80, probe = 40 }, most = 7 } }
     assert.are.equal('0:7', (pick(lanes, limits(1000))))
-    lanes[0].most = 50
+    lanes:set(0, { most = 50 })
     assert.are.equal('0:40', (pick(lanes, limits(1000))))
   end)
 
   it('grows by a quarter with each commit, until it shares batches again', function()
     local lanes, sizes = flow.lanes { { count = 1e6 }, { count = 1 } }, {}
-    lanes[0].most = 3
+    lanes:set(0, { most = 3 })
     for i = 1, 8 do
-      C.lease_grow(lanes, 20)
+      C.lease_grow(lanes[0], 20)
+      C.lane_place_again(lanes[0])
       sizes[i] = pick(lanes, limits(20))
     end
     assert.are.equal('0:4 0:6 0:8 0:11 0:14 0:18 0:20 0:20', table.concat(sizes, ' '))
-    C.lease_grow(lanes, 20)
+    C.lease_grow(lanes[0], 20)
     assert.are.equal(0, lanes[0].most)
   end)
 
@@ -201,10 +203,10 @@ describe('a lane whose batch took too much', function()
     for i = 1, 6 do list[i] = { count = 1e6, since = i, most = i <= 3 and 5 or 0 } end
     local lanes = flow.lanes(list)
     for now = 10, 29 do
-      for i = 0, C.lease_pick(lanes, limits(1000), false, now, out, due) - 1 do
+      for i = 0, C.lease_pick(lanes.c, limits(1000), false, now, out, due) - 1 do
         local lane = out[i].lane
         served[lane.partition + 1] = (served[lane.partition + 1] or 0) + 1
-        lane.inbox.count, lane.waiting_since = 1e6 - now, now
+        lanes:give(lane.partition, 1e6 - now, nil, now)
       end
     end
     for i = 1, 6 do assert(served[i] >= 3) end
@@ -213,15 +215,16 @@ describe('a lane whose batch took too much', function()
   it('waits for linger like the others, unless it has what it may take', function()
     local lanes = flow.lanes { { count = 5, since = 7000, most = 6 },
                                { count = 5, since = 4000 }, { count = 9, since = 9000, most = 9 } }
-    lanes[2].is_leased = true
+    lanes:lease(2)
     local l = limits(100, 1e9, 100)
     assert.are.same({ '', 104000 }, { pick(lanes, l, 103999) })
     assert.are.same({ '1:5', 0 }, { pick(lanes, l, 104000) })
-    lanes[1].is_leased = true
+    lanes:lease(1)
     assert.are.same({ '', 107000 }, { pick(lanes, l, 104000) })
-    lanes[2].is_leased = false
+    lanes:free(2)
     assert.are.same({ '2:9', 0 }, { pick(lanes, l, 10000) })
-    lanes[2].is_leased, lanes[0].most = true, 5
+    lanes:lease(2)
+    lanes:set(0, { most = 5 })
     assert.are.same({ '0:5', 0 }, { pick(lanes, l, 10000) })
   end)
 end)
@@ -239,13 +242,13 @@ local function holds_bad(self, lease)
   end
 end
 
-local function commit(self, n)
+local function commit(self, lanes, n)
   for i = 0, n - 1 do
     local lane, took = out[i].lane, out[i].n
     self.done[lane.partition] = self.done[lane.partition] + took
-    lane.inbox.count = lane.inbox.count - took
-    lane.inbox.bytes = 100 * lane.inbox.count
     C.lease_cleared(lane, took)
+    lanes:give(lane.partition, lane.waiting.n - took)
+    lanes:free(lane.partition)
   end
 end
 
@@ -254,21 +257,23 @@ local function refuse(self, n)
   if n == 1 and out[0].n == 1 then
     self.known[lane.partition][self.done[lane.partition]] = true
     C.lease_found(lane)
-    return
+  else
+    for i = 0, n - 1 do C.lease_suspect(out[i].lane, out[i].n, n == 1) end
   end
-  for i = 0, n - 1 do C.lease_suspect(out[i].lane, out[i].n, n == 1) end
+  for i = 0, n - 1 do C.lane_end_lease(out[i].lane) end
 end
 
 -- One batch; false when there is nothing to do any more.
 function Database:step(lanes, l)
-  local n = C.lease_pick(lanes, l, false, 1e6, out, due)
+  local n = C.lease_pick(lanes.c, l, false, 1e6, out, due)
   local is_refused = false
   for i = 0, n - 1 do
     assert(out[i].n > 0, 'an empty lease would be tried for ever')
     is_refused = is_refused or holds_bad(self, out[i])
     self.records = self.records + out[i].n
   end
-  if is_refused then refuse(self, n) elseif n > 0 then commit(self, n) end
+  for i = 0, n - 1 do C.lane_lease(out[i].lane) end
+  if is_refused then refuse(self, n) elseif n > 0 then commit(self, lanes, n) end
   self.probes = self.probes + 1
   return n > 0
 end
@@ -348,29 +353,32 @@ describe('isolation of a bad record', function()
 
   it('ends when every record that was suspected has been committed', function()
     local lanes = flow.lanes { { count = 10 } }
-    C.lease_suspect(lanes, 10, true)
+    C.lease_suspect(lanes[0], 10, true)
     for _, probe in ipairs { 5, 3, 1, 1 } do
-      assert.are.equal(probe, lanes[0].probe)
-      C.lease_cleared(lanes, lanes[0].probe)
+      assert.are.equal(probe, lanes[0].search.probe)
+      C.lease_cleared(lanes[0], lanes[0].search.probe)
     end
-    assert.are.equal(0, lanes[0].suspect_left)
+    assert.are.equal(0, lanes[0].search.left)
+    C.lane_place_again(lanes[0])
     assert.are.equal('0:10', (pick(lanes, limits(100))))
   end)
 
   it('what was never suspected is not suspected after a commit', function()
     local lanes = flow.lanes { { count = 10 } }
-    C.lease_cleared(lanes, 4)
-    assert.are.same({ 0, 0 }, { lanes[0].suspect_left, lanes[0].probe })
+    C.lease_cleared(lanes[0], 4)
+    assert.are.same({ 0, 0 }, { lanes[0].search.left, lanes[0].search.probe })
   end)
 
   it('batches behind a bad record double until it is far away', function()
     local lanes, sizes = flow.lanes { { count = 1e6 } }, {}
-    C.lease_found(lanes)
+    C.lease_found(lanes[0])
+    C.lane_place_again(lanes[0])
     assert.are.equal('0:1', (pick(lanes, limits(10000))))
-    C.lease_cleared(lanes, 1)
+    C.lease_cleared(lanes[0], 1)
     for i = 1, 12 do
       sizes[i] = pick(lanes, limits(10000))
-      C.lease_cleared(lanes, out[0].n)
+      C.lease_cleared(lanes[0], out[0].n)
+      C.lane_place_again(lanes[0])
     end
     assert.are.equal('0:8 0:16 0:32 0:64 0:128 0:256 0:512 0:1024 0:2048 0:4096 0:10000 0:10000',
       table.concat(sizes, ' '))
@@ -391,30 +399,32 @@ describe('lanes that meet a lock', function()
     for i = 0, n - 1 do
       local lane = out[i].lane
       C.lease_suspect(lane, out[i].n, n == 1)
-      lane.wait_until = step + 1
+      lane.wait.retry_at = step + 1
+      C.lane_end_lease(lane)
     end
   end
 
-  local function clear(db, n)
+  local function clear(db, lanes, n)
     for i = 0, n - 1 do
       local lane, took = out[i].lane, out[i].n
       db.done[lane.partition] = db.done[lane.partition] + took
-      lane.inbox.count = lane.inbox.count - took
-      lane.inbox.bytes = 100 * lane.inbox.count
       C.lease_cleared(lane, took)
-      if lane.suspect_left == 0 then lane.wait_until = 0 end
+      if lane.search.left == 0 then lane.wait.retry_at = 0 end
+      lanes:give(lane.partition, lane.waiting.n - took)
+      lanes:free(lane.partition)
     end
   end
 
   local function run(list, db, l, steps)
     local lanes, had_waiting = flow.lanes(list), false
     for step = 1, steps do
-      local n = C.lease_pick(lanes, l, had_waiting, step, out, due)
+      local n = C.lease_pick(lanes.c, l, had_waiting, step, out, due)
       local blocked = false
       if n == 0 then return step end
-      had_waiting = out[0].lane.wait_until ~= 0
+      had_waiting = out[0].lane.wait.retry_at ~= 0
+      for i = 0, n - 1 do C.lane_lease(out[i].lane) end
       for i = 0, n - 1 do blocked = blocked or is_locked(db, out[i], step) end
-      if blocked then part(n, step) else clear(db, n) end
+      if blocked then part(n, step) else clear(db, lanes, n) end
     end
     return steps
   end

@@ -64,33 +64,31 @@ end
 -- A lane that the page knows.
 local function lane_with(fields)
   local page = new_page()
-  local show, lane = shown_by(page, 1), flow.lanes { fields }
-  lane[0].topic = 't'
-  C.show_lane(show, lane)
-  return { show = show, page = page, c = lane, entry = page.lanes[0] }
+  local show, lanes = shown_by(page, 1), flow.lanes { fields }
+  C.show_lane(show, lanes[0])
+  return { show = show, page = page, lanes = lanes, c = lanes[0], entry = page.lanes[0] }
 end
 
 describe('the bound of a lane whose batch took too much', function()
   it('is known to its next worker', function()
     local page = new_page()
     local function of(slot, most)
-      local show, lane = shown_by(page, slot), flow.lanes { { most = most } }
-      lane[0].topic = 't'
-      C.show_lane(show, lane)
-      return show, lane
+      local show, lanes = shown_by(page, slot), flow.lanes { { most = most } }
+      C.show_lane(show, lanes[0])
+      return show, lanes
     end
-    local show, lane = of(0, 0)
-    lane[0].most = 40
-    C.show_lane(show, lane)
-    C.show_lost(show, lane)
-    local _, next_lane = of(1, 0)
-    assert.are.equal(40, next_lane[0].most)
+    local show, lanes = of(0, 0)
+    lanes[0].most = 40
+    C.show_lane(show, lanes[0])
+    C.show_lost(show, lanes[0])
+    local _, next_lanes = of(1, 0)
+    assert.are.equal(40, next_lanes[0].most)
   end)
 end)
 
 describe('a lane in the page', function()
   it('shows where it stands and who owns it', function()
-    local lane = lane_with { position = 7, high = 9, epoch = 3 }
+    local lane = lane_with { position = 7, epoch = 3, kafka = { high = 9 } }
     assert.are.same({ 1, 7, 9, 3, tonumber(C.PAGE_LANE_RUNNING) },
       { lane.entry.worker, tonumber(lane.entry.position), tonumber(lane.entry.high),
         lane.entry.epoch, tonumber(lane.entry.state) })
@@ -121,8 +119,8 @@ describe('a lane in the page', function()
       { 50, 48, 50, 51, 0, false, 0, 'read on since EOF was seen' },
     }
     for i, case in ipairs(cases) do
-      local lane = lane_with { position = case[2], eof = case[3], fetched = case[4],
-                                 count = case[5], is_leased = case[6] }
+      local lane = lane_with { position = case[2], kafka = { eof = case[3], fetched = case[4] },
+                                 count = case[5], state = case[6] and 'LEASED' or nil }
       lane.entry['end'] = case[1]
       C.show_lane(lane.show, lane.c)
       assert.are.equal(case[7], lane.entry.reached, case[8] or 'case ' .. i)
@@ -133,16 +131,16 @@ end)
 describe('a lane in doubt', function()
   it('has not reached its end before its anchor was compared', function()
     local function reached(fields)
-      local lane = lane_with { position = 50, high = 50 }
+      local lane = lane_with { position = 50, kafka = { high = 50 } }
       lane.entry['end'] = 50
-      for name, value in pairs(fields) do lane.c[0][name] = value end
+      for name, value in pairs(fields) do lane.c.kafka[name] = value end
       C.show_lane(lane.show, lane.c)
       return lane.entry.reached
     end
     assert.are.equal(1, reached {})
     assert.are.equal(0, reached { is_checking = true, check_until = 2 ^ 63 })
     assert.are.equal(1, reached { is_checking = true, check_until = 1 })
-    assert.are.equal(0, reached { is_doubted = true })
+    assert.are.equal(0, reached { is_replaced = true })
   end)
 
   it('whose partition is gone is shown once, until a person lets it go', function()

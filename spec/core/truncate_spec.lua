@@ -99,7 +99,7 @@ describe('a batch with truncates', function()
 
   it('halts while earlier records wait as dead letters', function()
     batch:begin({ { TRUNCATE } })
-    batch.dossiers[0].n_letters = 3
+    batch.lanes[0].letters.n = 3
     batch:decode()
     C.truncate_judge(batch.c, batch.leases[0], 1)
     batch:fold()
@@ -109,10 +109,10 @@ describe('a batch with truncates', function()
 
   it('is never held, whatever its key', function()
     batch:begin({ { TRUNCATE } })
-    C.dossier_hold(batch.dossiers[0], 'a', 1, 1, 77)
+    C.held_keys_add(batch.lanes[0].keys, 'a', 1, 1, 77)
     batch.records[0].key, batch.records[0].key_len = core.bytes('a')
     batch:decode()
-    batch.dossiers[0].n_letters = 1
+    batch.lanes[0].letters.n = 1
     C.truncate_judge(batch.c, batch.leases[0], 1)
     batch:fold()
     assert.are.equal('-', batch:states())

@@ -197,13 +197,13 @@ describe('an anchor', function()
   end)
 
   it('that another record stands at is told in words', function()
-    local lane, e = ffi.new('struct lane'), ffi.new('struct err')
-    lane.topic, lane.position = core.bytes('t\0'), 8
-    lane.anchor.ms, lane.anchor.hash, lane.found.ms = 1700000000123, 1, -1
+    local lane, p, e = ffi.new('struct lane'), ffi.new('struct partition'), ffi.new('struct err')
+    lane.topic, lane.position, lane.kafka = core.bytes('t\0'), 8, p
+    p.anchor.ms, p.anchor.hash, p.found.ms = 1700000000123, 1, -1
     C.verify_replaced(lane, e)
     assert.matches('t/0: offset 7 holds another record', ffi.string(e.text))
     assert.matches('its time is none, was 2023%-11%-14T22:13:20.123Z', ffi.string(e.text))
-    lane.found.ms = lane.anchor.ms
+    p.found.ms = p.anchor.ms
     C.verify_replaced(lane, e)
     assert.matches('its key or value differs', ffi.string(e.text))
   end)

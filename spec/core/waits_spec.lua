@@ -4,17 +4,15 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine/engine.h', 'flow/show/show.h', 'flow/show/lane_waits.h', 'flow/engine/shelf.h', 'admin/view.h')
+core.headers('flow/engine/engine.h', 'flow/show/show.h', 'flow/show/lane_waits.h', 'flow/engine/left_out.h', 'admin/view.h')
 
 local SECOND = 1000000
 
 local function words(fields, now)
-  local lane = flow.lanes { fields }
-  lane[0].open_since, lane[0].eof = fields.open_since or 0, fields.eof or -1
-  lane[0].starved_since = fields.starved_since or 0
-  lane[0].trouble, lane[0].troubled_at = fields.trouble or '', fields.troubled_at or 0
+  fields.eof = fields.eof or -1
+  local lanes = flow.lanes { { kafka = fields } }
   local out = ffi.new('char[400]')
-  return tonumber(C.lane_waits(lane, now * SECOND, out, 400)), ffi.string(out)
+  return tonumber(C.lane_waits(lanes[0], now * SECOND, out, 400)), ffi.string(out)
 end
 
 describe('a lane that is read', function()
@@ -102,14 +100,12 @@ end)
 
 describe('a lane that others had to wait for', function()
   it('is claimed when no other wants to be, and once it is overdue', function()
-    local lanes = ffi.new('struct lane[2]')
-    local slow, quick = lanes[0], lanes[1]
-    slow.next = quick
-    for i = 0, 1 do lanes[i].is_offered, lanes[i].is_shelved = true, true end
-    slow.is_slow, slow.claim_at = true, 20 * SECOND
+    local lanes = flow.lanes { { state = 'DOUBTED' }, { state = 'DOUBTED' } }
+    for i = 0, 1 do C.lane_move(lanes[i], C.LANE_LEFT_OUT) end
+    lanes[0].left_out.is_slow, lanes[0].left_out.retry_at = true, 20 * SECOND
     local function turn(now, due)
-      quick.claim_at = due * SECOND
-      return C.shelf_is_turn_of_slow(lanes, now * SECOND)
+      lanes[1].left_out.retry_at = due * SECOND
+      return C.left_out_is_turn_of_slow(lanes.c, now * SECOND)
     end
     assert.is_true(turn(20, 21))
     assert.is_false(turn(20, 20))

@@ -133,7 +133,7 @@ static uint32_t take_records(struct batch *b, struct lease *l, uint32_t index,
     for (uint32_t i = 0; i < l->n; i++) {
         struct record *rec = &b->input.records[at + i];
 
-        source_record(l->lane, i, rec);
+        source_record(l->lane->kafka, i, rec);
         rec->lane = index;
         b->input.bytes += rec->key_len + rec->value_len;
     }

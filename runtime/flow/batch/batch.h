@@ -22,7 +22,7 @@
 #include "base/loop.h"
 #include "decode/envelope/decoder.h"
 #include "flow/batch/letter.h"
-#include "flow/lane/dossier.h"
+#include "flow/lane/lane.h"
 #include "flow/rows/rows.h"
 #include "flow/rows/table_set.h"
 #include "kafka/source.h"

@@ -1,6 +1,8 @@
 /* See lease.h. */
 #include "flow/batch/lease.h"
 
+#include <stdlib.h>
+
 /* Records in the batches behind a bad one: from about half the way to where
  * the next one is to be expected, until bad ones are too rare to matter. */
 enum { CAP_LEAST = 8, CAP_MOST = 4096 };
@@ -13,54 +15,35 @@ struct waiting {
     usec oldest;
 };
 
-static bool is_free(const struct lane *l)
-{
-    return l->is_assigned && !l->is_leased && !l->is_halted &&
-           !l->needs_claim && !l->needs_letters && l->inbox.count > 0;
-}
-
-/* One that waits for others is no company, however long it has waited: what
- * is in its batch would wait with it. */
-static bool is_plain(const struct lane *l)
-{
-    return is_free(l) && !l->wait_until;
-}
-
-static bool is_suspect(const struct lane *l)
-{
-    return is_plain(l) && (l->suspect_left || l->cap);
-}
-
-/* May it share a batch with others? */
-static bool is_wide(const struct lane *l)
-{
-    return is_plain(l) && !is_suspect(l) && l->most == 0;
-}
-
-static struct waiting count_waiting(const struct lane *lanes)
+static struct waiting count_waiting(const struct lanes *lanes)
 {
     struct waiting w = {0};
 
-    for (const struct lane *l = lanes; l; l = l->next) {
-        if (is_wide(l)) {
-            w.events += l->inbox.count;
-            w.bytes += l->inbox.bytes;
-            if (!w.oldest || l->waiting_since < w.oldest) {
-                w.oldest = l->waiting_since;
-            }
+    for (const struct lane *l = lanes_in(lanes, LANE_READY); l;
+         l = lanes_next(l)) {
+        w.events += l->waiting.n;
+        w.bytes += l->waiting.bytes;
+        if (!w.oldest || l->waiting.since < w.oldest) {
+            w.oldest = l->waiting.since;
         }
     }
     return w;
 }
 
-/* The one that waits longest: each has its turn. */
-static struct lane *find_suspect(struct lane *lanes)
+/* Of equal ones the first in (topic, partition) order. */
+static bool is_before(usec a_since, const struct lane *a, usec b_since,
+                      const struct lane *b)
 {
-    struct lane *first = NULL;
+    return a_since != b_since ? a_since < b_since : lane_compare(a, b) < 0;
+}
 
-    for (struct lane *l = lanes; l; l = l->next) {
-        if (is_suspect(l) &&
-            (!first || l->waiting_since < first->waiting_since)) {
+/* The one that waits longest: each has its turn. */
+static struct lane *find_suspect(const struct lanes *lanes)
+{
+    struct lane *first = lanes_in(lanes, LANE_SEARCHED);
+
+    for (struct lane *l = first; l; l = lanes_next(l)) {
+        if (is_before(l->waiting.since, l, first->waiting.since, first)) {
             first = l;
         }
     }
@@ -68,35 +51,41 @@ static struct lane *find_suspect(struct lane *lanes)
 }
 
 /* The one that was due first: each has its turn. */
-static struct lane *find_waiting(struct lane *lanes, usec now)
+static struct lane *find_waiting(const struct lanes *lanes, usec now)
 {
     struct lane *first = NULL;
 
-    for (struct lane *l = lanes; l; l = l->next) {
-        if (is_free(l) && l->wait_until && now >= l->wait_until &&
-            (!first || l->wait_until < first->wait_until)) {
+    for (struct lane *l = lanes_in(lanes, LANE_WAITING); l; l = lanes_next(l)) {
+        if (now >= l->wait.retry_at &&
+            (!first ||
+             is_before(l->wait.retry_at, l, first->wait.retry_at, first))) {
             first = l;
         }
     }
     return first;
 }
 
+static bool is_fatter(const struct lane *a, const struct lane *b)
+{
+    return a->waiting.n != b->waiting.n ? a->waiting.n > b->waiting.n
+                                        : lane_compare(a, b) < 0;
+}
+
 /* The fattest first, of equal ones the first: how many. One look at each lane,
  * however many there are. */
-static uint32_t fattest(struct lane *lanes, struct lane **out)
+static uint32_t fattest(const struct lanes *lanes, struct lane **out)
 {
     uint32_t n = 0;
 
-    for (struct lane *l = lanes; l; l = l->next) {
+    for (struct lane *l = lanes_in(lanes, LANE_READY); l; l = lanes_next(l)) {
         uint32_t at = n;
 
-        if (!is_wide(l) || (n == LEASE_MAX_LANES &&
-                            l->inbox.count <= out[n - 1]->inbox.count)) {
+        if (n == LEASE_MAX_LANES && !is_fatter(l, out[n - 1])) {
             continue;
         }
         n += n < LEASE_MAX_LANES;
         at = at < n ? at : n - 1;
-        for (; at > 0 && out[at - 1]->inbox.count < l->inbox.count; at--) {
+        for (; at > 0 && is_fatter(l, out[at - 1]); at--) {
             out[at] = out[at - 1];
         }
         out[at] = l;
@@ -108,11 +97,11 @@ static uint32_t fattest(struct lane *lanes, struct lane **out)
  * bytes one by one would touch every message. At least one. */
 static uint32_t fitting(const struct lane *l, uint32_t room, uint64_t bytes)
 {
-    uint64_t average = l->inbox.bytes / l->inbox.count + 1;
+    uint64_t average = l->waiting.bytes / l->waiting.n + 1;
     uint64_t n = bytes / average;
 
     n = n < room ? n : room;
-    n = n < l->inbox.count ? n : l->inbox.count;
+    n = n < l->waiting.n ? n : l->waiting.n;
     return n ? (uint32_t)n : 1;
 }
 
@@ -122,27 +111,15 @@ static void set_lease(struct lease *out, struct lane *l, uint32_t n)
         .lane = l, .n = n, .epoch = l->epoch, .start = l->position, .halt = -1};
 }
 
-/* Batches take row locks of tidemill.lane in (topic, partition) order, which
- * is the order of the source's list. */
-static void put_in_order(struct lane *lanes, struct lease *out, uint32_t n)
+static int compare(const void *a, const void *b)
 {
-    uint32_t at = 0;
+    const struct lease *x = a, *y = b;
 
-    for (struct lane *l = lanes; l && at < n; l = l->next) {
-        for (uint32_t i = at; i < n; i++) {
-            if (out[i].lane == l) {
-                struct lease swap = out[at];
-
-                out[at++] = out[i];
-                out[i] = swap;
-                break;
-            }
-        }
-    }
+    return lane_compare(x->lane, y->lane);
 }
 
-static uint32_t fill(struct lane *lanes, const struct plan_limits *limits,
-                     struct lease *out)
+static uint32_t fill(const struct lanes *lanes,
+                     const struct plan_limits *limits, struct lease *out)
 {
     struct lane *fat[LEASE_MAX_LANES];
     uint32_t room = limits->size, n = 0, n_fat = fattest(lanes, fat);
@@ -151,13 +128,14 @@ static uint32_t fill(struct lane *lanes, const struct plan_limits *limits,
     while (room > 0 && bytes > 0 && n < n_fat) {
         struct lane *l = fat[n];
         uint32_t take = fitting(l, room, bytes);
-        uint64_t size = (l->inbox.bytes / l->inbox.count + 1) * take;
+        uint64_t size = (l->waiting.bytes / l->waiting.n + 1) * take;
 
         set_lease(&out[n++], l, take);
         room -= take;
         bytes -= size < bytes ? size : bytes;
     }
-    put_in_order(lanes, out, n);
+    /* In which batches lock rows of tidemill.lane. */
+    qsort(out, n, sizeof(*out), compare);
     return n;
 }
 
@@ -176,9 +154,11 @@ static usec due_from(const struct waiting *w, uint32_t most,
 static uint32_t take_alone(struct lane *l, const struct plan_limits *limits,
                            struct lease *out)
 {
-    uint32_t n = l->suspect_left ? l->probe : l->cap ? l->cap : limits->size;
+    uint32_t n = l->search.left  ? l->search.probe
+                 : l->search.cap ? l->search.cap
+                                 : limits->size;
 
-    n = n < l->inbox.count ? n : l->inbox.count;
+    n = n < l->waiting.n ? n : l->waiting.n;
     n = n < limits->size ? n : limits->size;
     n = l->most && l->most < n ? l->most : n;
     set_lease(out, l, n);
@@ -187,22 +167,22 @@ static uint32_t take_alone(struct lane *l, const struct plan_limits *limits,
 
 /* Of the narrow lanes that are due the one that waits longest; [due_at]: when
  * the first of the others is. */
-static struct lane *find_narrow(struct lane *lanes,
+static struct lane *find_narrow(const struct lanes *lanes,
                                 const struct plan_limits *limits, usec now,
                                 usec *due_at)
 {
     struct lane *oldest = NULL;
 
-    for (struct lane *l = lanes; l; l = l->next) {
-        struct waiting w = {.events = l->inbox.count,
-                            .bytes = l->inbox.bytes,
-                            .oldest = l->waiting_since};
-        bool is_narrow = is_plain(l) && !is_suspect(l) && l->most > 0;
-        usec due = is_narrow ? due_from(&w, l->most, limits) : NEVER;
+    for (struct lane *l = lanes_in(lanes, LANE_NARROW); l; l = lanes_next(l)) {
+        struct waiting w = {.events = l->waiting.n,
+                            .bytes = l->waiting.bytes,
+                            .oldest = l->waiting.since};
+        usec due = due_from(&w, l->most, limits);
 
         if (due > now) {
             *due_at = due < *due_at ? due : *due_at;
-        } else if (!oldest || l->waiting_since < oldest->waiting_since) {
+        } else if (!oldest || is_before(l->waiting.since, l,
+                                        oldest->waiting.since, oldest)) {
             oldest = l;
         }
     }
@@ -210,15 +190,16 @@ static struct lane *find_narrow(struct lane *lanes,
 }
 
 /* Narrow lanes and the others take turns: whoever waits longest. */
-static uint32_t pick_due(struct lane *lanes, const struct plan_limits *limits,
-                         usec now, struct lease *out, usec *due_at)
+static uint32_t pick_due(const struct lanes *lanes,
+                         const struct plan_limits *limits, usec now,
+                         struct lease *out, usec *due_at)
 {
     struct waiting wide = count_waiting(lanes);
     usec wide_due = due_from(&wide, limits->size, limits);
     usec later = wide_due > now ? wide_due : NEVER;
     struct lane *narrow = find_narrow(lanes, limits, now, &later);
 
-    if (narrow && (wide_due > now || narrow->waiting_since <= wide.oldest)) {
+    if (narrow && (wide_due > now || narrow->waiting.since <= wide.oldest)) {
         uint32_t most =
             narrow->most < limits->size ? narrow->most : limits->size;
 
@@ -233,17 +214,18 @@ static uint32_t pick_due(struct lane *lanes, const struct plan_limits *limits,
 }
 
 /* Whichever could be taken first: each kind has its turn. */
-static struct lane *find_alone(struct lane *lanes, usec now)
+static struct lane *find_alone(const struct lanes *lanes, usec now)
 {
     struct lane *suspect = find_suspect(lanes);
     struct lane *waiting = find_waiting(lanes, now);
 
-    return !waiting || (suspect && suspect->waiting_since < waiting->wait_until)
+    return !waiting ||
+                   (suspect && suspect->waiting.since < waiting->wait.retry_at)
                ? suspect
                : waiting;
 }
 
-uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
+uint32_t lease_pick(const struct lanes *lanes, const struct plan_limits *limits,
                     bool others_first, usec now, struct lease *out,
                     usec *due_at)
 {
@@ -259,7 +241,7 @@ uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
 
 bool lease_is_alone(const struct lane *lane)
 {
-    return lane->wait_until || lane->suspect_left || lane->cap;
+    return lane->state == LANE_SEARCHED || lane->state == LANE_WAITING;
 }
 
 void lease_halve(struct lane *lane, uint32_t n, bool was_alone)
@@ -275,28 +257,29 @@ void lease_grow(struct lane *lane, uint32_t size)
 
 void lease_suspect(struct lane *lane, uint32_t n, bool was_alone)
 {
-    lane->suspect_left = n;
-    lane->probe = was_alone && n > 1 ? n / 2 : n;
+    lane->search.left = n;
+    lane->search.probe = was_alone && n > 1 ? n / 2 : n;
 }
 
 void lease_cleared(struct lane *lane, uint32_t n)
 {
-    lane->run += n;
-    if (lane->suspect_left > 0) {
-        lane->suspect_left -= n < lane->suspect_left ? n : lane->suspect_left;
-        lane->probe = (lane->suspect_left + 1) / 2;
-    } else if (lane->cap > 0) {
-        lane->cap = lane->cap < CAP_MOST ? 2 * lane->cap : 0;
+    lane->search.run += n;
+    if (lane->search.left > 0) {
+        lane->search.left -= n < lane->search.left ? n : lane->search.left;
+        lane->search.probe = (lane->search.left + 1) / 2;
+    } else if (lane->search.cap > 0) {
+        lane->search.cap =
+            lane->search.cap < CAP_MOST ? 2 * lane->search.cap : 0;
     }
 }
 
 void lease_found(struct lane *lane)
 {
-    uint32_t half = lane->run / 2;
+    uint32_t half = lane->search.run / 2;
 
-    lane->suspect_left = lane->probe = 1;
-    lane->cap = half < CAP_LEAST  ? CAP_LEAST
-                : half < CAP_MOST ? half
-                                  : CAP_MOST;
-    lane->run = 0;
+    lane->search.left = lane->search.probe = 1;
+    lane->search.cap = half < CAP_LEAST  ? CAP_LEAST
+                       : half < CAP_MOST ? half
+                                         : CAP_MOST;
+    lane->search.run = 0;
 }

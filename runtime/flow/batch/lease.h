@@ -1,6 +1,7 @@
 #pragma once
 /*
- * Which lanes feed the next batch. Pure: lanes and time come in.
+ * Which lanes feed the next batch. Pure: lanes, which carry counts of what waits
+ * for them (lanes_count), and time come in.
  *
  * The lanes with the most waiting records are taken first, until the batch is
  * full: records of few lanes share more rows than records of many, so more of
@@ -27,11 +28,11 @@ enum { LEASE_MAX_LANES = 256 };
  * transactions, or is searched for a bad record, is taken only when nothing
  * else is due. Whoever says it every other time lets the others through,
  * however many such lanes there are, and however long they take. */
-uint32_t lease_pick(struct lane *lanes, const struct plan_limits *limits,
+uint32_t lease_pick(const struct lanes *lanes, const struct plan_limits *limits,
                     bool others_first, usec now, struct lease *out,
                     usec *due_at);
-/* Is the next batch of the lane its own, since it waits for others or is
- * searched? */
+/* Is the next batch of a lane that was picked its own, since it waits for others
+ * or is searched? Before it is leased. */
 bool lease_is_alone(const struct lane *lane);
 /* A batch with [n] records of the lane was refused: what to try next; half of
  * them, once the lane was alone. */

@@ -71,7 +71,6 @@ static void halt(struct batch *b, uint32_t event, const char *why)
 void truncate_judge(struct batch *b, const struct lease *l,
                     uint32_t n_partitions)
 {
-    const struct dossier *d = l->lane->dossier;
     const struct plan_projection *p =
         emptied(b, b->input.records[l->first].topic);
 
@@ -84,13 +83,13 @@ void truncate_judge(struct batch *b, const struct lease *l,
                           "by hand, then skip this record (tidemill lane "
                           "skip); or give the topic one partition",
                           p->table, n_partitions));
-    } else if (p && d && d->n_letters > 0) {
+    } else if (p && l->lane->letters.n > 0) {
         halt(b, l->first,
              arena_printf(&b->memory.arena,
                           "%s: the source table was truncated, but %u earlier "
                           "records wait as dead letters, and would bring rows "
                           "back: retry or discard them (tidemill dlq), then "
                           "resume the lane (tidemill lane resume)",
-                          p->table, d->n_letters));
+                          p->table, l->lane->letters.n));
     }
 }

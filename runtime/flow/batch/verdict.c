@@ -8,10 +8,9 @@
 
 /* What is known of the lane; NULL: it is not asked, since dead letters that are
  * tried again are neither held behind others nor counted anew. */
-static const struct dossier *dossier_at(const struct batch *b,
-                                        const struct lease *l)
+static const struct lane *lane_at(const struct batch *b, const struct lease *l)
 {
-    return b->input.stays ? NULL : l->lane->dossier;
+    return b->input.stays ? NULL : l->lane;
 }
 
 static struct letter *letter_of(struct batch *b, uint32_t event)
@@ -289,15 +288,15 @@ static void halt_lane(struct lease *l, uint32_t event, enum err_class class,
 static int64_t *held_since(struct batch *b, const struct record *rec,
                            const struct held **before)
 {
-    const struct dossier *d = dossier_at(b, &b->input.leases[rec->lane]);
+    const struct lane *lane = lane_at(b, &b->input.leases[rec->lane]);
     int64_t number;
 
     *before = NULL;
     if (!rec->key) {
         return NULL;
     }
-    if (d) {
-        *before = dossier_find(d, rec->key, rec->key_len);
+    if (lane) {
+        *before = held_keys_find(&lane->keys, rec->key, rec->key_len);
     }
     number = b->held.keys.n_keys
                  ? hash_get(&b->held.keys, rec->key, rec->key_len)
@@ -355,7 +354,7 @@ static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
 /* False: the lane halts before the event. */
 static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
 {
-    const struct dossier *d = dossier_at(b, l);
+    const struct lane *lane = lane_at(b, l);
     const struct letter *letter = &b->failures.letters[event];
 
     /* Rows from before a truncate must not outlive it. */
@@ -363,18 +362,18 @@ static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
         halt_lane(l, event, letter->class, letter->reason);
         return false;
     }
-    if (!d) {
+    if (!lane) {
         return true;
     }
-    if (verdict_holds(b, event) && !dossier_has_room(d)) {
+    if (verdict_holds(b, event) && !held_keys_has_room(&lane->keys)) {
         halt_lane(l, event, ERR_RESOURCE,
-                  dossier_full(d, &b->memory.said, letter->reason));
+                  held_keys_full(&lane->keys, &b->memory.said, letter->reason));
         return false;
     }
     if (!l->guard) {
-        l->guard = guard_copy(&d->guard, &b->memory.said);
+        l->guard = guard_copy(&lane->guard, &b->memory.said);
     }
-    if (guard_add(l->guard, d->n_seen + (event - l->first))) {
+    if (guard_add(l->guard, lane->n_seen + (event - l->first))) {
         return true;
     }
     halt_lane(l, event, letter->class,
@@ -433,9 +432,9 @@ static bool settle_lane(struct batch *b, struct lease *l)
 
 static bool has_held(const struct batch *b, const struct lease *l)
 {
-    const struct dossier *d = dossier_at(b, l);
+    const struct lane *lane = lane_at(b, l);
 
-    return d && d->keys.n_keys > 0;
+    return lane && lane->keys.keys.n_keys > 0;
 }
 
 bool verdict_settle(struct batch *b)

@@ -14,7 +14,7 @@
 
 /* A lane without a row. */
 struct first {
-    struct lane lane; /* topic, topic_index and partition */
+    struct partition at; /* topic, topic_index and number */
     struct verify_facts facts;
     int untold;      /* why Kafka does not tell what it holds; 0: it does */
     int64_t offset;  /* where it begins, or waits; POSITION_UNBEGUN: it begins,
@@ -75,9 +75,9 @@ static void add(struct firsts *all, const char *topic, uint32_t topic_index,
         all->cap = 2 * all->cap + 64;
         all->list = mem_grow(all->list, all->cap * sizeof(*all->list));
     }
-    all->list[all->n++] = (struct first){.lane = {.topic = topic,
-                                                  .topic_index = topic_index,
-                                                  .partition = partition}};
+    all->list[all->n++] = (struct first){.at = {.topic = topic,
+                                                .topic_index = topic_index,
+                                                .number = partition}};
     *place_of(all, topic_index, partition) = all->n;
 }
 
@@ -133,22 +133,22 @@ static void collect(struct engine *g, struct firsts *all)
 /* What Kafka is asked about lanes: as many of them, three answers each, and why
  * there is none. */
 struct answers {
-    struct lane **lanes; /* owned; borrowed from the list */
-    int64_t *low, *high; /* owned by [low] */
+    struct partition **lanes; /* owned; borrowed from the list */
+    int64_t *low, *high;      /* owned by [low] */
     int64_t *other;
     int *codes, *more; /* owned by [codes] */
 };
 
 static void open_answers(struct answers *a, struct firsts *all)
 {
-    a->lanes = mem_zero(all->n + 1, sizeof(struct lane *));
+    a->lanes = mem_zero(all->n + 1, sizeof(struct partition *));
     a->low = mem_zero(3 * ((size_t)all->n + 1), sizeof(*a->low));
     a->high = a->low + all->n;
     a->other = a->high + all->n;
     a->codes = mem_zero(2 * ((size_t)all->n + 1), sizeof(*a->codes));
     a->more = a->codes + all->n;
     for (uint32_t i = 0; i < all->n; i++) {
-        a->lanes[i] = &all->list[i].lane;
+        a->lanes[i] = &all->list[i].at;
     }
 }
 
@@ -161,7 +161,7 @@ static bool tells_any(const struct engine *g, const struct firsts *all,
         i++;
     }
     if (i == all->n && i > 0) {
-        source_untold(g->source, &all->list[0].lane, all->list[0].untold, e);
+        source_untold(g->source, &all->list[0].at, all->list[0].untold, e);
         return false;
     }
     return true;
@@ -202,7 +202,7 @@ static int64_t find_offset(const struct engine *g, const struct first *f,
 {
     const struct verify_facts *k = &f->facts;
 
-    if (g->claim.topics[f->lane.topic_index].is_known) {
+    if (g->claim.topics[f->at.topic_index].is_known) {
         return k->low;
     }
     switch (g->plan->source.start) {
@@ -227,8 +227,8 @@ static bool learn(struct engine *g, struct firsts *all, struct err *e)
     for (uint32_t i = 0; ok && i < all->n; i++) {
         struct first *f = &all->list[i];
 
-        show_seen(&g->show, g->source, &f->lane, &f->facts.epoch,
-                  &f->facts.position);
+        show_seen(&g->show, g->source, f->at.topic, f->at.number,
+                  &f->facts.epoch, &f->facts.position);
         f->offset =
             f->untold ? POSITION_UNBEGUN : find_offset(g, f, a.other[i]);
     }
@@ -274,7 +274,7 @@ static void judge_untold(const struct engine *g, struct first *f,
     bool is_group = g->plan->source.start == START_GROUP && f->facts.told >= 0;
 
     f->is_left = f->facts.epoch > 0 ||
-                 g->claim.topics[f->lane.topic_index].is_known ||
+                 g->claim.topics[f->at.topic_index].is_known ||
                  (!may_be_anew && !is_group && f->facts.told >= 0);
     f->offset = is_group ? f->facts.told : POSITION_UNBEGUN;
 }
@@ -296,7 +296,7 @@ static uint32_t judge(struct engine *g, struct firsts *all)
             f->facts.has_told = false;
             n_anew += f->facts.told > f->offset;
         }
-        n_gone += !verify_missing(f->lane.topic, f->lane.partition, f->offset,
+        n_gone += !verify_missing(f->at.topic, f->at.number, f->offset,
                                   &f->facts, &f->offset, &f->gone);
     }
     if (n_anew > 0) {
@@ -418,8 +418,8 @@ static void make(struct engine *g, const struct first *f)
     int64_t now = (int64_t)time(NULL);
 
     c->made[c->n_made++] = (struct position){
-        .topic = f->lane.topic,
-        .partition = f->lane.partition,
+        .topic = f->at.topic,
+        .partition = f->at.number,
         .next_offset = f->offset,
         .epoch = !is_gone               ? 0
                  : now > f->facts.epoch ? now
@@ -434,12 +434,12 @@ static void leave_out(struct engine *g, const struct first *f)
     struct err e;
     uint32_t i = 0;
 
-    while (i < c->n && (c->claimed[i]->topic_index != f->lane.topic_index ||
-                        c->claimed[i]->partition != f->lane.partition)) {
+    while (i < c->n && (c->claimed[i]->topic_index != f->at.topic_index ||
+                        c->claimed[i]->partition != f->at.number)) {
         i++;
     }
     if (i < c->n) {
-        source_untold(g->source, c->claimed[i], f->untold, &e);
+        source_untold(g->source, c->partitions[i], f->untold, &e);
         claim_leave_out(g, i, &e);
     }
 }

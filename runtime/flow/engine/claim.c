@@ -11,51 +11,53 @@
 #include "base/utf8.h"
 #include "flow/engine/engine.h"
 #include "flow/engine/found.h"
+#include "flow/engine/left_out.h"
 #include "flow/engine/made.h"
-#include "flow/engine/shelf.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
 #include "postgres/wire/sqlstate.h"
 
 enum { ALIKE_MOST = 3 };
 
-static uint32_t count_lanes(struct engine *g, usec now)
-{
-    uint32_t n = 0;
-
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        n += shelf_wants_claim(l, now);
-    }
-    return n;
-}
-
+/* In (topic, partition) order, in which their rows are locked. */
 static void collect_lanes(struct engine *g, usec now)
 {
     struct claim *c = &g->claim;
-    uint32_t n = count_lanes(g, now), at = 0;
-    bool is_slow = shelf_is_turn_of_slow(source_lanes(g->source), now);
+    bool is_slow = left_out_is_turn_of_slow(&g->lanes, now);
+    uint32_t n = 0;
 
+    for (struct lane *l = g->lanes.first; l; l = l->after) {
+        n += left_out_wants_claim(l, now);
+    }
     c->lanes = mem_grow(c->lanes, (n + 1) * sizeof(*c->lanes));
     c->claimed = mem_grow(c->claimed, (n + 1) * sizeof(*c->claimed));
+    c->partitions = mem_grow(c->partitions, (n + 1) * sizeof(*c->partitions));
     c->offsets = mem_grow(c->offsets, 2 * (n + 1) * sizeof(*c->offsets));
     c->codes = mem_grow(c->codes, (n + 1) * sizeof(*c->codes));
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (shelf_wants_claim(l, now) && l->is_slow == is_slow) {
-            c->lanes[at] =
+    c->n = 0;
+    for (struct lane *l = g->lanes.first; l; l = l->after) {
+        if (left_out_wants_claim(l, now) && l->left_out.is_slow == is_slow) {
+            c->lanes[c->n] =
                 (struct position){.topic = l->topic, .partition = l->partition};
-            c->claimed[at++] = l;
+            c->partitions[c->n] = l->kafka;
+            c->claimed[c->n++] = l;
+            lane_claim(l);
         }
     }
-    c->n = at;
 }
 
 void claim_end(struct engine *g)
 {
+    struct lane *l;
+
     /* Unless it was told to fail. */
     database_answered(&g->database, &g->claim.ticket);
     database_release(&g->database, &g->claim.conn);
     g->claim.has_looked = false;
-    shelf_end(g);
+    while ((l = lanes_in(&g->lanes, LANE_CLAIMING))) {
+        lane_unclaim(l);
+    }
+    left_out_end(&g->claim.left_out);
     loop_idle_set(g->idle, true);
 }
 
@@ -117,16 +119,19 @@ void claim_leave_out(struct engine *g, uint32_t i, const struct err *e)
     struct claim *c = &g->claim;
     uint32_t n_behind = --c->n - i;
 
-    shelf_put(g, c->claimed[i], e, clock_usec() - c->asked_at);
+    left_out_put(&c->left_out, g->source, &g->show, c->claimed[i], e,
+                 clock_usec() - c->asked_at);
     memmove(c->lanes + i, c->lanes + i + 1, n_behind * sizeof(*c->lanes));
     memmove(c->claimed + i, c->claimed + i + 1,
             n_behind * sizeof(struct lane *));
+    memmove(c->partitions + i, c->partitions + i + 1,
+            n_behind * sizeof(struct partition *));
 }
 
 void claim_none(struct engine *g)
 {
-    if (!shelf_is_any_read(g)) {
-        show_waits(&g->show, "", g->claim.why);
+    if (!lanes_has_claimed(&g->lanes)) {
+        show_waits(&g->show, "", g->claim.left_out.why);
     }
     claim_end(g);
 }
@@ -348,20 +353,34 @@ void claim_open(struct claim *c, uint32_t n_topics)
     arena_init(&c->kept, 65536);
 }
 
+/* Nobody tells what a partition without a leader holds: kafka/topics.c sees when
+ * it has one. */
+static void leave_out_gone(struct engine *g, usec now)
+{
+    for (struct lane *l = g->lanes.first; l; l = l->after) {
+        const struct topic_state *t = &g->claim.topics[l->topic_index];
+
+        if (left_out_wants_claim(l, now) &&
+            left_out_gone(g->source, l, topics_is_gone(t, l->partition))) {
+            g->waits.has_leaders = false; /* every second from now on */
+        }
+    }
+}
+
 /* Once a claim, since this runs every turn; and before there is a connection,
  * since Kafka takes longer than the claim. Not for lanes alone that are claimed
  * again and again. */
 static void look_once(struct engine *g, usec now)
 {
-    struct lane *l = source_lanes(g->source);
+    const struct lane *l = g->claim.has_looked ? NULL : g->lanes.first;
 
-    while (l && (!shelf_wants_claim(l, now) || !shelf_wants_look(l))) {
-        l = l->next;
+    while (l && (!left_out_wants_claim(l, now) || !left_out_wants_look(l))) {
+        l = l->after;
     }
-    if (l && !g->claim.has_looked) {
+    if (l) {
         g->claim.has_looked = true;
         topics_look(g);
-        shelf_gone(g, now);
+        leave_out_gone(g, now);
     }
 }
 
@@ -373,7 +392,7 @@ static void start(struct engine *g)
     bool is_again = c->is_listed && c->n > 0;
 
     for (uint32_t i = 0; i < c->n; i++) {
-        is_again &= !shelf_wants_look(c->claimed[i]);
+        is_again &= !left_out_wants_look(c->claimed[i]);
     }
     c->is_void = c->has_created = c->is_hasty = false;
     c->n_unmade = c->n_made = c->n_alike = 0;
@@ -400,7 +419,7 @@ void claim_turn(struct engine *g)
     if (!g->show.page->all_lanes) {
         topics_look(g);
     }
-    if (count_lanes(g, now) == 0) {
+    if (!left_out_any_wants_claim(&g->lanes, now)) {
         return;
     }
     look_once(g, now);
@@ -416,17 +435,13 @@ void claim_void(struct engine *g)
     g->claim.is_void = g->claim.conn != NULL;
     g->claim.has_looked = false;
     g->claim.failures = 0;
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (!l->is_assigned && !l->is_offered) {
-            show_lost(&g->show, l);
-        }
-    }
 }
 
 void claim_close(struct claim *c)
 {
     free(c->lanes);
     free(c->claimed);
+    free(c->partitions);
     free(c->offsets);
     free(c->codes);
     free(c->made);

@@ -7,7 +7,7 @@
  * stand that test halts; the others are read. One claim at a time.
  *
  * The epochs of all lanes are raised in one transaction. Where the database
- * refuses one, that lane is left out (shelf.h) and the rest asked for again: so
+ * refuses one, that lane is left out (left_out.h) and the rest asked for again: so
  * a row that is locked, or that a trigger or a constraint refuses, holds up no
  * other lane for longer than a short wait. A lock is waited for in the server's
  * queue, so that a zombie that commits again and again is fenced all the same,
@@ -16,8 +16,8 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "flow/engine/left_out.h"
 #include "flow/engine/topics.h"
-#include "kafka/source.h"
 #include "postgres/store/position.h"
 
 struct engine;
@@ -27,20 +27,19 @@ struct claim {
     uint32_t ticket;        /* of the breaker, with it */
     struct position *lanes; /* owned */
     struct lane **claimed;  /* owned; borrowed lanes, as many */
-    int64_t *offsets;       /* owned; two a lane: answers of Kafka */
-    int *codes;             /* owned; one a lane, with them */
+    struct partition **partitions; /* owned; theirs */
+    int64_t *offsets;              /* owned; two a lane: answers of Kafka */
+    int *codes;                    /* owned; one a lane, with them */
     uint32_t n;
-    uint32_t at;           /* lanes before it are claimed; from it on, */
-    uint32_t some;         /* so many are asked for in this round */
-    uint32_t most;         /* in any round, since a larger one was lost; or 0 */
-    uint32_t n_alike;      /* refusals in a row that may be the table's */
-    int first;             /* of the results of its transaction, for a row */
-    uint32_t refused;      /* the lane whose lock is asked about */
-    struct arena kept;     /* of the answers of all rounds */
-    bool is_hasty;         /* a lock did not come: others are not waited for */
-    uint32_t n_told;       /* lines about lanes that are left out, */
-    uint32_t n_untold;     /* and lanes without one */
-    char why[240];         /* the last one of them */
+    uint32_t at;       /* lanes before it are claimed; from it on, */
+    uint32_t some;     /* so many are asked for in this round */
+    uint32_t most;     /* in any round, since a larger one was lost; or 0 */
+    uint32_t n_alike;  /* refusals in a row that may be the table's */
+    int first;         /* of the results of its transaction, for a row */
+    uint32_t refused;  /* the lane whose lock is asked about */
+    struct arena kept; /* of the answers of all rounds */
+    bool is_hasty;     /* a lock did not come: others are not waited for */
+    struct left_out left_out;
     struct position *made; /* owned; rows that are to be made */
     uint32_t n_made;
     uint32_t n_unmade;          /* that the database refused, of those */
@@ -85,7 +84,7 @@ bool claim_is_of_row(struct engine *g, const struct pgreply *r, uint32_t n);
 bool claim_has_failed(struct engine *g, const struct pgreply *r);
 /* In rounds, from the first lane on: missing rows are there now. */
 void claim_all(struct engine *g);
-/* Lane [i] of the claim is left out: see shelf.h. */
+/* Lane [i] of the claim is left out: see left_out.h. */
 void claim_leave_out(struct engine *g, uint32_t i, const struct err *e);
 /* Lanes are left out, and none is left: people see why. */
 void claim_none(struct engine *g);

@@ -13,7 +13,7 @@ enum {
 static uint32_t row_ms(const struct claim *c, uint32_t statement_ms)
 {
     bool is_alone = c->some == 1 && c->at < c->n;
-    uint32_t n = is_alone ? c->claimed[c->at]->n_shelved : 0;
+    uint32_t n = is_alone ? c->claimed[c->at]->left_out.n : 0;
     uint32_t ms = ROW_MS << (n < 2 ? n : 2);
 
     return statement_ms > 0 && ms > statement_ms ? statement_ms : ms;

@@ -46,33 +46,25 @@ static void move_lane(struct batch *b, struct lease *l)
     uint32_t moved = lease_moved(l);
 
     if (moved > 0 && b->outcome.n_written > 0) {
-        ((struct dossier *)lane->dossier)->wrote_at = clock_usec();
+        lane->wrote_at = clock_usec();
     }
     lane->position = l->end;
     if (moved > 0) {
         lane->told.at = 0; /* it went on */
         lane->was_rewound &= !lane->settles;
     }
-    source_done(b->engine->source, lane, moved);
-    if (l->cut < 0 || lane->inbox.count == 0) { /* else: at once */
-        lane->waiting_since = lane->inbox.count ? clock_usec() : 0;
-    }
+    source_done(b->engine->source, lane->kafka, moved);
     lease_cleared(lane, moved);
     isolate_cleared(l);
     conflict_cleared(lane);
     keep_pace(b, l);
 }
 
-static bool is_ours(const struct lane *lane)
-{
-    return lane->is_assigned && !lane->needs_claim;
-}
-
 void committed_records(struct batch *b)
 {
     letters_committed(b);
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
-        if (is_ours(b->input.leases[i].lane)) {
+        if (lane_is_ours(b->input.leases[i].lane)) {
             move_lane(b, &b->input.leases[i]);
         }
     }
@@ -85,7 +77,7 @@ void committed_records(struct batch *b)
 static void halt_lanes(struct batch *b)
 {
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
-        if (is_ours(b->input.leases[i].lane)) {
+        if (lane_is_ours(b->input.leases[i].lane)) {
             lease_halt_committed(b, &b->input.leases[i]);
         }
     }

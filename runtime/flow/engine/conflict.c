@@ -28,11 +28,6 @@ enum {
     CANCELS = 2 /* of a record alone: then it is the record's */
 };
 
-static struct dossier *dossier_in(const struct lease *l)
-{
-    return l->lane->dossier;
-}
-
 /* ---- is it a race? ---- */
 
 static bool is_alone(const struct batch *b)
@@ -44,21 +39,21 @@ static bool is_alone(const struct batch *b)
 
 static enum attempt_kind attempt_of(const struct batch *b)
 {
-    const struct dossier *d = dossier_in(&b->input.leases[0]);
+    const struct lane *lane = b->input.leases[0].lane;
 
-    return b->input.n_leases > 1     ? ATTEMPT_USUAL
-           : d->n_unproven >= PROOFS ? ATTEMPT_LOCKED
-           : d->n_missed >= MISSES   ? ATTEMPT_PROOF
-                                     : ATTEMPT_USUAL;
+    return b->input.n_leases > 1             ? ATTEMPT_USUAL
+           : lane->wait.n_unproven >= PROOFS ? ATTEMPT_LOCKED
+           : lane->wait.n_missed >= MISSES   ? ATTEMPT_PROOF
+                                             : ATTEMPT_USUAL;
 }
 
 /* The proof, or the attempt with locks, shows nothing: all begins anew. */
-static void note_unproven(const struct batch *b, struct dossier *d)
+static void note_unproven(const struct batch *b, struct lane *lane)
 {
     if (b->attempt.kind != ATTEMPT_USUAL) {
-        d->n_unproven =
-            b->attempt.kind == ATTEMPT_PROOF ? d->n_unproven + 1 : 0;
-        d->n_missed = 0;
+        lane->wait.n_unproven =
+            b->attempt.kind == ATTEMPT_PROOF ? lane->wait.n_unproven + 1 : 0;
+        lane->wait.n_missed = 0;
     }
 }
 
@@ -80,9 +75,9 @@ static bool had_all_rows(const struct batch *b)
 
 /* What explains a miss may be newer than what was compared: it is asked for
  * before it is told. */
-static void note_miss(struct batch *b, struct dossier *d)
+static void note_miss(struct batch *b, struct lane *lane)
 {
-    if (++d->n_missed == MISSES) {
+    if (++lane->wait.n_missed == MISSES) {
         b->engine->tables.is_known = false;
     }
 }
@@ -115,20 +110,20 @@ static void name_miss(const struct batch *b, struct err *named)
 }
 
 /* Once a wait: only a person can find out. */
-static void tell_unknown(const struct batch *b, struct dossier *d)
+static void tell_unknown(const struct batch *b, struct lane *lane)
 {
-    const struct lane *l = b->input.leases[0].lane;
     char causes[500];
 
-    if (!d->is_unknown) {
-        d->is_unknown = true;
+    if (!lane->wait.is_unknown) {
+        lane->wait.is_unknown = true;
         find_causes(b, causes, sizeof(causes));
         log_line(LOG_WARN,
                  "a record is not applied, and nothing shows whether other "
                  "programs change its rows all the time or something in the "
                  "database keeps them back",
-                 "lane=%s/%d position=%" PRId64 " may_keep_back=%s", l->topic,
-                 l->partition, l->position, log_quote(causes));
+                 "lane=%s/%d position=%" PRId64 " may_keep_back=%s",
+                 lane->topic, lane->partition, lane->position,
+                 log_quote(causes));
     }
 }
 
@@ -141,10 +136,10 @@ static void name_blind(struct err *named)
 
 bool conflict_is_none(struct batch *b, const struct err *e, struct err *named)
 {
-    struct dossier *d = dossier_in(&b->input.leases[0]);
+    struct lane *lane = b->input.leases[0].lane;
 
     if (strcmp(e->sqlstate, "TM002") != 0) {
-        note_unproven(b, d);
+        note_unproven(b, lane);
         return false;
     }
     *named = *e;
@@ -158,10 +153,10 @@ bool conflict_is_none(struct batch *b, const struct err *e, struct err *named)
         return b->outcome.has_unloaded_update && b->tries.n_failed >= MISSES;
     }
     if (b->attempt.kind == ATTEMPT_USUAL) {
-        note_miss(b, d);
+        note_miss(b, lane);
     } else if (b->attempt.kind == ATTEMPT_LOCKED && !had_all_rows(b)) {
-        tell_unknown(b, d);
-        note_unproven(b, d);
+        tell_unknown(b, lane);
+        note_unproven(b, lane);
         return false;
     }
     return b->attempt.kind != ATTEMPT_USUAL;
@@ -173,15 +168,15 @@ bool conflict_is_none(struct batch *b, const struct err *e, struct err *named)
  * but briefly. */
 bool conflict_is_cancel(struct batch *b, const struct err *e)
 {
-    struct dossier *d = dossier_in(&b->input.leases[0]);
+    struct lane *lane = b->input.leases[0].lane;
 
     return strcmp(e->sqlstate, "57014") == 0 && is_alone(b) &&
-           (b->attempt.is_patient || ++d->n_cancelled < CANCELS);
+           (b->attempt.is_patient || ++lane->wait.n_cancelled < CANCELS);
 }
 
 struct next conflict_not_proven(struct batch *b)
 {
-    note_unproven(b, dossier_in(&b->input.leases[0]));
+    note_unproven(b, b->input.leases[0].lane);
     return next_again(0);
 }
 
@@ -208,12 +203,13 @@ static void note_waits(struct batch *b, bool is_lost, const char *what,
                        const char *why)
 {
     for (uint32_t i = 0; b->kind->holds_lanes && i < b->input.n_leases; i++) {
-        struct dossier *d = dossier_in(&b->input.leases[i]);
+        struct lane *lane = b->input.leases[i].lane;
 
-        if (is_lost || !d->waits_since) {
-            snprintf(d->waits, sizeof(d->waits), "%.70s: %.120s", what, why);
+        if (is_lost || !lane->wait.since) {
+            snprintf(lane->wait.reason, sizeof(lane->wait.reason),
+                     "%.70s: %.120s", what, why);
         }
-        d->waits_since = d->waits_since ? d->waits_since : b->attempt.since;
+        lane_hold_up(lane, b->attempt.since);
     }
 }
 
@@ -226,7 +222,7 @@ static void note_lost(struct batch *b, const struct err *e)
 
 static bool is_waiting(const struct batch *b)
 {
-    return b->input.n_leases == 1 && b->input.leases[0].lane->wait_until;
+    return b->input.n_leases == 1 && b->input.leases[0].lane->wait.retry_at;
 }
 
 /* Close behind a record that was kept back, another one is likelier than a
@@ -234,7 +230,7 @@ static bool is_waiting(const struct batch *b)
 static uint32_t most_attempts(const struct batch *b, const struct err *e)
 {
     bool is_behind = b->input.n_leases == 1 &&
-                     b->input.leases[0].lane->cap > 0 &&
+                     b->input.leases[0].lane->search.cap > 0 &&
                      strcmp(e->sqlstate, "TM002") == 0;
 
     return is_behind && b->kind->holds_lanes ? 1 : b->kind->most_lost;
@@ -270,13 +266,14 @@ struct next conflict_part_lanes(struct batch *b, const struct err *e,
     (void)e;
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lease *l = &b->input.leases[i];
-        struct dossier *d = dossier_in(l);
+        struct lane *lane = l->lane;
         uint32_t moved = lease_moved(l);
 
-        d->n_lost += is_alone && moved <= 1;
-        d->n_tried += b->tries.n_failed;
-        l->lane->wait_until =
-            now + (is_alone && moved <= 1 ? pause(d->n_lost, delay_ms) : 0);
+        lane->wait.n_lost += is_alone && moved <= 1;
+        lane->wait.n_tried += b->tries.n_failed;
+        lane->wait.retry_at =
+            now +
+            (is_alone && moved <= 1 ? pause(lane->wait.n_lost, delay_ms) : 0);
         isolate_suspect(l, is_alone);
     }
     return next_is(NEXT_RELEASE);
@@ -285,17 +282,19 @@ struct next conflict_part_lanes(struct batch *b, const struct err *e,
 /* Once, as long as it lasts: only whoever asked for them waits. */
 static void tell_letters(const struct batch *b, const struct err *e)
 {
-    const struct lane *l = b->input.leases[0].lane;
-    struct dossier *d = dossier_in(&b->input.leases[0]);
+    struct lane *lane = b->input.leases[0].lane;
 
-    d->letters_since = d->letters_since ? d->letters_since : b->attempt.since;
-    if (!d->is_retry_told && clock_usec() - d->letters_since > TELL_USEC) {
-        d->is_retry_told = true;
+    lane->letters.since =
+        lane->letters.since ? lane->letters.since : b->attempt.since;
+    if (!lane->letters.is_told &&
+        clock_usec() - lane->letters.since > TELL_USEC) {
+        lane->letters.is_told = true;
         log_line(LOG_WARN,
                  "dead letters that are tried again wait for other "
                  "transactions; their lane goes on",
-                 "lane=%s/%d first=%" PRId64 " reason=%s", l->topic,
-                 l->partition, b->input.records[0].offset, log_quote(e->text));
+                 "lane=%s/%d first=%" PRId64 " reason=%s", lane->topic,
+                 lane->partition, b->input.records[0].offset,
+                 log_quote(e->text));
     }
 }
 
@@ -304,11 +303,11 @@ static void tell_letters(const struct batch *b, const struct err *e)
  * that its lane goes on meanwhile; whether it misses for ever is shown at once. */
 void conflict_note_letters(struct batch *b, const struct err *e)
 {
-    struct dossier *d = dossier_in(&b->input.leases[0]);
+    struct lane *lane = b->input.leases[0].lane;
 
     tell_letters(b, e);
-    d->wants_retry =
-        !has_waited(e) && (b->input.events.n > 1 || d->n_missed > 0);
+    lane_want_retry(lane, !has_waited(e) && (b->input.events.n > 1 ||
+                                             lane->wait.n_missed > 0));
 }
 
 struct next conflict_retry(struct batch *b, const struct err *e,
@@ -325,15 +324,13 @@ struct next conflict_retry(struct batch *b, const struct err *e,
 
 void conflict_cleared(struct lane *lane)
 {
-    struct dossier *d = lane->dossier;
-
-    if (d->is_told) {
+    if (lane->wait.is_told) {
         log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
                  lane->topic, lane->partition, lane->position);
     }
-    dossier_waits_no_more(d);
-    if (lane->suspect_left == 0) {
-        lane->wait_until = 0;
+    lane_waits_no_more(lane);
+    if (lane->search.left == 0) {
+        lane->wait.retry_at = 0;
     }
 }
 
@@ -349,9 +346,10 @@ static bool empties(const struct batch *b)
 
 static bool has_whole_turn(const struct batch *b)
 {
-    const struct dossier *d = dossier_in(&b->input.leases[0]);
+    const struct lane *lane = b->input.leases[0].lane;
 
-    return is_waiting(b) && d->n_lost % WHOLE_LOCK_EACH == WHOLE_LOCK_EACH - 1;
+    return is_waiting(b) &&
+           lane->wait.n_lost % WHOLE_LOCK_EACH == WHOLE_LOCK_EACH - 1;
 }
 
 /* Its place in the server's queue is worth more than that others go on. A table
@@ -417,7 +415,7 @@ static void note_slow(struct batch *b, usec now)
     bool is_asked =
         (b->state >= BATCH_COMPARING && b->state <= BATCH_DOUBTING) ||
         b->state == BATCH_ASKING;
-    struct dossier *d;
+    struct lane *lane;
 
     if (!is_asked || now - b->attempt.since < SLOW_USEC) {
         return;
@@ -425,40 +423,34 @@ static void note_slow(struct batch *b, usec now)
     note_waits(b, false, "the database does not answer",
                "it is slow, another transaction holds a lock, or a COMMIT "
                "waits for a standby; pg_stat_activity shows which");
-    d = dossier_in(&b->input.leases[0]);
-    if (!d->is_slow) {
-        d->is_slow = true;
+    lane = b->input.leases[0].lane;
+    if (!lane->wait.is_slow) {
+        lane->wait.is_slow = true;
         log_line(LOG_WARN, "a batch waits for an answer of the database",
-                 "lane=%s/%d lanes=%u events=%u",
-                 b->input.leases[0].lane->topic,
-                 b->input.leases[0].lane->partition, b->input.n_leases,
-                 b->input.events.n);
+                 "lane=%s/%d lanes=%u events=%u", lane->topic, lane->partition,
+                 b->input.n_leases, b->input.events.n);
     }
 }
 
-static void tell(struct lane *l, usec now)
+static void tell(struct lane *lane, usec now)
 {
-    struct dossier *d = l->dossier;
-
-    d->is_told = true;
+    lane->wait.is_told = true;
     log_line(LOG_WARN, "lane waits for other transactions; the others go on",
              "lane=%s/%d position=%" PRId64 " seconds=%" PRIu64 " reason=%s",
-             l->topic, l->partition, l->position,
-             (now - d->waits_since) / 1000000, log_quote(d->waits));
+             lane->topic, lane->partition, lane->position,
+             (now - lane->wait.since) / 1000000, log_quote(lane->wait.reason));
 }
 
 /* The lane has waited for so long that people see it. */
-static bool show(struct lane *l, usec now)
+static bool show(struct lane *lane, usec now)
 {
-    struct dossier *d = l->dossier;
-
-    if (!d || !l->is_assigned || l->is_halted || !d->waits_since ||
-        now - d->waits_since < TELL_USEC) {
+    if (!lane_is_ours(lane) || lane_is_halted(lane) ||
+        now - lane->wait.since < TELL_USEC) {
         return false;
     }
-    d->is_shown = true;
-    if (l->wait_until && !d->is_told) {
-        tell(l, now);
+    lane->wait.is_shown = true;
+    if (lane->wait.retry_at && !lane->wait.is_told) {
+        tell(lane, now);
     }
     return true;
 }
@@ -471,13 +463,13 @@ static void show_first(struct engine *g, const struct lane *first)
         snprintf(what, sizeof(what), "lane %.200s/%d: ", first->topic,
                  first->partition);
     }
-    show_reason(&g->show, REASON_LANES, what,
-                first ? ((struct dossier *)first->dossier)->waits : "");
+    show_reason(&g->show, REASON_LANES, what, first ? first->wait.reason : "");
 }
 
 void conflict_tick(struct engine *g, usec now)
 {
     const struct list_link *link = list_first(&g->busy);
+    const struct list *held_up = &g->lanes.held_up;
     const struct lane *first = NULL;
 
     if (g->database.breaker.state != BREAKER_CLOSED) {
@@ -486,8 +478,13 @@ void conflict_tick(struct engine *g, usec now)
     for (uint32_t n = g->busy.n; n > 0; n--, link = link->next) {
         note_slow(list_item(link, struct batch, link), now);
     }
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        first = show(l, now) && !first ? l : first;
+    link = list_first(held_up);
+    for (uint32_t n = held_up->n; n > 0; n--, link = link->next) {
+        struct lane *l = list_item(link, struct lane, wait.link);
+
+        if (show(l, now) && (!first || lane_compare(l, first) < 0)) {
+            first = l;
+        }
     }
     show_first(g, first);
 }

@@ -12,6 +12,7 @@
 #include "flow/batch/truncate.h"
 #include "flow/engine/conflict.h"
 #include "flow/engine/gauges.h"
+#include "flow/engine/intake.h"
 #include "flow/engine/isolate.h"
 #include "flow/engine/kind.h"
 #include "flow/engine/redo.h"
@@ -24,7 +25,6 @@
 
 enum {
     DECODE_SLICE = 2048, /* records a turn: about a millisecond */
-    PUMP_SLICE = 4096,   /* messages a turn */
     PROBE_RECORDS = 100  /* what a half-open breaker is tried with */
 };
 /* What all inboxes may hold: with librdkafka's own queue about a second of
@@ -70,63 +70,14 @@ void engine_release(struct batch *b)
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lane *lane = b->input.leases[i].lane;
 
-        lane->is_leased = false;
-        if (!lane->is_assigned && !lane->is_offered) {
-            source_drop(g->source, lane);
-        } else if (lane->is_assigned) {
+        source_give_back(g->source, lane->kafka);
+        lane_end_lease(lane);
+        if (lane->kafka->is_assigned) {
             show_lane(&g->show, lane);
         }
     }
     batch_clear(b);
     engine_move(b, BATCH_FREE);
-}
-
-/* Lanes that were taken away stay in the list. */
-static bool has_lanes(struct engine *g)
-{
-    struct lane *l = source_lanes(g->source);
-
-    while (l && !l->is_offered && !l->is_assigned) {
-        l = l->next;
-    }
-    return l != NULL;
-}
-
-static void on_news(struct engine *g, enum source_news news,
-                    const struct err *e)
-{
-    switch (news) {
-    case NEWS_ASSIGNED:
-        g->show.counts->counters[COUNT_REBALANCES]++;
-        waits_joined(g);
-        if (!has_lanes(g)) { /* more workers than partitions */
-            show_ready(&g->show);
-        }
-        break;
-    case NEWS_REVOKED:
-        g->waits.apart_since = clock_usec();
-        claim_void(g);
-        break;
-    case NEWS_FENCED:
-        log_line(LOG_ERROR, "this instance id is in use elsewhere", "error=%s",
-                 log_quote(e->text));
-        g->fatal = WORKER_FENCED;
-        loop_stop(g->loop);
-        break;
-    default:
-        g->show.counts->errors[e->class]++;
-        log_line(LOG_WARN, "kafka", "error=%s", log_quote(e->text));
-    }
-}
-
-static void take_news(struct engine *g)
-{
-    enum source_news news;
-    struct err e;
-
-    while ((news = source_news(g->source, &e)) != NEWS_NONE) {
-        on_news(g, news, &e);
-    }
 }
 
 static void judge_truncates(struct batch *b)
@@ -219,12 +170,18 @@ static void wake_waiting(struct engine *g, usec now)
     }
 }
 
+void engine_lease(struct lane *lane)
+{
+    source_use(lane->kafka);
+    lane_lease(lane);
+}
+
 static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
 {
     struct batch *b = list_item(list_first(&g->free), struct batch, link);
 
     for (uint32_t i = 0; i < n; i++) {
-        leases[i].lane->is_leased = true;
+        engine_lease(leases[i].lane);
     }
     batch_begin(b, g->decoder, leases, n);
     b->kind = &batch_of_records;
@@ -258,10 +215,11 @@ static void lease_lanes(struct engine *g)
     struct lease leases[LEASE_MAX_LANES];
     usec now = clock_usec(), due = 0;
 
+    lanes_count(&g->lanes);
     while (may_lease(g)) {
         struct plan_limits limits = limits_now(g);
-        uint32_t n = lease_pick(source_lanes(g->source), &limits, g->had_alone,
-                                now, leases, &due);
+        uint32_t n =
+            lease_pick(&g->lanes, &limits, g->had_alone, now, leases, &due);
 
         if (n == 0) {
             break;
@@ -316,8 +274,7 @@ void engine_turn(struct engine *g)
     /* First, so that whatever moves below asks for another turn. */
     loop_idle_set(g->idle, false);
     if (g->source) {
-        source_pump(g->source, PUMP_SLICE); /* wakes us when there is more */
-        take_news(g);
+        intake_turn(g);
         release_known(g);
         claim_turn(g);
         letters_turn(g);
@@ -363,7 +320,7 @@ static void on_tick(void *arg)
         waits_tick(g, now);
         if (now > g->last_commit_note + 1000000) {
             g->last_commit_note = now;
-            source_commit(g->source);
+            intake_tell(g);
         }
     }
     database_tick(&g->database);
@@ -447,7 +404,7 @@ bool engine_open(struct engine *g, struct err *e)
     g->due = loop_timer_new(g->loop, on_wake, g);
     open_batches(g);
     open_cache(g);
-    g->held.most = HELD_BYTES;
+    lanes_init(&g->lanes, g->plan->dead_letters.max_failed, HELD_BYTES);
     loop_timer_every(g->tick, TICK_USEC);
     return true;
 }
@@ -467,7 +424,7 @@ void engine_close(struct engine *g)
     database_close(&g->database);
     halt_close(&g->halts); /* its topics are the source's */
     if (g->source) {
-        source_commit(g->source);
+        intake_tell(g);
         source_free(g->source);
     }
     for (uint32_t i = 0; i < g->n_batches; i++) {
@@ -477,8 +434,8 @@ void engine_close(struct engine *g)
     compare_close(&g->tables);
     claim_close(&g->claim);
     letters_close(&g->letters);
+    lanes_close(&g->lanes);
     publish_close(&g->publish);
-    dossiers_free(g->dossiers);
     programs_free(g->programs, g->plan->n_projections);
     decoder_free(g->decoder);
 }

@@ -20,6 +20,7 @@
 #include "flow/engine/letters.h"
 #include "flow/engine/publish.h"
 #include "flow/engine/waits.h"
+#include "flow/lane/lane.h"
 #include "flow/show/show.h"
 #include "flow/table/cache.h"
 #include "flow/table/writer.h"
@@ -59,8 +60,9 @@ struct engine {
     struct loop_timer *due;  /* owned; the next batch by linger */
     struct show show;
     struct database database;
-    struct dossier *dossiers; /* owned; of every lane that was ever ours, */
-    struct held_pool held;    /* and what their held keys take */
+    struct lanes lanes;  /* owned */
+    usec lanes_shown_at; /* when all were, last; */
+    bool has_lag;        /* and some had records to come */
     struct letters letters;
     struct publish publish;
     struct waits waits;
@@ -90,12 +92,14 @@ void engine_join(struct engine *g);
 /* Gives the batch's connection back, if it has one, and its lanes, and frees
  * the batch. */
 void engine_release(struct batch *b);
-/* The lane waits: until lane->retry_at, or for a person (see halt.h). */
+/* A batch has the lane, which is free. */
+void engine_lease(struct lane *lane);
+/* The lane waits for a person, who knows of it already (see halt.h). */
 void engine_halt(struct engine *g, struct lane *lane, const struct err *e);
-/* It looks again then; one that waits for a person still does. */
+/* The lane waits until then; one that waits for a person still does. */
 void engine_halt_until(struct engine *g, struct lane *lane, usec until,
                        const struct err *e);
-/* The same, for a person alone, and a restart does not end it: it is written to
+/* It waits for a person, and a restart does not end that: it is written to
  * tidemill.lane. [by_scripts]: another generation of the pipeline may do
  * better, so its claim of the lane ends the halt. */
 void engine_halt_for_person(struct engine *g, struct lane *lane,

@@ -14,17 +14,17 @@ enum {
 /* Each claim raises the epoch by one: with ours alone between this time and the
  * last one, nobody else had the lane, and its row is not written. True: so it
  * was again and again. */
-static bool is_never_kept(struct dossier *d, const struct lease *l)
+static bool is_never_kept(struct lane *lane, const struct lease *l)
 {
-    bool is_ours = d->n_fenced > 0 && l->start == d->fenced_at &&
-                   (l->epoch == d->fenced_epoch + 1 ||
-                    (l->epoch == d->fenced_epoch && d->n_fenced >= MOST));
-    bool has_claimed = l->epoch != d->fenced_epoch;
+    bool is_ours = lane->fence.n > 0 && l->start == lane->fence.position &&
+                   (l->epoch == lane->fence.epoch + 1 ||
+                    (l->epoch == lane->fence.epoch && lane->fence.n >= MOST));
+    bool has_claimed = l->epoch != lane->fence.epoch;
 
-    d->n_fenced = is_ours ? d->n_fenced + 1 : 1;
-    d->fenced_epoch = l->epoch;
-    d->fenced_at = l->start;
-    return d->n_fenced >= MOST && has_claimed;
+    lane->fence.n = is_ours ? lane->fence.n + 1 : 1;
+    lane->fence.epoch = l->epoch;
+    lane->fence.position = l->start;
+    return lane->fence.n >= MOST && has_claimed;
 }
 
 static void halt_unkept(struct engine *g, struct lane *lane)
@@ -42,22 +42,22 @@ static void halt_unkept(struct engine *g, struct lane *lane)
 
 static void claim_again(struct engine *g, const struct lease *l)
 {
-    struct dossier *d = l->lane->dossier;
+    struct lane *lane = l->lane;
 
-    if (is_never_kept(d, l)) {
-        halt_unkept(g, l->lane);
+    if (is_never_kept(lane, l)) {
+        halt_unkept(g, lane);
         return;
     }
-    if (d->n_fenced == MOST - 1) { /* what is told of then may be new */
+    if (lane->fence.n == MOST - 1) { /* what is told of then may be new */
         g->tables.is_known = false;
     }
-    if (d->n_fenced < MOST) { /* else that is not why */
+    if (lane->fence.n < MOST) { /* else that is not why */
         log_line(LOG_WARN,
                  "lane was claimed elsewhere or moved; claiming it again",
                  "lane=%s/%d position=%" PRId64 " epoch=%" PRId64,
                  l->lane->topic, l->lane->partition, l->start, l->epoch);
     }
-    l->lane->needs_claim = true;
+    lane_become(lane, LANE_DOUBTED);
 }
 
 /* TM001: the statement's index tells the lane. */

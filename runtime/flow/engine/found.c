@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "flow/engine/engine.h"
-#include "flow/engine/shelf.h"
+#include "flow/engine/left_out.h"
 #include "flow/lane/verify.h"
 #include "flow/show/show.h"
 
@@ -24,12 +24,12 @@ static void ask_told(struct engine *g, struct found *found)
     struct err e;
     uint32_t n_untold = 0;
 
-    source_committed(g->source, c->claimed, c->n, c->offsets, c->codes);
+    source_committed(g->source, c->partitions, c->n, c->offsets, c->codes);
     for (uint32_t i = 0; i < c->n; i++) {
         found[i].facts.has_told = c->codes[i] == 0;
         found[i].facts.told = c->offsets[i];
         if (c->codes[i] && n_untold++ == 0) {
-            source_untold(g->source, c->claimed[i], c->codes[i], &e);
+            source_untold(g->source, c->partitions[i], c->codes[i], &e);
         }
     }
     if (n_untold > 0) {
@@ -46,14 +46,14 @@ static bool ask_range(struct engine *g, struct found *found, struct err *e)
     int64_t *low = c->offsets, *high = c->offsets + n;
     bool ok;
 
-    source_watermarks(g->source, c->claimed, n, low, high, c->codes);
-    ok = shelf_is_any_read(g);
+    source_watermarks(g->source, c->partitions, n, low, high, c->codes);
+    ok = lanes_has_claimed(&g->lanes);
     for (uint32_t i = 0; i < n; i++) {
         ok |= c->codes[i] == 0;
     }
     for (uint32_t i = 0; i < n; i++) {
         if (c->codes[i]) {
-            source_untold(g->source, c->claimed[at], c->codes[i], e);
+            source_untold(g->source, c->partitions[at], c->codes[i], e);
         }
         if (c->codes[i] && !ok) {
             return false;
@@ -81,8 +81,8 @@ static void ask_time(struct engine *g, uint32_t first, uint32_t n, int64_t ms)
 {
     struct claim *c = &g->claim;
 
-    source_offsets_at(g->source, c->claimed + first, n, ms, c->offsets + first,
-                      c->codes + first);
+    source_offsets_at(g->source, c->partitions + first, n, ms,
+                      c->offsets + first, c->codes + first);
 }
 
 /* Where `latest` was when the pipeline began, or the time that it names; of
@@ -153,7 +153,7 @@ static void write_begun(struct engine *g, const struct found *found)
     ask_times(g, found);
     for (uint32_t i = 0; i < n; i++) {
         if (c->codes[i]) {
-            source_untold(g->source, c->claimed[at], c->codes[i], &e);
+            source_untold(g->source, c->partitions[at], c->codes[i], &e);
             claim_leave_out(g, at, &e);
         } else { /* no record is that young: the end */
             c->lanes[at++].begin =
@@ -190,7 +190,8 @@ static bool has_unbegun(const struct claim *c)
 static void know(struct engine *g, const struct lane *l,
                  const struct position *at, struct verify_facts *f)
 {
-    show_seen(&g->show, g->source, l, &f->epoch, &f->position);
+    show_seen(&g->show, g->source, l->topic, l->partition, &f->epoch,
+              &f->position);
     f->was_rewound = l->epoch == f->epoch ? l->was_rewound : true;
     if (at->epoch != f->epoch + 1) {
         f->position = l->position;
@@ -228,29 +229,24 @@ static void set_lanes(struct engine *g, const struct found *found)
         l->was_rewound = at->is_rewound;
         l->settles = verify_settles(at, &found[i].facts);
         l->claim = ++g->n_claims;
-        l->anchor = at->anchor;
-        l->is_checking = found[i].bad.class == ERR_NONE &&
-                         verify_has_anchor(at, &found[i].facts);
     }
 }
 
-static bool start_reading(struct engine *g, struct err *e)
+static void start_reading(struct engine *g, const struct found *found)
 {
     struct claim *c = &g->claim;
 
     for (uint32_t i = 0; i < c->n; i++) {
+        const struct position *at = &c->lanes[i];
         struct lane *l = c->claimed[i];
+        bool is_checked = found[i].bad.class == ERR_NONE &&
+                          verify_has_anchor(at, &found[i].facts);
 
-        l->needs_claim = false;
-        shelf_taken(g, l);
-        if (l->is_offered) {
-            source_assign(g->source, l);
-        } else if (!source_seek(g->source, l, e)) {
-            l->needs_claim = true;
-            return false;
-        }
+        left_out_taken(&c->left_out, l);
+        lane_claimed(l);
+        source_read(g->source, l->kafka, l->position,
+                    is_checked ? &at->anchor : NULL);
     }
-    return true;
 }
 
 static void halt_bad(struct engine *g, const struct position *at,
@@ -280,9 +276,9 @@ static uint32_t act(struct engine *g, const struct found *found)
         const struct position *at = &c->lanes[i];
         struct lane *l = c->claimed[i];
 
-        l->is_doubted = found[i].bad.class != ERR_NONE;
+        l->misfits = found[i].bad.class != ERR_NONE;
         show_range(&g->show, l, found[i].facts.high);
-        if (l->is_doubted) {
+        if (l->misfits) {
             halt_bad(g, at, l, &found[i].bad);
         } else if (found[i].was_halted) {
             log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
@@ -324,14 +320,10 @@ static void settle(struct engine *g, const struct found *found)
 static void begin_lanes(struct engine *g, struct found *found)
 {
     struct claim *c = &g->claim;
-    struct err e;
 
     judge(g, found);
     set_lanes(g, found);
-    if (!start_reading(g, &e)) {
-        claim_failed(g, &e);
-        return;
-    }
+    start_reading(g, found);
     c->failures = 0;
     c->told.at = 0;
     show_ready(&g->show);

@@ -4,6 +4,8 @@
 #include "flow/engine/engine.h"
 #include "flow/engine/topics.h"
 
+static const usec SHOW_USEC = 1000000;
+
 /* Bytes of a record, by those that were applied; librdkafka does not tell what
  * its queue holds. */
 static uint64_t mean_record(const struct page_worker *w)
@@ -13,11 +15,31 @@ static uint64_t mean_record(const struct page_worker *w)
                : 0;
 }
 
+/* What batches and claims change is shown at once; ends of partitions, and what
+ * lasts, here. */
+static void show_lanes(struct engine *g)
+{
+    uint64_t events = 0;
+
+    g->has_lag = false;
+    for (struct lane *l = g->lanes.first; l; l = l->after) {
+        enum lane_state s = l->state == LANE_CLAIMING ? l->next : l->state;
+
+        events += l->kafka->inbox.count;
+        g->has_lag |= l->kafka->is_assigned && !lane_is_halted(l) &&
+                      l->kafka->high > l->position;
+        if (s == LANE_LEFT_OUT) {
+            show_unclaimed(&g->show, l);
+        } else if (s != LANE_GONE && l->kafka->is_assigned) {
+            show_lane(&g->show, l);
+        }
+    }
+    g->show.counts->gauges[GAUGE_INBOX_EVENTS] = events;
+}
+
 void gauges_tick(struct engine *g)
 {
     uint64_t *gauge = g->show.counts->gauges;
-    uint64_t events = 0;
-    bool has_lag = false;
 
     g->show.counts->heartbeat_usec = clock_usec();
     gauge[GAUGE_POOL_SIZE] = pgpool_size(g->database.pool);
@@ -25,7 +47,7 @@ void gauges_tick(struct engine *g)
     gauge[GAUGE_BATCHES_IN_FLIGHT] = g->n_batches - g->free.n;
     gauge[GAUGE_LUA_BYTES] = vm_bytes(g->vm);
     gauge[GAUGE_CACHE_BYTES] = g->cache.live_bytes;
-    gauge[GAUGE_HELD_BYTES] = g->held.bytes;
+    gauge[GAUGE_HELD_BYTES] = g->lanes.held.bytes;
     if (!g->source) {
         return;
     }
@@ -33,20 +55,13 @@ void gauges_tick(struct engine *g)
     if (!g->show.page->all_lanes) {
         topics_show_all(g);
     }
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        events += l->inbox.count;
-        has_lag |= l->is_assigned && !l->is_halted && l->high > l->position;
-        if (l->is_assigned && !l->is_shelved) {
-            show_lane(&g->show, l);
-        } else if (l->is_shelved && !l->is_gone &&
-                   (l->is_offered || l->is_assigned)) {
-            show_unclaimed(&g->show, l);
-        }
+    if (g->show.counts->heartbeat_usec >= g->lanes_shown_at + SHOW_USEC) {
+        g->lanes_shown_at = g->show.counts->heartbeat_usec;
+        show_lanes(g);
     }
-    gauge[GAUGE_INBOX_EVENTS] = events;
     gauge[GAUGE_INBOX_BYTES] = source_inbox_bytes(g->source);
     gauge[GAUGE_PREFETCH_BYTES] =
         source_prefetched(g->source) * mean_record(g->show.counts);
-    show_starving(&g->show, events == 0 && has_lag,
+    show_starving(&g->show, gauge[GAUGE_INBOX_BYTES] == 0 && g->has_lag,
                   g->show.counts->heartbeat_usec);
 }

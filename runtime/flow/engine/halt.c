@@ -27,35 +27,46 @@ struct halt_note {
 
 /* ---- to halt ---- */
 
-void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
+/* [to]: PAUSED or HALTED. */
+static void halt(struct engine *g, struct lane *lane, enum lane_state to,
+                 const struct err *e)
 {
-    if (!lane->is_assigned) {
-        return;
-    }
     show_lane(&g->show, lane);
-    lane->is_halted = true;
+    lane_become(lane, to);
     show_halted(lane->page, e->text);
     if (log_once(&lane->told, e->text)) {
         log_line(
             LOG_ERROR,
-            lane->retry_at ? "lane halted; it looks again from time to time"
-                           : "lane halted; the others go on",
+            to == LANE_PAUSED ? "lane halted; it looks again from time to time"
+                              : "lane halted; the others go on",
             "lane=%s/%d position=%" PRId64 " class=%s sqlstate=%s error=%s",
             lane->topic, lane->partition, lane->position,
             err_class_name(e->class), e->sqlstate[0] ? e->sqlstate : "-",
             log_quote(e->text));
     }
-    if (!lane->retry_at) {
-        source_halt(g->source, lane);
+}
+
+void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
+{
+    if (lane->kafka->is_assigned) {
+        halt(g, lane, LANE_HALTED, e);
+        source_halt(g->source, lane->kafka);
     }
+}
+
+static bool is_for_person(const struct lane *l)
+{
+    return l->state == LANE_HALTED ||
+           (lane_is_halted(l) && l->next == LANE_HALTED);
 }
 
 void engine_halt_until(struct engine *g, struct lane *lane, usec until,
                        const struct err *e)
 {
-    if (!lane->is_halted || lane->retry_at) {
-        lane->retry_at = until;
-        engine_halt(g, lane, e);
+    if (lane->kafka->is_assigned && !is_for_person(lane)) {
+        lane->pause_until = until;
+        halt(g, lane, LANE_PAUSED, e);
+        source_rest(g->source, lane->kafka, true);
     }
 }
 
@@ -115,10 +126,9 @@ void engine_halt_for_person(struct engine *g, struct lane *lane,
 {
     const struct page_lane *p;
 
-    if (!lane->is_assigned) {
+    if (!lane->kafka->is_assigned) {
         return;
     }
-    lane->retry_at = 0;
     engine_halt(g, lane, e);
     p = lane->page;
     const struct position at = {.topic = lane->topic,
@@ -230,15 +240,17 @@ static void write_notes(struct engine *g)
 
 /* ---- what people changed ---- */
 
+/* No batch of it would notice. */
 static bool is_quiet(const struct lane *l)
 {
-    return l->is_assigned && !l->is_leased && !l->needs_claim &&
-           (l->is_halted ? !l->retry_at : l->inbox.count == 0);
+    return l->state == LANE_HALTED || l->state == LANE_IDLE ||
+           (l->state == LANE_WANTS_KEYS &&
+            (l->next == LANE_HALTED || l->kafka->inbox.count == 0));
 }
 
 static struct lane *find_quiet(struct engine *g, const struct position *at)
 {
-    struct lane *l = source_lane(g->source, at->topic, at->partition);
+    struct lane *l = lanes_find(g->source, at->topic, at->partition);
 
     return l && is_quiet(l) && l->epoch == at->epoch ? l : NULL;
 }
@@ -247,7 +259,8 @@ static struct lane *find_quiet(struct engine *g, const struct position *at)
  * leave that this was, or a backup would carry it into another time. */
 static bool is_unsettled(const struct lane *l)
 {
-    return l->was_rewound && !l->is_halted && source_has_told(l);
+    return l->was_rewound && !lane_is_halted(l) &&
+           l->kafka->advised == l->position;
 }
 
 static void on_looked(struct pgconn *c, const struct pgreply *r, void *arg)
@@ -265,7 +278,7 @@ static void on_looked(struct pgconn *c, const struct pgreply *r, void *arg)
         if (l &&
             (is_unsettled(l) ||
              position_is_changed(r->results[r->n_results - 1], i, l->epoch))) {
-            l->needs_claim = true;
+            lane_become(l, LANE_DOUBTED);
             l->told.at = 0; /* a person waits for an answer */
             loop_idle_set(g->idle, true);
         }
@@ -278,7 +291,7 @@ static void look(struct engine *g)
     struct halts *h = &g->halts;
 
     h->n_asked = 0;
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+    for (struct lane *l = g->lanes.first; l; l = l->after) {
         if (is_quiet(l)) {
             h->asked = mem_grow(h->asked, (h->n_asked + 1) * sizeof(*h->asked));
             h->asked[h->n_asked++] =
@@ -303,32 +316,47 @@ static void look(struct engine *g)
 
 /* ---- what changes by itself ---- */
 
-static void wake(struct lane *l, usec now)
+/* The broker refuses to read on from where it stands: a claim looks at what it
+ * still has, and the lane halts, or it was a passing answer and goes on. What
+ * Kafka has may be other records, too. */
+void halt_look(struct engine *g, struct lane *l)
 {
-    if (l->is_halted && l->retry_at && now >= l->retry_at) {
-        l->is_halted = false;
-        l->retry_at = 0;
-    }
-}
-
-/* The broker refuses to read on from where a lane stands. A claim looks at
- * what it still has: the lane halts, or it was a passing answer and goes on. */
-static void doubt_lost(struct engine *g, struct lane *l, usec now)
-{
-    if (l->is_lost && l->is_assigned && !l->is_halted && !l->needs_claim) {
-        l->needs_claim = true;
-        g->claim.retry_at = now + LOST_PAUSE_USEC;
-    }
-}
-
-static void halt_doubted(struct engine *g, struct lane *l)
-{
+    const struct partition *p = l->kafka;
     struct err e;
 
-    if (l->is_doubted && l->is_assigned && !l->is_halted && !l->needs_claim) {
+    if (!lane_is_ours(l) || lane_is_halted(l)) {
+        return;
+    }
+    if (p->is_replaced) {
         verify_replaced(l, &e);
         g->show.counts->errors[e.class]++;
+        l->misfits = true;
         engine_halt_for_person(g, l, &e, false);
+    } else if (p->is_lost) {
+        lane_become(l, LANE_DOUBTED);
+        g->claim.retry_at = clock_usec() + LOST_PAUSE_USEC;
+    }
+}
+
+static void wake(struct engine *g, struct lane *l)
+{
+    source_rest(g->source, l->kafka, false);
+    lane_place(l);
+    halt_look(g, l);
+    show_lane(&g->show, l);
+}
+
+static void wake_paused(struct engine *g, usec now)
+{
+    struct lane *l = lanes_in(&g->lanes, LANE_PAUSED);
+
+    while (l) {
+        struct lane *next = lanes_next(l);
+
+        if (now >= l->pause_until) {
+            wake(g, l);
+        }
+        l = next;
     }
 }
 
@@ -336,11 +364,7 @@ void halt_tick(struct engine *g, usec now)
 {
     struct halts *h = &g->halts;
 
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        wake(l, now);
-        doubt_lost(g, l, now);
-        halt_doubted(g, l);
-    }
+    wake_paused(g, now);
     if (h->conn) {
         return;
     }

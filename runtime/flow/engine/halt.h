@@ -2,7 +2,7 @@
 /*
  * Halts: lanes that are not read on. A halt is a state that others do not
  * notice: it has words, one line in the log, and an end. Time ends it
- * (lane->retry_at), or a person: whoever changes a lane in tidemill.lane raises
+ * (lane->pause_until), or a person: whoever changes a lane in tidemill.lane raises
  * its epoch, which is looked at once a second and makes this worker claim the
  * lane again. Idle lanes are looked at too: no batch of theirs would notice.
  *
@@ -17,6 +17,7 @@
 #include "postgres/store/position.h"
 
 struct engine;
+struct lane;
 struct halt_note;
 
 struct halts {
@@ -43,7 +44,10 @@ void halt_note(struct engine *g, const struct position *at, const char *why,
 void halt_recall(struct engine *g, struct position *at);
 /* All that is known of halts is in tidemill.lane. */
 bool halt_is_written(const struct halts *h);
-/* Ends halts whose time has come, doubts lanes that Kafka cannot read on,
- * writes notes and looks for what people changed; called every tick. */
+/* Doubts a lane that Kafka cannot read on, and halts one whose partition holds
+ * other records than those that were read. */
+void halt_look(struct engine *g, struct lane *l);
+/* Ends halts whose time has come, writes notes and looks for what people changed;
+ * called every tick. */
 void halt_tick(struct engine *g, usec now);
 void halt_close(struct halts *h);

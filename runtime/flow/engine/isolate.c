@@ -97,10 +97,8 @@ struct next isolate_over(struct batch *b)
 
 void isolate_suspect(struct lease *l, bool was_alone)
 {
-    struct dossier *d = l->lane->dossier;
-
-    if (!d->suspected_since) {
-        d->suspected_since = clock_usec();
+    if (!l->lane->search.since) {
+        l->lane->search.since = clock_usec();
     }
     lease_suspect(l->lane, lease_moved(l), was_alone);
 }
@@ -126,13 +124,12 @@ struct next isolate_found(struct batch *b, uint32_t event, const struct err *e,
 {
     const struct record *rec = &b->input.records[event];
     struct lane *lane = b->input.leases[rec->lane].lane;
-    struct dossier *d = lane->dossier;
 
     b->engine->show.counts->counters[COUNT_ISOLATIONS]++;
-    d->has_refused = true;
-    d->refused = rec->offset;
-    d->verdict = action;
-    d->why = *e;
+    lane->search.has_found = true;
+    lane->search.offset = rec->offset;
+    lane->search.action = action;
+    lane->search.why = *e;
     if (b->kind->holds_lanes) {
         lease_found(lane);
     }
@@ -143,15 +140,15 @@ struct next isolate_found(struct batch *b, uint32_t event, const struct err *e,
 
 static void find_refused(struct batch *b, const struct lease *l)
 {
-    const struct dossier *d = l->lane->dossier;
+    const struct lane *lane = l->lane;
 
-    if (!d || !d->has_refused) {
+    if (!lane->search.has_found) {
         return;
     }
     for (uint32_t e = l->first; e < l->first + l->n; e++) {
-        if (b->input.records[e].offset == d->refused &&
+        if (b->input.records[e].offset == lane->search.offset &&
             b->input.events.states[e] == TM_EVENT_OK) {
-            verdict_refused(b, e, &d->why, d->verdict);
+            verdict_refused(b, e, &lane->search.why, lane->search.action);
         }
     }
 }
@@ -165,12 +162,12 @@ void isolate_refused(struct batch *b)
 
 void isolate_cleared(const struct lease *l)
 {
-    struct dossier *d = l->lane->dossier;
+    struct lane *lane = l->lane;
 
-    if (l->lane->suspect_left == 0) {
-        d->suspected_since = 0;
+    if (lane->search.left == 0) {
+        lane->search.since = 0;
     }
-    if (l->start <= d->refused && l->end > d->refused) {
-        d->has_refused = false;
+    if (l->start <= lane->search.offset && l->end > lane->search.offset) {
+        lane->search.has_found = false;
     }
 }

@@ -32,7 +32,7 @@ static enum commit_state state_of_records(const struct batch *b,
         const struct lease *l = &b->input.leases[i];
         bool is_ours = at[i].found && at[i].epoch > l->epoch;
 
-        if (l->end > l->start && is_ours && l->lane->is_assigned) {
+        if (l->end > l->start && is_ours && l->lane->kafka->is_assigned) {
             return at[i].next_offset == l->end     ? COMMIT_DONE
                    : at[i].next_offset == l->start ? COMMIT_UNDONE
                                                    : COMMIT_MOVED;
@@ -46,7 +46,9 @@ static struct next resolved_records(struct batch *b, const struct position *at,
 {
     (void)at;
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
-        b->input.leases[i].lane->needs_claim |= state == COMMIT_MOVED;
+        if (state == COMMIT_MOVED) {
+            lane_become(b->input.leases[i].lane, LANE_DOUBTED);
+        }
     }
     return state == COMMIT_DONE     ? next_is(NEXT_COMMITTED)
            : state == COMMIT_UNDONE ? next_again(0)
@@ -92,17 +94,20 @@ static struct next resolved_letters(struct batch *b, const struct position *at,
     struct lane *lane = b->input.leases[0].lane;
 
     (void)state;
-    lane->needs_letters = true;
-    lane->needs_claim |= !at->found || at->next_offset != lane->position;
+    lane->keys.are_known = false;
+    if (!at->found || at->next_offset != lane->position) {
+        lane_become(lane, LANE_DOUBTED);
+    }
     return next_is(NEXT_RELEASE);
 }
 
 /* The next retry takes half of them, down to one. */
 static void halve(struct batch *b)
 {
-    struct dossier *d = b->input.leases[0].lane->dossier;
+    struct lane *lane = b->input.leases[0].lane;
 
-    d->retry_most = b->input.events.n > 1 ? b->input.events.n / 2 : 1;
+    lane->letters.retry_most =
+        b->input.events.n > 1 ? b->input.events.n / 2 : 1;
 }
 
 static void shrink_letters(struct batch *b, bool is_late)

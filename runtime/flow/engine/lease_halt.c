@@ -45,16 +45,15 @@ void lease_halt_committed(struct batch *b, const struct lease *l)
     if (l->halt < 0) {
         return;
     }
-    ((struct dossier *)lane->dossier)->was_halted = true;
+    lane->was_halted = true;
     b->engine->show.counts->errors[l->halt_class]++;
     name_halt(b, l, &e);
     if (l->halted_since == 0) {
         engine_halt_for_person(b->engine, lane, &e, true);
         return;
     }
-    lane->retry_at = 0;
     engine_halt(b->engine, lane, &e);
     if (lane->page) {
-        ((struct page_lane *)lane->page)->halted_since = l->halted_since;
+        lane->page->halted_since = l->halted_since;
     }
 }

@@ -181,14 +181,14 @@ static void tell(struct batch *b, uint32_t n_failed, uint32_t n_held,
 static void remember(struct batch *b, uint32_t event)
 {
     const struct record *rec = &b->input.records[event];
-    struct dossier *d = b->input.leases[rec->lane].lane->dossier;
+    struct lane *lane = b->input.leases[rec->lane].lane;
 
-    d->n_letters++;
+    lane->letters.n++;
     if (b->input.events.states[event] == TM_EVENT_HELD) {
-        dossier_hold(d, rec->key, rec->key_len, 1,
-                     b->failures.letters[event].behind);
+        held_keys_add(&lane->keys, rec->key, rec->key_len, 1,
+                      b->failures.letters[event].behind);
     } else if (verdict_holds(b, event)) {
-        dossier_hold(d, rec->key, rec->key_len, 1, rec->offset);
+        held_keys_add(&lane->keys, rec->key, rec->key_len, 1, rec->offset);
     }
 }
 
@@ -222,11 +222,10 @@ void letters_committed(struct batch *b)
 {
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lease *l = &b->input.leases[i];
-        struct dossier *d = l->lane->dossier;
 
-        d->n_seen += lease_moved(l);
+        l->lane->n_seen += lease_moved(l);
         if (l->guard) {
-            guard_take(&d->guard, l->guard);
+            guard_take(&l->lane->guard, l->guard);
         }
     }
     if (b->failures.letters) {
@@ -235,11 +234,6 @@ void letters_committed(struct batch *b)
 }
 
 /* ---- asking ---- */
-
-static bool is_open(const struct lane *l)
-{
-    return l->is_assigned && !l->needs_claim && !l->is_leased;
-}
 
 static void end_question(struct engine *g, const struct err *e)
 {
@@ -261,40 +255,26 @@ static struct lane *same_lane(struct engine *g, uint32_t i)
 {
     struct letters *q = &g->letters;
     struct lane *l =
-        source_lane(g->source, q->lanes[i].topic, q->lanes[i].partition);
+        lanes_find(g->source, q->lanes[i].topic, q->lanes[i].partition);
 
-    return l && is_open(l) && l->epoch == q->epochs[i] ? l : NULL;
-}
-
-/* Lanes that are gone are asked about anew when they come back. */
-static void forget_others(struct engine *g)
-{
-    for (struct dossier *d = g->dossiers; d; d = d->next) {
-        const struct lane *l =
-            d->keys.n_keys ? source_lane(g->source, d->topic, d->partition)
-                           : NULL;
-
-        if (d->keys.n_keys && (!l || (!l->is_assigned && !l->is_leased))) {
-            dossier_forget(d);
-        }
-    }
+    return l && l->state == LANE_WANTS_KEYS && l->epoch == q->epochs[i] ? l
+                                                                        : NULL;
 }
 
 static void take_key(struct engine *g, const struct pg_result *r, int row)
 {
     struct lane *l =
-        source_lane(g->source, pg_str(r, row, 0), (int32_t)pg_int(r, row, 1));
+        lanes_find(g->source, pg_str(r, row, 0), (int32_t)pg_int(r, row, 1));
     uint32_t n = (uint32_t)pg_int(r, row, 3);
     int len = 0;
     const char *key = pg_value(r, row, 2, &len);
-    struct dossier *d = l ? l->dossier : NULL;
 
-    if (!d) {
+    if (!l) {
         return;
     }
-    d->n_letters += n;
+    l->letters.n += n;
     if (key) {
-        dossier_hold(d, key, (uint32_t)len, n, pg_int(r, row, 4));
+        held_keys_add(&l->keys, key, (uint32_t)len, n, pg_int(r, row, 4));
     }
 }
 
@@ -324,7 +304,7 @@ static void renew(struct engine *g)
         struct lane *l = same_lane(g, i);
 
         if (l) {
-            dossier_renew(l->dossier);
+            lane_renew(l);
         }
     }
 }
@@ -347,10 +327,10 @@ static void on_keys(struct pgconn *c, const struct pgreply *r, void *arg)
     renew(g);
     for (int row = 0; row < pg_rows(r->results[0]); row++) {
         take_key(g, r->results[0], row);
-        if (g->held.bytes > g->held.most) {
+        if (g->lanes.held.bytes > g->lanes.held.most) {
             renew(g);
             err_set(&e, ERR_RESOURCE, "they take more than %llu MiB",
-                    (unsigned long long)(g->held.most >> 20));
+                    (unsigned long long)(g->lanes.held.most >> 20));
             too_many(g, &e);
             return;
         }
@@ -359,7 +339,7 @@ static void on_keys(struct pgconn *c, const struct pgreply *r, void *arg)
         struct lane *l = same_lane(g, i);
 
         if (l) {
-            l->needs_letters = false;
+            lane_has_keys(l);
         }
     }
     end_question(g, NULL);
@@ -372,81 +352,67 @@ static void on_wanted(struct pgconn *c, const struct pgreply *r, void *arg)
 
     (void)c;
     for (int row = 0; r->ok && row < pg_rows(r->results[0]); row++) {
-        struct lane *l = source_lane(g->source, pg_str(r->results[0], row, 0),
-                                     (int32_t)pg_int(r->results[0], row, 1));
+        struct lane *l = lanes_find(g->source, pg_str(r->results[0], row, 0),
+                                    (int32_t)pg_int(r->results[0], row, 1));
 
-        if (l && l->dossier) {
-            ((struct dossier *)l->dossier)->wants_retry = true;
+        if (l && l->state != LANE_REVOKED) {
+            lane_want_retry(l, true);
         }
     }
     end_question(g, r->ok ? NULL : &r->error);
 }
 
-/* One that waits for a while is asked about when it goes on. */
-static bool is_needing(const struct lane *l)
-{
-    return is_open(l) && l->needs_letters && !(l->is_halted && l->retry_at);
-}
-
-static void add_lane(struct engine *g, struct lane *l)
+/* All that want it, or one of them. */
+static void collect(struct engine *g)
 {
     struct letters *q = &g->letters;
+    uint32_t n = q->is_single ? 1 : g->lanes.in[LANE_WANTS_KEYS].n;
+    struct lane *l = lanes_in(&g->lanes, LANE_WANTS_KEYS);
 
-    l->dossier = dossier_of(&g->dossiers, l->topic, l->partition,
-                            g->plan->dead_letters.max_failed);
-    ((struct dossier *)l->dossier)->pool = &g->held;
-    q->lanes[q->n] =
-        (struct record){.topic = l->topic, .partition = l->partition};
-    q->epochs[q->n++] = l->epoch;
-}
-
-static void collect(struct engine *g, uint32_t n)
-{
-    struct letters *q = &g->letters;
-
-    q->n = 0;
     q->epochs = arena_alloc(&q->arena, n * sizeof(*q->epochs));
     q->lanes = arena_alloc(&q->arena, n * sizeof(*q->lanes));
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (is_needing(l) && !(q->is_single && q->n)) {
-            add_lane(g, l);
-        }
+    for (q->n = 0; q->n < n; q->n++, l = lanes_next(l)) {
+        q->lanes[q->n] =
+            (struct record){.topic = l->topic, .partition = l->partition};
+        q->epochs[q->n] = l->epoch;
     }
 }
 
-static uint32_t count_needing(struct engine *g, bool *has_any)
+/* Looked at once a second. */
+static bool has_letters(struct engine *g, usec now)
 {
-    uint32_t n = 0;
+    struct letters *q = &g->letters;
 
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        const struct dossier *d = l->dossier;
-
-        n += is_needing(l);
-        *has_any |= l->is_assigned && d && d->n_letters > 0;
+    if (now < q->ask_at) {
+        return false;
     }
-    return n;
+    for (const struct lane *l = g->lanes.first; l; l = l->after) {
+        if (l->kafka->is_assigned && l->letters.n > 0) {
+            return true;
+        }
+    }
+    q->ask_at = now + LOOK_EVERY_USEC;
+    return false;
 }
 
 void letters_turn(struct engine *g)
 {
     struct letters *q = &g->letters;
-    bool has_any = false;
-    uint32_t n = count_needing(g, &has_any);
-    bool is_time = has_any && clock_usec() >= q->ask_at;
+    bool wants_keys = g->lanes.in[LANE_WANTS_KEYS].n > 0;
 
-    if (q->conn || g->is_stopping || (n == 0 && !is_time)) {
+    if (q->conn || g->is_stopping ||
+        (!wants_keys && !has_letters(g, clock_usec()))) {
         return;
     }
-    q->conn = n > 0 ? database_take(&g->database, &q->ticket)
-                    : database_take_spare(&g->database, &q->ticket);
+    q->conn = wants_keys ? database_take(&g->database, &q->ticket)
+                         : database_take_spare(&g->database, &q->ticket);
     if (!q->conn) {
         return;
     }
-    if (n > 0) {
-        forget_others(g);
-        collect(g, n);
+    if (wants_keys) {
+        collect(g);
         dead_letter_ask_keys(q->conn, g->plan, q->lanes, q->n);
-        pgconn_limit(q->conn, g->held.most);
+        pgconn_limit(q->conn, g->lanes.held.most);
         pgconn_flush(q->conn, PG_ANSWER_USEC, on_keys, g);
     } else {
         dead_letter_ask_wanted(q->conn, g->plan);

@@ -33,7 +33,7 @@ uint64_t letters_make(struct batch *b);
 void letters_write(struct batch *b);
 /* Of batch_of_letters, behind them: queues the end of what it applies. */
 void letters_end(struct batch *b);
-/* A batch_of_records is committed: what the lane's dossier knows. */
+/* A batch_of_records is committed: what is known of the lanes. */
 void letters_committed(struct batch *b);
 /* Asks what is to be asked; called every turn. */
 void letters_turn(struct engine *g);

@@ -139,15 +139,15 @@ static const usec ENDS_USEC = 10 * 1000000ULL;
 static void ask_ends(struct engine *g, struct page_lane *const *lost,
                      uint32_t n)
 {
-    struct lane *lanes = mem_zero(n, sizeof(*lanes));
-    struct lane **list = mem_zero(n, sizeof(struct lane *));
+    struct partition *all = mem_zero(n, sizeof(*all));
+    struct partition **list = mem_zero(n, sizeof(struct partition *));
     int64_t *low = mem_zero(2 * (size_t)n, sizeof(*low)), *high = low + n;
     int *codes = mem_zero(n, sizeof(*codes));
 
     for (uint32_t i = 0; i < n; i++) {
-        lanes[i] = (struct lane){.topic = lost[i]->topic,
-                                 .partition = lost[i]->partition};
-        list[i] = &lanes[i];
+        all[i] = (struct partition){.topic = lost[i]->topic,
+                                    .number = lost[i]->partition};
+        list[i] = &all[i];
     }
     source_watermarks(g->source, list, n, low, high, codes);
     for (uint32_t i = 0; i < n; i++) {
@@ -159,7 +159,7 @@ static void ask_ends(struct engine *g, struct page_lane *const *lost,
     free(codes);
     free(low);
     free(list);
-    free(lanes);
+    free(all);
 }
 
 static void tell(struct engine *g, const struct page_lane *first, uint32_t n)

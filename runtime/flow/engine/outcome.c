@@ -38,13 +38,10 @@ struct next outcome_wait(struct batch *b)
 static bool goes_on_without(const struct batch *b)
 {
     const struct lane *ours = b->input.leases[0].lane;
-    const struct dossier *d = ours->dossier;
 
-    for (struct lane *l = source_lanes(b->engine->source); l; l = l->next) {
-        const struct dossier *other = l->dossier;
-
-        if (l->topic_index == ours->topic_index && other &&
-            other->wrote_at > d->suspected_since) {
+    for (struct lane *l = b->engine->lanes.first; l; l = l->after) {
+        if (l->topic_index == ours->topic_index &&
+            l->wrote_at > ours->search.since) {
             return true;
         }
     }
@@ -58,7 +55,7 @@ static bool goes_on_without(const struct batch *b)
 static bool is_tried_alone(struct batch *b, const struct err *e,
                            struct err *named)
 {
-    struct dossier *d = b->input.leases[0].lane->dossier;
+    struct lane *lane = b->input.leases[0].lane;
     uint32_t event, n = batch_applied(b, &event);
 
     if (n == 0 || e->is_right || !sqlstate_may_be_one(e->sqlstate)) {
@@ -66,8 +63,8 @@ static bool is_tried_alone(struct batch *b, const struct err *e,
     }
     *named = *e;
     named->class = ERR_DATA;
-    if (n == 1 && !d->suspected_since) {
-        d->suspected_since = clock_usec();
+    if (n == 1 && !lane->search.since) {
+        lane->search.since = clock_usec();
     }
     return n > 1 || !b->kind->holds_lanes || goes_on_without(b) ||
            (b->engine->tables.hides && strcmp(e->sqlstate, "42501") == 0);

@@ -254,7 +254,7 @@ static uint32_t *claims_to_find(struct batch *b)
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         const struct lane *l = b->input.leases[i].lane;
 
-        claims[i] = l->suspect_left ? 0 : l->claim;
+        claims[i] = l->search.left ? 0 : l->claim;
     }
     return claims;
 }
@@ -266,7 +266,7 @@ static uint32_t *claims_to_keep(struct batch *b)
 
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         const struct lease *l = &b->input.leases[i];
-        bool is_ours = l->lane->is_assigned && !l->lane->needs_claim;
+        bool is_ours = lane_is_ours(l->lane);
 
         claims[i] =
             is_ours && l->halt < 0 && l->end > l->start ? l->lane->claim : 0;

@@ -10,18 +10,20 @@
 #include "model/deadlines.h"
 #include "postgres/store/dead_letter.h"
 
-static bool is_wanted(const struct lane *l)
+/* One whose keys are known, also where it stands. */
+static bool may_begin(const struct lane *l)
 {
-    const struct dossier *d = l->dossier;
-
-    return d && d->wants_retry && l->is_assigned && !l->is_leased &&
-           !l->needs_claim && !l->needs_letters;
+    return lane_is_ours(l) && l->state != LANE_LEASED && l->keys.are_known;
 }
 
 static struct lane *find_wanted(struct engine *g)
 {
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
-        if (is_wanted(l)) {
+    struct list_link *link = list_first(&g->lanes.wanted);
+
+    for (uint32_t n = g->lanes.wanted.n; n > 0; n--, link = link->next) {
+        struct lane *l = list_item(link, struct lane, letters.wanted);
+
+        if (may_begin(l)) {
             return l;
         }
     }
@@ -30,10 +32,11 @@ static struct lane *find_wanted(struct engine *g)
 
 /* A batch of them is as large as any other. */
 static struct dead_letter_most how_many(const struct engine *g,
-                                        const struct dossier *d)
+                                        const struct lane *lane)
 {
-    return (struct dead_letter_most){.n = d->retry_most ? d->retry_most
-                                                        : g->plan->limits.size,
+    return (struct dead_letter_most){.n = lane->letters.retry_most
+                                              ? lane->letters.retry_most
+                                              : g->plan->limits.size,
                                      .bytes = g->plan->limits.bytes};
 }
 
@@ -102,25 +105,25 @@ static void tell(struct engine *g, const struct err *e)
     }
 }
 
-static void end_wait(struct dossier *d)
+static void end_wait(struct lane *lane)
 {
-    d->letters_since = 0;
-    d->is_retry_told = false;
-    d->n_cancelled = 0;
+    lane->letters.since = 0;
+    lane->letters.is_told = false;
+    lane->wait.n_cancelled = 0;
 }
 
 static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct batch *b = arg;
     struct engine *g = b->engine;
-    struct dossier *d = b->input.leases[0].lane->dossier;
+    struct lane *lane = b->input.leases[0].lane;
 
     b->attempt.conn = NULL; /* what it says is read before it is given back */
     if (r->ok && pg_rows(r->results[0]) > 0) {
         begin(b, r->results[0]);
     } else {
-        d->wants_retry = false; /* after trouble: until the next look */
-        end_wait(d);
+        lane_want_retry(lane, false); /* after trouble: until the next look */
+        end_wait(lane);
         if (!r->ok) {
             tell(g, &r->error);
         }
@@ -139,10 +142,10 @@ static void fetch(struct engine *g, struct batch *b, struct lane *lane)
                                         .epoch = lane->epoch,
                                         .start = lane->position,
                                         .halt = -1};
-    lane->is_leased = true;
+    engine_lease(lane);
     engine_move(b, BATCH_FETCHING);
     dead_letter_ask(b->attempt.conn, g->plan, lane->topic, lane->partition,
-                    how_many(g, lane->dossier));
+                    how_many(g, lane));
     pgconn_flush(b->attempt.conn, PG_LETTERS_USEC, on_fetched, b);
 }
 
@@ -164,7 +167,6 @@ void redo_turn(struct engine *g)
 void redo_committed(struct batch *b)
 {
     struct lane *lane = b->input.leases[0].lane;
-    struct dossier *d = lane->dossier;
     uint32_t n = 0;
 
     for (uint32_t e = 0; e < b->input.events.n; e++) {
@@ -175,12 +177,13 @@ void redo_committed(struct batch *b)
     log_line(LOG_INFO, "dead letters were tried again",
              "lane=%s/%d applied=%u left=%u", lane->topic, lane->partition, n,
              b->input.events.n - n);
-    lane->needs_letters = true;
-    d->has_refused = false;
-    end_wait(d);
-    if (d->retry_most) {
-        d->retry_most = d->retry_most < b->engine->plan->limits.size
-                            ? 2 * d->retry_most
-                            : 0;
+    lane->keys.are_known = false;
+    lane->search.has_found = false;
+    end_wait(lane);
+    if (lane->letters.retry_most) {
+        lane->letters.retry_most =
+            lane->letters.retry_most < b->engine->plan->limits.size
+                ? 2 * lane->letters.retry_most
+                : 0;
     }
 }

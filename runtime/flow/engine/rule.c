@@ -46,11 +46,11 @@ static void ask(struct engine *g, const struct failure *f, struct decision *d)
 /* Have other records been committed since this work began to fail? */
 static bool has_others(const struct batch *b)
 {
-    const struct dossier *d = b->input.leases[0].lane->dossier;
+    const struct lane *l = b->input.leases[0].lane;
     usec since = b->tries.failed_since;
 
-    if (b->input.n_leases == 1 && d && d->suspected_since) {
-        since = d->suspected_since;
+    if (b->input.n_leases == 1 && l->search.since) {
+        since = l->search.since;
     }
     return since && b->engine->committed_at > since;
 }
@@ -60,13 +60,12 @@ static bool has_others(const struct batch *b)
 static uint32_t attempts_of(const struct batch *b, const struct err *e)
 {
     const struct lane *l = b->input.leases[0].lane;
-    const struct dossier *d = l->dossier;
 
     if (b->input.n_leases > 1) {
         return b->tries.n_failed;
     }
     return b->tries.n_failed +
-           (e->class == ERR_CONFLICT && d ? d->n_tried : l->suspect_left > 0);
+           (e->class == ERR_CONFLICT ? l->wait.n_tried : l->search.left > 0);
 }
 
 static struct decision decide(struct batch *b, const struct err *e, uint32_t n,
@@ -217,7 +216,7 @@ static struct next halt_for_person(struct batch *b, const struct err *e)
         const struct lease *l = &b->input.leases[i];
         struct err named = *e;
 
-        ((struct dossier *)l->lane->dossier)->was_halted = true;
+        l->lane->was_halted = true;
         err_wrap(&named, "%s/%d from offset %" PRId64, l->lane->topic,
                  l->lane->partition, b->input.records[l->first].offset);
         engine_halt_for_person(b->engine, l->lane, &named, true);

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "flow/engine/engine.h"
 #include "flow/engine/halt.h"
-#include "flow/engine/shelf.h"
+#include "flow/engine/left_out.h"
 #include "flow/engine/worker.h"
 #include "flow/show/show.h"
 
@@ -71,7 +71,7 @@ static bool ask(struct engine *g, struct err *e)
 {
     uint32_t n_topics = g->plan->source.n_topics;
     int32_t *n = mem_zero(n_topics + 1, sizeof(*n));
-    bool ok = source_partitions(g->source, n, e);
+    bool ok = source_count_partitions(g->source, n, e);
 
     for (uint32_t i = 0; i < n_topics; i++) {
         g->claim.topics[i].n_partitions = ok ? n[i] : -1;
@@ -191,14 +191,14 @@ static bool is_let_go(const struct position *at)
 /* It is ours, and waits for its claim, which is no matter of the group. */
 static bool is_ours(const struct lane *l)
 {
-    return l->is_offered && !l->has_no_leader;
+    return l->kafka->is_offered && !l->kafka->has_no_leader;
 }
 
 static int64_t count_ours(struct engine *g)
 {
     int64_t n = 0;
 
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+    for (struct lane *l = g->lanes.first; l; l = l->after) {
         n += is_ours(l);
     }
     return n;
@@ -221,7 +221,7 @@ static uint32_t count_unread(struct engine *g, const struct pg_result *lanes)
         bool is_there =
             t >= 0 && at.partition < g->claim.topics[t].n_partitions;
         const struct lane *l =
-            is_there ? source_lane(g->source, at.topic, at.partition) : NULL;
+            is_there ? lanes_find(g->source, at.topic, at.partition) : NULL;
 
         n -= is_there && !(l && is_ours(l));
     }
@@ -294,7 +294,8 @@ void topics_known(struct engine *g, const struct pg_result *lanes)
             show_let_go(page_lane(g->show.page, at.topic, at.partition));
         } else {
             g->claim.has_gone = true;
-            if (shelf_lost(g, at.topic, at.partition) && !is_said(g, &at)) {
+            if (left_out_lost(g->source, at.topic, at.partition) &&
+                !is_said(g, &at)) {
                 say_gone(g, &at, state->n_partitions);
             }
         }

@@ -32,6 +32,6 @@ uint32_t topics_count(const struct engine *g, const struct lane *lane);
  * partition is gone, or partitions without a lane. */
 bool topics_wants_list(struct engine *g);
 /* Reads the reply of position_list: which topics are known; and shows lanes
- * whose partition is gone as halted. Nobody reads them: see lane->is_gone.
+ * whose partition is gone as halted. Nobody reads them: see LANE_GONE.
  * Joins the group again for partitions that nobody was given. */
 void topics_known(struct engine *g, const struct pg_result *lanes);

@@ -33,7 +33,7 @@ static void tell_lanes(struct engine *g, usec now)
 {
     char what[300] = "", first[sizeof(((struct page_lane *)0)->message)] = "";
 
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+    for (struct lane *l = g->lanes.first; l; l = l->after) {
         const struct page_lane *p = l->page;
         char why[sizeof(first)];
 
@@ -63,8 +63,9 @@ static void tell_lanes(struct engine *g, usec now)
 /* One without a leader, or of which Kafka did not tell, would only be late. */
 static bool wants_end(const struct lane *l)
 {
-    return l->is_shelved ? !l->is_gone && !l->is_untold && !l->has_no_leader
-                         : l->is_assigned && l->is_out && !l->needs_claim;
+    return lane_is_left_out(l)
+               ? !l->left_out.is_untold && !l->kafka->has_no_leader
+               : l->kafka->is_out && lane_is_ours(l);
 }
 
 /* librdkafka tells the ends of partitions that it reads. Those of lanes that are
@@ -72,28 +73,25 @@ static bool wants_end(const struct lane *l)
  * was. */
 static void look_at_halted(struct engine *g, usec now)
 {
-    struct lane **lanes = NULL;
+    struct partition **list = NULL;
     int64_t *ends;
     int *codes;
     uint32_t n = 0;
 
-    for (struct lane *l = source_lanes(g->source); l; l = l->next) {
+    for (struct lane *l = g->lanes.first; l; l = l->after) {
         if (wants_end(l)) {
-            lanes = mem_grow(lanes, (n + 1) * sizeof(struct lane *));
-            lanes[n++] = l;
+            list = mem_grow(list, (n + 1) * sizeof(struct partition *));
+            list[n++] = l->kafka;
         }
     }
     ends = mem_zero(n + 1, sizeof(*ends));
     codes = mem_zero(n + 1, sizeof(*codes));
-    bool ok = n == 0 || source_ends(g->source, lanes, n, ends, codes);
+    bool ok = n == 0 || source_ends(g->source, list, n, ends, codes);
 
-    for (uint32_t i = 0; i < n; i++) {
-        lanes[i]->high = !codes[i] && ends[i] >= 0 ? ends[i] : lanes[i]->high;
-    }
     g->waits.halted_at = now + (ok ? ENDS_USEC : NO_ENDS_USEC);
     free(codes);
     free(ends);
-    free(lanes);
+    free(list);
 }
 
 /* ---- of the worker ---- */

@@ -163,12 +163,13 @@ static const char *print_time(int64_t ms, char *out, size_t size)
 
 void verify_replaced(const struct lane *l, struct err *e)
 {
+    const struct partition *p = l->kafka;
     char found[40], applied[40], what[120] = "its key or value differs";
 
-    if (l->found.ms != l->anchor.ms) {
+    if (p->found.ms != p->anchor.ms) {
         snprintf(what, sizeof(what), "its time is %s, was %s",
-                 print_time(l->found.ms, found, sizeof(found)),
-                 print_time(l->anchor.ms, applied, sizeof(applied)));
+                 print_time(p->found.ms, found, sizeof(found)),
+                 print_time(p->anchor.ms, applied, sizeof(applied)));
     }
     err_set(e, ERR_CONFIG,
             "%s/%d: offset %" PRId64

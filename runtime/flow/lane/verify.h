@@ -11,7 +11,7 @@
  * Pure: everything that is known comes in.
  */
 #include "base/err.h"
-#include "kafka/source.h"
+#include "flow/lane/lane.h"
 #include "postgres/store/position.h"
 
 /* What is known beside the database's answer. */
@@ -38,5 +38,5 @@ bool verify_missing(const char *topic, int32_t partition, int64_t begin,
 bool verify_settles(const struct position *at, const struct verify_facts *f);
 /* The anchor can be held against the record below the position. */
 bool verify_has_anchor(const struct position *at, const struct verify_facts *f);
-/* Words about a lane that is_doubted: the record was another one. */
+/* Words about a lane whose partition is_replaced: the record was another one. */
 void verify_replaced(const struct lane *l, struct err *e);

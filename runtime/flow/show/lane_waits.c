@@ -4,8 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "flow/lane/dossier.h"
-
 #define SECONDS 1000000ULL
 
 static const usec TROUBLE_USEC = 10 * SECONDS;
@@ -23,30 +21,48 @@ static bool lasts(usec since, usec now, usec limit)
     return since && now >= since + limit;
 }
 
+/* What Kafka said, or why it could not be claimed; "": nothing. */
+static const char *trouble_of(const struct lane *l, usec *since)
+{
+    const struct partition *p = l->kafka;
+    bool is_of_claim =
+        lane_is_left_out(l) && l->left_out.why[0] && !p->has_no_leader;
+
+    *since = p->trouble[0] ? p->troubled_at : 0;
+    if (!is_of_claim) {
+        return p->trouble;
+    }
+    *since = *since && *since < l->left_out.since ? *since : l->left_out.since;
+    return l->left_out.why;
+}
+
 enum page_wait lane_waits_for_kafka(const struct lane *l, usec now, char *out,
                                     size_t size)
 {
+    const struct partition *p = l->kafka;
+    usec since = 0;
+    const char *why = trouble_of(l, &since);
+
     out[0] = '\0';
-    if (l->trouble[0]) {
-        snprintf(out, size, "%s", l->trouble);
-        return lasts(l->troubled_at, now, TROUBLE_USEC) ? WAIT_BLOCKED
-                                                        : WAIT_NOTED;
+    if (why[0]) {
+        snprintf(out, size, "%s", why);
+        return lasts(since, now, TROUBLE_USEC) ? WAIT_BLOCKED : WAIT_NOTED;
     }
-    if (lasts(l->open_since, now, TROUBLE_USEC)) {
+    if (lasts(p->open_since, now, TROUBLE_USEC)) {
         snprintf(out, size,
                  "%" PRId64 " records from offset %" PRId64 " on stand behind "
                  "a transaction that its producer has neither committed nor "
                  "aborted for %d s: they are read when it ends; one that hangs "
                  "is found with kafka-transactions.sh find-hanging",
-                 l->high - l->eof, l->eof, whole_seconds(l->open_since, now));
-        return lasts(l->open_since, now, OPEN_USEC) ? WAIT_BLOCKED : WAIT_NOTED;
+                 p->high - p->eof, p->eof, whole_seconds(p->open_since, now));
+        return lasts(p->open_since, now, OPEN_USEC) ? WAIT_BLOCKED : WAIT_NOTED;
     }
-    if (lasts(l->starved_since, now, STARVED_USEC)) {
+    if (lasts(p->starved_since, now, STARVED_USEC)) {
         snprintf(out, size,
                  "nothing has come for %d s though Kafka has records up to "
                  "offset %" PRId64 ": see the broker that leads it, and its "
                  "quotas",
-                 whole_seconds(l->starved_since, now), l->high);
+                 whole_seconds(p->starved_since, now), p->high);
         return WAIT_NOTED;
     }
     return WAIT_NONE;
@@ -55,10 +71,8 @@ enum page_wait lane_waits_for_kafka(const struct lane *l, usec now, char *out,
 enum page_wait lane_waits(const struct lane *l, usec now, char *out,
                           size_t size)
 {
-    const struct dossier *d = l->dossier;
-
-    if (d && d->is_shown) { /* told, and taken from readiness, by conflict.c */
-        snprintf(out, size, "%s", d->waits);
+    if (l->wait.is_shown) { /* told, and taken from readiness, by conflict.c */
+        snprintf(out, size, "%s", l->wait.reason);
         return WAIT_NOTED;
     }
     return lane_waits_for_kafka(l, now, out, size);

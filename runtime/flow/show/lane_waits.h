@@ -3,7 +3,7 @@
 #include <stddef.h>
 
 #include "base/loop.h"
-#include "kafka/source.h"
+#include "flow/lane/lane.h"
 #include "model/page.h"
 
 /* "": it is well. */

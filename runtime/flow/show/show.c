@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "flow/lane/dossier.h"
 #include "flow/show/lane_waits.h"
 
 void show_init(struct show *s, struct page *page, uint32_t slot)
@@ -17,12 +16,15 @@ void show_init(struct show *s, struct page *page, uint32_t slot)
 /* Not before it is known that what Kafka has is what was read. */
 static bool has_reached(const struct lane *l, const struct page_lane *p)
 {
-    if (l->is_doubted || (l->is_checking && clock_usec() < l->check_until)) {
+    const struct partition *k = l->kafka;
+
+    if (l->misfits || k->is_replaced ||
+        (k->is_checking && clock_usec() < k->check_until)) {
         return false;
     }
 
-    bool at_eof = l->inbox.count == 0 && !l->is_leased && l->eof >= p->end &&
-                  l->eof >= l->fetched;
+    bool at_eof = k->inbox.count == 0 && l->state != LANE_LEASED &&
+                  k->eof >= p->end && k->eof >= k->fetched;
 
     /* The tail of a partition may be control records of transactions, which
      * move no position: the end of the partition counts then. */
@@ -31,23 +33,21 @@ static bool has_reached(const struct lane *l, const struct page_lane *p)
 
 struct page_lane *show_entry(struct show *s, struct lane *l)
 {
-    struct page_lane *p = l->page;
-
-    if (!p) {
-        l->page = p = page_lane(s->page, l->topic, l->partition);
+    if (!l->page) {
+        l->page = page_lane(s->page, l->topic, l->partition);
     }
-    if (p && p->worker != (int32_t)s->slot) { /* it was another one's */
-        l->most = p->most;
+    if (l->page && l->page->worker != (int32_t)s->slot) {
+        l->most = l->page->most; /* it was another one's */
+        lane_place_again(l);
     }
-    return p;
+    return l->page;
 }
 
-void show_seen(struct show *s, struct source *source, const struct lane *lane,
-               int64_t *epoch, int64_t *position)
+void show_seen(struct show *s, struct source *source, const char *topic,
+               int32_t partition, int64_t *epoch, int64_t *position)
 {
-    const struct page_lane *p =
-        page_lane(s->page, lane->topic, lane->partition);
-    const struct lane *ours = source_lane(source, lane->topic, lane->partition);
+    const struct page_lane *p = page_lane(s->page, topic, partition);
+    const struct lane *ours = lanes_find(source, topic, partition);
 
     *epoch = p ? p->epoch : 0;
     *position = *epoch > 0 ? p->position : -1;
@@ -68,9 +68,15 @@ bool show_lists(struct show *s, const char *topic, int32_t n)
     return n > 0;
 }
 
+static void show_wait(const struct lane *l, struct page_lane *p)
+{
+    p->waits = lane_waits(l, clock_usec(), p->message, sizeof(p->message));
+}
+
 void show_lane(struct show *s, struct lane *l)
 {
     struct page_lane *p = show_entry(s, l);
+    int64_t high = l->kafka->high;
 
     if (!p) {
         return;
@@ -81,14 +87,14 @@ void show_lane(struct show *s, struct lane *l)
     p->position = l->position;
     p->epoch = l->epoch;
     p->most = l->most;
-    p->letters = l->dossier ? ((struct dossier *)l->dossier)->n_letters : 0;
-    if (l->high >= 0) {
-        p->high =
-            l->is_doubted || l->high > l->position ? l->high : l->position;
+    p->letters = l->letters.n;
+    if (high >= 0) {
+        p->high = l->misfits || high > l->position ? high : l->position;
     }
-    if (!l->is_halted) {
+    /* One in doubt is what it was. */
+    if (lane_is_ours(l) ? !lane_is_halted(l) : p->state != PAGE_LANE_HALTED) {
         p->state = PAGE_LANE_RUNNING;
-        p->waits = lane_waits(l, clock_usec(), p->message, sizeof(p->message));
+        show_wait(l, p);
     }
     p->reached = has_reached(l, p);
 }
@@ -100,8 +106,8 @@ void show_unclaimed(struct show *s, struct lane *l)
     if (p) {
         p->worker = (int32_t)s->slot;
         p->state = PAGE_LANE_UNOWNED;
-        p->high = l->high >= 0 ? l->high : p->high;
-        p->waits = lane_waits(l, clock_usec(), p->message, sizeof(p->message));
+        p->high = l->kafka->high >= 0 ? l->kafka->high : p->high;
+        show_wait(l, p);
         p->reached = 0;
     }
 }
@@ -110,7 +116,6 @@ void show_range(struct show *s, struct lane *l, int64_t high)
 {
     struct page_lane *p = show_entry(s, l);
 
-    l->high = high;
     if (p && p->end < 0) {
         p->end = high;
     }

@@ -5,7 +5,7 @@
  * writes into it, and it asks nobody.
  */
 #include "base/loop.h"
-#include "kafka/source.h"
+#include "flow/lane/lane.h"
 #include "model/page.h"
 
 /* What keeps a worker from its work, or may: each has its words while it lasts,
@@ -61,8 +61,8 @@ struct page_lane *show_entry(struct show *s, struct lane *lane);
 /* What this run knows of the lane: the last epoch that any of its workers held
  * (0: none) and the position then (-1: not known). A lane changes hands, and
  * workers die. */
-void show_seen(struct show *s, struct source *source, const struct lane *lane,
-               int64_t *epoch, int64_t *position);
+void show_seen(struct show *s, struct source *source, const char *topic,
+               int32_t partition, int64_t *epoch, int64_t *position);
 /* Has each of the first [n] partitions an entry? */
 bool show_lists(struct show *s, const char *topic, int32_t n);
 void show_lane(struct show *s, struct lane *lane);

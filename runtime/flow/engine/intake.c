@@ -1,0 +1,106 @@
+/* See intake.h. */
+#include "flow/engine/intake.h"
+
+#include "base/log.h"
+#include "flow/engine/engine.h"
+#include "flow/engine/worker.h"
+#include "flow/show/show.h"
+
+enum { PUMP_SLICE = 4096 }; /* messages a turn */
+
+/* Lanes that were taken away stay in the list. */
+static bool take_lanes(struct engine *g)
+{
+    bool has_any = false;
+
+    lanes_take(&g->lanes, source_partitions(g->source));
+    for (struct lane *l = g->lanes.first; l; l = l->after) {
+        if (l->kafka->is_offered || l->kafka->is_assigned) {
+            has_any = true;
+        } else {
+            show_lost(&g->show, l);
+        }
+    }
+    return has_any;
+}
+
+static void on_news(struct engine *g, enum source_news news,
+                    const struct err *e)
+{
+    switch (news) {
+    case NEWS_ASSIGNED:
+        g->show.counts->counters[COUNT_REBALANCES]++;
+        waits_joined(g);
+        if (!take_lanes(g)) { /* more workers than partitions */
+            show_ready(&g->show);
+        }
+        break;
+    case NEWS_REVOKED:
+        g->waits.apart_since = clock_usec();
+        claim_void(g);
+        take_lanes(g);
+        break;
+    case NEWS_FENCED:
+        log_line(LOG_ERROR, "this instance id is in use elsewhere", "error=%s",
+                 log_quote(e->text));
+        g->fatal = WORKER_FENCED;
+        loop_stop(g->loop);
+        break;
+    default:
+        g->show.counts->errors[e->class]++;
+        log_line(LOG_WARN, "kafka", "error=%s", log_quote(e->text));
+    }
+}
+
+static void take_news(struct engine *g)
+{
+    enum source_news news;
+    struct err e;
+
+    while ((news = source_news(g->source, &e)) != NEWS_NONE) {
+        on_news(g, news, &e);
+    }
+}
+
+/* Records came into an empty inbox, or a partition was read to its end. */
+static void take_noted(struct engine *g)
+{
+    struct partition *p;
+
+    while ((p = source_noted(g->source))) {
+        struct lane *l = p->lane;
+
+        if (!lane_is_ours(l)) {
+            continue;
+        }
+        if (l->state == LANE_IDLE && p->inbox.count > 0) {
+            lane_place(l);
+        }
+        halt_look(g, l);
+        if (p->inbox.count == 0) {
+            show_lane(&g->show, l);
+        }
+    }
+}
+
+void intake_turn(struct engine *g)
+{
+    source_pump(g->source, PUMP_SLICE); /* wakes us when there is more */
+    take_news(g);
+    take_noted(g);
+}
+
+/* For lag tools. A halted lane's only where that is more than Kafka knows: whether
+ * the database is older must show again after a restart. */
+void intake_tell(struct engine *g)
+{
+    for (struct lane *l = g->lanes.first; l; l = l->after) {
+        bool is_told = lane_is_ours(l) &&
+                       (!lane_is_halted(l) || l->position > l->kafka->advised);
+
+        if (is_told) {
+            source_tell(l->kafka, l->position);
+        }
+    }
+    source_commit(g->source);
+}
