@@ -21,6 +21,14 @@ enum {
     PAGE_TABLES = 1024
 };
 
+/* Exit status of a worker: what it tells the supervisor last. */
+enum worker_exit {
+    WORKER_DONE = 0,
+    WORKER_CONFIG = 78, /* EX_CONFIG: restarting cannot help */
+    WORKER_FENCED = 75, /* the instance id is in use elsewhere: not restarted */
+    WORKER_FAILED = 70  /* EX_SOFTWARE: restart with backoff */
+};
+
 enum page_counter {
     COUNT_EVENTS,         /* applied: their position is committed */
     COUNT_EVENTS_IGNORED, /* no projection had a handler for the type */

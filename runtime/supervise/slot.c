@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 
 #include "base/retry.h"
-#include "flow/engine/worker.h"
 #include "model/deadlines.h"
 
 enum { SETTLED_SECONDS = 30, FENCED_SECONDS = 60 };

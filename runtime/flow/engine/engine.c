@@ -18,7 +18,6 @@
 #include "flow/engine/redo.h"
 #include "flow/engine/rule.h"
 #include "flow/engine/transact.h"
-#include "flow/engine/worker.h"
 #include "flow/rows/unknown.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"

@@ -9,7 +9,6 @@
 #include "flow/engine/engine.h"
 #include "flow/engine/halt.h"
 #include "flow/engine/left_out.h"
-#include "flow/engine/worker.h"
 #include "flow/show/show.h"
 
 static const usec LOOK_AGAIN_USEC = 2000000;

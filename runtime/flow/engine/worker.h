@@ -2,19 +2,13 @@
 /*
  * A worker process: one loop, one VM, one consumer, a pool. It runs until it
  * is told to stop (SIGTERM or SIGINT in its own loop), finishes or gives up
- * what is in flight within 5 s, and returns the process's exit status.
+ * what is in flight within 5 s, and returns the process's exit status, enum
+ * worker_exit.
  */
 #include <stdint.h>
 
 #include "base/err.h"
 #include "model/page.h"
-
-enum worker_exit {
-    WORKER_DONE = 0,
-    WORKER_CONFIG = 78, /* EX_CONFIG: restarting cannot help */
-    WORKER_FENCED = 75, /* the instance id is in use elsewhere: not restarted */
-    WORKER_FAILED = 70  /* EX_SOFTWARE: restart with backoff */
-};
 
 struct bundle;
 
