@@ -12,6 +12,7 @@
 #include "base/say.h"
 #include "cli/options.h"
 #include "lua/bundle.h"
+#include "lua/scripts.h"
 #include "lua/vm.h"
 #include "postgres/sql/sql.h"
 #include "postgres/store/rights.h"
@@ -60,7 +61,7 @@ bool pipeline_read(const struct verb *v, const char *path, struct bundle *b,
         *status = options_refuse(v, "which pipeline? Name its folder or file");
         return false;
     }
-    if (!bundle_read(b, path, vm_scripts_dir(), &e)) {
+    if (!bundle_read(b, path, scripts_dir(), &e)) {
         refuse(path, e.text, &e, status);
         *status = pipeline_is_there(path) ? *status : EX_NOINPUT;
         return false;

@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/err.h"
 #include "base/stderr.h"
-#include "lua/vm.h"
+#include "lua/scripts.h"
 
 enum {
     WATCH_STEP = 2000,   /* instructions between two looks: about 20 us */
@@ -235,7 +236,7 @@ static void open_alarm(void)
 void budget_interpret(lua_State *L, bool is_on)
 {
     budget_of(L)->interpreted = is_on ? L : NULL;
-    watched.scripts = vm_scripts_dir();
+    watched.scripts = scripts_dir();
     luaJIT_setmode(
         L, 0, LUAJIT_MODE_ENGINE | (is_on ? LUAJIT_MODE_OFF : LUAJIT_MODE_ON));
 }

@@ -19,6 +19,7 @@
 #include "lua/budget.h"
 #include "lua/bundle.h"
 #include "lua/host.h"
+#include "lua/scripts.h"
 #include "lua/vm.h"
 
 /* What specs and all that they make may take; a run has half of it. */
@@ -80,7 +81,7 @@ static int run_specs(lua_State *L)
     if (luaL_loadbuffer(L, RUN, sizeof(RUN) - 1, "=test") != 0) {
         return lua_error(L);
     }
-    lua_pushstring(L, vm_scripts_dir());
+    lua_pushstring(L, scripts_dir());
     lua_pushcfunction(L, host_open_binary);
     lua_pushcfunction(L, begin);
     lua_pushstring(L, s->verb);

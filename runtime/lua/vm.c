@@ -6,7 +6,6 @@
 #include "lua/vm.h"
 
 #include <lauxlib.h>
-#include <limits.h>
 #include <lua.h>
 #include <luajit.h>
 #include <lualib.h>
@@ -57,53 +56,6 @@ struct vm {
     int collected_kb;      /* in use after the last vm_collect */
     bool is_out_of_memory; /* LuaJIT is not safe to use afterwards */
 };
-
-/* [tail] below the folder of this binary. */
-static bool beside_binary(char out[PATH_MAX], const char *tail)
-{
-    char *slash;
-    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
-
-    if (n <= 0) {
-        return false;
-    }
-    out[n] = '\0';
-    slash = strrchr(out, '/');
-    if (!slash || (size_t)(slash - out) + strlen(tail) + 2 > PATH_MAX) {
-        return false;
-    }
-    memcpy(slash + 1, tail, strlen(tail) + 1);
-    return access(out, R_OK) == 0;
-}
-
-static const char *find_scripts(void)
-{
-    static char path[PATH_MAX];
-    const char *from_user = getenv("TIDEMILL_SCRIPTS");
-
-    if (from_user && *from_user) {
-        return from_user;
-    }
-    /* In the build's folder, or installed below any prefix: an installed tree
-     * may be moved, or packed with DESTDIR. */
-    if (beside_binary(path, "scripts") ||
-        beside_binary(path, "../share/tidemill/scripts")) {
-        return path;
-    }
-    return TIDEMILL_PREFIX "/share/tidemill/scripts";
-}
-
-const char *vm_scripts_dir(void)
-{
-    static const char *dir;
-
-    /* Places of scripts in messages are told from the user's by it, also when
-     * the scripts are gone. */
-    if (!dir) {
-        dir = find_scripts();
-    }
-    return dir;
-}
 
 /* What scripts/tidemill needs; the sandbox hands pipelines far less. */
 static void open_libraries(lua_State *L)

@@ -61,6 +61,3 @@ void vm_collect(struct vm *v);
 int vm_test(const char *path, int argc, char **argv) MUSTCHECK;
 /* Runs the examples of its projections, which says what fails; exit status. */
 int vm_examples(const struct bundle *b) MUSTCHECK;
-/* Where the scripts are: TIDEMILL_SCRIPTS, beside the binary, or the
- * installed place. Looked for once. */
-const char *vm_scripts_dir(void);

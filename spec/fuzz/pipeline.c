@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "input.h"
 #include "lua/bundle.h"
+#include "lua/scripts.h"
 #include "lua/vm.h"
 #include "oracle.h"
 
@@ -82,7 +83,7 @@ static void check_load(void)
     struct err e = {.class = ERR_NONE};
     struct bundle b;
 
-    must(bundle_read(&b, folder, vm_scripts_dir(), &e));
+    must(bundle_read(&b, folder, scripts_dir(), &e));
     struct vm *v = vm_new(&b, &e);
     must(v);
     vm_limit_load(v, LOAD_MS);

@@ -16,7 +16,7 @@
 #include "cli/init/init_files.h"
 #include "cli/options.h"
 #include "cli/verb.h"
-#include "lua/vm.h"
+#include "lua/scripts.h"
 
 static const char help[] =
     "Writes a small, commented pipeline into DIR, which may exist already. "
@@ -91,7 +91,7 @@ static const char luarc_name[] = ".luarc.json";
 static void print_luarc(struct buf *out)
 {
     char real[PATH_MAX];
-    const char *scripts = vm_scripts_dir();
+    const char *scripts = scripts_dir();
 
     buf_puts(out, "{\n"
                   "  \"runtime.version\": \"LuaJIT\",\n"

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "decode/json/walk_node.h"
+
 /* What the members of one envelope were. */
 struct change {
     struct schema_row *before_row, *after_row; /* NULL: no schema */

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "decode/json/tokens.h"
+#include "decode/json/walk_node.h"
 
 static envelope_fn reading_of(const struct plan_topic *t)
 {

@@ -1,5 +1,5 @@
 #pragma once
-/* What decoder.c and loose.c share. */
+/* What decoder.c and decoder_loose.c share. */
 #include "decode/envelope/decoder.h"
 #include "decode/envelope/envelope.h"
 #include "decode/json/lookup.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "decode/json/text.h"
+#include "decode/json/walk_node.h"
 
 bool reader_fail(struct reader *r, const char *format, ...)
 {

@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "decode/envelope/decoder.h"
+#include "decode/envelope/events.h"
 #include "decode/envelope/types.h"
 #include "decode/json/schema.h"
 #include "decode/json/walk.h"

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "decode/json/walk_node.h"
 
 static size_t skip_blanks(const char *p, size_t len, size_t at)
 {

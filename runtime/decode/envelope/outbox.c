@@ -7,6 +7,8 @@
  */
 #include "decode/envelope/envelope.h"
 
+#include "decode/json/walk_node.h"
+
 static bool read_type(struct reader *r, const struct record *rec)
 {
     const char *name = r->topic->type_header;

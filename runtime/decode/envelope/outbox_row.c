@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "decode/json/logical.h"
 #include "decode/json/text.h"
+#include "decode/json/walk_node.h"
 #include "decode/value/convert.h"
 
 enum column { COLUMN_ID, COLUMN_KEY, COLUMN_TYPE, COLUMN_PAYLOAD, COLUMN_TIME };

@@ -2,6 +2,8 @@
  * name the type. */
 #include "decode/envelope/envelope.h"
 
+#include "decode/json/walk_node.h"
+
 static bool read_type(struct reader *r)
 {
     const struct tm_cell *c = walk_cell(&r->walk, r->type_node);

@@ -1,13 +1,13 @@
 #pragma once
 /*
- * A walk over one JSON document, along its structural index, that leaves the
- * value of each wanted field in that field's column.
+ * A walk over one JSON document, along its structural index. What leaves the
+ * value of each wanted field in that field's column stands in walk_node.h.
  *
  * Invariant: at[0..n) are positions inside the document, at[n] is its length,
  * and i <= n; every byte that is read lies before p[len]. Functions that
  * return false have set `fault`; the walk is over then. Of a key that
  * appears twice, the last one counts. Parts that nobody wants are checked like
- * the others (skip.c), so a document that was walked to its end is JSON.
+ * the others (walk_skip.c), so a document that was walked to its end is JSON.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,7 +21,6 @@
 
 struct members;
 struct plan_placeholder;
-struct schema_row;
 
 /* Deeper documents are refused: Jackson, which wrote most of them, allows
  * 1,000 by default, and jsonb in PostgreSQL needs stack for each level. */
@@ -69,13 +68,6 @@ bool walk_skip(struct walk *w) MUSTCHECK;
 bool walk_value(struct walk *w, struct tm_cell *out) MUSTCHECK;
 /* The value as it is written, a text without its quotes: what a key is. */
 bool walk_raw(struct walk *w, struct tm_cell *out) MUSTCHECK;
-/*
- * The value of [node] and of everything wanted below it. [row] says which
- * direct fields of it have a logical type; NULL: no schema.
- */
-bool walk_node(struct walk *w, int node, struct schema_row *row) MUSTCHECK;
-/* Makes the cells of everything wanted below [node] missing. */
-void walk_clear(struct walk *w, int node);
 bool walk_fail(struct walk *w, const char *fault);
 /*
  * The value at structural [first] could not be read. Where it is JSON all the
@@ -85,6 +77,16 @@ bool walk_fail(struct walk *w, const char *fault);
 bool walk_unreadable(struct walk *w, uint32_t first, struct tm_cell *cell);
 /* Two faults that have messages of their own: reader_bad_json(). */
 extern const char WALK_NOT_UTF8[], WALK_HALF_PAIR[];
+
+/* The object or array that began at structural [first] and ended before this one,
+ * as raw JSON. */
+static inline void walk_since(const struct walk *w, uint32_t first,
+                              struct tm_cell *out)
+{
+    out->p = w->p + w->at[first];
+    out->len = w->at[w->i - 1] + 1 - w->at[first];
+    out->tag = out->p[0] == '{' ? TM_OBJECT : TM_ARRAY;
+}
 
 /* The cell of [node] for this event; NULL: it has no column. */
 static inline struct tm_cell *walk_cell(const struct walk *w, int node)

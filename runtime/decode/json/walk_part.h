@@ -1,5 +1,5 @@
 #pragma once
-/* What walk.c and skip.c share: tokens of a walk. */
+/* What walk.c and walk_skip.c share: tokens of a walk. */
 #include "decode/json/walk.h"
 
 static inline bool is_blank(char c)

@@ -231,7 +231,7 @@ static void collect_keys(struct rows *r, struct batch *b, struct decoder *d)
     uint32_t event = 0;
     struct err e;
 
-    rows_begin(r, &b->memory.arena, &b->memory.loaded, &b->input.events);
+    keys_begin(r, &b->memory.arena, &b->memory.loaded, &b->input.events);
     while (!keys_collect(r, d, &event, &e)) {
         verdict_fail(b, event++, e.class, e.text, strlen(e.text),
                      LETTER_BEFORE);

@@ -150,7 +150,7 @@ struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
     if (!t->is_ok) {
         return NULL;
     }
-    rows_begin(r, &b->memory.arena, &b->memory.loaded, &b->input.events);
+    keys_begin(r, &b->memory.arena, &b->memory.loaded, &b->input.events);
     if (!keys_collect(r, t->decoder, &event, &e)) {
         say(&b->input.view, &e);
         return NULL;

@@ -10,7 +10,7 @@
 #include "flow/engine/engine.h"
 #include "flow/lane/verify.h"
 #include "flow/show/show.h"
-#include "postgres/store/catalog.h"
+#include "postgres/store/catalog_ask.h"
 
 /* A lane without a row. */
 struct first {

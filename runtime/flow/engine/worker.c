@@ -14,7 +14,7 @@
 #include "flow/engine/engine.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
-#include "postgres/store/catalog.h"
+#include "postgres/store/catalog_ask.h"
 
 enum {
     LOAD_PAUSE_USEC = 500000,

@@ -260,6 +260,15 @@ static bool collect(struct rows *r, struct decoder *d, uint32_t event,
     return true;
 }
 
+void keys_begin(struct rows *r, struct arena *a, struct arena *loaded,
+                struct events *ev)
+{
+    rows_begin(r, a, loaded, ev);
+    if (table_set_leads(r)) {
+        table_set_reset(r->set, a, ev->n);
+    }
+}
+
 bool keys_collect(struct rows *r, struct decoder *d, uint32_t *event,
                   struct err *e)
 {

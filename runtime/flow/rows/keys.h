@@ -7,6 +7,10 @@
 #include "decode/envelope/decoder.h"
 #include "flow/rows/rows.h"
 
+/* The rows forget everything; pairs and rows of a new batch follow, and with the
+ * first table of a batch function the events that it takes. */
+void keys_begin(struct rows *r, struct arena *a, struct arena *loaded,
+                struct events *ev);
 /*
  * Pairs for every event from *event on that the projection handles; those of
  * events that are held for now too, since what holds them may turn out to be

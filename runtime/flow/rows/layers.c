@@ -68,13 +68,6 @@ void layers_cover(struct rows *r, uint32_t row, const struct tm_cell *before,
     }
 }
 
-void layers_drop(struct rows *r, uint32_t row)
-{
-    if (r->n_layers) {
-        r->last_layer[row] = -1;
-    }
-}
-
 int32_t layers_at(const struct rows *r, uint32_t row, uint32_t depth)
 {
     uint32_t n = 0;

@@ -13,13 +13,6 @@
  */
 #include "flow/rows/rows.h"
 
-struct layer {
-    uint32_t row;
-    int32_t before;        /* the row's layer before this one, or -1 */
-    uint64_t mask;         /* assigned columns */
-    struct tm_cell *cells; /* values; [n_columns], keys too */
-};
-
 /* Columns behind the key that are assigned, of [cells] by column. */
 uint64_t layers_mask(const struct rows *r, const struct tm_cell *cells);
 /*
@@ -29,8 +22,6 @@ uint64_t layers_mask(const struct rows *r, const struct tm_cell *cells);
  */
 void layers_cover(struct rows *r, uint32_t row, const struct tm_cell *before,
                   uint64_t given);
-/* The row was deleted, or begins anew. */
-void layers_drop(struct rows *r, uint32_t row);
 /* The number of the row's layer at [depth], 0 is the first one; -1: none. */
 int32_t layers_at(const struct rows *r, uint32_t row, uint32_t depth);
 /* All layers' cells by column, as statements want them; of the attempt. */

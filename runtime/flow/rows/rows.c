@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "flow/rows/layers.h"
-#include "flow/rows/table_set.h"
-
 /* Rows that a batch function may ask for or append before there must be more
  * room. */
 enum { SET_ROWS_LEAST = 64 };
@@ -73,9 +70,6 @@ void rows_begin(struct rows *r, struct arena *a, struct arena *loaded,
     r->n_recalled = 0;
     r->row_event = r->good_event = r->good_row = NULL;
     r->n_known = 0;
-    if (table_set_leads(r)) {
-        table_set_reset(r->set, a, ev->n);
-    }
 }
 
 void *rows_grown(struct arena *a, const void *old, size_t old_size, size_t size)
@@ -243,7 +237,7 @@ void rows_restart(struct rows *r)
     }
     memcpy(r->view.flags, r->base_flags, r->view.n_rows);
     for (uint32_t i = 0; r->n_layers && i < r->view.n_rows; i++) {
-        layers_drop(r, i);
+        rows_drop_layers(r, i);
     }
     r->layers = NULL;
     r->n_layers = r->cap_layers = 0;
@@ -258,7 +252,7 @@ void rows_restart_one(struct rows *r, uint32_t row)
             r->base ? r->base[i][row] : (struct tm_cell){.tag = TM_MISSING};
     }
     r->view.flags[row] = r->base_flags[row];
-    layers_drop(r, row);
+    rows_drop_layers(r, row);
 }
 
 static int32_t last_pair(const struct rows *r, uint32_t row)

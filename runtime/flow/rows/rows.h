@@ -21,7 +21,13 @@
 #include "flow/rows/program.h"
 #include "model/api.h"
 
-struct layer;
+/* Of `newer`: an earlier state of a row, see layers.h. */
+struct layer {
+    uint32_t row;
+    int32_t before;        /* the row's layer before this one, or -1 */
+    uint64_t mask;         /* assigned columns */
+    struct tm_cell *cells; /* values; [n_columns], keys too */
+};
 
 /* Where a text that grows in a row is kept, so that each value of it does not
  * take memory of its own. Nothing but the cell of that column and row refers to
@@ -105,7 +111,7 @@ struct rows {
 
 void rows_init(struct rows *r, struct program *g);
 void rows_close(struct rows *r);
-/* Forgets everything; pairs and rows of a new batch follow. */
+/* Forgets everything; pairs and rows of a new batch follow. See keys_begin. */
 void rows_begin(struct rows *r, struct arena *a, struct arena *loaded,
                 struct events *ev);
 /* [event] enters the row of these key cells, which are of the key's types; a
@@ -168,6 +174,14 @@ static inline const struct tm_cell *rows_cell(const struct rows *r, int node,
     return node >= 0 && r->events->columns[node]
                ? &r->events->columns[node][event]
                : &missing;
+}
+
+/* The row was deleted, or begins anew: it has no layers. */
+static inline void rows_drop_layers(struct rows *r, uint32_t row)
+{
+    if (r->n_layers) {
+        r->last_layer[row] = -1;
+    }
 }
 
 static inline bool rows_is_given(const struct tm_cell *c)

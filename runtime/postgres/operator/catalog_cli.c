@@ -3,6 +3,7 @@
 
 #include "model/deadlines.h"
 #include "postgres/store/catalog.h"
+#include "postgres/store/catalog_ask.h"
 #include "postgres/store/position.h"
 #include "postgres/wire/dial.h"
 

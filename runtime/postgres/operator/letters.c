@@ -1,7 +1,7 @@
 /* Reading dead letters: see letters.h. */
 #include "postgres/operator/letters.h"
 
-#include "postgres/operator/letter_params.h"
+#include "postgres/operator/letters_part.h"
 #include "postgres/wire/conn.h"
 
 #define ISO "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"

@@ -8,7 +8,7 @@
 
 #include "postgres/sql/sql.h"
 #include "postgres/sql/sql_text.h"
-#include "postgres/store/catalog_report.h"
+#include "postgres/store/catalog_part.h"
 #include "postgres/store/rights.h"
 
 enum { LEAST_VERSION = 130000 };

@@ -13,12 +13,6 @@
  * is not looked at. */
 enum catalog_server { CATALOG_PRIMARY, CATALOG_REPLICA, CATALOG_OWNER };
 
-/* Queues the queries. */
-void catalog_ask(struct pgconn *c, const struct plan *p);
-/* Queues the question which tables have rows: one result a projection. A table
- * that may not be read has some when it takes room. */
-void catalog_ask_rows(struct pgconn *c, const struct plan *p);
-bool catalog_has_rows(const struct pg_result *answer);
 /*
  * Compares. Each problem is one line in [out]: "file:line: table balances: no
  * column owner (text): ALTER TABLE ..."; warnings begin with "warning: ".

@@ -5,7 +5,8 @@
  * then CATALOG_PER_TABLE for each projection, and when rows are cached what
  * seal_loud_sql() asks.
  */
-#include "postgres/store/catalog.h"
+#include "model/plan.h"
+#include "postgres/wire/conn.h"
 
 enum table_answer {
     OF_TABLE,
@@ -91,3 +92,10 @@ catalog_answer(const struct pgreply *r, uint32_t table, enum table_answer which)
     return r
         ->results[ANSWER_TABLES + CATALOG_PER_TABLE * (int)table + (int)which];
 }
+
+/* Queues the queries. */
+void catalog_ask(struct pgconn *c, const struct plan *p);
+/* Queues the question which tables have rows: one result a projection. A table
+ * that may not be read has some when it takes room. */
+void catalog_ask_rows(struct pgconn *c, const struct plan *p);
+bool catalog_has_rows(const struct pg_result *answer);

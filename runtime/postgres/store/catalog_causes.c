@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "postgres/store/catalog.h"
-#include "postgres/store/catalog_report.h"
+#include "postgres/store/catalog_part.h"
 #include "postgres/store/rights.h"
 
 /* A fold counts the rows of each statement; what others write is not counted,

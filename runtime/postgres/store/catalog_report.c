@@ -1,5 +1,5 @@
-/* See catalog_report.h. */
-#include "postgres/store/catalog_report.h"
+/* See catalog_part.h. */
+#include "postgres/store/catalog_part.h"
 
 #include <string.h>
 

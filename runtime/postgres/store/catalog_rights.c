@@ -1,7 +1,7 @@
 /* What the role of the connection may do to a projection's table: see
  * rights.h for what it needs. */
 #include "postgres/sql/sql_text.h"
-#include "postgres/store/catalog_report.h"
+#include "postgres/store/catalog_part.h"
 #include "postgres/store/rights.h"
 
 static bool is_needed(const struct plan_projection *p,

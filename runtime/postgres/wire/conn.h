@@ -19,53 +19,12 @@
 
 #include "base/err.h"
 #include "base/loop.h"
-#include "model/plan.h"
 #include "postgres/wire/params.h"
+#include "postgres/wire/result.h"
+#include "postgres/wire/target.h"
 
 struct pgconn;
-struct pg_result; /* libpq's PGresult */
 
-/* Where connections go, and how long anything on them may take. */
-struct pgtarget {
-    const char *conninfo; /* may hold a password */
-    const char *application_name;
-    struct plan_timeouts timeouts; /* connect_ms is for each address */
-    bool must_write;   /* only a server that takes writes will do, unless the
-                         conninfo has a target_session_attrs of its own */
-    uint32_t host;     /* -- whose turn it is: see hosts.h */
-    uint32_t address;  /* of that host */
-    bool for_people;   /* see session.h */
-    bool starts_plain; /* -- the server takes no options of ours at start-up */
-};
-
-/* An attempt at all of them. */
-struct pgturns {
-    uint32_t n_hosts;
-    uint32_t n_addresses; /* of the host whose turn it is */
-    uint32_t n_tried;     /* hosts that had their turn */
-};
-
-struct pgstmt {
-    const char *name; /* unique for the sql text on this connection */
-    const char *sql;
-};
-
-/* What a flush came to. Results are valid inside the callback only. */
-struct pgreply {
-    bool ok;
-    int n_results;
-    struct pg_result **results; /* one a statement, in order */
-    int failed;                 /* index of the statement that failed; -1: the
-                           connection itself */
-    bool commit_sent;        /* a COMMIT was among the statements and left us */
-    bool commit_rolled_back; /* COMMIT answered ROLLBACK */
-    bool is_too_large;       /* it took more memory than there is, or than
-                          pgconn_limit: less at a time may fit */
-    bool is_over;            /* than pgconn_limit */
-    struct err error;
-};
-typedef void (*pgconn_fn)(struct pgconn *c, const struct pgreply *reply,
-                          void *arg);
 /* The connection became idle or died outside a flush. */
 typedef void (*pgconn_state_fn)(struct pgconn *c, void *arg);
 
@@ -96,7 +55,6 @@ struct params *pgconn_params(struct pgconn *c);
  * to the next one too. [version]: of a name whose text changes: the new one takes
  * the place of the last; 0: it never does; PGCONN_VARIED: it is one of so many
  * statements as the data likes, see prepared.h. */
-enum { PGCONN_VARIED = -1 };
 int pgconn_add_version(struct pgconn *c, const struct pgstmt *s,
                        uint32_t version, struct params *params);
 static inline int pgconn_add(struct pgconn *c, const struct pgstmt *s,
@@ -110,11 +68,3 @@ void pgconn_limit(struct pgconn *c, uint64_t bytes);
 void pgconn_flush(struct pgconn *c, usec deadline, pgconn_fn fn, void *arg);
 /* True while a transaction is open or failed on it. */
 bool pgconn_in_transaction(const struct pgconn *c);
-
-int pg_rows(const struct pg_result *r);
-/* NULL for SQL NULL. */
-const char *pg_value(const struct pg_result *r, int row, int column, int *len);
-int64_t pg_int(const struct pg_result *r, int row,
-               int column); /* int2/4/8, bool */
-/* Text of a column in text, name or varchar; "" for NULL. */
-const char *pg_str(const struct pg_result *r, int row, int column);

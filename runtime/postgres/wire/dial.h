@@ -4,9 +4,11 @@
  * Conninfo may hold a password, so it is never part of a text.
  */
 #include "base/err.h"
-#include "postgres/wire/conn.h"
+#include "base/loop.h"
+#include "postgres/wire/target.h"
 
-struct pg_conn; /* libpq's PGconn */
+struct pg_conn;   /* libpq's PGconn */
+struct pg_result; /* and PGresult */
 
 extern const struct plan_timeouts DIAL_TIMEOUTS; /* the defaults */
 

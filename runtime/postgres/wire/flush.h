@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
-#include "postgres/wire/conn.h"
+#include "postgres/wire/result.h"
 
 /* FLUSH_RUNS: the statement itself; the others are for its name. */
 enum flush_does { FLUSH_RUNS, FLUSH_PREPARES, FLUSH_FORGETS };

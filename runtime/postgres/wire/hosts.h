@@ -14,7 +14,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "postgres/wire/conn.h"
+#include "postgres/wire/target.h"
 
 /* How many addresses [name] has; number [i] of them goes into [out] as text.
  * 0: it cannot be resolved. */

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * The parameters of one statement in binary, in order: $1, $2, ... with the type
+ * A statement, and its parameters in binary, in order: $1, $2, ... with the type
  * that each has. A connection has one set of them (pgconn_params).
  */
 #include "base/buf.h"
@@ -9,6 +9,12 @@
 
 /* 64 columns, xmins, a count. */
 enum { PARAMS_MOST = 66 };
+
+struct pgstmt {
+    const char *name; /* unique for the sql text on this connection */
+    const char *sql;
+};
+enum { PGCONN_VARIED = -1 }; /* a version: see pgconn_add_version */
 
 struct params {
     struct buf bytes; /* owned: of all of them, one behind the other */

@@ -13,8 +13,8 @@
 #include <libpq-fe.h>
 
 #include "base/err.h"
-#include "postgres/wire/conn.h"
 #include "postgres/wire/flush.h"
+#include "postgres/wire/params.h"
 
 enum { PREPARED_VARIED_BYTES = 512 * 1024, PREPARED_SEEN = 1024 };
 

@@ -1,9 +1,10 @@
-/* Values of a binary result. */
+/* See result.h. */
+#include "postgres/wire/result.h"
+
 #include <libpq-fe.h>
 #include <string.h>
 
 #include "model/type.h"
-#include "postgres/wire/conn.h"
 
 int pg_rows(const PGresult *r)
 {

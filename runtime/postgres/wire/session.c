@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "postgres/wire/conn.h"
+#include "postgres/wire/result.h"
 
 enum { BOTH = SESSION_WORKER | SESSION_PEOPLE };
 

@@ -1,6 +1,6 @@
 #pragma once
 /* The filter of dead letters as SQL: conditions, and the parameters $1 to $10
- * that they name. Private to postgres/. */
+ * that they name. */
 #include "postgres/operator/letters.h"
 
 struct params *letter_params(struct console *c, const struct letter_filter *f);

@@ -3,6 +3,7 @@
  * What the parts of the comparison share: the lines for people, and the place
  * that each names.
  */
+#include "postgres/store/catalog.h"
 #include "postgres/store/catalog_ask.h"
 
 /* One comparison. */

@@ -268,7 +268,7 @@ int tm_row_delete(struct tm_batch *b, struct tm_rows *view, uint32_t row)
     }
     view->flags[row] &= (uint8_t)~TM_ROW_EXISTS;
     view->flags[row] |= TM_ROW_TOUCHED | TM_ROW_CLEARED;
-    layers_drop(rows_of(view), row);
+    rows_drop_layers(rows_of(view), row);
     return 0;
 }
 

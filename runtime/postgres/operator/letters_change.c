@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "postgres/operator/letter_params.h"
+#include "postgres/operator/letters_part.h"
 #include "postgres/wire/conn.h"
 
 /*
