@@ -99,7 +99,7 @@ void batch_committed(struct batch *b, const struct pgreply *reply)
     database_release(&b->engine->database, &b->attempt.conn);
     b->kind->committed(b);
     if (b->failures.letters) {
-        publish_due(g);
+        publish_due(&g->publish);
     }
     halt_lanes(b);
     database_answered(&g->database, &b->attempt.ticket);

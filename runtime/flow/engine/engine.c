@@ -315,7 +315,7 @@ static void on_tick(void *arg)
     if (g->source) {
         halt_tick(g, now);
         conflict_tick(g, now);
-        publish_tick(g, now);
+        publish_tick(&g->publish, g->is_stopping, now);
         waits_tick(g, now);
         if (now > g->last_commit_note + 1000000) {
             g->last_commit_note = now;
@@ -385,6 +385,11 @@ static void open_cache(struct engine *g)
     }
 }
 
+static void explain_unkept(void *arg, const struct err *e, struct err *named)
+{
+    compare_is_unkept(arg, e, named);
+}
+
 bool engine_open(struct engine *g, struct err *e)
 {
     g->decoder = decoder_new(&g->plan->source, source_header);
@@ -398,6 +403,13 @@ bool engine_open(struct engine *g, struct err *e)
                                                          .show = &g->show,
                                                          .wake = on_wake,
                                                          .arg = g});
+    publish_open(&g->publish, &(struct publish_needs){.plan = g->plan,
+                                                      .decoder = g->decoder,
+                                                      .owner = g->owner,
+                                                      .database = &g->database,
+                                                      .show = &g->show,
+                                                      .explain = explain_unkept,
+                                                      .arg = g});
     g->idle = loop_idle_new(g->loop, on_idle, g);
     g->tick = loop_timer_new(g->loop, on_tick, g);
     g->due = loop_timer_new(g->loop, on_wake, g);

@@ -327,7 +327,7 @@ static void begin_lanes(struct engine *g, struct found *found)
     c->failures = 0;
     c->told.at = 0;
     show_ready(&g->show);
-    publish_due(g);
+    publish_due(&g->publish);
     log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);
     if (act(g, found) > 0) {
         settle(g, found);

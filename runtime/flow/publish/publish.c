@@ -1,12 +1,12 @@
 /* See publish.h. */
-#include "flow/engine/publish.h"
+#include "flow/publish/publish.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "flow/engine/engine.h"
+#include "flow/database/database.h"
 #include "flow/rows/headers.h"
 #include "flow/show/show.h"
 #include "kafka/producer.h"
@@ -28,33 +28,31 @@ static const struct {
             {"tidemill.script", 10},  {"tidemill.generation", 11}};
 enum { TOLD = sizeof(told) / sizeof(*told) };
 
-static void give_conn(struct engine *g, const struct pgreply *r)
+static void give_conn(struct publish *p, const struct pgreply *r)
 {
-    database_give(&g->database, &g->publish.conn, &g->publish.ticket,
+    database_give(p->needs.database, &p->conn, &p->ticket,
                   r->ok ? NULL : &r->error, "dead letters");
 }
 
-static void show(struct engine *g, const char *why)
+static void show(struct publish *p, const char *why)
 {
     char what[300];
 
     snprintf(what, sizeof(what),
              "dead letters stay in the table alone, %.80s: ",
-             g->plan->dead_letters.topic);
-    show_reason(&g->show, REASON_LETTERS, what, why);
+             p->needs.plan->dead_letters.topic);
+    show_reason(p->needs.show, REASON_LETTERS, what, why);
 }
 
-static void fail(struct engine *g, const struct err *e)
+static void fail(struct publish *p, const struct err *e)
 {
-    struct publish *p = &g->publish;
-
-    g->show.counts->errors[e->class]++;
-    show(g, e->text);
+    p->needs.show->counts->errors[e->class]++;
+    show(p, e->text);
     if (log_once(&p->told, e->text)) {
         log_line(LOG_ERROR,
                  "dead letters cannot be produced; they stay in the table and "
                  "are tried again",
-                 "topic=%s error=%s", g->plan->dead_letters.topic,
+                 "topic=%s error=%s", p->needs.plan->dead_letters.topic,
                  log_quote(e->text));
     }
     if (p->producer && producer_is_over(p->producer)) {
@@ -66,36 +64,34 @@ static void fail(struct engine *g, const struct err *e)
     p->look_at = clock_usec() + PAUSE_USEC;
 }
 
-static void log_refused(const struct engine *g, enum log_level level,
+static void log_refused(const struct publish *p, enum log_level level,
                         const char *what, const struct err *e)
 {
-    const struct record *rec = &g->publish.records[0];
+    const struct record *rec = &p->records[0];
 
     log_line(level, what, "topic=%s letter=%s/%d/%" PRId64 " error=%s",
-             g->plan->dead_letters.topic, rec->topic, rec->partition,
+             p->needs.plan->dead_letters.topic, rec->topic, rec->partition,
              rec->offset, log_quote(e->text));
 }
 
 /* One of those that are under way is not what the topic takes, and would not be
  * the next time: it is looked for, and keeps no other from being produced. */
-static void refuse(struct engine *g, const struct err *e)
+static void refuse(struct publish *p, const struct err *e)
 {
-    struct publish *p = &g->publish;
-
     p->look_at = 0;
     p->is_due = true;
     if (p->n > 1) {
         p->most = p->n / 2;
         p->n = 0;
     } else if (!p->is_bare) {
-        log_refused(g, LOG_WARN,
+        log_refused(p, LOG_WARN,
                     "a dead letter is produced without value and headers of "
                     "its record, since the topic does not take them",
                     e);
         p->is_bare = true;
         p->n = 0;
     } else { /* it counts as delivered */
-        log_refused(g, LOG_ERROR,
+        log_refused(p, LOG_ERROR,
                     "a dead letter is not produced, since the topic does not "
                     "take it; it stays in the table alone",
                     e);
@@ -107,11 +103,11 @@ static struct record_header header(const char *name, const char *value)
     return (struct record_header){name, value, strlen(value)};
 }
 
-static uint32_t our_headers(struct engine *g, const struct pg_result *r,
+static uint32_t our_headers(struct publish *p, const struct pg_result *r,
                             int row, const struct record *rec,
                             struct record_header *out)
 {
-    struct arena *a = &g->publish.arena;
+    struct arena *a = &p->arena;
     uint32_t n = 0;
 
     out[n++] = header("tidemill.topic", rec->topic);
@@ -126,20 +122,22 @@ static uint32_t our_headers(struct engine *g, const struct pg_result *r,
             out[n++] = header(told[i].name, text);
         }
     }
-    if (g->publish.is_bare) {
+    if (p->is_bare) {
         out[n++] = header("tidemill.left_out", "value headers");
     }
     return n;
 }
 
 /* With room for ours behind them. */
-static struct record_header *
-their_headers(struct engine *g, const struct pg_result *r, int row, uint32_t *n)
+static struct record_header *their_headers(struct publish *p,
+                                           const struct pg_result *r, int row,
+                                           uint32_t *n)
 {
-    struct arena *a = &g->publish.arena;
+    struct arena *a = &p->arena;
     int len = 0;
     const char *json = pg_value(r, row, 5, &len);
-    struct headers *theirs = headers_parse(json, (size_t)len, g->decoder, a);
+    struct headers *theirs =
+        headers_parse(json, (size_t)len, p->needs.decoder, a);
     struct record_header h, *list;
 
     for (*n = 0; headers_at(theirs, *n, &h);) {
@@ -152,11 +150,10 @@ their_headers(struct engine *g, const struct pg_result *r, int row, uint32_t *n)
     return list;
 }
 
-static bool send(struct engine *g, const struct pg_result *r, int row,
+static bool send(struct publish *p, const struct pg_result *r, int row,
                  struct record *rec, struct err *e)
 {
-    struct publish *p = &g->publish;
-    struct producer_record out = {.topic = g->plan->dead_letters.topic,
+    struct producer_record out = {.topic = p->needs.plan->dead_letters.topic,
                                   .partition = -1};
     struct record_header *list;
     int len = 0;
@@ -167,41 +164,38 @@ static bool send(struct engine *g, const struct pg_result *r, int row,
     out.key = pg_value(r, row, 3, &len);
     out.key_len = (size_t)len;
     list = p->is_bare ? arena_alloc(&p->arena, OURS * sizeof(*list))
-                      : their_headers(g, r, row, &out.n_headers);
+                      : their_headers(p, r, row, &out.n_headers);
     out.headers = list;
     if (!p->is_bare) {
         out.value = pg_value(r, row, 4, &len);
         out.value_len = (size_t)len;
     }
-    out.n_headers += our_headers(g, r, row, rec, list + out.n_headers);
+    out.n_headers += our_headers(p, r, row, rec, list + out.n_headers);
     return producer_send(p->producer, &out, e);
 }
 
 /* Those before it are under way; it is the first of the next ones. */
-static void not_taken(struct engine *g, const struct err *e)
+static void not_taken(struct publish *p, const struct err *e)
 {
-    struct publish *p = &g->publish;
-
     if (!producer_refuses(p->producer)) {
-        fail(g, e);
+        fail(p, e);
     } else if (p->n == 0) {
         p->n = 1;
-        refuse(g, e);
+        refuse(p, e);
     }
 }
 
 static void on_found(struct pgconn *c, const struct pgreply *r, void *arg)
 {
-    struct engine *g = arg;
-    struct publish *p = &g->publish;
+    struct publish *p = arg;
     uint32_t n = r->ok ? (uint32_t)pg_rows(r->results[0]) : 0;
     struct err e;
 
     (void)c;
     p->records = arena_alloc(&p->arena, (n + 1) * sizeof(*p->records));
     for (p->n = 0; p->n < n; p->n++) {
-        if (!send(g, r->results[0], (int)p->n, &p->records[p->n], &e)) {
-            not_taken(g, &e);
+        if (!send(p, r->results[0], (int)p->n, &p->records[p->n], &e)) {
+            not_taken(p, &e);
             break;
         }
     }
@@ -211,48 +205,46 @@ static void on_found(struct pgconn *c, const struct pgreply *r, void *arg)
     p->is_due |= p->look_at == 0 && (!r->ok || n > 0);
     p->look_at =
         n == 0 && p->look_at == 0 ? clock_usec() + LOOK_EVERY_USEC : p->look_at;
-    give_conn(g, r);
+    give_conn(p, r);
 }
 
-static void look(struct engine *g)
+static void look(struct publish *p)
 {
-    struct publish *p = &g->publish;
     struct err e;
 
     arena_reset(&p->arena);
     if (!p->producer) {
-        p->producer =
-            producer_new(g->plan->source.brokers, g->plan->source.options,
-                         g->plan->source.n_options, &e);
+        p->producer = producer_new(p->needs.plan->source.brokers,
+                                   p->needs.plan->source.options,
+                                   p->needs.plan->source.n_options, &e);
     }
     if (!p->producer) {
-        fail(g, &e);
+        fail(p, &e);
         return;
     }
-    p->conn = database_take_spare(&g->database, &p->ticket);
+    p->conn = database_take_spare(p->needs.database, &p->ticket);
     if (p->conn) {
         p->look_at = 0;
         p->is_due = false;
         dead_letter_ask_unpublished(
-            p->conn, g->plan, g->owner,
+            p->conn, p->needs.plan, p->needs.owner,
             (struct dead_letter_most){.n = p->is_bare ? 1
                                            : p->most  ? p->most
                                                       : RECORDS_MOST,
                                       .bytes = BYTES_MOST});
-        pgconn_flush(p->conn, PG_ANSWER_USEC, on_found, g);
+        pgconn_flush(p->conn, PG_ANSWER_USEC, on_found, p);
     }
 }
 
 /* They are not produced once more as long as this run lasts; their note is tried
  * again. */
-static void not_noted(struct engine *g, const struct err *e)
+static void not_noted(struct publish *p, const struct err *e)
 {
-    struct publish *p = &g->publish;
     struct err named;
 
-    compare_is_unkept(g, e, &named);
+    p->needs.explain(p->needs.arg, e, &named);
     p->look_at = clock_usec() + LOOK_EVERY_USEC;
-    if (g->is_stopping) {
+    if (p->is_stopping) {
         p->n = 0;
         p->is_due = false;
     }
@@ -266,71 +258,73 @@ static void not_noted(struct engine *g, const struct err *e)
 
 static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
 {
-    struct engine *g = arg;
+    struct publish *p = arg;
 
     (void)c;
     if (!r->ok && !database_is_away(&r->error)) {
-        not_noted(g, &r->error);
+        not_noted(p, &r->error);
     }
     if (r->ok) {
-        g->publish.told_unnoted.at = 0;
-        g->publish.n = 0;
-        g->publish.is_bare = false;
-        g->publish.most =
-            g->publish.most < RECORDS_MOST / 2 ? 2 * g->publish.most : 0;
+        p->told_unnoted.at = 0;
+        p->n = 0;
+        p->is_bare = false;
+        p->most = p->most < RECORDS_MOST / 2 ? 2 * p->most : 0;
     }
-    give_conn(g, r);
+    give_conn(p, r);
 }
 
 /* librdkafka gives them up later, and its words may say more. */
-static void look_late(struct engine *g, usec now)
+static void look_late(struct publish *p, usec now)
 {
     static const char why[] =
         "Kafka does not take them yet: do its brokers answer, and has each "
         "partition of the topic a leader?";
-    struct publish *p = &g->publish;
 
     if (p->is_late || now < p->sent_at + LATE_USEC) {
         return;
     }
     p->is_late = true;
-    show(g, why);
+    show(p, why);
     log_line(LOG_WARN, "dead letters wait to be produced",
-             "topic=%s records=%u why=%s", g->plan->dead_letters.topic, p->n,
-             log_quote(why));
+             "topic=%s records=%u why=%s", p->needs.plan->dead_letters.topic,
+             p->n, log_quote(why));
 }
 
-static void went(struct engine *g)
+static void went(struct publish *p)
 {
-    g->publish.told.at = 0;
-    show_reason(&g->show, REASON_LETTERS, "", "");
+    p->told.at = 0;
+    show_reason(p->needs.show, REASON_LETTERS, "", "");
 }
 
 /* All that were sent are delivered, or are sent again later. */
-static void note(struct engine *g, usec now)
+static void note(struct publish *p, usec now)
 {
-    struct publish *p = &g->publish;
     struct err e;
 
     if (producer_waiting(p->producer) > 0) {
-        look_late(g, now);
+        look_late(p, now);
         return;
     }
     if (producer_failed(p->producer, &e) > 0) {
-        (producer_refuses(p->producer) ? refuse : fail)(g, &e);
+        (producer_refuses(p->producer) ? refuse : fail)(p, &e);
         return;
     }
-    went(g);
-    p->conn = database_take(&g->database, &p->ticket);
+    went(p);
+    p->conn = database_take(p->needs.database, &p->ticket);
     if (p->conn) {
-        dead_letter_published(p->conn, g->plan, p->records, p->n);
-        pgconn_flush(p->conn, PG_ANSWER_USEC, on_noted, g);
+        dead_letter_published(p->conn, p->needs.plan, p->records, p->n);
+        pgconn_flush(p->conn, PG_ANSWER_USEC, on_noted, p);
     }
 }
 
-void publish_due(struct engine *g)
+void publish_open(struct publish *p, const struct publish_needs *n)
 {
-    g->publish.is_due = g->plan->dead_letters.topic != NULL;
+    p->needs = *n;
+}
+
+void publish_due(struct publish *p)
+{
+    p->is_due = p->needs.plan->dead_letters.topic != NULL;
 }
 
 bool publish_is_done(const struct publish *p)
@@ -338,19 +332,18 @@ bool publish_is_done(const struct publish *p)
     return !p->is_due && !p->conn && p->n == 0;
 }
 
-void publish_tick(struct engine *g, usec now)
+void publish_tick(struct publish *p, bool is_stopping, usec now)
 {
-    struct publish *p = &g->publish;
-
-    if (!g->plan->dead_letters.topic || p->conn) {
+    p->is_stopping = is_stopping;
+    if (!p->needs.plan->dead_letters.topic || p->conn) {
         return;
     }
     bool is_time = now >= p->look_at;
 
-    if (p->n > 0 && (is_time || g->is_stopping)) {
-        note(g, now);
-    } else if (p->n == 0 && (g->is_stopping ? p->is_due : is_time)) {
-        look(g);
+    if (p->n > 0 && (is_time || p->is_stopping)) {
+        note(p, now);
+    } else if (p->n == 0 && (p->is_stopping ? p->is_due : is_time)) {
+        look(p);
     }
 }
 
