@@ -4,7 +4,8 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine/engine.h', 'flow/show/show.h', 'flow/show/lane_waits.h', 'flow/engine/left_out.h', 'admin/view.h')
+core.headers('flow/waits/waits.h', 'flow/lane/lane.h', 'kafka/source.h', 'flow/show/show.h',
+  'flow/show/lane_waits.h', 'flow/engine/left_out.h', 'admin/view.h')
 
 local SECOND = 1000000
 
@@ -49,51 +50,54 @@ end)
 
 describe('a worker that waits for several things', function()
   local plan = ffi.new('struct plan')
-  local engine, loop, topics = ffi.new('struct engine'), C.loop_new(), ffi.new('const char *[1]', { 't' })
+  local show, waits, lanes = ffi.new('struct show'), ffi.new('struct waits'), ffi.new('struct lanes')
+  local claim = ffi.new('struct waits_claim')
+  local loop, topics = C.loop_new(), ffi.new('const char *[1]', { 't' })
   local e, page = ffi.new('struct err'), ffi.gc(C.page_new(1), C.page_free)
-  local counts = page.workers[0]
+  local counts, source = page.workers[0], nil
 
   setup(function()
     plan.source.brokers, plan.source.group = 'localhost:1', 'g'
     plan.source.topics, plan.source.n_topics = topics, 1
-    C.show_init(engine.show, page, 0)
-    engine.plan, engine.show.is_ready = plan, true
-    engine.source = C.source_new(loop, plan.source, nil, 1e6, ffi.cast('loop_fn', C.loop_stop), loop, e)
-    assert(engine.source ~= nil, ffi.string(e.text))
-    engine.waits.looked_at, engine.waits.halted_at = 2 ^ 62, 2 ^ 62
+    C.show_init(show, page, 0)
+    show.is_ready = true
+    source = C.source_new(loop, plan.source, nil, 1e6, ffi.cast('loop_fn', C.loop_stop), loop, e)
+    assert(source ~= nil, ffi.string(e.text))
+    C.waits_open(waits, ffi.new('struct waits_needs', { source, lanes, show, plan, nil }))
+    waits.looked_at, waits.halted_at = 2 ^ 62, 2 ^ 62
   end)
   teardown(function()
-    C.source_free(engine.source)
+    C.source_free(source)
     C.loop_free(loop)
   end)
 
   -- What a look of that time tells anew, and what it shows.
   local function look(second)
-    local told = engine.waits.told
-    C.waits_tick(engine, second * SECOND)
-    return bit.band(engine.waits.told, bit.bnot(told)), ffi.string(counts.waiting_for)
+    local told = waits.told
+    C.waits_tick(waits, claim, second * SECOND)
+    return bit.band(waits.told, bit.bnot(told)), ffi.string(counts.waiting_for)
   end
 
   it('tells and shows each of them, and is ready when the last one is over', function()
-    C.show_reason(engine.show, C.REASON_LANES, 'lane t/0: ', 'a lock')
-    engine.waits.apart_since, engine.waits.has_joined = 100 * SECOND, false
+    C.show_reason(show, C.REASON_LANES, 'lane t/0: ', 'a lock')
+    waits.apart_since, waits.has_joined = 100 * SECOND, false
     local news, text = look(120)
     assert.equal(2, news)
     assert.matches("^lane t/0: a lock; the Kafka group 'g' has given this worker nothing to read for 20 s", text)
-    engine.claim.conn, engine.claim.asked_at, engine.claim.n = ffi.cast('struct pgconn *', loop), 100 * SECOND, 3
+    claim.asked_at, claim.n_lanes = 100 * SECOND, 3
     news, text = look(130)
     assert.equal(4, news)
     assert.matches('nothing to read for 30 s.*; the database has not answered for 30 s to the claim of 3 lanes', text)
     news = look(140)
     assert.equal(0, news)
-    engine.waits.apart_since, engine.claim.conn = 0, nil
+    waits.apart_since, claim.asked_at = 0, 0
     assert.same({ 0, 'lane t/0: a lock' }, { look(150) })
     assert.equal(0, counts.is_ready)
-    C.show_reason(engine.show, C.REASON_LANES, '', '')
+    C.show_reason(show, C.REASON_LANES, '', '')
     assert.same({ 1, '' }, { counts.is_ready, ffi.string(counts.waiting_for) })
-    engine.claim.conn, engine.claim.asked_at = ffi.cast('struct pgconn *', loop), 150 * SECOND
+    claim.asked_at = 150 * SECOND
     assert.equal(4, (look(170)))
-    engine.claim.conn = nil
+    claim.asked_at = 0
     look(180)
   end)
 end)

@@ -1,9 +1,9 @@
 -- The layer rule: luajit layers.lua. A file of runtime/ includes headers of
 -- lower layers, of its own room and of lower floors of its own folder only, and an
--- outside library is seen by its one home. A unit is a header x.h,
--- x.c, x_part.h for its own files alone, and each x_*.c without a header of its own;
--- inside a room units include each other in one direction. Also the limits on size: 500 lines a
--- file, 60 a function.
+-- outside library is seen by its one home. A unit is a header x.h, x.c, x_part.h for
+-- its own files alone, and each x_*.c without a header of its own; inside a room units
+-- include each other in one direction. Also the limits on size: 500 lines a file, 60 a
+-- function.
 
 local LAYERS = {
   base = 0, model = 1, decode = 2, kafka = 2, postgres = 2, lua = 2, flow = 3,
@@ -15,8 +15,9 @@ local FLOORS = {
   ['decode/json'] = 1, ['decode/value'] = 2, ['decode/envelope'] = 3,
   ['postgres/sql'] = 1, ['postgres/wire'] = 2, ['postgres/store'] = 3,
   ['postgres/operator'] = 4,
-  ['flow/lane'] = 1, ['flow/show'] = 2, ['flow/database'] = 3, ['flow/rows'] = 4,
-  ['flow/table'] = 5, ['flow/batch'] = 6, ['flow/publish'] = 5, ['flow/engine'] = 7,
+  ['flow/lane'] = 1, ['flow/show'] = 2, ['flow/database'] = 3, ['flow/waits'] = 3,
+  ['flow/rows'] = 4, ['flow/table'] = 5, ['flow/publish'] = 5, ['flow/batch'] = 6,
+  ['flow/engine'] = 7,
   ['cli/check'] = 1, ['cli/dev'] = 1, ['cli/init'] = 1,
   ['cli/operator'] = 1,
 }
@@ -38,7 +39,7 @@ local MAX_FILE, MAX_FUNCTION = 500, 60
 -- The most units of a room that may include each other in a circle: those that there
 -- are, and no more. A room without a line has none.
 local CIRCLES = {
-  kafka = 4, ['flow/batch'] = 3, ['flow/engine'] = 26,
+  kafka = 4, ['flow/batch'] = 3, ['flow/engine'] = 24,
 }
 
 local n_problems = 0

@@ -316,7 +316,10 @@ static void on_tick(void *arg)
         halt_tick(g, now);
         conflict_tick(g, now);
         publish_tick(&g->publish, g->is_stopping, now);
-        waits_tick(g, now);
+        waits_tick(&g->waits,
+                   (struct waits_claim){g->claim.conn ? g->claim.asked_at : 0,
+                                        g->claim.n},
+                   now);
         if (now > g->last_commit_note + 1000000) {
             g->last_commit_note = now;
             intake_tell(g);
@@ -347,7 +350,11 @@ void engine_join(struct engine *g)
     }
     source_alive(g->source, on_alive);
     show_waits(&g->show, "starting: ", "the Kafka group gives it lanes");
-    g->waits.apart_since = clock_usec();
+    waits_open(&g->waits, &(struct waits_needs){.source = g->source,
+                                                .lanes = &g->lanes,
+                                                .show = &g->show,
+                                                .plan = g->plan,
+                                                .instance = g->instance});
 }
 
 static void open_batches(struct engine *g)

@@ -18,12 +18,12 @@
 #include "flow/engine/compare.h"
 #include "flow/engine/halt.h"
 #include "flow/engine/letters.h"
-#include "flow/engine/waits.h"
 #include "flow/lane/lane.h"
 #include "flow/publish/publish.h"
 #include "flow/show/show.h"
 #include "flow/table/cache.h"
 #include "flow/table/writer.h"
+#include "flow/waits/waits.h"
 
 struct bundle;
 

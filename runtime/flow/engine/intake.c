@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 #include "flow/engine/engine.h"
-#include "flow/engine/worker.h"
 #include "flow/show/show.h"
 
 enum { PUMP_SLICE = 4096 }; /* messages a turn */
@@ -30,13 +29,13 @@ static void on_news(struct engine *g, enum source_news news,
     switch (news) {
     case NEWS_ASSIGNED:
         g->show.counts->counters[COUNT_REBALANCES]++;
-        waits_joined(g);
+        waits_joined(&g->waits);
         if (!take_lanes(g)) { /* more workers than partitions */
             show_ready(&g->show);
         }
         break;
     case NEWS_REVOKED:
-        g->waits.apart_since = clock_usec();
+        waits_apart(&g->waits);
         claim_void(g);
         take_lanes(g);
         break;

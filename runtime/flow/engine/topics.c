@@ -266,7 +266,7 @@ bool topics_wants_list(struct engine *g)
         topics_look(g);
     }
     return !g->claim.is_listed || g->claim.has_gone || g->claim.n_unread > 0 ||
-           others_want_list(g);
+           others_want_list(&g->waits);
 }
 
 void topics_known(struct engine *g, const struct pg_result *lanes)
@@ -285,7 +285,7 @@ void topics_known(struct engine *g, const struct pg_result *lanes)
 
         at.topic = g->plan->source.topics[t]; /* one that lasts */
         state->is_known = true;
-        others_listed(g, &at);
+        others_listed(&g->waits, &at);
         if (!topics_is_gone(state, at.partition)) {
             continue;
         }

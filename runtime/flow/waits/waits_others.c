@@ -10,9 +10,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "flow/engine/engine.h"
-#include "flow/engine/waits.h"
 #include "flow/show/show.h"
+#include "flow/waits/waits.h"
 
 /* Another run of the pipeline has its lanes for good: this is only for workers
  * of ours that are started again. */
@@ -22,10 +21,10 @@ static const usec LOST_USEC = 15 * 1000000ULL;
 /* Who has them, in the group and in tidemill.lane. */
 static const usec ASK_USEC = 5 * 1000000ULL;
 
-static bool speaks_for_all(const struct engine *g)
+static bool speaks_for_all(const struct waits *w)
 {
-    for (uint32_t i = 0; i < g->show.slot; i++) {
-        if (g->show.page->workers[i].pid != 0) {
+    for (uint32_t i = 0; i < w->needs.show->slot; i++) {
+        if (w->needs.show->page->workers[i].pid != 0) {
             return false;
         }
     }
@@ -37,30 +36,31 @@ static bool is_unowned(const struct page_lane *p)
     return p->state == PAGE_LANE_UNOWNED && p->worker < 0 && !p->is_let_go;
 }
 
-static uint32_t count_unowned(const struct engine *g)
+static uint32_t count_unowned(const struct waits *w)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < g->show.page->n_lanes && i < PAGE_LANES; i++) {
-        n += is_unowned(&g->show.page->lanes[i]);
+    for (uint32_t i = 0; i < w->needs.show->page->n_lanes && i < PAGE_LANES;
+         i++) {
+        n += is_unowned(&w->needs.show->page->lanes[i]);
     }
     return n;
 }
 
-bool others_want_list(const struct engine *g)
+bool others_want_list(const struct waits *w)
 {
-    const struct waits *w = &g->waits;
     usec now = clock_usec();
 
     return w->unowned_since && now > w->unowned_since + GRACE_USEC &&
            now > w->listed_at + ASK_USEC;
 }
 
-void others_listed(struct engine *g, const struct position *at)
+void others_listed(struct waits *w, const struct position *at)
 {
-    struct page_lane *p = page_lane(g->show.page, at->topic, at->partition);
+    struct page_lane *p =
+        page_lane(w->needs.show->page, at->topic, at->partition);
 
-    g->waits.listed_at = clock_usec();
+    w->listed_at = clock_usec();
     if (p && is_unowned(p)) {
         p->stored = at->next_offset;
         snprintf(p->owner, sizeof(p->owner), "%s", at->owner);
@@ -68,14 +68,16 @@ void others_listed(struct engine *g, const struct position *at)
 }
 
 /* [name] is GROUP-INSTANCE-SLOT of any worker of this run. */
-static bool is_ours(const struct engine *g, const char *name)
+static bool is_ours(const struct waits *w, const char *name)
 {
-    const char *slot = g->instance ? strrchr(g->instance, '-') : NULL;
+    const char *slot =
+        w->needs.instance ? strrchr(w->needs.instance, '-') : NULL;
 
     return slot &&
-           strncmp(g->instance, name, (size_t)(slot - g->instance) + 1) == 0 &&
-           strspn(name + (slot - g->instance) + 1, "0123456789") ==
-               strlen(name + (slot - g->instance) + 1);
+           strncmp(w->needs.instance, name,
+                   (size_t)(slot - w->needs.instance) + 1) == 0 &&
+           strspn(name + (slot - w->needs.instance) + 1, "0123456789") ==
+               strlen(name + (slot - w->needs.instance) + 1);
 }
 
 /* By its name, a worker of another run. */
@@ -86,10 +88,10 @@ static bool is_of_pipeline(const char *group, const char *instance)
     return strncmp(instance, group, len) == 0 && instance[len] == '-';
 }
 
-static void describe(const struct engine *g, struct page_lane *p,
+static void describe(const struct waits *w, struct page_lane *p,
                      enum holder_kind kind, const struct holder *h)
 {
-    const char *group = g->plan->source.group;
+    const char *group = w->needs.plan->source.group;
 
     if (kind == HOLDER_NOBODY) {
         snprintf(p->message, sizeof(p->message),
@@ -111,23 +113,23 @@ static void describe(const struct engine *g, struct page_lane *p,
 }
 
 /* True: somebody should know. */
-static bool judge(struct engine *g, struct page_lane *p, usec now)
+static bool judge(struct waits *w, struct page_lane *p, usec now)
 {
     struct holder h;
     enum holder_kind kind =
-        source_holder(g->source, p->topic, p->partition, &h);
+        source_holder(w->needs.source, p->topic, p->partition, &h);
     bool is_known = kind != HOLDER_UNKNOWN;
     bool is_claimed = kind == HOLDER_MEMBER && h.instance[0] &&
                       strcmp(h.instance, p->owner) == 0;
-    bool is_lost = is_known && !is_claimed && !is_ours(g, h.instance);
+    bool is_lost = is_known && !is_claimed && !is_ours(w, h.instance);
 
     p->lost_since = !is_lost ? 0 : p->lost_since ? p->lost_since : now;
     p->waits =
         is_lost && now >= p->lost_since + LOST_USEC ? WAIT_BLOCKED : WAIT_NONE;
     p->message[0] = '\0';
     if (p->waits == WAIT_BLOCKED) {
-        describe(g, p, kind, &h);
-    } else if (is_claimed && !is_ours(g, p->owner)) {
+        describe(w, p, kind, &h);
+    } else if (is_claimed && !is_ours(w, p->owner)) {
         snprintf(p->message, sizeof(p->message), "read by %s", p->owner);
     }
     return p->waits == WAIT_BLOCKED;
@@ -136,8 +138,7 @@ static bool judge(struct engine *g, struct page_lane *p, usec now)
 static const usec ENDS_USEC = 10 * 1000000ULL;
 
 /* Ends of those lanes: nobody else asks for them. */
-static void ask_ends(struct engine *g, struct page_lane *const *lost,
-                     uint32_t n)
+static void ask_ends(struct waits *w, struct page_lane *const *lost, uint32_t n)
 {
     struct partition *all = mem_zero(n, sizeof(*all));
     struct partition **list = mem_zero(n, sizeof(struct partition *));
@@ -149,7 +150,7 @@ static void ask_ends(struct engine *g, struct page_lane *const *lost,
                                     .number = lost[i]->partition};
         list[i] = &all[i];
     }
-    source_watermarks(g->source, list, n, low, high, codes);
+    source_watermarks(w->needs.source, list, n, low, high, codes);
     for (uint32_t i = 0; i < n; i++) {
         if (!codes[i]) {
             lost[i]->first = low[i];
@@ -162,10 +163,8 @@ static void ask_ends(struct engine *g, struct page_lane *const *lost,
     free(all);
 }
 
-static void tell(struct engine *g, const struct page_lane *first, uint32_t n)
+static void tell(struct waits *w, const struct page_lane *first, uint32_t n)
 {
-    struct waits *w = &g->waits;
-
     if (n > 0 && !w->has_told_others) {
         log_line(LOG_WARN, "partitions are not read by this pipeline",
                  "lanes=%u first=%s/%d why=%s", n, first->topic,
@@ -176,36 +175,34 @@ static void tell(struct engine *g, const struct page_lane *first, uint32_t n)
     w->has_told_others = n > 0;
 }
 
-static void judge_all(struct engine *g, usec now)
+static void judge_all(struct waits *w, usec now)
 {
-    struct page *page = g->show.page;
+    struct page *page = w->needs.show->page;
     struct page_lane **lost = mem_zero(page->n_lanes + 1, sizeof(*lost));
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < page->n_lanes && i < PAGE_LANES; i++) {
         struct page_lane *p = &page->lanes[i];
 
-        if (is_unowned(p) && judge(g, p, now)) {
+        if (is_unowned(p) && judge(w, p, now)) {
             lost[n++] = p;
         }
     }
-    if (n > 0 && now >= g->waits.ends_at) {
-        g->waits.ends_at = now + ENDS_USEC;
-        ask_ends(g, lost, n);
+    if (n > 0 && now >= w->ends_at) {
+        w->ends_at = now + ENDS_USEC;
+        ask_ends(w, lost, n);
     }
-    tell(g, lost[0], n);
+    tell(w, lost[0], n);
     free(lost);
 }
 
-void others_tick(struct engine *g, usec now)
+void others_tick(struct waits *w, usec now)
 {
-    struct waits *w = &g->waits;
-
     /* One that is no member itself has nothing to say of the others. */
-    if (!g->show.page->all_lanes || w->apart_since || !speaks_for_all(g) ||
-        count_unowned(g) == 0) {
+    if (!w->needs.show->page->all_lanes || w->apart_since ||
+        !speaks_for_all(w) || count_unowned(w) == 0) {
         w->unowned_since = 0;
-        tell(g, NULL, 0);
+        tell(w, NULL, 0);
         return;
     }
     if (!w->unowned_since) {
@@ -213,7 +210,7 @@ void others_tick(struct engine *g, usec now)
     }
     if (now > w->unowned_since + GRACE_USEC && now >= w->ask_at) {
         w->ask_at = now + ASK_USEC;
-        judge_all(g, now); /* by the last answer */
-        source_ask_members(g->source);
+        judge_all(w, now); /* by the last answer */
+        source_ask_members(w->needs.source);
     }
 }

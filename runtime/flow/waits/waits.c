@@ -1,5 +1,5 @@
 /* See waits.h. */
-#include "flow/engine/waits.h"
+#include "flow/waits/waits.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "flow/engine/engine.h"
 #include "flow/show/lane_waits.h"
+#include "flow/show/show.h"
 #include "model/deadlines.h"
 
 #define SECONDS 1000000ULL
@@ -29,15 +29,15 @@ static int whole_seconds(usec from, usec now)
 
 /* Also of a lane that waits for other transactions: that hides no other wait. The
  * first one is in the words of the worker. */
-static void tell_lanes(struct engine *g, usec now)
+static void tell_lanes(struct waits *w, usec now)
 {
     char what[300] = "", first[sizeof(((struct page_lane *)0)->message)] = "";
 
-    for (struct lane *l = g->lanes.first; l; l = l->after) {
+    for (struct lane *l = w->needs.lanes->first; l; l = l->after) {
         const struct page_lane *p = l->page;
         char why[sizeof(first)];
 
-        if (!p || p->worker != (int32_t)g->show.slot ||
+        if (!p || p->worker != (int32_t)w->needs.show->slot ||
             p->state == PAGE_LANE_HALTED) {
             continue;
         }
@@ -57,7 +57,7 @@ static void tell_lanes(struct engine *g, usec now)
                      l->partition, l->position, log_quote(why));
         }
     }
-    show_reason(&g->show, REASON_STANDS, what, first);
+    show_reason(w->needs.show, REASON_STANDS, what, first);
 }
 
 /* One without a leader, or of which Kafka did not tell, would only be late. */
@@ -71,14 +71,14 @@ static bool wants_end(const struct lane *l)
 /* librdkafka tells the ends of partitions that it reads. Those of lanes that are
  * halted, or wait for their claim, are asked for, or their lag would stay what it
  * was. */
-static void look_at_halted(struct engine *g, usec now)
+static void look_at_halted(struct waits *w, usec now)
 {
     struct partition **list = NULL;
     int64_t *ends;
     int *codes;
     uint32_t n = 0;
 
-    for (struct lane *l = g->lanes.first; l; l = l->after) {
+    for (struct lane *l = w->needs.lanes->first; l; l = l->after) {
         if (wants_end(l)) {
             list = mem_grow(list, (n + 1) * sizeof(struct partition *));
             list[n++] = l->kafka;
@@ -86,9 +86,9 @@ static void look_at_halted(struct engine *g, usec now)
     }
     ends = mem_zero(n + 1, sizeof(*ends));
     codes = mem_zero(n + 1, sizeof(*codes));
-    bool ok = n == 0 || source_ends(g->source, list, n, ends, codes);
+    bool ok = n == 0 || source_ends(w->needs.source, list, n, ends, codes);
 
-    g->waits.halted_at = now + (ok ? ENDS_USEC : NO_ENDS_USEC);
+    w->halted_at = now + (ok ? ENDS_USEC : NO_ENDS_USEC);
     free(codes);
     free(ends);
     free(list);
@@ -97,23 +97,32 @@ static void look_at_halted(struct engine *g, usec now)
 /* ---- of the worker ---- */
 
 /* What a batch waits for is told by conflict.c. */
-static bool find_claim(struct engine *g, usec now, char *out, size_t size)
+static bool find_claim(struct waits *w, usec now, char *out, size_t size)
 {
-    if (!g->claim.conn || now <= g->claim.asked_at + ANSWER_USEC) {
+    if (!w->claim.asked_at || now <= w->claim.asked_at + ANSWER_USEC) {
         return false;
     }
     snprintf(out, size,
              "the database has not answered for %d s to the claim of %u "
              "lanes: it is slow, or somebody has locked tidemill.lane as a "
              "whole; pg_stat_activity shows who",
-             whole_seconds(g->claim.asked_at, now), g->claim.n);
+             whole_seconds(w->claim.asked_at, now), w->claim.n_lanes);
     return true;
 }
 
-void waits_joined(struct engine *g)
+void waits_open(struct waits *w, const struct waits_needs *n)
 {
-    struct waits *w = &g->waits;
+    w->needs = *n;
+    waits_apart(w);
+}
 
+void waits_apart(struct waits *w)
+{
+    w->apart_since = clock_usec();
+}
+
+void waits_joined(struct waits *w)
+{
     w->has_joined = true;
     w->apart_since = 0;
     w->joined_at[w->n_joined++ % MANY_REBALANCES] = clock_usec();
@@ -126,23 +135,22 @@ static bool is_shaken(const struct waits *w, usec now)
            w->joined_at[w->n_joined % MANY_REBALANCES] + SHAKEN_USEC > now;
 }
 
-static bool find_shaken(struct engine *g, usec now, char *out, size_t size)
+static bool find_shaken(struct waits *w, usec now, char *out, size_t size)
 {
-    if (!is_shaken(&g->waits, now)) {
+    if (!is_shaken(w, now)) {
         return false;
     }
     snprintf(out, size,
              "the Kafka group '%.100s' has shared out its partitions %d times "
              "within a minute: a member comes and goes, and nothing can be "
              "worked on between",
-             g->plan->source.group, MANY_REBALANCES);
+             w->needs.plan->source.group, MANY_REBALANCES);
     return true;
 }
 
-static bool find_apart(struct engine *g, usec now, char *out, size_t size)
+static bool find_apart(struct waits *w, usec now, char *out, size_t size)
 {
-    const struct waits *w = &g->waits;
-    const char *kafka = source_failure(g->source);
+    const char *kafka = source_failure(w->needs.source);
     usec grace = w->has_joined ? APART_USEC : ANSWER_USEC;
 
     if (!w->apart_since || now < w->apart_since + grace) {
@@ -151,18 +159,18 @@ static bool find_apart(struct engine *g, usec now, char *out, size_t size)
     snprintf(out, size,
              "the Kafka group '%.100s' has given this worker nothing to read "
              "for %d s%s%s",
-             g->plan->source.group, whole_seconds(w->apart_since, now),
+             w->needs.plan->source.group, whole_seconds(w->apart_since, now),
              kafka[0] ? ": " : "; a member of it may hold up its rebalance",
              kafka);
     return true;
 }
 
 /* Each is told once while it lasts, however many last at a time. */
-static void look(struct engine *g, usec now)
+static void look(struct waits *w, usec now)
 {
     static const struct {
         const char *name;
-        bool (*find)(struct engine *g, usec now, char *out, size_t size);
+        bool (*find)(struct waits *w, usec now, char *out, size_t size);
     } kinds[] = {{"rebalances", find_shaken},
                  {"group", find_apart},
                  {"claim", find_claim}};
@@ -172,12 +180,12 @@ static void look(struct engine *g, usec now)
     for (uint32_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
         uint32_t bit = 1U << i;
 
-        if (!kinds[i].find(g, now, why, sizeof(why))) {
-            g->waits.told &= ~bit;
+        if (!kinds[i].find(w, now, why, sizeof(why))) {
+            w->told &= ~bit;
             continue;
         }
-        if (!(g->waits.told & bit)) {
-            g->waits.told |= bit;
+        if (!(w->told & bit)) {
+            w->told |= bit;
             log_line(LOG_WARN, "the run waits", "for=%s why=%s", kinds[i].name,
                      log_quote(why));
         }
@@ -186,39 +194,39 @@ static void look(struct engine *g, usec now)
                                    at ? "; " : "", why);
         }
     }
-    show_reason(&g->show, REASON_WORKER, "", all);
+    show_reason(w->needs.show, REASON_WORKER, "", all);
 }
 
 /* What Kafka said may be over, though nothing comes to show it. */
-static void look_at_kafka(struct engine *g, usec now)
+static void look_at_kafka(struct waits *w, usec now)
 {
-    struct waits *w = &g->waits;
-    usec each = !w->has_leaders                ? LOOK_EVERY_USEC
-                : source_failure(g->source)[0] ? UNWELL_USEC
-                                               : WELL_USEC;
+    usec each = !w->has_leaders                      ? LOOK_EVERY_USEC
+                : source_failure(w->needs.source)[0] ? UNWELL_USEC
+                                                     : WELL_USEC;
     uint32_t n;
 
     if (now < w->looked_at + each) {
         return;
     }
-    if (source_look_for_leaders(g->source, &n) && !w->apart_since) {
-        source_is_well(g->source);
+    if (source_look_for_leaders(w->needs.source, &n) && !w->apart_since) {
+        source_is_well(w->needs.source);
     }
     w->has_leaders = n == 0;
     w->looked_at = now;
 }
 
-void waits_tick(struct engine *g, usec now)
+void waits_tick(struct waits *w, struct waits_claim claim, usec now)
 {
-    if (now < g->waits.look_at || !g->source) {
+    w->claim = claim;
+    if (now < w->look_at) {
         return;
     }
-    g->waits.look_at = now + LOOK_EVERY_USEC;
-    look(g, now);
-    tell_lanes(g, now);
-    look_at_kafka(g, now);
-    if (now >= g->waits.halted_at) {
-        look_at_halted(g, now);
+    w->look_at = now + LOOK_EVERY_USEC;
+    look(w, now);
+    tell_lanes(w, now);
+    look_at_kafka(w, now);
+    if (now >= w->halted_at) {
+        look_at_halted(w, now);
     }
-    others_tick(g, now);
+    others_tick(w, now);
 }
