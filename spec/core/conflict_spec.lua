@@ -21,12 +21,12 @@ local function begins(o)
   }
   s.plan.database.timeouts.lock_ms = o.lock_ms or 20000
   s.plan.database.pool_max = o.pool or 8
-  s.engine.plan, s.engine.n_batches, s.engine.took = s.plan, o.concurrency or 2, o.took or 0
+  s.engine.plan, s.engine.batches.n, s.engine.took = s.plan, o.concurrency or 2, o.took or 0
   for i = 0, 1 do s.leases[i].lane = s.lanes[i] end
-  local head, other = s.engine.busy.head, s.engine.batches[1]
-  head.prev, head.next, s.engine.busy.n = other.link, other.link, 1
+  local head, other = s.engine.batches.busy.head, s.engine.batches.all[1]
+  head.prev, head.next, s.engine.batches.busy.n = other.link, other.link, 1
   other.link.prev, other.link.next, other.attempt.is_patient = head, head, o.patient or false
-  local b = s.engine.batches[0]
+  local b = s.engine.batches.all[0]
   b.engine, b.input.leases, b.input.n_leases = s.engine, s.leases, o.n_leases or 1
   b.rows, b.n_rows, b.kind = s.rows, 1, o.is_retry and C.batch_of_letters or C.batch_of_records
   s.rows[0].emptied_by = o.empties and 0 or -1

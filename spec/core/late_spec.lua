@@ -107,7 +107,8 @@ describe('a batch that is late', function()
     local g, page = ffi.new('struct engine'), ffi.gc(C.page_new(1), C.page_free)
     local loop = C.loop_new()
     for _, name in ipairs { 'free', 'ready' } do
-      g[name].head.prev, g[name].head.next = g[name].head, g[name].head
+      local head = g.batches[name].head
+      head.prev, head.next = head, head
     end
     C.show_init(g.show, page, 0)
     g.idle = C.loop_idle_new(loop, nil, nil)
@@ -122,8 +123,8 @@ describe('a batch that is late', function()
     local b = batch.c
     b.engine, b.state, b.run.late_at, b.run.projection = g, C.BATCH_READY, event, projection
     b.kind = is_retry and C.batch_of_letters or C.batch_of_records
-    g.ready.head.prev, g.ready.head.next, g.ready.n = b.link, b.link, 1
-    b.link.prev, b.link.next = g.ready.head, g.ready.head
+    g.batches.ready.head.prev, g.batches.ready.head.next, g.batches.ready.n = b.link, b.link, 1
+    b.link.prev, b.link.next = g.batches.ready.head, g.batches.ready.head
     b.input.view.is_late = 1
     give_up = give_up or C.isolate_over
     C.transact_go(b, give_up(b))

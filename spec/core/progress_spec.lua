@@ -159,30 +159,20 @@ describe('a lane in doubt', function()
   end)
 end)
 
-describe('engine_move', function()
+describe('batches_move', function()
   it('keeps each batch in the list of its state', function()
-    local engine, loop = ffi.new('struct engine'), C.loop_new()
-    engine.idle = C.loop_idle_new(loop, ffi.cast('loop_fn', C.loop_stop), loop)
+    local batches = ffi.new('struct batches')
     local names = { 'free', 'decoding', 'ready', 'busy', 'resolving', 'waiting' }
-    for _, name in ipairs(names) do
-      local head = engine[name].head
-      head.prev, head.next = head, head
-    end
-    for i = 0, 2 do
-      engine.batches[i].engine, engine.batches[i].state = engine, C.BATCH_FREE
-      local head, link = engine.free.head, engine.batches[i].link
-      link.prev, link.next = head.prev, head
-      head.prev.next, head.prev, engine.free.n = link, link, i + 1
-    end
+    C.batches_open(batches, 3)
     local function counts()
       local out = {}
       for i, name in ipairs(names) do
-        local n, link = 0, engine[name].head.next
-        while link ~= engine[name].head do
+        local n, link = 0, batches[name].head.next
+        while link ~= batches[name].head do
           assert(link.next.prev == link)
           n, link = n + 1, link.next
         end
-        assert.are.equal(n, engine[name].n)
+        assert.are.equal(n, batches[name].n)
         out[i] = n
       end
       return table.concat(out, ' ')
@@ -195,12 +185,26 @@ describe('engine_move', function()
       { 1, 'WAITING', '1 1 0 0 0 1' }, { 1, 'FREE', '2 1 0 0 0 0' },
     }
     for _, step in ipairs(steps) do
-      C.engine_move(engine.batches + step[1], C['BATCH_' .. step[2]])
+      local is_busy = C.batches_move(batches, batches.all + step[1], C['BATCH_' .. step[2]])
       assert.are.equal(step[3], counts())
+      assert.are.equal(step[3]:sub(7, 7) == '1', is_busy)
     end
-    assert.is_true(engine.free.head.prev == engine.batches[1].link)
-    C.loop_idle_free(engine.idle)
-    C.loop_free(loop)
+    assert.is_true(batches.free.head.prev == batches.all[1].link)
+  end)
+
+  it('finds the oldest that may go on by now', function()
+    local batches = ffi.new('struct batches')
+    C.batches_open(batches, 3)
+    assert.is_true(C.batches_due(batches.waiting, 9) == nil)
+    for i = 0, 2 do
+      C.batches_move(batches, batches.all + i, C.BATCH_WAITING)
+      batches.all[i].tries.retry_at = 9 - i
+    end
+    assert.is_true(C.batches_due(batches.waiting, 6) == nil)
+    assert.is_true(C.batches_due(batches.waiting, 8) == batches.all + 1)
+    assert.is_true(C.batches_due(batches.waiting, 9) == batches.all)
+    assert.is_true(C.batches_first(batches.waiting) == batches.all)
+    assert.is_true(C.batches_first(batches.free) == nil)
   end)
 end)
 

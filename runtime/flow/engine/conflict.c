@@ -368,16 +368,16 @@ static bool wants_patience(const struct batch *b)
 static bool may_be_patient(const struct batch *b)
 {
     const struct engine *g = b->engine;
-    const struct list_link *link = list_first(&g->busy);
+    const struct list_link *link = list_first(&g->batches.busy);
 
-    for (uint32_t n = g->busy.n; n > 0; n--, link = link->next) {
+    for (uint32_t n = g->batches.busy.n; n > 0; n--, link = link->next) {
         const struct batch *other = list_item(link, struct batch, link);
 
         if (other != b && other->attempt.is_patient) {
             return false;
         }
     }
-    return (g->n_batches > 1 && g->plan->database.pool_max > 1) ||
+    return (g->batches.n > 1 && g->plan->database.pool_max > 1) ||
            (empties(b) && has_whole_turn(b));
 }
 
@@ -468,14 +468,14 @@ static void show_first(struct engine *g, const struct lane *first)
 
 void conflict_tick(struct engine *g, usec now)
 {
-    const struct list_link *link = list_first(&g->busy);
+    const struct list_link *link = list_first(&g->batches.busy);
     const struct list *held_up = &g->lanes.held_up;
     const struct lane *first = NULL;
 
     if (g->database.breaker.state != BREAKER_CLOSED) {
         return;
     }
-    for (uint32_t n = g->busy.n; n > 0; n--, link = link->next) {
+    for (uint32_t n = g->batches.busy.n; n > 0; n--, link = link->next) {
         note_slow(list_item(link, struct batch, link), now);
     }
     link = list_first(held_up);

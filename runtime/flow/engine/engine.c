@@ -30,32 +30,11 @@ enum {
  * drain, since 2.0.2 waits that long before it fetches into a full queue. */
 static const uint64_t INBOX_BYTES = 32 << 20;
 
-static struct list *list_of(struct engine *g, enum batch_state s)
-{
-    switch (s) {
-    case BATCH_FREE:
-        return &g->free;
-    case BATCH_DECODING:
-        return &g->decoding;
-    case BATCH_READY:
-        return &g->ready;
-    case BATCH_RESOLVING:
-        return &g->resolving;
-    case BATCH_WAITING:
-        return &g->waiting;
-    default:
-        return &g->busy;
-    }
-}
-
 void engine_move(struct batch *b, enum batch_state to)
 {
     struct engine *g = b->engine;
 
-    list_remove(list_of(g, b->state), &b->link);
-    b->state = to;
-    list_append(list_of(g, to), &b->link);
-    if (list_of(g, to) != &g->busy) { /* nobody told its outcome */
+    if (!batches_move(&g->batches, b, to)) { /* nobody told its outcome */
         database_withdraw(&g->database, &b->attempt.ticket);
     }
     loop_idle_set(g->idle, true);
@@ -92,7 +71,7 @@ static void judge_truncates(struct batch *b)
 
 static void decode_some(struct engine *g)
 {
-    struct batch *b = list_item(list_first(&g->decoding), struct batch, link);
+    struct batch *b = batches_first(&g->batches.decoding);
     usec since = clock_usec();
     bool is_done = batch_decode(b, g->decoder, DECODE_SLICE);
 
@@ -115,39 +94,20 @@ static void decode_some(struct engine *g)
     }
 }
 
-/* The oldest that may be asked about now, or NULL. */
-static struct batch *find_resolving(struct engine *g)
-{
-    struct list_link *l = list_first(&g->resolving);
-    usec now = clock_usec();
-
-    for (uint32_t n = g->resolving.n; n > 0; n--, l = l->next) {
-        struct batch *b = list_item(l, struct batch, link);
-
-        if (now >= b->tries.retry_at) {
-            return b;
-        }
-    }
-    return NULL;
-}
-
 /* Oldest first: a batch that must be resolved holds lanes back. */
 static void give_conns(struct engine *g)
 {
-    struct batch *resolving;
+    struct batch *resolving, *b;
 
-    while ((resolving = g->resolving.n ? find_resolving(g) : NULL) ||
-           g->ready.n) {
-        bool is_resolving = resolving != NULL;
-        struct batch *b =
-            is_resolving ? resolving
-                         : list_item(list_first(&g->ready), struct batch, link);
+    while ((resolving = batches_due(&g->batches.resolving, clock_usec())) ||
+           g->batches.ready.n) {
+        b = resolving ? resolving : batches_first(&g->batches.ready);
         struct pgconn *c = database_take(&g->database, &b->attempt.ticket);
 
         if (!c) {
             return;
         }
-        if (is_resolving) {
+        if (resolving) {
             transact_resolve(b, c);
         } else {
             transact_start(b, c);
@@ -157,15 +117,10 @@ static void give_conns(struct engine *g)
 
 static void wake_waiting(struct engine *g, usec now)
 {
-    struct list_link *l = list_first(&g->waiting);
+    struct batch *b;
 
-    for (uint32_t n = g->waiting.n; n > 0; n--) {
-        struct batch *b = list_item(l, struct batch, link);
-
-        l = l->next;
-        if (now >= b->tries.retry_at) {
-            engine_move(b, BATCH_READY);
-        }
+    while ((b = batches_due(&g->batches.waiting, now))) {
+        engine_move(b, BATCH_READY);
     }
 }
 
@@ -177,7 +132,7 @@ void engine_lease(struct lane *lane)
 
 static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
 {
-    struct batch *b = list_item(list_first(&g->free), struct batch, link);
+    struct batch *b = batches_first(&g->batches.free);
 
     for (uint32_t i = 0; i < n; i++) {
         engine_lease(leases[i].lane);
@@ -192,9 +147,11 @@ static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
 static bool may_lease(struct engine *g)
 {
     bool is_whole = g->database.breaker.state == BREAKER_CLOSED;
-    uint32_t n = g->decoding.n + g->ready.n + g->waiting.n + g->resolving.n;
+    uint32_t n = g->batches.decoding.n + g->batches.ready.n +
+                 g->batches.waiting.n + g->batches.resolving.n;
 
-    return g->free.n > 0 && !g->is_stopping && database_allows(&g->database) &&
+    return g->batches.free.n > 0 && !g->is_stopping &&
+           database_allows(&g->database) &&
            (is_whole || (n == 0 && !g->claim.conn));
 }
 
@@ -256,15 +213,15 @@ static void release_known(struct engine *g)
     uint32_t most = state == BREAKER_OPEN ? 0 : PROBE_RECORDS;
 
     if (state != BREAKER_CLOSED) {
-        release_above(&g->decoding, most);
-        release_above(&g->ready, most);
-        release_above(&g->waiting, most);
+        release_above(&g->batches.decoding, most);
+        release_above(&g->batches.ready, most);
+        release_above(&g->batches.waiting, most);
     }
 }
 
 static bool has_work(const struct engine *g)
 {
-    return g->free.n < g->n_batches || g->claim.conn ||
+    return g->batches.free.n < g->batches.n || g->claim.conn ||
            (g->source && source_inbox_bytes(g->source) > 0);
 }
 
@@ -280,7 +237,7 @@ void engine_turn(struct engine *g)
         redo_turn(g);
         lease_lanes(g);
     }
-    if (g->decoding.n) {
+    if (g->batches.decoding.n) {
         decode_some(g);
     }
     wake_waiting(g, clock_usec());
@@ -288,7 +245,7 @@ void engine_turn(struct engine *g)
     if (!has_work(g)) {
         database_probe(&g->database);
     }
-    if (g->decoding.n) {
+    if (g->batches.decoding.n) {
         loop_idle_set(g->idle, true);
     }
 }
@@ -359,15 +316,10 @@ void engine_join(struct engine *g)
 
 static void open_batches(struct engine *g)
 {
-    struct list *lists[] = {&g->free, &g->decoding,  &g->ready,
-                            &g->busy, &g->resolving, &g->waiting};
+    uint32_t n = g->plan->limits.concurrency;
 
-    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
-        list_init(lists[i]);
-    }
-    g->n_batches = g->plan->limits.concurrency;
-    for (uint32_t i = 0; i < g->n_batches; i++) {
-        struct batch *b = &g->batches[i];
+    for (uint32_t i = 0; i < n; i++) {
+        struct batch *b = &g->batches.all[i];
 
         batch_init(b, g->programs, g->plan->n_projections,
                    &g->plan->dead_letters);
@@ -375,9 +327,8 @@ static void open_batches(struct engine *g)
         b->ask = rule_ask_record;
         b->memory.most_bytes = g->plan->limits.bytes;
         b->slot = i;
-        b->state = BATCH_FREE;
-        list_append(&g->free, &b->link);
     }
+    batches_open(&g->batches, n);
 }
 
 /* What the keys that wait behind dead letters may take: some millions of them. */
@@ -430,7 +381,7 @@ bool engine_open(struct engine *g, struct err *e)
 bool engine_stop(struct engine *g)
 {
     g->is_stopping = true;
-    return g->busy.n == 0 && g->resolving.n == 0 &&
+    return g->batches.busy.n == 0 && g->batches.resolving.n == 0 &&
            halt_is_written(&g->halts) && publish_is_done(&g->publish);
 }
 
@@ -445,8 +396,8 @@ void engine_close(struct engine *g)
         intake_tell(g);
         source_free(g->source);
     }
-    for (uint32_t i = 0; i < g->n_batches; i++) {
-        batch_close(&g->batches[i]);
+    for (uint32_t i = 0; i < g->batches.n; i++) {
+        batch_close(&g->batches.all[i]);
     }
     cache_close(&g->cache);
     compare_close(&g->tables);

@@ -11,8 +11,7 @@
  * A position moves only in the transaction that writes every record below it.
  */
 #include "base/err.h"
-#include "base/list.h"
-#include "flow/batch/batch.h"
+#include "flow/batch/batches.h"
 #include "flow/database/database.h"
 #include "flow/engine/claim.h"
 #include "flow/engine/compare.h"
@@ -27,8 +26,6 @@
 
 struct bundle;
 
-enum { ENGINE_MAX_BATCHES = 8 };
-
 struct engine {
     struct loop *loop; /* -- set at open; borrowed unless said */
     const struct bundle *bundle;
@@ -40,14 +37,7 @@ struct engine {
     const char *owner;        /* instance-slot; names us in tidemill.lane */
     const char *instance;     /* group.instance.id, or NULL */
 
-    struct batch batches[ENGINE_MAX_BATCHES]; /* -- batches by state */
-    uint32_t n_batches;
-    struct list free;
-    struct list decoding;
-    struct list ready;
-    struct list busy;
-    struct list resolving;
-    struct list waiting;
+    struct batches batches;
     struct writer writer;   /* owned; buffers shared by all batches */
     struct cache cache;     /* owned; without a ring: nothing is cached */
     struct compared tables; /* owned */
@@ -85,7 +75,7 @@ bool engine_stop(struct engine *g);
 
 /* -- for the files of the engine -- */
 
-/* The only writer of batch->state. */
+/* Moves it to the list of that state, and asks for another turn. */
 void engine_move(struct batch *b, enum batch_state to);
 /* Opens the consumer, once the database is as the plan wants it. */
 void engine_join(struct engine *g);

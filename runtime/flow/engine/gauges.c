@@ -44,7 +44,7 @@ void gauges_tick(struct engine *g)
     g->show.counts->heartbeat_usec = clock_usec();
     gauge[GAUGE_POOL_SIZE] = pgpool_size(g->database.pool);
     gauge[GAUGE_POOL_IN_USE] = pgpool_in_use(g->database.pool);
-    gauge[GAUGE_BATCHES_IN_FLIGHT] = g->n_batches - g->free.n;
+    gauge[GAUGE_BATCHES_IN_FLIGHT] = g->batches.n - g->batches.free.n;
     gauge[GAUGE_LUA_BYTES] = vm_bytes(g->vm);
     gauge[GAUGE_CACHE_BYTES] = g->cache.live_bytes;
     gauge[GAUGE_HELD_BYTES] = g->lanes.held.bytes;

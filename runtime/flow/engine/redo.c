@@ -151,13 +151,14 @@ static void fetch(struct engine *g, struct batch *b, struct lane *lane)
 
 void redo_turn(struct engine *g)
 {
-    struct lane *lane = g->free.n && !g->is_stopping ? find_wanted(g) : NULL;
+    struct lane *lane =
+        g->batches.free.n && !g->is_stopping ? find_wanted(g) : NULL;
     struct batch *b;
 
     if (!lane) {
         return;
     }
-    b = list_item(list_first(&g->free), struct batch, link);
+    b = batches_first(&g->batches.free);
     b->attempt.conn = database_take_spare(&g->database, &b->attempt.ticket);
     if (b->attempt.conn) {
         fetch(g, b, lane);
