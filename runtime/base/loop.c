@@ -64,6 +64,12 @@ int64_t wall_usec(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+usec loop_clock(const struct loop *l)
+{
+    (void)l;
+    return clock_usec();
+}
+
 static void on_turn(struct ev_loop *ev, ev_check *w, int revents)
 {
     struct loop *l = w->data;

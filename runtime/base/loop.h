@@ -28,6 +28,8 @@ void loop_stop(struct loop *l);
 usec loop_now(struct loop *l);
 /* Monotonic time now: a clock read. */
 usec clock_usec(void);
+/* The same, by the clock of a loop: what its users decide by. */
+usec loop_clock(const struct loop *l);
 /* Wall clock, microseconds since 1970. */
 int64_t wall_usec(void);
 

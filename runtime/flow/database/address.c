@@ -34,9 +34,10 @@ static bool take_over(struct pgpool *pool, const struct plan *p)
     return true;
 }
 
-bool address_renew(struct address *a, struct pgpool *pool, const struct err *e)
+bool address_renew(struct address *a, struct pgpool *pool, const struct err *e,
+                   usec now)
 {
-    usec now = clock_usec(), pause = pause_of(e);
+    usec pause = pause_of(e);
     struct plan *p = NULL;
     struct err why;
     struct vm *v;

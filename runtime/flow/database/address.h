@@ -20,4 +20,5 @@ struct address {
 
 /* [e] is why a connection failed; reads every few seconds at most. True: there
  * is a new address, so the failure of the old one tells nothing. */
-bool address_renew(struct address *a, struct pgpool *pool, const struct err *e);
+bool address_renew(struct address *a, struct pgpool *pool, const struct err *e,
+                   usec now);

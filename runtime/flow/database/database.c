@@ -17,12 +17,14 @@ void database_open(struct database *d, const struct database_needs *n)
                                     .open_max = p->open_max_ms * 1000ULL};
 
     *d = (struct database){
+        .loop = n->loop,
         .plan = n->plan,
         .show = n->show,
         .address = {.bundle = n->bundle,
                     .heartbeat = &n->show->counts->heartbeat_usec}};
     d->pool =
         pgpool_new(n->loop, &n->plan->database, "tidemill", n->wake, n->arg);
+    random_seed(&d->random, n->seed);
     breaker_init(&d->breaker, &limits);
 }
 
@@ -45,7 +47,7 @@ static void tell(struct database *d)
 {
     const struct breaker *k = &d->breaker;
     uint32_t n = k->n_failed > k->in_a_row ? k->n_failed : k->in_a_row;
-    usec now = clock_usec();
+    usec now = loop_clock(d->loop);
     char text[240];
 
     if (k->state == BREAKER_OPEN) {
@@ -97,7 +99,7 @@ static void back_off(struct database *d, usec now, const char *what)
 {
     const struct plan_retry *retry = &d->plan->database.retry;
     usec delay = retry_delay(++d->failures, retry->floor_ms * 1000ULL,
-                             retry->cap_ms * 1000ULL, (uint32_t)now);
+                             retry->cap_ms * 1000ULL, random_next(&d->random));
 
     d->retry_at = now + delay;
     log_line(LOG_WARN, "the database is in trouble; trying again",
@@ -120,7 +122,7 @@ static void leave_server(struct database *d, const struct err *e)
 void database_failed(struct database *d, uint32_t *ticket, const struct err *e,
                      const char *what)
 {
-    usec now = clock_usec();
+    usec now = loop_clock(d->loop);
     uint32_t mine = *ticket;
 
     if (mine == 0) {
@@ -131,7 +133,8 @@ void database_failed(struct database *d, uint32_t *ticket, const struct err *e,
     leave_server(d, e);
     if (d->breaker.state == BREAKER_CLOSED && now < d->retry_at) {
         breaker_withdrawn(&d->breaker, mine);
-    } else if (breaker_failed(&d->breaker, mine, now, (uint32_t)now)) {
+    } else if (breaker_failed(&d->breaker, mine, now,
+                              random_next(&d->random))) {
         has_opened(d, what);
     } else if (d->breaker.state == BREAKER_CLOSED) {
         back_off(d, now, what);
@@ -153,7 +156,7 @@ void database_answered(struct database *d, uint32_t *ticket)
         log_line(LOG_INFO,
                  "the circuit breaker of the database closed: it answers again",
                  "open_ms=%llu",
-                 (unsigned long long)((clock_usec() - since) / 1000));
+                 (unsigned long long)((loop_clock(d->loop) - since) / 1000));
         show(d);
     }
     if (d->breaker.state == BREAKER_CLOSED) {
@@ -179,7 +182,7 @@ void database_told(struct database *d, uint32_t *ticket, const struct err *e,
 
 bool database_allows(struct database *d)
 {
-    usec now = clock_usec();
+    usec now = loop_clock(d->loop);
 
     return now >= d->retry_at && breaker_allows(&d->breaker, now);
 }
@@ -204,7 +207,7 @@ static void note_pool(struct database *d)
 {
     const struct err *e = database_not_opened(d);
 
-    if (e && !address_renew(&d->address, d->pool, e)) {
+    if (e && !address_renew(&d->address, d->pool, e, loop_clock(d->loop))) {
         uint32_t ticket = breaker_try(&d->breaker);
 
         database_failed(d, &ticket, e, "connect");

@@ -10,6 +10,7 @@
  * open together die together.
  */
 #include "base/err.h"
+#include "base/random.h"
 #include "flow/database/address.h"
 #include "flow/database/breaker.h"
 #include "flow/show/show.h"
@@ -18,6 +19,7 @@
 /* All borrowed. */
 struct database_needs {
     struct loop *loop;
+    uint32_t seed; /* of its back-offs */
     const struct plan *plan;
     const struct bundle *bundle; /* what address_renew reads */
     struct show *show;
@@ -27,6 +29,8 @@ struct database_needs {
 
 struct database {
     struct pgpool *pool;     /* owned */
+    const struct loop *loop; /* borrowed */
+    struct random random;
     const struct plan *plan; /* borrowed */
     struct show *show;       /* borrowed */
     struct breaker breaker;

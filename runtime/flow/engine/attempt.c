@@ -63,7 +63,7 @@ static void queue_begin(struct batch *b)
                        ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
                        : "BEGIN");
     b->attempt.n_begun = 1;
-    b->attempt.begun_at = clock_usec();
+    b->attempt.begun_at = engine_now(b->engine);
     if (b->attempt.lock_ms) {
         snprintf(set, sizeof(set), "SET LOCAL lock_timeout = %u",
                  b->attempt.lock_ms);
@@ -98,7 +98,7 @@ enum { SHORTS_MOST = 16 };
 /* NEXT_ON: the rows are as they are to be written, unless b->run.is_short. */
 static struct next fold(struct batch *b)
 {
-    usec since = clock_usec();
+    usec since = engine_now(b->engine);
     struct err e;
     bool ok;
 
@@ -128,7 +128,7 @@ static struct next fold(struct batch *b)
 /* Before anything is locked. */
 static struct next try_functions(struct batch *b)
 {
-    usec since = clock_usec();
+    usec since = engine_now(b->engine);
     bool ok;
 
     if (b->n_sets == 0 || b->run.is_tried) {
@@ -162,7 +162,7 @@ static struct next begin_with_more(struct batch *b)
 static struct next queue_writes(struct batch *b)
 {
     struct engine *g = b->engine;
-    usec since = clock_usec();
+    usec since = engine_now(g);
 
     writer_begin(&g->writer);
     writer_write(&g->writer, b->rows, b->n_rows, b->attempt.conn);
@@ -183,7 +183,7 @@ static struct next queue_writes(struct batch *b)
         pgconn_add_commit(b->attempt.conn);
     }
     measure_step(&b->engine->show, b, STAGE_WRITE, since);
-    b->attempt.since = clock_usec();
+    b->attempt.since = engine_now(g);
     return next_ask(BATCH_WRITING);
 }
 
@@ -223,7 +223,7 @@ static struct next open_transaction(struct batch *b)
     if (n.kind != NEXT_ON) {
         return n;
     }
-    b->attempt.since = clock_usec();
+    b->attempt.since = engine_now(b->engine);
     queue_begin(b);
     b->attempt.n_moves = queue_positions(b);
     queue_loads(b, EXACT_SHARED);
@@ -321,7 +321,7 @@ struct next attempt_begin(struct batch *b)
     if (b->tries.has_begun) {
         batch_again(b);
     }
-    b->attempt.since = clock_usec();
+    b->attempt.since = engine_now(b->engine);
     recall_begin(b);
     conflict_begin(b);
     n = weigh_keys(b);

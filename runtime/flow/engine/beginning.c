@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "flow/engine/engine.h"
@@ -415,7 +414,7 @@ static void make(struct engine *g, const struct first *f)
     struct claim *c = &g->claim;
     const char *why = f->gone.text;
     bool is_gone = f->gone.class != ERR_NONE;
-    int64_t now = (int64_t)time(NULL);
+    int64_t now = wall_usec() / 1000000;
 
     c->made[c->n_made++] = (struct position){
         .topic = f->at.topic,

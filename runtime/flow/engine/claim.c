@@ -71,9 +71,9 @@ void claim_failed(struct engine *g, const struct err *e)
 {
     struct claim *c = &g->claim;
     usec delay = retry_delay(++c->failures, 2 * BACKOFF_FLOOR_USEC,
-                             BACKOFF_CAP_USEC, (uint32_t)clock_usec());
+                             BACKOFF_CAP_USEC, engine_random(g));
 
-    c->retry_at = clock_usec() + delay;
+    c->retry_at = engine_now(g) + delay;
     g->show.counts->errors[e->class]++;
     show_waits(&g->show, "", e->text);
     if (log_once(&c->told, e->text)) {
@@ -120,7 +120,7 @@ void claim_leave_out(struct engine *g, uint32_t i, const struct err *e)
     uint32_t n_behind = --c->n - i;
 
     left_out_put(&c->left_out, g->source, &g->show, c->claimed[i], e,
-                 clock_usec() - c->asked_at);
+                 engine_now(g) - c->asked_at, engine_random(g));
     memmove(c->lanes + i, c->lanes + i + 1, n_behind * sizeof(*c->lanes));
     memmove(c->claimed + i, c->claimed + i + 1,
             n_behind * sizeof(struct lane *));
@@ -170,7 +170,7 @@ static void send_round(struct engine *g)
     c->n_made = 0;
     c->some = c->some > c->n - c->at ? c->n - c->at : c->some;
     c->some = c->most > 0 && c->some > c->most ? c->most : c->some;
-    c->asked_at = clock_usec();
+    c->asked_at = engine_now(g);
     claim_begin(g);
     position_claim(c->conn, g->plan, g->owner, c->lanes + c->at, c->some);
     pgconn_add_commit(c->conn);
@@ -361,7 +361,7 @@ static void leave_out_gone(struct engine *g, usec now)
         const struct topic_state *t = &g->claim.topics[l->topic_index];
 
         if (left_out_wants_claim(l, now) &&
-            left_out_gone(g->source, l, topics_is_gone(t, l->partition))) {
+            left_out_gone(g->source, l, topics_is_gone(t, l->partition), now)) {
             g->waits.has_leaders = false; /* every second from now on */
         }
     }
@@ -401,7 +401,7 @@ static void start(struct engine *g)
         claim_all(g);
         return;
     }
-    c->asked_at = clock_usec();
+    c->asked_at = engine_now(g);
     position_find_foreign(c->conn, g->plan);
     position_list(c->conn, g->plan);
     pgconn_flush(c->conn, claim_deadline(g), on_foreign, g);
@@ -410,7 +410,7 @@ static void start(struct engine *g)
 void claim_turn(struct engine *g)
 {
     struct claim *c = &g->claim;
-    usec now = clock_usec();
+    usec now = engine_now(g);
 
     if (c->conn || g->is_stopping || now < c->retry_at) {
         return;

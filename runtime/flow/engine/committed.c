@@ -25,7 +25,7 @@ static void keep_rows(struct batch *b, const struct pgreply *reply)
 static void read_reply(struct batch *b, const struct pgreply *reply)
 {
     show_stage(&b->engine->show, STAGE_COMMIT, b->attempt.since);
-    conflict_took(b->engine, clock_usec() - b->attempt.begun_at);
+    conflict_took(b->engine, engine_now(b->engine) - b->attempt.begun_at);
     b->outcome.n_written -= writer_written(b->rows, b->n_rows, reply);
     keep_rows(b, reply);
 }
@@ -46,7 +46,7 @@ static void move_lane(struct batch *b, struct lease *l)
     uint32_t moved = lease_moved(l);
 
     if (moved > 0 && b->outcome.n_written > 0) {
-        lane->wrote_at = clock_usec();
+        lane->wrote_at = engine_now(b->engine);
     }
     lane->position = l->end;
     if (moved > 0) {
@@ -70,7 +70,7 @@ void committed_records(struct batch *b)
     }
     if (batch_moved(b) > 0) {
         measure_committed(&b->engine->show, b);
-        b->engine->committed_at = clock_usec();
+        b->engine->committed_at = engine_now(b->engine);
     }
 }
 

@@ -245,15 +245,16 @@ static bool has_waited(const struct err *e)
 static bool has_lost_enough(const struct batch *b, const struct err *e)
 {
     return b->tries.n_failed >= most_attempts(b, e) || is_waiting(b) ||
-           has_waited(e) || clock_usec() - b->tries.failed_since >= TELL_USEC;
+           has_waited(e) ||
+           engine_now(b->engine) - b->tries.failed_since >= TELL_USEC;
 }
 
-static usec pause(uint32_t n_lost, int64_t delay_ms)
+static usec pause(struct engine *g, uint32_t n_lost, int64_t delay_ms)
 {
     return delay_ms >= 0       ? (usec)delay_ms * 1000
            : n_lost <= AT_ONCE ? 0
                                : retry_delay(n_lost - AT_ONCE, FLOOR_USEC,
-                                             CAP_USEC, (uint32_t)clock_usec());
+                                             CAP_USEC, engine_random(g));
 }
 
 /* Others come first, and its records once the lane's turn comes again. */
@@ -261,7 +262,7 @@ struct next conflict_part_lanes(struct batch *b, const struct err *e,
                                 int64_t delay_ms)
 {
     bool is_alone = b->input.n_leases == 1;
-    usec now = clock_usec();
+    usec now = engine_now(b->engine);
 
     (void)e;
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
@@ -272,9 +273,10 @@ struct next conflict_part_lanes(struct batch *b, const struct err *e,
         lane->wait.n_lost += is_alone && moved <= 1;
         lane->wait.n_tried += b->tries.n_failed;
         lane->wait.retry_at =
-            now +
-            (is_alone && moved <= 1 ? pause(lane->wait.n_lost, delay_ms) : 0);
-        isolate_suspect(l, is_alone);
+            now + (is_alone && moved <= 1
+                       ? pause(b->engine, lane->wait.n_lost, delay_ms)
+                       : 0);
+        isolate_suspect(l, is_alone, now);
     }
     return next_is(NEXT_RELEASE);
 }
@@ -287,7 +289,7 @@ static void tell_letters(const struct batch *b, const struct err *e)
     lane->letters.since =
         lane->letters.since ? lane->letters.since : b->attempt.since;
     if (!lane->letters.is_told &&
-        clock_usec() - lane->letters.since > TELL_USEC) {
+        engine_now(b->engine) - lane->letters.since > TELL_USEC) {
         lane->letters.is_told = true;
         log_line(LOG_WARN,
                  "dead letters that are tried again wait for other "
@@ -316,7 +318,7 @@ struct next conflict_retry(struct batch *b, const struct err *e,
     b->tries.n_failed++;
     note_lost(b, e);
     if (!has_lost_enough(b, e)) {
-        return next_again(pause(b->tries.n_failed, delay_ms));
+        return next_again(pause(b->engine, b->tries.n_failed, delay_ms));
     }
     b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
     return b->kind->part(b, e, delay_ms);

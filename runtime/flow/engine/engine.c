@@ -72,7 +72,7 @@ static void judge_truncates(struct batch *b)
 static void decode_some(struct engine *g)
 {
     struct batch *b = batches_first(&g->batches.decoding);
-    usec since = clock_usec();
+    usec since = engine_now(g);
     bool is_done = batch_decode(b, g->decoder, DECODE_SLICE);
 
     if (is_done) {
@@ -99,7 +99,7 @@ static void give_conns(struct engine *g)
 {
     struct batch *resolving, *b;
 
-    while ((resolving = batches_due(&g->batches.resolving, clock_usec())) ||
+    while ((resolving = batches_due(&g->batches.resolving, engine_now(g))) ||
            g->batches.ready.n) {
         b = resolving ? resolving : batches_first(&g->batches.ready);
         struct pgconn *c = database_take(&g->database, &b->attempt.ticket);
@@ -169,7 +169,7 @@ static struct plan_limits limits_now(struct engine *g)
 static void lease_lanes(struct engine *g)
 {
     struct lease leases[LEASE_MAX_LANES];
-    usec now = clock_usec(), due = 0;
+    usec now = engine_now(g), due = 0;
 
     lanes_count(&g->lanes);
     while (may_lease(g)) {
@@ -240,7 +240,7 @@ void engine_turn(struct engine *g)
     if (g->batches.decoding.n) {
         decode_some(g);
     }
-    wake_waiting(g, clock_usec());
+    wake_waiting(g, engine_now(g));
     give_conns(g);
     if (!has_work(g)) {
         database_probe(&g->database);
@@ -261,13 +261,13 @@ static void on_alive(void *arg)
 {
     struct engine *g = arg;
 
-    g->show.counts->heartbeat_usec = clock_usec();
+    g->show.counts->heartbeat_usec = engine_now(g);
 }
 
 static void on_tick(void *arg)
 {
     struct engine *g = arg;
-    usec now = clock_usec();
+    usec now = engine_now(g);
 
     if (g->source) {
         halt_tick(g, now);

@@ -11,6 +11,8 @@
  * A position moves only in the transaction that writes every record below it.
  */
 #include "base/err.h"
+#include "base/loop.h"
+#include "base/random.h"
 #include "flow/batch/batches.h"
 #include "flow/database/database.h"
 #include "flow/engine/claim.h"
@@ -28,6 +30,7 @@ struct bundle;
 
 struct engine {
     struct loop *loop; /* -- set at open; borrowed unless said */
+    struct random random;
     const struct bundle *bundle;
     struct plan *plan;
     struct vm *vm;
@@ -65,6 +68,18 @@ struct engine {
     bool is_stopping;
     int fatal; /* enum worker_exit, when it must end */
 };
+
+/* What every decision of the engine goes by: the time of its loop, and 32 bits
+ * that nobody can foresee. */
+static inline usec engine_now(const struct engine *g)
+{
+    return loop_clock(g->loop);
+}
+
+static inline uint32_t engine_random(struct engine *g)
+{
+    return random_next(&g->random);
+}
 
 bool engine_open(struct engine *g, struct err *e) MUSTCHECK;
 void engine_close(struct engine *g);

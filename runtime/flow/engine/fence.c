@@ -37,7 +37,7 @@ static void halt_unkept(struct engine *g, struct lane *lane)
         "else claimed it: %.300s",
         compare_own_causes(g));
     g->show.counts->errors[e.class]++;
-    engine_halt_until(g, lane, clock_usec() + UNKEPT_USEC, &e);
+    engine_halt_until(g, lane, engine_now(g) + UNKEPT_USEC, &e);
 }
 
 static void claim_again(struct engine *g, const struct lease *l)
@@ -68,7 +68,7 @@ struct next fence_failed(struct batch *b, int failed)
     b->engine->show.counts->counters[COUNT_FENCED]++;
     /* Two owners that both believe in themselves must not fence each other in
      * a loop: Kafka tells one of them soon. */
-    b->engine->claim.retry_at = clock_usec() + PAUSE_USEC;
+    b->engine->claim.retry_at = engine_now(b->engine) + PAUSE_USEC;
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lease *l = &b->input.leases[i];
 

@@ -169,7 +169,7 @@ static void write_begun(struct engine *g, const struct found *found)
         }
     }
     pgconn_add_commit(c->conn);
-    c->asked_at = clock_usec();
+    c->asked_at = engine_now(g);
     pgconn_flush(c->conn, claim_deadline(g), on_begun, g);
 }
 

@@ -41,7 +41,7 @@ void gauges_tick(struct engine *g)
 {
     uint64_t *gauge = g->show.counts->gauges;
 
-    g->show.counts->heartbeat_usec = clock_usec();
+    g->show.counts->heartbeat_usec = engine_now(g);
     gauge[GAUGE_POOL_SIZE] = pgpool_size(g->database.pool);
     gauge[GAUGE_POOL_IN_USE] = pgpool_in_use(g->database.pool);
     gauge[GAUGE_BATCHES_IN_FLIGHT] = g->batches.n - g->batches.free.n;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/retry.h"
@@ -134,8 +133,8 @@ void engine_halt_for_person(struct engine *g, struct lane *lane,
     const struct position at = {.topic = lane->topic,
                                 .partition = lane->partition,
                                 .epoch = lane->epoch,
-                                .halted_since =
-                                    p ? p->halted_since : time(NULL)};
+                                .halted_since = p ? p->halted_since
+                                                  : wall_usec() / 1000000};
     halt_note(g, &at, e->text, by_scripts ? g->plan->hash : NULL);
 }
 
@@ -171,13 +170,14 @@ static uint32_t drop_notes(struct halts *h, uint32_t n,
 
 /* The first of [n] that are left of those that were sent. One row may be locked, or
  * refused: the others come next. */
-static void not_noted(struct halts *h, uint32_t n, const struct err *e)
+static void not_noted(struct engine *g, uint32_t n, const struct err *e)
 {
+    struct halts *h = &g->halts;
     struct halt_note first = h->notes[0];
-    usec now = clock_usec();
+    usec now = engine_now(g);
 
     h->write_at = now + retry_delay(++h->failures, BACKOFF_FLOOR_USEC,
-                                    BACKOFF_CAP_USEC, (uint32_t)now);
+                                    BACKOFF_CAP_USEC, engine_random(g));
     if (log_once(&h->told, e->text)) {
         log_line(LOG_WARN,
                  "halts were not written to tidemill.lane; trying again",
@@ -204,7 +204,7 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
                 compare_own_causes(g));
     }
     if (n > 0) {
-        not_noted(h, n, &e);
+        not_noted(g, n, &e);
     } else {
         h->failures = 0;
     }
@@ -334,7 +334,7 @@ void halt_look(struct engine *g, struct lane *l)
         engine_halt_for_person(g, l, &e, false);
     } else if (p->is_lost) {
         lane_become(l, LANE_DOUBTED);
-        g->claim.retry_at = clock_usec() + LOST_PAUSE_USEC;
+        g->claim.retry_at = engine_now(g) + LOST_PAUSE_USEC;
     }
 }
 

@@ -95,10 +95,10 @@ struct next isolate_over(struct batch *b)
 
 /* ---- the search ---- */
 
-void isolate_suspect(struct lease *l, bool was_alone)
+void isolate_suspect(struct lease *l, bool was_alone, usec now)
 {
     if (!l->lane->search.since) {
-        l->lane->search.since = clock_usec();
+        l->lane->search.since = now;
     }
     lease_suspect(l->lane, lease_moved(l), was_alone);
 }
@@ -107,7 +107,8 @@ void isolate_search_lanes(struct batch *b)
 {
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         if (lease_moved(&b->input.leases[i]) > 0) {
-            isolate_suspect(&b->input.leases[i], b->input.n_leases == 1);
+            isolate_suspect(&b->input.leases[i], b->input.n_leases == 1,
+                            engine_now(b->engine));
         }
     }
 }

@@ -2,7 +2,6 @@
 #include "flow/engine/lease_halt.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 #include "postgres/store/position.h"
 
@@ -25,7 +24,7 @@ void lease_halt_write(struct batch *b)
         struct lease *l = &b->input.leases[i];
 
         if (l->halt >= 0) {
-            l->halted_since = (int64_t)time(NULL);
+            l->halted_since = wall_usec() / 1000000;
             name_halt(b, l, &e);
             const struct position at = {.topic = l->lane->topic,
                                         .partition = l->lane->partition,

@@ -88,26 +88,26 @@ static void tell(struct left_out *o, struct lane *l, const struct err *e)
 }
 
 static void leave_out(struct source *s, struct lane *l, enum lane_state to,
-                      usec delay)
+                      usec now, usec delay)
 {
     source_leave_out(s, l->kafka);
     lane_move(l, to);
-    l->left_out.at = clock_usec();
-    l->left_out.retry_at = l->left_out.at + delay;
+    l->left_out.at = now;
+    l->left_out.retry_at = now + delay;
 }
 
 void left_out_put(struct left_out *o, struct source *s, struct show *show,
-                  struct lane *l, const struct err *e, usec took)
+                  struct lane *l, const struct err *e, usec took,
+                  uint32_t random)
 {
-    usec now = clock_usec();
-    usec delay =
-        retry_delay(++l->left_out.n, FLOOR_USEC, CAP_USEC, (uint32_t)now);
+    usec now = loop_clock(show->loop);
+    usec delay = retry_delay(++l->left_out.n, FLOOR_USEC, CAP_USEC, random);
 
     show->counts->errors[e->class]++;
     l->left_out.is_untold =
         !e->sqlstate[0] && e->class != ERR_SCHEMA; /* by Kafka */
     l->left_out.is_slow = took > SLOW_USEC;
-    leave_out(s, l, LANE_LEFT_OUT, l->left_out.is_slow ? 2 * took : delay);
+    leave_out(s, l, LANE_LEFT_OUT, now, l->left_out.is_slow ? 2 * took : delay);
     l->left_out.since = l->left_out.since ? l->left_out.since : now;
     snprintf(l->left_out.why, sizeof(l->left_out.why), "%.239s", e->text);
     show_unclaimed(show, l);
@@ -117,10 +117,10 @@ void left_out_put(struct left_out *o, struct source *s, struct show *show,
 
 /* Nobody tells what a partition without a leader holds: kafka/topics.c sees when
  * it has one. */
-bool left_out_gone(struct source *s, struct lane *l, bool is_gone)
+bool left_out_gone(struct source *s, struct lane *l, bool is_gone, usec now)
 {
     if (is_gone || l->kafka->has_no_leader) {
-        leave_out(s, l, is_gone ? LANE_GONE : LANE_LEFT_OUT, GONE_USEC);
+        leave_out(s, l, is_gone ? LANE_GONE : LANE_LEFT_OUT, now, GONE_USEC);
         return true;
     }
     return false;
@@ -133,7 +133,8 @@ static bool is_at_work(const struct lane *l)
            (l->kafka->inbox.count > 0 && lane_is_ours(l) && !lane_is_halted(l));
 }
 
-bool left_out_lost(struct source *s, const char *topic, int32_t partition)
+bool left_out_lost(struct source *s, const char *topic, int32_t partition,
+                   usec now)
 {
     struct lane *l = lanes_find(s, topic, partition);
 
@@ -143,7 +144,7 @@ bool left_out_lost(struct source *s, const char *topic, int32_t partition)
     if (is_at_work(l)) {
         return false;
     }
-    leave_out(s, l, LANE_GONE, GONE_USEC);
+    leave_out(s, l, LANE_GONE, now, GONE_USEC);
     return true;
 }
 

@@ -33,13 +33,15 @@ bool left_out_is_turn_of_slow(const struct lanes *ls, usec now);
  * [took]: how long the others had to wait for it, which they shall not for most of
  * the time. */
 void left_out_put(struct left_out *o, struct source *s, struct show *show,
-                  struct lane *l, const struct err *e, usec took);
+                  struct lane *l, const struct err *e, usec took,
+                  uint32_t random);
 /* Leaves out a lane that wants a claim, when Kafka has no partition of it
  * ([is_gone]), or none with a leader. */
-bool left_out_gone(struct source *s, struct lane *l, bool is_gone);
+bool left_out_gone(struct source *s, struct lane *l, bool is_gone, usec now);
 /* The same of a lane that was read, or waits for something else. False: not yet,
  * since it is at work. */
-bool left_out_lost(struct source *s, const char *topic, int32_t partition);
+bool left_out_lost(struct source *s, const char *topic, int32_t partition,
+                   usec now);
 /* The lane is about to be read. */
 void left_out_taken(struct left_out *o, const struct lane *l);
 /* Says of how many more lanes nothing was said. */

@@ -164,7 +164,7 @@ static void tell(struct batch *b, uint32_t n_failed, uint32_t n_held,
 
     l->n_failed += n_failed;
     l->n_held += n_held;
-    if (clock_usec() < l->tell_at) {
+    if (engine_now(b->engine) < l->tell_at) {
         return;
     }
     log_line(LOG_WARN,
@@ -175,7 +175,7 @@ static void tell(struct batch *b, uint32_t n_failed, uint32_t n_held,
              l->n_held, rec->topic, rec->partition, rec->offset,
              log_quote(n_failed ? b->failures.letters[first].reason : "-"));
     l->n_failed = l->n_held = 0;
-    l->tell_at = clock_usec() + TELL_EVERY;
+    l->tell_at = engine_now(b->engine) + TELL_EVERY;
 }
 
 static void remember(struct batch *b, uint32_t event)
@@ -246,7 +246,7 @@ static void end_question(struct engine *g, const struct err *e)
     }
     database_give(&g->database, &l->conn, &l->ticket, e, "dead letters");
     arena_reset(&l->arena);
-    l->ask_at = clock_usec() + LOOK_EVERY_USEC;
+    l->ask_at = engine_now(g) + LOOK_EVERY_USEC;
     loop_idle_set(g->idle, true);
 }
 
@@ -293,7 +293,7 @@ static void too_many(struct engine *g, const struct err *e)
                 "too many keys wait behind dead letters: %s; `tidemill dlq "
                 "export` and `tidemill dlq discard` make them fewer",
                 e->text);
-        engine_halt_until(g, l, clock_usec() + FULL_PAUSE, &why);
+        engine_halt_until(g, l, engine_now(g) + FULL_PAUSE, &why);
     }
     end_question(g, NULL);
 }
@@ -401,7 +401,7 @@ void letters_turn(struct engine *g)
     bool wants_keys = g->lanes.in[LANE_WANTS_KEYS].n > 0;
 
     if (q->conn || g->is_stopping ||
-        (!wants_keys && !has_letters(g, clock_usec()))) {
+        (!wants_keys && !has_letters(g, engine_now(g)))) {
         return;
     }
     q->conn = wants_keys ? database_take(&g->database, &q->ticket)

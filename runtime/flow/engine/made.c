@@ -20,7 +20,7 @@ static void send_made(struct engine *g)
         position_create(c->conn, g->plan, &c->made[i]);
     }
     pgconn_add_commit(c->conn);
-    c->asked_at = clock_usec();
+    c->asked_at = engine_now(g);
     pgconn_flush(c->conn, claim_deadline(g), on_created, g);
 }
 

@@ -26,7 +26,7 @@ struct next outcome_wait(struct batch *b)
     const struct letter *why = &b->failures.letters[b->failures.waits_for];
     usec delay = b->failures.wait_ms < 0
                      ? retry_delay(b->tries.n_failed + 1, BACKOFF_FLOOR_USEC,
-                                   BACKOFF_CAP_USEC, (uint32_t)clock_usec())
+                                   BACKOFF_CAP_USEC, engine_random(b->engine))
                      : (usec)b->failures.wait_ms * 1000;
     struct err e;
 
@@ -64,7 +64,7 @@ static bool is_tried_alone(struct batch *b, const struct err *e,
     *named = *e;
     named->class = ERR_DATA;
     if (n == 1 && !lane->search.since) {
-        lane->search.since = clock_usec();
+        lane->search.since = engine_now(b->engine);
     }
     return n > 1 || !b->kind->holds_lanes || goes_on_without(b) ||
            (b->engine->tables.hides && strcmp(e->sqlstate, "42501") == 0);

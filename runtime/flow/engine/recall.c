@@ -289,7 +289,7 @@ static void begin_rows(struct batch *b, struct rows *r, const uint32_t *claims)
     uint64_t *n = b->engine->show.counts->counters;
 
     if (claims) {
-        recall_rows(&b->engine->cache, r, claims, clock_usec());
+        recall_rows(&b->engine->cache, r, claims, engine_now(b->engine));
     } else {
         recall_drop(&b->engine->cache, r);
     }
@@ -307,7 +307,7 @@ static bool takes_part(const struct batch *b)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         has_rows |= is_recallable(&b->rows[i]);
     }
-    return c->ring && has_rows && clock_usec() >= c->rests_until;
+    return c->ring && has_rows && engine_now(b->engine) >= c->rests_until;
 }
 
 void recall_begin(struct batch *b)
@@ -344,7 +344,7 @@ static bool may_keep(struct batch *b, bool is_quiet)
 
     if (!is_quiet) {
         cache_clear(c);
-        c->rests_until = clock_usec() + REST_USEC;
+        c->rests_until = engine_now(b->engine) + REST_USEC;
     }
     return is_quiet && b->cached.era == c->era;
 }
@@ -361,7 +361,7 @@ void recall_committed(struct batch *b, uint32_t xid, bool is_quiet)
     claims = claims_to_keep(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
         if (is_recallable(&b->rows[i])) {
-            recall_keep(&g->cache, &b->rows[i], claims, xid, clock_usec());
+            recall_keep(&g->cache, &b->rows[i], claims, xid, engine_now(g));
         }
     }
     g->show.counts->counters[COUNT_CACHE_EVICTED] +=

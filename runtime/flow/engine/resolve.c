@@ -68,7 +68,7 @@ static struct next still_unknown(struct batch *b, const struct err *e)
 {
     database_told(&b->engine->database, &b->attempt.ticket, e, "commit");
     if (!database_is_away(e)) {
-        b->tries.retry_at = clock_usec() + ASK_AGAIN_USEC;
+        b->tries.retry_at = engine_now(b->engine) + ASK_AGAIN_USEC;
         if (++b->resolve.n_asked == 1) {
             log_line(
                 LOG_WARN, "what became of a COMMIT is not told; asking again",

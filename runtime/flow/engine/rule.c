@@ -125,7 +125,7 @@ static struct next retry_later(struct batch *b, const struct err *e,
     }
     show_waits(&b->engine->show, "database: ", e->text);
     usual = retry_delay(++b->tries.n_failed, limits->floor_ms * 1000ULL,
-                        limits->cap_ms * 1000ULL, (uint32_t)clock_usec());
+                        limits->cap_ms * 1000ULL, engine_random(b->engine));
     return next_again(asked > usual ? asked : usual);
 }
 
@@ -153,12 +153,12 @@ static void tell(struct batch *b, const struct err *e, const struct record *rec)
 struct next rule_asks_again(struct batch *b, const struct err *e,
                             uint32_t event, usec delay)
 {
-    usec now = clock_usec(), least;
+    usec now = engine_now(b->engine), least;
 
     b->tries.failed_since = b->tries.failed_since ? b->tries.failed_since : now;
     if (++b->tries.n_failed > ASKED_AT_ONCE) {
         least = retry_delay(b->tries.n_failed - ASKED_AT_ONCE, ASKED_FLOOR_USEC,
-                            ASKED_CAP_USEC, (uint32_t)now);
+                            ASKED_CAP_USEC, engine_random(b->engine));
         delay = delay > least ? delay : least;
     }
     if (is_to_be_told(b, now + delay)) {
@@ -170,7 +170,7 @@ struct next rule_asks_again(struct batch *b, const struct err *e,
 static struct next retry(struct batch *b, const struct err *e, int64_t delay_ms)
 {
     b->tries.failed_since =
-        b->tries.failed_since ? b->tries.failed_since : clock_usec();
+        b->tries.failed_since ? b->tries.failed_since : engine_now(b->engine);
     if (!database_is_away(e) && e->class == ERR_CONFLICT) {
         return conflict_retry(b, e, delay_ms);
     }
@@ -198,11 +198,11 @@ static struct next halt_for_a_while(struct batch *b, const struct err *e)
     struct engine *g = b->engine;
     struct err named = *e;
     usec delay = retry_delay(++g->troubles, BACKOFF_SCHEMA_FLOOR_USEC,
-                             BACKOFF_SCHEMA_CAP_USEC, (uint32_t)clock_usec());
+                             BACKOFF_SCHEMA_CAP_USEC, engine_random(g));
 
     name_cure(g, &named);
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
-        engine_halt_until(g, b->input.leases[i].lane, clock_usec() + delay,
+        engine_halt_until(g, b->input.leases[i].lane, engine_now(g) + delay,
                           &named);
     }
     show_ready(&g->show); /* nothing else ends what the batch has said */

@@ -98,7 +98,7 @@ void topics_look(struct engine *g)
         show_reason(&g->show, REASON_TOPICS, "", "");
         return;
     }
-    g->claim.retry_at = clock_usec() + LOOK_AGAIN_USEC;
+    g->claim.retry_at = engine_now(g) + LOOK_AGAIN_USEC;
     g->show.counts->errors[e.class]++;
     if (strncmp(g->show.reasons[REASON_TOPICS], e.text, 100) != 0) {
         log_line(LOG_WARN, "waiting for Kafka", "error=%s", log_quote(e.text));
@@ -236,7 +236,7 @@ static uint32_t count_unread(struct engine *g, const struct pg_result *lanes)
 static void join_again(struct engine *g, uint32_t n_unread)
 {
     struct claim *c = &g->claim;
-    usec now = clock_usec();
+    usec now = engine_now(g);
     struct err e;
 
     if (c->n_unread == 0) {
@@ -293,7 +293,8 @@ void topics_known(struct engine *g, const struct pg_result *lanes)
             show_let_go(page_lane(g->show.page, at.topic, at.partition));
         } else {
             g->claim.has_gone = true;
-            if (left_out_lost(g->source, at.topic, at.partition) &&
+            if (left_out_lost(g->source, at.topic, at.partition,
+                              engine_now(g)) &&
                 !is_said(g, &at)) {
                 say_gone(g, &at, state->n_partitions);
             }

@@ -63,7 +63,7 @@ static void again(struct batch *b, usec delay)
 {
     database_release(&b->engine->database, &b->attempt.conn);
     b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
-    b->tries.retry_at = clock_usec() + delay;
+    b->tries.retry_at = engine_now(b->engine) + delay;
     engine_move(b, BATCH_WAITING);
 }
 

@@ -52,7 +52,7 @@ static void tell(struct worker *w, const char *why)
 static void check_later(struct worker *w, const char *why)
 {
     usec delay = retry_delay(++w->check_failures, CHECK_FLOOR_USEC,
-                             BACKOFF_CAP_USEC, (uint32_t)clock_usec());
+                             BACKOFF_CAP_USEC, engine_random(&w->engine));
 
     tell(w, why);
     loop_timer_set(w->check, delay);
@@ -104,7 +104,7 @@ static void note_pool(struct worker *w)
 
     if (e) {
         tell(w, e->text);
-        address_renew(&d->address, d->pool, e);
+        address_renew(&d->address, d->pool, e, engine_now(&w->engine));
     }
 }
 
@@ -129,7 +129,7 @@ static void on_stopping(void *arg)
 {
     struct worker *w = arg;
 
-    if (engine_stop(&w->engine) || clock_usec() > w->stop_by) {
+    if (engine_stop(&w->engine) || engine_now(&w->engine) > w->stop_by) {
         loop_stop(w->loop);
     }
 }
@@ -142,7 +142,7 @@ static void on_signal(void *arg, int signum)
     if (w->stop_by) {
         return;
     }
-    w->stop_by = clock_usec() + STOP_WORKER_USEC;
+    w->stop_by = engine_now(&w->engine) + STOP_WORKER_USEC;
     engine_stop(&w->engine);
     loop_timer_every(w->stopping, 10000);
 }
@@ -206,10 +206,12 @@ static void set_engine(struct worker *w, const struct worker_options *o,
     snprintf(instance, size, "%s-%s-%u", w->plan->source.group,
              o->instance ? o->instance : "local", o->slot);
     g->loop = w->loop;
+    random_seed(&g->random, (uint64_t)wall_usec() ^ (uint64_t)o->slot << 56);
     g->bundle = o->bundle;
     g->plan = w->plan;
     g->vm = w->vm;
     show_init(&g->show, o->page, o->slot);
+    g->show.loop = w->loop;
     g->owner = instance;
     g->instance = o->instance ? instance : NULL;
 }

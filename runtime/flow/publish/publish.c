@@ -61,7 +61,7 @@ static void fail(struct publish *p, const struct err *e)
     }
     p->n = 0;
     p->is_due = false; /* an end does not wait for what does not go */
-    p->look_at = clock_usec() + PAUSE_USEC;
+    p->look_at = loop_clock(p->needs.show->loop) + PAUSE_USEC;
 }
 
 static void log_refused(const struct publish *p, enum log_level level,
@@ -199,12 +199,13 @@ static void on_found(struct pgconn *c, const struct pgreply *r, void *arg)
             break;
         }
     }
-    p->sent_at = clock_usec();
+    p->sent_at = loop_clock(p->needs.show->loop);
     p->is_late = false;
     /* Until there is no more. */
     p->is_due |= p->look_at == 0 && (!r->ok || n > 0);
-    p->look_at =
-        n == 0 && p->look_at == 0 ? clock_usec() + LOOK_EVERY_USEC : p->look_at;
+    p->look_at = n == 0 && p->look_at == 0
+                     ? loop_clock(p->needs.show->loop) + LOOK_EVERY_USEC
+                     : p->look_at;
     give_conn(p, r);
 }
 
@@ -243,7 +244,7 @@ static void not_noted(struct publish *p, const struct err *e)
     struct err named;
 
     p->needs.explain(p->needs.arg, e, &named);
-    p->look_at = clock_usec() + LOOK_EVERY_USEC;
+    p->look_at = loop_clock(p->needs.show->loop) + LOOK_EVERY_USEC;
     if (p->is_stopping) {
         p->n = 0;
         p->is_due = false;

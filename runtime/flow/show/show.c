@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "flow/show/lane_waits.h"
 
@@ -14,12 +13,13 @@ void show_init(struct show *s, struct page *page, uint32_t slot)
 }
 
 /* Not before it is known that what Kafka has is what was read. */
-static bool has_reached(const struct lane *l, const struct page_lane *p)
+static bool has_reached(const struct lane *l, const struct page_lane *p,
+                        usec now)
 {
     const struct partition *k = l->kafka;
 
     if (l->misfits || k->is_replaced ||
-        (k->is_checking && clock_usec() < k->check_until)) {
+        (k->is_checking && now < k->check_until)) {
         return false;
     }
 
@@ -68,9 +68,9 @@ bool show_lists(struct show *s, const char *topic, int32_t n)
     return n > 0;
 }
 
-static void show_wait(const struct lane *l, struct page_lane *p)
+static void show_wait(const struct lane *l, struct page_lane *p, usec now)
 {
-    p->waits = lane_waits(l, clock_usec(), p->message, sizeof(p->message));
+    p->waits = lane_waits(l, now, p->message, sizeof(p->message));
 }
 
 void show_lane(struct show *s, struct lane *l)
@@ -94,9 +94,9 @@ void show_lane(struct show *s, struct lane *l)
     /* One in doubt is what it was. */
     if (lane_is_ours(l) ? !lane_is_halted(l) : p->state != PAGE_LANE_HALTED) {
         p->state = PAGE_LANE_RUNNING;
-        show_wait(l, p);
+        show_wait(l, p, loop_clock(s->loop));
     }
-    p->reached = has_reached(l, p);
+    p->reached = has_reached(l, p, loop_clock(s->loop));
 }
 
 void show_unclaimed(struct show *s, struct lane *l)
@@ -107,7 +107,7 @@ void show_unclaimed(struct show *s, struct lane *l)
         p->worker = (int32_t)s->slot;
         p->state = PAGE_LANE_UNOWNED;
         p->high = l->kafka->high >= 0 ? l->kafka->high : p->high;
-        show_wait(l, p);
+        show_wait(l, p, loop_clock(s->loop));
         p->reached = 0;
     }
 }
@@ -126,7 +126,7 @@ void show_halted(struct page_lane *p, const char *why)
 {
     if (p) {
         if (p->state != PAGE_LANE_HALTED) {
-            p->halted_since = (int64_t)time(NULL);
+            p->halted_since = wall_usec() / 1000000;
         }
         p->state = PAGE_LANE_HALTED;
         snprintf(p->message, sizeof(p->message), "%.390s", why);
@@ -224,7 +224,7 @@ void show_lost(struct show *s, struct lane *l)
 
 usec show_stage(struct show *s, enum page_stage stage, usec since)
 {
-    usec now = clock_usec();
+    usec now = loop_clock(s->loop);
 
     page_time(&s->counts->stages[stage], now - since);
     s->counts->heartbeat_usec = now;

@@ -25,6 +25,7 @@ enum reason {
 
 struct show {
     struct page *page;          /* borrowed */
+    const struct loop *loop;    /* borrowed: whose clock counts */
     struct page_worker *counts; /* our slot of the page */
     uint32_t slot;
     char reasons[REASONS][256]; /* "": it is well */

@@ -118,14 +118,15 @@ void waits_open(struct waits *w, const struct waits_needs *n)
 
 void waits_apart(struct waits *w)
 {
-    w->apart_since = clock_usec();
+    w->apart_since = loop_clock(w->needs.show->loop);
 }
 
 void waits_joined(struct waits *w)
 {
     w->has_joined = true;
     w->apart_since = 0;
-    w->joined_at[w->n_joined++ % MANY_REBALANCES] = clock_usec();
+    w->joined_at[w->n_joined++ % MANY_REBALANCES] =
+        loop_clock(w->needs.show->loop);
 }
 
 /* So many within a minute are no start of workers, but a loop. */

@@ -49,7 +49,7 @@ static uint32_t count_unowned(const struct waits *w)
 
 bool others_want_list(const struct waits *w)
 {
-    usec now = clock_usec();
+    usec now = loop_clock(w->needs.show->loop);
 
     return w->unowned_since && now > w->unowned_since + GRACE_USEC &&
            now > w->listed_at + ASK_USEC;
@@ -60,7 +60,7 @@ void others_listed(struct waits *w, const struct position *at)
     struct page_lane *p =
         page_lane(w->needs.show->page, at->topic, at->partition);
 
-    w->listed_at = clock_usec();
+    w->listed_at = loop_clock(w->needs.show->loop);
     if (p && is_unowned(p)) {
         p->stored = at->next_offset;
         snprintf(p->owner, sizeof(p->owner), "%s", at->owner);

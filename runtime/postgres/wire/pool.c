@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/random.h"
 #include "base/retry.h"
 #include "model/deadlines.h"
 
@@ -43,7 +44,7 @@ struct pgpool {
     uint32_t n_failed;          /* of all attempts */
     uint32_t n_opened;          /* likewise */
     bool is_wanted;             /* somebody asked while we backed off */
-    uint64_t random;
+    struct random random;
     struct err error;
 };
 
@@ -97,22 +98,14 @@ static void on_waking(void *arg)
     p->wake(p->arg);
 }
 
-/* xorshift: spreads the reconnects of many workers, nothing more. */
-static uint32_t next_random(struct pgpool *p)
-{
-    p->random ^= p->random << 13;
-    p->random ^= p->random >> 7;
-    p->random ^= p->random << 17;
-    return (uint32_t)p->random;
-}
-
 static void on_failed(struct pgpool *p, struct pool_slot *s)
 {
     p->error = *pgconn_error(s->c);
     slot_drop(p, s);
     loop_timer_set(p->backoff,
                    retry_delay(++p->n_failures, p->retry.floor_ms * 1000ULL,
-                               p->retry.cap_ms * 1000ULL, next_random(p)));
+                               p->retry.cap_ms * 1000ULL,
+                               random_next(&p->random)));
     p->n_failed++;
     wake_soon(p);
 }
@@ -182,7 +175,7 @@ struct pgpool *pgpool_new(struct loop *l, const struct plan_database *d,
     p->slots = mem_zero(p->max, sizeof(*p->slots));
     p->waking = loop_timer_new(l, on_waking, p);
     p->backoff = loop_timer_new(l, on_backoff, p);
-    p->random = ((uint64_t)wall_usec() ^ (uint64_t)(uintptr_t)p) | 1;
+    random_seed(&p->random, (uint64_t)wall_usec() ^ clock_usec() << 20);
     return p;
 }
 
