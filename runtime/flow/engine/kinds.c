@@ -44,15 +44,20 @@ static enum commit_state state_of_records(const struct batch *b,
 static struct next resolved_records(struct batch *b, const struct position *at,
                                     enum commit_state state)
 {
+    bool is_doubted = false;
+
     (void)at;
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
+        struct lane *lane = b->input.leases[i].lane;
+
         if (state == COMMIT_MOVED) {
-            lane_become(b->input.leases[i].lane, LANE_DOUBTED);
+            lane_become(lane, LANE_DOUBTED);
         }
+        is_doubted |= lane->next == LANE_DOUBTED;
     }
-    return state == COMMIT_DONE     ? next_is(NEXT_COMMITTED)
-           : state == COMMIT_UNDONE ? next_again(0)
-                                    : next_is(NEXT_RELEASE);
+    return state == COMMIT_DONE                    ? next_is(NEXT_COMMITTED)
+           : state == COMMIT_UNDONE && !is_doubted ? next_again(0)
+                                                   : next_is(NEXT_RELEASE);
 }
 
 const struct batch_kind batch_of_records = {

@@ -81,13 +81,19 @@ static struct next still_unknown(struct batch *b, const struct err *e)
 }
 
 /* The claim that asked has raised the epochs of the lanes that are ours; what it
- * found of others is for another claim to see. */
+ * found of others is for another claim to see. Where the epoch rose by more than
+ * one, a person or another worker has been there: which keys are held may have
+ * changed with the position as it was, so that lane is claimed again. (Also, for
+ * nothing, when an answer to our own question was lost.) */
 static void take_epochs(struct batch *b, const struct position *at)
 {
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lease *l = &b->input.leases[i];
 
         if (at[i].found && at[i].epoch > l->epoch) {
+            if (at[i].epoch > l->epoch + 1) {
+                lane_become(l->lane, LANE_DOUBTED);
+            }
             l->epoch = l->lane->epoch = at[i].epoch;
         }
         l->lane->claim = ++b->engine->n_claims;
