@@ -72,6 +72,28 @@ $(BUILD)/%.o: %.cc
 	@echo '  c++   $<'
 	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
+# Workers over fakes of librdkafka, libpq and the loop, in virtual time: links
+# all of the runtime below the supervisor but what the fakes stand for.
+SIMULATE := $(BUILD)/simulate/simulate
+SIMOBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard spec/simulate/*.c)) \
+            $(filter-out $(addprefix $(BUILD)/runtime/,base/loop.o \
+              $(addprefix kafka/,embedded.o group.o peek.o producer.o)), \
+              $(filter $(addprefix $(BUILD)/runtime/,base/% model/% decode/% \
+                kafka/% postgres/wire/% postgres/sql/% postgres/store/% lua/% \
+                flow/%),$(OBJ)))
+SIMLIBS   = $(shell pkg-config --libs luajit simdjson 2>/dev/null) -lm
+comma    := ,
+SIMWRAP  := $(addprefix -Wl$(comma)--wrap=,eventfd read write close log_line \
+              engine_open)
+
+$(BUILD)/spec/simulate/%.o: CPPFLAGS += -Ispec/simulate
+$(SIMULATE): $(SIMOBJ)
+	@mkdir -p $(@D)
+	@echo '  link  $@'
+	@ln -sfn ../../scripts $(@D)/scripts
+	$(Q)$(CXX) $(EXPORT) $(SIMWRAP) $(LDFLAGS) -o $@ $^ $(SIMLIBS)
+simulate: $(SIMULATE)
+
 # The fuzz targets, each with what drives it: replay.c, which runs files, or
 # (FUZZER=) libFuzzer, which is clang's.
 FUZZ    := json envelope cells words admin pipeline
@@ -89,7 +111,8 @@ $(BUILD)/fuzz/%: $(BUILD)/spec/fuzz/%.o $(FUZZOBJ) $(FUZZER) \
 
 fuzz-targets: $(FUZZBIN)
 
--include $(OBJ:.o=.d) $(wildcard $(BUILD)/spec/fuzz/*.d)
+-include $(OBJ:.o=.d) $(wildcard $(BUILD)/spec/fuzz/*.d \
+  $(BUILD)/spec/simulate/*.d)
 
 ##  debug     build-debug/tidemill, with AddressSanitizer and UBSan
 DEBUG = $(MAKE) --no-print-directory BUILD=build-debug BIN=build-debug/tidemill \
@@ -103,7 +126,8 @@ debug:
 sanitized:
 	@mkdir -p build-debug
 	@ln -sfn ../scripts build-debug/scripts
-	+$(Q)$(DEBUG) build-debug/tidemill build-debug/libtidemill-spec.so fuzz-targets
+	+$(Q)$(DEBUG) build-debug/tidemill build-debug/libtidemill-spec.so build-debug/simulate/simulate \
+	  fuzz-targets
 corpus:
 	+$(Q)$(DEBUG) fuzz-targets
 
@@ -135,11 +159,12 @@ demo:
 ##            Kafka and PostgreSQL; ends with "N passed, N failed"
 test:
 	@spec/support/deps.sh test
-	@$(MAKE) --no-print-directory -j2 $(BIN) $(SPECLIB) $(FAULT_TOOLS) sanitized
+	@$(MAKE) --no-print-directory -j2 $(BIN) $(SPECLIB) $(SIMULATE) $(FAULT_TOOLS) \
+	  sanitized
 	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULT_TOOLS=$(BUILD) spec/run all
 
 ##  check     the specs that need no server and no network
-check: $(BIN) $(SPECLIB) corpus
+check: $(BIN) $(SPECLIB) $(SIMULATE) corpus
 	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) spec/run check
 
 ##  e2e       only the specs of spec/e2e; ONLY=name picks one file
@@ -152,6 +177,11 @@ test-faults:
 	@spec/support/deps.sh test
 	@$(MAKE) --no-print-directory $(BIN) $(SPECLIB) $(FAULT_TOOLS)
 	@TIDEMILL=$(BIN) SPECLIB=$(SPECLIB) FAULT_TOOLS=$(BUILD) spec/run faults
+
+##  test-mutants  breaks the runtime in one place at a time, and demands that the
+##            simulator fails; ONLY=word picks some
+test-mutants:
+	@luajit spec/simulate/mutants.lua $(CURDIR)/build-mutants $(ONLY)
 
 ##  test-debezium  the whole chain: PostgreSQL, the real Debezium connector, Kafka,
 ##            Tidemill; fetches the connector; ONLY=name picks one file
@@ -180,17 +210,17 @@ $(BUILD)/bare: spec/bench/bare.c
 
 ##  format    clang-format over the C files
 format:
-	find runtime spec/bench spec/fuzz spec/faults -name "*.[ch]" -o -name "*.cc" | \
+	find runtime spec/bench spec/fuzz spec/faults spec/simulate -name "*.[ch]" -o -name "*.cc" | \
 	  xargs clang-format -i
 
 ##  clean     removes everything that was built
 clean:
-	rm -rf build build-debug build-fuzz tidemill
+	rm -rf build build-debug build-fuzz build-mutants tidemill
 
 ##  help      this list
 help:
 	@echo "make           ./tidemill"
 	@sed -n "s/^##  \([a-z]\)/make \1/p; s/^##   /     /p" Makefile
 
-.PHONY: debug install demo test check e2e test-faults test-debezium lint bench format clean \
-  help fuzz fuzz-targets corpus sanitized flags
+.PHONY: debug install demo test check e2e test-faults test-mutants test-debezium lint bench format clean \
+  help fuzz fuzz-targets corpus sanitized flags simulate

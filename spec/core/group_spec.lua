@@ -21,7 +21,7 @@ describe('the question who is in the group', function()
     finally(function() C.source_free(source) C.loop_free(loop) end)
     local n, holder = ffi.new('int32_t[1]'), ffi.new('struct holder')
     process.wait_for('the brokers', 20, function()
-      return C.source_partitions(source, n, e)
+      return C.source_count_partitions(source, n, e)
     end)
     for _ = 1, 50 do
       C.source_ask_members(source)
