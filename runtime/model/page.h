@@ -148,7 +148,7 @@ struct page_lane {
     int64_t halted_since; /* Unix time, while it is halted */
     uint32_t waits;       /* enum page_wait: it is not halted, but stands */
     uint32_t is_let_go;   /* gone, and a person has seen to it */
-    int64_t first;        /* -- unowned, as others.c saw it: first offset */
+    int64_t first;        /* -- unowned, as waits.h saw it: first offset */
     uint64_t lost_since;  /* nobody of the pipeline reads it (usec); 0: not */
     int64_t stored;       /* position in the database; -1: none */
     char owner[256];      /* who claimed it last */
