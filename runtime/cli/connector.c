@@ -49,7 +49,7 @@ static int print(const struct bundle *b, const char *path,
     struct vm_report r = {0};
     struct err e;
     int status;
-    struct plan *p = pipeline_with_vm(b, path, &vm, &status);
+    const struct plan *p = pipeline_with_vm(b, path, &vm, &status);
     if (!p) {
         return status;
     }

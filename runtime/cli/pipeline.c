@@ -69,8 +69,8 @@ bool pipeline_read(const struct verb *v, const char *path, struct bundle *b,
     return true;
 }
 
-struct plan *pipeline_with_vm(const struct bundle *b, const char *path,
-                              struct vm **vm, int *status)
+const struct plan *pipeline_with_vm(const struct bundle *b, const char *path,
+                                    struct vm **vm, int *status)
 {
     struct err e;
     *vm = vm_new(b, &e);
@@ -79,7 +79,7 @@ struct plan *pipeline_with_vm(const struct bundle *b, const char *path,
         *status = EX_SOFTWARE;
         return NULL;
     }
-    struct plan *p = vm_load(*vm, &e);
+    const struct plan *p = vm_load(*vm, &e);
     if (!p) {
         refuse(path, vm_said(*vm, &e), &e, status);
         vm_free(*vm);
@@ -87,24 +87,25 @@ struct plan *pipeline_with_vm(const struct bundle *b, const char *path,
     return p;
 }
 
-struct plan *pipeline_plan(const struct bundle *b, const char *path,
-                           int *status)
+const struct plan *pipeline_plan(const struct bundle *b, const char *path,
+                                 int *status)
 {
     struct vm *vm;
-    struct plan *p = pipeline_with_vm(b, path, &vm, status);
+    const struct plan *p = pipeline_with_vm(b, path, &vm, status);
     if (p) {
         vm_free(vm);
     }
     return p;
 }
 
-struct plan *pipeline_load(const struct verb *v, const char *path, int *status)
+const struct plan *pipeline_load(const struct verb *v, const char *path,
+                                 int *status)
 {
     struct bundle b;
     if (!pipeline_read(v, path, &b, status)) {
         return NULL;
     }
-    struct plan *p = pipeline_plan(&b, path, status);
+    const struct plan *p = pipeline_plan(&b, path, status);
     bundle_close(&b);
     return p;
 }

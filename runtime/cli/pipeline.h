@@ -17,13 +17,14 @@ bool pipeline_read(const struct verb *v, const char *path, struct bundle *b,
                    int *status) MUSTCHECK;
 /* The plan of the bundle read from [path], and the VM that loaded it, which the
  * caller frees both. NULL likewise, and there is no VM. */
-struct plan *pipeline_with_vm(const struct bundle *b, const char *path,
-                              struct vm **vm, int *status);
+const struct plan *pipeline_with_vm(const struct bundle *b, const char *path,
+                                    struct vm **vm, int *status);
 /* The same where the VM is not wanted. */
-struct plan *pipeline_plan(const struct bundle *b, const char *path,
-                           int *status);
+const struct plan *pipeline_plan(const struct bundle *b, const char *path,
+                                 int *status);
 /* Both, for who wants the plan alone. */
-struct plan *pipeline_load(const struct verb *v, const char *path, int *status);
+const struct plan *pipeline_load(const struct verb *v, const char *path,
+                                 int *status);
 /* A file is there, or a folder with a pipeline.lua. */
 bool pipeline_is_there(const char *path);
 /* The exit status of a verb that ends with [e]. */

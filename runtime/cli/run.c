@@ -94,7 +94,7 @@ static int run(const struct verb *v, int argc, char **argv)
     if (!pipeline_read(v, o.path, &b, &status)) {
         return status;
     }
-    struct plan *p = pipeline_plan(&b, o.path, &status);
+    const struct plan *p = pipeline_plan(&b, o.path, &status);
     if (p) {
         status = run_plan(&o, &b, p);
         plan_free(p);

@@ -34,7 +34,7 @@ static const char help[] =
     "refused, or a table that was there lacks something.\n";
 
 /* Tables that were there before are left alone, so they may lack something. */
-static int compare(struct plan *p)
+static int compare(const struct plan *p)
 {
     struct buf lines = {0};
     struct err e;
@@ -57,7 +57,7 @@ static int compare(struct plan *p)
     return status;
 }
 
-static int apply(struct plan *p, struct buf *sql)
+static int apply(const struct plan *p, struct buf *sql)
 {
     struct err e;
     if (catalog_apply(p->database.write, buf_text(sql), &e)) {
@@ -84,7 +84,7 @@ static int run(const struct verb *v, int argc, char **argv)
         return EX_USAGE;
     }
     int status = EX_OK;
-    struct plan *p = pipeline_load(v, path, &status);
+    const struct plan *p = pipeline_load(v, path, &status);
     if (!p) {
         return status;
     }

@@ -82,7 +82,7 @@ static int host_read(lua_State *L)
     return 1;
 }
 
-static void free_plan(struct plan **p)
+static void free_plan(const struct plan **p)
 {
     plan_free(*p);
     *p = NULL;
@@ -97,7 +97,7 @@ static int host_collect_plan(lua_State *L)
 /* plan(table): the struct plan as a pointer, and what keeps it alive. */
 static int host_plan(lua_State *L)
 {
-    struct plan **p;
+    const struct plan **p;
 
     luaL_checktype(L, 1, LUA_TTABLE);
     p = lua_newuserdata(L, sizeof(*p)); /* owner */
@@ -106,7 +106,7 @@ static int host_plan(lua_State *L)
     lua_pushcfunction(L, host_collect_plan);
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2); /* owner */
-    lua_pushlightuserdata(L, *p);
+    lua_pushlightuserdata(L, (void *)*p);
     lua_insert(L, -2); /* pointer, owner */
     return 2;
 }

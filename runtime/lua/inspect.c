@@ -59,7 +59,7 @@ static void push_record(lua_State *L, const struct inspection *q, uint32_t i)
 
 static void push(lua_State *L, const struct inspection *q)
 {
-    lua_pushlightuserdata(L, q->plan);
+    lua_pushlightuserdata(L, (void *)q->plan);
     lua_pushnumber(L, q->topic + 1);
     lua_pushnumber(L, q->n_partitions);
     lua_createtable(L, (int)q->n, 0); /* plan, topic, partitions, records */

@@ -13,8 +13,8 @@
 struct vm;
 
 struct inspection {
-    struct plan *plan; /* as the VM loaded it last */
-    uint32_t topic;    /* its number in the plan */
+    const struct plan *plan; /* as the VM loaded it last */
+    uint32_t topic;          /* its number in the plan */
     int32_t n_partitions;
     const struct record *records;
     uint32_t n;

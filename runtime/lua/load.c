@@ -258,14 +258,30 @@ static void load_topics(struct loading *l, struct plan_source *s)
 {
     s->n_topics = enter(l, "settings");
     s->topics = arena_zero(l->arena, (s->n_topics + 1) * sizeof(*s->topics));
-    s->settings =
-        arena_zero(l->arena, (s->n_topics + 1) * sizeof(*s->settings));
+    struct plan_topic *settings =
+        arena_zero(l->arena, (s->n_topics + 1) * sizeof(*settings));
     for (uint32_t i = 0; i < s->n_topics; i++) {
         enter_item(l, i);
-        load_topic(l, &s->settings[i]);
-        s->topics[i] = s->settings[i].name;
+        load_topic(l, &settings[i]);
+        s->topics[i] = settings[i].name;
         leave(l);
     }
+    s->settings = settings;
+    leave(l);
+}
+
+static void load_options(struct loading *l, struct plan_source *s)
+{
+    s->n_options = enter(l, "options");
+    struct plan_option *options =
+        arena_zero(l->arena, (s->n_options + 1) * sizeof(*options));
+    for (uint32_t i = 0; i < s->n_options; i++) {
+        enter_item(l, i);
+        options[i].name = get_text(l, "name");
+        options[i].value = get_text(l, "value");
+        leave(l);
+    }
+    s->options = options;
     leave(l);
 }
 
@@ -277,15 +293,7 @@ static void load_source(struct loading *l, struct plan_source *s)
     s->start = (enum plan_start)WORD(l, "start", STARTS);
     s->start_ms = get_int(l, "start_ms");
     s->onto_rows = get_bool(l, "onto_rows");
-    s->n_options = enter(l, "options");
-    s->options = arena_zero(l->arena, (s->n_options + 1) * sizeof(*s->options));
-    for (uint32_t i = 0; i < s->n_options; i++) {
-        enter_item(l, i);
-        s->options[i].name = get_text(l, "name");
-        s->options[i].value = get_text(l, "value");
-        leave(l);
-    }
-    leave(l);
+    load_options(l, s);
 }
 
 /* initial = { tag = 'text', value = '...' }; numbers come as their text. */
@@ -332,15 +340,15 @@ static void load_column(struct loading *l, struct plan_column *c)
 static void load_columns(struct loading *l, struct plan_projection *p)
 {
     p->n_columns = enter(l, "columns");
-    p->columns = arena_zero(l->arena, (p->n_columns + 1) * sizeof(*p->columns));
+    struct plan_column *columns =
+        arena_zero(l->arena, (p->n_columns + 1) * sizeof(*columns));
     for (uint32_t i = 0; i < p->n_columns; i++) {
         enter_item(l, i);
-        load_column(l, &p->columns[i]);
+        load_column(l, &columns[i]);
         leave(l);
-        if (p->columns[i].is_key) {
-            p->n_key++;
-        }
+        p->n_key += columns[i].is_key;
     }
+    p->columns = columns;
     leave(l);
 }
 
@@ -376,13 +384,14 @@ static void load_projection(struct loading *l, struct plan_projection *p)
 static void load_projections(struct loading *l, struct plan *p)
 {
     p->n_projections = enter(l, "projections");
-    p->projections =
-        arena_zero(l->arena, (p->n_projections + 1) * sizeof(*p->projections));
+    struct plan_projection *projections =
+        arena_zero(l->arena, (p->n_projections + 1) * sizeof(*projections));
     for (uint32_t i = 0; i < p->n_projections; i++) {
         enter_item(l, i);
-        load_projection(l, &p->projections[i]);
+        load_projection(l, &projections[i]);
         leave(l);
     }
+    p->projections = projections;
     leave(l);
 }
 
@@ -417,7 +426,7 @@ static void load_database(struct loading *l, struct plan_database *d)
     leave(l);
 }
 
-struct plan *load_plan(lua_State *L, int index)
+const struct plan *load_plan(lua_State *L, int index)
 {
     struct plan *p = mem_zero(1, sizeof(*p));
     struct loading l = {L, &p->arena};

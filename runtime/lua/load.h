@@ -11,4 +11,4 @@
  * their columns' types. Aborts when the table is not what plan.lua
  * makes: that is a bug, not a condition.
  */
-struct plan *load_plan(lua_State *L, int index);
+const struct plan *load_plan(lua_State *L, int index);

@@ -271,7 +271,7 @@ void vm_shows_life(struct vm *v, uint64_t *at)
     v->loading.life = at;
 }
 
-struct plan *vm_load(struct vm *v, struct err *e)
+const struct plan *vm_load(struct vm *v, struct err *e)
 {
     free(v->said);
     v->said = NULL;
@@ -283,7 +283,7 @@ struct plan *vm_load(struct vm *v, struct err *e)
     if (!ok) {
         return NULL;
     }
-    struct plan *p = load_plan(v->L, lua_gettop(v->L)); /* plan table */
+    const struct plan *p = load_plan(v->L, lua_gettop(v->L)); /* plan table */
     lua_pop(v->L, 1);
     return p;
 }
@@ -293,7 +293,7 @@ struct plan *vm_load(struct vm *v, struct err *e)
  * process ends, and the next one waits until they are mended. */
 static void renew(struct vm *v)
 {
-    struct plan *p = NULL;
+    const struct plan *p = NULL;
     struct err e;
 
     lua_close(v->L);

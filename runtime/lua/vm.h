@@ -25,7 +25,7 @@ void vm_free(struct vm *v);
  * e->class is ERR_CONFIG and e->text may hold several lines, each "file:line:
  * what: what to do".
  */
-struct plan *vm_load(struct vm *v, struct err *e) MUSTCHECK;
+const struct plan *vm_load(struct vm *v, struct err *e) MUSTCHECK;
 /* The whole message of the last vm_load, which failed with [e]; e->text is its
  * beginning. Borrowed until the next load. */
 const char *vm_said(const struct vm *v, const struct err *e);

@@ -329,7 +329,7 @@ const char *tm_refuse(const char *type, char tag, const char *value,
 struct tm_trial;
 
 /* [plan] is a struct plan, borrowed. */
-struct tm_trial *tm_trial_new(void *plan);
+struct tm_trial *tm_trial_new(const void *plan);
 void tm_trial_free(struct tm_trial *t);
 /* Forgets events and rows; the decoder keeps what it learned. */
 void tm_trial_reset(struct tm_trial *t);

@@ -164,6 +164,7 @@ struct page_suspect {
 
 /* Where the run found the table of a projection. */
 struct page_table {
+    uint64_t name;   /* hash of what the projection calls it */
     uint32_t oid;    /* 0: not yet */
     char schema[64]; /* PostgreSQL's names have 63 bytes at most */
 };

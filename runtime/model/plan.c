@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-void plan_free(struct plan *p)
+void plan_free(const struct plan *p)
 {
-    if (p) {
-        arena_close(&p->arena);
-        free(p);
+    struct plan *ours = (struct plan *)p;
+
+    if (ours) {
+        arena_close(&ours->arena);
+        free(ours);
     }
 }
 

@@ -2,7 +2,8 @@
 /*
  * A loaded pipeline as plain data: what the Lua file says, checked and with
  * every default filled in. Made by lua/load.c in one arena; read by every
- * layer; never changed afterwards.
+ * layer; never changed afterwards: what a database tells of its tables is
+ * beside it (facts.h).
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -111,11 +112,11 @@ struct plan_source {
     const char *group;
     const char **topics; /* names */
     uint32_t n_topics;
-    struct plan_topic *settings; /* of each of them, in the same order */
+    const struct plan_topic *settings; /* of each of them, in the same order */
     enum plan_start start;
-    int64_t start_ms;            /* START_TIMESTAMP */
-    bool onto_rows;              /* begin also where tables have rows */
-    struct plan_option *options; /* librdkafka properties */
+    int64_t start_ms;                  /* START_TIMESTAMP */
+    bool onto_rows;                    /* begin also where tables have rows */
+    const struct plan_option *options; /* librdkafka properties */
     uint32_t n_options;
 };
 
@@ -204,23 +205,18 @@ struct plan_column {
     const char **paths;  /* FROM_PATH: one; FROM_LIST: several */
     uint32_t n_paths;
     enum plan_merge merge;
-    struct tm_cell initial; /* TM_MISSING: none; already of the type */
-    bool must_be_given;     /* NOT NULL without default; set by the check of
-                                the database before work starts */
+    struct tm_cell initial; /* as written; TM_MISSING: none */
     int line;               /* of its name in the projection's file */
 };
 
 struct plan_projection {
-    const char *table;  /* as written: name or schema.name */
-    const char *schema; /* that it was found in by the check of the database,
-                           which statements name; NULL: not yet */
-    uint32_t oid;       /* of that table */
-    const char *file;   /* for messages */
+    const char *table; /* as written: name or schema.name */
+    const char *file;  /* for messages */
     int line;
     enum plan_kind kind;
     enum plan_exact exact;
-    const char *why;             /* one sentence for `check` */
-    struct plan_column *columns; /* key columns first */
+    const char *why;                   /* one sentence for `check` */
+    const struct plan_column *columns; /* key columns first */
     uint32_t n_columns;
     uint32_t n_key;
     const char **types; /* event types with a handler; NULL: every event */
@@ -241,8 +237,6 @@ struct plan_projection {
     bool newer_deletes;   /* mirror: its deletes have a version too */
     bool empties;         /* a truncate of its source empties it */
     const char *once_path; /* fold: where its value comes from */
-    uint32_t depth;        /* below how many others of the plan its table stands
-                            by foreign keys; set by the check of the database */
     const char **topics;   /* subset of the source's; NULL: all */
     uint32_t n_topics;
     bool is_cached;         /* its rows may be kept between batches */
@@ -271,7 +265,7 @@ struct plan {
     struct plan_cache cache;
     const char *failure_rule; /* for `check`: "rule 'sqlstate'" */
     struct plan_dead_letters dead_letters;
-    struct plan_projection *projections;
+    const struct plan_projection *projections;
     uint32_t n_projections;
 };
 
@@ -286,4 +280,4 @@ bool plan_ignores(const struct plan_projection *p, const char *type);
 /* Must the record key be the row key, since nothing but the order of its lane
  * tells which event of a row is the later one? */
 bool plan_is_keyed_by_record(const struct plan_projection *p);
-void plan_free(struct plan *p);
+void plan_free(const struct plan *p);

@@ -79,7 +79,7 @@ describe('batch', function()
     assert.are.same({ 2 }, batch:log())
     -- The same batch again, from a load that went well.
     not_held 'nobody'(batch)
-    assert.is_true(C.batch_fold(batch.c, batch.vm, FAILURE))
+    assert.is_true(C.batch_fold(batch.c, FAILURE))
     assert.are.equal('... .F', batch:states())
     assert.are.same({ a = { 1, 3, 4, n = 8 }, b = { 2, n = 2 } }, batch:sums())
   end)
@@ -187,7 +187,7 @@ describe('batch', function()
     batch:run { { good('a', 1), good('b', 2), bad('a', 3) } }
     local sums, log, states = batch:sums(), batch:log(), batch:states()
     for _ = 1, 3 do
-      C.batch_fold(batch.c, batch.vm, FAILURE)
+      C.batch_fold(batch.c, FAILURE)
       assert.are.same({ sums, log, states }, { batch:sums(), batch:log(), batch:states() })
     end
   end)

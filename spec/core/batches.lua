@@ -32,11 +32,11 @@ local function open(folder)
   assert(self.vm ~= nil, ffi.string(e.text))
   self.plan = C.vm_load(self.vm, e)
   assert(self.plan ~= nil, ffi.string(e.text))
-  self.decoder = C.decoder_new(self.plan.source, no_header)
-  local programs = ffi.new('struct program *[1]')
-  assert(C.programs_new(self.plan, self.decoder, programs, e), ffi.string(e.text))
-  self.programs, self.c = programs[0], ffi.new('struct batch')
-  C.batch_init(self.c, self.programs, self.plan.n_projections, self.plan.dead_letters)
+  self.generation = C.generation_new(self.bundle, self.vm, self.plan, no_header)
+  assert(C.generation_prepare(self.generation, e), ffi.string(e.text))
+  self.c = ffi.new('struct batch')
+  C.batch_init(self.c)
+  C.batch_bind(self.c, self.generation)
   self.records = ffi.new('struct record[?]', MAX_RECORDS)
   self.leases = ffi.new('struct lease[?]', MAX_LANES)
   return self:forget()
@@ -57,10 +57,7 @@ end
 
 function Batch:close()
   C.batch_close(self.c)
-  C.programs_free(self.programs, self.plan.n_projections)
-  C.decoder_free(self.decoder)
-  C.plan_free(self.plan)
-  C.vm_free(self.vm)
+  C.generation_drop(self.generation)
 end
 
 local function add(self, at, lane, value, offset)
@@ -89,21 +86,21 @@ function Batch:begin(lanes)
   end
   b.input.records, b.input.leases, b.input.n_leases = self.records, self.leases, #lanes
   b.input.header = no_header
-  C.batch_prepare(b, self.decoder, at)
+  C.batch_prepare(b, at)
   return self
 end
 
 function Batch:decode(slice)
   local turns = 1
-  while not C.batch_decode(self.c, self.decoder, slice or MAX_RECORDS) do turns = turns + 1 end
+  while not C.batch_decode(self.c, slice or MAX_RECORDS) do turns = turns + 1 end
   return turns
 end
 
 --- [load]: reads rows before the handlers run.
 function Batch:fold(load)
-  C.batch_keys(self.c, self.decoder, self.vm)
+  C.batch_keys(self.c)
   if load then load(self) end
-  assert(C.batch_fold(self.c, self.vm, FAILURE), 'the rows did not come to rest')
+  assert(C.batch_fold(self.c, FAILURE), 'the rows did not come to rest')
   C.batch_settle(self.c)
   return self
 end

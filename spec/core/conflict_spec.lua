@@ -14,20 +14,21 @@ local SECOND = 1000000
 local function begins(o)
   local s = {
     engine = ffi.new('struct engine'), plan = ffi.new('struct plan'),
-    leases = ffi.new('struct lease[2]'),
+    generation = ffi.new('struct generation'), leases = ffi.new('struct lease[2]'),
     rows = ffi.new('struct rows[1]'),
     lanes = flow.lanes { { wait = { retry_at = o.waits and 1 or 0, n_lost = o.n_lost or 0,
                                      n_missed = o.n_missed or 0, n_unproven = o.n_unproven or 0 } }, {} },
   }
   s.plan.database.timeouts.lock_ms = o.lock_ms or 20000
   s.plan.database.pool_max = o.pool or 8
-  s.engine.plan, s.engine.batches.n, s.engine.took = s.plan, o.concurrency or 2, o.took or 0
+  s.generation.plan = s.plan
+  s.engine.batches.n, s.engine.took = o.concurrency or 2, o.took or 0
   for i = 0, 1 do s.leases[i].lane = s.lanes[i] end
   local head, other = s.engine.batches.busy.head, s.engine.batches.all[1]
   head.prev, head.next, s.engine.batches.busy.n = other.link, other.link, 1
   other.link.prev, other.link.next, other.attempt.is_patient = head, head, o.patient or false
   local b = s.engine.batches.all[0]
-  b.engine, b.input.leases, b.input.n_leases = s.engine, s.leases, o.n_leases or 1
+  b.engine, b.generation, b.input.leases, b.input.n_leases = s.engine, s.generation, s.leases, o.n_leases or 1
   b.rows, b.n_rows, b.kind = s.rows, 1, o.is_retry and C.batch_of_letters or C.batch_of_records
   s.rows[0].emptied_by = o.empties and 0 or -1
   s.states = ffi.new('uint8_t[1]', C.TM_EVENT_OK)

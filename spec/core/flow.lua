@@ -9,7 +9,8 @@ local M = {}
 core.headers('base/err.h', 'base/buf.h', 'model/type.h', 'model/plan.h', 'base/hash.h',
   'base/list.h', 'base/loop.h', 'model/page.h', 'model/record.h', 'model/anchor.h',
   'decode/value/convert.h', 'decode/envelope/decoder.h', 'postgres/wire/conn.h', 'kafka/source.h',
-  'model/failure.h', 'lua/vm.h', 'flow/rows/program.h', 'flow/rows/rows.h', 'flow/rows/table_set.h', 'flow/lane/guard.h',
+  'model/failure.h', 'lua/vm.h', 'flow/rows/program.h', 'flow/rows/rows.h', 'flow/rows/table_set.h',
+  'model/facts.h', 'postgres/store/shape.h', 'flow/generation/generation.h', 'flow/lane/guard.h',
   'flow/lane/held_keys.h', 'flow/lane/lane.h', 'flow/batch/letter.h', 'flow/batch/batch.h', 'flow/batch/verdict.h', 'flow/batch/truncate.h',
   'flow/rows/layers.h', 'flow/table/cache.h', 'flow/engine/recall.h')
 

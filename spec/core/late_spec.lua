@@ -48,9 +48,9 @@ local function run(more, n)
     batch:begin(records(n)):decode()
     C.condemned_enter(batch.c)
     page.workers[0].is_ready = 1
-    C.batch_keys(batch.c, batch.decoder, batch.vm)
-    C.batch_try(batch.c, batch.vm)
-    local ok = batch.c.input.view.is_late == 0 and C.batch_fold(batch.c, batch.vm, e)
+    C.batch_keys(batch.c)
+    C.batch_try(batch.c)
+    local ok = batch.c.input.view.is_late == 0 and C.batch_fold(batch.c, e)
     page.lanes[0].position, page.lanes[0].high = batch.c.run.late_at, batch.c.input.view.current
     C._exit(batch.c.input.view.is_late ~= 0 and 2 or ok and 1 or 3)
   end

@@ -265,12 +265,12 @@ end
 -- As transact.c does it.
 function Batch:apply(db, lanes)
   self:begin(lanes):decode()
-  C.batch_keys(self.c, self.decoder, self.vm)
-  C.batch_try(self.c, self.vm)
+  C.batch_keys(self.c)
+  C.batch_try(self.c)
   local n_short = 0
   repeat
     load(self, db)
-    assert(C.batch_fold(self.c, self.vm, FAILURE), ffi.string(FAILURE.text))
+    assert(C.batch_fold(self.c, FAILURE), ffi.string(FAILURE.text))
     n_short = n_short + 1
     assert(n_short < 20, 'it asks for more and more')
   until not self.c.run.is_short

@@ -98,11 +98,11 @@ end
 -- runs were thrown away.
 function Batch:apply(db, lanes)
   self:begin(lanes):decode()
-  C.batch_keys(self.c, self.decoder, self.vm)
-  C.batch_try(self.c, self.vm)
+  C.batch_keys(self.c)
+  C.batch_try(self.c)
   for n_short = 0, 30 do
     self:load(db)
-    local ok = C.batch_fold(self.c, self.vm, FAILURE)
+    local ok = C.batch_fold(self.c, FAILURE)
     if not ok then return nil, ffi.string(FAILURE.text) end
     if not self.c.run.is_short then
       C.batch_settle(self.c)
@@ -233,9 +233,9 @@ describe('a batch function', function()
   end)
 
   it('is not to blame a bystander for a row that lacks a column', function()
-    local column = batch.plan.projections[OWNERS].columns[3]
-    column.must_be_given = true
-    finally(function() column.must_be_given = false end)
+    local facts = batch.generation.tables.facts.tables[OWNERS]
+    facts.must_be_given = 8 -- column 3
+    finally(function() facts.must_be_given = 0 end)
     local db = new_db()
     batch:apply(db, { { record { id = 'a', o = 'p', x = 1, link = 'x' }, record { id = 'b', o = 'q', x = 2 },
       record { id = 'c', o = 'r', x = 3, link = 'x' } } })
@@ -313,8 +313,8 @@ describe('a batch function', function()
         greedy.c.memory.most_bytes = 1
         each(greedy, function(...)
           greedy:begin({ { ... } }):decode()
-          C.batch_keys(greedy.c, greedy.decoder, greedy.vm)
-          return C.batch_try(greedy.c, greedy.vm)
+          C.batch_keys(greedy.c)
+          return C.batch_try(greedy.c)
         end)
       end)
     end
@@ -331,7 +331,7 @@ describe('a batch function', function()
     it('leaves a record alone to its run, which does not ask for more rows again and again', function()
       with(function(greedy, try)
         assert.is_true(try(ROWS))
-        assert.is_true(C.batch_fold(greedy.c, greedy.vm, FAILURE))
+        assert.is_true(C.batch_fold(greedy.c, FAILURE))
         assert.are.equal('F', greedy:states())
         assert.is_false(greedy.c.run.is_short)
         assert.is_truthy(greedy:reason(0):find('make too much of this record', 1, true), greedy:reason(0))
@@ -358,8 +358,8 @@ describe('a batch function', function()
     finally(function() asks:forget():close() end)
     asks.c.memory.most_bytes = 1
     asks:begin({ { '{"id":"a"}', '{"id":"b"}' } }):decode()
-    C.batch_keys(asks.c, asks.decoder, asks.vm)
-    local ok, n, r = C.batch_try(asks.c, asks.vm), 0, asks.c.rows[0]
+    C.batch_keys(asks.c)
+    local ok, n, r = C.batch_try(asks.c), 0, asks.c.rows[0]
     while ok and n < 16 do
       n = n + 1
       C.rows_unload(r)
@@ -368,7 +368,7 @@ describe('a batch function', function()
         r.base_flags[row] = C.TM_ROW_LOADED + C.TM_ROW_EXISTS
         r.base[1][row] = core.null()
       end
-      ok = C.batch_fold(asks.c, asks.vm, FAILURE)
+      ok = C.batch_fold(asks.c, FAILURE)
     end
     assert.is_true(C.batch_is_over(asks.c))
     assert.is_true(tonumber(asks.c.memory.arena.taken) < 100 * 2 ^ 20, tonumber(asks.c.memory.arena.taken))

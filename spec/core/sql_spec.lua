@@ -40,25 +40,25 @@ describe('sql_load', function()
   it('reads xmin of aligned rows, by index from the keys', function()
     is('SELECT u.o, t.xmin, t."owner", t."tags"::text FROM unnest($1::uuid[]) '
       .. 'WITH ORDINALITY AS u(c0, o) JOIN "t" AS t ON t."id" = u.c0',
-      C.sql_load(arena, balances(C.EXACT_ALIGNED), false))
+      C.sql_load(arena, nil, balances(C.EXACT_ALIGNED), false))
   end)
   it('locks shared rows in the order of the keys', function()
     is('SELECT u.o, t."owner", t."tags"::text FROM unnest($1::uuid[]) '
       .. 'WITH ORDINALITY AS u(c0, o) JOIN "t" AS t ON t."id" = u.c0 '
       .. 'ORDER BY u.o FOR NO KEY UPDATE OF t',
-      C.sql_load(arena, balances(C.EXACT_SHARED), false))
+      C.sql_load(arena, nil, balances(C.EXACT_SHARED), false))
   end)
   it('matches every key column', function()
     is('SELECT u.o FROM unnest($1::int8[], $2::text[]) WITH ORDINALITY AS u(c0, c1, o) '
       .. 'JOIN "t" AS t ON t."a" = u.c0 AND t."b" = u.c1 '
       .. 'ORDER BY u.o FOR NO KEY UPDATE OF t',
-      C.sql_load(arena, projection { { 'a', 'bigint' }, { 'b', 'text' }, key = 2,
+      C.sql_load(arena, nil, projection { { 'a', 'bigint' }, { 'b', 'text' }, key = 2,
         exact = C.EXACT_SHARED }, false))
   end)
   it('locks aligned rows where that is asked for, and shared ones all the same', function()
     for _, exact in ipairs { C.EXACT_ALIGNED, C.EXACT_SHARED } do
       assert.matches(' ORDER BY u.o FOR NO KEY UPDATE OF t$',
-        ffi.string(C.sql_load(arena, balances(exact), true)))
+        ffi.string(C.sql_load(arena, nil, balances(exact), true)))
     end
   end)
 end)
@@ -69,13 +69,13 @@ describe('sql_update', function()
       .. 'FROM unnest($1::uuid[], $2::text[], $3::text[], $4::xid[]) '
       .. 'AS u(c0, c1, c2, x) WHERE t."id" = u.c0 AND t.xmin = u.x RETURNING 1) '
       .. "SELECT tidemill.must((SELECT count(*) FROM w) = $5, 'TM002')",
-      C.sql_update(arena, balances(C.EXACT_ALIGNED), 6))
+      C.sql_update(arena, nil, balances(C.EXACT_ALIGNED), 6))
   end)
   it('takes only the columns of the mask', function()
     is('WITH w AS (UPDATE "t" AS t SET "tags" = u.c2::text[] '
       .. 'FROM unnest($1::uuid[], $2::text[]) AS u(c0, c2) WHERE t."id" = u.c0 '
       .. "RETURNING 1) SELECT tidemill.must((SELECT count(*) FROM w) = $3, 'TM002')",
-      C.sql_update(arena, balances(C.EXACT_SHARED), 4))
+      C.sql_update(arena, nil, balances(C.EXACT_SHARED), 4))
   end)
 end)
 
@@ -86,7 +86,7 @@ describe('sql_update of a part of a row with newer', function()
     is('WITH w AS (UPDATE "t" AS t SET "v" = u.c2 FROM unnest($1::int8[], $2::text[]) '
       .. 'AS u(c0, c2) WHERE t."id" = u.c0 AND (t."v" COLLATE "C" < u.c2 OR t."v" IS NULL)) '
       .. 'SELECT tidemill.must((SELECT count(*) FROM unnest($1::int8[]) AS u(c0) '
-      .. 'JOIN "t" AS t ON t."id" = u.c0) = $3, \'TM002\')', C.sql_update(arena, p, 4))
+      .. 'JOIN "t" AS t ON t."id" = u.c0) = $3, \'TM002\')', C.sql_update(arena, nil, p, 4))
   end)
 end)
 
@@ -96,7 +96,7 @@ describe('sql_insert', function()
       .. 'FROM unnest($1::uuid[], $2::text[]) AS u(c0, c1) '
       .. 'ON CONFLICT ("id") DO NOTHING RETURNING 1) '
       .. "SELECT tidemill.must((SELECT count(*) FROM w) = $3, 'TM002')",
-      C.sql_insert(arena, balances(C.EXACT_SHARED), 2))
+      C.sql_insert(arena, nil, balances(C.EXACT_SHARED), 2))
   end)
 end)
 
@@ -108,23 +108,23 @@ describe('sql_upsert', function()
     .. '"version" = EXCLUDED."version"'
 
   it('overwrites', function()
-    is(head, C.sql_upsert(arena, projection(columns), 6))
+    is(head, C.sql_upsert(arena, nil, projection(columns), 6))
   end)
   it('lets only a newer row overwrite', function()
     local p = projection(columns)
     p.newer = 2
     is(head .. ' WHERE t."version" < EXCLUDED."version" OR t."version" IS NULL',
-      C.sql_upsert(arena, p, 6))
+      C.sql_upsert(arena, nil, p, 6))
   end)
   it('compares versions that are texts byte by byte', function()
     local p = projection { { 'id', 'bigint' }, { 'v', 'text' } }
     p.newer = 1
-    local sql = ffi.string(C.sql_upsert(arena, p, 2))
+    local sql = ffi.string(C.sql_upsert(arena, nil, p, 2))
     assert.is_truthy(sql:find('WHERE t."v" COLLATE "C" < EXCLUDED."v" OR', 1, true), sql)
   end)
   it('does nothing without columns', function()
     is('INSERT INTO "t" AS t ("id") SELECT u.c0 FROM unnest($1::int8[]) AS u(c0) '
-      .. 'ON CONFLICT ("id") DO NOTHING', C.sql_upsert(arena, projection(columns), 0))
+      .. 'ON CONFLICT ("id") DO NOTHING', C.sql_upsert(arena, nil, projection(columns), 0))
   end)
 end)
 
@@ -133,11 +133,11 @@ describe('sql_delete', function()
     is('WITH w AS (DELETE FROM "t" AS t USING unnest($1::uuid[], $2::xid[]) AS u(c0, x) '
       .. 'WHERE t."id" = u.c0 AND t.xmin = u.x RETURNING 1) '
       .. "SELECT tidemill.must((SELECT count(*) FROM w) = $3, 'TM002')",
-      C.sql_delete(arena, balances(C.EXACT_ALIGNED)))
+      C.sql_delete(arena, nil, balances(C.EXACT_ALIGNED)))
   end)
   it('does not count those of a mirror', function()
     is('DELETE FROM "t" AS t USING unnest($1::uuid[]) AS u(c0) WHERE t."id" = u.c0',
-      C.sql_delete(arena, balances(C.EXACT_OVERWRITE, C.KIND_MIRROR)))
+      C.sql_delete(arena, nil, balances(C.EXACT_OVERWRITE, C.KIND_MIRROR)))
   end)
 end)
 
@@ -148,13 +148,13 @@ describe('sql_delete with versions', function()
     p.newer_deletes = true
     is('DELETE FROM "t" AS t USING unnest($1::int8[], $2::int8[]) AS u(c0, c1) '
       .. 'WHERE t."id" = u.c0 AND (t."v" < u.c1 OR t."v" IS NULL OR u.c1 IS NULL)',
-      C.sql_delete(arena, p))
+      C.sql_delete(arena, nil, p))
   end)
 end)
 
 describe('sql_empty', function()
   it('empties a table at once', function()
-    is('TRUNCATE TABLE "app"."b"', C.sql_empty(arena, projection { { 'id', 'bigint' },
+    is('TRUNCATE TABLE "app"."b"', C.sql_empty(arena, nil, projection { { 'id', 'bigint' },
       table = 'app.b' }))
   end)
 end)
@@ -163,7 +163,7 @@ describe('sql_verify', function()
   it('counts rows that still have their xmin, and changes none', function()
     is('SELECT tidemill.must((SELECT count(*) FROM unnest($1::uuid[], $2::xid[]) '
       .. 'AS u(c0, x) JOIN "t" AS t ON t."id" = u.c0 AND t.xmin = u.x) = $3, '
-      .. "'TM002')", C.sql_verify(arena, balances(C.EXACT_ALIGNED)))
+      .. "'TM002')", C.sql_verify(arena, nil, balances(C.EXACT_ALIGNED)))
   end)
 end)
 
@@ -174,7 +174,7 @@ describe('sql_merge', function()
       .. 'AS u(c0, c1, c2, c3) ON CONFLICT ("k") DO UPDATE SET '
       .. '"s" = coalesce(t."s" + EXCLUDED."s", t."s", EXCLUDED."s"), '
       .. '"lo" = least(t."lo", EXCLUDED."lo"), "hi" = greatest(t."hi", EXCLUDED."hi")',
-      C.sql_merge(arena, projection { { 'k', 'text' }, { 's', 'bigint', C.MERGE_SUM },
+      C.sql_merge(arena, nil, projection { { 'k', 'text' }, { 's', 'bigint', C.MERGE_SUM },
         { 'lo', 'numeric', C.MERGE_MIN }, { 'hi', 'date', C.MERGE_MAX },
         kind = C.KIND_MERGE, exact = C.EXACT_MERGE }, 14))
   end)
@@ -183,19 +183,19 @@ end)
 describe('sql_append', function()
   it('has no key', function()
     is('INSERT INTO "t" AS t ("b") SELECT u.c1 FROM unnest($1::json[]) AS u(c1)',
-      C.sql_append(arena, projection { { 'a', 'text' }, { 'b', 'json' }, key = 0,
+      C.sql_append(arena, nil, projection { { 'a', 'text' }, { 'b', 'json' }, key = 0,
         kind = C.KIND_APPEND }, 2))
   end)
   it('with once leaves out what is there, and says how many it inserted', function()
     is('WITH w AS (INSERT INTO "t" AS t ("a", "b") SELECT u.c0, u.c1 '
       .. 'FROM unnest($1::text[], $2::json[]) AS u(c0, c1) ON CONFLICT ("a") DO NOTHING '
       .. 'RETURNING 1) SELECT count(*) FROM w',
-      C.sql_append(arena, projection { { 'a', 'text' }, { 'b', 'json' }, key = 0, once = 0,
+      C.sql_append(arena, nil, projection { { 'a', 'text' }, { 'b', 'json' }, key = 0, once = 0,
         kind = C.KIND_APPEND }, 3))
   end)
   it('refuses rows of no columns', function()
     is("SELECT tidemill.must(false, '22004')",
-      C.sql_append(arena, projection { { 'a', 'text' }, key = 0,
+      C.sql_append(arena, nil, projection { { 'a', 'text' }, key = 0,
         kind = C.KIND_APPEND }, 0))
   end)
 end)
@@ -204,7 +204,7 @@ describe('identifiers', function()
   it('are quoted, schema and table apart', function()
     is('DELETE FROM "my""app"."Order s" AS t USING unnest($1::int2[]) AS u(c0) '
       .. 'WHERE t."a""; DROP" = u.c0',
-      C.sql_delete(arena, projection { { 'a"; DROP', 'smallint' },
+      C.sql_delete(arena, nil, projection { { 'a"; DROP', 'smallint' },
         table = 'my"app.Order s', kind = C.KIND_MAP }))
   end)
 end)

@@ -41,11 +41,11 @@ end
 -- As transact.c does it: a trial, then runs until no row is missing.
 function Batch:apply(lanes)
   self:begin(lanes):decode()
-  C.batch_keys(self.c, self.decoder, self.vm)
-  C.batch_try(self.c, self.vm)
+  C.batch_keys(self.c)
+  C.batch_try(self.c)
   repeat
     for i = 0, self.c.n_rows - 1 do self.c.rows[i].n_known = self.c.rows[i].view.n_rows end
-    assert(C.batch_fold(self.c, self.vm, FAILURE), ffi.string(FAILURE.text))
+    assert(C.batch_fold(self.c, FAILURE), ffi.string(FAILURE.text))
   until not self.c.run.is_short
   C.batch_settle(self.c)
   return self
@@ -122,8 +122,8 @@ describe('a pcall of a script', function()
   -- Among several it may be what all of them left; alone the record is to blame.
   local function is_hungry(batch)
     batch:begin(THREE):decode()
-    C.batch_keys(batch.c, batch.decoder, batch.vm)
-    assert.is_false(not C.batch_is_over(batch.c) and C.batch_fold(batch.c, batch.vm, FAILURE))
+    C.batch_keys(batch.c)
+    assert.is_false(not C.batch_is_over(batch.c) and C.batch_fold(batch.c, FAILURE))
     assert.is_true(C.batch_is_over(batch.c))
     batch:apply { { THREE[1][1] } }
     assert.are.equal('.', batch:states())
@@ -291,7 +291,7 @@ describe('a batch', function()
     local batch = batches.open(bundles.pipeline([[projection { table = 'a', key = { id = { 'text', from = function(event)
       if event.data.bad then ]] .. HUNGRY .. [[ end return event.data.id end } }, columns = { n = 'bigint' }, on = function() end }]], KAFKA))
     batch:begin(THREE):decode()
-    C.batch_keys(batch.c, batch.decoder, batch.vm)
+    C.batch_keys(batch.c)
     assert.is_true(C.batch_is_over(batch.c))
     local lane = {}
     for i = 1, 2000 do lane[i] = '{"id":"a"}' end
@@ -304,9 +304,9 @@ describe('a batch', function()
     with("projection { table = 'a', append = true, columns = { n = 'bigint' }, on = function(row) row.n = 1 end }", function(batch)
       for _, state in ipairs { C.TM_EVENT_FAILED, C.TM_EVENT_HELD, C.TM_EVENT_CUT } do
         batch:begin({ { '{"x":1}', '{"x":2}' } }):decode()
-        C.batch_keys(batch.c, batch.decoder, batch.vm)
+        C.batch_keys(batch.c)
         batch.c.input.events.states[1] = state
-        assert.is_false(C.batch_fold(batch.c, batch.vm, FAILURE))
+        assert.is_false(C.batch_fold(batch.c, FAILURE))
         assert.are.equal('a fault of Tidemill: the record t/0/104 is neither applied nor set aside, so nothing is committed: '
           .. 'please report it, with the pipeline', ffi.string(FAILURE.text))
         assert.are.equal(C.ERR_FATAL, FAILURE.class)

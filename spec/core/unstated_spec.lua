@@ -43,11 +43,11 @@ end
 -- run that knows it.
 local function run(batch)
   batch:begin({ { RECORD } }):decode()
-  C.batch_keys(batch.c, batch.decoder, batch.vm)
-  C.batch_try(batch.c, batch.vm)
+  C.batch_keys(batch.c)
+  C.batch_try(batch.c)
   local r = batch.c.rows[0]
   if r.set ~= nil then C.rows_unload(r) r.n_known = r.view.n_rows end
-  assert(C.batch_fold(batch.c, batch.vm, FAILURE))
+  assert(C.batch_fold(batch.c, FAILURE))
   C.batch_settle(batch.c)
 end
 

@@ -24,11 +24,11 @@ local function borne(projection, column, sizes, options)
   t:fold()
   for i, size in ipairs(sizes) do t.view.cells[column][t.c_rows.first_row + i - 1].len = size end
   if options.spoil then options.spoil(t) end
-  local plan, engine = ffi.new('struct plan'), ffi.new('struct engine')
+  local plan, generation = ffi.new('struct plan'), ffi.new('struct generation')
   plan.limits.bytes = options.bytes or 8 * 1024 * 1024
-  engine.plan = plan
+  generation.plan = plan
   local batch, e = ffi.new('struct batch'), ffi.new('struct err')
-  batch.engine, batch.input.stays = engine, true
+  batch.generation, batch.input.stays = generation, true
   batch.input.events.n = options.records or #sizes
   batch.rows, batch.n_rows = t.c_rows, 1
   if (options.keys and C.weight_keys_are_borne or C.weight_is_borne)(batch, e) then return true end

@@ -87,7 +87,7 @@ static void check_load(void)
     struct vm *v = vm_new(&b, &e);
     must(v);
     vm_limit_load(v, LOAD_MS);
-    struct plan *p = vm_load(v, &e);
+    const struct plan *p = vm_load(v, &e);
     if (p) {
         must(p->name && p->n_projections > 0);
         plan_free(p);

@@ -16,8 +16,8 @@ local FLOORS = {
   ['postgres/sql'] = 1, ['postgres/wire'] = 2, ['postgres/store'] = 3,
   ['postgres/operator'] = 4,
   ['flow/lane'] = 1, ['flow/show'] = 2, ['flow/database'] = 3, ['flow/waits'] = 3,
-  ['flow/rows'] = 4, ['flow/table'] = 5, ['flow/publish'] = 5, ['flow/batch'] = 6,
-  ['flow/engine'] = 7,
+  ['flow/rows'] = 4, ['flow/table'] = 5, ['flow/publish'] = 5,
+  ['flow/generation'] = 6, ['flow/batch'] = 7, ['flow/engine'] = 8,
   ['cli/check'] = 1, ['cli/dev'] = 1, ['cli/init'] = 1,
   ['cli/operator'] = 1,
 }

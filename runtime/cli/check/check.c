@@ -51,7 +51,7 @@ static int print_plan(struct vm *vm)
     return EX_OK;
 }
 
-static int compare(const char *path, struct plan *p)
+static int compare(const char *path, const struct plan *p)
 {
     struct buf problems = {0};
     struct err e;
@@ -79,7 +79,7 @@ static int graver(int a, int b)
 }
 
 /* Kafka, then the database; what fails later is told too. */
-static int ask(const char *path, struct plan *p, struct vm *vm)
+static int ask(const char *path, const struct plan *p, struct vm *vm)
 {
     int status = check_records(p, vm);
 
@@ -92,7 +92,7 @@ static int ask(const char *path, struct plan *p, struct vm *vm)
     return status;
 }
 
-static int look(const struct bundle *b, struct plan *p, struct vm *vm,
+static int look(const struct bundle *b, const struct plan *p, struct vm *vm,
                 const char *path, bool is_offline)
 {
     int status = print_plan(vm);
@@ -126,7 +126,7 @@ static int run(const struct verb *v, int argc, char **argv)
         return status;
     }
     struct vm *vm;
-    struct plan *p = pipeline_with_vm(&b, path, &vm, &status);
+    const struct plan *p = pipeline_with_vm(&b, path, &vm, &status);
     if (p) {
         status = look(&b, p, vm, path, is_offline);
         vm_free(vm);

@@ -17,7 +17,7 @@
 enum { PEEK_MS = 10000, INDENT = 4, ARROW_INDENT = 7 };
 
 struct checking {
-    struct plan *plan;
+    const struct plan *plan;
     struct peek *peek;
     struct vm *vm;
     struct arena arena;
@@ -244,7 +244,7 @@ static int status_of(const struct checking *k)
                              : EX_OK;
 }
 
-int check_records(struct plan *p, struct vm *vm)
+int check_records(const struct plan *p, struct vm *vm)
 {
     struct checking k = {.plan = p, .vm = vm};
     struct err e;

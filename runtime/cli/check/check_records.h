@@ -11,4 +11,4 @@ struct vm;
  * fit on stderr; the exit status that comes of it: EX_OK, EX_CONFIG, or
  * EX_UNAVAILABLE when Kafka does not answer within seconds.
  */
-int check_records(struct plan *p, struct vm *vm) MUSTCHECK;
+int check_records(const struct plan *p, struct vm *vm) MUSTCHECK;

@@ -77,7 +77,7 @@ struct dev {
     struct embedded_topic *topics; /* owned, names too */
     uint32_t n_topics;
     struct bundle bundle;
-    struct plan *plan;
+    const struct plan *plan;
     struct generator *script; /* NULL: no load.lua */
     char script_file[4096];
     pid_t load; /* 0: none */

@@ -6,7 +6,7 @@
 #include "postgres/operator/console.h"
 
 struct desk {
-    struct plan *plan; /* owned */
+    const struct plan *plan; /* owned */
     struct console console;
     char who[128]; /* user@host */
 };

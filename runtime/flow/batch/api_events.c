@@ -28,7 +28,7 @@ static int say(struct tm_batch *view, enum err_class class, const char *why)
 
 const char *tm_type_name(struct tm_batch *view, uint32_t type, size_t *len)
 {
-    return decoder_type_name(batch_of(view)->input.decoder, type, len);
+    return decoder_type_name(batch_of(view)->generation->decoder, type, len);
 }
 
 int tm_column(struct tm_batch *view, int node)
@@ -36,8 +36,8 @@ int tm_column(struct tm_batch *view, int node)
     struct batch *b = batch_of(view);
 
     b->input.n_faults++;
-    decoder_set_header(b->input.decoder, b->input.header);
-    if (decoder_column(b->input.decoder, &b->input.events, node)) {
+    decoder_set_header(b->generation->decoder, b->input.header);
+    if (decoder_column(b->generation->decoder, &b->input.events, node)) {
         return 0;
     }
     b->failures.has_unread = true;
@@ -52,7 +52,7 @@ static bool has_column(const struct tm_batch *view, int node)
 
 static void tell_loose(struct batch *b, int parent)
 {
-    uint32_t columns = decoder_must_tell(b->input.decoder, parent);
+    uint32_t columns = decoder_must_tell(b->generation->decoder, parent);
     bool is_all = columns > PATH_VARIED;
 
     if (columns) {
@@ -63,7 +63,7 @@ static void tell_loose(struct batch *b, int parent)
                           "than get columns: the others are looked up, each in "
                           "its event",
                  "%s=%s columns=%u hint=%s", is_all ? "last" : "object",
-                 log_quote(decoder_text(b->input.decoder, parent,
+                 log_quote(decoder_text(b->generation->decoder, parent,
                                         &b->memory.scratch)),
                  columns,
                  log_quote("their names come out of the data; where a handler "
@@ -82,9 +82,9 @@ static int look_up(struct tm_batch *view, uint32_t event, int parent,
         tm_column(view, parent) < 0) {
         return -1;
     }
-    decoder_set_header(b->input.decoder, b->input.header);
-    return decoder_look(b->input.decoder, &b->input.events, event, parent, name,
-                        len);
+    decoder_set_header(b->generation->decoder, b->input.header);
+    return decoder_look(b->generation->decoder, &b->input.events, event, parent,
+                        name, len);
 }
 
 int tm_field(struct tm_batch *view, uint32_t event, int parent,
@@ -99,7 +99,7 @@ int tm_field(struct tm_batch *view, uint32_t event, int parent,
     if (parent >= TM_LOOSE) {
         return look_up(view, event, parent, name, len);
     }
-    int node = decoder_learn(b->input.decoder, parent, name, len, is);
+    int node = decoder_learn(b->generation->decoder, parent, name, len, is);
     if (node == PATH_CROWDED) {
         return TM_CROWDED;
     }
@@ -117,15 +117,16 @@ const struct tm_cell *tm_loose(struct tm_batch *view, uint32_t event, int field)
 {
     struct batch *b = batch_of(view);
 
-    decoder_set_header(b->input.decoder, b->input.header);
-    return decoder_loose(b->input.decoder, &b->input.events, event, field);
+    decoder_set_header(b->generation->decoder, b->input.header);
+    return decoder_loose(b->generation->decoder, &b->input.events, event,
+                         field);
 }
 
 void tm_unreadable(struct tm_batch *view, const struct tm_cell *cell)
 {
     struct batch *b = batch_of(view);
-    const char *place = decoder_place(b->input.decoder, &b->input.events, cell,
-                                      &b->memory.scratch);
+    const char *place = decoder_place(b->generation->decoder, &b->input.events,
+                                      cell, &b->memory.scratch);
 
     /* The key alone is handed out as a copy: see tm_meta(). */
     snprintf(view->error, sizeof(view->error), "event.%.200s %s: %.250s",
@@ -176,7 +177,8 @@ static int root_cell(struct tm_batch *view, int root, uint32_t event,
 
 static int event_id(struct batch *b, uint32_t event, struct tm_cell *out)
 {
-    if (!decoder_holds_id(b->input.decoder, b->input.events.topics[event])) {
+    if (!decoder_holds_id(b->generation->decoder,
+                          b->input.events.topics[event])) {
         record_id(b, &b->input.records[event], out);
         return 0;
     }
@@ -186,8 +188,8 @@ static int event_id(struct batch *b, uint32_t event, struct tm_cell *out)
 static int type_of(struct batch *b, uint32_t event, struct tm_cell *out)
 {
     size_t len;
-    const char *name =
-        decoder_event_type(b->input.decoder, &b->input.events, event, &len);
+    const char *name = decoder_event_type(b->generation->decoder,
+                                          &b->input.events, event, &len);
 
     set_text(out, name, len);
     return 0;
@@ -261,8 +263,8 @@ int tm_json(struct tm_batch *view, const char *json, size_t len,
     /* The text may be Lua's: tokens point into a copy that stays. */
     copy = arena_dup(&b->memory.scratch, json, len);
 
-    if (decoder_tokens(b->input.decoder, &b->memory.scratch, copy, len, out,
-                       n_out) < 0) {
+    if (decoder_tokens(b->generation->decoder, &b->memory.scratch, copy, len,
+                       out, n_out) < 0) {
         /* All else that is no JSON was found when the record was read. */
         return say(
             view, ERR_DATA,

@@ -26,8 +26,7 @@ enum {
  */
 enum { MADE_FACTOR = 16, MADE_LEAST = 64 << 20 };
 
-void batch_init(struct batch *b, struct program *programs, uint32_t n,
-                const struct plan_dead_letters *limits)
+void batch_init(struct batch *b)
 {
     memset(b, 0, sizeof(*b));
     arena_init(&b->memory.arena, BATCH_KEEP_BYTES);
@@ -37,24 +36,56 @@ void batch_init(struct batch *b, struct program *programs, uint32_t n,
     b->memory.arena.limit = b->memory.loaded.limit = &b->memory.limit;
     b->memory.said.limit = b->memory.scratch.limit = &b->memory.limit;
     hash_init(&b->held.keys);
-    b->limits = limits;
-    b->rows = mem_zero(n + 1, sizeof(*b->rows));
-    b->n_rows = n;
-    for (uint32_t i = 0; i < n; i++) {
-        rows_init(&b->rows[i], &programs[i]);
-        b->rows[i].values.limit = &b->memory.limit;
-    }
-    b->sets = table_sets_new(b->rows, n, &b->n_sets);
 }
 
-void batch_close(struct batch *b)
+static void close_rows(struct batch *b)
 {
     for (uint32_t i = 0; i < b->n_rows; i++) {
         rows_close(&b->rows[i]);
     }
     table_sets_free(b->sets, b->n_sets);
-    hash_close(&b->held.keys);
     free(b->rows);
+}
+
+/* Rows keep memory between the batches of a slot, but are of one generation's
+ * programs. */
+static void open_rows(struct batch *b)
+{
+    uint32_t n = b->generation->n_programs;
+
+    close_rows(b);
+    b->rows_of = b->generation->number;
+    b->rows = mem_zero(n + 1, sizeof(*b->rows));
+    b->n_rows = n;
+    for (uint32_t i = 0; i < n; i++) {
+        rows_init(&b->rows[i], &b->generation->programs[i]);
+        b->rows[i].values.limit = &b->memory.limit;
+    }
+    b->sets = table_sets_new(b->rows, n, &b->n_sets);
+}
+
+void batch_bind(struct batch *b, struct generation *g)
+{
+    generation_hold(g);
+    b->generation = g;
+    if (b->rows_of != g->number) {
+        open_rows(b);
+    }
+}
+
+void batch_unbind(struct batch *b)
+{
+    if (b->generation) {
+        generation_drop(b->generation);
+        b->generation = NULL;
+    }
+}
+
+void batch_close(struct batch *b)
+{
+    batch_unbind(b);
+    close_rows(b);
+    hash_close(&b->held.keys);
     free(b->held.first);
     free(b->held.n);
     arena_close(&b->memory.arena);
@@ -140,26 +171,26 @@ static uint32_t take_records(struct batch *b, struct lease *l, uint32_t index,
     return at + l->n;
 }
 
-void batch_prepare(struct batch *b, struct decoder *d, uint32_t n)
+void batch_prepare(struct batch *b, uint32_t n)
 {
     struct batch_input *in = &b->input;
 
-    in->decoder = d;
     in->events.view = &in->view;
     in->events.records = in->records;
     in->events.arena = &b->memory.arena;
-    events_prepare(&in->events, d, n);
+    events_prepare(&in->events, b->generation->decoder, n);
     for (uint32_t i = 0; i < in->n_leases; i++) {
         in->leases[i].halt = in->leases[i].cut = -1;
         in->leases[i].guard = NULL;
     }
 }
 
-void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
-                 uint32_t n_leases)
+void batch_begin(struct batch *b, struct generation *g,
+                 const struct lease *leases, uint32_t n_leases)
 {
     uint32_t n = 0;
 
+    batch_bind(b, g);
     batch_clear(b);
     b->input.leases = arena_alloc(&b->memory.arena, n_leases * sizeof(*leases));
     memcpy(b->input.leases, leases, n_leases * sizeof(*leases));
@@ -174,11 +205,12 @@ void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
         n = take_records(b, &b->input.leases[i], i, n);
     }
     b->input.header = source_header;
-    batch_prepare(b, d, n);
+    batch_prepare(b, n);
 }
 
-bool batch_decode(struct batch *b, struct decoder *d, uint32_t max)
+bool batch_decode(struct batch *b, uint32_t max)
 {
+    struct decoder *d = b->generation->decoder;
     uint32_t from = b->input.decoded, left = b->input.events.n - from;
     uint32_t to = from + (left < max ? left : max);
 
@@ -226,13 +258,13 @@ bool batch_is_over(const struct batch *b)
 /* ---- keys ---- */
 
 /* C chooses the events; a record without a key fails and the others go on. */
-static void collect_keys(struct rows *r, struct batch *b, struct decoder *d)
+static void collect_keys(struct rows *r, struct batch *b)
 {
     uint32_t event = 0;
     struct err e;
 
     keys_begin(r, &b->memory.arena, &b->memory.loaded, &b->input.events);
-    while (!keys_collect(r, d, &event, &e)) {
+    while (!keys_collect(r, b->generation->decoder, &event, &e)) {
         verdict_fail(b, event++, e.class, e.text, strlen(e.text),
                      LETTER_BEFORE);
     }
@@ -300,12 +332,12 @@ void batch_judge(const struct batch *b, struct err *e)
     }
 }
 
-static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
-                    struct vm *v)
+static void keys_of(struct rows *r, struct batch *b)
 {
+    struct vm *v = b->generation->vm;
     struct err e;
 
-    collect_keys(r, b, d);
+    collect_keys(r, b);
     while (r->n_chosen) {
         bool ok = vm_keys(v, &b->input.view, &r->view, &e);
 
@@ -324,12 +356,12 @@ static void keys_of(struct rows *r, struct batch *b, struct decoder *d,
             }
             verdict_settle(b); /* lanes that halt now are not asked again */
         }
-        collect_keys(r, b, d);
+        collect_keys(r, b);
     }
     rows_ready(r);
 }
 
-void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
+void batch_keys(struct batch *b)
 {
     b->input.view.generation++;
     arena_reset(&b->memory.scratch);
@@ -341,7 +373,7 @@ void batch_keys(struct batch *b, struct decoder *d, struct vm *v)
     verdict_find_unread(b);
     verdict_settle(b);
     for (uint32_t i = 0; i < b->n_rows && !batch_is_over(b); i++) {
-        keys_of(&b->rows[i], b, d, v);
+        keys_of(&b->rows[i], b);
     }
     if (batch_is_over(b)) {
         return;

@@ -20,13 +20,12 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/loop.h"
-#include "decode/envelope/decoder.h"
 #include "flow/batch/letter.h"
+#include "flow/generation/generation.h"
 #include "flow/lane/lane.h"
 #include "flow/rows/rows.h"
 #include "flow/rows/table_set.h"
 #include "kafka/source.h"
-#include "lua/vm.h"
 #include "postgres/store/dead_letter.h"
 #include "postgres/wire/conn.h"
 
@@ -117,7 +116,6 @@ struct batch_held {
 
 /* What it is made of. */
 struct batch_input {
-    struct decoder *decoder; /* borrowed */
     record_header_fn header; /* how headers of its records are read */
     struct tm_batch view;    /* as scripts see it */
     struct events events;
@@ -219,7 +217,9 @@ struct batch {
     enum batch_state state;
     struct engine *engine; /* borrowed */
     uint32_t slot;
-    const struct plan_dead_letters *limits; /* borrowed */
+    struct generation
+        *generation;  /* -- held from batch_bind() on; while FREE NULL */
+    uint32_t rows_of; /* number of the one that the rows were made for */
     /* Asked about each record that fails; NULL: it is held (specs). */
     void (*ask)(struct batch *b, uint32_t event);
     struct rows *rows;      /* owned; one a projection */
@@ -242,24 +242,29 @@ struct batch {
     struct batch_outcome outcome;
 };
 
-void batch_init(struct batch *b, struct program *programs, uint32_t n,
-                const struct plan_dead_letters *limits);
+void batch_init(struct batch *b);
 void batch_close(struct batch *b);
+/* From here to batch_unbind it is of that generation, and has rows for it. */
+void batch_bind(struct batch *b, struct generation *g);
+/* It is over. Nothing of it may be looked at any more. */
+void batch_unbind(struct batch *b);
 /* Gives back all that an earlier batch of the slot had. */
 void batch_clear(struct batch *b);
 /* Another attempt begins: gives back what the last one loaded, and what its
  * statements needed. Why lanes halt is known until the next fold. */
 void batch_again(struct batch *b);
-/* Starts anew with these leases; records are set, nothing is decoded. */
-void batch_begin(struct batch *b, struct decoder *d, const struct lease *leases,
-                 uint32_t n_leases);
-/* Arrays for [n] events over b->records; part of batch_begin, and of trials. */
-void batch_prepare(struct batch *b, struct decoder *d, uint32_t n);
+/* Starts anew with these leases; binds the generation. Records are set, nothing
+ * is decoded. */
+void batch_begin(struct batch *b, struct generation *g,
+                 const struct lease *leases, uint32_t n_leases);
+/* Arrays for [n] events over b->records; part of batch_begin, and of trials. It is
+ * bound. */
+void batch_prepare(struct batch *b, uint32_t n);
 /* Decodes up to [max] more records; true when all are. */
-bool batch_decode(struct batch *b, struct decoder *d, uint32_t max);
+bool batch_decode(struct batch *b, uint32_t max);
 /* Rows of all projections. Records whose key cannot be computed fail. Look at
  * batch_is_over() behind it. */
-void batch_keys(struct batch *b, struct decoder *d, struct vm *v);
+void batch_keys(struct batch *b);
 /* Bytes that the scripts may make of it. */
 uint64_t batch_most(const struct batch *b);
 /* Keys, a trial or a fold follow: what was taken before the keys, or the first
@@ -271,7 +276,7 @@ void batch_limit(struct batch *b);
 bool batch_is_over(const struct batch *b);
 /* Before anything is locked: lets batch functions say which rows they want, once
  * in the life of a batch. False: batch_is_over(), as behind a fold. */
-bool batch_try(struct batch *b, struct vm *v) MUSTCHECK;
+bool batch_try(struct batch *b) MUSTCHECK;
 /*
  * Runs all handlers from the loaded state. Records that fail are left out, and
  * so are those held behind them; what they had already changed is made again
@@ -280,7 +285,7 @@ bool batch_try(struct batch *b, struct vm *v) MUSTCHECK;
  * outside of any event; [e] is what is wrong, unless batch_is_over(). With
  * b->is_short nothing is settled: rows must be loaded first.
  */
-bool batch_fold(struct batch *b, struct vm *v, struct err *e) MUSTCHECK;
+bool batch_fold(struct batch *b, struct err *e) MUSTCHECK;
 /* A script passed on what a call said: its class is the call's when that is no
  * record's fault. */
 void batch_judge(const struct batch *b, struct err *e);

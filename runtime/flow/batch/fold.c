@@ -46,8 +46,9 @@ static void run_mirror(struct batch *b, struct rows *r)
 
 /* Memory may run out by what all records left behind: only one that is alone is
  * to blame for it. */
-static void run_handlers(struct batch *b, struct rows *r, struct vm *v)
+static void run_handlers(struct batch *b, struct rows *r)
 {
+    struct vm *v = b->generation->vm;
     struct err e;
 
     bool ok = vm_fold(v, &b->input.view, &r->view, &e);
@@ -74,12 +75,12 @@ static void check_rows(struct batch *b, struct rows *r)
     }
 }
 
-static void run_rows(struct batch *b, struct rows *r, struct vm *v)
+static void run_rows(struct batch *b, struct rows *r)
 {
     rows_restart(r);
     if (r->view.n_pairs > 0) {
         if (r->program->plan->has_handler) {
-            run_handlers(b, r, v);
+            run_handlers(b, r);
         } else {
             run_mirror(b, r);
         }
@@ -103,7 +104,7 @@ static void blame_alone(struct batch *b, const struct plan_projection *p)
     b->memory.limit.is_over = false;
 }
 
-static void run_projection(struct batch *b, uint32_t index, struct vm *v)
+static void run_projection(struct batch *b, uint32_t index)
 {
     struct rows *r = &b->rows[index];
 
@@ -111,9 +112,9 @@ static void run_projection(struct batch *b, uint32_t index, struct vm *v)
     b->run.stamps_before = b->failures.n_stamps;
     b->run.must_rerun = false;
     if (table_set_leads(r)) {
-        table_set_run(r->set, b, v);
+        table_set_run(r->set, b);
     } else if (!r->set) {
-        run_rows(b, r, v);
+        run_rows(b, r);
     }
     if (b->memory.limit.is_over && !batch_is_over(b)) {
         blame_alone(b, r->program->plan);
@@ -124,12 +125,12 @@ static void run_projection(struct batch *b, uint32_t index, struct vm *v)
     r->is_stale = b->run.must_rerun;
 }
 
-bool batch_try(struct batch *b, struct vm *v)
+bool batch_try(struct batch *b)
 {
     batch_limit(b);
     for (uint32_t i = 0; i < b->n_sets && !batch_is_over(b); i++) {
         if (b->sets[i].rows->program->tries) {
-            table_set_try(&b->sets[i], b, v);
+            table_set_try(&b->sets[i], b);
         }
     }
     b->run.is_tried = true;
@@ -188,7 +189,7 @@ static bool are_decided(struct batch *b)
     return came_to_rest(b);
 }
 
-bool batch_fold(struct batch *b, struct vm *v, struct err *e)
+bool batch_fold(struct batch *b, struct err *e)
 {
     b->failures.must_wait = b->run.is_short = false;
     b->failures.unreadable = NULL;
@@ -205,7 +206,7 @@ bool batch_fold(struct batch *b, struct vm *v, struct err *e)
         arena_reset(&b->memory.scratch);
         for (uint32_t i = 0; i < b->n_rows && !batch_is_over(b); i++) {
             if (b->rows[i].is_stale) {
-                run_projection(b, i, v);
+                run_projection(b, i);
             }
         }
         if (batch_is_over(b)) {

@@ -46,8 +46,9 @@ static void check_rows(struct table_set *s, struct batch *b)
     }
 }
 
-static void call(struct table_set *s, struct batch *b, struct vm *v)
+static void call(struct table_set *s, struct batch *b)
 {
+    struct vm *v = b->generation->vm;
     struct err e;
 
     b->run.must_rerun = false;
@@ -86,13 +87,13 @@ static void refuse_failures(struct batch *b)
 
 /* What the function did for an event that fails cannot be told from the rest,
  * so it is called again without it. */
-void table_set_run(struct table_set *s, struct batch *b, struct vm *v)
+void table_set_run(struct table_set *s, struct batch *b)
 {
     uint32_t before, n_failed = 0;
 
     do {
         before = b->failures.n_stamps;
-        call(s, b, v);
+        call(s, b);
         if (b->run.must_rerun && b->failures.refusal.class == ERR_NONE) {
             verdict_settle(b); /* lanes that halt now are not run again */
             if (++n_failed >= FAILED_MOST && s->view.n_events > EVENTS_FEW) {
@@ -105,8 +106,9 @@ void table_set_run(struct table_set *s, struct batch *b, struct vm *v)
 
 /* What it raises is judged once its rows are loaded; what ends a run ends this
  * one too. True: records were found that cannot be read, where it ended. */
-static bool try_once(struct table_set *s, struct batch *b, struct vm *v)
+static bool try_once(struct table_set *s, struct batch *b)
 {
+    struct vm *v = b->generation->vm;
     struct err ignored;
 
     table_set_begin(s);
@@ -119,7 +121,7 @@ static bool try_once(struct table_set *s, struct batch *b, struct vm *v)
     return !batch_is_over(b) && batch_take_unread(b);
 }
 
-void table_set_try(struct table_set *s, struct batch *b, struct vm *v)
+void table_set_try(struct table_set *s, struct batch *b)
 {
     uint32_t before;
 
@@ -127,7 +129,7 @@ void table_set_try(struct table_set *s, struct batch *b, struct vm *v)
     s->view.is_trial = 1;
     do {
         before = b->failures.n_stamps;
-        if (try_once(s, b, v)) {
+        if (try_once(s, b)) {
             verdict_settle(b); /* lanes that halt now are not tried again */
         }
     } while (b->failures.n_stamps != before && !batch_is_over(b));

@@ -19,9 +19,7 @@ struct trial_headers {
 };
 
 struct tm_trial {
-    struct plan *plan;        /* borrowed */
-    struct decoder *decoder;  /* owned */
-    struct program *programs; /* owned */
+    struct generation *generation; /* owned */
     struct batch batch;
     struct arena bytes;     /* copies of records */
     struct record *records; /* owned */
@@ -50,24 +48,22 @@ static bool trial_header(void *message, const char *name,
     return false;
 }
 
-struct tm_trial *tm_trial_new(void *plan)
+struct tm_trial *tm_trial_new(const void *plan)
 {
     struct tm_trial *t = mem_zero(1, sizeof(*t));
 
-    t->plan = plan;
     arena_init(&t->bytes, 1 << 20);
-    t->decoder = decoder_new(&t->plan->source, trial_header);
-    t->is_ok = programs_new(t->plan, t->decoder, &t->programs, &t->error);
-    batch_init(&t->batch, t->programs, t->is_ok ? t->plan->n_projections : 0,
-               &t->plan->dead_letters);
+    t->generation = generation_new(NULL, NULL, plan, trial_header);
+    t->is_ok = generation_prepare(t->generation, &t->error);
+    batch_init(&t->batch);
+    batch_bind(&t->batch, t->generation);
     return t;
 }
 
 void tm_trial_free(struct tm_trial *t)
 {
     batch_close(&t->batch);
-    programs_free(t->programs, t->plan->n_projections);
-    decoder_free(t->decoder);
+    generation_drop(t->generation);
     arena_close(&t->bytes);
     free(t->records);
     free(t);
@@ -125,8 +121,8 @@ struct tm_batch *tm_trial_decode(struct tm_trial *t)
     batch_clear(b);
     b->input.records = t->records;
     b->input.header = trial_header;
-    batch_prepare(b, t->decoder, t->n);
-    batch_decode(b, t->decoder, t->n);
+    batch_prepare(b, t->n);
+    batch_decode(b, t->n);
     b->input.view.generation++;
     if (!t->is_ok) {
         snprintf(b->input.view.error, sizeof(b->input.view.error), "%.500s",
@@ -151,7 +147,7 @@ struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
         return NULL;
     }
     keys_begin(r, &b->memory.arena, &b->memory.loaded, &b->input.events);
-    if (!keys_collect(r, t->decoder, &event, &e)) {
+    if (!keys_collect(r, t->generation->decoder, &event, &e)) {
         say(&b->input.view, &e);
         return NULL;
     }

@@ -50,7 +50,7 @@ bool verdict_holds(const struct batch *b, uint32_t event)
     const struct record *rec = &b->input.records[event];
 
     return b->failures.letters[event].action == ACTION_HOLD && rec->key &&
-           b->limits->holds && has_order(b, rec->topic);
+           b->generation->plan->dead_letters.holds && has_order(b, rec->topic);
 }
 
 static void stamp(struct batch *b, uint32_t event)
@@ -338,14 +338,15 @@ static uint8_t set_aside(struct batch *b, struct lease *l, uint32_t event,
     }
     letter_of(b, event)->behind = first;
     b->held.n[number]++;
-    if (!b->input.stays &&
-        (before ? before->n : 0) + b->held.n[number] > b->limits->max_held) {
+    if (!b->input.stays && (before ? before->n : 0) + b->held.n[number] >
+                               b->generation->plan->dead_letters.max_held) {
         halt_lane(l, event, ERR_DATA,
                   arena_printf(&b->memory.said,
                                "more than %u records wait behind the dead "
                                "letter at offset %" PRId64 " of their key; "
                                "retry or discard it (tidemill dlq)",
-                               b->limits->max_held, first));
+                               b->generation->plan->dead_letters.max_held,
+                               first));
         return TM_EVENT_CUT;
     }
     return TM_EVENT_HELD;

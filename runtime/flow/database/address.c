@@ -38,7 +38,7 @@ bool address_renew(struct address *a, struct pgpool *pool, const struct err *e,
                    usec now)
 {
     usec pause = pause_of(e);
-    struct plan *p = NULL;
+    const struct plan *p = NULL;
     struct err why;
     struct vm *v;
     bool is_new = false;

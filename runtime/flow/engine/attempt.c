@@ -106,7 +106,7 @@ static struct next fold(struct batch *b)
         return next_again(0);
     }
     condemned_enter(b);
-    ok = batch_fold(b, b->engine->vm, &e);
+    ok = batch_fold(b, &e);
     condemned_leave();
     measure_step(&b->engine->show, b, STAGE_LUA, since);
     if (batch_is_over(b)) {
@@ -135,7 +135,7 @@ static struct next try_functions(struct batch *b)
         return next_is(NEXT_ON);
     }
     condemned_enter(b);
-    ok = batch_try(b, b->engine->vm);
+    ok = batch_try(b);
     condemned_leave();
     measure_step(&b->engine->show, b, STAGE_LUA, since);
     return ok ? next_is(NEXT_ON) : isolate_over(b);

@@ -41,14 +41,14 @@ struct firsts {
  * position, which is then seen. */
 void beginning_ask(struct engine *g)
 {
-    catalog_ask_rows(g->claim.conn, g->plan);
-    position_owners(g->claim.conn, g->plan);
+    catalog_ask_rows(g->claim.conn, g->now->plan);
+    position_owners(g->claim.conn, g->now->plan);
 }
 
 static const struct pg_result *owners(const struct engine *g,
                                       const struct firsts *all)
 {
-    return all->reply->results[g->plan->n_projections];
+    return all->reply->results[g->now->plan->n_projections];
 }
 
 /* ---- which lanes ---- */
@@ -89,15 +89,15 @@ static struct first *find(struct firsts *all, const struct lane *l)
 
 static bool is_of_now(const struct engine *g)
 {
-    return g->plan->source.start == START_LATEST ||
-           g->plan->source.start == START_TIMESTAMP;
+    return g->now->plan->source.start == START_LATEST ||
+           g->now->plan->source.start == START_TIMESTAMP;
 }
 
 /* Every partition of the topic: those behind are known from now on. */
 static void add_topic(struct engine *g, struct firsts *all, uint32_t topic)
 {
     for (int32_t i = 0; i < g->claim.topics[topic].n_partitions; i++) {
-        add(all, g->plan->source.topics[topic], topic, i);
+        add(all, g->now->plan->source.topics[topic], topic, i);
     }
 }
 
@@ -107,7 +107,7 @@ static void collect(struct engine *g, struct firsts *all)
 {
     const struct claim *c = &g->claim;
 
-    for (uint32_t t = 0; !all->has_any && t < g->plan->source.n_topics; t++) {
+    for (uint32_t t = 0; !all->has_any && t < c->n_topics; t++) {
         add_topic(g, all, t);
     }
     for (uint32_t i = 0; i < c->n; i++) {
@@ -170,7 +170,7 @@ static bool tells_any(const struct engine *g, const struct firsts *all,
 static bool ask_kafka(struct engine *g, struct firsts *all, struct answers *a,
                       struct err *e)
 {
-    const struct plan_source *s = &g->plan->source;
+    const struct plan_source *s = &g->now->plan->source;
     uint32_t i = 0;
 
     source_committed(g->source, a->lanes, all->n, a->other, a->codes);
@@ -204,7 +204,7 @@ static int64_t find_offset(const struct engine *g, const struct first *f,
     if (g->claim.topics[f->at.topic_index].is_known) {
         return k->low;
     }
-    switch (g->plan->source.start) {
+    switch (g->now->plan->source.start) {
     case START_LATEST:
         return k->high;
     case START_TIMESTAMP:
@@ -246,7 +246,7 @@ static bool has_rows(const struct firsts *all, uint32_t projection)
 
 static bool is_empty(const struct engine *g, const struct firsts *all)
 {
-    for (uint32_t i = 0; i < g->plan->n_projections; i++) {
+    for (uint32_t i = 0; i < g->now->plan->n_projections; i++) {
         if (has_rows(all, i)) {
             return false;
         }
@@ -270,7 +270,8 @@ static bool is_anew(const struct first *f)
 static void judge_untold(const struct engine *g, struct first *f,
                          bool may_be_anew)
 {
-    bool is_group = g->plan->source.start == START_GROUP && f->facts.told >= 0;
+    bool is_group =
+        g->now->plan->source.start == START_GROUP && f->facts.told >= 0;
 
     f->is_left = f->facts.epoch > 0 ||
                  g->claim.topics[f->at.topic_index].is_known ||
@@ -302,7 +303,7 @@ static uint32_t judge(struct engine *g, struct firsts *all)
         log_line(LOG_WARN,
                  "the group has read these topics before, but tables and "
                  "positions are empty: all is applied anew",
-                 "group=%s lanes=%u", g->plan->source.group, n_anew);
+                 "group=%s lanes=%u", g->now->plan->source.group, n_anew);
     }
     return n_gone;
 }
@@ -313,13 +314,13 @@ static bool is_reference(const struct engine *g, const struct firsts *all,
                          const struct plan_projection *p)
 {
     return p->n_key > 0 && p->columns[0].from == FROM_ASKED &&
-           !position_other(owners(g, all), g->plan);
+           !position_other(owners(g, all), g->now->plan);
 }
 
 static bool refuse_rows(const struct engine *g, const struct firsts *all,
                         const char *table, struct err *e)
 {
-    const struct plan *p = g->plan;
+    const struct plan *p = g->now->plan;
     const char *other = position_other(owners(g, all), p);
 
     return err_set(
@@ -342,7 +343,7 @@ static bool is_of_before(const struct engine *g, const struct firsts *all)
         is_behind |= all->list[i].untold ||
                      all->list[i].offset < all->list[i].facts.high;
     }
-    return is_behind && position_other(owners(g, all), g->plan);
+    return is_behind && position_other(owners(g, all), g->now->plan);
 }
 
 static bool is_told(const struct firsts *all)
@@ -359,7 +360,7 @@ static bool is_told(const struct firsts *all)
  * that this is meant. */
 static bool is_unasked(const struct engine *g, const struct firsts *all)
 {
-    const struct plan_source *s = &g->plan->source;
+    const struct plan_source *s = &g->now->plan->source;
 
     if (s->onto_rows) {
         return false;
@@ -379,13 +380,13 @@ static bool is_unasked(const struct engine *g, const struct firsts *all)
 static bool may_begin(const struct engine *g, const struct firsts *all,
                       struct err *e)
 {
-    bool is_said = g->plan->source.start != START_UNSAID;
+    bool is_said = g->now->plan->source.start != START_UNSAID;
 
     if (all->has_any || !is_unasked(g, all)) {
         return true;
     }
-    for (uint32_t i = 0; i < g->plan->n_projections; i++) {
-        const struct plan_projection *p = &g->plan->projections[i];
+    for (uint32_t i = 0; i < g->now->plan->n_projections; i++) {
+        const struct plan_projection *p = &g->now->plan->projections[i];
 
         if (!has_rows(all, i)) {
             continue;
@@ -412,18 +413,17 @@ static bool may_begin(const struct engine *g, const struct firsts *all,
 static void make(struct engine *g, const struct first *f)
 {
     struct claim *c = &g->claim;
-    const char *why = f->gone.text;
     bool is_gone = f->gone.class != ERR_NONE;
     int64_t now = wall_usec() / 1000000;
 
     c->made[c->n_made++] = (struct position){
-        .topic = f->at.topic,
+        .topic = arena_printf(&c->kept, "%s", f->at.topic),
         .partition = f->at.number,
         .next_offset = f->offset,
         .epoch = !is_gone               ? 0
                  : now > f->facts.epoch ? now
                                         : f->facts.epoch,
-        .halted = is_gone ? arena_dup(&c->kept, why, strlen(why)) : NULL,
+        .halted = is_gone ? arena_printf(&c->kept, "%s", f->gone.text) : NULL,
         .anchor.ms = now * 1000};
 }
 
@@ -465,11 +465,11 @@ static void make_all(struct engine *g, const struct firsts *all,
 
 bool beginning_decide(struct engine *g, const struct pgreply *r, struct err *e)
 {
-    uint32_t n_topics = g->plan->source.n_topics;
+    uint32_t n_topics = g->now->plan->source.n_topics;
     struct firsts all = {.reply = r,
                          .places = mem_zero(n_topics + 1, sizeof(*all.places))};
 
-    all.has_any = position_has_any(owners(g, &all), g->plan);
+    all.has_any = position_has_any(owners(g, &all), g->now->plan);
     collect(g, &all);
     bool ok = learn(g, &all, e);
     uint32_t n_gone = ok ? judge(g, &all) : 0;
@@ -488,7 +488,7 @@ bool beginning_decide(struct engine *g, const struct pgreply *r, struct err *e)
 
 bool beginning_may_lack(const struct engine *g, const struct position *p)
 {
-    const struct plan_source *s = &g->plan->source;
+    const struct plan_source *s = &g->now->plan->source;
     uint32_t t = 0;
 
     while (t < s->n_topics && strcmp(s->topics[t], p->topic) != 0) {

@@ -172,7 +172,7 @@ static void send_round(struct engine *g)
     c->some = c->most > 0 && c->some > c->most ? c->most : c->some;
     c->asked_at = engine_now(g);
     claim_begin(g);
-    position_claim(c->conn, g->plan, g->owner, c->lanes + c->at, c->some);
+    position_claim(c->conn, g->now->plan, g->owner, c->lanes + c->at, c->some);
     pgconn_add_commit(c->conn);
     pgconn_flush(c->conn, claim_deadline(g), on_claimed, g);
 }
@@ -192,7 +192,7 @@ static void missing(struct engine *g)
     struct err e;
 
     err_set(&e, ERR_SCHEMA, "tidemill.lane does not keep new lanes: %.300s",
-            compare_own_causes(g));
+            compare_own_causes(g->now));
     for (uint32_t i = 0; i < c->n; i++) {
         if (c->lanes[i].found) {
             continue;
@@ -275,7 +275,7 @@ static void refuse_some(struct engine *g, const struct pgreply *r)
     if (sqlstate_is_lock(e.sqlstate)) {
         c->is_hasty = true;
         claim_roll_back(c);
-        position_ask_holder(c->conn, g->plan, c->lanes[c->refused].topic,
+        position_ask_holder(c->conn, g->now->plan, c->lanes[c->refused].topic,
                             c->lanes[c->refused].partition);
         pgconn_flush(c->conn, claim_deadline(g), on_holder, g);
         return;
@@ -334,8 +334,8 @@ static void on_foreign(struct pgconn *conn, const struct pgreply *r, void *arg)
             "the Kafka group '%s' reads topic %s for pipeline '%s' too: each "
             "would silently see half of the records; give this pipeline "
             "('%s') a group of its own, or if it was renamed, its old name",
-            g->plan->source.group, pg_str(r->results[0], 0, 1),
-            pg_str(r->results[0], 0, 0), g->plan->name);
+            g->now->plan->source.group, pg_str(r->results[0], 0, 1),
+            pg_str(r->results[0], 0, 0), g->now->plan->name);
         claim_failed(g, &e);
         return;
     }
@@ -349,6 +349,7 @@ static void on_foreign(struct pgconn *conn, const struct pgreply *r, void *arg)
 
 void claim_open(struct claim *c, uint32_t n_topics)
 {
+    c->n_topics = n_topics;
     c->topics = mem_zero(n_topics + 1, sizeof(*c->topics));
     arena_init(&c->kept, 65536);
 }
@@ -402,8 +403,8 @@ static void start(struct engine *g)
         return;
     }
     c->asked_at = engine_now(g);
-    position_find_foreign(c->conn, g->plan);
-    position_list(c->conn, g->plan);
+    position_find_foreign(c->conn, g->now->plan);
+    position_list(c->conn, g->now->plan);
     pgconn_flush(c->conn, claim_deadline(g), on_foreign, g);
 }
 

@@ -45,6 +45,7 @@ struct claim {
     uint32_t n_unmade;          /* that the database refused, of those */
     uint32_t n_begun;           /* lanes whose first positions are written */
     struct topic_state *topics; /* owned; as plan_source.topics */
+    uint32_t n_topics;
     bool has_gone;     /* lanes whose partition is gone: see topics.h */
     bool is_listed;    /* topics_known has run */
     uint32_t n_unread; /* partitions that no claim has made a lane of */

@@ -17,7 +17,7 @@ static void keep_rows(struct batch *b, const struct pgreply *reply)
 
     if (b->cached.keeps) {
         recall_committed(b, (uint32_t)pg_int(last[-1], 0, 0),
-                         !b->engine->tables.shape.seal ||
+                         !b->generation->tables.shape.seal ||
                              pg_int(last[-2], 0, 0) != 0);
     }
 }
@@ -36,7 +36,7 @@ static void keep_pace(struct batch *b, struct lease *l)
     if (b->run.pace == BATCH_TOO_SLOW) {
         lease_halve(l->lane, l->n, b->input.n_leases == 1);
     } else if (b->run.pace == BATCH_QUICK && !b->run.is_heavy) {
-        lease_grow(l->lane, b->engine->plan->limits.size);
+        lease_grow(l->lane, b->generation->plan->limits.size);
     }
 }
 

@@ -5,15 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "flow/engine/engine.h"
 #include "postgres/store/catalog.h"
 #include "postgres/store/catalog_ask.h"
 
 /* ---- comparing ---- */
 
-static void learn(struct engine *g, const struct pg_result *r)
+/* Rows are cached under one check: another generation that finds the tables as
+ * they were goes on with them. */
+static void learn(struct engine *g, struct compared *t,
+                  const struct pg_result *r)
 {
-    struct compared *t = &g->tables;
     struct shape now = {0};
 
     shape_read(r, &now);
@@ -25,57 +28,69 @@ static void learn(struct engine *g, const struct pg_result *r)
     shape_close(&t->shape);
     t->shape = now;
     t->era++;
-    cache_clear(&g->cache);
+    cache_under(&g->cache, hash_bytes(now.check, (uint32_t)strlen(now.check)));
+}
+
+static uint64_t name_of(const struct plan_projection *p)
+{
+    return hash_bytes(p->table, (uint32_t)strlen(p->table));
 }
 
 /* A worker that is started anew goes on with the tables of the run: what a name
  * without a schema leads to may be another one by now. */
-static void recall_tables(struct engine *g)
+static void recall_tables(const struct page *page, struct generation *n)
 {
-    for (uint32_t i = 0; i < g->plan->n_projections && i < PAGE_TABLES; i++) {
-        struct plan_projection *p = &g->plan->projections[i];
-        const struct page_table *t = &g->show.page->tables[i];
+    for (uint32_t i = 0; i < n->plan->n_projections && i < PAGE_TABLES; i++) {
+        struct table_facts *known = &n->tables.facts.tables[i];
+        const struct page_table *t = &page->tables[i];
 
-        if (!p->schema && t->oid) {
-            p->oid = t->oid;
-            p->schema = arena_dup(&g->plan->arena, t->schema,
-                                  strnlen(t->schema, sizeof(t->schema)));
+        if (!known->schema && t->oid &&
+            t->name == name_of(&n->plan->projections[i])) {
+            known->oid = t->oid;
+            facts_set_schema(&n->tables.facts, i, t->schema,
+                             strnlen(t->schema, sizeof(t->schema)));
         }
     }
 }
 
-static void keep_tables(struct engine *g)
+static void keep_tables(struct page *page, const struct generation *n)
 {
-    for (uint32_t i = 0; i < g->plan->n_projections && i < PAGE_TABLES; i++) {
-        const struct plan_projection *p = &g->plan->projections[i];
-        struct page_table *t = &g->show.page->tables[i];
+    for (uint32_t i = 0; i < n->plan->n_projections && i < PAGE_TABLES; i++) {
+        const struct table_facts *known = &n->tables.facts.tables[i];
+        uint64_t name = name_of(&n->plan->projections[i]);
+        struct page_table *t = &page->tables[i];
 
-        if (t->oid != p->oid || strcmp(t->schema, p->schema) != 0) {
-            snprintf(t->schema, sizeof(t->schema), "%s", p->schema);
-            t->oid = p->oid;
+        if (t->oid != known->oid || t->name != name ||
+            strcmp(t->schema, known->schema) != 0) {
+            snprintf(t->schema, sizeof(t->schema), "%s", known->schema);
+            t->name = name;
+            t->oid = known->oid;
         }
     }
 }
 
-int compare_tables(struct engine *g, const struct pgreply *r, struct buf *lines)
+int compare_tables(struct engine *g, struct generation *n,
+                   const struct pgreply *r, struct buf *lines)
 {
-    recall_tables(g);
-    int n = catalog_compare(r, g->plan, CATALOG_PRIMARY, lines);
+    struct compared *t = &n->tables;
 
-    if (n == 0) {
-        keep_tables(g);
-        learn(g, r->results[ANSWER_SHAPE]);
-        free(g->tables.causes);
-        free(g->tables.own);
-        g->tables.causes = catalog_causes(r, g->plan);
-        g->tables.own = catalog_own_causes(r);
-        g->tables.hides = catalog_hides(r, g->plan);
+    recall_tables(g->show.page, n);
+    int n_problems =
+        catalog_compare(r, n->plan, &t->facts, CATALOG_PRIMARY, lines);
+    if (n_problems == 0) {
+        keep_tables(g->show.page, n);
+        learn(g, t, r->results[ANSWER_SHAPE]);
+        free(t->causes);
+        free(t->own);
+        t->causes = catalog_causes(r, n->plan);
+        t->own = catalog_own_causes(r);
+        t->hides = catalog_hides(r, n->plan);
     }
-    return n;
+    return n_problems;
 }
 
 /* The first problem in the words of `check`, and how many more there are. */
-static void set_problem(const struct engine *g, const char *lines, int n,
+static void set_problem(const struct plan *p, const char *lines, int n,
                         struct err *e)
 {
     while (strncmp(lines, "warning: ", 9) == 0) {
@@ -85,25 +100,18 @@ static void set_problem(const struct engine *g, const char *lines, int n,
     if (n > 1) {
         err_set(e, ERR_SCHEMA,
                 "%.480s (and %d more: `tidemill check %.120s` names all)",
-                e->text, n - 1, g->plan->path);
+                e->text, n - 1, p->path);
     }
 }
 
-void compare_close(struct compared *t)
+const char *compare_own_causes(const struct generation *n)
 {
-    shape_close(&t->shape);
-    free(t->causes);
-    free(t->own);
-}
-
-const char *compare_own_causes(const struct engine *g)
-{
-    return g->tables.own ? g->tables.own
+    return n->tables.own ? n->tables.own
                          : "is there a trigger or a policy of row-level "
                            "security on it?";
 }
 
-bool compare_is_unkept(const struct engine *g, const struct err *e,
+bool compare_is_unkept(const struct generation *n, const struct err *e,
                        struct err *named)
 {
     const char *what = strcmp(e->sqlstate, "TM004") == 0
@@ -116,33 +124,31 @@ bool compare_is_unkept(const struct engine *g, const struct err *e,
     if (what) {
         snprintf(named->text, sizeof(named->text),
                  "%s, so nothing was committed: %.300s", what,
-                 compare_own_causes(g));
+                 compare_own_causes(n));
     }
     return what != NULL;
 }
 
 bool compare_begin(struct batch *b)
 {
-    struct engine *g = b->engine;
-
-    if (g->tables.is_known) {
-        b->tables.era = g->tables.era;
+    if (b->generation->tables.is_known) {
+        b->tables.era = b->generation->tables.era;
     } else {
         b->tables.has_compared = true;
-        catalog_ask(b->attempt.conn, g->plan);
+        catalog_ask(b->attempt.conn, b->generation->plan);
     }
-    return g->tables.is_known;
+    return b->generation->tables.is_known;
 }
 
 bool compare_answered(struct batch *b, const struct pgreply *r, struct err *e)
 {
     struct buf lines = {0};
-    int n = compare_tables(b->engine, r, &lines);
+    int n = compare_tables(b->engine, b->generation, r, &lines);
 
     if (n > 0) {
-        set_problem(b->engine, buf_text(&lines), n, e);
+        set_problem(b->generation->plan, buf_text(&lines), n, e);
     } else {
-        b->tables.era = b->engine->tables.era;
+        b->tables.era = b->generation->tables.era;
     }
     buf_close(&lines);
     return n == 0;
@@ -154,12 +160,12 @@ static void add(struct batch *b, const char *name, const char *sql)
 {
     pgconn_add_version(b->attempt.conn,
                        &(struct pgstmt){.name = name, .sql = sql},
-                       b->engine->tables.era, NULL);
+                       b->generation->tables.era, NULL);
 }
 
 void compare_check(struct batch *b, bool keeps)
 {
-    const struct compared *t = &b->engine->tables;
+    const struct compared *t = &b->generation->tables;
 
     if (keeps && t->shape.seal) {
         add(b, "tm_seal", t->shape.seal);
@@ -169,7 +175,7 @@ void compare_check(struct batch *b, bool keeps)
 
 bool compare_is_outdated(const struct batch *b)
 {
-    return b->tables.era != b->engine->tables.era;
+    return b->tables.era != b->generation->tables.era;
 }
 
 bool compare_explains(struct batch *b, const struct err *e)
@@ -182,7 +188,7 @@ bool compare_explains(struct batch *b, const struct err *e)
         return false;
     }
     if (!compare_is_outdated(b)) {
-        b->engine->tables.is_known = false;
+        b->generation->tables.is_known = false;
     }
     return true;
 }

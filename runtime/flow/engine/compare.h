@@ -8,33 +8,24 @@
  * A batch that began before a comparison found another shape is done again: it
  * may have loaded rows of what was there before.
  */
+#include "base/buf.h"
 #include "base/err.h"
-#include "postgres/store/shape.h"
+#include "postgres/wire/conn.h"
 
 struct batch;
 struct engine;
-
-struct compared {
-    struct shape shape; /* owned */
-    uint32_t era;       /* grows with each other shape */
-    char *causes; /* owned: what may keep back, hide or move rows, for people;
-                     NULL: nothing does */
-    char *own;  /* owned: the same of tidemill.lane and tidemill.dead_letter */
-    bool hides; /* row-level security applies to our role */
-    bool is_known; /* false: to be compared before the next batch begins */
-};
+struct generation;
 
 /* From what catalog_ask() was answered: how many problems there are; their
  * lines, and warnings, go to [lines]. Without any they are as compared. */
-int compare_tables(struct engine *g, const struct pgreply *r,
-                   struct buf *lines);
-void compare_close(struct compared *t);
+int compare_tables(struct engine *g, struct generation *n,
+                   const struct pgreply *r, struct buf *lines);
 /* What may keep back or change what is written to tidemill.lane and
  * tidemill.dead_letter, for people: a question where nothing is known. */
-const char *compare_own_causes(const struct engine *g);
+const char *compare_own_causes(const struct generation *n);
 /* Such a table did not keep what was written (TM004, TM005): [named] says which,
  * and what may be why. False: the failure is another one. */
-bool compare_is_unkept(const struct engine *g, const struct err *e,
+bool compare_is_unkept(const struct generation *n, const struct err *e,
                        struct err *named);
 /* The batch has a connection and begins. False: the tables are to be compared
  * first, and its connection is to be asked what is queued. */

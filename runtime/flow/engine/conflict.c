@@ -78,14 +78,14 @@ static bool had_all_rows(const struct batch *b)
 static void note_miss(struct batch *b, struct lane *lane)
 {
     if (++lane->wait.n_missed == MISSES) {
-        b->engine->tables.is_known = false;
+        b->generation->tables.is_known = false;
     }
 }
 
 /* Into [out]: what may keep back what the batch writes. */
 static void find_causes(const struct batch *b, char *out, size_t size)
 {
-    const struct compared *t = &b->engine->tables;
+    const struct compared *t = &b->generation->tables;
     /* A retry deletes its dead letters too. */
     const char *own = b->kind->end ? t->own : NULL;
 
@@ -379,7 +379,7 @@ static bool may_be_patient(const struct batch *b)
             return false;
         }
     }
-    return (g->batches.n > 1 && g->plan->database.pool_max > 1) ||
+    return (g->batches.n > 1 && b->generation->plan->database.pool_max > 1) ||
            (empties(b) && has_whole_turn(b));
 }
 
@@ -392,7 +392,7 @@ static uint32_t first_lock_ms(const struct engine *g)
 
 void conflict_begin(struct batch *b)
 {
-    uint32_t usual = b->engine->plan->database.timeouts.lock_ms;
+    uint32_t usual = b->generation->plan->database.timeouts.lock_ms;
     bool is_patient = wants_patience(b);
     uint32_t ms =
         is_waiting(b) && !is_patient ? LOCK_SHORT_MS : first_lock_ms(b->engine);

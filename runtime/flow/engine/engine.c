@@ -55,6 +55,7 @@ void engine_release(struct batch *b)
         }
     }
     batch_clear(b);
+    batch_unbind(b);
     engine_move(b, BATCH_FREE);
 }
 
@@ -73,22 +74,22 @@ static void decode_some(struct engine *g)
 {
     struct batch *b = batches_first(&g->batches.decoding);
     usec since = engine_now(g);
-    bool is_done = batch_decode(b, g->decoder, DECODE_SLICE);
+    bool is_done = batch_decode(b, DECODE_SLICE);
 
     if (is_done) {
         isolate_refused(b);
         condemned_apply(b);
         judge_truncates(b);
         condemned_enter(b);
-        batch_keys(b, g->decoder, g->vm);
+        batch_keys(b);
         condemned_leave();
     }
     measure_step(&b->engine->show, b, STAGE_DECODE, since);
     if (is_done && batch_is_over(b)) {
         transact_go(b, isolate_over(b));
     } else if (is_done) {
-        unknown_tell(g->programs, g->plan->n_projections, g->decoder,
-                     &b->memory.arena);
+        unknown_tell(b->generation->programs, b->generation->n_programs,
+                     b->generation->decoder, &b->memory.arena);
         batch_settle(b);
         engine_move(b, BATCH_READY);
     }
@@ -137,7 +138,8 @@ static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         engine_lease(leases[i].lane);
     }
-    batch_begin(b, g->decoder, leases, n);
+    batch_begin(b, g->now, leases, n);
+    b->memory.most_bytes = g->now->plan->limits.bytes;
     b->kind = &batch_of_records;
     engine_move(b, BATCH_DECODING);
 }
@@ -157,7 +159,7 @@ static bool may_lease(struct engine *g)
 
 static struct plan_limits limits_now(struct engine *g)
 {
-    struct plan_limits limits = g->plan->limits;
+    struct plan_limits limits = g->now->plan->limits;
 
     if (g->database.breaker.state != BREAKER_CLOSED) {
         limits.size = limits.size < PROBE_RECORDS ? limits.size : PROBE_RECORDS;
@@ -296,8 +298,8 @@ void engine_join(struct engine *g)
 {
     struct err e;
 
-    g->source = source_new(g->loop, &g->plan->source, g->instance, INBOX_BYTES,
-                           on_wake, g, &e);
+    g->source = source_new(g->loop, &g->now->plan->source, g->instance,
+                           INBOX_BYTES, on_wake, g, &e);
     if (!g->source) {
         log_line(LOG_ERROR, "the consumer cannot start", "error=%s",
                  log_quote(e.text));
@@ -310,22 +312,20 @@ void engine_join(struct engine *g)
     waits_open(&g->waits, &(struct waits_needs){.source = g->source,
                                                 .lanes = &g->lanes,
                                                 .show = &g->show,
-                                                .plan = g->plan,
+                                                .plan = g->now->plan,
                                                 .instance = g->instance});
 }
 
 static void open_batches(struct engine *g)
 {
-    uint32_t n = g->plan->limits.concurrency;
+    uint32_t n = g->now->plan->limits.concurrency;
 
     for (uint32_t i = 0; i < n; i++) {
         struct batch *b = &g->batches.all[i];
 
-        batch_init(b, g->programs, g->plan->n_projections,
-                   &g->plan->dead_letters);
+        batch_init(b);
         b->engine = g;
         b->ask = rule_ask_record;
-        b->memory.most_bytes = g->plan->limits.bytes;
         b->slot = i;
     }
     batches_open(&g->batches, n);
@@ -336,7 +336,7 @@ static const uint64_t HELD_BYTES = 1 << 30;
 
 static void open_cache(struct engine *g)
 {
-    const struct plan *p = g->plan;
+    const struct plan *p = g->now->plan;
 
     if (plan_is_cached(p)) {
         cache_open(&g->cache, p->cache.bytes, p->cache.ttl_s * 1000000ULL);
@@ -345,24 +345,24 @@ static void open_cache(struct engine *g)
 
 static void explain_unkept(void *arg, const struct err *e, struct err *named)
 {
-    compare_is_unkept(arg, e, named);
+    const struct engine *g = arg;
+
+    compare_is_unkept(g->now, e, named);
 }
 
-bool engine_open(struct engine *g, struct err *e)
+void engine_open(struct engine *g)
 {
-    g->decoder = decoder_new(&g->plan->source, source_header);
-    if (!programs_new(g->plan, g->decoder, &g->programs, e)) {
-        return false;
-    }
-    claim_open(&g->claim, g->plan->source.n_topics);
+    const struct generation *n = g->now;
+
+    claim_open(&g->claim, n->plan->source.n_topics);
     database_open(&g->database, &(struct database_needs){.loop = g->loop,
-                                                         .plan = g->plan,
-                                                         .bundle = g->bundle,
+                                                         .plan = n->plan,
+                                                         .bundle = n->bundle,
                                                          .show = &g->show,
                                                          .wake = on_wake,
                                                          .arg = g});
-    publish_open(&g->publish, &(struct publish_needs){.plan = g->plan,
-                                                      .decoder = g->decoder,
+    publish_open(&g->publish, &(struct publish_needs){.plan = n->plan,
+                                                      .decoder = n->decoder,
                                                       .owner = g->owner,
                                                       .database = &g->database,
                                                       .show = &g->show,
@@ -373,9 +373,8 @@ bool engine_open(struct engine *g, struct err *e)
     g->due = loop_timer_new(g->loop, on_wake, g);
     open_batches(g);
     open_cache(g);
-    lanes_init(&g->lanes, g->plan->dead_letters.max_failed, HELD_BYTES);
+    lanes_init(&g->lanes, g->now->plan->dead_letters.max_failed, HELD_BYTES);
     loop_timer_every(g->tick, TICK_USEC);
-    return true;
 }
 
 bool engine_stop(struct engine *g)
@@ -391,7 +390,7 @@ void engine_close(struct engine *g)
     loop_timer_free(g->tick);
     loop_timer_free(g->due);
     database_close(&g->database);
-    halt_close(&g->halts); /* its topics are the source's */
+    halt_close(&g->halts);
     if (g->source) {
         intake_tell(g);
         source_free(g->source);
@@ -400,11 +399,9 @@ void engine_close(struct engine *g)
         batch_close(&g->batches.all[i]);
     }
     cache_close(&g->cache);
-    compare_close(&g->tables);
     claim_close(&g->claim);
     letters_close(&g->letters);
     lanes_close(&g->lanes);
     publish_close(&g->publish);
-    programs_free(g->programs, g->plan->n_projections);
-    decoder_free(g->decoder);
+    generation_drop(g->now);
 }

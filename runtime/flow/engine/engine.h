@@ -26,25 +26,21 @@
 #include "flow/table/writer.h"
 #include "flow/waits/waits.h"
 
-struct bundle;
-
 struct engine {
     struct loop *loop; /* -- set at open; borrowed unless said */
     struct random random;
-    const struct bundle *bundle;
-    struct plan *plan;
-    struct vm *vm;
-    struct decoder *decoder;  /* owned */
-    struct program *programs; /* owned */
-    struct source *source;    /* owned; NULL until the database is checked */
-    const char *owner;        /* instance-slot; names us in tidemill.lane */
-    const char *instance;     /* group.instance.id, or NULL */
+    struct generation *now; /* held; of the batches to come, and of all that
+                                  is the worker's */
+    struct generation
+        *before;           /* held; batches of it are under way; NULL: none */
+    struct source *source; /* owned; NULL until the database is checked */
+    const char *owner;     /* instance-slot; names us in tidemill.lane */
+    const char *instance;  /* group.instance.id, or NULL */
 
     struct batches batches;
-    struct writer writer;   /* owned; buffers shared by all batches */
-    struct cache cache;     /* owned; without a ring: nothing is cached */
-    struct compared tables; /* owned */
-    uint32_t n_claims;      /* of lanes, so far: gives each a number */
+    struct writer writer; /* owned; buffers shared by all batches */
+    struct cache cache;   /* owned; without a ring: nothing is cached */
+    uint32_t n_claims;    /* of lanes, so far: gives each a number */
 
     struct claim claim;
     struct halts halts;
@@ -81,7 +77,8 @@ static inline uint32_t engine_random(struct engine *g)
     return random_next(&g->random);
 }
 
-bool engine_open(struct engine *g, struct err *e) MUSTCHECK;
+/* loop, random, now, show, owner and instance are set. */
+void engine_open(struct engine *g);
 void engine_close(struct engine *g);
 void engine_turn(struct engine *g);
 /* Takes no new work; true when nothing is in flight any more, and what is known
@@ -105,7 +102,7 @@ void engine_halt(struct engine *g, struct lane *lane, const struct err *e);
 void engine_halt_until(struct engine *g, struct lane *lane, usec until,
                        const struct err *e);
 /* It waits for a person, and a restart does not end that: it is written to
- * tidemill.lane. [by_scripts]: another generation of the pipeline may do
- * better, so its claim of the lane ends the halt. */
+ * tidemill.lane. [scripts_of]: hash of the generation whose scripts made it; the
+ * claim of another one ends the halt, since it may do better. NULL: none did. */
 void engine_halt_for_person(struct engine *g, struct lane *lane,
-                            const struct err *e, bool by_scripts);
+                            const struct err *e, const char *scripts_of);

@@ -35,7 +35,7 @@ static void halt_unkept(struct engine *g, struct lane *lane)
         &e, ERR_SCHEMA,
         "tidemill.lane does not keep the lane's new position, though nobody "
         "else claimed it: %.300s",
-        compare_own_causes(g));
+        compare_own_causes(g->now));
     g->show.counts->errors[e.class]++;
     engine_halt_until(g, lane, engine_now(g) + UNKEPT_USEC, &e);
 }
@@ -49,7 +49,7 @@ static void claim_again(struct engine *g, const struct lease *l)
         return;
     }
     if (lane->fence.n == MOST - 1) { /* what is told of then may be new */
-        g->tables.is_known = false;
+        g->now->tables.is_known = false;
     }
     if (lane->fence.n < MOST) { /* else that is not why */
         log_line(LOG_WARN,

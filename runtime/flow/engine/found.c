@@ -91,7 +91,7 @@ static void ask_time(struct engine *g, uint32_t first, uint32_t n, int64_t ms)
 static void ask_times(struct engine *g, const struct found *found)
 {
     struct claim *c = &g->claim;
-    const struct plan_source *s = &g->plan->source;
+    const struct plan_source *s = &g->now->plan->source;
     bool is_of_time = s->start == START_TIMESTAMP || s->start == START_LATEST;
     uint32_t n;
 
@@ -164,7 +164,8 @@ static void write_begun(struct engine *g, const struct found *found)
     c->n_begun = 0;
     for (uint32_t i = 0; i < c->n; i++) {
         if (is_unbegun(&c->lanes[i])) {
-            position_begin(c->conn, g->plan, &c->lanes[i], c->lanes[i].begin);
+            position_begin(c->conn, g->now->plan, &c->lanes[i],
+                           c->lanes[i].begin);
             c->n_begun++;
         }
     }
@@ -256,7 +257,7 @@ static void halt_bad(struct engine *g, const struct position *at,
 
     if (!at->halted) {
         g->show.counts->errors[bad->class]++;
-        engine_halt_for_person(g, l, bad, false);
+        engine_halt_for_person(g, l, bad, NULL);
         return;
     }
     engine_halt(g, l, bad);
@@ -310,7 +311,7 @@ static void settle(struct engine *g, const struct found *found)
     claim_begin(g);
     for (uint32_t i = 0; i < c->n; i++) {
         if (verify_settles(&c->lanes[i], &found[i].facts)) {
-            position_settle(c->conn, g->plan, &c->lanes[i]);
+            position_settle(c->conn, g->now->plan, &c->lanes[i]);
         }
     }
     pgconn_add_commit(c->conn);

@@ -19,9 +19,10 @@ enum {
 };
 
 struct halt_note {
-    struct position at;     /* its topic is borrowed from the source */
-    const char *generation; /* borrowed; see position_halt */
-    char *why;              /* owned */
+    struct position at;
+    char *topic;      /* owned: at.topic */
+    char *generation; /* owned; see position_halt */
+    char *why;        /* owned */
 };
 
 /* ---- to halt ---- */
@@ -93,8 +94,12 @@ void halt_note(struct engine *g, const struct position *at, const char *why,
     }
     h->notes = mem_grow(h->notes, (h->n_notes + 1) * sizeof(*h->notes));
     note = &h->notes[h->n_notes++];
-    *note = (struct halt_note){
-        .at = *at, .generation = generation, .why = mem_dup(why)};
+    *note = (struct halt_note){.at = *at,
+                               .topic = mem_dup(at->topic),
+                               .generation =
+                                   generation ? mem_dup(generation) : NULL,
+                               .why = mem_dup(why)};
+    note->at.topic = note->topic;
 }
 
 /* Another owner, or a person, would have raised the epoch once more. */
@@ -121,7 +126,7 @@ bool halt_is_written(const struct halts *h)
 }
 
 void engine_halt_for_person(struct engine *g, struct lane *lane,
-                            const struct err *e, bool by_scripts)
+                            const struct err *e, const char *scripts_of)
 {
     const struct page_lane *p;
 
@@ -135,7 +140,7 @@ void engine_halt_for_person(struct engine *g, struct lane *lane,
                                 .epoch = lane->epoch,
                                 .halted_since = p ? p->halted_since
                                                   : wall_usec() / 1000000};
-    halt_note(g, &at, e->text, by_scripts ? g->plan->hash : NULL);
+    halt_note(g, &at, e->text, scripts_of);
 }
 
 /* ---- to write it down ---- */
@@ -144,6 +149,13 @@ static void give_conn(struct engine *g, const struct pgreply *r)
 {
     database_give(&g->database, &g->halts.conn, &g->halts.ticket,
                   r->ok ? NULL : &r->error, "halts");
+}
+
+static void free_note(struct halt_note *n)
+{
+    free(n->topic);
+    free(n->generation);
+    free(n->why);
 }
 
 /* The first [n] but for those that [answers] say are not kept; NULL: all. How
@@ -157,7 +169,7 @@ static uint32_t drop_notes(struct halts *h, uint32_t n,
         if (answers && !position_is_noted(answers[i])) {
             h->notes[n_left++] = h->notes[i];
         } else {
-            free(h->notes[i].why);
+            free_note(&h->notes[i]);
         }
     }
     if (n_left < n && n < h->n_notes) {
@@ -201,7 +213,7 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
     if (r->ok) {
         n = drop_notes(h, n, r->results + NOTES_BEGUN);
         err_set(&e, ERR_SCHEMA, "the table does not keep them: %.300s",
-                compare_own_causes(g));
+                compare_own_causes(g->now));
     }
     if (n > 0) {
         not_noted(g, n, &e);
@@ -232,7 +244,8 @@ static void write_notes(struct engine *g)
     for (uint32_t i = 0; i < h->n_sent; i++) {
         const struct halt_note *n = &h->notes[i];
 
-        position_note_halt(h->conn, g->plan, &n->at, n->why, n->generation);
+        position_note_halt(h->conn, g->now->plan, &n->at, n->why,
+                           n->generation);
     }
     pgconn_add_commit(h->conn);
     pgconn_flush(h->conn, PG_ANSWER_USEC, on_noted, g);
@@ -306,10 +319,10 @@ static void look(struct engine *g)
         return;
     }
     if (h->has_list) {
-        position_list(h->conn, g->plan);
+        position_list(h->conn, g->now->plan);
     }
     if (h->n_asked > 0) {
-        position_epochs(h->conn, g->plan, g->owner, h->asked, h->n_asked);
+        position_epochs(h->conn, g->now->plan, g->owner, h->asked, h->n_asked);
     }
     pgconn_flush(h->conn, PG_ANSWER_USEC, on_looked, g);
 }
@@ -331,7 +344,7 @@ void halt_look(struct engine *g, struct lane *l)
         verify_replaced(l, &e);
         g->show.counts->errors[e.class]++;
         l->misfits = true;
-        engine_halt_for_person(g, l, &e, false);
+        engine_halt_for_person(g, l, &e, NULL);
     } else if (p->is_lost) {
         lane_become(l, LANE_DOUBTED);
         g->claim.retry_at = engine_now(g) + LOST_PAUSE_USEC;

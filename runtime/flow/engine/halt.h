@@ -35,8 +35,7 @@ struct halts {
     usec look_at;
 };
 
-/* Has a halt written to tidemill.lane, as position_halt does; at->topic and
- * [generation] must last. */
+/* Has a halt written to tidemill.lane, as position_halt does. */
 void halt_note(struct engine *g, const struct position *at, const char *why,
                const char *generation);
 /* The lane was claimed again, by us alone, before its halt was written: it

@@ -63,7 +63,7 @@ struct next isolate_narrow(struct batch *b, const struct err *e)
 static void tell_over(const struct batch *b)
 {
     const struct record *first = &b->input.records[0];
-    const struct vm *vm = b->engine->vm;
+    const struct vm *vm = b->generation->vm;
     enum log_level level =
         b->input.leases[0].lane->most == 0 ? LOG_INFO : LOG_DEBUG;
 

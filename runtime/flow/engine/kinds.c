@@ -20,7 +20,7 @@ static void move(struct batch *b, struct lease *l)
                                        .anchor = batch_anchor(b, l),
                                        .settles = l->lane->settles};
 
-    position_move(b->attempt.conn, b->engine->plan, &step);
+    position_move(b->attempt.conn, b->generation->plan, &step);
 }
 
 /* The transaction is atomic: any lane that it would have moved tells. A row
@@ -78,7 +78,7 @@ const struct batch_kind batch_of_records = {
 
 static void fence(struct batch *b, struct lease *l)
 {
-    position_fence(b->attempt.conn, b->engine->plan, l->lane->topic,
+    position_fence(b->attempt.conn, b->generation->plan, l->lane->topic,
                    l->lane->partition, l->epoch, l->start);
 }
 

@@ -30,8 +30,8 @@ void lease_halt_write(struct batch *b)
                                         .partition = l->lane->partition,
                                         .epoch = l->epoch,
                                         .halted_since = l->halted_since};
-            position_halt(b->attempt.conn, b->engine->plan, &at, e.text,
-                          b->engine->plan->hash);
+            position_halt(b->attempt.conn, b->generation->plan, &at, e.text,
+                          b->generation->plan->hash);
         }
     }
 }
@@ -48,7 +48,7 @@ void lease_halt_committed(struct batch *b, const struct lease *l)
     b->engine->show.counts->errors[l->halt_class]++;
     name_halt(b, l, &e);
     if (l->halted_since == 0) {
-        engine_halt_for_person(b->engine, lane, &e, true);
+        engine_halt_for_person(b->engine, lane, &e, b->generation->plan->hash);
         return;
     }
     engine_halt(b->engine, lane, &e);

@@ -61,7 +61,7 @@ static struct dead_letter held(struct batch *b, const struct letter *letter)
  * says nothing on another. */
 static const char *in_bundle(const struct batch *b, const char *message)
 {
-    const char *folder = b->engine->plan->folder;
+    const char *folder = b->generation->plan->folder;
     size_t len = strlen(folder);
 
     return strncmp(message, folder, len) == 0 && message[len] == '/'
@@ -138,17 +138,17 @@ void letters_end(struct batch *b)
         }
     }
     if (n_gone > 0) {
-        dead_letter_end(b->attempt.conn, b->engine->plan, gone, n_gone);
+        dead_letter_end(b->attempt.conn, b->generation->plan, gone, n_gone);
     }
     if (n_stay > 0) {
-        dead_letter_rest(b->attempt.conn, b->engine->plan, stay, n_stay);
+        dead_letter_rest(b->attempt.conn, b->generation->plan, stay, n_stay);
     }
 }
 
 void letters_write(struct batch *b)
 {
     if (b->failures.n_put > 0) {
-        dead_letter_put(b->attempt.conn, b->engine->plan, b->failures.put,
+        dead_letter_put(b->attempt.conn, b->generation->plan, b->failures.put,
                         b->failures.n_put);
     }
 }
@@ -411,11 +411,11 @@ void letters_turn(struct engine *g)
     }
     if (wants_keys) {
         collect(g);
-        dead_letter_ask_keys(q->conn, g->plan, q->lanes, q->n);
+        dead_letter_ask_keys(q->conn, g->now->plan, q->lanes, q->n);
         pgconn_limit(q->conn, g->lanes.held.most);
         pgconn_flush(q->conn, PG_ANSWER_USEC, on_keys, g);
     } else {
-        dead_letter_ask_wanted(q->conn, g->plan);
+        dead_letter_ask_wanted(q->conn, g->now->plan);
         pgconn_flush(q->conn, PG_ANSWER_USEC, on_wanted, g);
     }
 }

@@ -67,7 +67,7 @@ static bool is_tried_alone(struct batch *b, const struct err *e,
         lane->search.since = engine_now(b->engine);
     }
     return n > 1 || !b->kind->holds_lanes || goes_on_without(b) ||
-           (b->engine->tables.hides && strcmp(e->sqlstate, "42501") == 0);
+           (b->generation->tables.hides && strcmp(e->sqlstate, "42501") == 0);
 }
 
 static struct next by_class(struct batch *b, const struct err *e,
@@ -78,7 +78,7 @@ static struct next by_class(struct batch *b, const struct err *e,
     if (e->class == ERR_FENCED) {
         return fence_failed(b, reply->failed);
     }
-    if (compare_is_unkept(b->engine, e, &named)) {
+    if (compare_is_unkept(b->generation, e, &named)) {
         /* No record is to blame, but only lanes that need it wait. */
         return b->input.n_leases > 1 ? isolate_parts(b)
                                      : rule_failed(b, &named);

@@ -36,8 +36,8 @@ static struct dead_letter_most how_many(const struct engine *g,
 {
     return (struct dead_letter_most){.n = lane->letters.retry_most
                                               ? lane->letters.retry_most
-                                              : g->plan->limits.size,
-                                     .bytes = g->plan->limits.bytes};
+                                              : g->now->plan->limits.size,
+                                     .bytes = g->now->plan->limits.bytes};
 }
 
 static const char *copied(struct batch *b, const struct pg_result *r, int row,
@@ -63,18 +63,17 @@ static void read_record(struct batch *b, const struct pg_result *r, int row)
     rec->key = copied(b, r, row, 1, &rec->key_len);
     rec->value = copied(b, r, row, 2, &rec->value_len);
     json = copied(b, r, row, 3, &len);
-    rec->message = headers_parse(json, len, b->input.decoder, &b->memory.arena);
+    rec->message =
+        headers_parse(json, len, b->generation->decoder, &b->memory.arena);
     b->input.bytes += rec->key_len + rec->value_len;
 }
 
 /* A batch of these records, which goes the way of every other. */
 static void begin(struct batch *b, const struct pg_result *r)
 {
-    struct engine *g = b->engine;
     uint32_t n = (uint32_t)pg_rows(r);
     struct lease *l = &b->input.leases[0];
 
-    b->input.decoder = g->decoder;
     b->input.records =
         arena_alloc(&b->memory.arena, (n + 1) * sizeof(*b->input.records));
     for (uint32_t i = 0; i < n; i++) {
@@ -83,7 +82,7 @@ static void begin(struct batch *b, const struct pg_result *r)
     l->first = 0;
     l->n = n;
     b->input.header = headers_find;
-    batch_prepare(b, g->decoder, n);
+    batch_prepare(b, n);
     b->input.stays = true;
     b->kind = &batch_of_letters;
     engine_move(b, BATCH_DECODING);
@@ -91,12 +90,14 @@ static void begin(struct batch *b, const struct pg_result *r)
 
 /* Trouble with the database is told where it is met; this would come again with
  * each look. */
-static void tell(struct engine *g, const struct err *e)
+static void tell(struct batch *b, const struct err *e)
 {
+    struct engine *g = b->engine;
     struct err named;
 
-    if (compare_is_unkept(g, e, &named)) {
-        g->tables.is_known = false; /* what is told next may be new */
+    if (compare_is_unkept(b->generation, e, &named)) {
+        b->generation->tables.is_known =
+            false; /* what is told next may be new */
     }
     if (!database_is_away(e) && log_once(&g->letters.told, named.text)) {
         log_line(LOG_WARN, "dead letters cannot be looked up; trying again",
@@ -125,7 +126,7 @@ static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
         lane_want_retry(lane, false); /* after trouble: until the next look */
         end_wait(lane);
         if (!r->ok) {
-            tell(g, &r->error);
+            tell(b, &r->error);
         }
         engine_release(b);
     }
@@ -135,6 +136,8 @@ static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
 
 static void fetch(struct engine *g, struct batch *b, struct lane *lane)
 {
+    batch_bind(b, g->now);
+    b->memory.most_bytes = g->now->plan->limits.bytes;
     batch_clear(b);
     b->input.leases = arena_zero(&b->memory.arena, sizeof(*b->input.leases));
     b->input.n_leases = 1;
@@ -144,8 +147,8 @@ static void fetch(struct engine *g, struct batch *b, struct lane *lane)
                                         .halt = -1};
     engine_lease(lane);
     engine_move(b, BATCH_FETCHING);
-    dead_letter_ask(b->attempt.conn, g->plan, lane->topic, lane->partition,
-                    how_many(g, lane));
+    dead_letter_ask(b->attempt.conn, b->generation->plan, lane->topic,
+                    lane->partition, how_many(g, lane));
     pgconn_flush(b->attempt.conn, PG_LETTERS_USEC, on_fetched, b);
 }
 
@@ -183,7 +186,7 @@ void redo_committed(struct batch *b)
     end_wait(lane);
     if (lane->letters.retry_most) {
         lane->letters.retry_most =
-            lane->letters.retry_most < b->engine->plan->limits.size
+            lane->letters.retry_most < b->generation->plan->limits.size
                 ? 2 * lane->letters.retry_most
                 : 0;
     }

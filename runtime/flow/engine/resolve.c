@@ -58,7 +58,8 @@ struct next resolve_ask(struct batch *b)
     name_lanes(b);
     at = asked(b, &n);
     pgconn_add_sql(b->attempt.conn, "BEGIN");
-    position_claim(b->attempt.conn, b->engine->plan, b->engine->owner, at, n);
+    position_claim(b->attempt.conn, b->generation->plan, b->engine->owner, at,
+                   n);
     pgconn_add_commit(b->attempt.conn);
     return next_ask(BATCH_ASKING);
 }

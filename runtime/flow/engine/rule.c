@@ -22,14 +22,15 @@ enum {
 
 /* ---- asking ---- */
 
-static void ask(struct engine *g, const struct failure *f, struct decision *d)
+static void ask(struct batch *b, const struct failure *f, struct decision *d)
 {
+    struct engine *g = b->engine;
     bool is_trusted =
         !g->show.page || g->show.page->rule_deaths < RULE_DEATHS_MOST;
     struct err e;
 
     g->show.counts->in_rule = 1;
-    bool ok = vm_decide(g->vm, f, is_trusted, d, &e);
+    bool ok = vm_decide(b->generation->vm, f, is_trusted, d, &e);
     g->show.counts->in_rule = 0;
     if (ok) {
         return;
@@ -85,7 +86,7 @@ static struct decision decide(struct batch *b, const struct err *e, uint32_t n,
                         .offset = rec->offset};
     struct decision d;
 
-    ask(b->engine, &f, &d);
+    ask(b, &f, &d);
     return d;
 }
 
@@ -116,7 +117,7 @@ void rule_ask_record(struct batch *b, uint32_t event)
 static struct next retry_later(struct batch *b, const struct err *e,
                                int64_t delay_ms)
 {
-    const struct plan_retry *limits = &b->engine->plan->database.retry;
+    const struct plan_retry *limits = &b->generation->plan->database.retry;
     usec asked = delay_ms > 0 ? (usec)delay_ms * 1000 : 0;
     usec usual;
 
@@ -187,7 +188,7 @@ static void name_cure(const struct engine *g, struct err *e)
     if (strncmp(said.sqlstate, "42", 2) == 0) {
         snprintf(e->text, sizeof(e->text),
                  "%.400s: `tidemill check %.200s` names the SQL that mends it",
-                 said.text, g->plan->path);
+                 said.text, g->now->plan->path);
     }
 }
 
@@ -219,7 +220,8 @@ static struct next halt_for_person(struct batch *b, const struct err *e)
         l->lane->was_halted = true;
         err_wrap(&named, "%s/%d from offset %" PRId64, l->lane->topic,
                  l->lane->partition, b->input.records[l->first].offset);
-        engine_halt_for_person(b->engine, l->lane, &named, true);
+        engine_halt_for_person(b->engine, l->lane, &named,
+                               b->generation->plan->hash);
     }
     show_ready(&b->engine->show);
     return next_is(NEXT_RELEASE);

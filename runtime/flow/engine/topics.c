@@ -20,7 +20,7 @@ enum { MAX_REJOINS = 6 };
 
 static bool has_all(struct engine *g, struct err *e)
 {
-    for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
+    for (uint32_t i = 0; i < g->now->plan->source.n_topics; i++) {
         if (g->claim.topics[i].n_partitions < 0) {
             source_topic_untold(g->source, i, e);
             return false;
@@ -29,8 +29,8 @@ static bool has_all(struct engine *g, struct err *e)
             return err_set(e, ERR_CONFIG,
                            "topic %s does not exist on %s: create it, or "
                            "correct `topics` in %s",
-                           g->plan->source.topics[i], g->plan->source.brokers,
-                           g->plan->path);
+                           g->now->plan->source.topics[i],
+                           g->now->plan->source.brokers, g->now->plan->path);
         }
     }
     return true;
@@ -41,7 +41,7 @@ static bool has_room(struct engine *g, const int32_t *n, struct err *e)
 {
     int64_t sum = 0;
 
-    for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
+    for (uint32_t i = 0; i < g->now->plan->source.n_topics; i++) {
         sum += n[i] > 0 ? n[i] : 0;
     }
     if (sum <= PAGE_LANES) {
@@ -52,13 +52,13 @@ static bool has_room(struct engine *g, const int32_t *n, struct err *e)
                    "the topics have %" PRId64 " partitions, more than the %d "
                    "that one run can keep: share the topics of %s out among "
                    "several pipelines, each with a group of its own",
-                   sum, PAGE_LANES, g->plan->path);
+                   sum, PAGE_LANES, g->now->plan->path);
 }
 
 void topics_show_all(struct engine *g)
 {
-    for (uint32_t t = 0; t < g->plan->source.n_topics; t++) {
-        if (!show_lists(&g->show, g->plan->source.topics[t],
+    for (uint32_t t = 0; t < g->now->plan->source.n_topics; t++) {
+        if (!show_lists(&g->show, g->now->plan->source.topics[t],
                         g->claim.topics[t].n_partitions)) {
             return;
         }
@@ -68,7 +68,7 @@ void topics_show_all(struct engine *g)
 
 static bool ask(struct engine *g, struct err *e)
 {
-    uint32_t n_topics = g->plan->source.n_topics;
+    uint32_t n_topics = g->now->plan->source.n_topics;
     int32_t *n = mem_zero(n_topics + 1, sizeof(*n));
     bool ok = source_count_partitions(g->source, n, e);
 
@@ -115,8 +115,8 @@ void topics_tick(struct engine *g)
 
 static int64_t find(const struct engine *g, const char *topic)
 {
-    for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
-        if (strcmp(g->plan->source.topics[i], topic) == 0) {
+    for (uint32_t i = 0; i < g->now->plan->source.n_topics; i++) {
+        if (strcmp(g->now->plan->source.topics[i], topic) == 0) {
             return i;
         }
     }
@@ -209,7 +209,7 @@ static uint32_t count_unread(struct engine *g, const struct pg_result *lanes)
 {
     int64_t n = -(int64_t)source_leaderless(g->source) - count_ours(g);
 
-    for (uint32_t i = 0; i < g->plan->source.n_topics; i++) {
+    for (uint32_t i = 0; i < g->now->plan->source.n_topics; i++) {
         int32_t there = g->claim.topics[i].n_partitions;
 
         n += there > 0 ? there : 0;
@@ -283,7 +283,7 @@ void topics_known(struct engine *g, const struct pg_result *lanes)
         }
         struct topic_state *state = &g->claim.topics[t];
 
-        at.topic = g->plan->source.topics[t]; /* one that lasts */
+        at.topic = g->now->plan->source.topics[t]; /* outlives the answer */
         state->is_known = true;
         others_listed(&g->waits, &at);
         if (!topics_is_gone(state, at.partition)) {

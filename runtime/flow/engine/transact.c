@@ -15,7 +15,7 @@ static usec reply_deadline(const struct batch *b)
 {
     bool is_catalogue =
         b->state == BATCH_COMPARING || b->state == BATCH_DOUBTING;
-    uint64_t ms = b->engine->plan->database.timeouts.statement_ms;
+    uint64_t ms = b->generation->plan->database.timeouts.statement_ms;
 
     return is_catalogue ? PG_ANSWER_USEC : ms * 1000 + PG_ANSWER_USEC;
 }
@@ -55,7 +55,7 @@ static void ask(struct batch *b, enum batch_state state)
     engine_move(b, state);
     pgconn_flush(b->attempt.conn, reply_deadline(b), on_answer, b);
     if (state == BATCH_WRITING) {
-        vm_collect(b->engine->vm);
+        vm_collect(b->generation->vm);
     }
 }
 

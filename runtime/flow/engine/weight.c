@@ -27,7 +27,7 @@ static bool is_alone(const struct batch *b)
 /* Large records are meant to be in large batches. */
 static uint64_t usual(const struct batch *b)
 {
-    uint64_t twice = 2 * b->engine->plan->limits.bytes;
+    uint64_t twice = 2 * b->generation->plan->limits.bytes;
 
     return twice < USUAL ? USUAL : twice < MOST ? twice : MOST;
 }

@@ -25,8 +25,6 @@ enum {
 struct worker {
     struct engine engine;
     struct loop *loop;
-    struct vm *vm;
-    struct plan *plan;
     struct loop_signal *term;
     struct loop_signal *interrupt;
     struct loop_timer *check;    /* looks at the database, until it fits */
@@ -80,7 +78,7 @@ static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
     if (!r->ok) {
         w->engine.show.counts->errors[r->error.class]++;
         check_later(w, r->error.text);
-    } else if (compare_tables(&w->engine, r, &problems) > 0) {
+    } else if (compare_tables(&w->engine, w->engine.now, r, &problems) > 0) {
         w->engine.show.counts->errors[ERR_SCHEMA]++;
         check_later(w, buf_text(&problems));
         /* A run that is to end must not wait for people. */
@@ -117,7 +115,7 @@ static void on_check(void *arg)
     }
     w->conn = pgpool_take(w->engine.database.pool);
     if (w->conn) {
-        catalog_ask(w->conn, w->plan);
+        catalog_ask(w->conn, w->engine.now->plan);
         pgconn_flush(w->conn, PG_ANSWER_USEC, on_checked, w);
         return;
     }
@@ -157,19 +155,25 @@ static void show_life(const struct worker_options *o, const char *step)
              step);
 }
 
-static bool load(struct worker *w, const struct worker_options *o,
-                 struct err *e)
+static struct generation *load(const struct worker_options *o, struct err *e)
 {
+    const struct plan *p;
+    struct vm *v;
+
     show_life(o, "the scripts of Tidemill are read");
-    w->vm = vm_new(o->bundle, e);
-    if (!w->vm) {
-        return false;
+    v = vm_new(o->bundle, e);
+    if (!v) {
+        return NULL;
     }
     show_life(o, "the pipeline is loaded");
-    vm_shows_life(w->vm, &o->page->workers[o->slot].heartbeat_usec);
-    w->plan = vm_load(w->vm, e);
+    vm_shows_life(v, &o->page->workers[o->slot].heartbeat_usec);
+    p = vm_load(v, e);
+    if (!p) {
+        vm_free(v);
+        return NULL;
+    }
     show_life(o, "its tables are prepared");
-    return w->plan != NULL;
+    return generation_new(o->bundle, v, p, source_header);
 }
 
 /*
@@ -194,7 +198,6 @@ static void load_later(struct worker *w, const struct worker_options *o,
                  "time to time",
                  "error=%s", log_quote(e->text));
     }
-    vm_free(w->vm);
     usleep(LOAD_PAUSE_USEC);
 }
 
@@ -203,13 +206,10 @@ static void set_engine(struct worker *w, const struct worker_options *o,
 {
     struct engine *g = &w->engine;
 
-    snprintf(instance, size, "%s-%s-%u", w->plan->source.group,
+    snprintf(instance, size, "%s-%s-%u", g->now->plan->source.group,
              o->instance ? o->instance : "local", o->slot);
     g->loop = w->loop;
     random_seed(&g->random, (uint64_t)wall_usec() ^ (uint64_t)o->slot << 56);
-    g->bundle = o->bundle;
-    g->plan = w->plan;
-    g->vm = w->vm;
     show_init(&g->show, o->page, o->slot);
     g->show.loop = w->loop;
     g->owner = instance;
@@ -221,7 +221,7 @@ static int run(struct worker *w, const struct worker_options *o)
     char instance[256];
     struct err e;
 
-    while (!load(w, o, &e)) {
+    while (!(w->engine.now = load(o, &e))) {
         if (!may_be_mended(o)) {
             log_line(LOG_ERROR, "the pipeline cannot be loaded", "error=%s",
                      log_quote(e.text));
@@ -229,12 +229,14 @@ static int run(struct worker *w, const struct worker_options *o)
         }
         load_later(w, o, &e);
     }
-    set_engine(w, o, instance, sizeof(instance));
-    if (!engine_open(&w->engine, &e)) {
+    if (!generation_prepare(w->engine.now, &e)) {
         log_line(LOG_ERROR, "the pipeline cannot run", "error=%s",
                  log_quote(e.text));
+        generation_drop(w->engine.now);
         return WORKER_CONFIG;
     }
+    set_engine(w, o, instance, sizeof(instance));
+    engine_open(&w->engine);
     w->term = loop_signal_new(w->loop, SIGTERM, on_signal, w);
     w->interrupt = loop_signal_new(w->loop, SIGINT, on_signal, w);
     w->check = loop_timer_new(w->loop, on_check, w);
@@ -260,12 +262,6 @@ int worker_run(const struct worker_options *o)
     condemned_watch(o->page, o->slot);
     w->loop = loop_new();
     status = run(w, o);
-    if (w->plan) {
-        plan_free(w->plan);
-    }
-    if (w->vm) {
-        vm_free(w->vm);
-    }
     loop_free(w->loop);
     free(w);
     return status;

@@ -215,7 +215,7 @@ static void set_initial(struct rows *r, uint32_t row)
     const struct plan_projection *p = r->program->plan;
 
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
-        r->view.cells[i][row] = p->columns[i].initial;
+        r->view.cells[i][row] = r->program->initial[i];
     }
 }
 

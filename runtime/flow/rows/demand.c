@@ -3,14 +3,9 @@
 
 bool demand_lacks(const struct rows *r, uint64_t mask)
 {
-    const struct plan_projection *p = r->program->plan;
+    const struct program *g = r->program;
 
-    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
-        if (p->columns[i].must_be_given && !(mask >> i & 1)) {
-            return true;
-        }
-    }
-    return false;
+    return (g->facts->must_be_given & g->all_values & ~mask) != 0;
 }
 
 /* Is the cell what a NOT NULL column would refuse? An upsert may leave a
@@ -21,7 +16,7 @@ static bool is_refused(const struct rows *r, uint32_t column, uint32_t row)
     uint8_t tag = r->view.cells[column][row].tag;
     bool may_be_there = p->kind == KIND_MIRROR || p->kind == KIND_MAP;
 
-    return p->columns[column].must_be_given &&
+    return (r->program->facts->must_be_given >> column & 1) &&
            (tag == TM_NULL || (tag == TM_MISSING && !may_be_there));
 }
 

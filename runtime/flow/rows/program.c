@@ -81,14 +81,14 @@ static bool prepare_once(struct program *g, struct decoder *d, struct err *e)
     return !p->once_path || g->once >= 0 || no_path(g, p->once_path, e);
 }
 
-/* `initial` comes as written; from here on it is of its column's type. */
-static bool convert_initial(struct program *g, struct plan_column *c,
-                            struct err *e)
+static bool convert_initial(struct program *g, uint32_t column, struct err *e)
 {
+    const struct plan_column *c = &g->plan->columns[column];
     struct convert_rules rules = {.format = FORMAT_JSON, .is_literal = true};
     struct tm_cell cell = c->initial;
 
-    if (convert_cell(&c->type, &cell, &rules, g->arena, &c->initial, e)) {
+    if (convert_cell(&c->type, &cell, &rules, g->arena, &g->initial[column],
+                     e)) {
         return true;
     }
     e->class = ERR_CONFIG;
@@ -96,11 +96,11 @@ static bool convert_initial(struct program *g, struct plan_column *c,
                     g->plan->line, c->name);
 }
 
-static struct convert_rules *rules_of(struct plan *p)
+static struct convert_rules *rules_of(const struct plan_source *s,
+                                      struct arena *a)
 {
-    const struct plan_source *s = &p->source;
     struct convert_rules *rules =
-        arena_zero(&p->arena, (s->n_topics + 1) * sizeof(*rules));
+        arena_zero(a, (s->n_topics + 1) * sizeof(*rules));
 
     for (uint32_t i = 0; i < s->n_topics; i++) {
         rules[i] = convert_rules_of(&s->settings[i]);
@@ -143,16 +143,15 @@ static void know_types(const struct plan_projection *p, struct decoder *d)
     }
 }
 
-static bool program_init(struct program *g, struct plan *p, uint32_t index,
-                         struct decoder *d, struct err *e)
+static bool program_init(struct program *g, const struct plan *p,
+                         uint32_t index, struct decoder *d, struct err *e)
 {
-    struct plan_projection *pp = &p->projections[index];
+    const struct plan_projection *pp = &p->projections[index];
 
     g->plan = pp;
     g->index = index;
-    g->arena = &p->arena;
     g->topics = p->source.settings;
-    g->rules = rules_of(p);
+    g->rules = rules_of(&p->source, g->arena);
     g->own_rules = own_rules(p, g->rules, pp);
     if (pp->n_columns > PROGRAM_MAX_COLUMNS) {
         return err_set(e, ERR_CONFIG,
@@ -163,8 +162,9 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
     }
     g->checks_key = plan_is_keyed_by_record(pp);
     g->keys = arena_zero(g->arena, (pp->n_key + 1) * sizeof(*g->keys));
+    g->initial = arena_zero(g->arena, pp->n_columns * sizeof(*g->initial));
     for (uint32_t i = 0; i < pp->n_columns; i++) {
-        if (!convert_initial(g, &pp->columns[i], e)) {
+        if (!convert_initial(g, i, e)) {
             return false;
         }
         if (i >= pp->n_key) {
@@ -180,12 +180,15 @@ static bool program_init(struct program *g, struct plan *p, uint32_t index,
     return prepare_sources(g, d, e) && prepare_once(g, d, e);
 }
 
-bool programs_new(struct plan *p, struct decoder *d, struct program **out,
-                  struct err *e)
+bool programs_new(struct arena *a, const struct plan *p,
+                  const struct facts *facts, struct decoder *d,
+                  struct program **out, struct err *e)
 {
     struct program *g = mem_zero(p->n_projections + 1, sizeof(*g));
 
     for (uint32_t i = 0; i < p->n_projections; i++) {
+        g[i].arena = a;
+        g[i].facts = &facts->tables[i];
         if (!program_init(&g[i], p, i, d, e)) {
             programs_free(g, p->n_projections);
             return false;
@@ -278,25 +281,25 @@ static const char *statement_text(const struct program *g, struct arena *a,
 {
     switch (what) {
     case STATEMENT_LOAD:
-        return sql_load(a, g->plan, false);
+        return sql_load(a, g->schema, g->plan, false);
     case STATEMENT_LOCK:
-        return sql_load(a, g->plan, true);
+        return sql_load(a, g->schema, g->plan, true);
     case STATEMENT_UPDATE:
-        return sql_update(a, g->plan, mask);
+        return sql_update(a, g->schema, g->plan, mask);
     case STATEMENT_INSERT:
-        return sql_insert(a, g->plan, mask);
+        return sql_insert(a, g->schema, g->plan, mask);
     case STATEMENT_UPSERT:
-        return sql_upsert(a, g->plan, mask);
+        return sql_upsert(a, g->schema, g->plan, mask);
     case STATEMENT_DELETE:
-        return sql_delete(a, g->plan);
+        return sql_delete(a, g->schema, g->plan);
     case STATEMENT_MERGE:
-        return sql_merge(a, g->plan, mask);
+        return sql_merge(a, g->schema, g->plan, mask);
     case STATEMENT_APPEND:
-        return sql_append(a, g->plan, mask);
+        return sql_append(a, g->schema, g->plan, mask);
     case STATEMENT_EMPTY:
-        return sql_empty(a, g->plan);
+        return sql_empty(a, g->schema, g->plan);
     case STATEMENT_VERIFY:
-        return sql_verify(a, g->plan);
+        return sql_verify(a, g->schema, g->plan);
     }
     return NULL;
 }
@@ -346,9 +349,9 @@ static void keep_stmt(struct program *g, struct program_cached *c)
 const struct pgstmt *program_stmt(struct program *g,
                                   enum program_statement what, uint64_t mask)
 {
-    if (g->schema != g->plan->schema) {
+    if (g->schema != g->facts->schema) {
         forget_statements(g);
-        g->schema = g->plan->schema;
+        g->schema = g->facts->schema;
         g->n_schemas++;
     }
     for (uint32_t i = 0; i < g->n_cached; i++) {

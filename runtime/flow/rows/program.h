@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "decode/envelope/decoder.h"
 #include "decode/value/convert.h"
+#include "model/facts.h"
 #include "model/plan.h"
 #include "postgres/wire/conn.h"
 
@@ -67,12 +68,14 @@ struct program_form {
 
 struct program {
     const struct plan_projection *plan; /* borrowed */
+    const struct table_facts *facts;    /* borrowed */
     uint32_t index;
     const struct plan_topic *topics; /* borrowed; settings of the source's */
     struct program_key *keys;        /* arena; [n_key] */
     int *sources;                    /* arena; mirror: node of each column */
-    int once;       /* fold: node of the event's version, or -1 */
-    uint8_t *types; /* owned; enum program_type by type number */
+    struct tm_cell *initial; /* arena; [n_columns]: of the column's type */
+    int once;                /* fold: node of the event's version, or -1 */
+    uint8_t *types;          /* owned; enum program_type by type number */
     uint32_t n_types;
     uint32_t n_untold; /* of them TYPE_PASSED */
     uint32_t n_told;
@@ -86,13 +89,15 @@ struct program {
     uint32_t n_schemas;             /* so far: part of their names */
     struct program_cached **cached; /* owned; the one used last comes first */
     uint32_t n_cached;
-    struct arena *arena; /* borrowed from the plan */
+    struct arena *arena; /* borrowed */
 };
 
-/* Makes the programs of all projections; false: the plan asks for something
- * that cannot be (ERR_CONFIG). The array is owned by the caller. */
-bool programs_new(struct plan *p, struct decoder *d, struct program **out,
-                  struct err *e) MUSTCHECK;
+/* Makes the programs of all projections, in [a]; false: the plan asks for
+ * something that cannot be (ERR_CONFIG). Plan, facts and arena outlive them; the
+ * array is owned by the caller. */
+bool programs_new(struct arena *a, const struct plan *p,
+                  const struct facts *facts, struct decoder *d,
+                  struct program **out, struct err *e) MUSTCHECK;
 void programs_free(struct program *g, uint32_t n);
 /* What the projection does with events of that type: HANDLED, IGNORED or
  * UNKNOWN. */

@@ -47,6 +47,14 @@ void cache_clear(struct cache *c)
     c->era++;
 }
 
+void cache_under(struct cache *c, uint64_t tables)
+{
+    if (c->tables != tables) {
+        c->tables = tables;
+        cache_clear(c);
+    }
+}
+
 uint32_t cache_hash(const struct cache_key *k)
 {
     return (uint32_t)(hash_bytes(k->p, k->len) >> 16) ^

@@ -69,6 +69,7 @@ struct cache {
     uint64_t n_evicted;  /* that gave way to newer ones, ever */
     usec ttl;
     uint32_t era;     /* -- of the worker: grows whenever all is forgotten */
+    uint64_t tables;  /* hash of the check of the tables that its rows are of */
     uint32_t server;  /* connections opened when it began */
     usec rests_until; /* nothing can be kept: whether it can is asked again */
 };
@@ -93,3 +94,5 @@ void cache_put(struct cache *c, const struct cache_key *k, uint32_t claim,
 void cache_drop(struct cache *c, const struct cache_key *k);
 /* Forgets everything: a new era. */
 void cache_clear(struct cache *c);
+/* The same, unless its rows are of tables with this check. */
+void cache_under(struct cache *c, uint64_t tables);

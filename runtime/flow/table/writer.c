@@ -346,9 +346,8 @@ static void write_rows(struct writer *w, struct rows *r, struct pgconn *c)
  * are what others wait for. */
 static uint32_t rank_of(const struct rows *r)
 {
-    const struct plan_projection *p = r->program->plan;
-
-    return 2 * p->depth + (p->kind == KIND_MERGE);
+    return 2 * r->program->facts->depth +
+           (r->program->plan->kind == KIND_MERGE);
 }
 
 static void empty(struct rows *r, struct pgconn *c)

@@ -9,7 +9,8 @@
 
 struct check {
     struct loop *loop;
-    struct plan *plan;
+    const struct plan *plan;
+    struct facts facts;
     enum catalog_server server;
     struct buf *out;
     int n_problems;
@@ -65,7 +66,8 @@ static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
     k->ok = reply->ok;
     k->error = reply->error;
     if (reply->ok) {
-        k->n_problems = catalog_compare(reply, k->plan, k->server, k->out);
+        k->n_problems =
+            catalog_compare(reply, k->plan, &k->facts, k->server, k->out);
     } else {
         err_wrap(&k->error, "asking the database about its tables");
     }
@@ -90,7 +92,7 @@ static void on_state(struct pgconn *c, void *arg)
     }
 }
 
-bool catalog_check(struct plan *p, bool is_owner, struct buf *out,
+bool catalog_check(const struct plan *p, bool is_owner, struct buf *out,
                    int *n_problems, struct err *e)
 {
     const struct plan_database *d = &p->database;
@@ -105,10 +107,12 @@ bool catalog_check(struct plan *p, bool is_owner, struct buf *out,
                               .application_name = "tidemill check",
                               .timeouts = d->timeouts,
                               .must_write = !read};
+    facts_open(&k.facts, p->n_projections);
     struct pgconn *c = pgconn_open(k.loop, &target, on_state, &k);
     loop_run(k.loop);
     pgconn_free(c);
     loop_free(k.loop);
+    facts_close(&k.facts);
     *n_problems = k.n_problems;
     if (!k.ok) {
         *e = k.error;

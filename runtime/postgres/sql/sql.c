@@ -119,12 +119,12 @@ static void put_names(struct buf *b, const struct plan_projection *p,
 }
 
 /* INSERT INTO t (...) SELECT ... FROM unnest(...) */
-static void put_insert(struct buf *b, const struct plan_projection *p,
-                       uint64_t mask)
+static void put_insert(struct buf *b, const char *schema,
+                       const struct plan_projection *p, uint64_t mask)
 {
     const char *comma = "";
     buf_puts(b, "INSERT INTO ");
-    sql_put_table(b, p);
+    sql_put_table(b, schema, p->table);
     buf_puts(b, " AS t (");
     put_names(b, p, mask);
     buf_puts(b, ") SELECT ");
@@ -161,8 +161,8 @@ static const char *finish(struct arena *a, struct buf *b)
     return text;
 }
 
-const char *sql_load(struct arena *a, const struct plan_projection *p,
-                     bool is_locked)
+const char *sql_load(struct arena *a, const char *schema,
+                     const struct plan_projection *p, bool is_locked)
 {
     struct buf b = {0};
     buf_puts(&b, "SELECT u.o");
@@ -177,7 +177,7 @@ const char *sql_load(struct arena *a, const struct plan_projection *p,
     buf_puts(&b, " FROM ");
     put_unnest(&b, p, 0, EXTRA_ORDER);
     buf_puts(&b, " JOIN ");
-    sql_put_table(&b, p);
+    sql_put_table(&b, schema, p->table);
     buf_puts(&b, " AS t ON ");
     put_match(&b, p);
     if (is_locked || p->exact == EXACT_SHARED) {
@@ -234,25 +234,25 @@ static void put_newer(struct buf *b, const struct plan_projection *p,
 
 /* With `newer` a row that is there may be left as it is, so not what is changed
  * is counted but what is there. */
-static void put_there(struct buf *b, const struct plan_projection *p,
-                      uint32_t n)
+static void put_there(struct buf *b, const char *schema,
+                      const struct plan_projection *p, uint32_t n)
 {
     buf_puts(b, ") SELECT tidemill.must((SELECT count(*) FROM ");
     put_unnest(b, p, 0, EXTRA_NONE);
     buf_puts(b, " JOIN ");
-    sql_put_table(b, p);
+    sql_put_table(b, schema, p->table);
     buf_puts(b, " AS t ON ");
     put_match(b, p);
     buf_printf(b, ") = $%u, 'TM002')", n);
 }
 
-const char *sql_update(struct arena *a, const struct plan_projection *p,
-                       uint64_t mask)
+const char *sql_update(struct arena *a, const char *schema,
+                       const struct plan_projection *p, uint64_t mask)
 {
     bool is_aligned = p->exact == EXACT_ALIGNED;
     struct buf b = {0};
     buf_puts(&b, "WITH w AS (UPDATE ");
-    sql_put_table(&b, p);
+    sql_put_table(&b, schema, p->table);
     buf_puts(&b, " AS t SET ");
     put_set(&b, p, mask);
     buf_puts(&b, " FROM ");
@@ -264,19 +264,19 @@ const char *sql_update(struct arena *a, const struct plan_projection *p,
         buf_puts(&b, " AND (");
         put_newer(&b, p, NULL);
         buf_puts(&b, ")");
-        put_there(&b, p, count_in(p, mask) + 1);
+        put_there(&b, schema, p, count_in(p, mask) + 1);
         return finish(a, &b);
     }
     put_counted(&b, count_in(p, mask) + is_aligned + 1);
     return finish(a, &b);
 }
 
-const char *sql_insert(struct arena *a, const struct plan_projection *p,
-                       uint64_t mask)
+const char *sql_insert(struct arena *a, const char *schema,
+                       const struct plan_projection *p, uint64_t mask)
 {
     struct buf b = {0};
     buf_puts(&b, "WITH w AS (");
-    put_insert(&b, p, mask);
+    put_insert(&b, schema, p, mask);
     put_on_conflict(&b, p);
     buf_puts(&b, "NOTHING");
     put_counted(&b, count_in(p, mask) + 1);
@@ -329,11 +329,11 @@ put_on_conflict_update(struct buf *b, const struct plan_projection *p,
     }
 }
 
-const char *sql_upsert(struct arena *a, const struct plan_projection *p,
-                       uint64_t mask)
+const char *sql_upsert(struct arena *a, const char *schema,
+                       const struct plan_projection *p, uint64_t mask)
 {
     struct buf b = {0};
-    put_insert(&b, p, mask);
+    put_insert(&b, schema, p, mask);
     put_on_conflict_update(&b, p, mask, put_overwrite);
     bool has_set = next_in(p, mask, p->n_key) < p->n_columns;
     if (p->newer >= 0 && has_set) {
@@ -343,14 +343,15 @@ const char *sql_upsert(struct arena *a, const struct plan_projection *p,
     return finish(a, &b);
 }
 
-const char *sql_delete(struct arena *a, const struct plan_projection *p)
+const char *sql_delete(struct arena *a, const char *schema,
+                       const struct plan_projection *p)
 {
     bool is_counted = p->kind == KIND_FOLD;
     bool is_aligned = is_counted && p->exact == EXACT_ALIGNED;
     struct buf b = {0};
     buf_puts(&b, is_counted ? "WITH w AS (" : "");
     buf_puts(&b, "DELETE FROM ");
-    sql_put_table(&b, p);
+    sql_put_table(&b, schema, p->table);
     buf_puts(&b, " AS t USING ");
     put_unnest(&b, p, p->newer_deletes ? 1ULL << p->newer : 0,
                is_aligned ? EXTRA_XMIN : EXTRA_NONE);
@@ -368,37 +369,38 @@ const char *sql_delete(struct arena *a, const struct plan_projection *p)
     return finish(a, &b);
 }
 
-const char *sql_verify(struct arena *a, const struct plan_projection *p)
+const char *sql_verify(struct arena *a, const char *schema,
+                       const struct plan_projection *p)
 {
     struct buf b = {0};
     buf_puts(&b, "SELECT tidemill.must((SELECT count(*) FROM ");
     put_unnest(&b, p, 0, EXTRA_XMIN);
     buf_puts(&b, " JOIN ");
-    sql_put_table(&b, p);
+    sql_put_table(&b, schema, p->table);
     buf_puts(&b, " AS t ON ");
     put_match(&b, p);
     buf_printf(&b, " AND t.xmin = u.x) = $%u, 'TM002')", p->n_key + 2);
     return finish(a, &b);
 }
 
-const char *sql_merge(struct arena *a, const struct plan_projection *p,
-                      uint64_t mask)
+const char *sql_merge(struct arena *a, const char *schema,
+                      const struct plan_projection *p, uint64_t mask)
 {
     struct buf b = {0};
-    put_insert(&b, p, mask);
+    put_insert(&b, schema, p, mask);
     put_on_conflict_update(&b, p, mask, put_merged);
     return finish(a, &b);
 }
 
 /* Rows of no columns cannot be unnested, and DEFAULT VALUES makes but one: they
  * are refused in the server, as what their record brought. */
-const char *sql_append(struct arena *a, const struct plan_projection *p,
-                       uint64_t mask)
+const char *sql_append(struct arena *a, const char *schema,
+                       const struct plan_projection *p, uint64_t mask)
 {
     struct buf b = {0};
     if (p->n_columns == 0) { /* all of a row is the table's to say */
         buf_puts(&b, "INSERT INTO ");
-        sql_quote_table(&b, p->table);
+        sql_put_table(&b, schema, p->table);
         buf_puts(&b, " SELECT FROM generate_series(1, $1)");
         return finish(a, &b);
     }
@@ -406,20 +408,21 @@ const char *sql_append(struct arena *a, const struct plan_projection *p,
         return "SELECT tidemill.must(false, '22004')";
     }
     if (p->once < 0) {
-        put_insert(&b, p, mask);
+        put_insert(&b, schema, p, mask);
         return finish(a, &b);
     }
     buf_puts(&b, "WITH w AS (");
-    put_insert(&b, p, mask);
+    put_insert(&b, schema, p, mask);
     put_on_conflict(&b, p);
     buf_puts(&b, "NOTHING RETURNING 1) SELECT count(*) FROM w");
     return finish(a, &b);
 }
 
-const char *sql_empty(struct arena *a, const struct plan_projection *p)
+const char *sql_empty(struct arena *a, const char *schema,
+                      const struct plan_projection *p)
 {
     struct buf b = {0};
     buf_puts(&b, "TRUNCATE TABLE ");
-    sql_put_table(&b, p);
+    sql_put_table(&b, schema, p->table);
     return finish(a, &b);
 }

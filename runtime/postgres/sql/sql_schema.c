@@ -158,15 +158,15 @@ void sql_quote_table(struct buf *b, const char *table)
     sql_quote(b, n.table);
 }
 
-void sql_put_table(struct buf *b, const struct plan_projection *p)
+void sql_put_table(struct buf *b, const char *schema, const char *table)
 {
-    if (!p->schema) {
-        sql_quote_table(b, p->table);
+    if (!schema) {
+        sql_quote_table(b, table);
         return;
     }
-    sql_quote(b, p->schema);
+    sql_quote(b, schema);
     buf_puts(b, ".");
-    sql_quote(b, sql_split(p->table).table);
+    sql_quote(b, sql_split(table).table);
 }
 
 void sql_type_word(struct buf *b, const struct coltype *t)

@@ -18,8 +18,8 @@ void sql_quote(struct buf *b, const char *name);
 void sql_quote_schema(struct buf *b, const struct sql_name *n);
 /* "schema"."table" */
 void sql_quote_table(struct buf *b, const char *table);
-/* The projection's, in the schema that it was found in. */
-void sql_put_table(struct buf *b, const struct plan_projection *p);
+/* The same, in the schema that it was found in; NULL: not yet known. */
+void sql_put_table(struct buf *b, const char *schema, const char *table);
 /* The shortest word of a pipeline for the type: "timestamptz(3)". */
 void sql_type_word(struct buf *b, const struct coltype *t);
 /* " OR (...)" for each table of the plan, of a pg_class c and its pg_namespace n:

@@ -168,7 +168,7 @@ static void check_type(struct catalog_report *r, const struct plan_column *c,
     buf_close(&declared);
 }
 
-static void check_column(struct catalog_report *r, struct plan_column *c,
+static void check_column(struct catalog_report *r, const struct plan_column *c,
                          const struct pg_result *columns)
 {
     int i = report_column(columns, c->name);
@@ -192,8 +192,9 @@ static void check_column(struct catalog_report *r, struct plan_column *c,
                    "different keys are equal: give it another\n",
                    c->name);
     }
-    c->must_be_given = pg_int(columns, i, COLUMN_NOT_NULL) &&
-                       !pg_int(columns, i, COLUMN_HAS_DEFAULT);
+    facts_set_given(r->facts, (uint32_t)(c - r->p->columns),
+                    pg_int(columns, i, COLUMN_NOT_NULL) &&
+                        !pg_int(columns, i, COLUMN_HAS_DEFAULT));
 }
 
 /* Columns of the table that no row of ours would fill. */
@@ -321,16 +322,16 @@ static void check_parts(struct catalog_report *r, const struct pg_result *t)
 static bool check_same(struct catalog_report *r, const struct pg_result *t)
 {
     const char *found = pg_str(t, 0, TABLE_SCHEMA);
-    const struct plan_projection *p = r->p;
+    const struct table_facts *known = r->facts;
 
-    if (p->schema && strcmp(p->schema, found) != 0 &&
-        p->oid != (uint32_t)pg_int(t, 0, TABLE_OID)) {
+    if (known->schema && strcmp(known->schema, found) != 0 &&
+        known->oid != (uint32_t)pg_int(t, 0, TABLE_OID)) {
         buf_printf(report_problem(r),
                    "the search path of role %s leads to the one of schema %s "
                    "now, and this run writes the one of schema %s: write "
                    "table = '%s.%s', or start the run again if the other one "
                    "is meant\n",
-                   r->user, found, p->schema, p->schema, p->table);
+                   r->user, found, known->schema, known->schema, r->p->table);
         return false;
     }
     return true;
@@ -374,10 +375,11 @@ static bool check_table(struct catalog_report *r, const struct pg_result *t)
     return true;
 }
 
-static void compare_table(struct catalog_report *r, struct plan_projection *p,
+static void compare_table(struct catalog_report *r,
                           struct pg_result *const *results)
 {
-    r->p = p;
+    const struct plan_projection *p = r->p;
+
     if (!check_table(r, results[OF_TABLE]) ||
         (r->server != CATALOG_OWNER &&
          !report_rights(r, results[OF_TABLE], results[OF_COLUMNS]))) {
@@ -402,14 +404,14 @@ static int64_t oid_of(const struct pgreply *r, uint32_t table)
 
 /* One more than the deepest of its parents that the plan writes too. */
 static uint32_t depth_of(const struct pgreply *r, const struct plan *p,
-                         uint32_t table)
+                         const struct facts *facts, uint32_t table)
 {
     const struct pg_result *parents = catalog_answer(r, table, OF_PARENTS);
     uint32_t depth = 0;
 
     for (int i = 0; i < pg_rows(parents); i++) {
         for (uint32_t k = 0; k < p->n_projections; k++) {
-            uint32_t below = p->projections[k].depth + 1;
+            uint32_t below = facts->tables[k].depth + 1;
 
             if (k != table && oid_of(r, k) == pg_int(parents, i, 0)) {
                 depth = below > depth ? below : depth;
@@ -421,14 +423,15 @@ static uint32_t depth_of(const struct pgreply *r, const struct plan *p,
 
 /* Tables that refer to each other in a circle have no order: whatever they
  * get, the database has the last word. */
-static void set_depths(const struct pgreply *r, struct plan *p)
+static void set_depths(const struct pgreply *r, const struct plan *p,
+                       struct facts *facts)
 {
     for (uint32_t i = 0; i < p->n_projections; i++) {
-        p->projections[i].depth = 0;
+        facts->tables[i].depth = 0;
     }
     for (uint32_t run = 0; run < p->n_projections; run++) {
         for (uint32_t i = 0; i < p->n_projections; i++) {
-            p->projections[i].depth = depth_of(r, p, i);
+            facts->tables[i].depth = depth_of(r, p, facts, i);
         }
     }
 }
@@ -447,22 +450,21 @@ static void check_loud(struct catalog_report *r, const struct pg_result *loud)
 }
 
 /* A text that changes is a new one: see program_stmt. */
-static void set_schemas(const struct pgreply *r, struct plan *p)
+static void set_schemas(const struct pgreply *r, const struct plan *p,
+                        struct facts *facts)
 {
     for (uint32_t i = 0; i < p->n_projections; i++) {
-        struct plan_projection *pp = &p->projections[i];
         const char *found =
             pg_str(catalog_answer(r, i, OF_TABLE), 0, TABLE_SCHEMA);
 
-        pp->oid = (uint32_t)oid_of(r, i);
-        if (!pp->schema || strcmp(pp->schema, found) != 0) {
-            pp->schema = arena_dup(&p->arena, found, strlen(found));
-        }
+        facts->tables[i].oid = (uint32_t)oid_of(r, i);
+        facts_set_schema(facts, i, found, strlen(found));
     }
 }
 
-int catalog_compare(const struct pgreply *r, struct plan *p,
-                    enum catalog_server server, struct buf *out)
+int catalog_compare(const struct pgreply *r, const struct plan *p,
+                    struct facts *facts, enum catalog_server server,
+                    struct buf *out)
 {
     int n_tables = CATALOG_PER_TABLE * (int)p->n_projections;
 
@@ -474,11 +476,13 @@ int catalog_compare(const struct pgreply *r, struct plan *p,
     for (uint32_t i = 0; i < p->n_projections; i++) {
         struct pg_result *const *results =
             r->results + ANSWER_TABLES + CATALOG_PER_TABLE * i;
-        compare_table(&report, &p->projections[i], results);
+        report.p = &p->projections[i];
+        report.facts = &facts->tables[i];
+        compare_table(&report, results);
     }
-    set_depths(r, p);
+    set_depths(r, p, facts);
     if (report.n_problems == 0) {
-        set_schemas(r, p);
+        set_schemas(r, p, facts);
     }
     if (plan_is_cached(p)) {
         report.p = NULL;

@@ -5,6 +5,7 @@
  */
 #include "base/buf.h"
 #include "base/err.h"
+#include "model/facts.h"
 #include "model/plan.h"
 #include "postgres/wire/conn.h"
 
@@ -16,12 +17,13 @@ enum catalog_server { CATALOG_PRIMARY, CATALOG_REPLICA, CATALOG_OWNER };
 /*
  * Compares. Each problem is one line in [out]: "file:line: table balances: no
  * column owner (text): ALTER TABLE ..."; warnings begin with "warning: ".
- * Returns the number of problems that are not warnings. Sets must_be_given of
- * the plan's columns, and the depths of its tables; without problems also their
- * schemas and oids, and then another table of a name is a problem.
+ * Returns the number of problems that are not warnings. Sets of the facts what
+ * must be given and the depths; without problems also schemas and oids, and then
+ * another table of a name is a problem.
  */
-int catalog_compare(const struct pgreply *r, struct plan *p,
-                    enum catalog_server server, struct buf *out) MUSTCHECK;
+int catalog_compare(const struct pgreply *r, const struct plan *p,
+                    struct facts *facts, enum catalog_server server,
+                    struct buf *out) MUSTCHECK;
 
 /* What the tables have by which a row may not be written though nobody changed
  * it: triggers, policies, rules, child tables, actions of foreign keys, two
@@ -35,7 +37,7 @@ bool catalog_hides(const struct pgreply *r, const struct plan *p);
 /* Blocking helpers of `check` and `schema --apply`: connect, run, print.
  * `check` asks the `read` database when the pipeline has one, and `schema` with
  * [is_owner] always the one that is written. */
-bool catalog_check(struct plan *p, bool is_owner, struct buf *out,
+bool catalog_check(const struct plan *p, bool is_owner, struct buf *out,
                    int *n_problems, struct err *e) MUSTCHECK;
 bool catalog_apply(const char *conninfo, const char *sql,
                    struct err *e) MUSTCHECK;

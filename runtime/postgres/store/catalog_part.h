@@ -3,6 +3,7 @@
  * What the parts of the comparison share: the lines for people, and the place
  * that each names.
  */
+#include "model/facts.h"
 #include "postgres/store/catalog.h"
 #include "postgres/store/catalog_ask.h"
 
@@ -12,6 +13,7 @@ struct catalog_report {
     int n_problems;
     const struct plan *plan;
     const struct plan_projection *p; /* NULL: about the server */
+    struct table_facts *facts;       /* of its table */
     int line;         /* of the column that it is about; 0: the projection's */
     const char *user; /* role of the connection */
     enum catalog_server server;

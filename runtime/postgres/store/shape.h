@@ -14,7 +14,7 @@
  * COMMIT, and raises TM003 unless the versions are the same. So everything
  * since the comparison, rows that were loaded before BEGIN too, was done with
  * tables as they were compared. That holds because statements name the schema
- * that the comparison found (plan_projection.schema), and its version is one
+ * that the comparison found (model/facts.h), and its version is one
  * of those that are looked at: no search path can lead them elsewhere.
  *
  * Its price is some 25 us of the server's CPU, and 1 us more for each part.

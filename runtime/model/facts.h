@@ -1,0 +1,33 @@
+#pragma once
+/*
+ * What a database told of the tables of a plan when they were compared last
+ * (postgres/store/catalog.h). The plan says what is wanted and never changes;
+ * this is what is there.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+
+struct table_facts {
+    const char *schema; /* facts' arena: that it was found in, which statements
+                           name; NULL: not yet */
+    uint32_t oid;       /* of that table */
+    uint32_t depth; /* below how many others of the plan it stands by foreign
+                           keys */
+    uint64_t must_be_given; /* columns, by bit: NOT NULL without default */
+};
+
+struct facts {
+    struct arena arena;
+    struct table_facts *tables; /* arena; by projection */
+};
+
+void facts_open(struct facts *f, uint32_t n_tables);
+void facts_close(struct facts *f);
+void facts_set_given(struct table_facts *t, uint32_t column,
+                     bool must_be_given);
+/* Where it is the same, the pointer stays the same: texts that name it go on
+ * being good. */
+void facts_set_schema(struct facts *f, uint32_t table, const char *schema,
+                      size_t len);
