@@ -156,11 +156,13 @@ bool compare_answered(struct batch *b, const struct pgreply *r, struct err *e)
 
 /* ---- checking ---- */
 
-static void add(struct batch *b, const char *name, const char *sql)
+/* Of each a session keeps the last one alone. */
+enum { SERIES_SEAL = 1, SERIES_CHECK };
+
+static void add(struct batch *b, uint32_t series, const char *sql)
 {
-    pgconn_add_version(b->attempt.conn,
-                       &(struct pgstmt){.name = name, .sql = sql},
-                       b->generation->tables.era, NULL);
+    pgconn_add_series(b->attempt.conn, &(struct pgstmt){.sql = sql}, series,
+                      NULL);
 }
 
 void compare_check(struct batch *b, bool keeps)
@@ -168,9 +170,9 @@ void compare_check(struct batch *b, bool keeps)
     const struct compared *t = &b->generation->tables;
 
     if (keeps && t->shape.seal) {
-        add(b, "tm_seal", t->shape.seal);
+        add(b, SERIES_SEAL, t->shape.seal);
     }
-    add(b, "tm_check", t->shape.check);
+    add(b, SERIES_CHECK, t->shape.check);
 }
 
 bool compare_is_outdated(const struct batch *b)

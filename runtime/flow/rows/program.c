@@ -318,10 +318,7 @@ make_stmt(struct program *g, enum program_statement what, uint64_t mask)
 
     c->what = what;
     c->mask = mask;
-    snprintf(c->name, sizeof(c->name), "tm_%u_%u_%d_%llx", g->index,
-             g->n_schemas, (int)what, (unsigned long long)mask);
     arena_init(&scratch, 0);
-    c->stmt.name = c->name;
     c->stmt.sql = mem_dup(statement_text(g, &scratch, what, mask));
     arena_close(&scratch);
     return c;
@@ -352,7 +349,6 @@ const struct pgstmt *program_stmt(struct program *g,
     if (g->schema != g->facts->schema) {
         forget_statements(g);
         g->schema = g->facts->schema;
-        g->n_schemas++;
     }
     for (uint32_t i = 0; i < g->n_cached; i++) {
         if (g->cached[i]->what == what && g->cached[i]->mask == mask) {

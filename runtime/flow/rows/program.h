@@ -44,7 +44,6 @@ struct program_cached {
     enum program_statement what;
     uint64_t mask;
     struct pgstmt stmt; /* its text is owned */
-    char name[64];
 };
 
 enum program_type {
@@ -86,7 +85,6 @@ struct program {
     struct program_form form;       /* with checks_key */
     bool tries; /* leads a set whose function asks for rows by key, or did */
     const char *schema;             /* of the table that their texts name */
-    uint32_t n_schemas;             /* so far: part of their names */
     struct program_cached **cached; /* owned; the one used last comes first */
     uint32_t n_cached;
     struct arena *arena; /* borrowed */

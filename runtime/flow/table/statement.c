@@ -57,5 +57,5 @@ int statement_send(struct rows *r, struct pgconn *c,
     const struct pgstmt *s = program_stmt(r->program, what, mask);
     bool varies = program_varies(r->program, mask);
 
-    return pgconn_add_version(c, s, varies ? (uint32_t)PGCONN_VARIED : 0, ps);
+    return pgconn_add_series(c, s, varies ? (uint32_t)PGCONN_VARIED : 0, ps);
 }

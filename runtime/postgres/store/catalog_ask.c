@@ -218,7 +218,7 @@ static struct params *table_params(struct pgconn *c, const char *table)
     return ps;
 }
 
-static const struct pgstmt table = {"catalog_table", TABLE};
+static const struct pgstmt table = {TABLE};
 
 void catalog_ask_rows(struct pgconn *c, const struct plan *p)
 {
@@ -232,7 +232,7 @@ bool catalog_has_rows(const struct pg_result *answer)
     return pg_rows(answer) > 0 && pg_int(answer, 0, TABLE_HAS_ROWS);
 }
 
-static const struct pgstmt causes = {"catalog_causes", CAUSES};
+static const struct pgstmt causes = {CAUSES};
 
 static void ask_own(struct pgconn *c)
 {
@@ -248,9 +248,9 @@ static void ask_own(struct pgconn *c)
 
 static void ask_table(struct pgconn *c, const struct plan_projection *p)
 {
-    static const struct pgstmt columns = {"catalog_columns", COLUMNS};
-    static const struct pgstmt parents = {"catalog_parents", PARENTS};
-    static const struct pgstmt indexes = {"catalog_indexes", INDEXES};
+    static const struct pgstmt columns = {COLUMNS};
+    static const struct pgstmt parents = {PARENTS};
+    static const struct pgstmt indexes = {INDEXES};
     struct params *ps = table_params(c, p->table);
 
     pgconn_add(c, &table, ps);
@@ -267,13 +267,13 @@ static void ask_loud(struct pgconn *c, const struct plan *p)
     struct arena a;
 
     arena_init(&a, 0);
-    pgconn_add(c, &(struct pgstmt){"catalog_loud", seal_loud_sql(p, &a)}, NULL);
+    pgconn_add(c, &(struct pgstmt){.sql = seal_loud_sql(p, &a)}, NULL);
     arena_close(&a);
 }
 
 void catalog_ask(struct pgconn *c, const struct plan *p)
 {
-    static const struct pgstmt server = {"catalog_server", SERVER};
+    static const struct pgstmt server = {SERVER};
 
     shape_ask(c, p);
     pgconn_add(c, &server, NULL);

@@ -113,7 +113,6 @@ static void put_part(struct pgconn *c, const struct plan *p,
                      const struct dead_letter *list, uint32_t n)
 {
     static const struct pgstmt put = {
-        "dead_letter_put",
         "WITH w AS (INSERT INTO tidemill.dead_letter AS d "
         "(pipeline, generation, topic, "
         "partition, \"offset\", state, holds, key, value, headers, record_ms, "
@@ -158,7 +157,6 @@ void dead_letter_end(struct pgconn *c, const struct plan *p,
                      const struct record *records, uint32_t n)
 {
     static const struct pgstmt end = {
-        "dead_letter_end",
         "WITH d AS (DELETE FROM tidemill.dead_letter WHERE " IN_LANE
         "AND \"offset\" = ANY ($4) RETURNING 1) "
         "SELECT tidemill.must((SELECT count(*) FROM d) = $5, 'TM002')"};
@@ -174,7 +172,6 @@ void dead_letter_rest(struct pgconn *c, const struct plan *p,
                       const struct record *records, uint32_t n)
 {
     static const struct pgstmt rest = {
-        "dead_letter_rest",
         "WITH l AS MATERIALIZED (SELECT \"offset\" FROM tidemill.dead_letter "
         "WHERE " IN_LANE
         "AND holds AND key = ANY ($4) AND retry_at IS NOT NULL FOR UPDATE), "
@@ -194,7 +191,6 @@ void dead_letter_ask_keys(struct pgconn *c, const struct plan *p,
                           const struct record *lanes, uint32_t n)
 {
     static const struct pgstmt ask = {
-        "dead_letter_ask_keys",
         "SELECT d.topic, d.partition, CASE WHEN holds THEN key END AS key, "
         "count(*), min(\"offset\") FROM tidemill.dead_letter d "
         "JOIN unnest($2, $3) AS l(topic, partition) "
@@ -210,7 +206,6 @@ void dead_letter_ask_keys(struct pgconn *c, const struct plan *p,
 void dead_letter_ask_wanted(struct pgconn *c, const struct plan *p)
 {
     static const struct pgstmt ask = {
-        "dead_letter_ask_wanted",
         "SELECT DISTINCT topic, partition FROM tidemill.dead_letter "
         "WHERE pipeline = $1 AND stream = 'main' AND retry_at IS NOT NULL"};
     struct params *ps = pgconn_params(c);
@@ -223,7 +218,6 @@ void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
                      int32_t partition, struct dead_letter_most most)
 {
     static const struct pgstmt ask = {
-        "dead_letter_ask",
         "WITH lane AS (SELECT * FROM tidemill.dead_letter WHERE " IN_LANE "), "
         "wanted AS (SELECT * FROM lane WHERE retry_at IS NOT NULL "
         "OR holds AND key IN (SELECT key FROM lane "
@@ -253,7 +247,6 @@ void dead_letter_ask_unpublished(struct pgconn *c, const struct plan *p,
                                  struct dead_letter_most most)
 {
     static const struct pgstmt ask = {
-        "dead_letter_ask_unpublished",
         "SELECT topic, partition, \"offset\", key, value, headers::text, "
         "state, class, coalesce(sqlstate, ''), message, coalesce(script, ''), "
         "generation "
@@ -276,7 +269,6 @@ void dead_letter_published(struct pgconn *c, const struct plan *p,
                            const struct record *records, uint32_t n)
 {
     static const struct pgstmt note = {
-        "dead_letter_published",
         "WITH l AS MATERIALIZED (SELECT topic, partition, \"offset\" "
         "FROM tidemill.dead_letter JOIN unnest($2, $3, $4) AS u(t, p, o) "
         "ON topic = t AND partition = p AND \"offset\" = o "

@@ -33,7 +33,6 @@ void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
                     const struct position *lanes, uint32_t n)
 {
     static const struct pgstmt claim = {
-        "position_claim",
         "UPDATE tidemill.lane SET epoch = greatest(epoch, 0) + 1, owner = $4, "
         "group_id = $5, generation = $6, updated_at = now(), " END_VOID_HALT
         " WHERE " LANE
@@ -86,7 +85,6 @@ void position_create(struct pgconn *c, const struct plan *p,
                      const struct position *first)
 {
     static const struct pgstmt create = {
-        "position_create",
         "INSERT INTO tidemill.lane (pipeline, stream, topic, partition, "
         "next_offset, group_id, generation, epoch, halted, halted_at, "
         "anchor_ms) "
@@ -107,8 +105,7 @@ void position_create(struct pgconn *c, const struct plan *p,
 void position_begin(struct pgconn *c, const struct plan *p,
                     const struct position *at, int64_t offset)
 {
-    static const struct pgstmt begin = {"position_begin",
-                                        "UPDATE tidemill.lane SET next_offset "
+    static const struct pgstmt begin = {"UPDATE tidemill.lane SET next_offset "
                                         "= $6, anchor_ms = NULL WHERE " LANE
                                         " AND epoch = $4 AND next_offset = $5"};
     struct params *ps = lane_params(c, p, at->topic, at->partition);
@@ -126,7 +123,6 @@ void position_ask_holder(struct pgconn *c, const struct plan *p,
                          const char *topic, int32_t partition)
 {
     static const struct pgstmt ask = {
-        "position_holder",
         "SELECT CASE WHEN x.gid IS NOT NULL THEN format('the prepared "
         "transaction %L of role %s', x.gid, x.owner) ELSE format('session %s "
         "of role %s%s%s', k.pid, a.usename, ' (' || "
@@ -151,7 +147,6 @@ void position_move(struct pgconn *c, const struct plan *p,
                    const struct position_step *step)
 {
     static const struct pgstmt move = {
-        "position_move",
         "WITH w AS (UPDATE tidemill.lane SET next_offset = $6, "
         "generation = $7, anchor_ms = $8, anchor_hash = $9, "
         "is_rewound = is_rewound AND NOT $10, "
@@ -174,7 +169,6 @@ void position_fence(struct pgconn *c, const struct plan *p, const char *topic,
                     int32_t partition, int64_t epoch, int64_t at)
 {
     static const struct pgstmt fence = {
-        "position_fence",
         "WITH w AS (SELECT 1 FROM tidemill.lane WHERE " LANE
         " AND epoch = $4 AND next_offset = $5 FOR UPDATE) "
         "SELECT tidemill.must((SELECT count(*) FROM w) = 1, 'TM001')"};
@@ -189,7 +183,6 @@ void position_settle(struct pgconn *c, const struct plan *p,
                      const struct position *at)
 {
     static const struct pgstmt settle = {
-        "position_settle",
         "UPDATE tidemill.lane SET is_rewound = false, anchor_ms = NULL, "
         "anchor_hash = NULL WHERE " LANE
         " AND epoch = $4 AND next_offset = $5"};
@@ -227,7 +220,7 @@ void position_halt(struct pgconn *c, const struct plan *p,
                    const char *generation)
 {
     static const struct pgstmt halt = {
-        "position_halt", HALT "SELECT tidemill.must(is_kept, 'TM005') FROM k"};
+        HALT "SELECT tidemill.must(is_kept, 'TM005') FROM k"};
 
     add_halt(c, p, &halt, at, why, generation);
 }
@@ -236,8 +229,7 @@ void position_note_halt(struct pgconn *c, const struct plan *p,
                         const struct position *at, const char *why,
                         const char *generation)
 {
-    static const struct pgstmt note = {"position_note_halt",
-                                       HALT "SELECT is_kept FROM k"};
+    static const struct pgstmt note = {HALT "SELECT is_kept FROM k"};
 
     add_halt(c, p, &note, at, why, generation);
 }
@@ -280,7 +272,6 @@ void position_epochs(struct pgconn *c, const struct plan *p, const char *owner,
                      const struct position *lanes, uint32_t n)
 {
     static const struct pgstmt ask = {
-        "position_epochs",
         "SELECT l.epoch, l.owner IS NULL OR l.owner = $4 "
         "FROM unnest($2, $3) WITH ORDINALITY AS u (topic, partition, at) "
         "LEFT JOIN LATERAL (SELECT epoch, owner FROM tidemill.lane "
@@ -308,7 +299,6 @@ bool position_is_changed(const struct pg_result *epochs, uint32_t i,
 void position_list(struct pgconn *c, const struct plan *p)
 {
     static const struct pgstmt list = {
-        "position_list",
         "SELECT topic, partition, coalesce(next_offset, -1), "
         "coalesce(epoch, 0), is_rewound, halted, owner FROM tidemill.lane "
         "WHERE pipeline = $1 AND stream = 'main' AND topic = ANY ($2) "
@@ -335,7 +325,6 @@ struct position position_listed(const struct pg_result *list, uint32_t i)
 void position_owners(struct pgconn *c, const struct plan *p)
 {
     static const struct pgstmt ask = {
-        "position_owners",
         "SELECT pipeline FROM tidemill.lane "
         "WHERE stream = 'main' AND (pipeline = $1 OR topic = ANY ($2)) "
         "GROUP BY pipeline ORDER BY max(updated_at) DESC"};
@@ -371,7 +360,6 @@ const char *position_other(const struct pg_result *owners, const struct plan *p)
 void position_find_foreign(struct pgconn *c, const struct plan *p)
 {
     static const struct pgstmt find = {
-        "position_find_foreign",
         "SELECT DISTINCT pipeline, topic FROM tidemill.lane "
         "WHERE group_id = $1 AND pipeline <> $2 AND topic = ANY ($3) "
         "ORDER BY pipeline, topic"};

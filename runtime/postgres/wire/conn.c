@@ -2,8 +2,7 @@
  * One connection, see conn.h. Two things can be due at any time: a flush (its
  * fn is set) and a deadline. Whatever goes wrong ends in lose(), which answers
  * the flush, or tells on_state. Callbacks run only from the loop and may free
- * the connection: every way in from the loop counts in depth until leave(),
- * which does the freeing.
+ * the connection: each way in counts in depth until leave(), which frees it.
  */
 #include "postgres/wire/conn.h"
 
@@ -288,10 +287,11 @@ struct params *pgconn_params(struct pgconn *c)
     return &c->prepared.params;
 }
 
-int pgconn_add_version(struct pgconn *c, const struct pgstmt *s,
-                       uint32_t version, struct params *params)
+int pgconn_add_series(struct pgconn *c, const struct pgstmt *s, uint32_t series,
+                      struct params *params)
 {
-    struct prepared_use use = {s, params ? params : pgconn_params(c), version};
+    struct prepared_use use = {s, params ? params : pgconn_params(c), series,
+                               c->target->n_sweeps};
     int statement = flush_add(&c->flush);
     if (can_send(c) && !prepared_send(&c->prepared, c->pg, &use, &c->flush)) {
         break_off(c);

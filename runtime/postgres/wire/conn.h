@@ -11,8 +11,8 @@
  * States: CONNECTING -> SETTING_UP -> IDLE <-> BUSY, and from each to DEAD.
  * One function, in conn.c, moves a connection between them.
  *
- * Statements are prepared on first use by their id and parameters go in
- * binary; results come back in binary.
+ * Statements are prepared on first use (prepared.h) and parameters go in binary;
+ * results come back in binary.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,15 +52,15 @@ void pgconn_add_commit(struct pgconn *c);
 /* Its parameters, without any: to be filled, and given to pgconn_add. */
 struct params *pgconn_params(struct pgconn *c);
 /* The index of its result in the reply. [params]: NULL: none; they may be given
- * to the next one too. [version]: of a name whose text changes: the new one takes
- * the place of the last; 0: it never does; PGCONN_VARIED: it is one of so many
+ * to the next one too. [series]: it is of a series of texts, in which a new one
+ * takes the place of the last; 0: of none; PGCONN_VARIED: it is one of so many
  * statements as the data likes, see prepared.h. */
-int pgconn_add_version(struct pgconn *c, const struct pgstmt *s,
-                       uint32_t version, struct params *params);
+int pgconn_add_series(struct pgconn *c, const struct pgstmt *s, uint32_t series,
+                      struct params *params);
 static inline int pgconn_add(struct pgconn *c, const struct pgstmt *s,
                              struct params *params)
 {
-    return pgconn_add_version(c, s, 0, params);
+    return pgconn_add_series(c, s, 0, params);
 }
 /* By how much the answers of the next flush may make this process grow, about;
  * beyond it the connection is given up. 0, as it is unsaid: there is no bound. */

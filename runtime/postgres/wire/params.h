@@ -11,10 +11,9 @@
 enum { PARAMS_MOST = 66 };
 
 struct pgstmt {
-    const char *name; /* unique for the sql text on this connection */
     const char *sql;
 };
-enum { PGCONN_VARIED = -1 }; /* a version: see pgconn_add_version */
+enum { PGCONN_VARIED = -1 }; /* a series: see pgconn_add_series */
 
 struct params {
     struct buf bytes; /* owned: of all of them, one behind the other */

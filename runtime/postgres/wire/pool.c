@@ -267,6 +267,11 @@ bool pgpool_set_conninfo(struct pgpool *p, const char *conninfo)
     return true;
 }
 
+void pgpool_sweep(struct pgpool *p)
+{
+    p->target.n_sweeps++;
+}
+
 uint32_t pgpool_size(const struct pgpool *p)
 {
     return p->n_slots - p->counts[PLACE_OPENING];

@@ -24,6 +24,9 @@ void pgpool_rest(struct pgpool *p);
 /* From the next attempt on, which then waits for nothing. False: it is the one
  * that we have. */
 bool pgpool_set_conninfo(struct pgpool *p, const char *conninfo);
+/* A user of many statements is gone for good: its connections forget, each with
+ * its next statement, which ones were not used since the sweep before. */
+void pgpool_sweep(struct pgpool *p);
 uint32_t pgpool_size(const struct pgpool *p);
 uint32_t pgpool_in_use(const struct pgpool *p);
 /* Why the last attempt failed; class ERR_NONE once one has succeeded. */

@@ -12,8 +12,10 @@ enum name_state { PREPARING, PREPARED, LEAVING };
 enum { NAME_BYTES = 24 };
 
 struct prepared_name {
-    char *name; /* owned: pgstmt.name */
-    uint32_t version;
+    char *sql;      /* owned */
+    uint32_t *oids; /* owned; of its parameters */
+    int n_params;
+    uint32_t series;
     uint32_t number;
     enum name_state state;
     uint32_t varied_bytes; /* of its text; 0: it is not varied */
@@ -26,10 +28,16 @@ void prepared_init(struct prepared *p)
     params_init(&p->params);
 }
 
+static void close_name(struct prepared_name *n)
+{
+    free(n->sql);
+    free(n->oids);
+}
+
 void prepared_close(struct prepared *p)
 {
     for (uint32_t i = 0; i < p->n_names; i++) {
-        free(p->names[i].name);
+        close_name(&p->names[i]);
     }
     free(p->hashes);
     free(p->names);
@@ -40,12 +48,23 @@ void prepared_close(struct prepared *p)
 
 static bool is_varied(const struct prepared_use *u)
 {
-    return u->version == (uint32_t)PGCONN_VARIED;
+    return u->series == (uint32_t)PGCONN_VARIED;
 }
 
 static uint64_t hash_of(const struct prepared_use *u)
 {
-    return hash_bytes(u->s->name, (uint32_t)strlen(u->s->name)) + u->version;
+    return hash_bytes(u->s->sql, (uint32_t)strlen(u->s->sql));
+}
+
+static size_t oid_bytes(const struct prepared_use *u)
+{
+    return (size_t)u->params->n * sizeof(*u->params->oids);
+}
+
+static bool is_of(const struct prepared_name *n, const struct prepared_use *u)
+{
+    return strcmp(n->sql, u->s->sql) == 0 && n->n_params == u->params->n &&
+           memcmp(n->oids, u->params->oids, oid_bytes(u)) == 0;
 }
 
 /* NULL: there is none, or it is leaving. */
@@ -54,8 +73,8 @@ static struct prepared_name *find(const struct prepared *p,
 {
     for (uint32_t i = 0; i < p->n_names; i++) {
         struct prepared_name *n = &p->names[i];
-        if (p->hashes[i] == hash && n->version == u->version &&
-            n->state != LEAVING && strcmp(n->name, u->s->name) == 0) {
+        if (p->hashes[i] == hash && n->series == u->series &&
+            n->state != LEAVING && is_of(n, u)) {
             return n;
         }
     }
@@ -72,11 +91,14 @@ static struct prepared_name *add(struct prepared *p,
     }
     struct prepared_name *n = &p->names[p->n_names];
     *n = (struct prepared_name){
-        .name = mem_dup(u->s->name),
-        .version = u->version,
+        .sql = mem_dup(u->s->sql),
+        .oids = mem_alloc(oid_bytes(u) + 1),
+        .n_params = u->params->n,
+        .series = u->series,
         .number = ++p->last_number,
         .state = PREPARING,
         .varied_bytes = is_varied(u) ? (uint32_t)strlen(u->s->sql) : 0};
+    memcpy(n->oids, u->params->oids, oid_bytes(u));
     p->hashes[p->n_names++] = hash;
     p->varied_bytes += n->varied_bytes;
     return n;
@@ -86,7 +108,7 @@ static void drop(struct prepared *p, struct prepared_name *n)
 {
     uint32_t at = (uint32_t)(n - p->names), last = --p->n_names;
     p->varied_bytes -= n->varied_bytes;
-    free(n->name);
+    close_name(n);
     p->names[at] = p->names[last];
     p->hashes[at] = p->hashes[last];
 }
@@ -111,13 +133,28 @@ static bool forget(struct prepared_name *n, PGconn *pg, int statement,
     return PQsendQueryParams(pg, sql, 0, NULL, NULL, NULL, NULL, 1);
 }
 
-static bool forget_versions(struct prepared *p, PGconn *pg,
-                            const struct pgstmt *s, int statement,
-                            struct flush *f)
+static bool forget_series(struct prepared *p, PGconn *pg, uint32_t series,
+                          int statement, struct flush *f)
 {
     for (uint32_t i = 0; i < p->n_names; i++) {
         struct prepared_name *n = &p->names[i];
-        if (n->state == PREPARED && strcmp(n->name, s->name) == 0 &&
+        if (n->state == PREPARED && n->series == series &&
+            !forget(n, pg, statement, f)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What was not used since the last sweep. */
+static bool sweep(struct prepared *p, PGconn *pg, int statement,
+                  struct flush *f)
+{
+    uint64_t since = p->swept_at;
+    p->swept_at = p->now;
+    for (uint32_t i = 0; i < p->n_names; i++) {
+        struct prepared_name *n = &p->names[i];
+        if (n->state == PREPARED && n->used <= since &&
             !forget(n, pg, statement, f)) {
             return false;
         }
@@ -182,8 +219,8 @@ static bool prepare(struct prepared *p, PGconn *pg,
                          !make_room(p, pg, strlen(s->sql), statement, f))) {
         return true;
     }
-    if (u->version && !is_varied(u) &&
-        !forget_versions(p, pg, s, statement, f)) {
+    if (u->series && !is_varied(u) &&
+        !forget_series(p, pg, u->series, statement, f)) {
         return false;
     }
     *n = add(p, u, hash);
@@ -208,6 +245,10 @@ bool prepared_send(struct prepared *p, PGconn *pg, const struct prepared_use *u,
     const struct pgstmt *s = u->s;
     struct params *params = u->params;
     int statement = f->n_results - 1;
+    if (p->n_sweeps != u->n_sweeps && !sweep(p, pg, statement, f)) {
+        return false;
+    }
+    p->n_sweeps = u->n_sweeps;
     struct prepared_name *n = find(p, u, hash_of(u));
     if (!n && !prepare(p, pg, u, statement, f, &n)) {
         return false;

@@ -14,6 +14,7 @@ struct pgtarget {
     uint32_t host;     /* -- whose turn it is: see hosts.h */
     uint32_t address;  /* of that host */
     bool for_people;   /* see session.h */
+    uint32_t n_sweeps; /* see prepared.h; may grow at any time */
     bool starts_plain; /* -- the server takes no options of ours at start-up */
 };
 
