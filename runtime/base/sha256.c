@@ -90,6 +90,14 @@ void sha256_put(struct sha256 *s, const void *p, size_t len)
     }
 }
 
+void sha256_put_text(struct sha256 *s, const char *p, size_t len)
+{
+    uint64_t n = p ? len : UINT64_MAX;
+
+    sha256_put(s, &n, sizeof(n));
+    sha256_put(s, p ? p : "", p ? len : 0);
+}
+
 void sha256_hex(struct sha256 *s, char out[65])
 {
     uint64_t bits = __builtin_bswap64(s->total * 8);

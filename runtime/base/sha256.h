@@ -12,5 +12,8 @@ struct sha256 {
 
 void sha256_init(struct sha256 *s);
 void sha256_put(struct sha256 *s, const void *p, size_t len);
+/* The same behind its length, so that no two rows of texts are alike; NULL is
+ * another text than "". */
+void sha256_put_text(struct sha256 *s, const char *p, size_t len);
 /* The digest as 64 hex digits and a NUL. */
 void sha256_hex(struct sha256 *s, char out[65]);

@@ -259,6 +259,12 @@ struct plan {
     const char *path;   /* of the pipeline file */
     const char *folder; /* of the bundle */
     char hash[65];      /* of all files of the bundle: the generation */
+    char
+        identity[65]; /* of that, and of what env() and file() gave: another one
+                           where anything that was loaded is another. Salted, so
+                           that no value can be guessed from it, by what the
+                           processes of one run share: good in it alone */
+    char contract[65]; /* plan_contract() */
     struct plan_source source;
     struct plan_database database;
     struct plan_limits limits;
@@ -280,4 +286,7 @@ bool plan_ignores(const struct plan_projection *p, const char *type);
 /* Must the record key be the row key, since nothing but the order of its lane
  * tells which event of a row is the later one? */
 bool plan_is_keyed_by_record(const struct plan_projection *p);
+/* Hash of what rows, keys and records are: two plans with the same one may take
+ * turns at the same tables and topics. Code is no part of it. */
+void plan_contract(const struct plan *p, char out[65]);
 void plan_free(const struct plan *p);

@@ -69,6 +69,14 @@ local function find_deletes(made)
   end
 end
 
+-- What env() and file() gave, by name: part of what tells one load from another.
+local function list_resolved(resolved)
+  local list = {}
+  for name, value in pairs(resolved) do list[#list + 1] = { name = name, value = value } end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
 local function stock_rules(rules)
   return failure.stock_rules(rules, function(file) sources['@' .. file] = true end)
 end
@@ -85,6 +93,7 @@ function M.build(bundle, goes_on)
   local made, messages = plan.new(record, bundle, require_module,
     stock_rules(bundle.rules))
   if not made then error(messages, 0) end
+  made.resolved = list_resolved(loading.resolved)
   check_purity(made)
   find_deletes(made)
   return made, prelude.new(made, goes_on and M.trace or nil, M.trace)

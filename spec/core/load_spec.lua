@@ -117,3 +117,60 @@ describe('loading a bundle', function()
     assert.is_truthy(reason:find('512 MiB', 1, true), reason)
   end)
 end)
+
+describe('what tells one load of a bundle from another', function()
+  local NAME = 'TIDEMILL_SPEC_SECRET'
+  local PROJECTION = "projection { table = 't', key = { id = 'bigint' }, columns = { a = 'text' }, "
+    .. "on = function(row) row.a = 'one' end }"
+
+  -- Identity and contract.
+  local function marks(files)
+    local out
+    assert.is_false((load(files, nil, function(plan)
+      out = { ffi.string(plan.identity), ffi.string(plan.contract), ffi.string(plan.hash) }
+    end)))
+    return out
+  end
+
+  local function with(projection, words)
+    return { ['pipeline.lua'] = (bundles.pipeline(projection or PROJECTION)
+      :gsub("'postgresql[^']*'", ("env('%s', 'postgresql://h/x')"):format(NAME))
+      :gsub('return pipeline', (words or '') .. '%0')) }
+  end
+
+  it('is also what env() and file() gave, which cannot be guessed from it', function()
+    local secret = os.tmpname()
+    local function write(text)
+      local file = assert(io.open(secret, 'w'))
+      file:write(text)
+      file:close()
+    end
+    finally(function() os.remove(secret); ffi.C.setenv(NAME, '', 1) end)
+    local files = with(nil, ("local s = file('%s')\n"):format(secret))
+    write 'one'
+    local first, again = marks(files), marks(files)
+    assert.are.same(first, again)
+    write 'two'
+    local second = marks(files)
+    assert.are_not.equal(first[1], second[1])
+    assert.are.same({ first[2], first[3] }, { second[2], second[3] })
+    ffi.C.setenv(NAME, 'postgresql://h/y', 1)
+    assert.are_not.equal(second[1], marks(files)[1])
+  end)
+
+  it('is a contract of tables, keys, columns, types, kinds and formats, not of code', function()
+    local contract = marks(with())[2]
+    local function another(from, to) return marks(with((PROJECTION:gsub(from, to))))[2] end
+    assert.are.equal(contract, another("'one'", "'two'"))
+    assert.are.equal(contract, another("columns = { a = 'text' }", "%0, initial = { a = 'x' }"))
+    for from, to in pairs { ["table = 't'"] = "table = 'u'", ['id ='] = 'key =', ['bigint'] = 'uuid',
+      ["a = 'text'"] = "a = 'varchar(9)'", ["{ a = 'text' }"] = "{ a = 'text', b = 'text' }",
+      ['key = { id = .bigint. }'] = 'append = true', ["'bigint'"] = "{ 'bigint', from = 'data.x' }",
+      ['on = function.row. row.a = .one. end'] = "mirror = true" } do
+      assert.are_not.equal(contract, another(from, to), to)
+    end
+    local files = with()
+    files['pipeline.lua'] = files['pipeline.lua']:gsub("format = '%w+'", "format = 'json', type = 'data.kind'")
+    assert.are_not.equal(contract, marks(files)[2])
+  end)
+end)

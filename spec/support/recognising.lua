@@ -53,6 +53,7 @@ local function plan_of(pipeline)
   local topic = topic_of(pipeline.topic)
   local plan = {
     name = 'p', path = 'pipeline.lua', folder = '.', hash = ('0'):rep(64),
+    resolved = {},
     projections = {},
     source = { brokers = '', group = 'p', start = 'unsaid', start_ms = 0, options = {},
       topics = { topic.name }, settings = { topic } },

@@ -92,6 +92,7 @@ local function env(loading)
       refuse(loading, 'env', at, ('the environment variable %s is not set: set it, or '
         .. "give a default: env('%s', '…')"):format(name, name))
     end
+    loading.resolved['env ' .. name] = tostring(value)
     return value
   end
 end
@@ -107,6 +108,7 @@ local function file(loading)
     if not value then
       refuse(loading, 'file', at, ("file('%s') cannot be used: %s"):format(path, reason))
     end
+    loading.resolved['file ' .. path] = value
     return value
   end
 end

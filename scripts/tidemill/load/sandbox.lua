@@ -397,7 +397,7 @@ function M.text_methods() return text_library(no_text_field) end
 ---@return table env, function require, table loading
 function M.new(bundle)
   protected.begin(nil)
-  local loading = { texts = {} }
+  local loading = { texts = {}, resolved = {} }
   for name, text in pairs(bundle.files) do
     loading.texts[bundle.folder .. '/' .. name] = text
   end
