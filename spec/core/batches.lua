@@ -25,21 +25,34 @@ local Batch = {}
 Batch.__index = Batch
 M.Batch = Batch
 
-local function open(folder)
-  local self, e = setmetatable({}, Batch), ffi.new('struct err')
-  self.bundle = core.bundle(folder)
-  self.vm = C.vm_new(self.bundle, e)
-  assert(self.vm ~= nil, ffi.string(e.text))
-  self.plan = C.vm_load(self.vm, e)
-  assert(self.plan ~= nil, ffi.string(e.text))
-  self.generation = C.generation_new(self.bundle, self.vm, self.plan, no_header)
-  assert(C.generation_prepare(self.generation, e), ffi.string(e.text))
-  self.c = ffi.new('struct batch')
-  C.batch_init(self.c)
-  C.batch_bind(self.c, self.generation)
+--- A generation of the bundle, which must outlive it.
+function M.generation(bundle)
+  local e = ffi.new('struct err')
+  local vm = C.vm_new(bundle, e)
+  assert(vm ~= nil, ffi.string(e.text))
+  local plan = C.vm_load(vm, e)
+  assert(plan ~= nil, ffi.string(e.text))
+  local generation = C.generation_new(bundle, vm, plan, no_header)
+  assert(C.generation_prepare(generation, e), ffi.string(e.text))
+  return generation
+end
+
+--- Records and leases for batch [c], which is bound to the generation from here on.
+function M.of(c, generation)
+  local self = setmetatable({ c = c, generation = generation }, Batch)
+  self.vm, self.plan = generation.vm, generation.plan
+  C.batch_bind(c, generation)
   self.records = ffi.new('struct record[?]', MAX_RECORDS)
   self.leases = ffi.new('struct lease[?]', MAX_LANES)
   return self:forget()
+end
+
+local function open(folder)
+  local bundle, c = core.bundle(folder), ffi.new('struct batch')
+  C.batch_init(c)
+  local self = M.of(c, M.generation(bundle))
+  self.bundle = bundle
+  return self
 end
 
 --- The program's parts under a batch of this pipeline.

@@ -28,6 +28,13 @@ void database_open(struct database *d, const struct database_needs *n)
     breaker_init(&d->breaker, &limits);
 }
 
+void database_follow(struct database *d, const struct plan *p,
+                     const struct bundle *bundle)
+{
+    d->plan = p;
+    d->address.bundle = bundle;
+}
+
 void database_close(struct database *d)
 {
     pgpool_free(d->pool);

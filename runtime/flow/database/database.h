@@ -43,6 +43,10 @@ struct database {
 
 void database_open(struct database *d, const struct database_needs *n);
 void database_close(struct database *d);
+/* Another plan takes the place of the one that it was opened with; the pool and
+ * the breaker stay as they are. */
+void database_follow(struct database *d, const struct plan *p,
+                     const struct bundle *bundle);
 /* May new work be begun that will want a connection? */
 bool database_allows(struct database *d);
 /* A connection, or NULL: not now. *ticket is to be handed back. */

@@ -14,9 +14,10 @@
 
 /* Rows are cached under one check: another generation that finds the tables as
  * they were goes on with them. */
-static void learn(struct engine *g, struct compared *t,
+static void learn(struct engine *g, struct generation *n,
                   const struct pg_result *r)
 {
+    struct compared *t = &n->tables;
     struct shape now = {0};
 
     shape_read(r, &now);
@@ -28,7 +29,10 @@ static void learn(struct engine *g, struct compared *t,
     shape_close(&t->shape);
     t->shape = now;
     t->era++;
-    cache_under(&g->cache, hash_bytes(now.check, (uint32_t)strlen(now.check)));
+    if (generation_is_like(n, g->now)) {
+        cache_under(&g->cache,
+                    hash_bytes(now.check, (uint32_t)strlen(now.check)));
+    }
 }
 
 static uint64_t name_of(const struct plan_projection *p)
@@ -79,7 +83,7 @@ int compare_tables(struct engine *g, struct generation *n,
         catalog_compare(r, n->plan, &t->facts, CATALOG_PRIMARY, lines);
     if (n_problems == 0) {
         keep_tables(g->show.page, n);
-        learn(g, t, r->results[ANSWER_SHAPE]);
+        learn(g, n, r->results[ANSWER_SHAPE]);
         free(t->causes);
         free(t->own);
         t->causes = catalog_causes(r, n->plan);

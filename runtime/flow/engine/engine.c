@@ -40,6 +40,16 @@ void engine_move(struct batch *b, enum batch_state to)
     loop_idle_set(g->idle, true);
 }
 
+/* What its statements were goes from the sessions too. */
+void engine_retire(struct engine *g)
+{
+    if (g->before && g->before->n_holders == 1) {
+        generation_drop(g->before);
+        g->before = NULL;
+        pgpool_sweep(g->database.pool);
+    }
+}
+
 void engine_release(struct batch *b)
 {
     struct engine *g = b->engine;
@@ -56,6 +66,7 @@ void engine_release(struct batch *b)
     }
     batch_clear(b);
     batch_unbind(b);
+    engine_retire(g);
     engine_move(b, BATCH_FREE);
 }
 
@@ -403,5 +414,8 @@ void engine_close(struct engine *g)
     letters_close(&g->letters);
     lanes_close(&g->lanes);
     publish_close(&g->publish);
+    if (g->before) {
+        generation_drop(g->before);
+    }
     generation_drop(g->now);
 }

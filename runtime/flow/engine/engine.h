@@ -94,6 +94,8 @@ void engine_join(struct engine *g);
 /* Gives the batch's connection back, if it has one, and its lanes, and frees
  * the batch. */
 void engine_release(struct batch *b);
+/* Frees the generation before, once no batch is of it. */
+void engine_retire(struct engine *g);
 /* A batch has the lane, which is free. */
 void engine_lease(struct lane *lane);
 /* The lane waits for a person, who knows of it already (see halt.h). */

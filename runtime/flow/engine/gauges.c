@@ -45,7 +45,8 @@ void gauges_tick(struct engine *g)
     gauge[GAUGE_POOL_SIZE] = pgpool_size(g->database.pool);
     gauge[GAUGE_POOL_IN_USE] = pgpool_in_use(g->database.pool);
     gauge[GAUGE_BATCHES_IN_FLIGHT] = g->batches.n - g->batches.free.n;
-    gauge[GAUGE_LUA_BYTES] = vm_bytes(g->now->vm);
+    gauge[GAUGE_LUA_BYTES] =
+        vm_bytes(g->now->vm) + (g->before ? vm_bytes(g->before->vm) : 0);
     gauge[GAUGE_CACHE_BYTES] = g->cache.live_bytes;
     gauge[GAUGE_HELD_BYTES] = g->lanes.held.bytes;
     if (!g->source) {

@@ -298,7 +298,7 @@ static void begin_rows(struct batch *b, struct rows *r, const uint32_t *claims)
     n[COUNT_CACHE_MISSES] += r->view.n_rows - r->n_recalled;
 }
 
-/* Is it to take part in the row cache? */
+/* Is it to take part in the row cache? Its rows are of the contract of now. */
 static bool takes_part(const struct batch *b)
 {
     const struct cache *c = &b->engine->cache;
@@ -307,7 +307,8 @@ static bool takes_part(const struct batch *b)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         has_rows |= is_recallable(&b->rows[i]);
     }
-    return c->ring && has_rows && engine_now(b->engine) >= c->rests_until;
+    return c->ring && has_rows && engine_now(b->engine) >= c->rests_until &&
+           generation_is_like(b->generation, b->engine->now);
 }
 
 void recall_begin(struct batch *b)

@@ -2,6 +2,7 @@
 #include "flow/generation/generation.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void close_tables(struct compared *t)
 {
@@ -48,6 +49,11 @@ bool generation_prepare(struct generation *g, struct err *e)
 
     g->n_programs = ok ? g->plan->n_projections : 0;
     return ok;
+}
+
+bool generation_is_like(const struct generation *a, const struct generation *b)
+{
+    return a == b || strcmp(a->plan->contract, b->plan->contract) == 0;
 }
 
 void generation_hold(struct generation *g)

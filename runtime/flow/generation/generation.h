@@ -52,6 +52,8 @@ struct generation *generation_new(const struct bundle *bundle, struct vm *v,
 /* Makes its programs, once. False: the plan asks for something that cannot be
  * (ERR_CONFIG); there are none then, and it is to be dropped. */
 bool generation_prepare(struct generation *g, struct err *e) MUSTCHECK;
+/* Have they the same contract (plan_contract)? */
+bool generation_is_like(const struct generation *a, const struct generation *b);
 void generation_hold(struct generation *g);
 /* The last one frees it, and all that is its. */
 void generation_drop(struct generation *g);

@@ -323,6 +323,13 @@ void publish_open(struct publish *p, const struct publish_needs *n)
     p->needs = *n;
 }
 
+void publish_follow(struct publish *p, const struct plan *plan,
+                    struct decoder *d)
+{
+    p->needs.plan = plan;
+    p->needs.decoder = d;
+}
+
 void publish_due(struct publish *p)
 {
     p->is_due = p->needs.plan->dead_letters.topic != NULL;

@@ -52,6 +52,9 @@ struct publish {
 };
 
 void publish_open(struct publish *p, const struct publish_needs *n);
+/* Another plan takes the place of the one that it was opened with. */
+void publish_follow(struct publish *p, const struct plan *plan,
+                    struct decoder *d);
 /* Letters were written, or lanes taken over whose last owner may have left some:
  * a run that ends asks for them first, however short it was. */
 void publish_due(struct publish *p);

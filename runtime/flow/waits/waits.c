@@ -116,6 +116,11 @@ void waits_open(struct waits *w, const struct waits_needs *n)
     waits_apart(w);
 }
 
+void waits_follow(struct waits *w, const struct plan *p)
+{
+    w->needs.plan = p;
+}
+
 void waits_apart(struct waits *w)
 {
     w->apart_since = loop_clock(w->needs.show->loop);

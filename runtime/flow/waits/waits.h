@@ -55,6 +55,8 @@ struct waits {
 
 /* The consumer was opened: the group is waited for from now on. */
 void waits_open(struct waits *w, const struct waits_needs *n);
+/* Another plan takes the place of the one that it was opened with. */
+void waits_follow(struct waits *w, const struct plan *p);
 /* The group took the lanes away. */
 void waits_apart(struct waits *w);
 /* The group gave this worker lanes, or none. */
