@@ -3,10 +3,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/err.h"
-#include "base/sha256.h"
+#include "lua/identity.h"
 
 /* Where we are: the plan, and the table at the top of the Lua stack. Each
  * function leaves the stack as it found it. */
@@ -428,48 +427,6 @@ static void load_database(struct loading *l, struct plan_database *d)
     leave(l);
 }
 
-/* What makes it impossible to find a value by trying: random, and one for a process
- * and those that it forks. */
-static void put_salt(struct sha256 *s)
-{
-    static unsigned char salt[32];
-    static ssize_t n;
-
-    n = n ? n : getrandom(salt, sizeof(salt), 0);
-    must(n == sizeof(salt));
-    sha256_put(s, salt, sizeof(salt));
-}
-
-static void put_field(struct loading *l, struct sha256 *s, const char *name)
-{
-    const char *p;
-    size_t len;
-
-    lua_getfield(l->L, -1, name);
-    p = lua_tolstring(l->L, -1, &len);
-    sha256_put_text(s, p, len);
-    lua_pop(l->L, 1);
-}
-
-/* resolved = { { name = "env NAME", value = '...' }, ... }, sorted */
-static void load_identity(struct loading *l, struct plan *p)
-{
-    uint32_t n = enter(l, "resolved");
-    struct sha256 s;
-
-    sha256_init(&s);
-    put_salt(&s);
-    sha256_put_text(&s, p->hash, strlen(p->hash));
-    for (uint32_t i = 0; i < n; i++) {
-        enter_item(l, i);
-        put_field(l, &s, "name");
-        put_field(l, &s, "value");
-        leave(l);
-    }
-    sha256_hex(&s, p->identity);
-    leave(l);
-}
-
 const struct plan *load_plan(lua_State *L, int index)
 {
     struct plan *p = mem_zero(1, sizeof(*p));
@@ -509,7 +466,7 @@ const struct plan *load_plan(lua_State *L, int index)
     p->dead_letters.topic = get_text(&l, "topic");
     leave(&l);
     load_projections(&l, p);
-    load_identity(&l, p);
+    identity_of(L, p->hash, p->identity);
     plan_contract(p, p->contract);
     lua_pop(L, 1);
     return p;

@@ -3,13 +3,13 @@
 
 #include <string.h>
 
-void facts_open(struct facts *f, uint32_t n_tables)
+void facts_open(struct plan_facts *f, uint32_t n_tables)
 {
     arena_init(&f->arena, 0);
     f->tables = arena_zero(&f->arena, (n_tables + 1) * sizeof(*f->tables));
 }
 
-void facts_close(struct facts *f)
+void facts_close(struct plan_facts *f)
 {
     arena_close(&f->arena);
     f->tables = NULL;
@@ -24,7 +24,7 @@ void facts_set_given(struct table_facts *t, uint32_t column, bool must_be_given)
     t->must_be_given |= must_be_given ? bit : 0;
 }
 
-void facts_set_schema(struct facts *f, uint32_t table, const char *schema,
+void facts_set_schema(struct plan_facts *f, uint32_t table, const char *schema,
                       size_t len)
 {
     const char *now = f->tables[table].schema;

@@ -18,16 +18,16 @@ struct table_facts {
     uint64_t must_be_given; /* columns, by bit: NOT NULL without default */
 };
 
-struct facts {
+struct plan_facts {
     struct arena arena;
     struct table_facts *tables; /* arena; by projection */
 };
 
-void facts_open(struct facts *f, uint32_t n_tables);
-void facts_close(struct facts *f);
+void facts_open(struct plan_facts *f, uint32_t n_tables);
+void facts_close(struct plan_facts *f);
 void facts_set_given(struct table_facts *t, uint32_t column,
                      bool must_be_given);
 /* Where it is the same, the pointer stays the same: texts that name it go on
  * being good. */
-void facts_set_schema(struct facts *f, uint32_t table, const char *schema,
+void facts_set_schema(struct plan_facts *f, uint32_t table, const char *schema,
                       size_t len);

@@ -72,7 +72,9 @@ end
 -- What env() and file() gave, by name: part of what tells one load from another.
 local function list_resolved(resolved)
   local list = {}
-  for name, value in pairs(resolved) do list[#list + 1] = { name = name, value = value } end
+  for name, value in pairs(resolved) do
+    list[#list + 1] = { name = name, value = value }
+  end
   table.sort(list, function(a, b) return a.name < b.name end)
   return list
 end

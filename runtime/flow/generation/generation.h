@@ -19,9 +19,9 @@ struct bundle;
 
 /* The tables as they were compared with the plan: see flow/engine/compare.h. */
 struct compared {
-    struct facts facts; /* owned */
-    struct shape shape; /* owned */
-    uint32_t era;       /* grows with each other shape */
+    struct plan_facts facts; /* owned */
+    struct shape shape;      /* owned */
+    uint32_t era;            /* grows with each other shape */
     char *causes; /* owned: what may keep back, hide or move rows, for people;
                      NULL: nothing does */
     char *own;  /* owned: the same of tidemill.lane and tidemill.dead_letter */

@@ -181,7 +181,7 @@ static bool program_init(struct program *g, const struct plan *p,
 }
 
 bool programs_new(struct arena *a, const struct plan *p,
-                  const struct facts *facts, struct decoder *d,
+                  const struct plan_facts *facts, struct decoder *d,
                   struct program **out, struct err *e)
 {
     struct program *g = mem_zero(p->n_projections + 1, sizeof(*g));

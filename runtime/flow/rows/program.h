@@ -94,7 +94,7 @@ struct program {
  * something that cannot be (ERR_CONFIG). Plan, facts and arena outlive them; the
  * array is owned by the caller. */
 bool programs_new(struct arena *a, const struct plan *p,
-                  const struct facts *facts, struct decoder *d,
+                  const struct plan_facts *facts, struct decoder *d,
                   struct program **out, struct err *e) MUSTCHECK;
 void programs_free(struct program *g, uint32_t n);
 /* What the projection does with events of that type: HANDLED, IGNORED or

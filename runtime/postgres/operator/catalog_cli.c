@@ -10,7 +10,7 @@
 struct check {
     struct loop *loop;
     const struct plan *plan;
-    struct facts facts;
+    struct plan_facts facts;
     enum catalog_server server;
     struct buf *out;
     int n_problems;

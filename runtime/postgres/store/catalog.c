@@ -404,7 +404,7 @@ static int64_t oid_of(const struct pgreply *r, uint32_t table)
 
 /* One more than the deepest of its parents that the plan writes too. */
 static uint32_t depth_of(const struct pgreply *r, const struct plan *p,
-                         const struct facts *facts, uint32_t table)
+                         const struct plan_facts *facts, uint32_t table)
 {
     const struct pg_result *parents = catalog_answer(r, table, OF_PARENTS);
     uint32_t depth = 0;
@@ -424,7 +424,7 @@ static uint32_t depth_of(const struct pgreply *r, const struct plan *p,
 /* Tables that refer to each other in a circle have no order: whatever they
  * get, the database has the last word. */
 static void set_depths(const struct pgreply *r, const struct plan *p,
-                       struct facts *facts)
+                       struct plan_facts *facts)
 {
     for (uint32_t i = 0; i < p->n_projections; i++) {
         facts->tables[i].depth = 0;
@@ -451,7 +451,7 @@ static void check_loud(struct catalog_report *r, const struct pg_result *loud)
 
 /* A text that changes is a new one: see program_stmt. */
 static void set_schemas(const struct pgreply *r, const struct plan *p,
-                        struct facts *facts)
+                        struct plan_facts *facts)
 {
     for (uint32_t i = 0; i < p->n_projections; i++) {
         const char *found =
@@ -463,7 +463,7 @@ static void set_schemas(const struct pgreply *r, const struct plan *p,
 }
 
 int catalog_compare(const struct pgreply *r, const struct plan *p,
-                    struct facts *facts, enum catalog_server server,
+                    struct plan_facts *facts, enum catalog_server server,
                     struct buf *out)
 {
     int n_tables = CATALOG_PER_TABLE * (int)p->n_projections;

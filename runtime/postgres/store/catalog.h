@@ -22,7 +22,7 @@ enum catalog_server { CATALOG_PRIMARY, CATALOG_REPLICA, CATALOG_OWNER };
  * another table of a name is a problem.
  */
 int catalog_compare(const struct pgreply *r, const struct plan *p,
-                    struct facts *facts, enum catalog_server server,
+                    struct plan_facts *facts, enum catalog_server server,
                     struct buf *out) MUSTCHECK;
 
 /* What the tables have by which a row may not be written though nobody changed
