@@ -7,7 +7,7 @@ local core = require 'spec.core.core'
 local C = core.lib
 
 core.headers('model/page.h', 'postgres/wire/pool.h', 'flow/show/show.h', 'flow/database/database.h',
-  'flow/engine/engine.h', 'flow/engine/swap.h', 'postgres/sql/sql.h')
+  'flow/engine/engine.h', 'flow/engine/kind.h', 'flow/engine/swap.h', 'postgres/sql/sql.h')
 ffi.cdef [[
 struct mallinfo2 { size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost; };
 struct mallinfo2 mallinfo2(void);
@@ -59,7 +59,7 @@ local function begin(g, i, numbers)
   local b, lane = batches.of(g.batches.all + i, g.now), {}
   for k, x in ipairs(numbers) do lane[k] = ('{"id":"a","x":%d}'):format(x) end
   b:begin { lane }
-  b.lanes[0].topic, b.lanes[0].is_assigned, b.lanes[0].partition = core.bytes 't\0', true, i
+  b.c.kind = C.batch_of_records
   C.engine_move(b.c, C.BATCH_DECODING)
   b:decode(1)
   C.batch_keys(b.c)
@@ -78,8 +78,8 @@ local function load_text(b, projection)
 end
 
 local function release(b)
+  b.c.input.n_leases = 0 -- what becomes of lanes is another's to show
   C.engine_release(b.c)
-  b:forget()
 end
 
 local function in_use()
