@@ -110,7 +110,7 @@ describe('a batch that is late', function()
       local head = g.batches[name].head
       head.prev, head.next = head, head
     end
-    C.show_init(g.show, page, 0)
+    C.show_init(g.worker.show, page, 0)
     g.idle = C.loop_idle_new(loop, nil, nil)
     local batch = batches.open(pipeline(kinds.fold .. ' }, projection { ' .. kinds.append:gsub("'q'", "'p'")))
     local lanes = {}
@@ -119,7 +119,7 @@ describe('a batch that is late', function()
       C.lane_lease(batch.lanes[i - 1])
     end
     batch:begin(lanes)
-    for i = 0, #sizes - 1 do C.show_lane(g.show, batch.lanes[i]) end
+    for i = 0, #sizes - 1 do C.show_lane(g.worker.show, batch.lanes[i]) end
     local b = batch.c
     b.engine, b.state, b.run.late_at, b.run.projection = g, C.BATCH_READY, event, projection
     b.kind = is_retry and C.batch_of_letters or C.batch_of_records

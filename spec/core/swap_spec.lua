@@ -39,8 +39,8 @@ end
 -- A worker without Kafka and database that has begun under this generation.
 local function open(first)
   local g, loop, page = ffi.new('struct engine'), C.loop_new(), C.page_new(1)
-  C.show_init(g.show, page, 0)
-  g.loop, g.now = loop, first
+  C.show_init(g.worker.show, page, 0)
+  g.worker.loop, g.worker.now = loop, first
   C.engine_open(g)
   return g, function()
     C.engine_close(g)
@@ -56,7 +56,7 @@ end
 
 -- A batch of slot [i] over these numbers, under the generation of now.
 local function begin(g, i, numbers)
-  local b, lane = batches.of(g.batches.all + i, g.now), {}
+  local b, lane = batches.of(g.batches.all + i, g.worker.now), {}
   for k, x in ipairs(numbers) do lane[k] = ('{"id":"a","x":%d}'):format(x) end
   b:begin { lane }
   b.c.kind = C.batch_of_records
@@ -95,7 +95,7 @@ describe('a worker whose generation is swapped', function()
     local first = begin(g, 0, { 1, 2 })
     assert.is_true(swaps(g, generation(pipeline(THOUSANDS))))
     local second = begin(g, 1, { 1, 2, 3 })
-    assert.is_true(g.before == first.c.generation and g.now == second.c.generation)
+    assert.is_true(g.worker.before == first.c.generation and g.worker.now == second.c.generation)
     assert.are.same({ 1, 2 }, { first.c.n_rows, second.c.n_rows })
     for _ = 1, 2 do -- an attempt, and a retry of it
       assert.are.same({ 3, 'ones' }, { folded(first) })
@@ -117,10 +117,10 @@ describe('a worker whose generation is swapped', function()
     local g, close = open(generation(pipeline(ONES)))
     finally(function() close() end)
     local first = begin(g, 0, { 1 })
-    C.facts_set_schema(g.now.tables.facts, 0, 'old', 3)
+    C.facts_set_schema(g.worker.now.tables.facts, 0, 'old', 3)
     assert.is_true(swaps(g, generation(pipeline(ONES))))
     local second = begin(g, 1, { 1 })
-    C.facts_set_schema(g.now.tables.facts, 0, 'new', 3)
+    C.facts_set_schema(g.worker.now.tables.facts, 0, 'new', 3)
     assert.is_truthy(load_text(first):find('"old"."t"', 1, true))
     assert.is_truthy(load_text(second):find('"new"."t"', 1, true))
     release(second)
@@ -139,10 +139,10 @@ describe('a worker whose generation is swapped', function()
       C.generation_drop(late)
       release(held)
       assert.are.equal(1, folded(also) / 2)
-      assert.is_true(g.before ~= nil)
+      assert.is_true(g.worker.before ~= nil)
       release(also)
-      assert.is_true(g.before == nil)
-      assert.are.equal(1, g.now.n_holders)
+      assert.is_true(g.worker.before == nil)
+      assert.are.equal(1, g.worker.now.n_holders)
       -- With a third round the slots have all that they keep.
       bytes = round == 4 and in_use() or bytes
     end
@@ -152,10 +152,10 @@ describe('a worker whose generation is swapped', function()
   it('frees it at once when nothing is under way', function()
     local g, close = open(generation(pipeline(ONES)))
     finally(function() close() end)
-    local n = g.database.pool ~= nil and g.now.number
+    local n = g.worker.database.pool ~= nil and g.worker.now.number
     assert.is_true(swaps(g, generation(pipeline(ONES))))
-    assert.is_true(g.before == nil and g.now.number > n)
-    assert.is_true(g.database.plan == g.now.plan)
+    assert.is_true(g.worker.before == nil and g.worker.now.number > n)
+    assert.is_true(g.worker.database.plan == g.worker.now.plan)
   end)
 
   it('keeps the row cache while the contract is the same', function()
@@ -181,7 +181,7 @@ describe('a worker whose generation is swapped', function()
   it('keeps its name, its group and its topics', function()
     local g, close = open(generation(pipeline(ONES)))
     finally(function() close() end)
-    local now = g.now
+    local now = g.worker.now
     for text, word in pairs {
       [pipeline(ONES, "'t', 'u'")] = 'topics', [pipeline(ONES, "'u'")] = 'topics',
       [pipeline(ONES):gsub("group = 'g'", "group = 'h'")] = 'group', [pipeline(ONES):gsub("name = 'x'", "name = 'y'")] = 'name',
@@ -190,7 +190,7 @@ describe('a worker whose generation is swapped', function()
       local class, says = unpack(swaps(g, other))
       assert.are.equal(tonumber(C.ERR_CONFIG), class)
       assert.is_truthy(says:find(word .. ': this run has ', 1, true), says)
-      assert.is_true(g.now == now and g.before == nil)
+      assert.is_true(g.worker.now == now and g.worker.before == nil)
       C.generation_drop(other)
     end
   end)

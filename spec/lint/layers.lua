@@ -17,7 +17,9 @@ local FLOORS = {
   ['postgres/operator'] = 4,
   ['flow/lane'] = 1, ['flow/show'] = 2, ['flow/database'] = 3, ['flow/waits'] = 3,
   ['flow/rows'] = 4, ['flow/table'] = 5, ['flow/publish'] = 5,
-  ['flow/generation'] = 6, ['flow/batch'] = 7, ['flow/engine'] = 8,
+  ['flow/generation'] = 6, ['flow/worker'] = 7, ['flow/batch'] = 8,
+  ['flow/halt'] = 9, ['flow/claim'] = 10, ['flow/letters'] = 10, ['flow/run'] = 11,
+  ['flow/engine'] = 12,
   ['cli/check'] = 1, ['cli/dev'] = 1, ['cli/init'] = 1,
   ['cli/operator'] = 1,
 }

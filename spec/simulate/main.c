@@ -209,9 +209,9 @@ static bool is_at_rest(void)
     for (uint32_t i = 0; i < run.n_workers; i++) {
         const struct proc *p = run.procs[i];
 
-        if (!p || !p->engine || !p->engine->source ||
+        if (!p || !p->engine || !p->engine->worker.source ||
             p->engine->batches.free.n < p->engine->batches.n ||
-            p->engine->database.breaker.state != BREAKER_CLOSED) {
+            p->engine->worker.database.breaker.state != BREAKER_CLOSED) {
             return false;
         }
     }
@@ -235,11 +235,12 @@ static void tell_what_stands(void)
         if (p && p->engine) {
             trace("%s: of %u batches %u are free, the breaker is %d", p->name,
                   p->engine->batches.n, p->engine->batches.free.n,
-                  (int)p->engine->database.breaker.state);
+                  (int)p->engine->worker.database.breaker.state);
         }
         for (uint32_t k = 0; p && p->engine && k < REASONS; k++) {
-            if (p->engine->show.reasons[k][0]) {
-                trace("%s waits: %s", p->name, p->engine->show.reasons[k]);
+            if (p->engine->worker.show.reasons[k][0]) {
+                trace("%s waits: %s", p->name,
+                      p->engine->worker.show.reasons[k]);
             }
         }
     }

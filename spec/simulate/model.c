@@ -467,12 +467,12 @@ static void look_at(struct engine *g)
 
     expect(n == g->batches.n, "of %u batches %u are in lists", g->batches.n, n);
     look_at_leases(g);
-    expect(!g->database.breaker.is_probing || tickets_of(g) > 0,
+    expect(!g->worker.database.breaker.is_probing || tickets_of(g) > 0,
            "a probe of the circuit breaker is out, and nobody has its ticket");
-    if (g->source) {
-        expect(conns_of(g) == pgpool_in_use(g->database.pool),
+    if (g->worker.source) {
+        expect(conns_of(g) == pgpool_in_use(g->worker.database.pool),
                "%u connections are taken, and %u are somebody's",
-               pgpool_in_use(g->database.pool), conns_of(g));
+               pgpool_in_use(g->worker.database.pool), conns_of(g));
     }
 }
 

@@ -63,7 +63,7 @@ static void queue_begin(struct batch *b)
                        ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
                        : "BEGIN");
     b->attempt.n_begun = 1;
-    b->attempt.begun_at = engine_now(b->engine);
+    b->attempt.begun_at = worker_now(&b->engine->worker);
     if (b->attempt.lock_ms) {
         snprintf(set, sizeof(set), "SET LOCAL lock_timeout = %u",
                  b->attempt.lock_ms);
@@ -98,7 +98,7 @@ enum { SHORTS_MOST = 16 };
 /* NEXT_ON: the rows are as they are to be written, unless b->run.is_short. */
 static struct next fold(struct batch *b)
 {
-    usec since = engine_now(b->engine);
+    usec since = worker_now(&b->engine->worker);
     struct err e;
     bool ok;
 
@@ -108,7 +108,7 @@ static struct next fold(struct batch *b)
     condemned_enter(b);
     ok = batch_fold(b, &e);
     condemned_leave();
-    measure_step(&b->engine->show, b, STAGE_LUA, since);
+    measure_step(&b->engine->worker.show, b, STAGE_LUA, since);
     if (batch_is_over(b)) {
         return isolate_over(b);
     }
@@ -128,7 +128,7 @@ static struct next fold(struct batch *b)
 /* Before anything is locked. */
 static struct next try_functions(struct batch *b)
 {
-    usec since = engine_now(b->engine);
+    usec since = worker_now(&b->engine->worker);
     bool ok;
 
     if (b->n_sets == 0 || b->run.is_tried) {
@@ -137,7 +137,7 @@ static struct next try_functions(struct batch *b)
     condemned_enter(b);
     ok = batch_try(b);
     condemned_leave();
-    measure_step(&b->engine->show, b, STAGE_LUA, since);
+    measure_step(&b->engine->worker.show, b, STAGE_LUA, since);
     return ok ? next_is(NEXT_ON) : isolate_over(b);
 }
 
@@ -162,7 +162,7 @@ static struct next begin_with_more(struct batch *b)
 static struct next queue_writes(struct batch *b)
 {
     struct engine *g = b->engine;
-    usec since = engine_now(g);
+    usec since = worker_now(&g->worker);
 
     writer_begin(&g->writer);
     writer_write(&g->writer, b->rows, b->n_rows, b->attempt.conn);
@@ -182,8 +182,8 @@ static struct next queue_writes(struct batch *b)
     } else {
         pgconn_add_commit(b->attempt.conn);
     }
-    measure_step(&b->engine->show, b, STAGE_WRITE, since);
-    b->attempt.since = engine_now(g);
+    measure_step(&b->engine->worker.show, b, STAGE_WRITE, since);
+    b->attempt.since = worker_now(&g->worker);
     return next_ask(BATCH_WRITING);
 }
 
@@ -223,7 +223,7 @@ static struct next open_transaction(struct batch *b)
     if (n.kind != NEXT_ON) {
         return n;
     }
-    b->attempt.since = engine_now(b->engine);
+    b->attempt.since = worker_now(&b->engine->worker);
     queue_begin(b);
     b->attempt.n_moves = queue_positions(b);
     queue_loads(b, EXACT_SHARED);
@@ -244,7 +244,7 @@ struct next attempt_opened(struct batch *b, const struct pgreply *reply)
     if (!read_loads(b, EXACT_SHARED, reply, first, &e)) {
         return outcome_refused(b, &e);
     }
-    show_stage(&b->engine->show, STAGE_LOAD, b->attempt.since);
+    show_stage(&b->engine->worker.show, STAGE_LOAD, b->attempt.since);
     n = fold(b);
     if (n.kind != NEXT_ON) {
         return n;
@@ -295,7 +295,7 @@ struct next attempt_loaded(struct batch *b, const struct pgreply *reply)
     if (!read_loads(b, EXACT_ALIGNED, reply, b->attempt.n_begun, &e)) {
         return outcome_refused(b, &e);
     }
-    show_stage(&b->engine->show, STAGE_LOAD, b->attempt.since);
+    show_stage(&b->engine->worker.show, STAGE_LOAD, b->attempt.since);
     return after_loads(b);
 }
 
@@ -321,7 +321,7 @@ struct next attempt_begin(struct batch *b)
     if (b->tries.has_begun) {
         batch_again(b);
     }
-    b->attempt.since = engine_now(b->engine);
+    b->attempt.since = worker_now(&b->engine->worker);
     recall_begin(b);
     conflict_begin(b);
     n = weigh_keys(b);

@@ -41,14 +41,14 @@ struct firsts {
  * position, which is then seen. */
 void beginning_ask(struct engine *g)
 {
-    catalog_ask_rows(g->claim.conn, g->now->plan);
-    position_owners(g->claim.conn, g->now->plan);
+    catalog_ask_rows(g->claim.conn, g->worker.now->plan);
+    position_owners(g->claim.conn, g->worker.now->plan);
 }
 
 static const struct pg_result *owners(const struct engine *g,
                                       const struct firsts *all)
 {
-    return all->reply->results[g->now->plan->n_projections];
+    return all->reply->results[g->worker.now->plan->n_projections];
 }
 
 /* ---- which lanes ---- */
@@ -89,15 +89,15 @@ static struct first *find(struct firsts *all, const struct lane *l)
 
 static bool is_of_now(const struct engine *g)
 {
-    return g->now->plan->source.start == START_LATEST ||
-           g->now->plan->source.start == START_TIMESTAMP;
+    return g->worker.now->plan->source.start == START_LATEST ||
+           g->worker.now->plan->source.start == START_TIMESTAMP;
 }
 
 /* Every partition of the topic: those behind are known from now on. */
 static void add_topic(struct engine *g, struct firsts *all, uint32_t topic)
 {
     for (int32_t i = 0; i < g->claim.topics[topic].n_partitions; i++) {
-        add(all, g->now->plan->source.topics[topic], topic, i);
+        add(all, g->worker.now->plan->source.topics[topic], topic, i);
     }
 }
 
@@ -160,7 +160,8 @@ static bool tells_any(const struct engine *g, const struct firsts *all,
         i++;
     }
     if (i == all->n && i > 0) {
-        source_untold(g->source, &all->list[0].at, all->list[0].untold, e);
+        source_untold(g->worker.source, &all->list[0].at, all->list[0].untold,
+                      e);
         return false;
     }
     return true;
@@ -170,11 +171,12 @@ static bool tells_any(const struct engine *g, const struct firsts *all,
 static bool ask_kafka(struct engine *g, struct firsts *all, struct answers *a,
                       struct err *e)
 {
-    const struct plan_source *s = &g->now->plan->source;
+    const struct plan_source *s = &g->worker.now->plan->source;
     uint32_t i = 0;
 
-    source_committed(g->source, a->lanes, all->n, a->other, a->codes);
-    source_watermarks(g->source, a->lanes, all->n, a->low, a->high, a->more);
+    source_committed(g->worker.source, a->lanes, all->n, a->other, a->codes);
+    source_watermarks(g->worker.source, a->lanes, all->n, a->low, a->high,
+                      a->more);
     for (; i < all->n; i++) {
         struct first *f = &all->list[i];
 
@@ -185,8 +187,8 @@ static bool ask_kafka(struct engine *g, struct firsts *all, struct answers *a,
                                          .high = a->high[i]};
     }
     if (s->start == START_TIMESTAMP) {
-        source_offsets_at(g->source, a->lanes, all->n, s->start_ms, a->other,
-                          a->more);
+        source_offsets_at(g->worker.source, a->lanes, all->n, s->start_ms,
+                          a->other, a->more);
     }
     for (i = 0; i < all->n; i++) {
         all->list[i].untold =
@@ -204,7 +206,7 @@ static int64_t find_offset(const struct engine *g, const struct first *f,
     if (g->claim.topics[f->at.topic_index].is_known) {
         return k->low;
     }
-    switch (g->now->plan->source.start) {
+    switch (g->worker.now->plan->source.start) {
     case START_LATEST:
         return k->high;
     case START_TIMESTAMP:
@@ -226,7 +228,7 @@ static bool learn(struct engine *g, struct firsts *all, struct err *e)
     for (uint32_t i = 0; ok && i < all->n; i++) {
         struct first *f = &all->list[i];
 
-        show_seen(&g->show, g->source, f->at.topic, f->at.number,
+        show_seen(&g->worker.show, g->worker.source, f->at.topic, f->at.number,
                   &f->facts.epoch, &f->facts.position);
         f->offset =
             f->untold ? POSITION_UNBEGUN : find_offset(g, f, a.other[i]);
@@ -246,7 +248,7 @@ static bool has_rows(const struct firsts *all, uint32_t projection)
 
 static bool is_empty(const struct engine *g, const struct firsts *all)
 {
-    for (uint32_t i = 0; i < g->now->plan->n_projections; i++) {
+    for (uint32_t i = 0; i < g->worker.now->plan->n_projections; i++) {
         if (has_rows(all, i)) {
             return false;
         }
@@ -271,7 +273,7 @@ static void judge_untold(const struct engine *g, struct first *f,
                          bool may_be_anew)
 {
     bool is_group =
-        g->now->plan->source.start == START_GROUP && f->facts.told >= 0;
+        g->worker.now->plan->source.start == START_GROUP && f->facts.told >= 0;
 
     f->is_left = f->facts.epoch > 0 ||
                  g->claim.topics[f->at.topic_index].is_known ||
@@ -303,7 +305,8 @@ static uint32_t judge(struct engine *g, struct firsts *all)
         log_line(LOG_WARN,
                  "the group has read these topics before, but tables and "
                  "positions are empty: all is applied anew",
-                 "group=%s lanes=%u", g->now->plan->source.group, n_anew);
+                 "group=%s lanes=%u", g->worker.now->plan->source.group,
+                 n_anew);
     }
     return n_gone;
 }
@@ -314,13 +317,13 @@ static bool is_reference(const struct engine *g, const struct firsts *all,
                          const struct plan_projection *p)
 {
     return p->n_key > 0 && p->columns[0].from == FROM_ASKED &&
-           !position_other(owners(g, all), g->now->plan);
+           !position_other(owners(g, all), g->worker.now->plan);
 }
 
 static bool refuse_rows(const struct engine *g, const struct firsts *all,
                         const char *table, struct err *e)
 {
-    const struct plan *p = g->now->plan;
+    const struct plan *p = g->worker.now->plan;
     const char *other = position_other(owners(g, all), p);
 
     return err_set(
@@ -343,7 +346,7 @@ static bool is_of_before(const struct engine *g, const struct firsts *all)
         is_behind |= all->list[i].untold ||
                      all->list[i].offset < all->list[i].facts.high;
     }
-    return is_behind && position_other(owners(g, all), g->now->plan);
+    return is_behind && position_other(owners(g, all), g->worker.now->plan);
 }
 
 static bool is_told(const struct firsts *all)
@@ -360,7 +363,7 @@ static bool is_told(const struct firsts *all)
  * that this is meant. */
 static bool is_unasked(const struct engine *g, const struct firsts *all)
 {
-    const struct plan_source *s = &g->now->plan->source;
+    const struct plan_source *s = &g->worker.now->plan->source;
 
     if (s->onto_rows) {
         return false;
@@ -380,13 +383,13 @@ static bool is_unasked(const struct engine *g, const struct firsts *all)
 static bool may_begin(const struct engine *g, const struct firsts *all,
                       struct err *e)
 {
-    bool is_said = g->now->plan->source.start != START_UNSAID;
+    bool is_said = g->worker.now->plan->source.start != START_UNSAID;
 
     if (all->has_any || !is_unasked(g, all)) {
         return true;
     }
-    for (uint32_t i = 0; i < g->now->plan->n_projections; i++) {
-        const struct plan_projection *p = &g->now->plan->projections[i];
+    for (uint32_t i = 0; i < g->worker.now->plan->n_projections; i++) {
+        const struct plan_projection *p = &g->worker.now->plan->projections[i];
 
         if (!has_rows(all, i)) {
             continue;
@@ -438,7 +441,7 @@ static void leave_out(struct engine *g, const struct first *f)
         i++;
     }
     if (i < c->n) {
-        source_untold(g->source, c->partitions[i], f->untold, &e);
+        source_untold(g->worker.source, c->partitions[i], f->untold, &e);
         claim_leave_out(g, i, &e);
     }
 }
@@ -465,11 +468,11 @@ static void make_all(struct engine *g, const struct firsts *all,
 
 bool beginning_decide(struct engine *g, const struct pgreply *r, struct err *e)
 {
-    uint32_t n_topics = g->now->plan->source.n_topics;
+    uint32_t n_topics = g->worker.now->plan->source.n_topics;
     struct firsts all = {.reply = r,
                          .places = mem_zero(n_topics + 1, sizeof(*all.places))};
 
-    all.has_any = position_has_any(owners(g, &all), g->now->plan);
+    all.has_any = position_has_any(owners(g, &all), g->worker.now->plan);
     collect(g, &all);
     bool ok = learn(g, &all, e);
     uint32_t n_gone = ok ? judge(g, &all) : 0;
@@ -488,7 +491,7 @@ bool beginning_decide(struct engine *g, const struct pgreply *r, struct err *e)
 
 bool beginning_may_lack(const struct engine *g, const struct position *p)
 {
-    const struct plan_source *s = &g->now->plan->source;
+    const struct plan_source *s = &g->worker.now->plan->source;
     uint32_t t = 0;
 
     while (t < s->n_topics && strcmp(s->topics[t], p->topic) != 0) {

@@ -23,10 +23,10 @@ enum { ALIKE_MOST = 3 };
 static void collect_lanes(struct engine *g, usec now)
 {
     struct claim *c = &g->claim;
-    bool is_slow = left_out_is_turn_of_slow(&g->lanes, now);
+    bool is_slow = left_out_is_turn_of_slow(&g->worker.lanes, now);
     uint32_t n = 0;
 
-    for (struct lane *l = g->lanes.first; l; l = l->after) {
+    for (struct lane *l = g->worker.lanes.first; l; l = l->after) {
         n += left_out_wants_claim(l, now);
     }
     c->lanes = mem_grow(c->lanes, (n + 1) * sizeof(*c->lanes));
@@ -35,7 +35,7 @@ static void collect_lanes(struct engine *g, usec now)
     c->offsets = mem_grow(c->offsets, 2 * (n + 1) * sizeof(*c->offsets));
     c->codes = mem_grow(c->codes, (n + 1) * sizeof(*c->codes));
     c->n = 0;
-    for (struct lane *l = g->lanes.first; l; l = l->after) {
+    for (struct lane *l = g->worker.lanes.first; l; l = l->after) {
         if (left_out_wants_claim(l, now) && l->left_out.is_slow == is_slow) {
             c->lanes[c->n] =
                 (struct position){.topic = l->topic, .partition = l->partition};
@@ -51,10 +51,10 @@ void claim_end(struct engine *g)
     struct lane *l;
 
     /* Unless it was told to fail. */
-    database_answered(&g->database, &g->claim.ticket);
-    database_release(&g->database, &g->claim.conn);
+    database_answered(&g->worker.database, &g->claim.ticket);
+    database_release(&g->worker.database, &g->claim.conn);
     g->claim.has_looked = false;
-    while ((l = lanes_in(&g->lanes, LANE_CLAIMING))) {
+    while ((l = lanes_in(&g->worker.lanes, LANE_CLAIMING))) {
         lane_unclaim(l);
     }
     left_out_end(&g->claim.left_out);
@@ -71,11 +71,11 @@ void claim_failed(struct engine *g, const struct err *e)
 {
     struct claim *c = &g->claim;
     usec delay = retry_delay(++c->failures, 2 * BACKOFF_FLOOR_USEC,
-                             BACKOFF_CAP_USEC, engine_random(g));
+                             BACKOFF_CAP_USEC, worker_random(&g->worker));
 
-    c->retry_at = engine_now(g) + delay;
-    g->show.counts->errors[e->class]++;
-    show_waits(&g->show, "", e->text);
+    c->retry_at = worker_now(&g->worker) + delay;
+    g->worker.show.counts->errors[e->class]++;
+    show_waits(&g->worker.show, "", e->text);
     if (log_once(&c->told, e->text)) {
         log_line(LOG_WARN, "lanes cannot be claimed; trying again",
                  "lanes=%u retry_ms=%d class=%s error=%s", c->n,
@@ -83,9 +83,9 @@ void claim_failed(struct engine *g, const struct err *e)
                  log_quote(e->text));
     }
     for (uint32_t i = 0; i < c->n && is_lasting(e); i++) {
-        show_halted(
-            page_lane(g->show.page, c->lanes[i].topic, c->lanes[i].partition),
-            e->text);
+        show_halted(page_lane(g->worker.show.page, c->lanes[i].topic,
+                              c->lanes[i].partition),
+                    e->text);
     }
     claim_end(g);
 }
@@ -93,7 +93,8 @@ void claim_failed(struct engine *g, const struct err *e)
 bool claim_has_failed(struct engine *g, const struct pgreply *r)
 {
     if (!r->ok) {
-        database_told(&g->database, &g->claim.ticket, &r->error, "claim");
+        database_told(&g->worker.database, &g->claim.ticket, &r->error,
+                      "claim");
     }
     if (g->claim.is_void) {
         claim_end(g);
@@ -104,7 +105,7 @@ bool claim_has_failed(struct engine *g, const struct pgreply *r)
     }
     if (database_is_away(&r->error)) {
         /* Said, counted for the breaker, and tried again when it allows. */
-        g->show.counts->errors[r->error.class]++;
+        g->worker.show.counts->errors[r->error.class]++;
         claim_end(g);
     } else {
         claim_failed(g, &r->error);
@@ -119,8 +120,9 @@ void claim_leave_out(struct engine *g, uint32_t i, const struct err *e)
     struct claim *c = &g->claim;
     uint32_t n_behind = --c->n - i;
 
-    left_out_put(&c->left_out, g->source, &g->show, c->claimed[i], e,
-                 engine_now(g) - c->asked_at, engine_random(g));
+    left_out_put(&c->left_out, g->worker.source, &g->worker.show, c->claimed[i],
+                 e, worker_now(&g->worker) - c->asked_at,
+                 worker_random(&g->worker));
     memmove(c->lanes + i, c->lanes + i + 1, n_behind * sizeof(*c->lanes));
     memmove(c->claimed + i, c->claimed + i + 1,
             n_behind * sizeof(struct lane *));
@@ -130,8 +132,8 @@ void claim_leave_out(struct engine *g, uint32_t i, const struct err *e)
 
 void claim_none(struct engine *g)
 {
-    if (!lanes_has_claimed(&g->lanes)) {
-        show_waits(&g->show, "", g->claim.left_out.why);
+    if (!lanes_has_claimed(&g->worker.lanes)) {
+        show_waits(&g->worker.show, "", g->claim.left_out.why);
     }
     claim_end(g);
 }
@@ -170,9 +172,10 @@ static void send_round(struct engine *g)
     c->n_made = 0;
     c->some = c->some > c->n - c->at ? c->n - c->at : c->some;
     c->some = c->most > 0 && c->some > c->most ? c->most : c->some;
-    c->asked_at = engine_now(g);
+    c->asked_at = worker_now(&g->worker);
     claim_begin(g);
-    position_claim(c->conn, g->now->plan, g->owner, c->lanes + c->at, c->some);
+    position_claim(c->conn, g->worker.now->plan, g->worker.owner,
+                   c->lanes + c->at, c->some);
     pgconn_add_commit(c->conn);
     pgconn_flush(c->conn, claim_deadline(g), on_claimed, g);
 }
@@ -192,7 +195,7 @@ static void missing(struct engine *g)
     struct err e;
 
     err_set(&e, ERR_SCHEMA, "tidemill.lane does not keep new lanes: %.300s",
-            compare_own_causes(g->now));
+            compare_own_causes(g->worker.now));
     for (uint32_t i = 0; i < c->n; i++) {
         if (c->lanes[i].found) {
             continue;
@@ -275,7 +278,8 @@ static void refuse_some(struct engine *g, const struct pgreply *r)
     if (sqlstate_is_lock(e.sqlstate)) {
         c->is_hasty = true;
         claim_roll_back(c);
-        position_ask_holder(c->conn, g->now->plan, c->lanes[c->refused].topic,
+        position_ask_holder(c->conn, g->worker.now->plan,
+                            c->lanes[c->refused].topic,
                             c->lanes[c->refused].partition);
         pgconn_flush(c->conn, claim_deadline(g), on_holder, g);
         return;
@@ -334,8 +338,8 @@ static void on_foreign(struct pgconn *conn, const struct pgreply *r, void *arg)
             "the Kafka group '%s' reads topic %s for pipeline '%s' too: each "
             "would silently see half of the records; give this pipeline "
             "('%s') a group of its own, or if it was renamed, its old name",
-            g->now->plan->source.group, pg_str(r->results[0], 0, 1),
-            pg_str(r->results[0], 0, 0), g->now->plan->name);
+            g->worker.now->plan->source.group, pg_str(r->results[0], 0, 1),
+            pg_str(r->results[0], 0, 0), g->worker.now->plan->name);
         claim_failed(g, &e);
         return;
     }
@@ -358,11 +362,12 @@ void claim_open(struct claim *c, uint32_t n_topics)
  * it has one. */
 static void leave_out_gone(struct engine *g, usec now)
 {
-    for (struct lane *l = g->lanes.first; l; l = l->after) {
+    for (struct lane *l = g->worker.lanes.first; l; l = l->after) {
         const struct topic_state *t = &g->claim.topics[l->topic_index];
 
         if (left_out_wants_claim(l, now) &&
-            left_out_gone(g->source, l, topics_is_gone(t, l->partition), now)) {
+            left_out_gone(g->worker.source, l, topics_is_gone(t, l->partition),
+                          now)) {
             g->waits.has_leaders = false; /* every second from now on */
         }
     }
@@ -373,7 +378,7 @@ static void leave_out_gone(struct engine *g, usec now)
  * again and again. */
 static void look_once(struct engine *g, usec now)
 {
-    const struct lane *l = g->claim.has_looked ? NULL : g->lanes.first;
+    const struct lane *l = g->claim.has_looked ? NULL : g->worker.lanes.first;
 
     while (l && (!left_out_wants_claim(l, now) || !left_out_wants_look(l))) {
         l = l->after;
@@ -402,29 +407,29 @@ static void start(struct engine *g)
         claim_all(g);
         return;
     }
-    c->asked_at = engine_now(g);
-    position_find_foreign(c->conn, g->now->plan);
-    position_list(c->conn, g->now->plan);
+    c->asked_at = worker_now(&g->worker);
+    position_find_foreign(c->conn, g->worker.now->plan);
+    position_list(c->conn, g->worker.now->plan);
     pgconn_flush(c->conn, claim_deadline(g), on_foreign, g);
 }
 
 void claim_turn(struct engine *g)
 {
     struct claim *c = &g->claim;
-    usec now = engine_now(g);
+    usec now = worker_now(&g->worker);
 
     if (c->conn || g->is_stopping || now < c->retry_at) {
         return;
     }
     topics_tick(g);
-    if (!g->show.page->all_lanes) {
+    if (!g->worker.show.page->all_lanes) {
         topics_look(g);
     }
-    if (!left_out_any_wants_claim(&g->lanes, now)) {
+    if (!left_out_any_wants_claim(&g->worker.lanes, now)) {
         return;
     }
     look_once(g, now);
-    c->conn = database_take(&g->database, &c->ticket);
+    c->conn = database_take(&g->worker.database, &c->ticket);
     if (c->conn) {
         collect_lanes(g, now);
         start(g);

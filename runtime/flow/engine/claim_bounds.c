@@ -22,7 +22,7 @@ static uint32_t row_ms(const struct claim *c, uint32_t statement_ms)
 /* Above what ends each wait in the server. */
 usec claim_deadline(const struct engine *g)
 {
-    const struct plan_timeouts *t = &g->now->plan->database.timeouts;
+    const struct plan_timeouts *t = &g->worker.now->plan->database.timeouts;
 
     return (t->lock_ms + row_ms(&g->claim, t->statement_ms)) * 1000ULL +
            PG_CLAIM_USEC;
@@ -50,7 +50,7 @@ void claim_roll_back(struct claim *c)
 
 void claim_begin(struct engine *g)
 {
-    const struct plan_timeouts *t = &g->now->plan->database.timeouts;
+    const struct plan_timeouts *t = &g->worker.now->plan->database.timeouts;
     uint32_t ms = row_ms(&g->claim, t->statement_ms);
     char text[160];
 

@@ -24,8 +24,9 @@ static void keep_rows(struct batch *b, const struct pgreply *reply)
 
 static void read_reply(struct batch *b, const struct pgreply *reply)
 {
-    show_stage(&b->engine->show, STAGE_COMMIT, b->attempt.since);
-    conflict_took(b->engine, engine_now(b->engine) - b->attempt.begun_at);
+    show_stage(&b->engine->worker.show, STAGE_COMMIT, b->attempt.since);
+    conflict_took(b->engine,
+                  worker_now(&b->engine->worker) - b->attempt.begun_at);
     b->outcome.n_written -= writer_written(b->rows, b->n_rows, reply);
     keep_rows(b, reply);
 }
@@ -46,14 +47,14 @@ static void move_lane(struct batch *b, struct lease *l)
     uint32_t moved = lease_moved(l);
 
     if (moved > 0 && b->outcome.n_written > 0) {
-        lane->wrote_at = engine_now(b->engine);
+        lane->wrote_at = worker_now(&b->engine->worker);
     }
     lane->position = l->end;
     if (moved > 0) {
         lane->told.at = 0; /* it went on */
         lane->was_rewound &= !lane->settles;
     }
-    source_done(b->engine->source, lane->kafka, moved);
+    source_done(b->engine->worker.source, lane->kafka, moved);
     lease_cleared(lane, moved);
     isolate_cleared(l);
     conflict_cleared(lane);
@@ -69,8 +70,8 @@ void committed_records(struct batch *b)
         }
     }
     if (batch_moved(b) > 0) {
-        measure_committed(&b->engine->show, b);
-        b->engine->committed_at = engine_now(b->engine);
+        measure_committed(&b->engine->worker.show, b);
+        b->engine->committed_at = worker_now(&b->engine->worker);
     }
 }
 
@@ -96,14 +97,14 @@ void batch_committed(struct batch *b, const struct pgreply *reply)
     if (reply) {
         read_reply(b, reply);
     }
-    database_release(&b->engine->database, &b->attempt.conn);
+    database_release(&b->engine->worker.database, &b->attempt.conn);
     b->kind->committed(b);
     if (b->failures.letters) {
         publish_due(&g->publish);
     }
     halt_lanes(b);
-    database_answered(&g->database, &b->attempt.ticket);
+    database_answered(&g->worker.database, &b->attempt.ticket);
     g->troubles = 0;
-    show_ready(&g->show);
+    show_ready(&g->worker.show);
     engine_release(b);
 }

@@ -29,7 +29,7 @@ static void learn(struct engine *g, struct generation *n,
     shape_close(&t->shape);
     t->shape = now;
     t->era++;
-    if (generation_is_like(n, g->now)) {
+    if (generation_is_like(n, g->worker.now)) {
         cache_under(&g->cache,
                     hash_bytes(now.check, (uint32_t)strlen(now.check)));
     }
@@ -78,11 +78,11 @@ int compare_tables(struct engine *g, struct generation *n,
 {
     struct compared *t = &n->tables;
 
-    recall_tables(g->show.page, n);
+    recall_tables(g->worker.show.page, n);
     int n_problems =
         catalog_compare(r, n->plan, &t->facts, CATALOG_PRIMARY, lines);
     if (n_problems == 0) {
-        keep_tables(g->show.page, n);
+        keep_tables(g->worker.show.page, n);
         learn(g, n, r->results[ANSWER_SHAPE]);
         free(t->causes);
         free(t->own);

@@ -246,15 +246,16 @@ static bool has_lost_enough(const struct batch *b, const struct err *e)
 {
     return b->tries.n_failed >= most_attempts(b, e) || is_waiting(b) ||
            has_waited(e) ||
-           engine_now(b->engine) - b->tries.failed_since >= TELL_USEC;
+           worker_now(&b->engine->worker) - b->tries.failed_since >= TELL_USEC;
 }
 
 static usec pause(struct engine *g, uint32_t n_lost, int64_t delay_ms)
 {
-    return delay_ms >= 0       ? (usec)delay_ms * 1000
-           : n_lost <= AT_ONCE ? 0
-                               : retry_delay(n_lost - AT_ONCE, FLOOR_USEC,
-                                             CAP_USEC, engine_random(g));
+    return delay_ms >= 0 ? (usec)delay_ms * 1000
+           : n_lost <= AT_ONCE
+               ? 0
+               : retry_delay(n_lost - AT_ONCE, FLOOR_USEC, CAP_USEC,
+                             worker_random(&g->worker));
 }
 
 /* Others come first, and its records once the lane's turn comes again. */
@@ -262,7 +263,7 @@ struct next conflict_part_lanes(struct batch *b, const struct err *e,
                                 int64_t delay_ms)
 {
     bool is_alone = b->input.n_leases == 1;
-    usec now = engine_now(b->engine);
+    usec now = worker_now(&b->engine->worker);
 
     (void)e;
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
@@ -289,7 +290,7 @@ static void tell_letters(const struct batch *b, const struct err *e)
     lane->letters.since =
         lane->letters.since ? lane->letters.since : b->attempt.since;
     if (!lane->letters.is_told &&
-        engine_now(b->engine) - lane->letters.since > TELL_USEC) {
+        worker_now(&b->engine->worker) - lane->letters.since > TELL_USEC) {
         lane->letters.is_told = true;
         log_line(LOG_WARN,
                  "dead letters that are tried again wait for other "
@@ -320,7 +321,7 @@ struct next conflict_retry(struct batch *b, const struct err *e,
     if (!has_lost_enough(b, e)) {
         return next_again(pause(b->engine, b->tries.n_failed, delay_ms));
     }
-    b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
+    b->engine->worker.show.counts->counters[COUNT_BATCH_RETRIES]++;
     return b->kind->part(b, e, delay_ms);
 }
 
@@ -465,16 +466,17 @@ static void show_first(struct engine *g, const struct lane *first)
         snprintf(what, sizeof(what), "lane %.200s/%d: ", first->topic,
                  first->partition);
     }
-    show_reason(&g->show, REASON_LANES, what, first ? first->wait.reason : "");
+    show_reason(&g->worker.show, REASON_LANES, what,
+                first ? first->wait.reason : "");
 }
 
 void conflict_tick(struct engine *g, usec now)
 {
     const struct list_link *link = list_first(&g->batches.busy);
-    const struct list *held_up = &g->lanes.held_up;
+    const struct list *held_up = &g->worker.lanes.held_up;
     const struct lane *first = NULL;
 
-    if (g->database.breaker.state != BREAKER_CLOSED) {
+    if (g->worker.database.breaker.state != BREAKER_CLOSED) {
         return;
     }
     for (uint32_t n = g->batches.busy.n; n > 0; n--, link = link->next) {

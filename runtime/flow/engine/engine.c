@@ -35,7 +35,7 @@ void engine_move(struct batch *b, enum batch_state to)
     struct engine *g = b->engine;
 
     if (!batches_move(&g->batches, b, to)) { /* nobody told its outcome */
-        database_withdraw(&g->database, &b->attempt.ticket);
+        database_withdraw(&g->worker.database, &b->attempt.ticket);
     }
     loop_idle_set(g->idle, true);
 }
@@ -43,10 +43,10 @@ void engine_move(struct batch *b, enum batch_state to)
 /* What its statements were goes from the sessions too. */
 void engine_retire(struct engine *g)
 {
-    if (g->before && g->before->n_holders == 1) {
-        generation_drop(g->before);
-        g->before = NULL;
-        pgpool_sweep(g->database.pool);
+    if (g->worker.before && g->worker.before->n_holders == 1) {
+        generation_drop(g->worker.before);
+        g->worker.before = NULL;
+        pgpool_sweep(g->worker.database.pool);
     }
 }
 
@@ -54,14 +54,14 @@ void engine_release(struct batch *b)
 {
     struct engine *g = b->engine;
 
-    database_release(&g->database, &b->attempt.conn);
+    database_release(&g->worker.database, &b->attempt.conn);
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lane *lane = b->input.leases[i].lane;
 
-        source_give_back(g->source, lane->kafka);
+        source_give_back(g->worker.source, lane->kafka);
         lane_end_lease(lane);
         if (lane->kafka->is_assigned) {
-            show_lane(&g->show, lane);
+            show_lane(&g->worker.show, lane);
         }
     }
     batch_clear(b);
@@ -84,7 +84,7 @@ static void judge_truncates(struct batch *b)
 static void decode_some(struct engine *g)
 {
     struct batch *b = batches_first(&g->batches.decoding);
-    usec since = engine_now(g);
+    usec since = worker_now(&g->worker);
     bool is_done = batch_decode(b, DECODE_SLICE);
 
     if (is_done) {
@@ -95,7 +95,7 @@ static void decode_some(struct engine *g)
         batch_keys(b);
         condemned_leave();
     }
-    measure_step(&b->engine->show, b, STAGE_DECODE, since);
+    measure_step(&b->engine->worker.show, b, STAGE_DECODE, since);
     if (is_done && batch_is_over(b)) {
         transact_go(b, isolate_over(b));
     } else if (is_done) {
@@ -111,10 +111,12 @@ static void give_conns(struct engine *g)
 {
     struct batch *resolving, *b;
 
-    while ((resolving = batches_due(&g->batches.resolving, engine_now(g))) ||
+    while ((resolving =
+                batches_due(&g->batches.resolving, worker_now(&g->worker))) ||
            g->batches.ready.n) {
         b = resolving ? resolving : batches_first(&g->batches.ready);
-        struct pgconn *c = database_take(&g->database, &b->attempt.ticket);
+        struct pgconn *c =
+            database_take(&g->worker.database, &b->attempt.ticket);
 
         if (!c) {
             return;
@@ -149,8 +151,8 @@ static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         engine_lease(leases[i].lane);
     }
-    batch_begin(b, g->now, leases, n);
-    b->memory.most_bytes = g->now->plan->limits.bytes;
+    batch_begin(b, g->worker.now, leases, n);
+    b->memory.most_bytes = g->worker.now->plan->limits.bytes;
     b->kind = &batch_of_records;
     engine_move(b, BATCH_DECODING);
 }
@@ -159,20 +161,20 @@ static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
  * first. */
 static bool may_lease(struct engine *g)
 {
-    bool is_whole = g->database.breaker.state == BREAKER_CLOSED;
+    bool is_whole = g->worker.database.breaker.state == BREAKER_CLOSED;
     uint32_t n = g->batches.decoding.n + g->batches.ready.n +
                  g->batches.waiting.n + g->batches.resolving.n;
 
     return g->batches.free.n > 0 && !g->is_stopping &&
-           database_allows(&g->database) &&
+           database_allows(&g->worker.database) &&
            (is_whole || (n == 0 && !g->claim.conn));
 }
 
 static struct plan_limits limits_now(struct engine *g)
 {
-    struct plan_limits limits = g->now->plan->limits;
+    struct plan_limits limits = g->worker.now->plan->limits;
 
-    if (g->database.breaker.state != BREAKER_CLOSED) {
+    if (g->worker.database.breaker.state != BREAKER_CLOSED) {
         limits.size = limits.size < PROBE_RECORDS ? limits.size : PROBE_RECORDS;
         limits.linger_ms = 0;
     }
@@ -182,13 +184,13 @@ static struct plan_limits limits_now(struct engine *g)
 static void lease_lanes(struct engine *g)
 {
     struct lease leases[LEASE_MAX_LANES];
-    usec now = engine_now(g), due = 0;
+    usec now = worker_now(&g->worker), due = 0;
 
-    lanes_count(&g->lanes);
+    lanes_count(&g->worker.lanes);
     while (may_lease(g)) {
         struct plan_limits limits = limits_now(g);
-        uint32_t n =
-            lease_pick(&g->lanes, &limits, g->had_alone, now, leases, &due);
+        uint32_t n = lease_pick(&g->worker.lanes, &limits, g->had_alone, now,
+                                leases, &due);
 
         if (n == 0) {
             break;
@@ -222,7 +224,7 @@ static void release_above(struct list *list, uint32_t most)
  * lanes. */
 static void release_known(struct engine *g)
 {
-    enum breaker_state state = g->database.breaker.state;
+    enum breaker_state state = g->worker.database.breaker.state;
     uint32_t most = state == BREAKER_OPEN ? 0 : PROBE_RECORDS;
 
     if (state != BREAKER_CLOSED) {
@@ -235,14 +237,14 @@ static void release_known(struct engine *g)
 static bool has_work(const struct engine *g)
 {
     return g->batches.free.n < g->batches.n || g->claim.conn ||
-           (g->source && source_inbox_bytes(g->source) > 0);
+           (g->worker.source && source_inbox_bytes(g->worker.source) > 0);
 }
 
 void engine_turn(struct engine *g)
 {
     /* First, so that whatever moves below asks for another turn. */
     loop_idle_set(g->idle, false);
-    if (g->source) {
+    if (g->worker.source) {
         intake_turn(g);
         release_known(g);
         claim_turn(g);
@@ -253,10 +255,10 @@ void engine_turn(struct engine *g)
     if (g->batches.decoding.n) {
         decode_some(g);
     }
-    wake_waiting(g, engine_now(g));
+    wake_waiting(g, worker_now(&g->worker));
     give_conns(g);
     if (!has_work(g)) {
-        database_probe(&g->database);
+        database_probe(&g->worker.database);
     }
     if (g->batches.decoding.n) {
         loop_idle_set(g->idle, true);
@@ -274,15 +276,15 @@ static void on_alive(void *arg)
 {
     struct engine *g = arg;
 
-    g->show.counts->heartbeat_usec = engine_now(g);
+    g->worker.show.counts->heartbeat_usec = worker_now(&g->worker);
 }
 
 static void on_tick(void *arg)
 {
     struct engine *g = arg;
-    usec now = engine_now(g);
+    usec now = worker_now(&g->worker);
 
-    if (g->source) {
+    if (g->worker.source) {
         halt_tick(g, now);
         conflict_tick(g, now);
         publish_tick(&g->publish, g->is_stopping, now);
@@ -295,7 +297,7 @@ static void on_tick(void *arg)
             intake_tell(g);
         }
     }
-    database_tick(&g->database);
+    database_tick(&g->worker.database);
     gauges_tick(g);
     loop_idle_set(g->idle, true);
 }
@@ -309,27 +311,29 @@ void engine_join(struct engine *g)
 {
     struct err e;
 
-    g->source = source_new(g->loop, &g->now->plan->source, g->instance,
-                           INBOX_BYTES, on_wake, g, &e);
-    if (!g->source) {
+    g->worker.source =
+        source_new(g->worker.loop, &g->worker.now->plan->source,
+                   g->worker.instance, INBOX_BYTES, on_wake, g, &e);
+    if (!g->worker.source) {
         log_line(LOG_ERROR, "the consumer cannot start", "error=%s",
                  log_quote(e.text));
         g->fatal = WORKER_CONFIG;
-        loop_stop(g->loop);
+        loop_stop(g->worker.loop);
         return;
     }
-    source_alive(g->source, on_alive);
-    show_waits(&g->show, "starting: ", "the Kafka group gives it lanes");
-    waits_open(&g->waits, &(struct waits_needs){.source = g->source,
-                                                .lanes = &g->lanes,
-                                                .show = &g->show,
-                                                .plan = g->now->plan,
-                                                .instance = g->instance});
+    source_alive(g->worker.source, on_alive);
+    show_waits(&g->worker.show, "starting: ", "the Kafka group gives it lanes");
+    waits_open(&g->waits,
+               &(struct waits_needs){.source = g->worker.source,
+                                     .lanes = &g->worker.lanes,
+                                     .show = &g->worker.show,
+                                     .plan = g->worker.now->plan,
+                                     .instance = g->worker.instance});
 }
 
 static void open_batches(struct engine *g)
 {
-    uint32_t n = g->now->plan->limits.concurrency;
+    uint32_t n = g->worker.now->plan->limits.concurrency;
 
     for (uint32_t i = 0; i < n; i++) {
         struct batch *b = &g->batches.all[i];
@@ -347,7 +351,7 @@ static const uint64_t HELD_BYTES = 1 << 30;
 
 static void open_cache(struct engine *g)
 {
-    const struct plan *p = g->now->plan;
+    const struct plan *p = g->worker.now->plan;
 
     if (plan_is_cached(p)) {
         cache_open(&g->cache, p->cache.bytes, p->cache.ttl_s * 1000000ULL);
@@ -358,33 +362,36 @@ static void explain_unkept(void *arg, const struct err *e, struct err *named)
 {
     const struct engine *g = arg;
 
-    compare_is_unkept(g->now, e, named);
+    compare_is_unkept(g->worker.now, e, named);
 }
 
 void engine_open(struct engine *g)
 {
-    const struct generation *n = g->now;
+    const struct generation *n = g->worker.now;
 
     claim_open(&g->claim, n->plan->source.n_topics);
-    database_open(&g->database, &(struct database_needs){.loop = g->loop,
-                                                         .plan = n->plan,
-                                                         .bundle = n->bundle,
-                                                         .show = &g->show,
-                                                         .wake = on_wake,
-                                                         .arg = g});
-    publish_open(&g->publish, &(struct publish_needs){.plan = n->plan,
-                                                      .decoder = n->decoder,
-                                                      .owner = g->owner,
-                                                      .database = &g->database,
-                                                      .show = &g->show,
-                                                      .explain = explain_unkept,
-                                                      .arg = g});
-    g->idle = loop_idle_new(g->loop, on_idle, g);
-    g->tick = loop_timer_new(g->loop, on_tick, g);
-    g->due = loop_timer_new(g->loop, on_wake, g);
+    database_open(&g->worker.database,
+                  &(struct database_needs){.loop = g->worker.loop,
+                                           .plan = n->plan,
+                                           .bundle = n->bundle,
+                                           .show = &g->worker.show,
+                                           .wake = on_wake,
+                                           .arg = g});
+    publish_open(&g->publish,
+                 &(struct publish_needs){.plan = n->plan,
+                                         .decoder = n->decoder,
+                                         .owner = g->worker.owner,
+                                         .database = &g->worker.database,
+                                         .show = &g->worker.show,
+                                         .explain = explain_unkept,
+                                         .arg = g});
+    g->idle = loop_idle_new(g->worker.loop, on_idle, g);
+    g->tick = loop_timer_new(g->worker.loop, on_tick, g);
+    g->due = loop_timer_new(g->worker.loop, on_wake, g);
     open_batches(g);
     open_cache(g);
-    lanes_init(&g->lanes, g->now->plan->dead_letters.max_failed, HELD_BYTES);
+    lanes_init(&g->worker.lanes, g->worker.now->plan->dead_letters.max_failed,
+               HELD_BYTES);
     loop_timer_every(g->tick, TICK_USEC);
 }
 
@@ -400,11 +407,11 @@ void engine_close(struct engine *g)
     loop_idle_free(g->idle);
     loop_timer_free(g->tick);
     loop_timer_free(g->due);
-    database_close(&g->database);
+    database_close(&g->worker.database);
     halt_close(&g->halts);
-    if (g->source) {
+    if (g->worker.source) {
         intake_tell(g);
-        source_free(g->source);
+        source_free(g->worker.source);
     }
     for (uint32_t i = 0; i < g->batches.n; i++) {
         batch_close(&g->batches.all[i]);
@@ -412,10 +419,10 @@ void engine_close(struct engine *g)
     cache_close(&g->cache);
     claim_close(&g->claim);
     letters_close(&g->letters);
-    lanes_close(&g->lanes);
+    lanes_close(&g->worker.lanes);
     publish_close(&g->publish);
-    if (g->before) {
-        generation_drop(g->before);
+    if (g->worker.before) {
+        generation_drop(g->worker.before);
     }
-    generation_drop(g->now);
+    generation_drop(g->worker.now);
 }

@@ -25,17 +25,10 @@
 #include "flow/table/cache.h"
 #include "flow/table/writer.h"
 #include "flow/waits/waits.h"
+#include "flow/worker/worker.h"
 
 struct engine {
-    struct loop *loop; /* -- set at open; borrowed unless said */
-    struct random random;
-    struct generation *now; /* held; of the batches to come, and of all that
-                                  is the worker's */
-    struct generation
-        *before;           /* held; batches of it are under way; NULL: none */
-    struct source *source; /* owned; NULL until the database is checked */
-    const char *owner;     /* instance-slot; names us in tidemill.lane */
-    const char *instance;  /* group.instance.id, or NULL */
+    struct worker worker; /* loop, random, now, show, owner, instance: set */
 
     struct batches batches;
     struct writer writer; /* owned; buffers shared by all batches */
@@ -47,11 +40,8 @@ struct engine {
     struct loop_idle *idle;  /* owned */
     struct loop_timer *tick; /* owned; heartbeat, retries, linger */
     struct loop_timer *due;  /* owned; the next batch by linger */
-    struct show show;
-    struct database database;
-    struct lanes lanes;  /* owned */
-    usec lanes_shown_at; /* when all were, last; */
-    bool has_lag;        /* and some had records to come */
+    usec lanes_shown_at;     /* when all were, last; */
+    bool has_lag;            /* and some had records to come */
     struct letters letters;
     struct publish publish;
     struct waits waits;
@@ -65,19 +55,7 @@ struct engine {
     int fatal; /* enum worker_exit, when it must end */
 };
 
-/* What every decision of the engine goes by: the time of its loop, and 32 bits
- * that nobody can foresee. */
-static inline usec engine_now(const struct engine *g)
-{
-    return loop_clock(g->loop);
-}
-
-static inline uint32_t engine_random(struct engine *g)
-{
-    return random_next(&g->random);
-}
-
-/* loop, random, now, show, owner and instance are set. */
+/* What struct worker says is set before. */
 void engine_open(struct engine *g);
 void engine_close(struct engine *g);
 void engine_turn(struct engine *g);

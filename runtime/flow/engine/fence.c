@@ -35,9 +35,9 @@ static void halt_unkept(struct engine *g, struct lane *lane)
         &e, ERR_SCHEMA,
         "tidemill.lane does not keep the lane's new position, though nobody "
         "else claimed it: %.300s",
-        compare_own_causes(g->now));
-    g->show.counts->errors[e.class]++;
-    engine_halt_until(g, lane, engine_now(g) + UNKEPT_USEC, &e);
+        compare_own_causes(g->worker.now));
+    g->worker.show.counts->errors[e.class]++;
+    engine_halt_until(g, lane, worker_now(&g->worker) + UNKEPT_USEC, &e);
 }
 
 static void claim_again(struct engine *g, const struct lease *l)
@@ -49,7 +49,7 @@ static void claim_again(struct engine *g, const struct lease *l)
         return;
     }
     if (lane->fence.n == MOST - 1) { /* what is told of then may be new */
-        g->now->tables.is_known = false;
+        g->worker.now->tables.is_known = false;
     }
     if (lane->fence.n < MOST) { /* else that is not why */
         log_line(LOG_WARN,
@@ -65,10 +65,10 @@ struct next fence_failed(struct batch *b, int failed)
 {
     int at = b->attempt.n_begun;
 
-    b->engine->show.counts->counters[COUNT_FENCED]++;
+    b->engine->worker.show.counts->counters[COUNT_FENCED]++;
     /* Two owners that both believe in themselves must not fence each other in
      * a loop: Kafka tells one of them soon. */
-    b->engine->claim.retry_at = engine_now(b->engine) + PAUSE_USEC;
+    b->engine->claim.retry_at = worker_now(&b->engine->worker) + PAUSE_USEC;
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lease *l = &b->input.leases[i];
 

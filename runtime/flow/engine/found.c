@@ -24,12 +24,13 @@ static void ask_told(struct engine *g, struct found *found)
     struct err e;
     uint32_t n_untold = 0;
 
-    source_committed(g->source, c->partitions, c->n, c->offsets, c->codes);
+    source_committed(g->worker.source, c->partitions, c->n, c->offsets,
+                     c->codes);
     for (uint32_t i = 0; i < c->n; i++) {
         found[i].facts.has_told = c->codes[i] == 0;
         found[i].facts.told = c->offsets[i];
         if (c->codes[i] && n_untold++ == 0) {
-            source_untold(g->source, c->partitions[i], c->codes[i], &e);
+            source_untold(g->worker.source, c->partitions[i], c->codes[i], &e);
         }
     }
     if (n_untold > 0) {
@@ -46,14 +47,14 @@ static bool ask_range(struct engine *g, struct found *found, struct err *e)
     int64_t *low = c->offsets, *high = c->offsets + n;
     bool ok;
 
-    source_watermarks(g->source, c->partitions, n, low, high, c->codes);
-    ok = lanes_has_claimed(&g->lanes);
+    source_watermarks(g->worker.source, c->partitions, n, low, high, c->codes);
+    ok = lanes_has_claimed(&g->worker.lanes);
     for (uint32_t i = 0; i < n; i++) {
         ok |= c->codes[i] == 0;
     }
     for (uint32_t i = 0; i < n; i++) {
         if (c->codes[i]) {
-            source_untold(g->source, c->partitions[at], c->codes[i], e);
+            source_untold(g->worker.source, c->partitions[at], c->codes[i], e);
         }
         if (c->codes[i] && !ok) {
             return false;
@@ -81,7 +82,7 @@ static void ask_time(struct engine *g, uint32_t first, uint32_t n, int64_t ms)
 {
     struct claim *c = &g->claim;
 
-    source_offsets_at(g->source, c->partitions + first, n, ms,
+    source_offsets_at(g->worker.source, c->partitions + first, n, ms,
                       c->offsets + first, c->codes + first);
 }
 
@@ -91,7 +92,7 @@ static void ask_time(struct engine *g, uint32_t first, uint32_t n, int64_t ms)
 static void ask_times(struct engine *g, const struct found *found)
 {
     struct claim *c = &g->claim;
-    const struct plan_source *s = &g->now->plan->source;
+    const struct plan_source *s = &g->worker.now->plan->source;
     bool is_of_time = s->start == START_TIMESTAMP || s->start == START_LATEST;
     uint32_t n;
 
@@ -153,7 +154,7 @@ static void write_begun(struct engine *g, const struct found *found)
     ask_times(g, found);
     for (uint32_t i = 0; i < n; i++) {
         if (c->codes[i]) {
-            source_untold(g->source, c->partitions[at], c->codes[i], &e);
+            source_untold(g->worker.source, c->partitions[at], c->codes[i], &e);
             claim_leave_out(g, at, &e);
         } else { /* no record is that young: the end */
             c->lanes[at++].begin =
@@ -164,13 +165,13 @@ static void write_begun(struct engine *g, const struct found *found)
     c->n_begun = 0;
     for (uint32_t i = 0; i < c->n; i++) {
         if (is_unbegun(&c->lanes[i])) {
-            position_begin(c->conn, g->now->plan, &c->lanes[i],
+            position_begin(c->conn, g->worker.now->plan, &c->lanes[i],
                            c->lanes[i].begin);
             c->n_begun++;
         }
     }
     pgconn_add_commit(c->conn);
-    c->asked_at = engine_now(g);
+    c->asked_at = worker_now(&g->worker);
     pgconn_flush(c->conn, claim_deadline(g), on_begun, g);
 }
 
@@ -191,8 +192,8 @@ static bool has_unbegun(const struct claim *c)
 static void know(struct engine *g, const struct lane *l,
                  const struct position *at, struct verify_facts *f)
 {
-    show_seen(&g->show, g->source, l->topic, l->partition, &f->epoch,
-              &f->position);
+    show_seen(&g->worker.show, g->worker.source, l->topic, l->partition,
+              &f->epoch, &f->position);
     f->was_rewound = l->epoch == f->epoch ? l->was_rewound : true;
     if (at->epoch != f->epoch + 1) {
         f->position = l->position;
@@ -206,7 +207,7 @@ static void judge(struct engine *g, struct found *found)
     ask_told(g, found);
     for (uint32_t i = 0; i < c->n; i++) {
         struct verify_facts *f = &found[i].facts;
-        const struct page_lane *p = show_entry(&g->show, c->claimed[i]);
+        const struct page_lane *p = show_entry(&g->worker.show, c->claimed[i]);
 
         know(g, c->claimed[i], &c->lanes[i], f);
         found[i].was_halted = p && p->state == PAGE_LANE_HALTED;
@@ -245,7 +246,7 @@ static void start_reading(struct engine *g, const struct found *found)
 
         left_out_taken(&c->left_out, l);
         lane_claimed(l);
-        source_read(g->source, l->kafka, l->position,
+        source_read(g->worker.source, l->kafka, l->position,
                     is_checked ? &at->anchor : NULL);
     }
 }
@@ -256,7 +257,7 @@ static void halt_bad(struct engine *g, const struct position *at,
     struct page_lane *p;
 
     if (!at->halted) {
-        g->show.counts->errors[bad->class]++;
+        g->worker.show.counts->errors[bad->class]++;
         engine_halt_for_person(g, l, bad, NULL);
         return;
     }
@@ -278,7 +279,7 @@ static uint32_t act(struct engine *g, const struct found *found)
         struct lane *l = c->claimed[i];
 
         l->misfits = found[i].bad.class != ERR_NONE;
-        show_range(&g->show, l, found[i].facts.high);
+        show_range(&g->worker.show, l, found[i].facts.high);
         if (l->misfits) {
             halt_bad(g, at, l, &found[i].bad);
         } else if (found[i].was_halted) {
@@ -311,7 +312,7 @@ static void settle(struct engine *g, const struct found *found)
     claim_begin(g);
     for (uint32_t i = 0; i < c->n; i++) {
         if (verify_settles(&c->lanes[i], &found[i].facts)) {
-            position_settle(c->conn, g->now->plan, &c->lanes[i]);
+            position_settle(c->conn, g->worker.now->plan, &c->lanes[i]);
         }
     }
     pgconn_add_commit(c->conn);
@@ -327,7 +328,7 @@ static void begin_lanes(struct engine *g, struct found *found)
     start_reading(g, found);
     c->failures = 0;
     c->told.at = 0;
-    show_ready(&g->show);
+    show_ready(&g->worker.show);
     publish_due(&g->publish);
     log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);
     if (act(g, found) > 0) {

@@ -22,47 +22,50 @@ static void show_lanes(struct engine *g)
     uint64_t events = 0;
 
     g->has_lag = false;
-    for (struct lane *l = g->lanes.first; l; l = l->after) {
+    for (struct lane *l = g->worker.lanes.first; l; l = l->after) {
         enum lane_state s = l->state == LANE_CLAIMING ? l->next : l->state;
 
         events += l->kafka->inbox.count;
         g->has_lag |= l->kafka->is_assigned && !lane_is_halted(l) &&
                       l->kafka->high > l->position;
         if (s == LANE_LEFT_OUT) {
-            show_unclaimed(&g->show, l);
+            show_unclaimed(&g->worker.show, l);
         } else if (s != LANE_GONE && l->kafka->is_assigned) {
-            show_lane(&g->show, l);
+            show_lane(&g->worker.show, l);
         }
     }
-    g->show.counts->gauges[GAUGE_INBOX_EVENTS] = events;
+    g->worker.show.counts->gauges[GAUGE_INBOX_EVENTS] = events;
 }
 
 void gauges_tick(struct engine *g)
 {
-    uint64_t *gauge = g->show.counts->gauges;
+    uint64_t *gauge = g->worker.show.counts->gauges;
 
-    g->show.counts->heartbeat_usec = engine_now(g);
-    gauge[GAUGE_POOL_SIZE] = pgpool_size(g->database.pool);
-    gauge[GAUGE_POOL_IN_USE] = pgpool_in_use(g->database.pool);
+    g->worker.show.counts->heartbeat_usec = worker_now(&g->worker);
+    gauge[GAUGE_POOL_SIZE] = pgpool_size(g->worker.database.pool);
+    gauge[GAUGE_POOL_IN_USE] = pgpool_in_use(g->worker.database.pool);
     gauge[GAUGE_BATCHES_IN_FLIGHT] = g->batches.n - g->batches.free.n;
     gauge[GAUGE_LUA_BYTES] =
-        vm_bytes(g->now->vm) + (g->before ? vm_bytes(g->before->vm) : 0);
+        vm_bytes(g->worker.now->vm) +
+        (g->worker.before ? vm_bytes(g->worker.before->vm) : 0);
     gauge[GAUGE_CACHE_BYTES] = g->cache.live_bytes;
-    gauge[GAUGE_HELD_BYTES] = g->lanes.held.bytes;
-    if (!g->source) {
+    gauge[GAUGE_HELD_BYTES] = g->worker.lanes.held.bytes;
+    if (!g->worker.source) {
         return;
     }
-    show_reason(&g->show, REASON_KAFKA, "", source_failure(g->source));
-    if (!g->show.page->all_lanes) {
+    show_reason(&g->worker.show, REASON_KAFKA, "",
+                source_failure(g->worker.source));
+    if (!g->worker.show.page->all_lanes) {
         topics_show_all(g);
     }
-    if (g->show.counts->heartbeat_usec >= g->lanes_shown_at + SHOW_USEC) {
-        g->lanes_shown_at = g->show.counts->heartbeat_usec;
+    if (g->worker.show.counts->heartbeat_usec >=
+        g->lanes_shown_at + SHOW_USEC) {
+        g->lanes_shown_at = g->worker.show.counts->heartbeat_usec;
         show_lanes(g);
     }
-    gauge[GAUGE_INBOX_BYTES] = source_inbox_bytes(g->source);
-    gauge[GAUGE_PREFETCH_BYTES] =
-        source_prefetched(g->source) * mean_record(g->show.counts);
-    show_starving(&g->show, gauge[GAUGE_INBOX_BYTES] == 0 && g->has_lag,
-                  g->show.counts->heartbeat_usec);
+    gauge[GAUGE_INBOX_BYTES] = source_inbox_bytes(g->worker.source);
+    gauge[GAUGE_PREFETCH_BYTES] = source_prefetched(g->worker.source) *
+                                  mean_record(g->worker.show.counts);
+    show_starving(&g->worker.show, gauge[GAUGE_INBOX_BYTES] == 0 && g->has_lag,
+                  g->worker.show.counts->heartbeat_usec);
 }

@@ -31,7 +31,7 @@ struct halt_note {
 static void halt(struct engine *g, struct lane *lane, enum lane_state to,
                  const struct err *e)
 {
-    show_lane(&g->show, lane);
+    show_lane(&g->worker.show, lane);
     lane_become(lane, to);
     show_halted(lane->page, e->text);
     if (log_once(&lane->told, e->text)) {
@@ -50,7 +50,7 @@ void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
 {
     if (lane->kafka->is_assigned) {
         halt(g, lane, LANE_HALTED, e);
-        source_halt(g->source, lane->kafka);
+        source_halt(g->worker.source, lane->kafka);
     }
 }
 
@@ -66,7 +66,7 @@ void engine_halt_until(struct engine *g, struct lane *lane, usec until,
     if (lane->kafka->is_assigned && !is_for_person(lane)) {
         lane->pause_until = until;
         halt(g, lane, LANE_PAUSED, e);
-        source_rest(g->source, lane->kafka, true);
+        source_rest(g->worker.source, lane->kafka, true);
     }
 }
 
@@ -147,7 +147,7 @@ void engine_halt_for_person(struct engine *g, struct lane *lane,
 
 static void give_conn(struct engine *g, const struct pgreply *r)
 {
-    database_give(&g->database, &g->halts.conn, &g->halts.ticket,
+    database_give(&g->worker.database, &g->halts.conn, &g->halts.ticket,
                   r->ok ? NULL : &r->error, "halts");
 }
 
@@ -186,10 +186,11 @@ static void not_noted(struct engine *g, uint32_t n, const struct err *e)
 {
     struct halts *h = &g->halts;
     struct halt_note first = h->notes[0];
-    usec now = engine_now(g);
+    usec now = worker_now(&g->worker);
 
-    h->write_at = now + retry_delay(++h->failures, BACKOFF_FLOOR_USEC,
-                                    BACKOFF_CAP_USEC, engine_random(g));
+    h->write_at =
+        now + retry_delay(++h->failures, BACKOFF_FLOOR_USEC, BACKOFF_CAP_USEC,
+                          worker_random(&g->worker));
     if (log_once(&h->told, e->text)) {
         log_line(LOG_WARN,
                  "halts were not written to tidemill.lane; trying again",
@@ -213,7 +214,7 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
     if (r->ok) {
         n = drop_notes(h, n, r->results + NOTES_BEGUN);
         err_set(&e, ERR_SCHEMA, "the table does not keep them: %.300s",
-                compare_own_causes(g->now));
+                compare_own_causes(g->worker.now));
     }
     if (n > 0) {
         not_noted(g, n, &e);
@@ -232,7 +233,7 @@ static void write_notes(struct engine *g)
     struct halts *h = &g->halts;
     char lock[64];
 
-    h->conn = database_take(&g->database, &h->ticket);
+    h->conn = database_take(&g->worker.database, &h->ticket);
     if (!h->conn) {
         return;
     }
@@ -244,7 +245,7 @@ static void write_notes(struct engine *g)
     for (uint32_t i = 0; i < h->n_sent; i++) {
         const struct halt_note *n = &h->notes[i];
 
-        position_note_halt(h->conn, g->now->plan, &n->at, n->why,
+        position_note_halt(h->conn, g->worker.now->plan, &n->at, n->why,
                            n->generation);
     }
     pgconn_add_commit(h->conn);
@@ -263,7 +264,7 @@ static bool is_quiet(const struct lane *l)
 
 static struct lane *find_quiet(struct engine *g, const struct position *at)
 {
-    struct lane *l = lanes_find(g->source, at->topic, at->partition);
+    struct lane *l = lanes_find(g->worker.source, at->topic, at->partition);
 
     return l && is_quiet(l) && l->epoch == at->epoch ? l : NULL;
 }
@@ -304,7 +305,7 @@ static void look(struct engine *g)
     struct halts *h = &g->halts;
 
     h->n_asked = 0;
-    for (struct lane *l = g->lanes.first; l; l = l->after) {
+    for (struct lane *l = g->worker.lanes.first; l; l = l->after) {
         if (is_quiet(l)) {
             h->asked = mem_grow(h->asked, (h->n_asked + 1) * sizeof(*h->asked));
             h->asked[h->n_asked++] =
@@ -315,14 +316,15 @@ static void look(struct engine *g)
     }
     h->has_list = topics_wants_list(g);
     if ((h->n_asked == 0 && !h->has_list) ||
-        !(h->conn = database_take_spare(&g->database, &h->ticket))) {
+        !(h->conn = database_take_spare(&g->worker.database, &h->ticket))) {
         return;
     }
     if (h->has_list) {
-        position_list(h->conn, g->now->plan);
+        position_list(h->conn, g->worker.now->plan);
     }
     if (h->n_asked > 0) {
-        position_epochs(h->conn, g->now->plan, g->owner, h->asked, h->n_asked);
+        position_epochs(h->conn, g->worker.now->plan, g->worker.owner, h->asked,
+                        h->n_asked);
     }
     pgconn_flush(h->conn, PG_ANSWER_USEC, on_looked, g);
 }
@@ -342,26 +344,26 @@ void halt_look(struct engine *g, struct lane *l)
     }
     if (p->is_replaced) {
         verify_replaced(l, &e);
-        g->show.counts->errors[e.class]++;
+        g->worker.show.counts->errors[e.class]++;
         l->misfits = true;
         engine_halt_for_person(g, l, &e, NULL);
     } else if (p->is_lost) {
         lane_become(l, LANE_DOUBTED);
-        g->claim.retry_at = engine_now(g) + LOST_PAUSE_USEC;
+        g->claim.retry_at = worker_now(&g->worker) + LOST_PAUSE_USEC;
     }
 }
 
 static void wake(struct engine *g, struct lane *l)
 {
-    source_rest(g->source, l->kafka, false);
+    source_rest(g->worker.source, l->kafka, false);
     lane_place(l);
     halt_look(g, l);
-    show_lane(&g->show, l);
+    show_lane(&g->worker.show, l);
 }
 
 static void wake_paused(struct engine *g, usec now)
 {
-    struct lane *l = lanes_in(&g->lanes, LANE_PAUSED);
+    struct lane *l = lanes_in(&g->worker.lanes, LANE_PAUSED);
 
     while (l) {
         struct lane *next = lanes_next(l);

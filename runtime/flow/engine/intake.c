@@ -12,12 +12,12 @@ static bool take_lanes(struct engine *g)
 {
     bool has_any = false;
 
-    lanes_take(&g->lanes, source_partitions(g->source));
-    for (struct lane *l = g->lanes.first; l; l = l->after) {
+    lanes_take(&g->worker.lanes, source_partitions(g->worker.source));
+    for (struct lane *l = g->worker.lanes.first; l; l = l->after) {
         if (l->kafka->is_offered || l->kafka->is_assigned) {
             has_any = true;
         } else {
-            show_lost(&g->show, l);
+            show_lost(&g->worker.show, l);
         }
     }
     return has_any;
@@ -28,10 +28,10 @@ static void on_news(struct engine *g, enum source_news news,
 {
     switch (news) {
     case NEWS_ASSIGNED:
-        g->show.counts->counters[COUNT_REBALANCES]++;
+        g->worker.show.counts->counters[COUNT_REBALANCES]++;
         waits_joined(&g->waits);
         if (!take_lanes(g)) { /* more workers than partitions */
-            show_ready(&g->show);
+            show_ready(&g->worker.show);
         }
         break;
     case NEWS_REVOKED:
@@ -43,10 +43,10 @@ static void on_news(struct engine *g, enum source_news news,
         log_line(LOG_ERROR, "this instance id is in use elsewhere", "error=%s",
                  log_quote(e->text));
         g->fatal = WORKER_FENCED;
-        loop_stop(g->loop);
+        loop_stop(g->worker.loop);
         break;
     default:
-        g->show.counts->errors[e->class]++;
+        g->worker.show.counts->errors[e->class]++;
         log_line(LOG_WARN, "kafka", "error=%s", log_quote(e->text));
     }
 }
@@ -56,7 +56,7 @@ static void take_news(struct engine *g)
     enum source_news news;
     struct err e;
 
-    while ((news = source_news(g->source, &e)) != NEWS_NONE) {
+    while ((news = source_news(g->worker.source, &e)) != NEWS_NONE) {
         on_news(g, news, &e);
     }
 }
@@ -66,7 +66,7 @@ static void take_noted(struct engine *g)
 {
     struct partition *p;
 
-    while ((p = source_noted(g->source))) {
+    while ((p = source_noted(g->worker.source))) {
         struct lane *l = p->lane;
 
         if (!lane_is_ours(l)) {
@@ -77,14 +77,14 @@ static void take_noted(struct engine *g)
         }
         halt_look(g, l);
         if (p->inbox.count == 0) {
-            show_lane(&g->show, l);
+            show_lane(&g->worker.show, l);
         }
     }
 }
 
 void intake_turn(struct engine *g)
 {
-    source_pump(g->source, PUMP_SLICE); /* wakes us when there is more */
+    source_pump(g->worker.source, PUMP_SLICE); /* wakes us when there is more */
     take_news(g);
     take_noted(g);
 }
@@ -93,7 +93,7 @@ void intake_turn(struct engine *g)
  * the database is older must show again after a restart. */
 void intake_tell(struct engine *g)
 {
-    for (struct lane *l = g->lanes.first; l; l = l->after) {
+    for (struct lane *l = g->worker.lanes.first; l; l = l->after) {
         bool is_told = lane_is_ours(l) &&
                        (!lane_is_halted(l) || l->position > l->kafka->advised);
 
@@ -101,5 +101,5 @@ void intake_tell(struct engine *g)
             source_tell(l->kafka, l->position);
         }
     }
-    source_commit(g->source);
+    source_commit(g->worker.source);
 }

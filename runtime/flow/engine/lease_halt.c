@@ -45,7 +45,7 @@ void lease_halt_committed(struct batch *b, const struct lease *l)
         return;
     }
     lane->was_halted = true;
-    b->engine->show.counts->errors[l->halt_class]++;
+    b->engine->worker.show.counts->errors[l->halt_class]++;
     name_halt(b, l, &e);
     if (l->halted_since == 0) {
         engine_halt_for_person(b->engine, lane, &e, b->generation->plan->hash);

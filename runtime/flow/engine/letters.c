@@ -164,7 +164,7 @@ static void tell(struct batch *b, uint32_t n_failed, uint32_t n_held,
 
     l->n_failed += n_failed;
     l->n_held += n_held;
-    if (engine_now(b->engine) < l->tell_at) {
+    if (worker_now(&b->engine->worker) < l->tell_at) {
         return;
     }
     log_line(LOG_WARN,
@@ -175,7 +175,7 @@ static void tell(struct batch *b, uint32_t n_failed, uint32_t n_held,
              l->n_held, rec->topic, rec->partition, rec->offset,
              log_quote(n_failed ? b->failures.letters[first].reason : "-"));
     l->n_failed = l->n_held = 0;
-    l->tell_at = engine_now(b->engine) + TELL_EVERY;
+    l->tell_at = worker_now(&b->engine->worker) + TELL_EVERY;
 }
 
 static void remember(struct batch *b, uint32_t event)
@@ -194,7 +194,7 @@ static void remember(struct batch *b, uint32_t event)
 
 static void count_letters(struct batch *b)
 {
-    uint64_t *counters = b->engine->show.counts->counters;
+    uint64_t *counters = b->engine->worker.show.counts->counters;
     uint32_t n_failed = 0, n_held = 0, first = 0;
 
     for (uint32_t e = 0; e < b->input.events.n; e++) {
@@ -207,7 +207,8 @@ static void count_letters(struct batch *b)
         } else {
             first = n_failed == 0 ? e : first;
             n_failed++;
-            b->engine->show.counts->errors[b->failures.letters[e].class]++;
+            b->engine->worker.show.counts
+                ->errors[b->failures.letters[e].class]++;
         }
         remember(b, e);
     }
@@ -244,9 +245,9 @@ static void end_question(struct engine *g, const struct err *e)
                  "class=%s error=%s", err_class_name(e->class),
                  log_quote(e->text));
     }
-    database_give(&g->database, &l->conn, &l->ticket, e, "dead letters");
+    database_give(&g->worker.database, &l->conn, &l->ticket, e, "dead letters");
     arena_reset(&l->arena);
-    l->ask_at = engine_now(g) + LOOK_EVERY_USEC;
+    l->ask_at = worker_now(&g->worker) + LOOK_EVERY_USEC;
     loop_idle_set(g->idle, true);
 }
 
@@ -255,7 +256,7 @@ static struct lane *same_lane(struct engine *g, uint32_t i)
 {
     struct letters *q = &g->letters;
     struct lane *l =
-        lanes_find(g->source, q->lanes[i].topic, q->lanes[i].partition);
+        lanes_find(g->worker.source, q->lanes[i].topic, q->lanes[i].partition);
 
     return l && l->state == LANE_WANTS_KEYS && l->epoch == q->epochs[i] ? l
                                                                         : NULL;
@@ -263,8 +264,8 @@ static struct lane *same_lane(struct engine *g, uint32_t i)
 
 static void take_key(struct engine *g, const struct pg_result *r, int row)
 {
-    struct lane *l =
-        lanes_find(g->source, pg_str(r, row, 0), (int32_t)pg_int(r, row, 1));
+    struct lane *l = lanes_find(g->worker.source, pg_str(r, row, 0),
+                                (int32_t)pg_int(r, row, 1));
     uint32_t n = (uint32_t)pg_int(r, row, 3);
     int len = 0;
     const char *key = pg_value(r, row, 2, &len);
@@ -293,7 +294,7 @@ static void too_many(struct engine *g, const struct err *e)
                 "too many keys wait behind dead letters: %s; `tidemill dlq "
                 "export` and `tidemill dlq discard` make them fewer",
                 e->text);
-        engine_halt_until(g, l, engine_now(g) + FULL_PAUSE, &why);
+        engine_halt_until(g, l, worker_now(&g->worker) + FULL_PAUSE, &why);
     }
     end_question(g, NULL);
 }
@@ -327,10 +328,10 @@ static void on_keys(struct pgconn *c, const struct pgreply *r, void *arg)
     renew(g);
     for (int row = 0; row < pg_rows(r->results[0]); row++) {
         take_key(g, r->results[0], row);
-        if (g->lanes.held.bytes > g->lanes.held.most) {
+        if (g->worker.lanes.held.bytes > g->worker.lanes.held.most) {
             renew(g);
             err_set(&e, ERR_RESOURCE, "they take more than %llu MiB",
-                    (unsigned long long)(g->lanes.held.most >> 20));
+                    (unsigned long long)(g->worker.lanes.held.most >> 20));
             too_many(g, &e);
             return;
         }
@@ -352,8 +353,9 @@ static void on_wanted(struct pgconn *c, const struct pgreply *r, void *arg)
 
     (void)c;
     for (int row = 0; r->ok && row < pg_rows(r->results[0]); row++) {
-        struct lane *l = lanes_find(g->source, pg_str(r->results[0], row, 0),
-                                    (int32_t)pg_int(r->results[0], row, 1));
+        struct lane *l =
+            lanes_find(g->worker.source, pg_str(r->results[0], row, 0),
+                       (int32_t)pg_int(r->results[0], row, 1));
 
         if (l && l->state != LANE_REVOKED) {
             lane_want_retry(l, true);
@@ -366,8 +368,8 @@ static void on_wanted(struct pgconn *c, const struct pgreply *r, void *arg)
 static void collect(struct engine *g)
 {
     struct letters *q = &g->letters;
-    uint32_t n = q->is_single ? 1 : g->lanes.in[LANE_WANTS_KEYS].n;
-    struct lane *l = lanes_in(&g->lanes, LANE_WANTS_KEYS);
+    uint32_t n = q->is_single ? 1 : g->worker.lanes.in[LANE_WANTS_KEYS].n;
+    struct lane *l = lanes_in(&g->worker.lanes, LANE_WANTS_KEYS);
 
     q->epochs = arena_alloc(&q->arena, n * sizeof(*q->epochs));
     q->lanes = arena_alloc(&q->arena, n * sizeof(*q->lanes));
@@ -386,7 +388,7 @@ static bool has_letters(struct engine *g, usec now)
     if (now < q->ask_at) {
         return false;
     }
-    for (const struct lane *l = g->lanes.first; l; l = l->after) {
+    for (const struct lane *l = g->worker.lanes.first; l; l = l->after) {
         if (l->kafka->is_assigned && l->letters.n > 0) {
             return true;
         }
@@ -398,24 +400,24 @@ static bool has_letters(struct engine *g, usec now)
 void letters_turn(struct engine *g)
 {
     struct letters *q = &g->letters;
-    bool wants_keys = g->lanes.in[LANE_WANTS_KEYS].n > 0;
+    bool wants_keys = g->worker.lanes.in[LANE_WANTS_KEYS].n > 0;
 
     if (q->conn || g->is_stopping ||
-        (!wants_keys && !has_letters(g, engine_now(g)))) {
+        (!wants_keys && !has_letters(g, worker_now(&g->worker)))) {
         return;
     }
-    q->conn = wants_keys ? database_take(&g->database, &q->ticket)
-                         : database_take_spare(&g->database, &q->ticket);
+    q->conn = wants_keys ? database_take(&g->worker.database, &q->ticket)
+                         : database_take_spare(&g->worker.database, &q->ticket);
     if (!q->conn) {
         return;
     }
     if (wants_keys) {
         collect(g);
-        dead_letter_ask_keys(q->conn, g->now->plan, q->lanes, q->n);
-        pgconn_limit(q->conn, g->lanes.held.most);
+        dead_letter_ask_keys(q->conn, g->worker.now->plan, q->lanes, q->n);
+        pgconn_limit(q->conn, g->worker.lanes.held.most);
         pgconn_flush(q->conn, PG_ANSWER_USEC, on_keys, g);
     } else {
-        dead_letter_ask_wanted(q->conn, g->now->plan);
+        dead_letter_ask_wanted(q->conn, g->worker.now->plan);
         pgconn_flush(q->conn, PG_ANSWER_USEC, on_wanted, g);
     }
 }

@@ -17,10 +17,10 @@ static void send_made(struct engine *g)
 
     claim_begin(g);
     for (uint32_t i = 0; i < c->n_made; i++) {
-        position_create(c->conn, g->now->plan, &c->made[i]);
+        position_create(c->conn, g->worker.now->plan, &c->made[i]);
     }
     pgconn_add_commit(c->conn);
-    c->asked_at = engine_now(g);
+    c->asked_at = worker_now(&g->worker);
     pgconn_flush(c->conn, claim_deadline(g), on_created, g);
 }
 

@@ -24,10 +24,11 @@ enum {
 struct next outcome_wait(struct batch *b)
 {
     const struct letter *why = &b->failures.letters[b->failures.waits_for];
-    usec delay = b->failures.wait_ms < 0
-                     ? retry_delay(b->tries.n_failed + 1, BACKOFF_FLOOR_USEC,
-                                   BACKOFF_CAP_USEC, engine_random(b->engine))
-                     : (usec)b->failures.wait_ms * 1000;
+    usec delay =
+        b->failures.wait_ms < 0
+            ? retry_delay(b->tries.n_failed + 1, BACKOFF_FLOOR_USEC,
+                          BACKOFF_CAP_USEC, worker_random(&b->engine->worker))
+            : (usec)b->failures.wait_ms * 1000;
     struct err e;
 
     err_set(&e, why->class, "%s", why->reason);
@@ -39,7 +40,7 @@ static bool goes_on_without(const struct batch *b)
 {
     const struct lane *ours = b->input.leases[0].lane;
 
-    for (struct lane *l = b->engine->lanes.first; l; l = l->after) {
+    for (struct lane *l = b->engine->worker.lanes.first; l; l = l->after) {
         if (l->topic_index == ours->topic_index &&
             l->wrote_at > ours->search.since) {
             return true;
@@ -64,7 +65,7 @@ static bool is_tried_alone(struct batch *b, const struct err *e,
     *named = *e;
     named->class = ERR_DATA;
     if (n == 1 && !lane->search.since) {
-        lane->search.since = engine_now(b->engine);
+        lane->search.since = worker_now(&b->engine->worker);
     }
     return n > 1 || !b->kind->holds_lanes || goes_on_without(b) ||
            (b->generation->tables.hides && strcmp(e->sqlstate, "42501") == 0);
@@ -103,7 +104,7 @@ static struct next again_compared(struct batch *b, const struct err *e)
                  log_quote(e->text));
     }
     if (b->tries.n_failed >= COMPARED_AT_ONCE) {
-        show_waits(&b->engine->show, "database: ", e->text);
+        show_waits(&b->engine->worker.show, "database: ", e->text);
     }
     return next_again(
         b->tries.n_failed++ < COMPARED_AT_ONCE ? 0 : BACKOFF_CAP_USEC);
@@ -150,7 +151,7 @@ static bool is_unknown(const struct pgreply *reply)
 
 static struct next resolve(struct batch *b)
 {
-    b->engine->show.counts->counters[COUNT_COMMIT_UNKNOWN]++;
+    b->engine->worker.show.counts->counters[COUNT_COMMIT_UNKNOWN]++;
     b->resolve.n_asked = 0;
     b->tries.retry_at = 0;
     return next_is(NEXT_RESOLVE);
@@ -178,17 +179,17 @@ static struct next too_much(struct batch *b, const struct pgreply *reply)
 static void tell_database(struct batch *b, const struct pgreply *reply)
 {
     if (reply->is_over) {
-        database_answered(&b->engine->database, &b->attempt.ticket);
+        database_answered(&b->engine->worker.database, &b->attempt.ticket);
     } else {
-        database_told(&b->engine->database, &b->attempt.ticket, &reply->error,
-                      reply->commit_sent ? "commit" : "batch");
+        database_told(&b->engine->worker.database, &b->attempt.ticket,
+                      &reply->error, reply->commit_sent ? "commit" : "batch");
     }
 }
 
 struct next outcome_failed(struct batch *b, const struct pgreply *reply)
 {
     const struct err *e = &reply->error;
-    struct page_worker *counts = b->engine->show.counts;
+    struct page_worker *counts = b->engine->worker.show.counts;
     struct next n;
 
     counts->errors[e->class]++;
@@ -223,7 +224,7 @@ struct next outcome_refused(struct batch *b, const struct err *e)
     if (recall_must_repeat(b, e)) {
         return next_again(0);
     }
-    b->engine->show.counts->errors[e->class]++;
+    b->engine->worker.show.counts->errors[e->class]++;
     return compare_explains(b, e) ? again_compared(b, e) : by_cause(b, e, NULL);
 }
 
@@ -236,7 +237,7 @@ struct next outcome_too_much(struct batch *b, const struct err *e)
 
 struct next outcome_unfit(struct batch *b, const struct err *e)
 {
-    b->engine->show.counts->errors[e->class]++;
+    b->engine->worker.show.counts->errors[e->class]++;
     return rule_failed(b, e);
 }
 

@@ -286,10 +286,11 @@ static void note_server(struct cache *c, uint32_t n_opened)
 
 static void begin_rows(struct batch *b, struct rows *r, const uint32_t *claims)
 {
-    uint64_t *n = b->engine->show.counts->counters;
+    uint64_t *n = b->engine->worker.show.counts->counters;
 
     if (claims) {
-        recall_rows(&b->engine->cache, r, claims, engine_now(b->engine));
+        recall_rows(&b->engine->cache, r, claims,
+                    worker_now(&b->engine->worker));
     } else {
         recall_drop(&b->engine->cache, r);
     }
@@ -307,8 +308,9 @@ static bool takes_part(const struct batch *b)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         has_rows |= is_recallable(&b->rows[i]);
     }
-    return c->ring && has_rows && engine_now(b->engine) >= c->rests_until &&
-           generation_is_like(b->generation, b->engine->now);
+    return c->ring && has_rows &&
+           worker_now(&b->engine->worker) >= c->rests_until &&
+           generation_is_like(b->generation, b->engine->worker.now);
 }
 
 void recall_begin(struct batch *b)
@@ -323,7 +325,7 @@ void recall_begin(struct batch *b)
     if (!b->cached.is_used) {
         return;
     }
-    note_server(c, pgpool_opened(b->engine->database.pool));
+    note_server(c, pgpool_opened(b->engine->worker.database.pool));
     b->cached.era = c->era;
     claims = is_first ? claims_to_find(b) : NULL;
     for (uint32_t i = 0; i < b->n_rows; i++) {
@@ -345,7 +347,7 @@ static bool may_keep(struct batch *b, bool is_quiet)
 
     if (!is_quiet) {
         cache_clear(c);
-        c->rests_until = engine_now(b->engine) + REST_USEC;
+        c->rests_until = worker_now(&b->engine->worker) + REST_USEC;
     }
     return is_quiet && b->cached.era == c->era;
 }
@@ -362,10 +364,11 @@ void recall_committed(struct batch *b, uint32_t xid, bool is_quiet)
     claims = claims_to_keep(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
         if (is_recallable(&b->rows[i])) {
-            recall_keep(&g->cache, &b->rows[i], claims, xid, engine_now(g));
+            recall_keep(&g->cache, &b->rows[i], claims, xid,
+                        worker_now(&g->worker));
         }
     }
-    g->show.counts->counters[COUNT_CACHE_EVICTED] +=
+    g->worker.show.counts->counters[COUNT_CACHE_EVICTED] +=
         g->cache.n_evicted - n_evicted;
 }
 

@@ -18,9 +18,9 @@ static bool may_begin(const struct lane *l)
 
 static struct lane *find_wanted(struct engine *g)
 {
-    struct list_link *link = list_first(&g->lanes.wanted);
+    struct list_link *link = list_first(&g->worker.lanes.wanted);
 
-    for (uint32_t n = g->lanes.wanted.n; n > 0; n--, link = link->next) {
+    for (uint32_t n = g->worker.lanes.wanted.n; n > 0; n--, link = link->next) {
         struct lane *l = list_item(link, struct lane, letters.wanted);
 
         if (may_begin(l)) {
@@ -34,10 +34,10 @@ static struct lane *find_wanted(struct engine *g)
 static struct dead_letter_most how_many(const struct engine *g,
                                         const struct lane *lane)
 {
-    return (struct dead_letter_most){.n = lane->letters.retry_most
-                                              ? lane->letters.retry_most
-                                              : g->now->plan->limits.size,
-                                     .bytes = g->now->plan->limits.bytes};
+    return (struct dead_letter_most){
+        .n = lane->letters.retry_most ? lane->letters.retry_most
+                                      : g->worker.now->plan->limits.size,
+        .bytes = g->worker.now->plan->limits.bytes};
 }
 
 static const char *copied(struct batch *b, const struct pg_result *r, int row,
@@ -130,14 +130,14 @@ static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
         }
         engine_release(b);
     }
-    database_give(&g->database, &c, &b->attempt.ticket,
+    database_give(&g->worker.database, &c, &b->attempt.ticket,
                   r->ok ? NULL : &r->error, "dead letters");
 }
 
 static void fetch(struct engine *g, struct batch *b, struct lane *lane)
 {
-    batch_bind(b, g->now);
-    b->memory.most_bytes = g->now->plan->limits.bytes;
+    batch_bind(b, g->worker.now);
+    b->memory.most_bytes = g->worker.now->plan->limits.bytes;
     batch_clear(b);
     b->input.leases = arena_zero(&b->memory.arena, sizeof(*b->input.leases));
     b->input.n_leases = 1;
@@ -162,7 +162,8 @@ void redo_turn(struct engine *g)
         return;
     }
     b = batches_first(&g->batches.free);
-    b->attempt.conn = database_take_spare(&g->database, &b->attempt.ticket);
+    b->attempt.conn =
+        database_take_spare(&g->worker.database, &b->attempt.ticket);
     if (b->attempt.conn) {
         fetch(g, b, lane);
     }
@@ -177,7 +178,7 @@ void redo_committed(struct batch *b)
         n += b->input.events.states[e] == TM_EVENT_OK ||
              b->input.events.states[e] == TM_EVENT_SKIPPED;
     }
-    b->engine->show.counts->counters[COUNT_LETTERS_DONE] += n;
+    b->engine->worker.show.counts->counters[COUNT_LETTERS_DONE] += n;
     log_line(LOG_INFO, "dead letters were tried again",
              "lane=%s/%d applied=%u left=%u", lane->topic, lane->partition, n,
              b->input.events.n - n);

@@ -25,17 +25,17 @@ enum {
 static void ask(struct batch *b, const struct failure *f, struct decision *d)
 {
     struct engine *g = b->engine;
-    bool is_trusted =
-        !g->show.page || g->show.page->rule_deaths < RULE_DEATHS_MOST;
+    bool is_trusted = !g->worker.show.page ||
+                      g->worker.show.page->rule_deaths < RULE_DEATHS_MOST;
     struct err e;
 
-    g->show.counts->in_rule = 1;
+    g->worker.show.counts->in_rule = 1;
     bool ok = vm_decide(b->generation->vm, f, is_trusted, d, &e);
-    g->show.counts->in_rule = 0;
+    g->worker.show.counts->in_rule = 0;
     if (ok) {
         return;
     }
-    g->show.counts->counters[COUNT_RULE_FAULTS]++;
+    g->worker.show.counts->counters[COUNT_RULE_FAULTS]++;
     if (strncmp(g->rule_fault, e.text, 190) != 0) {
         snprintf(g->rule_fault, sizeof(g->rule_fault), "%.190s", e.text);
         log_line(LOG_ERROR,
@@ -121,12 +121,13 @@ static struct next retry_later(struct batch *b, const struct err *e,
     usec asked = delay_ms > 0 ? (usec)delay_ms * 1000 : 0;
     usec usual;
 
-    if (b->engine->database.breaker.state != BREAKER_CLOSED) {
+    if (b->engine->worker.database.breaker.state != BREAKER_CLOSED) {
         return next_is(NEXT_RELEASE);
     }
-    show_waits(&b->engine->show, "database: ", e->text);
+    show_waits(&b->engine->worker.show, "database: ", e->text);
     usual = retry_delay(++b->tries.n_failed, limits->floor_ms * 1000ULL,
-                        limits->cap_ms * 1000ULL, engine_random(b->engine));
+                        limits->cap_ms * 1000ULL,
+                        worker_random(&b->engine->worker));
     return next_again(asked > usual ? asked : usual);
 }
 
@@ -148,18 +149,18 @@ static void tell(struct batch *b, const struct err *e, const struct record *rec)
                  log_quote(e->text));
     }
     b->tries.is_told = true;
-    show_waits(&b->engine->show, "the failure rule retries: ", e->text);
+    show_waits(&b->engine->worker.show, "the failure rule retries: ", e->text);
 }
 
 struct next rule_asks_again(struct batch *b, const struct err *e,
                             uint32_t event, usec delay)
 {
-    usec now = engine_now(b->engine), least;
+    usec now = worker_now(&b->engine->worker), least;
 
     b->tries.failed_since = b->tries.failed_since ? b->tries.failed_since : now;
     if (++b->tries.n_failed > ASKED_AT_ONCE) {
         least = retry_delay(b->tries.n_failed - ASKED_AT_ONCE, ASKED_FLOOR_USEC,
-                            ASKED_CAP_USEC, engine_random(b->engine));
+                            ASKED_CAP_USEC, worker_random(&b->engine->worker));
         delay = delay > least ? delay : least;
     }
     if (is_to_be_told(b, now + delay)) {
@@ -170,8 +171,9 @@ struct next rule_asks_again(struct batch *b, const struct err *e,
 
 static struct next retry(struct batch *b, const struct err *e, int64_t delay_ms)
 {
-    b->tries.failed_since =
-        b->tries.failed_since ? b->tries.failed_since : engine_now(b->engine);
+    b->tries.failed_since = b->tries.failed_since
+                                ? b->tries.failed_since
+                                : worker_now(&b->engine->worker);
     if (!database_is_away(e) && e->class == ERR_CONFLICT) {
         return conflict_retry(b, e, delay_ms);
     }
@@ -188,7 +190,7 @@ static void name_cure(const struct engine *g, struct err *e)
     if (strncmp(said.sqlstate, "42", 2) == 0) {
         snprintf(e->text, sizeof(e->text),
                  "%.400s: `tidemill check %.200s` names the SQL that mends it",
-                 said.text, g->now->plan->path);
+                 said.text, g->worker.now->plan->path);
     }
 }
 
@@ -198,15 +200,16 @@ static struct next halt_for_a_while(struct batch *b, const struct err *e)
 {
     struct engine *g = b->engine;
     struct err named = *e;
-    usec delay = retry_delay(++g->troubles, BACKOFF_SCHEMA_FLOOR_USEC,
-                             BACKOFF_SCHEMA_CAP_USEC, engine_random(g));
+    usec delay =
+        retry_delay(++g->troubles, BACKOFF_SCHEMA_FLOOR_USEC,
+                    BACKOFF_SCHEMA_CAP_USEC, worker_random(&g->worker));
 
     name_cure(g, &named);
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
-        engine_halt_until(g, b->input.leases[i].lane, engine_now(g) + delay,
-                          &named);
+        engine_halt_until(g, b->input.leases[i].lane,
+                          worker_now(&g->worker) + delay, &named);
     }
-    show_ready(&g->show); /* nothing else ends what the batch has said */
+    show_ready(&g->worker.show); /* nothing else ends what the batch has said */
     return next_is(NEXT_RELEASE);
 }
 
@@ -223,7 +226,7 @@ static struct next halt_for_person(struct batch *b, const struct err *e)
         engine_halt_for_person(b->engine, l->lane, &named,
                                b->generation->plan->hash);
     }
-    show_ready(&b->engine->show);
+    show_ready(&b->engine->worker.show);
     return next_is(NEXT_RELEASE);
 }
 

@@ -35,7 +35,7 @@ static bool has_same_topics(const struct plan_source *now,
 static bool is_of_worker(const struct engine *g, const struct plan *then,
                          struct err *e)
 {
-    const struct plan *now = g->now->plan;
+    const struct plan *now = g->worker.now->plan;
 
     return is_same("name", now->name, then->name, e) &&
            is_same("group", now->source.group, then->source.group, e) &&
@@ -45,27 +45,27 @@ static bool is_of_worker(const struct engine *g, const struct plan *then,
 /* Who borrows of the generation of now. */
 static void follow(struct engine *g)
 {
-    const struct generation *n = g->now;
+    const struct generation *n = g->worker.now;
 
-    database_follow(&g->database, n->plan, n->bundle);
+    database_follow(&g->worker.database, n->plan, n->bundle);
     publish_follow(&g->publish, n->plan, n->decoder);
     waits_follow(&g->waits, n->plan);
 }
 
 bool engine_swap(struct engine *g, struct generation *n, struct err *e)
 {
-    if (g->before) {
+    if (g->worker.before) {
         return err_set(e, ERR_CONFLICT,
                        "batches of the generation before are under way");
     }
     if (!is_of_worker(g, n->plan, e)) {
         return false;
     }
-    if (!generation_is_like(g->now, n)) {
+    if (!generation_is_like(g->worker.now, n)) {
         cache_clear(&g->cache);
     }
-    g->before = g->now;
-    g->now = n;
+    g->worker.before = g->worker.now;
+    g->worker.now = n;
     follow(g);
     engine_retire(g);
     return true;

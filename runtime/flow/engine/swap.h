@@ -10,7 +10,7 @@ struct generation;
 
 /*
  * From here on batches begin under [n], which is prepared and whose hold is taken
- * over. Those that are under way keep theirs, g->before, to their end; with the
+ * over. Those that are under way keep theirs, worker.before, to their end; with the
  * last of them it is freed. There are never more than two: while there is one
  * before, the answer is ERR_CONFLICT, and the caller comes again.
  *

@@ -20,17 +20,18 @@ enum { MAX_REJOINS = 6 };
 
 static bool has_all(struct engine *g, struct err *e)
 {
-    for (uint32_t i = 0; i < g->now->plan->source.n_topics; i++) {
+    for (uint32_t i = 0; i < g->worker.now->plan->source.n_topics; i++) {
         if (g->claim.topics[i].n_partitions < 0) {
-            source_topic_untold(g->source, i, e);
+            source_topic_untold(g->worker.source, i, e);
             return false;
         }
         if (g->claim.topics[i].n_partitions == 0) {
             return err_set(e, ERR_CONFIG,
                            "topic %s does not exist on %s: create it, or "
                            "correct `topics` in %s",
-                           g->now->plan->source.topics[i],
-                           g->now->plan->source.brokers, g->now->plan->path);
+                           g->worker.now->plan->source.topics[i],
+                           g->worker.now->plan->source.brokers,
+                           g->worker.now->plan->path);
         }
     }
     return true;
@@ -41,7 +42,7 @@ static bool has_room(struct engine *g, const int32_t *n, struct err *e)
 {
     int64_t sum = 0;
 
-    for (uint32_t i = 0; i < g->now->plan->source.n_topics; i++) {
+    for (uint32_t i = 0; i < g->worker.now->plan->source.n_topics; i++) {
         sum += n[i] > 0 ? n[i] : 0;
     }
     if (sum <= PAGE_LANES) {
@@ -52,25 +53,25 @@ static bool has_room(struct engine *g, const int32_t *n, struct err *e)
                    "the topics have %" PRId64 " partitions, more than the %d "
                    "that one run can keep: share the topics of %s out among "
                    "several pipelines, each with a group of its own",
-                   sum, PAGE_LANES, g->now->plan->path);
+                   sum, PAGE_LANES, g->worker.now->plan->path);
 }
 
 void topics_show_all(struct engine *g)
 {
-    for (uint32_t t = 0; t < g->now->plan->source.n_topics; t++) {
-        if (!show_lists(&g->show, g->now->plan->source.topics[t],
+    for (uint32_t t = 0; t < g->worker.now->plan->source.n_topics; t++) {
+        if (!show_lists(&g->worker.show, g->worker.now->plan->source.topics[t],
                         g->claim.topics[t].n_partitions)) {
             return;
         }
     }
-    g->show.page->all_lanes = 1;
+    g->worker.show.page->all_lanes = 1;
 }
 
 static bool ask(struct engine *g, struct err *e)
 {
-    uint32_t n_topics = g->now->plan->source.n_topics;
+    uint32_t n_topics = g->worker.now->plan->source.n_topics;
     int32_t *n = mem_zero(n_topics + 1, sizeof(*n));
-    bool ok = source_count_partitions(g->source, n, e);
+    bool ok = source_count_partitions(g->worker.source, n, e);
 
     for (uint32_t i = 0; i < n_topics; i++) {
         g->claim.topics[i].n_partitions = ok ? n[i] : -1;
@@ -91,32 +92,33 @@ void topics_look(struct engine *g)
     if (!ok && g->fatal) {
         log_line(LOG_ERROR, "the pipeline cannot run", "error=%s",
                  log_quote(e.text));
-        loop_stop(g->loop);
+        loop_stop(g->worker.loop);
         return;
     }
-    if (ok || g->show.page->all_lanes) {
-        show_reason(&g->show, REASON_TOPICS, "", "");
+    if (ok || g->worker.show.page->all_lanes) {
+        show_reason(&g->worker.show, REASON_TOPICS, "", "");
         return;
     }
-    g->claim.retry_at = engine_now(g) + LOOK_AGAIN_USEC;
-    g->show.counts->errors[e.class]++;
-    if (strncmp(g->show.reasons[REASON_TOPICS], e.text, 100) != 0) {
+    g->claim.retry_at = worker_now(&g->worker) + LOOK_AGAIN_USEC;
+    g->worker.show.counts->errors[e.class]++;
+    if (strncmp(g->worker.show.reasons[REASON_TOPICS], e.text, 100) != 0) {
         log_line(LOG_WARN, "waiting for Kafka", "error=%s", log_quote(e.text));
     }
-    show_reason(&g->show, REASON_TOPICS, "", e.text);
+    show_reason(&g->worker.show, REASON_TOPICS, "", e.text);
 }
 
 void topics_tick(struct engine *g)
 {
-    if (g->show.reasons[REASON_TOPICS][0] && g->show.page->all_lanes) {
-        show_reason(&g->show, REASON_TOPICS, "", "");
+    if (g->worker.show.reasons[REASON_TOPICS][0] &&
+        g->worker.show.page->all_lanes) {
+        show_reason(&g->worker.show, REASON_TOPICS, "", "");
     }
 }
 
 static int64_t find(const struct engine *g, const char *topic)
 {
-    for (uint32_t i = 0; i < g->now->plan->source.n_topics; i++) {
-        if (strcmp(g->now->plan->source.topics[i], topic) == 0) {
+    for (uint32_t i = 0; i < g->worker.now->plan->source.n_topics; i++) {
+        if (strcmp(g->worker.now->plan->source.topics[i], topic) == 0) {
             return i;
         }
     }
@@ -137,8 +139,8 @@ uint32_t topics_count(const struct engine *g, const struct lane *lane)
     uint32_t n = (uint32_t)lane->partition + 1;
 
     n = asked > (int32_t)n ? (uint32_t)asked : n;
-    for (uint32_t i = 0; i < g->show.page->n_lanes; i++) {
-        const struct page_lane *l = &g->show.page->lanes[i];
+    for (uint32_t i = 0; i < g->worker.show.page->n_lanes; i++) {
+        const struct page_lane *l = &g->worker.show.page->lanes[i];
 
         if (strcmp(l->topic, lane->topic) == 0 &&
             (uint32_t)l->partition + 1 > n) {
@@ -152,7 +154,8 @@ uint32_t topics_count(const struct engine *g, const struct lane *lane)
 static void say_gone(struct engine *g, struct position *at,
                      int32_t n_partitions)
 {
-    struct page_lane *p = page_lane(g->show.page, at->topic, at->partition);
+    struct page_lane *p =
+        page_lane(g->worker.show.page, at->topic, at->partition);
     struct err e;
 
     err_set(&e, ERR_CONFIG,
@@ -175,10 +178,10 @@ static void say_gone(struct engine *g, struct position *at,
 static bool is_said(struct engine *g, const struct position *at)
 {
     const struct page_lane *p =
-        page_lane(g->show.page, at->topic, at->partition);
+        page_lane(g->worker.show.page, at->topic, at->partition);
 
     return at->halted[0] && p && p->worker >= 0 &&
-           p->worker != (int32_t)g->show.slot;
+           p->worker != (int32_t)g->worker.show.slot;
 }
 
 /* A person has seen to it: see position_listed. */
@@ -197,7 +200,7 @@ static int64_t count_ours(struct engine *g)
 {
     int64_t n = 0;
 
-    for (struct lane *l = g->lanes.first; l; l = l->after) {
+    for (struct lane *l = g->worker.lanes.first; l; l = l->after) {
         n += is_ours(l);
     }
     return n;
@@ -207,9 +210,9 @@ static int64_t count_ours(struct engine *g)
  * a leader is claimed once it has one, whoever has it. */
 static uint32_t count_unread(struct engine *g, const struct pg_result *lanes)
 {
-    int64_t n = -(int64_t)source_leaderless(g->source) - count_ours(g);
+    int64_t n = -(int64_t)source_leaderless(g->worker.source) - count_ours(g);
 
-    for (uint32_t i = 0; i < g->now->plan->source.n_topics; i++) {
+    for (uint32_t i = 0; i < g->worker.now->plan->source.n_topics; i++) {
         int32_t there = g->claim.topics[i].n_partitions;
 
         n += there > 0 ? there : 0;
@@ -220,7 +223,8 @@ static uint32_t count_unread(struct engine *g, const struct pg_result *lanes)
         bool is_there =
             t >= 0 && at.partition < g->claim.topics[t].n_partitions;
         const struct lane *l =
-            is_there ? lanes_find(g->source, at.topic, at.partition) : NULL;
+            is_there ? lanes_find(g->worker.source, at.topic, at.partition)
+                     : NULL;
 
         n -= is_there && !(l && is_ours(l));
     }
@@ -236,7 +240,7 @@ static uint32_t count_unread(struct engine *g, const struct pg_result *lanes)
 static void join_again(struct engine *g, uint32_t n_unread)
 {
     struct claim *c = &g->claim;
-    usec now = engine_now(g);
+    usec now = worker_now(&g->worker);
     struct err e;
 
     if (c->n_unread == 0) {
@@ -254,7 +258,7 @@ static void join_again(struct engine *g, uint32_t n_unread)
     c->rejoins++;
     log_line(LOG_WARN, "partitions are read by nobody; joining the group again",
              "partitions=%u", n_unread);
-    if (!source_rejoin(g->source, &e)) {
+    if (!source_rejoin(g->worker.source, &e)) {
         log_line(LOG_WARN, "kafka", "error=%s", log_quote(e.text));
     }
 }
@@ -283,18 +287,19 @@ void topics_known(struct engine *g, const struct pg_result *lanes)
         }
         struct topic_state *state = &g->claim.topics[t];
 
-        at.topic = g->now->plan->source.topics[t]; /* outlives the answer */
+        at.topic =
+            g->worker.now->plan->source.topics[t]; /* outlives the answer */
         state->is_known = true;
         others_listed(&g->waits, &at);
         if (!topics_is_gone(state, at.partition)) {
             continue;
         }
         if (is_let_go(&at)) {
-            show_let_go(page_lane(g->show.page, at.topic, at.partition));
+            show_let_go(page_lane(g->worker.show.page, at.topic, at.partition));
         } else {
             g->claim.has_gone = true;
-            if (left_out_lost(g->source, at.topic, at.partition,
-                              engine_now(g)) &&
+            if (left_out_lost(g->worker.source, at.topic, at.partition,
+                              worker_now(&g->worker)) &&
                 !is_said(g, &at)) {
                 say_gone(g, &at, state->n_partitions);
             }

@@ -61,9 +61,9 @@ static void ask(struct batch *b, enum batch_state state)
 
 static void again(struct batch *b, usec delay)
 {
-    database_release(&b->engine->database, &b->attempt.conn);
-    b->engine->show.counts->counters[COUNT_BATCH_RETRIES]++;
-    b->tries.retry_at = engine_now(b->engine) + delay;
+    database_release(&b->engine->worker.database, &b->attempt.conn);
+    b->engine->worker.show.counts->counters[COUNT_BATCH_RETRIES]++;
+    b->tries.retry_at = worker_now(&b->engine->worker) + delay;
     engine_move(b, BATCH_WAITING);
 }
 
@@ -80,7 +80,7 @@ void transact_go(struct batch *b, struct next n)
         again(b, n.delay);
         break;
     case NEXT_RESOLVE:
-        database_release(&b->engine->database, &b->attempt.conn);
+        database_release(&b->engine->worker.database, &b->attempt.conn);
         engine_move(b, BATCH_RESOLVING);
         break;
     default:

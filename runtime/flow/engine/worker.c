@@ -22,7 +22,7 @@ enum {
     CHECK_FLOOR_USEC = 500000
 };
 
-struct worker {
+struct process {
     struct engine engine;
     struct loop *loop;
     struct loop_signal *term;
@@ -36,9 +36,9 @@ struct worker {
     struct said told;      /* why the database is not ready */
 };
 
-static void tell(struct worker *w, const char *why)
+static void tell(struct process *w, const char *why)
 {
-    show_waits(&w->engine.show, "database: ", why);
+    show_waits(&w->engine.worker.show, "database: ", why);
     if (log_once(&w->told, why)) {
         log_line(LOG_ERROR,
                  "the database is not ready for this pipeline; "
@@ -47,19 +47,20 @@ static void tell(struct worker *w, const char *why)
     }
 }
 
-static void check_later(struct worker *w, const char *why)
+static void check_later(struct process *w, const char *why)
 {
-    usec delay = retry_delay(++w->check_failures, CHECK_FLOOR_USEC,
-                             BACKOFF_CAP_USEC, engine_random(&w->engine));
+    usec delay =
+        retry_delay(++w->check_failures, CHECK_FLOOR_USEC, BACKOFF_CAP_USEC,
+                    worker_random(&w->engine.worker));
 
     tell(w, why);
     loop_timer_set(w->check, delay);
 }
 
 /* What `check` warns of; by one worker, since all see the same. */
-static void tell_warnings(const struct worker *w, char *lines)
+static void tell_warnings(const struct process *w, char *lines)
 {
-    char *line = w->engine.show.slot == 0 ? lines : "", *next;
+    char *line = w->engine.worker.show.slot == 0 ? lines : "", *next;
 
     for (; *line; line = next) {
         next = line + strcspn(line, "\n");
@@ -71,18 +72,19 @@ static void tell_warnings(const struct worker *w, char *lines)
 
 static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
 {
-    struct worker *w = arg;
+    struct process *w = arg;
     struct buf problems = {0};
 
     (void)c;
     if (!r->ok) {
-        w->engine.show.counts->errors[r->error.class]++;
+        w->engine.worker.show.counts->errors[r->error.class]++;
         check_later(w, r->error.text);
-    } else if (compare_tables(&w->engine, w->engine.now, r, &problems) > 0) {
-        w->engine.show.counts->errors[ERR_SCHEMA]++;
+    } else if (compare_tables(&w->engine, w->engine.worker.now, r, &problems) >
+               0) {
+        w->engine.worker.show.counts->errors[ERR_SCHEMA]++;
         check_later(w, buf_text(&problems));
         /* A run that is to end must not wait for people. */
-        if (w->engine.show.page->until_end) {
+        if (w->engine.worker.show.page->until_end) {
             w->engine.fatal = WORKER_CONFIG;
             loop_stop(w->loop);
         }
@@ -90,32 +92,32 @@ static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
         tell_warnings(w, buf_text(&problems));
         engine_join(&w->engine);
     }
-    database_release(&w->engine.database, &w->conn);
+    database_release(&w->engine.worker.database, &w->conn);
     buf_close(&problems);
 }
 
 /* The pool backs off by itself, so all that is left is to tell people. */
-static void note_pool(struct worker *w)
+static void note_pool(struct process *w)
 {
-    struct database *d = &w->engine.database;
+    struct database *d = &w->engine.worker.database;
     const struct err *e = database_not_opened(d);
 
     if (e) {
         tell(w, e->text);
-        address_renew(&d->address, d->pool, e, engine_now(&w->engine));
+        address_renew(&d->address, d->pool, e, worker_now(&w->engine.worker));
     }
 }
 
 static void on_check(void *arg)
 {
-    struct worker *w = arg;
+    struct process *w = arg;
 
-    if (w->conn || w->engine.source) {
+    if (w->conn || w->engine.worker.source) {
         return;
     }
-    w->conn = pgpool_take(w->engine.database.pool);
+    w->conn = pgpool_take(w->engine.worker.database.pool);
     if (w->conn) {
-        catalog_ask(w->conn, w->engine.now->plan);
+        catalog_ask(w->conn, w->engine.worker.now->plan);
         pgconn_flush(w->conn, PG_ANSWER_USEC, on_checked, w);
         return;
     }
@@ -125,22 +127,22 @@ static void on_check(void *arg)
 
 static void on_stopping(void *arg)
 {
-    struct worker *w = arg;
+    struct process *w = arg;
 
-    if (engine_stop(&w->engine) || engine_now(&w->engine) > w->stop_by) {
+    if (engine_stop(&w->engine) || worker_now(&w->engine.worker) > w->stop_by) {
         loop_stop(w->loop);
     }
 }
 
 static void on_signal(void *arg, int signum)
 {
-    struct worker *w = arg;
+    struct process *w = arg;
 
     (void)signum;
     if (w->stop_by) {
         return;
     }
-    w->stop_by = engine_now(&w->engine) + STOP_WORKER_USEC;
+    w->stop_by = worker_now(&w->engine.worker) + STOP_WORKER_USEC;
     engine_stop(&w->engine);
     loop_timer_every(w->stopping, 10000);
 }
@@ -188,7 +190,7 @@ static bool may_be_mended(const struct worker_options *o)
 }
 
 /* No signal is taken yet: a stop ends the process here. */
-static void load_later(struct worker *w, const struct worker_options *o,
+static void load_later(struct process *w, const struct worker_options *o,
                        const struct err *e)
 {
     show_life(o, e->text);
@@ -201,27 +203,28 @@ static void load_later(struct worker *w, const struct worker_options *o,
     usleep(LOAD_PAUSE_USEC);
 }
 
-static void set_engine(struct worker *w, const struct worker_options *o,
+static void set_engine(struct process *w, const struct worker_options *o,
                        char *instance, size_t size)
 {
     struct engine *g = &w->engine;
 
-    snprintf(instance, size, "%s-%s-%u", g->now->plan->source.group,
+    snprintf(instance, size, "%s-%s-%u", g->worker.now->plan->source.group,
              o->instance ? o->instance : "local", o->slot);
-    g->loop = w->loop;
-    random_seed(&g->random, (uint64_t)wall_usec() ^ (uint64_t)o->slot << 56);
-    show_init(&g->show, o->page, o->slot);
-    g->show.loop = w->loop;
-    g->owner = instance;
-    g->instance = o->instance ? instance : NULL;
+    g->worker.loop = w->loop;
+    random_seed(&g->worker.random,
+                (uint64_t)wall_usec() ^ (uint64_t)o->slot << 56);
+    show_init(&g->worker.show, o->page, o->slot);
+    g->worker.show.loop = w->loop;
+    g->worker.owner = instance;
+    g->worker.instance = o->instance ? instance : NULL;
 }
 
-static int run(struct worker *w, const struct worker_options *o)
+static int run(struct process *w, const struct worker_options *o)
 {
     char instance[256];
     struct err e;
 
-    while (!(w->engine.now = load(o, &e))) {
+    while (!(w->engine.worker.now = load(o, &e))) {
         if (!may_be_mended(o)) {
             log_line(LOG_ERROR, "the pipeline cannot be loaded", "error=%s",
                      log_quote(e.text));
@@ -229,10 +232,10 @@ static int run(struct worker *w, const struct worker_options *o)
         }
         load_later(w, o, &e);
     }
-    if (!generation_prepare(w->engine.now, &e)) {
+    if (!generation_prepare(w->engine.worker.now, &e)) {
         log_line(LOG_ERROR, "the pipeline cannot run", "error=%s",
                  log_quote(e.text));
-        generation_drop(w->engine.now);
+        generation_drop(w->engine.worker.now);
         return WORKER_CONFIG;
     }
     set_engine(w, o, instance, sizeof(instance));
@@ -242,7 +245,7 @@ static int run(struct worker *w, const struct worker_options *o)
     w->check = loop_timer_new(w->loop, on_check, w);
     w->stopping = loop_timer_new(w->loop, on_stopping, w);
     loop_timer_set(w->check, 1);
-    show_waits(&w->engine.show,
+    show_waits(&w->engine.worker.show,
                "starting: ", "the tables of the database are looked at");
     loop_run(w->loop);
     loop_timer_free(w->check);
@@ -255,7 +258,7 @@ static int run(struct worker *w, const struct worker_options *o)
 
 int worker_run(const struct worker_options *o)
 {
-    struct worker *w = mem_zero(1, sizeof(*w));
+    struct process *w = mem_zero(1, sizeof(*w));
     int status;
 
     /* First: the supervisor may ask at any time. */
