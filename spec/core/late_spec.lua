@@ -111,7 +111,7 @@ describe('a batch that is late', function()
       head.prev, head.next = head, head
     end
     C.show_init(g.worker.show, page, 0)
-    g.idle = C.loop_idle_new(loop, nil, nil)
+    g.worker.idle = C.loop_idle_new(loop, nil, nil)
     local batch = batches.open(pipeline(kinds.fold .. ' }, projection { ' .. kinds.append:gsub("'q'", "'p'")))
     local lanes = {}
     for i, n in ipairs(sizes) do
@@ -135,7 +135,7 @@ describe('a batch that is late', function()
       assert.are.equal(list[i], C.page_lane(page, 't', i - 1).most)
     end
     local retry = batch.lanes[0].letters.retry_most
-    C.loop_idle_free(g.idle)
+    C.loop_idle_free(g.worker.idle)
     C.loop_free(loop)
     batch:forget():close()
     return list, retry

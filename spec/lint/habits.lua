@@ -74,7 +74,7 @@ end
 -- Those always return false, for `return x(...)`, or answer a question.
 local MAY_BE_IGNORED = {}
 for name in ([[err_set err_wrap dial_late dial_error dial_lost dial_result refusal_set
-  verify_missing compare_is_unkept conflict_is_none producer_failed]]):gmatch('%S+') do
+  verify_missing compared_is_unkept conflict_is_none producer_failed]]):gmatch('%S+') do
   MAY_BE_IGNORED[name] = true
 end
 

@@ -30,7 +30,7 @@ local mutants = {
   {
     'letters that were applied stay in their table',
     'dead_letter_end(b->attempt.conn',
-    'if (b->engine->n_claims % 2)\n        dead_letter_end(b->attempt.conn',
+    'if (b->engine->worker.lanes.n_claims % 2)\n        dead_letter_end(b->attempt.conn',
   },
   {
     'a batch that waits is never woken',

@@ -13,6 +13,7 @@
 #include "flow/engine/found.h"
 #include "flow/engine/left_out.h"
 #include "flow/engine/made.h"
+#include "flow/generation/compared.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
 #include "postgres/wire/sqlstate.h"
@@ -58,7 +59,7 @@ void claim_end(struct engine *g)
         lane_unclaim(l);
     }
     left_out_end(&g->claim.left_out);
-    loop_idle_set(g->idle, true);
+    worker_wake(&g->worker);
 }
 
 /* Not a passing trouble: someone has to change something. */
@@ -73,7 +74,7 @@ void claim_failed(struct engine *g, const struct err *e)
     usec delay = retry_delay(++c->failures, 2 * BACKOFF_FLOOR_USEC,
                              BACKOFF_CAP_USEC, worker_random(&g->worker));
 
-    c->retry_at = worker_now(&g->worker) + delay;
+    g->worker.lanes.claim_at = worker_now(&g->worker) + delay;
     g->worker.show.counts->errors[e->class]++;
     show_waits(&g->worker.show, "", e->text);
     if (log_once(&c->told, e->text)) {
@@ -195,7 +196,7 @@ static void missing(struct engine *g)
     struct err e;
 
     err_set(&e, ERR_SCHEMA, "tidemill.lane does not keep new lanes: %.300s",
-            compare_own_causes(g->worker.now));
+            compared_own_causes(g->worker.now));
     for (uint32_t i = 0; i < c->n; i++) {
         if (c->lanes[i].found) {
             continue;
@@ -418,7 +419,7 @@ void claim_turn(struct engine *g)
     struct claim *c = &g->claim;
     usec now = worker_now(&g->worker);
 
-    if (c->conn || g->is_stopping || now < c->retry_at) {
+    if (c->conn || g->worker.is_stopping || now < g->worker.lanes.claim_at) {
         return;
     }
     topics_tick(g);

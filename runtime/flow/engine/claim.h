@@ -55,7 +55,6 @@ struct claim {
     bool is_void;      /* a rebalance came: the answer is not used */
     bool has_created;  /* missing positions were inserted */
     usec asked_at;     /* the round that runs began */
-    usec retry_at;
     uint32_t failures;
     struct said told; /* why it failed last */
 };

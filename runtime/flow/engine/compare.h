@@ -1,32 +1,18 @@
 #pragma once
 /*
- * The tables as they were compared with the plan. A batch is committed only if
- * they are still that (postgres/store/shape.h): otherwise it ends with TM003, and
+ * The tables as they were compared with the plan (flow/generation/compared.h). A
+ * batch is committed only if they are still that (postgres/store/shape.h): otherwise it ends with TM003, and
  * whoever begins next compares anew. What does not fit halts its lanes with
  * the words of `check`; they look again now and then, and go on once it fits.
  *
  * A batch that began before a comparison found another shape is done again: it
  * may have loaded rows of what was there before.
  */
-#include "base/buf.h"
 #include "base/err.h"
 #include "postgres/wire/conn.h"
 
 struct batch;
-struct engine;
-struct generation;
 
-/* From what catalog_ask() was answered: how many problems there are; their
- * lines, and warnings, go to [lines]. Without any they are as compared. */
-int compare_tables(struct engine *g, struct generation *n,
-                   const struct pgreply *r, struct buf *lines);
-/* What may keep back or change what is written to tidemill.lane and
- * tidemill.dead_letter, for people: a question where nothing is known. */
-const char *compare_own_causes(const struct generation *n);
-/* Such a table did not keep what was written (TM004, TM005): [named] says which,
- * and what may be why. False: the failure is another one. */
-bool compare_is_unkept(const struct generation *n, const struct err *e,
-                       struct err *named);
 /* The batch has a connection and begins. False: the tables are to be compared
  * first, and its connection is to be asked what is queued. */
 bool compare_begin(struct batch *b);

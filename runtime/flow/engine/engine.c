@@ -18,6 +18,7 @@
 #include "flow/engine/redo.h"
 #include "flow/engine/rule.h"
 #include "flow/engine/transact.h"
+#include "flow/generation/compared.h"
 #include "flow/rows/unknown.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
@@ -37,7 +38,7 @@ void engine_move(struct batch *b, enum batch_state to)
     if (!batches_move(&g->batches, b, to)) { /* nobody told its outcome */
         database_withdraw(&g->worker.database, &b->attempt.ticket);
     }
-    loop_idle_set(g->idle, true);
+    worker_wake(&g->worker);
 }
 
 /* What its statements were goes from the sessions too. */
@@ -165,7 +166,7 @@ static bool may_lease(struct engine *g)
     uint32_t n = g->batches.decoding.n + g->batches.ready.n +
                  g->batches.waiting.n + g->batches.resolving.n;
 
-    return g->batches.free.n > 0 && !g->is_stopping &&
+    return g->batches.free.n > 0 && !g->worker.is_stopping &&
            database_allows(&g->worker.database) &&
            (is_whole || (n == 0 && !g->claim.conn));
 }
@@ -198,7 +199,7 @@ static void lease_lanes(struct engine *g)
         g->had_alone = lease_is_alone(leases[0].lane);
         start_batch(g, leases, n);
     }
-    if (due && !g->is_stopping) {
+    if (due && !g->worker.is_stopping) {
         loop_timer_set(g->due, due > now ? due - now : 1);
     }
 }
@@ -243,7 +244,7 @@ static bool has_work(const struct engine *g)
 void engine_turn(struct engine *g)
 {
     /* First, so that whatever moves below asks for another turn. */
-    loop_idle_set(g->idle, false);
+    loop_idle_set(g->worker.idle, false);
     if (g->worker.source) {
         intake_turn(g);
         release_known(g);
@@ -261,7 +262,7 @@ void engine_turn(struct engine *g)
         database_probe(&g->worker.database);
     }
     if (g->batches.decoding.n) {
-        loop_idle_set(g->idle, true);
+        worker_wake(&g->worker);
     }
 }
 
@@ -269,7 +270,7 @@ static void on_wake(void *arg)
 {
     struct engine *g = arg;
 
-    loop_idle_set(g->idle, true);
+    worker_wake(&g->worker);
 }
 
 static void on_alive(void *arg)
@@ -287,7 +288,7 @@ static void on_tick(void *arg)
     if (g->worker.source) {
         halt_tick(g, now);
         conflict_tick(g, now);
-        publish_tick(&g->publish, g->is_stopping, now);
+        publish_tick(&g->publish, g->worker.is_stopping, now);
         waits_tick(&g->waits,
                    (struct waits_claim){g->claim.conn ? g->claim.asked_at : 0,
                                         g->claim.n},
@@ -299,7 +300,7 @@ static void on_tick(void *arg)
     }
     database_tick(&g->worker.database);
     gauges_tick(g);
-    loop_idle_set(g->idle, true);
+    worker_wake(&g->worker);
 }
 
 static void on_idle(void *arg)
@@ -317,7 +318,7 @@ void engine_join(struct engine *g)
     if (!g->worker.source) {
         log_line(LOG_ERROR, "the consumer cannot start", "error=%s",
                  log_quote(e.text));
-        g->fatal = WORKER_CONFIG;
+        g->worker.fatal = WORKER_CONFIG;
         loop_stop(g->worker.loop);
         return;
     }
@@ -362,7 +363,7 @@ static void explain_unkept(void *arg, const struct err *e, struct err *named)
 {
     const struct engine *g = arg;
 
-    compare_is_unkept(g->worker.now, e, named);
+    compared_is_unkept(g->worker.now, e, named);
 }
 
 void engine_open(struct engine *g)
@@ -385,7 +386,7 @@ void engine_open(struct engine *g)
                                          .show = &g->worker.show,
                                          .explain = explain_unkept,
                                          .arg = g});
-    g->idle = loop_idle_new(g->worker.loop, on_idle, g);
+    g->worker.idle = loop_idle_new(g->worker.loop, on_idle, g);
     g->tick = loop_timer_new(g->worker.loop, on_tick, g);
     g->due = loop_timer_new(g->worker.loop, on_wake, g);
     open_batches(g);
@@ -397,14 +398,14 @@ void engine_open(struct engine *g)
 
 bool engine_stop(struct engine *g)
 {
-    g->is_stopping = true;
+    g->worker.is_stopping = true;
     return g->batches.busy.n == 0 && g->batches.resolving.n == 0 &&
            halt_is_written(&g->halts) && publish_is_done(&g->publish);
 }
 
 void engine_close(struct engine *g)
 {
-    loop_idle_free(g->idle);
+    loop_idle_free(g->worker.idle);
     loop_timer_free(g->tick);
     loop_timer_free(g->due);
     database_close(&g->worker.database);

@@ -33,11 +33,9 @@ struct engine {
     struct batches batches;
     struct writer writer; /* owned; buffers shared by all batches */
     struct cache cache;   /* owned; without a ring: nothing is cached */
-    uint32_t n_claims;    /* of lanes, so far: gives each a number */
 
     struct claim claim;
     struct halts halts;
-    struct loop_idle *idle;  /* owned */
     struct loop_timer *tick; /* owned; heartbeat, retries, linger */
     struct loop_timer *due;  /* owned; the next batch by linger */
     usec lanes_shown_at;     /* when all were, last; */
@@ -51,8 +49,6 @@ struct engine {
     uint32_t troubles;    /* halts for want of tables or rights, in a row */
     bool had_alone;       /* the last batch was of such a lane: lease_pick */
     usec last_commit_note;
-    bool is_stopping;
-    int fatal; /* enum worker_exit, when it must end */
 };
 
 /* What struct worker says is set before. */

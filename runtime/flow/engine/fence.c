@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "flow/generation/compared.h"
 
 enum {
     PAUSE_USEC = 500000,
@@ -35,7 +36,7 @@ static void halt_unkept(struct engine *g, struct lane *lane)
         &e, ERR_SCHEMA,
         "tidemill.lane does not keep the lane's new position, though nobody "
         "else claimed it: %.300s",
-        compare_own_causes(g->worker.now));
+        compared_own_causes(g->worker.now));
     g->worker.show.counts->errors[e.class]++;
     engine_halt_until(g, lane, worker_now(&g->worker) + UNKEPT_USEC, &e);
 }
@@ -68,7 +69,8 @@ struct next fence_failed(struct batch *b, int failed)
     b->engine->worker.show.counts->counters[COUNT_FENCED]++;
     /* Two owners that both believe in themselves must not fence each other in
      * a loop: Kafka tells one of them soon. */
-    b->engine->claim.retry_at = worker_now(&b->engine->worker) + PAUSE_USEC;
+    b->engine->worker.lanes.claim_at =
+        worker_now(&b->engine->worker) + PAUSE_USEC;
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lease *l = &b->input.leases[i];
 

@@ -230,7 +230,7 @@ static void set_lanes(struct engine *g, const struct found *found)
         l->epoch = at->epoch;
         l->was_rewound = at->is_rewound;
         l->settles = verify_settles(at, &found[i].facts);
-        l->claim = ++g->n_claims;
+        l->claim = ++g->worker.lanes.n_claims;
     }
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/retry.h"
 #include "flow/engine/engine.h"
+#include "flow/generation/compared.h"
 #include "flow/lane/verify.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
@@ -214,7 +215,7 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
     if (r->ok) {
         n = drop_notes(h, n, r->results + NOTES_BEGUN);
         err_set(&e, ERR_SCHEMA, "the table does not keep them: %.300s",
-                compare_own_causes(g->worker.now));
+                compared_own_causes(g->worker.now));
     }
     if (n > 0) {
         not_noted(g, n, &e);
@@ -294,7 +295,7 @@ static void on_looked(struct pgconn *c, const struct pgreply *r, void *arg)
              position_is_changed(r->results[r->n_results - 1], i, l->epoch))) {
             lane_become(l, LANE_DOUBTED);
             l->told.at = 0; /* a person waits for an answer */
-            loop_idle_set(g->idle, true);
+            worker_wake(&g->worker);
         }
     }
     give_conn(g, r);
@@ -349,7 +350,7 @@ void halt_look(struct engine *g, struct lane *l)
         engine_halt_for_person(g, l, &e, NULL);
     } else if (p->is_lost) {
         lane_become(l, LANE_DOUBTED);
-        g->claim.retry_at = worker_now(&g->worker) + LOST_PAUSE_USEC;
+        g->worker.lanes.claim_at = worker_now(&g->worker) + LOST_PAUSE_USEC;
     }
 }
 
@@ -385,7 +386,7 @@ void halt_tick(struct engine *g, usec now)
     }
     if (h->n_notes > 0 && now >= h->write_at) {
         write_notes(g);
-    } else if (now >= h->look_at && !g->is_stopping) {
+    } else if (now >= h->look_at && !g->worker.is_stopping) {
         h->look_at = now + LOOK_EVERY_USEC;
         look(g);
     }

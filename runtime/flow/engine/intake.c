@@ -42,7 +42,7 @@ static void on_news(struct engine *g, enum source_news news,
     case NEWS_FENCED:
         log_line(LOG_ERROR, "this instance id is in use elsewhere", "error=%s",
                  log_quote(e->text));
-        g->fatal = WORKER_FENCED;
+        g->worker.fatal = WORKER_FENCED;
         loop_stop(g->worker.loop);
         break;
     default:

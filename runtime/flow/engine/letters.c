@@ -248,7 +248,7 @@ static void end_question(struct engine *g, const struct err *e)
     database_give(&g->worker.database, &l->conn, &l->ticket, e, "dead letters");
     arena_reset(&l->arena);
     l->ask_at = worker_now(&g->worker) + LOOK_EVERY_USEC;
-    loop_idle_set(g->idle, true);
+    worker_wake(&g->worker);
 }
 
 /* The lane, if it is as it was when the question was asked. */
@@ -402,7 +402,7 @@ void letters_turn(struct engine *g)
     struct letters *q = &g->letters;
     bool wants_keys = g->worker.lanes.in[LANE_WANTS_KEYS].n > 0;
 
-    if (q->conn || g->is_stopping ||
+    if (q->conn || g->worker.is_stopping ||
         (!wants_keys && !has_letters(g, worker_now(&g->worker)))) {
         return;
     }

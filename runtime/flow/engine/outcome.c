@@ -12,6 +12,7 @@
 #include "flow/engine/kind.h"
 #include "flow/engine/recall.h"
 #include "flow/engine/rule.h"
+#include "flow/generation/compared.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
 #include "postgres/wire/sqlstate.h"
@@ -79,7 +80,7 @@ static struct next by_class(struct batch *b, const struct err *e,
     if (e->class == ERR_FENCED) {
         return fence_failed(b, reply->failed);
     }
-    if (compare_is_unkept(b->generation, e, &named)) {
+    if (compared_is_unkept(b->generation, e, &named)) {
         /* No record is to blame, but only lanes that need it wait. */
         return b->input.n_leases > 1 ? isolate_parts(b)
                                      : rule_failed(b, &named);

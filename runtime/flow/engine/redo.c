@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "flow/engine/kind.h"
+#include "flow/generation/compared.h"
 #include "flow/rows/headers.h"
 #include "model/deadlines.h"
 #include "postgres/store/dead_letter.h"
@@ -95,7 +96,7 @@ static void tell(struct batch *b, const struct err *e)
     struct engine *g = b->engine;
     struct err named;
 
-    if (compare_is_unkept(b->generation, e, &named)) {
+    if (compared_is_unkept(b->generation, e, &named)) {
         b->generation->tables.is_known =
             false; /* what is told next may be new */
     }
@@ -155,7 +156,7 @@ static void fetch(struct engine *g, struct batch *b, struct lane *lane)
 void redo_turn(struct engine *g)
 {
     struct lane *lane =
-        g->batches.free.n && !g->is_stopping ? find_wanted(g) : NULL;
+        g->batches.free.n && !g->worker.is_stopping ? find_wanted(g) : NULL;
     struct batch *b;
 
     if (!lane) {

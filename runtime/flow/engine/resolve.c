@@ -97,7 +97,7 @@ static void take_epochs(struct batch *b, const struct position *at)
             }
             l->epoch = l->lane->epoch = at[i].epoch;
         }
-        l->lane->claim = ++b->engine->n_claims;
+        l->lane->claim = ++b->engine->worker.lanes.n_claims;
     }
 }
 

@@ -48,7 +48,7 @@ static bool has_room(struct engine *g, const int32_t *n, struct err *e)
     if (sum <= PAGE_LANES) {
         return true;
     }
-    g->fatal = WORKER_CONFIG;
+    g->worker.fatal = WORKER_CONFIG;
     return err_set(e, ERR_CONFIG,
                    "the topics have %" PRId64 " partitions, more than the %d "
                    "that one run can keep: share the topics of %s out among "
@@ -89,7 +89,7 @@ void topics_look(struct engine *g)
     struct err e;
     bool ok = ask(g, &e);
 
-    if (!ok && g->fatal) {
+    if (!ok && g->worker.fatal) {
         log_line(LOG_ERROR, "the pipeline cannot run", "error=%s",
                  log_quote(e.text));
         loop_stop(g->worker.loop);
@@ -99,7 +99,7 @@ void topics_look(struct engine *g)
         show_reason(&g->worker.show, REASON_TOPICS, "", "");
         return;
     }
-    g->claim.retry_at = worker_now(&g->worker) + LOOK_AGAIN_USEC;
+    g->worker.lanes.claim_at = worker_now(&g->worker) + LOOK_AGAIN_USEC;
     g->worker.show.counts->errors[e.class]++;
     if (strncmp(g->worker.show.reasons[REASON_TOPICS], e.text, 100) != 0) {
         log_line(LOG_WARN, "waiting for Kafka", "error=%s", log_quote(e.text));

@@ -12,6 +12,7 @@
 #include "flow/batch/condemned.h"
 #include "flow/database/address.h"
 #include "flow/engine/engine.h"
+#include "flow/generation/compared.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
 #include "postgres/store/catalog_ask.h"
@@ -79,13 +80,13 @@ static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
     if (!r->ok) {
         w->engine.worker.show.counts->errors[r->error.class]++;
         check_later(w, r->error.text);
-    } else if (compare_tables(&w->engine, w->engine.worker.now, r, &problems) >
-               0) {
+    } else if (compared_tables(w->engine.worker.now, w->engine.worker.show.page,
+                               &w->engine.cache, r, &problems) > 0) {
         w->engine.worker.show.counts->errors[ERR_SCHEMA]++;
         check_later(w, buf_text(&problems));
         /* A run that is to end must not wait for people. */
         if (w->engine.worker.show.page->until_end) {
-            w->engine.fatal = WORKER_CONFIG;
+            w->engine.worker.fatal = WORKER_CONFIG;
             loop_stop(w->loop);
         }
     } else {
@@ -253,7 +254,7 @@ static int run(struct process *w, const struct worker_options *o)
     loop_signal_free(w->term);
     loop_signal_free(w->interrupt);
     engine_close(&w->engine);
-    return w->engine.fatal;
+    return w->engine.worker.fatal;
 }
 
 int worker_run(const struct worker_options *o)

@@ -17,7 +17,7 @@
 
 struct bundle;
 
-/* The tables as they were compared with the plan: see flow/engine/compare.h. */
+/* The tables as they were compared with the plan: see compared.h. */
 struct compared {
     struct plan_facts facts; /* owned */
     struct shape shape;      /* owned */

@@ -161,6 +161,8 @@ struct lanes {
     struct list held_up; /* by wait.link: they wait for other transactions */
     struct held_pool held;
     uint32_t max_failed; /* see guard_init */
+    usec claim_at;       /* none is claimed before */
+    uint32_t n_claims;   /* of lanes, so far: gives each a number */
 };
 
 /* [held_bytes]: what the held keys of all may take. */

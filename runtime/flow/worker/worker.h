@@ -1,8 +1,8 @@
 #pragma once
 /*
  * What all parts of a worker share: its loop, whose clock they decide by, the
- * generations, the source, the database, its lanes, and what people see. Whoever
- * opens the engine sets it; each part borrows it.
+ * generations, the source, the database, its lanes, what people see, and whether
+ * it is to end. Whoever opens the engine sets it; each part borrows it.
  */
 #include "base/loop.h"
 #include "base/random.h"
@@ -13,7 +13,8 @@
 #include "kafka/source.h"
 
 struct worker {
-    struct loop *loop; /* borrowed */
+    struct loop *loop;      /* borrowed */
+    struct loop_idle *idle; /* owned; the engine's turn */
     struct random random;
     const char *owner; /* borrowed: instance-slot; our name in tidemill.lane */
     const char *instance;   /* borrowed: group.instance.id, or NULL */
@@ -25,6 +26,8 @@ struct worker {
     struct show show;
     struct database database; /* owned */
     struct lanes lanes;       /* owned */
+    bool is_stopping;         /* nothing new begins */
+    int fatal;                /* enum worker_exit, when it must end */
 };
 
 /* The time of its loop, and 32 bits that nobody can foresee: every decision goes
@@ -37,4 +40,10 @@ static inline usec worker_now(const struct worker *w)
 static inline uint32_t worker_random(struct worker *w)
 {
     return random_next(&w->random);
+}
+
+/* There is something to do: another turn of the engine. */
+static inline void worker_wake(const struct worker *w)
+{
+    loop_idle_set(w->idle, true);
 }
