@@ -286,7 +286,7 @@ static void on_tick(void *arg)
     usec now = worker_now(&g->worker);
 
     if (g->worker.source) {
-        halt_tick(g, now);
+        halts_tick(&g->halts, now);
         conflict_tick(g, now);
         publish_tick(&g->publish, g->worker.is_stopping, now);
         waits_tick(&g->waits,
@@ -366,10 +366,23 @@ static void explain_unkept(void *arg, const struct err *e, struct err *named)
     compared_is_unkept(g->worker.now, e, named);
 }
 
+static bool wants_list(void *arg)
+{
+    return topics_wants_list(arg);
+}
+
+static void listed(void *arg, const struct pg_result *lanes)
+{
+    topics_known(arg, lanes);
+}
+
 void engine_open(struct engine *g)
 {
     const struct generation *n = g->worker.now;
 
+    halts_open(&g->halts, &g->worker,
+               &(struct halts_needs){
+                   .wants_list = wants_list, .listed = listed, .arg = g});
     claim_open(&g->claim, n->plan->source.n_topics);
     database_open(&g->worker.database,
                   &(struct database_needs){.loop = g->worker.loop,
@@ -400,7 +413,7 @@ bool engine_stop(struct engine *g)
 {
     g->worker.is_stopping = true;
     return g->batches.busy.n == 0 && g->batches.resolving.n == 0 &&
-           halt_is_written(&g->halts) && publish_is_done(&g->publish);
+           halts_are_written(&g->halts) && publish_is_done(&g->publish);
 }
 
 void engine_close(struct engine *g)
@@ -409,7 +422,7 @@ void engine_close(struct engine *g)
     loop_timer_free(g->tick);
     loop_timer_free(g->due);
     database_close(&g->worker.database);
-    halt_close(&g->halts);
+    halts_close(&g->halts);
     if (g->worker.source) {
         intake_tell(g);
         source_free(g->worker.source);

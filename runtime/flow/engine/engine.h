@@ -17,8 +17,8 @@
 #include "flow/database/database.h"
 #include "flow/engine/claim.h"
 #include "flow/engine/compare.h"
-#include "flow/engine/halt.h"
 #include "flow/engine/letters.h"
+#include "flow/halt/halts.h"
 #include "flow/lane/lane.h"
 #include "flow/publish/publish.h"
 #include "flow/show/show.h"
@@ -72,13 +72,3 @@ void engine_release(struct batch *b);
 void engine_retire(struct engine *g);
 /* A batch has the lane, which is free. */
 void engine_lease(struct lane *lane);
-/* The lane waits for a person, who knows of it already (see halt.h). */
-void engine_halt(struct engine *g, struct lane *lane, const struct err *e);
-/* The lane waits until then; one that waits for a person still does. */
-void engine_halt_until(struct engine *g, struct lane *lane, usec until,
-                       const struct err *e);
-/* It waits for a person, and a restart does not end that: it is written to
- * tidemill.lane. [scripts_of]: hash of the generation whose scripts made it; the
- * claim of another one ends the halt, since it may do better. NULL: none did. */
-void engine_halt_for_person(struct engine *g, struct lane *lane,
-                            const struct err *e, const char *scripts_of);

@@ -38,7 +38,7 @@ static void halt_unkept(struct engine *g, struct lane *lane)
         "else claimed it: %.300s",
         compared_own_causes(g->worker.now));
     g->worker.show.counts->errors[e.class]++;
-    engine_halt_until(g, lane, worker_now(&g->worker) + UNKEPT_USEC, &e);
+    halts_until(&g->halts, lane, worker_now(&g->worker) + UNKEPT_USEC, &e);
 }
 
 static void claim_again(struct engine *g, const struct lease *l)

@@ -212,7 +212,7 @@ static void judge(struct engine *g, struct found *found)
         know(g, c->claimed[i], &c->lanes[i], f);
         found[i].was_halted = p && p->state == PAGE_LANE_HALTED;
         found[i].bad.class = ERR_NONE;
-        halt_recall(g, &c->lanes[i]);
+        halts_recall(&g->halts, &c->lanes[i]);
         /* found[i].bad tells. */
         err_ignore(verify_position(&c->lanes[i], f, &found[i].bad));
     }
@@ -258,10 +258,10 @@ static void halt_bad(struct engine *g, const struct position *at,
 
     if (!at->halted) {
         g->worker.show.counts->errors[bad->class]++;
-        engine_halt_for_person(g, l, bad, NULL);
+        halts_for_person(&g->halts, l, bad, NULL);
         return;
     }
-    engine_halt(g, l, bad);
+    halts_lane(&g->halts, l, bad);
     p = l->page;
     if (p && at->halted_since) {
         p->halted_since = at->halted_since;

@@ -75,7 +75,7 @@ static void take_noted(struct engine *g)
         if (l->state == LANE_IDLE && p->inbox.count > 0) {
             lane_place(l);
         }
-        halt_look(g, l);
+        halts_look(&g->halts, l);
         if (p->inbox.count == 0) {
             show_lane(&g->worker.show, l);
         }

@@ -48,10 +48,11 @@ void lease_halt_committed(struct batch *b, const struct lease *l)
     b->engine->worker.show.counts->errors[l->halt_class]++;
     name_halt(b, l, &e);
     if (l->halted_since == 0) {
-        engine_halt_for_person(b->engine, lane, &e, b->generation->plan->hash);
+        halts_for_person(&b->engine->halts, lane, &e,
+                         b->generation->plan->hash);
         return;
     }
-    engine_halt(b->engine, lane, &e);
+    halts_lane(&b->engine->halts, lane, &e);
     if (lane->page) {
         lane->page->halted_since = l->halted_since;
     }

@@ -294,7 +294,7 @@ static void too_many(struct engine *g, const struct err *e)
                 "too many keys wait behind dead letters: %s; `tidemill dlq "
                 "export` and `tidemill dlq discard` make them fewer",
                 e->text);
-        engine_halt_until(g, l, worker_now(&g->worker) + FULL_PAUSE, &why);
+        halts_until(&g->halts, l, worker_now(&g->worker) + FULL_PAUSE, &why);
     }
     end_question(g, NULL);
 }

@@ -206,8 +206,8 @@ static struct next halt_for_a_while(struct batch *b, const struct err *e)
 
     name_cure(g, &named);
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
-        engine_halt_until(g, b->input.leases[i].lane,
-                          worker_now(&g->worker) + delay, &named);
+        halts_until(&g->halts, b->input.leases[i].lane,
+                    worker_now(&g->worker) + delay, &named);
     }
     show_ready(&g->worker.show); /* nothing else ends what the batch has said */
     return next_is(NEXT_RELEASE);
@@ -223,8 +223,8 @@ static struct next halt_for_person(struct batch *b, const struct err *e)
         l->lane->was_halted = true;
         err_wrap(&named, "%s/%d from offset %" PRId64, l->lane->topic,
                  l->lane->partition, b->input.records[l->first].offset);
-        engine_halt_for_person(b->engine, l->lane, &named,
-                               b->generation->plan->hash);
+        halts_for_person(&b->engine->halts, l->lane, &named,
+                         b->generation->plan->hash);
     }
     show_ready(&b->engine->worker.show);
     return next_is(NEXT_RELEASE);

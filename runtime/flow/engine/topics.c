@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "flow/engine/engine.h"
-#include "flow/engine/halt.h"
 #include "flow/engine/left_out.h"
+#include "flow/halt/halts.h"
 #include "flow/show/show.h"
 
 static const usec LOOK_AGAIN_USEC = 2000000;
@@ -170,7 +170,7 @@ static void say_gone(struct engine *g, struct position *at,
     }
     if (!at->halted[0]) {
         at->halted_since = p ? p->halted_since : 0;
-        halt_note(g, at, e.text, ANY_GENERATION);
+        halts_note(&g->halts, at, e.text, ANY_GENERATION);
     }
 }
 

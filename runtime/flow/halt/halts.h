@@ -13,14 +13,23 @@
  * of what is found anew (verify.h), or of records that fail again.
  */
 #include "base/log.h"
-#include "base/loop.h"
+#include "flow/worker/worker.h"
 #include "postgres/store/position.h"
 
-struct engine;
-struct lane;
 struct halt_note;
+struct pg_result;
+
+/* Of who claims, and wants to see all lanes of tidemill.lane now and then. */
+struct halts_needs {
+    bool (*wants_list)(void *arg);
+    /* The answer to position_list. */
+    void (*listed)(void *arg, const struct pg_result *lanes);
+    void *arg; /* borrowed */
+};
 
 struct halts {
+    struct worker *worker; /* borrowed */
+    struct halts_needs needs;
     struct pgconn *conn;     /* taken while something runs; NULL: nothing */
     uint32_t ticket;         /* of the breaker, with it */
     struct halt_note *notes; /* owned; to be written */
@@ -35,18 +44,30 @@ struct halts {
     usec look_at;
 };
 
+void halts_open(struct halts *h, struct worker *w,
+                const struct halts_needs *needs);
+/* The lane waits for a person, who knows of it already. */
+void halts_lane(struct halts *h, struct lane *lane, const struct err *e);
+/* The lane waits until then; one that waits for a person still does. */
+void halts_until(struct halts *h, struct lane *lane, usec until,
+                 const struct err *e);
+/* It waits for a person, and a restart does not end that: it is written to
+ * tidemill.lane. [scripts_of]: hash of the generation whose scripts made it; the
+ * claim of another one ends the halt, since it may do better. NULL: none did. */
+void halts_for_person(struct halts *h, struct lane *lane, const struct err *e,
+                      const char *scripts_of);
 /* Has a halt written to tidemill.lane, as position_halt does. */
-void halt_note(struct engine *g, const struct position *at, const char *why,
-               const char *generation);
+void halts_note(struct halts *h, const struct position *at, const char *why,
+                const char *generation);
 /* The lane was claimed again, by us alone, before its halt was written: it
  * still holds, and is to be written with the new epoch. */
-void halt_recall(struct engine *g, struct position *at);
+void halts_recall(struct halts *h, struct position *at);
 /* All that is known of halts is in tidemill.lane. */
-bool halt_is_written(const struct halts *h);
+bool halts_are_written(const struct halts *h);
 /* Doubts a lane that Kafka cannot read on, and halts one whose partition holds
  * other records than those that were read. */
-void halt_look(struct engine *g, struct lane *l);
+void halts_look(struct halts *h, struct lane *l);
 /* Ends halts whose time has come, writes notes and looks for what people changed;
  * called every tick. */
-void halt_tick(struct engine *g, usec now);
-void halt_close(struct halts *h);
+void halts_tick(struct halts *h, usec now);
+void halts_close(struct halts *h);

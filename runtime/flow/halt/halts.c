@@ -1,5 +1,5 @@
-/* See halt.h. */
-#include "flow/engine/halt.h"
+/* See halts.h. */
+#include "flow/halt/halts.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +8,6 @@
 
 #include "base/log.h"
 #include "base/retry.h"
-#include "flow/engine/engine.h"
 #include "flow/generation/compared.h"
 #include "flow/lane/verify.h"
 #include "flow/show/show.h"
@@ -26,13 +25,19 @@ struct halt_note {
     char *why;        /* owned */
 };
 
+void halts_open(struct halts *h, struct worker *w,
+                const struct halts_needs *needs)
+{
+    *h = (struct halts){.worker = w, .needs = *needs};
+}
+
 /* ---- to halt ---- */
 
 /* [to]: PAUSED or HALTED. */
-static void halt(struct engine *g, struct lane *lane, enum lane_state to,
+static void halt(struct halts *h, struct lane *lane, enum lane_state to,
                  const struct err *e)
 {
-    show_lane(&g->worker.show, lane);
+    show_lane(&h->worker->show, lane);
     lane_become(lane, to);
     show_halted(lane->page, e->text);
     if (log_once(&lane->told, e->text)) {
@@ -47,11 +52,11 @@ static void halt(struct engine *g, struct lane *lane, enum lane_state to,
     }
 }
 
-void engine_halt(struct engine *g, struct lane *lane, const struct err *e)
+void halts_lane(struct halts *h, struct lane *lane, const struct err *e)
 {
     if (lane->kafka->is_assigned) {
-        halt(g, lane, LANE_HALTED, e);
-        source_halt(g->worker.source, lane->kafka);
+        halt(h, lane, LANE_HALTED, e);
+        source_halt(h->worker->source, lane->kafka);
     }
 }
 
@@ -61,13 +66,13 @@ static bool is_for_person(const struct lane *l)
            (lane_is_halted(l) && l->next == LANE_HALTED);
 }
 
-void engine_halt_until(struct engine *g, struct lane *lane, usec until,
-                       const struct err *e)
+void halts_until(struct halts *h, struct lane *lane, usec until,
+                 const struct err *e)
 {
     if (lane->kafka->is_assigned && !is_for_person(lane)) {
         lane->pause_until = until;
-        halt(g, lane, LANE_PAUSED, e);
-        source_rest(g->worker.source, lane->kafka, true);
+        halt(h, lane, LANE_PAUSED, e);
+        source_rest(h->worker->source, lane->kafka, true);
     }
 }
 
@@ -84,10 +89,9 @@ static bool is_noted(const struct halts *h, const struct position *at)
     return i < h->n_notes;
 }
 
-void halt_note(struct engine *g, const struct position *at, const char *why,
-               const char *generation)
+void halts_note(struct halts *h, const struct position *at, const char *why,
+                const char *generation)
 {
-    struct halts *h = &g->halts;
     struct halt_note *note;
 
     if (is_noted(h, at)) {
@@ -104,10 +108,8 @@ void halt_note(struct engine *g, const struct position *at, const char *why,
 }
 
 /* Another owner, or a person, would have raised the epoch once more. */
-void halt_recall(struct engine *g, struct position *at)
+void halts_recall(struct halts *h, struct position *at)
 {
-    const struct halts *h = &g->halts;
-
     for (uint32_t i = 0; i < h->n_notes && !at->halted; i++) {
         struct halt_note note = h->notes[i];
 
@@ -116,39 +118,39 @@ void halt_recall(struct engine *g, struct position *at)
             note.at.epoch = at->epoch;
             at->halted = note.why; /* lasts until a note is written */
             at->halted_since = note.at.halted_since;
-            halt_note(g, &note.at, note.why, note.generation);
+            halts_note(h, &note.at, note.why, note.generation);
         }
     }
 }
 
-bool halt_is_written(const struct halts *h)
+bool halts_are_written(const struct halts *h)
 {
     return h->n_notes == 0;
 }
 
-void engine_halt_for_person(struct engine *g, struct lane *lane,
-                            const struct err *e, const char *scripts_of)
+void halts_for_person(struct halts *h, struct lane *lane, const struct err *e,
+                      const char *scripts_of)
 {
     const struct page_lane *p;
 
     if (!lane->kafka->is_assigned) {
         return;
     }
-    engine_halt(g, lane, e);
+    halts_lane(h, lane, e);
     p = lane->page;
     const struct position at = {.topic = lane->topic,
                                 .partition = lane->partition,
                                 .epoch = lane->epoch,
                                 .halted_since = p ? p->halted_since
                                                   : wall_usec() / 1000000};
-    halt_note(g, &at, e->text, scripts_of);
+    halts_note(h, &at, e->text, scripts_of);
 }
 
 /* ---- to write it down ---- */
 
-static void give_conn(struct engine *g, const struct pgreply *r)
+static void give_conn(struct halts *h, const struct pgreply *r)
 {
-    database_give(&g->worker.database, &g->halts.conn, &g->halts.ticket,
+    database_give(&h->worker->database, &h->conn, &h->ticket,
                   r->ok ? NULL : &r->error, "halts");
 }
 
@@ -183,15 +185,13 @@ static uint32_t drop_notes(struct halts *h, uint32_t n,
 
 /* The first of [n] that are left of those that were sent. One row may be locked, or
  * refused: the others come next. */
-static void not_noted(struct engine *g, uint32_t n, const struct err *e)
+static void not_noted(struct halts *h, uint32_t n, const struct err *e)
 {
-    struct halts *h = &g->halts;
     struct halt_note first = h->notes[0];
-    usec now = worker_now(&g->worker);
+    usec now = worker_now(h->worker);
 
-    h->write_at =
-        now + retry_delay(++h->failures, BACKOFF_FLOOR_USEC, BACKOFF_CAP_USEC,
-                          worker_random(&g->worker));
+    h->write_at = now + retry_delay(++h->failures, BACKOFF_FLOOR_USEC,
+                                    BACKOFF_CAP_USEC, worker_random(h->worker));
     if (log_once(&h->told, e->text)) {
         log_line(LOG_WARN,
                  "halts were not written to tidemill.lane; trying again",
@@ -206,8 +206,7 @@ static void not_noted(struct engine *g, uint32_t n, const struct err *e)
 
 static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
 {
-    struct engine *g = arg;
-    struct halts *h = &g->halts;
+    struct halts *h = arg;
     struct err e = r->error;
     uint32_t n = h->n_sent;
 
@@ -215,10 +214,10 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
     if (r->ok) {
         n = drop_notes(h, n, r->results + NOTES_BEGUN);
         err_set(&e, ERR_SCHEMA, "the table does not keep them: %.300s",
-                compared_own_causes(g->worker.now));
+                compared_own_causes(h->worker->now));
     }
     if (n > 0) {
-        not_noted(g, n, &e);
+        not_noted(h, n, &e);
     } else {
         h->failures = 0;
     }
@@ -226,15 +225,14 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
         h->told.at = 0;
     }
     h->n_sent = 0;
-    give_conn(g, r);
+    give_conn(h, r);
 }
 
-static void write_notes(struct engine *g)
+static void write_notes(struct halts *h)
 {
-    struct halts *h = &g->halts;
     char lock[64];
 
-    h->conn = database_take(&g->worker.database, &h->ticket);
+    h->conn = database_take(&h->worker->database, &h->ticket);
     if (!h->conn) {
         return;
     }
@@ -246,11 +244,11 @@ static void write_notes(struct engine *g)
     for (uint32_t i = 0; i < h->n_sent; i++) {
         const struct halt_note *n = &h->notes[i];
 
-        position_note_halt(h->conn, g->worker.now->plan, &n->at, n->why,
+        position_note_halt(h->conn, h->worker->now->plan, &n->at, n->why,
                            n->generation);
     }
     pgconn_add_commit(h->conn);
-    pgconn_flush(h->conn, PG_ANSWER_USEC, on_noted, g);
+    pgconn_flush(h->conn, PG_ANSWER_USEC, on_noted, h);
 }
 
 /* ---- what people changed ---- */
@@ -263,9 +261,9 @@ static bool is_quiet(const struct lane *l)
             (l->next == LANE_HALTED || l->kafka->inbox.count == 0));
 }
 
-static struct lane *find_quiet(struct engine *g, const struct position *at)
+static struct lane *find_quiet(struct halts *h, const struct position *at)
 {
-    struct lane *l = lanes_find(g->worker.source, at->topic, at->partition);
+    struct lane *l = lanes_find(h->worker->source, at->topic, at->partition);
 
     return l && is_quiet(l) && l->epoch == at->epoch ? l : NULL;
 }
@@ -280,33 +278,30 @@ static bool is_unsettled(const struct lane *l)
 
 static void on_looked(struct pgconn *c, const struct pgreply *r, void *arg)
 {
-    struct engine *g = arg;
-    struct halts *h = &g->halts;
+    struct halts *h = arg;
 
     (void)c;
     if (r->ok && h->has_list) {
-        topics_known(g, r->results[0]);
+        h->needs.listed(h->needs.arg, r->results[0]);
     }
     for (uint32_t i = 0; r->ok && i < h->n_asked; i++) {
-        struct lane *l = find_quiet(g, &h->asked[i]);
+        struct lane *l = find_quiet(h, &h->asked[i]);
 
         if (l &&
             (is_unsettled(l) ||
              position_is_changed(r->results[r->n_results - 1], i, l->epoch))) {
             lane_become(l, LANE_DOUBTED);
             l->told.at = 0; /* a person waits for an answer */
-            worker_wake(&g->worker);
+            worker_wake(h->worker);
         }
     }
-    give_conn(g, r);
+    give_conn(h, r);
 }
 
-static void look(struct engine *g)
+static void look(struct halts *h)
 {
-    struct halts *h = &g->halts;
-
     h->n_asked = 0;
-    for (struct lane *l = g->worker.lanes.first; l; l = l->after) {
+    for (struct lane *l = h->worker->lanes.first; l; l = l->after) {
         if (is_quiet(l)) {
             h->asked = mem_grow(h->asked, (h->n_asked + 1) * sizeof(*h->asked));
             h->asked[h->n_asked++] =
@@ -315,19 +310,19 @@ static void look(struct engine *g)
                                   .epoch = l->epoch};
         }
     }
-    h->has_list = topics_wants_list(g);
+    h->has_list = h->needs.wants_list(h->needs.arg);
     if ((h->n_asked == 0 && !h->has_list) ||
-        !(h->conn = database_take_spare(&g->worker.database, &h->ticket))) {
+        !(h->conn = database_take_spare(&h->worker->database, &h->ticket))) {
         return;
     }
     if (h->has_list) {
-        position_list(h->conn, g->worker.now->plan);
+        position_list(h->conn, h->worker->now->plan);
     }
     if (h->n_asked > 0) {
-        position_epochs(h->conn, g->worker.now->plan, g->worker.owner, h->asked,
-                        h->n_asked);
+        position_epochs(h->conn, h->worker->now->plan, h->worker->owner,
+                        h->asked, h->n_asked);
     }
-    pgconn_flush(h->conn, PG_ANSWER_USEC, on_looked, g);
+    pgconn_flush(h->conn, PG_ANSWER_USEC, on_looked, h);
 }
 
 /* ---- what changes by itself ---- */
@@ -335,7 +330,7 @@ static void look(struct engine *g)
 /* The broker refuses to read on from where it stands: a claim looks at what it
  * still has, and the lane halts, or it was a passing answer and goes on. What
  * Kafka has may be other records, too. */
-void halt_look(struct engine *g, struct lane *l)
+void halts_look(struct halts *h, struct lane *l)
 {
     const struct partition *p = l->kafka;
     struct err e;
@@ -345,54 +340,52 @@ void halt_look(struct engine *g, struct lane *l)
     }
     if (p->is_replaced) {
         verify_replaced(l, &e);
-        g->worker.show.counts->errors[e.class]++;
+        h->worker->show.counts->errors[e.class]++;
         l->misfits = true;
-        engine_halt_for_person(g, l, &e, NULL);
+        halts_for_person(h, l, &e, NULL);
     } else if (p->is_lost) {
         lane_become(l, LANE_DOUBTED);
-        g->worker.lanes.claim_at = worker_now(&g->worker) + LOST_PAUSE_USEC;
+        h->worker->lanes.claim_at = worker_now(h->worker) + LOST_PAUSE_USEC;
     }
 }
 
-static void wake(struct engine *g, struct lane *l)
+static void wake(struct halts *h, struct lane *l)
 {
-    source_rest(g->worker.source, l->kafka, false);
+    source_rest(h->worker->source, l->kafka, false);
     lane_place(l);
-    halt_look(g, l);
-    show_lane(&g->worker.show, l);
+    halts_look(h, l);
+    show_lane(&h->worker->show, l);
 }
 
-static void wake_paused(struct engine *g, usec now)
+static void wake_paused(struct halts *h, usec now)
 {
-    struct lane *l = lanes_in(&g->worker.lanes, LANE_PAUSED);
+    struct lane *l = lanes_in(&h->worker->lanes, LANE_PAUSED);
 
     while (l) {
         struct lane *next = lanes_next(l);
 
         if (now >= l->pause_until) {
-            wake(g, l);
+            wake(h, l);
         }
         l = next;
     }
 }
 
-void halt_tick(struct engine *g, usec now)
+void halts_tick(struct halts *h, usec now)
 {
-    struct halts *h = &g->halts;
-
-    wake_paused(g, now);
+    wake_paused(h, now);
     if (h->conn) {
         return;
     }
     if (h->n_notes > 0 && now >= h->write_at) {
-        write_notes(g);
-    } else if (now >= h->look_at && !g->worker.is_stopping) {
+        write_notes(h);
+    } else if (now >= h->look_at && !h->worker->is_stopping) {
         h->look_at = now + LOOK_EVERY_USEC;
-        look(g);
+        look(h);
     }
 }
 
-void halt_close(struct halts *h)
+void halts_close(struct halts *h)
 {
     for (uint32_t i = 0; i < h->n_notes; i++) {
         const struct halt_note *n = &h->notes[i];
