@@ -5,7 +5,7 @@ local core = require 'spec.core.core'
 local C = core.lib
 
 core.headers('flow/waits/waits.h', 'flow/lane/lane.h', 'kafka/source.h', 'flow/show/show.h',
-  'flow/show/lane_waits.h', 'flow/engine/left_out.h', 'admin/view.h')
+  'flow/show/lane_waits.h', 'flow/claim/left_out.h', 'admin/view.h')
 
 local SECOND = 1000000
 

@@ -77,7 +77,7 @@ static void judge_truncates(struct batch *b)
         const struct lease *l = &b->input.leases[i];
 
         if (truncate_is(b, l->first)) {
-            truncate_judge(b, l, topics_count(b->engine, l->lane));
+            truncate_judge(b, l, topics_count(&b->engine->topics, l->lane));
         }
     }
 }
@@ -248,7 +248,7 @@ void engine_turn(struct engine *g)
     if (g->worker.source) {
         intake_turn(g);
         release_known(g);
-        claim_turn(g);
+        claim_turn(&g->claim);
         letters_turn(g);
         redo_turn(g);
         lease_lanes(g);
@@ -376,14 +376,25 @@ static void listed(void *arg, const struct pg_result *lanes)
     topics_known(arg, lanes);
 }
 
+static void open_claim(struct engine *g)
+{
+    halts_open(&g->halts, &g->worker,
+               &(struct halts_needs){.wants_list = wants_list,
+                                     .listed = listed,
+                                     .arg = &g->topics});
+    topics_open(&g->topics, &g->worker, &g->halts, &g->waits);
+    claim_open(&g->claim, &g->worker,
+               &(struct claim_needs){.halts = &g->halts,
+                                     .topics = &g->topics,
+                                     .waits = &g->waits,
+                                     .publish = &g->publish});
+}
+
 void engine_open(struct engine *g)
 {
     const struct generation *n = g->worker.now;
 
-    halts_open(&g->halts, &g->worker,
-               &(struct halts_needs){
-                   .wants_list = wants_list, .listed = listed, .arg = g});
-    claim_open(&g->claim, n->plan->source.n_topics);
+    open_claim(g);
     database_open(&g->worker.database,
                   &(struct database_needs){.loop = g->worker.loop,
                                            .plan = n->plan,
@@ -432,6 +443,7 @@ void engine_close(struct engine *g)
     }
     cache_close(&g->cache);
     claim_close(&g->claim);
+    topics_close(&g->topics);
     letters_close(&g->letters);
     lanes_close(&g->worker.lanes);
     publish_close(&g->publish);

@@ -14,8 +14,9 @@
 #include "base/loop.h"
 #include "base/random.h"
 #include "flow/batch/batches.h"
+#include "flow/claim/claim.h"
+#include "flow/claim/topics.h"
 #include "flow/database/database.h"
-#include "flow/engine/claim.h"
 #include "flow/engine/compare.h"
 #include "flow/engine/letters.h"
 #include "flow/halt/halts.h"
@@ -35,6 +36,7 @@ struct engine {
     struct cache cache;   /* owned; without a ring: nothing is cached */
 
     struct claim claim;
+    struct topics topics;
     struct halts halts;
     struct loop_timer *tick; /* owned; heartbeat, retries, linger */
     struct loop_timer *due;  /* owned; the next batch by linger */

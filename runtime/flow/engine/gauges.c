@@ -1,8 +1,8 @@
 /* See gauges.h. */
 #include "flow/engine/gauges.h"
 
+#include "flow/claim/topics.h"
 #include "flow/engine/engine.h"
-#include "flow/engine/topics.h"
 
 static const usec SHOW_USEC = 1000000;
 
@@ -56,7 +56,7 @@ void gauges_tick(struct engine *g)
     show_reason(&g->worker.show, REASON_KAFKA, "",
                 source_failure(g->worker.source));
     if (!g->worker.show.page->all_lanes) {
-        topics_show_all(g);
+        topics_show_all(&g->topics);
     }
     if (g->worker.show.counts->heartbeat_usec >=
         g->lanes_shown_at + SHOW_USEC) {

@@ -36,7 +36,7 @@ static void on_news(struct engine *g, enum source_news news,
         break;
     case NEWS_REVOKED:
         waits_apart(&g->waits);
-        claim_void(g);
+        claim_void(&g->claim);
         take_lanes(g);
         break;
     case NEWS_FENCED:

@@ -1,8 +1,7 @@
 /* How long a claim waits in the server, see claim.h. */
 #include <stdio.h>
 
-#include "flow/engine/engine.h"
-
+#include "flow/claim/claim_part.h"
 #include "model/deadlines.h"
 
 enum {
@@ -20,12 +19,11 @@ static uint32_t row_ms(const struct claim *c, uint32_t statement_ms)
 }
 
 /* Above what ends each wait in the server. */
-usec claim_deadline(const struct engine *g)
+usec claim_deadline(const struct claim *c)
 {
-    const struct plan_timeouts *t = &g->worker.now->plan->database.timeouts;
+    const struct plan_timeouts *t = &c->worker->now->plan->database.timeouts;
 
-    return (t->lock_ms + row_ms(&g->claim, t->statement_ms)) * 1000ULL +
-           PG_CLAIM_USEC;
+    return (t->lock_ms + row_ms(c, t->statement_ms)) * 1000ULL + PG_CLAIM_USEC;
 }
 
 static uint32_t lock_ms(const struct claim *c, uint32_t most,
@@ -48,18 +46,18 @@ void claim_roll_back(struct claim *c)
     }
 }
 
-void claim_begin(struct engine *g)
+void claim_begin(struct claim *c)
 {
-    const struct plan_timeouts *t = &g->worker.now->plan->database.timeouts;
-    uint32_t ms = row_ms(&g->claim, t->statement_ms);
+    const struct plan_timeouts *t = &c->worker->now->plan->database.timeouts;
+    uint32_t ms = row_ms(c, t->statement_ms);
     char text[160];
 
-    claim_roll_back(&g->claim);
-    pgconn_add_sql(g->claim.conn, "BEGIN");
-    g->claim.first += 2;
+    claim_roll_back(c);
+    pgconn_add_sql(c->conn, "BEGIN");
+    c->first += 2;
     snprintf(text, sizeof(text),
              "SELECT set_config('lock_timeout', '%u', true), "
              "set_config('statement_timeout', '%u', true)",
-             lock_ms(&g->claim, t->lock_ms, ms), ms);
-    pgconn_add_sql(g->claim.conn, text);
+             lock_ms(c, t->lock_ms, ms), ms);
+    pgconn_add_sql(c->conn, text);
 }

@@ -2,7 +2,7 @@
 /*
  * Claims: from lanes that the group offers (or whose position is in doubt) to
  * lanes that may be read: foreign pipelines in the group are refused, the
- * epoch is raised, missing positions are made (beginning.h), and each position
+ * epoch is raised, missing positions are made (claim_beginning.c), and each position
  * is held against what Kafka has and was told (verify.h). A lane that does not
  * stand that test halts; the others are read. One claim at a time.
  *
@@ -15,14 +15,29 @@
  */
 #include "base/arena.h"
 #include "base/log.h"
-#include "base/loop.h"
-#include "flow/engine/left_out.h"
-#include "flow/engine/topics.h"
+#include "flow/claim/left_out.h"
+#include "flow/worker/worker.h"
 #include "postgres/store/position.h"
 
-struct engine;
+struct halts;
+struct publish;
+struct topics;
+struct waits;
+
+/* All borrowed. */
+struct claim_needs {
+    struct halts *halts;
+    struct topics *topics;
+    struct waits *waits;
+    struct publish *publish; /* of whose letters there may be some */
+};
 
 struct claim {
+    struct worker *worker; /* borrowed, as the next four */
+    struct halts *halts;
+    struct topics *topics;
+    struct waits *waits;
+    struct publish *publish;
     struct pgconn *conn;    /* taken while a claim runs; NULL: none runs */
     uint32_t ticket;        /* of the breaker, with it */
     struct position *lanes; /* owned */
@@ -42,15 +57,8 @@ struct claim {
     struct left_out left_out;
     struct position *made; /* owned; rows that are to be made */
     uint32_t n_made;
-    uint32_t n_unmade;          /* that the database refused, of those */
-    uint32_t n_begun;           /* lanes whose first positions are written */
-    struct topic_state *topics; /* owned; as plan_source.topics */
-    uint32_t n_topics;
-    bool has_gone;     /* lanes whose partition is gone: see topics.h */
-    bool is_listed;    /* topics_known has run */
-    uint32_t n_unread; /* partitions that no claim has made a lane of */
-    usec unread_at;    /* since when; or when the group was joined again */
-    uint32_t rejoins;  /* because of them */
+    uint32_t n_unmade; /* that the database refused, of those */
+    uint32_t n_begun;  /* lanes whose first positions are written */
     bool has_looked;   /* at the topics, for the claim to come */
     bool is_void;      /* a rebalance came: the answer is not used */
     bool has_created;  /* missing positions were inserted */
@@ -59,32 +67,9 @@ struct claim {
     struct said told; /* why it failed last */
 };
 
-void claim_open(struct claim *c, uint32_t n_topics);
+void claim_open(struct claim *c, struct worker *w, const struct claim_needs *n);
 /* Starts a claim when lanes want one; called every turn. */
-void claim_turn(struct engine *g);
+void claim_turn(struct claim *c);
 /* Lanes were revoked: what is under way must not be used. */
-void claim_void(struct engine *g);
+void claim_void(struct claim *c);
 void claim_close(struct claim *c);
-
-/* -- for the files of a claim: claim_bounds.c, made.c, found.c -- */
-
-/* Queues BEGIN and what bounds each wait of it, behind the end of a transaction
- * that failed; c->first results come before the next one. */
-void claim_begin(struct engine *g);
-/* The end of that transaction alone, if there is one: sets c->first. */
-void claim_roll_back(struct claim *c);
-usec claim_deadline(const struct engine *g);
-/* All lanes wait; the claim is tried again after a while. */
-void claim_failed(struct engine *g, const struct err *e);
-void claim_end(struct engine *g);
-/* The reply to claim_begin() and statements for [n] rows: one of them was
- * refused, by r->failed - c->first, and that is about the row. */
-bool claim_is_of_row(struct engine *g, const struct pgreply *r, uint32_t n);
-/* The claim is over. */
-bool claim_has_failed(struct engine *g, const struct pgreply *r);
-/* In rounds, from the first lane on: missing rows are there now. */
-void claim_all(struct engine *g);
-/* Lane [i] of the claim is left out: see left_out.h. */
-void claim_leave_out(struct engine *g, uint32_t i, const struct err *e);
-/* Lanes are left out, and none is left: people see why. */
-void claim_none(struct engine *g);

@@ -1,5 +1,5 @@
 /* See left_out.h. */
-#include "flow/engine/left_out.h"
+#include "flow/claim/left_out.h"
 
 #include <inttypes.h>
 #include <stdio.h>

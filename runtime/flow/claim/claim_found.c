@@ -1,13 +1,17 @@
-/* See found.h. */
-#include "flow/engine/found.h"
-
+/*
+ * What a claim found: each lane's position is held against what Kafka has, and
+ * the lane is read or halts. What Kafka does not tell of a lane leaves out that
+ * lane alone.
+ */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "flow/engine/engine.h"
-#include "flow/engine/left_out.h"
+#include "flow/claim/claim_part.h"
+#include "flow/claim/left_out.h"
+#include "flow/halt/halts.h"
 #include "flow/lane/verify.h"
+#include "flow/publish/publish.h"
 #include "flow/show/show.h"
 
 struct found {
@@ -18,19 +22,18 @@ struct found {
 
 /* What Kafka was told only serves to see an older database: without an answer
  * the claim goes on. */
-static void ask_told(struct engine *g, struct found *found)
+static void ask_told(struct claim *c, struct found *found)
 {
-    struct claim *c = &g->claim;
     struct err e;
     uint32_t n_untold = 0;
 
-    source_committed(g->worker.source, c->partitions, c->n, c->offsets,
+    source_committed(c->worker->source, c->partitions, c->n, c->offsets,
                      c->codes);
     for (uint32_t i = 0; i < c->n; i++) {
         found[i].facts.has_told = c->codes[i] == 0;
         found[i].facts.told = c->offsets[i];
         if (c->codes[i] && n_untold++ == 0) {
-            source_untold(g->worker.source, c->partitions[i], c->codes[i], &e);
+            source_untold(c->worker->source, c->partitions[i], c->codes[i], &e);
         }
     }
     if (n_untold > 0) {
@@ -40,27 +43,26 @@ static void ask_told(struct engine *g, struct found *found)
 }
 
 /* Leaves out lanes of which Kafka does not tell. False: it tells of none. */
-static bool ask_range(struct engine *g, struct found *found, struct err *e)
+static bool ask_range(struct claim *c, struct found *found, struct err *e)
 {
-    struct claim *c = &g->claim;
     uint32_t n = c->n, at = 0;
     int64_t *low = c->offsets, *high = c->offsets + n;
     bool ok;
 
-    source_watermarks(g->worker.source, c->partitions, n, low, high, c->codes);
-    ok = lanes_has_claimed(&g->worker.lanes);
+    source_watermarks(c->worker->source, c->partitions, n, low, high, c->codes);
+    ok = lanes_has_claimed(&c->worker->lanes);
     for (uint32_t i = 0; i < n; i++) {
         ok |= c->codes[i] == 0;
     }
     for (uint32_t i = 0; i < n; i++) {
         if (c->codes[i]) {
-            source_untold(g->worker.source, c->partitions[at], c->codes[i], e);
+            source_untold(c->worker->source, c->partitions[at], c->codes[i], e);
         }
         if (c->codes[i] && !ok) {
             return false;
         }
         if (c->codes[i]) {
-            claim_leave_out(g, at, e);
+            claim_leave_out(c, at, e);
         } else {
             found[at].facts.low = low[i];
             found[at++].facts.high = high[i];
@@ -78,21 +80,18 @@ static bool is_unbegun(const struct position *at)
 
 /* Lanes of one time are asked about together; where it is not known, nothing is
  * changed. */
-static void ask_time(struct engine *g, uint32_t first, uint32_t n, int64_t ms)
+static void ask_time(struct claim *c, uint32_t first, uint32_t n, int64_t ms)
 {
-    struct claim *c = &g->claim;
-
-    source_offsets_at(g->worker.source, c->partitions + first, n, ms,
+    source_offsets_at(c->worker->source, c->partitions + first, n, ms,
                       c->offsets + first, c->codes + first);
 }
 
 /* Where `latest` was when the pipeline began, or the time that it names; of
  * other words it is the first record. Of lanes that have begun it does not
  * matter what is asked. */
-static void ask_times(struct engine *g, const struct found *found)
+static void ask_times(struct claim *c, const struct found *found)
 {
-    struct claim *c = &g->claim;
-    const struct plan_source *s = &g->worker.now->plan->source;
+    const struct plan_source *s = &c->worker->now->plan->source;
     bool is_of_time = s->start == START_TIMESTAMP || s->start == START_LATEST;
     uint32_t n;
 
@@ -104,7 +103,7 @@ static void ask_times(struct engine *g, const struct found *found)
         c->codes[i] = 0;
         c->offsets[i] = found[i].facts.low;
         if (is_of_time && is_unbegun(&c->lanes[i])) {
-            ask_time(g, i, n, s->start == START_LATEST ? ms : s->start_ms);
+            ask_time(c, i, n, s->start == START_LATEST ? ms : s->start_ms);
         } else {
             n = 1;
         }
@@ -124,55 +123,54 @@ static uint32_t find_unbegun(const struct claim *c, uint32_t k)
 
 static void on_begun(struct pgconn *conn, const struct pgreply *r, void *arg)
 {
-    struct engine *g = arg;
-    struct claim *c = &g->claim;
+    struct claim *c = arg;
     struct err e = r->error;
 
     (void)conn;
-    if (claim_is_of_row(g, r, c->n_begun)) {
+    if (claim_is_of_row(c, r, c->n_begun)) {
         err_wrap(&e, "its first position cannot be written to tidemill.lane");
-        claim_leave_out(g, find_unbegun(c, (uint32_t)(r->failed - c->first)),
+        claim_leave_out(c, find_unbegun(c, (uint32_t)(r->failed - c->first)),
                         &e);
-        found_judge(g);
-    } else if (!claim_has_failed(g, r)) {
+        found_judge(c);
+    } else if (!claim_has_failed(c, r)) {
         for (uint32_t i = 0; i < c->n; i++) {
             if (is_unbegun(&c->lanes[i])) {
                 c->lanes[i].next_offset = c->lanes[i].begin;
             }
         }
-        found_judge(g);
+        found_judge(c);
     }
 }
 
 /* All comes here again behind the answer. */
-static void write_begun(struct engine *g, const struct found *found)
+static void write_begun(struct claim *c, const struct found *found)
 {
-    struct claim *c = &g->claim;
     struct err e;
     uint32_t n = c->n, at = 0;
 
-    ask_times(g, found);
+    ask_times(c, found);
     for (uint32_t i = 0; i < n; i++) {
         if (c->codes[i]) {
-            source_untold(g->worker.source, c->partitions[at], c->codes[i], &e);
-            claim_leave_out(g, at, &e);
+            source_untold(c->worker->source, c->partitions[at], c->codes[i],
+                          &e);
+            claim_leave_out(c, at, &e);
         } else { /* no record is that young: the end */
             c->lanes[at++].begin =
                 c->offsets[i] < 0 ? found[i].facts.high : c->offsets[i];
         }
     }
-    claim_begin(g);
+    claim_begin(c);
     c->n_begun = 0;
     for (uint32_t i = 0; i < c->n; i++) {
         if (is_unbegun(&c->lanes[i])) {
-            position_begin(c->conn, g->worker.now->plan, &c->lanes[i],
+            position_begin(c->conn, c->worker->now->plan, &c->lanes[i],
                            c->lanes[i].begin);
             c->n_begun++;
         }
     }
     pgconn_add_commit(c->conn);
-    c->asked_at = worker_now(&g->worker);
-    pgconn_flush(c->conn, claim_deadline(g), on_begun, g);
+    c->asked_at = worker_now(c->worker);
+    pgconn_flush(c->conn, claim_deadline(c), on_begun, c);
 }
 
 static bool has_unbegun(const struct claim *c)
@@ -189,10 +187,10 @@ static bool has_unbegun(const struct claim *c)
 
 /* What another worker of this run saw says where the lane stood when it was
  * claimed last: nothing of what came behind a claim of others. */
-static void know(struct engine *g, const struct lane *l,
+static void know(struct claim *c, const struct lane *l,
                  const struct position *at, struct verify_facts *f)
 {
-    show_seen(&g->worker.show, g->worker.source, l->topic, l->partition,
+    show_seen(&c->worker->show, c->worker->source, l->topic, l->partition,
               &f->epoch, &f->position);
     f->was_rewound = l->epoch == f->epoch ? l->was_rewound : true;
     if (at->epoch != f->epoch + 1) {
@@ -200,28 +198,24 @@ static void know(struct engine *g, const struct lane *l,
     }
 }
 
-static void judge(struct engine *g, struct found *found)
+static void judge(struct claim *c, struct found *found)
 {
-    struct claim *c = &g->claim;
-
-    ask_told(g, found);
+    ask_told(c, found);
     for (uint32_t i = 0; i < c->n; i++) {
         struct verify_facts *f = &found[i].facts;
-        const struct page_lane *p = show_entry(&g->worker.show, c->claimed[i]);
+        const struct page_lane *p = show_entry(&c->worker->show, c->claimed[i]);
 
-        know(g, c->claimed[i], &c->lanes[i], f);
+        know(c, c->claimed[i], &c->lanes[i], f);
         found[i].was_halted = p && p->state == PAGE_LANE_HALTED;
         found[i].bad.class = ERR_NONE;
-        halts_recall(&g->halts, &c->lanes[i]);
+        halts_recall(c->halts, &c->lanes[i]);
         /* found[i].bad tells. */
         err_ignore(verify_position(&c->lanes[i], f, &found[i].bad));
     }
 }
 
-static void set_lanes(struct engine *g, const struct found *found)
+static void set_lanes(struct claim *c, const struct found *found)
 {
-    struct claim *c = &g->claim;
-
     for (uint32_t i = 0; i < c->n; i++) {
         const struct position *at = &c->lanes[i];
         struct lane *l = c->claimed[i];
@@ -230,14 +224,12 @@ static void set_lanes(struct engine *g, const struct found *found)
         l->epoch = at->epoch;
         l->was_rewound = at->is_rewound;
         l->settles = verify_settles(at, &found[i].facts);
-        l->claim = ++g->worker.lanes.n_claims;
+        l->claim = ++c->worker->lanes.n_claims;
     }
 }
 
-static void start_reading(struct engine *g, const struct found *found)
+static void start_reading(struct claim *c, const struct found *found)
 {
-    struct claim *c = &g->claim;
-
     for (uint32_t i = 0; i < c->n; i++) {
         const struct position *at = &c->lanes[i];
         struct lane *l = c->claimed[i];
@@ -246,22 +238,22 @@ static void start_reading(struct engine *g, const struct found *found)
 
         left_out_taken(&c->left_out, l);
         lane_claimed(l);
-        source_read(g->worker.source, l->kafka, l->position,
+        source_read(c->worker->source, l->kafka, l->position,
                     is_checked ? &at->anchor : NULL);
     }
 }
 
-static void halt_bad(struct engine *g, const struct position *at,
-                     struct lane *l, const struct err *bad)
+static void halt_bad(struct claim *c, const struct position *at, struct lane *l,
+                     const struct err *bad)
 {
     struct page_lane *p;
 
     if (!at->halted) {
-        g->worker.show.counts->errors[bad->class]++;
-        halts_for_person(&g->halts, l, bad, NULL);
+        c->worker->show.counts->errors[bad->class]++;
+        halts_for_person(c->halts, l, bad, NULL);
         return;
     }
-    halts_lane(&g->halts, l, bad);
+    halts_lane(c->halts, l, bad);
     p = l->page;
     if (p && at->halted_since) {
         p->halted_since = at->halted_since;
@@ -269,9 +261,8 @@ static void halt_bad(struct engine *g, const struct position *at,
 }
 
 /* How many lanes are to be settled. */
-static uint32_t act(struct engine *g, const struct found *found)
+static uint32_t act(struct claim *c, const struct found *found)
 {
-    struct claim *c = &g->claim;
     uint32_t n_settled = 0;
 
     for (uint32_t i = 0; i < c->n; i++) {
@@ -279,9 +270,9 @@ static uint32_t act(struct engine *g, const struct found *found)
         struct lane *l = c->claimed[i];
 
         l->misfits = found[i].bad.class != ERR_NONE;
-        show_range(&g->worker.show, l, found[i].facts.high);
+        show_range(&c->worker->show, l, found[i].facts.high);
         if (l->misfits) {
-            halt_bad(g, at, l, &found[i].bad);
+            halt_bad(c, at, l, &found[i].bad);
         } else if (found[i].was_halted) {
             log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
                      l->topic, l->partition, l->position);
@@ -295,63 +286,57 @@ static uint32_t act(struct engine *g, const struct found *found)
  * weeks that a person has just changed it would be trusted out of a backup. */
 static void on_settled(struct pgconn *conn, const struct pgreply *r, void *arg)
 {
-    struct engine *g = arg;
-    struct claim *c = &g->claim;
+    struct claim *c = arg;
 
     (void)conn;
     for (uint32_t i = 0; r->ok && !c->is_void && i < c->n; i++) {
         c->claimed[i]->was_rewound &= !c->claimed[i]->settles;
     }
-    claim_end(g);
+    claim_end(c);
 }
 
-static void settle(struct engine *g, const struct found *found)
+static void settle(struct claim *c, const struct found *found)
 {
-    struct claim *c = &g->claim;
-
-    claim_begin(g);
+    claim_begin(c);
     for (uint32_t i = 0; i < c->n; i++) {
         if (verify_settles(&c->lanes[i], &found[i].facts)) {
-            position_settle(c->conn, g->worker.now->plan, &c->lanes[i]);
+            position_settle(c->conn, c->worker->now->plan, &c->lanes[i]);
         }
     }
     pgconn_add_commit(c->conn);
-    pgconn_flush(c->conn, claim_deadline(g), on_settled, g);
+    pgconn_flush(c->conn, claim_deadline(c), on_settled, c);
 }
 
-static void begin_lanes(struct engine *g, struct found *found)
+static void begin_lanes(struct claim *c, struct found *found)
 {
-    struct claim *c = &g->claim;
-
-    judge(g, found);
-    set_lanes(g, found);
-    start_reading(g, found);
+    judge(c, found);
+    set_lanes(c, found);
+    start_reading(c, found);
     c->failures = 0;
     c->told.at = 0;
-    show_ready(&g->worker.show);
-    publish_due(&g->publish);
+    show_ready(&c->worker->show);
+    publish_due(c->publish);
     log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);
-    if (act(g, found) > 0) {
-        settle(g, found);
+    if (act(c, found) > 0) {
+        settle(c, found);
     } else {
-        claim_end(g);
+        claim_end(c);
     }
 }
 
-void found_judge(struct engine *g)
+void found_judge(struct claim *c)
 {
-    struct claim *c = &g->claim;
     struct found *found = mem_zero(c->n + 1, sizeof(*found));
     struct err e;
 
-    if (!ask_range(g, found, &e)) {
-        claim_failed(g, &e);
+    if (!ask_range(c, found, &e)) {
+        claim_failed(c, &e);
     } else if (c->n == 0) {
-        claim_none(g);
+        claim_none(c);
     } else if (has_unbegun(c)) {
-        write_begun(g, found);
+        write_begun(c, found);
     } else {
-        begin_lanes(g, found);
+        begin_lanes(c, found);
     }
     free(found);
 }
