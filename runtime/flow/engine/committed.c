@@ -63,7 +63,7 @@ static void move_lane(struct batch *b, struct lease *l)
 
 void committed_records(struct batch *b)
 {
-    letters_committed(b);
+    letters_committed(&b->engine->letters, b);
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         if (lane_is_ours(b->input.leases[i].lane)) {
             move_lane(b, &b->input.leases[i]);

@@ -249,7 +249,7 @@ void engine_turn(struct engine *g)
         intake_turn(g);
         release_known(g);
         claim_turn(&g->claim);
-        letters_turn(g);
+        letters_turn(&g->letters);
         redo_turn(g);
         lease_lanes(g);
     }
@@ -376,7 +376,7 @@ static void listed(void *arg, const struct pg_result *lanes)
     topics_known(arg, lanes);
 }
 
-static void open_claim(struct engine *g)
+static void open_parts(struct engine *g)
 {
     halts_open(&g->halts, &g->worker,
                &(struct halts_needs){.wants_list = wants_list,
@@ -388,13 +388,14 @@ static void open_claim(struct engine *g)
                                      .topics = &g->topics,
                                      .waits = &g->waits,
                                      .publish = &g->publish});
+    letters_open(&g->letters, &g->worker, &g->halts);
 }
 
 void engine_open(struct engine *g)
 {
     const struct generation *n = g->worker.now;
 
-    open_claim(g);
+    open_parts(g);
     database_open(&g->worker.database,
                   &(struct database_needs){.loop = g->worker.loop,
                                            .plan = n->plan,

@@ -4,8 +4,8 @@
 #include "flow/engine/conflict.h"
 #include "flow/engine/isolate.h"
 #include "flow/engine/kind.h"
-#include "flow/engine/letters.h"
 #include "flow/engine/redo.h"
+#include "flow/letters/letters.h"
 #include "flow/rows/headers.h"
 
 /* ---- records ---- */

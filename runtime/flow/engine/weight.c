@@ -2,7 +2,8 @@
 #include "flow/engine/weight.h"
 
 #include "flow/engine/engine.h"
-#include "flow/engine/letters.h"
+#include "flow/engine/kind.h"
+#include "flow/letters/letters.h"
 #include "flow/rows/layers.h"
 #include "postgres/wire/encode.h"
 
@@ -146,7 +147,7 @@ bool weight_is_borne(struct batch *b, struct err *e)
 {
     uint64_t most = is_alone(b) ? ALONE : usual(b);
     struct column heaviest = {0};
-    uint64_t rows = 0, letters = letters_make(b);
+    uint64_t rows = 0, letters = letters_make(b, b->kind->header_at);
 
     for (uint32_t i = 0; i < b->n_rows; i++) {
         rows += of_rows(&b->rows[i], &heaviest);

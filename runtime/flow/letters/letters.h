@@ -6,12 +6,14 @@
  * what a person wants to be tried again (flow/engine/redo.h does it).
  */
 #include "base/log.h"
-#include "base/loop.h"
 #include "flow/batch/batch.h"
+#include "flow/worker/worker.h"
 
-struct engine;
+struct halts;
 
 struct letters {
+    struct worker *worker; /* borrowed, as the next one */
+    struct halts *halts;
     struct pgconn *conn;  /* taken while a question is asked; NULL: none is */
     uint32_t ticket;      /* of the breaker, with it */
     struct arena arena;   /* of the question */
@@ -27,14 +29,16 @@ struct letters {
                          log_once */
 };
 
-/* Makes the rows of everything that the batch sets aside; their bytes. */
-uint64_t letters_make(struct batch *b);
+void letters_open(struct letters *l, struct worker *w, struct halts *h);
+/* Makes the rows of everything that the batch sets aside; their bytes.
+ * [header_at]: how the headers of its records are listed. */
+uint64_t letters_make(struct batch *b, record_header_at_fn header_at);
 /* Queues them. */
 void letters_write(struct batch *b);
 /* Of batch_of_letters, behind them: queues the end of what it applies. */
 void letters_end(struct batch *b);
 /* A batch_of_records is committed: what is known of the lanes. */
-void letters_committed(struct batch *b);
+void letters_committed(struct letters *l, struct batch *b);
 /* Asks what is to be asked; called every turn. */
-void letters_turn(struct engine *g);
+void letters_turn(struct letters *l);
 void letters_close(struct letters *l);
