@@ -380,7 +380,7 @@ describe('what the scripts make of a batch', function()
       for n, is_heavy in pairs { [250] = false, [400] = true } do
         batch:prepare { many(n, '{"id":"a","n":100000}') }
         assert.is_true((try_fold(batch)))
-        assert.are.equal(is_heavy, batch.c.run.is_heavy)
+        assert.are.equal(is_heavy, batch.c.scripts.is_heavy)
       end
     end)
   end)

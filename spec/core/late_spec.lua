@@ -51,7 +51,7 @@ local function run(more, n)
     C.batch_keys(batch.c)
     C.batch_try(batch.c)
     local ok = batch.c.input.view.is_late == 0 and C.batch_fold(batch.c, e)
-    page.lanes[0].position, page.lanes[0].high = batch.c.run.late_at, batch.c.input.view.current
+    page.lanes[0].position, page.lanes[0].high = batch.c.scripts.late_at, batch.c.input.view.current
     C._exit(batch.c.input.view.is_late ~= 0 and 2 or ok and 1 or 3)
   end
   while page.workers[0].is_ready == 0 do C.usleep(1000) end
@@ -121,7 +121,7 @@ describe('a batch that is late', function()
     batch:begin(lanes)
     for i = 0, #sizes - 1 do C.show_lane(g.worker.show, batch.lanes[i]) end
     local b = batch.c
-    b.engine, b.state, b.run.late_at, b.run.projection = g, C.BATCH_READY, event, projection
+    b.engine, b.state, b.scripts.late_at, b.scripts.projection = g, C.BATCH_READY, event, projection
     b.kind = is_retry and C.batch_of_letters or C.batch_of_records
     g.batches.ready.head.prev, g.batches.ready.head.next, g.batches.ready.n = b.link, b.link, 1
     b.link.prev, b.link.next = g.batches.ready.head, g.batches.ready.head
@@ -165,7 +165,7 @@ describe('the pace of a batch', function()
     C.show_init(show, page, 0)
     local function step(seconds)
       C.measure_step(show, b, C.STAGE_LUA, C.clock_usec() - seconds * 1e6)
-      return tonumber(b.run.pace)
+      return tonumber(b.scripts.pace)
     end
     assert.are.same({ tonumber(C.BATCH_QUICK), tonumber(C.BATCH_SLOW), tonumber(C.BATCH_TOO_SLOW), tonumber(C.BATCH_TOO_SLOW) },
       { step(2), step(3), step(6), step(1) })

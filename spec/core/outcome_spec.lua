@@ -273,7 +273,7 @@ function Batch:apply(db, lanes)
     assert(C.batch_fold(self.c, FAILURE), ffi.string(FAILURE.text))
     n_short = n_short + 1
     assert(n_short < 20, 'it asks for more and more')
-  until not self.c.run.is_short
+  until not self.c.scripts.is_short
   C.batch_settle(self.c)
   store(self, db)
 end

@@ -104,7 +104,7 @@ function Batch:apply(db, lanes)
     self:load(db)
     local ok = C.batch_fold(self.c, FAILURE)
     if not ok then return nil, ffi.string(FAILURE.text) end
-    if not self.c.run.is_short then
+    if not self.c.scripts.is_short then
       C.batch_settle(self.c)
       self:store(db)
       return n_short
@@ -333,7 +333,7 @@ describe('a batch function', function()
         assert.is_true(try(ROWS))
         assert.is_true(C.batch_fold(greedy.c, FAILURE))
         assert.are.equal('F', greedy:states())
-        assert.is_false(greedy.c.run.is_short)
+        assert.is_false(greedy.c.scripts.is_short)
         assert.is_truthy(greedy:reason(0):find('make too much of this record', 1, true), greedy:reason(0))
       end)
     end)

@@ -136,7 +136,7 @@ void batch_clear(struct batch *b)
         arena_reset(&b->rows[i].values);
     }
     input_reset(&b->input);
-    b->run = (struct batch_run){.pace = BATCH_QUICK};
+    b->scripts = (struct batch_scripts){.pace = BATCH_QUICK};
     b->failures = (struct batch_failures){.letters = NULL};
     b->tries = (struct batch_tries){.n_failed = 0};
     b->tables = (struct batch_tables){.doubt = NULL};
@@ -297,7 +297,7 @@ bool batch_take_unread(struct batch *b)
         verdict_find_unread(b);
     }
     b->failures.has_unread = false;
-    b->run.must_rerun |= found;
+    b->scripts.must_rerun |= found;
     return found;
 }
 
@@ -367,8 +367,8 @@ void batch_keys(struct batch *b)
     arena_reset(&b->memory.scratch);
     b->memory.base = 0;
     batch_limit(b);
-    b->run.projection = LETTER_BEFORE;
-    b->run.stamps_before = b->failures.n_stamps;
+    b->scripts.projection = LETTER_BEFORE;
+    b->scripts.stamps_before = b->failures.n_stamps;
     truncate_cut(b);
     verdict_find_unread(b);
     verdict_settle(b);

@@ -129,7 +129,7 @@ struct batch_input {
 };
 
 /* Keys, trials and folds of it. */
-struct batch_run {
+struct batch_scripts {
     int32_t projection;     /* whose handlers run */
     uint32_t stamps_before; /* n_stamps when they began */
     bool must_rerun;        /* rows are used that a failed event made */
@@ -231,7 +231,7 @@ struct batch {
 
     const struct batch_kind *kind; /* -- of the batch; set by the engine */
     struct batch_input input;
-    struct batch_run run;
+    struct batch_scripts scripts;
     struct batch_failures failures;
     struct batch_tries tries;
     struct batch_tables tables;

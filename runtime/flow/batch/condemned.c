@@ -68,7 +68,7 @@ static void hurry(void)
     struct batch *b = watch.running;
 
     if (b && b->input.events.n > 1 && !b->input.view.is_late && is_slow()) {
-        b->run.late_at = b->input.view.current;
+        b->scripts.late_at = b->input.view.current;
         b->input.view.is_late = 1;
     }
 }

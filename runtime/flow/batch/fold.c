@@ -22,12 +22,12 @@ int tm_fail(struct tm_batch *view, int32_t event, const char *reason,
     uint32_t before = b->failures.n_stamps;
 
     verdict_fail(b, (uint32_t)event, batch_class(b, reason), reason, len,
-                 b->run.projection);
-    bool is_enough = b->failures.n_stamps - b->run.stamps_before >
+                 b->scripts.projection);
+    bool is_enough = b->failures.n_stamps - b->scripts.stamps_before >
                          ENOUGH_FAILED + b->input.events.n / 8 ||
                      batch_is_over(b);
 
-    b->run.must_rerun |=
+    b->scripts.must_rerun |=
         again != 0 || is_enough || b->failures.n_stamps == before;
     return is_enough;
 }
@@ -40,7 +40,7 @@ static void run_mirror(struct batch *b, struct rows *r)
 
     while (!mirror_apply(r, &pair, &e)) {
         verdict_fail(b, r->view.pair_event[pair++], e.class, e.text,
-                     strlen(e.text), b->run.projection);
+                     strlen(e.text), b->scripts.projection);
     }
 }
 
@@ -55,9 +55,9 @@ static void run_handlers(struct batch *b, struct rows *r)
 
     b->memory.limit.is_over |= b->input.events.n > 1 && vm_ran_out(v);
     if (!batch_is_over(b) && !batch_take_unread(b) && !ok) {
-        b->run.must_rerun = true;
+        b->scripts.must_rerun = true;
         batch_judge(b, &e);
-        batch_blame(b, &e, b->run.projection);
+        batch_blame(b, &e, b->scripts.projection);
     }
 }
 
@@ -68,9 +68,9 @@ static void check_rows(struct batch *b, struct rows *r)
     struct err e;
 
     while (!demand_check(r, &row, &e) &&
-           b->failures.n_stamps - b->run.stamps_before <= ENOUGH_FAILED) {
-        batch_blame(b, &e, b->run.projection);
-        b->run.must_rerun = true;
+           b->failures.n_stamps - b->scripts.stamps_before <= ENOUGH_FAILED) {
+        batch_blame(b, &e, b->scripts.projection);
+        b->scripts.must_rerun = true;
         row++;
     }
 }
@@ -98,8 +98,9 @@ static void blame_alone(struct batch *b, const struct plan_projection *p)
 
     if (p->has_handler && b->input.events.states[0] == TM_EVENT_OK) {
         err_set(&e, ERR_SCRIPT, "%s: %s", p->table, rows_made_too_much);
-        verdict_fail(b, 0, e.class, e.text, strlen(e.text), b->run.projection);
-        b->run.must_rerun = true;
+        verdict_fail(b, 0, e.class, e.text, strlen(e.text),
+                     b->scripts.projection);
+        b->scripts.must_rerun = true;
     }
     b->memory.limit.is_over = false;
 }
@@ -108,9 +109,9 @@ static void run_projection(struct batch *b, uint32_t index)
 {
     struct rows *r = &b->rows[index];
 
-    b->run.projection = (int32_t)index;
-    b->run.stamps_before = b->failures.n_stamps;
-    b->run.must_rerun = false;
+    b->scripts.projection = (int32_t)index;
+    b->scripts.stamps_before = b->failures.n_stamps;
+    b->scripts.must_rerun = false;
     if (table_set_leads(r)) {
         table_set_run(r->set, b);
     } else if (!r->set) {
@@ -118,11 +119,12 @@ static void run_projection(struct batch *b, uint32_t index)
     }
     if (b->memory.limit.is_over && !batch_is_over(b)) {
         blame_alone(b, r->program->plan);
-        b->run.is_short = false; /* or it would ask for more and more of them */
+        b->scripts.is_short =
+            false; /* or it would ask for more and more of them */
     }
     r->stamp_at =
-        b->run.must_rerun ? b->run.stamps_before : b->failures.n_stamps;
-    r->is_stale = b->run.must_rerun;
+        b->scripts.must_rerun ? b->scripts.stamps_before : b->failures.n_stamps;
+    r->is_stale = b->scripts.must_rerun;
 }
 
 bool batch_try(struct batch *b)
@@ -133,7 +135,7 @@ bool batch_try(struct batch *b)
             table_set_try(&b->sets[i], b);
         }
     }
-    b->run.is_tried = true;
+    b->scripts.is_tried = true;
     return !batch_is_over(b);
 }
 
@@ -191,7 +193,7 @@ static bool are_decided(struct batch *b)
 
 bool batch_fold(struct batch *b, struct err *e)
 {
-    b->failures.must_wait = b->run.is_short = false;
+    b->failures.must_wait = b->scripts.is_short = false;
     b->failures.unreadable = NULL;
     b->failures.refusal.class = ERR_NONE;
     verdict_reset(b);
@@ -216,13 +218,13 @@ bool batch_fold(struct batch *b, struct err *e)
             *e = b->failures.refusal;
             return false;
         }
-        if (b->run.is_short) {
+        if (b->scripts.is_short) {
             return true;
         }
         if (came_to_rest(b) && are_decided(b)) {
             b->input.view.current = -1;
-            b->run.is_heavy = b->memory.limit.taken >
-                              b->memory.limit.most - batch_most(b) / 2;
+            b->scripts.is_heavy = b->memory.limit.taken >
+                                  b->memory.limit.most - batch_most(b) / 2;
             return verdict_is_whole(b, e);
         }
     }

@@ -67,5 +67,5 @@ void measure_step(struct show *s, struct batch *b, enum page_stage stage,
                            : took > share / 2 ? BATCH_SLOW
                                               : BATCH_QUICK;
 
-    b->run.pace = pace > b->run.pace ? pace : b->run.pace;
+    b->scripts.pace = pace > b->scripts.pace ? pace : b->scripts.pace;
 }

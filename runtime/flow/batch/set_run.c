@@ -15,7 +15,7 @@ static void refuse(struct table_set *s, struct batch *b, const struct err *e)
 {
     if (s->view.n_events == 1) {
         b->input.view.current = (int32_t)s->view.events[0];
-        batch_blame(b, e, b->run.projection);
+        batch_blame(b, e, b->scripts.projection);
     } else {
         b->failures.refusal = *e;
     }
@@ -23,11 +23,11 @@ static void refuse(struct table_set *s, struct batch *b, const struct err *e)
 
 static void fail(struct table_set *s, struct batch *b, const struct err *e)
 {
-    b->run.must_rerun = true;
+    b->scripts.must_rerun = true;
     if (b->input.view.current < 0) {
         refuse(s, b, e);
     } else {
-        batch_blame(b, e, b->run.projection);
+        batch_blame(b, e, b->scripts.projection);
     }
 }
 
@@ -51,7 +51,7 @@ static void call(struct table_set *s, struct batch *b)
     struct vm *v = b->generation->vm;
     struct err e;
 
-    b->run.must_rerun = false;
+    b->scripts.must_rerun = false;
     table_set_begin(s);
     if (s->view.n_events == 0) {
         return;
@@ -70,8 +70,8 @@ static void call(struct table_set *s, struct batch *b)
         fail(s, b, &e);
     } else if (s->view.n_unknown) {
         s->rows->program->tries = true;
-        b->run.is_short = true;
-    } else if (!b->run.must_rerun) {
+        b->scripts.is_short = true;
+    } else if (!b->scripts.must_rerun) {
         check_rows(s, b);
     }
 }
@@ -94,13 +94,13 @@ void table_set_run(struct table_set *s, struct batch *b)
     do {
         before = b->failures.n_stamps;
         call(s, b);
-        if (b->run.must_rerun && b->failures.refusal.class == ERR_NONE) {
+        if (b->scripts.must_rerun && b->failures.refusal.class == ERR_NONE) {
             verdict_settle(b); /* lanes that halt now are not run again */
             if (++n_failed >= FAILED_MOST && s->view.n_events > EVENTS_FEW) {
                 refuse_failures(b);
             }
         }
-    } while (b->run.must_rerun && b->failures.n_stamps != before &&
+    } while (b->scripts.must_rerun && b->failures.n_stamps != before &&
              b->failures.refusal.class == ERR_NONE);
 }
 
@@ -125,7 +125,7 @@ void table_set_try(struct table_set *s, struct batch *b)
 {
     uint32_t before;
 
-    b->run.projection = (int32_t)s->rows->program->index;
+    b->scripts.projection = (int32_t)s->rows->program->index;
     s->view.is_trial = 1;
     do {
         before = b->failures.n_stamps;

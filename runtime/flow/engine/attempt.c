@@ -95,7 +95,7 @@ static int queue_positions(struct batch *b)
  * asked for before. */
 enum { SHORTS_MOST = 16 };
 
-/* NEXT_ON: the rows are as they are to be written, unless b->run.is_short. */
+/* NEXT_ON: the rows are as they are to be written, unless b->scripts.is_short. */
 static struct next fold(struct batch *b)
 {
     usec since = worker_now(&b->engine->worker);
@@ -118,7 +118,7 @@ static struct next fold(struct batch *b)
     if (b->failures.must_wait) {
         return recall_must_repeat(b, NULL) ? next_again(0) : outcome_wait(b);
     }
-    if (b->run.is_short) {
+    if (b->scripts.is_short) {
         return next_is(NEXT_ON);
     }
     batch_settle(b);
@@ -131,7 +131,7 @@ static struct next try_functions(struct batch *b)
     usec since = worker_now(&b->engine->worker);
     bool ok;
 
-    if (b->n_sets == 0 || b->run.is_tried) {
+    if (b->n_sets == 0 || b->scripts.is_tried) {
         return next_is(NEXT_ON);
     }
     condemned_enter(b);
@@ -147,7 +147,7 @@ static struct next begin_with_more(struct batch *b)
 {
     struct err e;
 
-    if (++b->run.n_shorts <= SHORTS_MOST) {
+    if (++b->scripts.n_shorts <= SHORTS_MOST) {
         return next_again(0);
     }
     err_set(&e, ERR_SCRIPT,
@@ -249,7 +249,7 @@ struct next attempt_opened(struct batch *b, const struct pgreply *reply)
     if (n.kind != NEXT_ON) {
         return n;
     }
-    if (b->run.is_short) {
+    if (b->scripts.is_short) {
         return begin_with_more(b);
     }
     return batch_moved(b) == moved ? queue_writes(b) : next_again(0);
@@ -262,7 +262,7 @@ static struct next write_all(struct batch *b)
     if (n.kind != NEXT_ON) {
         return n;
     }
-    if (b->run.is_short) {
+    if (b->scripts.is_short) {
         return open_transaction(b);
     }
     if (is_empty(b)) {

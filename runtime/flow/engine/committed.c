@@ -34,9 +34,9 @@ static void read_reply(struct batch *b, const struct pgreply *reply)
 /* How many records the lane's next batch may have. */
 static void keep_pace(struct batch *b, struct lease *l)
 {
-    if (b->run.pace == BATCH_TOO_SLOW) {
+    if (b->scripts.pace == BATCH_TOO_SLOW) {
         lease_halve(l->lane, l->n, b->input.n_leases == 1);
-    } else if (b->run.pace == BATCH_QUICK && !b->run.is_heavy) {
+    } else if (b->scripts.pace == BATCH_QUICK && !b->scripts.is_heavy) {
         lease_grow(l->lane, b->generation->plan->limits.size);
     }
 }

@@ -14,8 +14,9 @@
  * projections those before count. */
 static uint32_t share_done(const struct batch *b, uint32_t n)
 {
-    uint64_t turn = b->run.projection > 0 ? (uint64_t)b->run.projection : 0;
-    uint64_t at = b->run.late_at > 0 ? (uint64_t)b->run.late_at : 0;
+    uint64_t turn =
+        b->scripts.projection > 0 ? (uint64_t)b->scripts.projection : 0;
+    uint64_t at = b->scripts.late_at > 0 ? (uint64_t)b->scripts.late_at : 0;
     uint64_t done = turn * b->input.events.n + at;
     uint64_t all = (uint64_t)(b->n_rows ? b->n_rows : 1) * b->input.events.n;
     uint64_t share = n * done / all;
