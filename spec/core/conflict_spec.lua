@@ -5,7 +5,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine/engine.h', 'flow/engine/conflict.h', 'flow/engine/kind.h')
+core.headers('flow/engine/run.h', 'flow/engine/conflict.h', 'flow/engine/kind.h')
 
 local SECOND = 1000000
 
@@ -13,7 +13,7 @@ local SECOND = 1000000
 -- n_missed, n_unproven, is_retry, empties, concurrency, pool, patient (the other one is), took.
 local function begins(o)
   local s = {
-    engine = ffi.new('struct engine'), plan = ffi.new('struct plan'),
+    run = ffi.new('struct run'), plan = ffi.new('struct plan'),
     generation = ffi.new('struct generation'), leases = ffi.new('struct lease[2]'),
     rows = ffi.new('struct rows[1]'),
     lanes = flow.lanes { { wait = { retry_at = o.waits and 1 or 0, n_lost = o.n_lost or 0,
@@ -22,13 +22,13 @@ local function begins(o)
   s.plan.database.timeouts.lock_ms = o.lock_ms or 20000
   s.plan.database.pool_max = o.pool or 8
   s.generation.plan = s.plan
-  s.engine.batches.n, s.engine.took = o.concurrency or 2, o.took or 0
+  s.run.batches.n, s.run.took = o.concurrency or 2, o.took or 0
   for i = 0, 1 do s.leases[i].lane = s.lanes[i] end
-  local head, other = s.engine.batches.busy.head, s.engine.batches.all[1]
-  head.prev, head.next, s.engine.batches.busy.n = other.link, other.link, 1
+  local head, other = s.run.batches.busy.head, s.run.batches.all[1]
+  head.prev, head.next, s.run.batches.busy.n = other.link, other.link, 1
   other.link.prev, other.link.next, other.attempt.is_patient = head, head, o.patient or false
-  local b = s.engine.batches.all[0]
-  b.engine, b.generation, b.input.leases, b.input.n_leases = s.engine, s.generation, s.leases, o.n_leases or 1
+  local b = s.run.batches.all[0]
+  b.run, b.generation, b.input.leases, b.input.n_leases = s.run, s.generation, s.leases, o.n_leases or 1
   b.rows, b.n_rows, b.kind = s.rows, 1, o.is_retry and C.batch_of_letters or C.batch_of_records
   s.rows[0].emptied_by = o.empties and 0 or -1
   s.states = ffi.new('uint8_t[1]', C.TM_EVENT_OK)
@@ -133,14 +133,14 @@ end)
 
 describe('how long transactions take', function()
   it('is noted at once when it is more, and forgotten slowly', function()
-    local engine = ffi.new('struct engine')
-    C.conflict_took(engine, 4 * SECOND)
-    assert.equal(4 * SECOND, tonumber(engine.took))
-    C.conflict_took(engine, 0)
-    assert.equal(3.75 * SECOND, tonumber(engine.took))
-    for _ = 1, 100 do C.conflict_took(engine, SECOND / 100) end
-    assert.is_true(tonumber(engine.took) < SECOND / 50)
-    C.conflict_took(engine, SECOND)
-    assert.equal(SECOND, tonumber(engine.took))
+    local run = ffi.new('struct run')
+    C.conflict_took(run, 4 * SECOND)
+    assert.equal(4 * SECOND, tonumber(run.took))
+    C.conflict_took(run, 0)
+    assert.equal(3.75 * SECOND, tonumber(run.took))
+    for _ = 1, 100 do C.conflict_took(run, SECOND / 100) end
+    assert.is_true(tonumber(run.took) < SECOND / 50)
+    C.conflict_took(run, SECOND)
+    assert.equal(SECOND, tonumber(run.took))
   end)
 end)

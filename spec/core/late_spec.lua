@@ -6,8 +6,8 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/batch/condemned.h', 'flow/batch/lease.h', 'flow/batch/measure.h', 'flow/engine/engine.h',
-  'flow/engine/isolate.h', 'flow/engine/kind.h', 'flow/engine/transact.h')
+core.headers('flow/batch/condemned.h', 'flow/batch/lease.h', 'flow/batch/measure.h', 'flow/engine/isolate.h',
+  'flow/engine/kind.h', 'flow/engine/run.h', 'flow/engine/transact.h')
 ffi.cdef [[
 int fork(void);
 int waitpid(int, int *, int);
@@ -104,14 +104,15 @@ describe('a batch that is late', function()
   -- Its lanes have [sizes] records each; its run was asked at [event], in the projection
   -- of that number. What the lanes may have in their next batches.
   local function most(sizes, event, projection, is_retry, give_up)
-    local g, page = ffi.new('struct engine'), ffi.gc(C.page_new(1), C.page_free)
+    local runs, worker = ffi.new('struct run'), ffi.new('struct worker')
+    local page = ffi.gc(C.page_new(1), C.page_free)
     local loop = C.loop_new()
     for _, name in ipairs { 'free', 'ready' } do
-      local head = g.batches[name].head
+      local head = runs.batches[name].head
       head.prev, head.next = head, head
     end
-    C.show_init(g.worker.show, page, 0)
-    g.worker.idle = C.loop_idle_new(loop, nil, nil)
+    C.show_init(worker.show, page, 0)
+    runs.worker, worker.idle = worker, C.loop_idle_new(loop, nil, nil)
     local batch = batches.open(pipeline(kinds.fold .. ' }, projection { ' .. kinds.append:gsub("'q'", "'p'")))
     local lanes = {}
     for i, n in ipairs(sizes) do
@@ -119,12 +120,12 @@ describe('a batch that is late', function()
       C.lane_lease(batch.lanes[i - 1])
     end
     batch:begin(lanes)
-    for i = 0, #sizes - 1 do C.show_lane(g.worker.show, batch.lanes[i]) end
+    for i = 0, #sizes - 1 do C.show_lane(worker.show, batch.lanes[i]) end
     local b = batch.c
-    b.engine, b.state, b.scripts.late_at, b.scripts.projection = g, C.BATCH_READY, event, projection
+    b.run, b.state, b.scripts.late_at, b.scripts.projection = runs, C.BATCH_READY, event, projection
     b.kind = is_retry and C.batch_of_letters or C.batch_of_records
-    g.batches.ready.head.prev, g.batches.ready.head.next, g.batches.ready.n = b.link, b.link, 1
-    b.link.prev, b.link.next = g.batches.ready.head, g.batches.ready.head
+    runs.batches.ready.head.prev, runs.batches.ready.head.next, runs.batches.ready.n = b.link, b.link, 1
+    b.link.prev, b.link.next = runs.batches.ready.head, runs.batches.ready.head
     b.input.view.is_late = 1
     give_up = give_up or C.isolate_over
     C.transact_go(b, give_up(b))
@@ -135,7 +136,7 @@ describe('a batch that is late', function()
       assert.are.equal(list[i], C.page_lane(page, 't', i - 1).most)
     end
     local retry = batch.lanes[0].letters.retry_most
-    C.loop_idle_free(g.worker.idle)
+    C.loop_idle_free(worker.idle)
     C.loop_free(loop)
     batch:forget():close()
     return list, retry

@@ -56,11 +56,11 @@ end
 
 -- A batch of slot [i] over these numbers, under the generation of now.
 local function begin(g, i, numbers)
-  local b, lane = batches.of(g.batches.all + i, g.worker.now), {}
+  local b, lane = batches.of(g.run.batches.all + i, g.worker.now), {}
   for k, x in ipairs(numbers) do lane[k] = ('{"id":"a","x":%d}'):format(x) end
   b:begin { lane }
   b.c.kind = C.batch_of_records
-  C.engine_move(b.c, C.BATCH_DECODING)
+  C.run_move(b.c, C.BATCH_DECODING)
   b:decode(1)
   C.batch_keys(b.c)
   return b
@@ -79,7 +79,7 @@ end
 
 local function release(b)
   b.c.input.n_leases = 0 -- what becomes of lanes is another's to show
-  C.engine_release(b.c)
+  C.run_release(b.c)
 end
 
 local function in_use()
@@ -163,16 +163,16 @@ describe('a worker whose generation is swapped', function()
     finally(function() close() end)
     local key = ffi.new('struct cache_key', { p = 'a', len = 1 })
     key.hash = C.cache_hash(key)
-    C.cache_put(g.cache, key, 1, 7, 'v', 1, 0)
+    C.cache_put(g.run.cache, key, 1, 7, 'v', 1, 0)
     local first = begin(g, 0, { 1 })
     assert.is_true(swaps(g, generation(pipeline(fold('t', 'ones', 2)))))
-    assert.are.equal(1, g.cache.n_entries)
+    assert.are.equal(1, g.run.cache.n_entries)
     C.recall_begin(first.c)
     assert.is_true(first.c.cached.is_used)
     release(first)
     first = begin(g, 0, { 1 })
     assert.is_true(swaps(g, generation(pipeline(THOUSANDS))))
-    assert.are.equal(0, g.cache.n_entries)
+    assert.are.equal(0, g.run.cache.n_entries)
     C.recall_begin(first.c)
     assert.is_false(first.c.cached.is_used)
     release(first)

@@ -210,7 +210,7 @@ static bool is_at_rest(void)
         const struct proc *p = run.procs[i];
 
         if (!p || !p->engine || !p->engine->worker.source ||
-            p->engine->batches.free.n < p->engine->batches.n ||
+            p->engine->run.batches.free.n < p->engine->run.batches.n ||
             p->engine->worker.database.breaker.state != BREAKER_CLOSED) {
             return false;
         }
@@ -234,7 +234,7 @@ static void tell_what_stands(void)
 
         if (p && p->engine) {
             trace("%s: of %u batches %u are free, the breaker is %d", p->name,
-                  p->engine->batches.n, p->engine->batches.free.n,
+                  p->engine->run.batches.n, p->engine->run.batches.free.n,
                   (int)p->engine->worker.database.breaker.state);
         }
         for (uint32_t k = 0; p && p->engine && k < REASONS; k++) {

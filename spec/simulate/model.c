@@ -392,7 +392,7 @@ static uint32_t look_at_list(struct engine *g, const struct list *list,
                "a batch of state %d is in the list of "
                "others",
                (int)b->state);
-        expect(b->engine == g, "a batch is of another engine");
+        expect(b->run == &g->run, "a batch is of another engine");
         n++;
     }
     expect(n == list->n, "a list of %u batches has %u", list->n, n);
@@ -404,8 +404,8 @@ static void look_at_leases(struct engine *g)
     const struct lane *seen[LEASED_MOST];
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < g->batches.n; i++) {
-        const struct batch *b = &g->batches.all[i];
+    for (uint32_t i = 0; i < g->run.batches.n; i++) {
+        const struct batch *b = &g->run.batches.all[i];
 
         for (uint32_t k = 0; b->state != BATCH_FREE && k < b->input.n_leases;
              k++) {
@@ -428,8 +428,8 @@ static uint32_t conns_of(const struct engine *g)
     n += g->halts.conn != NULL;
     n += g->letters.conn != NULL;
     n += g->publish.conn != NULL;
-    for (uint32_t i = 0; i < g->batches.n; i++) {
-        const struct batch *b = &g->batches.all[i];
+    for (uint32_t i = 0; i < g->run.batches.n; i++) {
+        const struct batch *b = &g->run.batches.all[i];
 
         n += b->attempt.conn != NULL;
         expect(b->state != BATCH_FREE || !b->attempt.conn,
@@ -446,26 +446,28 @@ static uint32_t tickets_of(const struct engine *g)
     n += g->halts.ticket != 0;
     n += g->letters.ticket != 0;
     n += g->publish.ticket != 0;
-    for (uint32_t i = 0; i < g->batches.n; i++) {
-        n += g->batches.all[i].attempt.ticket != 0;
+    for (uint32_t i = 0; i < g->run.batches.n; i++) {
+        n += g->run.batches.all[i].attempt.ticket != 0;
     }
     return n;
 }
 
 static void look_at(struct engine *g)
 {
-    uint32_t n = look_at_list(g, &g->batches.free, 1 << BATCH_FREE) +
-                 look_at_list(g, &g->batches.decoding, 1 << BATCH_DECODING) +
-                 look_at_list(g, &g->batches.ready, 1 << BATCH_READY) +
-                 look_at_list(g, &g->batches.busy,
-                              1 << BATCH_FETCHING | 1 << BATCH_COMPARING |
-                                  1 << BATCH_LOADING | 1 << BATCH_OPENING |
-                                  1 << BATCH_WRITING | 1 << BATCH_DOUBTING |
-                                  1 << BATCH_ASKING) +
-                 look_at_list(g, &g->batches.resolving, 1 << BATCH_RESOLVING) +
-                 look_at_list(g, &g->batches.waiting, 1 << BATCH_WAITING);
+    uint32_t n =
+        look_at_list(g, &g->run.batches.free, 1 << BATCH_FREE) +
+        look_at_list(g, &g->run.batches.decoding, 1 << BATCH_DECODING) +
+        look_at_list(g, &g->run.batches.ready, 1 << BATCH_READY) +
+        look_at_list(g, &g->run.batches.busy,
+                     1 << BATCH_FETCHING | 1 << BATCH_COMPARING |
+                         1 << BATCH_LOADING | 1 << BATCH_OPENING |
+                         1 << BATCH_WRITING | 1 << BATCH_DOUBTING |
+                         1 << BATCH_ASKING) +
+        look_at_list(g, &g->run.batches.resolving, 1 << BATCH_RESOLVING) +
+        look_at_list(g, &g->run.batches.waiting, 1 << BATCH_WAITING);
 
-    expect(n == g->batches.n, "of %u batches %u are in lists", g->batches.n, n);
+    expect(n == g->run.batches.n, "of %u batches %u are in lists",
+           g->run.batches.n, n);
     look_at_leases(g);
     expect(!g->worker.database.breaker.is_probing || tickets_of(g) > 0,
            "a probe of the circuit breaker is out, and nobody has its ticket");

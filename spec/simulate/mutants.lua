@@ -8,9 +8,9 @@ io.stdout:setvbuf('line')
 local mutants = {
   {
     'rows are not written when a batch is done again',
-    'writer_write(&g->writer, b->rows, b->n_rows, b->attempt.conn);',
+    'writer_write(&run->writer, b->rows, b->n_rows, b->attempt.conn);',
     'if (!b->tries.has_begun) {\n'
-      .. 'writer_write(&g->writer, b->rows, b->n_rows, b->attempt.conn); }',
+      .. 'writer_write(&run->writer, b->rows, b->n_rows, b->attempt.conn); }',
   },
   {
     'what others did behind an unknown COMMIT is not looked at',
@@ -30,13 +30,13 @@ local mutants = {
   {
     'letters that were applied stay in their table',
     'dead_letter_end(b->attempt.conn',
-    'if (b->engine->worker.lanes.n_claims % 2)\n        dead_letter_end(b->attempt.conn',
+    'if (b->run->worker->lanes.n_claims % 2)\n        dead_letter_end(b->attempt.conn',
   },
   {
     'a batch that waits is never woken',
-    'if (now >= b->tries.retry_at) {\n            engine_move(b, BATCH_READY);',
-    'if (now >= b->tries.retry_at && b->tries.n_failed < 2) {\n'
-      .. '            engine_move(b, BATCH_READY);',
+    'while ((b = batches_due(&g->run.batches.waiting, now))) {\n        run_move',
+    'while ((b = batches_due(&g->run.batches.waiting, now)) && b->tries.n_failed < 2) {\n'
+      .. '        run_move',
   },
   {
     'lanes of a batch that is given up stay leased',
@@ -50,13 +50,13 @@ local mutants = {
   },
   {
     'a message too many is freed',
-    'source_done(b->engine->source, lane->kafka, moved);',
-    'source_done(b->engine->source, lane->kafka, moved + (moved > 3));',
+    'source_done(b->run->worker->source, lane->kafka, moved);',
+    'source_done(b->run->worker->source, lane->kafka, moved + (moved > 3));',
   },
   {
     'a message too few is freed',
-    'source_done(b->engine->source, lane->kafka, moved);',
-    'source_done(b->engine->source, lane->kafka, moved - (moved > 3));',
+    'source_done(b->run->worker->source, lane->kafka, moved);',
+    'source_done(b->run->worker->source, lane->kafka, moved - (moved > 3));',
   },
   {
     'a lane that was fenced is not claimed again',

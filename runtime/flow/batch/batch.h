@@ -215,7 +215,7 @@ struct batch_resolve {
 struct batch {
     struct list_link link; /* -- of the slot; set by the engine */
     enum batch_state state;
-    struct engine *engine; /* borrowed */
+    struct run *run; /* borrowed */
     uint32_t slot;
     struct generation
         *generation;  /* -- held from batch_bind() on; while FREE NULL */

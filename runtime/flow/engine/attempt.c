@@ -13,6 +13,7 @@
 #include "flow/engine/outcome.h"
 #include "flow/engine/recall.h"
 #include "flow/engine/weight.h"
+#include "flow/letters/letters.h"
 #include "flow/show/show.h"
 #include "flow/table/reader.h"
 
@@ -63,7 +64,7 @@ static void queue_begin(struct batch *b)
                        ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
                        : "BEGIN");
     b->attempt.n_begun = 1;
-    b->attempt.begun_at = worker_now(&b->engine->worker);
+    b->attempt.begun_at = worker_now(b->run->worker);
     if (b->attempt.lock_ms) {
         snprintf(set, sizeof(set), "SET LOCAL lock_timeout = %u",
                  b->attempt.lock_ms);
@@ -98,7 +99,7 @@ enum { SHORTS_MOST = 16 };
 /* NEXT_ON: the rows are as they are to be written, unless b->scripts.is_short. */
 static struct next fold(struct batch *b)
 {
-    usec since = worker_now(&b->engine->worker);
+    usec since = worker_now(b->run->worker);
     struct err e;
     bool ok;
 
@@ -108,7 +109,7 @@ static struct next fold(struct batch *b)
     condemned_enter(b);
     ok = batch_fold(b, &e);
     condemned_leave();
-    measure_step(&b->engine->worker.show, b, STAGE_LUA, since);
+    measure_step(&b->run->worker->show, b, STAGE_LUA, since);
     if (batch_is_over(b)) {
         return isolate_over(b);
     }
@@ -128,7 +129,7 @@ static struct next fold(struct batch *b)
 /* Before anything is locked. */
 static struct next try_functions(struct batch *b)
 {
-    usec since = worker_now(&b->engine->worker);
+    usec since = worker_now(b->run->worker);
     bool ok;
 
     if (b->n_sets == 0 || b->scripts.is_tried) {
@@ -137,7 +138,7 @@ static struct next try_functions(struct batch *b)
     condemned_enter(b);
     ok = batch_try(b);
     condemned_leave();
-    measure_step(&b->engine->worker.show, b, STAGE_LUA, since);
+    measure_step(&b->run->worker->show, b, STAGE_LUA, since);
     return ok ? next_is(NEXT_ON) : isolate_over(b);
 }
 
@@ -161,11 +162,11 @@ static struct next begin_with_more(struct batch *b)
 
 static struct next queue_writes(struct batch *b)
 {
-    struct engine *g = b->engine;
-    usec since = worker_now(&g->worker);
+    struct run *run = b->run;
+    usec since = worker_now(run->worker);
 
-    writer_begin(&g->writer);
-    writer_write(&g->writer, b->rows, b->n_rows, b->attempt.conn);
+    writer_begin(&run->writer);
+    writer_write(&run->writer, b->rows, b->n_rows, b->attempt.conn);
     reader_verify(b->rows, b->n_rows, b->attempt.conn);
     letters_write(b);
     if (b->kind->end) {
@@ -174,16 +175,16 @@ static struct next queue_writes(struct batch *b)
     lease_halt_write(b);
     b->cached.keeps = recall_may_keep(b);
     compare_check(b, b->cached.keeps);
-    b->outcome.n_written = g->writer.n_written;
-    b->outcome.n_unchanged = g->writer.n_unchanged;
-    b->outcome.has_unloaded_update = g->writer.has_unloaded_update;
+    b->outcome.n_written = run->writer.n_written;
+    b->outcome.n_unchanged = run->writer.n_unchanged;
+    b->outcome.has_unloaded_update = run->writer.has_unloaded_update;
     if (b->attempt.kind == ATTEMPT_PROOF) {
         pgconn_add_sql(b->attempt.conn, "ROLLBACK");
     } else {
         pgconn_add_commit(b->attempt.conn);
     }
-    measure_step(&b->engine->worker.show, b, STAGE_WRITE, since);
-    b->attempt.since = worker_now(&g->worker);
+    measure_step(&b->run->worker->show, b, STAGE_WRITE, since);
+    b->attempt.since = worker_now(run->worker);
     return next_ask(BATCH_WRITING);
 }
 
@@ -223,7 +224,7 @@ static struct next open_transaction(struct batch *b)
     if (n.kind != NEXT_ON) {
         return n;
     }
-    b->attempt.since = worker_now(&b->engine->worker);
+    b->attempt.since = worker_now(b->run->worker);
     queue_begin(b);
     b->attempt.n_moves = queue_positions(b);
     queue_loads(b, EXACT_SHARED);
@@ -244,7 +245,7 @@ struct next attempt_opened(struct batch *b, const struct pgreply *reply)
     if (!read_loads(b, EXACT_SHARED, reply, first, &e)) {
         return outcome_refused(b, &e);
     }
-    show_stage(&b->engine->worker.show, STAGE_LOAD, b->attempt.since);
+    show_stage(&b->run->worker->show, STAGE_LOAD, b->attempt.since);
     n = fold(b);
     if (n.kind != NEXT_ON) {
         return n;
@@ -295,7 +296,7 @@ struct next attempt_loaded(struct batch *b, const struct pgreply *reply)
     if (!read_loads(b, EXACT_ALIGNED, reply, b->attempt.n_begun, &e)) {
         return outcome_refused(b, &e);
     }
-    show_stage(&b->engine->worker.show, STAGE_LOAD, b->attempt.since);
+    show_stage(&b->run->worker->show, STAGE_LOAD, b->attempt.since);
     return after_loads(b);
 }
 
@@ -321,7 +322,7 @@ struct next attempt_begin(struct batch *b)
     if (b->tries.has_begun) {
         batch_again(b);
     }
-    b->attempt.since = worker_now(&b->engine->worker);
+    b->attempt.since = worker_now(b->run->worker);
     recall_begin(b);
     conflict_begin(b);
     n = weigh_keys(b);

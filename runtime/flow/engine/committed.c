@@ -8,6 +8,8 @@
 #include "flow/engine/kind.h"
 #include "flow/engine/lease_halt.h"
 #include "flow/engine/recall.h"
+#include "flow/letters/letters.h"
+#include "flow/publish/publish.h"
 #include "flow/show/show.h"
 
 /* Before COMMIT come the seal, where the tables want one, and the check. */
@@ -24,9 +26,8 @@ static void keep_rows(struct batch *b, const struct pgreply *reply)
 
 static void read_reply(struct batch *b, const struct pgreply *reply)
 {
-    show_stage(&b->engine->worker.show, STAGE_COMMIT, b->attempt.since);
-    conflict_took(b->engine,
-                  worker_now(&b->engine->worker) - b->attempt.begun_at);
+    show_stage(&b->run->worker->show, STAGE_COMMIT, b->attempt.since);
+    conflict_took(b->run, worker_now(b->run->worker) - b->attempt.begun_at);
     b->outcome.n_written -= writer_written(b->rows, b->n_rows, reply);
     keep_rows(b, reply);
 }
@@ -47,14 +48,14 @@ static void move_lane(struct batch *b, struct lease *l)
     uint32_t moved = lease_moved(l);
 
     if (moved > 0 && b->outcome.n_written > 0) {
-        lane->wrote_at = worker_now(&b->engine->worker);
+        lane->wrote_at = worker_now(b->run->worker);
     }
     lane->position = l->end;
     if (moved > 0) {
         lane->told.at = 0; /* it went on */
         lane->was_rewound &= !lane->settles;
     }
-    source_done(b->engine->worker.source, lane->kafka, moved);
+    source_done(b->run->worker->source, lane->kafka, moved);
     lease_cleared(lane, moved);
     isolate_cleared(l);
     conflict_cleared(lane);
@@ -63,15 +64,15 @@ static void move_lane(struct batch *b, struct lease *l)
 
 void committed_records(struct batch *b)
 {
-    letters_committed(&b->engine->letters, b);
+    letters_committed(b->run->letters, b);
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         if (lane_is_ours(b->input.leases[i].lane)) {
             move_lane(b, &b->input.leases[i]);
         }
     }
     if (batch_moved(b) > 0) {
-        measure_committed(&b->engine->worker.show, b);
-        b->engine->committed_at = worker_now(&b->engine->worker);
+        measure_committed(&b->run->worker->show, b);
+        b->run->committed_at = worker_now(b->run->worker);
     }
 }
 
@@ -92,19 +93,19 @@ static void halt_lanes(struct batch *b)
  */
 void batch_committed(struct batch *b, const struct pgreply *reply)
 {
-    struct engine *g = b->engine;
+    struct run *run = b->run;
 
     if (reply) {
         read_reply(b, reply);
     }
-    database_release(&b->engine->worker.database, &b->attempt.conn);
+    database_release(&b->run->worker->database, &b->attempt.conn);
     b->kind->committed(b);
     if (b->failures.letters) {
-        publish_due(&g->publish);
+        publish_due(run->publish);
     }
     halt_lanes(b);
-    database_answered(&g->worker.database, &b->attempt.ticket);
-    g->troubles = 0;
-    show_ready(&g->worker.show);
-    engine_release(b);
+    database_answered(&run->worker->database, &b->attempt.ticket);
+    run->troubles = 0;
+    show_ready(&run->worker->show);
+    run_release(b);
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "flow/engine/engine.h"
+#include "flow/engine/run.h"
 #include "flow/generation/compared.h"
 #include "postgres/store/catalog_ask.h"
 
@@ -39,15 +39,15 @@ bool compare_begin(struct batch *b)
  * they were goes on with them. */
 static struct cache *cache_of(const struct batch *b)
 {
-    return generation_is_like(b->generation, b->engine->worker.now)
-               ? &b->engine->cache
+    return generation_is_like(b->generation, b->run->worker->now)
+               ? &b->run->cache
                : NULL;
 }
 
 bool compare_answered(struct batch *b, const struct pgreply *r, struct err *e)
 {
     struct buf lines = {0};
-    int n = compared_tables(b->generation, b->engine->worker.show.page,
+    int n = compared_tables(b->generation, b->run->worker->show.page,
                             cache_of(b), r, &lines);
 
     if (n > 0) {

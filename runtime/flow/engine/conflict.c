@@ -246,16 +246,16 @@ static bool has_lost_enough(const struct batch *b, const struct err *e)
 {
     return b->tries.n_failed >= most_attempts(b, e) || is_waiting(b) ||
            has_waited(e) ||
-           worker_now(&b->engine->worker) - b->tries.failed_since >= TELL_USEC;
+           worker_now(b->run->worker) - b->tries.failed_since >= TELL_USEC;
 }
 
-static usec pause(struct engine *g, uint32_t n_lost, int64_t delay_ms)
+static usec pause(struct run *run, uint32_t n_lost, int64_t delay_ms)
 {
     return delay_ms >= 0 ? (usec)delay_ms * 1000
            : n_lost <= AT_ONCE
                ? 0
                : retry_delay(n_lost - AT_ONCE, FLOOR_USEC, CAP_USEC,
-                             worker_random(&g->worker));
+                             worker_random(run->worker));
 }
 
 /* Others come first, and its records once the lane's turn comes again. */
@@ -263,7 +263,7 @@ struct next conflict_part_lanes(struct batch *b, const struct err *e,
                                 int64_t delay_ms)
 {
     bool is_alone = b->input.n_leases == 1;
-    usec now = worker_now(&b->engine->worker);
+    usec now = worker_now(b->run->worker);
 
     (void)e;
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
@@ -275,7 +275,7 @@ struct next conflict_part_lanes(struct batch *b, const struct err *e,
         lane->wait.n_tried += b->tries.n_failed;
         lane->wait.retry_at =
             now + (is_alone && moved <= 1
-                       ? pause(b->engine, lane->wait.n_lost, delay_ms)
+                       ? pause(b->run, lane->wait.n_lost, delay_ms)
                        : 0);
         isolate_suspect(l, is_alone, now);
     }
@@ -290,7 +290,7 @@ static void tell_letters(const struct batch *b, const struct err *e)
     lane->letters.since =
         lane->letters.since ? lane->letters.since : b->attempt.since;
     if (!lane->letters.is_told &&
-        worker_now(&b->engine->worker) - lane->letters.since > TELL_USEC) {
+        worker_now(b->run->worker) - lane->letters.since > TELL_USEC) {
         lane->letters.is_told = true;
         log_line(LOG_WARN,
                  "dead letters that are tried again wait for other "
@@ -319,9 +319,9 @@ struct next conflict_retry(struct batch *b, const struct err *e,
     b->tries.n_failed++;
     note_lost(b, e);
     if (!has_lost_enough(b, e)) {
-        return next_again(pause(b->engine, b->tries.n_failed, delay_ms));
+        return next_again(pause(b->run, b->tries.n_failed, delay_ms));
     }
-    b->engine->worker.show.counts->counters[COUNT_BATCH_RETRIES]++;
+    b->run->worker->show.counts->counters[COUNT_BATCH_RETRIES]++;
     return b->kind->part(b, e, delay_ms);
 }
 
@@ -370,23 +370,23 @@ static bool wants_patience(const struct batch *b)
  * be emptied. */
 static bool may_be_patient(const struct batch *b)
 {
-    const struct engine *g = b->engine;
-    const struct list_link *link = list_first(&g->batches.busy);
+    const struct run *run = b->run;
+    const struct list_link *link = list_first(&run->batches.busy);
 
-    for (uint32_t n = g->batches.busy.n; n > 0; n--, link = link->next) {
+    for (uint32_t n = run->batches.busy.n; n > 0; n--, link = link->next) {
         const struct batch *other = list_item(link, struct batch, link);
 
         if (other != b && other->attempt.is_patient) {
             return false;
         }
     }
-    return (g->batches.n > 1 && b->generation->plan->database.pool_max > 1) ||
+    return (run->batches.n > 1 && b->generation->plan->database.pool_max > 1) ||
            (empties(b) && has_whole_turn(b));
 }
 
-static uint32_t first_lock_ms(const struct engine *g)
+static uint32_t first_lock_ms(const struct run *run)
 {
-    uint64_t twice = 2 * g->took / 1000;
+    uint64_t twice = 2 * run->took / 1000;
 
     return twice > FIRST_LOCK_MS ? (uint32_t)twice : FIRST_LOCK_MS;
 }
@@ -396,7 +396,7 @@ void conflict_begin(struct batch *b)
     uint32_t usual = b->generation->plan->database.timeouts.lock_ms;
     bool is_patient = wants_patience(b);
     uint32_t ms =
-        is_waiting(b) && !is_patient ? LOCK_SHORT_MS : first_lock_ms(b->engine);
+        is_waiting(b) && !is_patient ? LOCK_SHORT_MS : first_lock_ms(b->run);
 
     b->attempt.kind = attempt_of(b);
     b->attempt.is_patient = is_patient && may_be_patient(b);
@@ -404,9 +404,9 @@ void conflict_begin(struct batch *b)
         b->attempt.is_patient || (usual > 0 && ms >= usual) ? 0 : ms;
 }
 
-void conflict_took(struct engine *g, usec took)
+void conflict_took(struct run *run, usec took)
 {
-    g->took = took > g->took ? took : g->took - (g->took - took) / 16;
+    run->took = took > run->took ? took : run->took - (run->took - took) / 16;
 }
 
 /* ---- to tell ---- */
@@ -458,7 +458,7 @@ static bool show(struct lane *lane, usec now)
     return true;
 }
 
-static void show_first(struct engine *g, const struct lane *first)
+static void show_first(struct run *run, const struct lane *first)
 {
     char what[300] = "";
 
@@ -466,20 +466,20 @@ static void show_first(struct engine *g, const struct lane *first)
         snprintf(what, sizeof(what), "lane %.200s/%d: ", first->topic,
                  first->partition);
     }
-    show_reason(&g->worker.show, REASON_LANES, what,
+    show_reason(&run->worker->show, REASON_LANES, what,
                 first ? first->wait.reason : "");
 }
 
-void conflict_tick(struct engine *g, usec now)
+void conflict_tick(struct run *run, usec now)
 {
-    const struct list_link *link = list_first(&g->batches.busy);
-    const struct list *held_up = &g->worker.lanes.held_up;
+    const struct list_link *link = list_first(&run->batches.busy);
+    const struct list *held_up = &run->worker->lanes.held_up;
     const struct lane *first = NULL;
 
-    if (g->worker.database.breaker.state != BREAKER_CLOSED) {
+    if (run->worker->database.breaker.state != BREAKER_CLOSED) {
         return;
     }
-    for (uint32_t n = g->batches.busy.n; n > 0; n--, link = link->next) {
+    for (uint32_t n = run->batches.busy.n; n > 0; n--, link = link->next) {
         note_slow(list_item(link, struct batch, link), now);
     }
     link = list_first(held_up);
@@ -490,5 +490,5 @@ void conflict_tick(struct engine *g, usec now)
             first = l;
         }
     }
-    show_first(g, first);
+    show_first(run, first);
 }

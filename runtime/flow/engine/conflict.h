@@ -28,8 +28,8 @@
  * and the record is applied. TM002 is no race then either, if all rows were
  * there; else nobody knows, which is told, and all begins anew.
  */
-#include "flow/engine/engine.h"
 #include "flow/engine/next.h"
+#include "flow/engine/run.h"
 
 /* The batch failed with [e], of class conflict: is it none? True: [named] is
  * what it failed with. */
@@ -40,7 +40,7 @@ bool conflict_is_cancel(struct batch *b, const struct err *e);
 /* An attempt begins: says how it goes, and how long it waits for a lock. */
 void conflict_begin(struct batch *b);
 /* A transaction took so long, from BEGIN to the answer to COMMIT. */
-void conflict_took(struct engine *g, usec took);
+void conflict_took(struct run *run, usec took);
 /* The proof met no failure: it was a race. */
 struct next conflict_not_proven(struct batch *b);
 /* The same once more, or a smaller batch. [delay_ms]: as the failure rule says;
@@ -55,4 +55,4 @@ void conflict_note_letters(struct batch *b, const struct err *e);
 /* The lane's position moved, behind lease_cleared(). */
 void conflict_cleared(struct lane *lane);
 /* Tells people of lanes that have waited for seconds. */
-void conflict_tick(struct engine *g, usec now);
+void conflict_tick(struct run *run, usec now);

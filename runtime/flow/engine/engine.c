@@ -31,79 +31,39 @@ enum {
  * drain, since 2.0.2 waits that long before it fetches into a full queue. */
 static const uint64_t INBOX_BYTES = 32 << 20;
 
-void engine_move(struct batch *b, enum batch_state to)
-{
-    struct engine *g = b->engine;
-
-    if (!batches_move(&g->batches, b, to)) { /* nobody told its outcome */
-        database_withdraw(&g->worker.database, &b->attempt.ticket);
-    }
-    worker_wake(&g->worker);
-}
-
-/* What its statements were goes from the sessions too. */
-void engine_retire(struct engine *g)
-{
-    if (g->worker.before && g->worker.before->n_holders == 1) {
-        generation_drop(g->worker.before);
-        g->worker.before = NULL;
-        pgpool_sweep(g->worker.database.pool);
-    }
-}
-
-void engine_release(struct batch *b)
-{
-    struct engine *g = b->engine;
-
-    database_release(&g->worker.database, &b->attempt.conn);
-    for (uint32_t i = 0; i < b->input.n_leases; i++) {
-        struct lane *lane = b->input.leases[i].lane;
-
-        source_give_back(g->worker.source, lane->kafka);
-        lane_end_lease(lane);
-        if (lane->kafka->is_assigned) {
-            show_lane(&g->worker.show, lane);
-        }
-    }
-    batch_clear(b);
-    batch_unbind(b);
-    engine_retire(g);
-    engine_move(b, BATCH_FREE);
-}
-
-static void judge_truncates(struct batch *b)
+static void judge_truncates(const struct engine *g, struct batch *b)
 {
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         const struct lease *l = &b->input.leases[i];
 
         if (truncate_is(b, l->first)) {
-            truncate_judge(b, l, topics_count(&b->engine->topics, l->lane));
+            truncate_judge(b, l, topics_count(&g->topics, l->lane));
         }
     }
 }
 
 static void decode_some(struct engine *g)
 {
-    struct batch *b = batches_first(&g->batches.decoding);
+    struct batch *b = batches_first(&g->run.batches.decoding);
     usec since = worker_now(&g->worker);
     bool is_done = batch_decode(b, DECODE_SLICE);
 
     if (is_done) {
         isolate_refused(b);
         condemned_apply(b);
-        judge_truncates(b);
+        judge_truncates(g, b);
         condemned_enter(b);
         batch_keys(b);
         condemned_leave();
     }
-    measure_step(&b->engine->worker.show, b, STAGE_DECODE, since);
+    measure_step(&g->worker.show, b, STAGE_DECODE, since);
     if (is_done && batch_is_over(b)) {
         transact_go(b, isolate_over(b));
     } else if (is_done) {
         unknown_tell(b->generation->programs, b->generation->n_programs,
                      b->generation->decoder, &b->memory.arena);
         batch_settle(b);
-        engine_move(b, BATCH_READY);
+        run_move(b, BATCH_READY);
     }
 }
 
@@ -112,10 +72,10 @@ static void give_conns(struct engine *g)
 {
     struct batch *resolving, *b;
 
-    while ((resolving =
-                batches_due(&g->batches.resolving, worker_now(&g->worker))) ||
-           g->batches.ready.n) {
-        b = resolving ? resolving : batches_first(&g->batches.ready);
+    while ((resolving = batches_due(&g->run.batches.resolving,
+                                    worker_now(&g->worker))) ||
+           g->run.batches.ready.n) {
+        b = resolving ? resolving : batches_first(&g->run.batches.ready);
         struct pgconn *c =
             database_take(&g->worker.database, &b->attempt.ticket);
 
@@ -134,28 +94,22 @@ static void wake_waiting(struct engine *g, usec now)
 {
     struct batch *b;
 
-    while ((b = batches_due(&g->batches.waiting, now))) {
-        engine_move(b, BATCH_READY);
+    while ((b = batches_due(&g->run.batches.waiting, now))) {
+        run_move(b, BATCH_READY);
     }
-}
-
-void engine_lease(struct lane *lane)
-{
-    source_use(lane->kafka);
-    lane_lease(lane);
 }
 
 static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
 {
-    struct batch *b = batches_first(&g->batches.free);
+    struct batch *b = batches_first(&g->run.batches.free);
 
     for (uint32_t i = 0; i < n; i++) {
-        engine_lease(leases[i].lane);
+        run_lease(leases[i].lane);
     }
     batch_begin(b, g->worker.now, leases, n);
     b->memory.most_bytes = g->worker.now->plan->limits.bytes;
     b->kind = &batch_of_records;
-    engine_move(b, BATCH_DECODING);
+    run_move(b, BATCH_DECODING);
 }
 
 /* A half-open breaker lets one thing through, and what must be resolved goes
@@ -163,10 +117,10 @@ static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
 static bool may_lease(struct engine *g)
 {
     bool is_whole = g->worker.database.breaker.state == BREAKER_CLOSED;
-    uint32_t n = g->batches.decoding.n + g->batches.ready.n +
-                 g->batches.waiting.n + g->batches.resolving.n;
+    uint32_t n = g->run.batches.decoding.n + g->run.batches.ready.n +
+                 g->run.batches.waiting.n + g->run.batches.resolving.n;
 
-    return g->batches.free.n > 0 && !g->worker.is_stopping &&
+    return g->run.batches.free.n > 0 && !g->worker.is_stopping &&
            database_allows(&g->worker.database) &&
            (is_whole || (n == 0 && !g->claim.conn));
 }
@@ -214,7 +168,7 @@ static void release_above(struct list *list, uint32_t most)
 
         l = l->next;
         if (b->input.events.n > most) {
-            engine_release(b);
+            run_release(b);
         }
     }
 }
@@ -229,15 +183,15 @@ static void release_known(struct engine *g)
     uint32_t most = state == BREAKER_OPEN ? 0 : PROBE_RECORDS;
 
     if (state != BREAKER_CLOSED) {
-        release_above(&g->batches.decoding, most);
-        release_above(&g->batches.ready, most);
-        release_above(&g->batches.waiting, most);
+        release_above(&g->run.batches.decoding, most);
+        release_above(&g->run.batches.ready, most);
+        release_above(&g->run.batches.waiting, most);
     }
 }
 
 static bool has_work(const struct engine *g)
 {
-    return g->batches.free.n < g->batches.n || g->claim.conn ||
+    return g->run.batches.free.n < g->run.batches.n || g->claim.conn ||
            (g->worker.source && source_inbox_bytes(g->worker.source) > 0);
 }
 
@@ -250,10 +204,10 @@ void engine_turn(struct engine *g)
         release_known(g);
         claim_turn(&g->claim);
         letters_turn(&g->letters);
-        redo_turn(g);
+        redo_turn(&g->run);
         lease_lanes(g);
     }
-    if (g->batches.decoding.n) {
+    if (g->run.batches.decoding.n) {
         decode_some(g);
     }
     wake_waiting(g, worker_now(&g->worker));
@@ -261,7 +215,7 @@ void engine_turn(struct engine *g)
     if (!has_work(g)) {
         database_probe(&g->worker.database);
     }
-    if (g->batches.decoding.n) {
+    if (g->run.batches.decoding.n) {
         worker_wake(&g->worker);
     }
 }
@@ -287,7 +241,7 @@ static void on_tick(void *arg)
 
     if (g->worker.source) {
         halts_tick(&g->halts, now);
-        conflict_tick(g, now);
+        conflict_tick(&g->run, now);
         publish_tick(&g->publish, g->worker.is_stopping, now);
         waits_tick(&g->waits,
                    (struct waits_claim){g->claim.conn ? g->claim.asked_at : 0,
@@ -332,32 +286,8 @@ void engine_join(struct engine *g)
                                      .instance = g->worker.instance});
 }
 
-static void open_batches(struct engine *g)
-{
-    uint32_t n = g->worker.now->plan->limits.concurrency;
-
-    for (uint32_t i = 0; i < n; i++) {
-        struct batch *b = &g->batches.all[i];
-
-        batch_init(b);
-        b->engine = g;
-        b->ask = rule_ask_record;
-        b->slot = i;
-    }
-    batches_open(&g->batches, n);
-}
-
 /* What the keys that wait behind dead letters may take: some millions of them. */
 static const uint64_t HELD_BYTES = 1 << 30;
-
-static void open_cache(struct engine *g)
-{
-    const struct plan *p = g->worker.now->plan;
-
-    if (plan_is_cached(p)) {
-        cache_open(&g->cache, p->cache.bytes, p->cache.ttl_s * 1000000ULL);
-    }
-}
 
 static void explain_unkept(void *arg, const struct err *e, struct err *named)
 {
@@ -391,6 +321,15 @@ static void open_parts(struct engine *g)
     letters_open(&g->letters, &g->worker, &g->halts);
 }
 
+static void open_run(struct engine *g)
+{
+    g->run.worker = &g->worker;
+    g->run.halts = &g->halts;
+    g->run.letters = &g->letters;
+    g->run.publish = &g->publish;
+    run_open(&g->run, rule_ask_record);
+}
+
 void engine_open(struct engine *g)
 {
     const struct generation *n = g->worker.now;
@@ -414,8 +353,7 @@ void engine_open(struct engine *g)
     g->worker.idle = loop_idle_new(g->worker.loop, on_idle, g);
     g->tick = loop_timer_new(g->worker.loop, on_tick, g);
     g->due = loop_timer_new(g->worker.loop, on_wake, g);
-    open_batches(g);
-    open_cache(g);
+    open_run(g);
     lanes_init(&g->worker.lanes, g->worker.now->plan->dead_letters.max_failed,
                HELD_BYTES);
     loop_timer_every(g->tick, TICK_USEC);
@@ -424,7 +362,7 @@ void engine_open(struct engine *g)
 bool engine_stop(struct engine *g)
 {
     g->worker.is_stopping = true;
-    return g->batches.busy.n == 0 && g->batches.resolving.n == 0 &&
+    return g->run.batches.busy.n == 0 && g->run.batches.resolving.n == 0 &&
            halts_are_written(&g->halts) && publish_is_done(&g->publish);
 }
 
@@ -439,10 +377,7 @@ void engine_close(struct engine *g)
         intake_tell(g);
         source_free(g->worker.source);
     }
-    for (uint32_t i = 0; i < g->batches.n; i++) {
-        batch_close(&g->batches.all[i]);
-    }
-    cache_close(&g->cache);
+    run_close(&g->run);
     claim_close(&g->claim);
     topics_close(&g->topics);
     letters_close(&g->letters);

@@ -13,27 +13,23 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/random.h"
-#include "flow/batch/batches.h"
 #include "flow/claim/claim.h"
 #include "flow/claim/topics.h"
 #include "flow/database/database.h"
 #include "flow/engine/compare.h"
+#include "flow/engine/run.h"
 #include "flow/halt/halts.h"
 #include "flow/lane/lane.h"
 #include "flow/letters/letters.h"
 #include "flow/publish/publish.h"
 #include "flow/show/show.h"
-#include "flow/table/cache.h"
-#include "flow/table/writer.h"
 #include "flow/waits/waits.h"
 #include "flow/worker/worker.h"
 
 struct engine {
     struct worker worker; /* loop, random, now, show, owner, instance: set */
 
-    struct batches batches;
-    struct writer writer; /* owned; buffers shared by all batches */
-    struct cache cache;   /* owned; without a ring: nothing is cached */
+    struct run run; /* of its batches */
 
     struct claim claim;
     struct topics topics;
@@ -45,11 +41,7 @@ struct engine {
     struct letters letters;
     struct publish publish;
     struct waits waits;
-    usec committed_at; /* the last commit */
-    usec took;         /* a transaction, lately: rises at once, falls slowly */
-    char rule_fault[200]; /* what people were told of the failure rule */
-    uint32_t troubles;    /* halts for want of tables or rights, in a row */
-    bool had_alone;       /* the last batch was of such a lane: lease_pick */
+    bool had_alone; /* the last batch was of such a lane: lease_pick */
     usec last_commit_note;
 };
 
@@ -63,14 +55,5 @@ bool engine_stop(struct engine *g);
 
 /* -- for the files of the engine -- */
 
-/* Moves it to the list of that state, and asks for another turn. */
-void engine_move(struct batch *b, enum batch_state to);
 /* Opens the consumer, once the database is as the plan wants it. */
 void engine_join(struct engine *g);
-/* Gives the batch's connection back, if it has one, and its lanes, and frees
- * the batch. */
-void engine_release(struct batch *b);
-/* Frees the generation before, once no batch is of it. */
-void engine_retire(struct engine *g);
-/* A batch has the lane, which is free. */
-void engine_lease(struct lane *lane);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "flow/generation/compared.h"
+#include "flow/halt/halts.h"
 
 enum {
     PAUSE_USEC = 500000,
@@ -28,7 +29,7 @@ static bool is_never_kept(struct lane *lane, const struct lease *l)
     return lane->fence.n >= MOST && has_claimed;
 }
 
-static void halt_unkept(struct engine *g, struct lane *lane)
+static void halt_unkept(struct run *run, struct lane *lane)
 {
     struct err e;
 
@@ -36,21 +37,21 @@ static void halt_unkept(struct engine *g, struct lane *lane)
         &e, ERR_SCHEMA,
         "tidemill.lane does not keep the lane's new position, though nobody "
         "else claimed it: %.300s",
-        compared_own_causes(g->worker.now));
-    g->worker.show.counts->errors[e.class]++;
-    halts_until(&g->halts, lane, worker_now(&g->worker) + UNKEPT_USEC, &e);
+        compared_own_causes(run->worker->now));
+    run->worker->show.counts->errors[e.class]++;
+    halts_until(run->halts, lane, worker_now(run->worker) + UNKEPT_USEC, &e);
 }
 
-static void claim_again(struct engine *g, const struct lease *l)
+static void claim_again(struct run *run, const struct lease *l)
 {
     struct lane *lane = l->lane;
 
     if (is_never_kept(lane, l)) {
-        halt_unkept(g, lane);
+        halt_unkept(run, lane);
         return;
     }
     if (lane->fence.n == MOST - 1) { /* what is told of then may be new */
-        g->worker.now->tables.is_known = false;
+        run->worker->now->tables.is_known = false;
     }
     if (lane->fence.n < MOST) { /* else that is not why */
         log_line(LOG_WARN,
@@ -66,16 +67,15 @@ struct next fence_failed(struct batch *b, int failed)
 {
     int at = b->attempt.n_begun;
 
-    b->engine->worker.show.counts->counters[COUNT_FENCED]++;
+    b->run->worker->show.counts->counters[COUNT_FENCED]++;
     /* Two owners that both believe in themselves must not fence each other in
      * a loop: Kafka tells one of them soon. */
-    b->engine->worker.lanes.claim_at =
-        worker_now(&b->engine->worker) + PAUSE_USEC;
+    b->run->worker->lanes.claim_at = worker_now(b->run->worker) + PAUSE_USEC;
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lease *l = &b->input.leases[i];
 
         if (batch_moves(b, l) && at++ == failed) {
-            claim_again(b->engine, l);
+            claim_again(b->run, l);
         }
     }
     return next_is(NEXT_RELEASE);

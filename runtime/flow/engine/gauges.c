@@ -44,11 +44,11 @@ void gauges_tick(struct engine *g)
     g->worker.show.counts->heartbeat_usec = worker_now(&g->worker);
     gauge[GAUGE_POOL_SIZE] = pgpool_size(g->worker.database.pool);
     gauge[GAUGE_POOL_IN_USE] = pgpool_in_use(g->worker.database.pool);
-    gauge[GAUGE_BATCHES_IN_FLIGHT] = g->batches.n - g->batches.free.n;
+    gauge[GAUGE_BATCHES_IN_FLIGHT] = g->run.batches.n - g->run.batches.free.n;
     gauge[GAUGE_LUA_BYTES] =
         vm_bytes(g->worker.now->vm) +
         (g->worker.before ? vm_bytes(g->worker.before->vm) : 0);
-    gauge[GAUGE_CACHE_BYTES] = g->cache.live_bytes;
+    gauge[GAUGE_CACHE_BYTES] = g->run.cache.live_bytes;
     gauge[GAUGE_HELD_BYTES] = g->worker.lanes.held.bytes;
     if (!g->worker.source) {
         return;

@@ -89,7 +89,7 @@ static void tell_over(const struct batch *b)
 struct next isolate_over(struct batch *b)
 {
     tell_over(b);
-    b->engine->worker.show.counts->counters[COUNT_BATCH_RETRIES]++;
+    b->run->worker->show.counts->counters[COUNT_BATCH_RETRIES]++;
     b->kind->shrink(b, b->input.view.is_late);
     return next_is(NEXT_RELEASE);
 }
@@ -109,14 +109,14 @@ void isolate_search_lanes(struct batch *b)
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         if (lease_moved(&b->input.leases[i]) > 0) {
             isolate_suspect(&b->input.leases[i], b->input.n_leases == 1,
-                            worker_now(&b->engine->worker));
+                            worker_now(b->run->worker));
         }
     }
 }
 
 struct next isolate_parts(struct batch *b)
 {
-    b->engine->worker.show.counts->counters[COUNT_ISOLATIONS]++;
+    b->run->worker->show.counts->counters[COUNT_ISOLATIONS]++;
     b->kind->search(b);
     return next_is(NEXT_RELEASE);
 }
@@ -127,7 +127,7 @@ struct next isolate_found(struct batch *b, uint32_t event, const struct err *e,
     const struct record *rec = &b->input.records[event];
     struct lane *lane = b->input.leases[rec->lane].lane;
 
-    b->engine->worker.show.counts->counters[COUNT_ISOLATIONS]++;
+    b->run->worker->show.counts->counters[COUNT_ISOLATIONS]++;
     lane->search.has_found = true;
     lane->search.offset = rec->offset;
     lane->search.action = action;

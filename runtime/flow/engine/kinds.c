@@ -5,6 +5,7 @@
 #include "flow/engine/isolate.h"
 #include "flow/engine/kind.h"
 #include "flow/engine/redo.h"
+#include "flow/engine/run.h"
 #include "flow/letters/letters.h"
 #include "flow/rows/headers.h"
 

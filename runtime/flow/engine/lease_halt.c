@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "flow/halt/halts.h"
 #include "postgres/store/position.h"
 
 static void name_halt(const struct batch *b, const struct lease *l,
@@ -45,14 +46,13 @@ void lease_halt_committed(struct batch *b, const struct lease *l)
         return;
     }
     lane->was_halted = true;
-    b->engine->worker.show.counts->errors[l->halt_class]++;
+    b->run->worker->show.counts->errors[l->halt_class]++;
     name_halt(b, l, &e);
     if (l->halted_since == 0) {
-        halts_for_person(&b->engine->halts, lane, &e,
-                         b->generation->plan->hash);
+        halts_for_person(b->run->halts, lane, &e, b->generation->plan->hash);
         return;
     }
-    halts_lane(&b->engine->halts, lane, &e);
+    halts_lane(b->run->halts, lane, &e);
     if (lane->page) {
         lane->page->halted_since = l->halted_since;
     }

@@ -28,7 +28,7 @@ struct next outcome_wait(struct batch *b)
     usec delay =
         b->failures.wait_ms < 0
             ? retry_delay(b->tries.n_failed + 1, BACKOFF_FLOOR_USEC,
-                          BACKOFF_CAP_USEC, worker_random(&b->engine->worker))
+                          BACKOFF_CAP_USEC, worker_random(b->run->worker))
             : (usec)b->failures.wait_ms * 1000;
     struct err e;
 
@@ -41,7 +41,7 @@ static bool goes_on_without(const struct batch *b)
 {
     const struct lane *ours = b->input.leases[0].lane;
 
-    for (struct lane *l = b->engine->worker.lanes.first; l; l = l->after) {
+    for (struct lane *l = b->run->worker->lanes.first; l; l = l->after) {
         if (l->topic_index == ours->topic_index &&
             l->wrote_at > ours->search.since) {
             return true;
@@ -66,7 +66,7 @@ static bool is_tried_alone(struct batch *b, const struct err *e,
     *named = *e;
     named->class = ERR_DATA;
     if (n == 1 && !lane->search.since) {
-        lane->search.since = worker_now(&b->engine->worker);
+        lane->search.since = worker_now(b->run->worker);
     }
     return n > 1 || !b->kind->holds_lanes || goes_on_without(b) ||
            (b->generation->tables.hides && strcmp(e->sqlstate, "42501") == 0);
@@ -105,7 +105,7 @@ static struct next again_compared(struct batch *b, const struct err *e)
                  log_quote(e->text));
     }
     if (b->tries.n_failed >= COMPARED_AT_ONCE) {
-        show_waits(&b->engine->worker.show, "database: ", e->text);
+        show_waits(&b->run->worker->show, "database: ", e->text);
     }
     return next_again(
         b->tries.n_failed++ < COMPARED_AT_ONCE ? 0 : BACKOFF_CAP_USEC);
@@ -152,7 +152,7 @@ static bool is_unknown(const struct pgreply *reply)
 
 static struct next resolve(struct batch *b)
 {
-    b->engine->worker.show.counts->counters[COUNT_COMMIT_UNKNOWN]++;
+    b->run->worker->show.counts->counters[COUNT_COMMIT_UNKNOWN]++;
     b->resolve.n_asked = 0;
     b->tries.retry_at = 0;
     return next_is(NEXT_RESOLVE);
@@ -180,9 +180,9 @@ static struct next too_much(struct batch *b, const struct pgreply *reply)
 static void tell_database(struct batch *b, const struct pgreply *reply)
 {
     if (reply->is_over) {
-        database_answered(&b->engine->worker.database, &b->attempt.ticket);
+        database_answered(&b->run->worker->database, &b->attempt.ticket);
     } else {
-        database_told(&b->engine->worker.database, &b->attempt.ticket,
+        database_told(&b->run->worker->database, &b->attempt.ticket,
                       &reply->error, reply->commit_sent ? "commit" : "batch");
     }
 }
@@ -190,7 +190,7 @@ static void tell_database(struct batch *b, const struct pgreply *reply)
 struct next outcome_failed(struct batch *b, const struct pgreply *reply)
 {
     const struct err *e = &reply->error;
-    struct page_worker *counts = b->engine->worker.show.counts;
+    struct page_worker *counts = b->run->worker->show.counts;
     struct next n;
 
     counts->errors[e->class]++;
@@ -225,7 +225,7 @@ struct next outcome_refused(struct batch *b, const struct err *e)
     if (recall_must_repeat(b, e)) {
         return next_again(0);
     }
-    b->engine->worker.show.counts->errors[e->class]++;
+    b->run->worker->show.counts->errors[e->class]++;
     return compare_explains(b, e) ? again_compared(b, e) : by_cause(b, e, NULL);
 }
 
@@ -238,7 +238,7 @@ struct next outcome_too_much(struct batch *b, const struct err *e)
 
 struct next outcome_unfit(struct batch *b, const struct err *e)
 {
-    b->engine->worker.show.counts->errors[e->class]++;
+    b->run->worker->show.counts->errors[e->class]++;
     return rule_failed(b, e);
 }
 

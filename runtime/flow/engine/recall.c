@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "flow/engine/engine.h"
 #include "flow/engine/kind.h"
+#include "flow/engine/run.h"
 
 /* In place of a lease: the row's events came from several lanes. */
 enum { LEASE_MIXED = 0xfffffffe, LEASE_NONE = 0xffffffff };
@@ -286,13 +286,12 @@ static void note_server(struct cache *c, uint32_t n_opened)
 
 static void begin_rows(struct batch *b, struct rows *r, const uint32_t *claims)
 {
-    uint64_t *n = b->engine->worker.show.counts->counters;
+    uint64_t *n = b->run->worker->show.counts->counters;
 
     if (claims) {
-        recall_rows(&b->engine->cache, r, claims,
-                    worker_now(&b->engine->worker));
+        recall_rows(&b->run->cache, r, claims, worker_now(b->run->worker));
     } else {
-        recall_drop(&b->engine->cache, r);
+        recall_drop(&b->run->cache, r);
     }
     b->cached.n_found += r->n_recalled;
     n[COUNT_CACHE_HITS] += r->n_recalled;
@@ -302,20 +301,20 @@ static void begin_rows(struct batch *b, struct rows *r, const uint32_t *claims)
 /* Is it to take part in the row cache? Its rows are of the contract of now. */
 static bool takes_part(const struct batch *b)
 {
-    const struct cache *c = &b->engine->cache;
+    const struct cache *c = &b->run->cache;
     bool has_rows = false;
 
     for (uint32_t i = 0; i < b->n_rows; i++) {
         has_rows |= is_recallable(&b->rows[i]);
     }
     return c->ring && has_rows &&
-           worker_now(&b->engine->worker) >= c->rests_until &&
-           generation_is_like(b->generation, b->engine->worker.now);
+           worker_now(b->run->worker) >= c->rests_until &&
+           generation_is_like(b->generation, b->run->worker->now);
 }
 
 void recall_begin(struct batch *b)
 {
-    struct cache *c = &b->engine->cache;
+    struct cache *c = &b->run->cache;
     bool is_first = !b->tries.has_begun && b->kind->is_cached;
     const uint32_t *claims = NULL;
 
@@ -325,7 +324,7 @@ void recall_begin(struct batch *b)
     if (!b->cached.is_used) {
         return;
     }
-    note_server(c, pgpool_opened(b->engine->worker.database.pool));
+    note_server(c, pgpool_opened(b->run->worker->database.pool));
     b->cached.era = c->era;
     claims = is_first ? claims_to_find(b) : NULL;
     for (uint32_t i = 0; i < b->n_rows; i++) {
@@ -343,19 +342,19 @@ bool recall_may_keep(const struct batch *b)
 /* False: what the batch wrote is not to be kept. */
 static bool may_keep(struct batch *b, bool is_quiet)
 {
-    struct cache *c = &b->engine->cache;
+    struct cache *c = &b->run->cache;
 
     if (!is_quiet) {
         cache_clear(c);
-        c->rests_until = worker_now(&b->engine->worker) + REST_USEC;
+        c->rests_until = worker_now(b->run->worker) + REST_USEC;
     }
     return is_quiet && b->cached.era == c->era;
 }
 
 void recall_committed(struct batch *b, uint32_t xid, bool is_quiet)
 {
-    struct engine *g = b->engine;
-    uint64_t n_evicted = g->cache.n_evicted;
+    struct run *run = b->run;
+    uint64_t n_evicted = run->cache.n_evicted;
     const uint32_t *claims;
 
     if (!may_keep(b, is_quiet)) {
@@ -364,12 +363,12 @@ void recall_committed(struct batch *b, uint32_t xid, bool is_quiet)
     claims = claims_to_keep(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
         if (is_recallable(&b->rows[i])) {
-            recall_keep(&g->cache, &b->rows[i], claims, xid,
-                        worker_now(&g->worker));
+            recall_keep(&run->cache, &b->rows[i], claims, xid,
+                        worker_now(run->worker));
         }
     }
-    g->worker.show.counts->counters[COUNT_CACHE_EVICTED] +=
-        g->cache.n_evicted - n_evicted;
+    run->worker->show.counts->counters[COUNT_CACHE_EVICTED] +=
+        run->cache.n_evicted - n_evicted;
 }
 
 bool recall_must_repeat(const struct batch *b, const struct err *e)

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "flow/engine/kind.h"
 #include "flow/generation/compared.h"
+#include "flow/letters/letters.h"
 #include "flow/rows/headers.h"
 #include "model/deadlines.h"
 #include "postgres/store/dead_letter.h"
@@ -17,11 +18,12 @@ static bool may_begin(const struct lane *l)
     return lane_is_ours(l) && l->state != LANE_LEASED && l->keys.are_known;
 }
 
-static struct lane *find_wanted(struct engine *g)
+static struct lane *find_wanted(struct run *run)
 {
-    struct list_link *link = list_first(&g->worker.lanes.wanted);
+    struct list_link *link = list_first(&run->worker->lanes.wanted);
 
-    for (uint32_t n = g->worker.lanes.wanted.n; n > 0; n--, link = link->next) {
+    for (uint32_t n = run->worker->lanes.wanted.n; n > 0;
+         n--, link = link->next) {
         struct lane *l = list_item(link, struct lane, letters.wanted);
 
         if (may_begin(l)) {
@@ -32,13 +34,13 @@ static struct lane *find_wanted(struct engine *g)
 }
 
 /* A batch of them is as large as any other. */
-static struct dead_letter_most how_many(const struct engine *g,
+static struct dead_letter_most how_many(const struct run *run,
                                         const struct lane *lane)
 {
     return (struct dead_letter_most){
         .n = lane->letters.retry_most ? lane->letters.retry_most
-                                      : g->worker.now->plan->limits.size,
-        .bytes = g->worker.now->plan->limits.bytes};
+                                      : run->worker->now->plan->limits.size,
+        .bytes = run->worker->now->plan->limits.bytes};
 }
 
 static const char *copied(struct batch *b, const struct pg_result *r, int row,
@@ -86,21 +88,21 @@ static void begin(struct batch *b, const struct pg_result *r)
     batch_prepare(b, n);
     b->input.stays = true;
     b->kind = &batch_of_letters;
-    engine_move(b, BATCH_DECODING);
+    run_move(b, BATCH_DECODING);
 }
 
 /* Trouble with the database is told where it is met; this would come again with
  * each look. */
 static void tell(struct batch *b, const struct err *e)
 {
-    struct engine *g = b->engine;
+    struct run *run = b->run;
     struct err named;
 
     if (compared_is_unkept(b->generation, e, &named)) {
         b->generation->tables.is_known =
             false; /* what is told next may be new */
     }
-    if (!database_is_away(e) && log_once(&g->letters.told, named.text)) {
+    if (!database_is_away(e) && log_once(&run->letters->told, named.text)) {
         log_line(LOG_WARN, "dead letters cannot be looked up; trying again",
                  "class=%s error=%s", err_class_name(e->class),
                  log_quote(named.text));
@@ -117,7 +119,7 @@ static void end_wait(struct lane *lane)
 static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
 {
     struct batch *b = arg;
-    struct engine *g = b->engine;
+    struct run *run = b->run;
     struct lane *lane = b->input.leases[0].lane;
 
     b->attempt.conn = NULL; /* what it says is read before it is given back */
@@ -129,16 +131,16 @@ static void on_fetched(struct pgconn *c, const struct pgreply *r, void *arg)
         if (!r->ok) {
             tell(b, &r->error);
         }
-        engine_release(b);
+        run_release(b);
     }
-    database_give(&g->worker.database, &c, &b->attempt.ticket,
+    database_give(&run->worker->database, &c, &b->attempt.ticket,
                   r->ok ? NULL : &r->error, "dead letters");
 }
 
-static void fetch(struct engine *g, struct batch *b, struct lane *lane)
+static void fetch(struct run *run, struct batch *b, struct lane *lane)
 {
-    batch_bind(b, g->worker.now);
-    b->memory.most_bytes = g->worker.now->plan->limits.bytes;
+    batch_bind(b, run->worker->now);
+    b->memory.most_bytes = run->worker->now->plan->limits.bytes;
     batch_clear(b);
     b->input.leases = arena_zero(&b->memory.arena, sizeof(*b->input.leases));
     b->input.n_leases = 1;
@@ -146,27 +148,28 @@ static void fetch(struct engine *g, struct batch *b, struct lane *lane)
                                         .epoch = lane->epoch,
                                         .start = lane->position,
                                         .halt = -1};
-    engine_lease(lane);
-    engine_move(b, BATCH_FETCHING);
+    run_lease(lane);
+    run_move(b, BATCH_FETCHING);
     dead_letter_ask(b->attempt.conn, b->generation->plan, lane->topic,
-                    lane->partition, how_many(g, lane));
+                    lane->partition, how_many(run, lane));
     pgconn_flush(b->attempt.conn, PG_LETTERS_USEC, on_fetched, b);
 }
 
-void redo_turn(struct engine *g)
+void redo_turn(struct run *run)
 {
-    struct lane *lane =
-        g->batches.free.n && !g->worker.is_stopping ? find_wanted(g) : NULL;
+    struct lane *lane = run->batches.free.n && !run->worker->is_stopping
+                            ? find_wanted(run)
+                            : NULL;
     struct batch *b;
 
     if (!lane) {
         return;
     }
-    b = batches_first(&g->batches.free);
+    b = batches_first(&run->batches.free);
     b->attempt.conn =
-        database_take_spare(&g->worker.database, &b->attempt.ticket);
+        database_take_spare(&run->worker->database, &b->attempt.ticket);
     if (b->attempt.conn) {
-        fetch(g, b, lane);
+        fetch(run, b, lane);
     }
 }
 
@@ -179,7 +182,7 @@ void redo_committed(struct batch *b)
         n += b->input.events.states[e] == TM_EVENT_OK ||
              b->input.events.states[e] == TM_EVENT_SKIPPED;
     }
-    b->engine->worker.show.counts->counters[COUNT_LETTERS_DONE] += n;
+    b->run->worker->show.counts->counters[COUNT_LETTERS_DONE] += n;
     log_line(LOG_INFO, "dead letters were tried again",
              "lane=%s/%d applied=%u left=%u", lane->topic, lane->partition, n,
              b->input.events.n - n);

@@ -7,9 +7,9 @@
  * again stays, with its key held. Nothing else of the lane runs meanwhile, so
  * a record of the key that arrives finds it held, or its letters gone.
  */
-#include "flow/engine/engine.h"
+#include "flow/engine/run.h"
 
 /* Begins a retry when one is wanted and a batch is free; called every turn. */
-void redo_turn(struct engine *g);
+void redo_turn(struct run *run);
 /* A retry is committed; its lane's held keys are looked up again. */
 void redo_committed(struct batch *b);

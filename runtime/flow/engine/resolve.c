@@ -58,8 +58,8 @@ struct next resolve_ask(struct batch *b)
     name_lanes(b);
     at = asked(b, &n);
     pgconn_add_sql(b->attempt.conn, "BEGIN");
-    position_claim(b->attempt.conn, b->generation->plan,
-                   b->engine->worker.owner, at, n);
+    position_claim(b->attempt.conn, b->generation->plan, b->run->worker->owner,
+                   at, n);
     pgconn_add_commit(b->attempt.conn);
     return next_ask(BATCH_ASKING);
 }
@@ -67,9 +67,9 @@ struct next resolve_ask(struct batch *b)
 /* Whatever the reason: it is asked again, and not at once. */
 static struct next still_unknown(struct batch *b, const struct err *e)
 {
-    database_told(&b->engine->worker.database, &b->attempt.ticket, e, "commit");
+    database_told(&b->run->worker->database, &b->attempt.ticket, e, "commit");
     if (!database_is_away(e)) {
-        b->tries.retry_at = worker_now(&b->engine->worker) + ASK_AGAIN_USEC;
+        b->tries.retry_at = worker_now(b->run->worker) + ASK_AGAIN_USEC;
         if (++b->resolve.n_asked == 1) {
             log_line(
                 LOG_WARN, "what became of a COMMIT is not told; asking again",
@@ -97,7 +97,7 @@ static void take_epochs(struct batch *b, const struct position *at)
             }
             l->epoch = l->lane->epoch = at[i].epoch;
         }
-        l->lane->claim = ++b->engine->worker.lanes.n_claims;
+        l->lane->claim = ++b->run->worker->lanes.n_claims;
     }
 }
 
@@ -105,7 +105,7 @@ static struct next resolved(struct batch *b, const struct position *at)
 {
     enum commit_state state = b->kind->state(b, at);
 
-    database_answered(&b->engine->worker.database, &b->attempt.ticket);
+    database_answered(&b->run->worker->database, &b->attempt.ticket);
     take_epochs(b, at);
     log_line(LOG_INFO, "an unknown COMMIT is known", "outcome=%s events=%u",
              commit_words[state], batch_moved(b));

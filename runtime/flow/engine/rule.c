@@ -9,6 +9,7 @@
 #include "base/retry.h"
 #include "flow/engine/conflict.h"
 #include "flow/engine/isolate.h"
+#include "flow/halt/halts.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
 
@@ -24,20 +25,20 @@ enum {
 
 static void ask(struct batch *b, const struct failure *f, struct decision *d)
 {
-    struct engine *g = b->engine;
-    bool is_trusted = !g->worker.show.page ||
-                      g->worker.show.page->rule_deaths < RULE_DEATHS_MOST;
+    struct run *run = b->run;
+    bool is_trusted = !run->worker->show.page ||
+                      run->worker->show.page->rule_deaths < RULE_DEATHS_MOST;
     struct err e;
 
-    g->worker.show.counts->in_rule = 1;
+    run->worker->show.counts->in_rule = 1;
     bool ok = vm_decide(b->generation->vm, f, is_trusted, d, &e);
-    g->worker.show.counts->in_rule = 0;
+    run->worker->show.counts->in_rule = 0;
     if (ok) {
         return;
     }
-    g->worker.show.counts->counters[COUNT_RULE_FAULTS]++;
-    if (strncmp(g->rule_fault, e.text, 190) != 0) {
-        snprintf(g->rule_fault, sizeof(g->rule_fault), "%.190s", e.text);
+    run->worker->show.counts->counters[COUNT_RULE_FAULTS]++;
+    if (strncmp(run->rule_fault, e.text, 190) != 0) {
+        snprintf(run->rule_fault, sizeof(run->rule_fault), "%.190s", e.text);
         log_line(LOG_ERROR,
                  "the failure rule cannot be used; the stock rule decides",
                  "error=%s", log_quote(e.text));
@@ -53,7 +54,7 @@ static bool has_others(const struct batch *b)
     if (b->input.n_leases == 1 && l->search.since) {
         since = l->search.since;
     }
-    return since && b->engine->committed_at > since;
+    return since && b->run->committed_at > since;
 }
 
 /* A lane that is being searched has failed before, in a larger batch; one that
@@ -121,13 +122,13 @@ static struct next retry_later(struct batch *b, const struct err *e,
     usec asked = delay_ms > 0 ? (usec)delay_ms * 1000 : 0;
     usec usual;
 
-    if (b->engine->worker.database.breaker.state != BREAKER_CLOSED) {
+    if (b->run->worker->database.breaker.state != BREAKER_CLOSED) {
         return next_is(NEXT_RELEASE);
     }
-    show_waits(&b->engine->worker.show, "database: ", e->text);
-    usual = retry_delay(++b->tries.n_failed, limits->floor_ms * 1000ULL,
-                        limits->cap_ms * 1000ULL,
-                        worker_random(&b->engine->worker));
+    show_waits(&b->run->worker->show, "database: ", e->text);
+    usual =
+        retry_delay(++b->tries.n_failed, limits->floor_ms * 1000ULL,
+                    limits->cap_ms * 1000ULL, worker_random(b->run->worker));
     return next_again(asked > usual ? asked : usual);
 }
 
@@ -149,18 +150,18 @@ static void tell(struct batch *b, const struct err *e, const struct record *rec)
                  log_quote(e->text));
     }
     b->tries.is_told = true;
-    show_waits(&b->engine->worker.show, "the failure rule retries: ", e->text);
+    show_waits(&b->run->worker->show, "the failure rule retries: ", e->text);
 }
 
 struct next rule_asks_again(struct batch *b, const struct err *e,
                             uint32_t event, usec delay)
 {
-    usec now = worker_now(&b->engine->worker), least;
+    usec now = worker_now(b->run->worker), least;
 
     b->tries.failed_since = b->tries.failed_since ? b->tries.failed_since : now;
     if (++b->tries.n_failed > ASKED_AT_ONCE) {
         least = retry_delay(b->tries.n_failed - ASKED_AT_ONCE, ASKED_FLOOR_USEC,
-                            ASKED_CAP_USEC, worker_random(&b->engine->worker));
+                            ASKED_CAP_USEC, worker_random(b->run->worker));
         delay = delay > least ? delay : least;
     }
     if (is_to_be_told(b, now + delay)) {
@@ -171,9 +172,8 @@ struct next rule_asks_again(struct batch *b, const struct err *e,
 
 static struct next retry(struct batch *b, const struct err *e, int64_t delay_ms)
 {
-    b->tries.failed_since = b->tries.failed_since
-                                ? b->tries.failed_since
-                                : worker_now(&b->engine->worker);
+    b->tries.failed_since = b->tries.failed_since ? b->tries.failed_since
+                                                  : worker_now(b->run->worker);
     if (!database_is_away(e) && e->class == ERR_CONFLICT) {
         return conflict_retry(b, e, delay_ms);
     }
@@ -183,14 +183,14 @@ static struct next retry(struct batch *b, const struct err *e, int64_t delay_ms)
 }
 
 /* 42xxx: a table, column or right is missing, and the server says but which. */
-static void name_cure(const struct engine *g, struct err *e)
+static void name_cure(const struct run *run, struct err *e)
 {
     struct err said = *e;
 
     if (strncmp(said.sqlstate, "42", 2) == 0) {
         snprintf(e->text, sizeof(e->text),
                  "%.400s: `tidemill check %.200s` names the SQL that mends it",
-                 said.text, g->worker.now->plan->path);
+                 said.text, run->worker->now->plan->path);
     }
 }
 
@@ -198,18 +198,19 @@ static void name_cure(const struct engine *g, struct err *e)
  * and look again now and then. */
 static struct next halt_for_a_while(struct batch *b, const struct err *e)
 {
-    struct engine *g = b->engine;
+    struct run *run = b->run;
     struct err named = *e;
     usec delay =
-        retry_delay(++g->troubles, BACKOFF_SCHEMA_FLOOR_USEC,
-                    BACKOFF_SCHEMA_CAP_USEC, worker_random(&g->worker));
+        retry_delay(++run->troubles, BACKOFF_SCHEMA_FLOOR_USEC,
+                    BACKOFF_SCHEMA_CAP_USEC, worker_random(run->worker));
 
-    name_cure(g, &named);
+    name_cure(run, &named);
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
-        halts_until(&g->halts, b->input.leases[i].lane,
-                    worker_now(&g->worker) + delay, &named);
+        halts_until(run->halts, b->input.leases[i].lane,
+                    worker_now(run->worker) + delay, &named);
     }
-    show_ready(&g->worker.show); /* nothing else ends what the batch has said */
+    show_ready(
+        &run->worker->show); /* nothing else ends what the batch has said */
     return next_is(NEXT_RELEASE);
 }
 
@@ -223,10 +224,10 @@ static struct next halt_for_person(struct batch *b, const struct err *e)
         l->lane->was_halted = true;
         err_wrap(&named, "%s/%d from offset %" PRId64, l->lane->topic,
                  l->lane->partition, b->input.records[l->first].offset);
-        halts_for_person(&b->engine->halts, l->lane, &named,
+        halts_for_person(b->run->halts, l->lane, &named,
                          b->generation->plan->hash);
     }
-    show_ready(&b->engine->worker.show);
+    show_ready(&b->run->worker->show);
     return next_is(NEXT_RELEASE);
 }
 

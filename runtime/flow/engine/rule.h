@@ -4,8 +4,8 @@
  * the pipeline's own) is asked about a batch that the database refused, and
  * about each record that a handler refused.
  */
-#include "flow/engine/engine.h"
 #include "flow/engine/next.h"
+#include "flow/engine/run.h"
 
 /* Asks what to do about a batch that failed with [e]. */
 struct next rule_failed(struct batch *b, const struct err *e);

@@ -62,11 +62,11 @@ bool engine_swap(struct engine *g, struct generation *n, struct err *e)
         return false;
     }
     if (!generation_is_like(g->worker.now, n)) {
-        cache_clear(&g->cache);
+        cache_clear(&g->run.cache);
     }
     g->worker.before = g->worker.now;
     g->worker.now = n;
     follow(g);
-    engine_retire(g);
+    run_retire(&g->run);
     return true;
 }

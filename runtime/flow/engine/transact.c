@@ -52,7 +52,7 @@ static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
 /* The answer takes a while: time to collect garbage behind the last question. */
 static void ask(struct batch *b, enum batch_state state)
 {
-    engine_move(b, state);
+    run_move(b, state);
     pgconn_flush(b->attempt.conn, reply_deadline(b), on_answer, b);
     if (state == BATCH_WRITING) {
         vm_collect(b->generation->vm);
@@ -61,10 +61,10 @@ static void ask(struct batch *b, enum batch_state state)
 
 static void again(struct batch *b, usec delay)
 {
-    database_release(&b->engine->worker.database, &b->attempt.conn);
-    b->engine->worker.show.counts->counters[COUNT_BATCH_RETRIES]++;
-    b->tries.retry_at = worker_now(&b->engine->worker) + delay;
-    engine_move(b, BATCH_WAITING);
+    database_release(&b->run->worker->database, &b->attempt.conn);
+    b->run->worker->show.counts->counters[COUNT_BATCH_RETRIES]++;
+    b->tries.retry_at = worker_now(b->run->worker) + delay;
+    run_move(b, BATCH_WAITING);
 }
 
 void transact_go(struct batch *b, struct next n)
@@ -80,19 +80,19 @@ void transact_go(struct batch *b, struct next n)
         again(b, n.delay);
         break;
     case NEXT_RESOLVE:
-        database_release(&b->engine->worker.database, &b->attempt.conn);
-        engine_move(b, BATCH_RESOLVING);
+        database_release(&b->run->worker->database, &b->attempt.conn);
+        run_move(b, BATCH_RESOLVING);
         break;
     default:
         must(n.kind == NEXT_RELEASE);
-        engine_release(b);
+        run_release(b);
     }
 }
 
 void transact_start(struct batch *b, struct pgconn *c)
 {
     b->attempt.conn = c;
-    engine_move(b, BATCH_COMPARING);
+    run_move(b, BATCH_COMPARING);
     transact_go(b, compare_begin(b) ? attempt_begin(b)
                                     : next_ask(BATCH_COMPARING));
 }

@@ -1,8 +1,8 @@
 /* See weight.h. */
 #include "flow/engine/weight.h"
 
-#include "flow/engine/engine.h"
 #include "flow/engine/kind.h"
+#include "flow/engine/run.h"
 #include "flow/letters/letters.h"
 #include "flow/rows/layers.h"
 #include "postgres/wire/encode.h"

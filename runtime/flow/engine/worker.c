@@ -81,7 +81,7 @@ static void on_checked(struct pgconn *c, const struct pgreply *r, void *arg)
         w->engine.worker.show.counts->errors[r->error.class]++;
         check_later(w, r->error.text);
     } else if (compared_tables(w->engine.worker.now, w->engine.worker.show.page,
-                               &w->engine.cache, r, &problems) > 0) {
+                               &w->engine.run.cache, r, &problems) > 0) {
         w->engine.worker.show.counts->errors[ERR_SCHEMA]++;
         check_later(w, buf_text(&problems));
         /* A run that is to end must not wait for people. */
