@@ -5,7 +5,7 @@ local flow = require 'spec.core.flow'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine/run.h', 'flow/engine/conflict.h', 'flow/engine/kind.h')
+core.headers('flow/run/run.h', 'flow/run/conflict.h', 'flow/run/kind.h')
 
 local SECOND = 1000000
 

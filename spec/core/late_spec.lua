@@ -6,8 +6,8 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/batch/condemned.h', 'flow/batch/lease.h', 'flow/batch/measure.h', 'flow/engine/isolate.h',
-  'flow/engine/kind.h', 'flow/engine/run.h', 'flow/engine/transact.h')
+core.headers('flow/batch/condemned.h', 'flow/batch/lease.h', 'flow/batch/measure.h', 'flow/run/isolate.h',
+  'flow/run/kind.h', 'flow/run/run.h', 'flow/run/transact.h')
 ffi.cdef [[
 int fork(void);
 int waitpid(int, int *, int);

@@ -385,7 +385,7 @@ describe('isolation of a bad record', function()
   end)
 end)
 
--- Lanes some of whose records are locked by somebody else until a step; flow/engine/conflict.c
+-- Lanes some of whose records are locked by somebody else until a step; flow/run/conflict.c
 -- without a server. Each batch takes a step, one that meets a lock too.
 describe('lanes that meet a lock', function()
   local function is_locked(db, lease, step)

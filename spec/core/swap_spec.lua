@@ -7,7 +7,7 @@ local core = require 'spec.core.core'
 local C = core.lib
 
 core.headers('model/page.h', 'postgres/wire/pool.h', 'flow/show/show.h', 'flow/database/database.h',
-  'flow/engine/engine.h', 'flow/engine/kind.h', 'flow/engine/swap.h', 'postgres/sql/sql.h')
+  'flow/engine/engine.h', 'flow/run/kind.h', 'flow/engine/swap.h', 'postgres/sql/sql.h')
 ffi.cdef [[
 struct mallinfo2 { size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost; };
 struct mallinfo2 mallinfo2(void);

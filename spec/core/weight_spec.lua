@@ -4,7 +4,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine/engine.h', 'flow/engine/weight.h')
+core.headers('flow/engine/engine.h', 'flow/run/weight.h')
 
 local MB = 1000 * 1000
 

@@ -8,7 +8,7 @@
  * them coalesce, and the other lanes stay free for the other connections. A
  * lane under suspicion (its last batch was refused), or that is close behind a
  * bad record, is taken alone. So is one that waits for other transactions
- * (flow/engine/conflict.h), when its pause is over.
+ * (flow/run/conflict.h), when its pause is over.
  *
  * A lane is narrow (lane->most) when a batch with its records took too much of
  * what a batch may take, memory or time: it is taken alone, with so many

@@ -3,7 +3,7 @@
  * Dead letters of the lanes that we own: written with the batch that moves
  * over their records; which keys they hold, loaded when a lane is claimed,
  * before its first batch; and the look, once a second while there are any, for
- * what a person wants to be tried again (flow/engine/redo.h does it).
+ * what a person wants to be tried again (flow/run/redo.h does it).
  */
 #include "base/log.h"
 #include "flow/batch/batch.h"

@@ -7,7 +7,7 @@
  * again stays, with its key held. Nothing else of the lane runs meanwhile, so
  * a record of the key that arrives finds it held, or its letters gone.
  */
-#include "flow/engine/run.h"
+#include "flow/run/run.h"
 
 /* Begins a retry when one is wanted and a batch is free; called every turn. */
 void redo_turn(struct run *run);

@@ -1,13 +1,13 @@
 /* See kind.h: what each kind of batch does, as one table. */
 #include "flow/batch/lease.h"
-#include "flow/engine/committed.h"
-#include "flow/engine/conflict.h"
-#include "flow/engine/isolate.h"
-#include "flow/engine/kind.h"
-#include "flow/engine/redo.h"
-#include "flow/engine/run.h"
 #include "flow/letters/letters.h"
 #include "flow/rows/headers.h"
+#include "flow/run/committed.h"
+#include "flow/run/conflict.h"
+#include "flow/run/isolate.h"
+#include "flow/run/kind.h"
+#include "flow/run/redo.h"
+#include "flow/run/run.h"
 
 /* ---- records ---- */
 

@@ -1,18 +1,18 @@
 /* See outcome.h. */
-#include "flow/engine/outcome.h"
+#include "flow/run/outcome.h"
 
 #include <string.h>
 
 #include "base/log.h"
 #include "base/retry.h"
-#include "flow/engine/compare.h"
-#include "flow/engine/conflict.h"
-#include "flow/engine/fence.h"
-#include "flow/engine/isolate.h"
-#include "flow/engine/kind.h"
-#include "flow/engine/recall.h"
-#include "flow/engine/rule.h"
 #include "flow/generation/compared.h"
+#include "flow/run/compare.h"
+#include "flow/run/conflict.h"
+#include "flow/run/fence.h"
+#include "flow/run/isolate.h"
+#include "flow/run/kind.h"
+#include "flow/run/recall.h"
+#include "flow/run/rule.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
 #include "postgres/wire/sqlstate.h"

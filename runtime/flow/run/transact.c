@@ -1,11 +1,11 @@
 /* See transact.h. */
-#include "flow/engine/transact.h"
+#include "flow/run/transact.h"
 
-#include "flow/engine/attempt.h"
-#include "flow/engine/committed.h"
-#include "flow/engine/compare.h"
-#include "flow/engine/outcome.h"
-#include "flow/engine/resolve.h"
+#include "flow/run/attempt.h"
+#include "flow/run/committed.h"
+#include "flow/run/compare.h"
+#include "flow/run/outcome.h"
+#include "flow/run/resolve.h"
 #include "model/deadlines.h"
 
 /* A reply that takes longer means that the connection is gone in all but

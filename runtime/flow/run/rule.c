@@ -1,5 +1,5 @@
 /* See rule.h. */
-#include "flow/engine/rule.h"
+#include "flow/run/rule.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,9 +7,9 @@
 
 #include "base/log.h"
 #include "base/retry.h"
-#include "flow/engine/conflict.h"
-#include "flow/engine/isolate.h"
 #include "flow/halt/halts.h"
+#include "flow/run/conflict.h"
+#include "flow/run/isolate.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
 

@@ -1,15 +1,15 @@
 /* See committed.h. */
-#include "flow/engine/committed.h"
+#include "flow/run/committed.h"
 
 #include "flow/batch/lease.h"
 #include "flow/batch/measure.h"
-#include "flow/engine/conflict.h"
-#include "flow/engine/isolate.h"
-#include "flow/engine/kind.h"
-#include "flow/engine/lease_halt.h"
-#include "flow/engine/recall.h"
 #include "flow/letters/letters.h"
 #include "flow/publish/publish.h"
+#include "flow/run/conflict.h"
+#include "flow/run/isolate.h"
+#include "flow/run/kind.h"
+#include "flow/run/lease_halt.h"
+#include "flow/run/recall.h"
 #include "flow/show/show.h"
 
 /* Before COMMIT come the seal, where the tables want one, and the check. */

@@ -4,8 +4,8 @@
  * the pipeline's own) is asked about a batch that the database refused, and
  * about each record that a handler refused.
  */
-#include "flow/engine/next.h"
-#include "flow/engine/run.h"
+#include "flow/run/next.h"
+#include "flow/run/run.h"
 
 /* Asks what to do about a batch that failed with [e]. */
 struct next rule_failed(struct batch *b, const struct err *e);

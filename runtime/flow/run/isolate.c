@@ -1,12 +1,12 @@
 /* See isolate.h. */
-#include "flow/engine/isolate.h"
+#include "flow/run/isolate.h"
 
 #include <inttypes.h>
 
 #include "base/log.h"
 #include "flow/batch/lease.h"
 #include "flow/batch/verdict.h"
-#include "flow/engine/kind.h"
+#include "flow/run/kind.h"
 
 /* ---- smaller batches ---- */
 

@@ -1,5 +1,5 @@
 /* See lease_halt.h. */
-#include "flow/engine/lease_halt.h"
+#include "flow/run/lease_halt.h"
 
 #include <inttypes.h>
 

@@ -1,5 +1,5 @@
 /* See fence.h. */
-#include "flow/engine/fence.h"
+#include "flow/run/fence.h"
 
 #include <inttypes.h>
 

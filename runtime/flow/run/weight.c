@@ -1,10 +1,10 @@
 /* See weight.h. */
-#include "flow/engine/weight.h"
+#include "flow/run/weight.h"
 
-#include "flow/engine/kind.h"
-#include "flow/engine/run.h"
 #include "flow/letters/letters.h"
 #include "flow/rows/layers.h"
+#include "flow/run/kind.h"
+#include "flow/run/run.h"
 #include "postgres/wire/encode.h"
 
 /* ALONE: just below the 1 GB of PostgreSQL's messages and values. */

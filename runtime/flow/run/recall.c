@@ -1,11 +1,11 @@
 /* See recall.h. A value in the cache is the row's cells behind the key, one
  * after the other: tag and scale, then what the tag needs. */
-#include "flow/engine/recall.h"
+#include "flow/run/recall.h"
 
 #include <string.h>
 
-#include "flow/engine/kind.h"
-#include "flow/engine/run.h"
+#include "flow/run/kind.h"
+#include "flow/run/run.h"
 
 /* In place of a lease: the row's events came from several lanes. */
 enum { LEASE_MIXED = 0xfffffffe, LEASE_NONE = 0xffffffff };

@@ -1,14 +1,14 @@
 /* See redo.h. */
-#include "flow/engine/redo.h"
+#include "flow/run/redo.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "flow/engine/kind.h"
 #include "flow/generation/compared.h"
 #include "flow/letters/letters.h"
 #include "flow/rows/headers.h"
+#include "flow/run/kind.h"
 #include "model/deadlines.h"
 #include "postgres/store/dead_letter.h"
 

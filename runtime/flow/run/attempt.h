@@ -13,8 +13,8 @@
  *
  * A fold that wants rows which are not loaded begins all of it again with them.
  */
-#include "flow/engine/next.h"
-#include "flow/engine/run.h"
+#include "flow/run/next.h"
+#include "flow/run/run.h"
 
 /* The tables are as compared. */
 struct next attempt_begin(struct batch *b);

@@ -2,7 +2,7 @@
 /*
  * What follows a COMMIT: the one list of all that learns of it, in one order.
  */
-#include "flow/engine/run.h"
+#include "flow/run/run.h"
 
 /* The batch is in the database, or had nothing to commit; it is released.
  * [reply]: to COMMIT; NULL: it was not read, or nothing was sent. */

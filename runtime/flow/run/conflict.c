@@ -1,5 +1,5 @@
 /* See conflict.h. */
-#include "flow/engine/conflict.h"
+#include "flow/run/conflict.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "base/retry.h"
-#include "flow/engine/isolate.h"
-#include "flow/engine/kind.h"
+#include "flow/run/isolate.h"
+#include "flow/run/kind.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
 #include "postgres/wire/sqlstate.h"

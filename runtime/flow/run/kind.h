@@ -4,7 +4,7 @@
  * which the positions of their lanes move, and dead letters that are tried again,
  * while their lane stays where it is.
  */
-#include "flow/engine/next.h"
+#include "flow/run/next.h"
 #include "postgres/store/position.h"
 
 /* What became of a COMMIT, by the lanes' positions. */

@@ -14,8 +14,8 @@
  * lane is picked by flow/batch/lease.c, and asks isolate_refused() once it is
  * decoded; when it is committed, isolate_cleared().
  */
-#include "flow/engine/next.h"
-#include "flow/engine/run.h"
+#include "flow/run/next.h"
+#include "flow/run/run.h"
 
 /* The scripts make too much of its records together, or take too long for so
  * many: they come in smaller batches. */

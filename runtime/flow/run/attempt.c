@@ -1,19 +1,19 @@
 /* See attempt.h. */
-#include "flow/engine/attempt.h"
+#include "flow/run/attempt.h"
 
 #include <stdio.h>
 
 #include "flow/batch/condemned.h"
 #include "flow/batch/measure.h"
-#include "flow/engine/compare.h"
-#include "flow/engine/conflict.h"
-#include "flow/engine/isolate.h"
-#include "flow/engine/kind.h"
-#include "flow/engine/lease_halt.h"
-#include "flow/engine/outcome.h"
-#include "flow/engine/recall.h"
-#include "flow/engine/weight.h"
 #include "flow/letters/letters.h"
+#include "flow/run/compare.h"
+#include "flow/run/conflict.h"
+#include "flow/run/isolate.h"
+#include "flow/run/kind.h"
+#include "flow/run/lease_halt.h"
+#include "flow/run/outcome.h"
+#include "flow/run/recall.h"
+#include "flow/run/weight.h"
 #include "flow/show/show.h"
 #include "flow/table/reader.h"
 

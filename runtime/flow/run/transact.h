@@ -13,8 +13,8 @@
  * fence, recall, isolate, conflict, rule, outcome, attempt and resolve, committed,
  * transact.
  */
-#include "flow/engine/next.h"
-#include "flow/engine/run.h"
+#include "flow/run/next.h"
+#include "flow/run/run.h"
 
 /* A ready batch got its connection. */
 void transact_start(struct batch *b, struct pgconn *c);

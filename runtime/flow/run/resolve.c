@@ -1,10 +1,10 @@
 /* See resolve.h. */
-#include "flow/engine/resolve.h"
+#include "flow/run/resolve.h"
 
 #include <string.h>
 
 #include "base/log.h"
-#include "flow/engine/kind.h"
+#include "flow/run/kind.h"
 
 static const usec ASK_AGAIN_USEC = 500000;
 

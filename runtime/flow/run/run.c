@@ -1,5 +1,5 @@
 /* See run.h. */
-#include "flow/engine/run.h"
+#include "flow/run/run.h"
 
 void run_move(struct batch *b, enum batch_state to)
 {

@@ -9,8 +9,8 @@
  *   unknown COMMIT       the lanes' positions tell: done, or again (resolve.h)
  *   anything else        as the failure rule says (rule.h)
  */
-#include "flow/engine/next.h"
-#include "flow/engine/run.h"
+#include "flow/run/next.h"
+#include "flow/run/run.h"
 
 struct next outcome_failed(struct batch *b, const struct pgreply *reply);
 /* We refuse the batch ourselves, between two flushes. */

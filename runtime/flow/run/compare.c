@@ -1,10 +1,10 @@
 /* See compare.h. */
-#include "flow/engine/compare.h"
+#include "flow/run/compare.h"
 
 #include <string.h>
 
-#include "flow/engine/run.h"
 #include "flow/generation/compared.h"
+#include "flow/run/run.h"
 #include "postgres/store/catalog_ask.h"
 
 /* ---- comparing ---- */

@@ -5,8 +5,8 @@
  * is never written, though nobody else claimed it, halts instead: something in
  * the database keeps the new position back.
  */
-#include "flow/engine/next.h"
-#include "flow/engine/run.h"
+#include "flow/run/next.h"
+#include "flow/run/run.h"
 
 /* [failed]: the statement of the batch that said so, which tells the lane. The
  * batch is released. */

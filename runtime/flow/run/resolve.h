@@ -4,8 +4,8 @@
  * tell. The claim that asks for them waits behind the old transaction, and
  * fences it.
  */
-#include "flow/engine/next.h"
-#include "flow/engine/run.h"
+#include "flow/run/next.h"
+#include "flow/run/run.h"
 
 /* Queues the question on the batch's new connection. */
 struct next resolve_ask(struct batch *b);

@@ -3,7 +3,7 @@
  * Lanes that halt in a batch, before a record of it that is neither applied nor
  * set aside: written by its transaction, and carried out once that is committed.
  */
-#include "flow/engine/run.h"
+#include "flow/run/run.h"
 
 /* Queues what the transaction is to say of them. */
 void lease_halt_write(struct batch *b);

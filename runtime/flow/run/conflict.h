@@ -28,8 +28,8 @@
  * and the record is applied. TM002 is no race then either, if all rows were
  * there; else nobody knows, which is told, and all begins anew.
  */
-#include "flow/engine/next.h"
-#include "flow/engine/run.h"
+#include "flow/run/next.h"
+#include "flow/run/run.h"
 
 /* The batch failed with [e], of class conflict: is it none? True: [named] is
  * what it failed with. */
