@@ -4,7 +4,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/engine/engine.h', 'flow/run/weight.h')
+core.headers('flow/run/kind.h', 'flow/run/weight.h')
 
 local MB = 1000 * 1000
 
@@ -30,7 +30,7 @@ local function borne(projection, column, sizes, options)
   local batch, e = ffi.new('struct batch'), ffi.new('struct err')
   batch.generation, batch.input.stays = generation, true
   batch.input.events.n = options.records or #sizes
-  batch.rows, batch.n_rows = t.c_rows, 1
+  batch.rows, batch.n_rows, batch.kind = t.c_rows, 1, C.batch_of_letters
   if (options.keys and C.weight_keys_are_borne or C.weight_is_borne)(batch, e) then return true end
   assert.are.equal(tonumber(C.ERR_DATA), tonumber(e.class))
   return ffi.string(e.text)
