@@ -41,7 +41,7 @@ local MAX_FILE, MAX_FUNCTION = 500, 60
 -- The most units of a room that may include each other in a circle: those that there
 -- are, and no more. A room without a line has none.
 local CIRCLES = {
-  kafka = 4, ['flow/batch'] = 3, ['flow/engine'] = 3,
+  kafka = 4, ['flow/batch'] = 3,
 }
 
 local n_problems = 0

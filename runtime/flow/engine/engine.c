@@ -1,5 +1,5 @@
 /* See engine.h. */
-#include "flow/engine/engine.h"
+#include "flow/engine/engine_part.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +10,6 @@
 #include "flow/batch/lease.h"
 #include "flow/batch/measure.h"
 #include "flow/batch/truncate.h"
-#include "flow/engine/gauges.h"
-#include "flow/engine/intake.h"
 #include "flow/generation/compared.h"
 #include "flow/rows/unknown.h"
 #include "flow/run/conflict.h"

@@ -1,8 +1,7 @@
-/* See intake.h. */
-#include "flow/engine/intake.h"
+/* What comes of the consumer, and what it is told. See engine_part.h. */
+#include "flow/engine/engine_part.h"
 
 #include "base/log.h"
-#include "flow/engine/engine.h"
 #include "flow/show/show.h"
 
 enum { PUMP_SLICE = 4096 }; /* messages a turn */

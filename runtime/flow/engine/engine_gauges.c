@@ -1,8 +1,7 @@
-/* See gauges.h. */
-#include "flow/engine/gauges.h"
+/* How things stand in a worker. See engine_part.h. */
+#include "flow/engine/engine_part.h"
 
 #include "flow/claim/topics.h"
-#include "flow/engine/engine.h"
 
 static const usec SHOW_USEC = 1000000;
 
