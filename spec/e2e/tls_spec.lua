@@ -71,10 +71,10 @@ dbname=%s
   end)
 
   for what, url in pairs {
-    ['@'] = 'postgresql://mill:hu@nter2@127.0.0.1/x',
-    ['/'] = 'postgresql://mill:hu/nter2@127.0.0.1/x',
-    ['%'] = 'postgresql://mill:hu%nter2@127.0.0.1/x',
-    ['a blank'] = 'host=127.0.0.1 password=hu nter2',
+    ['@'] = 'postgresql://mill:geheim@nter2@127.0.0.1/x',
+    ['/'] = 'postgresql://mill:geheim/nter2@127.0.0.1/x',
+    ['%'] = 'postgresql://mill:geheim%nter2@127.0.0.1/x',
+    ['a blank'] = 'host=127.0.0.1 password=geheim nter2',
   } do
     it(('with %s in its password is refused, without a word of it'):format(what),
       function()
@@ -82,7 +82,7 @@ dbname=%s
         assert.equal(78, result.status, result.text)
         assert.matches('percent%-encode', result.err)
         assert.is_nil(result.text:find('nter2', 1, true))
-        assert.is_nil(result.text:find('hu', 1, true))
+        assert.is_nil(result.text:find('geheim', 1, true))
       end)
   end
 end)
