@@ -3,7 +3,7 @@
  * A generation: one loaded version of a bundle, and all that was made of it. A
  * batch binds one when it begins and keeps it through every retry, isolation,
  * letter and look-up (batch->generation): whatever runs scripts for a batch, or
- * reads the plan for it, asks there. What concerns the worker asks engine->now.
+ * reads the plan for it, asks there. What concerns the worker asks worker->now.
  *
  * The plan is what the bundle says and never changes. What is learned of its
  * tables stands beside it (tables), and nothing of Lua state goes from one

@@ -21,8 +21,9 @@ struct pg_result;
 
 /* Of who claims, and wants to see all lanes of tidemill.lane now and then. */
 struct halts_needs {
+    /* Is the list to be asked for with the look that comes? */
     bool (*wants_list)(void *arg);
-    /* The answer to position_list. */
+    /* It was: the answer to position_list. */
     void (*listed)(void *arg, const struct pg_result *lanes);
     void *arg; /* borrowed */
 };
@@ -40,7 +41,7 @@ struct halts {
     usec write_at;          /* not before */
     struct position *asked; /* owned; lanes whose epochs are asked for */
     uint32_t n_asked;
-    bool has_list; /* all lanes are asked for too: partitions are gone */
+    bool has_list; /* all lanes are asked for too: see halts_needs */
     usec look_at;
 };
 
