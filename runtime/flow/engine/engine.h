@@ -6,23 +6,17 @@
  * of the consumer, records into inboxes, a slice of decoding, connections for
  * ready batches, new leases. It runs when something wakes it and, while there
  * is more to do, once a turn of the loop. Everything else happens in replies
- * of the database (transact.c, claim.c).
+ * of the database (flow/run/transact.c, flow/claim/claim.c).
  *
  * A position moves only in the transaction that writes every record below it.
  */
-#include "base/err.h"
 #include "base/loop.h"
-#include "base/random.h"
 #include "flow/claim/claim.h"
 #include "flow/claim/topics.h"
-#include "flow/database/database.h"
 #include "flow/halt/halts.h"
-#include "flow/lane/lane.h"
 #include "flow/letters/letters.h"
 #include "flow/publish/publish.h"
-#include "flow/run/compare.h"
 #include "flow/run/run.h"
-#include "flow/show/show.h"
 #include "flow/waits/waits.h"
 #include "flow/worker/worker.h"
 
