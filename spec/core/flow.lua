@@ -11,7 +11,8 @@ core.headers('base/err.h', 'base/buf.h', 'model/type.h', 'model/plan.h', 'base/h
   'decode/value/convert.h', 'decode/envelope/decoder.h', 'postgres/wire/conn.h', 'kafka/source.h',
   'model/failure.h', 'lua/vm.h', 'flow/rows/program.h', 'flow/rows/rows.h', 'flow/rows/table_set.h',
   'model/facts.h', 'postgres/store/shape.h', 'flow/generation/generation.h', 'flow/lane/guard.h',
-  'flow/lane/held_keys.h', 'flow/lane/lane.h', 'flow/batch/letter.h', 'flow/batch/batch.h', 'flow/batch/verdict.h', 'flow/batch/truncate.h',
+  'flow/lane/held_keys.h', 'flow/lane/lane.h', 'flow/batch/letter.h', 'flow/batch/batch.h',
+  'flow/batch/stages.h', 'flow/batch/verdict.h', 'flow/batch/truncate.h',
   'flow/rows/layers.h', 'flow/table/cache.h', 'flow/run/recall.h')
 
 local C = core.lib

@@ -83,7 +83,7 @@ struct lease {
  * batch_clear() or batch_again(): a new field needs no line there.
  *
  *   of the slot     made by batch_init(); memory and held are emptied, and kept
- *   of the batch    from batch_begin() until it is released: input, run,
+ *   of the batch    from batch_begin() until it is released: input, scripts,
  *                   failures, tries, tables, resolve
  *   of an attempt   until it is done again: attempt, cached, outcome
  *
@@ -262,9 +262,6 @@ void batch_begin(struct batch *b, struct generation *g,
 void batch_prepare(struct batch *b, uint32_t n);
 /* Decodes up to [max] more records; true when all are. */
 bool batch_decode(struct batch *b, uint32_t max);
-/* Rows of all projections. Records whose key cannot be computed fail. Look at
- * batch_is_over() behind it. */
-void batch_keys(struct batch *b);
 /* Bytes that the scripts may make of it. */
 uint64_t batch_most(const struct batch *b);
 /* Keys, a trial or a fold follow: what was taken before the keys, or the first
@@ -274,29 +271,6 @@ void batch_limit(struct batch *b);
 /* Do the scripts make more of it than they may, or take too long (view.is_late),
  * and is it more than one record? Then nothing that was made is to be used. */
 bool batch_is_over(const struct batch *b);
-/* Before anything is locked: lets batch functions say which rows they want, once
- * in the life of a batch. False: batch_is_over(), as behind a fold. */
-bool batch_try(struct batch *b) MUSTCHECK;
-/*
- * Runs all handlers from the loaded state. Records that fail are left out, and
- * so are those held behind them; what they had already changed is made again
- * without them. False: the rows do not come to rest, since what is wrong with
- * a row does not go away with its last records, or a batch function raised
- * outside of any event; [e] is what is wrong, unless batch_is_over(). With
- * b->is_short nothing is settled: rows must be loaded first.
- */
-bool batch_fold(struct batch *b, struct err *e) MUSTCHECK;
-/* A script passed on what a call said: its class is the call's when that is no
- * record's fault. */
-void batch_judge(const struct batch *b, struct err *e);
-/* Of what a script raised with this reason. */
-enum err_class batch_class(const struct batch *b, const char *reason);
-/* What is wrong in what [by] runs is the fault of b->view.current, or without
- * one of the first good record. False: there is none. */
-bool batch_blame(struct batch *b, const struct err *e, int32_t by);
-/* Behind every call of the scripts: column faults met records that cannot be
- * read. Those failed, and not the event whose handler touched the field. */
-bool batch_take_unread(struct batch *b);
 /* Sets lease->end. */
 void batch_settle(struct batch *b);
 /* How many events the database is asked to apply; *only: the last of them. */
@@ -315,3 +289,13 @@ struct anchor batch_anchor(const struct batch *b, const struct lease *l);
 bool batch_loads(const struct rows *r, enum plan_exact exact);
 /* Any projection of a kind that is loaded that way, with rows to load? */
 bool batch_has_loads(const struct batch *b, enum plan_exact exact);
+
+/* Is the event a truncate that is to be applied? */
+static inline bool batch_is_truncate(const struct batch *b, uint32_t event)
+{
+    const struct plan_topic *topics = b->rows[0].program->topics;
+
+    return b->input.events.ops[event] == 't' &&
+           b->input.events.states[event] != TM_EVENT_SKIPPED &&
+           topics[b->input.events.topics[event]].truncate == TRUNCATE_APPLY;
+}

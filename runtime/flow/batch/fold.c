@@ -1,8 +1,9 @@
-/* Runs the handlers of a batch until its rows come to rest. See batch.h. */
+/* Runs the handlers of a batch until its rows come to rest. See stages.h. */
 #include <string.h>
 
-#include "flow/batch/batch.h"
+#include "flow/batch/blame.h"
 #include "flow/batch/set_run.h"
+#include "flow/batch/stages.h"
 #include "flow/batch/verdict.h"
 #include "flow/rows/demand.h"
 #include "flow/rows/mirror.h"

@@ -1,6 +1,7 @@
 /* See set_run.h. */
 #include "flow/batch/set_run.h"
 
+#include "flow/batch/blame.h"
 #include "flow/batch/verdict.h"
 #include "flow/rows/demand.h"
 

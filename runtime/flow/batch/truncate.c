@@ -5,21 +5,12 @@
 
 #include "flow/batch/verdict.h"
 
-bool truncate_is(const struct batch *b, uint32_t event)
-{
-    const struct plan_topic *topics = b->rows[0].program->topics;
-
-    return b->input.events.ops[event] == 't' &&
-           b->input.events.states[event] != TM_EVENT_SKIPPED &&
-           topics[b->input.events.topics[event]].truncate == TRUNCATE_APPLY;
-}
-
 /* The first truncate of the lane, or its end. */
 static uint32_t find(const struct batch *b, const struct lease *l)
 {
     uint32_t e = l->first;
 
-    while (e < l->first + l->n && !truncate_is(b, e)) {
+    while (e < l->first + l->n && !batch_is_truncate(b, e)) {
         e++;
     }
     return e;

@@ -14,8 +14,6 @@
  */
 #include "flow/batch/batch.h"
 
-/* Is the event a truncate that is to be applied? */
-bool truncate_is(const struct batch *b, uint32_t event);
 /* Sets lease->cut of each lane, and the states of what lies behind it. Part of
  * batch_keys. */
 void truncate_cut(struct batch *b);

@@ -4,8 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "flow/batch/truncate.h"
-
 /* What is known of the lane; NULL: it is not asked, since dead letters that are
  * tried again are neither held behind others nor counted anew. */
 static const struct lane *lane_at(const struct batch *b, const struct lease *l)
@@ -359,7 +357,7 @@ static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
     const struct letter *letter = &b->failures.letters[event];
 
     /* Rows from before a truncate must not outlive it. */
-    if (letter->action == ACTION_HALT || truncate_is(b, event)) {
+    if (letter->action == ACTION_HALT || batch_is_truncate(b, event)) {
         halt_lane(l, event, letter->class, letter->reason);
         return false;
     }
@@ -393,7 +391,8 @@ static uint8_t judge(struct batch *b, struct lease *l, uint32_t event)
         return TM_EVENT_CUT;
     }
     /* A truncate waits for nobody: where it cannot be applied the lane halts. */
-    if (!truncate_is(b, event) && (held_since(b, rec, &before) || before)) {
+    if (!batch_is_truncate(b, event) &&
+        (held_since(b, rec, &before) || before)) {
         return set_aside(b, l, event, before);
     }
     if (!letter || letter->class == ERR_NONE) {

@@ -14,7 +14,7 @@
  *
  * so the states depend on what failed, and not on when that was found.
  * A record is atomic across all projections: a failure in one of them takes
- * the event out of the others, whose rows must be made again (batch.c).
+ * the event out of the others, whose rows must be made again (fold.c).
  */
 #include "base/err.h"
 #include "flow/batch/batch.h"

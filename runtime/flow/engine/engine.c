@@ -9,6 +9,7 @@
 #include "flow/batch/condemned.h"
 #include "flow/batch/lease.h"
 #include "flow/batch/measure.h"
+#include "flow/batch/stages.h"
 #include "flow/batch/truncate.h"
 #include "flow/generation/compared.h"
 #include "flow/rows/unknown.h"
@@ -34,7 +35,7 @@ static void judge_truncates(const struct engine *g, struct batch *b)
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         const struct lease *l = &b->input.leases[i];
 
-        if (truncate_is(b, l->first)) {
+        if (batch_is_truncate(b, l->first)) {
             truncate_judge(b, l, topics_count(&g->topics, l->lane));
         }
     }

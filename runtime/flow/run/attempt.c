@@ -5,6 +5,7 @@
 
 #include "flow/batch/condemned.h"
 #include "flow/batch/measure.h"
+#include "flow/batch/stages.h"
 #include "flow/letters/letters.h"
 #include "flow/run/compare.h"
 #include "flow/run/conflict.h"
