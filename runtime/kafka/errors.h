@@ -2,7 +2,7 @@
 /*
  * From librdkafka's error codes to the class of a failure: one table. Other
  * than the database's, most of them are librdkafka's own to mend; what Tidemill
- * does about one is said by its row, and trouble.c does it.
+ * does about one is said by its row, and source_trouble.c does it.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,7 +3,16 @@
  * The ring of messages of one partition, in offset order. A message is freed
  * exactly once: by inbox_drop, or by the pump when it was never pushed.
  */
-#include "kafka/source.h"
+#include <stdint.h>
+
+/* Messages of one partition that are not yet known to be committed, in order. */
+struct inbox {
+    void **messages; /* owned ring of librdkafka messages */
+    uint32_t cap;    /* a power of two */
+    uint32_t head;
+    uint32_t count;
+    uint64_t bytes; /* keys and values */
+};
 
 /* What a message is taken to cost over its key and value: librdkafka's own
  * bookkeeping. Only the cap counts it. */

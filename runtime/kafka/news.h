@@ -6,7 +6,14 @@
  */
 #include "base/err.h"
 #include "base/loop.h"
-#include "kafka/source.h"
+
+enum source_news {
+    NEWS_NONE,
+    NEWS_ASSIGNED, /* partitions are offered: claim, then source_read() */
+    NEWS_REVOKED,  /* they were taken away: is_assigned is false */
+    NEWS_FENCED,   /* another process uses this instance id: fatal */
+    NEWS_ERROR     /* something to tell people; e says what */
+};
 
 enum { NEWS_ERRORS = 8, NEWS_TEXTS = 16 };
 

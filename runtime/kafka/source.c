@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "base/arena.h"
-#include "kafka/consumer.h"
 #include "kafka/inbox.h"
 #include "kafka/refusal.h"
 #include "kafka/settings.h"
+#include "kafka/source_part.h"
 #include "model/deadlines.h"
 
 enum { LOOK_TICKS = 10 };

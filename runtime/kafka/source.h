@@ -31,20 +31,13 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "kafka/inbox.h"
+#include "kafka/news.h"
 #include "model/anchor.h"
 #include "model/plan.h"
 #include "model/record.h"
 
 struct source;
-
-/* Messages of one partition that are not yet known to be committed, in order. */
-struct inbox {
-    void **messages; /* owned ring of librdkafka messages */
-    uint32_t cap;    /* a power of two */
-    uint32_t head;
-    uint32_t count;
-    uint64_t bytes; /* keys and values */
-};
 
 /* What is known of a partition that the group gave us once; it lives as long as
  * the source, which alone writes its fields. */
@@ -94,14 +87,6 @@ struct partition {
     struct partition *next; /* -- lists of the source */
     struct partition *next_noted;
     bool is_noted;
-};
-
-enum source_news {
-    NEWS_NONE,
-    NEWS_ASSIGNED, /* partitions are offered: claim, then source_read() */
-    NEWS_REVOKED,  /* they were taken away: is_assigned is false */
-    NEWS_FENCED,   /* another process uses this instance id: fatal */
-    NEWS_ERROR     /* something to tell people; e says what */
 };
 
 /* [instance] becomes group.instance.id; NULL: dynamic membership.

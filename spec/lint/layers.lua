@@ -38,12 +38,6 @@ local HOMES = {
   ['microhttpd.h'] = { admin = true, command = true },
 }
 local MAX_FILE, MAX_FUNCTION = 500, 60
--- The most units of a room that may include each other in a circle: those that there
--- are, and no more. A room without a line has none.
-local CIRCLES = {
-  kafka = 4, ['flow/batch'] = 3,
-}
-
 local n_problems = 0
 local function problem(file, line, ...)
   n_problems = n_problems + 1
@@ -136,13 +130,9 @@ local function check_script(file)
 end
 
 local function report_circle(circle)
-  local room = circle[1]:match('^(.*)/') or 'main'
-  local most = CIRCLES[room] or 0
-  if #circle > most then
-    table.sort(circle)
-    problem('runtime/' .. room, 1, '%d units in a circle of includes (limit %d): %s',
-      #circle, most, table.concat(circle, ' '))
-  end
+  table.sort(circle)
+  problem('runtime/' .. (circle[1]:match('^(.*)/') or 'main'), 1,
+    '%d units in a circle of includes: %s', #circle, table.concat(circle, ' '))
 end
 
 -- Tarjan: each set of units of which every one is reached from every other.

@@ -11,7 +11,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "broker.h"
-#include "kafka/consumer.h"
+#include "kafka/source_part.h"
 #include "kafka/producer.h"
 
 enum op_kind { OP_MESSAGE, OP_GIVE, OP_TAKE };
@@ -722,7 +722,7 @@ void rd_kafka_destroy_flags(rd_kafka_t *rk, int flags)
     free(rk);
 }
 
-/* ---- kafka/group.c and kafka/producer.c: no run asks either ---- */
+/* ---- kafka/source_group.c and kafka/producer.c: no run asks either ---- */
 
 void group_brokers(struct source *s, const struct rd_kafka_metadata *all)
 {

@@ -347,7 +347,7 @@ void claim_open(struct claim *c, struct worker *w, const struct claim_needs *n)
     arena_init(&c->kept, 65536);
 }
 
-/* Nobody tells what a partition without a leader holds: kafka/topics.c sees when
+/* Nobody tells what a partition without a leader holds: kafka/source_topics.c sees when
  * it has one. */
 static void leave_out_gone(struct claim *c, usec now)
 {

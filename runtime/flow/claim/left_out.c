@@ -115,7 +115,7 @@ void left_out_put(struct left_out *o, struct source *s, struct show *show,
     snprintf(o->why, sizeof(o->why), "%.239s", e->text);
 }
 
-/* Nobody tells what a partition without a leader holds: kafka/topics.c sees when
+/* Nobody tells what a partition without a leader holds: kafka/source_topics.c sees when
  * it has one. */
 bool left_out_gone(struct source *s, struct lane *l, bool is_gone, usec now)
 {

@@ -8,7 +8,7 @@
 
 #include "base/arena.h"
 #include "base/utf8.h"
-#include "kafka/consumer.h"
+#include "kafka/source_part.h"
 #include "model/deadlines.h"
 
 /*

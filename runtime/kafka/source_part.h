@@ -1,10 +1,10 @@
 #pragma once
 /*
- * The inside of struct source, for the files of this folder: source.c (the
- * handle, the pump), partitions.c (who owns what, and what
- * librdkafka reads),
- * trouble.c (errors into news), topics.c (what Kafka shows of the topics) and
- * offsets.c (questions to the brokers).
+ * The inside of struct source: source.c (the handle, the pump),
+ * source_partitions.c (who owns what, and what librdkafka reads),
+ * source_trouble.c (errors into news), source_topics.c (what Kafka shows of the
+ * topics), source_offsets.c (questions to the brokers), source_record.c and source_group.c (who
+ * has the partitions).
  *
  * What librdkafka reads follows from the flags of the partitions alone: whoever
  * changes one sets must_apply, and the next pump hands librdkafka the list of all
@@ -79,7 +79,7 @@ struct source {
 /* Makes the loop call source->wake in its next turn. */
 void source_poke(struct source *s);
 
-/* -- partitions.c -- */
+/* -- source_partitions.c -- */
 
 /* librdkafka's rebalance callback. */
 void partitions_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
@@ -106,13 +106,13 @@ void partitions_stuck(struct source *s, struct partition *p);
 void partitions_look(struct source *s);
 void partitions_free(struct source *s);
 
-/* -- group.c -- */
+/* -- source_group.c -- */
 
 /* Kafka told which brokers there are. */
 void group_brokers(struct source *s, const struct rd_kafka_metadata *all);
 void group_close(struct source *s);
 
-/* -- trouble.c -- */
+/* -- source_trouble.c -- */
 
 /* librdkafka's error callback. */
 void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,

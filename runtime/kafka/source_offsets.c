@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "kafka/consumer.h"
 #include "kafka/errors.h"
+#include "kafka/source_part.h"
 #include "model/deadlines.h"
 
 /* A third of the limit for heartbeats, which stop while we wait. */

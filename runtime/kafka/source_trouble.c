@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "kafka/consumer.h"
 #include "kafka/errors.h"
 #include "kafka/refusal.h"
+#include "kafka/source_part.h"
 
 static void add(struct source *s, const struct err *e)
 {

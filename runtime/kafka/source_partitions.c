@@ -1,6 +1,6 @@
 /*
  * The partitions of the source: which the group gave us, which are read, and from
- * where. See consumer.h.
+ * where. See source_part.h.
  *
  * Why no stale record gets through: librdkafka gives a partition that it stops
  * a new version, and records of an older one never leave its queue. So when
@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "kafka/consumer.h"
 #include "kafka/inbox.h"
+#include "kafka/source_part.h"
 
 typedef rd_kafka_topic_partition_list_t topic_list;
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "kafka/consumer.h"
 #include "kafka/errors.h"
+#include "kafka/source_part.h"
 #include "model/deadlines.h"
 
 /* Asked again and again as long as Kafka is away, so an answer is waited for
