@@ -53,14 +53,14 @@ describe('a record whose handler never returns', function()
   it('is not blamed for a suspended worker', function()
     local s = counts.new { producer = producer, projection = projection }
     s.env.TIDEMILL_HEARTBEAT_SECONDS = '8'
-    s.send(1, '{"kind":"add","turns":3e8}')
+    s.send(1, '{"kind":"add","turns":1.5e8}')
     producer:flush()
     local run = s.start()
     finally(function() run:destroy() end)
     for n = 1, 2 do
       local worker = run:wait_for('a handler at work', 30, function()
         local pid = run:workers()[1]
-        return pid and cpu_ticks(pid) > 50 and pid
+        return pid and cpu_ticks(pid) > 30 and pid
       end)
       process.signal(worker, process.STOP)
       run:wait_for('its end', 30, function() return not process.is_alive(worker) end)
@@ -113,7 +113,7 @@ describe('kill -9 of a worker while a handler runs', function()
     for _, signal in ipairs { process.KILL, process.KILL, process.KILL, process.TERM } do
       local worker = run:wait_for('a handler at work', 30, function()
         local pid = run:workers()[1]
-        return pid and cpu_ticks(pid) > 50 and pid
+        return pid and cpu_ticks(pid) > 30 and pid
       end)
       assert.equal(0, s.n_events())
       process.signal(worker, signal)

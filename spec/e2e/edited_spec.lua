@@ -121,7 +121,8 @@ describe('a pipeline that is edited under its run', function()
     kill_workers()
     run:wait_for('the secret to be missed', 30, function()
       local text, status = run:get '/readyz'
-      return status == 503 and text:find(secret, 1, true)
+      local _, n = run:text():gsub('the pipeline cannot be loaded any more', '')
+      return status == 503 and text:find(secret, 1, true) and n == 2
     end)
     s.send_good(20)
     n_sent = n_sent + 20
