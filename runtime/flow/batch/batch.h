@@ -1,7 +1,7 @@
 #pragma once
 /*
  * A batch: records of one or more leased lanes, the rows they make, and one
- * transaction. It is reused, arena and all, by the engine's slot.
+ * transaction. It is reused, arena and all, by its slot (batches.h).
  *
  * Invariant: while a batch is not FREE, the lanes in its leases feed no other
  * batch, and their records stay in the inbox until the outcome is known.
@@ -29,7 +29,7 @@
 #include "postgres/store/dead_letter.h"
 #include "postgres/wire/conn.h"
 
-/* Each state names the list of the engine that holds the batch. */
+/* Each state names the list of struct batches that holds the batch. */
 enum batch_state {
     BATCH_FREE,      /* free */
     BATCH_FETCHING,  /* busy: dead letters are read, to try them again */
@@ -213,7 +213,7 @@ struct batch_resolve {
 };
 
 struct batch {
-    struct list_link link; /* -- of the slot; set by the engine */
+    struct list_link link; /* -- of the slot; set by run.c */
     enum batch_state state;
     struct run *run; /* borrowed */
     uint32_t slot;
@@ -229,7 +229,7 @@ struct batch {
     struct batch_memory memory;
     struct batch_held held;
 
-    const struct batch_kind *kind; /* -- of the batch; set by the engine */
+    const struct batch_kind *kind; /* -- of the batch; set by who begins it */
     struct batch_input input;
     struct batch_scripts scripts;
     struct batch_failures failures;
