@@ -339,6 +339,7 @@ void engine_open(struct engine *g)
                                            .plan = n->plan,
                                            .bundle = n->bundle,
                                            .show = &g->worker.show,
+                                           .seed = worker_random(&g->worker),
                                            .wake = on_wake,
                                            .arg = g});
     publish_open(&g->publish,

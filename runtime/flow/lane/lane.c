@@ -329,7 +329,7 @@ void lane_claimed(struct lane *l)
 {
     memset(&l->left_out, 0, sizeof(l->left_out));
     l->search.left = l->search.probe = l->search.cap = l->search.run = 0;
-    l->keys.are_known = l->misfits = false;
+    l->keys.are_known = l->misfits = l->letters.has_halted = false;
     l->next = LANE_IDLE;
     lane_move(l, LANE_WANTS_KEYS);
 }

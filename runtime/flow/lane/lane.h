@@ -106,9 +106,11 @@ struct lane {
     struct {
         uint32_t n;              /* of it in the table, held ones included */
         struct list_link wanted; /* a person asked for some of them */
-        uint32_t retry_most;     /* in the next retry; 0: as many as a batch */
-        usec since;              /* the first retry that lost against others, */
-        bool is_told;            /* and there was a line about it */
+        bool has_halted;     /* a retry halted the lane: none before a person
+                                    has seen to it, and it is claimed again */
+        uint32_t retry_most; /* in the next retry; 0: as many as a batch */
+        usec since;          /* the first retry that lost against others, */
+        bool is_told;        /* and there was a line about it */
     } letters;
 
     struct guard guard; /* -- failures */

@@ -198,11 +198,15 @@ static const char *likely(const struct err *e)
                : "`tidemill explain` with its code says more";
 }
 
-/* A retry of letters keeps no lane waiting, only whoever asked for it. */
+/* A retry of letters that lost keeps no lane waiting, only whoever asked for it;
+ * one that gets no answer does. */
 static void note_waits(struct batch *b, bool is_lost, const char *what,
                        const char *why)
 {
-    for (uint32_t i = 0; b->kind->holds_lanes && i < b->input.n_leases; i++) {
+    if (is_lost && !b->kind->holds_lanes) {
+        return;
+    }
+    for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lane *lane = b->input.leases[i].lane;
 
         if (is_lost || !lane->wait.since) {
@@ -417,7 +421,7 @@ static void note_slow(struct batch *b, usec now)
 {
     bool is_asked =
         (b->state >= BATCH_COMPARING && b->state <= BATCH_DOUBTING) ||
-        b->state == BATCH_ASKING;
+        b->state == BATCH_ASKING || b->state == BATCH_FETCHING;
     struct lane *lane;
 
     if (!is_asked || now - b->attempt.since < SLOW_USEC) {
@@ -444,11 +448,19 @@ static void tell(struct lane *lane, usec now)
              (now - lane->wait.since) / 1000000, log_quote(lane->wait.reason));
 }
 
+/* Also one that is in doubt, or that the group gave anew, while a batch has it: it
+ * stands until that has its answer. */
+static bool is_to_be_seen(const struct lane *l)
+{
+    return (lane_is_ours(l) && !lane_is_halted(l)) ||
+           (l->state == LANE_LEASED &&
+            (l->next == LANE_OFFERED || l->next == LANE_DOUBTED));
+}
+
 /* The lane has waited for so long that people see it. */
 static bool show(struct lane *lane, usec now)
 {
-    if (!lane_is_ours(lane) || lane_is_halted(lane) ||
-        now - lane->wait.since < TELL_USEC) {
+    if (!is_to_be_seen(lane) || now - lane->wait.since < TELL_USEC) {
         return false;
     }
     lane->wait.is_shown = true;

@@ -46,6 +46,7 @@ void lease_halt_committed(struct batch *b, const struct lease *l)
         return;
     }
     lane->was_halted = true;
+    lane->letters.has_halted |= b->input.stays;
     b->run->worker->show.counts->errors[l->halt_class]++;
     name_halt(b, l, &e);
     if (l->halted_since == 0) {

@@ -12,10 +12,12 @@
 #include "model/deadlines.h"
 #include "postgres/store/dead_letter.h"
 
-/* One whose keys are known, also where it stands. */
+/* One whose keys are known, also where it stands; but not where the same retry
+ * would come to the same halt at once. */
 static bool may_begin(const struct lane *l)
 {
-    return lane_is_ours(l) && l->state != LANE_LEASED && l->keys.are_known;
+    return lane_is_ours(l) && l->state != LANE_LEASED && l->keys.are_known &&
+           l->state != LANE_PAUSED && !l->letters.has_halted;
 }
 
 static struct lane *find_wanted(struct run *run)
@@ -87,7 +89,6 @@ static void begin(struct batch *b, const struct pg_result *r)
     b->input.header = headers_find;
     batch_prepare(b, n);
     b->input.stays = true;
-    b->kind = &batch_of_letters;
     run_move(b, BATCH_DECODING);
 }
 
@@ -148,6 +149,8 @@ static void fetch(struct run *run, struct batch *b, struct lane *lane)
                                         .epoch = lane->epoch,
                                         .start = lane->position,
                                         .halt = -1};
+    b->kind = &batch_of_letters;
+    b->attempt.since = worker_now(run->worker);
     run_lease(lane);
     run_move(b, BATCH_FETCHING);
     dead_letter_ask(b->attempt.conn, b->generation->plan, lane->topic,

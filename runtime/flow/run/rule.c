@@ -222,6 +222,7 @@ static struct next halt_for_person(struct batch *b, const struct err *e)
         struct err named = *e;
 
         l->lane->was_halted = true;
+        l->lane->letters.has_halted |= b->input.stays;
         err_wrap(&named, "%s/%d from offset %" PRId64, l->lane->topic,
                  l->lane->partition, b->input.records[l->first].offset);
         halts_for_person(b->run->halts, l->lane, &named,

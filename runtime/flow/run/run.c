@@ -23,6 +23,20 @@ void run_retire(struct run *run)
     }
 }
 
+static bool is_of_letters(const struct batch *b)
+{
+    return b->input.stays || b->state == BATCH_FETCHING;
+}
+
+/* What the lane waited for was the answer to a retry, unless records of it lost
+ * against others before. */
+static void end_wait(struct lane *lane)
+{
+    if (lane->wait.n_tried == 0 && lane->wait.n_cancelled == 0) {
+        lane_waits_no_more(lane);
+    }
+}
+
 void run_release(struct batch *b)
 {
     struct worker *w = b->run->worker;
@@ -31,6 +45,9 @@ void run_release(struct batch *b)
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lane *lane = b->input.leases[i].lane;
 
+        if (is_of_letters(b)) {
+            end_wait(lane);
+        }
         source_give_back(w->source, lane->kafka);
         lane_end_lease(lane);
         if (lane->kafka->is_assigned) {
