@@ -109,6 +109,7 @@ void db_commit(struct tx *t)
             r->before = r->now;
             r->now = r->mine;
             r->now.seq = n_commits;
+            r->is_edited = t->session == session_of_people();
         }
     }
     end(t);

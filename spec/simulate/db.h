@@ -18,6 +18,8 @@ struct lane_value {
     int64_t anchor_ms, anchor_hash, halted_at;
     bool has_offset, has_anchor, has_anchor_ms, is_rewound, is_halted;
     char owner[OWNER_MOST];
+    uint32_t life; /* of the worker that claimed it last; 0: a person changed it
+                      since, or nobody waits for the answer of that claim */
     char halted[WHY_MOST];
     char halted_generation[66]; /* "": none */
 };
@@ -58,6 +60,7 @@ struct row {
     struct version now, before; /* as committed */
     struct version mine;        /* the holder's */
     bool is_changed;            /* by the holder */
+    bool is_edited;             /* by a person, and by nobody since */
     struct tx *holder;
     struct row *held; /* the holder's next */
 };
@@ -103,3 +106,5 @@ void session_wait(struct session *s, struct tx *holder);
 void sessions_wake(struct tx *holder);
 /* A server process of nobody, for what people do. */
 struct session *session_of_people(void);
+/* Of the worker that waits for its answers; 0: nobody does. */
+uint32_t session_life(const struct session *s);

@@ -1,6 +1,7 @@
 /* See faults.h. */
 #include "faults.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "aside.h"
@@ -39,7 +40,9 @@ void faults_open(void)
                              .alter = some(20),
                              .revoke = some(10),
                              .expire = some(30),
-                             .skip = some(5)};
+                             .skip = some(5),
+                             .edit = some(40),
+                             .people = chance(700) ? 30 : 1};
 }
 
 void faults_end(void)
@@ -147,6 +150,7 @@ static void move_to(struct row *lane, int64_t to)
     model_skipped(lane->partition, v->next_offset, to);
     v->next_offset = to;
     v->epoch++;
+    v->life = 0;
     v->is_halted = false;
     v->halted_generation[0] = '\0';
     v->is_rewound = true;
@@ -167,6 +171,47 @@ void people_skip(void)
     }
 }
 
+/* One that there is, of chains or totals. */
+static struct row *some_row(void)
+{
+    char key[16];
+    bool is_chain = chance(600);
+
+    snprintf(key, sizeof(key), "%s%u", is_chain ? "k" : "o",
+             chance_below(is_chain ? CHAINS_MOST : OWNERS_MOST));
+    return db_row(is_chain ? CHAINS : TOTALS, 0, 0, key);
+}
+
+void people_edit(void)
+{
+    struct row *r = some_row();
+    struct version *v;
+    struct tx *t;
+    bool is_gone;
+
+    if (!r->now.exists || r->holder) {
+        return;
+    }
+    is_gone = r->table == CHAINS && chance(300);
+    trace("a person %s %s", is_gone ? "deletes" : "changes", r->key);
+    t = db_begin(session_of_people(), false);
+    db_lock(t, r);
+    v = db_change(t, r);
+    v->exists = !is_gone;
+    v->row.of[0] += 1000;
+    db_commit(t);
+    model_edited(r);
+}
+
+/* What is read next, and never will be applied, is moved over now and then: a
+ * rule may halt the lane at it each time. */
+static int64_t behind_hopeless(uint32_t partition, int64_t at)
+{
+    const struct broker_record *r = broker_from(partition, at);
+
+    return r && model_is_hopeless(r) && chance(300) ? r->offset + 1 : at;
+}
+
 /* Whoever changes a lane raises its epoch; a row that is locked they leave. */
 void people_resume(void)
 {
@@ -178,6 +223,7 @@ void people_resume(void)
             continue;
         }
         to = to < partitions[i].low ? partitions[i].low : to;
+        to = behind_hopeless(i, to);
         trace("a person resumes lane %u at %lld", i, (long long)to);
         move_to(r, to);
     }
@@ -227,6 +273,7 @@ static bool lock_chain(struct tx *t, const struct row *head)
 
 static void discard(struct tx *t, struct row *head)
 {
+    struct lane_value *lane;
     uint32_t n;
     struct row **rows = aside_of(head->partition, &n);
 
@@ -238,8 +285,21 @@ static void discard(struct tx *t, struct row *head)
         }
     }
     db_change(t, head)->exists = false;
-    db_change(t, db_row(LANES, head->partition, 0, ""))->lane.epoch++;
+    lane = &db_change(t, db_row(LANES, head->partition, 0, ""))->lane;
+    lane->epoch++;
+    lane->life = 0;
     model_given_up(broker_find(head->partition, head->offset));
+}
+
+static bool is_hopeless(const struct row *letter)
+{
+    return model_is_hopeless(broker_find(letter->partition, letter->offset));
+}
+
+/* Held, and a retry may halt the lane at it each time. */
+static bool is_in_the_way(const struct row *letter)
+{
+    return is_hopeless(letter) && chance(100);
 }
 
 static void see_to(struct row *letter)
@@ -250,8 +310,8 @@ static void see_to(struct row *letter)
         db_rollback(t);
         return;
     }
-    if (letter->now.letter.is_failed &&
-        model_is_hopeless(broker_find(letter->partition, letter->offset))) {
+    if (letter->now.letter.is_failed ? is_hopeless(letter) || chance(100)
+                                     : is_in_the_way(letter)) {
         discard(t, letter);
     } else {
         trace("a person wants %u/%lld tried again", letter->partition,
@@ -279,7 +339,8 @@ void people_see_to_all(void)
         struct row **rows = aside_of(p, &n);
 
         for (uint32_t i = 0; i < n; i++) {
-            if (rows[i]->now.exists && !rows[i]->now.letter.is_wanted) {
+            if (rows[i]->now.exists &&
+                (!rows[i]->now.letter.is_wanted || is_in_the_way(rows[i]))) {
                 see_to(rows[i]);
             }
         }

@@ -10,8 +10,9 @@ struct faults {
     uint32_t bad;       /* records, in a thousand */
     uint32_t statement; /* statements that fail, in ten thousand */
     uint32_t refuse;    /* connections, in a thousand */
+    uint32_t people;    /* how often they come, among a thousand things */
     /* -- what the world does, each so often among a thousand things */
-    uint32_t lose, shake, freeze, kill, down, alter, revoke, expire, skip;
+    uint32_t lose, shake, freeze, kill, down, alter, revoke, expire, skip, edit;
 };
 extern struct faults faults;
 
@@ -42,8 +43,10 @@ void faults_expire(void);
 void people_resume(void);
 /* A lane moves over its next records. */
 void people_skip(void);
-/* A letter, or all, are to be tried again; those that no mending helps, and only
- * those, are discarded, and what waits behind them tried again. */
+/* Somebody changes a row of the pipeline's tables. */
+void people_edit(void);
+/* A letter, or all, are to be tried again; those that no mending helps, and few
+ * others, are discarded, and what waits behind them tried again. */
 void people_see_to_one(void);
 void people_see_to_all(void);
 /* From now on the table takes what it refused. */

@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "broker.h"
 #include "faults.h"
+#include "look.h"
 #include "lua/bundle.h"
 #include "lua/scripts.h"
 #include "model.h"
@@ -101,7 +102,7 @@ static void act(uint32_t what)
 
     if (what < (at += faults.lose)) {
         server_lose_one();
-        if (chance(300)) { /* whoever does not yet know is in its way */
+        if (chance(400)) { /* whoever does not yet know is in its way */
             people_see_to_all();
         }
     } else if (what < (at += faults.shake)) {
@@ -127,9 +128,11 @@ static void act(uint32_t what)
         faults_expire();
     } else if (what < (at += faults.skip)) {
         people_skip();
-    } else if (what < (at += 30)) {
+    } else if (what < (at += faults.edit)) {
+        people_edit();
+    } else if (what < (at += faults.people)) {
         people_resume();
-    } else if (what < (at += 30)) {
+    } else if (what < (at += faults.people)) {
         people_see_to_one();
     } else {
         append();
@@ -170,6 +173,7 @@ static void choose_settings(void)
     set("SIM_CONCURRENCY", 1 + chance_below(4));
     set("SIM_POOL", 2 + chance_below(4));
     set("SIM_MAX_SHARE", chance(300) ? 2 : 100);
+    set("SIM_RULE", chance(300));
     set("SIM_MAX_HELD", chance(200) ? 20 : 10000);
 }
 
@@ -178,6 +182,7 @@ static void open_run(uint64_t seed)
     world_open(seed);
     db_open();
     model_open();
+    look_open();
     choose_settings();
     broker_open(1 + chance_below(6));
     faults_open();
@@ -200,7 +205,7 @@ static bool step(void)
         return false;
     }
     tend();
-    model_look(run.procs, run.n_workers);
+    look(run.procs, run.n_workers);
     return true;
 }
 

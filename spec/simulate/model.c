@@ -120,8 +120,8 @@ static void apply(const struct broker_record *r, uint32_t partition)
     owners[f->owner].sum += f->v;
 }
 
-/* The first one of its key that is set aside in the lane, as the transaction
- * leaves it; -1: none. */
+/* The first one of its key that is set aside in the lane and holds others, as the
+ * transaction leaves it; -1: none. */
 static int64_t first_aside(const struct tx *t, uint32_t partition,
                            const char *key)
 {
@@ -129,7 +129,9 @@ static int64_t first_aside(const struct tx *t, uint32_t partition,
     struct row **rows = aside_of(partition, &n);
 
     for (uint32_t i = 0; i < n; i++) {
-        if (db_see(t, rows[i]) &&
+        const struct version *v = db_see(t, rows[i]);
+
+        if (v && v->letter.holds &&
             strcmp(broker_find(partition, rows[i]->offset)->key, key) == 0) {
             return rows[i]->offset;
         }
@@ -241,10 +243,28 @@ static void ended(const struct tx *t, uint32_t partition)
 
 /* ---- the rows behind it ---- */
 
+static uint32_t number_of(const struct row *r)
+{
+    return (uint32_t)strtoul(r->key + (r->key[0] != '\0'), NULL, 10);
+}
+
+void model_edited(const struct row *r)
+{
+    uint32_t number = number_of(r);
+
+    if (r->table == TOTALS) {
+        owners[number].n = r->now.row.of[0];
+    } else if (r->now.exists) {
+        chains[number].n = r->now.row.of[0];
+    } else {
+        chains[number].n = chains[number].hash = 0;
+    }
+}
+
 static void look_at_row(const struct row *r)
 {
     const struct row_value *v = &r->mine.row;
-    uint32_t number = (uint32_t)strtoul(r->key + (r->key[0] != '\0'), NULL, 10);
+    uint32_t number = number_of(r);
 
     if (r->table == CHAINS) {
         expect(v->of[0] == chains[number].n &&
@@ -373,116 +393,6 @@ void model_commits(struct tx *t)
                    "%u/%lld is set aside, and the position does not move "
                    "over it",
                    r->partition, (long long)r->offset);
-        }
-    }
-}
-
-/* ---- the workers ---- */
-
-static uint32_t look_at_list(struct engine *g, const struct list *list,
-                             uint32_t states)
-{
-    uint32_t n = 0;
-
-    for (struct list_link *x = list->n ? list_first(list) : NULL;
-         x && n < list->n; x = x->next) {
-        struct batch *b = list_item(x, struct batch, link);
-
-        expect(states >> b->state & 1,
-               "a batch of state %d is in the list of "
-               "others",
-               (int)b->state);
-        expect(b->run == &g->run, "a batch is of another engine");
-        n++;
-    }
-    expect(n == list->n, "a list of %u batches has %u", list->n, n);
-    return n;
-}
-
-static void look_at_leases(struct engine *g)
-{
-    const struct lane *seen[LEASED_MOST];
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < g->run.batches.n; i++) {
-        const struct batch *b = &g->run.batches.all[i];
-
-        for (uint32_t k = 0; b->state != BATCH_FREE && k < b->input.n_leases;
-             k++) {
-            for (uint32_t m = 0; m < n; m++) {
-                expect(seen[m] != b->input.leases[k].lane,
-                       "lane %d is in two batches",
-                       b->input.leases[k].lane->partition);
-            }
-            must(n < LEASED_MOST);
-            seen[n++] = b->input.leases[k].lane;
-        }
-    }
-}
-
-static uint32_t conns_of(const struct engine *g)
-{
-    uint32_t n = 0;
-
-    n += g->claim.conn != NULL;
-    n += g->halts.conn != NULL;
-    n += g->letters.conn != NULL;
-    n += g->publish.conn != NULL;
-    for (uint32_t i = 0; i < g->run.batches.n; i++) {
-        const struct batch *b = &g->run.batches.all[i];
-
-        n += b->attempt.conn != NULL;
-        expect(b->state != BATCH_FREE || !b->attempt.conn,
-               "a batch that is free has a connection");
-    }
-    return n;
-}
-
-static uint32_t tickets_of(const struct engine *g)
-{
-    uint32_t n = 0;
-
-    n += g->claim.ticket != 0;
-    n += g->halts.ticket != 0;
-    n += g->letters.ticket != 0;
-    n += g->publish.ticket != 0;
-    for (uint32_t i = 0; i < g->run.batches.n; i++) {
-        n += g->run.batches.all[i].attempt.ticket != 0;
-    }
-    return n;
-}
-
-static void look_at(struct engine *g)
-{
-    uint32_t n =
-        look_at_list(g, &g->run.batches.free, 1 << BATCH_FREE) +
-        look_at_list(g, &g->run.batches.decoding, 1 << BATCH_DECODING) +
-        look_at_list(g, &g->run.batches.ready, 1 << BATCH_READY) +
-        look_at_list(g, &g->run.batches.busy,
-                     1 << BATCH_FETCHING | 1 << BATCH_COMPARING |
-                         1 << BATCH_LOADING | 1 << BATCH_OPENING |
-                         1 << BATCH_WRITING | 1 << BATCH_DOUBTING |
-                         1 << BATCH_ASKING) +
-        look_at_list(g, &g->run.batches.resolving, 1 << BATCH_RESOLVING) +
-        look_at_list(g, &g->run.batches.waiting, 1 << BATCH_WAITING);
-
-    expect(n == g->run.batches.n, "of %u batches %u are in lists",
-           g->run.batches.n, n);
-    look_at_leases(g);
-    expect(!g->worker.database.breaker.is_probing || tickets_of(g) > 0,
-           "a probe of the circuit breaker is out, and nobody has its ticket");
-    if (g->worker.source) {
-        expect(conns_of(g) == pgpool_in_use(g->worker.database.pool),
-               "%u connections are taken, and %u are somebody's",
-               pgpool_in_use(g->worker.database.pool), conns_of(g));
-    }
-}
-
-void model_look(struct proc *const *procs, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        if (procs[i] && procs[i]->is_alive && procs[i]->engine) {
-            look_at(procs[i]->engine);
         }
     }
 }

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * What must hold, held against the database at each commit, and against the
- * workers behind each step.
+ * What must hold, held against the database at each commit; what must hold of the
+ * workers is in look.h.
  *
  * The model knows each record: whether it is applied, set aside, or yet to
  * come. A commit may move positions forward; each record below the new position
@@ -9,9 +9,8 @@
  * rows of the model's own, and the rows of the database must be those.
  */
 #include "db.h"
-#include "proc.h"
 
-enum { CHAINS_MOST = 64, OWNERS_MOST = 8, LEASED_MOST = 64 };
+enum { CHAINS_MOST = 64, OWNERS_MOST = 8 };
 
 /* How a record is bad. */
 enum bad { BAD_NOT, BAD_SCRIPT, BAD_VALUE };
@@ -32,12 +31,12 @@ void model_open(void);
 void model_append(uint32_t per_mille_bad);
 /* The transaction is about to commit. */
 void model_commits(struct tx *t);
-/* Behind each step. */
-void model_look(struct proc *const *procs, uint32_t n);
 /* A person moves a lane over records; or discards a letter, which no mending
  * would help. */
 void model_skipped(uint32_t partition, int64_t from, int64_t to);
 void model_given_up(const struct broker_record *r);
+/* A person gave a row of CHAINS or TOTALS another n, or deleted one of CHAINS. */
+void model_edited(const struct row *r);
 bool model_is_hopeless(const struct broker_record *r);
 /* Records that are neither applied nor set aside. */
 uint32_t model_left(void);

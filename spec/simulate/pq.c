@@ -204,6 +204,7 @@ struct session {
     struct event work;      /* the next message */
     struct event lock;      /* a wait for a lock that takes too long */
     struct event back;      /* answers come to the client */
+    struct event end; /* of one that does not know that its client is gone */
     struct message *first, **last;
     bool skips; /* a statement failed: nothing up to the Sync is run */
     struct tx *tx;
@@ -269,6 +270,7 @@ static void messages_free(struct message *m)
 static void on_work(void *arg);
 static void on_lock(void *arg);
 static void on_back(void *arg);
+static void on_end(void *arg);
 
 static struct session *session_new(struct pg_conn *client)
 {
@@ -279,6 +281,7 @@ static struct session *session_new(struct pg_conn *client)
     s->work = (struct event){.fn = on_work, .arg = s};
     s->lock = (struct event){.fn = on_lock, .arg = s};
     s->back = (struct event){.fn = on_back, .arg = s};
+    s->end = (struct event){.fn = on_end, .arg = s};
     s->last = &s->first;
     s->next = sessions;
     sessions = s;
@@ -290,6 +293,11 @@ struct session *session_of_people(void)
     static struct session people = {.is_people = true};
 
     return &people;
+}
+
+uint32_t session_life(const struct session *s)
+{
+    return s->client ? s->client->proc->life : 0;
 }
 
 /* What was open is rolled back. */
@@ -304,6 +312,7 @@ static void session_end(struct session *s)
     event_stop(&s->work);
     event_stop(&s->lock);
     event_stop(&s->back);
+    event_stop(&s->end);
     if (s->tx) {
         db_rollback(s->tx);
     }
@@ -477,6 +486,7 @@ static struct pg_result *run_statement(struct session *s, struct message *m)
         s->tx = db_begin(s, false);
         s->tx->is_implicit = true;
     }
+    m->call.s = st;
     r = faults_of_statement(st);
     r = r ? r : statement_run(st, s->tx, &m->call);
     if (!r && waits_for(s, s)) {
@@ -549,7 +559,7 @@ static void work(struct session *s, struct message *m)
 
 static void go_on(struct session *s)
 {
-    if (!s->first && s->is_ending) {
+    if (!s->first && s->is_ending && !s->end.place) {
         session_end(s);
     } else {
         work_soon(s);
@@ -582,6 +592,15 @@ static void on_lock(void *arg)
     s->last = s->first ? s->last : &s->first;
     message_free(m);
     go_on(s);
+}
+
+static void on_end(void *arg)
+{
+    struct session *s = arg;
+
+    if (!s->waits_for) {
+        go_on(s);
+    }
 }
 
 static void on_back(void *arg)
@@ -942,19 +961,43 @@ void PQfreemem(void *p)
 
 /* ---- what the world does to it ---- */
 
-void server_lose_one(void)
+/* It has committed, or is to, and the client does not know. */
+static bool commits(const struct session *s)
+{
+    const struct message *m = s->first;
+    uint32_t number;
+
+    while (m &&
+           (!m->call.s || statement_verb(m->call.s, &number) != VERB_COMMIT)) {
+        m = m->next;
+    }
+    return m || (s->back.place && !s->tx);
+}
+
+static struct session *some_session(bool commits_now)
 {
     struct session *s = sessions;
-    struct pg_conn *c;
+    uint32_t n = chance_below(server_sessions() + 1), all = server_sessions();
 
-    for (uint32_t n = chance_below(server_sessions() + 1); s && n > 0; n--) {
+    for (; s && n > 0; n--) {
         s = s->next ? s->next : sessions;
     }
+    for (; s && commits_now && !commits(s) && all > 0; all--) {
+        s = s->next ? s->next : sessions;
+    }
+    return s;
+}
+
+void server_lose_one(void)
+{
+    struct session *s = some_session(chance(500));
+    struct pg_conn *c;
+
     if (!s || !s->client) {
         return;
     }
     c = s->client;
-    switch (chance_below(3)) {
+    switch (chance_below(4)) {
     case 0:
         trace("session %u is killed", s->number);
         session_kill(s);
@@ -962,6 +1005,13 @@ void server_lose_one(void)
     case 1:
         trace("session %u loses its client, and reads on", s->number);
         let_go(s, true);
+        hear_eof(c);
+        break;
+    case 2:
+        trace("session %u waits for a client that is gone", s->number);
+        event_set(&s->end, chance_usec(1000000, 40000000));
+        s->client = NULL;
+        s->is_ending = true;
         hear_eof(c);
         break;
     default:

@@ -99,10 +99,12 @@ void proc_call(struct proc *p, event_fn fn, void *arg)
 struct proc *proc_new(uint32_t number, const char *name,
                       const struct worker_options *o)
 {
+    static uint32_t n_lives;
     struct inside *in = mem_zero(1, sizeof(*in));
     uintptr_t at = (uintptr_t)in;
 
-    in->proc = (struct proc){.number = number, .name = name, .is_alive = true};
+    in->proc = (struct proc){
+        .number = number, .life = ++n_lives, .name = name, .is_alive = true};
     in->options = *o;
     in->stack = mem_alloc(STACK);
     getcontext(&in->context);

@@ -11,6 +11,7 @@
 
 struct proc {
     uint32_t number;
+    uint32_t life;    /* of all that were begun: its number, from 1 */
     const char *name; /* for the trace */
     bool is_alive;    /* until it ended, or was killed */
     bool is_killed;   /* the outside knows nothing of it any more */

@@ -67,6 +67,24 @@ static uint32_t shape_of(const char *sql)
     return (uint32_t)strtoul(strstr(sql, "'{") + 2, NULL, 10);
 }
 
+/* A lane is one row of all pipelines': a text that names less of it would meet
+ * others. */
+static void read_conditions(struct statement *s)
+{
+    static const char lane[] =
+        "WHERE pipeline = $1 AND stream = 'main' AND topic = $2 "
+        "AND partition = $3";
+
+    s->by_epoch = strstr(s->sql, "epoch = $4") != NULL;
+    s->by_offset = strstr(s->sql, "next_offset = $5") != NULL;
+    s->by_xmin = strstr(s->sql, "t.xmin = u.x") != NULL;
+    s->locks = strstr(s->sql, "FOR UPDATE") != NULL ||
+               strstr(s->sql, "FOR NO KEY UPDATE") != NULL;
+    s->demands = strstr(s->sql, "tidemill.must(") != NULL;
+    expect(!strstr(s->sql, "UPDATE tidemill.lane") || strstr(s->sql, lane),
+           "a statement changes other lanes too: %s", s->sql);
+}
+
 static bool recognise(struct statement *s)
 {
     static const struct {
@@ -110,6 +128,7 @@ const struct statement *statement_of(const char *sql)
         s->sql = mem_dup(sql);
         s->next = known;
         known = s;
+        read_conditions(s);
         expect(recognise(s), "the simulator does not know the statement: %s",
                sql);
     }
@@ -205,11 +224,12 @@ int64_t element_int(struct elements *e, bool *is_null)
     return p ? int_at(p, len) : 0;
 }
 
-struct pg_result *must_hold(bool ok, const char *sqlstate)
+struct pg_result *must_hold(const struct statement *s, bool ok,
+                            const char *sqlstate)
 {
     struct pg_result *r;
 
-    if (!ok) {
+    if (!ok && s->demands) {
         return answer_error(sqlstate, "tidemill.must() says no");
     }
     r = answer_new(1);
@@ -260,7 +280,9 @@ static struct pg_result *claim(struct tx *t, const struct call *c)
         return waits ? NULL : out;
     }
     v = &db_change(t, r)->lane;
-    v->epoch = (v->epoch > 0 ? v->epoch : 0) + 1;
+    v->epoch = (v->epoch > 0 ? v->epoch : 0) +
+               (strstr(c->s->sql, "greatest(epoch, 0) + 1") != NULL);
+    v->life = session_life(t->session);
     snprintf(v->owner, sizeof(v->owner), "%s", param_text(c, 3));
     if (v->halted_generation[0] &&
         strcmp(v->halted_generation, param_text(c, 5)) != 0) {
@@ -307,10 +329,28 @@ static struct pg_result *create(struct tx *t, const struct call *c)
 
 static bool is_at(const struct row *r, const struct tx *t, const struct call *c)
 {
-    const struct version *v = db_see(t, r);
+    const struct version *v = r ? db_see(t, r) : NULL;
 
-    return v && v->lane.epoch == param_int(c, 3) &&
-           v->lane.next_offset == param_int(c, 4);
+    return v && (!c->s->by_epoch || v->lane.epoch == param_int(c, 3)) &&
+           (!c->s->by_offset || v->lane.next_offset == param_int(c, 4));
+}
+
+/* Each claim and each person raises the epoch, so that a worker whose claim is the
+ * last one knows epoch and position: nobody fences himself. */
+static struct pg_result *held_against(const struct row *r, const struct tx *t,
+                                      const struct call *c)
+{
+    const struct version *v = r ? db_see(t, r) : NULL;
+    bool ok = is_at(r, t, c);
+
+    expect(ok || !v || !v->lane.life ||
+               v->lane.life != session_life(t->session),
+           "a worker knows lane %u as %lld in epoch %lld, which it claimed "
+           "itself as %lld in epoch %lld",
+           r ? r->partition : 0, (long long)param_int(c, 4),
+           (long long)param_int(c, 3), v ? (long long)v->lane.next_offset : -1,
+           v ? (long long)v->lane.epoch : -1);
+    return must_hold(c->s, ok, "TM001");
 }
 
 static struct pg_result *move(struct tx *t, const struct call *c)
@@ -325,8 +365,8 @@ static struct pg_result *move(struct tx *t, const struct call *c)
     if (r && db_is_stale(t, r)) {
         return stale();
     }
-    if (!r || !is_at(r, t, c)) {
-        return must_hold(false, "TM001");
+    if (!is_at(r, t, c)) {
+        return held_against(r, t, c);
     }
     v = &db_change(t, r)->lane;
     v->next_offset = param_int(c, 5);
@@ -334,17 +374,17 @@ static struct pg_result *move(struct tx *t, const struct call *c)
     v->anchor_ms = param_int(c, 7);
     v->anchor_hash = param_int(c, 8);
     v->is_rewound = v->is_rewound && !param_int(c, 9);
-    return must_hold(true, "");
+    return must_hold(c->s, true, "");
 }
 
 static struct pg_result *fence(struct tx *t, const struct call *c)
 {
-    bool waits;
-    struct row *r = lock_lane(t, c, &waits);
+    bool waits = false;
+    struct row *r = c->s->locks ? lock_lane(t, c, &waits) : lane_row(c);
 
     return waits                    ? NULL
            : r && db_is_stale(t, r) ? stale()
-                                    : must_hold(r && is_at(r, t, c), "TM001");
+                                    : held_against(r, t, c);
 }
 
 static struct pg_result *first_position(struct tx *t, const struct call *c)
@@ -355,7 +395,7 @@ static struct pg_result *first_position(struct tx *t, const struct call *c)
     if (waits) {
         return NULL;
     }
-    if (r && is_at(r, t, c)) {
+    if (is_at(r, t, c)) {
         struct lane_value *v = &db_change(t, r)->lane;
 
         v->next_offset = param_int(c, 5);
@@ -372,7 +412,7 @@ static struct pg_result *settle(struct tx *t, const struct call *c)
     if (waits) {
         return NULL;
     }
-    if (r && is_at(r, t, c)) {
+    if (is_at(r, t, c)) {
         struct lane_value *v = &db_change(t, r)->lane;
 
         v->is_rewound = v->has_anchor = v->has_anchor_ms = false;
@@ -389,7 +429,7 @@ static struct pg_result *halt(struct tx *t, const struct call *c, bool is_note)
     if (waits) {
         return NULL;
     }
-    if (r && db_see(t, r)->lane.epoch == param_int(c, 3)) {
+    if (r && (!c->s->by_epoch || db_see(t, r)->lane.epoch == param_int(c, 3))) {
         struct lane_value *v = &db_change(t, r)->lane;
 
         v->is_halted = true;
@@ -399,7 +439,7 @@ static struct pg_result *halt(struct tx *t, const struct call *c, bool is_note)
                  c->params[5].p ? param_text(c, 5) : "");
     }
     if (!is_note) {
-        return must_hold(true, "");
+        return must_hold(c->s, true, "");
     }
     out = answer_new(1);
     answer_bool(out, true);

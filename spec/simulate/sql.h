@@ -65,11 +65,14 @@ struct statement {
     char *sql; /* owned */
     enum kind kind;
     uint32_t number; /* SET LOCAL lock_timeout; of a check: faults_shape() */
+    /* -- what its text asks for, so that a text that asks for less is met */
+    bool by_epoch, by_offset, by_xmin;
+    bool locks;   /* what it reads */
+    bool demands; /* tidemill.must() holds the whole against what was meant */
     /* -- of tables */
     enum table table;
     int columns[COLUMNS_MOST]; /* of the parameters; see struct shown */
     int n_columns;
-    bool is_locked;
     bool has_xmin;
 };
 
@@ -105,5 +108,6 @@ const char *element_next(struct elements *e, int *len);
 int64_t element_int(struct elements *e, bool *is_null);
 int64_t param_int(const struct call *c, int at);
 const char *param_text(const struct call *c, int at);
-/* One row of one column: what tidemill.must() answers. */
-struct pg_result *must_hold(bool ok, const char *sqlstate);
+/* One row of one column: what tidemill.must() answers, where it is asked. */
+struct pg_result *must_hold(const struct statement *s, bool ok,
+                            const char *sqlstate);

@@ -53,8 +53,25 @@ local sums = projection {
   end,
 }
 
+-- All answers that there are, by the record; and a rule that raises.
+local own = failure {
+  decide = function(failed)
+    local of_record = failed.class == 'data' or failed.class == 'script'
+    local n = failed.offset % 6
+    if failed.class == 'schema' and n < 3 then return 'retry', 50 end
+    if not of_record then return nil end
+    if failed.records > 1 then return 'bisect' end
+    if n == 0 then return 'dead_letter' end
+    if n == 1 then return 'halt' end
+    if n == 2 and failed.attempts < 3 then return 'retry', 20 end
+    if n == 3 then error('the rule is bad') end
+    return 'hold'
+  end,
+}
+
 return pipeline {
   name = 'simulated',
+  failure = number('SIM_RULE', 0) == 1 and own or nil,
   source = kafka {
     brokers = 'simulated:9092',
     group = 'simulated',
