@@ -13,7 +13,7 @@
 #include "flow/batch/truncate.h"
 #include "flow/generation/compared.h"
 #include "flow/rows/unknown.h"
-#include "flow/run/conflict.h"
+#include "flow/run/held_up.h"
 #include "flow/run/isolate.h"
 #include "flow/run/kind.h"
 #include "flow/run/redo.h"
@@ -240,7 +240,7 @@ static void on_tick(void *arg)
 
     if (g->worker.source) {
         halts_tick(&g->halts, now);
-        conflict_tick(&g->run, now);
+        held_up_tick(&g->run, now);
         publish_tick(&g->publish, g->worker.is_stopping, now);
         waits_tick(&g->waits,
                    (struct waits_claim){g->claim.conn ? g->claim.asked_at : 0,

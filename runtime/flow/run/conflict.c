@@ -7,9 +7,9 @@
 
 #include "base/log.h"
 #include "base/retry.h"
+#include "flow/run/held_up.h"
 #include "flow/run/isolate.h"
 #include "flow/run/kind.h"
-#include "flow/show/show.h"
 #include "model/deadlines.h"
 #include "postgres/wire/sqlstate.h"
 
@@ -19,8 +19,6 @@ enum {
     CAP_USEC = 1000000,
     MISSES = 3, /* of a record alone: then it is to be proven what it is */
     PROOFS = 3, /* that show nothing: then its rows are locked */
-    TELL_USEC = 4000000,
-    SLOW_USEC = 10000000, /* large batches take some seconds */
     FIRST_LOCK_MS = 2000, /* at least; see conflict.h */
     /* A lane that waits takes a connection for so long; a wait that ends early
      * loses its place in the server's queue, so now and then it is whole. */
@@ -198,28 +196,9 @@ static const char *likely(const struct err *e)
                : "`tidemill explain` with its code says more";
 }
 
-/* A retry of letters that lost keeps no lane waiting, only whoever asked for it;
- * one that gets no answer does. */
-static void note_waits(struct batch *b, bool is_lost, const char *what,
-                       const char *why)
-{
-    if (is_lost && !b->kind->holds_lanes) {
-        return;
-    }
-    for (uint32_t i = 0; i < b->input.n_leases; i++) {
-        struct lane *lane = b->input.leases[i].lane;
-
-        if (is_lost || !lane->wait.since) {
-            snprintf(lane->wait.reason, sizeof(lane->wait.reason),
-                     "%.70s: %.120s", what, why);
-        }
-        lane_hold_up(lane, b->attempt.since);
-    }
-}
-
 static void note_lost(struct batch *b, const struct err *e)
 {
-    note_waits(b, true, e->text, likely(e));
+    held_up_note(b, true, e->text, likely(e));
     log_line(LOG_DEBUG, "lost against another transaction", "reason=%s",
              log_quote(e->text));
 }
@@ -250,7 +229,8 @@ static bool has_lost_enough(const struct batch *b, const struct err *e)
 {
     return b->tries.n_failed >= most_attempts(b, e) || is_waiting(b) ||
            has_waited(e) ||
-           worker_now(b->run->worker) - b->tries.failed_since >= TELL_USEC;
+           worker_now(b->run->worker) - b->tries.failed_since >=
+               HELD_UP_TELL_USEC;
 }
 
 static usec pause(struct run *run, uint32_t n_lost, int64_t delay_ms)
@@ -294,7 +274,7 @@ static void tell_letters(const struct batch *b, const struct err *e)
     lane->letters.since =
         lane->letters.since ? lane->letters.since : b->attempt.since;
     if (!lane->letters.is_told &&
-        worker_now(b->run->worker) - lane->letters.since > TELL_USEC) {
+        worker_now(b->run->worker) - lane->letters.since > HELD_UP_TELL_USEC) {
         lane->letters.is_told = true;
         log_line(LOG_WARN,
                  "dead letters that are tried again wait for other "
@@ -411,96 +391,4 @@ void conflict_begin(struct batch *b)
 void conflict_took(struct run *run, usec took)
 {
     run->took = took > run->took ? took : run->took - (run->took - took) / 16;
-}
-
-/* ---- to tell ---- */
-
-/* Its answer may be a lock timeout. Told once for its first lane, until that
- * goes on. */
-static void note_slow(struct batch *b, usec now)
-{
-    bool is_asked =
-        (b->state >= BATCH_COMPARING && b->state <= BATCH_DOUBTING) ||
-        b->state == BATCH_ASKING || b->state == BATCH_FETCHING;
-    struct lane *lane;
-
-    if (!is_asked || now - b->attempt.since < SLOW_USEC) {
-        return;
-    }
-    note_waits(b, false, "the database does not answer",
-               "it is slow, another transaction holds a lock, or a COMMIT "
-               "waits for a standby; pg_stat_activity shows which");
-    lane = b->input.leases[0].lane;
-    if (!lane->wait.is_slow) {
-        lane->wait.is_slow = true;
-        log_line(LOG_WARN, "a batch waits for an answer of the database",
-                 "lane=%s/%d lanes=%u events=%u", lane->topic, lane->partition,
-                 b->input.n_leases, b->input.events.n);
-    }
-}
-
-static void tell(struct lane *lane, usec now)
-{
-    lane->wait.is_told = true;
-    log_line(LOG_WARN, "lane waits for other transactions; the others go on",
-             "lane=%s/%d position=%" PRId64 " seconds=%" PRIu64 " reason=%s",
-             lane->topic, lane->partition, lane->position,
-             (now - lane->wait.since) / 1000000, log_quote(lane->wait.reason));
-}
-
-/* Also one that is in doubt, or that the group gave anew, while a batch has it: it
- * stands until that has its answer. */
-static bool is_to_be_seen(const struct lane *l)
-{
-    return (lane_is_ours(l) && !lane_is_halted(l)) ||
-           (l->state == LANE_LEASED &&
-            (l->next == LANE_OFFERED || l->next == LANE_DOUBTED));
-}
-
-/* The lane has waited for so long that people see it. */
-static bool show(struct lane *lane, usec now)
-{
-    if (!is_to_be_seen(lane) || now - lane->wait.since < TELL_USEC) {
-        return false;
-    }
-    lane->wait.is_shown = true;
-    if (lane->wait.retry_at && !lane->wait.is_told) {
-        tell(lane, now);
-    }
-    return true;
-}
-
-static void show_first(struct run *run, const struct lane *first)
-{
-    char what[300] = "";
-
-    if (first) {
-        snprintf(what, sizeof(what), "lane %.200s/%d: ", first->topic,
-                 first->partition);
-    }
-    show_reason(&run->worker->show, REASON_LANES, what,
-                first ? first->wait.reason : "");
-}
-
-void conflict_tick(struct run *run, usec now)
-{
-    const struct list_link *link = list_first(&run->batches.busy);
-    const struct list *held_up = &run->worker->lanes.held_up;
-    const struct lane *first = NULL;
-
-    if (run->worker->database.breaker.state != BREAKER_CLOSED) {
-        return;
-    }
-    for (uint32_t n = run->batches.busy.n; n > 0; n--, link = link->next) {
-        note_slow(list_item(link, struct batch, link), now);
-    }
-    link = list_first(held_up);
-    for (uint32_t n = held_up->n; n > 0; n--, link = link->next) {
-        struct lane *l = list_item(link, struct lane, wait.link);
-
-        if (show(l, now) && (!first || lane_compare(l, first) < 0)) {
-            first = l;
-        }
-    }
-    show_first(run, first);
 }

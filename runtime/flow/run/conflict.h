@@ -54,5 +54,3 @@ struct next conflict_part_lanes(struct batch *b, const struct err *e,
 void conflict_note_letters(struct batch *b, const struct err *e);
 /* The lane's position moved, behind lease_cleared(). */
 void conflict_cleared(struct lane *lane);
-/* Tells people of lanes that have waited for seconds. */
-void conflict_tick(struct run *run, usec now);

@@ -10,7 +10,7 @@
  * Each step returns what comes next (next.h), also what went wrong: the steps ask
  * outcome.c, which asks compare, fence, conflict, isolate and the failure rule
  * (rule.c). Files call only those that stand before them in this order: compare,
- * fence, recall, isolate, conflict, rule, outcome, attempt and resolve, committed,
+ * fence, recall, isolate, held_up, conflict, rule, outcome, attempt and resolve, committed,
  * transact.
  */
 #include "flow/run/next.h"
