@@ -33,7 +33,7 @@ OBJ  := $(SRC:%.c=$(BUILD)/%.o) $(SRCX:%.cc=$(BUILD)/%.o)
 SPECLIB := $(BUILD)/libtidemill-spec.so
 SPECOBJ := $(filter-out $(BUILD)/runtime/main.o $(BUILD)/runtime/cli/% \
              $(BUILD)/runtime/supervise/%,$(OBJ)) \
-           $(addprefix $(BUILD)/runtime/supervise/,process.o slot.o strikes.o)
+           $(addprefix $(BUILD)/runtime/supervise/,process.o slot.o watchdog.o)
 
 $(BIN): $(OBJ)
 	@echo '  link  $@'

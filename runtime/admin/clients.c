@@ -53,7 +53,7 @@ static void shut_down(struct clients *c, struct client *gone)
 }
 
 /* The oldest of the address that has the most. */
-static struct client *who_gives_way(struct clients *c)
+static struct client *find_replaceable(struct clients *c)
 {
     struct client *best = &c->list[0];
     uint32_t most = 0;
@@ -74,7 +74,7 @@ void clients_enter(struct clients *c, int fd, const struct sockaddr *from,
                    usec now)
 {
     if (c->n == CLIENT_PLACES) {
-        shut_down(c, who_gives_way(c));
+        shut_down(c, find_replaceable(c));
     }
     c->list[c->n++] =
         (struct client){.fd = fd, .from = address_of(from), .since = now};

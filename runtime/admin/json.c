@@ -24,7 +24,7 @@ static void put_escaped(struct buf *out, uint32_t code)
 static size_t put_character(struct buf *out, const char *s, size_t left)
 {
     bool is_seen;
-    size_t n = utf8_sight(s, left, &is_seen);
+    size_t n = utf8_next(s, left, &is_seen);
 
     if (is_seen) {
         buf_put(out, "\\", *s == '"' || *s == '\\');

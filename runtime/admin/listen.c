@@ -77,10 +77,9 @@ static int open_once(const struct addrinfo *a)
     return fd;
 }
 
-static bool open_patiently(const struct addrinfo *a, int64_t patience_ms,
-                           int *fd)
+static bool open_until(const struct addrinfo *a, int64_t retry_ms, int *fd)
 {
-    usec until = clock_usec() + (usec)patience_ms * 1000;
+    usec until = clock_usec() + (usec)retry_ms * 1000;
     while ((*fd = open_once(a)) < 0) {
         if (errno != EADDRINUSE || clock_usec() >= until) {
             return false;
@@ -126,8 +125,8 @@ static void read_port(struct listen_address *a, int fd)
     }
 }
 
-bool listen_open(struct listen_address *a, bool may_be_public,
-                 int64_t patience_ms, int *fd, struct err *e)
+bool listen_open(struct listen_address *a, bool may_be_public, int64_t retry_ms,
+                 int *fd, struct err *e)
 {
     struct addrinfo *found;
     if (!resolve(a, &found, e)) {
@@ -140,7 +139,7 @@ bool listen_open(struct listen_address *a, bool may_be_public,
                      "steer this pipeline: add --admin-token-file FILE",
                      a->host);
     } else {
-        ok = open_patiently(found, patience_ms, fd) || open_failed(a, e);
+        ok = open_until(found, retry_ms, fd) || open_failed(a, e);
     }
     if (ok) {
         read_port(a, *fd);

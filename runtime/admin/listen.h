@@ -18,8 +18,8 @@ struct listen_address {
 bool listen_parse(const char *text, struct listen_address *out,
                   struct err *e) MUSTCHECK;
 /*
- * A listening socket in *fd, tried again for [patience_ms] while the port is
+ * A listening socket in *fd, tried again for [retry_ms] while the port is
  * busy. Unless [may_be_public], an address beyond loopback is refused.
  */
-bool listen_open(struct listen_address *a, bool may_be_public,
-                 int64_t patience_ms, int *fd, struct err *e) MUSTCHECK;
+bool listen_open(struct listen_address *a, bool may_be_public, int64_t retry_ms,
+                 int *fd, struct err *e) MUSTCHECK;

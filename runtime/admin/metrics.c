@@ -167,7 +167,7 @@ static void add_label(struct metrics_writer *w, const char *name,
     buf_puts(&w->labels, name);
     buf_puts(&w->labels, "=\"");
     for (size_t n, left = strlen(text); left > 0; text += n, left -= n) {
-        n = utf8_sight(text, left, &is_seen);
+        n = utf8_next(text, left, &is_seen);
         buf_put(&w->labels, "\\", *text == '"' || *text == '\\');
         buf_put(&w->labels, is_seen ? text : "?", is_seen ? n : 1);
     }

@@ -78,7 +78,7 @@ static size_t quote(const char *s, char *out, size_t cap)
 
     out[len++] = '"';
     for (; left > 0; s += n, left -= n) {
-        n = utf8_sight(s, left, &is_seen);
+        n = utf8_next(s, left, &is_seen);
         if (len + 22 > cap) { /* four escapes, "...", the quote and the NUL */
             memcpy(out + len, "...", 3);
             len += 3;

@@ -74,7 +74,7 @@ uint32_t utf8_code(const char *text, size_t n)
     return code;
 }
 
-size_t utf8_sight(const char *text, size_t left, bool *is_seen)
+size_t utf8_next(const char *text, size_t left, bool *is_seen)
 {
     bool is_ascii = *text >= ' ' && *text <= '~';
     size_t n = is_ascii ? 1 : utf8_length(text, left);
@@ -96,7 +96,7 @@ void utf8_clean(char *text)
     bool is_seen;
 
     for (; left > 0; text += n, left -= n) {
-        n = utf8_sight(text, left, &is_seen);
+        n = utf8_next(text, left, &is_seen);
         if (!is_seen && *text != '\n' && *text != '\t') {
             memset(text, '?', n);
         }

@@ -15,7 +15,7 @@ uint32_t utf8_code(const char *text, size_t n);
 /* Bytes of the character at [text], 1 for a byte that is no UTF-8. [is_seen]: a
  * terminal shows it, and does nothing else: it is no control character, and
  * does not reverse a line. */
-size_t utf8_sight(const char *text, size_t left, bool *is_seen);
+size_t utf8_next(const char *text, size_t left, bool *is_seen);
 /* For a message to people: whatever a terminal does not just show becomes '?',
  * except line ends and tabs. Messages quote keys of records, and a character may
  * be cut where a buffer ends. */

@@ -14,7 +14,7 @@ void printable(struct buf *out, const char *p, size_t len)
     bool is_seen;
 
     for (size_t n; len > 0; p += n, len -= n) {
-        n = utf8_sight(p, len, &is_seen);
+        n = utf8_next(p, len, &is_seen);
         buf_put(out, is_seen ? p : ".", is_seen ? n : 1);
     }
 }

@@ -71,10 +71,10 @@ static const char *open_cluster(const struct embedded_topic *topics,
 }
 
 /* One byte says how it went, words follow. */
-static void say(int fd, char verdict, const char *words)
+static void say(int fd, char status, const char *words)
 {
     char text[512];
-    int len = snprintf(text, sizeof(text), "%c%s", verdict, words);
+    int len = snprintf(text, sizeof(text), "%c%s", status, words);
 
     if (write(fd, text,
               (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1) <

@@ -13,7 +13,7 @@ enum kafka_act {
     KAFKA_TELLS,   /* people are told; librdkafka tries on */
     KAFKA_REJOINS, /* the same; librdkafka joins the group again */
     KAFKA_MENDS,   /* passes by itself, and people need not know */
-    KAFKA_LOSES,   /* the next record is not there: the lane is in doubt */
+    KAFKA_LOSES,   /* the next record is not there: the lane may be stale */
     KAFKA_SKIPS,   /* librdkafka may go on behind records it cannot read */
     KAFKA_MISSES,  /* the topic or partition is not there */
     KAFKA_DIES     /* the consumer as a whole is at its end */

@@ -130,10 +130,10 @@ static void count_partitions(struct peek_topic *t,
 static bool no_answer(const struct peek_reading *r, const char *brokers,
                       rd_kafka_resp_err_t code, struct err *e)
 {
-    const char *cure = refusal_cure(r->reason, rd_kafka_version());
+    const char *hint = refusal_hint(r->reason, rd_kafka_version());
 
-    if (cure) { /* brokers that are up, but will not take us */
-        return err_set(e, ERR_CONFIG, "Kafka at %s: %s (%s)", brokers, cure,
+    if (hint) { /* brokers that are up, but will not take us */
+        return err_set(e, ERR_CONFIG, "Kafka at %s: %s (%s)", brokers, hint,
                        r->reason);
     }
     return err_set(e, kafka_error_class(code),

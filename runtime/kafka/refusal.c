@@ -8,7 +8,7 @@ enum { SCRAM_MENDED = 0x020601ff }; /* 2.6.1 */
 
 struct refusal {
     const char *part; /* of librdkafka's words */
-    const char *cure;
+    const char *hint;
 };
 
 /* A broker of Kafka 4 refuses the SCRAM of librdkafka before 2.6.1, which sends
@@ -74,17 +74,17 @@ static const char *find(const struct refusal *list, size_t n, const char *text)
 {
     for (size_t i = 0; i < n; i++) {
         if (strstr(text, list[i].part)) {
-            return list[i].cure;
+            return list[i].hint;
         }
     }
     return NULL;
 }
 
-const char *refusal_cure(const char *reason, int version)
+const char *refusal_hint(const char *reason, int version)
 {
     if (version < SCRAM_MENDED && strstr(reason, "invalid credentials") &&
         strstr(reason, old_scram.part)) {
-        return old_scram.cure;
+        return old_scram.hint;
     }
     return find(refusals, sizeof(refusals) / sizeof(*refusals), reason);
 }
@@ -103,17 +103,17 @@ static bool repeats_any(const char *reason, const struct plan_option *options,
 bool refusal_set(struct err *e, const char *what, const char *reason,
                  const struct plan_option *options, uint32_t n)
 {
-    const char *cure = find(starts, sizeof(starts) / sizeof(*starts), reason);
+    const char *hint = find(starts, sizeof(starts) / sizeof(*starts), reason);
     bool is_hidden = repeats_any(reason, options, n);
 
     if (is_hidden) {
         return err_set(e, ERR_CONFIG, "%s cannot start: %s", what,
-                       cure
-                           ? cure
+                       hint
+                           ? hint
                            : "librdkafka refuses a value of its options, which "
                              "is not shown here");
     }
     return err_set(e, ERR_CONFIG, "%s cannot start: %s%s%s%s", what,
-                   cure ? cure : reason, cure ? " (" : "", cure ? reason : "",
-                   cure ? ")" : "");
+                   hint ? hint : reason, hint ? " (" : "", hint ? reason : "",
+                   hint ? ")" : "");
 }

@@ -7,7 +7,7 @@
 #include "model/plan.h"
 
 /* NULL: it is not about security. [version]: rd_kafka_version(). Static. */
-const char *refusal_cure(const char *reason, int version);
+const char *refusal_hint(const char *reason, int version);
 /* ERR_CONFIG: [what] cannot start for a [reason] that librdkafka gives, which is
  * left out when it repeats the value of an option: that may be a secret. Always
  * returns false. */

@@ -341,7 +341,7 @@ static uint32_t call(struct source *s, uint32_t want, uint32_t *n_kept)
 
 /* They are read again once there is room for a good part of the cap: each
  * time costs the prefetch. */
-static void settle(struct source *s)
+static void resume_reading(struct source *s)
 {
     struct err e;
 
@@ -367,7 +367,7 @@ uint32_t source_pump(struct source *s, uint32_t max)
 {
     uint32_t n_taken = 0, n_kept = 0, n = 0, want = 0;
 
-    settle(s);
+    resume_reading(s);
     while (n == want && n_taken < max &&
            (s->is_held || s->used_bytes < s->cap_bytes)) {
         want = max - n_taken < PUMP_CALL ? max - n_taken : PUMP_CALL;
@@ -390,7 +390,7 @@ void source_is_well(struct source *s)
 {
     if (s->said[0] && (s->is_down || clock_usec() > s->said_at + REPEAT_USEC)) {
         s->said[0] = s->failure[0] = '\0';
-        s->cure = NULL;
+        s->hint = NULL;
     }
 }
 

@@ -168,7 +168,7 @@ uint64_t source_prefetched(const struct source *s);
  * with a timeout, and [alive] is called behind each, with source_new's arg. */
 void source_alive(struct source *s, loop_fn alive);
 /* What Kafka does not tell of one it may tell of others: codes[i] is 0, or
- * why it does not tell of list[i] (see source_untold), whose offsets hold
+ * why it does not tell of list[i] (see source_no_offsets), whose offsets hold
  * nothing then.
  * First and next offset of each of [n] partitions, which fill [low] and [high]. */
 void source_watermarks(struct source *s, struct partition *const *list,
@@ -184,8 +184,8 @@ void source_offsets_at(struct source *s, struct partition *const *list,
 void source_committed(struct source *s, struct partition *const *list,
                       uint32_t n, int64_t *offsets, int *codes);
 /* Words about such a code. */
-void source_untold(const struct source *s, const struct partition *p, int code,
-                   struct err *e);
+void source_no_offsets(const struct source *s, const struct partition *p,
+                       int code, struct err *e);
 /* Who of the group has a partition, by the last answer to source_ask_members,
  * which does not wait for one. */
 enum holder_kind { HOLDER_UNKNOWN, HOLDER_NOBODY, HOLDER_MEMBER };
@@ -204,9 +204,10 @@ bool source_look_for_leaders(struct source *s, uint32_t *n);
 /* Of all partitions of the topics, when that was asked last. */
 uint32_t source_leaderless(const struct source *s);
 /* Partitions of each topic of the plan, in its order: n[i], 0 = no such
- * topic, -1 = Kafka does not tell of it (see source_topic_untold). Notes leaders
- * too. */
+ * topic, -1 = Kafka does not tell of it (see source_no_partitions). Notes
+ * leaders too. */
 bool source_count_partitions(struct source *s, int32_t *n,
                              struct err *e) MUSTCHECK;
 /* Words about a topic of which Kafka did not tell. */
-void source_topic_untold(const struct source *s, uint32_t topic, struct err *e);
+void source_no_partitions(const struct source *s, uint32_t topic,
+                          struct err *e);

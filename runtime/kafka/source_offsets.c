@@ -206,14 +206,14 @@ static bool has_leaders(struct source *s, const struct some *all)
     return i < all->n;
 }
 
-static uint32_t count_told(const int *codes, uint32_t n)
+static uint32_t count_answers(const int *codes, uint32_t n)
 {
-    uint32_t n_told = 0;
+    uint32_t n_answers = 0;
 
     for (uint32_t i = 0; i < n; i++) {
-        n_told += !codes[i];
+        n_answers += !codes[i];
     }
-    return n_told;
+    return n_answers;
 }
 
 /* Nobody can be asked about a partition without a leader, and librdkafka would
@@ -245,8 +245,8 @@ void source_alive(struct source *s, loop_fn alive)
     s->alive = alive;
 }
 
-void source_untold(const struct source *s, const struct partition *p, int code,
-                   struct err *e)
+void source_no_offsets(const struct source *s, const struct partition *p,
+                       int code, struct err *e)
 {
     char said[512];
 
@@ -324,7 +324,7 @@ bool source_ends(struct source *s, struct partition *const *partitions,
 
     ask(s, &q, partitions, n, ends, codes);
     note_ends(partitions, n, ends, codes);
-    return count_told(codes, n) == n;
+    return count_answers(codes, n) == n;
 }
 
 void source_offsets_at(struct source *s, struct partition *const *partitions,

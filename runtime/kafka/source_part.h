@@ -70,7 +70,7 @@ struct source {
     char said[300]; /* the last trouble that people were told, of all lanes */
     usec said_at;
     bool is_down;     /* and it was that no broker answers */
-    const char *cure; /* what to do about it, when it is known; or NULL */
+    const char *hint; /* what to do about it, when it is known; or NULL */
     rd_kafka_message_t *got[PUMP_CALL];
 };
 

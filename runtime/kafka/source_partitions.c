@@ -396,7 +396,7 @@ bool partitions_apply(struct source *s, struct err *e)
 
 /* ---- the cap, and what changes by itself ---- */
 
-static bool can_give_way(const struct partition *p)
+static bool can_park(const struct partition *p)
 {
     return p->is_assigned && p->rests && !p->is_used && p->inbox.count > 0;
 }
@@ -406,7 +406,7 @@ void partitions_give_way(struct source *s)
     bool has_any = false;
 
     for (struct partition *p = s->partitions; p; p = p->next) {
-        if (can_give_way(p)) {
+        if (can_park(p)) {
             const rd_kafka_message_t *first = inbox_at(&p->inbox, 0);
 
             p->fetched = first->offset;

@@ -99,7 +99,7 @@ static int32_t count(struct topic *t, const struct rd_kafka_metadata_topic *m)
                : -1;
 }
 
-void source_topic_untold(const struct source *s, uint32_t topic, struct err *e)
+void source_no_partitions(const struct source *s, uint32_t topic, struct err *e)
 {
     const struct topic *t = &s->topics[topic];
     char said[512];
@@ -131,9 +131,9 @@ bool source_count_partitions(struct source *s, int32_t *n, struct err *e)
     rd_kafka_resp_err_t code =
         rd_kafka_metadata(s->rk, 0, NULL, &all, TOPICS_TIMEOUT_MS);
 
-    if (code && s->cure) {
+    if (code && s->hint) {
         return err_set(e, ERR_CONFIG, "Kafka at %s: %s (%s)", s->brokers,
-                       s->cure, s->failure);
+                       s->hint, s->failure);
     }
     if (code) {
         return err_set(e, kafka_error_class(code),

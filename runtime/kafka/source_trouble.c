@@ -89,10 +89,10 @@ void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
     }
     if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         snprintf(s->failure, sizeof(s->failure), "%.250s", reason);
-        s->cure = refusal_cure(reason, rd_kafka_version());
+        s->hint = refusal_hint(reason, rd_kafka_version());
     }
-    if (s->cure) { /* brokers that are up, but will not take us */
-        tell(s, ERR_CONFIG, s->cure, s->failure);
+    if (s->hint) { /* brokers that are up, but will not take us */
+        tell(s, ERR_CONFIG, s->hint, s->failure);
     } else {
         tell_general(s, code, reason);
     }

@@ -85,7 +85,7 @@ static struct finding take_finding(lua_State *L, const struct inspection *q,
                                    struct arena *a)
 {
     struct finding f = {.what = take_text(L, "what", a),
-                        .cure = take_text(L, "cure", a)};
+                        .hint = take_text(L, "hint", a)};
 
     lua_getfield(L, -1, "is_warning");
     lua_getfield(L, -2, "at"); /* finding, is_warning, at */

@@ -26,7 +26,7 @@ struct inspection {
 struct finding {
     bool is_warning;
     const char *what;            /* arena, as all texts here */
-    const char *cure;            /* "": nobody knows */
+    const char *hint;            /* "": nobody knows */
     const struct record *record; /* one that shows it; NULL: the topic */
 };
 

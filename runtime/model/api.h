@@ -132,7 +132,7 @@ struct tm_rows {
 };
 
 /* What a batch function sees beside the rows of its tables. */
-struct tm_set {
+struct tm_table_set {
     uint32_t n_tables;
     struct tm_rows **tables; /* in the order of the plan */
     uint32_t n_events;
@@ -265,11 +265,11 @@ int tm_key(struct tm_batch *b, struct tm_rows *rows, uint32_t event,
 /* ---- batch functions ---- */
 
 /* Of the batch function whose first table this is. */
-struct tm_set *tm_set_of(struct tm_rows *rows);
+struct tm_table_set *tm_table_set_of(struct tm_rows *rows);
 /*
  * The row of a key (n_key cells): its index. One that is not loaded looks as
- * if it did not exist, and counts in tm_set.n_unknown: the run is thrown away
- * and repeated when it is loaded. [names]: it will be asked for later, see
+ * if it did not exist, and counts in tm_table_set.n_unknown: the run is thrown
+ * away and repeated when it is loaded. [names]: it will be asked for later, see
  * n_named. TM_ROW_LATER: what was named is to be loaded before this run goes
  * on; otherwise negative: it is no key, or no row that this event may reach.
  */
@@ -368,6 +368,7 @@ int tm_trial_given(struct tm_trial *t, struct tm_rows *rows, uint32_t column,
                    uint32_t row, const struct tm_cell *value);
 /* Before each run of a batch function, when the rows of all its tables are
  * there: what they hold now is what is loaded. */
-struct tm_set *tm_trial_set(struct tm_trial *t, struct tm_rows *first);
+struct tm_table_set *tm_trial_table_set(struct tm_trial *t,
+                                        struct tm_rows *first);
 /* Mirrors, which have no handler: applies all pairs. 0, or negative. */
 int tm_trial_mirror(struct tm_trial *t, struct tm_rows *rows);

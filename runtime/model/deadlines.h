@@ -29,7 +29,7 @@ enum {
     /* Of a person's verb: somebody sits before it. */
     LOCK_PEOPLE_MS = 10000,
 
-    /* ---- back-offs; see base/retry.h ---- */
+    /* ---- back-offs; see base/backoff.h ---- */
     /* Of all that waits for the database: a fault may cost 5 s once it is over. */
     BACKOFF_FLOOR_USEC = 100000,
     BACKOFF_CAP_USEC = 4000000,

@@ -17,7 +17,7 @@ enum {
     PAGE_LANES = 65536, /* memory is taken only for those that there are */
     PAGE_PLACES = 2 * PAGE_LANES,
     PAGE_BOUNDS = 11, /* of times */
-    PAGE_SUSPECTS = 1024,
+    PAGE_POISON = 1024,
     PAGE_TABLES = 1024
 };
 
@@ -133,17 +133,17 @@ struct page_lane {
     uint32_t state; /* enum page_lane_state */
     int32_t worker; /* slot that owns it; -1: none */
     int32_t partition;
-    char topic[252];  /* Kafka allows 249 */
-    int64_t position; /* next offset, as committed in the database */
-    int64_t high;     /* end of the partition, last seen */
-    int64_t end;      /* --until-end: where to stop; -1: not yet known */
-    int64_t epoch;    /* as claimed last; 0: not yet */
-    int64_t event_ms; /* time of the record below the position; 0: none yet */
-    uint32_t reached; /* position >= end, or partition EOF */
-    uint32_t letters; /* of it in tidemill.dead_letter, as last known */
-    uint32_t in_hand; /* records of it in the batch over which scripts run
+    char topic[252];    /* Kafka allows 249 */
+    int64_t position;   /* next offset, as committed in the database */
+    int64_t high;       /* end of the partition, last seen */
+    int64_t end;        /* --until-end: where to stop; -1: not yet known */
+    int64_t epoch;      /* as claimed last; 0: not yet */
+    int64_t event_ms;   /* time of the record below the position; 0: none yet */
+    uint32_t reached;   /* position >= end, or partition EOF */
+    uint32_t letters;   /* of it in tidemill.dead_letter, as last known */
+    uint32_t n_running; /* records of it in the batch over which scripts run
                              now */
-    uint32_t most;    /* records in its next batch, as lane->most (source.h):
+    uint32_t most;      /* records in its next batch, as lane->most (source.h):
                              a new worker of it must know */
     int64_t halted_since; /* Unix time, while it is halted */
     uint32_t waits;       /* enum page_wait: it is not halted, but stands */
@@ -155,8 +155,8 @@ struct page_lane {
     char message[400];    /* why it is halted, or stands; or "" */
 };
 
-/* A record at which a worker died: see suspect.h. */
-struct page_suspect {
+/* A record at which a worker died: see poison_table.h. */
+struct page_poison {
     struct page_place place;
     uint32_t deaths;
     char how[64]; /* the last one, for people */
@@ -180,8 +180,8 @@ struct page {
     uint64_t started_usec;
     uint32_t rule_deaths; /* workers that died while the failure rule was
                              asked: two, and it is asked no more */
-    uint32_t n_suspects;  /* ever added: see suspect.h for what gives way */
-    struct page_suspect suspects[PAGE_SUSPECTS];
+    uint32_t n_poison; /* ever added: see poison_table.h for what gives way */
+    struct page_poison poison[PAGE_POISON];
     struct page_table tables[PAGE_TABLES]; /* by projection */
     struct page_worker workers[PAGE_WORKERS];
     uint32_t places[PAGE_PLACES]; /* by hash: number of the lane, plus one */

@@ -162,7 +162,7 @@ struct plan_limits {
     uint32_t concurrency; /* 1-8 */
 };
 
-/* The row cache of a worker: flow/table/cache.h. */
+/* The row cache of a worker: flow/table/cache_ring.h. */
 struct plan_cache {
     uint64_t bytes; /* 0: there is none */
     uint32_t ttl_s;

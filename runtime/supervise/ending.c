@@ -11,12 +11,12 @@
 #include "base/utf8.h"
 #include "supervise/totals.h"
 
-enum ending ending_verdict(const struct page *p)
+enum ending ending_of(const struct page *p)
 {
     if (!p->all_lanes) {
         return ENDING_NOT_YET;
     }
-    enum ending verdict = ENDING_REACHED;
+    enum ending ending = ENDING_REACHED;
     for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
         if (p->lanes[i].reached) {
             continue;
@@ -24,9 +24,9 @@ enum ending ending_verdict(const struct page *p)
         if (p->lanes[i].state != PAGE_LANE_HALTED) {
             return ENDING_NOT_YET;
         }
-        verdict = ENDING_HALTED;
+        ending = ENDING_HALTED;
     }
-    return verdict;
+    return ending;
 }
 
 void ending_describe(const struct page *p, char *out, size_t size)

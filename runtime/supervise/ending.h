@@ -10,7 +10,7 @@ enum ending {
     ENDING_HALTED /* all reached, but for lanes that are halted */
 };
 
-enum ending ending_verdict(const struct page *p);
+enum ending ending_of(const struct page *p);
 /* What the end still waits for: the first lane that has not reached it. */
 void ending_describe(const struct page *p, char *out, size_t size);
 /* Names each halted lane and why, on stderr, for people. */

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "base/retry.h"
+#include "base/backoff.h"
 #include "model/deadlines.h"
 
 enum { SETTLED_SECONDS = 30, FENCED_SECONDS = 60 };
@@ -73,8 +73,8 @@ bool slot_ended(struct slot *w, int wait_status, usec now, usec *after)
     if (now - w->started >= SETTLED_SECONDS * 1000000ULL) {
         w->n_ended = 0;
     }
-    *after = retry_delay(++w->n_ended, BACKOFF_RESTART_FLOOR_USEC,
-                         BACKOFF_RESTART_CAP_USEC, UINT32_MAX);
+    *after = backoff_delay(++w->n_ended, BACKOFF_RESTART_FLOOR_USEC,
+                           BACKOFF_RESTART_CAP_USEC, UINT32_MAX);
     w->state = SLOT_WAITING;
     return true;
 }

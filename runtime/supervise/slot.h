@@ -28,7 +28,7 @@ struct slot {
     uint32_t n_ended; /* in a row, each soon after its start */
     usec fenced_at;   /* last; 0: never */
     int exit_code;    /* GIVEN_UP: why */
-    /* -- while it stands still: see strikes.h */
+    /* -- while it stands still: see watchdog.h */
     uint32_t looks;
     usec looked_at;     /* last */
     usec beat;          /* its last sign of life by itself */

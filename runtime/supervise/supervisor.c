@@ -18,13 +18,13 @@
 #include "supervise/process.h"
 #include "supervise/relay.h"
 #include "supervise/slot.h"
-#include "supervise/strikes.h"
 #include "supervise/totals.h"
+#include "supervise/watchdog.h"
 
 enum {
     READY_SECONDS = 60,  /* of a run that is to last so many seconds */
     STANDS_SECONDS = 30, /* without an event before --until-end says why */
-    STALL_SECONDS = 3    /* we ourselves stood still: no verdicts on others */
+    STALL_SECONDS = 3 /* we ourselves stood still: nobody else is called late */
 };
 
 static const int signals[] = {SIGCHLD, SIGTERM, SIGINT};
@@ -40,9 +40,9 @@ struct supervisor {
     struct loop_timer *tick;
     struct loop_timer *deadline; /* of a stop, or of the run */
     struct slot slots[PAGE_WORKERS];
-    struct said fork_told; /* why a worker could not be forked */
+    struct said fork_logged; /* why a worker could not be forked */
     usec last_tick;
-    usec judge_after; /* no heartbeat is judged before */
+    usec check_after; /* no heartbeat is checked before */
     uint32_t n_ticks;
     uint64_t n_events; /* of a run that is to end: when it was last seen to */
     usec moved_at;     /* move; 0: not yet */
@@ -98,13 +98,13 @@ static void start(struct slot *w)
     if (pid < 0) {
         char why[200];
         process_describe_failure(errno, why, sizeof(why));
-        if (log_once(&s->fork_told, why)) {
+        if (log_once(&s->fork_logged, why)) {
             say(LOG_ERROR, "cannot fork a worker; trying again in 5 s", why);
         }
         restart_later(w, 5000000);
         return;
     }
-    s->fork_told.at = 0;
+    s->fork_logged.at = 0;
     slot_started(w, s->o->page, pid, clock_usec());
 }
 
@@ -209,7 +209,7 @@ static void ended(struct slot *w, int wait_status)
     struct supervisor *s = w->supervisor;
     char how[64];
     pid_t pid = w->pid;
-    strikes_death(w, s->o->page, wait_status);
+    watchdog_death(w, s->o->page, wait_status);
     slot_clear_page(w, s->o->page);
     if (s->is_stopping) {
         w->state = SLOT_EMPTY;
@@ -257,7 +257,7 @@ static void on_signal(void *arg, int signum)
 
 static void kill_if_still(struct supervisor *s, struct slot *w, usec now)
 {
-    if (!strikes_look(w, s->o->page, now)) {
+    if (!watchdog_look(w, s->o->page, now)) {
         return;
     }
     const struct page_worker *entry = &s->o->page->workers[w->number];
@@ -272,12 +272,12 @@ static void kill_if_still(struct supervisor *s, struct slot *w, usec now)
 
 /* After a stop of our own (a suspended machine, a held terminal) the workers
  * get a whole limit to show a sign of life. */
-static void judge_heartbeats(struct supervisor *s, usec now)
+static void check_heartbeats(struct supervisor *s, usec now)
 {
     if (now - s->last_tick > STALL_SECONDS * 1000000ULL) {
-        s->judge_after = now + s->o->page->heartbeat_seconds * 1000000ULL;
+        s->check_after = now + s->o->page->heartbeat_seconds * 1000000ULL;
     }
-    if (s->is_stopping || now < s->judge_after) {
+    if (s->is_stopping || now < s->check_after) {
         return;
     }
     for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
@@ -307,11 +307,11 @@ static void look_at_ending(struct supervisor *s)
     if (!s->o->until_end || s->is_stopping) {
         return;
     }
-    enum ending verdict = ending_verdict(s->o->page);
-    if (verdict == ENDING_REACHED) {
+    enum ending ending = ending_of(s->o->page);
+    if (ending == ENDING_REACHED) {
         say(LOG_INFO, "every lane has reached its end", NULL);
         stop(s, EX_OK);
-    } else if (verdict == ENDING_HALTED) {
+    } else if (ending == ENDING_HALTED) {
         ending_print_halted(s->o->page);
         stop(s, EX_DATAERR);
     } else if (s->n_ticks % (1000000 / TICK_USEC) == 0) {
@@ -358,7 +358,7 @@ static void on_tick(void *arg)
 {
     struct supervisor *s = arg;
     usec now = clock_usec();
-    judge_heartbeats(s, now);
+    check_heartbeats(s, now);
     s->last_tick = now;
     look_at_ready(s);
     look_at_ending(s);

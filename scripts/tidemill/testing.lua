@@ -118,7 +118,7 @@ local function run_function(self, i, batch, events)
     for k, rows in ipairs(all) do
       self.tables[self.plan.projections[i + k - 1].table]:load(self.trial, batch, rows)
     end
-    local set = C.tm_trial_set(self.trial, all[1])
+    local set = C.tm_trial_table_set(self.trial, all[1])
     if set.n_events > 0 then phase(self.program.fold, batch, all[1], events) end
     if set.n_unknown == 0 then
       for k, rows in ipairs(all) do

@@ -206,8 +206,8 @@ describe('batch', function()
     local lane = { good('a', 1), good('a', 2), good('b', 3), good('a', 4) }
     local function fail(events)
       batch:begin({ lane }):decode()
-      for _, e in ipairs(events) do C.verdict_fail(batch.c, e, C.ERR_DATA, 'x', 1, -1) end
-      C.verdict_settle(batch.c)
+      for _, e in ipairs(events) do C.failures_add(batch.c, e, C.ERR_DATA, 'x', 1, -1) end
+      C.failures_set_states(batch.c)
       return batch:states()
     end
     assert.are.equal('.F.h', fail { 1, 3 })

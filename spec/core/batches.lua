@@ -114,7 +114,7 @@ function Batch:fold(load)
   C.batch_keys(self.c)
   if load then load(self) end
   assert(C.batch_fold(self.c, FAILURE), 'the rows did not come to rest')
-  C.batch_settle(self.c)
+  C.batch_set_ends(self.c)
   return self
 end
 

@@ -10,7 +10,7 @@ core.headers('flow/run/run.h', 'flow/run/conflict.h', 'flow/run/kind.h')
 local SECOND = 1000000
 
 -- A worker with two batches, the first of which begins; [o]: n_leases, waits, n_lost,
--- n_missed, n_unproven, is_retry, empties, concurrency, pool, patient (the other one is), took.
+-- n_missed, n_unproven, is_retry, empties, concurrency, pool, waits_long (the other one is), took.
 local function begins(o)
   local s = {
     run = ffi.new('struct run'), plan = ffi.new('struct plan'),
@@ -26,7 +26,7 @@ local function begins(o)
   for i = 0, 1 do s.leases[i].lane = s.lanes[i] end
   local head, other = s.run.batches.busy.head, s.run.batches.all[1]
   head.prev, head.next, s.run.batches.busy.n = other.link, other.link, 1
-  other.link.prev, other.link.next, other.attempt.is_patient = head, head, o.patient or false
+  other.link.prev, other.link.next, other.attempt.waits_long = head, head, o.waits_long or false
   local b = s.run.batches.all[0]
   b.run, b.generation, b.input.leases, b.input.n_leases = s.run, s.generation, s.leases, o.n_leases or 1
   b.rows, b.n_rows, b.kind = s.rows, 1, o.is_retry and C.batch_of_letters or C.batch_of_records
@@ -62,7 +62,7 @@ describe('an attempt at a batch', function()
   end)
 
   it('never takes the last connection for a long wait, nor two of them', function()
-    assert.equal(2000, lock_ms { waits = true, n_lost = 15, patient = true })
+    assert.equal(2000, lock_ms { waits = true, n_lost = 15, waits_long = true })
     assert.equal(2000, lock_ms { waits = true, n_lost = 15, concurrency = 1 })
     assert.equal(2000, lock_ms { waits = true, n_lost = 15, pool = 1 })
   end)
@@ -79,8 +79,8 @@ describe('an attempt at a batch', function()
   end)
 
   it('at a table to be emptied is not the second that waits for readers', function()
-    assert.equal(2000, lock_ms { empties = true, patient = true })
-    assert.equal(2000, lock_ms { empties = true, waits = true, patient = true })
+    assert.equal(2000, lock_ms { empties = true, waits_long = true })
+    assert.equal(2000, lock_ms { empties = true, waits = true, waits_long = true })
   end)
 
   it('that is the only one at a time waits for readers now and then', function()

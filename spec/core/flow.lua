@@ -12,8 +12,8 @@ core.headers('base/err.h', 'base/buf.h', 'model/type.h', 'model/plan.h', 'base/h
   'model/failure.h', 'lua/vm.h', 'flow/rows/program.h', 'flow/rows/rows.h', 'flow/rows/table_set.h',
   'model/facts.h', 'postgres/store/shape.h', 'flow/generation/generation.h', 'flow/lane/guard.h',
   'flow/lane/held_keys.h', 'flow/lane/lane.h', 'flow/batch/letter.h', 'flow/batch/batch.h',
-  'flow/batch/stages.h', 'flow/batch/verdict.h', 'flow/batch/truncate.h',
-  'flow/rows/layers.h', 'flow/table/cache.h', 'flow/run/recall.h')
+  'flow/batch/stages.h', 'flow/batch/failures.h', 'flow/batch/truncate.h',
+  'flow/rows/layers.h', 'flow/table/cache_ring.h', 'flow/run/row_cache.h')
 
 local C = core.lib
 

@@ -12,7 +12,7 @@ void _exit(int status);
 int close(int fd);
 ]]
 
-local STATES = { 'REVOKED', 'OFFERED', 'DOUBTED', 'CLAIMING', 'LEFT_OUT', 'GONE', 'WANTS_KEYS',
+local STATES = { 'REVOKED', 'OFFERED', 'STALE', 'CLAIMING', 'LEFT_OUT', 'GONE', 'WANTS_KEYS',
                  'IDLE', 'READY', 'NARROW', 'SEARCHED', 'WAITING', 'LEASED', 'PAUSED', 'HALTED' }
 local N_STATES = tonumber(C.LANE_STATES)
 
@@ -89,10 +89,10 @@ describe('a lane', function()
     assert.are.equal('PAUSED', after('PAUSED'))
     assert.are.equal('HALTED', after('PAUSED', 'HALTED'))
     assert.are.equal('HALTED', after('HALTED', 'PAUSED'))
-    assert.are.equal('DOUBTED', after('DOUBTED', 'HALTED'))
-    assert.are.equal('DOUBTED', after('HALTED', 'DOUBTED'))
-    assert.are.equal('REVOKED', after('HALTED', 'DOUBTED', 'REVOKED'))
-    assert.are.equal('OFFERED', after('REVOKED', 'OFFERED', 'DOUBTED'))
+    assert.are.equal('STALE', after('STALE', 'HALTED'))
+    assert.are.equal('STALE', after('HALTED', 'STALE'))
+    assert.are.equal('REVOKED', after('HALTED', 'STALE', 'REVOKED'))
+    assert.are.equal('OFFERED', after('REVOKED', 'OFFERED', 'STALE'))
     assert.are.equal('REVOKED', after('OFFERED', 'REVOKED', 'PAUSED'))
   end)
 
@@ -115,7 +115,7 @@ describe('a lane', function()
   end)
 
   it('of a claim that fails is where it was', function()
-    for _, state in ipairs { 'OFFERED', 'DOUBTED' } do
+    for _, state in ipairs { 'OFFERED', 'STALE' } do
       local lanes = flow.lanes { { state = state } }
       C.lane_claim(lanes[0])
       C.lane_unclaim(lanes[0])
@@ -131,7 +131,7 @@ describe('a lane', function()
     assert.is_true(moves('OFFERED', 'CLAIMING'))
     assert.is_false(moves('OFFERED', 'READY'))
     assert.is_false(moves('OFFERED', 'WANTS_KEYS'))
-    assert.is_false(moves('DOUBTED', 'READY'))
+    assert.is_false(moves('STALE', 'READY'))
     assert.is_false(moves('REVOKED', 'LEASED'))
     assert.is_false(moves('WANTS_KEYS', 'LEASED'))
     assert.is_false(moves('LEASED', 'LEASED'))
@@ -145,7 +145,7 @@ end)
 local function belongs(m)
   if not m.is_given then return 'REVOKED' end
   if not m.is_claimed then return 'OFFERED' end
-  if m.is_in_doubt then return 'DOUBTED' end
+  if m.is_in_doubt then return 'STALE' end
   if m.halt == 'PAUSED' then return 'PAUSED' end
   if not m.has_keys then return 'WANTS_KEYS' end
   if m.halt then return 'HALTED' end
@@ -185,7 +185,7 @@ local EVENTS = {
   end,
   function(_, l, m) -- a claim begins
     local s = expected(m)
-    if not ({ OFFERED = 1, DOUBTED = 1, LEFT_OUT = 1, GONE = 1 })[s] then return false end
+    if not ({ OFFERED = 1, STALE = 1, LEFT_OUT = 1, GONE = 1 })[s] then return false end
     C.lane_claim(l)
     m.is_claiming = true
   end,
@@ -241,9 +241,9 @@ local EVENTS = {
     if not m.is_given then m.has_keys = false end
     C.lane_end_lease(l)
   end,
-  function(_, l, m) -- it is in doubt
+  function(_, l, m) -- it may be stale
     if not is_ours(m) or (m.halt == 'PAUSED' and not m.is_leased) then return false end
-    C.lane_become(l, C.LANE_DOUBTED)
+    C.lane_become(l, C.LANE_STALE)
     m.is_in_doubt = true
   end,
   function(_, l, m, p) -- it halts

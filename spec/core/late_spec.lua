@@ -6,7 +6,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/batch/condemned.h', 'flow/batch/lease.h', 'flow/batch/measure.h', 'flow/run/isolate.h',
+core.headers('flow/batch/poison.h', 'flow/batch/lease.h', 'flow/batch/measure.h', 'flow/run/isolate.h',
   'flow/run/kind.h', 'flow/run/run.h', 'flow/run/transact.h')
 ffi.cdef [[
 int fork(void);
@@ -43,10 +43,10 @@ local function run(more, n)
   local batch = batches.open(pipeline(more))
   local pid = C.fork()
   if pid == 0 then
-    C.condemned_watch(page, 0)
+    C.poison_watch(page, 0)
     local e = ffi.new('struct err')
     batch:begin(records(n)):decode()
-    C.condemned_enter(batch.c)
+    C.poison_scripts_begin(batch.c)
     page.workers[0].is_ready = 1
     C.batch_keys(batch.c)
     C.batch_try(batch.c)

@@ -25,7 +25,7 @@ local function pick(lanes, l, now, others_first)
 end
 
 describe('lease_pick', function()
-  it('takes the fattest lanes first, in the order of the list', function()
+  it('takes the lanes with the most records first, in the order of the list', function()
     local lanes = flow.lanes { { count = 5 }, { count = 80 }, { count = 9 }, { count = 70 } }
     assert.are.equal('1:80 3:20', (pick(lanes, limits(100))))
     assert.are.equal('1:50', (pick(lanes, limits(50))))
@@ -58,7 +58,7 @@ describe('lease_pick', function()
   it('passes over lanes that are not free', function()
     local lanes = flow.lanes {
       { count = 9, state = 'REVOKED' }, { count = 9, state = 'LEASED' },
-      { count = 9, state = 'HALTED' }, { count = 9, state = 'DOUBTED' }, { count = 2 },
+      { count = 9, state = 'HALTED' }, { count = 9, state = 'STALE' }, { count = 2 },
       { count = 9, state = 'WANTS_KEYS' }, { count = 9, state = 'OFFERED' },
     }
     assert.are.equal('4:2', (pick(lanes, limits(100))))
@@ -258,7 +258,7 @@ local function refuse(self, n)
     self.known[lane.partition][self.done[lane.partition]] = true
     C.lease_found(lane)
   else
-    for i = 0, n - 1 do C.lease_suspect(out[i].lane, out[i].n, n == 1) end
+    for i = 0, n - 1 do C.lease_search(out[i].lane, out[i].n, n == 1) end
   end
   for i = 0, n - 1 do C.lane_end_lease(out[i].lane) end
 end
@@ -353,7 +353,7 @@ describe('isolation of a bad record', function()
 
   it('ends when every record that was suspected has been committed', function()
     local lanes = flow.lanes { { count = 10 } }
-    C.lease_suspect(lanes[0], 10, true)
+    C.lease_search(lanes[0], 10, true)
     for _, probe in ipairs { 5, 3, 1, 1 } do
       assert.are.equal(probe, lanes[0].search.probe)
       C.lease_cleared(lanes[0], lanes[0].search.probe)
@@ -398,7 +398,7 @@ describe('lanes that meet a lock', function()
   local function part(n, step)
     for i = 0, n - 1 do
       local lane = out[i].lane
-      C.lease_suspect(lane, out[i].n, n == 1)
+      C.lease_search(lane, out[i].n, n == 1)
       lane.wait.retry_at = step + 1
       C.lane_end_lease(lane)
     end

@@ -274,7 +274,7 @@ function Batch:apply(db, lanes)
     n_short = n_short + 1
     assert(n_short < 20, 'it asks for more and more')
   until not self.c.scripts.is_short
-  C.batch_settle(self.c)
+  C.batch_set_ends(self.c)
   store(self, db)
 end
 

@@ -128,7 +128,7 @@ describe('a lane in the page', function()
   end)
 end)
 
-describe('a lane in doubt', function()
+describe('a lane that may be stale', function()
   it('has not reached its end before its anchor was compared', function()
     local function reached(fields)
       local lane = lane_with { position = 50, kafka = { high = 50 } }

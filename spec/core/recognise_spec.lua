@@ -64,17 +64,17 @@ local function printed(found)
   local lines = { found.summary }
   for _, f in ipairs(found.list) do
     lines[#lines + 1] = ('%s %s\n    do: %s'):format(f.is_warning and 'warning' or 'problem',
-      f.what, f.cure)
+      f.what, f.hint)
   end
   return table.concat(lines, '\n')
 end
 
 --- That there is such a finding, of this weight.
-local function finds(found, weight, what, cure)
+local function finds(found, weight, what, hint)
   for _, f in ipairs(found.list) do
     if f.what:find(what, 1, true) then
       assert.equal(weight, f.is_warning and 'warning' or 'problem', f.what)
-      assert.is_truthy(f.cure:find(cure, 1, true), f.what .. '\n' .. f.cure)
+      assert.is_truthy(f.hint:find(hint, 1, true), f.what .. '\n' .. f.hint)
       return f
     end
   end
@@ -198,7 +198,7 @@ describe('recognise', function()
         local found = finds(recognising.look(outbox(), records), 'problem',
           "no header 'eventType'", 'additional.placement=type:header:eventType')
         assert.equal(0, found.offset)
-        assert.is_truthy(found.cure:find("start = 'latest'", 1, true))
+        assert.is_truthy(found.hint:find("start = 'latest'", 1, true))
       end)
 
     it('with the type in the value asks for a header', function()

@@ -10,11 +10,11 @@ end
 local function debezium(words, projection) return with('debezium', words, projection) end
 local function outbox(words, projection) return with('outbox', words, projection) end
 
-local function finds(found, weight, what, cure)
+local function finds(found, weight, what, hint)
   local f = assert(found.list[1], 'nothing is found')
   assert.equal(weight, f.is_warning and 'warning' or 'problem')
   assert.is_truthy(f.what:find(what, 1, true), f.what)
-  assert.is_truthy(f.cure:find(cure, 1, true), f.cure)
+  assert.is_truthy(f.hint:find(hint, 1, true), f.hint)
 end
 
 local function finds_nothing(found) assert.same({}, found.list) end
@@ -146,7 +146,7 @@ describe('recognise', function()
       for _, format in ipairs { 'debezium', 'outbox', 'json' } do
         local found = recognising.look({ topic = { format = format }, projections = projections, partitions = 2 }, records)
         assert(#records == 0 or found.summary ~= '', file)
-        for _, f in ipairs(found.list) do assert(f.what ~= '' and f.cure ~= '', file) end
+        for _, f in ipairs(found.list) do assert(f.what ~= '' and f.hint ~= '', file) end
       end
     end
   end)

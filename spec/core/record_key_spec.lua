@@ -199,8 +199,8 @@ describe('a record key', function()
             local is_right = expected == letters or expected == 'both'
             assert.are.equal(is_right and 'row' or 'failure', got:match '^%a+', form:format(value) .. ' ' .. tostring(words))
             if not is_right then
-              local cure = ("say id = { 'uuid', letters = '%s'%s } in `key`"):format(letters == 'upper' and 'lower' or 'upper', from)
-              assert.are.equal(expected ~= 'none', words:find(cure, 1, true) ~= nil, words)
+              local hint = ("say id = { 'uuid', letters = '%s'%s } in `key`"):format(letters == 'upper' and 'lower' or 'upper', from)
+              assert.are.equal(expected ~= 'none', words:find(hint, 1, true) ~= nil, words)
             end
           end
         end

@@ -7,12 +7,12 @@ core.headers('base/err.h', 'model/type.h', 'model/plan.h', 'kafka/refusal.h')
 
 local OLD, NEW = 0x020002ff, 0x020601ff
 
-local function cure(reason, version)
-  local text = C.refusal_cure(reason, version or OLD)
+local function hint(reason, version)
+  local text = C.refusal_hint(reason, version or OLD)
   return text ~= nil and ffi.string(text) or nil
 end
 
-describe('refusal_cure', function()
+describe('refusal_hint', function()
   local at = 'sasl_ssl://kafka:9093/bootstrap: '
   local cases = {
     { 'SASL authentication error: Authentication failed: Invalid username or password',
@@ -36,18 +36,18 @@ describe('refusal_cure', function()
   }
   for _, case in ipairs(cases) do
     it(('says "%s" of: %s'):format(case[2], case[1]), function()
-      assert.is_truthy(cure(at .. case[1]):find(case[2], 1, true))
+      assert.is_truthy(hint(at .. case[1]):find(case[2], 1, true))
     end)
   end
   it('has nothing to say of a broker that is not there', function()
-    assert.is_nil(cure(at .. 'Connect to ipv4#127.0.0.1:1 failed: Connection refused'))
-    assert.is_nil(cure '1/1 brokers are down')
+    assert.is_nil(hint(at .. 'Connect to ipv4#127.0.0.1:1 failed: Connection refused'))
+    assert.is_nil(hint '1/1 brokers are down')
   end)
   it('knows that an old librdkafka cannot log in to Kafka 4 by SCRAM', function()
     local words = 'SASL authentication error: Authentication failed during '
       .. 'authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512'
-    assert.is_truthy(cure(words, OLD):find('needs librdkafka 2.6.1', 1, true))
-    assert.is_nil(cure(words, NEW):find('2.6.1', 1, true))
+    assert.is_truthy(hint(words, OLD):find('needs librdkafka 2.6.1', 1, true))
+    assert.is_nil(hint(words, NEW):find('2.6.1', 1, true))
   end)
 end)
 

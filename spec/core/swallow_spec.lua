@@ -47,7 +47,7 @@ function Batch:apply(lanes)
     for i = 0, self.c.n_rows - 1 do self.c.rows[i].n_known = self.c.rows[i].view.n_rows end
     assert(C.batch_fold(self.c, FAILURE), ffi.string(FAILURE.text))
   until not self.c.scripts.is_short
-  C.batch_settle(self.c)
+  C.batch_set_ends(self.c)
   return self
 end
 

@@ -46,9 +46,9 @@ local function run(batch)
   C.batch_keys(batch.c)
   C.batch_try(batch.c)
   local r = batch.c.rows[0]
-  if r.set ~= nil then C.rows_unload(r) r.n_known = r.view.n_rows end
+  if r.table_set ~= nil then C.rows_unload(r) r.n_known = r.view.n_rows end
   assert(C.batch_fold(batch.c, FAILURE))
-  C.batch_settle(batch.c)
+  C.batch_set_ends(batch.c)
 end
 
 describe('a value of which kafka{} does not say what it means', function()

@@ -20,7 +20,7 @@ end
 
 local function facts(fields)
   local f = ffi.new('struct verify_facts', {
-    low = 10, high = 90, has_told = true, told = 50, epoch = 6, position = 50,
+    low = 10, high = 90, has_group_offset = true, group_offset = 50, epoch = 6, position = 50,
   })
   for name, value in pairs(fields or {}) do f[name] = value end
   return f
@@ -43,27 +43,27 @@ end
 describe('a lane without a row', function()
   it('begins when nobody knows a position of it', function()
     for _, f in ipairs {
-      { epoch = 0, position = -1, told = -1 }, { epoch = 0, position = -1, told = 10 },
-      { epoch = 0, position = -1, told = 80, has_told = false },
+      { epoch = 0, position = -1, group_offset = -1 }, { epoch = 0, position = -1, group_offset = 10 },
+      { epoch = 0, position = -1, group_offset = 80, has_group_offset = false },
     } do
       assert.is_nil(gone(10, f))
     end
-    assert.is_nil(gone(80, { epoch = 0, position = -1, told = 80 }))
+    assert.is_nil(gone(80, { epoch = 0, position = -1, group_offset = 80 }))
   end)
 
   it('halts at the last position that was seen or told', function()
-    local text, at = gone(10, { epoch = 6, position = 50, told = 40 })
+    local text, at = gone(10, { epoch = 6, position = 50, group_offset = 40 })
     assert.matches('^t/3: the database went back: it has no position of this lane; '
       .. 'this worker has seen 50, epoch 6', text)
     assert.matches('`tidemill lane resume` goes on at 50.*`tidemill lane seek` to 10$', text)
     assert.are.equal(50, at)
-    text, at = gone(10, { epoch = 0, position = -1, told = 40 })
-    assert.matches('older than what Kafka was told.*told 40 ', text)
+    text, at = gone(10, { epoch = 0, position = -1, group_offset = 40 })
+    assert.matches('older than the group offset.*group offset 40 ', text)
     assert.are.equal(40, at)
-    text, at = gone(90, { epoch = 0, position = -1, told = 40 })
+    text, at = gone(90, { epoch = 0, position = -1, group_offset = 40 })
     assert.matches('goes on at 40.*seek` to 90$', text)
     assert.are.equal(40, at)
-    text, at = gone(10, { epoch = 3, position = -1, told = -1 })
+    text, at = gone(10, { epoch = 3, position = -1, group_offset = -1 })
     assert.matches('went back', text)
     assert.are.equal(10, at)
   end)
@@ -74,12 +74,12 @@ describe('a claimed position', function()
     local cases = {
       { {}, {} },
       { {}, { epoch = 0, position = -1 }, 'the first claim of this worker' },
-      { { next_offset = 10 }, { told = -1, position = -1 }, 'the first record there is' },
-      { { next_offset = 90 }, { told = 90, position = 90 }, 'the end' },
-      { {}, { told = 20 }, 'Kafka is told late' },
-      { {}, { has_told = false, told = 80 }, 'what Kafka was told is not known' },
+      { { next_offset = 10 }, { group_offset = -1, position = -1 }, 'the first record there is' },
+      { { next_offset = 90 }, { group_offset = 90, position = 90 }, 'the end' },
+      { {}, { group_offset = 20 }, 'Kafka is told late' },
+      { {}, { has_group_offset = false, group_offset = 80 }, 'the offset of the group is not known' },
       { {}, { position = 40 }, 'another worker went on' },
-      { { is_rewound = true }, { told = 80 }, 'a person moved it back' },
+      { { is_rewound = true }, { group_offset = 80 }, 'a person moved it back' },
       { { is_rewound = true }, { position = 60 } },
       { { is_rewound = true }, { position = 60, was_rewound = true, epoch = 5 },
         'a person moved it back again' },
@@ -103,12 +103,12 @@ describe('a claimed position', function()
 
   it('halts when the database is older than what was seen of it', function()
     local cases = {
-      { {}, { told = 51 }, 'position 50, told 51' },
+      { {}, { group_offset = 51 }, 'position 50, group offset 51' },
       { {}, { position = 51 }, 'has seen 51, epoch 6' },
       { {}, { epoch = 7 }, 'epoch 7; this worker has seen 50, epoch 7' },
       { { is_rewound = true }, { epoch = 7 }, 'has seen 50, epoch 7' },
       { { is_rewound = true }, { was_rewound = true, position = 51 }, 'has seen 51' },
-      { {}, { epoch = 9, has_told = false, position = -1 }, 'epoch 9' },
+      { {}, { epoch = 9, has_group_offset = false, position = -1 }, 'epoch 9' },
     }
     for _, case in ipairs(cases) do
       local text = why(position(case[1]), facts(case[2]))
@@ -134,26 +134,26 @@ describe('a claimed position', function()
     local at = position { next_offset = big, epoch = big }
     at.topic = core.bytes(topic .. '\0')
     for _, f in ipairs {
-      { low = big, high = big, told = big + 1, epoch = 1 },
+      { low = big, high = big, group_offset = big + 1, epoch = 1 },
       { low = big, high = big, position = big + 1, epoch = big },
       { high = big - 1 }, { low = big + 1, high = big + 1 },
     } do
       local text = assert(why(at, facts(f)))
       assert.is_true(#text < page - 10, #text .. ' bytes: ' .. text)
     end
-    for _, f in ipairs { { epoch = big, position = big }, { epoch = 0, told = big } } do
+    for _, f in ipairs { { epoch = big, position = big }, { epoch = 0, group_offset = big } } do
       local text = gone(big - 1, f, topic)
       assert.is_true(#text < page - 10, #text .. ' bytes: ' .. text)
     end
   end)
 
-  it('is settled once Kafka was told nothing above it', function()
-    local function settles(at, f) return C.verify_settles(position(at), facts(f)) end
-    assert.is_true(settles({ is_rewound = true }, {}))
-    assert.is_true(settles({ is_rewound = true }, { told = -1 }))
-    assert.is_false(settles({ is_rewound = true }, { told = 51 }))
-    assert.is_false(settles({ is_rewound = true }, { has_told = false, told = -1 }))
-    assert.is_false(settles({}, {}))
+  it('ends once the group has no offset above it', function()
+    local function ends_rewound(at, f) return C.verify_ends_rewound(position(at), facts(f)) end
+    assert.is_true(ends_rewound({ is_rewound = true }, {}))
+    assert.is_true(ends_rewound({ is_rewound = true }, { group_offset = -1 }))
+    assert.is_false(ends_rewound({ is_rewound = true }, { group_offset = 51 }))
+    assert.is_false(ends_rewound({ is_rewound = true }, { has_group_offset = false, group_offset = -1 }))
+    assert.is_false(ends_rewound({}, {}))
   end)
 
   it('has an anchor when the record below it may be there and was applied', function()

@@ -73,9 +73,9 @@ describe('a worker that waits for several things', function()
 
   -- What a look of that time tells anew, and what it shows.
   local function look(second)
-    local told = waits.told
+    local told = waits.logged
     C.waits_tick(waits, claim, second * SECOND)
-    return bit.band(waits.told, bit.bnot(told)), ffi.string(counts.waiting_for)
+    return bit.band(waits.logged, bit.bnot(told)), ffi.string(counts.waiting_for)
   end
 
   it('tells and shows each of them, and is ready when the last one is over', function()
@@ -104,7 +104,7 @@ end)
 
 describe('a lane that others had to wait for', function()
   it('is claimed when no other wants to be, and once it is overdue', function()
-    local lanes = flow.lanes { { state = 'DOUBTED' }, { state = 'DOUBTED' } }
+    local lanes = flow.lanes { { state = 'STALE' }, { state = 'STALE' } }
     for i = 0, 1 do C.lane_move(lanes[i], C.LANE_LEFT_OUT) end
     lanes[0].left_out.is_slow, lanes[0].left_out.retry_at = true, 20 * SECOND
     local function turn(now, due)

@@ -16,7 +16,7 @@ local MERGE = "table = 'a', key = { id = { 'text', from = 'data.id' } }, "
 local FOLD = "table = 'a', key = { id = 'text' }, columns = { n = 'bigint' }, initial = { n = 0 }, on = function(row) row.n = 1 end"
 
 -- Of a batch whose texts in [column] have these sizes: true, or why not.
-local function borne(projection, column, sizes, options)
+local function fits(projection, column, sizes, options)
   options = options or {}
   local t, records = flow.trial(projection), {}
   for i = 1, #sizes do records[i] = { 'k' .. i, ('{"id":"k%d"}'):format(i) } end
@@ -31,33 +31,33 @@ local function borne(projection, column, sizes, options)
   batch.generation, batch.input.stays = generation, true
   batch.input.events.n = options.records or #sizes
   batch.rows, batch.n_rows, batch.kind = t.c_rows, 1, C.batch_of_letters
-  if (options.keys and C.weight_keys_are_borne or C.weight_is_borne)(batch, e) then return true end
+  if (options.keys and C.weight_keys_fit or C.weight_fits)(batch, e) then return true end
   assert.are.equal(tonumber(C.ERR_DATA), tonumber(e.class))
   return ffi.string(e.text)
 end
 
 describe('a batch', function()
   it('takes 128 MB of rows, and says what is heavy beyond', function()
-    assert.is_true(borne(MAP, 1, { 60 * MB, 60 * MB }))
+    assert.is_true(fits(MAP, 1, { 60 * MB, 60 * MB }))
     assert.are.equal('the rows have 140000048 bytes to be sent, 140000010 of them in a.s; a transaction takes 134217728 at most',
-      borne(MAP, 1, { 70 * MB, 70 * MB }))
-    assert.is_true(borne(APPEND, 0, { 60 * MB, 60 * MB }))
-    assert.matches('in a.s;', borne(APPEND, 0, { 70 * MB, 70 * MB }))
+      fits(MAP, 1, { 70 * MB, 70 * MB }))
+    assert.is_true(fits(APPEND, 0, { 60 * MB, 60 * MB }))
+    assert.matches('in a.s;', fits(APPEND, 0, { 70 * MB, 70 * MB }))
   end)
   it('takes twice its records, but no more than 512 MB', function()
-    assert.is_true(borne(MAP, 1, { 150 * MB, 150 * MB }, { bytes = 160 * MB }))
-    assert.matches('takes 536870912 at most', borne(MAP, 1, { 300 * MB, 300 * MB }, { bytes = 1000 * MB }))
+    assert.is_true(fits(MAP, 1, { 150 * MB, 150 * MB }, { bytes = 160 * MB }))
+    assert.matches('takes 536870912 at most', fits(MAP, 1, { 300 * MB, 300 * MB }, { bytes = 1000 * MB }))
   end)
   it('of one record takes what PostgreSQL does', function()
-    assert.is_true(borne(MAP, 1, { 999 * MB }))
-    assert.matches('takes 1000000000 at most', borne(MAP, 1, { 1001 * MB }))
-    assert.matches('takes 1000000000 at most', borne(MAP, 1, { 600 * MB, 600 * MB }, { records = 1 }))
+    assert.is_true(fits(MAP, 1, { 999 * MB }))
+    assert.matches('takes 1000000000 at most', fits(MAP, 1, { 1001 * MB }))
+    assert.matches('takes 1000000000 at most', fits(MAP, 1, { 600 * MB, 600 * MB }, { records = 1 }))
   end)
   it('asks for rows by as many bytes of keys', function()
-    assert.is_true(borne(FOLD, 0, { 60 * MB, 60 * MB }, { keys = true }))
-    assert.matches('in a.id;', borne(FOLD, 0, { 70 * MB, 70 * MB }, { keys = true }))
-    assert.is_true(borne(FOLD, 0, { 999 * MB }, { keys = true }))
-    assert.is_true(borne(MAP, 0, { 70 * MB, 70 * MB }, { keys = true })) -- loads nothing
+    assert.is_true(fits(FOLD, 0, { 60 * MB, 60 * MB }, { keys = true }))
+    assert.matches('in a.id;', fits(FOLD, 0, { 70 * MB, 70 * MB }, { keys = true }))
+    assert.is_true(fits(FOLD, 0, { 999 * MB }, { keys = true }))
+    assert.is_true(fits(MAP, 0, { 70 * MB, 70 * MB }, { keys = true })) -- loads nothing
   end)
   it('counts no cells of rows that no handler touched, nor those of the row that merges begin with', function()
     local function spoil(column)
@@ -66,8 +66,8 @@ describe('a batch', function()
         cell.tag, cell.len = C.TM_TEXT, 4000 * MB
       end
     end
-    assert.is_true(borne(MERGE, 0, { 5, 5 }, { spoil = spoil(0) }))
-    assert.is_true(borne(MAP, 1, { 5, 5 }, { spoil = function(t)
+    assert.is_true(fits(MERGE, 0, { 5, 5 }, { spoil = spoil(0) }))
+    assert.is_true(fits(MAP, 1, { 5, 5 }, { spoil = function(t)
       spoil(1)(t)
       t.view.flags[0] = 0
     end }))

@@ -174,7 +174,7 @@ end
 
 --- Waits, under load, until everybody works: each connector has written down
 --- where it is, and every lane is claimed.
-function Chain:settle()
+function Chain:wait_until_still()
   load_until(self, 'the connectors to keep their offsets', function()
     return self.connect:has_offsets()
   end)

@@ -49,7 +49,7 @@ describe('the chain', function()
   lazy_teardown(function() s:destroy() end)
 
   it('copies every table and event, whoever dies on the way', function()
-    s:settle()
+    s:wait_until_still()
     s:suffer()
     app:add_column()
     s:suffer()

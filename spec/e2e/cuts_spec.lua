@@ -82,7 +82,7 @@ describe('a connection that is cut', function()
   it('before a COMMIT gets there does the batch again', function()
     for _ = 1, 5 do cut('up', 'before', 'Execute~COMMIT', 'close') end
     finish()
-    assert.matches('outcome=redo', s.run:text())
+    assert.matches('outcome=not_committed', s.run:text())
     assert.is_nil(s.run:text():find('outcome=committed', 1, true))
   end)
 

@@ -85,7 +85,7 @@ describe('a database', function()
     assert.is_true(n_killed >= 12)
     -- Not every one: looking an outcome up ends with a COMMIT too.
     assert.is_true(s.run:metric('commit_unknown_total') >= 6, s.run:get('/metrics'))
-    assert.matches('outcome=redo', s.run:text())
+    assert.matches('outcome=not_committed', s.run:text())
     assert.equal(0, (s.run:stop()))
   end)
 

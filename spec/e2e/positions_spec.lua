@@ -104,7 +104,7 @@ describe('a run whose positions', function()
     assert.equal(0, (run:stop()))
   end)
 
-  it('went away while nothing ran halts too, by what Kafka was told', function()
+  it('went away while nothing ran halts too, by the group offset', function()
     local s = setup { partitions = 2 }
     s.apply(1, 20)
     for i = 1, 2 do
@@ -113,7 +113,7 @@ describe('a run whose positions', function()
       s.produce(key + 1, key + 4)
       local result = tidemill.until_end(s.bundle, { env = s.env })
       assert.equal(65, result.status, result.text)
-      assert.matches('older than what Kafka was told', result.err)
+      assert.matches('older than the group offset', result.err)
       assert.matches('lane resume', result.err)
       assert.is_true(s.has(1, key))
       verb(s, 'resume', '--all')

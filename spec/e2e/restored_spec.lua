@@ -56,7 +56,7 @@ describe('a database that was restored to an older time', function()
     s.restore()
     local run = s.begin()
     finally(function() run:destroy() end)
-    local before = s.wait_halted(run, 0, 'told 30')
+    local before = s.wait_halted(run, 0, 'group offset 30')
     run:wait_for('the halt to be written down', 10, function()
       return s.db:value(("SELECT halted FROM tidemill.lane WHERE topic = '%s'"):format(
         s.topic)) == before.message
@@ -145,7 +145,7 @@ describe('a lane that a person moves', function()
     s.db:rows [[BEGIN; DELETE FROM tidemill.lane;
       INSERT INTO tidemill.lane SELECT * FROM backup_lane; COMMIT]]
     run = s.begin()
-    s.wait_halted(run, 0, 'told 20', 'lane seek')
+    s.wait_halted(run, 0, 'group offset 20', 'lane seek')
     assert.is_true(s.has(13, 20))
     assert.equal(0, (run:stop()))
   end)

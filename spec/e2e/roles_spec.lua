@@ -49,7 +49,7 @@ describe('the role of a run', function()
     for statement in result.text:gmatch('GRANT [^\n;]+;') do s.db:rows(statement) end
   end
 
-  local function cures_itself(what, grant)
+  local function resumes_by(what, grant)
     is_told(what, grant)
     is_well()
   end
@@ -102,7 +102,7 @@ describe('the role of a run', function()
   it('that may not connect to the database is told so', function()
     local name = s.db:value 'SELECT current_database()'
     s.db:rows(('REVOKE CONNECT ON DATABASE "%s" FROM PUBLIC'):format(name))
-    cures_itself('CONNECT', ('GRANT CONNECT ON DATABASE "%s" TO "mill";'):format(name))
+    resumes_by('CONNECT', ('GRANT CONNECT ON DATABASE "%s" TO "mill";'):format(name))
   end)
 
   it('may have its rights column by column', function()
@@ -110,25 +110,25 @@ describe('the role of a run', function()
       REVOKE ALL ON counts FROM mill;
       GRANT SELECT (id, n, amount, note, small), INSERT (id, n, amount, note, small),
         UPDATE (n, amount, note, small) ON counts TO mill]]
-    cures_itself('xmin', 'GRANT SELECT (xmin) ON "counts" TO "mill";')
+    resumes_by('xmin', 'GRANT SELECT (xmin) ON "counts" TO "mill";')
     s.send_good(10)
     local result = tidemill.until_end(s.bundle, { env = s.env })
     assert.equal(0, result.status, result.text)
     assert.equal(20, s.n_events())
     s.db:rows 'REVOKE UPDATE (note), INSERT (note, small) ON counts FROM mill'
-    cures_itself('columns', 'GRANT INSERT ("note", "small") ON "counts" TO "mill";')
+    resumes_by('columns', 'GRANT INSERT ("note", "small") ON "counts" TO "mill";')
   end)
 
   it('needs the sequence of a column that the pipeline does not fill', function()
     s.db:rows 'ALTER TABLE ledger ADD COLUMN place bigserial'
-    cures_itself('sequence', 'GRANT USAGE ON SEQUENCE public.ledger_place_seq TO "mill";')
+    resumes_by('sequence', 'GRANT USAGE ON SEQUENCE public.ledger_place_seq TO "mill";')
     s.db:rows 'ALTER TABLE ledger DROP COLUMN place'
   end)
 
   it('that may not use the schema of a table is told so, not that it is missing',
     function()
       s.db:rows 'REVOKE USAGE ON SCHEMA public FROM PUBLIC'
-      cures_itself('public', 'GRANT USAGE ON SCHEMA "public" TO "mill";')
+      resumes_by('public', 'GRANT USAGE ON SCHEMA "public" TO "mill";')
     end)
 
   it('is warned of rows that policies hide from it', function()
@@ -144,7 +144,7 @@ describe('the role of a run', function()
     local text = tidemill.read(path)
     finally(function() tidemill.write(path, text) end)
     tidemill.write(path, (text:gsub(", start = 'earliest'", '')))
-    cures_itself('start', 'GRANT SELECT ("amount") ON "ledger" TO "mill";')
+    resumes_by('start', 'GRANT SELECT ("amount") ON "ledger" TO "mill";')
     s.db:rows 'REVOKE SELECT (amount) ON ledger FROM mill'
   end)
 
@@ -161,7 +161,7 @@ describe('the role of a run', function()
     run:wait_for('the GRANT', 30, function()
       return run:text():find('GRANT INSERT ON \\"ledger\\" TO \\"mill\\";', 1, true)
     end)
-    cures_itself('ledger', grant)
+    resumes_by('ledger', grant)
     run:wait_caught_up(s.db, producer, s.topic, 1)
     assert.equal(before + 10, s.n_events())
     assert.equal('', s.letters())

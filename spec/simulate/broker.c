@@ -19,7 +19,7 @@ void broker_open(uint32_t n)
 {
     n_partitions = n;
     for (uint32_t i = 0; i < n; i++) {
-        partitions[i] = (struct broker_partition){.told = -1};
+        partitions[i] = (struct broker_partition){.group_offset = -1};
     }
     group_open();
 }

@@ -21,9 +21,9 @@ struct broker_record {
 struct broker_partition {
     struct broker_record *records; /* owned; by offset, with gaps */
     uint32_t n, cap;
-    int64_t low;  /* first offset that is kept */
-    int64_t high; /* next offset */
-    int64_t told; /* the group's; -1: none */
+    int64_t low;          /* first offset that is kept */
+    int64_t high;         /* next offset */
+    int64_t group_offset; /* the group's; -1: none */
 };
 
 extern struct broker_partition partitions[PARTITIONS_MOST];

@@ -1,7 +1,7 @@
 /*
  * The part of librdkafka that the runtime calls. A consumer has one queue of
- * what is to be told: records, ends of partitions, what the group gives and
- * takes. What it reads comes after a while, some records at a time.
+ * what is to be group_offset: records, ends of partitions, what the group gives
+ * and takes. What it reads comes after a while, some records at a time.
  */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
@@ -11,8 +11,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "broker.h"
-#include "kafka/source_part.h"
 #include "kafka/producer.h"
+#include "kafka/source_part.h"
 
 enum op_kind { OP_MESSAGE, OP_GIVE, OP_TAKE };
 
@@ -414,9 +414,10 @@ rd_kafka_committed(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *l, int ms)
         return RD_KAFKA_RESP_ERR__TIMED_OUT;
     }
     for (int i = 0; i < l->cnt; i++) {
-        int64_t told = partitions[l->elems[i].partition].told;
+        int64_t group_offset = partitions[l->elems[i].partition].group_offset;
 
-        l->elems[i].offset = told < 0 ? RD_KAFKA_OFFSET_INVALID : told;
+        l->elems[i].offset =
+            group_offset < 0 ? RD_KAFKA_OFFSET_INVALID : group_offset;
     }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -430,7 +431,7 @@ rd_kafka_resp_err_t rd_kafka_commit(rd_kafka_t *rk,
         return RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION;
     }
     for (int i = 0; i < l->cnt; i++) {
-        partitions[l->elems[i].partition].told = l->elems[i].offset;
+        partitions[l->elems[i].partition].group_offset = l->elems[i].offset;
     }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }

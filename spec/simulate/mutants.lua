@@ -100,7 +100,7 @@ local mutants = {
   -- Claims.
   {
     'a lane that was fenced is not claimed again',
-    '    }\n    lane_become(lane, LANE_DOUBTED);\n}\n\n/* TM001',
+    '    }\n    lane_become(lane, LANE_STALE);\n}\n\n/* TM001',
     '    }\n}\n\n/* TM001',
   },
   {
@@ -159,7 +159,7 @@ local mutants = {
   },
   {
     'a failed record holds nothing',
-    'if (verdict_holds(b, event)) {\n        hold_key(b, rec);',
+    'if (failures_hold_key(b, event)) {\n        hold_key(b, rec);',
     'if (rec->offset < 0) {\n        hold_key(b, rec);',
   },
   {

@@ -83,7 +83,7 @@ local function records_of(records, passed)
 end
 
 --- { summary, keys, refused = { reason of each record, or false },
----   list = { { is_warning, what, cure, offset or nil } } }
+---   list = { { is_warning, what, hint, offset or nil } } }
 ---@param pipeline { topic: table, projections: table[], partitions: integer? }
 ---@param records table[] or the name of a fixture
 function M.look(pipeline, records)
@@ -94,7 +94,7 @@ function M.look(pipeline, records)
     records_of(records, pipeline.passed))
   assert(owner)
   local out = { summary = found.summary, keys = found.keys, list = {}, refused = {} }
-  for i, s in ipairs(found.sights) do out.refused[i] = s.refused or false end
+  for i, s in ipairs(found.samples) do out.refused[i] = s.refused or false end
   for _, f in ipairs(found.findings) do
     if not f.is_unexplained then
       f.offset = f.at and f.at - 1

@@ -55,8 +55,8 @@ static void print_finding(struct checking *k, const char *topic,
     }
     buf_printf(&k->text, ": %s", f->what);
     print_folded(k, "\n", INDENT);
-    if (f->cure[0]) {
-        buf_puts(&k->text, f->cure);
+    if (f->hint[0]) {
+        buf_puts(&k->text, f->hint);
         print_folded(k, "    -> ", ARROW_INDENT);
     }
 }
@@ -113,7 +113,7 @@ static void print_missing(struct checking *k, const struct peek_topic *t)
     const char *near = nearest_word(t->name, k->peek->names, k->peek->n_names);
     const struct finding f = {
         .what = "Kafka has no such topic, or does not show it to this user",
-        .cure = near ? arena_printf(&k->arena, "did you mean '%s'?", near)
+        .hint = near ? arena_printf(&k->arena, "did you mean '%s'?", near)
                      : "create it; a connector makes it with its first record, "
                        "if the broker or topic.creation.default.* let it"};
 
@@ -182,7 +182,7 @@ static void print_failure(struct checking *k, const char *topic,
     k->n_problems += is_problem;
 }
 
-static void judge_topic(struct checking *k, const struct looked *l)
+static void inspect_topic(struct checking *k, const struct looked *l)
 {
     const struct peek_topic *t = l->topic;
 
@@ -214,7 +214,7 @@ static void check_topics(struct checking *k)
     }
     fflush(stdout);
     for (uint32_t i = 0; i < n; i++) {
-        judge_topic(k, &list[i]);
+        inspect_topic(k, &list[i]);
     }
     if (k->n_problems > 0) {
         complain("\n%d problem%s in the records: change the connector or "
@@ -227,14 +227,14 @@ static void check_topics(struct checking *k)
  * tables are compared. */
 static void load_lanes(struct checking *k)
 {
-    struct console c;
+    struct operator_connection c;
     struct err ignored;
 
-    if (!console_open(&c, k->plan, "", &ignored) ||
+    if (!operator_connection_open(&c, k->plan, "", &ignored) ||
         !lane_rows_load(&c, NULL, -1, &k->lanes, &ignored)) {
         k->lanes.n = 0;
     }
-    console_close(&c);
+    operator_connection_close(&c);
 }
 
 static int status_of(const struct checking *k)

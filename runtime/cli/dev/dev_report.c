@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "base/say.h"
-#include "postgres/operator/console.h"
+#include "postgres/operator/operator_connection.h"
 #include "postgres/sql/sql_text.h"
 #include "postgres/wire/conn.h"
 #include "supervise/totals.h"
@@ -15,7 +15,7 @@
 enum { SAMPLE_ROWS = 3, SAMPLE_WIDTH = 76 };
 
 /* [select] FROM the table, [end]; NULL: what is wrong has been said. */
-static struct pg_result *ask(struct console *c, const char *select,
+static struct pg_result *ask(struct operator_connection *c, const char *select,
                              const char *table, const char *end)
 {
     struct buf sql = {0};
@@ -23,7 +23,7 @@ static struct pg_result *ask(struct console *c, const char *select,
     buf_printf(&sql, "SELECT %s FROM ", select);
     sql_quote_table(&sql, table);
     buf_puts(&sql, end);
-    struct pg_result *r = console_ask(c, buf_text(&sql), NULL, &e);
+    struct pg_result *r = operator_connection_ask(c, buf_text(&sql), NULL, &e);
     if (!r) {
         say("  %-20s %s\n", table, e.text);
     }
@@ -31,7 +31,7 @@ static struct pg_result *ask(struct console *c, const char *select,
     return r;
 }
 
-static void print_table(struct console *c, const char *table)
+static void print_table(struct operator_connection *c, const char *table)
 {
     char limit[24];
     struct pg_result *count = ask(c, "count(*)::text", table, "");
@@ -39,7 +39,7 @@ static void print_table(struct console *c, const char *table)
         return;
     }
     say("  %-20s %s rows\n", table, pg_str(count, 0, 0));
-    console_free(count);
+    operator_connection_free(count);
     snprintf(limit, sizeof(limit), " AS t LIMIT %d", SAMPLE_ROWS);
     struct pg_result *rows = ask(c, "row_to_json(t)::text", table, limit);
     for (int i = 0; rows && i < pg_rows(rows); i++) {
@@ -48,14 +48,14 @@ static void print_table(struct console *c, const char *table)
         say("    %.*s%s\n", is_long ? SAMPLE_WIDTH - 4 : SAMPLE_WIDTH, row,
             is_long ? " ..." : "");
     }
-    console_free(rows);
+    operator_connection_free(rows);
 }
 
 void dev_report_print(const struct plan *p, const struct page *page,
                       double seconds)
 {
     struct totals t;
-    struct console c;
+    struct operator_connection c;
     struct err e;
     totals_read(page, &t);
     uint64_t events = t.counters[COUNT_EVENTS];
@@ -63,12 +63,12 @@ void dev_report_print(const struct plan *p, const struct page *page,
         " batches, %" PRIu64 " rows written\n\n",
         events, seconds, seconds > 0 ? (double)events / seconds : 0,
         t.counters[COUNT_BATCHES], t.counters[COUNT_ROWS_WRITTEN]);
-    bool ok = console_open(&c, p, "", &e);
+    bool ok = operator_connection_open(&c, p, "", &e);
     if (!ok) {
         say("  %s\n", e.text);
     }
     for (uint32_t i = 0; ok && i < p->n_projections; i++) {
         print_table(&c, p->projections[i].table);
     }
-    console_close(&c);
+    operator_connection_close(&c);
 }

@@ -1,5 +1,5 @@
 /* tidemill dlq: the dead letters of a pipeline; list, show and export. */
-#include "cli/operator/desk.h"
+#include "cli/operator/operator_session.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -89,7 +89,7 @@ struct dlq_request {
     const char *path, *place;
     bool is_json;
     struct letter_choice choice;
-    struct desk desk;
+    struct operator_session session;
     struct table table;
     int64_t now_usec, n_shown, n_failed, n_held;
     struct buf sums; /* "data 7, script 5" */
@@ -174,7 +174,7 @@ static int end_of(struct dlq_request *q)
 {
     return q->n_shown > 0
                ? EX_OK
-               : choice_found_none(&q->choice, q->v, &q->desk.console);
+               : choice_found_none(&q->choice, q->v, &q->session.connection);
 }
 
 static void add_count(const struct letter_count *n, void *arg)
@@ -204,20 +204,20 @@ static void print_sums(struct dlq_request *q)
 
 static int list(struct dlq_request *q)
 {
-    struct console *c = &q->desk.console;
+    struct operator_connection *c = &q->session.connection;
     struct letter_filter f = q->choice.filter;
     struct err e;
     if (q->is_json) {
         return letters_each(c, &f, false, print_brief, q, &e)
                    ? end_of(q)
-                   : desk_fail(q->v, &e);
+                   : operator_fail(q->v, &e);
     }
     f.limit = f.limit < 0 ? SHOWN_AT_ONCE : f.limit;
-    q->now_usec = desk_now_usec();
+    q->now_usec = operator_now_usec();
     table_init(&q->table, columns, sizeof(columns) / sizeof(*columns));
     bool ok = letters_each(c, &f, false, put_row, q, &e) &&
               letters_count(c, &f, add_count, q, &e);
-    int status = ok ? end_of(q) : desk_fail(q->v, &e);
+    int status = ok ? end_of(q) : operator_fail(q->v, &e);
     if (status == EX_OK) {
         print_sums(q);
     }
@@ -238,19 +238,19 @@ static void print_text(const struct letter_row *l, void *arg)
 
 static int show(struct dlq_request *q)
 {
-    struct console *c = &q->desk.console;
+    struct operator_connection *c = &q->session.connection;
     const struct letter_filter *f = &q->choice.filter;
     struct err e;
     if (!letters_each(c, f, true, print_text, q, &e)) {
-        return desk_fail(q->v, &e);
+        return operator_fail(q->v, &e);
     }
     if (q->n_shown == 0) {
         complain("tidemill %s: pipeline %s has no dead letter %s\n", q->v->name,
-                 q->desk.plan->name, q->place);
+                 q->session.plan->name, q->place);
         return EX_NOINPUT;
     }
     q->n_shown = 0;
-    q->now_usec = desk_now_usec();
+    q->now_usec = operator_now_usec();
     table_init(&q->table, columns, sizeof(columns) / sizeof(*columns));
     bool ok = letters_beside(c, f, put_row, q, &e);
     if (ok && q->n_shown > 0) {
@@ -259,15 +259,15 @@ static int show(struct dlq_request *q)
         table_print(&q->table);
     }
     table_close(&q->table);
-    return ok ? EX_OK : desk_fail(q->v, &e);
+    return ok ? EX_OK : operator_fail(q->v, &e);
 }
 
 static int export(struct dlq_request *q)
 {
     struct err e;
-    if (!letters_each(&q->desk.console, &q->choice.filter, true, print_full, q,
-                      &e)) {
-        return desk_fail(q->v, &e);
+    if (!letters_each(&q->session.connection, &q->choice.filter, true,
+                      print_full, q, &e)) {
+        return operator_fail(q->v, &e);
     }
     return end_of(q);
 }
@@ -278,9 +278,9 @@ static int work(struct dlq_request *q, int (*word)(struct dlq_request *))
     if (status != EX_OK) {
         return status;
     }
-    status = desk_open(&q->desk, q->v, q->path);
+    status = operator_open(&q->session, q->v, q->path);
     status = status == EX_OK ? word(q) : status;
-    desk_close(&q->desk);
+    operator_close(&q->session);
     return status;
 }
 

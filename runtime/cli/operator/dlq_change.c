@@ -6,8 +6,8 @@
 
 #include "base/loop.h"
 #include "base/say.h"
-#include "cli/operator/desk.h"
 #include "cli/operator/letter_choice.h"
+#include "cli/operator/operator_session.h"
 
 static const char retry_help[] =
     "Asks that letters are tried again. The worker that owns their lane does\n"
@@ -61,14 +61,14 @@ struct dlq_change {
     bool is_all, is_yes, is_chain, is_head_only;
     uint32_t wait_sec; /* 0: does not wait */
     struct letter_choice choice;
-    struct desk desk;
+    struct operator_session session;
 };
 
 static int none(const struct dlq_change *q)
 {
     complain("tidemill %s: no such dead letter of pipeline %s; 'tidemill dlq "
              "list %s' shows them\n",
-             q->v->name, q->desk.plan->name, q->path);
+             q->v->name, q->session.plan->name, q->path);
     return EX_NOINPUT;
 }
 
@@ -99,8 +99,8 @@ static int wait_for(struct dlq_change *q, struct letter_retry *r)
     struct err e;
     fflush(stdout);
     do {
-        if (!letters_retried(&q->desk.console, r, &e)) {
-            return desk_fail(q->v, &e);
+        if (!letters_retried(&q->session.connection, r, &e)) {
+            return operator_fail(q->v, &e);
         }
         if (r->n_waiting == 0) {
             break;
@@ -114,9 +114,9 @@ static int retry(struct dlq_change *q)
 {
     struct letter_retry r;
     struct err e;
-    if (!letters_retry(&q->desk.console, &q->choice.filter, q->reason, &r,
+    if (!letters_retry(&q->session.connection, &q->choice.filter, q->reason, &r,
                        &e)) {
-        return desk_fail(q->v, &e);
+        return operator_fail(q->v, &e);
     }
     if (r.n_failed + r.n_held == 0) {
         return none(q);
@@ -168,12 +168,12 @@ static int discard(struct dlq_change *q)
     enum letter_scope scope = q->is_chain       ? LETTERS_CHAINS
                               : q->is_head_only ? LETTERS_HEADS
                                                 : LETTERS_PICKED;
-    struct console *c = &q->desk.console;
+    struct operator_connection *c = &q->session.connection;
     const struct letter_filter *f = &q->choice.filter;
     struct letter_look look;
     struct err e;
     if (!letters_look(c, f, scope, &look, &e)) {
-        return desk_fail(q->v, &e);
+        return operator_fail(q->v, &e);
     }
     if (look.n_failed + look.n_held == 0) {
         return none(q);
@@ -182,11 +182,11 @@ static int discard(struct dlq_change *q)
         return refuse_orphans(q, look.n_orphans);
     }
     say_discarded(q, &look);
-    if (!desk_confirm(q->v, q->is_yes)) {
+    if (!operator_confirm(q->v, q->is_yes)) {
         return EX_USAGE;
     }
     if (!letters_discard(c, f, scope, &look, q->reason, &e)) {
-        return desk_fail(q->v, &e);
+        return operator_fail(q->v, &e);
     }
     say("done: %" PRId64 " discarded\n", look.n_failed + look.n_held);
     if (look.halted[0] != '\0') {
@@ -226,11 +226,11 @@ static int parse(struct dlq_change *q, const struct option_spec *own, size_t n,
 }
 
 /* Opens the pipeline and does it. */
-static int on_desk(struct dlq_change *q, int (*word)(struct dlq_change *))
+static int in_session(struct dlq_change *q, int (*word)(struct dlq_change *))
 {
-    int status = desk_open(&q->desk, q->v, q->path);
+    int status = operator_open(&q->session, q->v, q->path);
     status = status == EX_OK ? word(q) : status;
-    desk_close(&q->desk);
+    operator_close(&q->session);
     return status;
 }
 
@@ -247,7 +247,7 @@ static int run_retry(const struct verb *v, int argc, char **argv)
          .most = 86400},
     };
     int status = parse(&q, own, 3, argc, argv);
-    return status == EX_OK ? on_desk(&q, retry) : status;
+    return status == EX_OK ? in_session(&q, retry) : status;
 }
 
 static int run_discard(const struct verb *v, int argc, char **argv)
@@ -264,7 +264,7 @@ static int run_discard(const struct verb *v, int argc, char **argv)
     if (status == EX_OK && q.is_chain && q.is_head_only) {
         return options_refuse(v, "either --chain or --head-only");
     }
-    return status == EX_OK ? on_desk(&q, discard) : status;
+    return status == EX_OK ? in_session(&q, discard) : status;
 }
 
 const struct verb dlq_retry = {

@@ -1,5 +1,5 @@
 /* tidemill lane: the lanes of a pipeline, and what a person does to them. */
-#include "cli/operator/desk.h"
+#include "cli/operator/operator_session.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "admin/json.h"
 #include "base/say.h"
-#include "cli/operator/neighbour.h"
+#include "cli/operator/admin_client.h"
 #include "cli/operator/place.h"
 #include "cli/options.h"
 #include "cli/table.h"
@@ -155,16 +155,16 @@ static void print(const struct lane_rows *rows, bool only_halted, bool is_json)
 static void print_waits(const char *admin, const char *pipeline)
 {
     struct buf text = {0};
-    switch (neighbour_ask(admin, pipeline, &text)) {
-    case NEIGHBOUR_SAYS:
+    switch (admin_client_ask(admin, pipeline, &text)) {
+    case ADMIN_CLIENT_SAYS:
         if (text.len > 0) {
             say("\nthe run at %s waits:\n%s", admin, buf_text(&text));
         }
         break;
-    case NEIGHBOUR_LOCKED:
+    case ADMIN_CLIENT_LOCKED:
         say("\nthe run at %s wants a token: see its /readyz\n", admin);
         break;
-    case NEIGHBOUR_NONE:
+    case ADMIN_CLIENT_NONE:
         break;
     }
     buf_close(&text);
@@ -178,17 +178,17 @@ struct list_request {
 
 static int list(const struct verb *v, const struct list_request *q)
 {
-    struct desk d;
+    struct operator_session d;
     struct lane_rows rows;
     struct err e;
-    int status = desk_open(&d, v, q->path);
+    int status = operator_open(&d, v, q->path);
     if (status != EX_OK) {
-        desk_close(&d);
+        operator_close(&d);
         return status;
     }
-    if (!lane_rows_load(&d.console, q->lane ? q->place.topic : NULL,
+    if (!lane_rows_load(&d.connection, q->lane ? q->place.topic : NULL,
                         q->place.partition, &rows, &e)) {
-        status = desk_fail(v, &e);
+        status = operator_fail(v, &e);
     } else if (rows.n == 0 && q->lane) {
         complain("tidemill %s: pipeline %s has no lane %s here\n", v->name,
                  d.plan->name, q->lane);
@@ -200,7 +200,7 @@ static int list(const struct verb *v, const struct list_request *q)
         }
     }
     lane_rows_close(&rows);
-    desk_close(&d);
+    operator_close(&d);
     return status;
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "base/say.h"
-#include "cli/operator/desk.h"
+#include "cli/operator/operator_session.h"
 #include "cli/operator/place.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
@@ -84,7 +84,7 @@ struct lane_request {
     bool is_all, is_yes;
     int64_t records, to; /* -1: not said */
     struct place place;
-    struct desk desk;
+    struct operator_session session;
     struct lane_rows rows;
     struct lane_change *changes; /* one a row that is changed */
     uint32_t n_changes;
@@ -116,7 +116,7 @@ static int check_range(const struct lane_request *q, const struct lane_row *row,
 {
     int64_t range[2];
     struct err e;
-    if (!peek_range(&q->desk.plan->source, row->topic, row->partition, range,
+    if (!peek_range(&q->session.plan->source, row->topic, row->partition, range,
                     &e)) {
         complain("warning: which offsets %s has is not known, so nothing says "
                  "whether %" PRId64 " is one of them: %s\n",
@@ -189,7 +189,7 @@ static const char *twice(const struct plan_projection *p)
 static void say_again(const struct lane_request *q, const struct lane_row *row,
                       int64_t to)
 {
-    const struct plan *p = q->desk.plan;
+    const struct plan *p = q->session.plan;
     say("%s/%d goes BACK from offset %" PRId64 " to %" PRId64 ": %" PRId64
         " records are applied AGAIN.\n",
         row->topic, row->partition, row->next_offset, to,
@@ -311,11 +311,12 @@ static int plan_seek(struct lane_request *q)
 static int change(struct lane_request *q)
 {
     struct err e;
-    if (!desk_confirm(q->v, q->is_yes)) {
+    if (!operator_confirm(q->v, q->is_yes)) {
         return EX_USAGE;
     }
-    if (!lane_rows_change(&q->desk.console, q->changes, q->n_changes, &e)) {
-        return desk_fail(q->v, &e);
+    if (!lane_rows_change(&q->session.connection, q->changes, q->n_changes,
+                          &e)) {
+        return operator_fail(q->v, &e);
     }
     for (uint32_t i = 0; i < q->n_changes; i++) {
         const struct lane_row *row = q->changes[i].shown;
@@ -329,20 +330,20 @@ static int change(struct lane_request *q)
 static int work(struct lane_request *q, int (*plan)(struct lane_request *))
 {
     struct err e;
-    int status = desk_open(&q->desk, q->v, q->path);
+    int status = operator_open(&q->session, q->v, q->path);
     if (status != EX_OK) {
-        desk_close(&q->desk);
+        operator_close(&q->session);
         return status;
     }
-    bool ok =
-        lane_rows_load(&q->desk.console, q->is_all ? NULL : q->place.topic,
-                       q->place.partition, &q->rows, &e);
+    bool ok = lane_rows_load(&q->session.connection,
+                             q->is_all ? NULL : q->place.topic,
+                             q->place.partition, &q->rows, &e);
     if (!ok) {
-        status = desk_fail(q->v, &e);
+        status = operator_fail(q->v, &e);
     } else if (q->rows.n == 0 && !q->is_all) {
         complain("tidemill %s: pipeline %s has no lane %s here; 'tidemill lane "
                  "list %s' names them\n",
-                 q->v->name, q->desk.plan->name, q->lane, q->path);
+                 q->v->name, q->session.plan->name, q->lane, q->path);
         status = EX_NOINPUT;
     } else {
         q->changes = mem_zero(q->rows.n + 1, sizeof(*q->changes));
@@ -351,7 +352,7 @@ static int work(struct lane_request *q, int (*plan)(struct lane_request *))
         free(q->changes);
     }
     lane_rows_close(&q->rows);
-    desk_close(&q->desk);
+    operator_close(&q->session);
     return status;
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/nearest.h"
 #include "base/say.h"
-#include "cli/operator/desk.h"
+#include "cli/operator/operator_session.h"
 #include "decode/value/time.h"
 #include "postgres/operator/lane_row.h"
 
@@ -52,7 +52,7 @@ static bool parse_age(const char *text, int64_t *out)
     for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
         if (units[i].unit == text[len] && options_offset(digits, &n)) {
             int64_t since =
-                desk_now_usec() - n * units[i].seconds * SECOND_USEC;
+                operator_now_usec() - n * units[i].seconds * SECOND_USEC;
             *out = since > 0 ? since : 0;
             return true;
         }
@@ -180,10 +180,10 @@ static int refuse_place(const struct letter_filter *f, const struct verb *v,
 }
 
 int choice_found_none(const struct letter_choice *c, const struct verb *v,
-                      struct console *console)
+                      struct operator_connection *conn)
 {
     const struct letter_filter *f = &c->filter;
-    const struct plan *p = console->plan;
+    const struct plan *p = conn->plan;
     struct lane_rows lanes;
     struct err e;
     int status = EX_OK;
@@ -195,8 +195,8 @@ int choice_found_none(const struct letter_choice *c, const struct verb *v,
     if ((!f->topic || reads(p, f->topic)) && f->partition < 0) {
         return EX_OK;
     }
-    if (!lane_rows_load(console, f->topic, f->partition, &lanes, &e)) {
-        status = desk_fail(v, &e);
+    if (!lane_rows_load(conn, f->topic, f->partition, &lanes, &e)) {
+        status = operator_fail(v, &e);
     } else if (lanes.n == 0) {
         status = refuse_place(f, v, p);
     }

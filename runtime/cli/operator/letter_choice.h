@@ -37,5 +37,5 @@ int choice_make(struct letter_choice *c, const struct verb *v,
 /* No letter is what was asked for: EX_OK when there might have been one, else
  * EX_NOINPUT, and told: the pipeline has no such topic, partition or letter. */
 int choice_found_none(const struct letter_choice *c, const struct verb *v,
-                      struct console *console);
+                      struct operator_connection *conn);
 bool choice_is_empty(const struct letter_choice *c);

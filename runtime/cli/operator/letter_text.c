@@ -7,7 +7,7 @@
 
 #include "admin/json.h"
 #include "base/utf8.h"
-#include "cli/operator/desk.h"
+#include "cli/operator/operator_session.h"
 #include "cli/table.h"
 #include "decode/json/base64.h"
 #include "decode/value/time.h"

@@ -109,7 +109,7 @@ static bool is_document(const struct tm_cell *c)
 }
 
 /* Its documents are JSON in a text; an update may come without its document. */
-static const char *cure_of(const struct tm_cell *c, const char *value,
+static const char *hint_of(const struct tm_cell *c, const char *value,
                            size_t len)
 {
     static const char mongodb[] = "\"connector\":\"mongodb\"";
@@ -142,7 +142,7 @@ bool debezium_no_row(struct reader *r, char op, const char *field,
                r->walk.arena,
                "the value is not a Debezium envelope of a row: op is %c, and "
                "its field %s is %s, not an object: %s",
-               op, field, name_of(c), cure_of(c, r->walk.p, r->walk.len)));
+               op, field, name_of(c), hint_of(c, r->walk.p, r->walk.len)));
 }
 
 bool debezium_has_row(struct reader *r, char op, const struct tm_cell *before,

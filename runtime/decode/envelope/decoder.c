@@ -123,22 +123,22 @@ const char *decoder_text(const struct decoder *d, int node, struct arena *a)
     return path_text(&d->tree, node, a);
 }
 
-static uint32_t once(bool *is_told, uint32_t n)
+static uint32_t once(bool *is_logged, uint32_t n)
 {
-    bool was_told = *is_told;
+    bool was_logged = *is_logged;
 
-    *is_told = true;
-    return was_told ? 0 : n;
+    *is_logged = true;
+    return was_logged ? 0 : n;
 }
 
 uint32_t decoder_must_tell(struct decoder *d, int node)
 {
     struct path_node *n = &d->tree.nodes[node];
 
-    return n->n_varied == PATH_VARIED ? once(&n->is_told, PATH_VARIED)
+    return n->n_varied == PATH_VARIED ? once(&n->is_logged, PATH_VARIED)
            : path_has_room(&d->tree, node, PATH_NAME_VARIES)
                ? 0
-               : once(&d->tree.is_told, d->tree.n_learned);
+               : once(&d->tree.is_logged, d->tree.n_learned);
 }
 
 /* ---- the arrays of a batch ---- */

@@ -35,7 +35,7 @@ static bool looks_like_json(const char *p, size_t len)
  * the four bytes of the schema's number, which is never 0, in front. */
 static bool not_text(struct reader *r, const struct record *rec)
 {
-    static const char cure[] =
+    static const char hint[] =
         "let the producer write keys as text or JSON (StringSerializer; at a "
         "connector key.converter=org.apache.kafka.connect.json.JsonConverter)";
     const unsigned char *p = (const unsigned char *)rec->key;
@@ -56,14 +56,14 @@ static bool not_text(struct reader *r, const struct record *rec)
             rec->key_len == 4 ? (long long)(int32_t)bits : (long long)bits,
             is_registry ? " (or it is Avro or Protobuf of a schema registry)"
                         : "",
-            cure);
+            hint);
     }
     return reader_fail(
         r, "the key is neither JSON nor text%s: %s",
         is_registry ? ": it looks like Avro or Protobuf of a schema registry, "
                       "which is not supported"
                     : ", but bytes that are not UTF-8, or hold a zero byte",
-        cure);
+        hint);
 }
 
 static bool read_bare(struct reader *r, const struct record *rec,

@@ -51,7 +51,7 @@ struct path_node {
     bool is_strict;   /* a value that cannot be read fails its record; else
                        whoever asks for it. So are the nodes above */
     bool takes_all;   /* all of its members go to walk.members */
-    bool is_told;     /* that not all of its fields get a column */
+    bool is_logged;   /* that not all of its fields get a column */
     uint8_t n_varied; /* fields learned from events; see path_learn() */
     uint32_t seen; /* serial of the record that last had this object: a second
                       one in the same record is a duplicate key */
@@ -62,7 +62,7 @@ struct path {
     uint32_t n_nodes;
     uint32_t n_learned; /* of them, those that path_learn() made, */
     uint32_t n_varied;  /* and of those, the ones that may come of the data */
-    bool is_told;       /* that no more are learned */
+    bool is_logged;     /* that no more are learned */
     struct arena arena; /* names */
 };
 

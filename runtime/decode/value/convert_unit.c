@@ -99,7 +99,7 @@ static void put_readings(const struct conversion *c, const struct tm_cell *in,
     }
 }
 
-static const char *cure(const struct conversion *c)
+static const char *hint(const struct conversion *c)
 {
     const struct convert_rules *r = c->rules;
 
@@ -130,7 +130,7 @@ static bool unstated(const struct conversion *c, const struct tm_cell *in)
     snprintf(words, sizeof(words),
              "(%s) has no stated unit: %s%sseconds(x), millis(x), micros(x) or "
              "nanos(x)",
-             readings.text, cure(c),
+             readings.text, hint(c),
              c->t->kind == TYPE_DATE ? "days(x), " : "");
     return convert_unstated(c, in, words);
 }

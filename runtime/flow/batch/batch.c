@@ -38,7 +38,7 @@ static void close_rows(struct batch *b)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         rows_close(&b->rows[i]);
     }
-    table_sets_free(b->sets, b->n_sets);
+    table_sets_free(b->table_sets, b->n_table_sets);
     free(b->rows);
 }
 
@@ -56,7 +56,7 @@ static void open_rows(struct batch *b)
         rows_init(&b->rows[i], &b->generation->programs[i]);
         b->rows[i].values.limit = &b->memory.limit;
     }
-    b->sets = table_sets_new(b->rows, n, &b->n_sets);
+    b->table_sets = table_sets_new(b->rows, n, &b->n_table_sets);
 }
 
 void batch_bind(struct batch *b, struct generation *g)
@@ -121,7 +121,7 @@ static void reset_attempt(struct batch *b)
     b->outcome = (struct batch_outcome){.n_written = 0};
     b->failures.put = NULL; /* loaded, as is the other */
     b->failures.n_put = 0;
-    b->tables.doubt = NULL;
+    b->tables.failed_with = NULL;
 }
 
 void batch_clear(struct batch *b)
@@ -134,7 +134,7 @@ void batch_clear(struct batch *b)
     b->scripts = (struct batch_scripts){.pace = BATCH_QUICK};
     b->failures = (struct batch_failures){.letters = NULL};
     b->tries = (struct batch_tries){.n_failed = 0};
-    b->tables = (struct batch_tables){.doubt = NULL};
+    b->tables = (struct batch_tables){.failed_with = NULL};
     b->resolve = (struct batch_resolve){.positions = NULL};
     b->kind = NULL;
     reset_attempt(b);
@@ -295,7 +295,7 @@ uint32_t batch_moved(const struct batch *b)
     return n;
 }
 
-void batch_settle(struct batch *b)
+void batch_set_ends(struct batch *b)
 {
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lease *l = &b->input.leases[i];
@@ -313,7 +313,7 @@ struct anchor batch_anchor(const struct batch *b, const struct lease *l)
 bool batch_loads(const struct rows *r, enum plan_exact exact)
 {
     return program_loads(r->program) && r->program->plan->exact == exact &&
-           r->view.n_rows > r->first_row + r->n_recalled;
+           r->view.n_rows > r->first_row + r->n_from_cache;
 }
 
 bool batch_has_loads(const struct batch *b, enum plan_exact exact)

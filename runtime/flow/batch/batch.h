@@ -7,8 +7,8 @@
  * batch, and their records stay in the inbox until the outcome is known.
  * Records are never changed; everything that a run makes can be thrown away
  * and made again from them and from the loaded state. A record that fails is
- * set aside in the same transaction (flow/batch/verdict.h); only where its lane
- * halts do the records behind it wait.
+ * set aside in the same transaction (flow/batch/failures.h); only where its
+ * lane halts do the records behind it wait.
  *
  * A batch may be done again without end, and its handlers run many times in
  * each attempt, so no memory but that of records, keys and rows (arena) lives
@@ -167,7 +167,7 @@ struct batch_tries {
     uint32_t n_failed; /* in a row */
     usec failed_since; /* the first failure of this batch; 0: none */
     usec retry_at;     /* WAITING, RESOLVING: not before */
-    bool is_told;      /* people were told that it waits */
+    bool is_logged;    /* people were told that it waits */
 };
 
 /* One attempt, on one connection: see conflict.h for how it goes. */
@@ -177,7 +177,7 @@ struct batch_attempt {
     usec since;          /* when the present step began */
     enum attempt_kind kind;
     uint32_t lock_ms; /* its wait for a lock; 0: as the session says, */
-    bool is_patient;  /* and that it does though others stand meanwhile */
+    bool waits_long;  /* and that it does though others stand meanwhile */
     usec begun_at;    /* its transaction */
     int n_begun;      /* statements that began the open transaction, */
     int n_moves;      /* and positions that are queued in it */
@@ -186,12 +186,11 @@ struct batch_attempt {
 /* The tables that it began with: compare.h. */
 struct batch_tables {
     uint32_t era;
-    bool has_compared; /* it was the one that compared them */
-    struct err *doubt; /* loaded; what it failed with, if the tables are as
-                          compared; NULL: nothing */
+    bool has_compared;       /* it was the one that compared them */
+    struct err *failed_with; /* loaded; if the tables fit; or NULL */
 };
 
-/* How an attempt uses the row cache: recall.h. */
+/* How an attempt uses the row cache: row_cache.h. */
 struct batch_cached {
     bool is_used;     /* it takes part, */
     uint32_t era;     /* with the cache as it was when it began to load */
@@ -222,10 +221,10 @@ struct batch {
     uint32_t rows_of; /* number of the one that the rows were made for */
     /* Asked about each record that fails; NULL: it is held (specs). */
     void (*ask)(struct batch *b, uint32_t event);
-    struct rows *rows;      /* owned; one a projection */
-    uint32_t n_rows;        /* projections */
-    struct table_set *sets; /* owned; one a batch function */
-    uint32_t n_sets;
+    struct rows *rows;            /* owned; one a projection */
+    uint32_t n_rows;              /* projections */
+    struct table_set *table_sets; /* owned; one a batch function */
+    uint32_t n_table_sets;
     struct batch_memory memory;
     struct batch_held held;
 
@@ -272,7 +271,7 @@ void batch_limit(struct batch *b);
  * and is it more than one record? Then nothing that was made is to be used. */
 bool batch_is_over(const struct batch *b);
 /* Sets lease->end. */
-void batch_settle(struct batch *b);
+void batch_set_ends(struct batch *b);
 /* How many events the database is asked to apply; *only: the last of them. */
 uint32_t batch_applied(const struct batch *b, uint32_t *only);
 /* Index of the first event with state OK, or -1. */

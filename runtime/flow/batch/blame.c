@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "flow/batch/verdict.h"
+#include "flow/batch/failures.h"
 
 /* What a phase of Lua left to us: it died without a word to tm_fail. Its
  * current event failed; without one the first good record stands for the
@@ -16,7 +16,7 @@ bool batch_blame(struct batch *b, const struct err *e, int32_t by)
         at = batch_first_good(b);
     }
     if (at >= 0) {
-        verdict_fail(b, (uint32_t)at, e->class, e->text, strlen(e->text), by);
+        failures_add(b, (uint32_t)at, e->class, e->text, strlen(e->text), by);
     }
     return at >= 0;
 }
@@ -28,7 +28,7 @@ bool batch_take_unread(struct batch *b)
     bool found = b->failures.has_unread;
 
     if (found) {
-        verdict_find_unread(b);
+        failures_find_unread(b);
     }
     b->failures.has_unread = false;
     b->scripts.must_rerun |= found;
@@ -49,7 +49,7 @@ enum err_class batch_class(const struct batch *b, const char *reason)
                : ERR_SCRIPT;
 }
 
-void batch_judge(const struct batch *b, struct err *e)
+void batch_classify(const struct batch *b, struct err *e)
 {
     if (e->class == ERR_SCRIPT) {
         e->class = batch_class(b, e->text);

@@ -4,7 +4,7 @@
 
 /* A script passed on what a call said: its class is the call's when that is no
  * record's fault. */
-void batch_judge(const struct batch *b, struct err *e);
+void batch_classify(const struct batch *b, struct err *e);
 /* Of what a script raised with this reason. */
 enum err_class batch_class(const struct batch *b, const char *reason);
 /* What is wrong in what [by] runs is the fault of b->view.current, or without

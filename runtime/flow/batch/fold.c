@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "flow/batch/blame.h"
-#include "flow/batch/set_run.h"
+#include "flow/batch/failures.h"
 #include "flow/batch/stages.h"
-#include "flow/batch/verdict.h"
+#include "flow/batch/table_set_run.h"
 #include "flow/rows/demand.h"
 #include "flow/rows/mirror.h"
 
@@ -22,7 +22,7 @@ int tm_fail(struct tm_batch *view, int32_t event, const char *reason,
     struct batch *b = list_item(view, struct batch, input.view);
     uint32_t before = b->failures.n_stamps;
 
-    verdict_fail(b, (uint32_t)event, batch_class(b, reason), reason, len,
+    failures_add(b, (uint32_t)event, batch_class(b, reason), reason, len,
                  b->scripts.projection);
     bool is_enough = b->failures.n_stamps - b->scripts.stamps_before >
                          ENOUGH_FAILED + b->input.events.n / 8 ||
@@ -40,7 +40,7 @@ static void run_mirror(struct batch *b, struct rows *r)
     struct err e;
 
     while (!mirror_apply(r, &pair, &e)) {
-        verdict_fail(b, r->view.pair_event[pair++], e.class, e.text,
+        failures_add(b, r->view.pair_event[pair++], e.class, e.text,
                      strlen(e.text), b->scripts.projection);
     }
 }
@@ -57,7 +57,7 @@ static void run_handlers(struct batch *b, struct rows *r)
     b->memory.limit.is_over |= b->input.events.n > 1 && vm_ran_out(v);
     if (!batch_is_over(b) && !batch_take_unread(b) && !ok) {
         b->scripts.must_rerun = true;
-        batch_judge(b, &e);
+        batch_classify(b, &e);
         batch_blame(b, &e, b->scripts.projection);
     }
 }
@@ -99,7 +99,7 @@ static void blame_alone(struct batch *b, const struct plan_projection *p)
 
     if (p->has_handler && b->input.events.states[0] == TM_EVENT_OK) {
         err_set(&e, ERR_SCRIPT, "%s: %s", p->table, rows_made_too_much);
-        verdict_fail(b, 0, e.class, e.text, strlen(e.text),
+        failures_add(b, 0, e.class, e.text, strlen(e.text),
                      b->scripts.projection);
         b->scripts.must_rerun = true;
     }
@@ -114,8 +114,8 @@ static void run_projection(struct batch *b, uint32_t index)
     b->scripts.stamps_before = b->failures.n_stamps;
     b->scripts.must_rerun = false;
     if (table_set_leads(r)) {
-        table_set_run(r->set, b);
-    } else if (!r->set) {
+        table_set_run(r->table_set, b);
+    } else if (!r->table_set) {
         run_rows(b, r);
     }
     if (b->memory.limit.is_over && !batch_is_over(b)) {
@@ -131,9 +131,9 @@ static void run_projection(struct batch *b, uint32_t index)
 bool batch_try(struct batch *b)
 {
     batch_limit(b);
-    for (uint32_t i = 0; i < b->n_sets && !batch_is_over(b); i++) {
-        if (b->sets[i].rows->program->tries) {
-            table_set_try(&b->sets[i], b);
+    for (uint32_t i = 0; i < b->n_table_sets && !batch_is_over(b); i++) {
+        if (b->table_sets[i].rows->program->tries) {
+            table_set_try(&b->table_sets[i], b);
         }
     }
     b->scripts.is_tried = true;
@@ -147,21 +147,21 @@ static bool came_to_rest(struct batch *b)
 {
     bool is_open = false, is_rest = true;
 
-    verdict_settle(b);
+    failures_set_states(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
         struct rows *r = &b->rows[i];
 
-        if (r->set && !table_set_leads(r)) {
+        if (r->table_set && !table_set_leads(r)) {
             continue;
         }
-        if (verdict_outdates(b, r)) {
+        if (failures_outdate(b, r)) {
             r->is_stale = true;
-            is_open |= verdict_reconsider(b, r);
+            is_open |= failures_reopen(b, r);
         }
         is_rest &= !r->is_stale;
     }
     if (is_open) {
-        verdict_settle(b);
+        failures_set_states(b);
     }
     return is_rest;
 }
@@ -197,8 +197,8 @@ bool batch_fold(struct batch *b, struct err *e)
     b->failures.must_wait = b->scripts.is_short = false;
     b->failures.unreadable = NULL;
     b->failures.refusal.class = ERR_NONE;
-    verdict_reset(b);
-    verdict_find_unheld(b);
+    failures_reset(b);
+    failures_find_unheld(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
         b->rows[i].is_stale = true;
         arena_reset(&b->rows[i].values);
@@ -226,7 +226,7 @@ bool batch_fold(struct batch *b, struct err *e)
             b->input.view.current = -1;
             b->scripts.is_heavy = b->memory.limit.taken >
                                   b->memory.limit.most - batch_most(b) / 2;
-            return verdict_is_whole(b, e);
+            return failures_are_complete(b, e);
         }
     }
     return restless(b, e);

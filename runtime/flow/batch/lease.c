@@ -38,7 +38,7 @@ static bool is_before(usec a_since, const struct lane *a, usec b_since,
 }
 
 /* The one that waits longest: each has its turn. */
-static struct lane *find_suspect(const struct lanes *lanes)
+static struct lane *find_searched(const struct lanes *lanes)
 {
     struct lane *first = lanes_in(lanes, LANE_SEARCHED);
 
@@ -71,9 +71,9 @@ static bool is_fatter(const struct lane *a, const struct lane *b)
                                         : lane_compare(a, b) < 0;
 }
 
-/* The fattest first, of equal ones the first: how many. One look at each lane,
- * however many there are. */
-static uint32_t fattest(const struct lanes *lanes, struct lane **out)
+/* Those with the most records first, of equal ones the first: how many. One
+ * look at each lane, however many there are. */
+static uint32_t pick_largest(const struct lanes *lanes, struct lane **out)
 {
     uint32_t n = 0;
 
@@ -121,12 +121,13 @@ static int compare(const void *a, const void *b)
 static uint32_t fill(const struct lanes *lanes,
                      const struct plan_limits *limits, struct lease *out)
 {
-    struct lane *fat[LEASE_MAX_LANES];
-    uint32_t room = limits->size, n = 0, n_fat = fattest(lanes, fat);
+    struct lane *largest[LEASE_MAX_LANES];
+    uint32_t room = limits->size, n = 0,
+             n_largest = pick_largest(lanes, largest);
     uint64_t bytes = limits->bytes;
 
-    while (room > 0 && bytes > 0 && n < n_fat) {
-        struct lane *l = fat[n];
+    while (room > 0 && bytes > 0 && n < n_largest) {
+        struct lane *l = largest[n];
         uint32_t take = fitting(l, room, bytes);
         uint64_t size = (l->waiting.bytes / l->waiting.n + 1) * take;
 
@@ -216,12 +217,12 @@ static uint32_t pick_due(const struct lanes *lanes,
 /* Whichever could be taken first: each kind has its turn. */
 static struct lane *find_alone(const struct lanes *lanes, usec now)
 {
-    struct lane *suspect = find_suspect(lanes);
+    struct lane *searched = find_searched(lanes);
     struct lane *waiting = find_waiting(lanes, now);
 
-    return !waiting ||
-                   (suspect && suspect->waiting.since < waiting->wait.retry_at)
-               ? suspect
+    return !waiting || (searched &&
+                        searched->waiting.since < waiting->wait.retry_at)
+               ? searched
                : waiting;
 }
 
@@ -255,7 +256,7 @@ void lease_grow(struct lane *lane, uint32_t size)
     lane->most = lane->most < size ? lane->most : 0;
 }
 
-void lease_suspect(struct lane *lane, uint32_t n, bool was_alone)
+void lease_search(struct lane *lane, uint32_t n, bool was_alone)
 {
     lane->search.left = n;
     lane->search.probe = was_alone && n > 1 ? n / 2 : n;

@@ -6,7 +6,7 @@
  * The lanes with the most waiting records are taken first, until the batch is
  * full: records of few lanes share more rows than records of many, so more of
  * them coalesce, and the other lanes stay free for the other connections. A
- * lane under suspicion (its last batch was refused), or that is close behind a
+ * lane that is searched (its last batch was refused), or that is close behind a
  * bad record, is taken alone. So is one that waits for other transactions
  * (flow/run/conflict.h), when its pause is over.
  *
@@ -36,7 +36,7 @@ uint32_t lease_pick(const struct lanes *lanes, const struct plan_limits *limits,
 bool lease_is_alone(const struct lane *lane);
 /* A batch with [n] records of the lane was refused: what to try next; half of
  * them, once the lane was alone. */
-void lease_suspect(struct lane *lane, uint32_t n, bool was_alone);
+void lease_search(struct lane *lane, uint32_t n, bool was_alone);
 /* A batch with [n] records of the lane, one or more, took too much: the next
  * ones have half of them, once the lane was alone, and one at least. */
 void lease_halve(struct lane *lane, uint32_t n, bool was_alone);

@@ -56,7 +56,7 @@ void measure_committed(struct show *s, const struct batch *b)
         average ? (7 * average + events) / 8 : events;
 }
 
-/* The share of the limit is that of supervise/strikes.c, which calls a batch
+/* The share of the limit is that of supervise/watchdog.c, which calls a batch
  * late. */
 void measure_step(struct show *s, struct batch *b, enum page_stage stage,
                   usec since)

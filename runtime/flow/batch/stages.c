@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "flow/batch/blame.h"
+#include "flow/batch/failures.h"
 #include "flow/batch/truncate.h"
-#include "flow/batch/verdict.h"
 #include "flow/rows/keys.h"
 #include "flow/rows/record_key.h"
 
@@ -17,7 +17,7 @@ static void collect_keys(struct rows *r, struct batch *b)
 
     keys_begin(r, &b->memory.arena, &b->memory.loaded, &b->input.events);
     while (!keys_collect(r, b->generation->decoder, &event, &e)) {
-        verdict_fail(b, event++, e.class, e.text, strlen(e.text),
+        failures_add(b, event++, e.class, e.text, strlen(e.text),
                      LETTER_BEFORE);
     }
     record_key_tell(r->program);
@@ -28,7 +28,7 @@ static void collect_keys(struct rows *r, struct batch *b)
 static void refuse_chosen(struct rows *r, struct batch *b, const struct err *e)
 {
     for (uint32_t i = 0; i < r->n_chosen; i++) {
-        verdict_fail(b, r->chosen[i], e->class, e->text, strlen(e->text),
+        failures_add(b, r->chosen[i], e->class, e->text, strlen(e->text),
                      LETTER_BEFORE);
     }
 }
@@ -50,12 +50,13 @@ static void keys_of(struct rows *r, struct batch *b)
             if (ok) {
                 break;
             }
-            batch_judge(b, &e);
+            batch_classify(b, &e);
             if (!batch_blame(b, &e, LETTER_BEFORE)) {
                 refuse_chosen(r, b, &e);
                 break;
             }
-            verdict_settle(b); /* lanes that halt now are not asked again */
+            failures_set_states(
+                b); /* lanes that halt now are not asked again */
         }
         collect_keys(r, b);
     }
@@ -71,8 +72,8 @@ void batch_keys(struct batch *b)
     b->scripts.projection = LETTER_BEFORE;
     b->scripts.stamps_before = b->failures.n_stamps;
     truncate_cut(b);
-    verdict_find_unread(b);
-    verdict_settle(b);
+    failures_find_unread(b);
+    failures_set_states(b);
     for (uint32_t i = 0; i < b->n_rows && !batch_is_over(b); i++) {
         keys_of(&b->rows[i], b);
     }
@@ -81,6 +82,6 @@ void batch_keys(struct batch *b)
     }
     b->memory.base = 0;
     b->input.view.current = -1;
-    verdict_keep(b);
-    verdict_settle(b);
+    failures_keep(b);
+    failures_set_states(b);
 }

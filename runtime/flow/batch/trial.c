@@ -236,9 +236,10 @@ int tm_trial_given(struct tm_trial *t, struct tm_rows *view, uint32_t column,
     return 0;
 }
 
-struct tm_set *tm_trial_set(struct tm_trial *t, struct tm_rows *first)
+struct tm_table_set *tm_trial_table_set(struct tm_trial *t,
+                                        struct tm_rows *first)
 {
-    struct table_set *s = ((struct rows *)first)->set;
+    struct table_set *s = ((struct rows *)first)->table_set;
 
     (void)t;
     table_set_begin(s);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "flow/batch/verdict.h"
+#include "flow/batch/failures.h"
 
 /* The first truncate of the lane, or its end. */
 static uint32_t find(const struct batch *b, const struct lease *l)
@@ -56,10 +56,10 @@ static const struct plan_projection *emptied(const struct batch *b,
 
 static void halt(struct batch *b, uint32_t event, const char *why)
 {
-    verdict_fail(b, event, ERR_CONFIG, why, strlen(why), LETTER_BEFORE);
+    failures_add(b, event, ERR_CONFIG, why, strlen(why), LETTER_BEFORE);
 }
 
-void truncate_judge(struct batch *b, const struct lease *l,
+void truncate_check(struct batch *b, const struct lease *l,
                     uint32_t n_partitions)
 {
     const struct plan_projection *p =

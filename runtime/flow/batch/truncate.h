@@ -19,5 +19,5 @@
 void truncate_cut(struct batch *b);
 /* The lane begins with a truncate: halts it where that has no order among other
  * records; [n_partitions] of its topic. Before batch_keys. */
-void truncate_judge(struct batch *b, const struct lease *l,
+void truncate_check(struct batch *b, const struct lease *l,
                     uint32_t n_partitions);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
-#include "base/retry.h"
 #include "base/utf8.h"
 #include "flow/claim/claim_part.h"
 #include "flow/claim/left_out.h"
@@ -68,13 +68,13 @@ static bool is_lasting(const struct err *e)
 
 void claim_failed(struct claim *c, const struct err *e)
 {
-    usec delay = retry_delay(++c->failures, 2 * BACKOFF_FLOOR_USEC,
-                             BACKOFF_CAP_USEC, worker_random(c->worker));
+    usec delay = backoff_delay(++c->failures, 2 * BACKOFF_FLOOR_USEC,
+                               BACKOFF_CAP_USEC, worker_random(c->worker));
 
     c->worker->lanes.claim_at = worker_now(c->worker) + delay;
     c->worker->show.counts->errors[e->class]++;
     show_waits(&c->worker->show, "", e->text);
-    if (log_once(&c->told, e->text)) {
+    if (log_once(&c->logged, e->text)) {
         log_line(LOG_WARN, "lanes cannot be claimed; trying again",
                  "lanes=%u retry_ms=%d class=%s error=%s", c->n,
                  (int)(delay / 1000), err_class_name(e->class),
@@ -91,7 +91,7 @@ void claim_failed(struct claim *c, const struct err *e)
 bool claim_has_failed(struct claim *c, const struct pgreply *r)
 {
     if (!r->ok) {
-        database_told(&c->worker->database, &c->ticket, &r->error, "claim");
+        database_outcome(&c->worker->database, &c->ticket, &r->error, "claim");
     }
     if (c->is_void) {
         claim_end(c);
@@ -201,7 +201,7 @@ static void missing(struct claim *c)
     if (c->n == 0) {
         claim_none(c);
     } else if (n_missing == 0 || c->has_created) {
-        found_judge(c);
+        found_decide(c);
     } else {
         c->has_created = true;
         made_begin(c);

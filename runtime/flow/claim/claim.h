@@ -1,6 +1,6 @@
 #pragma once
 /*
- * Claims: from lanes that the group offers (or whose position is in doubt) to
+ * Claims: from lanes that the group offers (or whose position may be stale) to
  * lanes that may be read: foreign pipelines in the group are refused, the
  * epoch is raised, missing positions are made (claim_beginning.c), and each position
  * is held against what Kafka has and was told (verify.h). A lane that does not
@@ -64,7 +64,7 @@ struct claim {
     bool has_created;  /* missing positions were inserted */
     usec asked_at;     /* the round that runs began */
     uint32_t failures;
-    struct said told; /* why it failed last */
+    struct said logged; /* why it failed last */
 };
 
 void claim_open(struct claim *c, struct worker *w, const struct claim_needs *n);

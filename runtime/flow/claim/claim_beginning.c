@@ -10,11 +10,11 @@
  * begun all the same: its row says so (POSITION_UNBEGUN), and where it begins is
  * written once Kafka tells (claim_found.c).
  *
- * A lane that had a position, as this run has seen or Kafka was told, does not
- * begin: its row is made anew, halted, at the last position that is known
- * (verify_missing). And a pipeline that has no position at all does not count
- * its history into tables that have rows, unless `onto_rows` says so: it may be
- * one that was renamed.
+ * A lane that had a position, as this run has seen or the group offset says,
+ * does not begin: its row is made anew, halted, at the last position that is
+ * known (verify_missing). And a pipeline that has no position at all does not
+ * count its history into tables that have rows, unless `onto_rows` says so: it
+ * may be one that was renamed.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -137,12 +137,12 @@ static bool tells_any(const struct claim *c, const struct firsts *all,
 {
     uint32_t i = 0;
 
-    while (i < all->n && all->list[i].untold) {
+    while (i < all->n && all->list[i].code) {
         i++;
     }
     if (i == all->n && i > 0) {
-        source_untold(c->worker->source, &all->list[0].at, all->list[0].untold,
-                      e);
+        source_no_offsets(c->worker->source, &all->list[0].at,
+                          all->list[0].code, e);
         return false;
     }
     return true;
@@ -161,9 +161,9 @@ static bool ask_kafka(struct claim *c, struct firsts *all, struct answers *a,
     for (; i < all->n; i++) {
         struct first *f = &all->list[i];
 
-        f->untold = a->codes[i] ? a->codes[i] : a->more[i];
-        f->facts = (struct verify_facts){.has_told = true,
-                                         .told = a->other[i],
+        f->code = a->codes[i] ? a->codes[i] : a->more[i];
+        f->facts = (struct verify_facts){.has_group_offset = true,
+                                         .group_offset = a->other[i],
                                          .low = a->low[i],
                                          .high = a->high[i]};
     }
@@ -172,8 +172,7 @@ static bool ask_kafka(struct claim *c, struct firsts *all, struct answers *a,
                           a->other, a->more);
     }
     for (i = 0; i < all->n; i++) {
-        all->list[i].untold =
-            all->list[i].untold ? all->list[i].untold : a->more[i];
+        all->list[i].code = all->list[i].code ? all->list[i].code : a->more[i];
     }
     return tells_any(c, all, e);
 }
@@ -193,7 +192,7 @@ static int64_t find_offset(const struct claim *c, const struct first *f,
     case START_TIMESTAMP:
         return at < 0 ? k->high : at; /* no record is that young: the end */
     case START_GROUP:
-        return k->told < k->low ? k->low : k->told;
+        return k->group_offset < k->low ? k->low : k->group_offset;
     default:
         return k->low;
     }
@@ -211,8 +210,7 @@ static bool learn(struct claim *c, struct firsts *all, struct err *e)
 
         show_seen(&c->worker->show, c->worker->source, f->at.topic,
                   f->at.number, &f->facts.epoch, &f->facts.position);
-        f->offset =
-            f->untold ? POSITION_UNBEGUN : find_offset(c, f, a.other[i]);
+        f->offset = f->code ? POSITION_UNBEGUN : find_offset(c, f, a.other[i]);
     }
     free(a.lanes);
     free(a.low);
@@ -235,20 +233,20 @@ static bool is_anew(const struct first *f)
  * where: later it would be one that the topic got later. Not where it may have
  * had a position: that is seen when it can be asked about.
  */
-static void judge_untold(const struct claim *c, struct first *f,
-                         bool may_be_anew)
+static void begin_unanswered(const struct claim *c, struct first *f,
+                             bool may_be_anew)
 {
-    bool is_group =
-        c->worker->now->plan->source.start == START_GROUP && f->facts.told >= 0;
+    bool is_group = c->worker->now->plan->source.start == START_GROUP &&
+                    f->facts.group_offset >= 0;
 
     f->is_left = f->facts.epoch > 0 ||
                  c->topics->of[f->at.topic_index].is_known ||
-                 (!may_be_anew && !is_group && f->facts.told >= 0);
-    f->offset = is_group ? f->facts.told : POSITION_UNBEGUN;
+                 (!may_be_anew && !is_group && f->facts.group_offset >= 0);
+    f->offset = is_group ? f->facts.group_offset : POSITION_UNBEGUN;
 }
 
 /* How many lanes had a position. */
-static uint32_t judge(struct claim *c, struct firsts *all)
+static uint32_t decide_all(struct claim *c, struct firsts *all)
 {
     bool may_be_anew = firsts_are_empty(c, all);
     uint32_t n_gone = 0, n_anew = 0;
@@ -256,13 +254,13 @@ static uint32_t judge(struct claim *c, struct firsts *all)
     for (uint32_t i = 0; i < all->n; i++) {
         struct first *f = &all->list[i];
 
-        if (f->untold) {
-            judge_untold(c, f, may_be_anew);
+        if (f->code) {
+            begin_unanswered(c, f, may_be_anew);
             continue;
         }
         if (may_be_anew && is_anew(f)) {
-            f->facts.has_told = false;
-            n_anew += f->facts.told > f->offset;
+            f->facts.has_group_offset = false;
+            n_anew += f->facts.group_offset > f->offset;
         }
         n_gone += !verify_missing(f->at.topic, f->at.number, f->offset,
                                   &f->facts, &f->offset, &f->gone);
@@ -307,7 +305,7 @@ static void leave_out(struct claim *c, const struct first *f)
         i++;
     }
     if (i < c->n) {
-        source_untold(c->worker->source, c->partitions[i], f->untold, &e);
+        source_no_offsets(c->worker->source, c->partitions[i], f->code, &e);
         claim_leave_out(c, i, &e);
     }
 }
@@ -339,7 +337,7 @@ bool beginning_decide(struct claim *c, const struct pgreply *r, struct err *e)
         position_has_any(firsts_owners(c, &all), c->worker->now->plan);
     collect(c, &all);
     bool ok = learn(c, &all, e);
-    uint32_t n_gone = ok ? judge(c, &all) : 0;
+    uint32_t n_gone = ok ? decide_all(c, &all) : 0;
 
     ok = ok && (n_gone > 0 || firsts_may_begin(c, &all, e));
     if (ok) {

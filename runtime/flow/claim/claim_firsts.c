@@ -56,19 +56,19 @@ static bool is_of_before(const struct claim *c, const struct firsts *all)
     bool is_behind = false;
 
     for (uint32_t i = 0; i < all->n; i++) {
-        is_behind |= all->list[i].untold ||
-                     all->list[i].offset < all->list[i].facts.high;
+        is_behind |=
+            all->list[i].code || all->list[i].offset < all->list[i].facts.high;
     }
     return is_behind &&
            position_other(firsts_owners(c, all), c->worker->now->plan);
 }
 
-static bool is_told(const struct firsts *all)
+static bool has_group_offset(const struct firsts *all)
 {
     bool is_any = false;
 
     for (uint32_t i = 0; i < all->n; i++) {
-        is_any |= all->list[i].facts.told >= 0;
+        is_any |= all->list[i].facts.group_offset >= 0;
     }
     return is_any;
 }
@@ -88,7 +88,7 @@ static bool is_unasked(const struct claim *c, const struct firsts *all)
     case START_TIMESTAMP:
         return is_of_before(c, all);
     case START_GROUP:
-        return !is_told(all);
+        return !has_group_offset(all);
     default:
         return true;
     }

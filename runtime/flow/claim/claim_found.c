@@ -20,25 +20,26 @@ struct found {
     bool was_halted;
 };
 
-/* What Kafka was told only serves to see an older database: without an answer
+/* The group offset only serves to see an older database: without an answer
  * the claim goes on. */
-static void ask_told(struct claim *c, struct found *found)
+static void ask_group_offsets(struct claim *c, struct found *found)
 {
     struct err e;
-    uint32_t n_untold = 0;
+    uint32_t n_unanswered = 0;
 
     source_committed(c->worker->source, c->partitions, c->n, c->offsets,
                      c->codes);
     for (uint32_t i = 0; i < c->n; i++) {
-        found[i].facts.has_told = c->codes[i] == 0;
-        found[i].facts.told = c->offsets[i];
-        if (c->codes[i] && n_untold++ == 0) {
-            source_untold(c->worker->source, c->partitions[i], c->codes[i], &e);
+        found[i].facts.has_group_offset = c->codes[i] == 0;
+        found[i].facts.group_offset = c->offsets[i];
+        if (c->codes[i] && n_unanswered++ == 0) {
+            source_no_offsets(c->worker->source, c->partitions[i], c->codes[i],
+                              &e);
         }
     }
-    if (n_untold > 0) {
+    if (n_unanswered > 0) {
         log_line(LOG_WARN, "whether the database is an older one is not known",
-                 "lanes=%u error=%s", n_untold, log_quote(e.text));
+                 "lanes=%u error=%s", n_unanswered, log_quote(e.text));
     }
 }
 
@@ -56,7 +57,8 @@ static bool ask_range(struct claim *c, struct found *found, struct err *e)
     }
     for (uint32_t i = 0; i < n; i++) {
         if (c->codes[i]) {
-            source_untold(c->worker->source, c->partitions[at], c->codes[i], e);
+            source_no_offsets(c->worker->source, c->partitions[at], c->codes[i],
+                              e);
         }
         if (c->codes[i] && !ok) {
             return false;
@@ -131,14 +133,14 @@ static void on_begun(struct pgconn *conn, const struct pgreply *r, void *arg)
         err_wrap(&e, "its first position cannot be written to tidemill.lane");
         claim_leave_out(c, find_unbegun(c, (uint32_t)(r->failed - c->first)),
                         &e);
-        found_judge(c);
+        found_decide(c);
     } else if (!claim_has_failed(c, r)) {
         for (uint32_t i = 0; i < c->n; i++) {
             if (is_unbegun(&c->lanes[i])) {
                 c->lanes[i].next_offset = c->lanes[i].begin;
             }
         }
-        found_judge(c);
+        found_decide(c);
     }
 }
 
@@ -151,8 +153,8 @@ static void write_begun(struct claim *c, const struct found *found)
     ask_times(c, found);
     for (uint32_t i = 0; i < n; i++) {
         if (c->codes[i]) {
-            source_untold(c->worker->source, c->partitions[at], c->codes[i],
-                          &e);
+            source_no_offsets(c->worker->source, c->partitions[at], c->codes[i],
+                              &e);
             claim_leave_out(c, at, &e);
         } else { /* no record is that young: the end */
             c->lanes[at++].begin =
@@ -198,9 +200,9 @@ static void know(struct claim *c, const struct lane *l,
     }
 }
 
-static void judge(struct claim *c, struct found *found)
+static void check_lanes(struct claim *c, struct found *found)
 {
-    ask_told(c, found);
+    ask_group_offsets(c, found);
     for (uint32_t i = 0; i < c->n; i++) {
         struct verify_facts *f = &found[i].facts;
         const struct page_lane *p = show_entry(&c->worker->show, c->claimed[i]);
@@ -223,7 +225,7 @@ static void set_lanes(struct claim *c, const struct found *found)
         l->position = at->next_offset;
         l->epoch = at->epoch;
         l->was_rewound = at->is_rewound;
-        l->settles = verify_settles(at, &found[i].facts);
+        l->ends_rewound = verify_ends_rewound(at, &found[i].facts);
         l->claim = ++c->worker->lanes.n_claims;
     }
 }
@@ -260,10 +262,10 @@ static void halt_bad(struct claim *c, const struct position *at, struct lane *l,
     }
 }
 
-/* How many lanes are to be settled. */
+/* Of how many lanes is_rewound is to end. */
 static uint32_t act(struct claim *c, const struct found *found)
 {
-    uint32_t n_settled = 0;
+    uint32_t n_ending = 0;
 
     for (uint32_t i = 0; i < c->n; i++) {
         const struct position *at = &c->lanes[i];
@@ -277,54 +279,55 @@ static uint32_t act(struct claim *c, const struct found *found)
             log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
                      l->topic, l->partition, l->position);
         }
-        n_settled += verify_settles(at, &found[i].facts);
+        n_ending += verify_ends_rewound(at, &found[i].facts);
     }
-    return n_settled;
+    return n_ending;
 }
 
 /* Else the next batch of the lane does it, or another claim: a row that says for
  * weeks that a person has just changed it would be trusted out of a backup. */
-static void on_settled(struct pgconn *conn, const struct pgreply *r, void *arg)
+static void on_rewound_ended(struct pgconn *conn, const struct pgreply *r,
+                             void *arg)
 {
     struct claim *c = arg;
 
     (void)conn;
     for (uint32_t i = 0; r->ok && !c->is_void && i < c->n; i++) {
-        c->claimed[i]->was_rewound &= !c->claimed[i]->settles;
+        c->claimed[i]->was_rewound &= !c->claimed[i]->ends_rewound;
     }
     claim_end(c);
 }
 
-static void settle(struct claim *c, const struct found *found)
+static void end_rewound(struct claim *c, const struct found *found)
 {
     claim_begin(c);
     for (uint32_t i = 0; i < c->n; i++) {
-        if (verify_settles(&c->lanes[i], &found[i].facts)) {
-            position_settle(c->conn, c->worker->now->plan, &c->lanes[i]);
+        if (verify_ends_rewound(&c->lanes[i], &found[i].facts)) {
+            position_end_rewound(c->conn, c->worker->now->plan, &c->lanes[i]);
         }
     }
     pgconn_add_commit(c->conn);
-    pgconn_flush(c->conn, claim_deadline(c), on_settled, c);
+    pgconn_flush(c->conn, claim_deadline(c), on_rewound_ended, c);
 }
 
 static void begin_lanes(struct claim *c, struct found *found)
 {
-    judge(c, found);
+    check_lanes(c, found);
     set_lanes(c, found);
     start_reading(c, found);
     c->failures = 0;
-    c->told.at = 0;
+    c->logged.at = 0;
     show_ready(&c->worker->show);
     publish_due(c->publish);
     log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);
     if (act(c, found) > 0) {
-        settle(c, found);
+        end_rewound(c, found);
     } else {
         claim_end(c);
     }
 }
 
-void found_judge(struct claim *c)
+void found_decide(struct claim *c)
 {
     struct found *found = mem_zero(c->n + 1, sizeof(*found));
     struct err e;

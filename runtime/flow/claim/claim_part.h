@@ -52,7 +52,7 @@ bool beginning_may_lack(const struct claim *c, const struct position *p);
 struct first {
     struct partition at; /* topic, topic_index and number */
     struct verify_facts facts;
-    int untold;      /* why Kafka does not tell what it holds; 0: it does */
+    int code;        /* why Kafka does not tell what it holds; 0: it does */
     int64_t offset;  /* where it begins, or waits; POSITION_UNBEGUN: it begins,
                         once Kafka tells where */
     bool is_left;    /* it does not begin now */
@@ -86,4 +86,4 @@ bool firsts_may_begin(const struct claim *c, const struct firsts *all,
 /* -- claim_found.c */
 
 /* All lanes of the claim have their positions and are ours: ends the claim. */
-void found_judge(struct claim *c);
+void found_decide(struct claim *c);

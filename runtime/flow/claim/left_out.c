@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
-#include "base/retry.h"
 
 enum {
     FLOOR_USEC = 500000,
@@ -13,7 +13,7 @@ enum {
     GONE_USEC = 5000000,
     SLOW_USEC = 2000000,
     OVERDUE_USEC = 10000000,
-    TOLD_MOST = 10 /* lines of one claim */
+    LOGGED_MOST = 10 /* lines of one claim */
 };
 
 /* Nothing is to be had of a partition without a leader; once it has one, nothing
@@ -28,7 +28,7 @@ static bool is_due(const struct lane *l, usec now)
 
 bool left_out_wants_claim(const struct lane *l, usec now)
 {
-    return l->state == LANE_OFFERED || l->state == LANE_DOUBTED ||
+    return l->state == LANE_OFFERED || l->state == LANE_STALE ||
            ((l->state == LANE_LEFT_OUT || l->state == LANE_GONE) &&
             is_due(l, now));
 }
@@ -45,7 +45,7 @@ static bool has_due(const struct lanes *ls, enum lane_state s, usec now)
 
 bool left_out_any_wants_claim(const struct lanes *ls, usec now)
 {
-    return ls->in[LANE_OFFERED].n > 0 || ls->in[LANE_DOUBTED].n > 0 ||
+    return ls->in[LANE_OFFERED].n > 0 || ls->in[LANE_STALE].n > 0 ||
            has_due(ls, LANE_LEFT_OUT, now) || has_due(ls, LANE_GONE, now);
 }
 
@@ -53,7 +53,7 @@ bool left_out_wants_look(const struct lane *l)
 {
     enum lane_state s = l->state == LANE_CLAIMING ? l->next : l->state;
 
-    return s == LANE_GONE || l->left_out.is_untold || l->left_out.n == 0;
+    return s == LANE_GONE || l->left_out.has_no_answer || l->left_out.n == 0;
 }
 
 bool left_out_is_turn_of_slow(const struct lanes *ls, usec now)
@@ -73,12 +73,12 @@ bool left_out_is_turn_of_slow(const struct lanes *ls, usec now)
 /* Thousands may have one reason. */
 static void tell(struct left_out *o, struct lane *l, const struct err *e)
 {
-    l->is_told = true; /* for waits.c */
-    if (!log_once(&l->told, e->text)) {
+    l->is_logged = true; /* for waits.c */
+    if (!log_once(&l->logged, e->text)) {
         return;
     }
-    if (++o->n_told > TOLD_MOST) {
-        o->n_untold++;
+    if (++o->n_logged > LOGGED_MOST) {
+        o->n_unlogged++;
         return;
     }
     log_line(LOG_WARN, "lane cannot be claimed, and waits by itself",
@@ -101,10 +101,10 @@ void left_out_put(struct left_out *o, struct source *s, struct show *show,
                   uint32_t random)
 {
     usec now = loop_clock(show->loop);
-    usec delay = retry_delay(++l->left_out.n, FLOOR_USEC, CAP_USEC, random);
+    usec delay = backoff_delay(++l->left_out.n, FLOOR_USEC, CAP_USEC, random);
 
     show->counts->errors[e->class]++;
-    l->left_out.is_untold =
+    l->left_out.has_no_answer =
         !e->sqlstate[0] && e->class != ERR_SCHEMA; /* by Kafka */
     l->left_out.is_slow = took > SLOW_USEC;
     leave_out(s, l, LANE_LEFT_OUT, now, l->left_out.is_slow ? 2 * took : delay);
@@ -150,7 +150,7 @@ bool left_out_lost(struct source *s, const char *topic, int32_t partition,
 
 void left_out_taken(struct left_out *o, const struct lane *l)
 {
-    if (l->left_out.n > 0 && ++o->n_told <= TOLD_MOST) {
+    if (l->left_out.n > 0 && ++o->n_logged <= LOGGED_MOST) {
         log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
                  l->topic, l->partition, l->position);
     }
@@ -158,10 +158,10 @@ void left_out_taken(struct left_out *o, const struct lane *l)
 
 void left_out_end(struct left_out *o)
 {
-    if (o->n_untold > 0) {
+    if (o->n_unlogged > 0) {
         log_line(LOG_WARN,
                  "more lanes cannot be claimed, and wait by themselves",
-                 "lanes=%u last=%s", o->n_untold, log_quote(o->why));
+                 "lanes=%u last=%s", o->n_unlogged, log_quote(o->why));
     }
-    o->n_told = o->n_untold = 0;
+    o->n_logged = o->n_unlogged = 0;
 }

@@ -15,9 +15,9 @@
 
 /* What one claim says of those that it leaves out. */
 struct left_out {
-    uint32_t n_told;   /* lines about them, */
-    uint32_t n_untold; /* and lanes without one */
-    char why[240];     /* the last one of them */
+    uint32_t n_logged;   /* lines about them, */
+    uint32_t n_unlogged; /* and lanes without one */
+    char why[240];       /* the last one of them */
 };
 
 bool left_out_wants_claim(const struct lane *l, usec now);

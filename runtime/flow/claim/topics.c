@@ -39,7 +39,7 @@ static bool has_all(struct topics *ts, struct err *e)
 {
     for (uint32_t i = 0; i < ts->worker->now->plan->source.n_topics; i++) {
         if (ts->of[i].n_partitions < 0) {
-            source_topic_untold(ts->worker->source, i, e);
+            source_no_partitions(ts->worker->source, i, e);
             return false;
         }
         if (ts->of[i].n_partitions == 0) {

@@ -55,7 +55,7 @@ bool address_renew(struct address *a, struct pgpool *pool, const struct err *e,
     if (p) {
         is_new = take_over(pool, p);
         plan_free(p);
-    } else if (log_once(&a->told, why.text)) {
+    } else if (log_once(&a->logged, why.text)) {
         log_line(LOG_WARN, "the database address cannot be read again",
                  "error=%s", log_quote(why.text));
     }

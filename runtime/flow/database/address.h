@@ -15,7 +15,7 @@ struct address {
     uint64_t *heartbeat;         /* borrowed: scripts may take longer than a
                                     worker may be silent */
     usec renewed_at;             /* the last time */
-    struct said told;            /* why it could not be read: log_once */
+    struct said logged;          /* why it could not be read: log_once */
 };
 
 /* [e] is why a connection failed; reads every few seconds at most. True: there

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/err.h"
-#include "base/retry.h"
 
 static void set_state(struct breaker *k, enum breaker_state state)
 {
@@ -96,8 +96,8 @@ bool breaker_failed(struct breaker *k, uint32_t ticket, usec now,
         return false;
     }
     k->opened_at = k->n_opened++ ? k->opened_at : k->now;
-    k->until = k->now + retry_delay(k->n_opened, k->limits.open,
-                                    k->limits.open_max, random);
+    k->until = k->now + backoff_delay(k->n_opened, k->limits.open,
+                                      k->limits.open_max, random);
     set_state(k, BREAKER_OPEN);
     return true;
 }

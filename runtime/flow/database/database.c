@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
-#include "base/retry.h"
 
 void database_open(struct database *d, const struct database_needs *n)
 {
@@ -105,8 +105,9 @@ static void has_opened(struct database *d, const char *what)
 static void back_off(struct database *d, usec now, const char *what)
 {
     const struct plan_retry *retry = &d->plan->database.retry;
-    usec delay = retry_delay(++d->failures, retry->floor_ms * 1000ULL,
-                             retry->cap_ms * 1000ULL, random_next(&d->random));
+    usec delay =
+        backoff_delay(++d->failures, retry->floor_ms * 1000ULL,
+                      retry->cap_ms * 1000ULL, random_next(&d->random));
 
     d->retry_at = now + delay;
     log_line(LOG_WARN, "the database is in trouble; trying again",
@@ -177,8 +178,8 @@ void database_withdraw(struct database *d, uint32_t *ticket)
     *ticket = 0;
 }
 
-void database_told(struct database *d, uint32_t *ticket, const struct err *e,
-                   const char *what)
+void database_outcome(struct database *d, uint32_t *ticket, const struct err *e,
+                      const char *what)
 {
     if (database_is_away(e)) {
         database_failed(d, ticket, e, what);
@@ -247,7 +248,7 @@ void database_give(struct database *d, struct pgconn **c, uint32_t *ticket,
 {
     if (e) {
         d->show->counts->errors[e->class]++;
-        database_told(d, ticket, e, what);
+        database_outcome(d, ticket, e, what);
     } else {
         database_answered(d, ticket);
     }

@@ -69,8 +69,8 @@ void database_failed(struct database *d, uint32_t *ticket, const struct err *e,
                      const char *what);
 void database_withdraw(struct database *d, uint32_t *ticket);
 /* One of the first two, by the class of what the database said. */
-void database_told(struct database *d, uint32_t *ticket, const struct err *e,
-                   const char *what);
+void database_outcome(struct database *d, uint32_t *ticket, const struct err *e,
+                      const char *what);
 /* The database is in trouble, rather than what it was asked to do. */
 bool database_is_away(const struct err *e);
 /* Half-open and nobody has work: a connection alone is the probe. */

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "flow/batch/condemned.h"
 #include "flow/batch/lease.h"
 #include "flow/batch/measure.h"
+#include "flow/batch/poison.h"
 #include "flow/batch/stages.h"
 #include "flow/batch/truncate.h"
 #include "flow/generation/compared.h"
@@ -16,7 +16,7 @@
 #include "flow/run/held_up.h"
 #include "flow/run/isolate.h"
 #include "flow/run/kind.h"
-#include "flow/run/redo.h"
+#include "flow/run/letters_retry.h"
 #include "flow/run/rule.h"
 #include "flow/run/transact.h"
 #include "flow/show/show.h"
@@ -30,13 +30,13 @@ enum {
  * drain, since 2.0.2 waits that long before it fetches into a full queue. */
 static const uint64_t INBOX_BYTES = 32 << 20;
 
-static void judge_truncates(const struct engine *g, struct batch *b)
+static void check_truncates(const struct engine *g, struct batch *b)
 {
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         const struct lease *l = &b->input.leases[i];
 
         if (batch_is_truncate(b, l->first)) {
-            truncate_judge(b, l, topics_count(&g->topics, l->lane));
+            truncate_check(b, l, topics_count(&g->topics, l->lane));
         }
     }
 }
@@ -49,11 +49,11 @@ static void decode_some(struct engine *g)
 
     if (is_done) {
         isolate_refused(b);
-        condemned_apply(b);
-        judge_truncates(g, b);
-        condemned_enter(b);
+        poison_apply(b);
+        check_truncates(g, b);
+        poison_scripts_begin(b);
         batch_keys(b);
-        condemned_leave();
+        poison_scripts_end();
     }
     measure_step(&g->worker.show, b, STAGE_DECODE, since);
     if (is_done && batch_is_over(b)) {
@@ -61,7 +61,7 @@ static void decode_some(struct engine *g)
     } else if (is_done) {
         unknown_tell(b->generation->programs, b->generation->n_programs,
                      b->generation->decoder, &b->memory.arena);
-        batch_settle(b);
+        batch_set_ends(b);
         run_move(b, BATCH_READY);
     }
 }
@@ -203,7 +203,7 @@ void engine_turn(struct engine *g)
         release_known(g);
         claim_turn(&g->claim);
         letters_turn(&g->letters);
-        redo_turn(&g->run);
+        letters_retry_turn(&g->run);
         lease_lanes(g);
     }
     if (g->run.batches.decoding.n) {

@@ -62,7 +62,7 @@ bool engine_swap(struct engine *g, struct generation *n, struct err *e)
         return false;
     }
     if (!generation_is_like(g->worker.now, n)) {
-        cache_clear(&g->run.cache);
+        cache_ring_clear(&g->run.cache);
     }
     g->worker.before = g->worker.now;
     g->worker.now = n;

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
-#include "base/retry.h"
-#include "flow/batch/condemned.h"
+#include "flow/batch/poison.h"
 #include "flow/database/address.h"
 #include "flow/engine/engine.h"
 #include "flow/generation/compared.h"
@@ -33,14 +33,14 @@ struct process {
     struct pgconn *conn;         /* taken while the check runs */
     usec stop_by;
     uint32_t check_failures;
-    struct said load_told; /* why the pipeline could not be loaded */
-    struct said told;      /* why the database is not ready */
+    struct said load_logged; /* why the pipeline could not be loaded */
+    struct said logged;      /* why the database is not ready */
 };
 
 static void tell(struct process *w, const char *why)
 {
     show_waits(&w->engine.worker.show, "database: ", why);
-    if (log_once(&w->told, why)) {
+    if (log_once(&w->logged, why)) {
         log_line(LOG_ERROR,
                  "the database is not ready for this pipeline; "
                  "looking again from time to time",
@@ -51,8 +51,8 @@ static void tell(struct process *w, const char *why)
 static void check_later(struct process *w, const char *why)
 {
     usec delay =
-        retry_delay(++w->check_failures, CHECK_FLOOR_USEC, BACKOFF_CAP_USEC,
-                    worker_random(&w->engine.worker));
+        backoff_delay(++w->check_failures, CHECK_FLOOR_USEC, BACKOFF_CAP_USEC,
+                      worker_random(&w->engine.worker));
 
     tell(w, why);
     loop_timer_set(w->check, delay);
@@ -148,7 +148,7 @@ static void on_signal(void *arg, int signum)
     loop_timer_every(w->stopping, 10000);
 }
 
-/* A step of the start is done, or goes on: see supervise/strikes.h. */
+/* A step of the start is done, or goes on: see supervise/watchdog.h. */
 static void show_life(const struct worker_options *o, const char *step)
 {
     struct page_worker *entry = &o->page->workers[o->slot];
@@ -195,7 +195,7 @@ static void load_later(struct process *w, const struct worker_options *o,
                        const struct err *e)
 {
     show_life(o, e->text);
-    if (log_once(&w->load_told, e->text)) {
+    if (log_once(&w->load_logged, e->text)) {
         log_line(LOG_ERROR,
                  "the pipeline cannot be loaded any more; looking again from "
                  "time to time",
@@ -263,7 +263,7 @@ int worker_run(const struct worker_options *o)
     int status;
 
     /* First: the supervisor may ask at any time. */
-    condemned_watch(o->page, o->slot);
+    poison_watch(o->page, o->slot);
     w->loop = loop_new();
     status = run(w, o);
     loop_free(w->loop);

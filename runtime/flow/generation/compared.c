@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "flow/table/cache.h"
+#include "flow/table/cache_ring.h"
 #include "model/page.h"
 #include "postgres/store/catalog.h"
 #include "postgres/store/catalog_ask.h"
 
-static void learn(struct generation *n, struct cache *cache,
+static void learn(struct generation *n, struct cache_ring *cache,
                   const struct pg_result *r)
 {
     struct compared *t = &n->tables;
@@ -38,7 +38,7 @@ static uint64_t name_of(const struct plan_projection *p)
 
 /* A worker that is started anew goes on with the tables of the run: what a name
  * without a schema leads to may be another one by now. */
-static void recall_tables(const struct page *page, struct generation *n)
+static void forget_tables(const struct page *page, struct generation *n)
 {
     for (uint32_t i = 0; i < n->plan->n_projections && i < PAGE_TABLES; i++) {
         struct table_facts *known = &n->tables.facts.tables[i];
@@ -70,12 +70,12 @@ static void keep_tables(struct page *page, const struct generation *n)
 }
 
 int compared_tables(struct generation *n, struct page *page,
-                    struct cache *cache, const struct pgreply *r,
+                    struct cache_ring *cache, const struct pgreply *r,
                     struct buf *lines)
 {
     struct compared *t = &n->tables;
 
-    recall_tables(page, n);
+    forget_tables(page, n);
     int n_problems =
         catalog_compare(r, n->plan, &t->facts, CATALOG_PRIMARY, lines);
     if (n_problems == 0) {

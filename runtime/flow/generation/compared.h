@@ -8,7 +8,7 @@
 #include "flow/generation/generation.h"
 #include "postgres/wire/conn.h"
 
-struct cache;
+struct cache_ring;
 struct page;
 
 /* From what catalog_ask() was answered: how many problems there are; their
@@ -16,7 +16,7 @@ struct page;
  * Rows of [cache] stay only if that is as it was; NULL: the generation has none in
  * it. [page]: what the run knows of them is taken from there, and put there. */
 int compared_tables(struct generation *n, struct page *page,
-                    struct cache *cache, const struct pgreply *r,
+                    struct cache_ring *cache, const struct pgreply *r,
                     struct buf *lines);
 /* What may keep back or change what is written to tidemill.lane and
  * tidemill.dead_letter, for people: a question where nothing is known. */

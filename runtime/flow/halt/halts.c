@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
-#include "base/retry.h"
 #include "flow/generation/compared.h"
 #include "flow/lane/verify.h"
 #include "flow/show/show.h"
@@ -40,7 +40,7 @@ static void halt(struct halts *h, struct lane *lane, enum lane_state to,
     show_lane(&h->worker->show, lane);
     lane_become(lane, to);
     show_halted(lane->page, e->text);
-    if (log_once(&lane->told, e->text)) {
+    if (log_once(&lane->logged, e->text)) {
         log_line(
             LOG_ERROR,
             to == LANE_PAUSED ? "lane halted; it looks again from time to time"
@@ -190,9 +190,10 @@ static void not_noted(struct halts *h, uint32_t n, const struct err *e)
     struct halt_note first = h->notes[0];
     usec now = worker_now(h->worker);
 
-    h->write_at = now + retry_delay(++h->failures, BACKOFF_FLOOR_USEC,
-                                    BACKOFF_CAP_USEC, worker_random(h->worker));
-    if (log_once(&h->told, e->text)) {
+    h->write_at =
+        now + backoff_delay(++h->failures, BACKOFF_FLOOR_USEC, BACKOFF_CAP_USEC,
+                            worker_random(h->worker));
+    if (log_once(&h->logged, e->text)) {
         log_line(LOG_WARN,
                  "halts were not written to tidemill.lane; trying again",
                  "lane=%s/%d lanes=%u error=%s", first.at.topic,
@@ -222,7 +223,7 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
         h->failures = 0;
     }
     if (h->n_notes == 0) {
-        h->told.at = 0;
+        h->logged.at = 0;
     }
     h->n_sent = 0;
     give_conn(h, r);
@@ -261,16 +262,16 @@ static bool is_quiet(const struct lane *l)
             (l->next == LANE_HALTED || l->kafka->inbox.count == 0));
 }
 
-static struct lane *find_quiet(struct halts *h, const struct position *at)
+static struct lane *find_idle(struct halts *h, const struct position *at)
 {
     struct lane *l = lanes_find(h->worker->source, at->topic, at->partition);
 
     return l && is_quiet(l) && l->epoch == at->epoch ? l : NULL;
 }
 
-/* A person moved it back, and Kafka has been told of it since: a claim ends the
- * leave that this was, or a backup would carry it into another time. */
-static bool is_unsettled(const struct lane *l)
+/* A person moved it back, and the group has committed that since: a claim ends
+ * the leave that this was, or a backup would carry it into another time. */
+static bool can_end_rewound(const struct lane *l)
 {
     return l->was_rewound && !lane_is_halted(l) &&
            l->kafka->advised == l->position;
@@ -285,13 +286,13 @@ static void on_looked(struct pgconn *c, const struct pgreply *r, void *arg)
         h->needs.listed(h->needs.arg, r->results[0]);
     }
     for (uint32_t i = 0; r->ok && i < h->n_asked; i++) {
-        struct lane *l = find_quiet(h, &h->asked[i]);
+        struct lane *l = find_idle(h, &h->asked[i]);
 
         if (l &&
-            (is_unsettled(l) ||
+            (can_end_rewound(l) ||
              position_is_changed(r->results[r->n_results - 1], i, l->epoch))) {
-            lane_become(l, LANE_DOUBTED);
-            l->told.at = 0; /* a person waits for an answer */
+            lane_become(l, LANE_STALE);
+            l->logged.at = 0; /* a person waits for an answer */
             worker_wake(h->worker);
         }
     }
@@ -344,7 +345,7 @@ void halts_look(struct halts *h, struct lane *l)
         l->misfits = true;
         halts_for_person(h, l, &e, NULL);
     } else if (p->is_lost) {
-        lane_become(l, LANE_DOUBTED);
+        lane_become(l, LANE_STALE);
         h->worker->lanes.claim_at = worker_now(h->worker) + LOST_PAUSE_USEC;
     }
 }

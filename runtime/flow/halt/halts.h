@@ -37,7 +37,7 @@ struct halts {
     uint32_t n_notes;
     uint32_t n_sent;        /* of them, under way */
     uint32_t failures;      /* to write them, in a row */
-    struct said told;       /* why the last one failed */
+    struct said logged;     /* why the last one failed */
     usec write_at;          /* not before */
     struct position *asked; /* owned; lanes whose epochs are asked for */
     uint32_t n_asked;

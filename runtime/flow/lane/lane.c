@@ -15,28 +15,28 @@
 static const uint32_t moves[] = {
     [LANE_REVOKED] = GROUP_BITS,
     [LANE_OFFERED] = GROUP_BITS | BIT(CLAIMING) | BIT(LEFT_OUT) | BIT(GONE),
-    [LANE_DOUBTED] = GROUP_BITS | BIT(CLAIMING) | BIT(LEFT_OUT) | BIT(GONE),
+    [LANE_STALE] = GROUP_BITS | BIT(CLAIMING) | BIT(LEFT_OUT) | BIT(GONE),
     [LANE_CLAIMING] =
-        GROUP_BITS | BIT(DOUBTED) | BIT(LEFT_OUT) | BIT(GONE) | BIT(WANTS_KEYS),
+        GROUP_BITS | BIT(STALE) | BIT(LEFT_OUT) | BIT(GONE) | BIT(WANTS_KEYS),
     [LANE_LEFT_OUT] = GROUP_BITS | BIT(CLAIMING) | BIT(LEFT_OUT) | BIT(GONE),
     [LANE_GONE] = GROUP_BITS | BIT(CLAIMING) | BIT(LEFT_OUT) | BIT(GONE),
-    [LANE_WANTS_KEYS] = GROUP_BITS | BIT(DOUBTED) | BIT(GONE) | BIT(IDLE) |
+    [LANE_WANTS_KEYS] = GROUP_BITS | BIT(STALE) | BIT(GONE) | BIT(IDLE) |
                         READY_BITS | BIT(HALTED) | BIT(PAUSED),
-    [LANE_IDLE] = GROUP_BITS | BIT(DOUBTED) | BIT(GONE) | READY_BITS |
+    [LANE_IDLE] = GROUP_BITS | BIT(STALE) | BIT(GONE) | READY_BITS |
                   BIT(LEASED) | BIT(HALTED),
     [LANE_READY] =
-        GROUP_BITS | BIT(DOUBTED) | READY_BITS | BIT(LEASED) | BIT(HALTED),
+        GROUP_BITS | BIT(STALE) | READY_BITS | BIT(LEASED) | BIT(HALTED),
     [LANE_NARROW] =
-        GROUP_BITS | BIT(DOUBTED) | READY_BITS | BIT(LEASED) | BIT(HALTED),
+        GROUP_BITS | BIT(STALE) | READY_BITS | BIT(LEASED) | BIT(HALTED),
     [LANE_SEARCHED] =
-        GROUP_BITS | BIT(DOUBTED) | READY_BITS | BIT(LEASED) | BIT(HALTED),
+        GROUP_BITS | BIT(STALE) | READY_BITS | BIT(LEASED) | BIT(HALTED),
     [LANE_WAITING] =
-        GROUP_BITS | BIT(DOUBTED) | READY_BITS | BIT(LEASED) | BIT(HALTED),
+        GROUP_BITS | BIT(STALE) | READY_BITS | BIT(LEASED) | BIT(HALTED),
     [LANE_LEASED] =
-        GROUP_BITS | BIT(DOUBTED) | FREE_BITS | BIT(HALTED) | BIT(PAUSED),
+        GROUP_BITS | BIT(STALE) | FREE_BITS | BIT(HALTED) | BIT(PAUSED),
     [LANE_PAUSED] =
         GROUP_BITS | BIT(GONE) | FREE_BITS | BIT(LEASED) | BIT(HALTED),
-    [LANE_HALTED] = GROUP_BITS | BIT(DOUBTED) | BIT(GONE) | BIT(LEASED),
+    [LANE_HALTED] = GROUP_BITS | BIT(STALE) | BIT(GONE) | BIT(LEASED),
 };
 _Static_assert(sizeof(moves) / sizeof(*moves) == LANE_STATES, "each has moves");
 
@@ -249,7 +249,7 @@ static uint32_t rank(enum lane_state s)
 {
     static const uint32_t ranks[LANE_STATES] = {[LANE_PAUSED] = 1,
                                                 [LANE_HALTED] = 2,
-                                                [LANE_DOUBTED] = 3,
+                                                [LANE_STALE] = 3,
                                                 [LANE_REVOKED] = 4,
                                                 [LANE_OFFERED] = 4};
 

@@ -13,11 +13,11 @@
  *   it is free                IDLE; with records READY, NARROW, SEARCHED, WAITING
  *   a batch has it            LEASED
  *   it is not read on         HALTED, PAUSED
- *   its row is in doubt       DOUBTED, which is claimed as if it was offered
+ *   its row may be stale       STALE, which is claimed as if it was offered
  *   the group takes it away   REVOKED
  *
  * What befalls a lane while it is LEASED says what it becomes when that ends
- * ([next]): the group's word counts before a doubt, a doubt before a halt, and a
+ * ([next]): the group's word counts before STALE, STALE before a halt, and a
  * halt before a pause.
  */
 #include <stdbool.h>
@@ -36,7 +36,7 @@
 enum lane_state {
     LANE_REVOKED,  /* it is not ours */
     LANE_OFFERED,  /* the group gave it: to be claimed */
-    LANE_DOUBTED,  /* its position or epoch is in doubt: to be claimed again */
+    LANE_STALE,    /* its position or epoch may be stale: to be claimed again */
     LANE_CLAIMING, /* in the claim that runs; [next]: where it goes when that
                         fails */
     LANE_LEFT_OUT, /* it could not be claimed: again at left_out.retry_at */
@@ -74,8 +74,8 @@ struct lane {
     int64_t
         position; /* -- its row: next offset, as committed; -1: not claimed */
     int64_t epoch;
-    bool was_rewound; /* is_rewound, as known, */
-    bool settles;     /* and the claim found that this is to end */
+    bool was_rewound;  /* is_rewound, as known, */
+    bool ends_rewound; /* and the claim found that this is to end */
     bool
         misfits; /* halted, since position and what Kafka has do not fit: its end
                      says nothing of it */
@@ -90,15 +90,15 @@ struct lane {
                          much; it outlives claims; 0: as many as fit */
     usec pause_until; /* PAUSED: when it goes on */
     usec wrote_at;    /* the last commit that wrote rows of it */
-    struct said told; /* the halt that was said last, see log_once, */
-    bool is_told;     /* and that it stands */
+    struct said logged; /* the halt that was said last, see log_once, */
+    bool is_logged;     /* and that it stands */
 
-    struct {               /* -- claims that left it out, see left_out.h */
-        uint32_t n;        /* in a row, since a claim was refused */
-        usec since;        /* the first of them; 0: none */
-        usec at, retry_at; /* the last one; not to be claimed before */
-        bool is_slow;      /* others had to wait for it */
-        bool is_untold;    /* Kafka does not tell of it: it may be gone */
+    struct {                /* -- claims that left it out, see left_out.h */
+        uint32_t n;         /* in a row, since a claim was refused */
+        usec since;         /* the first of them; 0: none */
+        usec at, retry_at;  /* the last one; not to be claimed before */
+        bool is_slow;       /* others had to wait for it */
+        bool has_no_answer; /* Kafka does not tell of it: it may be gone */
         char why[240];
     } left_out;
 
@@ -110,7 +110,7 @@ struct lane {
                                     has seen to it, and it is claimed again */
         uint32_t retry_most; /* in the next retry; 0: as many as a batch */
         usec since;          /* the first retry that lost against others, */
-        bool is_told;        /* and there was a line about it */
+        bool is_logged;      /* and there was a line about it */
     } letters;
 
     struct guard guard; /* -- failures */
@@ -124,7 +124,7 @@ struct lane {
         uint32_t cap;   /* batches stay small behind a bad record, and double
                            with each success; 0: no cap */
         uint32_t run;   /* records since the last bad one */
-        usec since;     /* it began; 0: nothing is suspected */
+        usec since;     /* it began; 0: nothing is searched */
         bool has_found; /* the database refuses it alone in its transaction: */
         int64_t offset; /* which one, */
         enum failure_action action; /* what is to be done, */
@@ -145,7 +145,7 @@ struct lane {
         struct list_link link; /* in lanes.held_up, while it does */
         char reason[200];      /* for whom, for people */
         bool is_shown;         /* for so long that people see it, */
-        bool is_told;          /* and that there was a line about it */
+        bool is_logged;        /* and that there was a line about it */
         bool is_slow;          /* or about a batch of it that gets no answer */
         uint32_t n_lost;       /* batches in a row, when the lane was alone, */
         uint32_t n_tried;      /* and attempts of all of them */
@@ -180,12 +180,12 @@ struct lane *lanes_in(const struct lanes *ls, enum lane_state s);
 struct lane *lanes_next(const struct lane *l);
 /* The lane of a partition, or NULL. */
 struct lane *lanes_find(struct source *s, const char *topic, int32_t partition);
-/* Is any claimed and not in doubt? */
+/* Is any claimed and not stale? */
 bool lanes_has_claimed(const struct lanes *ls);
 
 /* The only writer of lane->state. Aborts on a move that there is not. */
 void lane_move(struct lane *l, enum lane_state to);
-/* The lane is to be REVOKED, OFFERED, DOUBTED, HALTED or PAUSED; when the lease
+/* The lane is to be REVOKED, OFFERED, STALE, HALTED or PAUSED; when the lease
  * ends, if there is one. */
 void lane_become(struct lane *l, enum lane_state to);
 /* Nothing keeps it: it goes where its keys and records say, and counts them. */
@@ -203,7 +203,7 @@ void lane_claimed(struct lane *l);
 /* Which of its keys are held is known. */
 void lane_has_keys(struct lane *l);
 
-/* Claimed, and not in doubt nor taken away since. */
+/* Claimed, and not stale nor taken away since. */
 bool lane_is_ours(const struct lane *l);
 /* HALTED or PAUSED, or will be when what it is in ends. */
 bool lane_is_halted(const struct lane *l);

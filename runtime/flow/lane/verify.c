@@ -50,10 +50,9 @@ static int64_t greater(int64_t a, int64_t b)
     ": right if the rows went back too. If not: `tidemill lane seek` to "      \
     "%" PRId64
 
-/* What Kafka was told comes behind the commit, and a run that is killed does not
+/* The group offset comes behind the commit, and a run that is killed does not
  * tell its last second. */
-#define TOLD                                                                   \
-    " (less than was applied if a run was killed; or of another tool): "
+#define MAY_LAG " (behind the tables if a run was killed; or another tool's): "
 
 /* A person's change raises the epoch, and so does the claim behind it: what is
  * rewound one epoch behind the one that was seen was so before. A row of the
@@ -81,15 +80,17 @@ static bool check_seen(const struct position *at, const struct verify_facts *f,
     return true;
 }
 
-static bool check_told(const struct position *at, const struct verify_facts *f,
-                       struct err *e)
+static bool check_group_offset(const struct position *at,
+                               const struct verify_facts *f, struct err *e)
 {
-    if (!at->is_rewound && f->has_told && f->told > at->next_offset) {
+    if (!at->is_rewound && f->has_group_offset &&
+        f->group_offset > at->next_offset) {
         return err_set(e, ERR_CONFIG,
-                       "%s/%d: the database is older than what Kafka was told: "
-                       "position %" PRId64 ", told %" PRId64 TOLD OLDER,
-                       at->topic, at->partition, at->next_offset, f->told,
-                       at->next_offset, f->told);
+                       "%s/%d: the database is older than the group offset: "
+                       "position %" PRId64
+                       ", group offset %" PRId64 MAY_LAG OLDER,
+                       at->topic, at->partition, at->next_offset,
+                       f->group_offset, at->next_offset, f->group_offset);
     }
     return true;
 }
@@ -106,7 +107,7 @@ bool verify_position(const struct position *at, const struct verify_facts *f,
     }
     return check_range(at, f, e) &&
            (is_trusted(at, f) ||
-            (check_seen(at, f, e) && check_told(at, f, e)));
+            (check_seen(at, f, e) && check_group_offset(at, f, e)));
 }
 
 #define GONE                                                                   \
@@ -117,9 +118,9 @@ bool verify_position(const struct position *at, const struct verify_facts *f,
 bool verify_missing(const char *topic, int32_t partition, int64_t begin,
                     const struct verify_facts *f, int64_t *at, struct err *e)
 {
-    int64_t told = f->has_told ? f->told : -1;
+    int64_t group_offset = f->has_group_offset ? f->group_offset : -1;
 
-    *at = greater(f->position, told);
+    *at = greater(f->position, group_offset);
     *at = *at >= 0 ? *at : begin;
     if (f->epoch > 0) {
         return err_set(e, ERR_CONFIG,
@@ -128,19 +129,22 @@ bool verify_missing(const char *topic, int32_t partition, int64_t begin,
                        ", epoch %" PRId64 ": " GONE,
                        topic, partition, f->position, f->epoch, *at, begin);
     }
-    if (told > f->low && told != begin) {
+    if (group_offset > f->low && group_offset != begin) {
         return err_set(
             e, ERR_CONFIG,
-            "%s/%d: the database is older than what Kafka was told: "
-            "it has no position of this lane, told %" PRId64 TOLD GONE,
-            topic, partition, told, *at, begin);
+            "%s/%d: the database is older than the group offset: "
+            "it has no position of this lane, group offset %" PRId64 MAY_LAG
+                GONE,
+            topic, partition, group_offset, *at, begin);
     }
     return true;
 }
 
-bool verify_settles(const struct position *at, const struct verify_facts *f)
+bool verify_ends_rewound(const struct position *at,
+                         const struct verify_facts *f)
 {
-    return at->is_rewound && f->has_told && f->told <= at->next_offset;
+    return at->is_rewound && f->has_group_offset &&
+           f->group_offset <= at->next_offset;
 }
 
 bool verify_has_anchor(const struct position *at, const struct verify_facts *f)

@@ -18,11 +18,11 @@
 struct verify_facts {
     int64_t low; /* what the broker has: [low, high) */
     int64_t high;
-    bool has_told;    /* [told] is known */
-    int64_t told;     /* the offset that the group committed; -1: none */
-    int64_t epoch;    /* that this run held last; 0: never */
-    int64_t position; /* that this run knew committed; -1: none */
-    bool was_rewound; /* the row of that epoch was is_rewound */
+    bool has_group_offset; /* [group_offset] is known */
+    int64_t group_offset;  /* the offset that the group committed; -1: none */
+    int64_t epoch;         /* that this run held last; 0: never */
+    int64_t position;      /* that this run knew committed; -1: none */
+    bool was_rewound;      /* the row of that epoch was is_rewound */
 };
 
 /* False: the lane must halt. */
@@ -33,9 +33,10 @@ bool verify_position(const struct position *at, const struct verify_facts *f,
  * must halt; *at is the last that is known of it. */
 bool verify_missing(const char *topic, int32_t partition, int64_t begin,
                     const struct verify_facts *f, int64_t *at, struct err *e);
-/* Kafka was told nothing above the position of this rewound lane: from now on
+/* the group offset is not above the position of this rewound lane: from now on
  * it can be seen whether the database went back. */
-bool verify_settles(const struct position *at, const struct verify_facts *f);
+bool verify_ends_rewound(const struct position *at,
+                         const struct verify_facts *f);
 /* The anchor can be held against the record below the position. */
 bool verify_has_anchor(const struct position *at, const struct verify_facts *f);
 /* Words about a lane whose partition is_replaced: the record was another one. */

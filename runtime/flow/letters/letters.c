@@ -4,7 +4,7 @@
 #include <inttypes.h>
 
 #include "base/log.h"
-#include "flow/batch/verdict.h"
+#include "flow/batch/failures.h"
 #include "flow/halt/halts.h"
 #include "model/deadlines.h"
 #include "postgres/store/dead_letter.h"
@@ -50,7 +50,7 @@ static void remember(struct batch *b, uint32_t event)
     if (b->input.events.states[event] == TM_EVENT_HELD) {
         held_keys_add(&lane->keys, rec->key, rec->key_len, 1,
                       b->failures.letters[event].behind);
-    } else if (verdict_holds(b, event)) {
+    } else if (failures_hold_key(b, event)) {
         held_keys_add(&lane->keys, rec->key, rec->key_len, 1, rec->offset);
     }
 }
@@ -61,7 +61,7 @@ static void count_letters(struct letters *l, struct batch *b)
     uint32_t n_failed = 0, n_held = 0, first = 0;
 
     for (uint32_t e = 0; e < b->input.events.n; e++) {
-        if (!verdict_is_letter(b, e)) {
+        if (!failures_is_letter(b, e)) {
             continue;
         }
         if (b->input.events.states[e] == TM_EVENT_HELD) {

@@ -3,7 +3,7 @@
  * Dead letters of the lanes that we own: written with the batch that moves
  * over their records; which keys they hold, loaded when a lane is claimed,
  * before its first batch; and the look, once a second while there are any, for
- * what a person wants to be tried again (flow/run/redo.h does it).
+ * what a person wants to be tried again (flow/run/letters_retry.h does it).
  */
 #include "base/log.h"
 #include "flow/batch/batch.h"
@@ -25,7 +25,7 @@ struct letters {
     uint32_t n_failed; /* set aside and not yet told */
     uint32_t n_held;
     usec tell_at;
-    struct said told; /* why they cannot be read to be tried again: see
+    struct said logged; /* why they cannot be read to be tried again: see
                          log_once */
 };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "flow/batch/verdict.h"
+#include "flow/batch/failures.h"
 #include "flow/letters/letters.h"
 #include "flow/rows/headers.h"
 #include "postgres/store/dead_letter.h"
@@ -78,7 +78,7 @@ static struct dead_letter letter_for(struct batch *b, uint32_t event,
     const struct letter *letter = &b->failures.letters[event];
     struct dead_letter d = b->input.events.states[event] == TM_EVENT_HELD
                                ? held(b, letter)
-                               : failed(b, letter, verdict_holds(b, event));
+                               : failed(b, letter, failures_hold_key(b, event));
 
     d.record = &b->input.records[event];
     d.headers = headers_print(d.record->message, header_at, &b->memory.loaded);
@@ -96,7 +96,7 @@ uint64_t letters_make(struct batch *b, record_header_at_fn header_at)
     b->failures.put = arena_alloc(&b->memory.loaded,
                                   b->input.events.n * sizeof(*b->failures.put));
     for (uint32_t e = 0; e < b->input.events.n; e++) {
-        if (verdict_is_letter(b, e)) {
+        if (failures_is_letter(b, e)) {
             struct dead_letter *d = &b->failures.put[b->failures.n_put++];
 
             *d = letter_for(b, e, header_at);
@@ -122,7 +122,7 @@ void letters_end(struct batch *b)
 
         if (state == TM_EVENT_OK || state == TM_EVENT_SKIPPED) {
             gone[n_gone++] = b->input.records[e];
-        } else if (state == TM_EVENT_FAILED && verdict_holds(b, e)) {
+        } else if (state == TM_EVENT_FAILED && failures_hold_key(b, e)) {
             stay[n_stay++] = b->input.records[e];
         }
     }

@@ -23,10 +23,10 @@ static const usec LATE_USEC = 8 * 1000000ULL;
 static const struct {
     const char *name;
     int column;
-} told[] = {{"tidemill.state", 6},    {"tidemill.class", 7},
-            {"tidemill.sqlstate", 8}, {"tidemill.message", 9},
-            {"tidemill.script", 10},  {"tidemill.generation", 11}};
-enum { TOLD = sizeof(told) / sizeof(*told) };
+} our_columns[] = {{"tidemill.state", 6},    {"tidemill.class", 7},
+                   {"tidemill.sqlstate", 8}, {"tidemill.message", 9},
+                   {"tidemill.script", 10},  {"tidemill.generation", 11}};
+enum { OUR_COLUMNS = sizeof(our_columns) / sizeof(*our_columns) };
 
 static void give_conn(struct publish *p, const struct pgreply *r)
 {
@@ -48,7 +48,7 @@ static void fail(struct publish *p, const struct err *e)
 {
     p->needs.show->counts->errors[e->class]++;
     show(p, e->text);
-    if (log_once(&p->told, e->text)) {
+    if (log_once(&p->logged, e->text)) {
         log_line(LOG_ERROR,
                  "dead letters cannot be produced; they stay in the table and "
                  "are tried again",
@@ -115,11 +115,11 @@ static uint32_t our_headers(struct publish *p, const struct pg_result *r,
         header("tidemill.partition", arena_printf(a, "%d", rec->partition));
     out[n++] =
         header("tidemill.offset", arena_printf(a, "%" PRId64, rec->offset));
-    for (int i = 0; i < TOLD; i++) {
-        const char *text = pg_str(r, row, told[i].column);
+    for (int i = 0; i < OUR_COLUMNS; i++) {
+        const char *text = pg_str(r, row, our_columns[i].column);
 
         if (text[0]) {
-            out[n++] = header(told[i].name, text);
+            out[n++] = header(our_columns[i].name, text);
         }
     }
     if (p->is_bare) {
@@ -249,7 +249,7 @@ static void not_noted(struct publish *p, const struct err *e)
         p->n = 0;
         p->is_due = false;
     }
-    if (log_once(&p->told_unnoted, named.text)) {
+    if (log_once(&p->logged_unnoted, named.text)) {
         log_line(LOG_ERROR,
                  "dead letters were produced, and that cannot be noted; the "
                  "next run produces them once more",
@@ -266,7 +266,7 @@ static void on_noted(struct pgconn *c, const struct pgreply *r, void *arg)
         not_noted(p, &r->error);
     }
     if (r->ok) {
-        p->told_unnoted.at = 0;
+        p->logged_unnoted.at = 0;
         p->n = 0;
         p->is_bare = false;
         p->most = p->most < RECORDS_MOST / 2 ? 2 * p->most : 0;
@@ -293,7 +293,7 @@ static void look_late(struct publish *p, usec now)
 
 static void went(struct publish *p)
 {
-    p->told.at = 0;
+    p->logged.at = 0;
     show_reason(p->needs.show, REASON_LETTERS, "", "");
 }
 

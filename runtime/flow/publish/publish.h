@@ -47,8 +47,8 @@ struct publish {
     bool is_late;     /* people were told that they take long */
     bool is_stopping; /* the worker is, at the last tick */
     /* Why they could not be produced, or noted: log_once. */
-    struct said told;
-    struct said told_unnoted;
+    struct said logged;
+    struct said logged_unnoted;
 };
 
 void publish_open(struct publish *p, const struct publish_needs *n);

@@ -3,9 +3,9 @@
 
 #include "flow/rows/table_set.h"
 
-struct tm_set *tm_set_of(struct tm_rows *view)
+struct tm_table_set *tm_table_set_of(struct tm_rows *view)
 {
-    return &((struct rows *)view)->set->view;
+    return &((struct rows *)view)->table_set->view;
 }
 
 static int say(struct tm_batch *b, const struct err *e)
@@ -44,7 +44,7 @@ int tm_row_of(struct tm_batch *b, struct tm_rows *view,
               const struct tm_cell *key, int names)
 {
     struct rows *r = (struct rows *)view;
-    struct tm_set *s = &r->set->view;
+    struct tm_table_set *s = &r->table_set->view;
     int64_t row;
     struct err e;
 

@@ -38,11 +38,11 @@ static bool convert_key(const struct rows *r, uint32_t i, uint32_t event,
     struct tm_cell in = *cell;
 
     if (!convert_cell(&c->type, &in, &rules, r->arena, cell, e)) {
-        const char *cure = in.tag == TM_TEXT ? record_key_cure(r, event) : NULL;
+        const char *hint = in.tag == TM_TEXT ? record_key_hint(r, event) : NULL;
         err_wrap(e, "%s.%s: key", r->program->plan->table, c->name);
-        return cure &&
+        return hint &&
                err_set(e, e->class, "%.400s: %s",
-                       arena_dup(r->arena, e->text, strlen(e->text)), cure);
+                       arena_dup(r->arena, e->text, strlen(e->text)), hint);
     }
     return rows_is_given(cell) || record_key_missing(r, i, event, e);
 }
@@ -244,9 +244,9 @@ static bool collect(struct rows *r, struct decoder *d, uint32_t event,
         return e->class == ERR_NONE;
     }
     if (table_set_leads(r)) {
-        table_set_add(r->set, event);
+        table_set_add(r->table_set, event);
     }
-    if (r->set &&
+    if (r->table_set &&
         (p->kind == KIND_APPEND || p->columns[0].from == FROM_ASKED)) {
         return true;
     }
@@ -265,7 +265,7 @@ void keys_begin(struct rows *r, struct arena *a, struct arena *loaded,
 {
     rows_begin(r, a, loaded, ev);
     if (table_set_leads(r)) {
-        table_set_reset(r->set, a, ev->n);
+        table_set_reset(r->table_set, a, ev->n);
     }
 }
 

@@ -21,15 +21,15 @@ static bool prepare_key(struct program *g, struct decoder *d, uint32_t i,
     const struct plan_column *c = &g->plan->columns[i];
     struct program_key *k = &g->keys[i];
 
-    k->key_field = k->data_field = k->whole = k->told = -1;
+    k->key_field = k->data_field = k->whole = k->stated = -1;
     if (c->from == FROM_FIELD || c->from == FROM_KEY) {
         k->key_field = node_of(d, "key", c->name);
         k->whole = decoder_path(d, "key");
     }
     if (c->from == FROM_FIELD) {
-        k->data_field = k->told = node_of(d, "data", c->name);
+        k->data_field = k->stated = node_of(d, "data", c->name);
     } else if (g->checks_key && g->plan->kind == KIND_MIRROR) {
-        k->told = node_of(d, "data", c->name);
+        k->stated = node_of(d, "data", c->name);
     }
     k->n_paths = c->n_paths;
     k->paths = arena_alloc(g->arena, (c->n_paths + 1) * sizeof(int));
@@ -272,7 +272,7 @@ void program_passed(struct program *g, uint32_t type)
 {
     if (type < g->n_types && g->types[type] == TYPE_UNKNOWN) {
         g->types[type] = TYPE_PASSED;
-        g->n_untold++;
+        g->n_unlogged++;
     }
 }
 

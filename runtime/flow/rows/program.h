@@ -22,7 +22,7 @@ struct program_key {
     int key_field;  /* key.<column> */
     int data_field; /* data.<column>: FROM_FIELD only */
     int whole;      /* the record key itself */
-    int told;       /* checks_key: data.<column>, which must agree with it */
+    int stated;     /* checks_key: data.<column>, which must agree with it */
     int *paths;     /* FROM_PATH, FROM_LIST */
     uint32_t n_paths;
 };
@@ -52,7 +52,7 @@ enum program_type {
     TYPE_IGNORED,
     TYPE_UNKNOWN,
     TYPE_PASSED, /* unknown, and an event was passed by; see unknown.h */
-    TYPE_TOLD    /* the same, and people were told */
+    TYPE_LOGGED  /* the same, and people were told */
 };
 
 /* The first way in which record keys were seen written, where lanes own their
@@ -62,7 +62,7 @@ struct program_form {
     uint32_t len;      /* of it up to its first value */
     bool is_text;      /* that value stands in quotes */
     const char *other; /* arena: a record with another way, and its key */
-    bool is_told;
+    bool is_logged;
 };
 
 struct program {
@@ -76,8 +76,8 @@ struct program {
     int once;                /* fold: node of the event's version, or -1 */
     uint8_t *types;          /* owned; enum program_type by type number */
     uint32_t n_types;
-    uint32_t n_untold; /* of them TYPE_PASSED */
-    uint32_t n_told;
+    uint32_t n_unlogged; /* of them TYPE_PASSED */
+    uint32_t n_logged;
     struct convert_rules *rules;    /* arena; one a topic of the source */
     struct convert_rules own_rules; /* of what no event gave; see rows.h */
     uint64_t all_values;            /* mask of every non-key column */

@@ -13,7 +13,7 @@ static int shown_len(const struct record *rec)
 }
 
 /* StringConverter writes a key of a connector as Java prints it. */
-const char *record_key_cure(const struct rows *r, uint32_t event)
+const char *record_key_hint(const struct rows *r, uint32_t event)
 {
     static const char printed[] = "Struct{";
     const struct record *rec = &r->events->records[event];
@@ -56,12 +56,12 @@ bool record_key_missing(const struct rows *r, uint32_t i, uint32_t event,
         return err_set(e, ERR_DATA, "%s.%s: the record has no key",
                        r->program->plan->table, c->name);
     }
-    const char *cure = record_key_cure(r, event);
+    const char *hint = record_key_hint(r, event);
     return err_set(e, ERR_DATA,
                    "%s.%s: neither the record key %.*s nor the event has a "
                    "field '%s'%s%s",
                    r->program->plan->table, c->name, shown_len(rec), rec->key,
-                   c->name, cure ? ": " : "", cure ? cure : "");
+                   c->name, hint ? ": " : "", hint ? hint : "");
 }
 
 bool record_key_only_field(const struct rows *r, const struct tm_cell *object,
@@ -137,12 +137,12 @@ static void put_row_key(const struct rows *r, uint32_t event, struct buf *out)
 
     for (uint32_t i = 0; i < g->plan->n_key; i++) {
         const struct plan_column *c = &g->plan->columns[i];
-        const struct tm_cell *told = rows_cell(r, g->keys[i].told, event);
+        const struct tm_cell *stated = rows_cell(r, g->keys[i].stated, event);
         struct buf value = {0};
 
         buf_printf(out, "%s%s", i ? ", " : "", c->name);
-        if (rows_is_given(told) &&
-            convert_cell(&c->type, told, &rules, r->arena, &cell, &ignored) &&
+        if (rows_is_given(stated) &&
+            convert_cell(&c->type, stated, &rules, r->arena, &cell, &ignored) &&
             rows_is_given(&cell)) {
             convert_text(&c->type, &cell, &value);
             buf_printf(out, " = %.*s", VALUE_SHOWN, buf_text(&value));
@@ -152,7 +152,7 @@ static void put_row_key(const struct rows *r, uint32_t event, struct buf *out)
 }
 
 /* What there is to do, the nearest first. */
-static void put_cure(const struct rows *r, uint32_t i, uint32_t event,
+static void put_hint(const struct rows *r, uint32_t i, uint32_t event,
                      struct buf *out)
 {
     const struct plan_projection *p = r->program->plan;
@@ -192,22 +192,22 @@ static bool key_differs(const struct rows *r, uint32_t i, uint32_t event,
                         struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
-    const char *printed = record_key_cure(r, event);
-    struct buf row = {0}, cure = {0};
+    const char *printed = record_key_hint(r, event);
+    struct buf row = {0}, hint = {0};
 
     put_row_key(r, event, &row);
     if (printed) {
-        buf_puts(&cure, printed);
+        buf_puts(&hint, printed);
     } else {
-        put_cure(r, i, event, &cure);
+        put_hint(r, i, event, &hint);
     }
     err_set(e, ERR_CONFIG,
             "%s.%s: the record key %s is not the row's key (%.200s): lanes "
             "would share rows; %s",
             p->table, p->columns[i].name, shown_key(r, event), buf_text(&row),
-            buf_text(&cure));
+            buf_text(&hint));
     buf_close(&row);
-    buf_close(&cure);
+    buf_close(&hint);
     return false;
 }
 
@@ -252,13 +252,13 @@ static bool not_plain(const struct rows *r, uint32_t i, uint32_t event,
     const struct plan_projection *p = r->program->plan;
     const struct plan_column *c = &p->columns[i];
     struct convert_rules rules = rows_rules(r, (int32_t)event);
-    struct buf type = {0}, plain = {0}, cure = {0};
+    struct buf type = {0}, plain = {0}, hint = {0};
     struct tm_cell cell;
     struct err ignored;
 
     type_print(&c->type, &type);
     put_one_way(r, i, &rules, is_other_case(&c->type, key, &rules, r->arena),
-                &cure);
+                &hint);
     if ((key->tag == TM_TEXT || p->n_key == 1) &&
         convert_cell(&c->type, key, &rules, r->arena, &cell, &ignored)) {
         buf_puts(&plain, " ");
@@ -269,10 +269,10 @@ static bool not_plain(const struct rows *r, uint32_t i, uint32_t event,
             "Kafka may put them into two partitions, where the order of the "
             "row's records is lost%s",
             p->table, c->name, shown_key(r, event), buf_text(&type),
-            VALUE_SHOWN, buf_text(&plain), buf_text(&cure));
+            VALUE_SHOWN, buf_text(&plain), buf_text(&hint));
     buf_close(&type);
     buf_close(&plain);
-    buf_close(&cure);
+    buf_close(&hint);
     return false;
 }
 
@@ -280,7 +280,7 @@ static bool not_plain(const struct rows *r, uint32_t i, uint32_t event,
 
 static bool differ_converted(const struct rows *r, uint32_t i, uint32_t event,
                              const struct tm_cell *key,
-                             const struct tm_cell *told)
+                             const struct tm_cell *stated)
 {
     struct convert_rules rules = rows_rules(r, (int32_t)event);
     const struct coltype *t = &r->program->plan->columns[i].type;
@@ -288,22 +288,22 @@ static bool differ_converted(const struct rows *r, uint32_t i, uint32_t event,
     struct err ignored;
 
     return !convert_cell(t, key, &rules, r->arena, &a, &ignored) ||
-           !convert_cell(t, told, &rules, r->arena, &b, &ignored) ||
+           !convert_cell(t, stated, &rules, r->arena, &b, &ignored) ||
            !convert_equal(&a, &b);
 }
 
 static inline bool differs(const struct rows *r, uint32_t i, uint32_t event,
                            const struct tm_cell *key,
-                           const struct tm_cell *told)
+                           const struct tm_cell *stated)
 {
-    if (key->tag == TM_INT && told->tag == TM_INT) {
-        return key->i != told->i;
+    if (key->tag == TM_INT && stated->tag == TM_INT) {
+        return key->i != stated->i;
     }
-    if (key->tag == TM_TEXT && told->tag == TM_TEXT && key->len == told->len &&
-        memcmp(key->p, told->p, key->len) == 0) {
+    if (key->tag == TM_TEXT && stated->tag == TM_TEXT &&
+        key->len == stated->len && memcmp(key->p, stated->p, key->len) == 0) {
         return false;
     }
-    return differ_converted(r, i, event, key, told);
+    return differ_converted(r, i, event, key, stated);
 }
 
 /* What does not look plain at once may be so all the same. */
@@ -324,10 +324,11 @@ static inline bool value_fits(const struct rows *r, uint32_t i, uint32_t event,
                               const struct tm_cell *key, bool is_odd,
                               struct err *e)
 {
-    const struct tm_cell *told = rows_cell(r, r->program->keys[i].told, event);
+    const struct tm_cell *stated =
+        rows_cell(r, r->program->keys[i].stated, event);
 
     if (key->tag == TM_MISSING ||
-        (rows_is_given(told) && differs(r, i, event, key, told))) {
+        (rows_is_given(stated) && differs(r, i, event, key, stated))) {
         return key_differs(r, i, event, e);
     }
     return convert_is_plain(&r->program->plan->columns[i].type, key, is_odd) ||
@@ -342,11 +343,12 @@ static bool is_of_document(const struct rows *r, const struct tm_cell *object,
                            uint32_t i, uint32_t event)
 {
     const struct program *g = r->program;
-    const struct tm_cell *told = rows_cell(r, g->keys[i].told, event);
+    const struct tm_cell *stated = rows_cell(r, g->keys[i].stated, event);
     const struct tm_cell *key = NULL, *id = NULL;
     uint32_t n = 0;
 
-    if (strcmp(g->plan->columns[i].name, "_id") != 0 || !rows_is_given(told) ||
+    if (strcmp(g->plan->columns[i].name, "_id") != 0 ||
+        !rows_is_given(stated) ||
         rows_rules(r, (int32_t)event).format != FORMAT_DEBEZIUM ||
         !r->decoder ||
         decoder_tokens(r->decoder, r->arena, object->p, object->len, &key, &n) <
@@ -363,7 +365,7 @@ static bool is_of_document(const struct rows *r, const struct tm_cell *object,
         }
         id += 2;
     }
-    return !differs(r, i, event, id, told);
+    return !differs(r, i, event, id, stated);
 }
 
 static bool object_fits(const struct rows *r, const struct tm_cell *object,
@@ -453,8 +455,8 @@ static void note_form(const struct rows *r, uint32_t event,
 
 void record_key_tell(struct program *g)
 {
-    if (g->form.other && !g->form.is_told) {
-        g->form.is_told = true;
+    if (g->form.other && !g->form.is_logged) {
+        g->form.is_logged = true;
         log_line(LOG_WARN, "record keys are written in several ways",
                  "table=%s record=%s first_way=%s", log_quote(g->plan->table),
                  log_quote(g->form.other), log_quote(g->form.p));

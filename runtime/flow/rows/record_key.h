@@ -31,7 +31,7 @@ bool record_key_only_field(const struct rows *r, const struct tm_cell *object,
                            struct tm_cell *out);
 /* What there is to do about a record key that no column can be read from, however
  * the key is declared; NULL: nothing in general. */
-const char *record_key_cure(const struct rows *r, uint32_t event);
+const char *record_key_hint(const struct rows *r, uint32_t event);
 /* Always false: nothing gives key column [i] a value; a failure of the
  * record. */
 bool record_key_missing(const struct rows *r, uint32_t i, uint32_t event,

@@ -67,7 +67,7 @@ void rows_begin(struct rows *r, struct arena *a, struct arena *loaded,
     r->unheld = NULL;
     r->order = r->asked = r->row_lease = NULL;
     r->marks = NULL;
-    r->n_recalled = 0;
+    r->n_from_cache = 0;
     r->row_event = r->good_event = r->good_row = NULL;
     r->n_known = 0;
 }
@@ -136,7 +136,7 @@ void rows_ready(struct rows *r)
     const struct plan_projection *p = r->program->plan;
     uint32_t n = (p->kind == KIND_APPEND ? r->n_pairs : r->view.n_rows) + 1;
 
-    if (r->set) {
+    if (r->table_set) {
         n += SET_ROWS_LEAST;
         widen_keys(r, n);
     }
@@ -168,7 +168,7 @@ void rows_ready(struct rows *r)
     if (r->program->once >= 0) {
         r->repeated = arena_zero(r->arena, r->n_pairs + 1);
     }
-    if (p->kind == KIND_APPEND || r->set) {
+    if (p->kind == KIND_APPEND || r->table_set) {
         r->row_event = arena_alloc(r->arena, n * sizeof(uint32_t));
         memset(r->row_event, 0xff, n * sizeof(uint32_t));
     }
@@ -187,7 +187,7 @@ void rows_unload(struct rows *r)
         return;
     }
     r->unheld = NULL;
-    r->n_recalled = 0;
+    r->n_from_cache = 0;
     if (r->marks) {
         memset(r->marks, 0, r->view.n_rows);
     }
@@ -331,7 +331,8 @@ void rows_know_time(const struct rows *r, int32_t event,
     if (event >= 0) {
         c->hint = decoder_hint(r->decoder, ev, (uint32_t)event, c);
     }
-    for (uint32_t i = 0; (r->set || event < 0) && !c->hint && i < ev->n; i++) {
+    for (uint32_t i = 0; (r->table_set || event < 0) && !c->hint && i < ev->n;
+         i++) {
         c->hint = decoder_hint(r->decoder, ev, i, c);
     }
 }

@@ -38,8 +38,8 @@ struct room {
 };
 
 enum rows_mark {
-    ROWS_RECALLED = 1, /* its base came from the cache, not from a load */
-    ROWS_WRITTEN = 2   /* a statement that writes it was queued */
+    ROWS_FROM_CACHE = 1, /* its base came from the cache, not from a load */
+    ROWS_WRITTEN = 2     /* a statement that writes it was queued */
 };
 
 struct rows {
@@ -62,16 +62,16 @@ struct rows {
     struct room **rooms;     /* values; [column][row below cap_rooms]; NULL: no
                                 text was large yet */
     uint32_t cap_rooms;
-    uint32_t *order;      /* arena; rows in key order; NULL: not yet asked
+    uint32_t *order;       /* arena; rows in key order; NULL: not yet asked
                                 for */
-    uint32_t *asked;      /* rows of the load under way, in key order */
-    uint8_t *marks;       /* [row], enum rows_mark; NULL: none of its rows
+    uint32_t *asked;       /* rows of the load under way, in key order */
+    uint8_t *marks;        /* [row], enum rows_mark; NULL: none of its rows
                                 are cached */
-    uint32_t *row_lease;  /* arena; [row]: the lease of all its events, or
-                                UINT32_MAX; with marks, set by recall.c */
-    uint32_t *cache_hash; /* arena, with row_lease; [row] */
-    uint32_t n_recalled;  /* rows that came from the cache */
-    uint32_t *pair_event; /* the pairs as they are collected; the view
+    uint32_t *row_lease;   /* arena; [row]: the lease of all its events, or
+                                UINT32_MAX; with marks, set by row_cache.c */
+    uint32_t *cache_hash;  /* arena, with row_lease; [row] */
+    uint32_t n_from_cache; /* rows that came from the cache */
+    uint32_t *pair_event;  /* the pairs as they are collected; the view
                                  shows them from rows_ready on */
     uint32_t *pair_row;
     uint32_t n_pairs;
@@ -82,12 +82,12 @@ struct rows {
                             its row has a version as new; else NULL */
     int first_answer;  /* append with `once`: of its statements in the flush */
     int n_answers;
-    uint32_t n_repeated;   /* append with `once`: rows that were there before */
-    uint32_t *row_event;   /* append: the event of each row; of a batch
+    uint32_t n_repeated; /* append with `once`: rows that were there before */
+    uint32_t *row_event; /* append: the event of each row; of a batch
                             function: the last one that asked for it */
-    struct table_set *set; /* of the batch function it belongs to, or NULL */
-    uint32_t n_known;      /* rows below were loaded, or are not there */
-    uint32_t *good_event;  /* set: pairs whose events are applied; NULL: never
+    struct table_set *table_set; /* of its batch function, or NULL */
+    uint32_t n_known;            /* rows below were loaded, or are not there */
+    uint32_t *good_event; /* set: pairs whose events are applied; NULL: never
                              needed */
     uint32_t *good_row;
     struct tm_groups groups; /* set: of this run, once asked for */

@@ -20,7 +20,7 @@ struct table_set *table_sets_new(struct rows *rows, uint32_t n_rows,
         s->view.n_tables = n;
         s->view.tables = mem_zero(n, sizeof(*s->view.tables));
         for (uint32_t k = 0; k < n; k++) {
-            rows[i + k].set = s;
+            rows[i + k].table_set = s;
             s->view.tables[k] = &rows[i + k].view;
         }
         (*n_sets)++;
@@ -38,7 +38,7 @@ void table_sets_free(struct table_set *sets, uint32_t n_sets)
 
 bool table_set_leads(const struct rows *r)
 {
-    return r->set && r->set->rows == r;
+    return r->table_set && r->table_set->rows == r;
 }
 
 void table_set_reset(struct table_set *s, struct arena *a, uint32_t n_events)

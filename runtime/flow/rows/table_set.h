@@ -13,9 +13,9 @@
 #include "flow/rows/rows.h"
 
 struct table_set {
-    struct tm_set view; /* first, so that a pointer to it is one to us */
-    struct rows *rows;  /* borrowed: of the first table; the others follow */
-    uint32_t *events;   /* arena: all that it takes, in batch order */
+    struct tm_table_set view; /* first, so that a pointer to it is one to us */
+    struct rows *rows; /* borrowed: of the first table; the others follow */
+    uint32_t *events;  /* arena: all that it takes, in batch order */
     uint32_t n_events;
     uint32_t *good; /* arena: those that are applied; NULL: all were so far */
 };

@@ -7,7 +7,7 @@
 #include "base/nearest.h"
 
 /* More types than this are no types: nobody reads that many lines. */
-enum { TOLD_MOST = 100 };
+enum { LOGGED_MOST = 100 };
 
 static const char *in_quotes(const struct plan_projection *p, const char *type,
                              size_t len, struct arena *a)
@@ -43,17 +43,17 @@ static void tell(struct program *g, const struct decoder *d, uint32_t number,
     const char *name = decoder_type_name(d, number, &len);
     const char *type = name ? arena_dup(a, name, len) : "none";
 
-    g->types[number] = TYPE_TOLD;
-    g->n_untold--;
-    if (++g->n_told > TOLD_MOST) {
+    g->types[number] = TYPE_LOGGED;
+    g->n_unlogged--;
+    if (++g->n_logged > LOGGED_MOST) {
         return;
     }
     log_line(LOG_WARN,
              "events are passed by, since the projection has no handler for "
              "their type: add one, or name the type in `ignore`",
              "projection=%s type=%s hint=%s", g->plan->table, log_quote(type),
-             log_quote(g->n_told == TOLD_MOST
-                           ? "other types are not told any more"
+             log_quote(g->n_logged == LOGGED_MOST
+                           ? "other types are not logged any more"
                            : unknown_hint(g->plan, type, a)));
 }
 
@@ -63,7 +63,8 @@ void unknown_tell(struct program *programs, uint32_t n, const struct decoder *d,
     for (uint32_t i = 0; i < n; i++) {
         struct program *g = &programs[i];
 
-        for (uint32_t type = 0; g->n_untold > 0 && type < g->n_types; type++) {
+        for (uint32_t type = 0; g->n_unlogged > 0 && type < g->n_types;
+             type++) {
             if (g->types[type] == TYPE_PASSED) {
                 tell(g, d, type, a);
             }

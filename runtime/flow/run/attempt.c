@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#include "flow/batch/condemned.h"
 #include "flow/batch/measure.h"
+#include "flow/batch/poison.h"
 #include "flow/batch/stages.h"
 #include "flow/letters/letters.h"
 #include "flow/run/compare.h"
@@ -13,7 +13,7 @@
 #include "flow/run/kind.h"
 #include "flow/run/lease_halt.h"
 #include "flow/run/outcome.h"
-#include "flow/run/recall.h"
+#include "flow/run/row_cache.h"
 #include "flow/run/weight.h"
 #include "flow/show/show.h"
 #include "flow/table/reader.h"
@@ -107,9 +107,9 @@ static struct next fold(struct batch *b)
     if (compare_is_outdated(b)) {
         return next_again(0);
     }
-    condemned_enter(b);
+    poison_scripts_begin(b);
     ok = batch_fold(b, &e);
-    condemned_leave();
+    poison_scripts_end();
     measure_step(&b->run->worker->show, b, STAGE_LUA, since);
     if (batch_is_over(b)) {
         return isolate_over(b);
@@ -118,13 +118,13 @@ static struct next fold(struct batch *b)
         return outcome_refused(b, &e);
     }
     if (b->failures.must_wait) {
-        return recall_must_repeat(b, NULL) ? next_again(0) : outcome_wait(b);
+        return row_cache_must_repeat(b, NULL) ? next_again(0) : outcome_wait(b);
     }
     if (b->scripts.is_short) {
         return next_is(NEXT_ON);
     }
-    batch_settle(b);
-    return weight_is_borne(b, &e) ? next_is(NEXT_ON) : outcome_too_much(b, &e);
+    batch_set_ends(b);
+    return weight_fits(b, &e) ? next_is(NEXT_ON) : outcome_too_much(b, &e);
 }
 
 /* Before anything is locked. */
@@ -133,12 +133,12 @@ static struct next try_functions(struct batch *b)
     usec since = worker_now(b->run->worker);
     bool ok;
 
-    if (b->n_sets == 0 || b->scripts.is_tried) {
+    if (b->n_table_sets == 0 || b->scripts.is_tried) {
         return next_is(NEXT_ON);
     }
-    condemned_enter(b);
+    poison_scripts_begin(b);
     ok = batch_try(b);
-    condemned_leave();
+    poison_scripts_end();
     measure_step(&b->run->worker->show, b, STAGE_LUA, since);
     return ok ? next_is(NEXT_ON) : isolate_over(b);
 }
@@ -174,7 +174,7 @@ static struct next queue_writes(struct batch *b)
         b->kind->end(b);
     }
     lease_halt_write(b);
-    b->cached.keeps = recall_may_keep(b);
+    b->cached.keeps = row_cache_may_keep(b);
     compare_check(b, b->cached.keeps);
     b->outcome.n_written = run->writer.n_written;
     b->outcome.n_unchanged = run->writer.n_unchanged;
@@ -204,8 +204,7 @@ static struct next weigh_keys(struct batch *b)
 {
     struct err e;
 
-    return weight_keys_are_borne(b, &e) ? next_is(NEXT_ON)
-                                        : outcome_too_much(b, &e);
+    return weight_keys_fit(b, &e) ? next_is(NEXT_ON) : outcome_too_much(b, &e);
 }
 
 /* Shared rows are locked inside the transaction, so positions are moved before
@@ -215,11 +214,11 @@ static struct next open_transaction(struct batch *b)
 {
     struct next n = next_is(NEXT_ON);
 
-    batch_settle(b);
+    batch_set_ends(b);
     if (is_empty(b)) {
         return outcome_empty(b);
     }
-    if (b->n_sets > 0) { /* they asked for more rows */
+    if (b->n_table_sets > 0) { /* they asked for more rows */
         n = weigh_keys(b);
     }
     if (n.kind != NEXT_ON) {
@@ -324,7 +323,7 @@ struct next attempt_begin(struct batch *b)
         batch_again(b);
     }
     b->attempt.since = worker_now(b->run->worker);
-    recall_begin(b);
+    row_cache_begin(b);
     conflict_begin(b);
     n = weigh_keys(b);
     if (n.kind != NEXT_ON) {

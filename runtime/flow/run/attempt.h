@@ -4,7 +4,7 @@
  * connection is to be asked, or says what becomes of the batch:
  *
  *   attempt_begin     how it goes and waits (conflict.h), rows of the cache
- *                     (recall.h); asks for aligned rows, where there are some
+ *                     (row_cache.h); asks for aligned rows, where there are some
  *   attempt_loaded    trial calls of batch functions
  *     where rows are shared, or locked:   BEGIN, positions, asks for those rows
  *     attempt_opened                      fold, writes, COMMIT

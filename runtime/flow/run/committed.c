@@ -9,18 +9,19 @@
 #include "flow/run/isolate.h"
 #include "flow/run/kind.h"
 #include "flow/run/lease_halt.h"
-#include "flow/run/recall.h"
+#include "flow/run/row_cache.h"
 #include "flow/show/show.h"
 
-/* Before COMMIT come the seal, where the tables want one, and the check. */
+/* Before COMMIT come the write check, where the tables want one, and the check
+ * of their shape. */
 static void keep_rows(struct batch *b, const struct pgreply *reply)
 {
     struct pg_result *const *last = reply->results + reply->n_results - 1;
 
     if (b->cached.keeps) {
-        recall_committed(b, (uint32_t)pg_int(last[-1], 0, 0),
-                         !b->generation->tables.shape.seal ||
-                             pg_int(last[-2], 0, 0) != 0);
+        row_cache_committed(b, (uint32_t)pg_int(last[-1], 0, 0),
+                            !b->generation->tables.shape.write_check ||
+                                pg_int(last[-2], 0, 0) != 0);
     }
 }
 
@@ -52,8 +53,8 @@ static void move_lane(struct batch *b, struct lease *l)
     }
     lane->position = l->end;
     if (moved > 0) {
-        lane->told.at = 0; /* it went on */
-        lane->was_rewound &= !lane->settles;
+        lane->logged.at = 0; /* it went on */
+        lane->was_rewound &= !lane->ends_rewound;
     }
     source_done(b->run->worker->source, lane->kafka, moved);
     lease_cleared(lane, moved);
@@ -89,7 +90,7 @@ static void halt_lanes(struct batch *b)
  * The reply lasts as long as its connection, and rows are kept for the claims
  * that the transaction had, which a lane that halts gives up. Lanes halt behind
  * all that is counted of them: one that halts is shown as it stands then. A lane
- * that is no longer ours, or whose position is in doubt, is claimed first.
+ * that is no longer ours, or whose position may be stale, is claimed first.
  */
 void batch_committed(struct batch *b, const struct pgreply *reply)
 {

@@ -37,7 +37,7 @@ bool compare_begin(struct batch *b)
 
 /* Rows are cached under one check: another generation that finds the tables as
  * they were goes on with them. */
-static struct cache *cache_of(const struct batch *b)
+static struct cache_ring *cache_of(const struct batch *b)
 {
     return generation_is_like(b->generation, b->run->worker->now)
                ? &b->run->cache
@@ -74,8 +74,8 @@ void compare_check(struct batch *b, bool keeps)
 {
     const struct compared *t = &b->generation->tables;
 
-    if (keeps && t->shape.seal) {
-        add(b, SERIES_SEAL, t->shape.seal);
+    if (keeps && t->shape.write_check) {
+        add(b, SERIES_SEAL, t->shape.write_check);
     }
     add(b, SERIES_CHECK, t->shape.check);
 }
@@ -87,11 +87,11 @@ bool compare_is_outdated(const struct batch *b)
 
 bool compare_explains(struct batch *b, const struct err *e)
 {
-    bool is_told = strcmp(e->sqlstate, "TM003") == 0;
+    bool is_raised = strcmp(e->sqlstate, "TM003") == 0;
 
     bool is_like_one = e->class == ERR_SCHEMA || e->class == ERR_CONFIG;
 
-    if (!is_told && (!is_like_one || b->tables.has_compared)) {
+    if (!is_raised && (!is_like_one || b->tables.has_compared)) {
         return false;
     }
     if (!compare_is_outdated(b)) {
@@ -100,7 +100,7 @@ bool compare_explains(struct batch *b, const struct err *e)
     return true;
 }
 
-bool compare_doubt(struct batch *b)
+bool compare_before_blame(struct batch *b)
 {
     struct pgconn *c = b->attempt.conn;
 

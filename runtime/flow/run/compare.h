@@ -30,4 +30,4 @@ bool compare_explains(struct batch *b, const struct err *e);
 /* The batch failed with what may come of tables that changed, or ends without
  * a transaction: are they as compared? True: its connection is to be asked what
  * is queued. False: nothing can be asked. */
-bool compare_doubt(struct batch *b);
+bool compare_before_blame(struct batch *b);

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
-#include "base/retry.h"
 #include "flow/run/held_up.h"
 #include "flow/run/isolate.h"
 #include "flow/run/kind.h"
@@ -125,7 +125,7 @@ static void tell_unknown(const struct batch *b, struct lane *lane)
     }
 }
 
-static void name_blind(struct err *named)
+static void name_unloaded(struct err *named)
 {
     snprintf(named->text, sizeof(named->text),
              "the record changes a part of a row that is not there: a NOT NULL "
@@ -143,7 +143,7 @@ bool conflict_is_none(struct batch *b, const struct err *e, struct err *named)
     *named = *e;
     named->class = ERR_DATA;
     if (b->outcome.has_unloaded_update) {
-        name_blind(named);
+        name_unloaded(named);
     } else {
         name_miss(b, named);
     }
@@ -169,7 +169,7 @@ bool conflict_is_cancel(struct batch *b, const struct err *e)
     struct lane *lane = b->input.leases[0].lane;
 
     return strcmp(e->sqlstate, "57014") == 0 && is_alone(b) &&
-           (b->attempt.is_patient || ++lane->wait.n_cancelled < CANCELS);
+           (b->attempt.waits_long || ++lane->wait.n_cancelled < CANCELS);
 }
 
 struct next conflict_not_proven(struct batch *b)
@@ -238,8 +238,8 @@ static usec pause(struct run *run, uint32_t n_lost, int64_t delay_ms)
     return delay_ms >= 0 ? (usec)delay_ms * 1000
            : n_lost <= AT_ONCE
                ? 0
-               : retry_delay(n_lost - AT_ONCE, FLOOR_USEC, CAP_USEC,
-                             worker_random(run->worker));
+               : backoff_delay(n_lost - AT_ONCE, FLOOR_USEC, CAP_USEC,
+                               worker_random(run->worker));
 }
 
 /* Others come first, and its records once the lane's turn comes again. */
@@ -261,7 +261,7 @@ struct next conflict_part_lanes(struct batch *b, const struct err *e,
             now + (is_alone && moved <= 1
                        ? pause(b->run, lane->wait.n_lost, delay_ms)
                        : 0);
-        isolate_suspect(l, is_alone, now);
+        isolate_search(l, is_alone, now);
     }
     return next_is(NEXT_RELEASE);
 }
@@ -273,9 +273,9 @@ static void tell_letters(const struct batch *b, const struct err *e)
 
     lane->letters.since =
         lane->letters.since ? lane->letters.since : b->attempt.since;
-    if (!lane->letters.is_told &&
+    if (!lane->letters.is_logged &&
         worker_now(b->run->worker) - lane->letters.since > HELD_UP_TELL_USEC) {
-        lane->letters.is_told = true;
+        lane->letters.is_logged = true;
         log_line(LOG_WARN,
                  "dead letters that are tried again wait for other "
                  "transactions; their lane goes on",
@@ -311,7 +311,7 @@ struct next conflict_retry(struct batch *b, const struct err *e,
 
 void conflict_cleared(struct lane *lane)
 {
-    if (lane->wait.is_told) {
+    if (lane->wait.is_logged) {
         log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
                  lane->topic, lane->partition, lane->position);
     }
@@ -343,7 +343,7 @@ static bool has_whole_turn(const struct batch *b)
  * that is emptied waits for its readers, with new ones behind it: no other lane
  * is in that batch once it has met one. A retry of letters waits no longer than
  * others, since the records of its lane wait for it. */
-static bool wants_patience(const struct batch *b)
+static bool wants_long_wait(const struct batch *b)
 {
     return b->input.n_leases == 1 && b->kind->holds_lanes &&
            (empties(b) || has_whole_turn(b));
@@ -352,7 +352,7 @@ static bool wants_patience(const struct batch *b)
 /* Connections are few: one at a time, and never the last one; but where there is
  * a single one, readers that come one behind the other would never let a table
  * be emptied. */
-static bool may_be_patient(const struct batch *b)
+static bool may_wait_long(const struct batch *b)
 {
     const struct run *run = b->run;
     const struct list_link *link = list_first(&run->batches.busy);
@@ -360,7 +360,7 @@ static bool may_be_patient(const struct batch *b)
     for (uint32_t n = run->batches.busy.n; n > 0; n--, link = link->next) {
         const struct batch *other = list_item(link, struct batch, link);
 
-        if (other != b && other->attempt.is_patient) {
+        if (other != b && other->attempt.waits_long) {
             return false;
         }
     }
@@ -378,14 +378,14 @@ static uint32_t first_lock_ms(const struct run *run)
 void conflict_begin(struct batch *b)
 {
     uint32_t usual = b->generation->plan->database.timeouts.lock_ms;
-    bool is_patient = wants_patience(b);
+    bool waits_long = wants_long_wait(b);
     uint32_t ms =
-        is_waiting(b) && !is_patient ? LOCK_SHORT_MS : first_lock_ms(b->run);
+        is_waiting(b) && !waits_long ? LOCK_SHORT_MS : first_lock_ms(b->run);
 
     b->attempt.kind = attempt_of(b);
-    b->attempt.is_patient = is_patient && may_be_patient(b);
+    b->attempt.waits_long = waits_long && may_wait_long(b);
     b->attempt.lock_ms =
-        b->attempt.is_patient || (usual > 0 && ms >= usual) ? 0 : ms;
+        b->attempt.waits_long || (usual > 0 && ms >= usual) ? 0 : ms;
 }
 
 void conflict_took(struct run *run, usec took)

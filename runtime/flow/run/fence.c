@@ -59,7 +59,7 @@ static void claim_again(struct run *run, const struct lease *l)
                  "lane=%s/%d position=%" PRId64 " epoch=%" PRId64,
                  l->lane->topic, l->lane->partition, l->start, l->epoch);
     }
-    lane_become(lane, LANE_DOUBTED);
+    lane_become(lane, LANE_STALE);
 }
 
 /* TM001: the statement's index tells the lane. */

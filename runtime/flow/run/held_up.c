@@ -53,20 +53,20 @@ static void note_slow(struct batch *b, usec now)
 
 static void tell(struct lane *lane, usec now)
 {
-    lane->wait.is_told = true;
+    lane->wait.is_logged = true;
     log_line(LOG_WARN, "lane waits for other transactions; the others go on",
              "lane=%s/%d position=%" PRId64 " seconds=%" PRIu64 " reason=%s",
              lane->topic, lane->partition, lane->position,
              (now - lane->wait.since) / 1000000, log_quote(lane->wait.reason));
 }
 
-/* Also one that is in doubt, or that the group gave anew, while a batch has it: it
- * stands until that has its answer. */
+/* Also one that may be stale, or that the group gave anew, while a batch has
+ * it: it stands until that has its answer. */
 static bool is_to_be_seen(const struct lane *l)
 {
     return (lane_is_ours(l) && !lane_is_halted(l)) ||
            (l->state == LANE_LEASED &&
-            (l->next == LANE_OFFERED || l->next == LANE_DOUBTED));
+            (l->next == LANE_OFFERED || l->next == LANE_STALE));
 }
 
 /* The lane has waited for so long that people see it. */
@@ -76,7 +76,7 @@ static bool show(struct lane *lane, usec now)
         return false;
     }
     lane->wait.is_shown = true;
-    if (lane->wait.retry_at && !lane->wait.is_told) {
+    if (lane->wait.retry_at && !lane->wait.is_logged) {
         tell(lane, now);
     }
     return true;

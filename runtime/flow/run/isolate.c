@@ -4,8 +4,8 @@
 #include <inttypes.h>
 
 #include "base/log.h"
+#include "flow/batch/failures.h"
 #include "flow/batch/lease.h"
-#include "flow/batch/verdict.h"
 #include "flow/run/kind.h"
 
 /* ---- smaller batches ---- */
@@ -96,20 +96,20 @@ struct next isolate_over(struct batch *b)
 
 /* ---- the search ---- */
 
-void isolate_suspect(struct lease *l, bool was_alone, usec now)
+void isolate_search(struct lease *l, bool was_alone, usec now)
 {
     if (!l->lane->search.since) {
         l->lane->search.since = now;
     }
-    lease_suspect(l->lane, lease_moved(l), was_alone);
+    lease_search(l->lane, lease_moved(l), was_alone);
 }
 
 void isolate_search_lanes(struct batch *b)
 {
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         if (lease_moved(&b->input.leases[i]) > 0) {
-            isolate_suspect(&b->input.leases[i], b->input.n_leases == 1,
-                            worker_now(b->run->worker));
+            isolate_search(&b->input.leases[i], b->input.n_leases == 1,
+                           worker_now(b->run->worker));
         }
     }
 }
@@ -150,7 +150,7 @@ static void find_refused(struct batch *b, const struct lease *l)
     for (uint32_t e = l->first; e < l->first + l->n; e++) {
         if (b->input.records[e].offset == lane->search.offset &&
             b->input.events.states[e] == TM_EVENT_OK) {
-            verdict_refused(b, e, &lane->search.why, lane->search.action);
+            failures_add_refused(b, e, &lane->search.why, lane->search.action);
         }
     }
 }

@@ -31,7 +31,7 @@ struct next isolate_parts(struct batch *b);
 void isolate_shrink_lanes(struct batch *b, bool is_late);
 void isolate_search_lanes(struct batch *b);
 /* The lane is tried alone; half of what was tried, if it [was_alone]. */
-void isolate_suspect(struct lease *l, bool was_alone, usec now);
+void isolate_search(struct lease *l, bool was_alone, usec now);
 /* The record of [event] alone was refused: it is set aside by the next batch of
  * its lane, which finds it whatever else it holds. */
 struct next isolate_found(struct batch *b, uint32_t event, const struct err *e,

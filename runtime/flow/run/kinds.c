@@ -6,7 +6,7 @@
 #include "flow/run/conflict.h"
 #include "flow/run/isolate.h"
 #include "flow/run/kind.h"
-#include "flow/run/redo.h"
+#include "flow/run/letters_retry.h"
 #include "flow/run/run.h"
 
 /* ---- records ---- */
@@ -19,7 +19,7 @@ static void move(struct batch *b, struct lease *l)
                                        .from = l->start,
                                        .to = l->end,
                                        .anchor = batch_anchor(b, l),
-                                       .settles = l->lane->settles};
+                                       .ends_rewound = l->lane->ends_rewound};
 
     position_move(b->attempt.conn, b->generation->plan, &step);
 }
@@ -45,20 +45,20 @@ static enum commit_state state_of_records(const struct batch *b,
 static struct next resolved_records(struct batch *b, const struct position *at,
                                     enum commit_state state)
 {
-    bool is_doubted = false;
+    bool is_mismatched = false;
 
     (void)at;
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lane *lane = b->input.leases[i].lane;
 
         if (state == COMMIT_MOVED) {
-            lane_become(lane, LANE_DOUBTED);
+            lane_become(lane, LANE_STALE);
         }
-        is_doubted |= lane->next == LANE_DOUBTED;
+        is_mismatched |= lane->next == LANE_STALE;
     }
-    return state == COMMIT_DONE                    ? next_is(NEXT_COMMITTED)
-           : state == COMMIT_UNDONE && !is_doubted ? next_again(0)
-                                                   : next_is(NEXT_RELEASE);
+    return state == COMMIT_DONE                       ? next_is(NEXT_COMMITTED)
+           : state == COMMIT_UNDONE && !is_mismatched ? next_again(0)
+                                                      : next_is(NEXT_RELEASE);
 }
 
 const struct batch_kind batch_of_records = {
@@ -102,7 +102,7 @@ static struct next resolved_letters(struct batch *b, const struct position *at,
     (void)state;
     lane->keys.are_known = false;
     if (!at->found || at->next_offset != lane->position) {
-        lane_become(lane, LANE_DOUBTED);
+        lane_become(lane, LANE_STALE);
     }
     return next_is(NEXT_RELEASE);
 }
@@ -137,7 +137,7 @@ const struct batch_kind batch_of_letters = {
     .most_lost = 2,
     .place = fence,
     .end = letters_end,
-    .committed = redo_committed,
+    .committed = letters_retry_committed,
     .state = state_of_letters,
     .resolved = resolved_letters,
     .shrink = shrink_letters,

@@ -3,15 +3,15 @@
 
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
-#include "base/retry.h"
 #include "flow/generation/compared.h"
 #include "flow/run/compare.h"
 #include "flow/run/conflict.h"
 #include "flow/run/fence.h"
 #include "flow/run/isolate.h"
 #include "flow/run/kind.h"
-#include "flow/run/recall.h"
+#include "flow/run/row_cache.h"
 #include "flow/run/rule.h"
 #include "flow/show/show.h"
 #include "model/deadlines.h"
@@ -27,8 +27,8 @@ struct next outcome_wait(struct batch *b)
     const struct letter *why = &b->failures.letters[b->failures.waits_for];
     usec delay =
         b->failures.wait_ms < 0
-            ? retry_delay(b->tries.n_failed + 1, BACKOFF_FLOOR_USEC,
-                          BACKOFF_CAP_USEC, worker_random(b->run->worker))
+            ? backoff_delay(b->tries.n_failed + 1, BACKOFF_FLOOR_USEC,
+                            BACKOFF_CAP_USEC, worker_random(b->run->worker))
             : (usec)b->failures.wait_ms * 1000;
     struct err e;
 
@@ -113,7 +113,7 @@ static struct next again_compared(struct batch *b, const struct err *e)
 
 /* No record is blamed for what a change of its table did: the tables are asked
  * first. NEXT_ON: they cannot be why, or cannot be asked. */
-static struct next doubt(struct batch *b, const struct err *e)
+static struct next compares_first(struct batch *b, const struct err *e)
 {
     if (e && e->class != ERR_DATA && e->class != ERR_SCRIPT) {
         return next_is(NEXT_ON);
@@ -121,22 +121,24 @@ static struct next doubt(struct batch *b, const struct err *e)
     if (compare_is_outdated(b)) {
         return next_again(0);
     }
-    b->tables.doubt = e ? (struct err *)arena_dup(&b->memory.loaded,
-                                                  (const char *)e, sizeof(*e))
-                        : NULL;
-    return compare_doubt(b) ? next_ask(BATCH_DOUBTING) : next_is(NEXT_ON);
+    b->tables.failed_with =
+        e ? (struct err *)arena_dup(&b->memory.loaded, (const char *)e,
+                                    sizeof(*e))
+          : NULL;
+    return compare_before_blame(b) ? next_ask(BATCH_DOUBTING)
+                                   : next_is(NEXT_ON);
 }
 
 struct next outcome_undoubted(struct batch *b)
 {
-    return b->tables.doubt ? by_class(b, b->tables.doubt, NULL)
-                           : next_is(NEXT_COMMITTED);
+    return b->tables.failed_with ? by_class(b, b->tables.failed_with, NULL)
+                                 : next_is(NEXT_COMMITTED);
 }
 
 static struct next by_cause(struct batch *b, const struct err *e,
                             const struct pgreply *reply)
 {
-    struct next n = doubt(b, e);
+    struct next n = compares_first(b, e);
 
     return n.kind == NEXT_ON ? by_class(b, e, reply) : n;
 }
@@ -182,8 +184,9 @@ static void tell_database(struct batch *b, const struct pgreply *reply)
     if (reply->is_over) {
         database_answered(&b->run->worker->database, &b->attempt.ticket);
     } else {
-        database_told(&b->run->worker->database, &b->attempt.ticket,
-                      &reply->error, reply->commit_sent ? "commit" : "batch");
+        database_outcome(&b->run->worker->database, &b->attempt.ticket,
+                         &reply->error,
+                         reply->commit_sent ? "commit" : "batch");
     }
 }
 
@@ -205,7 +208,7 @@ struct next outcome_failed(struct batch *b, const struct pgreply *reply)
     if (compare_explains(b, e)) {
         return again_compared(b, e);
     }
-    if (recall_must_repeat(b, e)) {
+    if (row_cache_must_repeat(b, e)) {
         counts->counters[COUNT_CACHE_STALE] +=
             strcmp(e->sqlstate, "TM002") == 0;
         return next_again(0);
@@ -222,7 +225,7 @@ struct next outcome_failed(struct batch *b, const struct pgreply *reply)
 
 struct next outcome_refused(struct batch *b, const struct err *e)
 {
-    if (recall_must_repeat(b, e)) {
+    if (row_cache_must_repeat(b, e)) {
         return next_again(0);
     }
     b->run->worker->show.counts->errors[e->class]++;
@@ -244,8 +247,8 @@ struct next outcome_unfit(struct batch *b, const struct err *e)
 
 struct next outcome_empty(struct batch *b)
 {
-    struct next n =
-        recall_must_repeat(b, NULL) ? next_again(0) : doubt(b, NULL);
+    struct next n = row_cache_must_repeat(b, NULL) ? next_again(0)
+                                                   : compares_first(b, NULL);
 
     return n.kind == NEXT_ON ? next_is(NEXT_COMMITTED) : n;
 }

@@ -9,7 +9,7 @@
 static const usec ASK_AGAIN_USEC = 500000;
 
 static const char *const commit_words[] = {[COMMIT_DONE] = "committed",
-                                           [COMMIT_UNDONE] = "redo",
+                                           [COMMIT_UNDONE] = "not_committed",
                                            [COMMIT_MOVED] = "moved"};
 
 /* The transaction is atomic, so any lane that it moves tells of it, and fences
@@ -67,15 +67,17 @@ struct next resolve_ask(struct batch *b)
 /* Whatever the reason: it is asked again, and not at once. */
 static struct next still_unknown(struct batch *b, const struct err *e)
 {
-    database_told(&b->run->worker->database, &b->attempt.ticket, e, "commit");
+    database_outcome(&b->run->worker->database, &b->attempt.ticket, e,
+                     "commit");
     if (!database_is_away(e)) {
         b->tries.retry_at = worker_now(b->run->worker) + ASK_AGAIN_USEC;
         if (++b->resolve.n_asked == 1) {
-            log_line(
-                LOG_WARN, "what became of a COMMIT is not told; asking again",
-                "lane=%s/%d lanes=%u error=%s", b->input.leases[0].lane->topic,
-                b->input.leases[0].lane->partition, b->input.n_leases,
-                log_quote(e->text));
+            log_line(LOG_WARN,
+                     "the outcome of a COMMIT is not known yet; asking again",
+                     "lane=%s/%d lanes=%u error=%s",
+                     b->input.leases[0].lane->topic,
+                     b->input.leases[0].lane->partition, b->input.n_leases,
+                     log_quote(e->text));
         }
     }
     return next_is(NEXT_RESOLVE);
@@ -93,7 +95,7 @@ static void take_epochs(struct batch *b, const struct position *at)
 
         if (at[i].found && at[i].epoch > l->epoch) {
             if (at[i].epoch > l->epoch + 1) {
-                lane_become(l->lane, LANE_DOUBTED);
+                lane_become(l->lane, LANE_STALE);
             }
             l->epoch = l->lane->epoch = at[i].epoch;
         }

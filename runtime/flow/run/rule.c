@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
-#include "base/retry.h"
 #include "flow/halt/halts.h"
 #include "flow/run/conflict.h"
 #include "flow/run/isolate.h"
@@ -113,7 +113,7 @@ void rule_ask_record(struct batch *b, uint32_t event)
 /* ---- doing ---- */
 
 /* While the breaker is open its records wait in their inboxes, so that a small
- * batch of them can be tried first. A rule may ask for more patience than the
+ * batch of them can be tried first. A rule may ask for a longer pause than the
  * usual, never for less: nobody hammers a database that is away. */
 static struct next retry_later(struct batch *b, const struct err *e,
                                int64_t delay_ms)
@@ -127,21 +127,21 @@ static struct next retry_later(struct batch *b, const struct err *e,
     }
     show_waits(&b->run->worker->show, "database: ", e->text);
     usual =
-        retry_delay(++b->tries.n_failed, limits->floor_ms * 1000ULL,
-                    limits->cap_ms * 1000ULL, worker_random(b->run->worker));
+        backoff_delay(++b->tries.n_failed, limits->floor_ms * 1000ULL,
+                      limits->cap_ms * 1000ULL, worker_random(b->run->worker));
     return next_again(asked > usual ? asked : usual);
 }
 
 /* Longer than anyone should have to guess at what is going on. */
-static bool is_to_be_told(const struct batch *b, usec until)
+static bool is_to_be_logged(const struct batch *b, usec until)
 {
-    return b->tries.is_told || b->tries.n_failed >= ASKED_AT_ONCE ||
+    return b->tries.is_logged || b->tries.n_failed >= ASKED_AT_ONCE ||
            until > b->tries.failed_since + ASKED_USEC;
 }
 
 static void tell(struct batch *b, const struct err *e, const struct record *rec)
 {
-    if (!b->tries.is_told) {
+    if (!b->tries.is_logged) {
         log_line(LOG_WARN,
                  "the failure rule asks for a batch to be tried again and "
                  "again; its lanes wait",
@@ -149,7 +149,7 @@ static void tell(struct batch *b, const struct err *e, const struct record *rec)
                  rec->partition, rec->offset, b->tries.n_failed,
                  log_quote(e->text));
     }
-    b->tries.is_told = true;
+    b->tries.is_logged = true;
     show_waits(&b->run->worker->show, "the failure rule retries: ", e->text);
 }
 
@@ -160,11 +160,12 @@ struct next rule_asks_again(struct batch *b, const struct err *e,
 
     b->tries.failed_since = b->tries.failed_since ? b->tries.failed_since : now;
     if (++b->tries.n_failed > ASKED_AT_ONCE) {
-        least = retry_delay(b->tries.n_failed - ASKED_AT_ONCE, ASKED_FLOOR_USEC,
-                            ASKED_CAP_USEC, worker_random(b->run->worker));
+        least =
+            backoff_delay(b->tries.n_failed - ASKED_AT_ONCE, ASKED_FLOOR_USEC,
+                          ASKED_CAP_USEC, worker_random(b->run->worker));
         delay = delay > least ? delay : least;
     }
-    if (is_to_be_told(b, now + delay)) {
+    if (is_to_be_logged(b, now + delay)) {
         tell(b, e, &b->input.records[event]);
     }
     return next_again(delay);
@@ -183,7 +184,7 @@ static struct next retry(struct batch *b, const struct err *e, int64_t delay_ms)
 }
 
 /* 42xxx: a table, column or right is missing, and the server says but which. */
-static void name_cure(const struct run *run, struct err *e)
+static void name_hint(const struct run *run, struct err *e)
 {
     struct err said = *e;
 
@@ -201,10 +202,10 @@ static struct next halt_for_a_while(struct batch *b, const struct err *e)
     struct run *run = b->run;
     struct err named = *e;
     usec delay =
-        retry_delay(++run->troubles, BACKOFF_SCHEMA_FLOOR_USEC,
-                    BACKOFF_SCHEMA_CAP_USEC, worker_random(run->worker));
+        backoff_delay(++run->troubles, BACKOFF_SCHEMA_FLOOR_USEC,
+                      BACKOFF_SCHEMA_CAP_USEC, worker_random(run->worker));
 
-    name_cure(run, &named);
+    name_hint(run, &named);
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         halts_until(run->halts, b->input.leases[i].lane,
                     worker_now(run->worker) + delay, &named);

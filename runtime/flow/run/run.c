@@ -87,7 +87,8 @@ static void open_cache(struct run *run)
     const struct plan *p = run->worker->now->plan;
 
     if (plan_is_cached(p)) {
-        cache_open(&run->cache, p->cache.bytes, p->cache.ttl_s * 1000000ULL);
+        cache_ring_open(&run->cache, p->cache.bytes,
+                        p->cache.ttl_s * 1000000ULL);
     }
 }
 
@@ -102,5 +103,5 @@ void run_close(struct run *run)
     for (uint32_t i = 0; i < run->batches.n; i++) {
         batch_close(&run->batches.all[i]);
     }
-    cache_close(&run->cache);
+    cache_ring_close(&run->cache);
 }

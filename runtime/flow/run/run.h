@@ -7,7 +7,7 @@
  * and connections, in the turn that worker_wake() asks for.
  */
 #include "flow/batch/batches.h"
-#include "flow/table/cache.h"
+#include "flow/table/cache_ring.h"
 #include "flow/table/writer.h"
 #include "flow/worker/worker.h"
 
@@ -21,10 +21,10 @@ struct run {
     struct letters *letters; /* borrowed */
     struct publish *publish; /* borrowed */
 
-    struct batches batches; /* owned */
-    struct writer writer;   /* owned; buffers shared by all batches */
-    struct cache cache;     /* owned; without a ring: nothing is cached */
-    usec committed_at;      /* the last commit */
+    struct batches batches;  /* owned */
+    struct writer writer;    /* owned; buffers shared by all batches */
+    struct cache_ring cache; /* owned; without a ring: nothing is cached */
+    usec committed_at;       /* the last commit */
     usec took; /* a transaction, lately: rises at once, falls slowly */
     char rule_fault[200]; /* what people were told of the failure rule */
     uint32_t troubles;    /* halts for want of tables or rights, in a row */

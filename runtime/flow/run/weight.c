@@ -119,7 +119,7 @@ static bool refuse(const struct batch *b, struct err *e,
                    (unsigned long long)most);
 }
 
-bool weight_keys_are_borne(const struct batch *b, struct err *e)
+bool weight_keys_fit(const struct batch *b, struct err *e)
 {
     uint64_t most = is_alone(b) ? ALONE : usual(b);
     struct column heaviest = {0};
@@ -143,7 +143,7 @@ bool weight_keys_are_borne(const struct batch *b, struct err *e)
     return total <= most || refuse(b, e, &heaviest, total, 0, most);
 }
 
-bool weight_is_borne(struct batch *b, struct err *e)
+bool weight_fits(struct batch *b, struct err *e)
 {
     uint64_t most = is_alone(b) ? ALONE : usual(b);
     struct column heaviest = {0};

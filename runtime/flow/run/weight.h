@@ -14,6 +14,6 @@
 uint64_t weight_of_loads(const struct batch *b);
 /* Before rows are asked for: false with [e] (ERR_DATA)
  * when their keys alone are too much. */
-bool weight_keys_are_borne(const struct batch *b, struct err *e) MUSTCHECK;
-/* Behind batch_settle(): false with [e] (ERR_DATA) when it is too much. */
-bool weight_is_borne(struct batch *b, struct err *e) MUSTCHECK;
+bool weight_keys_fit(const struct batch *b, struct err *e) MUSTCHECK;
+/* Behind batch_set_ends(): false with [e] (ERR_DATA) when it is too much. */
+bool weight_fits(struct batch *b, struct err *e) MUSTCHECK;

@@ -25,12 +25,12 @@ pick(struct rows *r, bool (*is_one)(const struct rows *, uint32_t), uint32_t *n)
 
 static bool is_unknown(const struct rows *r, uint32_t row)
 {
-    return !(r->marks[row] & ROWS_RECALLED);
+    return !(r->marks[row] & ROWS_FROM_CACHE);
 }
 
 static bool is_unchecked(const struct rows *r, uint32_t row)
 {
-    return r->marks[row] == ROWS_RECALLED;
+    return r->marks[row] == ROWS_FROM_CACHE;
 }
 
 /* By these rows' keys, and for STATEMENT_VERIFY their xmins and how many. */
@@ -52,7 +52,7 @@ void reader_load(struct rows *r, struct pgconn *c, bool is_locked)
     uint32_t n = r->view.n_rows;
 
     r->n_known = n;
-    if (r->n_recalled > 0) {
+    if (r->n_from_cache > 0) {
         r->asked = pick(r, is_unknown, &n);
     } else {
         rows_unload(r);
@@ -136,7 +136,7 @@ void reader_verify(struct rows *rows, uint32_t n, struct pgconn *c)
         uint32_t n_picked = 0;
         uint32_t *picked = NULL;
 
-        if (rows[i].n_recalled > 0) {
+        if (rows[i].n_from_cache > 0) {
             picked = pick(&rows[i], is_unchecked, &n_picked);
         }
         if (n_picked > 0) {

@@ -12,8 +12,7 @@ struct writer {
                                  usual */
     uint32_t n_written;       /* rows queued since writer_begin */
     uint32_t n_unchanged;     /* rows left out since they hold what they held */
-    bool
-        has_unloaded_update; /* an UPDATE of rows that were not loaded was queued */
+    bool has_unloaded_update; /* an UPDATE of such rows is queued */
 };
 
 void writer_begin(struct writer *w);

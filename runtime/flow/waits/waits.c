@@ -42,7 +42,7 @@ static void tell_lanes(struct waits *w, usec now)
             continue;
         }
         if (lane_waits_for_kafka(l, now, why, sizeof(why)) == WAIT_NONE) {
-            l->is_told = false;
+            l->is_logged = false;
             continue;
         }
         if (!what[0]) {
@@ -50,8 +50,8 @@ static void tell_lanes(struct waits *w, usec now)
                      l->partition);
             memcpy(first, why, sizeof(first));
         }
-        if (!l->is_told) {
-            l->is_told = true;
+        if (!l->is_logged) {
+            l->is_logged = true;
             log_line(LOG_WARN, "lane stands; the others go on",
                      "lane=%s/%d position=%" PRId64 " why=%s", l->topic,
                      l->partition, l->position, log_quote(why));
@@ -64,7 +64,7 @@ static void tell_lanes(struct waits *w, usec now)
 static bool wants_end(const struct lane *l)
 {
     return lane_is_left_out(l)
-               ? !l->left_out.is_untold && !l->kafka->has_no_leader
+               ? !l->left_out.has_no_answer && !l->kafka->has_no_leader
                : l->kafka->is_out && lane_is_ours(l);
 }
 
@@ -187,11 +187,11 @@ static void look(struct waits *w, usec now)
         uint32_t bit = 1U << i;
 
         if (!kinds[i].find(w, now, why, sizeof(why))) {
-            w->told &= ~bit;
+            w->logged &= ~bit;
             continue;
         }
-        if (!(w->told & bit)) {
-            w->told |= bit;
+        if (!(w->logged & bit)) {
+            w->logged |= bit;
             log_line(LOG_WARN, "the run waits", "for=%s why=%s", kinds[i].name,
                      log_quote(why));
         }

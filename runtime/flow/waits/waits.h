@@ -44,13 +44,13 @@ struct waits {
     bool has_leaders; /* and each lane had a leader then */
     bool has_joined;  /* it gave us lanes, or none, once */
     usec halted_at;   /* when ends of halted lanes are asked for */
-    uint32_t told;    /* kinds of waits that people were told of: bits */
+    uint32_t logged;  /* kinds of waits that people were told of: bits */
     /* -- waits_others.c: lanes that no worker of the run has */
     usec unowned_since;
     usec listed_at; /* when tidemill.lane told of all lanes */
     usec ask_at;    /* when Kafka is asked who has them */
     usec ends_at;   /* and for their ends */
-    bool has_told_others;
+    bool has_logged_others;
 };
 
 /* The consumer was opened: the group is waited for from now on. */

@@ -113,7 +113,7 @@ static void describe(const struct waits *w, struct page_lane *p,
 }
 
 /* True: somebody should know. */
-static bool judge(struct waits *w, struct page_lane *p, usec now)
+static bool is_unread(struct waits *w, struct page_lane *p, usec now)
 {
     struct holder h;
     enum holder_kind kind =
@@ -165,17 +165,17 @@ static void ask_ends(struct waits *w, struct page_lane *const *lost, uint32_t n)
 
 static void tell(struct waits *w, const struct page_lane *first, uint32_t n)
 {
-    if (n > 0 && !w->has_told_others) {
+    if (n > 0 && !w->has_logged_others) {
         log_line(LOG_WARN, "partitions are not read by this pipeline",
                  "lanes=%u first=%s/%d why=%s", n, first->topic,
                  first->partition, log_quote(first->message));
-    } else if (n == 0 && w->has_told_others) {
+    } else if (n == 0 && w->has_logged_others) {
         log_line(LOG_INFO, "all partitions are read again", NULL);
     }
-    w->has_told_others = n > 0;
+    w->has_logged_others = n > 0;
 }
 
-static void judge_all(struct waits *w, usec now)
+static void tell_unread(struct waits *w, usec now)
 {
     struct page *page = w->needs.show->page;
     struct page_lane **lost = mem_zero(page->n_lanes + 1, sizeof(*lost));
@@ -184,7 +184,7 @@ static void judge_all(struct waits *w, usec now)
     for (uint32_t i = 0; i < page->n_lanes && i < PAGE_LANES; i++) {
         struct page_lane *p = &page->lanes[i];
 
-        if (is_unowned(p) && judge(w, p, now)) {
+        if (is_unowned(p) && is_unread(w, p, now)) {
             lost[n++] = p;
         }
     }
@@ -210,7 +210,7 @@ void others_tick(struct waits *w, usec now)
     }
     if (now > w->unowned_since + GRACE_USEC && now >= w->ask_at) {
         w->ask_at = now + ASK_USEC;
-        judge_all(w, now); /* by the last answer */
+        tell_unread(w, now); /* by the last answer */
         source_ask_members(w->needs.source);
     }
 }

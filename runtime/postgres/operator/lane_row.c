@@ -65,10 +65,10 @@ static void read_row(struct arena *a, const struct pg_result *r, int i,
 }
 
 /* NULL and -1: any. */
-static struct params *lane_params(struct console *c, const char *topic,
-                                  int64_t partition)
+static struct params *lane_params(struct operator_connection *c,
+                                  const char *topic, int64_t partition)
 {
-    struct params *ps = console_params(c);
+    struct params *ps = operator_connection_params(c);
 
     params_text(ps, c->plan->name);
     params_text(ps, topic);
@@ -76,13 +76,13 @@ static struct params *lane_params(struct console *c, const char *topic,
     return ps;
 }
 
-bool lane_rows_load(struct console *c, const char *topic, int64_t partition,
-                    struct lane_rows *out, struct err *e)
+bool lane_rows_load(struct operator_connection *c, const char *topic,
+                    int64_t partition, struct lane_rows *out, struct err *e)
 {
     *out = (struct lane_rows){0};
     arena_init(&out->arena, 0);
     struct pg_result *r =
-        console_ask(c, LIST, lane_params(c, topic, partition), e);
+        operator_connection_ask(c, LIST, lane_params(c, topic, partition), e);
     if (!r) {
         return false;
     }
@@ -91,7 +91,7 @@ bool lane_rows_load(struct console *c, const char *topic, int64_t partition,
     for (uint32_t i = 0; i < out->n; i++) {
         read_row(&out->arena, r, (int)i, &out->at[i]);
     }
-    console_free(r);
+    operator_connection_free(r);
     return true;
 }
 
@@ -136,8 +136,8 @@ static int64_t most_position(const struct lane_change *change)
     return change->to < shown ? INT64_MAX : change->to;
 }
 
-static bool change_one(struct console *c, const struct lane_change *change,
-                       struct err *e)
+static bool change_one(struct operator_connection *c,
+                       const struct lane_change *change, struct err *e)
 {
     const struct lane_row *shown = change->shown;
     struct params *ps = lane_params(c, shown->topic, shown->partition);
@@ -149,8 +149,9 @@ static bool change_one(struct console *c, const struct lane_change *change,
     params_text(ps, c->who);
     params_text(ps, change->action);
     params_text(ps, change->reason);
-    struct pg_result *locked = console_ask(c, LOCK, ps, e);
-    struct pg_result *r = locked ? console_ask(c, CHANGE, ps, e) : NULL;
+    struct pg_result *locked = operator_connection_ask(c, LOCK, ps, e);
+    struct pg_result *r =
+        locked ? operator_connection_ask(c, CHANGE, ps, e) : NULL;
     bool ok = r && pg_rows(r) == 1;
     if (r && !ok) {
         err_set(e, ERR_CONFLICT,
@@ -160,21 +161,22 @@ static bool change_one(struct console *c, const struct lane_change *change,
                 "change back, which `tidemill check` names",
                 shown->topic, shown->partition);
     }
-    console_free(locked);
-    console_free(r);
+    operator_connection_free(locked);
+    operator_connection_free(r);
     return ok;
 }
 
-bool lane_rows_change(struct console *c, const struct lane_change *changes,
-                      uint32_t n, struct err *e)
+bool lane_rows_change(struct operator_connection *c,
+                      const struct lane_change *changes, uint32_t n,
+                      struct err *e)
 {
-    bool ok = console_begin(c, e);
+    bool ok = operator_connection_begin(c, e);
     for (uint32_t i = 0; i < n && ok; i++) {
         ok = change_one(c, &changes[i], e);
     }
     if (ok) {
-        return console_commit(c, e);
+        return operator_connection_commit(c, e);
     }
-    console_rollback(c);
+    operator_connection_rollback(c);
     return false;
 }

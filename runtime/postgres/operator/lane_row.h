@@ -9,7 +9,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "postgres/operator/console.h"
+#include "postgres/operator/operator_connection.h"
 
 struct lane_row {
     const char *topic;
@@ -41,13 +41,15 @@ struct lane_change {
 
 /* Lanes of the pipeline by topic and partition; NULL and -1: all of them.
  * lane_rows_close() also after a failure. */
-bool lane_rows_load(struct console *c, const char *topic, int64_t partition,
-                    struct lane_rows *out, struct err *e) MUSTCHECK;
+bool lane_rows_load(struct operator_connection *c, const char *topic,
+                    int64_t partition, struct lane_rows *out,
+                    struct err *e) MUSTCHECK;
 void lane_rows_close(struct lane_rows *rows);
 /*
  * All of them or none, with a row of tidemill.audit each. A halt ends, and the
  * lane's anchor goes: whoever changed it has looked. ERR_CONFLICT: a lane is
  * not any more what was shown.
  */
-bool lane_rows_change(struct console *c, const struct lane_change *changes,
-                      uint32_t n, struct err *e) MUSTCHECK;
+bool lane_rows_change(struct operator_connection *c,
+                      const struct lane_change *changes, uint32_t n,
+                      struct err *e) MUSTCHECK;

@@ -32,9 +32,10 @@ enum list_field {
     LIST_HEADERS
 };
 
-struct params *letter_params(struct console *c, const struct letter_filter *f)
+struct params *letter_params(struct operator_connection *c,
+                             const struct letter_filter *f)
 {
-    struct params *ps = console_params(c);
+    struct params *ps = operator_connection_params(c);
 
     params_text(ps, c->plan->name);
     params_text(ps, f->topic);
@@ -90,14 +91,15 @@ static void on_letter(const struct pg_result *r, void *arg)
     reading->fn(&l, reading->arg);
 }
 
-static bool each(struct console *c, const struct letter_filter *f,
+static bool each(struct operator_connection *c, const struct letter_filter *f,
                  const char *sql, struct letter_reading *reading, struct err *e)
 {
-    return console_each(c, sql, letter_params(c, f), on_letter, reading, e);
+    return operator_connection_each(c, sql, letter_params(c, f), on_letter,
+                                    reading, e);
 }
 
-bool letters_each(struct console *c, const struct letter_filter *f, bool values,
-                  letter_fn fn, void *arg, struct err *e)
+bool letters_each(struct operator_connection *c, const struct letter_filter *f,
+                  bool values, letter_fn fn, void *arg, struct err *e)
 {
     static const char brief[] =
         FIELDS "NULL::bytea, NULL::text FROM tidemill.dead_letter "
@@ -109,8 +111,9 @@ bool letters_each(struct console *c, const struct letter_filter *f, bool values,
     return each(c, f, values ? full : brief, &reading, e);
 }
 
-bool letters_beside(struct console *c, const struct letter_filter *f,
-                    letter_fn fn, void *arg, struct err *e)
+bool letters_beside(struct operator_connection *c,
+                    const struct letter_filter *f, letter_fn fn, void *arg,
+                    struct err *e)
 {
     static const char sql[] =
         FIELDS "NULL::bytea, NULL::text FROM tidemill.dead_letter "
@@ -130,7 +133,7 @@ static void on_count(const struct pg_result *r, void *arg)
     reading->count_fn(&n, reading->arg);
 }
 
-bool letters_count(struct console *c, const struct letter_filter *f,
+bool letters_count(struct operator_connection *c, const struct letter_filter *f,
                    letter_count_fn fn, void *arg, struct err *e)
 {
     static const char sql[] =
@@ -138,5 +141,6 @@ bool letters_count(struct console *c, const struct letter_filter *f,
         "count(*) FILTER (WHERE state = 'held') FROM tidemill.dead_letter "
         "WHERE " LETTER_MATCHES " GROUP BY class ORDER BY count(*) DESC, class";
     struct letter_reading reading = {.count_fn = fn, .arg = arg};
-    return console_each(c, sql, letter_params(c, f), on_count, &reading, e);
+    return operator_connection_each(c, sql, letter_params(c, f), on_count,
+                                    &reading, e);
 }

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "postgres/operator/console.h"
+#include "postgres/operator/operator_connection.h"
 
 /* NULL and -1: any. */
 struct letter_filter {
@@ -49,12 +49,14 @@ struct letter_row {
 typedef void (*letter_fn)(const struct letter_row *l, void *arg);
 
 /* [values]: with value and headers, which else are NULL. */
-bool letters_each(struct console *c, const struct letter_filter *f, bool values,
-                  letter_fn fn, void *arg, struct err *e) MUSTCHECK;
+bool letters_each(struct operator_connection *c, const struct letter_filter *f,
+                  bool values, letter_fn fn, void *arg,
+                  struct err *e) MUSTCHECK;
 
 /* The others of the key of the one letter that [f] names by its place. */
-bool letters_beside(struct console *c, const struct letter_filter *f,
-                    letter_fn fn, void *arg, struct err *e) MUSTCHECK;
+bool letters_beside(struct operator_connection *c,
+                    const struct letter_filter *f, letter_fn fn, void *arg,
+                    struct err *e) MUSTCHECK;
 
 /* How many there are of each class, the limit left aside. */
 struct letter_count {
@@ -62,7 +64,7 @@ struct letter_count {
     int64_t n_failed, n_held;
 };
 typedef void (*letter_count_fn)(const struct letter_count *n, void *arg);
-bool letters_count(struct console *c, const struct letter_filter *f,
+bool letters_count(struct operator_connection *c, const struct letter_filter *f,
                    letter_count_fn fn, void *arg, struct err *e) MUSTCHECK;
 
 enum letter_scope {
@@ -81,7 +83,7 @@ struct letter_look {
     char print[33];    /* fingerprint of the chains */
 };
 
-bool letters_look(struct console *c, const struct letter_filter *f,
+bool letters_look(struct operator_connection *c, const struct letter_filter *f,
                   enum letter_scope scope, struct letter_look *out,
                   struct err *e) MUSTCHECK;
 /*
@@ -90,9 +92,10 @@ bool letters_look(struct console *c, const struct letter_filter *f,
  * heads go. A row of tidemill.audit a lane. ERR_CONFLICT: the chains are not
  * any more what was shown.
  */
-bool letters_discard(struct console *c, const struct letter_filter *f,
-                     enum letter_scope scope, const struct letter_look *shown,
-                     const char *reason, struct err *e) MUSTCHECK;
+bool letters_discard(struct operator_connection *c,
+                     const struct letter_filter *f, enum letter_scope scope,
+                     const struct letter_look *shown, const char *reason,
+                     struct err *e) MUSTCHECK;
 
 /* A retry that was asked for, and what has become of it. */
 struct letter_retry {
@@ -102,8 +105,8 @@ struct letter_retry {
     char asked_at[48];
 };
 /* Asks for the chains of what the filter picks. */
-bool letters_retry(struct console *c, const struct letter_filter *f,
+bool letters_retry(struct operator_connection *c, const struct letter_filter *f,
                    const char *reason, struct letter_retry *out,
                    struct err *e) MUSTCHECK;
-bool letters_retried(struct console *c, struct letter_retry *retry,
+bool letters_retried(struct operator_connection *c, struct letter_retry *retry,
                      struct err *e) MUSTCHECK;

@@ -136,7 +136,7 @@ static const char RETRIED[] =
     "WHERE a.pipeline = $1 AND a.action = 'dlq retry' AND a.who = $2 "
     "AND a.at = $3::timestamptz";
 
-static struct params *change_params(struct console *c,
+static struct params *change_params(struct operator_connection *c,
                                     const struct letter_filter *f,
                                     enum letter_scope scope, const char *reason)
 {
@@ -159,23 +159,23 @@ static void read_look(const struct pg_result *r, struct letter_look *out)
     snprintf(out->print, sizeof(out->print), "%s", pg_str(r, 0, LOOK_PRINT));
 }
 
-bool letters_look(struct console *c, const struct letter_filter *f,
+bool letters_look(struct operator_connection *c, const struct letter_filter *f,
                   enum letter_scope scope, struct letter_look *out,
                   struct err *e)
 {
     struct params *ps = letter_params(c, f);
     params_text(ps, scopes[scope]);
-    struct pg_result *r = console_ask(c, LOOK, ps, e);
+    struct pg_result *r = operator_connection_ask(c, LOOK, ps, e);
     if (!r) {
         return false;
     }
     read_look(r, out);
-    console_free(r);
+    operator_connection_free(r);
     return true;
 }
 
-static bool is_as_shown(struct console *c, const struct letter_filter *f,
-                        enum letter_scope scope,
+static bool is_as_shown(struct operator_connection *c,
+                        const struct letter_filter *f, enum letter_scope scope,
                         const struct letter_look *shown, struct err *e)
 {
     struct letter_look now;
@@ -197,42 +197,43 @@ static bool not_kept(struct err *e)
 }
 
 /* True: it did, and all of it. */
-static bool did(struct console *c, const char *sql, struct params *ps,
-                struct err *e)
+static bool did(struct operator_connection *c, const char *sql,
+                struct params *ps, struct err *e)
 {
-    struct pg_result *r = console_ask(c, sql, ps, e);
+    struct pg_result *r = operator_connection_ask(c, sql, ps, e);
     bool ok = r && (pg_int(r, 0, 0) || not_kept(e));
 
-    console_free(r);
+    operator_connection_free(r);
     return ok;
 }
 
-bool letters_discard(struct console *c, const struct letter_filter *f,
-                     enum letter_scope scope, const struct letter_look *shown,
-                     const char *reason, struct err *e)
+bool letters_discard(struct operator_connection *c,
+                     const struct letter_filter *f, enum letter_scope scope,
+                     const struct letter_look *shown, const char *reason,
+                     struct err *e)
 {
-    if (!console_begin(c, e)) {
+    if (!operator_connection_begin(c, e)) {
         return false;
     }
     struct pg_result *locked =
-        console_ask(c, LOCK, change_params(c, f, scope, reason), e);
+        operator_connection_ask(c, LOCK, change_params(c, f, scope, reason), e);
     bool ok = locked && is_as_shown(c, f, scope, shown, e) &&
               did(c, DISCARD, change_params(c, f, scope, reason), e);
-    console_free(locked);
+    operator_connection_free(locked);
     if (ok) {
-        return console_commit(c, e);
+        return operator_connection_commit(c, e);
     }
-    console_rollback(c);
+    operator_connection_rollback(c);
     return false;
 }
 
-bool letters_retry(struct console *c, const struct letter_filter *f,
+bool letters_retry(struct operator_connection *c, const struct letter_filter *f,
                    const char *reason, struct letter_retry *out, struct err *e)
 {
     struct pg_result *r =
-        console_begin(c, e)
-            ? console_ask(c, RETRY, change_params(c, f, LETTERS_CHAINS, reason),
-                          e)
+        operator_connection_begin(c, e)
+            ? operator_connection_ask(
+                  c, RETRY, change_params(c, f, LETTERS_CHAINS, reason), e)
             : NULL;
     bool ok = r != NULL;
     if (ok) {
@@ -241,27 +242,27 @@ bool letters_retry(struct console *c, const struct letter_filter *f,
         snprintf(out->asked_at, sizeof(out->asked_at), "%s", pg_str(r, 0, 2));
         ok = pg_int(r, 0, 3) || not_kept(e);
     }
-    console_free(r);
+    operator_connection_free(r);
     if (ok) {
-        return console_commit(c, e);
+        return operator_connection_commit(c, e);
     }
-    console_rollback(c);
+    operator_connection_rollback(c);
     return false;
 }
 
-bool letters_retried(struct console *c, struct letter_retry *retry,
+bool letters_retried(struct operator_connection *c, struct letter_retry *retry,
                      struct err *e)
 {
-    struct params *ps = console_params(c);
+    struct params *ps = operator_connection_params(c);
     params_text(ps, c->plan->name);
     params_text(ps, c->who);
     params_text(ps, retry->asked_at);
-    struct pg_result *r = console_ask(c, RETRIED, ps, e);
+    struct pg_result *r = operator_connection_ask(c, RETRIED, ps, e);
     if (!r) {
         return false;
     }
     retry->n_waiting = pg_int(r, 0, 0);
     retry->n_again = pg_int(r, 0, 1);
-    console_free(r);
+    operator_connection_free(r);
     return true;
 }

@@ -3,7 +3,8 @@
  * that they name. */
 #include "postgres/operator/letters.h"
 
-struct params *letter_params(struct console *c, const struct letter_filter *f);
+struct params *letter_params(struct operator_connection *c,
+                             const struct letter_filter *f);
 
 #define LETTER_ORDER "topic COLLATE \"C\", partition, \"offset\""
 #define LETTER_MATCHES                                                         \

@@ -37,7 +37,7 @@ static const char SCHEMA[] =
     "timestamptz;\n"
     "ALTER TABLE tidemill.lane ADD COLUMN IF NOT EXISTS "
     "halted_generation text;\n"
-    "-- The position may be below what Kafka was told: the lane is new, "
+    "-- The position may be below the group offset: the lane is new, "
     "or a\n"
     "-- person moved it back.\n"
     "ALTER TABLE tidemill.lane\n"

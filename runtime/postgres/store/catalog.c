@@ -26,7 +26,7 @@ static const struct own_table {
     {"tidemill.audit", SERVER_AUDIT, 8, NULL},
 };
 
-static void put_schema_cure(struct catalog_report *r, struct buf *b)
+static void put_schema_hint(struct catalog_report *r, struct buf *b)
 {
     buf_printf(b,
                "run `tidemill schema %s --apply`, or apply the SQL that "
@@ -44,7 +44,7 @@ static void check_own(struct catalog_report *r, const struct pg_result *s,
                    n ? "table %s is of an older version: "
                      : "there is no table %s: ",
                    t->name);
-        put_schema_cure(r, b);
+        put_schema_hint(r, b);
     } else if (t->rights && r->server != CATALOG_OWNER &&
                !pg_int(s, 0, (int)t->field + 1)) {
         struct buf *b = report_problem(r);
@@ -59,7 +59,7 @@ static void check_must(struct catalog_report *r, const struct pg_result *s)
     if (!pg_value(s, 0, SERVER_MUST, &len)) {
         struct buf *b = report_problem(r);
         buf_puts(b, "there is no function tidemill.must(boolean, text): ");
-        put_schema_cure(r, b);
+        put_schema_hint(r, b);
     } else if (r->server != CATALOG_OWNER && !pg_int(s, 0, SERVER_MUST)) {
         struct buf *b = report_problem(r);
         buf_printf(b, "role %s may not call tidemill.must(): ", r->user);
@@ -97,7 +97,7 @@ static void check_server(struct catalog_report *r, const struct pg_result *s)
     if (!pg_value(s, 0, SERVER_USAGE, &len)) {
         struct buf *b = report_problem(r);
         buf_puts(b, "there is no schema tidemill: ");
-        put_schema_cure(r, b);
+        put_schema_hint(r, b);
     } else if (!pg_int(s, 0, SERVER_USAGE)) {
         struct buf *b = report_problem(r);
         buf_printf(b, "role %s may not use schema tidemill: ", r->user);
@@ -215,7 +215,7 @@ static void check_others(struct catalog_report *r,
     }
 }
 
-static void put_index_cure(struct catalog_report *r, struct buf *b)
+static void put_index_hint(struct catalog_report *r, struct buf *b)
 {
     buf_puts(b, "CREATE UNIQUE INDEX ON ");
     sql_quote_table(b, r->p->table);
@@ -248,7 +248,7 @@ static void check_indexes(struct catalog_report *r,
                    is_once(r->p) ? "the column of `once` has"
                                  : "its key columns have",
                    is_once(r->p) ? "its" : "their");
-        put_index_cure(r, b);
+        put_index_hint(r, b);
     }
 }
 
@@ -357,7 +357,7 @@ static bool check_table(struct catalog_report *r, const struct pg_result *t)
         struct buf *b = report_problem(r);
         buf_puts(b, "there is no such table: ");
         put_table_sql(r, b);
-        put_schema_cure(r, b);
+        put_schema_hint(r, b);
         return false;
     }
     char kind = pg_str(t, 0, TABLE_KIND)[0];
@@ -437,15 +437,16 @@ static void set_depths(const struct pgreply *r, const struct plan *p,
 }
 
 /* What keeps rows out of the cache of every worker. */
-static void check_loud(struct catalog_report *r, const struct pg_result *loud)
+static void check_side_effects(struct catalog_report *r,
+                               const struct pg_result *causes)
 {
     int len;
 
-    if (pg_value(loud, 0, 0, &len)) {
+    if (pg_value(causes, 0, 0, &len)) {
         buf_printf(report_begin(r, true),
                    "no row is cached: %s may change rows in a transaction of "
                    "the pipeline; drop it, or write cache = false\n",
-                   pg_str(loud, 0, 0));
+                   pg_str(causes, 0, 0));
     }
 }
 
@@ -486,7 +487,7 @@ int catalog_compare(const struct pgreply *r, const struct plan *p,
     }
     if (plan_is_cached(p)) {
         report.p = NULL;
-        check_loud(&report, r->results[ANSWER_TABLES + n_tables]);
+        check_side_effects(&report, r->results[ANSWER_TABLES + n_tables]);
     }
     return report.n_problems;
 }

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "postgres/sql/seal.h"
 #include "postgres/sql/sql_text.h"
+#include "postgres/sql/write_check.h"
 #include "postgres/store/shape.h"
 
 /* How many known columns a table of schema tidemill has; 0: there is no such
@@ -262,12 +262,12 @@ static void ask_table(struct pgconn *c, const struct plan_projection *p)
     pgconn_add(c, &indexes, ps);
 }
 
-static void ask_loud(struct pgconn *c, const struct plan *p)
+static void ask_side_effects(struct pgconn *c, const struct plan *p)
 {
     struct arena a;
 
     arena_init(&a, 0);
-    pgconn_add(c, &(struct pgstmt){.sql = seal_loud_sql(p, &a)}, NULL);
+    pgconn_add(c, &(struct pgstmt){.sql = write_check_causes_sql(p, &a)}, NULL);
     arena_close(&a);
 }
 
@@ -282,6 +282,6 @@ void catalog_ask(struct pgconn *c, const struct plan *p)
         ask_table(c, &p->projections[i]);
     }
     if (plan_is_cached(p)) {
-        ask_loud(c, p);
+        ask_side_effects(c, p);
     }
 }

@@ -3,7 +3,7 @@
  * The questions to pg_catalog, and the columns of their answers: the shape of
  * the tables (shape.h), the server, the causes of each table of schema tidemill,
  * then CATALOG_PER_TABLE for each projection, and when rows are cached what
- * seal_loud_sql() asks.
+ * write_check_causes_sql() asks.
  */
 #include "model/plan.h"
 #include "postgres/wire/conn.h"

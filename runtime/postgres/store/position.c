@@ -161,7 +161,7 @@ void position_move(struct pgconn *c, const struct plan *p,
     params_text(ps, p->hash);
     params_int8(ps, step->anchor.ms);
     params_int8(ps, step->anchor.hash);
-    params_bool(ps, step->settles);
+    params_bool(ps, step->ends_rewound);
     pgconn_add(c, &move, ps);
 }
 
@@ -179,17 +179,17 @@ void position_fence(struct pgconn *c, const struct plan *p, const char *topic,
 }
 
 /* The anchor may be of the position that a person moved away from. */
-void position_settle(struct pgconn *c, const struct plan *p,
-                     const struct position *at)
+void position_end_rewound(struct pgconn *c, const struct plan *p,
+                          const struct position *at)
 {
-    static const struct pgstmt settle = {
+    static const struct pgstmt end_rewound = {
         "UPDATE tidemill.lane SET is_rewound = false, anchor_ms = NULL, "
         "anchor_hash = NULL WHERE " LANE
         " AND epoch = $4 AND next_offset = $5"};
     struct params *ps = lane_params(c, p, at->topic, at->partition);
     params_int8(ps, at->epoch);
     params_int8(ps, at->next_offset);
-    pgconn_add(c, &settle, ps);
+    pgconn_add(c, &end_rewound, ps);
 }
 
 /* Whether the row has it, or is no longer ours. The lock comes first: behind it

@@ -22,7 +22,7 @@ struct position {
     int64_t next_offset;  /* out; -1: the row holds none */
     int64_t begin;        /* of POSITION_UNBEGUN, once it is known */
     int64_t epoch;        /* out */
-    bool is_rewound;      /* out: it may be below what Kafka was told */
+    bool is_rewound;      /* out: it may be below the group offset */
     bool has_anchor;      /* out */
     struct anchor anchor; /* out: of the last record below next_offset */
     const char *halted;   /* out: why it waits for a person, in the reply; NULL:
@@ -67,7 +67,7 @@ struct position_step {
     int64_t from;
     int64_t to;
     struct anchor anchor; /* of the last record below [to] */
-    bool settles;         /* it does what position_settle() does, too */
+    bool ends_rewound;    /* it does what position_end_rewound() does, too */
 };
 
 /* Queues the compare-and-set of one lane: TM001 unless it holds. */
@@ -77,11 +77,11 @@ void position_move(struct pgconn *c, const struct plan *p,
  * unless the lane is ours and stands at [at]; it does so until the commit. */
 void position_fence(struct pgconn *c, const struct plan *p, const char *topic,
                     int32_t partition, int64_t epoch, int64_t at);
-/* Queues the note that Kafka was told nothing above the position: from now on
- * a position below what Kafka was told is one of an older database. Nothing
+/* Queues the note that the group offset is not above the position: from now on
+ * a position below the group offset is one of an older database. Nothing
  * happens unless the epoch is ours. */
-void position_settle(struct pgconn *c, const struct plan *p,
-                     const struct position *at);
+void position_end_rewound(struct pgconn *c, const struct plan *p,
+                          const struct position *at);
 /* Queues that a lane waits for a person since at->halted_since. A claim by
  * another generation than [generation] ends the halt; NULL: no claim does.
  * Nothing happens unless the epoch is ours; TM005 when it is, and the row does

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
-#include "postgres/sql/seal.h"
 #include "postgres/sql/sql_text.h"
+#include "postgres/sql/write_check.h"
 
 enum field {
     N_VERSIONS,
@@ -14,7 +14,7 @@ enum field {
     OWN,      /* the same without parts */
     TABLES,
     SCHEMAS,
-    IS_PLAIN,   /* no table has what could make a transaction not quiet */
+    IS_PLAIN,   /* no table has what could have side effects */
     IS_DISTINCT /* no two projections write one table */
 };
 
@@ -104,15 +104,15 @@ void shape_read(const struct pg_result *r, struct shape *out)
     bool is_distinct = pg_int(r, 0, IS_DISTINCT);
 
     out->check = make_check(r);
-    out->seal =
-        pg_int(r, 0, IS_PLAIN) && is_distinct
-            ? NULL
-            : seal_sql(pg_str(r, 0, ALL), pg_str(r, 0, OWN), is_distinct);
+    out->write_check = pg_int(r, 0, IS_PLAIN) && is_distinct
+                           ? NULL
+                           : write_check_sql(pg_str(r, 0, ALL),
+                                             pg_str(r, 0, OWN), is_distinct);
 }
 
 void shape_close(struct shape *s)
 {
     free(s->check);
-    free(s->seal);
+    free(s->write_check);
     *s = (struct shape){0};
 }

@@ -25,8 +25,7 @@
 struct shape {
     char *check; /* owned: SQL without parameters, which tells the transaction's
                     xid; NULL: not known */
-    char *seal;  /* owned: SQL that tells whether the transaction is quiet, see
-                    seal.h; NULL: it is */
+    char *write_check; /* owned: see write_check.h; NULL: there are none */
 };
 
 /* One statement. It must run before what is compared is asked for, so that a

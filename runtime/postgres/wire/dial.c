@@ -174,7 +174,8 @@ static bool wait_for(PGconn *pg, uint32_t connect_ms, struct err *e)
 }
 
 /* False: the session cannot be made ours. */
-static bool settle(PGconn *pg, const struct plan_timeouts *t, struct err *e)
+static bool set_up_session(PGconn *pg, const struct plan_timeouts *t,
+                           struct err *e)
 {
     char *set = session_set(SESSION_PEOPLE, t);
     char *look = session_look(SESSION_PEOPLE);
@@ -198,7 +199,7 @@ static PGconn *try_host(struct pgtarget *t, struct pgturns *turns,
 {
     PGconn *pg = dial_start(t, turns, e);
     if (pg && wait_for(pg, t->timeouts.connect_ms, e) &&
-        settle(pg, &t->timeouts, e)) {
+        set_up_session(pg, &t->timeouts, e)) {
         return pg;
     }
     bool is_again =
@@ -299,23 +300,23 @@ static enum err_class take_state(char *text, struct err *e)
 }
 
 /* What to do about it, for people. */
-static void put_cure(struct buf *b, const PGconn *pg, const char *text)
+static void put_hint(struct buf *b, const PGconn *pg, const char *text)
 {
-    const char *cure = sqlstate_cure(text);
+    const char *hint = sqlstate_hint(text);
     if (strstr(text, "CONNECT privilege")) {
         buf_puts(b, ": GRANT CONNECT ON DATABASE ");
         sql_quote(b, PQdb(pg));
         buf_puts(b, " TO ");
         sql_quote(b, PQuser(pg));
         buf_puts(b, ";");
-    } else if (cure) {
-        buf_printf(b, ": %s", cure);
+    } else if (hint) {
+        buf_printf(b, ": %s", hint);
     }
 }
 
 bool dial_error(const PGconn *pg, struct err *e)
 {
-    struct buf cure = {0};
+    struct buf hint = {0};
     char text[TEXT_BYTES];
     struct err state = {0};
     snprintf(text, sizeof(text), "%s", PQerrorMessage(pg));
@@ -324,10 +325,10 @@ bool dial_error(const PGconn *pg, struct err *e)
     if (PQconnectionNeedsPassword(pg)) {
         class = ERR_CONFIG;
     }
-    put_cure(&cure, pg, text);
+    put_hint(&hint, pg, text);
     err_set(e, class, "cannot connect to PostgreSQL: %s%s", text,
-            buf_text(&cure));
-    buf_close(&cure);
+            buf_text(&hint));
+    buf_close(&hint);
     memcpy(e->sqlstate, state.sqlstate, sizeof(e->sqlstate));
     return false;
 }

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/backoff.h"
 #include "base/random.h"
-#include "base/retry.h"
 #include "model/deadlines.h"
 
 /* A rollback that takes longer is not worth the connection. */
@@ -103,9 +103,9 @@ static void on_failed(struct pgpool *p, struct pool_slot *s)
     p->error = *pgconn_error(s->c);
     slot_drop(p, s);
     loop_timer_set(p->backoff,
-                   retry_delay(++p->n_failures, p->retry.floor_ms * 1000ULL,
-                               p->retry.cap_ms * 1000ULL,
-                               random_next(&p->random)));
+                   backoff_delay(++p->n_failures, p->retry.floor_ms * 1000ULL,
+                                 p->retry.cap_ms * 1000ULL,
+                                 random_next(&p->random)));
     p->n_failed++;
     wake_soon(p);
 }

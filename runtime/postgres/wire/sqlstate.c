@@ -236,7 +236,7 @@ const char *sqlstate_note(const char *sqlstate)
 struct text_class {
     const char *part;
     enum err_class class;
-    const char *cure; /* NULL: the text says it all */
+    const char *hint; /* NULL: the text says it all */
 };
 
 /* Without SQLSTATE libpq itself speaks, in English since no locale is set.
@@ -305,10 +305,10 @@ static enum err_class text_class(const char *text)
     return t ? t->class : ERR_CONNECTION;
 }
 
-const char *sqlstate_cure(const char *text)
+const char *sqlstate_hint(const char *text)
 {
     const struct text_class *t = find_text(text);
-    return t ? t->cure : NULL;
+    return t ? t->hint : NULL;
 }
 
 /* What a server or a pooler answers without a reason that we know is rather

@@ -22,4 +22,4 @@ const char *sqlstate_note(const char *sqlstate);
 enum err_class sqlstate_refusal(const char *sqlstate, const char *text);
 /* What to do about such an attempt, where libpq's words do not tell; NULL:
  * nothing to add. Static. */
-const char *sqlstate_cure(const char *text);
+const char *sqlstate_hint(const char *text);

@@ -4,7 +4,7 @@ local core = require 'tidemill.core.api'
 local ffi = require 'ffi'
 local json = require 'tidemill.inspect.json'
 local names = require 'tidemill.inspect.names'
-local sight = require 'tidemill.inspect.sight'
+local sample = require 'tidemill.inspect.sample'
 
 local C = core.C
 local member = json.member
@@ -14,7 +14,7 @@ local SHOWN = 40
 
 local function judge_name(q, p, c)
   local rows, shown = {}, nil
-  for _, s in ipairs(q.sights) do
+  for _, s in ipairs(q.samples) do
     if s.is_full then
       if member(s.row, c.name) ~= nil then return end
       rows[#rows + 1], shown = s.row, s
@@ -88,8 +88,8 @@ end
 
 local function judge_decimals(q, p, c)
   local seen = {}
-  for _, s in ipairs(q.sights) do
-    local form = form_of(sight.unsaid(s, c.name))
+  for _, s in ipairs(q.samples) do
+    local form = form_of(sample.unsaid(s, c.name))
     if form then seen[form] = seen[form] or s end
   end
   if q.topic.decimals == 'unsaid' then
@@ -143,10 +143,10 @@ local function digits(n) return (tostring(n):gsub('LL$', '')) end
 -- The first number of a column, its record, and the one unit that all of them may be in.
 local function look_at_times(q, c)
   local t, may_be = nil, { millis = true, micros = true, nanos = true }
-  for _, s in ipairs(q.sights) do
-    local n = sight.unsaid(s, c.name)
+  for _, s in ipairs(q.samples) do
+    local n = sample.unsaid(s, c.name)
     if json.is_whole(n) and n ~= 0 then
-      t = t or { column = c, sight = s, n = n }
+      t = t or { column = c, sample = s, n = n }
       for unit in pairs(may_be) do may_be[unit] = is_plausible(n, unit) or nil end
     end
   end
@@ -178,7 +178,7 @@ local function see_times(q, p)
 end
 
 -- The word of kafka{} that fits what was seen.
-local function times_cure(seen)
+local function times_hint(seen)
   local t = seen.stamp
   if not t then
     return "write times = 'adaptive', or what else the connector's time.precision.mode "
@@ -197,12 +197,12 @@ end
 local function find_other_times(q, p, seen)
   local said, t = q.topic.times, seen.wrong
   local c, unit = t.column, unit_of(said, t.column)
-  q:in_column(p, t.sight, ("times = '%s', but %s.%s comes as %s%s"):format(said, p.table,
+  q:in_column(p, t.sample, ("times = '%s', but %s.%s comes as %s%s"):format(said, p.table,
     c.name, digits(t.n), unit and ', which is ' .. date_of(t.n, unit) .. ' in that unit'
       or ', a number'), IS_ADAPTIVE[said]
     and ('declare %s with the digits of the source (timestamp has 6, timestamp(3) has '
       .. "3), or write times = '%s' in kafka{}"):format(c.name, t.only)
-    or ('%s; or set time.precision.mode=%s at the connector'):format(times_cure(seen),
+    or ('%s; or set time.precision.mode=%s at the connector'):format(times_hint(seen),
       MODES[said] or said))
 end
 
@@ -210,9 +210,9 @@ local function judge_times(q, p)
   local seen = see_times(q, p)
   local t = seen.stamp or seen.first
   if t and q.topic.times == 'unsaid' then
-    q:in_column(p, t.sight, ('%s.%s comes as %s without a schema, and kafka{} does not '
+    q:in_column(p, t.sample, ('%s.%s comes as %s without a schema, and kafka{} does not '
       .. 'say the unit of times'):format(p.table, t.column.name, digits(t.n)),
-      times_cure(seen))
+      times_hint(seen))
   elseif seen.wrong then
     find_other_times(q, p, seen)
   end
@@ -247,7 +247,7 @@ local TIMES = { date = true, time = true, timestamp = true, timestamptz = true }
 local function judge_handled(q, p)
   for i = p.n_key + 1, q.topic.times == 'unsaid' and #p.columns or 0 do
     local c = p.columns[i]
-    for _, s in ipairs(TIMES[c.kind] and q.sights or {}) do
+    for _, s in ipairs(TIMES[c.kind] and q.samples or {}) do
       local n = not s.refused and not s.is_passed and member(s.value, c.name)
       if json.is_whole(n) and n ~= 0 then
         find_unsaid_unit(q, p, c, s, n)

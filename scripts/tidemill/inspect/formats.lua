@@ -119,7 +119,7 @@ local RULES = {
 -- One that is refused before all others.
 local function first_of(q, shape)
   local first
-  for _, s in ipairs(q.sights) do
+  for _, s in ipairs(q.samples) do
     if s.shape == shape and not s.is_passed then
       if s.refused then return s end
       first = first or s
@@ -163,7 +163,7 @@ end
 local EVENTS = { routed = true, object = true, text = true, text_twice = true }
 
 local function judge_events(q)
-  for _, s in ipairs(q.sights) do
+  for _, s in ipairs(q.samples) do
     if EVENTS[s.shape] then
       if not s.has_type then find_no_type(q, s) end
       if s.is_expanded or s.has_schema and json.is_object(s.value) then
@@ -206,7 +206,7 @@ end
 
 local function judge_raw_rows(q)
   judge_envelope(q, 'outbox_envelope')
-  for _, s in ipairs(q.sights) do
+  for _, s in ipairs(q.samples) do
     if s.is_row and s.row and s.op ~= 'd' then
       judge_outbox_columns(q, s)
       if q.n_partitions > 1 and member(s.key, q.topic.outbox.key) == nil then
@@ -272,16 +272,16 @@ end
 
 -- An envelope that is no change of a row: the run says what it lacks, and what to do.
 local function judge_promise(q, s)
-  local what, cure = (s.refused or ''):match(
+  local what, hint = (s.refused or ''):match(
     '^(the value is not a Debezium envelope of a row: .-, not an object): (.*)$')
   if what and (s.shape == 'envelope' or s.shape == 'document') then
-    q:problem(s, what, cure)
+    q:problem(s, what, hint)
   end
 end
 
 local function judge_rows(q)
   judge_envelope(q, 'envelope')
-  for _, s in ipairs(q.sights) do
+  for _, s in ipairs(q.samples) do
     judge_promise(q, s)
     if s.op == 't' then judge_truncate(q, s) end
     if s.shape == 'flattened' then
@@ -293,7 +293,7 @@ end
 -- Any JSON.
 
 local function judge_json(q)
-  for _, s in ipairs(q.sights) do
+  for _, s in ipairs(q.samples) do
     if s.is_wrapped and s.has_schema then
       q:warning(s, "the value is a schema and a payload: the event's fields are in "
         .. 'event.data.payload',

@@ -4,7 +4,7 @@
 -- It reads a few records at leisure, for people; a run never comes here.
 --
 -- A problem is what would halt a lane or make records fail. A run alone says of which
--- records that is so (sight.lua lets it try each one), and here is looked for words that
+-- records that is so (sample.lua lets it try each one), and here is looked for words that
 -- explain what it refused. All else that somebody should know is a warning. What a number
 -- or a text means is guessed here from the values, for advice alone: nothing is ever
 -- decoded by a guess.
@@ -15,7 +15,7 @@ local formats = require 'tidemill.inspect.formats'
 local keys = require 'tidemill.inspect.keys'
 local names = require 'tidemill.inspect.names'
 local projection = require 'tidemill.plan.projection'
-local sight = require 'tidemill.inspect.sight'
+local sample = require 'tidemill.inspect.sample'
 local types = require 'tidemill.inspect.types'
 
 local C = core.C
@@ -26,53 +26,53 @@ Query.__index = Query
 local MOST = 24
 
 -- Nothing is told of a record that is passed, and nothing twice.
-local function add(q, is_warning, s, what, cure)
+local function add(q, is_warning, s, what, hint)
   if s and s.is_passed or q.told[what] or #q.findings == MOST then return end
   q.told[what] = true
-  q.findings[#q.findings + 1] = { is_warning = is_warning, what = what, cure = cure,
+  q.findings[#q.findings + 1] = { is_warning = is_warning, what = what, hint = hint,
     at = s and s.at }
   if s and not is_warning then s.is_explained = true end
 end
 
 -- It explains why a run refuses [s]; when it does not, there is nothing to explain.
-function Query:problem(s, what, cure)
-  if s.refused then add(self, false, s, what, cure) end
+function Query:problem(s, what, hint)
+  if s.refused then add(self, false, s, what, hint) end
 end
 
 -- What no run of one record alone can show.
-function Query:halt(s, what, cure) add(self, false, s, what, cure) end
+function Query:halt(s, what, hint) add(self, false, s, what, hint) end
 
-function Query:warning(s, what, cure) add(self, true, s, what, cure) end
+function Query:warning(s, what, hint) add(self, true, s, what, hint) end
 
 -- A problem of a mirror that refuses it; a handler may make something else of a field
 -- than the column of its name.
-function Query:in_column(p, s, what, cure)
-  add(self, not (p.kind == 'mirror' and s.refused), s, what, cure)
+function Query:in_column(p, s, what, hint)
+  add(self, not (p.kind == 'mirror' and s.refused), s, what, hint)
 end
 
 local function summary(q)
   local n, best, has_schema = {}, 1, {}
-  if #q.sights == 0 then return '' end
-  for _, s in ipairs(q.sights) do
+  if #q.samples == 0 then return '' end
+  for _, s in ipairs(q.samples) do
     if not n[s.shape] then n[s.shape], has_schema[s.shape] = 0, s.has_schema end
     n[s.shape] = n[s.shape] + 1
   end
-  for i = 2, #sight.SHAPES do
-    local most = best == 1 and 0 or n[sight.SHAPES[best][1]]
-    if (n[sight.SHAPES[i][1]] or 0) > most then best = i end
+  for i = 2, #sample.SHAPES do
+    local most = best == 1 and 0 or n[sample.SHAPES[best][1]]
+    if (n[sample.SHAPES[i][1]] or 0) > most then best = i end
   end
-  local shape, seen = sight.SHAPES[best], types.seen(q)
+  local shape, seen = sample.SHAPES[best], types.seen(q)
   return shape[2] .. (has_schema[shape[1]] and ', with schema' or '')
     .. (#seen > 0 and (' (%s)'):format(names.text(seen)) or '')
 end
 
 -- Deletes are tombstones only: how many rows there were nobody can see.
 local function judge_tombstones(q)
-  for _, s in ipairs(q.sights) do
+  for _, s in ipairs(q.samples) do
     if s.shape ~= 'tombstone' then return end
   end
-  if #q.sights > 0 then
-    q:warning(q.sights[#q.sights], 'all records that were looked at are tombstones, '
+  if #q.samples > 0 then
+    q:warning(q.samples[#q.samples], 'all records that were looked at are tombstones, '
       .. 'which tell of deletes alone', 'nothing, if the rows are all gone; else look at '
       .. 'what the connector captures (table.include.list)')
   end
@@ -87,12 +87,12 @@ end
 local function add_refused(q, list)
   local told = {}
   for _, is_explained in ipairs { true, false } do
-    for _, s in ipairs(q.sights) do
+    for _, s in ipairs(q.samples) do
       local kind = s.refused and not s.is_passed and outline(s.refused)
       if kind and (s.is_explained or false) == is_explained and not told[kind] then
         told[kind] = true
         if not is_explained then
-          list[#list + 1] = { what = s.refused, cure = '', at = s.at,
+          list[#list + 1] = { what = s.refused, hint = '', at = s.at,
             is_unexplained = true }
         end
       end
@@ -117,9 +117,9 @@ end
 ---@field summary string "change events of a table (c, r)"
 ---@field keys string|nil what record keys are to the projections whose order stands on
 --- them
----@field findings table[] { is_warning, what, cure, at = number of a record that shows
+---@field findings table[] { is_warning, what, hint, at = number of a record that shows
 --- it, is_unexplained = it is what a run says of the record }
----@field sights table[] of the records: see sight.lua
+---@field samples table[] of the records: see sample.lua
 
 ---@param plan table the plan of the bundle
 ---@param pointer lightuserdata the same as struct plan, borrowed
@@ -132,7 +132,7 @@ end
 function M.look(plan, pointer, topic, n_partitions, records)
   local q = setmetatable({
     topic = plan.source.settings[topic], projections = {}, index = {},
-    n_partitions = n_partitions, sights = {}, findings = {}, told = {},
+    n_partitions = n_partitions, samples = {}, findings = {}, told = {},
     trial = ffi.gc(C.tm_trial_new(pointer), C.tm_trial_free),
   }, Query)
   for i, p in ipairs(plan.projections) do
@@ -140,8 +140,8 @@ function M.look(plan, pointer, topic, n_partitions, records)
     if projection.reads(p, q.topic.name) then q.projections[#q.projections + 1] = p end
   end
   for i, r in ipairs(records) do
-    q.sights[i] = sight.of(q, r)
-    q.sights[i].at = i
+    q.samples[i] = sample.of(q, r)
+    q.samples[i].at = i
   end
   C.tm_trial_free(ffi.gc(q.trial, nil)) -- as long as the plan is there
   local text = summary(q)
@@ -150,7 +150,7 @@ function M.look(plan, pointer, topic, n_partitions, records)
   types.judge(q)
   keys.judge(q)
   columns.judge(q)
-  return { summary = text, keys = q.keys, findings = sorted(q), sights = q.sights }
+  return { summary = text, keys = q.keys, findings = sorted(q), samples = q.samples }
 end
 
 return M

@@ -2,12 +2,12 @@
 -- run makes of them is in flow/rows/keys.c and flow/rows/record_key.c.
 local json = require 'tidemill.inspect.json'
 local names = require 'tidemill.inspect.names'
-local sight = require 'tidemill.inspect.sight'
+local sample = require 'tidemill.inspect.sample'
 
 local M = {}
 
 local function has(v, name) return json.member(v, name) ~= nil end
-local data_of = sight.data
+local data_of = sample.data
 
 -- What the core asks with plan_is_keyed_by_record().
 local function is_keyed_by_record(p)
@@ -23,13 +23,13 @@ local function is_keyed_by_record(p)
 end
 
 -- Keys that are functions are not tried: what is wrong beside them is seen here alone.
-local function find(q, p, s, what, cure)
-  q[p.keys_in_lua and 'halt' or 'problem'](q, s, what, cure)
+local function find(q, p, s, what, hint)
+  q[p.keys_in_lua and 'halt' or 'problem'](q, s, what, hint)
 end
 
 -- Records without a key.
 
-local function null_cure(q, c)
+local function null_hint(q, c)
   if q.topic.format == 'outbox' then
     return 'set transforms.outbox.table.field.event.key at the connector to the column '
       .. 'that names the aggregate (aggregateid)'
@@ -45,7 +45,7 @@ local function judge_null(q, p, s)
     if is_keyed_by_record(p) or c.from == 'key'
       or c.from == 'field' and not has(data_of(s), c.name) then
       return find(q, p, s, ('the record has no key, and the key of projection %s (%s) is '
-        .. 'made of it'):format(p.table, c.name), null_cure(q, c))
+        .. 'made of it'):format(p.table, c.name), null_hint(q, c))
     end
   end
 end
@@ -63,7 +63,7 @@ local function has_field(p, c, s)
 end
 
 -- What there is to do when records are keyed by another column of the row.
-local function other_column_cure(q, p, name)
+local function other_column_hint(q, p, name)
   local is_debezium = q.topic.format == 'debezium'
   local by_key = (is_debezium
     and 'set message.key.columns=SCHEMA.TABLE:%s at the connector'
@@ -85,7 +85,7 @@ local function judge_field(q, p, c, s)
     q:problem(s, ("the record key has the fields %s, but the key of projection %s is "
       .. "made of '%s', another field of the row: a lane that reads this record halts, "
       .. 'since records of one row may be in two partitions'):format(fields, p.table,
-      c.name), other_column_cure(q, p, c.name))
+      c.name), other_column_hint(q, p, c.name))
     return
   end
   find(q, p, s, ("the record key has the fields %s, but the key of projection %s is made "
@@ -131,7 +131,7 @@ local function judge_path(q, p, path)
   local root, name = path:match('^([^.]*)%.([^.]*)')
   local roots, shown = {}, nil
   if not root then return end
-  for _, s in ipairs(q.sights) do
+  for _, s in ipairs(q.samples) do
     local object = s.is_applied and root_of(s, root)
     if json.is_object(object) then
       if has(object, name) then return end
@@ -161,7 +161,7 @@ end
 -- The names of the fields, "one value", or nil.
 local function seen_keys(q)
   local objects, is_bare = {}, false
-  for _, s in ipairs(q.sights) do
+  for _, s in ipairs(q.samples) do
     if s.is_applied and s.record.key then
       if json.is_object(s.key) then objects[#objects + 1] = s.key else is_bare = true end
     end
@@ -178,7 +178,7 @@ local function line(q)
   for _, p in ipairs(q.projections) do
     if is_keyed_by_record(p) then
       local list = right
-      for _, s in ipairs(q.sights) do
+      for _, s in ipairs(q.samples) do
         if s.is_applied and not is_row_key(p, s) then list = wrong end
       end
       list[#list + 1] = p.table
@@ -231,7 +231,7 @@ end
 
 local function judge_forms(q)
   local first
-  for _, s in ipairs(q.sights) do
+  for _, s in ipairs(q.samples) do
     if s.is_applied and s.record.key and not s.is_passed then
       local form = form_of(s)
       if first and form ~= first then
@@ -251,7 +251,7 @@ function M.judge(q)
   if q.keys then judge_forms(q) end
   for _, p in ipairs(q.projections) do
     if p.kind ~= 'append' then
-      for _, s in ipairs(q.sights) do
+      for _, s in ipairs(q.samples) do
         if s.is_applied then judge_key(q, p, s) end
       end
       for i = 1, p.n_key do

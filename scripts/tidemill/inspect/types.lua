@@ -1,7 +1,7 @@
 -- Whether projections know the types of a topic's events.
 local json = require 'tidemill.inspect.json'
 local names = require 'tidemill.inspect.names'
-local sight = require 'tidemill.inspect.sight'
+local sample = require 'tidemill.inspect.sample'
 
 local M = {}
 
@@ -16,7 +16,7 @@ local function type_of(q, s)
   elseif topic.outbox then
     found = json.member(s.row, topic.outbox.type)
   elseif topic.format == 'outbox' then
-    return sight.header(s.record, topic.type_header)
+    return sample.header(s.record, topic.type_header)
   elseif topic.type_path then
     found = s.value
     for name in topic.type_path:gmatch('%.([^.]*)') do
@@ -29,7 +29,7 @@ end
 ---@return string[] the distinct types of events
 function M.seen(q)
   local list = {}
-  for _, s in ipairs(q.sights) do
+  for _, s in ipairs(q.samples) do
     s.type = type_of(q, s)
     if s.type and #list < MOST then names.add(list, s.type) end
   end
@@ -37,8 +37,8 @@ function M.seen(q)
 end
 
 local function last_with(q, type)
-  for i = #q.sights, 1, -1 do
-    if q.sights[i].type == type then return q.sights[i] end
+  for i = #q.samples, 1, -1 do
+    if q.samples[i].type == type then return q.samples[i] end
   end
 end
 

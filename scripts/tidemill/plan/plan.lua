@@ -8,7 +8,7 @@ local failure = require 'tidemill.plan.failure'
 local locate = require 'tidemill.load.locate'
 local projection = require 'tidemill.plan.projection'
 local protected = require 'tidemill.core.protected'
-local set = require 'tidemill.plan.set'
+local set = require 'tidemill.plan.table_set'
 local source = require 'tidemill.plan.source'
 local trace = require 'tidemill.core.trace'
 

@@ -165,7 +165,7 @@ function M.new(views, list, fresh, trace, goes_on)
   tables = closed(tables, 'tables')
 
   local function open(batch, rows)
-    local now, set = x.now, C.tm_set_of(rows)
+    local now, set = x.now, C.tm_table_set_of(rows)
     now.serial = now.serial + 1
     x.set.now, x.set.serial = set, now.serial
     iterate.forget(skip)

@@ -7,7 +7,7 @@
 -- the event at which the innermost loop stands; an error then is that event's.
 -- Of a run that is late nothing will be used: its loops end early.
 --
--- [x]: now and event_t of view.lua, set { now = struct tm_set, serial } and
+-- [x]: now and event_t of view.lua, set { now = struct tm_table_set, serial } and
 -- skip, which says where loops begin (M.skip). [own]: now for a table's rows.
 local ffi = require 'ffi'
 local core = require 'tidemill.core.api'

@@ -114,7 +114,7 @@ local function new_guard(x)
     had = band(rows.flags[row], EXISTS) ~= 0
     for i = x.n_key, x.n_columns - 1 do saved[i] = rows.cells[i][row] end
   end
-  function guard.settle(batch, rows, row)
+  function guard.keep_newer(batch, rows, row)
     local cell = rows.cells[newer][row]
     if band(rows.flags[row], EXISTS) == 0 then refuse_delete() end
     if x.stamps[newer] ~= x.now.serial or not is_given(cell) then
@@ -157,7 +157,7 @@ function M.map(x)
           rows.flags[row] = bor(rows.flags[row], EXISTS, TOUCHED)
           for i = 1, n_start do start[i].write(row, start[i].value) end
           handler(row_t(row, serial), event_t(e, serial))
-          if guard then guard.settle(batch, rows, row) end
+          if guard then guard.keep_newer(batch, rows, row) end
         end
       end
     end

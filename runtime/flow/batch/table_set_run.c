@@ -1,8 +1,8 @@
-/* See set_run.h. */
-#include "flow/batch/set_run.h"
+/* See table_set_run.h. */
+#include "flow/batch/table_set_run.h"
 
 #include "flow/batch/blame.h"
-#include "flow/batch/verdict.h"
+#include "flow/batch/failures.h"
 #include "flow/rows/demand.h"
 
 /* Events that may fail in a batch of more than a few events, before it is taken
@@ -67,7 +67,7 @@ static void call(struct table_set *s, struct batch *b)
         return; /* whatever became of the call: a script may catch errors */
     }
     if (!ok) {
-        batch_judge(b, &e);
+        batch_classify(b, &e);
         fail(s, b, &e);
     } else if (s->view.n_unknown) {
         s->rows->program->tries = true;
@@ -96,7 +96,7 @@ void table_set_run(struct table_set *s, struct batch *b)
         before = b->failures.n_stamps;
         call(s, b);
         if (b->scripts.must_rerun && b->failures.refusal.class == ERR_NONE) {
-            verdict_settle(b); /* lanes that halt now are not run again */
+            failures_set_states(b); /* lanes that halt now are not run again */
             if (++n_failed >= FAILED_MOST && s->view.n_events > EVENTS_FEW) {
                 refuse_failures(b);
             }
@@ -131,7 +131,7 @@ void table_set_try(struct table_set *s, struct batch *b)
     do {
         before = b->failures.n_stamps;
         if (try_once(s, b)) {
-            verdict_settle(b); /* lanes that halt now are not tried again */
+            failures_set_states(b); /* halted lanes are not tried */
         }
     } while (b->failures.n_stamps != before && !batch_is_over(b));
     s->view.is_trial = 0;

@@ -1,5 +1,5 @@
-/* See desk.h. */
-#include "cli/operator/desk.h"
+/* See operator_session.h. */
+#include "cli/operator/operator_session.h"
 
 #include <pwd.h>
 #include <stdio.h>
@@ -26,37 +26,38 @@ static void put_who(char *out, size_t size)
     }
 }
 
-int desk_open(struct desk *d, const struct verb *v, const char *path)
+int operator_open(struct operator_session *d, const struct verb *v,
+                  const char *path)
 {
     struct err e;
     int status = EX_OK;
-    *d = (struct desk){0};
+    *d = (struct operator_session){0};
     d->plan = pipeline_load(v, path, &status);
     if (!d->plan) {
         return status;
     }
     put_who(d->who, sizeof(d->who));
-    if (!console_open(&d->console, d->plan, d->who, &e)) {
-        return desk_fail(v, &e);
+    if (!operator_connection_open(&d->connection, d->plan, d->who, &e)) {
+        return operator_fail(v, &e);
     }
     return EX_OK;
 }
 
-void desk_close(struct desk *d)
+void operator_close(struct operator_session *d)
 {
-    console_close(&d->console);
+    operator_connection_close(&d->connection);
     if (d->plan) {
         plan_free(d->plan);
     }
 }
 
-int desk_fail(const struct verb *v, const struct err *e)
+int operator_fail(const struct verb *v, const struct err *e)
 {
     complain("tidemill %s: %s\n", v->name, e->text);
     return verb_status(e);
 }
 
-bool desk_confirm(const struct verb *v, bool is_yes)
+bool operator_confirm(const struct verb *v, bool is_yes)
 {
     char answer[16] = "";
     fflush(stdout);
@@ -82,7 +83,7 @@ const char *plural(int64_t n)
     return n == 1 ? "" : "s";
 }
 
-int64_t desk_now_usec(void)
+int64_t operator_now_usec(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);

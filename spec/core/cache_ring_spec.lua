@@ -3,13 +3,13 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/loop.h', 'flow/table/cache.h')
+core.headers('base/loop.h', 'flow/table/cache_ring.h')
 
 local BYTES, TTL, SECOND = 65536, 600, 1000000
 
 local function open(bytes, ttl)
-  local c = ffi.gc(ffi.new('struct cache'), C.cache_close)
-  C.cache_open(c, bytes or BYTES, (ttl or TTL) * SECOND)
+  local c = ffi.gc(ffi.new('struct cache_ring'), C.cache_ring_close)
+  C.cache_ring_open(c, bytes or BYTES, (ttl or TTL) * SECOND)
   return c
 end
 
@@ -17,24 +17,24 @@ local key_struct = ffi.new('struct cache_key')
 -- The text must outlive the call, and does: callers hold it.
 local function key(text, projection)
   key_struct.projection, key_struct.p, key_struct.len = projection or 0, text, #text
-  key_struct.hash = C.cache_hash(key_struct)
+  key_struct.hash = C.cache_ring_hash(key_struct)
   return key_struct
 end
 
 local function put(c, text, value, o)
   o = o or {}
-  C.cache_put(c, key(text, o.projection), o.claim or 1, o.xmin or 7, value, #value,
+  C.cache_ring_put(c, key(text, o.projection), o.claim or 1, o.xmin or 7, value, #value,
     o.now or 0)
 end
 
 local function find(c, text, o)
   o = o or {}
-  local e = C.cache_find(c, key(text, o.projection), o.claim or 1, o.now or 0)
+  local e = C.cache_ring_find(c, key(text, o.projection), o.claim or 1, o.now or 0)
   if e == nil then return nil end
-  return ffi.string(C.cache_value(e), e.value_len), e.xmin
+  return ffi.string(C.cache_ring_value(e), e.value_len), e.xmin
 end
 
-local function drop(c, text, projection) C.cache_drop(c, key(text, projection)) end
+local function drop(c, text, projection) C.cache_ring_drop(c, key(text, projection)) end
 
 -- Bytes of an entry in the ring.
 local function size(text, value)
@@ -86,7 +86,7 @@ describe('the row cache', function()
     local c = open()
     local era = c.era
     for i = 1, 100 do put(c, 'key' .. i, 'x') end
-    C.cache_clear(c)
+    C.cache_ring_clear(c)
     for i = 1, 100 do assert.is_nil(find(c, 'key' .. i)) end
     assert.are.same({ 0, 0 }, { c.n_entries, tonumber(c.live_bytes) })
     assert.is_true(c.era > era)

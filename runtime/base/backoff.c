@@ -1,7 +1,7 @@
-/* See retry.h. */
-#include "base/retry.h"
+/* See backoff.h. */
+#include "base/backoff.h"
 
-usec retry_delay(uint32_t failures, usec floor, usec cap, uint32_t random)
+usec backoff_delay(uint32_t failures, usec floor, usec cap, uint32_t random)
 {
     uint32_t doublings = failures > 1 ? failures - 1 : 0;
     usec base = floor << (doublings < 20 ? doublings : 20);

@@ -2,13 +2,13 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('base/loop.h', 'base/retry.h')
+core.headers('base/loop.h', 'base/backoff.h')
 
 local function delay(failures, floor, cap, random)
-  return tonumber(C.retry_delay(failures, floor, cap, random))
+  return tonumber(C.backoff_delay(failures, floor, cap, random))
 end
 
-describe('retry_delay', function()
+describe('backoff_delay', function()
   it('doubles with each failure in a row', function()
     for failures = 1, 10 do
       assert.are.equal(1000 * 2 ^ (failures - 1), delay(failures, 1000, 1e9, 0xffffffff))

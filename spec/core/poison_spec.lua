@@ -5,7 +5,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('model/suspect.h', 'flow/batch/condemned.h')
+core.headers('model/poison_table.h', 'flow/batch/poison.h')
 ffi.cdef [[
 int fork(void);
 int waitpid(int, int *, int);
@@ -48,8 +48,8 @@ local function leaves(ending, current, not_running)
   local page, s = new_page(), new_batch()
   local pid = C.fork()
   if pid == 0 then
-    C.condemned_watch(page, 1)
-    if not not_running then C.condemned_enter(s.c) end
+    C.poison_watch(page, 1)
+    if not not_running then C.poison_scripts_begin(s.c) end
     s.c.input.view.current = current
     ending(page)
     C._exit(0)
@@ -77,7 +77,7 @@ describe('a worker that crashes', function()
   it('outside of handlers leaves nothing', function()
     assert.is_nil((leaves(function() C.raise(SEGV) end, -1)))
     assert.is_nil((leaves(function() C.raise(SEGV) end, 3, true)))
-    assert.is_nil((leaves(function() C.condemned_leave() C.raise(SEGV) end, 3)))
+    assert.is_nil((leaves(function() C.poison_scripts_end() C.raise(SEGV) end, 3)))
   end)
   it('because somebody else sent the signal leaves nothing', function()
     local place, died_of = leaves(function()
@@ -104,8 +104,8 @@ describe('a worker that is asked where it is', function()
     local page, s = new_page(), new_batch()
     local pid = C.fork()
     if pid == 0 then
-      C.condemned_watch(page, 1)
-      C.condemned_enter(s.c)
+      C.poison_watch(page, 1)
+      C.poison_scripts_begin(s.c)
       s.c.input.view.current = current
       page.workers[1].is_ready = 1
       while true do C.usleep(1000) end
@@ -131,38 +131,38 @@ local function place(offset, partition, topic)
 end
 
 describe('suspect', function()
-  local out = ffi.new('struct page_suspect')
-  local function condemned(page)
+  local out = ffi.new('struct page_poison')
+  local function poison(page)
     local list = {}
-    for i = 0, C.suspect_count(page) - 1 do
-      if C.suspect_condemned(page, i, out) then list[#list + 1] = tonumber(out.place.offset) end
+    for i = 0, C.poison_table_count(page) - 1 do
+      if C.poison_table_get(page, i, out) then list[#list + 1] = tonumber(out.place.offset) end
     end
     return list
   end
-  it('is condemned by its second death, and not by those of others', function()
+  it('is poison by its second death, and not by those of others', function()
     local page = new_page()
-    assert.are.equal(1, C.suspect_add(page, place(202), 'a'))
-    C.suspect_add(page, place(203), 'a')
-    C.suspect_add(page, place(202, 0), 'a')
-    C.suspect_add(page, place(202, 1, 'order'), 'a')
-    assert.are.same({}, condemned(page))
-    assert.are.equal(2, C.suspect_add(page, place(202), 'b'))
-    assert.are.same({ 202 }, condemned(page))
-    assert.are.equal(3, C.suspect_add(page, place(202), 'c'))
-    assert.are.same({ 202 }, condemned(page))
-    assert.are.equal(4, page.n_suspects)
+    assert.are.equal(1, C.poison_table_add(page, place(202), 'a'))
+    C.poison_table_add(page, place(203), 'a')
+    C.poison_table_add(page, place(202, 0), 'a')
+    C.poison_table_add(page, place(202, 1, 'order'), 'a')
+    assert.are.same({}, poison(page))
+    assert.are.equal(2, C.poison_table_add(page, place(202), 'b'))
+    assert.are.same({ 202 }, poison(page))
+    assert.are.equal(3, C.poison_table_add(page, place(202), 'c'))
+    assert.are.same({ 202 }, poison(page))
+    assert.are.equal(4, page.n_poison)
   end)
-  local MOST = tonumber(C.PAGE_SUSPECTS)
+  local MOST = tonumber(C.PAGE_POISON)
   local function full()
     local page = new_page()
     for offset = 1, MOST do
-      C.suspect_add(page, place(offset), 'a')
-      C.suspect_add(page, place(offset), 'a')
+      C.poison_table_add(page, place(offset), 'a')
+      C.poison_table_add(page, place(offset), 'a')
     end
     return page
   end
   local function has(page, offset)
-    for _, other in ipairs(condemned(page)) do
+    for _, other in ipairs(poison(page)) do
       if other == offset then return true end
     end
     return false
@@ -172,35 +172,35 @@ describe('suspect', function()
     page.lanes[0] = { partition = 1, topic = PREFIX, position = 500, state = C.PAGE_LANE_RUNNING }
     page.n_lanes = 1
     for offset = MOST + 1, MOST + 499 do
-      C.suspect_add(page, place(offset), 'a')
-      C.suspect_add(page, place(offset), 'a')
+      C.poison_table_add(page, place(offset), 'a')
+      C.poison_table_add(page, place(offset), 'a')
     end
-    assert.are.equal(MOST, #condemned(page))
+    assert.are.equal(MOST, #poison(page))
     assert.is_false(has(page, 1))
     assert.is_false(has(page, 499))
     assert.is_true(has(page, 500))
     assert.is_true(has(page, MOST + 499))
   end)
-  it('gives way in a full table before one that is condemned', function()
+  it('gives way in a full table before one that is poison', function()
     local page = full()
     page.lanes[0] = { partition = 1, topic = PREFIX, position = 0, state = C.PAGE_LANE_RUNNING }
     page.n_lanes = 1
-    C.suspect_add(page, place(2000), 'a') -- the oldest one has to go
-    C.suspect_add(page, place(2001), 'a')
-    C.suspect_add(page, place(2002), 'a')
-    assert.are.equal(MOST - 1, #condemned(page))
-    assert.are.equal(2, C.suspect_add(page, place(2002), 'a'))
+    C.poison_table_add(page, place(2000), 'a') -- the oldest one has to go
+    C.poison_table_add(page, place(2001), 'a')
+    C.poison_table_add(page, place(2002), 'a')
+    assert.are.equal(MOST - 1, #poison(page))
+    assert.are.equal(2, C.poison_table_add(page, place(2002), 'a'))
     assert.is_true(has(page, 2))
     assert.is_true(has(page, 2002))
   end)
 end)
 
-describe('condemned_apply', function()
+describe('poison_apply', function()
   local function after(deaths)
     local page, s = new_page(), new_batch()
-    for _, at in ipairs(deaths) do C.suspect_add(page, at, 'signal 11 (Segmentation fault)') end
-    C.condemned_watch(page, 0)
-    C.condemned_apply(s.c)
+    for _, at in ipairs(deaths) do C.poison_table_add(page, at, 'signal 11 (Segmentation fault)') end
+    C.poison_watch(page, 0)
+    C.poison_apply(s.c)
     return s
   end
   local function failed(s)

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * Between the rows of a batch and the row cache (cache.h): which rows need no
- * load, and what is kept when a COMMIT is known.
+ * Between the rows of a batch and the row cache (cache_ring.h): which rows need
+ * no load, and what is kept when a COMMIT is known.
  *
  * Rules that the safety of the cache rests on:
  *  - only the first attempt of a batch takes rows from it; each later one, and
@@ -13,25 +13,26 @@
  *    the tables kept their shape since the batch began
  */
 #include "flow/batch/batch.h"
-#include "flow/table/cache.h"
+#include "flow/table/cache_ring.h"
 
 /* Base cells, flags and xmins of the rows that the cache has; the others
  * are as unloaded. [claims]: of the batch's leases; 0: not from the cache. */
-void recall_rows(struct cache *c, struct rows *r, const uint32_t *claims,
-                 usec now);
+void row_cache_find(struct cache_ring *c, struct rows *r,
+                    const uint32_t *claims, usec now);
 /* Keeps what the table holds behind the transaction with this xid, and drops
  * rows that are not there or not known. [claims]: as above; 0: drop. */
-void recall_keep(struct cache *c, struct rows *r, const uint32_t *claims,
-                 uint32_t xid, usec now);
-void recall_drop(struct cache *c, struct rows *r);
+void row_cache_keep(struct cache_ring *c, struct rows *r,
+                    const uint32_t *claims, uint32_t xid, usec now);
+void row_cache_drop(struct cache_ring *c, struct rows *r);
 
 /* Before a batch loads; it has its connection. */
-void recall_begin(struct batch *b);
+void row_cache_begin(struct batch *b);
 /* Has it rows that may be kept behind its COMMIT? */
-bool recall_may_keep(const struct batch *b);
-/* Behind its COMMIT: what its check and its seal said. */
-void recall_committed(struct batch *b, uint32_t xid, bool is_quiet);
+bool row_cache_may_keep(const struct batch *b);
+/* Behind its COMMIT: what its two checks said. */
+void row_cache_committed(struct batch *b, uint32_t xid,
+                         bool has_no_side_effects);
 /* Nothing may be decided on rows that no transaction has checked: the batch is
  * to be done again, from loaded rows. [e]: what it failed with; NULL: nothing,
  * but it would end without a transaction. */
-bool recall_must_repeat(const struct batch *b, const struct err *e);
+bool row_cache_must_repeat(const struct batch *b, const struct err *e);

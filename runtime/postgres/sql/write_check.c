@@ -1,5 +1,5 @@
-/* See seal.h. */
-#include "postgres/sql/seal.h"
+/* See write_check.h. */
+#include "postgres/sql/write_check.h"
 
 #include "postgres/sql/sql_text.h"
 
@@ -27,7 +27,7 @@ static void put_named(struct buf *b, const struct plan *p)
     buf_puts(b, ")");
 }
 
-char *seal_sql(const char *all, const char *own, bool is_distinct)
+char *write_check_sql(const char *all, const char *own, bool is_distinct)
 {
     struct buf b = {0};
 
@@ -42,7 +42,7 @@ char *seal_sql(const char *all, const char *own, bool is_distinct)
     return buf_text(&b);
 }
 
-const char *seal_loud_sql(const struct plan *p, struct arena *a)
+const char *write_check_causes_sql(const struct plan *p, struct arena *a)
 {
     struct buf b = {0};
     const char *sql;
@@ -66,7 +66,7 @@ const char *seal_loud_sql(const struct plan *p, struct arena *a)
              "w.oid::regclass FROM w JOIN pg_rewrite r ON r.ev_class = w.oid "
              "UNION ALL SELECT i.inhrelid::regclass || ' being a part of ' || "
              "i.inhparent::regclass FROM own JOIN pg_inherits i "
-             "ON i.inhrelid = ANY (own.oids)) AS loud(x))");
+             "ON i.inhrelid = ANY (own.oids)) AS causes(x))");
     sql = arena_dup(a, b.data, b.len);
     buf_close(&b);
     return sql;

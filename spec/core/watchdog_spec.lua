@@ -6,7 +6,7 @@ local core = require 'spec.core.core'
 local C = core.lib
 
 ffi.cdef 'typedef int pid_t;'
-core.headers('model/suspect.h', 'flow/batch/condemned.h', 'supervise/slot.h', 'supervise/strikes.h')
+core.headers('model/poison_table.h', 'flow/batch/poison.h', 'supervise/slot.h', 'supervise/watchdog.h')
 ffi.cdef [[
 int fork(void);
 int waitpid(int, int *, int);
@@ -30,8 +30,8 @@ local function start(body, current, page, n_events)
   s.page.workers[1].heartbeat_usec = 1
   s.slot.pid = C.fork()
   if s.slot.pid == 0 then
-    C.condemned_watch(s.page, 1)
-    if current then C.condemned_enter(s.batch) end
+    C.poison_watch(s.page, 1)
+    if current then C.poison_scripts_begin(s.batch) end
     s.page.workers[1].is_ready = 1
     body(s)
     C._exit(0)
@@ -44,11 +44,11 @@ end
 local function deaths(s)
   local status = ffi.new('int[1]')
   assert.are.equal(s.slot.pid, C.waitpid(s.slot.pid, status, 0))
-  C.strikes_death(s.slot, s.page, status[0])
-  return s.page.suspects[0].deaths, ffi.string(s.page.suspects[0].how), tonumber(s.page.suspects[0].place.offset)
+  C.watchdog_death(s.slot, s.page, status[0])
+  return s.page.poison[0].deaths, ffi.string(s.page.poison[0].how), tonumber(s.page.poison[0].place.offset)
 end
 
-describe('strikes_death', function()
+describe('watchdog_death', function()
   for name, signal in pairs { SIGSEGV = SEGV, SIGABRT = ABRT } do
     it('counts a crash in a handler: ' .. name, function()
       local n, how, offset = deaths(start(function() C.raise(signal) end, 3))
@@ -56,13 +56,13 @@ describe('strikes_death', function()
       assert.is_truthy(how:find('^signal ' .. signal .. ' '), how)
     end)
   end
-  it('condemns the record of the second crash', function()
+  it('calls a record poison at the second crash', function()
     local function crash() C.raise(SEGV) end
     local first = start(crash, 3)
     assert.are.equal(1, (deaths(first)))
-    assert.is_false(C.suspect_condemned(first.page, 0, ffi.new('struct page_suspect')))
+    assert.is_false(C.poison_table_get(first.page, 0, ffi.new('struct page_poison')))
     assert.are.equal(2, (deaths(start(crash, 3, first.page))))
-    assert.is_true(C.suspect_condemned(first.page, 0, ffi.new('struct page_suspect')))
+    assert.is_true(C.poison_table_get(first.page, 0, ffi.new('struct page_poison')))
   end)
   it('does not count a crash outside of handlers, or an end by itself', function()
     assert.are.equal(0, (deaths(start(function() C.raise(SEGV) end))))
@@ -83,14 +83,14 @@ describe('a death while scripts run', function()
     local s = start(body, 3)
     for i, n in ipairs { ... } do
       local lane = C.page_lane(s.page, 'orders', i)
-      lane.worker, lane.in_hand = 1, n
+      lane.worker, lane.n_running = 1, n
     end
     C.page_lane(s.page, 'orders', 99).worker = 1
     deaths(s)
     local list = {}
     for i = 0, s.page.n_lanes - 1 do
       list[i + 1] = s.page.lanes[i].most
-      assert.are.equal(0, s.page.lanes[i].in_hand)
+      assert.are.equal(0, s.page.lanes[i].n_running)
     end
     return list
   end
@@ -122,7 +122,7 @@ end
 -- stuck? It is told that it is late at 5 s; the record at which it then is has 20 s from
 -- there. [between] happens behind the look at half of that time, [behind] at its end.
 local function look(s, between, behind, is_silent)
-  local function at(seconds) return C.strikes_look(s.slot, s.page, seconds * SECOND) end
+  local function at(seconds) return C.watchdog_look(s.slot, s.page, seconds * SECOND) end
   local since = is_silent and 0 or 5.1
   assert.is_false(at(4.9))
   assert.are.equal(0, s.slot.looks)
@@ -173,7 +173,7 @@ local function busy(turn)
   end
 end
 
-describe('strikes_look', function()
+describe('watchdog_look', function()
   it('finds a worker stuck that computes at one record', function()
     local s = start(busy(), 2)
     assert.are.same({ true, true }, { look(s, answered_and_worked, answered) })
@@ -199,7 +199,7 @@ describe('strikes_look', function()
     while not is_dead and at < 200 do
       at = at + 0.6
       local looks = s.slot.looks
-      is_dead = C.strikes_look(s.slot, s.page, at * SECOND)
+      is_dead = C.watchdog_look(s.slot, s.page, at * SECOND)
       if s.slot.looks ~= looks and s.slot.looks % 2 == 1 then -- it was asked
         answered(s)
         n = n + 1
@@ -215,7 +215,7 @@ describe('strikes_look', function()
   it('tells a run over several records that it is late, and not one over a single one', function()
     for n = 1, 2 do
       local s = start(busy(function(s) s.page.workers[0].pid = s.batch.input.view.is_late end), 0, nil, n)
-      C.strikes_look(s.slot, s.page, 5.1 * SECOND)
+      C.watchdog_look(s.slot, s.page, 5.1 * SECOND)
       answered(s)
       until_it_worked(s)
       assert.are.equal(n - 1, s.page.workers[0].pid)
@@ -226,9 +226,9 @@ describe('strikes_look', function()
   it('asks nothing of a worker that has shown no life yet, and kills it in the end', function()
     local s = start(busy(), 2)
     s.page.workers[1].heartbeat_usec = 0
-    for at = 1, 19 do assert.is_false(C.strikes_look(s.slot, s.page, at * SECOND)) end
+    for at = 1, 19 do assert.is_false(C.watchdog_look(s.slot, s.page, at * SECOND)) end
     assert.are.equal(0, s.page.workers[1].at.is_set)
-    assert.is_true(C.strikes_look(s.slot, s.page, 20 * SECOND))
+    assert.is_true(C.watchdog_look(s.slot, s.page, 20 * SECOND))
     assert.is_false(s.slot.is_stuck)
     C.kill(s.slot.pid, KILL)
     assert.are.equal(0, (deaths(s)))
@@ -241,10 +241,10 @@ describe('strikes_look', function()
   end)
   it('begins anew after a sign of life', function()
     local s = start(busy(), 2)
-    assert.is_false(C.strikes_look(s.slot, s.page, 11 * SECOND))
+    assert.is_false(C.watchdog_look(s.slot, s.page, 11 * SECOND))
     assert.are.equal(1, s.slot.looks)
     s.page.workers[1].heartbeat_usec = 12 * SECOND
-    assert.is_false(C.strikes_look(s.slot, s.page, 13 * SECOND))
+    assert.is_false(C.watchdog_look(s.slot, s.page, 13 * SECOND))
     assert.are.equal(0, s.slot.looks)
     C.kill(s.slot.pid, KILL)
     assert.are.equal(0, (deaths(s)))

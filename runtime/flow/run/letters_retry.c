@@ -1,5 +1,5 @@
-/* See redo.h. */
-#include "flow/run/redo.h"
+/* See letters_retry.h. */
+#include "flow/run/letters_retry.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -103,7 +103,7 @@ static void tell(struct batch *b, const struct err *e)
         b->generation->tables.is_known =
             false; /* what is told next may be new */
     }
-    if (!database_is_away(e) && log_once(&run->letters->told, named.text)) {
+    if (!database_is_away(e) && log_once(&run->letters->logged, named.text)) {
         log_line(LOG_WARN, "dead letters cannot be looked up; trying again",
                  "class=%s error=%s", err_class_name(e->class),
                  log_quote(named.text));
@@ -113,7 +113,7 @@ static void tell(struct batch *b, const struct err *e)
 static void end_wait(struct lane *lane)
 {
     lane->letters.since = 0;
-    lane->letters.is_told = false;
+    lane->letters.is_logged = false;
     lane->wait.n_cancelled = 0;
 }
 
@@ -158,7 +158,7 @@ static void fetch(struct run *run, struct batch *b, struct lane *lane)
     pgconn_flush(b->attempt.conn, PG_LETTERS_USEC, on_fetched, b);
 }
 
-void redo_turn(struct run *run)
+void letters_retry_turn(struct run *run)
 {
     struct lane *lane = run->batches.free.n && !run->worker->is_stopping
                             ? find_wanted(run)
@@ -176,7 +176,7 @@ void redo_turn(struct run *run)
     }
 }
 
-void redo_committed(struct batch *b)
+void letters_retry_committed(struct batch *b)
 {
     struct lane *lane = b->input.leases[0].lane;
     uint32_t n = 0;

@@ -1,6 +1,6 @@
-/* See recall.h. A value in the cache is the row's cells behind the key, one
+/* See row_cache.h. A value in the cache is the row's cells behind the key, one
  * after the other: tag and scale, then what the tag needs. */
-#include "flow/run/recall.h"
+#include "flow/run/row_cache.h"
 
 #include <string.h>
 
@@ -10,7 +10,7 @@
 /* In place of a lease: the row's events came from several lanes. */
 enum { LEASE_MIXED = 0xfffffffe, LEASE_NONE = 0xffffffff };
 
-/* How often a pipeline that is not quiet is asked whether it has become so. */
+/* How often a pipeline with side effects is asked whether it still has them. */
 static const usec REST_USEC = 1000000;
 
 /* Rows between asking memory for something and reading it. */
@@ -133,50 +133,49 @@ static void find_hashes(struct rows *r)
     for (uint32_t row = 0; row < r->view.n_rows; row++) {
         struct cache_key k = key_of(r, row);
 
-        r->cache_hash[row] = cache_hash(&k);
+        r->cache_hash[row] = cache_ring_hash(&k);
     }
 }
 
 /* Before [row] is looked for, in a loop over all rows. */
-static void look_ahead(const struct cache *c, const struct rows *r,
+static void look_ahead(const struct cache_ring *c, const struct rows *r,
                        uint32_t row)
 {
     if (row + 2 * AHEAD < r->view.n_rows) {
-        cache_expect_slot(c, r->cache_hash[row + 2 * AHEAD]);
+        cache_ring_expect_slot(c, r->cache_hash[row + 2 * AHEAD]);
     }
     if (row + AHEAD < r->view.n_rows) {
-        cache_expect_entry(c, r->cache_hash[row + AHEAD]);
+        cache_ring_expect_entry(c, r->cache_hash[row + AHEAD]);
     }
 }
 
-static void recall_row(struct rows *r, uint32_t row,
-                       const struct cache_entry *e)
+static void take_row(struct rows *r, uint32_t row, const struct cache_entry *e)
 {
     const struct plan_projection *p = r->program->plan;
-    const char *at = cache_value(e);
+    const char *at = cache_ring_value(e);
 
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
         at = unpack_cell(at, r->loaded, &r->base[i][row]);
     }
     r->base_flags[row] = TM_ROW_LOADED | TM_ROW_EXISTS;
     r->xmins[row] = e->xmin;
-    r->marks[row] = ROWS_RECALLED;
-    r->n_recalled++;
+    r->marks[row] = ROWS_FROM_CACHE;
+    r->n_from_cache++;
 }
 
 /* Nothing is known of what an earlier attempt knew. */
 static void forget(struct rows *r)
 {
     memset(r->marks, 0, r->view.n_rows);
-    r->n_recalled = 0;
+    r->n_from_cache = 0;
     if (!r->row_lease) {
         find_leases(r);
         find_hashes(r);
     }
 }
 
-void recall_rows(struct cache *c, struct rows *r, const uint32_t *claims,
-                 usec now)
+void row_cache_find(struct cache_ring *c, struct rows *r,
+                    const uint32_t *claims, usec now)
 {
     forget(r);
     rows_unload(r);
@@ -184,22 +183,22 @@ void recall_rows(struct cache *c, struct rows *r, const uint32_t *claims,
         struct cache_key k = key_of(r, row);
         uint32_t claim = claim_of(r, row, claims);
         const struct cache_entry *e =
-            claim ? cache_find(c, &k, claim, now) : NULL;
+            claim ? cache_ring_find(c, &k, claim, now) : NULL;
 
         look_ahead(c, r, row);
         if (e) {
-            recall_row(r, row, e);
+            take_row(r, row, e);
         }
     }
 }
 
-void recall_drop(struct cache *c, struct rows *r)
+void row_cache_drop(struct cache_ring *c, struct rows *r)
 {
     forget(r);
     for (uint32_t row = 0; row < r->view.n_rows; row++) {
         struct cache_key k = key_of(r, row);
 
-        cache_drop(c, &k);
+        cache_ring_drop(c, &k);
     }
 }
 
@@ -217,8 +216,8 @@ static bool pack_kept(struct buf *b, const struct rows *r, uint32_t row)
     return (flags & TM_ROW_LOADED) && pack_row(b, r, r->base, row);
 }
 
-void recall_keep(struct cache *c, struct rows *r, const uint32_t *claims,
-                 uint32_t xid, usec now)
+void row_cache_keep(struct cache_ring *c, struct rows *r,
+                    const uint32_t *claims, uint32_t xid, usec now)
 {
     struct buf value = {0};
 
@@ -229,9 +228,10 @@ void recall_keep(struct cache *c, struct rows *r, const uint32_t *claims,
 
         look_ahead(c, r, row);
         if (claim && pack_kept(&value, r, row)) {
-            cache_put(c, &k, claim, xmin, value.data, (uint32_t)value.len, now);
+            cache_ring_put(c, &k, claim, xmin, value.data, (uint32_t)value.len,
+                           now);
         } else {
-            cache_drop(c, &k);
+            cache_ring_drop(c, &k);
         }
     }
     buf_close(&value);
@@ -239,7 +239,7 @@ void recall_keep(struct cache *c, struct rows *r, const uint32_t *claims,
 
 /* ---- batches ---- */
 
-static bool is_recallable(const struct rows *r)
+static bool is_cacheable(const struct rows *r)
 {
     return r->marks && r->view.n_rows > 0;
 }
@@ -276,10 +276,10 @@ static uint32_t *claims_to_keep(struct batch *b)
 
 /* Whoever restores a server, or makes another one the primary, ends all
  * connections. */
-static void note_server(struct cache *c, uint32_t n_opened)
+static void note_server(struct cache_ring *c, uint32_t n_opened)
 {
     if (c->server != n_opened) {
-        cache_clear(c);
+        cache_ring_clear(c);
         c->server = n_opened;
     }
 }
@@ -289,32 +289,32 @@ static void begin_rows(struct batch *b, struct rows *r, const uint32_t *claims)
     uint64_t *n = b->run->worker->show.counts->counters;
 
     if (claims) {
-        recall_rows(&b->run->cache, r, claims, worker_now(b->run->worker));
+        row_cache_find(&b->run->cache, r, claims, worker_now(b->run->worker));
     } else {
-        recall_drop(&b->run->cache, r);
+        row_cache_drop(&b->run->cache, r);
     }
-    b->cached.n_found += r->n_recalled;
-    n[COUNT_CACHE_HITS] += r->n_recalled;
-    n[COUNT_CACHE_MISSES] += r->view.n_rows - r->n_recalled;
+    b->cached.n_found += r->n_from_cache;
+    n[COUNT_CACHE_HITS] += r->n_from_cache;
+    n[COUNT_CACHE_MISSES] += r->view.n_rows - r->n_from_cache;
 }
 
 /* Is it to take part in the row cache? Its rows are of the contract of now. */
 static bool takes_part(const struct batch *b)
 {
-    const struct cache *c = &b->run->cache;
+    const struct cache_ring *c = &b->run->cache;
     bool has_rows = false;
 
     for (uint32_t i = 0; i < b->n_rows; i++) {
-        has_rows |= is_recallable(&b->rows[i]);
+        has_rows |= is_cacheable(&b->rows[i]);
     }
     return c->ring && has_rows &&
            worker_now(b->run->worker) >= c->rests_until &&
            generation_is_like(b->generation, b->run->worker->now);
 }
 
-void recall_begin(struct batch *b)
+void row_cache_begin(struct batch *b)
 {
-    struct cache *c = &b->run->cache;
+    struct cache_ring *c = &b->run->cache;
     bool is_first = !b->tries.has_begun && b->kind->is_cached;
     const uint32_t *claims = NULL;
 
@@ -328,50 +328,51 @@ void recall_begin(struct batch *b)
     b->cached.era = c->era;
     claims = is_first ? claims_to_find(b) : NULL;
     for (uint32_t i = 0; i < b->n_rows; i++) {
-        if (is_recallable(&b->rows[i])) {
+        if (is_cacheable(&b->rows[i])) {
             begin_rows(b, &b->rows[i], claims);
         }
     }
 }
 
-bool recall_may_keep(const struct batch *b)
+bool row_cache_may_keep(const struct batch *b)
 {
     return b->cached.is_used && b->kind->is_cached;
 }
 
 /* False: what the batch wrote is not to be kept. */
-static bool may_keep(struct batch *b, bool is_quiet)
+static bool may_keep(struct batch *b, bool has_no_side_effects)
 {
-    struct cache *c = &b->run->cache;
+    struct cache_ring *c = &b->run->cache;
 
-    if (!is_quiet) {
-        cache_clear(c);
+    if (!has_no_side_effects) {
+        cache_ring_clear(c);
         c->rests_until = worker_now(b->run->worker) + REST_USEC;
     }
-    return is_quiet && b->cached.era == c->era;
+    return has_no_side_effects && b->cached.era == c->era;
 }
 
-void recall_committed(struct batch *b, uint32_t xid, bool is_quiet)
+void row_cache_committed(struct batch *b, uint32_t xid,
+                         bool has_no_side_effects)
 {
     struct run *run = b->run;
     uint64_t n_evicted = run->cache.n_evicted;
     const uint32_t *claims;
 
-    if (!may_keep(b, is_quiet)) {
+    if (!may_keep(b, has_no_side_effects)) {
         return;
     }
     claims = claims_to_keep(b);
     for (uint32_t i = 0; i < b->n_rows; i++) {
-        if (is_recallable(&b->rows[i])) {
-            recall_keep(&run->cache, &b->rows[i], claims, xid,
-                        worker_now(run->worker));
+        if (is_cacheable(&b->rows[i])) {
+            row_cache_keep(&run->cache, &b->rows[i], claims, xid,
+                           worker_now(run->worker));
         }
     }
     run->worker->show.counts->counters[COUNT_CACHE_EVICTED] +=
         run->cache.n_evicted - n_evicted;
 }
 
-bool recall_must_repeat(const struct batch *b, const struct err *e)
+bool row_cache_must_repeat(const struct batch *b, const struct err *e)
 {
     return b->cached.n_found > 0 &&
            (!e || (!database_is_away(e) && e->class != ERR_FENCED));

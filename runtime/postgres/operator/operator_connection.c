@@ -1,5 +1,5 @@
-/* See console.h. */
-#include "postgres/operator/console.h"
+/* See operator_connection.h. */
+#include "postgres/operator/operator_connection.h"
 
 #include <libpq-fe.h>
 #include <string.h>
@@ -22,7 +22,8 @@ static bool is_one_of(const char *state, const char *const *list)
 }
 
 /* Always returns false. */
-static bool failed(const struct console *c, const PGresult *r, struct err *e)
+static bool failed(const struct operator_connection *c, const PGresult *r,
+                   struct err *e)
 {
     static const char *const missing[] = {"3F000", "42P01", "42703", "42883",
                                           NULL};
@@ -54,16 +55,17 @@ static bool is_good(const PGresult *r)
            status == PGRES_SINGLE_TUPLE;
 }
 
-struct params *console_params(struct console *c)
+struct params *operator_connection_params(struct operator_connection *c)
 {
     params_clear(&c->params);
     return &c->params;
 }
 
-PGresult *console_ask(struct console *c, const char *sql, struct params *params,
-                      struct err *e)
+PGresult *operator_connection_ask(struct operator_connection *c,
+                                  const char *sql, struct params *params,
+                                  struct err *e)
 {
-    struct params *p = params ? params : console_params(c);
+    struct params *p = params ? params : operator_connection_params(c);
     PGresult *r;
 
     params_seal(p);
@@ -77,37 +79,39 @@ PGresult *console_ask(struct console *c, const char *sql, struct params *params,
     return NULL;
 }
 
-void console_free(PGresult *r)
+void operator_connection_free(PGresult *r)
 {
     PQclear(r);
 }
 
-static bool run(struct console *c, const char *sql, struct err *e)
+static bool run(struct operator_connection *c, const char *sql, struct err *e)
 {
-    PGresult *r = console_ask(c, sql, NULL, e);
+    PGresult *r = operator_connection_ask(c, sql, NULL, e);
     PQclear(r);
     return r != NULL;
 }
 
-bool console_open(struct console *c, const struct plan *p, const char *who,
-                  struct err *e)
+bool operator_connection_open(struct operator_connection *c,
+                              const struct plan *p, const char *who,
+                              struct err *e)
 {
-    *c = (struct console){.plan = p, .who = who};
+    *c = (struct operator_connection){.plan = p, .who = who};
     params_init(&c->params);
     c->pg =
         dial_wait(p->database.write, "tidemill operator", LOCK_PEOPLE_MS, e);
     return c->pg != NULL;
 }
 
-void console_close(struct console *c)
+void operator_connection_close(struct operator_connection *c)
 {
     PQfinish(c->pg);
     c->pg = NULL;
     params_close(&c->params);
 }
 
-bool console_each(struct console *c, const char *sql, struct params *params,
-                  console_fn fn, void *arg, struct err *e)
+bool operator_connection_each(struct operator_connection *c, const char *sql,
+                              struct params *params, operator_row_fn fn,
+                              void *arg, struct err *e)
 {
     bool ok;
 
@@ -128,12 +132,12 @@ bool console_each(struct console *c, const char *sql, struct params *params,
     return ok;
 }
 
-bool console_begin(struct console *c, struct err *e)
+bool operator_connection_begin(struct operator_connection *c, struct err *e)
 {
     return run(c, "BEGIN", e);
 }
 
-bool console_commit(struct console *c, struct err *e)
+bool operator_connection_commit(struct operator_connection *c, struct err *e)
 {
     if (run(c, "COMMIT", e)) {
         return true;
@@ -142,7 +146,7 @@ bool console_commit(struct console *c, struct err *e)
                        "was done");
 }
 
-void console_rollback(struct console *c)
+void operator_connection_rollback(struct operator_connection *c)
 {
     PQclear(PQexec(c->pg, "ROLLBACK"));
 }

@@ -1,6 +1,6 @@
-/* See cache.h. Linear probing at no more than 3/4 load; what is taken out of
- * the index leaves no hole, since those behind it move up. */
-#include "flow/table/cache.h"
+/* See cache_ring.h. Linear probing at no more than 3/4 load; what is taken out
+ * of the index leaves no hole, since those behind it move up. */
+#include "flow/table/cache_ring.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ enum { INDEX_SHARE = 8, LARGEST_SHARE = 8 };
 
 static const usec SECOND = 1000000;
 
-void cache_open(struct cache *c, uint64_t bytes, usec ttl)
+void cache_ring_open(struct cache_ring *c, uint64_t bytes, usec ttl)
 {
     uint64_t n = 64;
 
@@ -23,20 +23,20 @@ void cache_open(struct cache *c, uint64_t bytes, usec ttl)
     while (2 * n * sizeof(struct cache_slot) <= bytes / INDEX_SHARE) {
         n *= 2;
     }
-    *c = (struct cache){.n_slots = (uint32_t)n, .ttl = ttl};
+    *c = (struct cache_ring){.n_slots = (uint32_t)n, .ttl = ttl};
     c->slots = mem_zero(n, sizeof(*c->slots));
     c->ring_bytes = (bytes - n * sizeof(*c->slots)) & ~7ULL;
     c->ring = mem_alloc(c->ring_bytes);
 }
 
-void cache_close(struct cache *c)
+void cache_ring_close(struct cache_ring *c)
 {
     free(c->ring);
     free(c->slots);
-    *c = (struct cache){.ring = NULL};
+    *c = (struct cache_ring){.ring = NULL};
 }
 
-void cache_clear(struct cache *c)
+void cache_ring_clear(struct cache_ring *c)
 {
     if (c->n_entries > 0) {
         memset(c->slots, 0, c->n_slots * sizeof(*c->slots));
@@ -47,37 +47,37 @@ void cache_clear(struct cache *c)
     c->era++;
 }
 
-void cache_under(struct cache *c, uint64_t tables)
+void cache_under(struct cache_ring *c, uint64_t tables)
 {
     if (c->tables != tables) {
         c->tables = tables;
-        cache_clear(c);
+        cache_ring_clear(c);
     }
 }
 
-uint32_t cache_hash(const struct cache_key *k)
+uint32_t cache_ring_hash(const struct cache_key *k)
 {
     return (uint32_t)(hash_bytes(k->p, k->len) >> 16) ^
            k->projection * 0x9e3779b1u;
 }
 
-void cache_expect_slot(const struct cache *c, uint32_t hash)
+void cache_ring_expect_slot(const struct cache_ring *c, uint32_t hash)
 {
     __builtin_prefetch(&c->slots[hash & (c->n_slots - 1)]);
 }
 
-static struct cache_entry *entry_at(const struct cache *c, uint64_t at)
+static struct cache_entry *entry_at(const struct cache_ring *c, uint64_t at)
 {
     return (struct cache_entry *)(void *)(c->ring + at % c->ring_bytes);
 }
 
-static struct cache_entry *entry_of(const struct cache *c,
+static struct cache_entry *entry_of(const struct cache_ring *c,
                                     const struct cache_slot *s)
 {
     return entry_at(c, (s->at - 1) * 8ULL);
 }
 
-void cache_expect_entry(const struct cache *c, uint32_t hash)
+void cache_ring_expect_entry(const struct cache_ring *c, uint32_t hash)
 {
     const struct cache_slot *s = &c->slots[hash & (c->n_slots - 1)];
 
@@ -92,7 +92,7 @@ static char *key_of(const struct cache_entry *e)
     return (char *)(uintptr_t)(e + 1);
 }
 
-const char *cache_value(const struct cache_entry *e)
+const char *cache_ring_value(const struct cache_entry *e)
 {
     return key_of(e) + e->key_len;
 }
@@ -104,7 +104,7 @@ static bool is_of(const struct cache_entry *e, const struct cache_key *k)
 }
 
 /* The slot that leads to the key's entry, or the empty one where it belongs. */
-static uint32_t slot_of(const struct cache *c, const struct cache_key *k)
+static uint32_t slot_of(const struct cache_ring *c, const struct cache_key *k)
 {
     uint32_t at = k->hash & (c->n_slots - 1);
 
@@ -117,7 +117,7 @@ static uint32_t slot_of(const struct cache *c, const struct cache_key *k)
 
 /* Closes the hole: whoever stands behind it and belongs at or before it moves
  * up, or a search would end at the hole. */
-static void take_out(struct cache *c, uint32_t hole)
+static void take_out(struct cache_ring *c, uint32_t hole)
 {
     uint32_t mask = c->n_slots - 1;
 
@@ -133,7 +133,7 @@ static void take_out(struct cache *c, uint32_t hole)
     c->slots[hole].at = 0;
 }
 
-static void drop_slot(struct cache *c, uint32_t slot)
+static void drop_slot(struct cache_ring *c, uint32_t slot)
 {
     struct cache_entry *e = entry_of(c, &c->slots[slot]);
 
@@ -144,7 +144,8 @@ static void drop_slot(struct cache *c, uint32_t slot)
 }
 
 /* The slot of an entry that is alive. */
-static uint32_t find_slot(const struct cache *c, const struct cache_entry *e)
+static uint32_t find_slot(const struct cache_ring *c,
+                          const struct cache_entry *e)
 {
     uint32_t at = e->hash & (c->n_slots - 1);
 
@@ -154,7 +155,7 @@ static uint32_t find_slot(const struct cache *c, const struct cache_entry *e)
     return at;
 }
 
-static void evict_oldest(struct cache *c)
+static void evict_oldest(struct cache_ring *c)
 {
     struct cache_entry *e = entry_at(c, c->tail);
 
@@ -165,7 +166,7 @@ static void evict_oldest(struct cache *c)
     }
 }
 
-static void make_room(struct cache *c, uint64_t bytes)
+static void make_room(struct cache_ring *c, uint64_t bytes)
 {
     while (c->ring_bytes - (c->head - c->tail) < bytes) {
         evict_oldest(c);
@@ -173,7 +174,7 @@ static void make_room(struct cache *c, uint64_t bytes)
 }
 
 /* Room for an entry at the head, in one piece. */
-static struct cache_entry *append(struct cache *c, uint32_t size)
+static struct cache_entry *append(struct cache_ring *c, uint32_t size)
 {
     uint64_t left = c->ring_bytes - c->head % c->ring_bytes;
     struct cache_entry *e;
@@ -195,7 +196,7 @@ static struct cache_entry *append(struct cache *c, uint32_t size)
 }
 
 /* In the half of the ring that was written last? */
-static bool is_young(const struct cache *c, const struct cache_entry *e)
+static bool is_young(const struct cache_ring *c, const struct cache_entry *e)
 {
     uint64_t at = (uint64_t)((const char *)e - c->ring);
     uint64_t head = c->head % c->ring_bytes;
@@ -204,8 +205,9 @@ static bool is_young(const struct cache *c, const struct cache_entry *e)
     return age <= c->ring_bytes / 2;
 }
 
-const struct cache_entry *cache_find(struct cache *c, const struct cache_key *k,
-                                     uint32_t claim, usec now)
+const struct cache_entry *cache_ring_find(struct cache_ring *c,
+                                          const struct cache_key *k,
+                                          uint32_t claim, usec now)
 {
     uint32_t slot = slot_of(c, k);
     const struct cache_entry *e;
@@ -222,8 +224,8 @@ const struct cache_entry *cache_find(struct cache *c, const struct cache_key *k,
 }
 
 /* The place for an entry of [size]: its old one, or a new one. */
-static struct cache_entry *place(struct cache *c, const struct cache_key *k,
-                                 uint32_t size)
+static struct cache_entry *place(struct cache_ring *c,
+                                 const struct cache_key *k, uint32_t size)
 {
     uint32_t slot = slot_of(c, k);
     struct cache_entry *e;
@@ -248,8 +250,9 @@ static struct cache_entry *place(struct cache *c, const struct cache_key *k,
     return e;
 }
 
-void cache_put(struct cache *c, const struct cache_key *k, uint32_t claim,
-               uint32_t xmin, const char *value, uint32_t len, usec now)
+void cache_ring_put(struct cache_ring *c, const struct cache_key *k,
+                    uint32_t claim, uint32_t xmin, const char *value,
+                    uint32_t len, usec now)
 {
     uint64_t size =
         (sizeof(struct cache_entry) + k->len + (uint64_t)len + 7) & ~7ULL;
@@ -271,7 +274,7 @@ void cache_put(struct cache *c, const struct cache_key *k, uint32_t claim,
     memcpy(key_of(e) + k->len, value, len);
 }
 
-void cache_drop(struct cache *c, const struct cache_key *k)
+void cache_ring_drop(struct cache_ring *c, const struct cache_key *k)
 {
     uint32_t slot = slot_of(c, k);
 

@@ -1,13 +1,13 @@
-/* See condemned.h. */
-#include "flow/batch/condemned.h"
+/* See poison.h. */
+#include "flow/batch/poison.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "flow/batch/verdict.h"
-#include "model/suspect.h"
+#include "flow/batch/failures.h"
+#include "model/poison_table.h"
 
 /* A crash for want of stack needs another one. */
 enum { STACK_BYTES = 64 << 10 };
@@ -63,7 +63,7 @@ static bool is_slow(void)
 }
 
 /* One record alone takes as long as it takes. */
-static void hurry(void)
+static void set_late(void)
 {
     struct batch *b = watch.running;
 
@@ -79,7 +79,7 @@ static void on_question(int signum, siginfo_t *info, void *context)
     (void)context;
     if (info->si_pid == getppid()) {
         note_place();
-        hurry();
+        set_late();
     }
 }
 
@@ -117,7 +117,7 @@ static void give_stack(void)
     }
 }
 
-void condemned_watch(struct page *p, uint32_t slot)
+void poison_watch(struct page *p, uint32_t slot)
 {
     struct sigaction crash = {.sa_sigaction = on_crash,
                               .sa_flags = SA_SIGINFO | SA_ONSTACK};
@@ -133,27 +133,27 @@ void condemned_watch(struct page *p, uint32_t slot)
     sigaction(SIGUSR1, &question, NULL);
 }
 
-static void take_in_hand(const struct batch *b, bool is_taken)
+static void mark_running(const struct batch *b, bool is_taken)
 {
     for (uint32_t i = 0; watch.worker && i < b->input.n_leases; i++) {
         struct page_lane *page = b->input.leases[i].lane->page;
 
         if (page) {
-            page->in_hand = is_taken ? b->input.leases[i].n : 0;
+            page->n_running = is_taken ? b->input.leases[i].n : 0;
         }
     }
 }
 
-void condemned_enter(struct batch *b)
+void poison_scripts_begin(struct batch *b)
 {
-    take_in_hand(b, true);
+    mark_running(b, true);
     watch.running = b;
     if (watch.worker) {
         watch.worker->in_handler = 1;
     }
 }
 
-void condemned_leave(void)
+void poison_scripts_end(void)
 {
     struct batch *b = watch.running;
 
@@ -161,11 +161,11 @@ void condemned_leave(void)
     if (watch.worker) {
         watch.worker->in_handler = 0;
     }
-    take_in_hand(b, false);
+    mark_running(b, false);
 }
 
 static void fail_record(struct batch *b, const struct lease *l,
-                        const struct page_suspect *s)
+                        const struct page_poison *s)
 {
     char reason[200];
 
@@ -176,18 +176,19 @@ static void fail_record(struct batch *b, const struct lease *l,
                      "the worker died twice while a handler ran for this "
                      "record: %s",
                      s->how);
-            verdict_fail(b, e, ERR_SCRIPT, reason, strlen(reason),
+            failures_add(b, e, ERR_SCRIPT, reason, strlen(reason),
                          LETTER_BEFORE);
         }
     }
 }
 
-void condemned_apply(struct batch *b)
+void poison_apply(struct batch *b)
 {
-    struct page_suspect s;
+    struct page_poison s;
 
-    for (uint32_t i = 0; watch.page && i < suspect_count(watch.page); i++) {
-        if (!suspect_condemned(watch.page, i, &s)) {
+    for (uint32_t i = 0; watch.page && i < poison_table_count(watch.page);
+         i++) {
+        if (!poison_table_get(watch.page, i, &s)) {
             continue;
         }
         for (uint32_t k = 0; k < b->input.n_leases; k++) {

@@ -3,27 +3,28 @@
  * database, a question before a change, errors as exit statuses. */
 #include "base/err.h"
 #include "cli/verb.h"
-#include "postgres/operator/console.h"
+#include "postgres/operator/operator_connection.h"
 
-struct desk {
+struct operator_session {
     const struct plan *plan; /* owned */
-    struct console console;
+    struct operator_connection connection;
     char who[128]; /* user@host */
 };
 
 /* Loads the pipeline at [path] (NULL is refused) and connects. Else the exit
- * status; why is on stderr. desk_close() in either case. */
-int desk_open(struct desk *d, const struct verb *v, const char *path) MUSTCHECK;
-void desk_close(struct desk *d);
+ * status; why is on stderr. operator_close() in either case. */
+int operator_open(struct operator_session *d, const struct verb *v,
+                  const char *path) MUSTCHECK;
+void operator_close(struct operator_session *d);
 /* Says it; the exit status. */
-int desk_fail(const struct verb *v, const struct err *e);
+int operator_fail(const struct verb *v, const struct err *e);
 /* Asks for a "yes", unless --yes said so. False: EX_USAGE, and nothing may be
  * changed. */
-bool desk_confirm(const struct verb *v, bool is_yes) MUSTCHECK;
+bool operator_confirm(const struct verb *v, bool is_yes) MUSTCHECK;
 /* "" or "s". */
 const char *plural(int64_t n);
 /* The time of day, since 1970. */
-int64_t desk_now_usec(void);
+int64_t operator_now_usec(void);
 
 /* The words of `tidemill lane` and of `tidemill dlq`. */
 extern const struct verb lane_list;

@@ -10,4 +10,4 @@
 #include "base/loop.h"
 
 /* [failures] in a row, 1 or more; [random] any 32 bits. */
-usec retry_delay(uint32_t failures, usec floor, usec cap, uint32_t random);
+usec backoff_delay(uint32_t failures, usec floor, usec cap, uint32_t random);

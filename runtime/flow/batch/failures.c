@@ -1,5 +1,5 @@
-/* See verdict.h. */
-#include "flow/batch/verdict.h"
+/* See failures.h. */
+#include "flow/batch/failures.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -43,7 +43,7 @@ static bool has_order(const struct batch *b, const char *topic)
     return false;
 }
 
-bool verdict_holds(const struct batch *b, uint32_t event)
+bool failures_hold_key(const struct batch *b, uint32_t event)
 {
     const struct record *rec = &b->input.records[event];
 
@@ -96,12 +96,12 @@ static void fail(struct batch *b, uint32_t event, const struct letter *why)
     b->input.events.states[event] = TM_EVENT_FAILED;
     b->failures.last_failed = event;
     stamp(b, event);
-    if (verdict_holds(b, event)) {
+    if (failures_hold_key(b, event)) {
         hold_behind(b, event);
     }
 }
 
-void verdict_fail(struct batch *b, uint32_t event, enum err_class class,
+void failures_add(struct batch *b, uint32_t event, enum err_class class,
                   const char *reason, size_t len, int32_t by)
 {
     struct letter why = {.class = class, .by = by, .action = ACTION_HOLD};
@@ -117,8 +117,8 @@ void verdict_fail(struct batch *b, uint32_t event, enum err_class class,
     fail(b, event, &why);
 }
 
-void verdict_refused(struct batch *b, uint32_t event, const struct err *why,
-                     enum failure_action action)
+void failures_add_refused(struct batch *b, uint32_t event,
+                          const struct err *why, enum failure_action action)
 {
     struct letter letter = {
         .class = why->class,
@@ -142,14 +142,14 @@ static bool is_unread(struct batch *b, uint32_t event)
             letter->by != LETTER_BEFORE);
 }
 
-void verdict_find_unread(struct batch *b)
+void failures_find_unread(struct batch *b)
 {
     for (uint32_t e = 0; e < b->input.events.n; e++) {
         const char *why = b->input.events.reasons[e];
 
         if (is_unread(b, e)) {
             *letter_of(b, e) = (struct letter){.class = ERR_NONE};
-            verdict_fail(b, e,
+            failures_add(b, e,
                          b->input.events.flags[e] & EVENT_MISFIT ? ERR_CONFIG
                                                                  : ERR_DATA,
                          why, strlen(why), LETTER_BEFORE);
@@ -166,7 +166,7 @@ static bool fail_unheld(struct batch *b, const struct rows *r)
         const char *why = rows_unheld(r, r->pair_row[i]);
 
         if (why) {
-            verdict_fail(b, r->pair_event[i], ERR_DATA, why, strlen(why),
+            failures_add(b, r->pair_event[i], ERR_DATA, why, strlen(why),
                          LETTER_UNHELD);
             found = true;
         }
@@ -174,7 +174,7 @@ static bool fail_unheld(struct batch *b, const struct rows *r)
     return found;
 }
 
-void verdict_find_unheld(struct batch *b)
+void failures_find_unheld(struct batch *b)
 {
     bool found = false;
 
@@ -182,18 +182,18 @@ void verdict_find_unheld(struct batch *b)
         found |= fail_unheld(b, &b->rows[i]);
     }
     if (found) {
-        verdict_settle(b);
+        failures_set_states(b);
     }
 }
 
-void verdict_keep(struct batch *b)
+void failures_keep(struct batch *b)
 {
     for (uint32_t e = 0; b->failures.letters && e < b->input.events.n; e++) {
         b->failures.letters[e].by = LETTER_BEFORE;
     }
 }
 
-void verdict_reset(struct batch *b)
+void failures_reset(struct batch *b)
 {
     for (uint32_t e = 0; b->failures.letters && e < b->input.events.n; e++) {
         if (b->failures.letters[e].by != LETTER_BEFORE) {
@@ -201,7 +201,7 @@ void verdict_reset(struct batch *b)
         }
     }
     arena_reset(&b->memory.said);
-    verdict_settle(b);
+    failures_set_states(b);
 }
 
 static bool is_news(const struct batch *b, const struct rows *r, uint32_t event)
@@ -209,13 +209,14 @@ static bool is_news(const struct batch *b, const struct rows *r, uint32_t event)
     return b->failures.stamps[event] > r->stamp_at;
 }
 
-bool verdict_outdates(const struct batch *b, const struct rows *r)
+bool failures_outdate(const struct batch *b, const struct rows *r)
 {
     if (!b->failures.letters || b->failures.n_stamps <= r->stamp_at) {
         return false;
     }
-    const uint32_t *events = r->set ? r->set->events : r->pair_event;
-    uint32_t n = r->set ? r->set->n_events : r->n_pairs;
+    const uint32_t *events =
+        r->table_set ? r->table_set->events : r->pair_event;
+    uint32_t n = r->table_set ? r->table_set->n_events : r->n_pairs;
 
     for (uint32_t i = 0; i < n; i++) {
         if (is_news(b, r, events[i])) {
@@ -238,13 +239,13 @@ static bool reopen(struct batch *b, const struct rows *r, uint32_t event)
 
 /* What a batch function does for one event may depend on any before: refused
  * is refused as long as nothing before it has changed since. */
-static bool reconsider_set(struct batch *b, const struct rows *r)
+static bool reopen_table_set(struct batch *b, const struct rows *r)
 {
     uint32_t last = 0;
     bool any = false;
 
-    for (uint32_t i = 0; i < r->set->n_events; i++) {
-        uint32_t e = r->set->events[i];
+    for (uint32_t i = 0; i < r->table_set->n_events; i++) {
+        uint32_t e = r->table_set->events[i];
 
         any |= last > b->failures.stamps[e] && reopen(b, r, e);
         last = b->failures.stamps[e] > last ? b->failures.stamps[e] : last;
@@ -253,14 +254,14 @@ static bool reconsider_set(struct batch *b, const struct rows *r)
 }
 
 /* What is appended is a row of its own, whoever comes before. */
-bool verdict_reconsider(struct batch *b, const struct rows *r)
+bool failures_reopen(struct batch *b, const struct rows *r)
 {
     bool is_append = r->program->plan->kind == KIND_APPEND;
     bool *is_open;
     bool any = false;
 
-    if (r->set) {
-        return reconsider_set(b, r);
+    if (r->table_set) {
+        return reopen_table_set(b, r);
     }
     is_open = arena_zero(&b->memory.said, r->cap_rows + 1);
     for (uint32_t i = 0; i < r->n_pairs && !is_append; i++) {
@@ -272,7 +273,7 @@ bool verdict_reconsider(struct batch *b, const struct rows *r)
     return any;
 }
 
-/* ---- settling ---- */
+/* ---- states ---- */
 
 static void halt_lane(struct lease *l, uint32_t event, enum err_class class,
                       const char *reason)
@@ -364,7 +365,7 @@ static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
     if (!lane) {
         return true;
     }
-    if (verdict_holds(b, event) && !held_keys_has_room(&lane->keys)) {
+    if (failures_hold_key(b, event) && !held_keys_has_room(&lane->keys)) {
         halt_lane(l, event, ERR_RESOURCE,
                   held_keys_full(&lane->keys, &b->memory.said, letter->reason));
         return false;
@@ -380,7 +381,7 @@ static bool passes_guard(struct batch *b, struct lease *l, uint32_t event)
     return false;
 }
 
-static uint8_t judge(struct batch *b, struct lease *l, uint32_t event)
+static uint8_t state_of(struct batch *b, struct lease *l, uint32_t event)
 {
     const struct record *rec = &b->input.records[event];
     const struct letter *letter =
@@ -401,13 +402,13 @@ static uint8_t judge(struct batch *b, struct lease *l, uint32_t event)
     if (!passes_guard(b, l, event)) {
         return TM_EVENT_CUT;
     }
-    if (verdict_holds(b, event)) {
+    if (failures_hold_key(b, event)) {
         hold_key(b, rec);
     }
     return TM_EVENT_FAILED;
 }
 
-static bool settle_lane(struct batch *b, struct lease *l)
+static bool set_states(struct batch *b, struct lease *l)
 {
     bool has_changed = false;
 
@@ -420,7 +421,7 @@ static bool settle_lane(struct batch *b, struct lease *l)
         if (before == TM_EVENT_SKIPPED) {
             continue;
         }
-        b->input.events.states[e] = judge(b, l, e);
+        b->input.events.states[e] = state_of(b, l, e);
         if (is_out(before) != is_out(b->input.events.states[e])) {
             letter_of(b, e);
             stamp(b, e);
@@ -437,7 +438,7 @@ static bool has_held(const struct batch *b, const struct lease *l)
     return lane && lane->keys.keys.n_keys > 0;
 }
 
-bool verdict_settle(struct batch *b)
+bool failures_set_states(struct batch *b)
 {
     bool has_changed = false;
 
@@ -445,7 +446,7 @@ bool verdict_settle(struct batch *b)
         /* Lanes in which all is well cost nothing. */
         if (b->failures.letters || b->input.leases[i].halt >= 0 ||
             has_held(b, &b->input.leases[i])) {
-            has_changed |= settle_lane(b, &b->input.leases[i]);
+            has_changed |= set_states(b, &b->input.leases[i]);
         }
     }
     return has_changed;
@@ -468,7 +469,7 @@ static bool is_accounted(const struct batch *b, uint32_t event)
     }
 }
 
-bool verdict_is_whole(const struct batch *b, struct err *e)
+bool failures_are_complete(const struct batch *b, struct err *e)
 {
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         const struct lease *l = &b->input.leases[i];
@@ -490,7 +491,7 @@ bool verdict_is_whole(const struct batch *b, struct err *e)
     return true;
 }
 
-bool verdict_is_letter(const struct batch *b, uint32_t event)
+bool failures_is_letter(const struct batch *b, uint32_t event)
 {
     uint8_t state = b->input.events.states[event];
 

@@ -1,5 +1,5 @@
-/* See neighbour.h. */
-#include "cli/operator/neighbour.h"
+/* See admin_client.h. */
+#include "cli/operator/admin_client.h"
 
 #include <netdb.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static int dial(const struct listen_address *a)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                                    .ai_flags = AI_NUMERICSERV};
-    const struct timeval patience = {.tv_sec = TOO_LONG_SECONDS};
+    const struct timeval timeout = {.tv_sec = TOO_LONG_SECONDS};
     struct addrinfo *list = NULL;
     int fd = -1;
     if (getaddrinfo(a->host, a->port, &hints, &list) != 0) {
@@ -28,8 +28,8 @@ static int dial(const struct listen_address *a)
         if (fd < 0) {
             break;
         }
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
         if (connect(fd, i->ai_addr, i->ai_addrlen) != 0) {
             close(fd);
             fd = -1;
@@ -82,20 +82,20 @@ static bool is_of(struct buf *status, const char *pipeline)
     return is_same;
 }
 
-enum neighbour neighbour_ask(const char *admin, const char *pipeline,
-                             struct buf *out)
+enum admin_client_answer admin_client_ask(const char *admin,
+                                          const char *pipeline, struct buf *out)
 {
     struct listen_address a;
     struct buf answer = {0};
     struct err e;
-    enum neighbour result = NEIGHBOUR_NONE;
+    enum admin_client_answer result = ADMIN_CLIENT_NONE;
     int status = listen_parse(admin, &a, &e) ? get(&a, "/status", &answer) : 0;
     if (status == 401 || status == 403) {
-        result = NEIGHBOUR_LOCKED;
+        result = ADMIN_CLIENT_LOCKED;
     } else if (status == 200 && is_of(&answer, pipeline) &&
                get(&a, "/readyz", &answer) != 0) {
         const char *body = body_of(&answer);
-        result = NEIGHBOUR_SAYS;
+        result = ADMIN_CLIENT_SAYS;
         buf_puts(out, strncmp(body, "ok\n", 3) == 0 ? body + 3 : body);
     }
     buf_close(&answer);

@@ -10,6 +10,6 @@
 #include "flow/run/run.h"
 
 /* Begins a retry when one is wanted and a batch is free; called every turn. */
-void redo_turn(struct run *run);
+void letters_retry_turn(struct run *run);
 /* A retry is committed; its lane's held keys are looked up again. */
-void redo_committed(struct batch *b);
+void letters_retry_committed(struct batch *b);

@@ -35,7 +35,7 @@ struct cache_key {
     uint32_t projection;
     const char *p; /* borrowed: canonical bytes, see rows.h */
     uint32_t len;
-    uint32_t hash; /* cache_hash() of the rest */
+    uint32_t hash; /* cache_ring_hash() of the rest */
 };
 
 /* Header of an entry; its key and its value follow. */
@@ -57,7 +57,7 @@ struct cache_slot {
     uint32_t at; /* entry's offset in the ring / 8, plus one; 0: empty */
 };
 
-struct cache {
+struct cache_ring {
     char *ring; /* owned; NULL: there is no cache */
     uint64_t ring_bytes;
     uint64_t head; /* where the next entry goes; head and tail only grow */
@@ -75,24 +75,26 @@ struct cache {
 };
 
 /* All memory that it will ever use: [bytes], at least CACHE_LEAST_BYTES. */
-void cache_open(struct cache *c, uint64_t bytes, usec ttl);
-void cache_close(struct cache *c);
-uint32_t cache_hash(const struct cache_key *k);
+void cache_ring_open(struct cache_ring *c, uint64_t bytes, usec ttl);
+void cache_ring_close(struct cache_ring *c);
+uint32_t cache_ring_hash(const struct cache_key *k);
 /* A key of this hash is about to be looked for: fetches its slot into the
  * processor's cache; then what that leads to. Rows are many and far apart. */
-void cache_expect_slot(const struct cache *c, uint32_t hash);
-void cache_expect_entry(const struct cache *c, uint32_t hash);
+void cache_ring_expect_slot(const struct cache_ring *c, uint32_t hash);
+void cache_ring_expect_entry(const struct cache_ring *c, uint32_t hash);
 /* The entry of the key, if it was put under the same claim of its lane and is
  * not too old; else NULL, and it is dropped. Good until the next put. */
-const struct cache_entry *cache_find(struct cache *c, const struct cache_key *k,
-                                     uint32_t claim, usec now);
-const char *cache_value(const struct cache_entry *e);
+const struct cache_entry *cache_ring_find(struct cache_ring *c,
+                                          const struct cache_key *k,
+                                          uint32_t claim, usec now);
+const char *cache_ring_value(const struct cache_entry *e);
 /* Puts the value of a row version in place of what is known of the key. One
  * larger than an eighth of the ring is only dropped. */
-void cache_put(struct cache *c, const struct cache_key *k, uint32_t claim,
-               uint32_t xmin, const char *value, uint32_t len, usec now);
-void cache_drop(struct cache *c, const struct cache_key *k);
+void cache_ring_put(struct cache_ring *c, const struct cache_key *k,
+                    uint32_t claim, uint32_t xmin, const char *value,
+                    uint32_t len, usec now);
+void cache_ring_drop(struct cache_ring *c, const struct cache_key *k);
 /* Forgets everything: a new era. */
-void cache_clear(struct cache *c);
+void cache_ring_clear(struct cache_ring *c);
 /* The same, unless its rows are of tables with this check. */
-void cache_under(struct cache *c, uint64_t tables);
+void cache_under(struct cache_ring *c, uint64_t tables);

@@ -105,7 +105,7 @@ function Batch:apply(db, lanes)
     local ok = C.batch_fold(self.c, FAILURE)
     if not ok then return nil, ffi.string(FAILURE.text) end
     if not self.c.scripts.is_short then
-      C.batch_settle(self.c)
+      C.batch_set_ends(self.c)
       self:store(db)
       return n_short
     end

@@ -1,5 +1,5 @@
-/* See strikes.h. */
-#include "supervise/strikes.h"
+/* See watchdog.h. */
+#include "supervise/watchdog.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
-#include "model/suspect.h"
+#include "model/poison_table.h"
 #include "supervise/process.h"
 
 /* What a worker gets to answer SIGUSR1 on a busy machine. */
@@ -30,7 +30,7 @@ enum {
     LOOK_HALF,
     LOOK_PLACE, /* people are told where it is */
     LOOK_END,
-    LOOK_JUDGE,
+    LOOK_DECIDE,
     LOOK_NO_MORE
 };
 
@@ -89,7 +89,7 @@ static void note_beat(struct slot *w, usec beat)
 
 /* It told where it is, and that it is late: the record at which it is has a
  * whole limit from here on, since those before it took some of the time. */
-static void hear(struct slot *w, const struct page_place *at, usec now)
+static void on_answer(struct slot *w, const struct page_place *at, usec now)
 {
     if (at->is_set) {
         w->since = w->looked_at;
@@ -119,7 +119,7 @@ static void tell(struct slot *w, struct page_worker *entry, usec now)
 }
 
 /* The end of the limit. True: it is not seen to get on. */
-static bool judge(struct slot *w, const struct page_place *at, usec now)
+static bool decide(struct slot *w, const struct page_place *at, usec now)
 {
     bool is_same_place = is_same(at, &w->place);
 
@@ -136,7 +136,7 @@ static bool judge(struct slot *w, const struct page_place *at, usec now)
     return true;
 }
 
-bool strikes_look(struct slot *w, struct page *p, usec now)
+bool watchdog_look(struct slot *w, struct page *p, usec now)
 {
     const struct page_worker *entry = &p->workers[w->number];
     usec limit = p->heartbeat_seconds * 1000000ULL, still;
@@ -150,13 +150,13 @@ bool strikes_look(struct slot *w, struct page *p, usec now)
         return false;
     }
     if (!asks) {
-        return w->looks != LOOK_NO_MORE && judge(w, &entry->at, now);
+        return w->looks != LOOK_NO_MORE && decide(w, &entry->at, now);
     }
     switch (w->looks) {
     case LOOK_LATE:
         return still >= limit / 4 && ask(w, p, now);
     case LOOK_ANSWER:
-        hear(w, &entry->at, now);
+        on_answer(w, &entry->at, now);
         return false;
     case LOOK_HALF:
         w->cpu_ticks = still >= limit / 2 ? cpu_ticks(w->pid) : 0;
@@ -167,16 +167,16 @@ bool strikes_look(struct slot *w, struct page *p, usec now)
     case LOOK_END:
         w->place = entry->at;
         return still + ANSWER_USEC > limit && ask(w, p, now);
-    case LOOK_JUDGE:
-        return now - w->looked_at > ANSWER_USEC && judge(w, &entry->at, now);
+    case LOOK_DECIDE:
+        return now - w->looked_at > ANSWER_USEC && decide(w, &entry->at, now);
     default:
         return false;
     }
 }
 
 /* How the death came about, if it was a record's doing. */
-static bool is_strike(const struct slot *w, const struct page *p,
-                      int wait_status, char *how, size_t cap)
+static bool is_by_record(const struct slot *w, const struct page *p,
+                         int wait_status, char *how, size_t cap)
 {
     int signum = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
 
@@ -199,11 +199,11 @@ static void narrow(const struct slot *w, struct page *p)
     for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
         struct page_lane *l = &p->lanes[i];
 
-        if (l->worker == (int32_t)w->number && l->in_hand > 0) {
+        if (l->worker == (int32_t)w->number && l->n_running > 0) {
             n_lanes++;
-            n_records += l->in_hand;
-            l->most = l->in_hand < FEWER ? 1 : l->in_hand / FEWER;
-            l->in_hand = 0;
+            n_records += l->n_running;
+            l->most = l->n_running < FEWER ? 1 : l->n_running / FEWER;
+            l->n_running = 0;
         }
     }
     if (n_records > 1) {
@@ -226,7 +226,7 @@ static void count_rule(const struct slot *w, struct page *p, int wait_status)
     }
 }
 
-void strikes_death(const struct slot *w, struct page *p, int wait_status)
+void watchdog_death(const struct slot *w, struct page *p, int wait_status)
 {
     struct page_place at = p->workers[w->number].at;
     char how[64];
@@ -234,11 +234,11 @@ void strikes_death(const struct slot *w, struct page *p, int wait_status)
 
     narrow(w, p);
     count_rule(w, p, wait_status);
-    if (!at.is_set || !is_strike(w, p, wait_status, how, sizeof(how))) {
+    if (!at.is_set || !is_by_record(w, p, wait_status, how, sizeof(how))) {
         return;
     }
     at.topic[sizeof(at.topic) - 1] = '\0';
-    deaths = suspect_add(p, &at, how);
+    deaths = poison_table_add(p, &at, how);
     log_line(
         LOG_ERROR, "worker died while a handler ran for a record",
         "worker=%u topic=%s partition=%d offset=%" PRId64 " deaths=%u how=%s",
