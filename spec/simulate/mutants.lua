@@ -146,8 +146,8 @@ local mutants = {
   },
   {
     'held keys of a lane that is claimed again are not asked for',
-    'l->keys.are_known = l->misfits = l->letters.has_halted = false;\n    l->next = LANE_IDLE;\n'
-      .. '    lane_move(l, LANE_WANTS_KEYS);',
+    'l->keys.are_known = l->misfits = l->letters.has_halted = false;\n' ..
+      '    l->next = LANE_IDLE;\n' .. '    lane_move(l, LANE_WANTS_KEYS);',
     'l->misfits = l->letters.has_halted = false;\n    l->next = LANE_IDLE;\n'
       .. '    lane_move(l, LANE_WANTS_KEYS);\n'
       .. '    if (l->keys.are_known) { lane_has_keys(l); }',

@@ -1,4 +1,22 @@
-/* See claim.h. */
+/*
+ * The steps of a claim; see claim.h for what it is for. The engine calls
+ * claim_turn() each turn; what follows are replies:
+ *
+ *   claim_turn    looks at the topics, takes a connection, collects lanes
+ *   on_foreign    no other pipeline is in the group: claim_all() begins
+ *   send_round    BEGIN, one UPDATE a lane that raises its epoch, COMMIT
+ *   on_claimed    the round is done: the next one has twice as many lanes
+ *   refuse_some   a lane was refused, and is left out (left_out.c); the
+ *                 rounds go on behind it, with few lanes at first
+ *   missing       claim_made.c makes rows for lanes without one; claim_all()
+ *   found_decide  (claim_found.c) compares positions with Kafka: lanes are
+ *                 read, or halt
+ *   claim_end     gives the connection back
+ *
+ * What concerns all lanes (a table, a right, the database, Kafka) ends it in
+ * claim_failed(); the next claim comes after a pause. A rebalance makes a claim
+ * void: its replies are read, and not used.
+ */
 #include "flow/claim/claim.h"
 
 #include <inttypes.h>

@@ -1,4 +1,22 @@
-/* See engine.h. */
+/*
+ * The turns of a worker; see engine.h. engine_turn() runs while there is work,
+ * on_tick() ten times a second; replies of the database and records of Kafka wake
+ * the next turn. A turn does, in this order:
+ *
+ *   intake_turn         records into inboxes; lanes that came and went
+ *   release_known       breaker not closed: records go back to their inboxes
+ *   claim_turn          claims lanes without a valid position
+ *   letters_turn        reads which keys dead letters hold
+ *   letters_retry_turn  begins a retry of dead letters
+ *   lease_lanes         begins batches, of the lanes that lease.c picks
+ *   decode_some         decodes a slice of one batch, then its keys
+ *   wake_waiting        batches whose pause is over are ready again
+ *   give_conns          connections: first for batches whose COMMIT is unknown
+ *                       (transact_resolve), then for ready ones (transact_start)
+ *
+ * Only run_move() changes the state of a batch, and with it the list that holds
+ * it. Only run_release() ends a batch; it gives the lanes back.
+ */
 #include "flow/engine/engine_part.h"
 
 #include <stdio.h>
