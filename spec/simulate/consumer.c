@@ -127,8 +127,18 @@ void consumer_give(struct rd_kafka_s *rk, const bool *is_given)
     push(rk, op);
 }
 
+static void push_some(struct fetch *f);
+
+/* Records that came just before are told before it. */
 void consumer_take(struct rd_kafka_s *rk)
 {
+    for (uint32_t i = 0; i < PARTITIONS_MOST; i++) {
+        struct fetch *f = &rk->fetches[i];
+
+        if (f->is_on && f->next >= partitions[i].low && chance(500)) {
+            push_some(f);
+        }
+    }
     push(rk, op_new(OP_TAKE));
 }
 
@@ -214,13 +224,21 @@ static void fetch_soon(struct fetch *f)
     event_set(&f->event, chance_usec(100, 20000));
 }
 
+static void push_some(struct fetch *f)
+{
+    uint32_t most = 1 + chance_below(20);
+    struct broker_record *r;
+
+    while (most-- > 0 && (r = broker_from(f->partition, f->next))) {
+        push_record(f, r);
+    }
+}
+
 /* What aborted transactions left at the end is passed over. */
 static void on_fetch(void *arg)
 {
     struct fetch *f = arg;
     struct broker_partition *p = &partitions[f->partition];
-    uint32_t most = 1 + chance_below(20);
-    struct broker_record *r;
 
     if (f->rk->proc->frozen_until > world.now || f->rk->n_ops > 2000) {
         fetch_soon(f);
@@ -231,9 +249,7 @@ static void on_fetch(void *arg)
         f->is_on = false;
         return;
     }
-    while (most-- > 0 && (r = broker_from(f->partition, f->next))) {
-        push_record(f, r);
-    }
+    push_some(f);
     if (broker_from(f->partition, f->next)) {
         fetch_soon(f);
         return;

@@ -41,7 +41,7 @@ void faults_open(void)
                              .revoke = some(10),
                              .expire = some(30),
                              .skip = some(5),
-                             .edit = some(40),
+                             .edit = some(150),
                              .people = chance(700) ? 30 : 1};
 }
 
@@ -171,15 +171,19 @@ void people_skip(void)
     }
 }
 
-/* One that there is, of chains or totals. */
+/* Of chains or totals; most often one that there is. */
 static struct row *some_row(void)
 {
+    bool is_chain = chance(700);
+    struct row *r = NULL;
     char key[16];
-    bool is_chain = chance(600);
 
-    snprintf(key, sizeof(key), "%s%u", is_chain ? "k" : "o",
-             chance_below(is_chain ? CHAINS_MOST : OWNERS_MOST));
-    return db_row(is_chain ? CHAINS : TOTALS, 0, 0, key);
+    for (int n = 0; n < 20 && (!r || !r->now.exists); n++) {
+        snprintf(key, sizeof(key), "%s%u", is_chain ? "k" : "o",
+                 chance_below(is_chain ? CHAINS_MOST : OWNERS_MOST));
+        r = db_row(is_chain ? CHAINS : TOTALS, 0, 0, key);
+    }
+    return r;
 }
 
 void people_edit(void)
@@ -192,7 +196,7 @@ void people_edit(void)
     if (!r->now.exists || r->holder) {
         return;
     }
-    is_gone = r->table == CHAINS && chance(300);
+    is_gone = r->table == CHAINS && chance(500);
     trace("a person %s %s", is_gone ? "deletes" : "changes", r->key);
     t = db_begin(session_of_people(), false);
     db_lock(t, r);

@@ -25,7 +25,8 @@ local mutants = {
   {
     'a message too many is freed',
     'source_done(b->run->worker->source, lane->kafka, moved);',
-    'source_done(b->run->worker->source, lane->kafka, moved + (moved > 3));',
+    'source_done(b->run->worker->source, lane->kafka,\n'
+      .. 'moved + (lane->kafka->inbox.count > moved));',
   },
   {
     'a message too few is freed',
