@@ -202,7 +202,7 @@ void people_edit(void)
     db_lock(t, r);
     v = db_change(t, r);
     v->exists = !is_gone;
-    v->row.of[0] += 1000;
+    v->row.of[0] += 1001;
     db_commit(t);
     model_edited(r);
 }
@@ -275,9 +275,17 @@ static bool lock_chain(struct tx *t, const struct row *head)
     return true;
 }
 
+static void raise_epoch(struct tx *t, uint32_t partition)
+{
+    struct lane_value *lane =
+        &db_change(t, db_row(LANES, partition, 0, ""))->lane;
+
+    lane->epoch++;
+    lane->life = 0;
+}
+
 static void discard(struct tx *t, struct row *head)
 {
-    struct lane_value *lane;
     uint32_t n;
     struct row **rows = aside_of(head->partition, &n);
 
@@ -289,10 +297,48 @@ static void discard(struct tx *t, struct row *head)
         }
     }
     db_change(t, head)->exists = false;
-    lane = &db_change(t, db_row(LANES, head->partition, 0, ""))->lane;
-    lane->epoch++;
-    lane->life = 0;
+    raise_epoch(t, head->partition);
     model_given_up(broker_find(head->partition, head->offset));
+}
+
+static void discard_chain(struct row *head)
+{
+    struct tx *t = db_begin(session_of_people(), false);
+    uint32_t n;
+    struct row **rows = aside_of(head->partition, &n);
+
+    if (!lock_chain(t, head)) {
+        db_rollback(t);
+        return;
+    }
+    trace("a person discards all behind %u/%lld", head->partition,
+          (long long)head->offset);
+    for (uint32_t i = 0; i < n; i++) {
+        if (rows[i] != head && is_chain(rows[i], head)) {
+            db_change(t, rows[i])->exists = false;
+            model_given_up(broker_find(rows[i]->partition, rows[i]->offset));
+        }
+    }
+    db_change(t, head)->exists = false;
+    model_given_up(broker_find(head->partition, head->offset));
+    raise_epoch(t, head->partition);
+    db_commit(t);
+}
+
+void people_discard_chains(void)
+{
+    for (uint32_t p = 0; p < n_partitions; p++) {
+        uint32_t n;
+        struct row **rows = aside_of(p, &n);
+        uint32_t at = n ? chance_below(n) : 0;
+
+        while (at < n && !rows[at]->now.exists) {
+            at++;
+        }
+        if (at < n) {
+            discard_chain(rows[at]);
+        }
+    }
 }
 
 static bool is_hopeless(const struct row *letter)

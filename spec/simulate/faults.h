@@ -48,6 +48,8 @@ void people_edit(void);
 /* A letter, or all, are to be tried again; those that no mending helps, and few
  * others, are discarded, and what waits behind them tried again. */
 void people_see_to_one(void);
+/* Of each lane a failed letter and what waits behind it is discarded. */
+void people_discard_chains(void);
 void people_see_to_all(void);
 /* From now on the table takes what it refused. */
 void people_mend(void);

@@ -104,6 +104,8 @@ static void act(uint32_t what)
         server_lose_one();
         if (chance(400)) { /* whoever does not yet know is in its way */
             people_see_to_all();
+        } else if (chance(400)) {
+            people_discard_chains();
         }
     } else if (what < (at += faults.shake)) {
         group_shake();
