@@ -41,7 +41,7 @@ void faults_open(void)
                              .revoke = some(10),
                              .expire = some(30),
                              .skip = some(5),
-                             .edit = some(150),
+                             .edit = chance(500) ? 1 + chance_below(200) : 0,
                              .people = chance(700) ? 30 : 1};
 }
 
