@@ -12,7 +12,7 @@
 #include "faults.h"
 #include "pq.h"
 
-static struct chain {
+static struct {
     int64_t n, hash, last;
     uint32_t n_aside; /* letters of it */
     uint64_t touched; /* by the commit of this number */
@@ -95,17 +95,6 @@ bool model_is_hopeless(const struct broker_record *r)
 
 /* ---- one commit ---- */
 
-/* Some leave the row as it is, by what it is: see world/pipeline.lua. */
-static void apply_to_chain(struct chain *c, const struct facts *f, int64_t at)
-{
-    if (f->v % 13 == 0 && c->n % 2) {
-        return;
-    }
-    c->n++;
-    c->hash = (c->hash * 31 + f->v + 7) % 1000003;
-    c->last = at;
-}
-
 static void apply(const struct broker_record *r, uint32_t partition)
 {
     struct facts *f = facts_of(r);
@@ -124,7 +113,9 @@ static void apply(const struct broker_record *r, uint32_t partition)
     }
     f->fate = FATE_APPLIED;
     model_counts.applied++;
-    apply_to_chain(&chains[f->chain], f, r->offset);
+    chains[f->chain].n++;
+    chains[f->chain].hash = (chains[f->chain].hash * 31 + f->v + 7) % 1000003;
+    chains[f->chain].last = r->offset;
     owners[f->owner].n++;
     owners[f->owner].sum += f->v;
 }

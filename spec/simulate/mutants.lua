@@ -50,6 +50,7 @@ local mutants = {
     'rows that a cache gave are not held against the table',
     'reader_verify(b->rows, b->n_rows, b->attempt.conn);',
     '',
+    unseen = 'it is of rows that a handler reads and leaves: no handler here does',
   },
   {
     'an update does not hold the version of a row against the table',

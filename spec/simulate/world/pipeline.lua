@@ -17,8 +17,6 @@ local chains = projection {
     if event.data.bad == 'script' then
       error('this record is bad')
     end
-    -- Some leave the row as it is, by what it is.
-    if event.data.v % 13 == 0 and row.n % 2 == 1 then return end
     row.n = row.n + 1
     row.hash = (row.hash * 31 + event.data.v + 7) % 1000003
     row.last = event.offset
