@@ -360,8 +360,9 @@ static void see_to(struct row *letter)
         db_rollback(t);
         return;
     }
-    if (letter->now.letter.is_failed ? is_hopeless(letter) || chance(100)
-                                     : is_in_the_way(letter)) {
+    if (letter->now.letter.is_failed
+            ? is_hopeless(letter) || chance(100)
+            : is_hopeless(letter) && letter->now.letter.is_wanted) {
         discard(t, letter);
     } else {
         trace("a person wants %u/%lld tried again", letter->partition,

@@ -155,7 +155,7 @@ static void look_at(struct engine *g)
 
 /* ---- what people see ---- */
 
-static const usec WORDS_USEC = 20000000, NOTED_USEC = 5000000;
+static const usec WORDS_USEC = 40000000, NOTED_USEC = 5000000;
 
 static struct {
     int64_t position, epoch;
