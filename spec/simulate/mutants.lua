@@ -45,7 +45,7 @@ local mutants = {
       .. '    for (uint32_t i = 0; i < b->n_rows; i++) {',
     'void batch_again(struct batch *b)\n{\n'
       .. '    for (uint32_t i = 0; i < b->n_rows && false; i++) {',
-    unseen = 'a row must go between two attempts of its batch: seen from one seed of four',
+    unseen = 'a row must go between two attempts of its batch: one seed of four',
   },
   {
     'rows that a cache gave are not held against the table',
