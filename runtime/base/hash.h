@@ -1,8 +1,8 @@
 #pragma once
 /*
  * Gives byte strings dense numbers 0, 1, 2, ... in the order in which they
- * first come: so the rows of a batch get their index. Open addressing; the keys are
- * borrowed and must outlive the table's use. hash_reset() keeps the memory.
+ * first come: so the rows of a batch get their index. Open addressing; the keys
+ * are borrowed and must outlive the table's use. hash_reset() keeps the memory.
  */
 #include <stdint.h>
 

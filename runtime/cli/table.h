@@ -1,9 +1,9 @@
 #pragma once
 /*
  * A table on a terminal: columns as wide as what stands in them, two blanks
- * apart; the last one is cut so that a line has at most 100 characters, but
- * for 24 that it may always have. Bytes that would move the cursor or change colours are shown as dots: keys and
- * messages come from outside.
+ * apart; the last one is cut so that a line has at most 100 characters, but for
+ * 24 that it may always have. Bytes that would move the cursor or change
+ * colours are shown as dots: keys and messages come from outside.
  */
 #include <stdbool.h>
 #include <stdint.h>

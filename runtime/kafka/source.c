@@ -59,7 +59,7 @@ static void on_tick(void *arg)
     }
     if (s->full_since && !s->is_held &&
         clock_usec() - s->full_since > FULL_PATIENCE_USEC) {
-        partitions_give_way(s);
+        partitions_drop_resting(s);
     }
     s->wake(s->arg);
 }

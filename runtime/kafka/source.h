@@ -40,7 +40,7 @@
 struct source;
 
 /* What is known of a partition that the group gave us once; it lives as long as
- * the source, which alone writes its fields. */
+ * the source, which alone writes its fields, but for [lane]. */
 struct partition {
     const char *topic; /* owned by the source */
     int32_t number;
@@ -119,11 +119,11 @@ struct partition *source_partition(struct source *s, const char *topic,
  * NULL: there is none. */
 struct partition *source_noted(struct source *s);
 /* Reads an offered or assigned partition from [position] on, dropping its inbox;
- * also what ends a halt. [below]: of the record below the position, which is held
- * against it first; NULL: it is not known. A position of -1 is to be halted before
- * the next pump. Reading starts when none is offered any more, but for those that
- * are left out. What fails comes as NEWS_ERROR, since librdkafka is told by the
- * next source_pump. Not for one that is used. */
+ * also what ends a halt. [below]: of the record below the position, which is
+ * held against it first; NULL: it is not known. A position of -1 is to be
+ * halted before the next pump. Reading starts when none is offered any more,
+ * but for those that are left out. What fails comes as NEWS_ERROR, since
+ * librdkafka is told by the next source_pump. Not for one that is used. */
 void source_read(struct source *s, struct partition *p, int64_t position,
                  const struct anchor *below);
 /* Drops the inbox (when nobody uses it any more) and stops reading it until
@@ -164,8 +164,10 @@ uint64_t source_inbox_bytes(const struct source *s);
 /* Records that wait in librdkafka's queue. */
 uint64_t source_prefetched(const struct source *s);
 
-/* Blocking, only at claim: a question about a few hundred at a time, each
- * with a timeout, and [alive] is called behind each, with source_new's arg. */
+/* -- questions to the brokers; each blocks, with a timeout -- */
+
+/* [alive] is called behind each question, which is about a few hundred partitions
+ * at a time, with source_new's arg. */
 void source_alive(struct source *s, loop_fn alive);
 /* What Kafka does not tell of one it may tell of others: codes[i] is 0, or
  * why it does not tell of list[i] (see source_no_offsets), whose offsets hold

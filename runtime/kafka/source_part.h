@@ -3,8 +3,8 @@
  * The inside of struct source: source.c (the handle, the pump),
  * source_partitions.c (who owns what, and what librdkafka reads),
  * source_trouble.c (errors into news), source_topics.c (what Kafka shows of the
- * topics), source_offsets.c (questions to the brokers), source_record.c and source_group.c (who
- * has the partitions).
+ * topics), source_offsets.c (questions to the brokers), source_record.c and
+ * source_group.c (who has the partitions).
  *
  * What librdkafka reads follows from the flags of the partitions alone: whoever
  * changes one sets must_apply, and the next pump hands librdkafka the list of all
@@ -96,7 +96,7 @@ void partitions_drop_inbox(struct source *s, struct partition *p, uint32_t n);
 bool partitions_apply(struct source *s, struct err *e) MUSTCHECK;
 /* The cap has been full for long: partitions that rest give way; if there is
  * none, nothing is read any more. */
-void partitions_give_way(struct source *s);
+void partitions_drop_resting(struct source *s);
 /* The record below the position is not the one that was applied: it is not read
  * on, and the upper layer is woken. */
 void partitions_replaced(struct source *s, struct partition *p);

@@ -401,7 +401,7 @@ static bool can_park(const struct partition *p)
     return p->is_assigned && p->rests && !p->is_used && p->inbox.count > 0;
 }
 
-void partitions_give_way(struct source *s)
+void partitions_drop_resting(struct source *s)
 {
     bool has_any = false;
 

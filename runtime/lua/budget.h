@@ -59,8 +59,8 @@ void *budget_alloc(void *budget, void *p, size_t old_size, size_t size);
  * it. Compiled code does not look at the clock: until budget_unwatch()
  * everything is interpreted. A call of C, such as string.find with a pattern
  * that backtracks, cannot be interrupted: a little later the process ends, and
- * says on standard error where and what to do. The state's allocator must be budget_alloc; one state of a
- * process is watched at a time.
+ * says on standard error where and what to do. The state's allocator must be
+ * budget_alloc; one state of a process is watched at a time.
  */
 void budget_watch(lua_State *L, const struct budget_rule *rule);
 /* The time begins anew; costs nothing where the rule has a place. */

@@ -456,9 +456,6 @@ const struct plan *load_plan(lua_State *L, int index)
     p->cache.bytes = (uint64_t)get_int(&l, "bytes");
     p->cache.ttl_s = get_count(&l, "ttl_s");
     leave(&l);
-    enter(&l, "failure");
-    p->failure_rule = get_text(&l, "title");
-    leave(&l);
     enter(&l, "dead_letters");
     p->dead_letters.max_failed = (uint32_t)get_int(&l, "max_failed");
     p->dead_letters.max_held = (uint32_t)get_int(&l, "max_held");

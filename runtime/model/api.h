@@ -2,11 +2,11 @@
 /*
  * What Lua may see of the C core, and nothing else.
  *
- * C includes this file; the build embeds its text and scripts/tidemill/core/api.lua
- * hands it to ffi.cdef, so that it can be declared only once. It therefore
- * holds plain C declarations: no macros, and preprocessor lines (dropped
- * before cdef) only for includes. With tm_sizes() the Lua half checks that the
- * core is the one it was written for.
+ * C includes this file; the build embeds its text and
+ * scripts/tidemill/core/api.lua hands it to ffi.cdef, so that it can be
+ * declared only once. It therefore holds plain C declarations: no macros, and
+ * preprocessor lines (dropped before cdef) only for includes. With tm_sizes()
+ * the Lua half checks that the core is the one it was written for.
  *
  * Rules of the boundary: tm_* functions never raise, never call Lua, and
  * return 0 or a negative number with the reason in tm_batch.error. Pointers
@@ -45,9 +45,9 @@ enum tm_tag {
 };
 
 /* What is known of a text or number besides its value, from the record's schema
- * or from the code that made it. The last three: it is a time, in that unit, since
- * midnight or since 1970-01-01 UTC. A TM_STAMP with TM_HINT_MICROS is what
- * seconds(x) and the like give: it goes into a column of any time type. */
+ * or from the code that made it. The last three: it is a time, in that unit,
+ * since midnight or since 1970-01-01 UTC. A TM_STAMP with TM_HINT_MICROS is
+ * what seconds(x) and the like give: it goes into a column of any time type. */
 enum tm_hint {
     TM_HINT_NONE,
     TM_HINT_BASE64,
@@ -163,11 +163,12 @@ const char *tm_type_name(struct tm_batch *b, uint32_t type, size_t *len);
 /*
  * Field [name] below [parent]: its node, made if new, with its column decoded
  * for the whole batch; or a number from TM_LOOSE on: it gets no column, and was
- * looked up in the event alone. Such a number lasts as long as the call, and TM_LOOSE
- * itself, of what is neither object nor array, until the next one is asked for.
- * [is_written]: is the name in the text of a script? 0: not asked yet, 1, or -1:
- * it is not. TM_CROWDED: ask. Otherwise negative: a record could not be read; it
- * is marked, and need not be the current one, so that there is none from then on.
+ * looked up in the event alone. Such a number lasts as long as the call, and
+ * TM_LOOSE itself, of what is neither object nor array, until the next one is
+ * asked for. [is_written]: is the name in the text of a script? 0: not asked
+ * yet, 1, or -1: it is not. TM_CROWDED: ask. Otherwise negative: a record could
+ * not be read; it is marked, and need not be the current one, so that there is
+ * none from then on.
  */
 enum { TM_CROWDED = -2, TM_LOOSE = 1 << 24 };
 int tm_field(struct tm_batch *b, uint32_t event, int parent, const char *name,
@@ -256,8 +257,9 @@ int tm_once(struct tm_batch *b, struct tm_rows *rows, uint32_t pair,
             struct tm_cell *version);
 /*
  * Keys that are functions. During the key phase pair_event[0..n_pairs) are the
- * events to compute keys for (pair_row is not set yet): [event] enters the row of the key whose column
- * values are in cells[0..n_key). Conversion to the key's types happens here.
+ * events to compute keys for (pair_row is not set yet): [event] enters the row
+ * of the key whose column values are in cells[0..n_key). Conversion to the
+ * key's types happens here.
  */
 int tm_key(struct tm_batch *b, struct tm_rows *rows, uint32_t event,
            const struct tm_cell *cells);
@@ -317,8 +319,8 @@ int tm_time_format(int64_t usec, char out[64]);
 
 /* Why a value cannot be one of a column; NULL: it can. [tag]: 'b' (boolean),
  * 'n' (number), 't' (text), 'm' (a time, in microseconds since 1970), 'o' and
- * 'a' (JSON object and array), [value] its text. [type] is one that the host knows. The reason stays until the next
- * call. */
+ * 'a' (JSON object and array), [value] its text. [type] is one that the host
+ * knows. The reason stays until the next call. */
 const char *tm_refuse(const char *type, char tag, const char *value,
                       uint32_t len);
 

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * What each class of failures means to people: `tidemill explain` prints it.
- * One row a class; which class an error has is said by postgres/wire/sqlstate.c and
- * kafka/errors.c.
+ * One row a class; which class an error has is said by postgres/wire/sqlstate.c
+ * and kafka/errors.c.
  */
 #include "base/err.h"
 

@@ -269,7 +269,6 @@ struct plan {
     struct plan_database database;
     struct plan_limits limits;
     struct plan_cache cache;
-    const char *failure_rule; /* for `check`: "rule 'sqlstate'" */
     struct plan_dead_letters dead_letters;
     const struct plan_projection *projections;
     uint32_t n_projections;

@@ -8,7 +8,7 @@
 #include "base/backoff.h"
 #include "model/deadlines.h"
 
-enum { SETTLED_SECONDS = 30, FENCED_SECONDS = 60 };
+enum { STABLE_SECONDS = 30, FENCED_SECONDS = 60 };
 
 void slot_clear_page(const struct slot *w, struct page *p)
 {
@@ -70,7 +70,7 @@ bool slot_ended(struct slot *w, int wait_status, usec now, usec *after)
         w->exit_code = WEXITSTATUS(wait_status);
         return false;
     }
-    if (now - w->started >= SETTLED_SECONDS * 1000000ULL) {
+    if (now - w->started >= STABLE_SECONDS * 1000000ULL) {
         w->n_ended = 0;
     }
     *after = backoff_delay(++w->n_ended, BACKOFF_RESTART_FLOOR_USEC,

@@ -45,8 +45,8 @@ void slot_started(struct slot *w, struct page *p, pid_t pid, usec now);
  * ends; the counters stay, they belong to the slot. */
 void slot_clear_page(const struct slot *w, struct page *p);
 /*
- * The process ended. True: start another after *after. False: the slot is
- * given up. The back-off doubles, and starts anew when the process lived for 30 s.
+ * The process ended. True: start another after *after. False: the slot is given
+ * up. The back-off doubles, and starts anew when the process lived for 30 s.
  */
 bool slot_ended(struct slot *w, int wait_status, usec now,
                 usec *after) MUSTCHECK;

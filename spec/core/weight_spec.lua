@@ -4,7 +4,7 @@ local ffi = require 'ffi'
 local core = require 'spec.core.core'
 local C = core.lib
 
-core.headers('flow/run/kind.h', 'flow/run/weight.h')
+core.headers('flow/letters/letters.h', 'flow/run/kind.h', 'flow/run/weight.h')
 
 local MB = 1000 * 1000
 
@@ -31,7 +31,11 @@ local function fits(projection, column, sizes, options)
   batch.generation, batch.input.stays = generation, true
   batch.input.events.n = options.records or #sizes
   batch.rows, batch.n_rows, batch.kind = t.c_rows, 1, C.batch_of_letters
-  if (options.keys and C.weight_keys_fit or C.weight_fits)(batch, e) then return true end
+  if options.keys then
+    if C.weight_keys_fit(batch, e) then return true end
+  elseif C.weight_fits(batch, C.letters_make(batch, batch.kind.header_at), e) then
+    return true
+  end
   assert.are.equal(tonumber(C.ERR_DATA), tonumber(e.class))
   return ffi.string(e.text)
 end

@@ -7,7 +7,7 @@
 
 local LAYERS = {
   base = 0, model = 1, decode = 2, kafka = 2, postgres = 2, lua = 2, flow = 3,
-  command = 3, admin = 3, supervise = 4, cli = 5,
+  admin = 3, supervise = 4, cli = 5,
 }
 local MAIN_LAYER = 5
 -- Inside a folder; its own files are on floor 0.
@@ -35,7 +35,7 @@ local HOMES = {
   ['lua.h'] = { lua = true }, ['lauxlib.h'] = { lua = true },
   ['lualib.h'] = { lua = true },
   ['luajit.h'] = { lua = true }, ['lua.hpp'] = { lua = true },
-  ['microhttpd.h'] = { admin = true, command = true },
+  ['microhttpd.h'] = { admin = true },
 }
 local MAX_FILE, MAX_FUNCTION = 500, 60
 local n_problems = 0

@@ -36,9 +36,9 @@ void decoder_set_header(struct decoder *d, record_header_fn header);
 bool decoder_holds_id(const struct decoder *d, uint16_t topic);
 
 /*
- * The node of "data.x.y", "after.x", "before.x", "key.x" or "source.x"; made if new, and
- * its value is decoded from the next batch on. -1: the path has no such root,
- * or there are too many fields already (decode/json/path.h).
+ * The node of "data.x.y", "after.x", "before.x", "key.x" or "source.x"; made if
+ * new, and its value is decoded from the next batch on. -1: the path has no
+ * such root, or there are too many fields already (decode/json/path.h).
  */
 int decoder_path(struct decoder *d, const char *path);
 /* The same below a node, by one field name of [len] bytes. Both are for what a
@@ -55,8 +55,8 @@ const char *decoder_text(const struct decoder *d, int node, struct arena *a);
 uint32_t decoder_must_tell(struct decoder *d, int node);
 /*
  * A field that has no column: looks it up in one event. A number from TM_LOOSE
- * on, see tm_field(). The column of a [parent] that is a node below a root must be
- * decoded.
+ * on, see tm_field(). The column of a [parent] that is a node below a root must
+ * be decoded.
  */
 int decoder_look(struct decoder *d, struct events *ev, uint32_t event,
                  int parent, const char *name, size_t len);

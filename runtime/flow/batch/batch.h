@@ -212,7 +212,7 @@ struct batch_resolve {
 };
 
 struct batch {
-    struct list_link link; /* -- of the slot; set by run.c */
+    struct list_link link; /* -- of the slot; set by batches.c */
     enum batch_state state;
     struct run *run; /* borrowed */
     uint32_t slot;
@@ -256,7 +256,7 @@ void batch_again(struct batch *b);
  * is decoded. */
 void batch_begin(struct batch *b, struct generation *g,
                  const struct lease *leases, uint32_t n_leases);
-/* Arrays for [n] events over b->records; part of batch_begin, and of trials. It is
+/* Arrays for [n] events over b->input.records; part of batch_begin, and of trials. It is
  * bound. */
 void batch_prepare(struct batch *b, uint32_t n);
 /* Decodes up to [max] more records; true when all are. */

@@ -7,7 +7,8 @@
 void batch_classify(const struct batch *b, struct err *e);
 /* Of what a script raised with this reason. */
 enum err_class batch_class(const struct batch *b, const char *reason);
-/* What is wrong in what [by] runs is the fault of b->view.current, or without
+/* What is wrong in what [by] runs is the fault of b->input.view.current, or
+ * without
  * one of the first good record. False: there is none. */
 bool batch_blame(struct batch *b, const struct err *e, int32_t by);
 /* Behind every call of the scripts: column faults met records that cannot be

@@ -65,7 +65,7 @@ static struct lane *find_waiting(const struct lanes *lanes, usec now)
     return first;
 }
 
-static bool is_fatter(const struct lane *a, const struct lane *b)
+static bool has_more(const struct lane *a, const struct lane *b)
 {
     return a->waiting.n != b->waiting.n ? a->waiting.n > b->waiting.n
                                         : lane_compare(a, b) < 0;
@@ -80,12 +80,12 @@ static uint32_t pick_largest(const struct lanes *lanes, struct lane **out)
     for (struct lane *l = lanes_in(lanes, LANE_READY); l; l = lanes_next(l)) {
         uint32_t at = n;
 
-        if (n == LEASE_MAX_LANES && !is_fatter(l, out[n - 1])) {
+        if (n == LEASE_MAX_LANES && !has_more(l, out[n - 1])) {
             continue;
         }
         n += n < LEASE_MAX_LANES;
         at = at < n ? at : n - 1;
-        for (; at > 0 && is_fatter(l, out[at - 1]); at--) {
+        for (; at > 0 && has_more(l, out[at - 1]); at--) {
             out[at] = out[at - 1];
         }
         out[at] = l;

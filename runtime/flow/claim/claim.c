@@ -10,7 +10,8 @@
  *                 rounds go on behind it, with few lanes at first
  *   missing       claim_made.c makes rows for lanes without one; claim_all()
  *   found_decide  (claim_found.c) compares positions with Kafka: lanes are
- *                 read, or halt
+ *                 read, or halt; where first positions are to be written, it
+ *                 runs again behind them
  *   claim_end     gives the connection back
  *
  * What concerns all lanes (a table, a right, the database, Kafka) ends it in

@@ -1,17 +1,18 @@
 #pragma once
 /*
  * Claims: from lanes that the group offers (or whose position may be stale) to
- * lanes that may be read: foreign pipelines in the group are refused, the
- * epoch is raised, missing positions are made (claim_beginning.c), and each position
+ * lanes that may be read: foreign pipelines in the group are refused, the epoch
+ * is raised, missing positions are made (claim_beginning.c), and each position
  * is held against what Kafka has and was told (verify.h). A lane that does not
  * stand that test halts; the others are read. One claim at a time.
  *
  * The epochs of all lanes are raised in one transaction. Where the database
- * refuses one, that lane is left out (left_out.h) and the rest asked for again: so
- * a row that is locked, or that a trigger or a constraint refuses, holds up no
- * other lane for longer than a short wait. A lock is waited for in the server's
- * queue, so that a zombie that commits again and again is fenced all the same,
- * but briefly; and once one did not come, others are hardly waited for.
+ * refuses one, that lane is left out (left_out.h) and the rest asked for again:
+ * so a row that is locked, or that a trigger or a constraint refuses, holds up
+ * no other lane for longer than a short wait. A lock is waited for in the
+ * server's queue, so that a zombie that commits again and again is fenced all
+ * the same, but briefly; and once one did not come, others are hardly waited
+ * for.
  */
 #include "base/arena.h"
 #include "base/log.h"

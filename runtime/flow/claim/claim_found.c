@@ -210,7 +210,7 @@ static void check_lanes(struct claim *c, struct found *found)
         know(c, c->claimed[i], &c->lanes[i], f);
         found[i].was_halted = p && p->state == PAGE_LANE_HALTED;
         found[i].bad.class = ERR_NONE;
-        halts_recall(c->halts, &c->lanes[i]);
+        halts_renew_note(c->halts, &c->lanes[i]);
         /* found[i].bad tells. */
         err_ignore(verify_position(&c->lanes[i], f, &found[i].bad));
     }

@@ -1,7 +1,8 @@
 /*
  * Rows for lanes that have none, in the middle of a claim: what they are is
- * decided by claim_beginning.c, all are made in one transaction, and the claim goes on
- * with them (claim_all). A row that the database refuses leaves out its lane.
+ * decided by claim_beginning.c, all are made in one transaction, and the claim
+ * goes on with them (claim_all). A row that the database refuses leaves out its
+ * lane.
  */
 #include <string.h>
 

@@ -1,11 +1,11 @@
 #pragma once
 /*
- * Lanes that cannot be claimed now, while others can: their row of tidemill.lane
- * is locked or refused, Kafka does not tell what their partition holds, or has
- * none. Such a lane is left out of the claim, which goes on: it is not read, nor
- * waited for. It is shown with its reason, told once, and claimed again after a
- * pause that grows to two seconds; where the others had to wait for it, by itself and
- * after twice that time.
+ * Lanes that cannot be claimed now, while others can: their row of
+ * tidemill.lane is locked or refused, Kafka does not tell what their partition
+ * holds, or has none. Such a lane is left out of the claim, which goes on: it
+ * is not read, nor waited for. It is shown with its reason, told once, and
+ * claimed again after a pause that grows to two seconds; where the others had
+ * to wait for it, by itself and after twice that time.
  */
 #include <stdbool.h>
 
@@ -26,12 +26,11 @@ bool left_out_any_wants_claim(const struct lanes *ls, usec now);
 /* Of those lanes: does Kafka have to be asked for their partitions first? */
 bool left_out_wants_look(const struct lane *l);
 /* Does the claim of lanes that others had to wait for come now, and of them alone?
- * When no other wants one, or once one of them is overdue: hundreds whose rows are
- * locked want one all the time. */
+ * When no other wants one, or once one of them is overdue: hundreds whose rows
+ * are locked want one all the time. */
 bool left_out_is_turn_of_slow(const struct lanes *ls, usec now);
 /* Leaves out [l], which the claim has, until it is claimed again: [e] says why.
- * [took]: how long the others had to wait for it, which they shall not for most of
- * the time. */
+ * [took]: how long the others had to wait for it, so that the pause is twice that. */
 void left_out_put(struct left_out *o, struct source *s, struct show *show,
                   struct lane *l, const struct err *e, usec took,
                   uint32_t random);

@@ -1,9 +1,9 @@
 #pragma once
 /*
  * A new address without a restart: when the server refuses the password that we
- * have, or cannot be reached, the bundle is loaded again, in a VM of its own that is
- * thrown away, and the pool connects with what its file('...') gives now. Only the
- * address changes hands.
+ * have, or cannot be reached, the bundle is loaded again, in a VM of its own
+ * that is thrown away, and the pool connects with what its file('...') gives
+ * now. Only the address changes hands.
  */
 #include "base/log.h"
 #include "postgres/wire/pool.h"

@@ -14,8 +14,8 @@
  *   give_conns          connections: first for batches whose COMMIT is unknown
  *                       (transact_resolve), then for ready ones (transact_start)
  *
- * Only run_move() changes the state of a batch, and with it the list that holds
- * it. Only run_release() ends a batch; it gives the lanes back.
+ * Only run_move() moves a batch to another state, and so to the list of that
+ * state (batches.h). Only run_release() ends a batch; it gives the lanes back.
  */
 #include "flow/engine/engine_part.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * For the files of the engine: what comes of the consumer (engine_intake.c) and how
- * things stand in a worker, for people (engine_gauges.c).
+ * For the files of the engine: what comes of the consumer (engine_intake.c) and
+ * how things stand in a worker, for people (engine_gauges.c).
  */
 #include "flow/engine/engine.h"
 
@@ -10,5 +10,5 @@
 void intake_turn(struct engine *g);
 /* Tells Kafka the positions of the lanes, for lag tools: about once a second. */
 void intake_tell(struct engine *g);
-/* Heartbeat and gauges; about four times a second. */
+/* Heartbeat and gauges, ten times a second; all lanes about once. */
 void gauges_tick(struct engine *g);

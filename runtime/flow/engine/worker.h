@@ -1,9 +1,9 @@
 #pragma once
 /*
- * A worker process: one loop, one VM, one consumer, a pool. It runs until it
- * is told to stop (SIGTERM or SIGINT in its own loop), finishes or gives up
- * what is in flight within 5 s, and returns the process's exit status, enum
- * worker_exit.
+ * A worker process: one loop, one consumer, a pool, a VM for each generation. It
+ * runs until it is told to stop (SIGTERM or SIGINT in its own loop), finishes or
+ * gives up what is in flight (STOP_WORKER_USEC), and returns the process's exit
+ * status, enum worker_exit.
  */
 #include <stdint.h>
 

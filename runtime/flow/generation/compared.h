@@ -12,9 +12,9 @@ struct cache_ring;
 struct page;
 
 /* From what catalog_ask() was answered: how many problems there are; their
- * lines, and warnings, go to [lines]. Without any they are as compared.
- * Rows of [cache] stay only if that is as it was; NULL: the generation has none in
- * it. [page]: what the run knows of them is taken from there, and put there. */
+ * lines, and warnings, go to [lines]. Without any they are as compared. Rows of
+ * [cache] stay only if that is as it was; NULL: the generation has none in it.
+ * [page]: what the run knows of them is taken from there, and put there. */
 int compared_tables(struct generation *n, struct page *page,
                     struct cache_ring *cache, const struct pgreply *r,
                     struct buf *lines);

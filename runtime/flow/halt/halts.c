@@ -108,7 +108,7 @@ void halts_note(struct halts *h, const struct position *at, const char *why,
 }
 
 /* Another owner, or a person, would have raised the epoch once more. */
-void halts_recall(struct halts *h, struct position *at)
+void halts_renew_note(struct halts *h, struct position *at)
 {
     for (uint32_t i = 0; i < h->n_notes && !at->halted; i++) {
         struct halt_note note = h->notes[i];
@@ -255,7 +255,7 @@ static void write_notes(struct halts *h)
 /* ---- what people changed ---- */
 
 /* No batch of it would notice. */
-static bool is_quiet(const struct lane *l)
+static bool has_no_batch(const struct lane *l)
 {
     return l->state == LANE_HALTED || l->state == LANE_IDLE ||
            (l->state == LANE_WANTS_KEYS &&
@@ -266,11 +266,11 @@ static struct lane *find_idle(struct halts *h, const struct position *at)
 {
     struct lane *l = lanes_find(h->worker->source, at->topic, at->partition);
 
-    return l && is_quiet(l) && l->epoch == at->epoch ? l : NULL;
+    return l && has_no_batch(l) && l->epoch == at->epoch ? l : NULL;
 }
 
 /* A person moved it back, and the group has committed that since: a claim ends
- * the leave that this was, or a backup would carry it into another time. */
+ * is_rewound, so that a backup which is restored later is not trusted for it. */
 static bool can_end_rewound(const struct lane *l)
 {
     return l->was_rewound && !lane_is_halted(l) &&
@@ -303,7 +303,7 @@ static void look(struct halts *h)
 {
     h->n_asked = 0;
     for (struct lane *l = h->worker->lanes.first; l; l = l->after) {
-        if (is_quiet(l)) {
+        if (has_no_batch(l)) {
             h->asked = mem_grow(h->asked, (h->n_asked + 1) * sizeof(*h->asked));
             h->asked[h->n_asked++] =
                 (struct position){.topic = l->topic,

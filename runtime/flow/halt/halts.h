@@ -2,15 +2,17 @@
 /*
  * Halts: lanes that are not read on. A halt is a state that others do not
  * notice: it has words, one line in the log, and an end. Time ends it
- * (lane->pause_until), or a person: whoever changes a lane in tidemill.lane raises
- * its epoch, which is looked at once a second and makes this worker claim the
- * lane again. Idle lanes are looked at too: no batch of theirs would notice.
+ * (lane->pause_until), or a person: whoever changes a lane in tidemill.lane
+ * raises its epoch, which is looked at once a second and makes this worker
+ * claim the lane again. Idle lanes are looked at too: no batch of theirs would
+ * notice.
  *
  * A halt for a person is also written to tidemill.lane, so that it outlives
  * this process: by the batch that met it, in its transaction, or as a note,
  * which is tried until it is written. A worker that is told to stop writes its
- * notes first, as long as it has time; what is left it says. Such a halt is
- * of what is found anew (verify.h), or of records that fail again.
+ * notes first, as long as it has time; what is left it says. A halt
+ * that was not written is found again by the next claim (verify.h), or by the
+ * records that fail again.
  */
 #include "base/log.h"
 #include "flow/worker/worker.h"
@@ -62,7 +64,7 @@ void halts_note(struct halts *h, const struct position *at, const char *why,
                 const char *generation);
 /* The lane was claimed again, by us alone, before its halt was written: it
  * still holds, and is to be written with the new epoch. */
-void halts_recall(struct halts *h, struct position *at);
+void halts_renew_note(struct halts *h, struct position *at);
 /* All that is known of halts is in tidemill.lane. */
 bool halts_are_written(const struct halts *h);
 /* Doubts a lane that Kafka cannot read on, and halts one whose partition holds

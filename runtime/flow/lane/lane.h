@@ -16,9 +16,9 @@
  *   its row may be stale       STALE, which is claimed as if it was offered
  *   the group takes it away   REVOKED
  *
- * What befalls a lane while it is LEASED says what it becomes when that ends
- * ([next]): the group's word counts before STALE, STALE before a halt, and a
- * halt before a pause.
+ * What happens to a lane while it is LEASED is noted in [next]: lane_end_lease()
+ * moves it there. The group comes before STALE, STALE before HALTED, HALTED
+ * before PAUSED.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -118,8 +118,8 @@ struct lane {
     bool was_halted;    /* a person looks at it: failures before do not count */
 
     struct {            /* -- the search for a bad record, see batch/lease.h */
-        uint32_t left;  /* the first so many records hold it; 0: nothing is
-                           suspected */
+        uint32_t left;  /* the first so many records hold it; 0: there is
+                           no search */
         uint32_t probe; /* records to try next */
         uint32_t cap;   /* batches stay small behind a bad record, and double
                            with each success; 0: no cap */

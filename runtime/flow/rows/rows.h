@@ -10,8 +10,8 @@
  *
  * Memory has three lives (see batch.h): keys, pairs and the tables of cells are
  * the batch's, what base points to is of an attempt, and what handlers assign,
- * layers included, begins anew with each run. Keys are canonical bytes: what sorts and what
- * is compared; two rows of one batch never have the same.
+ * layers included, begins anew with each run. Keys are canonical bytes: what
+ * sorts and what is compared; two rows of one batch never have the same.
  */
 #include "base/arena.h"
 #include "base/buf.h"

@@ -8,7 +8,8 @@
  * enter, but become known only while it runs. A run that met one that is not
  * loaded is thrown away; what it asked for stays in the rows, is loaded with
  * the others, and the function runs again. So a trial before the transaction
- * (table_set_try) finds most of them without a lock; see transact.c for the rest.
+ * (table_set_try) finds most of them without a lock; see run/attempt.c for the
+ * rest.
  */
 #include "flow/rows/rows.h"
 

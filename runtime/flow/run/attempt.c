@@ -124,7 +124,9 @@ static struct next fold(struct batch *b)
         return next_is(NEXT_ON);
     }
     batch_set_ends(b);
-    return weight_fits(b, &e) ? next_is(NEXT_ON) : outcome_too_much(b, &e);
+    return weight_fits(b, letters_make(b, b->kind->header_at), &e)
+               ? next_is(NEXT_ON)
+               : outcome_too_much(b, &e);
 }
 
 /* Before anything is locked. */

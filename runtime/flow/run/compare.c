@@ -62,7 +62,7 @@ bool compare_answered(struct batch *b, const struct pgreply *r, struct err *e)
 /* ---- checking ---- */
 
 /* Of each a session keeps the last one alone. */
-enum { SERIES_SEAL = 1, SERIES_CHECK };
+enum { SERIES_WRITE_CHECK = 1, SERIES_CHECK };
 
 static void add(struct batch *b, uint32_t series, const char *sql)
 {
@@ -75,7 +75,7 @@ void compare_check(struct batch *b, bool keeps)
     const struct compared *t = &b->generation->tables;
 
     if (keeps && t->shape.write_check) {
-        add(b, SERIES_SEAL, t->shape.write_check);
+        add(b, SERIES_WRITE_CHECK, t->shape.write_check);
     }
     add(b, SERIES_CHECK, t->shape.check);
 }

@@ -1,9 +1,10 @@
 #pragma once
 /*
- * The tables as they were compared with the plan (flow/generation/compared.h). A
- * batch is committed only if they are still that (postgres/store/shape.h): otherwise it ends with TM003, and
- * whoever begins next compares anew. What does not fit halts its lanes with
- * the words of `check`; they look again now and then, and go on once it fits.
+ * The tables as they were compared with the plan (flow/generation/compared.h).
+ * A batch is committed only if they are still that (postgres/store/shape.h):
+ * otherwise it ends with TM003, and whoever begins next compares anew. What
+ * does not fit halts its lanes with the words of `check`; they look again now
+ * and then, and go on once it fits.
  *
  * A batch that began before a comparison found another shape is done again: it
  * may have loaded rows of what was there before.

@@ -286,8 +286,9 @@ static void tell_letters(const struct batch *b, const struct err *e)
 }
 
 /* What was read of the letters may be why they fail: somebody discarded one. A
- * single one waits until the next look, and so does what has waited for a lock, so
- * that its lane goes on meanwhile; whether it misses for ever is shown at once. */
+ * single one waits until the next look, and so does what has waited for a lock,
+ * so that its lane goes on meanwhile; whether it misses for ever is shown at
+ * once. */
 void conflict_note_letters(struct batch *b, const struct err *e)
 {
     struct lane *lane = b->input.leases[0].lane;

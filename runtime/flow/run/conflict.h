@@ -11,9 +11,10 @@
  *   for seconds        people are told: a line, /readyz, /status
  *
  * Lanes that have nothing to do with it stand no longer than a wait for a lock
- * lasts, so the first one is short: two seconds, or twice what a transaction takes
- * lately, since those who hold our locks are mostly workers like us. A wait as
- * long as the session allows is for a lane alone, and for one at a time.
+ * lasts, so the first one is short: two seconds, or twice what a transaction
+ * takes lately, since those who hold our locks are mostly workers like us. A
+ * wait as long as the session allows is for a lane alone, and for one at a
+ * time.
  *
  * Nobody is blamed for a race, however long it lasts. But a counted statement
  * also misses when a trigger keeps a row back, or a policy hides it, and then it
@@ -23,10 +24,11 @@
  * or by making one, is answered there by 40001. TM002 is no race then, and a
  * failure of the record.
  *
- * Beside a row that never rests that shows nothing. So behind a few such proofs
- * the rows are locked while they are loaded: nobody changes them up to COMMIT,
- * and the record is applied. TM002 is no race then either, if all rows were
- * there; else nobody knows, which is told, and all begins anew.
+ * If the row changes all the time, the proof fails with 40001 and shows
+ * nothing. So behind a few such proofs the rows are locked while they are
+ * loaded: nobody changes them up to COMMIT, and the record is applied. TM002 is
+ * no race then either, if all rows were there; else nobody knows, which is
+ * told, and all begins anew.
  */
 #include "flow/run/next.h"
 #include "flow/run/run.h"

@@ -9,10 +9,10 @@
  * A batch that is too much, or takes too long, has no bad record: its lanes' next
  * ones are smaller.
  *
- * Who calls whom: outcome.c and rule.c say that it comes to this; conflict.c that
- * a lane is to be tried alone. Each of these ends the batch. The next batch of the
- * lane is picked by flow/batch/lease.c, and asks isolate_refused() once it is
- * decoded; when it is committed, isolate_cleared().
+ * Who calls whom: outcome.c and rule.c say that it comes to this; conflict.c
+ * that a lane is to be tried alone. Each of these ends the batch. The next
+ * batch of the lane is picked by flow/batch/lease.c, and asks isolate_refused()
+ * once it is decoded; when it is committed, isolate_cleared().
  */
 #include "flow/run/next.h"
 #include "flow/run/run.h"

@@ -50,10 +50,10 @@ static bool goes_on_without(const struct batch *b)
     return false;
 }
 
-/* What a right or a damaged table answers to all is looked for as a record's:
- * a policy of row-level security, or code in the database, may answer so to a
- * single one. The tables are as compared, rights included. A letter that is
- * tried again stays one. */
+/* A right that is missing or a table that is damaged may be so for one record: a
+ * policy of row-level security, or code in the database, may answer so to a
+ * single one. So it is searched for first. The tables are as compared, rights
+ * included. A letter that is tried again stays one. */
 static bool is_tried_alone(struct batch *b, const struct err *e,
                            struct err *named)
 {

@@ -3,8 +3,8 @@
  * What runs the batches of a worker: where they are kept, and what all of them
  * use. Each batch has it as batch->run. Who calls whom: see transact.h.
  *
- * It calls nothing that stands above it: whoever opens it gives batches their lanes
- * and connections, in the turn that worker_wake() asks for.
+ * It calls nothing that stands above it: whoever opens it gives batches their
+ * lanes and connections, in the turn that worker_wake() asks for.
  */
 #include "flow/batch/batches.h"
 #include "flow/table/cache_ring.h"

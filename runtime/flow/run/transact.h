@@ -7,11 +7,11 @@
  *                      attempt.c: load, fold, write, COMMIT
  *   transact_resolve   resolve.c: what became of a COMMIT
  *
- * Each step returns what comes next (next.h), also what went wrong: the steps ask
- * outcome.c, which asks compare, fence, conflict, isolate and the failure rule
- * (rule.c). Files call only those that stand before them in this order: compare,
- * fence, row_cache, isolate, held_up, conflict, rule, outcome, attempt and resolve,
- * committed, transact.
+ * Each step returns what comes next (next.h), also what went wrong: the steps
+ * ask outcome.c, which asks compare, fence, conflict, isolate and the failure
+ * rule (rule.c). Files call only those that stand before them in this order:
+ * compare, fence, row_cache, isolate, held_up, conflict, rule, outcome, attempt
+ * and resolve, committed, transact.
  */
 #include "flow/run/next.h"
 #include "flow/run/run.h"

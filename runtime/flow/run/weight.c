@@ -1,9 +1,7 @@
 /* See weight.h. */
 #include "flow/run/weight.h"
 
-#include "flow/letters/letters.h"
 #include "flow/rows/layers.h"
-#include "flow/run/kind.h"
 #include "flow/run/run.h"
 #include "postgres/wire/encode.h"
 
@@ -143,11 +141,11 @@ bool weight_keys_fit(const struct batch *b, struct err *e)
     return total <= most || refuse(b, e, &heaviest, total, 0, most);
 }
 
-bool weight_fits(struct batch *b, struct err *e)
+bool weight_fits(const struct batch *b, uint64_t letters, struct err *e)
 {
     uint64_t most = is_alone(b) ? ALONE : usual(b);
     struct column heaviest = {0};
-    uint64_t rows = 0, letters = letters_make(b, b->kind->header_at);
+    uint64_t rows = 0;
 
     for (uint32_t i = 0; i < b->n_rows; i++) {
         rows += of_rows(&b->rows[i], &heaviest);

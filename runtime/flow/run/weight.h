@@ -15,5 +15,7 @@ uint64_t weight_of_loads(const struct batch *b);
 /* Before rows are asked for: false with [e] (ERR_DATA)
  * when their keys alone are too much. */
 bool weight_keys_fit(const struct batch *b, struct err *e) MUSTCHECK;
-/* Behind batch_set_ends(): false with [e] (ERR_DATA) when it is too much. */
-bool weight_fits(struct batch *b, struct err *e) MUSTCHECK;
+/* Behind batch_set_ends(); [letters]: bytes of its dead letters, which are made.
+ * False with [e] (ERR_DATA) when it is too much. */
+bool weight_fits(const struct batch *b, uint64_t letters,
+                 struct err *e) MUSTCHECK;

@@ -71,7 +71,7 @@ enum page_wait lane_waits_for_kafka(const struct lane *l, usec now, char *out,
 enum page_wait lane_waits(const struct lane *l, usec now, char *out,
                           size_t size)
 {
-    if (l->wait.is_shown) { /* told, and taken from readiness, by conflict.c */
+    if (l->wait.is_shown) { /* told, and taken from readiness, by held_up.c */
         snprintf(out, size, "%s", l->wait.reason);
         return WAIT_NOTED;
     }

@@ -15,11 +15,11 @@
  * values, and never believed by itself. The transaction of every batch that
  * used one checks it in the server: rows that it writes by the xmin in their
  * UPDATE or DELETE, all others by sql_verify, and the tables' shape as every
- * batch (postgres/store/shape.h). A failure is TM002, and the batch is done again without the cache,
- * as is whatever a batch with hits would have decided without a transaction.
- * So a hit either was what a load would have given, or it changes nothing.
- * What may change a row and why that shows: runtime/README.md, "What may
- * change a cached row".
+ * batch (postgres/store/shape.h). A failure is TM002, and the batch is done
+ * again without the cache, as is whatever a batch with hits would have decided
+ * without a transaction. So a hit either was what a load would have given, or
+ * it changes nothing. What may change a row and why that shows:
+ * runtime/README.md, "What may change a cached row".
  *
  * Pure: time and claims are arguments. Not for threads.
  */

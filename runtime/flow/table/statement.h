@@ -1,7 +1,7 @@
 #pragma once
 /*
- * One statement over some rows of a projection, for whoever reads and writes them:
- * its parameters, which are the connection's, and its place in the queue.
+ * One statement over some rows of a projection, for whoever reads and writes
+ * them: its parameters, which are the connection's, and its place in the queue.
  */
 #include "flow/rows/rows.h"
 #include "postgres/wire/conn.h"

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * From rows to statements: one set-based statement for each kind of change (and
- * set of assigned columns), in key order, or a few where rows are large. What is queued is copied by the
- * connection; nothing here waits.
+ * set of assigned columns), in key order, or a few where rows are large. What
+ * is queued is copied by the connection; nothing here waits.
  */
 #include "flow/rows/rows.h"
 #include "postgres/wire/conn.h"

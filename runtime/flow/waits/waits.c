@@ -96,7 +96,7 @@ static void look_at_halted(struct waits *w, usec now)
 
 /* ---- of the worker ---- */
 
-/* What a batch waits for is told by conflict.c. */
+/* What a batch waits for is told by run/held_up.c. */
 static bool find_claim(struct waits *w, usec now, char *out, size_t size)
 {
     if (!w->claim.asked_at || now <= w->claim.asked_at + ANSWER_USEC) {

@@ -3,9 +3,9 @@
  * The SQL text of everything a projection needs. Pure: from a plan to text.
  * Identifiers come from the plan and are quoted here; values are always
  * parameters. Column lists are given as bit masks over plan_projection's
- * columns (bit i = columns[i]); key columns are always part of a statement.
- * All texts are allocated in the arena. [schema]: that the table was found in; NULL:
- * it is named as the plan does.
+ * columns (bit i = columns[i]); key columns are always part of a statement. All
+ * texts are allocated in the arena. [schema]: that the table was found in;
+ * NULL: it is named as the plan does.
  *
  * Counted statements raise in the server, through tidemill.must(): in a
  * pipeline an UPDATE of no row is no error, and COMMIT is already on its way.

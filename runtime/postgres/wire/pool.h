@@ -2,8 +2,9 @@
 /*
  * A pool of connections to the database that is written to. Connections are
  * made one at a time and on demand, up to the plan's pool_max; after a failed
- * attempt at all hosts the next waits, with equal jitter, as the plan says. A connection that is given back inside
- * a transaction is rolled back first; a dead one is replaced.
+ * attempt at all hosts the next waits, with equal jitter, as the plan says. A
+ * connection that is given back inside a transaction is rolled back first; a
+ * dead one is replaced.
  */
 #include "postgres/wire/conn.h"
 

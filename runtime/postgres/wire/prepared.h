@@ -5,8 +5,8 @@
  * same uses the same, and two generations of a pipeline cannot take each other's.
  *
  * A name counts as prepared only once the server has said so: after a failed or
- * skipped PREPARE it is sent again with its next use; and it is gone only once the
- * server has said that, so that nothing stays there of which nobody knows.
+ * skipped PREPARE it is sent again with its next use; and it is gone only once
+ * the server has said that, so that nothing stays there of which nobody knows.
  *
  * A prepared statement is some 40 times its text in the server, so of those
  * whose number is the data's affair (is_varied) only so many bytes of text
@@ -50,9 +50,9 @@ struct prepared_use {
 void prepared_init(struct prepared *p);
 void prepared_close(struct prepared *p);
 /* Sends the statement that was added to [f] last, prepared first when it must be,
- * and says so there. An older one of its series is given back: a session that lasts
- * for months would keep each.
- * False: libpq refused, the connection is broken. */
+ * and says so there. An older one of its series is given back: a session that
+ * lasts for months would keep each. False: libpq refused, the connection is
+ * broken. */
 bool prepared_send(struct prepared *p, PGconn *pg, const struct prepared_use *u,
                    struct flush *f) MUSTCHECK;
 /* Learns from the answers of a flush. */

@@ -1,5 +1,5 @@
 -- The row cache: how large it is, and which projections it serves. Why it may:
--- runtime/flow/table/cache.h.
+-- runtime/flow/table/cache_ring.h.
 local M = {}
 
 local DEFAULT = { bytes = 32 * 1024 * 1024, ttl_s = 600 }
