@@ -352,13 +352,20 @@ void lane_hold_up(struct lane *l, usec since)
     }
 }
 
+void lane_hide_wait(struct lane *l)
+{
+    if (l->wait.link.prev) {
+        list_remove(&l->owner->held_up, &l->wait.link);
+    }
+    l->wait.since = 0;
+    l->wait.is_shown = l->wait.is_logged = l->wait.is_slow = false;
+}
+
 void lane_waits_no_more(struct lane *l)
 {
     usec retry_at = l->wait.retry_at;
 
-    if (l->wait.link.prev) {
-        list_remove(&l->owner->held_up, &l->wait.link);
-    }
+    lane_hide_wait(l);
     memset(&l->wait, 0, sizeof(l->wait));
     l->wait.retry_at = retry_at;
 }

@@ -214,6 +214,8 @@ int lane_compare(const struct lane *a, const struct lane *b);
 
 /* It waits for other transactions, since then if it did not before. */
 void lane_hold_up(struct lane *l, usec since);
+/* People need not see that it waits; how often it lost is still counted. */
+void lane_hide_wait(struct lane *l);
 /* Its wait for other transactions is over, or was before it was claimed. */
 void lane_waits_no_more(struct lane *l);
 /* It was claimed, and its keys are asked for: they are loaded anew, what the

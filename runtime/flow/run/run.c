@@ -29,11 +29,12 @@ static bool is_of_letters(const struct batch *b)
 }
 
 /* What the lane waited for was the answer to a retry, unless records of it lost
- * against others before. */
+ * against others before. How often a letter missed is counted on: it shows in the
+ * end whether that is a race (conflict.h). */
 static void end_wait(struct lane *lane)
 {
     if (lane->wait.n_tried == 0 && lane->wait.n_cancelled == 0) {
-        lane_waits_no_more(lane);
+        lane_hide_wait(lane);
     }
 }
 
