@@ -92,6 +92,7 @@ void transact_go(struct batch *b, struct next n)
 void transact_start(struct batch *b, struct pgconn *c)
 {
     b->attempt.conn = c;
+    b->attempt.since = worker_now(b->run->worker); /* for held_up.c */
     run_move(b, BATCH_COMPARING);
     transact_go(b, compare_begin(b) ? attempt_begin(b)
                                     : next_ask(BATCH_COMPARING));
