@@ -5,6 +5,7 @@
  * are borrowed and must outlive the table's use. hash_reset() keeps the memory.
  */
 #include <stdint.h>
+#include <string.h>
 
 struct hash_slot {
     uint32_t hash;
@@ -34,3 +35,7 @@ uint32_t hash_put(struct hash *h, const char *p, uint32_t len, int *is_new);
 /* The number of the key, or -1. */
 int64_t hash_get(const struct hash *h, const char *p, uint32_t len);
 uint64_t hash_bytes(const char *p, uint32_t len);
+static inline uint64_t hash_text(const char *s)
+{
+    return hash_bytes(s, (uint32_t)strlen(s));
+}

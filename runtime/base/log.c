@@ -179,7 +179,7 @@ void log_line(enum log_level level, const char *msg, const char *fields, ...)
 bool log_once(struct said *s, const char *text)
 {
     usec now = clock_usec();
-    uint64_t what = hash_bytes(text, (uint32_t)strlen(text));
+    uint64_t what = hash_text(text);
 
     if (s->what == what && s->at > 0 && now - s->at < AGAIN_USEC) {
         return false;

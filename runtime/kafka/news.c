@@ -9,7 +9,7 @@ static const usec REPEAT_USEC = 10 * 1000000ULL;
 
 static bool is_repeated(struct news *n, const char *text, usec now)
 {
-    uint64_t hash = hash_bytes(text, (uint32_t)strlen(text));
+    uint64_t hash = hash_text(text);
     struct news_text *oldest = &n->texts[0];
 
     for (uint32_t i = 0; i < NEWS_TEXTS; i++) {

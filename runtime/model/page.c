@@ -98,8 +98,8 @@ void page_unlock(struct page *p, uint32_t pid)
  * lock; a page of rubbish ends the search all the same. */
 static uint32_t *place_of(struct page *p, const char *topic, int32_t partition)
 {
-    uint64_t hash = hash_bytes(topic, (uint32_t)strlen(topic)) +
-                    (uint32_t)partition * 0x9e3779b97f4a7c15u;
+    uint64_t hash =
+        hash_text(topic) + (uint32_t)partition * 0x9e3779b97f4a7c15u;
 
     hash ^= hash >> 32;
     for (uint32_t i = 0; i < PAGE_PLACES; i++) {

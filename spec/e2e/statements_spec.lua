@@ -26,9 +26,8 @@ local NAMES = "SELECT coalesce(string_agg(statement, '; ' ORDER BY statement), '
 -- Runs { text, series or nil } each; the texts that are prepared afterwards.
 local function prepared(conn, ...)
   for _, one in ipairs { ... } do
-    local statement = ffi.new('struct pgstmt')
-    statement.sql = core.bytes((type(one) == 'table' and one[1] or one) .. '\0')
-    C.pgconn_add_series(conn, statement, type(one) == 'table' and one[2] or 0, nil)
+    local sql = type(one) == 'table' and one[1] or one
+    C.pgconn_add_series(conn, sql, type(one) == 'table' and one[2] or 0, nil)
   end
   C.pgconn_add_sql(conn, NAMES)
   C.pgconn_flush(conn, 5000000, done, nil)

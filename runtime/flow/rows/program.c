@@ -1,7 +1,6 @@
 /* See program.h. */
 #include "flow/rows/program.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,7 +199,7 @@ bool programs_new(struct arena *a, const struct plan *p,
 
 static void free_stmt(struct program_cached *c)
 {
-    free((char *)c->stmt.sql);
+    free((char *)c->sql);
     free(c);
 }
 
@@ -319,7 +318,7 @@ make_stmt(struct program *g, enum program_statement what, uint64_t mask)
     c->what = what;
     c->mask = mask;
     arena_init(&scratch, 0);
-    c->stmt.sql = mem_dup(statement_text(g, &scratch, what, mask));
+    c->sql = mem_dup(statement_text(g, &scratch, what, mask));
     arena_close(&scratch);
     return c;
 }
@@ -343,8 +342,8 @@ static void keep_stmt(struct program *g, struct program_cached *c)
     to_front(g, g->n_cached++);
 }
 
-const struct pgstmt *program_stmt(struct program *g,
-                                  enum program_statement what, uint64_t mask)
+const char *program_stmt(struct program *g, enum program_statement what,
+                         uint64_t mask)
 {
     if (g->schema != g->facts->schema) {
         forget_statements(g);
@@ -353,11 +352,11 @@ const struct pgstmt *program_stmt(struct program *g,
     for (uint32_t i = 0; i < g->n_cached; i++) {
         if (g->cached[i]->what == what && g->cached[i]->mask == mask) {
             to_front(g, i);
-            return &g->cached[0]->stmt;
+            return g->cached[0]->sql;
         }
     }
     keep_stmt(g, make_stmt(g, what, mask));
-    return &g->cached[0]->stmt;
+    return g->cached[0]->sql;
 }
 
 bool program_varies(const struct program *g, uint64_t mask)

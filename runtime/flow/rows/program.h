@@ -43,7 +43,7 @@ enum program_statement {
 struct program_cached {
     enum program_statement what;
     uint64_t mask;
-    struct pgstmt stmt; /* its text is owned */
+    const char *sql; /* owned */
 };
 
 enum program_type {
@@ -104,8 +104,8 @@ enum program_type program_type(struct program *g, const struct decoder *d,
 /* An event of that type, which is unknown, was passed by. */
 void program_passed(struct program *g, uint32_t type);
 /* Good until the next call. */
-const struct pgstmt *program_stmt(struct program *g,
-                                  enum program_statement what, uint64_t mask);
+const char *program_stmt(struct program *g, enum program_statement what,
+                         uint64_t mask);
 /* Is a statement of these columns one of so many as the data likes? */
 bool program_varies(const struct program *g, uint64_t mask);
 /* Ends the statement, of rows that are written, in how many they are? */

@@ -66,8 +66,7 @@ enum { SERIES_WRITE_CHECK = 1, SERIES_CHECK };
 
 static void add(struct batch *b, uint32_t series, const char *sql)
 {
-    pgconn_add_series(b->attempt.conn, &(struct pgstmt){.sql = sql}, series,
-                      NULL);
+    pgconn_add_series(b->attempt.conn, sql, series, NULL);
 }
 
 void compare_check(struct batch *b, bool keeps)

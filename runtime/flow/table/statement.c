@@ -54,7 +54,7 @@ int statement_send(struct rows *r, struct pgconn *c,
                    enum program_statement what, uint64_t mask,
                    struct params *ps)
 {
-    const struct pgstmt *s = program_stmt(r->program, what, mask);
+    const char *s = program_stmt(r->program, what, mask);
     bool varies = program_varies(r->program, mask);
 
     return pgconn_add_series(c, s, varies ? (uint32_t)PGCONN_VARIED : 0, ps);

@@ -1,7 +1,7 @@
 /* See lane_row.h. */
 #include "postgres/operator/lane_row.h"
 
-#include "postgres/wire/conn.h"
+#include "postgres/wire/result.h"
 
 #define ISO "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 #define LANE                                                                   \

@@ -2,7 +2,7 @@
 #include "postgres/operator/letters.h"
 
 #include "postgres/operator/letters_part.h"
-#include "postgres/wire/conn.h"
+#include "postgres/wire/result.h"
 
 #define ISO "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 #define FIELDS                                                                 \

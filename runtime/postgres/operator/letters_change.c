@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "postgres/operator/letters_part.h"
-#include "postgres/wire/conn.h"
+#include "postgres/wire/result.h"
 
 /*
  * [chain]: all letters of the keys that the filter picks, each with whether it

@@ -5,13 +5,9 @@
 #include <string.h>
 
 #include "model/deadlines.h"
-#include "postgres/wire/conn.h"
 #include "postgres/wire/dial.h"
 
 enum { BINARY = 1 };
-
-/* A statement may take as long as the reader of its rows does, but nobody waits
- * long for a lock. */
 
 static bool is_one_of(const char *state, const char *const *list)
 {
@@ -91,6 +87,8 @@ static bool run(struct operator_connection *c, const char *sql, struct err *e)
     return r != NULL;
 }
 
+/* A statement may take as long as the reader of its rows does, but nobody waits
+ * long for a lock. */
 bool operator_connection_open(struct operator_connection *c,
                               const struct plan *p, const char *who,
                               struct err *e)

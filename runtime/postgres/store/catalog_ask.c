@@ -194,10 +194,7 @@ static const char CAUSES[] = TABLES TRIGGERS
     "UNION ALL " POLICIES "UNION ALL " RULES "UNION ALL " CHILDREN
     "UNION ALL " ACTIONS "ORDER BY 1, 2, 3";
 
-static struct tm_cell name_of(const void *columns, uint32_t i)
-{
-    return cell_text(((const struct plan_column *)columns)[i].name);
-}
+PARAMS_CELL(struct plan_column, name_of, cell_text(at->name))
 
 /* See sql_identity. */
 static void add_identity(struct params *ps, const struct plan_projection *p)
@@ -218,12 +215,10 @@ static struct params *table_params(struct pgconn *c, const char *table)
     return ps;
 }
 
-static const struct pgstmt table = {TABLE};
-
 void catalog_ask_rows(struct pgconn *c, const struct plan *p)
 {
     for (uint32_t i = 0; i < p->n_projections; i++) {
-        pgconn_add(c, &table, table_params(c, p->projections[i].table));
+        pgconn_add(c, TABLE, table_params(c, p->projections[i].table));
     }
 }
 
@@ -231,8 +226,6 @@ bool catalog_has_rows(const struct pg_result *answer)
 {
     return pg_rows(answer) > 0 && pg_int(answer, 0, TABLE_HAS_ROWS);
 }
-
-static const struct pgstmt causes = {CAUSES};
 
 static void ask_own(struct pgconn *c)
 {
@@ -242,24 +235,21 @@ static void ask_own(struct pgconn *c)
                                              [OWN_AUDIT] = "tidemill.audit"};
 
     for (int i = 0; i < N_OWN; i++) {
-        pgconn_add(c, &causes, table_params(c, names[i]));
+        pgconn_add(c, CAUSES, table_params(c, names[i]));
     }
 }
 
 static void ask_table(struct pgconn *c, const struct plan_projection *p)
 {
-    static const struct pgstmt columns = {COLUMNS};
-    static const struct pgstmt parents = {PARENTS};
-    static const struct pgstmt indexes = {INDEXES};
     struct params *ps = table_params(c, p->table);
 
-    pgconn_add(c, &table, ps);
-    pgconn_add(c, &columns, ps);
-    pgconn_add(c, &parents, ps);
-    pgconn_add(c, &causes, ps);
+    pgconn_add(c, TABLE, ps);
+    pgconn_add(c, COLUMNS, ps);
+    pgconn_add(c, PARENTS, ps);
+    pgconn_add(c, CAUSES, ps);
     add_identity(ps, p);
     params_each(ps, TYPE_TEXT, name_of, p->columns, p->n_columns);
-    pgconn_add(c, &indexes, ps);
+    pgconn_add(c, INDEXES, ps);
 }
 
 static void ask_side_effects(struct pgconn *c, const struct plan *p)
@@ -267,16 +257,15 @@ static void ask_side_effects(struct pgconn *c, const struct plan *p)
     struct arena a;
 
     arena_init(&a, 0);
-    pgconn_add(c, &(struct pgstmt){.sql = write_check_causes_sql(p, &a)}, NULL);
+    pgconn_add(c, write_check_causes_sql(p, &a), NULL);
     arena_close(&a);
 }
 
 void catalog_ask(struct pgconn *c, const struct plan *p)
 {
-    static const struct pgstmt server = {SERVER};
 
     shape_ask(c, p);
-    pgconn_add(c, &server, NULL);
+    pgconn_add(c, SERVER, NULL);
     ask_own(c);
     for (uint32_t i = 0; i < p->n_projections; i++) {
         ask_table(c, &p->projections[i]);

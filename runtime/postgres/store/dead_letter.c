@@ -1,6 +1,8 @@
 /* See dead_letter.h. */
 #include "postgres/store/dead_letter.h"
 
+#include "postgres/store/position.h"
+
 #include <string.h>
 
 /* Of the letters of one statement: the server takes a message of 1 GB. */
@@ -10,21 +12,6 @@ static void add_most(struct params *ps, struct dead_letter_most most)
 {
     params_int8(ps, most.n);
     params_int8(ps, (int64_t)most.bytes);
-}
-
-/* What IN_LANE asks for. */
-#define IN_LANE                                                                \
-    "pipeline = $1 AND stream = 'main' AND topic = $2 AND partition = $3 "
-
-static struct params *lane_params(struct pgconn *c, const struct plan *p,
-                                  const char *topic, int32_t partition)
-{
-    struct params *ps = pgconn_params(c);
-
-    params_text(ps, p->name);
-    params_text(ps, topic);
-    params_int4(ps, partition);
-    return ps;
 }
 
 /* Of rows in an order, which follows: the bytes of each and of those before it,
@@ -38,19 +25,12 @@ static struct params *lane_params(struct pgconn *c, const struct plan *p,
 
 /* ---- arrays of records and of letters ---- */
 
-#define CELL_OF(type, name, cell)                                              \
-    static struct tm_cell name(const void *list, uint32_t i)                   \
-    {                                                                          \
-        const type *at = (const type *)list + i;                               \
-        return cell;                                                           \
-    }
+PARAMS_CELL(struct record, record_topic, cell_text(at->topic))
+PARAMS_CELL(struct record, record_partition, cell_int(at->partition))
+PARAMS_CELL(struct record, record_offset, cell_int(at->offset))
+PARAMS_CELL(struct record, record_key, cell_bytes(at->key, at->key_len))
 
-CELL_OF(struct record, record_topic, cell_text(at->topic))
-CELL_OF(struct record, record_partition, cell_int(at->partition))
-CELL_OF(struct record, record_offset, cell_int(at->offset))
-CELL_OF(struct record, record_key, cell_bytes(at->key, at->key_len))
-
-#define LETTER(name, cell) CELL_OF(struct dead_letter, name, cell)
+#define LETTER(name, cell) PARAMS_CELL(struct dead_letter, name, cell)
 LETTER(put_topic, cell_text(at->record->topic))
 LETTER(put_partition, cell_int(at->record->partition))
 LETTER(put_offset, cell_int(at->record->offset))
@@ -112,7 +92,7 @@ static uint32_t one_part(const struct dead_letter *list, uint32_t n)
 static void put_part(struct pgconn *c, const struct plan *p,
                      const struct dead_letter *list, uint32_t n)
 {
-    static const struct pgstmt put = {
+    static const char put[] =
         "WITH w AS (INSERT INTO tidemill.dead_letter AS d "
         "(pipeline, generation, topic, "
         "partition, \"offset\", state, holds, key, value, headers, record_ms, "
@@ -128,7 +108,7 @@ static void put_part(struct pgconn *c, const struct plan *p,
         "retry_at = NULL, is_unpublished = EXCLUDED.is_unpublished, "
         "attempts = d.attempts + (EXCLUDED.state = 'failed')::int "
         "RETURNING 1) "
-        "SELECT tidemill.must((SELECT count(*) FROM w) = $17, 'TM004')"};
+        "SELECT tidemill.must((SELECT count(*) FROM w) = $17, 'TM004')";
     struct params *ps = pgconn_params(c);
 
     params_text(ps, p->name);
@@ -138,7 +118,7 @@ static void put_part(struct pgconn *c, const struct plan *p,
     }
     params_bool(ps, p->dead_letters.topic != NULL);
     params_int8(ps, n);
-    pgconn_add(c, &put, ps);
+    pgconn_add(c, put, ps);
 }
 
 void dead_letter_put(struct pgconn *c, const struct plan *p,
@@ -156,77 +136,78 @@ void dead_letter_put(struct pgconn *c, const struct plan *p,
 void dead_letter_end(struct pgconn *c, const struct plan *p,
                      const struct record *records, uint32_t n)
 {
-    static const struct pgstmt end = {
-        "WITH d AS (DELETE FROM tidemill.dead_letter WHERE " IN_LANE
-        "AND \"offset\" = ANY ($4) RETURNING 1) "
-        "SELECT tidemill.must((SELECT count(*) FROM d) = $5, 'TM002')"};
+    static const char end[] =
+        "WITH d AS (DELETE FROM tidemill.dead_letter WHERE " LANE_ROWS
+        " AND \"offset\" = ANY ($4) RETURNING 1) "
+        "SELECT tidemill.must((SELECT count(*) FROM d) = $5, 'TM002')";
     struct params *ps =
         lane_params(c, p, records[0].topic, records[0].partition);
 
     params_each(ps, TYPE_BIGINT, record_offset, records, n);
     params_int8(ps, n);
-    pgconn_add(c, &end, ps);
+    pgconn_add(c, end, ps);
 }
 
 void dead_letter_rest(struct pgconn *c, const struct plan *p,
                       const struct record *records, uint32_t n)
 {
-    static const struct pgstmt rest = {
+    static const char rest[] =
         "WITH l AS MATERIALIZED (SELECT \"offset\" FROM tidemill.dead_letter "
-        "WHERE " IN_LANE
-        "AND holds AND key = ANY ($4) AND retry_at IS NOT NULL FOR UPDATE), "
-        "w AS (UPDATE tidemill.dead_letter SET retry_at = NULL WHERE " IN_LANE
-        "AND \"offset\" = ANY (ARRAY(SELECT \"offset\" FROM l)) "
+        "WHERE " LANE_ROWS
+        " AND holds AND key = ANY ($4) AND retry_at IS NOT NULL FOR UPDATE), "
+        "w AS (UPDATE tidemill.dead_letter SET retry_at = NULL WHERE " LANE_ROWS
+        " AND \"offset\" = ANY (ARRAY(SELECT \"offset\" FROM l)) "
         "RETURNING retry_at) "
         "SELECT tidemill.must((SELECT count(*) FROM l) = (SELECT count(*) "
-        "FROM w WHERE retry_at IS NULL), 'TM004')"};
+        "FROM w WHERE retry_at IS NULL), 'TM004')";
     struct params *ps =
         lane_params(c, p, records[0].topic, records[0].partition);
 
     params_each(ps, TYPE_BYTEA, record_key, records, n);
-    pgconn_add(c, &rest, ps);
+    pgconn_add(c, rest, ps);
 }
 
 void dead_letter_ask_keys(struct pgconn *c, const struct plan *p,
                           const struct record *lanes, uint32_t n)
 {
-    static const struct pgstmt ask = {
+    static const char ask[] =
         "SELECT d.topic, d.partition, CASE WHEN holds THEN key END AS key, "
         "count(*), min(\"offset\") FROM tidemill.dead_letter d "
         "JOIN unnest($2, $3) AS l(topic, partition) "
         "ON d.topic = l.topic AND d.partition = l.partition "
-        "WHERE pipeline = $1 AND stream = 'main' GROUP BY 1, 2, 3"};
+        "WHERE pipeline = $1 AND stream = 'main' GROUP BY 1, 2, 3";
     struct params *ps = pgconn_params(c);
 
     params_text(ps, p->name);
     add_places(ps, lanes, n);
-    pgconn_add(c, &ask, ps);
+    pgconn_add(c, ask, ps);
 }
 
 void dead_letter_ask_wanted(struct pgconn *c, const struct plan *p)
 {
-    static const struct pgstmt ask = {
+    static const char ask[] =
         "SELECT DISTINCT topic, partition FROM tidemill.dead_letter "
-        "WHERE pipeline = $1 AND stream = 'main' AND retry_at IS NOT NULL"};
+        "WHERE pipeline = $1 AND stream = 'main' AND retry_at IS NOT NULL";
     struct params *ps = pgconn_params(c);
 
     params_text(ps, p->name);
-    pgconn_add(c, &ask, ps);
+    pgconn_add(c, ask, ps);
 }
 
 void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
                      int32_t partition, struct dead_letter_most most)
 {
-    static const struct pgstmt ask = {
-        "WITH lane AS (SELECT * FROM tidemill.dead_letter WHERE " IN_LANE "), "
+    static const char ask[] =
+        "WITH lane AS (SELECT * FROM tidemill.dead_letter WHERE " LANE_ROWS
+        "), "
         "wanted AS (SELECT * FROM lane WHERE retry_at IS NOT NULL "
         "OR holds AND key IN (SELECT key FROM lane "
         "WHERE retry_at IS NOT NULL AND holds)), "
         "free AS MATERIALIZED (SELECT \"offset\" FROM tidemill.dead_letter "
-        "WHERE " IN_LANE "AND \"offset\" = ANY (ARRAY(SELECT \"offset\" "
+        "WHERE " LANE_ROWS " AND \"offset\" = ANY (ARRAY(SELECT \"offset\" "
         "FROM wanted WHERE retry_at IS NULL)) FOR UPDATE), "
         "joined AS (UPDATE tidemill.dead_letter SET retry_at = now() "
-        "WHERE " IN_LANE "AND \"offset\" = "
+        "WHERE " LANE_ROWS " AND \"offset\" = "
         "ANY (ARRAY(SELECT \"offset\" FROM free)) RETURNING retry_at), "
         "kept AS MATERIALIZED (SELECT tidemill.must((SELECT count(*) "
         "FROM free) = (SELECT count(retry_at) FROM joined), 'TM004')) "
@@ -235,18 +216,18 @@ void dead_letter_ask(struct pgconn *c, const struct plan *p, const char *topic,
         "FROM kept, (SELECT *, " UP_TO "FROM (SELECT * "
         "FROM wanted ORDER BY \"offset\" LIMIT $4) AS first "
         "WINDOW in_order AS (ORDER BY \"offset\")) AS w "
-        "WHERE up_to <= $5 OR nth = 1 ORDER BY 1"};
+        "WHERE up_to <= $5 OR nth = 1 ORDER BY 1";
     struct params *ps = lane_params(c, p, topic, partition);
 
     add_most(ps, most);
-    pgconn_add(c, &ask, ps);
+    pgconn_add(c, ask, ps);
 }
 
 void dead_letter_ask_unpublished(struct pgconn *c, const struct plan *p,
                                  const char *owner,
                                  struct dead_letter_most most)
 {
-    static const struct pgstmt ask = {
+    static const char ask[] =
         "SELECT topic, partition, \"offset\", key, value, headers::text, "
         "state, class, coalesce(sqlstate, ''), message, coalesce(script, ''), "
         "generation "
@@ -256,19 +237,19 @@ void dead_letter_ask_unpublished(struct pgconn *c, const struct plan *p,
         "AND stream = 'main' AND is_unpublished AND owner = $2 "
         "ORDER BY d.topic, d.partition, d.\"offset\" LIMIT $3) AS first "
         "WINDOW in_order AS (ORDER BY topic, partition, \"offset\")) AS w "
-        "WHERE up_to <= $4 OR nth = 1 ORDER BY 1, 2, 3"};
+        "WHERE up_to <= $4 OR nth = 1 ORDER BY 1, 2, 3";
     struct params *ps = pgconn_params(c);
 
     params_text(ps, p->name);
     params_text(ps, owner);
     add_most(ps, most);
-    pgconn_add(c, &ask, ps);
+    pgconn_add(c, ask, ps);
 }
 
 void dead_letter_published(struct pgconn *c, const struct plan *p,
                            const struct record *records, uint32_t n)
 {
-    static const struct pgstmt note = {
+    static const char note[] =
         "WITH l AS MATERIALIZED (SELECT topic, partition, \"offset\" "
         "FROM tidemill.dead_letter JOIN unnest($2, $3, $4) AS u(t, p, o) "
         "ON topic = t AND partition = p AND \"offset\" = o "
@@ -279,11 +260,11 @@ void dead_letter_published(struct pgconn *c, const struct plan *p,
         "AND d.partition = l.partition AND d.\"offset\" = l.\"offset\" "
         "RETURNING is_unpublished) "
         "SELECT tidemill.must((SELECT count(*) FROM l) = (SELECT count(*) "
-        "FROM w WHERE NOT is_unpublished), 'TM004')"};
+        "FROM w WHERE NOT is_unpublished), 'TM004')";
     struct params *ps = pgconn_params(c);
 
     params_text(ps, p->name);
     add_places(ps, records, n);
     params_each(ps, TYPE_BIGINT, record_offset, records, n);
-    pgconn_add(c, &note, ps);
+    pgconn_add(c, note, ps);
 }

@@ -5,13 +5,8 @@
 
 #include <string.h>
 
-#define LANE                                                                   \
-    "pipeline = $1 AND stream = 'main' AND topic = $2 "                        \
-    "AND partition = $3"
-
-/* What LANE asks for: $1 to $3 of most statements. */
-static struct params *lane_params(struct pgconn *c, const struct plan *p,
-                                  const char *topic, int32_t partition)
+struct params *lane_params(struct pgconn *c, const struct plan *p,
+                           const char *topic, int32_t partition)
 {
     struct params *ps = pgconn_params(c);
 
@@ -32,19 +27,19 @@ static struct params *lane_params(struct pgconn *c, const struct plan *p,
 void position_claim(struct pgconn *c, const struct plan *p, const char *owner,
                     const struct position *lanes, uint32_t n)
 {
-    static const struct pgstmt claim = {
+    static const char claim[] =
         "UPDATE tidemill.lane SET epoch = greatest(epoch, 0) + 1, owner = $4, "
         "group_id = $5, generation = $6, updated_at = now(), " END_VOID_HALT
-        " WHERE " LANE
+        " WHERE " LANE_ROWS
         " RETURNING next_offset, epoch, is_rewound, anchor_ms, anchor_hash, "
-        "halted, extract(epoch FROM halted_at)::int8"};
+        "halted, extract(epoch FROM halted_at)::int8";
     for (uint32_t i = 0; i < n; i++) {
         struct params *ps =
             lane_params(c, p, lanes[i].topic, lanes[i].partition);
         params_text(ps, owner);
         params_text(ps, p->source.group);
         params_text(ps, p->hash);
-        pgconn_add(c, &claim, ps);
+        pgconn_add(c, claim, ps);
     }
 }
 
@@ -84,13 +79,13 @@ void position_claimed(const struct pgreply *r, int first,
 void position_create(struct pgconn *c, const struct plan *p,
                      const struct position *first)
 {
-    static const struct pgstmt create = {
+    static const char create[] =
         "INSERT INTO tidemill.lane (pipeline, stream, topic, partition, "
         "next_offset, group_id, generation, epoch, halted, halted_at, "
         "anchor_ms) "
         "VALUES ($1, 'main', $2, $3, $4, $5, $6, $7, $8, "
         "CASE WHEN $8 IS NOT NULL THEN now() END, $9) ON CONFLICT "
-        "DO NOTHING"};
+        "DO NOTHING";
     bool is_unbegun = first->next_offset == POSITION_UNBEGUN;
     struct params *ps = lane_params(c, p, first->topic, first->partition);
     params_int8(ps, first->next_offset);
@@ -99,20 +94,20 @@ void position_create(struct pgconn *c, const struct plan *p,
     params_int8(ps, first->epoch);
     params_text(ps, first->halted);
     params_natural(ps, is_unbegun ? first->anchor.ms : -1);
-    pgconn_add(c, &create, ps);
+    pgconn_add(c, create, ps);
 }
 
 void position_begin(struct pgconn *c, const struct plan *p,
                     const struct position *at, int64_t offset)
 {
-    static const struct pgstmt begin = {"UPDATE tidemill.lane SET next_offset "
-                                        "= $6, anchor_ms = NULL WHERE " LANE
-                                        " AND epoch = $4 AND next_offset = $5"};
+    static const char begin[] = "UPDATE tidemill.lane SET next_offset "
+                                "= $6, anchor_ms = NULL WHERE " LANE_ROWS
+                                " AND epoch = $4 AND next_offset = $5";
     struct params *ps = lane_params(c, p, at->topic, at->partition);
     params_int8(ps, at->epoch);
     params_int8(ps, POSITION_UNBEGUN);
     params_int8(ps, offset);
-    pgconn_add(c, &begin, ps);
+    pgconn_add(c, begin, ps);
 }
 
 /*
@@ -122,7 +117,7 @@ void position_begin(struct pgconn *c, const struct plan *p,
 void position_ask_holder(struct pgconn *c, const struct plan *p,
                          const char *topic, int32_t partition)
 {
-    static const struct pgstmt ask = {
+    static const char ask[] =
         "SELECT CASE WHEN x.gid IS NOT NULL THEN format('the prepared "
         "transaction %L of role %s', x.gid, x.owner) ELSE format('session %s "
         "of role %s%s%s', k.pid, a.usename, ' (' || "
@@ -138,22 +133,22 @@ void position_ask_holder(struct pgconn *c, const struct plan *p,
         "'AccessExclusiveLock')) "
         "LEFT JOIN pg_stat_activity AS a ON a.pid = k.pid "
         "LEFT JOIN pg_prepared_xacts AS x ON x.transaction = k.transactionid "
-        "WHERE " LANE " LIMIT 1"};
+        "WHERE " LANE_ROWS " LIMIT 1";
     struct params *ps = lane_params(c, p, topic, partition);
-    pgconn_add(c, &ask, ps);
+    pgconn_add(c, ask, ps);
 }
 
 void position_move(struct pgconn *c, const struct plan *p,
                    const struct position_step *step)
 {
-    static const struct pgstmt move = {
+    static const char move[] =
         "WITH w AS (UPDATE tidemill.lane SET next_offset = $6, "
         "generation = $7, anchor_ms = $8, anchor_hash = $9, "
         "is_rewound = is_rewound AND NOT $10, "
-        "updated_at = now() WHERE " LANE
+        "updated_at = now() WHERE " LANE_ROWS
         " AND epoch = $4 AND next_offset = $5 RETURNING next_offset) "
         "SELECT tidemill.must((SELECT count(*) = 1 AND min(next_offset) = $6 "
-        "FROM w), 'TM001')"};
+        "FROM w), 'TM001')";
     struct params *ps = lane_params(c, p, step->topic, step->partition);
     params_int8(ps, step->epoch);
     params_int8(ps, step->from);
@@ -162,50 +157,50 @@ void position_move(struct pgconn *c, const struct plan *p,
     params_int8(ps, step->anchor.ms);
     params_int8(ps, step->anchor.hash);
     params_bool(ps, step->ends_rewound);
-    pgconn_add(c, &move, ps);
+    pgconn_add(c, move, ps);
 }
 
 void position_fence(struct pgconn *c, const struct plan *p, const char *topic,
                     int32_t partition, int64_t epoch, int64_t at)
 {
-    static const struct pgstmt fence = {
-        "WITH w AS (SELECT 1 FROM tidemill.lane WHERE " LANE
+    static const char fence[] =
+        "WITH w AS (SELECT 1 FROM tidemill.lane WHERE " LANE_ROWS
         " AND epoch = $4 AND next_offset = $5 FOR UPDATE) "
-        "SELECT tidemill.must((SELECT count(*) FROM w) = 1, 'TM001')"};
+        "SELECT tidemill.must((SELECT count(*) FROM w) = 1, 'TM001')";
     struct params *ps = lane_params(c, p, topic, partition);
     params_int8(ps, epoch);
     params_int8(ps, at);
-    pgconn_add(c, &fence, ps);
+    pgconn_add(c, fence, ps);
 }
 
 /* The anchor may be of the position that a person moved away from. */
 void position_end_rewound(struct pgconn *c, const struct plan *p,
                           const struct position *at)
 {
-    static const struct pgstmt end_rewound = {
+    static const char end_rewound[] =
         "UPDATE tidemill.lane SET is_rewound = false, anchor_ms = NULL, "
-        "anchor_hash = NULL WHERE " LANE
-        " AND epoch = $4 AND next_offset = $5"};
+        "anchor_hash = NULL WHERE " LANE_ROWS
+        " AND epoch = $4 AND next_offset = $5";
     struct params *ps = lane_params(c, p, at->topic, at->partition);
     params_int8(ps, at->epoch);
     params_int8(ps, at->next_offset);
-    pgconn_add(c, &end_rewound, ps);
+    pgconn_add(c, end_rewound, ps);
 }
 
 /* Whether the row has it, or is no longer ours. The lock comes first: behind it
  * nobody else changes the row between the two looks. */
 #define HALT                                                                   \
-    "WITH l AS MATERIALIZED (SELECT 1 FROM tidemill.lane WHERE " LANE          \
+    "WITH l AS MATERIALIZED (SELECT 1 FROM tidemill.lane WHERE " LANE_ROWS     \
     " AND epoch = $4 FOR UPDATE), "                                            \
     "w AS (UPDATE tidemill.lane SET halted = $5, halted_generation = $6, "     \
-    "halted_at = to_timestamp($7::int8) WHERE " LANE                           \
+    "halted_at = to_timestamp($7::int8) WHERE " LANE_ROWS                      \
     " AND epoch = $4 AND EXISTS (SELECT FROM l) RETURNING halted), "           \
     "k(is_kept) AS (SELECT (SELECT count(*) FROM l) = (SELECT count(*) "       \
     "FROM w WHERE halted = $5)) "
 
-static void add_halt(struct pgconn *c, const struct plan *p,
-                     const struct pgstmt *halt, const struct position *at,
-                     const char *why, const char *generation)
+static void add_halt(struct pgconn *c, const struct plan *p, const char *halt,
+                     const struct position *at, const char *why,
+                     const char *generation)
 {
     struct params *ps = lane_params(c, p, at->topic, at->partition);
     params_int8(ps, at->epoch);
@@ -219,19 +214,19 @@ void position_halt(struct pgconn *c, const struct plan *p,
                    const struct position *at, const char *why,
                    const char *generation)
 {
-    static const struct pgstmt halt = {
-        HALT "SELECT tidemill.must(is_kept, 'TM005') FROM k"};
+    static const char halt[] =
+        HALT "SELECT tidemill.must(is_kept, 'TM005') FROM k";
 
-    add_halt(c, p, &halt, at, why, generation);
+    add_halt(c, p, halt, at, why, generation);
 }
 
 void position_note_halt(struct pgconn *c, const struct plan *p,
                         const struct position *at, const char *why,
                         const char *generation)
 {
-    static const struct pgstmt note = {HALT "SELECT is_kept FROM k"};
+    static const char note[] = HALT "SELECT is_kept FROM k";
 
-    add_halt(c, p, &note, at, why, generation);
+    add_halt(c, p, note, at, why, generation);
 }
 
 bool position_is_same_lane(const struct position *a, const struct position *b)
@@ -246,20 +241,9 @@ bool position_is_noted(const struct pg_result *r)
 
 /* ---- many lanes at once ---- */
 
-static struct tm_cell topic_of(const void *list, uint32_t i)
-{
-    return cell_text(((const struct position *)list)[i].topic);
-}
-
-static struct tm_cell partition_of(const void *list, uint32_t i)
-{
-    return cell_int(((const struct position *)list)[i].partition);
-}
-
-static struct tm_cell text_of(const void *list, uint32_t i)
-{
-    return cell_text(((const char *const *)list)[i]);
-}
+PARAMS_CELL(struct position, topic_of, cell_text(at->topic))
+PARAMS_CELL(struct position, partition_of, cell_int(at->partition))
+PARAMS_CELL(char *const, text_of, cell_text(*at))
 
 static void add_topics(struct params *ps, const struct plan_source *s)
 {
@@ -271,18 +255,18 @@ static void add_topics(struct params *ps, const struct plan_source *s)
 void position_epochs(struct pgconn *c, const struct plan *p, const char *owner,
                      const struct position *lanes, uint32_t n)
 {
-    static const struct pgstmt ask = {
+    static const char ask[] =
         "SELECT l.epoch, l.owner IS NULL OR l.owner = $4 "
         "FROM unnest($2, $3) WITH ORDINALITY AS u (topic, partition, at) "
         "LEFT JOIN LATERAL (SELECT epoch, owner FROM tidemill.lane "
         "WHERE pipeline = $1 AND stream = 'main' AND topic = u.topic "
-        "AND partition = u.partition OFFSET 0) AS l ON true ORDER BY u.at"};
+        "AND partition = u.partition OFFSET 0) AS l ON true ORDER BY u.at";
     struct params *ps = pgconn_params(c);
     params_text(ps, p->name);
     params_each(ps, TYPE_TEXT, topic_of, lanes, n);
     params_each(ps, TYPE_INTEGER, partition_of, lanes, n);
     params_text(ps, owner);
-    pgconn_add(c, &ask, ps);
+    pgconn_add(c, ask, ps);
 }
 
 bool position_is_changed(const struct pg_result *epochs, uint32_t i,
@@ -298,15 +282,15 @@ bool position_is_changed(const struct pg_result *epochs, uint32_t i,
 
 void position_list(struct pgconn *c, const struct plan *p)
 {
-    static const struct pgstmt list = {
+    static const char list[] =
         "SELECT topic, partition, coalesce(next_offset, -1), "
         "coalesce(epoch, 0), is_rewound, halted, owner FROM tidemill.lane "
         "WHERE pipeline = $1 AND stream = 'main' AND topic = ANY ($2) "
-        "ORDER BY topic, partition"};
+        "ORDER BY topic, partition";
     struct params *ps = pgconn_params(c);
     params_text(ps, p->name);
     add_topics(ps, &p->source);
-    pgconn_add(c, &list, ps);
+    pgconn_add(c, list, ps);
 }
 
 struct position position_listed(const struct pg_result *list, uint32_t i)
@@ -324,14 +308,14 @@ struct position position_listed(const struct pg_result *list, uint32_t i)
 
 void position_owners(struct pgconn *c, const struct plan *p)
 {
-    static const struct pgstmt ask = {
+    static const char ask[] =
         "SELECT pipeline FROM tidemill.lane "
         "WHERE stream = 'main' AND (pipeline = $1 OR topic = ANY ($2)) "
-        "GROUP BY pipeline ORDER BY max(updated_at) DESC"};
+        "GROUP BY pipeline ORDER BY max(updated_at) DESC";
     struct params *ps = pgconn_params(c);
     params_text(ps, p->name);
     add_topics(ps, &p->source);
-    pgconn_add(c, &ask, ps);
+    pgconn_add(c, ask, ps);
 }
 
 static const char *find_owner(const struct pg_result *owners,
@@ -359,13 +343,13 @@ const char *position_other(const struct pg_result *owners, const struct plan *p)
 /* Two pipelines in one Kafka group would get each other's partitions. */
 void position_find_foreign(struct pgconn *c, const struct plan *p)
 {
-    static const struct pgstmt find = {
+    static const char find[] =
         "SELECT DISTINCT pipeline, topic FROM tidemill.lane "
         "WHERE group_id = $1 AND pipeline <> $2 AND topic = ANY ($3) "
-        "ORDER BY pipeline, topic"};
+        "ORDER BY pipeline, topic";
     struct params *ps = pgconn_params(c);
     params_text(ps, p->source.group);
     params_text(ps, p->name);
     add_topics(ps, &p->source);
-    pgconn_add(c, &find, ps);
+    pgconn_add(c, find, ps);
 }

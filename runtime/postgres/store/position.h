@@ -14,6 +14,12 @@
  * did not tell what its partition holds. anchor.ms is then when that was. */
 enum { POSITION_UNBEGUN = -2 };
 
+/* Which rows of our tables are a lane's, and $1 to $3 of such a statement. */
+#define LANE_ROWS                                                              \
+    "pipeline = $1 AND stream = 'main' AND topic = $2 AND partition = $3"
+struct params *lane_params(struct pgconn *c, const struct plan *p,
+                           const char *topic, int32_t partition);
+
 /* One lane of a claim. */
 struct position {
     const char *topic;
@@ -105,8 +111,8 @@ bool position_is_changed(const struct pg_result *epochs, uint32_t i,
                          int64_t epoch);
 /* Queues the question for all lanes of the plan's topics. */
 void position_list(struct pgconn *c, const struct plan *p);
-/* Row [i] of the answer: topic, partition, next_offset, epoch, is_rewound and
- * halted, which is "" when it is not. */
+/* Row [i] of the answer: topic, partition, next_offset, epoch, is_rewound,
+ * halted and owner, which are "" where there is none. */
 struct position position_listed(const struct pg_result *list, uint32_t i);
 /* Queues the look for a lane row of the same Kafka group and topics but of
  * another pipeline: one row (pipeline, topic) for each found. */

@@ -287,10 +287,10 @@ struct params *pgconn_params(struct pgconn *c)
     return &c->prepared.params;
 }
 
-int pgconn_add_series(struct pgconn *c, const struct pgstmt *s, uint32_t series,
+int pgconn_add_series(struct pgconn *c, const char *sql, uint32_t series,
                       struct params *params)
 {
-    struct prepared_use use = {s, params ? params : pgconn_params(c), series,
+    struct prepared_use use = {sql, params ? params : pgconn_params(c), series,
                                c->target->n_sweeps};
     int statement = flush_add(&c->flush);
     if (can_send(c) && !prepared_send(&c->prepared, c->pg, &use, &c->flush)) {

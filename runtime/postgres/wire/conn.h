@@ -55,12 +55,12 @@ struct params *pgconn_params(struct pgconn *c);
  * to the next one too. [series]: it is of a series of texts, in which a new one
  * takes the place of the last; 0: of none; PGCONN_VARIED: it is one of so many
  * statements as the data likes, see prepared.h. */
-int pgconn_add_series(struct pgconn *c, const struct pgstmt *s, uint32_t series,
+int pgconn_add_series(struct pgconn *c, const char *sql, uint32_t series,
                       struct params *params);
-static inline int pgconn_add(struct pgconn *c, const struct pgstmt *s,
+static inline int pgconn_add(struct pgconn *c, const char *sql,
                              struct params *params)
 {
-    return pgconn_add_series(c, s, 0, params);
+    return pgconn_add_series(c, sql, 0, params);
 }
 /* By how much the answers of the next flush may make this process grow, about;
  * beyond it the connection is given up. 0, as it is unsaid: there is no bound. */

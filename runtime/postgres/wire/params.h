@@ -1,6 +1,6 @@
 #pragma once
 /*
- * A statement, and its parameters in binary, in order: $1, $2, ... with the type
+ * The parameters of a statement in binary, in order: $1, $2, ... with the type
  * that each has. A connection has one set of them (pgconn_params).
  */
 #include "base/buf.h"
@@ -10,9 +10,6 @@
 /* 64 columns, xmins, a count. */
 enum { PARAMS_MOST = 66 };
 
-struct pgstmt {
-    const char *sql;
-};
 enum { PGCONN_VARIED = -1 }; /* a series: see pgconn_add_series */
 
 struct params {
@@ -45,6 +42,13 @@ void params_array(struct params *p, const struct coltype *t,
                   uint32_t n);
 /* The same of something of each item: [cell] makes it of list[i]. */
 typedef struct tm_cell (*params_cell_fn)(const void *list, uint32_t i);
+/* Such a function; [cell]: made of the item, at. */
+#define PARAMS_CELL(type, name, cell)                                          \
+    static struct tm_cell name(const void *list, uint32_t i)                   \
+    {                                                                          \
+        const type *at = (const type *)list + i;                               \
+        return cell;                                                           \
+    }
 void params_each(struct params *p, enum type_kind kind, params_cell_fn cell,
                  const void *list, uint32_t n);
 void params_xids(struct params *p, const uint32_t *values, uint32_t n);

@@ -13,8 +13,6 @@
 #include "base/random.h"
 #include "model/deadlines.h"
 
-/* A rollback that takes longer is not worth the connection. */
-
 enum place {
     PLACE_OPENING, /* at most one */
     PLACE_IDLE,    /* taken last in, first out: the others may grow old */

@@ -53,7 +53,7 @@ static bool is_varied(const struct prepared_use *u)
 
 static uint64_t hash_of(const struct prepared_use *u)
 {
-    return hash_bytes(u->s->sql, (uint32_t)strlen(u->s->sql));
+    return hash_text(u->sql);
 }
 
 static size_t oid_bytes(const struct prepared_use *u)
@@ -63,7 +63,7 @@ static size_t oid_bytes(const struct prepared_use *u)
 
 static bool is_of(const struct prepared_name *n, const struct prepared_use *u)
 {
-    return strcmp(n->sql, u->s->sql) == 0 && n->n_params == u->params->n &&
+    return strcmp(n->sql, u->sql) == 0 && n->n_params == u->params->n &&
            memcmp(n->oids, u->params->oids, oid_bytes(u)) == 0;
 }
 
@@ -91,13 +91,13 @@ static struct prepared_name *add(struct prepared *p,
     }
     struct prepared_name *n = &p->names[p->n_names];
     *n = (struct prepared_name){
-        .sql = mem_dup(u->s->sql),
+        .sql = mem_dup(u->sql),
         .oids = mem_alloc(oid_bytes(u) + 1),
         .n_params = u->params->n,
         .series = u->series,
         .number = ++p->last_number,
         .state = PREPARING,
-        .varied_bytes = is_varied(u) ? (uint32_t)strlen(u->s->sql) : 0};
+        .varied_bytes = is_varied(u) ? (uint32_t)strlen(u->sql) : 0};
     memcpy(n->oids, u->params->oids, oid_bytes(u));
     p->hashes[p->n_names++] = hash;
     p->varied_bytes += n->varied_bytes;
@@ -209,14 +209,12 @@ static bool is_seen(struct prepared *p, uint64_t hash)
 
 /* Sends the PREPARE. *n stays NULL where it gets no name this time. */
 static bool prepare(struct prepared *p, PGconn *pg,
-                    const struct prepared_use *u, int statement,
+                    const struct prepared_use *u, uint64_t hash, int statement,
                     struct flush *f, struct prepared_name **n)
 {
-    const struct pgstmt *s = u->s;
-    uint64_t hash = hash_of(u);
     char name[NAME_BYTES];
     if (is_varied(u) && (!is_seen(p, hash) ||
-                         !make_room(p, pg, strlen(s->sql), statement, f))) {
+                         !make_room(p, pg, strlen(u->sql), statement, f))) {
         return true;
     }
     if (u->series && !is_varied(u) &&
@@ -226,7 +224,7 @@ static bool prepare(struct prepared *p, PGconn *pg,
     *n = add(p, u, hash);
     put_name(*n, name);
     flush_expect(f, statement, FLUSH_PREPARES, (*n)->number);
-    return PQsendPrepare(pg, name, s->sql, u->params->n, u->params->oids);
+    return PQsendPrepare(pg, name, u->sql, u->params->n, u->params->oids);
 }
 
 static bool run_name(struct prepared *p, PGconn *pg, struct prepared_name *n,
@@ -242,21 +240,21 @@ static bool run_name(struct prepared *p, PGconn *pg, struct prepared_name *n,
 bool prepared_send(struct prepared *p, PGconn *pg, const struct prepared_use *u,
                    struct flush *f)
 {
-    const struct pgstmt *s = u->s;
     struct params *params = u->params;
+    uint64_t hash = hash_of(u);
     int statement = f->n_results - 1;
     if (p->n_sweeps != u->n_sweeps && !sweep(p, pg, statement, f)) {
         return false;
     }
     p->n_sweeps = u->n_sweeps;
-    struct prepared_name *n = find(p, u, hash_of(u));
-    if (!n && !prepare(p, pg, u, statement, f, &n)) {
+    struct prepared_name *n = find(p, u, hash);
+    if (!n && !prepare(p, pg, u, hash, statement, f, &n)) {
         return false;
     }
     params_seal(params);
     f->n_bytes += params->bytes.len;
     if (!(n ? run_name(p, pg, n, params)
-            : PQsendQueryParams(pg, s->sql, params->n, params->oids,
+            : PQsendQueryParams(pg, u->sql, params->n, params->oids,
                                 params->values, params->lengths,
                                 params->formats, 1))) {
         return false;

@@ -41,7 +41,7 @@ struct prepared {
 
 /* What is to be run. */
 struct prepared_use {
-    const struct pgstmt *s;
+    const char *sql;
     struct params *params;
     uint32_t series;   /* see pgconn_add_series */
     uint32_t n_sweeps; /* pgtarget's */
