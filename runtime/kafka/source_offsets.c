@@ -3,14 +3,12 @@
  * told: positions, for lag tools. Nothing rests on what Kafka keeps of them.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/arena.h"
 #include "kafka/errors.h"
 #include "kafka/source_part.h"
 #include "model/deadlines.h"
 
-/* A third of the limit for heartbeats, which stop while we wait. */
 /* Lanes a question: librdkafka looks each answer up in a list, so many more
  * would take it longer than the broker. */
 enum { SLICE = 500 };

@@ -53,8 +53,10 @@ enum {
     HEARTBEAT_SECONDS = 20,
 
     /* ---- answers of Kafka, for which the loop stands still ---- */
-    KAFKA_ANSWER_MS = 5000, /* without it nothing goes on */
-    KAFKA_SHORT_MS = 500    /* the next look asks again */
+    /* Without it nothing goes on; well below HEARTBEAT_SECONDS, since no sign of
+     * life comes meanwhile. */
+    KAFKA_ANSWER_MS = 5000,
+    KAFKA_SHORT_MS = 500 /* the next look asks again */
 };
 
 _Static_assert(STOP_SOURCE_USEC < STOP_WORKER_USEC &&

@@ -20,7 +20,6 @@
  */
 #include "flow/claim/claim.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,9 +134,8 @@ void claim_leave_out(struct claim *c, uint32_t i, const struct err *e)
 {
     uint32_t n_behind = --c->n - i;
 
-    left_out_put(&c->left_out, c->worker->source, &c->worker->show,
-                 c->claimed[i], e, worker_now(c->worker) - c->asked_at,
-                 worker_random(c->worker));
+    left_out_put(&c->left_out, c->worker, c->claimed[i], e,
+                 worker_now(c->worker) - c->asked_at);
     memmove(c->lanes + i, c->lanes + i + 1, n_behind * sizeof(*c->lanes));
     memmove(c->claimed + i, c->claimed + i + 1,
             n_behind * sizeof(struct lane *));
@@ -366,16 +364,13 @@ void claim_open(struct claim *c, struct worker *w, const struct claim_needs *n)
     arena_init(&c->kept, 65536);
 }
 
-/* Nobody tells what a partition without a leader holds: kafka/source_topics.c sees when
- * it has one. */
 static void leave_out_gone(struct claim *c, usec now)
 {
     for (struct lane *l = c->worker->lanes.first; l; l = l->after) {
         const struct topic_state *t = &c->topics->of[l->topic_index];
 
         if (left_out_wants_claim(l, now) &&
-            left_out_gone(c->worker->source, l, topics_is_gone(t, l->partition),
-                          now)) {
+            left_out_gone(c->worker, l, topics_is_gone(t, l->partition))) {
             c->waits->has_leaders = false; /* every second from now on */
         }
     }

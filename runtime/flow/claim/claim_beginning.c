@@ -16,7 +16,6 @@
  * count its history into tables that have rows, unless `onto_rows` says so: it
  * may be one that was renamed.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -354,11 +353,8 @@ bool beginning_decide(struct claim *c, const struct pgreply *r, struct err *e)
 bool beginning_may_lack(const struct claim *c, const struct position *p)
 {
     const struct plan_source *s = &c->worker->now->plan->source;
-    uint32_t t = 0;
+    int64_t t = topics_index_of(c->topics, p->topic);
 
-    while (t < s->n_topics && strcmp(s->topics[t], p->topic) != 0) {
-        t++;
-    }
     return s->start == START_UNSAID || s->start == START_EARLIEST ||
-           (t < s->n_topics && c->topics->of[t].is_known);
+           (t >= 0 && c->topics->of[t].is_known);
 }

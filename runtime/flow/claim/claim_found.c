@@ -248,18 +248,12 @@ static void start_reading(struct claim *c, const struct found *found)
 static void halt_bad(struct claim *c, const struct position *at, struct lane *l,
                      const struct err *bad)
 {
-    struct page_lane *p;
-
     if (!at->halted) {
         c->worker->show.counts->errors[bad->class]++;
         halts_for_person(c->halts, l, bad, NULL);
         return;
     }
-    halts_lane(c->halts, l, bad);
-    p = l->page;
-    if (p && at->halted_since) {
-        p->halted_since = at->halted_since;
-    }
+    halts_lane(c->halts, l, bad, at->halted_since);
 }
 
 /* Of how many lanes is_rewound is to end. */
@@ -279,7 +273,7 @@ static uint32_t act(struct claim *c, const struct found *found)
             log_line(LOG_INFO, "lane goes on", "lane=%s/%d position=%" PRId64,
                      l->topic, l->partition, l->position);
         }
-        n_ending += verify_ends_rewound(at, &found[i].facts);
+        n_ending += l->ends_rewound;
     }
     return n_ending;
 }
@@ -298,11 +292,11 @@ static void on_rewound_ended(struct pgconn *conn, const struct pgreply *r,
     claim_end(c);
 }
 
-static void end_rewound(struct claim *c, const struct found *found)
+static void end_rewound(struct claim *c)
 {
     claim_begin(c);
     for (uint32_t i = 0; i < c->n; i++) {
-        if (verify_ends_rewound(&c->lanes[i], &found[i].facts)) {
+        if (c->claimed[i]->ends_rewound) {
             position_end_rewound(c->conn, c->worker->now->plan, &c->lanes[i]);
         }
     }
@@ -321,7 +315,7 @@ static void begin_lanes(struct claim *c, struct found *found)
     publish_due(c->publish);
     log_line(LOG_INFO, "lanes claimed", "lanes=%u", c->n);
     if (act(c, found) > 0) {
-        end_rewound(c, found);
+        end_rewound(c);
     } else {
         claim_end(c);
     }

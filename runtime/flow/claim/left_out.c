@@ -6,6 +6,7 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "flow/worker/worker.h"
 
 enum {
     FLOOR_USEC = 500000,
@@ -87,40 +88,39 @@ static void tell(struct left_out *o, struct lane *l, const struct err *e)
              log_quote(e->text));
 }
 
-static void leave_out(struct source *s, struct lane *l, enum lane_state to,
-                      usec now, usec delay)
+static void leave_out(struct worker *w, struct lane *l, enum lane_state to,
+                      usec delay)
 {
-    source_leave_out(s, l->kafka);
+    source_leave_out(w->source, l->kafka);
     lane_move(l, to);
-    l->left_out.at = now;
-    l->left_out.retry_at = now + delay;
+    l->left_out.at = worker_now(w);
+    l->left_out.retry_at = l->left_out.at + delay;
 }
 
-void left_out_put(struct left_out *o, struct source *s, struct show *show,
-                  struct lane *l, const struct err *e, usec took,
-                  uint32_t random)
+void left_out_put(struct left_out *o, struct worker *w, struct lane *l,
+                  const struct err *e, usec took)
 {
-    usec now = loop_clock(show->loop);
-    usec delay = backoff_delay(++l->left_out.n, FLOOR_USEC, CAP_USEC, random);
+    usec delay =
+        backoff_delay(++l->left_out.n, FLOOR_USEC, CAP_USEC, worker_random(w));
 
-    show->counts->errors[e->class]++;
+    w->show.counts->errors[e->class]++;
     l->left_out.has_no_answer =
         !e->sqlstate[0] && e->class != ERR_SCHEMA; /* by Kafka */
     l->left_out.is_slow = took > SLOW_USEC;
-    leave_out(s, l, LANE_LEFT_OUT, now, l->left_out.is_slow ? 2 * took : delay);
-    l->left_out.since = l->left_out.since ? l->left_out.since : now;
+    leave_out(w, l, LANE_LEFT_OUT, l->left_out.is_slow ? 2 * took : delay);
+    l->left_out.since = l->left_out.since ? l->left_out.since : l->left_out.at;
     snprintf(l->left_out.why, sizeof(l->left_out.why), "%.239s", e->text);
-    show_unclaimed(show, l);
+    show_unclaimed(&w->show, l);
     tell(o, l, e);
     snprintf(o->why, sizeof(o->why), "%.239s", e->text);
 }
 
 /* Nobody tells what a partition without a leader holds: kafka/source_topics.c sees when
  * it has one. */
-bool left_out_gone(struct source *s, struct lane *l, bool is_gone, usec now)
+bool left_out_gone(struct worker *w, struct lane *l, bool is_gone)
 {
     if (is_gone || l->kafka->has_no_leader) {
-        leave_out(s, l, is_gone ? LANE_GONE : LANE_LEFT_OUT, now, GONE_USEC);
+        leave_out(w, l, is_gone ? LANE_GONE : LANE_LEFT_OUT, GONE_USEC);
         return true;
     }
     return false;
@@ -133,10 +133,9 @@ static bool is_at_work(const struct lane *l)
            (l->kafka->inbox.count > 0 && lane_is_ours(l) && !lane_is_halted(l));
 }
 
-bool left_out_lost(struct source *s, const char *topic, int32_t partition,
-                   usec now)
+bool left_out_lost(struct worker *w, const char *topic, int32_t partition)
 {
-    struct lane *l = lanes_find(s, topic, partition);
+    struct lane *l = lanes_find(w->source, topic, partition);
 
     if (!l || l->state == LANE_REVOKED || l->state == LANE_GONE) {
         return true;
@@ -144,7 +143,7 @@ bool left_out_lost(struct source *s, const char *topic, int32_t partition,
     if (is_at_work(l)) {
         return false;
     }
-    leave_out(s, l, LANE_GONE, now, GONE_USEC);
+    leave_out(w, l, LANE_GONE, GONE_USEC);
     return true;
 }
 

@@ -11,7 +11,8 @@
 
 #include "base/loop.h"
 #include "flow/lane/lane.h"
-#include "flow/show/show.h"
+
+struct worker;
 
 /* What one claim says of those that it leaves out. */
 struct left_out {
@@ -31,16 +32,14 @@ bool left_out_wants_look(const struct lane *l);
 bool left_out_is_turn_of_slow(const struct lanes *ls, usec now);
 /* Leaves out [l], which the claim has, until it is claimed again: [e] says why.
  * [took]: how long the others had to wait for it, so that the pause is twice that. */
-void left_out_put(struct left_out *o, struct source *s, struct show *show,
-                  struct lane *l, const struct err *e, usec took,
-                  uint32_t random);
+void left_out_put(struct left_out *o, struct worker *w, struct lane *l,
+                  const struct err *e, usec took);
 /* Leaves out a lane that wants a claim, when Kafka has no partition of it
  * ([is_gone]), or none with a leader. */
-bool left_out_gone(struct source *s, struct lane *l, bool is_gone, usec now);
+bool left_out_gone(struct worker *w, struct lane *l, bool is_gone);
 /* The same of a lane that was read, or waits for something else. False: not yet,
  * since it is at work. */
-bool left_out_lost(struct source *s, const char *topic, int32_t partition,
-                   usec now);
+bool left_out_lost(struct worker *w, const char *topic, int32_t partition);
 /* The lane is about to be read. */
 void left_out_taken(struct left_out *o, const struct lane *l);
 /* Says of how many more lanes nothing was said. */

@@ -37,7 +37,7 @@ void topics_close(struct topics *ts)
 
 static bool has_all(struct topics *ts, struct err *e)
 {
-    for (uint32_t i = 0; i < ts->worker->now->plan->source.n_topics; i++) {
+    for (uint32_t i = 0; i < ts->n; i++) {
         if (ts->of[i].n_partitions < 0) {
             source_no_partitions(ts->worker->source, i, e);
             return false;
@@ -59,7 +59,7 @@ static bool has_room(struct topics *ts, const int32_t *n, struct err *e)
 {
     int64_t sum = 0;
 
-    for (uint32_t i = 0; i < ts->worker->now->plan->source.n_topics; i++) {
+    for (uint32_t i = 0; i < ts->n; i++) {
         sum += n[i] > 0 ? n[i] : 0;
     }
     if (sum <= PAGE_LANES) {
@@ -75,7 +75,7 @@ static bool has_room(struct topics *ts, const int32_t *n, struct err *e)
 
 void topics_show_all(struct topics *ts)
 {
-    for (uint32_t t = 0; t < ts->worker->now->plan->source.n_topics; t++) {
+    for (uint32_t t = 0; t < ts->n; t++) {
         if (!show_lists(&ts->worker->show,
                         ts->worker->now->plan->source.topics[t],
                         ts->of[t].n_partitions)) {
@@ -87,11 +87,10 @@ void topics_show_all(struct topics *ts)
 
 static bool ask(struct topics *ts, struct err *e)
 {
-    uint32_t n_topics = ts->worker->now->plan->source.n_topics;
-    int32_t *n = mem_zero(n_topics + 1, sizeof(*n));
+    int32_t *n = mem_zero(ts->n + 1, sizeof(*n));
     bool ok = source_count_partitions(ts->worker->source, n, e);
 
-    for (uint32_t i = 0; i < n_topics; i++) {
+    for (uint32_t i = 0; i < ts->n; i++) {
         ts->of[i].n_partitions = ok ? n[i] : -1;
     }
     ok = ok && has_room(ts, n, e) && has_all(ts, e);
@@ -133,9 +132,9 @@ void topics_tick(struct topics *ts)
     }
 }
 
-static int64_t find(const struct topics *ts, const char *topic)
+int64_t topics_index_of(const struct topics *ts, const char *topic)
 {
-    for (uint32_t i = 0; i < ts->worker->now->plan->source.n_topics; i++) {
+    for (uint32_t i = 0; i < ts->n; i++) {
         if (strcmp(ts->worker->now->plan->source.topics[i], topic) == 0) {
             return i;
         }
@@ -231,14 +230,14 @@ static uint32_t count_unread(struct topics *ts, const struct pg_result *lanes)
     int64_t n =
         -(int64_t)source_leaderless(ts->worker->source) - count_ours(ts);
 
-    for (uint32_t i = 0; i < ts->worker->now->plan->source.n_topics; i++) {
+    for (uint32_t i = 0; i < ts->n; i++) {
         int32_t there = ts->of[i].n_partitions;
 
         n += there > 0 ? there : 0;
     }
     for (int i = 0; i < pg_rows(lanes); i++) {
         struct position at = position_listed(lanes, (uint32_t)i);
-        int64_t t = find(ts, at.topic);
+        int64_t t = topics_index_of(ts, at.topic);
         bool is_there = t >= 0 && at.partition < ts->of[t].n_partitions;
         const struct lane *l =
             is_there ? lanes_find(ts->worker->source, at.topic, at.partition)
@@ -297,7 +296,7 @@ void topics_known(struct topics *ts, const struct pg_result *lanes)
     ts->has_gone = false;
     for (int i = 0; i < pg_rows(lanes); i++) {
         struct position at = position_listed(lanes, (uint32_t)i);
-        int64_t t = find(ts, at.topic);
+        int64_t t = topics_index_of(ts, at.topic);
 
         if (t < 0) {
             continue;
@@ -316,8 +315,7 @@ void topics_known(struct topics *ts, const struct pg_result *lanes)
                 page_lane(ts->worker->show.page, at.topic, at.partition));
         } else {
             ts->has_gone = true;
-            if (left_out_lost(ts->worker->source, at.topic, at.partition,
-                              worker_now(ts->worker)) &&
+            if (left_out_lost(ts->worker, at.topic, at.partition) &&
                 !is_said(ts, &at)) {
                 say_gone(ts, &at, state->n_partitions);
             }

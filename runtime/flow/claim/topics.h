@@ -38,6 +38,8 @@ void topics_look(struct topics *ts);
 void topics_show_all(struct topics *ts);
 /* They are no more: whichever worker saw it. */
 void topics_tick(struct topics *ts);
+/* Its place in the plan; -1: it is none of ours. */
+int64_t topics_index_of(const struct topics *ts, const char *topic);
 /* Kafka has no such partition (any more): as topics_look saw it. */
 bool topics_is_gone(const struct topic_state *t, int32_t partition);
 /* Partitions of the lane's topic, as far as any worker knows. */

@@ -52,11 +52,15 @@ static void halt(struct halts *h, struct lane *lane, enum lane_state to,
     }
 }
 
-void halts_lane(struct halts *h, struct lane *lane, const struct err *e)
+void halts_lane(struct halts *h, struct lane *lane, const struct err *e,
+                int64_t since)
 {
     if (lane->kafka->is_assigned) {
         halt(h, lane, LANE_HALTED, e);
         source_halt(h->worker->source, lane->kafka);
+    }
+    if (lane->page && since) {
+        lane->page->halted_since = since;
     }
 }
 
@@ -136,7 +140,7 @@ void halts_for_person(struct halts *h, struct lane *lane, const struct err *e,
     if (!lane->kafka->is_assigned) {
         return;
     }
-    halts_lane(h, lane, e);
+    halts_lane(h, lane, e, 0);
     p = lane->page;
     const struct position at = {.topic = lane->topic,
                                 .partition = lane->partition,

@@ -49,8 +49,10 @@ struct halts {
 
 void halts_open(struct halts *h, struct worker *w,
                 const struct halts_needs *needs);
-/* The lane waits for a person, who knows of it already. */
-void halts_lane(struct halts *h, struct lane *lane, const struct err *e);
+/* The lane waits for a person, who knows of it already: [since], Unix time; 0:
+ * from now on. */
+void halts_lane(struct halts *h, struct lane *lane, const struct err *e,
+                int64_t since);
 /* The lane waits until then; one that waits for a person still does. */
 void halts_until(struct halts *h, struct lane *lane, usec until,
                  const struct err *e);

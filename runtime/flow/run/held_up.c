@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "flow/run/kind.h"
@@ -31,12 +30,9 @@ void held_up_note(struct batch *b, bool is_lost, const char *what,
  * goes on. */
 static void note_slow(struct batch *b, usec now)
 {
-    bool is_asked =
-        (b->state >= BATCH_COMPARING && b->state <= BATCH_DOUBTING) ||
-        b->state == BATCH_ASKING || b->state == BATCH_FETCHING;
     struct lane *lane;
 
-    if (!is_asked || now - b->attempt.since < SLOW_USEC) {
+    if (now - b->attempt.since < SLOW_USEC) {
         return;
     }
     held_up_note(b, false, "the database does not answer",
@@ -82,18 +78,6 @@ static bool show(struct lane *lane, usec now)
     return true;
 }
 
-static void show_first(struct run *run, const struct lane *first)
-{
-    char what[300] = "";
-
-    if (first) {
-        snprintf(what, sizeof(what), "lane %.200s/%d: ", first->topic,
-                 first->partition);
-    }
-    show_reason(&run->worker->show, REASON_LANES, what,
-                first ? first->wait.reason : "");
-}
-
 void held_up_tick(struct run *run, usec now)
 {
     const struct list_link *link = list_first(&run->batches.busy);
@@ -114,5 +98,6 @@ void held_up_tick(struct run *run, usec now)
             first = l;
         }
     }
-    show_first(run, first);
+    show_reason_of(&run->worker->show, REASON_LANES, first,
+                   first ? first->wait.reason : "");
 }

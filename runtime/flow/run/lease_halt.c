@@ -53,8 +53,5 @@ void lease_halt_committed(struct batch *b, const struct lease *l)
         halts_for_person(b->run->halts, lane, &e, b->generation->plan->hash);
         return;
     }
-    halts_lane(b->run->halts, lane, &e);
-    if (lane->page) {
-        lane->page->halted_since = l->halted_since;
-    }
+    halts_lane(b->run->halts, lane, &e, l->halted_since);
 }

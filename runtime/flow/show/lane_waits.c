@@ -11,7 +11,7 @@ static const usec STARVED_USEC = 30 * SECONDS;
 /* What brokers let a transaction last, if nobody says otherwise. */
 static const usec OPEN_USEC = 900 * SECONDS;
 
-static int whole_seconds(usec from, usec now)
+int whole_seconds(usec from, usec now)
 {
     return now > from ? (int)((now - from) / SECONDS) : 0;
 }

@@ -6,6 +6,8 @@
 #include "flow/lane/lane.h"
 #include "model/page.h"
 
+/* Since then, for people. */
+int whole_seconds(usec from, usec now);
 /* "": it is well. */
 enum page_wait lane_waits(const struct lane *l, usec now, char *out,
                           size_t size);

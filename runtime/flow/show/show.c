@@ -2,7 +2,6 @@
 #include "flow/show/show.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "flow/show/lane_waits.h"
 
@@ -180,6 +179,18 @@ void show_reason(struct show *s, enum reason r, const char *what,
 {
     snprintf(s->reasons[r], sizeof(s->reasons[r]), "%s%.240s", what, why);
     list_reasons(s);
+}
+
+void show_reason_of(struct show *s, enum reason r, const struct lane *l,
+                    const char *why)
+{
+    char what[300] = "";
+
+    if (l) {
+        snprintf(what, sizeof(what), "lane %.200s/%d: ", l->topic,
+                 l->partition);
+    }
+    show_reason(s, r, what, l ? why : "");
 }
 
 void show_waits(struct show *s, const char *what, const char *why)

@@ -42,6 +42,9 @@ void show_init(struct show *s, struct page *page, uint32_t slot);
  * over. */
 void show_reason(struct show *s, enum reason r, const char *what,
                  const char *why);
+/* The same of a lane, which [why] then names; NULL: it is over. */
+void show_reason_of(struct show *s, enum reason r, const struct lane *l,
+                    const char *why);
 /* REASON_WORK: the worker is not ready until show_ready(). */
 void show_waits(struct show *s, const char *what, const char *why);
 void show_ready(struct show *s);

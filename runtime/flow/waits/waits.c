@@ -22,20 +22,16 @@ static const usec ENDS_USEC = 10 * SECONDS, NO_ENDS_USEC = 60 * SECONDS;
 
 /* ---- of a lane ---- */
 
-static int whole_seconds(usec from, usec now)
-{
-    return now > from ? (int)((now - from) / SECONDS) : 0;
-}
-
 /* Also of a lane that waits for other transactions: that hides no other wait. The
  * first one is in the words of the worker. */
 static void tell_lanes(struct waits *w, usec now)
 {
-    char what[300] = "", first[sizeof(((struct page_lane *)0)->message)] = "";
+    char first_why[sizeof(((struct page_lane *)0)->message)] = "";
+    const struct lane *first = NULL;
 
     for (struct lane *l = w->needs.lanes->first; l; l = l->after) {
         const struct page_lane *p = l->page;
-        char why[sizeof(first)];
+        char why[sizeof(first_why)];
 
         if (!p || p->worker != (int32_t)w->needs.show->slot ||
             p->state == PAGE_LANE_HALTED) {
@@ -45,10 +41,9 @@ static void tell_lanes(struct waits *w, usec now)
             l->is_logged = false;
             continue;
         }
-        if (!what[0]) {
-            snprintf(what, sizeof(what), "lane %.200s/%d: ", l->topic,
-                     l->partition);
-            memcpy(first, why, sizeof(first));
+        if (!first) {
+            first = l;
+            memcpy(first_why, why, sizeof(first_why));
         }
         if (!l->is_logged) {
             l->is_logged = true;
@@ -57,7 +52,7 @@ static void tell_lanes(struct waits *w, usec now)
                      l->partition, l->position, log_quote(why));
         }
     }
-    show_reason(w->needs.show, REASON_STANDS, what, first);
+    show_reason_of(w->needs.show, REASON_STANDS, first, first_why);
 }
 
 /* One without a leader, or of which Kafka did not tell, would only be late. */

@@ -4,7 +4,6 @@
  * member of the group. Or a consumer that is none of ours took them, or nobody
  * did: their records are read by no one, which has to show. One worker looks.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
