@@ -1,6 +1,5 @@
 /* See producer.h. */
 #include <librdkafka/rdkafka.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

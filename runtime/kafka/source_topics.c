@@ -3,7 +3,6 @@
  * leads each. A partition without a leader is there, and nobody tells anything
  * of it.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"

@@ -360,7 +360,6 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->line = (int)get_int(l, "line");
     p->kind = (enum plan_kind)WORD(l, "kind", KINDS);
     p->exact = (enum plan_exact)WORD(l, "exact", EXACTS);
-    p->why = get_text(l, "why");
     load_columns(l, p);
     p->types = get_texts(l, "types", &p->n_types);
     p->ignore = get_texts(l, "ignore", &p->n_ignore);
@@ -378,7 +377,6 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->empties = get_bool(l, "empties");
     p->topics = get_texts(l, "topics", &p->n_topics);
     p->is_cached = get_bool(l, "is_cached");
-    p->cached_why = get_text(l, "cached_why");
     p->n_set = get_count(l, "n_set");
 }
 

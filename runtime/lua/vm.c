@@ -1,7 +1,7 @@
 /*
- * See vm.h. The Lua half is scripts/tidemill/boot.lua: a table with load,
- * keys, fold, decide and trace, kept in the registry. Every call leaves the
- * stack as found.
+ * See vm.h. The Lua half is scripts/tidemill/boot.lua: a table of functions. It,
+ * and load, keys, fold, decide and trace, are kept in the registry; the others are
+ * called by name (vm_call.h). Every call leaves the stack as found.
  */
 #include "lua/vm.h"
 

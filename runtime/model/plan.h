@@ -215,7 +215,6 @@ struct plan_projection {
     int line;
     enum plan_kind kind;
     enum plan_exact exact;
-    const char *why;                   /* one sentence for `check` */
     const struct plan_column *columns; /* key columns first */
     uint32_t n_columns;
     uint32_t n_key;
@@ -239,8 +238,7 @@ struct plan_projection {
     const char *once_path; /* fold: where its value comes from */
     const char **topics;   /* subset of the source's; NULL: all */
     uint32_t n_topics;
-    bool is_cached;         /* its rows may be kept between batches */
-    const char *cached_why; /* aligned folds: one clause for `check` */
+    bool is_cached; /* its rows may be kept between batches */
     uint32_t n_set; /* tables of the batch function that this one is the first
                        of, itself included; they stand behind it. 0: none */
 };

@@ -163,7 +163,6 @@ static bool read_scalar(struct walk *w, struct tm_cell *out)
     return true;
 }
 
-/* What was passed since structural [first]. */
 bool walk_value(struct walk *w, struct tm_cell *out)
 {
     uint32_t first = w->i;

@@ -107,7 +107,7 @@ static void input_reset(struct batch_input *in)
     *in = (struct batch_input){.view = view};
 }
 
-/* The connection is taken and given back above: engine.c, run.c. */
+/* The connection is taken and given back above, in engine/ and run/. */
 static void attempt_reset(struct batch_attempt *a)
 {
     *a = (struct batch_attempt){.conn = a->conn, .ticket = a->ticket};

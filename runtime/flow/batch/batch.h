@@ -215,7 +215,6 @@ struct batch {
     struct list_link link; /* -- of the slot; set by batches.c */
     enum batch_state state;
     struct run *run; /* borrowed */
-    uint32_t slot;
     struct generation
         *generation;  /* -- held from batch_bind() on; while FREE NULL */
     uint32_t rows_of; /* number of the one that the rows were made for */

@@ -21,6 +21,11 @@ bool batch_blame(struct batch *b, const struct err *e, int32_t by)
     return at >= 0;
 }
 
+void batch_called(struct batch *b, uint32_t n)
+{
+    b->memory.limit.is_over |= n > 1 && vm_ran_out(b->generation->vm);
+}
+
 /* Looked at behind every call, not only where it failed: a script may have
  * caught the error. Records that failed before are met too. */
 bool batch_take_unread(struct batch *b)

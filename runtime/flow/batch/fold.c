@@ -54,7 +54,7 @@ static void run_handlers(struct batch *b, struct rows *r)
 
     bool ok = vm_fold(v, &b->input.view, &r->view, &e);
 
-    b->memory.limit.is_over |= b->input.events.n > 1 && vm_ran_out(v);
+    batch_called(b, b->input.events.n);
     if (!batch_is_over(b) && !batch_take_unread(b) && !ok) {
         b->scripts.must_rerun = true;
         batch_classify(b, &e);

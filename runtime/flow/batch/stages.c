@@ -42,7 +42,7 @@ static void keys_of(struct rows *r, struct batch *b)
     while (r->n_chosen) {
         bool ok = vm_keys(v, &b->input.view, &r->view, &e);
 
-        b->memory.limit.is_over |= b->input.events.n > 1 && vm_ran_out(v);
+        batch_called(b, b->input.events.n);
         if (batch_is_over(b)) {
             break;
         }

@@ -59,7 +59,7 @@ static void call(struct table_set *s, struct batch *b)
     }
     b->input.view.generation++;
     bool ok = vm_fold(v, &b->input.view, &s->rows->view, &e);
-    b->memory.limit.is_over |= s->view.n_events > 1 && vm_ran_out(v);
+    batch_called(b, s->view.n_events);
     if (batch_is_over(b)) {
         return; /* whatever became of the call */
     }
@@ -118,7 +118,7 @@ static bool try_once(struct table_set *s, struct batch *b)
     }
     b->input.view.generation++;
     err_ignore(vm_fold(v, &b->input.view, &s->rows->view, &ignored));
-    b->memory.limit.is_over |= s->view.n_events > 1 && vm_ran_out(v);
+    batch_called(b, s->view.n_events);
     return !batch_is_over(b) && batch_take_unread(b);
 }
 

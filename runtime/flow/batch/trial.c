@@ -9,14 +9,9 @@
 
 #include "base/err.h"
 #include "flow/batch/batch.h"
+#include "flow/rows/headers.h"
 #include "flow/rows/keys.h"
-#include "flow/rows/layers.h"
 #include "flow/rows/mirror.h"
-
-struct trial_headers {
-    struct record_header *list;
-    uint32_t n;
-};
 
 struct tm_trial {
     struct generation *generation; /* owned */
@@ -34,26 +29,12 @@ static void say(struct tm_batch *b, const struct err *e)
     b->error_class = (int32_t)e->class;
 }
 
-static bool trial_header(void *message, const char *name,
-                         struct record_header *out)
-{
-    const struct trial_headers *h = message;
-
-    for (uint32_t i = h->n; i-- > 0;) {
-        if (strcmp(h->list[i].name, name) == 0) {
-            *out = h->list[i];
-            return true;
-        }
-    }
-    return false;
-}
-
 struct tm_trial *tm_trial_new(const void *plan)
 {
     struct tm_trial *t = mem_zero(1, sizeof(*t));
 
     arena_init(&t->bytes, 1 << 20);
-    t->generation = generation_new(NULL, NULL, plan, trial_header);
+    t->generation = generation_new(NULL, NULL, plan, headers_find);
     t->is_ok = generation_prepare(t->generation, &t->error);
     batch_init(&t->batch);
     batch_bind(&t->batch, t->generation);
@@ -94,14 +75,14 @@ void tm_trial_event(struct tm_trial *t, const char *topic, int32_t partition,
         .time_ms = time_ms,
         .topic = arena_dup(&t->bytes, topic, strlen(topic)),
         .partition = partition,
-        .message = arena_zero(&t->bytes, sizeof(struct trial_headers)),
+        .message = arena_zero(&t->bytes, sizeof(struct headers)),
     };
 }
 
 void tm_trial_header(struct tm_trial *t, const char *name, const char *value,
                      int value_len)
 {
-    struct trial_headers *h = t->records[t->n - 1].message;
+    struct headers *h = t->records[t->n - 1].message;
     struct record_header *list =
         arena_alloc(&t->bytes, (h->n + 1) * sizeof(*list));
 
@@ -120,7 +101,7 @@ struct tm_batch *tm_trial_decode(struct tm_trial *t)
 
     batch_clear(b);
     b->input.records = t->records;
-    b->input.header = trial_header;
+    b->input.header = headers_find;
     batch_prepare(b, t->n);
     batch_decode(b, t->n);
     b->input.view.generation++;

@@ -1,5 +1,5 @@
 /*
- * The turns of a worker; see engine.h. engine_turn() runs while there is work,
+ * The turns of a worker; see engine.h. on_turn() runs while there is work,
  * on_tick() ten times a second; replies of the database and records of Kafka wake
  * the next turn. A turn does, in this order:
  *
@@ -18,10 +18,6 @@
  * state (batches.h). Only run_release() ends a batch; it gives the lanes back.
  */
 #include "flow/engine/engine_part.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "flow/batch/lease.h"
@@ -212,8 +208,10 @@ static bool has_work(const struct engine *g)
            (g->worker.source && source_inbox_bytes(g->worker.source) > 0);
 }
 
-void engine_turn(struct engine *g)
+static void on_turn(void *arg)
 {
+    struct engine *g = arg;
+
     /* First, so that whatever moves below asks for another turn. */
     loop_idle_set(g->worker.idle, false);
     if (g->worker.source) {
@@ -272,11 +270,6 @@ static void on_tick(void *arg)
     database_tick(&g->worker.database);
     gauges_tick(g);
     worker_wake(&g->worker);
-}
-
-static void on_idle(void *arg)
-{
-    engine_turn(arg);
 }
 
 void engine_join(struct engine *g)
@@ -368,7 +361,7 @@ void engine_open(struct engine *g)
                                          .show = &g->worker.show,
                                          .explain = explain_unkept,
                                          .arg = g});
-    g->worker.idle = loop_idle_new(g->worker.loop, on_idle, g);
+    g->worker.idle = loop_idle_new(g->worker.loop, on_turn, g);
     g->tick = loop_timer_new(g->worker.loop, on_tick, g);
     g->due = loop_timer_new(g->worker.loop, on_wake, g);
     open_run(g);

@@ -2,7 +2,7 @@
 /*
  * The engine of a worker: what moves batches from lanes to the database.
  *
- * engine_turn() does a bounded piece of everything that can be done now: news
+ * A turn does a bounded piece of everything that can be done now: news
  * of the consumer, records into inboxes, a slice of decoding, connections for
  * ready batches, new leases. It runs when something wakes it and, while there
  * is more to do, once a turn of the loop. Everything else happens in replies
@@ -42,7 +42,6 @@ struct engine {
 /* What struct worker says is set before. */
 void engine_open(struct engine *g);
 void engine_close(struct engine *g);
-void engine_turn(struct engine *g);
 /* Takes no new work; true when nothing is in flight any more, and what is known
  * of halts is written. */
 bool engine_stop(struct engine *g);

@@ -93,10 +93,10 @@ void intake_turn(struct engine *g)
 void intake_tell(struct engine *g)
 {
     for (struct lane *l = g->worker.lanes.first; l; l = l->after) {
-        bool is_logged = lane_is_ours(l) && (!lane_is_halted(l) ||
-                                             l->position > l->kafka->advised);
+        bool is_newer = lane_is_ours(l) &&
+                        (!lane_is_halted(l) || l->position > l->kafka->advised);
 
-        if (is_logged) {
+        if (is_newer) {
             source_tell(l->kafka, l->position);
         }
     }

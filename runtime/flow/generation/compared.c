@@ -27,18 +27,18 @@ static void learn(struct generation *n, struct cache_ring *cache,
     t->shape = now;
     t->era++;
     if (cache) {
-        cache_under(cache, hash_bytes(now.check, (uint32_t)strlen(now.check)));
+        cache_ring_under(cache, hash_text(now.check));
     }
 }
 
 static uint64_t name_of(const struct plan_projection *p)
 {
-    return hash_bytes(p->table, (uint32_t)strlen(p->table));
+    return hash_text(p->table);
 }
 
 /* A worker that is started anew goes on with the tables of the run: what a name
  * without a schema leads to may be another one by now. */
-static void forget_tables(const struct page *page, struct generation *n)
+static void take_tables(const struct page *page, struct generation *n)
 {
     for (uint32_t i = 0; i < n->plan->n_projections && i < PAGE_TABLES; i++) {
         struct table_facts *known = &n->tables.facts.tables[i];
@@ -75,7 +75,7 @@ int compared_tables(struct generation *n, struct page *page,
 {
     struct compared *t = &n->tables;
 
-    forget_tables(page, n);
+    take_tables(page, n);
     int n_problems =
         catalog_compare(r, n->plan, &t->facts, CATALOG_PRIMARY, lines);
     if (n_problems == 0) {

@@ -8,11 +8,6 @@
 #include "decode/json/base64.h"
 #include "decode/json/text.h"
 
-struct headers {
-    struct record_header *list; /* arena */
-    uint32_t n;
-};
-
 /* ---- printing ---- */
 
 /* Can jsonb hold it as text? */

@@ -12,7 +12,10 @@
 const char *headers_print(void *message, record_header_at_fn at,
                           struct arena *a);
 
-struct headers;
+struct headers {
+    struct record_header *list; /* arena */
+    uint32_t n;
+};
 
 /* From that JSON; what record.message of such a record points at. Never NULL;
  * what is no such JSON has no headers. */

@@ -202,8 +202,10 @@ static bool pass_by(struct rows *r, uint32_t event)
     return false;
 }
 
-bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
-                struct err *e)
+/* Does the projection take this event? False with e->class set: a failure of
+ * the record; false without: not for this projection. */
+static bool wants(struct rows *r, struct decoder *d, uint32_t event,
+                  struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
     uint8_t state = r->events->states[event];
@@ -240,7 +242,7 @@ static bool collect(struct rows *r, struct decoder *d, uint32_t event,
 {
     const struct plan_projection *p = r->program->plan;
 
-    if (!keys_wants(r, d, event, e)) {
+    if (!wants(r, d, event, e)) {
         return e->class == ERR_NONE;
     }
     if (table_set_leads(r)) {

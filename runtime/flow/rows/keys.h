@@ -15,15 +15,11 @@ void keys_begin(struct rows *r, struct arena *a, struct arena *loaded,
  * Pairs for every event from *event on that the projection handles; those of
  * events that are held for now too, since what holds them may turn out to be
  * no failure. False: the key of *event cannot be computed; its caller goes on
- * behind it. For projections with keys in Lua only the events are chosen: see
- * keys_wants.
+ * behind it. For projections with keys in Lua only the events are
+ * chosen.
  */
 bool keys_collect(struct rows *r, struct decoder *d, uint32_t *event,
                   struct err *e) MUSTCHECK;
-/* Does the projection take this event? False with e->class set: a failure of
- * the record; false without: not for this projection. */
-bool keys_wants(struct rows *r, struct decoder *d, uint32_t event,
-                struct err *e) MUSTCHECK;
 /* Enters [event] into its row or rows. Key columns that are functions come
  * from [given] (n_key cells, as Lua returned them), the others from the
  * event. */

@@ -1,7 +1,6 @@
 /* See rows.h. */
 #include "flow/rows/rows.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Rows that a batch function may ask for or append before there must be more

@@ -24,8 +24,9 @@ static const char *in_quotes(const struct plan_projection *p, const char *type,
         type, near ? arena_printf(a, " beside %s", near) : "");
 }
 
-const char *unknown_hint(const struct plan_projection *p, const char *type,
-                         struct arena *a)
+/* What may be meant by a type that is not known: words to add, or "-". Arena. */
+static const char *hint_of(const struct plan_projection *p, const char *type,
+                           struct arena *a)
 {
     size_t len = strlen(type);
     const char *near = nearest_word(type, p->types, p->n_types);
@@ -54,7 +55,7 @@ static void tell(struct program *g, const struct decoder *d, uint32_t number,
              "projection=%s type=%s hint=%s", g->plan->table, log_quote(type),
              log_quote(g->n_logged == LOGGED_MOST
                            ? "other types are not logged any more"
-                           : unknown_hint(g->plan, type, a)));
+                           : hint_of(g->plan, type, a)));
 }
 
 void unknown_tell(struct program *programs, uint32_t n, const struct decoder *d,

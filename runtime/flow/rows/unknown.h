@@ -6,9 +6,6 @@
 #include "decode/envelope/decoder.h"
 #include "flow/rows/program.h"
 
-/* What may be meant by a type that is not known: words to add, or "-". Arena. */
-const char *unknown_hint(const struct plan_projection *p, const char *type,
-                         struct arena *a);
 /* Tells what was passed by for the first time. */
 void unknown_tell(struct program *programs, uint32_t n, const struct decoder *d,
                   struct arena *a);

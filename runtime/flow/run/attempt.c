@@ -305,7 +305,6 @@ struct next attempt_loaded(struct batch *b, const struct pgreply *reply)
 /* No transaction, but where a wait for a lock of the table is to be short. */
 static struct next queue_aligned(struct batch *b)
 {
-    b->attempt.n_begun = 0;
     if (b->attempt.lock_ms) {
         queue_begin(b);
     }

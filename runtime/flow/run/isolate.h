@@ -10,7 +10,7 @@
  * ones are smaller.
  *
  * Who calls whom: outcome.c and rule.c say that it comes to this; conflict.c
- * that a lane is to be tried alone. Each of these ends the batch. The next
+ * that a lane is to be tried alone. Each of these says that the batch is given up. The next
  * batch of the lane is picked by flow/batch/lease.c, and asks isolate_refused()
  * once it is decoded; when it is committed, isolate_cleared().
  */

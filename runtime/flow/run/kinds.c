@@ -1,5 +1,4 @@
 /* See kind.h: what each kind of batch does, as one table. */
-#include "flow/batch/lease.h"
 #include "flow/letters/letters.h"
 #include "flow/rows/headers.h"
 #include "flow/run/committed.h"

@@ -1,9 +1,6 @@
 /* See letters_retry.h. */
 #include "flow/run/letters_retry.h"
 
-#include <inttypes.h>
-#include <string.h>
-
 #include "base/log.h"
 #include "flow/generation/compared.h"
 #include "flow/letters/letters.h"

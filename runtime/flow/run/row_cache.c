@@ -316,10 +316,9 @@ void row_cache_begin(struct batch *b)
 {
     struct cache_ring *c = &b->run->cache;
     bool is_first = !b->tries.has_begun && b->kind->is_cached;
-    const uint32_t *claims = NULL;
+    const uint32_t *claims;
 
     b->tries.has_begun = true;
-    b->cached.n_found = 0;
     b->cached.is_used = takes_part(b);
     if (!b->cached.is_used) {
         return;

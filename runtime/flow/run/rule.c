@@ -26,8 +26,7 @@ enum {
 static void ask(struct batch *b, const struct failure *f, struct decision *d)
 {
     struct run *run = b->run;
-    bool is_trusted = !run->worker->show.page ||
-                      run->worker->show.page->rule_deaths < RULE_DEATHS_MOST;
+    bool is_trusted = run->worker->show.page->rule_deaths < RULE_DEATHS_MOST;
     struct err e;
 
     run->worker->show.counts->in_rule = 1;

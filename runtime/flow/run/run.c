@@ -1,6 +1,8 @@
 /* See run.h. */
 #include "flow/run/run.h"
 
+#include "flow/run/kind.h"
+
 void run_move(struct batch *b, enum batch_state to)
 {
     struct run *run = b->run;
@@ -23,11 +25,6 @@ void run_retire(struct run *run)
     }
 }
 
-static bool is_of_letters(const struct batch *b)
-{
-    return b->input.stays || b->state == BATCH_FETCHING;
-}
-
 /* What the lane waited for was the answer to a retry, unless records of it lost
  * against others before. How often a letter missed is counted on: it shows in the
  * end whether that is a race (conflict.h). */
@@ -46,7 +43,7 @@ void run_release(struct batch *b)
     for (uint32_t i = 0; i < b->input.n_leases; i++) {
         struct lane *lane = b->input.leases[i].lane;
 
-        if (is_of_letters(b)) {
+        if (!b->kind->holds_lanes) {
             end_wait(lane);
         }
         source_give_back(w->source, lane->kafka);
@@ -78,7 +75,6 @@ static void open_batches(struct run *run,
         batch_init(b);
         b->run = run;
         b->ask = ask;
-        b->slot = i;
     }
     batches_open(&run->batches, n);
 }

@@ -1,7 +1,6 @@
 /* See weight.h. */
 #include "flow/run/weight.h"
 
-#include "flow/rows/layers.h"
 #include "flow/run/run.h"
 #include "postgres/wire/encode.h"
 

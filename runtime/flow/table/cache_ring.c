@@ -47,7 +47,7 @@ void cache_ring_clear(struct cache_ring *c)
     c->era++;
 }
 
-void cache_under(struct cache_ring *c, uint64_t tables)
+void cache_ring_under(struct cache_ring *c, uint64_t tables)
 {
     if (c->tables != tables) {
         c->tables = tables;

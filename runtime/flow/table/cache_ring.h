@@ -97,4 +97,4 @@ void cache_ring_drop(struct cache_ring *c, const struct cache_key *k);
 /* Forgets everything: a new era. */
 void cache_ring_clear(struct cache_ring *c);
 /* The same, unless its rows are of tables with this check. */
-void cache_under(struct cache_ring *c, uint64_t tables);
+void cache_ring_under(struct cache_ring *c, uint64_t tables);

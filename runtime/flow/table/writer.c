@@ -136,8 +136,10 @@ static void mark_written(struct rows *r, const struct selection *s)
     }
 }
 
-static void send_deletes(struct writer *w, struct rows *r, struct pgconn *c,
-                         enum program_statement what, const struct selection *s)
+/* UPDATE or DELETE: rows that were loaded are counted, and compared with what was
+ * read. */
+static void send_known(struct writer *w, struct rows *r, struct pgconn *c,
+                       enum program_statement what, const struct selection *s)
 {
     bool counted = program_loads(r->program);
     struct params *ps = statement_params(c, r, s);
@@ -148,19 +150,6 @@ static void send_deletes(struct writer *w, struct rows *r, struct pgconn *c,
     if (counted) {
         params_int8(ps, s->n);
     }
-    statement_send(r, c, what, s->mask, ps);
-    w->n_written += s->n;
-}
-
-static void send_updates(struct writer *w, struct rows *r, struct pgconn *c,
-                         enum program_statement what, const struct selection *s)
-{
-    struct params *ps = statement_params(c, r, s);
-
-    if (r->program->plan->exact == EXACT_ALIGNED) {
-        statement_xmins(ps, r, s);
-    }
-    params_int8(ps, s->n);
     statement_send(r, c, what, s->mask, ps);
     w->n_written += s->n;
 }
@@ -190,7 +179,7 @@ static void write_fold(struct writer *w, struct rows *r, struct pgconn *c,
     }
     if (kept.n && r->program->all_values) {
         mark_written(r, &kept);
-        in_parts(w, r, c, STATEMENT_UPDATE, &kept, send_updates);
+        in_parts(w, r, c, STATEMENT_UPDATE, &kept, send_known);
     }
     mark_written(r, &made); /* before they are picked apart */
     send_by_mask(w, r, c, STATEMENT_INSERT, &made);
@@ -326,7 +315,7 @@ static void delete_rows(struct writer *w, struct rows *r, struct pgconn *c)
         gone.mask = 1ULL << r->program->plan->newer;
         gone.cells = cells_with_versions(r);
     }
-    in_parts(w, r, c, STATEMENT_DELETE, &gone, send_deletes);
+    in_parts(w, r, c, STATEMENT_DELETE, &gone, send_known);
 }
 
 static void write_rows(struct writer *w, struct rows *r, struct pgconn *c)
