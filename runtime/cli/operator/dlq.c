@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/loop.h"
 #include "base/say.h"
 #include "cli/operator/letter_choice.h"
 #include "cli/operator/letter_text.h"
@@ -213,7 +214,7 @@ static int list(struct dlq_request *q)
                    : operator_fail(q->v, &e);
     }
     f.limit = f.limit < 0 ? SHOWN_AT_ONCE : f.limit;
-    q->now_usec = operator_now_usec();
+    q->now_usec = wall_usec();
     table_init(&q->table, columns, sizeof(columns) / sizeof(*columns));
     bool ok = letters_each(c, &f, false, put_row, q, &e) &&
               letters_count(c, &f, add_count, q, &e);
@@ -250,7 +251,7 @@ static int show(struct dlq_request *q)
         return EX_NOINPUT;
     }
     q->n_shown = 0;
-    q->now_usec = operator_now_usec();
+    q->now_usec = wall_usec();
     table_init(&q->table, columns, sizeof(columns) / sizeof(*columns));
     bool ok = letters_beside(c, f, put_row, q, &e);
     if (ok && q->n_shown > 0) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/loop.h"
 #include "base/nearest.h"
 #include "base/say.h"
 #include "cli/operator/operator_session.h"
@@ -51,8 +52,7 @@ static bool parse_age(const char *text, int64_t *out)
     snprintf(digits, sizeof(digits), "%.*s", (int)len, text);
     for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
         if (units[i].unit == text[len] && options_offset(digits, &n)) {
-            int64_t since =
-                operator_now_usec() - n * units[i].seconds * SECOND_USEC;
+            int64_t since = wall_usec() - n * units[i].seconds * SECOND_USEC;
             *out = since > 0 ? since : 0;
             return true;
         }

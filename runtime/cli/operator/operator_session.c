@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/say.h"
@@ -81,11 +80,4 @@ bool operator_confirm(const struct verb *v, bool is_yes)
 const char *plural(int64_t n)
 {
     return n == 1 ? "" : "s";
-}
-
-int64_t operator_now_usec(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }

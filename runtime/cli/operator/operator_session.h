@@ -23,8 +23,6 @@ int operator_fail(const struct verb *v, const struct err *e);
 bool operator_confirm(const struct verb *v, bool is_yes) MUSTCHECK;
 /* "" or "s". */
 const char *plural(int64_t n);
-/* The time of day, since 1970. */
-int64_t operator_now_usec(void);
 
 /* The words of `tidemill lane` and of `tidemill dlq`. */
 extern const struct verb lane_list;
