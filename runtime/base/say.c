@@ -47,3 +47,8 @@ void complain(const char *format, ...)
     complain_v(format, args);
     va_end(args);
 }
+
+const char *plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}

@@ -5,6 +5,7 @@
  * file name can move the cursor or reverse a line.
  */
 #include <stdarg.h>
+#include <stdint.h>
 
 /* To stdout, in its buffer. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -12,3 +13,6 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void complain_v(const char *format, va_list args)
     __attribute__((format(printf, 1, 0)));
+
+/* Behind a noun that is counted: "" or "s". */
+const char *plural(int64_t n);

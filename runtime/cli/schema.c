@@ -46,7 +46,7 @@ static int compare(const struct plan *p)
         complain("%s\ntidemill schema: the SQL was run, but a table that was "
                  "there before stays as it is:\n%d problem%s, each with what "
                  "mends it\n",
-                 buf_text(&lines), n, n == 1 ? "" : "s");
+                 buf_text(&lines), n, plural(n));
         status = EX_CONFIG;
     } else {
         complain("%s", buf_text(&lines)); /* warnings */

@@ -65,7 +65,7 @@ static int compare(const char *path, const struct plan *p)
     if (n > 0) {
         complain("\n%d problem%s: 'tidemill schema %s' prints the SQL of what "
                  "is missing\n",
-                 n, n == 1 ? "" : "s", path);
+                 n, plural(n), path);
         status = EX_CONFIG;
     }
     buf_close(&problems);

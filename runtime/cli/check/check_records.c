@@ -165,8 +165,8 @@ static void print_topic(const struct looked *l)
         return;
     }
     say("  %s: %d partition%s, %u record%s seen%s%s\n", t->name,
-        t->n_partitions, t->n_partitions == 1 ? "" : "s", t->n,
-        t->n == 1 ? "" : "s", summary[0] ? ": " : "", summary);
+        t->n_partitions, plural(t->n_partitions), t->n, plural(t->n),
+        summary[0] ? ": " : "", summary);
     if (l->found.keys) {
         print_keys(l->found.keys);
     }
@@ -219,7 +219,7 @@ static void check_topics(struct checking *k)
     if (k->n_problems > 0) {
         complain("\n%d problem%s in the records: change the connector or "
                  "kafka{} as the arrows say\n",
-                 k->n_problems, k->n_problems == 1 ? "" : "s");
+                 k->n_problems, plural(k->n_problems));
     }
 }
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "admin/json.h"
+#include "base/say.h"
 #include "base/utf8.h"
-#include "cli/operator/operator_session.h"
 #include "cli/table.h"
 #include "decode/json/base64.h"
 #include "decode/value/time.h"

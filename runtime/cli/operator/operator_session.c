@@ -76,8 +76,3 @@ bool operator_confirm(const struct verb *v, bool is_yes)
     complain("tidemill %s: nothing was done\n", v->name);
     return false;
 }
-
-const char *plural(int64_t n)
-{
-    return n == 1 ? "" : "s";
-}

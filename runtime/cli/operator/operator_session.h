@@ -21,8 +21,6 @@ int operator_fail(const struct verb *v, const struct err *e);
 /* Asks for a "yes", unless --yes said so. False: EX_USAGE, and nothing may be
  * changed. */
 bool operator_confirm(const struct verb *v, bool is_yes) MUSTCHECK;
-/* "" or "s". */
-const char *plural(int64_t n);
 
 /* The words of `tidemill lane` and of `tidemill dlq`. */
 extern const struct verb lane_list;
