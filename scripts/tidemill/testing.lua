@@ -220,19 +220,16 @@ end
 local function check_failure(case)
   if type(case) ~= 'table' then failure_error("decide takes { class = 'data', … }") end
   for name in pairs(case) do
-    local is_known = false
-    for _, field in ipairs(failure.FIELDS) do is_known = is_known or field == name end
-    if not is_known then
+    if not words.has(failure.FIELDS, name) then
       failure_error(("unknown key '%s'%s"):format(tostring(name),
         words.hint(name, failure.FIELDS)))
     end
   end
   local classes = failure.classes()
-  for _, class in ipairs(classes) do
-    if class == case.class then return end
+  if not words.has(classes, case.class) then
+    failure_error(("class = '%s'%s"):format(tostring(case.class),
+      words.hint(case.class, classes)))
   end
-  failure_error(("class = '%s'%s"):format(tostring(case.class),
-    words.hint(case.class, classes)))
 end
 
 ---What the failure rule of the pipeline answers; raises where a run would fall

@@ -1,7 +1,16 @@
--- The nearest right word for a wrong one.
+-- Lists of words: whether one is in it, and the nearest right one for a wrong one.
 local core = require 'tidemill.core.api'
 
 local M = {}
+
+---@param list any[]|nil nil: nothing is in it
+---@return boolean
+function M.has(list, word)
+  for _, one in ipairs(list or {}) do
+    if one == word then return true end
+  end
+  return false
+end
 
 ---@param word string
 ---@param words string[]

@@ -1,6 +1,7 @@
 -- Whether a topic holds what the pipeline says of it.
 local json = require 'tidemill.inspect.json'
 local names = require 'tidemill.inspect.names'
+local words = require 'tidemill.core.words'
 
 local member = json.member
 local M = {}
@@ -245,19 +246,13 @@ local FLATTENED = {
   end,
 }
 
-local function ignores(p, type)
-  for _, name in ipairs(p.ignore or {}) do
-    if name == type then return true end
-  end
-  return false
-end
-
 -- A lane halts at it, unless no projection minds.
 local function judge_truncate(q, s)
   local is_minded, empties = false, false
   for _, p in ipairs(q.projections) do
-    is_minded = is_minded or not ignores(p, 't')
-    empties = empties or not ignores(p, 't') and p.empties
+    local is_ignored = words.has(p.ignore, 't')
+    is_minded = is_minded or not is_ignored
+    empties = empties or not is_ignored and p.empties
   end
   if q.topic.truncate == 'halt' and is_minded then
     q:problem(s, 'the source table was truncated: a lane that reads this record halts',

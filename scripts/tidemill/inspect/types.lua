@@ -2,6 +2,7 @@
 local json = require 'tidemill.inspect.json'
 local names = require 'tidemill.inspect.names'
 local sample = require 'tidemill.inspect.sample'
+local words = require 'tidemill.core.words'
 
 local M = {}
 
@@ -46,11 +47,8 @@ local function is_known(q, type)
   -- A truncate is no event that a handler must know.
   if q.topic.format == 'debezium' and type == 't' then return true end
   for _, p in ipairs(q.projections) do
-    if not p.types then return true end
-    for _, list in ipairs { p.types, p.ignore } do
-      for _, name in ipairs(list) do
-        if name == type then return true end
-      end
+    if not p.types or words.has(p.types, type) or words.has(p.ignore, type) then
+      return true
     end
   end
   return #q.projections == 0

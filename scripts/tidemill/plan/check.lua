@@ -183,9 +183,7 @@ local function check_value(checker, record, path, value, field)
     return checker.fail(record, path, ("'%s' is empty: %s"):format(name, field.required))
   end
   if field.words and type(value) == 'string' then
-    for _, word in ipairs(field.words) do
-      if word == value then return true end
-    end
+    if words.has(field.words, value) then return true end
     if field.later_words and field.later_words[value] then
       return checker.fail(record, path, ("%s = '%s' is not available yet")
         :format(name, value))

@@ -47,12 +47,8 @@ end
 ---@return boolean # is it a path into an event?
 function M.is_path(text)
   local root, rest = text:match('^(%a+)%.(.+)$')
-  for _, known in ipairs(ROOTS) do
-    if root == known then
-      return not (rest:find('^%.') or rest:find('%.%.') or rest:find('%.$'))
-    end
-  end
-  return false
+  return words.has(ROOTS, root)
+    and not (rest:find('^%.') or rest:find('%.%.') or rest:find('%.$'))
 end
 
 ---What a path that is none should have been.
@@ -269,9 +265,7 @@ end
 local function check_names(checker, record, word, known)
   local is_key = record.spec.key or {}
   for name in pairs(record.spec[word] or {}) do
-    local hit = false
-    for _, other in ipairs(known) do hit = hit or other == name end
-    if not hit then
+    if not words.has(known, name) then
       checker.fail(record, { word, name }, is_key[name] ~= nil
         and ("%s.%s: '%s' is a key column, which has its value from the key")
           :format(word, name, name)

@@ -66,15 +66,8 @@ local function quote(x)
   return type(x) == 'string' and "'" .. x .. "'" or check.name_type(x)
 end
 
-local function is_action(x)
-  for _, action in ipairs(M.ACTIONS) do
-    if x == action then return true end
-  end
-  return false
-end
-
 local function refuse_action(facts, action)
-  if type(action) == 'string' and not is_action(action) then
+  if type(action) == 'string' and not words.has(M.ACTIONS, action) then
     return ('%s is no answer%s'):format(quote(action), words.hint(action, M.ACTIONS))
   end
   return ('%s is no answer to a failure of class %s with %s: it can be %s'):format(
@@ -150,13 +143,6 @@ local function module_names(bundle)
   return names
 end
 
-local function has(names, name)
-  for _, other in ipairs(names) do
-    if other == name then return true end
-  end
-  return false
-end
-
 ---The rules that come with Tidemill.
 ---@param rules table { folder, files }
 ---@param on_file fun(path: string) called with the path of each file
@@ -194,14 +180,14 @@ local function by_name(checker, record, value, stock, own)
     return checker.fail(record, { 'failure', name }, ("the rule '%s' takes no options: "
       .. "write rule '%s'"):format(name, name))
   end
-  if is_rule and has(stock.names, name) then
+  if is_rule and words.has(stock.names, name) then
     return from_module(checker, record, name, stock)
   end
-  if has(own.names, name) then return from_module(checker, record, name, own) end
+  if words.has(own.names, name) then return from_module(checker, record, name, own) end
   local names = { unpack(own.names) }
   if is_rule then
     for _, other in ipairs(stock.names) do names[#names + 1] = other end
-  elseif has(stock.names, name) then
+  elseif words.has(stock.names, name) then
     return checker.fail(record, { 'failure', name }, ("the bundle has no module '%s': "
       .. "the rule of Tidemill is written rule '%s'"):format(name, name))
   end

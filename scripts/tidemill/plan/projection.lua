@@ -66,13 +66,6 @@ local function check_table(checker, record)
   return true
 end
 
-local function has(list, value)
-  for _, item in ipairs(list or {}) do
-    if item == value then return true end
-  end
-  return false
-end
-
 -- Whether [test] holds for all settings of a list.
 local function all(list, test)
   for _, topic in ipairs(list) do
@@ -234,16 +227,17 @@ function M.new(checker, record, plan)
   for _, topic in ipairs(reads) do
     p.follows_deletes = p.follows_deletes or topic.is_debezium
     p.reads_raw_outbox = p.reads_raw_outbox or topic.is_raw_outbox
-    if kind == 'mirror' and topic.format == 'json' and not has(spec.ignore, 'd') then
+    if kind == 'mirror' and topic.format == 'json'
+      and not words.has(spec.ignore, 'd') then
       topic.is_mirrored, p.reads_tombstones = true, true
     end
   end
   -- A handler of its own says what a delete does: it may mark the row.
   if kind == 'map' and type(on) == 'table' and on.d then p.follows_deletes = false end
-  p.deletes = kind == 'map' and p.follows_deletes and not has(spec.ignore, 'd')
+  p.deletes = kind == 'map' and p.follows_deletes and not words.has(spec.ignore, 'd')
   p.newer_deletes = versions.of_deletes(kind, list[newer + 1])
   p.empties = (kind == 'mirror' or kind == 'map') and #reads == 1
-    and reads[1].truncate == 'apply' and not has(spec.ignore, 't')
+    and reads[1].truncate == 'apply' and not words.has(spec.ignore, 't')
   for i = 1, n_key do
     if list[i].from == 'function' then p.keys_in_lua = true end
   end
@@ -254,7 +248,7 @@ end
 
 ---@return boolean # is the topic one of those that it reads?
 function M.reads(p, topic)
-  return not p.topics or has(p.topics, topic)
+  return not p.topics or words.has(p.topics, topic)
 end
 
 -- Every function of the user that runs for events.

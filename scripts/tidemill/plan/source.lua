@@ -105,11 +105,9 @@ local function start(checker, record, out)
     value = start_of_table(checker, record, value, out)
     if value == nil then return end
   end
-  for _, word in ipairs(STARTS) do
-    if value == word then
-      out.start = word
-      return
-    end
+  if words.has(STARTS, value) then
+    out.start = value
+    return
   end
   local ms = value
   if type(value) == 'string' then ms = iso_ms(value) end
@@ -315,10 +313,8 @@ local function add_topic(checker, record, path, out, name, given)
     return checker.fail(record, path, ("'%s' cannot be the name of a topic: it may have "
       .. 'letters, digits, . _ and - only'):format(name))
   end
-  for _, other in ipairs(out.topics) do
-    if other == name then
-      return checker.fail(record, path, ("'topics' names '%s' twice"):format(name))
-    end
+  if words.has(out.topics, name) then
+    return checker.fail(record, path, ("'topics' names '%s' twice"):format(name))
   end
   out.topics[#out.topics + 1] = name
   out.settings[#out.settings + 1] = new_topic(name, given)
@@ -383,9 +379,9 @@ end
 function M.read_by(source, names)
   local list = {}
   for i, topic in ipairs(source.settings) do
-    local is_read = names == nil
-    for _, name in ipairs(names or {}) do is_read = is_read or name == topic.name end
-    if is_read then list[#list + 1] = source.settings[i] end
+    if not names or words.has(names, topic.name) then
+      list[#list + 1] = source.settings[i]
+    end
   end
   return list
 end
