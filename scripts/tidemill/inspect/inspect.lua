@@ -50,7 +50,7 @@ function Query:in_column(p, s, what, hint)
   add(self, not (p.kind == 'mirror' and s.refused), s, what, hint)
 end
 
-local function summary(q)
+local function summary(q, seen)
   local n, best, has_schema = {}, 1, {}
   if #q.samples == 0 then return '' end
   for _, s in ipairs(q.samples) do
@@ -61,7 +61,7 @@ local function summary(q)
     local most = best == 1 and 0 or n[sample.SHAPES[best][1]]
     if (n[sample.SHAPES[i][1]] or 0) > most then best = i end
   end
-  local shape, seen = sample.SHAPES[best], types.seen(q)
+  local shape = sample.SHAPES[best]
   return shape[2] .. (has_schema[shape[1]] and ', with schema' or '')
     .. (#seen > 0 and (' (%s)'):format(names.text(seen)) or '')
 end
@@ -144,13 +144,14 @@ function M.look(plan, pointer, topic, n_partitions, records)
     q.samples[i].at = i
   end
   C.tm_trial_free(ffi.gc(q.trial, nil)) -- as long as the plan is there
-  local text = summary(q)
+  local seen = types.seen(q)
   judge_tombstones(q)
   formats.judge(q)
-  types.judge(q)
+  types.judge(q, seen)
   keys.judge(q)
   columns.judge(q)
-  return { summary = text, keys = q.keys, findings = sorted(q), samples = q.samples }
+  return { summary = summary(q, seen), keys = q.keys, findings = sorted(q),
+    samples = q.samples }
 end
 
 return M

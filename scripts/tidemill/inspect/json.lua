@@ -53,8 +53,6 @@ function M.member(v, name)
   if M.is_object(v) then return v.fields[name] end
 end
 
-function M.is_number(v) return type(v) == 'cdata' or type(v) == 'number' end
-
 function M.is_whole(v) return ffi.istype(int64, v) end
 
 -- Whole numbers may be beyond 64 bits too.

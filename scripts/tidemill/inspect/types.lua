@@ -27,6 +27,7 @@ local function type_of(q, s)
   return type(found) == 'string' and found or nil
 end
 
+---Notes the type of each sample.
 ---@return string[] the distinct types of events
 function M.seen(q)
   local list = {}
@@ -72,8 +73,9 @@ local function find_none_handled(q, seen, wanted)
     .. 'event) takes all of them' or 'the handlers are for: ' .. names.text(wanted))
 end
 
-function M.judge(q)
-  local seen, wanted, unknown = M.seen(q), handled(q), {}
+---@param seen string[] of M.seen()
+function M.judge(q, seen)
+  local wanted, unknown = handled(q), {}
   for _, type in ipairs(seen) do
     if not is_known(q, type) then unknown[#unknown + 1] = type end
   end
