@@ -3,6 +3,7 @@
 -- same words in front of the last dot) and one for each prefix of table topics. Every
 -- property here is one of Debezium 3.3, of its transforms or of Kafka Connect's
 -- converters; README says why each is there.
+local debezium = require 'tidemill.plan.debezium'
 local projection = require 'tidemill.plan.projection'
 local value = require 'tidemill.core.value'
 
@@ -131,12 +132,8 @@ end
 
 -- The properties of one.
 
-local STRING_CONVERTER = 'org.apache.kafka.connect.storage.StringConverter'
-local JSON_CONVERTER = 'org.apache.kafka.connect.json.JsonConverter'
-local TIME_MODES = {
-  unsaid = 'adaptive', millis = 'connect', micros = 'microseconds', nanos = 'nanoseconds',
-  seconds = 'adaptive', -- another transform makes them
-}
+local STRING_CONVERTER = debezium.STRING_CONVERTER
+local JSON_CONVERTER = debezium.JSON_CONVERTER
 
 local function json_converters(need)
   local is_on = need.has_schemas and 'true' or 'false'
@@ -151,7 +148,7 @@ end
 local function unwrap(topic)
   return topic.flattened == 'unsaid' and {} or {
     'transforms', 'unwrap',
-    'transforms.unwrap.type', 'io.debezium.transforms.ExtractNewRecordState',
+    'transforms.unwrap.type', debezium.UNWRAP,
     'transforms.unwrap.delete.tombstone.handling.mode', topic.flattened,
     'transforms.unwrap.add.fields', 'op,lsn,source.ts_ms',
     'transforms.unwrap.replace.null.with.default', 'false',
@@ -159,7 +156,7 @@ local function unwrap(topic)
 end
 
 local function time_mode(topic)
-  return { 'time.precision.mode', TIME_MODES[topic.times] or topic.times }
+  return { 'time.precision.mode', debezium.time_mode(topic.times) }
 end
 
 local FORMS = {}
@@ -168,9 +165,8 @@ function FORMS.outbox(put, need)
   put {
     'key.converter', STRING_CONVERTER, 'value.converter', STRING_CONVERTER,
     'tombstones.on.delete', 'false', 'transforms', 'outbox',
-    'transforms.outbox.type', 'io.debezium.transforms.outbox.EventRouter',
-    'transforms.outbox.table.fields.additional.placement',
-    'type:header:' .. need.topic.type_header,
+    'transforms.outbox.type', debezium.EVENT_ROUTER,
+    debezium.PLACEMENT, 'type:header:' .. need.topic.type_header,
     'transforms.outbox.route.topic.replacement', need.prefix .. '${routedByValue}',
     'transforms.outbox.table.expand.json.payload', 'false',
   }

@@ -1,6 +1,7 @@
 -- Columns of change events: names, and what decimals and times without a schema seem to
 -- be. Nothing is read by these guesses: they tell a person which word to write.
 local core = require 'tidemill.core.api'
+local debezium = require 'tidemill.plan.debezium'
 local ffi = require 'ffi'
 local json = require 'tidemill.inspect.json'
 local names = require 'tidemill.inspect.names'
@@ -110,11 +111,6 @@ end
 local PER_SECOND = {
   seconds = 1LL, millis = 1000LL, micros = 1000000LL, nanos = 1000000000LL,
 }
--- Of time.precision.mode, where it is not the word of kafka{} itself.
-local MODES = {
-  seconds = 'adaptive', millis = 'connect', micros = 'microseconds',
-  nanos = 'nanoseconds',
-}
 local IS_ADAPTIVE = { adaptive = true, adaptive_time_microseconds = true }
 
 -- The unit of a timestamp's numbers, when the pipeline says [said]; nil: none.
@@ -203,7 +199,7 @@ local function find_other_times(q, p, seen)
     and ('declare %s with the digits of the source (timestamp has 6, timestamp(3) has '
       .. "3), or write times = '%s' in kafka{}"):format(c.name, t.only)
     or ('%s; or set time.precision.mode=%s at the connector'):format(times_hint(seen),
-      MODES[said] or said))
+      debezium.time_mode(said)))
 end
 
 local function judge_times(q, p)

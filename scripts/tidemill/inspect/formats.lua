@@ -1,4 +1,5 @@
 -- Whether a topic holds what the pipeline says of it.
+local debezium = require 'tidemill.plan.debezium'
 local json = require 'tidemill.inspect.json'
 local names = require 'tidemill.inspect.names'
 local words = require 'tidemill.core.words'
@@ -6,10 +7,10 @@ local words = require 'tidemill.core.words'
 local member = json.member
 local M = {}
 
-local STRING_CONVERTER = 'org.apache.kafka.connect.storage.StringConverter'
-local JSON_CONVERTER = 'org.apache.kafka.connect.json.JsonConverter'
+local STRING_CONVERTER = debezium.STRING_CONVERTER
+local JSON_CONVERTER, PLACEMENT = debezium.JSON_CONVERTER, debezium.PLACEMENT
 local ROUTER = 'set transforms=outbox and transforms.outbox.type='
-  .. 'io.debezium.transforms.outbox.EventRouter at the connector'
+  .. debezium.EVENT_ROUTER .. ' at the connector'
 local AS_STRINGS = 'set value.converter=' .. STRING_CONVERTER .. ' at the connector'
 local AS_JSON_VALUES = 'set value.converter=' .. JSON_CONVERTER .. ' at the connector'
 local AS_JSON_BOTH = 'set key.converter and value.converter=' .. JSON_CONVERTER
@@ -19,7 +20,6 @@ local AS_OUTBOX = "write format = 'outbox' in kafka{}"
 local AS_JSON = "write format = 'json' in kafka{}"
 local RAW_WORDS = 'outbox = { table = { … } }'
 local AS_RAW = "write format = 'outbox' and " .. RAW_WORDS .. ' in kafka{}'
-local PLACEMENT = 'transforms.outbox.table.fields.additional.placement'
 
 local REGISTRY = 'the value is not JSON, but bytes of a schema registry (Avro, Protobuf '
   .. 'or JSON Schema)'
@@ -201,7 +201,7 @@ local function judge_envelope(q, shape)
   if s and q.topic.flattened ~= 'unsaid' then
     q:problem(s, 'flattened is said, but these are whole envelopes', 'remove flattened = '
       .. '… from kafka{}, or set transforms=unwrap and transforms.unwrap.type='
-      .. 'io.debezium.transforms.ExtractNewRecordState at the connector')
+      .. debezium.UNWRAP .. ' at the connector')
   end
 end
 

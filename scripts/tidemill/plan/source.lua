@@ -1,6 +1,7 @@
 -- kafka { … }: where records come from, and how the records of each topic are
 -- read. What an entry of `topics` leaves unsaid comes from kafka { … } itself.
 local check = require 'tidemill.plan.check'
+local debezium = require 'tidemill.plan.debezium'
 local placeholder = require 'tidemill.plan.placeholder'
 local schema = require 'tidemill.plan.schema'
 local words = require 'tidemill.core.words'
@@ -145,7 +146,7 @@ end
 
 -- The connector's words for what has a shorter one, or is told from the value.
 local SAME = {
-  times = { connect = 'millis', microseconds = 'micros', nanoseconds = 'nanos' },
+  times = debezium.UNITS,
   binary = { bytes = 'base64', ['base64-url-safe'] = 'base64' },
 }
 
