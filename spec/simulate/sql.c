@@ -250,34 +250,30 @@ static struct pg_result *stale(void)
                         "could not serialize access due to concurrent update");
 }
 
-/* The row, locked; NULL with *out: none, or it waits (*out is NULL then). */
-static struct row *lock_lane(struct tx *t, const struct call *c, bool *waits)
+/* [r]: NULL: there is none. */
+typedef struct pg_result *lane_fn(struct tx *t, const struct call *c,
+                                  struct row *r);
+
+/* Does it to the row, which is locked for it; NULL: it waits. */
+static struct pg_result *on_lane(struct tx *t, const struct call *c,
+                                 lane_fn *fn)
 {
     struct row *r = lane_row(c);
 
-    *waits = false;
-    if (!db_see(t, r) && !r->holder) {
+    if ((db_see(t, r) || r->holder) && !db_lock(t, r)) {
         return NULL;
     }
-    if (!db_lock(t, r)) {
-        *waits = true;
-        return NULL;
-    }
-    return db_see(t, r) ? r : NULL;
+    return fn(t, c, db_see(t, r) ? r : NULL);
 }
 
-static struct pg_result *claim(struct tx *t, const struct call *c)
+static struct pg_result *claim(struct tx *t, const struct call *c,
+                               struct row *r)
 {
     struct pg_result *out = answer_new(7);
-    bool waits;
-    struct row *r = lock_lane(t, c, &waits);
     struct lane_value *v;
 
     if (!r) {
-        if (waits) {
-            PQclear(out);
-        }
-        return waits ? NULL : out;
+        return out;
     }
     v = &db_change(t, r)->lane;
     v->epoch = (v->epoch > 0 ? v->epoch : 0) +
@@ -353,15 +349,10 @@ static struct pg_result *held_against(const struct row *r, const struct tx *t,
     return must_hold(c->s, ok, "TM001");
 }
 
-static struct pg_result *move(struct tx *t, const struct call *c)
+static struct pg_result *move(struct tx *t, const struct call *c, struct row *r)
 {
-    bool waits;
-    struct row *r = lock_lane(t, c, &waits);
     struct lane_value *v;
 
-    if (waits) {
-        return NULL;
-    }
     if (r && db_is_stale(t, r)) {
         return stale();
     }
@@ -377,24 +368,15 @@ static struct pg_result *move(struct tx *t, const struct call *c)
     return must_hold(c->s, true, "");
 }
 
-static struct pg_result *fence(struct tx *t, const struct call *c)
+static struct pg_result *fence(struct tx *t, const struct call *c,
+                               struct row *r)
 {
-    bool waits = false;
-    struct row *r = c->s->locks ? lock_lane(t, c, &waits) : lane_row(c);
-
-    return waits                    ? NULL
-           : r && db_is_stale(t, r) ? stale()
-                                    : held_against(r, t, c);
+    return r && db_is_stale(t, r) ? stale() : held_against(r, t, c);
 }
 
-static struct pg_result *first_position(struct tx *t, const struct call *c)
+static struct pg_result *first_position(struct tx *t, const struct call *c,
+                                        struct row *r)
 {
-    bool waits;
-    struct row *r = lock_lane(t, c, &waits);
-
-    if (waits) {
-        return NULL;
-    }
     if (is_at(r, t, c)) {
         struct lane_value *v = &db_change(t, r)->lane;
 
@@ -404,14 +386,9 @@ static struct pg_result *first_position(struct tx *t, const struct call *c)
     return answer_new(1);
 }
 
-static struct pg_result *settle(struct tx *t, const struct call *c)
+static struct pg_result *settle(struct tx *t, const struct call *c,
+                                struct row *r)
 {
-    bool waits;
-    struct row *r = lock_lane(t, c, &waits);
-
-    if (waits) {
-        return NULL;
-    }
     if (is_at(r, t, c)) {
         struct lane_value *v = &db_change(t, r)->lane;
 
@@ -420,16 +397,11 @@ static struct pg_result *settle(struct tx *t, const struct call *c)
     return answer_new(1);
 }
 
-static struct pg_result *halt(struct tx *t, const struct call *c, bool is_note)
+static struct pg_result *halt(struct tx *t, const struct call *c, struct row *r)
 {
-    bool waits;
-    struct row *r = lock_lane(t, c, &waits);
     struct pg_result *out;
 
-    if (waits) {
-        return NULL;
-    }
-    if (r && (!c->s->by_epoch || db_see(t, r)->lane.epoch == param_int(c, 3))) {
+    if (is_at(r, t, c)) {
         struct lane_value *v = &db_change(t, r)->lane;
 
         v->is_halted = true;
@@ -438,7 +410,7 @@ static struct pg_result *halt(struct tx *t, const struct call *c, bool is_note)
         snprintf(v->halted_generation, sizeof(v->halted_generation), "%s",
                  c->params[5].p ? param_text(c, 5) : "");
     }
-    if (!is_note) {
+    if (c->s->kind == SQL_HALT) {
         return must_hold(c->s, true, "");
     }
     out = answer_new(1);
@@ -517,23 +489,23 @@ struct pg_result *statement_run(const struct statement *s, struct tx *t,
     case SQL_SESSION_LOOK:
         return one_null();
     case SQL_CLAIM:
-        return claim(t, c);
+        return on_lane(t, c, claim);
     case SQL_CREATE:
         return create(t, c);
     case SQL_FIRST:
-        return first_position(t, c);
+        return on_lane(t, c, first_position);
     case SQL_HOLDER:
     case SQL_FOREIGN:
         return answer_new(2);
     case SQL_MOVE:
-        return move(t, c);
+        return on_lane(t, c, move);
     case SQL_FENCE:
-        return fence(t, c);
+        return s->locks ? on_lane(t, c, fence) : fence(t, c, lane_row(c));
     case SQL_SETTLE:
-        return settle(t, c);
+        return on_lane(t, c, settle);
     case SQL_HALT:
     case SQL_NOTE_HALT:
-        return halt(t, c, s->kind == SQL_NOTE_HALT);
+        return on_lane(t, c, halt);
     case SQL_EPOCHS:
         return epochs(t, c);
     case SQL_LIST:
