@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "broker.h"
 #include "model.h"
+#include "sql.h"
 
 struct faults faults;
 static bool is_mended;
@@ -112,14 +113,9 @@ uint32_t faults_shape(void)
 
 void faults_revoke(void)
 {
-    static const char *const names[TABLES] = {[CHAINS] = "chains",
-                                              [LEDGER] = "ledger",
-                                              [TOTALS] = "totals",
-                                              [SUMS] = "sums"};
-
     revoked = CHAINS + chance_below(TABLES - CHAINS);
     revoked_until = world.now + chance_usec(1000, 5000000);
-    trace("the right on %s is taken away", names[revoked]);
+    trace("the right on %s is taken away", shown[revoked].name);
 }
 
 void faults_expire(void)

@@ -85,6 +85,14 @@ void answer_null(struct pg_result *r)
     add(r, NULL, 0, 25);
 }
 
+struct pg_result *answer_one_null(void)
+{
+    struct pg_result *r = answer_new(1);
+
+    answer_null(r);
+    return r;
+}
+
 struct pg_result *answer_error(const char *sqlstate, const char *text)
 {
     struct pg_result *r = answer_new(1);
@@ -94,6 +102,12 @@ struct pg_result *answer_error(const char *sqlstate, const char *text)
     snprintf(r->sqlstate, sizeof(r->sqlstate), "%s", sqlstate);
     snprintf(r->text, sizeof(r->text), "%s", text);
     return r;
+}
+
+struct pg_result *answer_stale(void)
+{
+    return answer_error("40001",
+                        "could not serialize access due to concurrent update");
 }
 
 static struct pg_result *answer_status(int status, const char *tag)

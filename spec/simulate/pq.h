@@ -33,8 +33,12 @@ void answer_bool(struct pg_result *r, bool v);
 void answer_xid(struct pg_result *r, uint32_t v);
 void answer_text(struct pg_result *r, const char *s);
 void answer_null(struct pg_result *r);
+/* One row of one column. */
+struct pg_result *answer_one_null(void);
 /* The statement fails. */
 struct pg_result *answer_error(const char *sqlstate, const char *text);
+/* REPEATABLE READ, and it changed since: see db_is_stale(). */
+struct pg_result *answer_stale(void);
 
 struct statement;
 

@@ -227,14 +227,8 @@ int64_t element_int(struct elements *e, bool *is_null)
 struct pg_result *must_hold(const struct statement *s, bool ok,
                             const char *sqlstate)
 {
-    struct pg_result *r;
-
-    if (!ok && s->demands) {
-        return answer_error(sqlstate, "tidemill.must() says no");
-    }
-    r = answer_new(1);
-    answer_null(r);
-    return r;
+    return !ok && s->demands ? answer_error(sqlstate, "tidemill.must() says no")
+                             : answer_one_null();
 }
 
 /* ---- tidemill.lane ---- */
@@ -242,12 +236,6 @@ struct pg_result *must_hold(const struct statement *s, bool ok,
 static struct row *lane_row(const struct call *c)
 {
     return db_row(LANES, (uint32_t)param_int(c, 2), 0, "");
-}
-
-static struct pg_result *stale(void)
-{
-    return answer_error("40001",
-                        "could not serialize access due to concurrent update");
 }
 
 /* [r]: NULL: there is none. */
@@ -354,7 +342,7 @@ static struct pg_result *move(struct tx *t, const struct call *c, struct row *r)
     struct lane_value *v;
 
     if (r && db_is_stale(t, r)) {
-        return stale();
+        return answer_stale();
     }
     if (!is_at(r, t, c)) {
         return held_against(r, t, c);
@@ -371,7 +359,7 @@ static struct pg_result *move(struct tx *t, const struct call *c, struct row *r)
 static struct pg_result *fence(struct tx *t, const struct call *c,
                                struct row *r)
 {
-    return r && db_is_stale(t, r) ? stale() : held_against(r, t, c);
+    return r && db_is_stale(t, r) ? answer_stale() : held_against(r, t, c);
 }
 
 static struct pg_result *first_position(struct tx *t, const struct call *c,
@@ -473,21 +461,13 @@ static struct pg_result *owners(const struct tx *t, const struct call *c)
     return out;
 }
 
-static struct pg_result *one_null(void)
-{
-    struct pg_result *out = answer_new(1);
-
-    answer_null(out);
-    return out;
-}
-
 struct pg_result *statement_run(const struct statement *s, struct tx *t,
                                 const struct call *c)
 {
     switch (s->kind) {
     case SQL_SESSION:
     case SQL_SESSION_LOOK:
-        return one_null();
+        return answer_one_null();
     case SQL_CLAIM:
         return on_lane(t, c, claim);
     case SQL_CREATE:

@@ -194,8 +194,8 @@ static struct row *row_of(const struct statement *s, const struct given *g)
 }
 
 /* The rows that it is going to change are locked first; false: it waits. A row
- * that is not there is locked too where it is to be made. *stale: REPEATABLE
- * READ, and it changed since. */
+ * that is not there is locked too where it is to be made. *is_stale: REPEATABLE
+ * READ, and one changed since. */
 static bool lock_all(const struct statement *s, struct tx *t,
                      const struct call *c, bool makes, bool *is_stale)
 {
@@ -217,12 +217,6 @@ static bool lock_all(const struct statement *s, struct tx *t,
     return true;
 }
 
-static struct pg_result *stale(void)
-{
-    return answer_error("40001",
-                        "could not serialize access due to concurrent update");
-}
-
 static struct pg_result *load(const struct statement *s, struct tx *t,
                               const struct call *c)
 {
@@ -235,7 +229,7 @@ static struct pg_result *load(const struct statement *s, struct tx *t,
         return NULL;
     }
     if (is_stale) {
-        return stale();
+        return answer_stale();
     }
     out = answer_new(1 + s->has_xmin + s->n_columns);
     for (uint32_t i = 0; i < all.n; i++) {
@@ -379,7 +373,7 @@ static struct pg_result *write_all(const struct statement *s, struct tx *t,
         return NULL;
     }
     if (is_stale) {
-        return stale();
+        return answer_stale();
     }
     for (uint32_t i = 0; i < all.n; i++) {
         struct given g = take(&all);
@@ -548,9 +542,7 @@ struct pg_result *catalog_run(const struct statement *s, const struct call *c,
     case SQL_INDEXES:
         return indexes(c);
     case SQL_LOUD:
-        r = answer_new(1);
-        answer_null(r);
-        return r;
+        return answer_one_null();
     default:
         return answer_new(4); /* no parents, no causes */
     }
