@@ -120,7 +120,7 @@ struct pg_result *aside_put(struct tx *t, const struct call *c)
         v->letter.is_wanted = false;
         v->letter.attempts += put.is_failed;
     }
-    return must_hold(c->s, true, "");
+    return must_hold(c, true, "");
 }
 
 struct pg_result *aside_end(struct tx *t, const struct call *c)
@@ -144,7 +144,7 @@ struct pg_result *aside_end(struct tx *t, const struct call *c)
             n++;
         }
     }
-    return must_hold(c->s, n == param_int(c, 4), "TM002");
+    return must_hold(c, n == param_int(c, 4), "TM002");
 }
 
 static bool has_key(const struct row *r, const struct call *c, int at)
@@ -183,7 +183,7 @@ struct pg_result *aside_rest(struct tx *t, const struct call *c)
             }
         }
     }
-    return must_hold(c->s, true, "");
+    return must_hold(c, true, "");
 }
 
 static void answer_keys(struct pg_result *out, const struct tx *t,

@@ -91,7 +91,7 @@ static void append(void)
         return;
     }
     for (uint32_t n = 1 + chance_below(30); n > 0; n--) {
-        model_append(faults.bad);
+        model_append();
     }
 }
 

@@ -38,7 +38,7 @@ void model_open(void)
 
 /* ---- records ---- */
 
-void model_append(uint32_t per_mille_bad)
+void model_append(void)
 {
     struct facts *f = mem_zero(1, sizeof(*f));
     char key[16], value[64];
@@ -46,7 +46,7 @@ void model_append(uint32_t per_mille_bad)
     f->chain = chance_below(n_chains);
     f->owner = chance_below(OWNERS_MOST);
     f->v = 1 + chance_below(1000);
-    f->bad = chance(per_mille_bad) ? 1 + chance_below(2) : BAD_NOT;
+    f->bad = chance(faults.bad) ? 1 + chance_below(2) : BAD_NOT;
     if (f->bad == BAD_VALUE) {
         f->v = -1 - (int64_t)chance_below(FAULTS_VALUES);
     }

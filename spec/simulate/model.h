@@ -27,8 +27,8 @@ struct facts {
 struct broker_record;
 
 void model_open(void);
-/* Appends one by chance; bad ones are as many in a thousand. */
-void model_append(uint32_t per_mille_bad);
+/* Appends one by chance; as many are bad as [faults] says. */
+void model_append(void);
 /* The transaction is about to commit. */
 void model_commits(struct tx *t);
 /* A person moves a lane over records; or discards a letter, which no mending

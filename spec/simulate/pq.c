@@ -502,7 +502,7 @@ static struct pg_result *run_statement(struct session *s, struct message *m)
     }
     m->call.s = st;
     r = faults_of_statement(st);
-    r = r ? r : statement_run(st, s->tx, &m->call);
+    r = r ? r : statement_run(s->tx, &m->call);
     if (!r && waits_for(s, s)) {
         s->waits_for = NULL;
         return answer_error("40P01", "deadlock detected");

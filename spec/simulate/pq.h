@@ -71,8 +71,7 @@ enum statement_verb statement_verb(const struct statement *s, uint32_t *number);
 bool statement_uses(const struct statement *s, enum table t);
 const char *statement_name(const struct statement *s);
 /* Runs it; NULL: it waits for a lock, and is to be run again. */
-struct pg_result *statement_run(const struct statement *s, struct tx *t,
-                                const struct call *c);
+struct pg_result *statement_run(struct tx *t, const struct call *c);
 
 /* ---- what the world does to it ---- */
 

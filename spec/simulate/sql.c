@@ -224,11 +224,11 @@ int64_t element_int(struct elements *e, bool *is_null)
     return p ? int_at(p, len) : 0;
 }
 
-struct pg_result *must_hold(const struct statement *s, bool ok,
-                            const char *sqlstate)
+struct pg_result *must_hold(const struct call *c, bool ok, const char *sqlstate)
 {
-    return !ok && s->demands ? answer_error(sqlstate, "tidemill.must() says no")
-                             : answer_one_null();
+    return !ok && c->s->demands
+               ? answer_error(sqlstate, "tidemill.must() says no")
+               : answer_one_null();
 }
 
 /* ---- tidemill.lane ---- */
@@ -334,7 +334,7 @@ static struct pg_result *held_against(const struct row *r, const struct tx *t,
            r ? r->partition : 0, (long long)param_int(c, 4),
            (long long)param_int(c, 3), v ? (long long)v->lane.next_offset : -1,
            v ? (long long)v->lane.epoch : -1);
-    return must_hold(c->s, ok, "TM001");
+    return must_hold(c, ok, "TM001");
 }
 
 static struct pg_result *move(struct tx *t, const struct call *c, struct row *r)
@@ -353,7 +353,7 @@ static struct pg_result *move(struct tx *t, const struct call *c, struct row *r)
     v->anchor_ms = param_int(c, 7);
     v->anchor_hash = param_int(c, 8);
     v->is_rewound = v->is_rewound && !param_int(c, 9);
-    return must_hold(c->s, true, "");
+    return must_hold(c, true, "");
 }
 
 static struct pg_result *fence(struct tx *t, const struct call *c,
@@ -399,7 +399,7 @@ static struct pg_result *halt(struct tx *t, const struct call *c, struct row *r)
                  c->params[5].p ? param_text(c, 5) : "");
     }
     if (c->s->kind == SQL_HALT) {
-        return must_hold(c->s, true, "");
+        return must_hold(c, true, "");
     }
     out = answer_new(1);
     answer_bool(out, true);
@@ -461,10 +461,9 @@ static struct pg_result *owners(const struct tx *t, const struct call *c)
     return out;
 }
 
-struct pg_result *statement_run(const struct statement *s, struct tx *t,
-                                const struct call *c)
+struct pg_result *statement_run(struct tx *t, const struct call *c)
 {
-    switch (s->kind) {
+    switch (c->s->kind) {
     case SQL_SESSION:
     case SQL_SESSION_LOOK:
         return answer_one_null();
@@ -480,7 +479,7 @@ struct pg_result *statement_run(const struct statement *s, struct tx *t,
     case SQL_MOVE:
         return on_lane(t, c, move);
     case SQL_FENCE:
-        return s->locks ? on_lane(t, c, fence) : fence(t, c, lane_row(c));
+        return c->s->locks ? on_lane(t, c, fence) : fence(t, c, lane_row(c));
     case SQL_SETTLE:
         return on_lane(t, c, settle);
     case SQL_HALT:
@@ -505,6 +504,6 @@ struct pg_result *statement_run(const struct statement *s, struct tx *t,
     case SQL_ASK:
         return aside_ask(t, c);
     default:
-        return s->kind >= SQL_LOAD ? table_run(s, t, c) : catalog_run(s, c, t);
+        return c->s->kind >= SQL_LOAD ? table_run(t, c) : catalog_run(t, c);
     }
 }

@@ -90,10 +90,8 @@ extern const struct shown shown[TABLES];
 
 /* Fills what a statement of a table says; false: it is none. */
 bool table_parse(struct statement *s);
-struct pg_result *table_run(const struct statement *s, struct tx *t,
-                            const struct call *c);
-struct pg_result *catalog_run(const struct statement *s, const struct call *c,
-                              const struct tx *t);
+struct pg_result *table_run(struct tx *t, const struct call *c);
+struct pg_result *catalog_run(const struct tx *t, const struct call *c);
 
 /* -- parameters -- */
 
@@ -109,5 +107,5 @@ int64_t element_int(struct elements *e, bool *is_null);
 int64_t param_int(const struct call *c, int at);
 const char *param_text(const struct call *c, int at);
 /* One row of one column: what tidemill.must() answers, where it is asked. */
-struct pg_result *must_hold(const struct statement *s, bool ok,
+struct pg_result *must_hold(const struct call *c, bool ok,
                             const char *sqlstate);

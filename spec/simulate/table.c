@@ -131,9 +131,9 @@ struct given_rows {
     uint32_t n;
 };
 
-static struct given_rows rows_of(const struct statement *s,
-                                 const struct call *c)
+static struct given_rows rows_of(const struct call *c)
 {
+    const struct statement *s = c->s;
     struct given_rows all = {.s = s};
     int n = s->kind == SQL_LOAD ? shown[s->table].n_key : s->n_columns;
 
@@ -196,15 +196,15 @@ static struct row *row_of(const struct statement *s, const struct given *g)
 /* The rows that it is going to change are locked first; false: it waits. A row
  * that is not there is locked too where it is to be made. *is_stale: REPEATABLE
  * READ, and one changed since. */
-static bool lock_all(const struct statement *s, struct tx *t,
-                     const struct call *c, bool makes, bool *is_stale)
+static bool lock_all(struct tx *t, const struct call *c, bool makes,
+                     bool *is_stale)
 {
-    struct given_rows all = rows_of(s, c);
+    struct given_rows all = rows_of(c);
 
     *is_stale = false;
     for (uint32_t i = 0; i < all.n; i++) {
         struct given g = take(&all);
-        struct row *r = row_of(s, &g);
+        struct row *r = row_of(c->s, &g);
 
         if (!makes && !r->holder && !db_see(t, r)) {
             continue;
@@ -217,15 +217,15 @@ static bool lock_all(const struct statement *s, struct tx *t,
     return true;
 }
 
-static struct pg_result *load(const struct statement *s, struct tx *t,
-                              const struct call *c)
+static struct pg_result *load(struct tx *t, const struct call *c)
 {
-    struct given_rows all = rows_of(s, c);
+    const struct statement *s = c->s;
+    struct given_rows all = rows_of(c);
     int n_key = shown[s->table].n_key;
     struct pg_result *out;
     bool is_stale = false;
 
-    if (s->locks && !lock_all(s, t, c, false, &is_stale)) {
+    if (s->locks && !lock_all(t, c, false, &is_stale)) {
         return NULL;
     }
     if (is_stale) {
@@ -345,31 +345,30 @@ static bool change(const struct statement *s, struct tx *t, struct row *r,
     }
 }
 
-static struct pg_result *refused(const struct statement *s,
-                                 const struct call *c)
+static struct pg_result *refused(const struct call *c)
 {
-    struct given_rows all = rows_of(s, c);
+    struct given_rows all = rows_of(c);
     struct pg_result *r = NULL;
 
-    for (uint32_t i = 0; s->table == LEDGER && i < all.n && !r; i++) {
+    for (uint32_t i = 0; c->s->table == LEDGER && i < all.n && !r; i++) {
         r = faults_of_value(take(&all).value.of[2]);
     }
     return r;
 }
 
-static struct pg_result *write_all(const struct statement *s, struct tx *t,
-                                   const struct call *c)
+static struct pg_result *write_all(struct tx *t, const struct call *c)
 {
+    const struct statement *s = c->s;
     bool makes = s->kind != SQL_UPDATE && s->kind != SQL_DELETE;
-    struct given_rows all = rows_of(s, c);
-    struct pg_result *r = refused(s, c);
+    struct given_rows all = rows_of(c);
+    struct pg_result *r = refused(c);
     bool is_stale;
     uint32_t n = 0;
 
     if (r) {
         return r;
     }
-    if (!lock_all(s, t, c, makes, &is_stale)) {
+    if (!lock_all(t, c, makes, &is_stale)) {
         return NULL;
     }
     if (is_stale) {
@@ -382,29 +381,27 @@ static struct pg_result *write_all(const struct statement *s, struct tx *t,
     }
     return s->kind == SQL_MERGE || s->kind == SQL_APPEND
                ? answer_new(1)
-               : must_hold(s, n == param_int(c, c->n_params - 1), "TM002");
+               : must_hold(c, n == param_int(c, c->n_params - 1), "TM002");
 }
 
-static struct pg_result *verify(const struct statement *s, struct tx *t,
-                                const struct call *c)
+static struct pg_result *verify(struct tx *t, const struct call *c)
 {
-    struct given_rows all = rows_of(s, c);
+    struct given_rows all = rows_of(c);
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < all.n; i++) {
         struct given g = take(&all);
 
-        n += matches(s, t, row_of(s, &g), &g);
+        n += matches(c->s, t, row_of(c->s, &g), &g);
     }
-    return must_hold(s, n == param_int(c, c->n_params - 1), "TM002");
+    return must_hold(c, n == param_int(c, c->n_params - 1), "TM002");
 }
 
-struct pg_result *table_run(const struct statement *s, struct tx *t,
-                            const struct call *c)
+struct pg_result *table_run(struct tx *t, const struct call *c)
 {
-    return s->kind == SQL_LOAD     ? load(s, t, c)
-           : s->kind == SQL_VERIFY ? verify(s, t, c)
-                                   : write_all(s, t, c);
+    return c->s->kind == SQL_LOAD     ? load(t, c)
+           : c->s->kind == SQL_VERIFY ? verify(t, c)
+                                      : write_all(t, c);
 }
 
 /* ---- the catalogue ---- */
@@ -465,7 +462,7 @@ static bool has_rows(const struct tx *tx, enum table t)
     return r != NULL;
 }
 
-static struct pg_result *table(const struct call *c, const struct tx *t)
+static struct pg_result *table(const struct tx *t, const struct call *c)
 {
     struct pg_result *r = answer_new(TABLE_OTHER + 1);
     enum table which = named(c);
@@ -517,17 +514,16 @@ static struct pg_result *indexes(const struct call *c)
     return r;
 }
 
-struct pg_result *catalog_run(const struct statement *s, const struct call *c,
-                              const struct tx *t)
+struct pg_result *catalog_run(const struct tx *t, const struct call *c)
 {
     struct pg_result *r;
 
-    switch (s->kind) {
+    switch (c->s->kind) {
     case SQL_SHAPE:
         return shape();
     case SQL_CHECK:
-        if (s->number != faults_shape()) {
-            return must_hold(s, false, "TM003");
+        if (c->s->number != faults_shape()) {
+            return must_hold(c, false, "TM003");
         }
         r = answer_new(2);
         answer_xid(r, t->xid);
@@ -536,7 +532,7 @@ struct pg_result *catalog_run(const struct statement *s, const struct call *c,
     case SQL_SERVER:
         return server();
     case SQL_TABLE:
-        return table(c, t);
+        return table(t, c);
     case SQL_COLUMNS:
         return columns(c);
     case SQL_INDEXES:
