@@ -1,7 +1,6 @@
 /* See aside.h. */
 #include "aside.h"
 
-#include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 

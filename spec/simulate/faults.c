@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "aside.h"
-#include "base/arena.h"
 #include "broker.h"
 #include "model.h"
 #include "sql.h"

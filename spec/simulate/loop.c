@@ -9,8 +9,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/err.h"
@@ -114,7 +112,6 @@ struct loop_idle {
 struct loop_signal {
     loop_signal_fn fn;
     void *arg;
-    int signum;
 };
 
 struct loop *loop_new(void)
@@ -253,7 +250,7 @@ struct loop_signal *loop_signal_new(struct loop *l, int signum,
 {
     struct loop_signal *s = mem_zero(1, sizeof(*s));
 
-    *s = (struct loop_signal){.fn = fn, .arg = arg, .signum = signum};
+    *s = (struct loop_signal){.fn = fn, .arg = arg};
     if (signum == SIGTERM) {
         proc_on_term(l->proc, fn, arg);
     }

@@ -8,12 +8,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "aside.h"
-#include "base/arena.h"
 #include "broker.h"
 #include "faults.h"
 #include "look.h"
@@ -46,7 +42,7 @@ static void start(uint32_t i)
                                      .slot = run.has_one_page ? i : 0,
                                      .page = run.pages[i]};
 
-    run.procs[i] = proc_new(i, names[i], &o);
+    run.procs[i] = proc_new(names[i], &o);
     run.n_started++;
 }
 

@@ -10,28 +10,23 @@
 #include "base/err.h"
 #include "broker.h"
 #include "faults.h"
-#include "pq.h"
 
 static struct {
     int64_t n, hash, last;
     uint32_t n_aside; /* letters of it */
-    uint64_t touched; /* by the commit of this number */
 } chains[CHAINS_MOST];
 
 static struct {
     int64_t n, sum;
-    uint64_t touched;
 } owners[OWNERS_MOST];
 
 struct model_counts model_counts;
-static uint64_t n_looked; /* the commit that is looked at */
 static uint32_t n_left, n_letters, n_chains;
 
 void model_open(void)
 {
     memset(chains, 0, sizeof(chains));
     memset(owners, 0, sizeof(owners));
-    n_looked = 0;
     n_left = n_letters = 0;
     n_chains = chance(500) ? CHAINS_MOST : 4 + chance_below(20);
 }
@@ -275,7 +270,6 @@ static void look_at_row(const struct row *r)
                r->key, (long long)v->of[0], (long long)v->of[1],
                (long long)v->of[2], (long long)chains[number].n,
                (long long)chains[number].hash, (long long)chains[number].last);
-        chains[number].touched = n_looked;
     } else if (r->table == TOTALS) {
         expect(v->of[0] == owners[number].n && v->of[1] == owners[number].sum,
                "total %s has n=%lld sum=%lld in place of n=%lld sum=%lld",
@@ -362,7 +356,6 @@ void model_commits(struct tx *t)
     if (t->session == session_of_people()) {
         return; /* who does it tells the model */
     }
-    n_looked++;
     model_counts.commits++;
     for (struct row *r = t->rows; r; r = r->held) {
         if (r->table == LANES && r->is_changed) {

@@ -22,17 +22,12 @@ struct pg_result *answer_new(int n_columns)
     return r;
 }
 
-static int n_cells(const struct pg_result *r)
-{
-    return r->cap;
-}
-
 /* Cells come row by row. */
 static void add(struct pg_result *r, const void *p, int len, uint32_t type)
 {
     int at = r->n_rows; /* cells so far */
 
-    if (at == n_cells(r)) {
+    if (at == r->cap) {
         r->cap = r->cap ? 2 * r->cap : 16;
         r->cells = mem_grow(r->cells, (size_t)r->cap * sizeof(*r->cells));
     }

@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <ucontext.h>
 
 #include "base/arena.h"
@@ -96,15 +95,13 @@ void proc_call(struct proc *p, event_fn fn, void *arg)
     end_if_due((struct inside *)p);
 }
 
-struct proc *proc_new(uint32_t number, const char *name,
-                      const struct worker_options *o)
+struct proc *proc_new(const char *name, const struct worker_options *o)
 {
     static uint32_t n_lives;
     struct inside *in = mem_zero(1, sizeof(*in));
     uintptr_t at = (uintptr_t)in;
 
-    in->proc = (struct proc){
-        .number = number, .life = ++n_lives, .name = name, .is_alive = true};
+    in->proc = (struct proc){.life = ++n_lives, .name = name, .is_alive = true};
     in->options = *o;
     in->stack = mem_alloc(STACK);
     getcontext(&in->context);

@@ -10,7 +10,6 @@
 #include "world.h"
 
 struct proc {
-    uint32_t number;
     uint32_t life;    /* of all that were begun: its number, from 1 */
     const char *name; /* for the trace */
     bool is_alive;    /* until it ended, or was killed */
@@ -21,8 +20,7 @@ struct proc {
 };
 
 /* Begins one, which loads the bundle and opens its engine. */
-struct proc *proc_new(uint32_t number, const char *name,
-                      const struct worker_options *o);
+struct proc *proc_new(const char *name, const struct worker_options *o);
 void proc_free(struct proc *p);
 /* As kill -9 does. */
 void proc_kill(struct proc *p);

@@ -1,15 +1,12 @@
 /* See sql.h: recognising, and tidemill.lane. */
 #include "sql.h"
 
-#include <inttypes.h>
-#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "aside.h"
 #include "base/arena.h"
-#include "base/err.h"
 #include "broker.h"
 
 /* ---- recognising ---- */

@@ -39,7 +39,6 @@ enum kind {
     /* -- the catalogue */
     SQL_SHAPE,
     SQL_CHECK,
-    SQL_SEAL,
     SQL_SERVER,
     SQL_TABLE,
     SQL_COLUMNS,

@@ -2,7 +2,6 @@
 #include "sql.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
