@@ -80,6 +80,12 @@ struct proc *consumer_proc(struct rd_kafka_s *rk)
 
 /* ---- the queue ---- */
 
+static struct rd_kafka_s *consumer_of(rd_kafka_queue_t *q)
+{
+    return (struct rd_kafka_s *)((char *)q -
+                                 offsetof(struct rd_kafka_s, queue));
+}
+
 static void push(struct rd_kafka_s *rk, struct op *op)
 {
     op->next = NULL;
@@ -165,8 +171,7 @@ static void tell_group(struct rd_kafka_s *rk, struct op *op)
 ssize_t rd_kafka_consume_batch_queue(rd_kafka_queue_t *q, int ms,
                                      rd_kafka_message_t **out, size_t most)
 {
-    struct rd_kafka_s *rk =
-        (struct rd_kafka_s *)((char *)q - offsetof(struct rd_kafka_s, queue));
+    struct rd_kafka_s *rk = consumer_of(q);
     size_t n = 0;
     struct op *op;
 
@@ -688,9 +693,7 @@ void rd_kafka_queue_io_event_enable(rd_kafka_queue_t *q, int fd,
 
 size_t rd_kafka_queue_length(rd_kafka_queue_t *q)
 {
-    return ((struct rd_kafka_s *)((char *)q -
-                                  offsetof(struct rd_kafka_s, queue)))
-        ->n_ops;
+    return consumer_of(q)->n_ops;
 }
 
 rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *rk,

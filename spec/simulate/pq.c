@@ -274,6 +274,15 @@ static void messages_free(struct message *m)
     }
 }
 
+/* Those from [at] on; the ones before are their reader's. */
+static void answers_free(struct pg_result **answers, uint32_t at, uint32_t n)
+{
+    for (; at < n; at++) {
+        PQclear(answers[at]);
+    }
+    free(answers);
+}
+
 /* ---- the server's end ---- */
 
 static void on_work(void *arg);
@@ -326,10 +335,7 @@ static void session_end(struct session *s)
         db_rollback(s->tx);
     }
     messages_free(s->first);
-    for (uint32_t i = 0; i < s->n_answers; i++) {
-        PQclear(s->answers[i]);
-    }
-    free(s->answers);
+    answers_free(s->answers, 0, s->n_answers);
     free(s->prepared);
     free(s);
 }
@@ -537,6 +543,17 @@ static void sync(struct session *s)
     }
 }
 
+/* The message in hand was answered. */
+static void message_done(struct session *s)
+{
+    struct message *m = s->first;
+
+    event_stop(&s->lock);
+    s->first = m->next;
+    s->last = s->first ? s->last : &s->first;
+    message_free(m);
+}
+
 static void work(struct session *s, struct message *m)
 {
     struct pg_result *r;
@@ -560,10 +577,7 @@ static void work(struct session *s, struct message *m)
         }
         keep_answer(s, r);
     }
-    event_stop(&s->lock);
-    s->first = m->next;
-    s->last = s->first ? s->last : &s->first;
-    message_free(m);
+    message_done(s);
 }
 
 static void go_on(struct session *s)
@@ -597,9 +611,7 @@ static void on_lock(void *arg)
     s->waits_for = NULL;
     failed(s, r, m);
     keep_answer(s, r);
-    s->first = m->next;
-    s->last = s->first ? s->last : &s->first;
-    message_free(m);
+    message_done(s);
     go_on(s);
 }
 
@@ -704,10 +716,7 @@ void PQfinish(PGconn *c)
     if (c->session) {
         let_go(c->session, true);
     }
-    for (; c->at < c->n_answers; c->at++) {
-        PQclear(c->answers[c->at]);
-    }
-    free(c->answers);
+    answers_free(c->answers, c->at, c->n_answers);
     messages_free(c->out);
     sim_fd_close(c->fd);
     free(c);
