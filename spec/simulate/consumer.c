@@ -1,7 +1,7 @@
 /*
  * The part of librdkafka that the runtime calls. A consumer has one queue of
- * what is to be group_offset: records, ends of partitions, what the group gives
- * and takes. What it reads comes after a while, some records at a time.
+ * what is to be told: records, ends of partitions, what the group gives and
+ * takes. What it reads comes after a while, some records at a time.
  */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>

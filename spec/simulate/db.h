@@ -9,7 +9,7 @@
 enum { KEY_MOST = 48, VALUES_MOST = 4, OWNER_MOST = 48, WHY_MOST = 160 };
 
 /* The tables: tidemill.lane, tidemill.dead_letter, then those of the pipeline,
- * as world.lua declares them. */
+ * as world/pipeline.lua declares them. */
 enum table { LANES, LETTERS, CHAINS, LEDGER, TOTALS, SUMS, TABLES };
 
 struct lane_value {

@@ -45,12 +45,14 @@ void people_resume(void);
 void people_skip(void);
 /* Somebody changes a row of the pipeline's tables. */
 void people_edit(void);
-/* A letter, or all, are to be tried again; those that no mending helps, and few
- * others, are discarded, and what waits behind them tried again. */
+/* A letter is to be tried again. One that no mending helps, now and then also
+ * another that failed, is discarded, and those of its key are to be tried. */
 void people_see_to_one(void);
-/* Of each lane a failed letter and what waits behind it is discarded. */
-void people_discard_chains(void);
+/* The same of each that is not yet to be tried again, and now and then of one
+ * that is, though no mending helps it. */
 void people_see_to_all(void);
+/* Of each lane one letter is discarded, with all others of its key. */
+void people_discard_chains(void);
 /* From now on the table takes what it refused. */
 void people_mend(void);
 bool people_have_mended(void);
