@@ -1,8 +1,9 @@
 #pragma once
 /*
- * What the statements of the runtime do, each known by its text (sql.c); those
- * of a table of the pipeline say themselves what they do to which columns
- * (table.c).
+ * What the statements of the runtime do, each known by its text (sql.c): to
+ * tidemill.lane (lanes.c) and tidemill.dead_letter (aside.h), or what they ask
+ * the catalogue (catalog.c). Those of a table of the pipeline say themselves
+ * what they do to which columns (table.c).
  */
 #include "pq.h"
 
@@ -90,6 +91,7 @@ extern const struct shown shown[TABLES];
 /* Fills what a statement of a table says; false: it is none. */
 bool table_parse(struct statement *s);
 struct pg_result *table_run(struct tx *t, const struct call *c);
+struct pg_result *lanes_run(struct tx *t, const struct call *c);
 struct pg_result *catalog_run(const struct tx *t, const struct call *c);
 
 /* -- parameters -- */
