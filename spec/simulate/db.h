@@ -98,7 +98,7 @@ bool db_is_stale(const struct tx *t, const struct row *r);
 /* To change a row that is locked. */
 struct version *db_change(struct tx *t, struct row *r);
 
-/* -- pq.c's -- */
+/* -- pq_server.c's -- */
 
 /* Its statement waits for the holder of a row. */
 void session_wait(struct session *s, struct tx *holder);
