@@ -1,7 +1,7 @@
 #pragma once
 /*
  * Kafka: partitions with their records, a group that shares them out, and the
- * part of librdkafka that the runtime calls (consumer.c), over them.
+ * part of librdkafka that the runtime calls (consumer_part.h), over them.
  */
 #include "proc.h"
 #include "world.h"

@@ -1,71 +1,12 @@
-/*
- * The part of librdkafka that the runtime calls. A consumer has one queue of
- * what is to be told: records, ends of partitions, what the group gives and
- * takes. What it reads comes after a while, some records at a time.
- */
-#include <librdkafka/rdkafka.h>
+/* See consumer_part.h: the queue, what is read, what is asked. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/err.h"
-#include "broker.h"
-#include "kafka/producer.h"
-#include "kafka/source_part.h"
+#include "consumer_part.h"
 
-enum op_kind { OP_MESSAGE, OP_GIVE, OP_TAKE };
-
-struct op {
-    rd_kafka_message_t message; /* first: they are told apart by nobody */
-    struct op *next;
-    enum op_kind kind;
-    uint32_t version; /* of the assignment that it was read for */
-    bool given[PARTITIONS_MOST];
-    int64_t time_ms;
-};
-
-struct fetch {
-    struct event event;
-    struct rd_kafka_s *rk;
-    uint32_t partition;
-    bool is_on;
-    int64_t next;
-    int64_t eof; /* told for this end; -1: not told */
-};
-
-struct rd_kafka_topic_s {
-    char name[64];
-    void *opaque;
-};
-
-struct rd_kafka_topic_conf_s {
-    void *opaque;
-};
-
-struct rd_kafka_conf_s {
-    void *opaque;
-    void (*rebalance)(rd_kafka_t *, rd_kafka_resp_err_t,
-                      rd_kafka_topic_partition_list_t *, void *);
-};
-
-struct rd_kafka_queue_s {
-    int fd;
-};
-
-struct rd_kafka_s {
-    struct rd_kafka_s *next;
-    struct proc *proc;
-    struct rd_kafka_conf_s conf;
-    struct rd_kafka_queue_s queue;
-    rd_kafka_topic_t *topic; /* the plan's has one */
-    struct op *first, **last;
-    uint32_t n_ops;
-    uint32_t version;
-    struct fetch fetches[PARTITIONS_MOST];
-};
-
-static struct rd_kafka_s *consumers;
+struct rd_kafka_s *consumers;
 static uint32_t n_messages;
 
 uint32_t consumer_messages(void)
@@ -111,7 +52,7 @@ void rd_kafka_message_destroy(rd_kafka_message_t *m)
     free(m);
 }
 
-static struct op *pop(struct rd_kafka_s *rk)
+struct op *consumer_pop(struct rd_kafka_s *rk)
 {
     struct op *op = rk->first;
 
@@ -121,6 +62,11 @@ static struct op *pop(struct rd_kafka_s *rk)
         rk->n_ops--;
     }
     return op;
+}
+
+size_t rd_kafka_queue_length(rd_kafka_queue_t *q)
+{
+    return consumer_of(q)->n_ops;
 }
 
 /* ---- what the group does ---- */
@@ -176,7 +122,7 @@ ssize_t rd_kafka_consume_batch_queue(rd_kafka_queue_t *q, int ms,
     struct op *op;
 
     (void)ms;
-    while (n < most && (op = pop(rk))) {
+    while (n < most && (op = consumer_pop(rk))) {
         if (op->kind != OP_MESSAGE) {
             tell_group(rk, op);
             rd_kafka_message_destroy(&op->message);
@@ -240,7 +186,7 @@ static void push_some(struct fetch *f)
 }
 
 /* What aborted transactions left at the end is passed over. */
-static void on_fetch(void *arg)
+void consumer_on_fetch(void *arg)
 {
     struct fetch *f = arg;
     struct broker_partition *p = &partitions[f->partition];
@@ -313,37 +259,6 @@ int64_t rd_kafka_message_timestamp(const rd_kafka_message_t *m,
 const char *rd_kafka_message_errstr(const rd_kafka_message_t *m)
 {
     return rd_kafka_err2str(m->err);
-}
-
-rd_kafka_resp_err_t rd_kafka_message_headers(const rd_kafka_message_t *m,
-                                             rd_kafka_headers_t **out)
-{
-    (void)m;
-    (void)out;
-    return RD_KAFKA_RESP_ERR__NOENT;
-}
-
-rd_kafka_resp_err_t rd_kafka_header_get_last(const rd_kafka_headers_t *h,
-                                             const char *name,
-                                             const void **value, size_t *len)
-{
-    (void)h;
-    (void)name;
-    (void)value;
-    (void)len;
-    return RD_KAFKA_RESP_ERR__NOENT;
-}
-
-rd_kafka_resp_err_t rd_kafka_header_get_all(const rd_kafka_headers_t *h,
-                                            size_t at, const char **name,
-                                            const void **value, size_t *len)
-{
-    (void)h;
-    (void)at;
-    (void)name;
-    (void)value;
-    (void)len;
-    return RD_KAFKA_RESP_ERR__NOENT;
 }
 
 /* ---- lists ---- */
@@ -540,278 +455,4 @@ const char *rd_kafka_err2name(rd_kafka_resp_err_t code)
 int rd_kafka_version(void)
 {
     return 0x020002ff;
-}
-
-/* ---- open and close ---- */
-
-rd_kafka_conf_t *rd_kafka_conf_new(void)
-{
-    return mem_zero(1, sizeof(rd_kafka_conf_t));
-}
-
-void rd_kafka_conf_destroy(rd_kafka_conf_t *c)
-{
-    free(c);
-}
-
-rd_kafka_conf_res_t rd_kafka_conf_set(rd_kafka_conf_t *c, const char *name,
-                                      const char *value, char *text,
-                                      size_t size)
-{
-    (void)c;
-    (void)name;
-    (void)value;
-    (void)text;
-    (void)size;
-    return RD_KAFKA_CONF_OK;
-}
-
-void rd_kafka_conf_set_opaque(rd_kafka_conf_t *c, void *opaque)
-{
-    c->opaque = opaque;
-}
-
-void rd_kafka_conf_set_rebalance_cb(
-    rd_kafka_conf_t *c, void (*fn)(rd_kafka_t *, rd_kafka_resp_err_t,
-                                   rd_kafka_topic_partition_list_t *, void *))
-{
-    c->rebalance = fn;
-}
-
-void rd_kafka_conf_set_error_cb(rd_kafka_conf_t *c,
-                                void (*fn)(rd_kafka_t *, int, const char *,
-                                           void *))
-{
-    (void)c;
-    (void)fn;
-}
-
-void rd_kafka_conf_set_log_cb(rd_kafka_conf_t *c,
-                              void (*fn)(const rd_kafka_t *, int, const char *,
-                                         const char *))
-{
-    (void)c;
-    (void)fn;
-}
-
-rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *c, char *text,
-                         size_t size)
-{
-    struct rd_kafka_s *rk = mem_zero(1, sizeof(*rk));
-
-    (void)type;
-    (void)text;
-    (void)size;
-    rk->conf = *c;
-    free(c);
-    rk->proc = proc_now();
-    rk->last = &rk->first;
-    rk->next = consumers;
-    consumers = rk;
-    for (uint32_t i = 0; i < PARTITIONS_MOST; i++) {
-        struct fetch *f = &rk->fetches[i];
-
-        *f = (struct fetch){.rk = rk, .partition = i};
-        f->event = (struct event){.fn = on_fetch, .arg = f};
-    }
-    return rk;
-}
-
-rd_kafka_resp_err_t rd_kafka_poll_set_consumer(rd_kafka_t *rk)
-{
-    (void)rk;
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-rd_kafka_resp_err_t rd_kafka_set_log_queue(rd_kafka_t *rk, rd_kafka_queue_t *q)
-{
-    (void)rk;
-    (void)q;
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-rd_kafka_topic_conf_t *rd_kafka_default_topic_conf_dup(rd_kafka_t *rk)
-{
-    (void)rk;
-    return mem_zero(1, sizeof(rd_kafka_topic_conf_t));
-}
-
-void rd_kafka_topic_conf_set_opaque(rd_kafka_topic_conf_t *c, void *opaque)
-{
-    c->opaque = opaque;
-}
-
-rd_kafka_topic_t *rd_kafka_topic_new(rd_kafka_t *rk, const char *name,
-                                     rd_kafka_topic_conf_t *c)
-{
-    struct rd_kafka_topic_s *t = mem_zero(1, sizeof(*t));
-
-    snprintf(t->name, sizeof(t->name), "%s", name);
-    t->opaque = c->opaque;
-    free(c);
-    rk->topic = t;
-    return t;
-}
-
-void rd_kafka_topic_destroy(rd_kafka_topic_t *t)
-{
-    free(t);
-}
-
-const char *rd_kafka_topic_name(const rd_kafka_topic_t *t)
-{
-    return t->name;
-}
-
-void *rd_kafka_topic_opaque(const rd_kafka_topic_t *t)
-{
-    return t->opaque;
-}
-
-rd_kafka_queue_t *rd_kafka_queue_get_consumer(rd_kafka_t *rk)
-{
-    return &rk->queue;
-}
-
-rd_kafka_queue_t *rd_kafka_queue_new(rd_kafka_t *rk)
-{
-    return &rk->queue; /* of the goodbye, to which nothing comes */
-}
-
-void rd_kafka_queue_destroy(rd_kafka_queue_t *q)
-{
-    (void)q;
-}
-
-void rd_kafka_queue_io_event_enable(rd_kafka_queue_t *q, int fd,
-                                    const void *payload, size_t size)
-{
-    (void)payload;
-    (void)size;
-    q->fd = fd > 0 ? fd : 0;
-}
-
-size_t rd_kafka_queue_length(rd_kafka_queue_t *q)
-{
-    return consumer_of(q)->n_ops;
-}
-
-rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *rk,
-                                       const rd_kafka_topic_partition_list_t *l)
-{
-    (void)l;
-    group_join(rk);
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-rd_kafka_error_t *rd_kafka_consumer_close_queue(rd_kafka_t *rk,
-                                                rd_kafka_queue_t *q)
-{
-    struct op *op;
-
-    (void)q;
-    rk->queue.fd = 0;
-    rd_kafka_assign(rk, NULL);
-    group_leave(rk);
-    while ((op = pop(rk))) {
-        rd_kafka_message_destroy(&op->message);
-    }
-    return NULL;
-}
-
-int rd_kafka_consumer_closed(rd_kafka_t *rk)
-{
-    (void)rk;
-    return 1;
-}
-
-void rd_kafka_error_destroy(rd_kafka_error_t *e)
-{
-    (void)e;
-}
-
-void rd_kafka_destroy_flags(rd_kafka_t *rk, int flags)
-{
-    struct rd_kafka_s **at = &consumers;
-
-    (void)flags;
-    while (*at != rk) {
-        at = &(*at)->next;
-    }
-    *at = rk->next;
-    free(rk);
-}
-
-/* ---- kafka/source_group.c and kafka/producer.c: no run asks either ---- */
-
-void group_brokers(struct source *s, const struct rd_kafka_metadata *all)
-{
-    (void)s;
-    (void)all;
-}
-
-void group_close(struct source *s)
-{
-    (void)s;
-}
-
-void source_ask_members(struct source *s)
-{
-    (void)s;
-}
-
-enum holder_kind source_holder(struct source *s, const char *topic,
-                               int32_t partition, struct holder *out)
-{
-    (void)s;
-    (void)topic;
-    (void)partition;
-    *out = (struct holder){0};
-    return HOLDER_UNKNOWN;
-}
-
-/* The pipeline has no topic for dead letters. */
-struct producer *producer_new(const char *brokers,
-                              const struct plan_option *options, uint32_t n,
-                              struct err *e)
-{
-    (void)brokers;
-    (void)options;
-    (void)n;
-    (void)e;
-    broken("a worker wants to produce");
-}
-
-void producer_free(struct producer *p)
-{
-    must(!p);
-}
-
-bool producer_send(struct producer *p, const struct producer_record *r,
-                   struct err *e)
-{
-    (void)r;
-    (void)e;
-    return p != NULL;
-}
-
-uint32_t producer_waiting(struct producer *p)
-{
-    return p != NULL;
-}
-
-uint64_t producer_failed(struct producer *p, struct err *e)
-{
-    (void)e;
-    return p != NULL;
-}
-
-bool producer_is_over(const struct producer *p)
-{
-    return p != NULL;
-}
-
-bool producer_refuses(const struct producer *p)
-{
-    return p != NULL;
 }
