@@ -1,7 +1,7 @@
 #pragma once
 /*
- * The table of metrics, from which /metrics, /status and the README's list are
- * made. A metric is one line of it, which says where in the page its value is:
+ * The table of metrics, from which /metrics, /status and the list in README.md
+ * are made. A metric is one line of it, which says where in the page its value is:
  * so each of its series is there from the first scrape on, as 0.
  */
 #include "admin/view.h"

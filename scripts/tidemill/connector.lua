@@ -2,7 +2,7 @@
 -- as the JSON that Kafka Connect's REST API takes: one for each outbox (topics with the
 -- same words in front of the last dot) and one for each prefix of table topics. Every
 -- property here is one of Debezium 3.3, of its transforms or of Kafka Connect's
--- converters; README says why each is there.
+-- converters; examples/README.md says why each is there.
 local debezium = require 'tidemill.plan.debezium'
 local projection = require 'tidemill.plan.projection'
 local value = require 'tidemill.core.value'

@@ -1,5 +1,5 @@
 -- Every column type of PostgreSQL as the connector writes it, bare and behind a
--- schema, in an envelope and flattened, into the column that README names for it.
+-- schema, in an envelope and flattened, into the column that examples/README.md names.
 local conversion = require 'spec.core.conversion'
 local core = require 'spec.core.core'
 local decoding = require 'decoding'

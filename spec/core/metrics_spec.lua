@@ -1,4 +1,4 @@
--- The table of metrics: what /metrics, /status and the README make of a page.
+-- The table of metrics: what /metrics, /status and runtime/admin/README.md make of a page.
 local ffi = require 'ffi'
 require 'spec.core.flow' -- declares what the headers below stand on
 local core = require 'spec.core.core'
@@ -47,8 +47,8 @@ local function fill(page)
   return n
 end
 
-local function readme()
-  local file = assert(io.open((os.getenv('TIDEMILL_ROOT') or '.') .. '/README.md'))
+local function readme(folder)
+  local file = assert(io.open((os.getenv('TIDEMILL_ROOT') or '.') .. folder .. '/README.md'))
   local text = file:read('*a')
   file:close()
   return text
@@ -73,8 +73,8 @@ describe('the table of metrics', function()
     end
   end)
 
-  it('has as many series as the README says', function()
-    local worker, lane, run = readme():gsub('%s+', ' '):match(
+  it('has as many series as its page says', function()
+    local worker, lane, run = readme('/runtime/admin'):gsub('%s+', ' '):match(
       'There are (%d+) series a worker, (%d+) a lane and (%d+) of the run')
     local _, series = exposition.read(metrics(new_page()))
     local n = 0
@@ -147,7 +147,7 @@ describe('the table of metrics', function()
     end
   end)
 
-  it('stands in the README, line by line', function()
+  it('stands in its page, line by line', function()
     local wanted = {}
     for _, f in ipairs((exposition.read(metrics(new_page())))) do
       local labels = {}
@@ -158,16 +158,18 @@ describe('the table of metrics', function()
         table.concat(labels, ', '), f.help):gsub('  +', ' ')
     end
     local found = {}
-    for line in readme():gmatch('[^\n]+') do
+    for line in readme('/runtime/admin'):gmatch('[^\n]+') do
       if line:match('^| `tidemill_[%w_]+` |') then found[#found + 1] = line end
     end
     assert.are.equal(table.concat(wanted, '\n'), table.concat(found, '\n'))
   end)
 
-  it('has every metric that the README speaks of', function()
+  it('has every metric that the pages speak of', function()
     local families = exposition.read(metrics(new_page()))
-    for name in readme():gmatch 'tidemill_[%l_]+' do
-      assert(families[name] or families[name:gsub('_bucket$', '')] or name == 'tidemill_', name)
+    for _, folder in ipairs { '', '/scripts', '/runtime/cli', '/runtime/admin' } do
+      for name in readme(folder):gmatch 'tidemill_[%l_]+' do
+        assert(families[name] or families[name:gsub('_bucket$', '')] or name == 'tidemill_', name)
+      end
     end
   end)
 end)

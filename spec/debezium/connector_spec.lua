@@ -1,6 +1,6 @@
 -- What `tidemill connector` prints, given to the real Debezium by the REST call of
--- the README: it is taken, `check` finds nothing to say of what it writes, and what a
--- run makes of that is what the source holds.
+-- examples/README.md: it is taken, `check` finds nothing to say of what it writes, and
+-- what a run makes of that is what the source holds.
 local connect = require 'connect'
 local pg = require 'pg'
 local tidemill = require 'tidemill'
@@ -62,7 +62,7 @@ return pipeline {
   return { path = bundle, env = { DATABASE_URL = url }, db = db, pipeline = p }
 end
 
---- As the README says it.
+--- As examples/README.md says it.
 local function create(worker, database, path)
   local host, port, name = database:match('@([^:]+):(%d+)/(.+)$')
   local answer = tidemill.shell(([[%s connector %s --host %s --port %s --user postgres \

@@ -1,6 +1,6 @@
 -- Columns of every type that PostgreSQL has, with values at their ends; what each
 -- is declared as in a mirror, and how source and copy compare. Nothing here is
--- taken from Tidemill: the README's table of types is written down again.
+-- taken from Tidemill: the table of types in examples/README.md is written down again.
 local M = {}
 
 -- A column: name, type of the source, type of the copy, values (SQL literals).

@@ -1,5 +1,5 @@
 -- Every type that PostgreSQL has, through the real connector in all of its
--- settings, into columns as the README declares them. The source is the model:
+-- settings, into columns as examples/README.md declares them. The source is the model:
 -- copies are compared with it column by column.
 local bank = require 'bank'
 local connect = require 'connect'

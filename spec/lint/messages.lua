@@ -1,5 +1,5 @@
 -- Every warning and error that a running worker or supervisor can log stands in
--- the README, in the words that people will look for: luajit messages.lua.
+-- runtime/cli/README.md, in the words that people will look for: luajit messages.lua.
 local function read(path)
   local f = assert(io.open(path))
   local text = f:read('*a')
@@ -7,8 +7,9 @@ local function read(path)
   return text
 end
 
--- In one line, since the README breaks its lines elsewhere.
-local readme = read('README.md'):gsub('%s+', ' ')
+-- In one line, since the page breaks its lines elsewhere.
+local README = 'runtime/cli/README.md'
+local readme = read(README):gsub('%s+', ' ')
 local n_problems = 0
 
 -- The literals of one argument, joined; several when it is a choice (a ? b : c).
@@ -28,7 +29,7 @@ local function check(file, argument)
     local words = text:match('^[^:;]+')
     if #words > 6 and not readme:find(words, 1, true) then
       n_problems = n_problems + 1
-      print(('%s: "%s" is not in the README'):format(file, words))
+      print(('%s: "%s" is not in %s'):format(file, words, README))
     end
   end
 end

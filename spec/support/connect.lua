@@ -18,7 +18,7 @@ local OUTBOX = {
   ['key.converter'] = 'org.apache.kafka.connect.storage.StringConverter',
 }
 
---- Settings of an outbox's connector, as the README recommends them.
+--- Settings of an outbox's connector, as examples/README.md recommends them.
 function M.outbox(settings)
   local all = {}
   for name, value in pairs(OUTBOX) do all[name] = value end
