@@ -66,6 +66,8 @@ $(BUILD)/%.o: %.c
 
 # What `init` writes is in the binary.
 $(BUILD)/runtime/cli/init/init_files.o: $(shell find examples/first -type f)
+$(BUILD)/runtime/cli/chapters.o: scripts/README.md rules/README.md \
+  examples/README.md runtime/cli/README.md runtime/admin/README.md
 
 $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
@@ -142,11 +144,26 @@ fuzz:
 	  -fno-sanitize-recover=undefined' fuzz-targets
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) spec/fuzz/run build-fuzz $(or $(TARGET),$(FUZZ))
 
+SHARE = $(DESTDIR)$(PREFIX)/share
+# What the binary says of itself, for man and for shells.
+MADE := man/man1/tidemill.1 bash-completion/completions/tidemill \
+  zsh/site-functions/_tidemill fish/vendor_completions.d/tidemill.fish
+
 ##  install   into $(DESTDIR)$(PREFIX): the binary, its scripts and rules
 install: $(BIN)
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/tidemill
 	set -e; for f in $$(find scripts rules -name '*.lua' ! -name '*_spec.lua'); do \
-	  install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/tidemill/$$f; done
+	  install -D -m 644 $$f $(SHARE)/tidemill/$$f; done
+	for f in $(MADE); do mkdir -p $(SHARE)/$$(dirname $$f); done
+	$(abspath $(BIN)) help --man > $(SHARE)/man/man1/tidemill.1
+	$(abspath $(BIN)) completion bash > $(SHARE)/bash-completion/completions/tidemill
+	$(abspath $(BIN)) completion zsh > $(SHARE)/zsh/site-functions/_tidemill
+	$(abspath $(BIN)) completion fish > $(SHARE)/fish/vendor_completions.d/tidemill.fish
+
+##  uninstall takes away what install put there
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/tidemill $(addprefix $(SHARE)/,$(MADE))
+	rm -rf $(SHARE)/tidemill
 
 ##  demo      installs what is missing, builds, runs examples/bank for
 ##            DEMO_SECONDS (30) against a broker and database of its own
@@ -222,5 +239,5 @@ help:
 	@echo "make           ./tidemill"
 	@sed -n "s/^##  \([a-z]\)/make \1/p; s/^##   /     /p" Makefile
 
-.PHONY: debug install demo test check e2e test-faults test-mutants test-debezium lint bench format clean \
+.PHONY: debug install uninstall demo test check e2e test-faults test-mutants test-debezium lint bench format clean \
   help fuzz fuzz-targets corpus sanitized flags simulate

@@ -15,23 +15,15 @@ static const char help[] =
     "Connect's REST API takes. A pipeline that reads several sources needs\n"
     "several: they are printed as a list, and NAME picks one. What there is "
     "to\n"
-    "do besides goes to stderr. Nothing is asked and nothing is changed.\n"
-    "\n"
-    "Options:\n"
-    "  --host HOST      of the source database (${env:PGHOST})\n"
-    "  --port PORT      its port (5432)\n"
-    "  --user USER      (${env:PGUSER})\n"
-    "  --password TEXT  better a reference than the password itself\n"
-    "                   (${env:PGPASSWORD})\n"
-    "  --dbname NAME    (${env:PGDATABASE})\n"
-    "  --table NAME     the outbox table, as schema.table (public.outbox)\n"
-    "  --partitions N   of topics that Connect makes (the broker's default)\n"
-    "\n"
+    "do besides goes to stderr. Nothing is asked and nothing is changed.\n";
+
+static const char notes[] =
     "${env:NAME} is read from the environment of the Connect worker, if its\n"
     "properties say\n"
     "  config.providers=env\n"
-    "  config.providers.env.class="
-    "org.apache.kafka.common.config.provider.EnvVarConfigProvider\n"
+    "  "
+    "config.providers.env.class=org.apache.kafka.common.config.provider."
+    "EnvVarConfigProvider\n"
     "\n"
     "Examples:\n"
     "  tidemill connector shop --host db --user debezium --dbname shop |\n"
@@ -41,6 +33,31 @@ static const char help[] =
     "\n"
     "Exit status: 0 printed, 64 usage, 66 no connector of that name or none\n"
     "needed, 78 the pipeline was refused.\n";
+
+/* [value] of said[]: what a person says about the source. */
+enum { HOST, PORT, USER, PASSWORD, DBNAME, TABLE, TEXTS };
+
+struct connector_request {
+    const char *said[TEXTS];
+    uint32_t n_partitions;
+};
+
+#define SAID(which, name, value, help)                                         \
+    TEXT_OPTION(struct connector_request, said[which], name, value, help)
+
+static const struct option_spec options[] = {
+    SAID(HOST, "host", "HOST", "of the source database (${env:PGHOST})"),
+    SAID(PORT, "port", "PORT", "its port (5432)"),
+    SAID(USER, "user", "USER", "(${env:PGUSER})"),
+    SAID(PASSWORD, "password", "TEXT",
+         "better a reference than the password itself (${env:PGPASSWORD})"),
+    SAID(DBNAME, "dbname", "NAME", "(${env:PGDATABASE})"),
+    SAID(TABLE, "table", "NAME",
+         "the outbox table, as schema.table (public.outbox)"),
+    NUMBER_OPTION(struct connector_request, n_partitions, "partitions", "N", 1,
+                  10000, "of topics that Connect makes (the broker's default)"),
+    END_OPTION,
+};
 
 static int print(const struct bundle *b, const char *path,
                  const struct report_word *said, uint32_t n)
@@ -72,23 +89,10 @@ static int run(const struct verb *v, int argc, char **argv)
 {
     const char *words[2] = {NULL};
     char partitions[12];
-    uint32_t n_partitions = 0;
-    struct report_word said[] = {
-        {"host", NULL},       {"port", NULL},   {"user", NULL},
-        {"password", NULL},   {"dbname", NULL}, {"table", NULL},
-        {"partitions", NULL}, {"path", NULL},   {"name", NULL}};
-    enum { SAID = sizeof(said) / sizeof(*said), TEXTS = 6 };
-    struct option_spec specs[TEXTS + 1] = {[TEXTS] = {.name = "partitions",
-                                                      .kind = OPTION_NUMBER,
-                                                      .out = &n_partitions,
-                                                      .least = 1,
-                                                      .most = 10000}};
-    for (int i = 0; i < TEXTS; i++) {
-        specs[i] = (struct option_spec){
-            .name = said[i].name, .kind = OPTION_TEXT, .out = &said[i].value};
-    }
+    struct connector_request q = {0};
+    struct report_word said[TEXTS + 3];
     const struct option_words all = {words, 2};
-    if (!options_parse_words(v, specs, TEXTS + 1, argc, argv, &all)) {
+    if (!options_parse_words(v, &q, argc, argv, &all)) {
         return EX_USAGE;
     }
     int status = EX_OK;
@@ -96,19 +100,25 @@ static int run(const struct verb *v, int argc, char **argv)
     if (!pipeline_read(v, words[0], &b, &status)) {
         return status;
     }
-    snprintf(partitions, sizeof(partitions), "%u", n_partitions);
-    said[TEXTS].value = n_partitions ? partitions : NULL;
-    said[TEXTS + 1].value = words[0];
-    said[TEXTS + 2].value = words[1];
-    status = print(&b, words[0], said, SAID);
+    for (int i = 0; i < TEXTS; i++) {
+        said[i] = (struct report_word){options[i].name, q.said[i]};
+    }
+    snprintf(partitions, sizeof(partitions), "%u", q.n_partitions);
+    said[TEXTS] =
+        (struct report_word){"partitions", q.n_partitions ? partitions : NULL};
+    said[TEXTS + 1] = (struct report_word){"path", words[0]};
+    said[TEXTS + 2] = (struct report_word){"name", words[1]};
+    status = print(&b, words[0], said, TEXTS + 3);
     bundle_close(&b);
     return status;
 }
 
 const struct verb verb_connector = {
     .name = "connector",
-    .usage = "PATH [NAME] [--host HOST] [--user USER] …",
+    .usage = "PATH [NAME] [OPTIONS]",
     .summary = "print the Debezium connector that a pipeline needs",
     .help = help,
+    .options = options,
+    .notes = notes,
     .run = run,
 };

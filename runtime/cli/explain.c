@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "base/nearest.h"
+#include "cli/help.h"
 #include "cli/options.h"
 #include "cli/verb.h"
 #include "kafka/errors.h"
@@ -13,13 +14,7 @@
 #include "postgres/wire/condition.h"
 #include "postgres/wire/sqlstate.h"
 
-enum {
-    WIDTH = 78,
-    LABEL = 14,
-    STATE_LEN = 5,
-    WORD_BYTES = 64,
-    MOST_NAMES = 512
-};
+enum { LABEL = 14, STATE_LEN = 5, WORD_BYTES = 64, MOST_NAMES = 512 };
 
 static const char help[] =
     "Says of each CODE what it means, what Tidemill does about it and what "
@@ -41,28 +36,9 @@ static const char help[] =
     "\n"
     "Exit status: 0 explained, 64 usage or an unknown code.\n";
 
-/* One paragraph behind a label, broken at blanks. */
 static void print_part(const char *label, const char *text)
 {
-    int column = LABEL;
-
-    printf("  %-*s", LABEL - 2, label);
-    while (*text) {
-        int len = (int)strcspn(text, " ");
-
-        if (column > LABEL && column + 1 + len > WIDTH) {
-            printf("\n%*s", LABEL, "");
-            column = LABEL;
-        } else if (column > LABEL) {
-            putchar(' ');
-            column++;
-        }
-        printf("%.*s", len, text);
-        column += len;
-        text += len;
-        text += strspn(text, " ");
-    }
-    putchar('\n');
+    help_print_entry(label, text, LABEL);
 }
 
 static void print_class(enum err_class class, const char *note)

@@ -12,12 +12,11 @@
 #include "base/nearest.h"
 #include "base/say.h"
 
-enum { MOST_OPTIONS = 16 };
+enum { MOST = 32 };
 
 struct parse {
     const struct verb *verb;
-    const struct option_spec *specs;
-    size_t n_specs;
+    void *request;
     char **argv;
     int argc;
     int at;
@@ -36,15 +35,42 @@ int options_refuse(const struct verb *v, const char *format, ...)
     return EX_USAGE;
 }
 
+/* [o], or the first after it that can be said; NULL: none. */
+static const struct option_spec *skip_headings(const struct option_spec *o)
+{
+    while (o && o->name && o->kind == OPTION_HEADING) {
+        o++;
+    }
+    return o && o->name ? o : NULL;
+}
+
+static const struct option_spec *first_option(const struct verb *v)
+{
+    return skip_headings(v->options);
+}
+
+static const struct option_spec *next_option(const struct option_spec *o)
+{
+    return skip_headings(o + 1);
+}
+
+/* The field of the request that [o] sets. */
+static void *field_of(const struct parse *p, const struct option_spec *o)
+{
+    return (char *)p->request + o->at;
+}
+
 static bool refuse_unknown(const struct parse *p, const char *name, size_t len)
 {
-    const char *words[MOST_OPTIONS];
+    const char *words[MOST];
     char word[64];
-    for (size_t i = 0; i < p->n_specs; i++) {
-        words[i] = p->specs[i].name;
+    size_t n = 0;
+    for (const struct option_spec *o = first_option(p->verb); o && n < MOST;
+         o = next_option(o)) {
+        words[n++] = o->name;
     }
     snprintf(word, sizeof(word), "%.*s", (int)len, name);
-    const char *near = nearest_word(word, words, p->n_specs);
+    const char *near = nearest_word(word, words, n);
     if (near) {
         options_refuse(p->verb, "unknown option --%s; did you mean --%s?", word,
                        near);
@@ -67,14 +93,14 @@ static bool store_number(const struct parse *p, const struct option_spec *o,
                        o->name, o->least, o->most, value);
         return false;
     }
-    *(uint32_t *)o->out = (uint32_t)n;
+    *(uint32_t *)field_of(p, o) = (uint32_t)n;
     return true;
 }
 
 static bool store_offset(const struct parse *p, const struct option_spec *o,
                          const char *value)
 {
-    if (!options_offset(value, o->out)) {
+    if (!options_offset(value, field_of(p, o))) {
         options_refuse(p->verb,
                        "--%s takes a whole number from 0 to %" PRId64
                        ", not '%s'",
@@ -88,7 +114,7 @@ static bool store(struct parse *p, const struct option_spec *o,
                   const char *value)
 {
     if (o->kind == OPTION_FLAG) {
-        *(bool *)o->out = true;
+        *(bool *)field_of(p, o) = true;
         if (value) {
             options_refuse(p->verb, "--%s takes no value", o->name);
         }
@@ -98,7 +124,7 @@ static bool store(struct parse *p, const struct option_spec *o,
         value = p->argv[++p->at];
     }
     if (!value || value[0] == '\0') {
-        options_refuse(p->verb, "--%s wants a value behind it", o->name);
+        options_refuse(p->verb, "--%s wants a value after it", o->name);
         return false;
     }
     if (o->kind == OPTION_NUMBER) {
@@ -107,19 +133,19 @@ static bool store(struct parse *p, const struct option_spec *o,
     if (o->kind == OPTION_OFFSET) {
         return store_offset(p, o, value);
     }
-    *(const char **)o->out = value;
+    *(const char **)field_of(p, o) = value;
     return true;
 }
 
-/* [text]: behind the dashes. */
+/* [text]: after the dashes. */
 static bool parse_option(struct parse *p, const char *text)
 {
     const char *equals = strchr(text, '=');
     size_t len = equals ? (size_t)(equals - text) : strlen(text);
-    for (size_t i = 0; i < p->n_specs; i++) {
-        const char *name = p->specs[i].name;
-        if (strlen(name) == len && memcmp(name, text, len) == 0) {
-            return store(p, &p->specs[i], equals ? equals + 1 : NULL);
+    for (const struct option_spec *o = first_option(p->verb); o;
+         o = next_option(o)) {
+        if (strlen(o->name) == len && memcmp(o->name, text, len) == 0) {
+            return store(p, o, equals ? equals + 1 : NULL);
         }
     }
     return refuse_unknown(p, text, len);
@@ -140,6 +166,12 @@ static bool parse_word(struct parse *p, const char *text)
     return false;
 }
 
+int option_words(const struct option_spec *o, char *out)
+{
+    return snprintf(out, 64, "--%s%s%s", o->name, o->value ? " " : "",
+                    o->value ? o->value : "");
+}
+
 bool options_offset(const char *text, int64_t *out)
 {
     char *end;
@@ -152,18 +184,17 @@ bool options_offset(const char *text, int64_t *out)
     return true;
 }
 
-bool options_parse(const struct verb *v, const struct option_spec *specs,
-                   size_t n, int argc, char **argv, const char **path)
+bool options_parse(const struct verb *v, void *request, int argc, char **argv,
+                   const char **path)
 {
     const struct option_words words = {path, 1};
-    return options_parse_words(v, specs, n, argc, argv, &words);
+    return options_parse_words(v, request, argc, argv, &words);
 }
 
-bool options_parse_words(const struct verb *v, const struct option_spec *specs,
-                         size_t n, int argc, char **argv,
-                         const struct option_words *words)
+bool options_parse_words(const struct verb *v, void *request, int argc,
+                         char **argv, const struct option_words *words)
 {
-    struct parse p = {v, specs, n, argv, argc, 0, words->out, 0, words->most};
+    struct parse p = {v, request, argv, argc, 0, words->out, 0, words->most};
     bool is_ended = false;
     for (size_t i = 0; i < words->most; i++) {
         words->out[i] = NULL;

@@ -19,22 +19,9 @@ static const char help[] =
     "5 seconds; a second one stops at once. Either way no event is lost or\n"
     "applied twice: positions and rows commit together.\n"
     "The files are read once: what is edited under a run holds from the next\n"
-    "one on.\n"
-    "\n"
-    "Options:\n"
-    "  --workers N               worker processes, 1 to 64 (default 1)\n"
-    "  --admin HOST:PORT         admin port, or 'off' (default "
-    "127.0.0.1:9465)\n"
-    "  --admin-token-file FILE   ask for 'Authorization: Bearer TOKEN'; "
-    "needed\n"
-    "                            when HOST is not loopback\n"
-    "  --instance NAME           name of this supervisor in the consumer "
-    "group\n"
-    "                            (default host-port, the port of --admin)\n"
-    "  --until-end               stop when every lane has reached the end "
-    "that\n"
-    "                            its partition had at the start\n"
-    "\n"
+    "one on.\n";
+
+static const char notes[] =
     "Admin port: /livez /readyz /metrics (Prometheus) /status (JSON)\n"
     "\n"
     "Environment:\n"
@@ -56,6 +43,23 @@ static const char help[] =
     "the\n"
     "admin port was refused.\n";
 
+static const struct option_spec options[] = {
+    NUMBER_OPTION(struct start, workers, "workers", "N", 1, PAGE_WORKERS,
+                  "worker processes, 1 to 64 (default 1)"),
+    TEXT_OPTION(struct start, admin, "admin", "HOST:PORT",
+                "admin port, or 'off' (default 127.0.0.1:9465)"),
+    TEXT_OPTION(struct start, token_file, "admin-token-file", "FILE",
+                "ask for 'Authorization: Bearer TOKEN'; needed when HOST is "
+                "not loopback"),
+    TEXT_OPTION(struct start, instance, "instance", "NAME",
+                "name of this supervisor in the consumer group (default "
+                "host-port, the port of --admin)"),
+    FLAG_OPTION(struct start, until_end, "until-end",
+                "stop when every lane has reached the end that its partition "
+                "had at the start"),
+    END_OPTION,
+};
+
 static int run_plan(struct start *o, const struct bundle *b,
                     const struct plan *p)
 {
@@ -74,15 +78,7 @@ static int run_plan(struct start *o, const struct bundle *b,
 static int run(const struct verb *v, int argc, char **argv)
 {
     struct start o = {.workers = 1, .admin = "127.0.0.1:9465"};
-    const struct option_spec specs[] = {
-        {"workers", OPTION_NUMBER, &o.workers, 1, PAGE_WORKERS},
-        {.name = "admin", .kind = OPTION_TEXT, .out = &o.admin},
-        {.name = "admin-token-file", .kind = OPTION_TEXT, .out = &o.token_file},
-        {.name = "instance", .kind = OPTION_TEXT, .out = &o.instance},
-        {.name = "until-end", .kind = OPTION_FLAG, .out = &o.until_end},
-    };
-    if (!options_parse(v, specs, sizeof(specs) / sizeof(*specs), argc, argv,
-                       &o.path)) {
+    if (!options_parse(v, &o, argc, argv, &o.path)) {
         return EX_USAGE;
     }
     struct err e;
@@ -108,5 +104,7 @@ const struct verb verb_run = {
     .usage = "PATH [OPTIONS]",
     .summary = "run a pipeline",
     .help = help,
+    .options = options,
+    .notes = notes,
     .run = run,
 };

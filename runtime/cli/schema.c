@@ -15,14 +15,9 @@ static const char help[] =
     "letters, functions) and each projection's table; with --role, the least\n"
     "rights that `run` needs. `run` never changes a schema by itself, so its\n"
     "role needs to own nothing. Everything is IF NOT EXISTS: tables that are\n"
-    "there stay as they are; --apply and `tidemill check` name what differs.\n"
-    "\n"
-    "Options:\n"
-    "  --role NAME      also GRANT what `run` needs to this role\n"
-    "  --operator NAME  also GRANT what `lane` and `dlq` need to this role\n"
-    "  --apply          run the SQL on the pipeline's database instead of\n"
-    "                   printing it: as a role that may create and grant\n"
-    "\n"
+    "there stay as they are; --apply and `tidemill check` name what differs.\n";
+
+static const char notes[] =
     "Examples:\n"
     "  tidemill schema bank > bank.sql     review it, keep it with migrations\n"
     "  tidemill schema bank --role mill | psql -1 -v ON_ERROR_STOP=1 "
@@ -32,6 +27,22 @@ static const char help[] =
     "Exit status: 0 done, 64 usage, 66 no such pipeline, 69 no database, 75\n"
     "the server lacks something for now, 78 the pipeline or the SQL was\n"
     "refused, or a table that was there lacks something.\n";
+
+struct schema_request {
+    const char *role, *operator_role;
+    bool must_apply;
+};
+
+static const struct option_spec options[] = {
+    TEXT_OPTION(struct schema_request, role, "role", "NAME",
+                "also GRANT what `run` needs to this role"),
+    TEXT_OPTION(struct schema_request, operator_role, "operator", "NAME",
+                "also GRANT what `lane` and `dlq` need to this role"),
+    FLAG_OPTION(struct schema_request, must_apply, "apply",
+                "run the SQL on the pipeline's database instead of printing "
+                "it: as a role that may create and grant"),
+    END_OPTION,
+};
 
 /* Tables that were there before are left alone, so they may lack something. */
 static int compare(const struct plan *p)
@@ -70,17 +81,8 @@ static int apply(const struct plan *p, struct buf *sql)
 static int run(const struct verb *v, int argc, char **argv)
 {
     const char *path;
-    const char *role = NULL, *operator= NULL;
-    bool must_apply = false;
-    const struct option_spec specs[] = {
-        {.name = "apply", .kind = OPTION_FLAG, .out = &must_apply},
-        {.name = "role", .kind = OPTION_TEXT, .out = &role},
-        {
-            .name = "operator",
-            .kind = OPTION_TEXT,
-            .out = &operator},
-        };
-    if (!options_parse(v, specs, 3, argc, argv, &path)) {
+    struct schema_request q = {0};
+    if (!options_parse(v, &q, argc, argv, &path)) {
         return EX_USAGE;
     }
     int status = EX_OK;
@@ -89,8 +91,8 @@ static int run(const struct verb *v, int argc, char **argv)
         return status;
     }
     struct buf sql = {0};
-    pipeline_sql(p, role, operator, & sql);
-    if (must_apply) {
+    pipeline_sql(p, q.role, q.operator_role, &sql);
+    if (q.must_apply) {
         status = apply(p, &sql);
     } else {
         fputs(buf_text(&sql), stdout);
@@ -105,5 +107,7 @@ const struct verb verb_schema = {
     .usage = "PATH [--role NAME] [--operator NAME] [--apply]",
     .summary = "print or apply the SQL that a pipeline needs",
     .help = help,
+    .options = options,
+    .notes = notes,
     .run = run,
 };

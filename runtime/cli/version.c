@@ -9,7 +9,7 @@
 static int run(const struct verb *v, int argc, char **argv)
 {
     const char *path;
-    if (!options_parse(v, NULL, 0, argc, argv, &path)) {
+    if (!options_parse(v, NULL, argc, argv, &path)) {
         return EX_USAGE;
     }
     if (path) {

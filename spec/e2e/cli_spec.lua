@@ -22,6 +22,77 @@ describe('tidemill', function()
     end
   end)
 
+  -- Each verb that runs, and what its help says that it takes.
+  local function each_verb(put)
+    local function all(words, text)
+      for line in text:match('\n\n(  .-)\n\n'):gmatch('[^\n]+') do
+        local name = line:match('^  ([%a ]-)  ')
+        local help = tidemill.call { unpack(words), name:match('%a+$'), '--help' }
+        if words[1] then
+          help = tidemill.call { words[1], name:match('%a+$'), '--help' }
+        end
+        put(name, help.out)
+      end
+    end
+    all({}, (tidemill.call { 'help' }).out:gsub('Verbs:\n', '\n'))
+    for _, above in ipairs { 'lane', 'dlq' } do
+      all({ above }, (tidemill.call { above, '--help' }).out)
+    end
+  end
+
+  it('prints every chapter of the reference that help names, and no more than it',
+    function()
+      local help = tidemill.call { 'help', '--help' }
+      local n = 0
+      for line in help.out:match('Chapters:\n(.-)\n\n'):gmatch('[^\n]+') do
+        local chapter = tidemill.call { 'help', line:match('%S+') }
+        assert.equal(0, chapter.status, line)
+        assert.matches('^##? %S', chapter.out)
+        local _, sections = ('\n' .. chapter.out):gsub('\n## ', '')
+        assert.is_true(chapter.out:match('^# ') ~= nil or sections == 1, line)
+        n = n + 1
+      end
+      assert.is_true(n > 10)
+      local wrong = tidemill.call { 'help', 'projektion' }
+      assert.equal(64, wrong.status)
+      assert.matches("did you mean 'projection'?", wrong.err, 1, true)
+    end)
+
+  it('has every verb and option in the man page and in what shells complete', function()
+    local texts = { man = tidemill.call({ 'help', '--man' }).out:gsub('\\%-', '-') }
+    for _, shell in ipairs { 'bash', 'zsh', 'fish' } do
+      texts[shell] = tidemill.call({ 'completion', shell }).out
+    end
+    local n = 0
+    each_verb(function(name, help)
+      assert.is_truthy(texts.man:find('.SS tidemill ' .. name .. ' ', 1, true), name)
+      for option in help:gmatch('\n  %-%-([%a-]+)') do
+        local in_bash = texts.bash:match("'" .. name .. " '%*%) options='([^']*)'")
+        assert.is_truthy((in_bash .. ' '):find('--' .. option .. ' ', 1, true), option)
+        assert.is_truthy(texts.zsh:find("'--" .. option .. ':', 1, true), option)
+        assert.is_truthy(texts.fish:find(' -l ' .. option .. ' ', 1, true), option)
+        assert.is_truthy(texts.man:find('\\fB--' .. option, 1, true), option)
+        n = n + 1
+      end
+    end)
+    assert.is_true(n > 40, n)
+    assert.equal(64, tidemill.call({ 'completion', 'tcsh' }).status)
+  end)
+
+  it('completes words, options and files in bash', function()
+    local function completed(...)
+      local words = table.concat({ ... }, "' '")
+      return (tidemill.shell(([[bash -c '. <("$TIDEMILL" completion bash)
+        compopt() { :; }
+        COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        _tidemill; echo "${COMPREPLY[*]}"' x tidemill '%s']]):format(words)))
+    end
+    assert.equal('check\n', completed('ch'))
+    assert.equal('skip seek\n', completed('lane', 's'))
+    assert.equal('--records --reason\n', completed('lane', 'skip', 'x', '--re'))
+    assert.equal('examples/bank\n', completed('run', 'examples/ban'))
+  end)
+
   it('answers an unknown verb or option with the nearest', function()
     local verb = tidemill.call { 'chekc' }
     assert.equal(64, verb.status)

@@ -50,24 +50,28 @@ enum { MOST_WORDS = 12 };
 
 static void check_options(struct input *in)
 {
-    static const struct verb verb = {.name = "run"};
+    struct request {
+        bool flag;
+        const char *text;
+        uint32_t number;
+    } said = {.number = 7};
+    static const struct option_spec options[] = {
+        FLAG_OPTION(struct request, flag, "until-end", ""),
+        TEXT_OPTION(struct request, text, "admin", "HOST:PORT", ""),
+        NUMBER_OPTION(struct request, number, "workers", "N", 1, 64, ""),
+        END_OPTION,
+    };
+    static const struct verb verb = {.name = "run", .options = options};
     char *argv[MOST_WORDS];
     int argc = 0;
-    bool flag = false;
-    const char *text = NULL, *path = NULL;
-    uint32_t number = 7;
-    const struct option_spec specs[] = {
-        {"until-end", OPTION_FLAG, &flag, 0, 0},
-        {"admin", OPTION_TEXT, &text, 0, 0},
-        {"workers", OPTION_NUMBER, &number, 1, 64},
-    };
+    const char *path = NULL;
 
     while (in->len > 0 && argc < MOST_WORDS) {
         argv[argc++] = input_text(in);
     }
-    options_parse(&verb, specs, 3, argc, argv, &path);
-    must(number >= 1 && number <= 64);
-    must(!text || text[0]);
+    options_parse(&verb, &said, argc, argv, &path);
+    must(said.number >= 1 && said.number <= 64);
+    must(!said.text || said.text[0]);
     for (int i = 0; i < argc; i++) {
         free(argv[i]);
     }

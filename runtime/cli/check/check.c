@@ -23,11 +23,9 @@ static const char help[] =
     "or\n"
     "which word of kafka{} to write. Then compares tables, columns, types, "
     "keys\n"
-    "and privileges with the database. Nothing is changed.\n"
-    "\n"
-    "Options:\n"
-    "  --offline   ask neither Kafka nor the database\n"
-    "\n"
+    "and privileges with the database. Nothing is changed.\n";
+
+static const char notes[] =
     "Examples:\n"
     "  tidemill check bank\n"
     "  tidemill check bank --offline       in CI, without servers\n"
@@ -35,6 +33,16 @@ static const char help[] =
     "Exit status: 0 ok, 64 usage, 66 no such pipeline, 69 Kafka or the\n"
     "database does not answer, 75 the database lacks something for now, 78\n"
     "problems were found (also when something else could not be asked).\n";
+
+struct check_request {
+    bool is_offline;
+};
+
+static const struct option_spec options[] = {
+    FLAG_OPTION(struct check_request, is_offline, "offline",
+                "ask neither Kafka nor the database"),
+    END_OPTION,
+};
 
 /* What is known without asking anybody. */
 static int print_plan(struct vm *vm)
@@ -113,11 +121,8 @@ static int look(const struct bundle *b, const struct plan *p, struct vm *vm,
 static int run(const struct verb *v, int argc, char **argv)
 {
     const char *path;
-    bool is_offline = false;
-    const struct option_spec specs[] = {
-        {.name = "offline", .kind = OPTION_FLAG, .out = &is_offline},
-    };
-    if (!options_parse(v, specs, 1, argc, argv, &path)) {
+    struct check_request q = {0};
+    if (!options_parse(v, &q, argc, argv, &path)) {
         return EX_USAGE;
     }
     int status = EX_OK;
@@ -128,7 +133,7 @@ static int run(const struct verb *v, int argc, char **argv)
     struct vm *vm;
     const struct plan *p = pipeline_with_vm(&b, path, &vm, &status);
     if (p) {
-        status = look(&b, p, vm, path, is_offline);
+        status = look(&b, p, vm, path, q.is_offline);
         vm_free(vm);
         plan_free(p);
     }
@@ -141,5 +146,7 @@ const struct verb verb_check = {
     .usage = "PATH [--offline]",
     .summary = "say what a pipeline does and whether topics and tables fit",
     .help = help,
+    .options = options,
+    .notes = notes,
     .run = run,
 };

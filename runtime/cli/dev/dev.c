@@ -37,13 +37,9 @@ static const char help[] =
     "topics, and a load generator when DIR has a load.lua. At the end it says\n"
     "how fast it went and shows some rows; then all of it is removed. Nothing\n"
     "else is touched: the pipeline has to take its brokers from\n"
-    "env('KAFKA_BROKERS') and its database from env('DATABASE_URL').\n"
-    "\n"
-    "Options:\n"
-    "  --seconds N        stop N seconds after all is ready; 0: at Ctrl-C\n"
-    "  --workers N        worker processes, 1 to 64 (default 1)\n"
-    "  --admin HOST:PORT  admin port, or 'off' (default 127.0.0.1:9465)\n"
-    "\n"
+    "env('KAFKA_BROKERS') and its database from env('DATABASE_URL').\n";
+
+static const char notes[] =
     "load.lua returns:\n"
     "  { topics = { ['outbox.event.account'] = { partitions = 4 } },\n"
     "    rate = 1000,                     events a second; nil: all it takes\n"
@@ -67,6 +63,16 @@ static const char help[] =
     "Exit status: as of `tidemill run`; 0 after Ctrl-C and after --seconds, "
     "69\n"
     "when with --seconds nothing became ready within 60 s.\n";
+
+static const struct option_spec options[] = {
+    NUMBER_OPTION(struct start, seconds, "seconds", "N", 0, 1000000,
+                  "stop N seconds after all is ready; 0: at Ctrl-C"),
+    NUMBER_OPTION(struct start, workers, "workers", "N", 1, PAGE_WORKERS,
+                  "worker processes, 1 to 64 (default 1)"),
+    TEXT_OPTION(struct start, admin, "admin", "HOST:PORT",
+                "admin port, or 'off' (default 127.0.0.1:9465)"),
+    END_OPTION,
+};
 
 struct dev {
     struct start start;
@@ -362,13 +368,7 @@ static int run(const struct verb *v, int argc, char **argv)
 {
     struct dev d = {
         .start = {.workers = 1, .admin = "127.0.0.1:9465", .instance = "dev"}};
-    const struct option_spec specs[] = {
-        {"seconds", OPTION_NUMBER, &d.start.seconds, 0, 1000000},
-        {"workers", OPTION_NUMBER, &d.start.workers, 1, PAGE_WORKERS},
-        {.name = "admin", .kind = OPTION_TEXT, .out = &d.start.admin},
-    };
-    if (!options_parse(v, specs, sizeof(specs) / sizeof(*specs), argc, argv,
-                       &d.start.path)) {
+    if (!options_parse(v, &d.start, argc, argv, &d.start.path)) {
         return EX_USAGE;
     }
     struct err e;
@@ -386,5 +386,7 @@ const struct verb verb_dev = {
     .usage = "DIR [OPTIONS]",
     .summary = "run a pipeline with everything embedded, under load",
     .help = help,
+    .options = options,
+    .notes = notes,
     .run = run,
 };

@@ -209,7 +209,7 @@ static bool make_all(const char *folder)
 static int run(const struct verb *v, int argc, char **argv)
 {
     const char *folder;
-    if (!options_parse(v, NULL, 0, argc, argv, &folder)) {
+    if (!options_parse(v, NULL, argc, argv, &folder)) {
         return EX_USAGE;
     }
     if (!folder || folder[0] == '\0' || strlen(folder) > 3800) {

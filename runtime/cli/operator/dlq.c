@@ -30,7 +30,7 @@ static const char help[] =
     "  4. tidemill dlq retry PATH --all\n"
     "Only what can never be applied, and is not needed: dlq export, and then\n"
     "dlq discard.\n"
-    "\n" CHOICE_HELP "\n"
+    "\n"
     "'tidemill dlq WORD --help' explains a word.\n";
 
 const struct verb verb_dlq = {
@@ -46,12 +46,9 @@ static const char list_help[] =
     "Lists dead letters, a line each: the record's place, its state, key,\n"
     "class and SQLSTATE, how often it was tried (with a + when a retry is\n"
     "asked for), its age and the message; then how many there are by class.\n"
-    "Nothing is changed.\n"
-    "\n" CHOICE_HELP "                                 (100; all with --json)\n"
-    "\n"
-    "Options:\n"
-    "  --json   one JSON object a line, without value and headers\n"
-    "\n"
+    "Nothing is changed.\n";
+
+static const char list_notes[] =
     "Examples:\n"
     "  tidemill dlq list bank\n"
     "  tidemill dlq list bank orders/3 --state failed --since 2h\n"
@@ -73,8 +70,9 @@ static const char show_help[] =
 static const char export_help[] =
     "Writes dead letters to stdout, a JSON object a line, by place. Nothing\n"
     "of a record is lost: key and value are text, or base64 as \"key_base64\"\n"
-    "and \"value_base64\" when they are not UTF-8. Nothing is changed.\n"
-    "\n" CHOICE_HELP "\n"
+    "and \"value_base64\" when they are not UTF-8. Nothing is changed.\n";
+
+static const char export_notes[] =
     "Examples:\n"
     "  tidemill dlq export bank > letters.jsonl\n"
     "  tidemill dlq export bank --class data | jq -r .value\n"
@@ -94,6 +92,19 @@ struct dlq_request {
     struct table table;
     int64_t now_usec, n_shown, n_failed, n_held;
     struct buf sums; /* "data 7, script 5" */
+};
+
+static const struct option_spec list_options[] = {
+    CHOICE_OPTIONS(struct dlq_request, choice, " (100; all with --json)"),
+    HEADING_OPTION("Options:"),
+    FLAG_OPTION(struct dlq_request, is_json, "json",
+                "one JSON object a line, without value and headers"),
+    END_OPTION,
+};
+
+static const struct option_spec export_options[] = {
+    CHOICE_OPTIONS(struct dlq_request, choice, ""),
+    END_OPTION,
 };
 
 static const struct table_column columns[] = {
@@ -285,17 +296,11 @@ static int work(struct dlq_request *q, int (*word)(struct dlq_request *))
     return status;
 }
 
-/* With the option --json, too, unless [json] is NULL. */
-static bool parse(struct dlq_request *q, bool *json, int argc, char **argv)
+static bool parse(struct dlq_request *q, int argc, char **argv)
 {
-    struct option_spec specs[CHOICE_OPTIONS + 1];
     const char *words[2];
     const struct option_words given = {words, 2};
-    choice_options(&q->choice, specs);
-    specs[CHOICE_OPTIONS] =
-        (struct option_spec){.name = "json", .kind = OPTION_FLAG, .out = json};
-    if (!options_parse_words(q->v, specs, CHOICE_OPTIONS + (json != NULL), argc,
-                             argv, &given)) {
+    if (!options_parse_words(q->v, q, argc, argv, &given)) {
         return false;
     }
     q->path = words[0];
@@ -305,15 +310,15 @@ static bool parse(struct dlq_request *q, bool *json, int argc, char **argv)
 
 static int run_list(const struct verb *v, int argc, char **argv)
 {
-    struct dlq_request q = {.v = v};
-    return parse(&q, &q.is_json, argc, argv) ? work(&q, list) : EX_USAGE;
+    struct dlq_request q = {.v = v, .choice = choice_of_all};
+    return parse(&q, argc, argv) ? work(&q, list) : EX_USAGE;
 }
 
 static int run_show(const struct verb *v, int argc, char **argv)
 {
-    struct dlq_request q = {.v = v};
+    struct dlq_request q = {.v = v, .choice = choice_of_all};
     struct place place;
-    if (!parse(&q, NULL, argc, argv)) {
+    if (!parse(&q, argc, argv)) {
         return EX_USAGE;
     }
     if (!q.place || !place_parse(q.place, &place) || place.offset < 0) {
@@ -325,8 +330,8 @@ static int run_show(const struct verb *v, int argc, char **argv)
 
 static int run_export(const struct verb *v, int argc, char **argv)
 {
-    struct dlq_request q = {.v = v};
-    return parse(&q, NULL, argc, argv) ? work(&q, export) : EX_USAGE;
+    struct dlq_request q = {.v = v, .choice = choice_of_all};
+    return parse(&q, argc, argv) ? work(&q, export) : EX_USAGE;
 }
 
 const struct verb dlq_list = {
@@ -334,6 +339,8 @@ const struct verb dlq_list = {
     .usage = "PATH [TOPIC[/PARTITION[/OFFSET]]] [OPTIONS]",
     .summary = "what was set aside, and why",
     .help = list_help,
+    .options = list_options,
+    .notes = list_notes,
     .run = run_list,
 };
 
@@ -350,5 +357,7 @@ const struct verb dlq_export = {
     .usage = "PATH [TOPIC[/PARTITION[/OFFSET]]] [OPTIONS]",
     .summary = "letters as JSON lines, with nothing lost",
     .help = export_help,
+    .options = export_options,
+    .notes = export_notes,
     .run = run_export,
 };

@@ -16,13 +16,9 @@ static const char retry_help[] =
     "exactly once. To choose one letter is therefore to choose all of its "
     "key.\n"
     "Those that fail again stay, with one try more; nothing is lost by "
-    "trying.\n"
-    "\n" CHOICE_HELP "\n"
-    "Options:\n"
-    "  --all            every letter of the pipeline\n"
-    "  --wait SECONDS   wait until they are applied, or have failed again\n"
-    "  --reason TEXT    goes into tidemill.audit\n"
-    "\n"
+    "trying.\n";
+
+static const char retry_notes[] =
     "Examples:\n"
     "  tidemill dlq retry bank orders/3/1200 --wait 30\n"
     "  tidemill dlq retry bank --sqlstate 23514 --reason 'constraint dropped'\n"
@@ -36,16 +32,9 @@ static const char discard_help[] =
     "Deletes letters for good. Their records are LOST to the tables; only\n"
     "Kafka still has them, as long as it keeps them: `dlq export` them first.\n"
     "A failed letter with others held behind it is refused, unless it is said\n"
-    "what becomes of those.\n"
-    "\n" CHOICE_HELP "\n"
-    "Options:\n"
-    "  --all            every letter of the pipeline\n"
-    "  --chain          and all other letters of their keys\n"
-    "  --head-only      only the failed ones; those held behind are tried\n"
-    "                   again, without the record that goes\n"
-    "  --yes            do not ask\n"
-    "  --reason TEXT    goes into tidemill.audit, with the offsets\n"
-    "\n"
+    "what becomes of those.\n";
+
+static const char discard_notes[] =
     "Examples:\n"
     "  tidemill dlq export bank orders/3/1200 > kept.jsonl\n"
     "  tidemill dlq discard bank orders/3/1200 --head-only\n"
@@ -62,6 +51,34 @@ struct dlq_change {
     uint32_t wait_sec; /* 0: does not wait */
     struct letter_choice choice;
     struct operator_session session;
+};
+
+static const struct option_spec retry_options[] = {
+    CHOICE_OPTIONS(struct dlq_change, choice, ""),
+    HEADING_OPTION("Options:"),
+    FLAG_OPTION(struct dlq_change, is_all, "all",
+                "every letter of the pipeline"),
+    NUMBER_OPTION(struct dlq_change, wait_sec, "wait", "SECONDS", 1, 86400,
+                  "wait until they are applied, or have failed again"),
+    TEXT_OPTION(struct dlq_change, reason, "reason", "TEXT",
+                "goes into tidemill.audit"),
+    END_OPTION,
+};
+
+static const struct option_spec discard_options[] = {
+    CHOICE_OPTIONS(struct dlq_change, choice, ""),
+    HEADING_OPTION("Options:"),
+    FLAG_OPTION(struct dlq_change, is_all, "all",
+                "every letter of the pipeline"),
+    FLAG_OPTION(struct dlq_change, is_chain, "chain",
+                "and all other letters of their keys"),
+    FLAG_OPTION(struct dlq_change, is_head_only, "head-only",
+                "only the failed ones; those that they hold are tried again, "
+                "without the record that goes"),
+    FLAG_OPTION(struct dlq_change, is_yes, "yes", "do not ask"),
+    TEXT_OPTION(struct dlq_change, reason, "reason", "TEXT",
+                "goes into tidemill.audit, with the offsets"),
+    END_OPTION,
 };
 
 static int none(const struct dlq_change *q)
@@ -197,21 +214,11 @@ static int discard(struct dlq_change *q)
     return EX_OK;
 }
 
-enum { OWN_OPTIONS = 5 };
-
-/* [own]: [n] options that this word has beside those which choose. */
-static int parse(struct dlq_change *q, const struct option_spec *own, size_t n,
-                 int argc, char **argv)
+static int parse(struct dlq_change *q, int argc, char **argv)
 {
-    struct option_spec specs[CHOICE_OPTIONS + OWN_OPTIONS];
     const char *words[2];
     const struct option_words given = {words, 2};
-    choice_options(&q->choice, specs);
-    for (size_t i = 0; i < n; i++) {
-        specs[CHOICE_OPTIONS + i] = own[i];
-    }
-    if (!options_parse_words(q->v, specs, CHOICE_OPTIONS + n, argc, argv,
-                             &given)) {
+    if (!options_parse_words(q->v, q, argc, argv, &given)) {
         return EX_USAGE;
     }
     q->path = words[0];
@@ -236,31 +243,15 @@ static int in_session(struct dlq_change *q, int (*word)(struct dlq_change *))
 
 static int run_retry(const struct verb *v, int argc, char **argv)
 {
-    struct dlq_change q = {.v = v};
-    const struct option_spec own[] = {
-        {.name = "all", .kind = OPTION_FLAG, .out = &q.is_all},
-        {.name = "reason", .kind = OPTION_TEXT, .out = &q.reason},
-        {.name = "wait",
-         .kind = OPTION_NUMBER,
-         .out = &q.wait_sec,
-         .least = 1,
-         .most = 86400},
-    };
-    int status = parse(&q, own, 3, argc, argv);
+    struct dlq_change q = {.v = v, .choice = choice_of_all};
+    int status = parse(&q, argc, argv);
     return status == EX_OK ? in_session(&q, retry) : status;
 }
 
 static int run_discard(const struct verb *v, int argc, char **argv)
 {
-    struct dlq_change q = {.v = v};
-    const struct option_spec own[OWN_OPTIONS] = {
-        {.name = "all", .kind = OPTION_FLAG, .out = &q.is_all},
-        {.name = "reason", .kind = OPTION_TEXT, .out = &q.reason},
-        {.name = "yes", .kind = OPTION_FLAG, .out = &q.is_yes},
-        {.name = "chain", .kind = OPTION_FLAG, .out = &q.is_chain},
-        {.name = "head-only", .kind = OPTION_FLAG, .out = &q.is_head_only},
-    };
-    int status = parse(&q, own, OWN_OPTIONS, argc, argv);
+    struct dlq_change q = {.v = v, .choice = choice_of_all};
+    int status = parse(&q, argc, argv);
     if (status == EX_OK && q.is_chain && q.is_head_only) {
         return options_refuse(v, "either --chain or --head-only");
     }
@@ -272,6 +263,8 @@ const struct verb dlq_retry = {
     .usage = "PATH [TOPIC[/PARTITION[/OFFSET]]] [OPTIONS] [--wait SECONDS]",
     .summary = "try letters again, in order, exactly once",
     .help = retry_help,
+    .options = retry_options,
+    .notes = retry_notes,
     .run = run_retry,
 };
 
@@ -281,5 +274,7 @@ const struct verb dlq_discard = {
              "                            [--chain | --head-only] [--yes]",
     .summary = "delete letters for good",
     .help = discard_help,
+    .options = discard_options,
+    .notes = discard_notes,
     .run = run_discard,
 };

@@ -49,13 +49,9 @@ static const char list_help[] =
     "failed and that are held behind one, when the row last changed, who\n"
     "claimed the lane last, and why it is halted. Nothing is changed. What a\n"
     "run waits for, that is no halt, is known to it alone: it is asked at its\n"
-    "admin port, and says it behind the list.\n"
-    "\n"
-    "Options:\n"
-    "  --halted   only those that are halted\n"
-    "  --json     one JSON object a line, for scripts\n"
-    "  --admin HOST:PORT  where a run may be asked (127.0.0.1:9465), or off\n"
-    "\n"
+    "admin port, and says it behind the list.\n";
+
+static const char list_notes[] =
     "Examples:\n"
     "  tidemill lane list bank\n"
     "  tidemill lane list bank orders/3\n"
@@ -176,6 +172,16 @@ struct list_request {
     struct place place;
 };
 
+static const struct option_spec list_options[] = {
+    FLAG_OPTION(struct list_request, only_halted, "halted",
+                "only those that are halted"),
+    FLAG_OPTION(struct list_request, is_json, "json",
+                "one JSON object a line, for scripts"),
+    TEXT_OPTION(struct list_request, admin, "admin", "HOST:PORT",
+                "where a run may be asked (127.0.0.1:9465), or off"),
+    END_OPTION,
+};
+
 static int list(const struct verb *v, const struct list_request *q)
 {
     struct operator_session d;
@@ -210,12 +216,7 @@ static int run(const struct verb *v, int argc, char **argv)
                              .admin = "127.0.0.1:9465"};
     const char *words[2];
     const struct option_words given = {words, 2};
-    const struct option_spec specs[] = {
-        {.name = "halted", .kind = OPTION_FLAG, .out = &q.only_halted},
-        {.name = "json", .kind = OPTION_FLAG, .out = &q.is_json},
-        {.name = "admin", .kind = OPTION_TEXT, .out = &q.admin},
-    };
-    if (!options_parse_words(v, specs, 3, argc, argv, &given)) {
+    if (!options_parse_words(v, &q, argc, argv, &given)) {
         return EX_USAGE;
     }
     q.path = words[0];
@@ -232,5 +233,7 @@ const struct verb lane_list = {
     .usage = "PATH [TOPIC[/PARTITION]] [--halted] [--json] [--admin HOST:PORT]",
     .summary = "where each lane stands, and what a halted one waits for",
     .help = list_help,
+    .options = list_options,
+    .notes = list_notes,
     .run = run,
 };

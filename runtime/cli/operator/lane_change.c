@@ -18,13 +18,9 @@
 
 static const char resume_help[] =
     "Ends the halt of a lane: its owner reads it on from its position. If the\n"
-    "cause is still there, the lane halts again; nothing is lost by trying.\n"
-    "\n"
-    "Options:\n"
-    "  --all           every lane that is halted\n"
-    "  --yes           do not ask\n"
-    "  --reason TEXT   goes into tidemill.audit\n"
-    "\n"
+    "cause is still there, the lane halts again; nothing is lost by trying.\n";
+
+static const char resume_notes[] =
     "Examples:\n"
     "  tidemill lane resume bank orders/3\n"
     "  tidemill lane resume bank --all --yes --reason 'column added'\n"
@@ -38,15 +34,9 @@ static const char skip_help[] =
     "Moves a lane past records, by default past the one it stands at. They\n"
     "are LOST to the tables: not applied, and not set aside as dead letters;\n"
     "only Kafka still has them, as long as it keeps them. A halt ends. Kafka\n"
-    "is asked which offsets there are; past its end is refused.\n"
-    "\n"
-    "Options:\n"
-    "  --records N     how many offsets (1); topics with transactions or\n"
-    "                  compaction have offsets without a record\n"
-    "  --to OFFSET     the next offset to apply\n"
-    "  --yes           do not ask\n"
-    "  --reason TEXT   goes into tidemill.audit\n"
-    "\n"
+    "is asked which offsets there are; past its end is refused.\n";
+
+static const char skip_notes[] =
     "Examples:\n"
     "  tidemill lane skip bank orders/3\n"
     "  tidemill lane skip bank orders/3 --to 1200 --reason 'test data'\n"
@@ -62,13 +52,9 @@ static const char seek_help[] =
     "with tables that were taken back to the same point. Where the lane has\n"
     "dead letters at or behind the new position it is refused: they would be\n"
     "read a second time. So is an offset that Kafka does not have. A halt\n"
-    "ends.\n"
-    "\n"
-    "Options:\n"
-    "  --to OFFSET     the next offset to apply\n"
-    "  --yes           do not ask\n"
-    "  --reason TEXT   goes into tidemill.audit\n"
-    "\n"
+    "ends.\n";
+
+static const char seek_notes[] =
     "Example:\n"
     "  tidemill lane seek bank orders/3 --to 0 --reason 'tables emptied'\n"
     "\n"
@@ -88,6 +74,33 @@ struct lane_request {
     struct lane_rows rows;
     struct lane_change *changes; /* one a row that is changed */
     uint32_t n_changes;
+};
+
+#define CHANGE_OPTIONS                                                         \
+    FLAG_OPTION(struct lane_request, is_yes, "yes", "do not ask"),             \
+        TEXT_OPTION(struct lane_request, reason, "reason", "TEXT",             \
+                    "goes into tidemill.audit"),                               \
+        END_OPTION
+
+static const struct option_spec resume_options[] = {
+    FLAG_OPTION(struct lane_request, is_all, "all",
+                "every lane that is halted"),
+    CHANGE_OPTIONS,
+};
+
+static const struct option_spec skip_options[] = {
+    OFFSET_OPTION(struct lane_request, records, "records", "N",
+                  "how many offsets (1); topics with transactions or "
+                  "compaction have offsets without a record"),
+    OFFSET_OPTION(struct lane_request, to, "to", "OFFSET",
+                  "the next offset to apply"),
+    CHANGE_OPTIONS,
+};
+
+static const struct option_spec seek_options[] = {
+    OFFSET_OPTION(struct lane_request, to, "to", "OFFSET",
+                  "the next offset to apply"),
+    CHANGE_OPTIONS,
 };
 
 static void add(struct lane_request *q, const struct lane_row *row, int64_t to,
@@ -356,21 +369,11 @@ static int work(struct lane_request *q, int (*plan)(struct lane_request *))
     return status;
 }
 
-/* Options that all three have come first in [specs], then [n] of their own. */
-enum { COMMON_OPTIONS = 2, OWN_OPTIONS = 2 };
-
-static int parse(struct lane_request *q, const struct option_spec *own,
-                 size_t n, int argc, char **argv)
+static int parse(struct lane_request *q, int argc, char **argv)
 {
-    struct option_spec specs[COMMON_OPTIONS + OWN_OPTIONS] = {
-        {.name = "yes", .kind = OPTION_FLAG, .out = &q->is_yes},
-        {.name = "reason", .kind = OPTION_TEXT, .out = &q->reason},
-    };
     const char *words[2];
     const struct option_words given = {words, 2};
-    memcpy(specs + COMMON_OPTIONS, own, n * sizeof(*own));
-    if (!options_parse_words(q->v, specs, COMMON_OPTIONS + n, argc, argv,
-                             &given)) {
+    if (!options_parse_words(q->v, q, argc, argv, &given)) {
         return EX_USAGE;
     }
     q->path = words[0];
@@ -394,21 +397,14 @@ static int parse(struct lane_request *q, const struct option_spec *own,
 static int run_resume(const struct verb *v, int argc, char **argv)
 {
     struct lane_request q = {.v = v};
-    const struct option_spec own[] = {
-        {.name = "all", .kind = OPTION_FLAG, .out = &q.is_all},
-    };
-    int status = parse(&q, own, 1, argc, argv);
+    int status = parse(&q, argc, argv);
     return status == EX_OK ? work(&q, plan_resume) : status;
 }
 
 static int run_skip(const struct verb *v, int argc, char **argv)
 {
     struct lane_request q = {.v = v, .records = -1, .to = -1};
-    const struct option_spec own[] = {
-        {.name = "records", .kind = OPTION_OFFSET, .out = &q.records},
-        {.name = "to", .kind = OPTION_OFFSET, .out = &q.to},
-    };
-    int status = parse(&q, own, 2, argc, argv);
+    int status = parse(&q, argc, argv);
     if (status != EX_OK) {
         return status;
     }
@@ -424,10 +420,7 @@ static int run_skip(const struct verb *v, int argc, char **argv)
 static int run_seek(const struct verb *v, int argc, char **argv)
 {
     struct lane_request q = {.v = v, .to = -1};
-    const struct option_spec own[] = {
-        {.name = "to", .kind = OPTION_OFFSET, .out = &q.to},
-    };
-    int status = parse(&q, own, 1, argc, argv);
+    int status = parse(&q, argc, argv);
     if (status != EX_OK) {
         return status;
     }
@@ -442,6 +435,8 @@ const struct verb lane_resume = {
     .usage = "PATH TOPIC/PARTITION|--all [--yes] [--reason TEXT]",
     .summary = "end the halt of a lane: it goes on where it stands",
     .help = resume_help,
+    .options = resume_options,
+    .notes = resume_notes,
     .run = run_resume,
 };
 
@@ -451,6 +446,8 @@ const struct verb lane_skip = {
              "                          [--reason TEXT]",
     .summary = "move a lane past records, which are lost to the tables",
     .help = skip_help,
+    .options = skip_options,
+    .notes = skip_notes,
     .run = run_skip,
 };
 
@@ -459,5 +456,7 @@ const struct verb lane_seek = {
     .usage = "PATH TOPIC/PARTITION --to OFFSET [--yes] [--reason TEXT]",
     .summary = "set the position of a lane, also backwards",
     .help = seek_help,
+    .options = seek_options,
+    .notes = seek_notes,
     .run = run_seek,
 };

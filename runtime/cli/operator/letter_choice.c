@@ -15,26 +15,8 @@
 
 static const int64_t SECOND_USEC = 1000000;
 
-void choice_options(struct letter_choice *c,
-                    struct option_spec specs[CHOICE_OPTIONS])
-{
-    struct letter_filter *f = &c->filter;
-    const struct option_spec all[CHOICE_OPTIONS] = {
-        {.name = "topic", .kind = OPTION_TEXT, .out = &f->topic},
-        {.name = "partition", .kind = OPTION_OFFSET, .out = &f->partition},
-        {.name = "offset", .kind = OPTION_OFFSET, .out = &f->offset},
-        {.name = "key", .kind = OPTION_TEXT, .out = &f->key},
-        {.name = "class", .kind = OPTION_TEXT, .out = &f->class},
-        {.name = "sqlstate", .kind = OPTION_TEXT, .out = &f->sqlstate},
-        {.name = "state", .kind = OPTION_TEXT, .out = &f->state},
-        {.name = "since", .kind = OPTION_TEXT, .out = &c->since},
-        {.name = "limit", .kind = OPTION_OFFSET, .out = &f->limit},
-    };
-    *c = (struct letter_choice){
-        .filter = {
-            .partition = -1, .offset = -1, .since_usec = -1, .limit = -1}};
-    memcpy(specs, all, sizeof(all));
-}
+const struct letter_choice choice_of_all = {
+    .filter = {.partition = -1, .offset = -1, .since_usec = -1, .limit = -1}};
 
 /* "90s", "15m", "2h", "3d" before now. */
 static bool parse_age(const char *text, int64_t *out)

@@ -5,31 +5,39 @@
 #include "cli/options.h"
 #include "postgres/operator/letters.h"
 
-enum { CHOICE_OPTIONS = 9 };
-
 struct letter_choice {
     struct letter_filter filter;
     const char *since;
     struct place place;
 };
 
-/* For `--help`. */
-#define CHOICE_HELP                                                            \
-    "Which letters (all of what is said must fit):\n"                          \
-    "  TOPIC[/PARTITION[/OFFSET]], or --topic, --partition, --offset\n"        \
-    "  --key TEXT                     the record's key, whole\n"               \
-    "  --state failed|held            could not be applied, or waits behind\n" \
-    "                                 one of its key that could not\n"         \
-    "  --class CLASS                  data, script, ...\n"                     \
-    "  --sqlstate CODE                such as 23505\n"                         \
-    "  --since AGE|TIME               first seen in the last 90s, 15m, 2h, "   \
-    "3d;\n"                                                                    \
-    "                                 or since 2026-01-31T12:00:00Z\n"         \
-    "  --limit N                      the first N by place\n"
+/* The options that set the letter_choice [c] of a request; [unless_said]: how many
+ * there are without --limit, in words. */
+#define CHOICE_OPTIONS(request, c, unless_said)                                \
+    HEADING_OPTION("Which letters (all of what is said must fit):"),           \
+        TEXT_OPTION(request, c.filter.topic, "topic", "TOPIC",                 \
+                    "as TOPIC[/PARTITION[/OFFSET]] after PATH says it"),       \
+        OFFSET_OPTION(request, c.filter.partition, "partition", "N",           \
+                      "one partition of it"),                                  \
+        OFFSET_OPTION(request, c.filter.offset, "offset", "N",                 \
+                      "one record of it"),                                     \
+        TEXT_OPTION(request, c.filter.key, "key", "TEXT",                      \
+                    "the record's key, whole"),                                \
+        TEXT_OPTION(request, c.filter.state, "state", "failed|held",           \
+                    "could not be applied, or waits for an earlier one of "    \
+                    "its key that could not"),                                 \
+        TEXT_OPTION(request, c.filter.class, "class", "CLASS",                 \
+                    "data, script, ..."),                                      \
+        TEXT_OPTION(request, c.filter.sqlstate, "sqlstate", "CODE",            \
+                    "such as 23505"),                                          \
+        TEXT_OPTION(request, c.since, "since", "AGE|TIME",                     \
+                    "first seen in the last 90s, 15m, 2h, 3d; or since "       \
+                    "2026-01-31T12:00:00Z"),                                   \
+        OFFSET_OPTION(request, c.filter.limit, "limit", "N",                   \
+                      "the first N by place" unless_said)
 
-/* Fills [specs], which store into [c]. */
-void choice_options(struct letter_choice *c,
-                    struct option_spec specs[CHOICE_OPTIONS]);
+/* What is chosen when nothing is said. */
+extern const struct letter_choice choice_of_all;
 /* Completes c->filter; [place] may be NULL. EX_OK, or EX_USAGE and the reason
  * is told. [c] is borrowed by its filter. */
 int choice_make(struct letter_choice *c, const struct verb *v,

@@ -1,0 +1,94 @@
+/* Chapters of the reference: see chapters.h. */
+#include "cli/chapters.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/nearest.h"
+#include "base/say.h"
+#include "cli/verbs.h"
+
+/* The Makefile knows that this file is made of them. */
+#define PAGE_TEXT(symbol, path)                                                \
+    __asm__(".section .rodata\n" #symbol ":\n"                                 \
+            ".incbin \"" path "\"\n"                                           \
+            ".byte 0\n"                                                        \
+            ".previous\n");                                                    \
+    extern const char symbol[] __attribute__((visibility("hidden")))
+
+PAGE_TEXT(page_language, "scripts/README.md");
+PAGE_TEXT(page_rules, "rules/README.md");
+PAGE_TEXT(page_sources, "examples/README.md");
+PAGE_TEXT(page_verbs, "runtime/cli/README.md");
+PAGE_TEXT(page_metrics, "runtime/admin/README.md");
+
+const struct chapter chapters[] = {
+    {"pipeline", "fields of pipeline{}", page_language, "## `pipeline`"},
+    {"kafka", "fields of kafka{}", page_language, "## `kafka`"},
+    {"postgres", "fields of postgres{}", page_language, "## `postgres`"},
+    {"projection", "fields of projection{}, keys and columns", page_language,
+     "## `projection`"},
+    {"handler", "words of `row` and `event`, types and decimals", page_language,
+     "## In a handler"},
+    {"batch", "a function for a whole batch", page_language,
+     "## A batch function"},
+    {"language", "all of these, and what else there is", page_language, NULL},
+    {"rules", "failure rules", page_rules, NULL},
+    {"outbox", "from an outbox that is there already", page_sources,
+     "## An outbox that is there already"},
+    {"formats", "what the formats of Kafka's records become", page_sources,
+     "## What each format becomes"},
+    {"debezium", "how its connectors have to be set up", page_sources,
+     "## The connector"},
+    {"rights", "rights, TLS and secrets", page_verbs,
+     "## Rights, TLS and secrets"},
+    {"trouble", "messages of the log, and what to do", page_verbs,
+     "## When things go wrong"},
+    {"metrics", "what /metrics counts", page_metrics, NULL},
+    {0},
+};
+
+/* From its heading up to the next of its rank, or the end. */
+static void print_section(const char *from)
+{
+    const char *to = strstr(from, "\n## ");
+    fwrite(from, 1, to ? (size_t)(to + 1 - from) : strlen(from), stdout);
+}
+
+bool chapter_print(const char *name)
+{
+    const struct chapter *c = chapters;
+    while (c->name && strcmp(c->name, name) != 0) {
+        c++;
+    }
+    if (!c->name) {
+        return false;
+    }
+    if (c->heading) {
+        print_section(strstr(c->page, c->heading));
+    } else {
+        fputs(c->page, stdout);
+    }
+    return true;
+}
+
+int chapter_refuse(const char *word)
+{
+    enum { MOST = 64 };
+    const char *names[MOST];
+    size_t n = 0;
+    for (int i = 0; verbs[i] && n < MOST; i++) {
+        names[n++] = verbs[i]->name;
+    }
+    for (const struct chapter *c = chapters; c->name && n < MOST; c++) {
+        names[n++] = c->name;
+    }
+    const char *near = nearest_word(word, names, n);
+    complain("tidemill help: '%s' is neither a verb nor a chapter", word);
+    if (near) {
+        complain("; did you mean '%s'?", near);
+    }
+    complain("\nTry 'tidemill help --help', which lists them.\n");
+    return EX_USAGE;
+}
