@@ -38,7 +38,7 @@ local TABLE = {
   { 64, 'lane', 'which?' },
   { 64, 'lane frobnicate', 'is not list' },
   { 64, 'dlq', 'which?' },
-  { 64, 'help frobnicate', 'unknown verb' },
+  { 64, 'help frobnicate', 'neither a verb nor a chapter' },
   { 64, 'init', 'which folder' },
   { 64, 'explain XXXXXX', 'Try' },
   { 64, 'run $F/good --workers 65', 'from 1 to 64' },
