@@ -4,6 +4,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 CC      ?= cc
 CXX     ?= c++
+PKG_CONFIG ?= pkg-config
 BUILD   ?= build
 # What the build is called, and what the tests run: a debug build has its own.
 BIN     ?= tidemill
@@ -18,13 +19,13 @@ WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-pro
 HARDEN  := -fstack-protector-strong -fPIC -Wformat -Werror=format-security
 # The packages' headers do not meet our warnings, so they are system headers.
 CPPFLAGS += -Iruntime -I$(BUILD) -D_GNU_SOURCE -DTIDEMILL_PREFIX='"$(PREFIX)"' \
-            $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
+            $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null))
 CFLAGS  += -std=c11 $(OPT) $(WARN) $(HARDEN) $(SAN)
 CXXFLAGS += -std=c++17 $(OPT) -Wall -Wextra $(HARDEN) $(SAN)
 # LuaJIT's ffi.C finds the tm_* functions in the executable itself.
 EXPORT  := -Wl,--export-dynamic-symbol='tm_*'
 LDFLAGS += -Wl,-z,relro,-z,now $(SAN)
-LIBS    = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lev -lm
+LIBS    = $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lev -lm
 
 SRC  := $(sort $(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c))
 SRCX := $(sort $(wildcard runtime/*/*.cc runtime/*/*/*.cc))
@@ -83,7 +84,7 @@ SIMOBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard spec/simulate/*.c)) \
               $(filter $(addprefix $(BUILD)/runtime/,base/% model/% decode/% \
                 kafka/% postgres/wire/% postgres/sql/% postgres/store/% lua/% \
                 flow/%),$(OBJ)))
-SIMLIBS   = $(shell pkg-config --libs luajit simdjson 2>/dev/null) -lm
+SIMLIBS   = $(shell $(PKG_CONFIG) --libs luajit simdjson 2>/dev/null) -lm
 comma    := ,
 SIMWRAP  := $(addprefix -Wl$(comma)--wrap=,eventfd read write close log_line \
               engine_open)
@@ -222,8 +223,8 @@ bench: $(BIN) $(BUILD)/bare
 $(BUILD)/bare: spec/bench/bare.c
 	@mkdir -p $(@D)
 	@echo '  cc    $<'
-	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) $$(pkg-config --cflags libpq) \
-	  -o $@ $< $$(pkg-config --libs libpq rdkafka)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) $$($(PKG_CONFIG) --cflags libpq) \
+	  -o $@ $< $$($(PKG_CONFIG) --libs libpq rdkafka)
 
 ##  format    clang-format over the C files
 format:

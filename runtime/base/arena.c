@@ -39,7 +39,7 @@ struct arena_block {
     _Alignas(ALIGNMENT) char data[];
 };
 
-static _Noreturn void out_of_memory(size_t size)
+_Noreturn void mem_exhausted(size_t size)
 {
     char text[160];
     struct rlimit space;
@@ -75,7 +75,7 @@ void *mem_alloc(size_t size)
     void *p = malloc(size ? size : 1);
 
     if (!p) {
-        out_of_memory(size);
+        mem_exhausted(size);
     }
     return p;
 }
@@ -85,7 +85,7 @@ void *mem_zero(size_t n, size_t size)
     void *p = calloc(n ? n : 1, size ? size : 1);
 
     if (!p) {
-        out_of_memory(n * size);
+        mem_exhausted(n * size);
     }
     return p;
 }
@@ -95,7 +95,7 @@ void *mem_grow(void *p, size_t size)
     void *q = realloc(p, size ? size : 1);
 
     if (!q) {
-        out_of_memory(size);
+        mem_exhausted(size);
     }
     return q;
 }
@@ -134,7 +134,7 @@ static struct arena_block *get_block(size_t cap)
     block = mmap(NULL, size, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED) {
-        out_of_memory(size);
+        mem_exhausted(size);
     }
     return block;
 }
@@ -246,7 +246,7 @@ void *arena_alloc(struct arena *a, size_t size)
     void *p;
 
     if (size > SIZE_MAX - BLOCK_MAX) {
-        out_of_memory(size);
+        mem_exhausted(size);
     }
     room = (size + GAP + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (!block || room > block->cap - a->used) {

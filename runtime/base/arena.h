@@ -44,7 +44,9 @@ char *arena_printf(struct arena *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Bytes of memory that this process has; 0: not known. Some microseconds. */
 uint64_t mem_resident(void);
-/* malloc and friends that abort on out of memory. */
+/* Aborts: the machine has no [size] bytes for this process. */
+_Noreturn void mem_exhausted(size_t size);
+/* malloc and friends that do so. */
 void *mem_alloc(size_t size);
 void *mem_zero(size_t n, size_t size);
 void *mem_grow(void *p, size_t size);

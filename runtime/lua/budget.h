@@ -34,9 +34,14 @@ struct budget_rule {
                            stuck; NULL: nobody asks */
 };
 
+/* Where the memory of a state comes from. */
+enum budget_source { BUDGET_MALLOC, BUDGET_LUAJIT };
+
 struct budget {
     uint64_t used_bytes;
     uint64_t max_bytes;
+    lua_Alloc own; /* LuaJIT's own allocator; NULL: the memory is malloc's */
+    void *own_data;
     /* An allocation was refused: LuaJIT is not safe to use from then on, whoever
      * caught the error, or none was raised since it was the compiler's. */
     bool is_exceeded;
@@ -51,16 +56,21 @@ struct budget {
     bool was_stopped;
 };
 
-/* A lua_Alloc; [budget] is the struct budget. */
-void *budget_alloc(void *budget, void *p, size_t old_size, size_t size);
+/* A new state whose memory [b] counts and limits, from where this platform has
+ * it; [b] outlives it. Aborts without memory. */
+lua_State *budget_open(struct budget *b);
+/* The same, from there. */
+lua_State *budget_open_from(struct budget *b, enum budget_source from);
+/* In place of lua_close. */
+void budget_close(lua_State *L);
 /*
  * From here on Lua code raises once rule->limit has passed. Without
  * rule->goes_on it raises again and again, so that no pcall of a script hides
  * it. Compiled code does not look at the clock: until budget_unwatch()
  * everything is interpreted. A call of C, such as string.find with a pattern
  * that backtracks, cannot be interrupted: a little later the process ends, and
- * says on standard error where and what to do. The state's allocator must be
- * budget_alloc; one state of a process is watched at a time.
+ * says on standard error where and what to do. The state must be budget_open's;
+ * one state of a process is watched at a time.
  */
 void budget_watch(lua_State *L, const struct budget_rule *rule);
 /* The time begins anew; costs nothing where the rule has a place. */

@@ -127,8 +127,7 @@ struct generator *generator_open(const char *file, struct err *e)
     struct generator *s = mem_zero(1, sizeof(*s));
     s->file = file;
     s->budget.max_bytes = UINT64_MAX;
-    s->lua = lua_newstate(budget_alloc, &s->budget);
-    must(s->lua != NULL);
+    s->lua = budget_open(&s->budget);
     if (!load(s, e)) {
         generator_close(s);
         return NULL;
@@ -141,7 +140,7 @@ void generator_close(struct generator *s)
     if (s->is_watched) {
         budget_unwatch(s->lua);
     }
-    lua_close(s->lua);
+    budget_close(s->lua);
     free(s);
 }
 

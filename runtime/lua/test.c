@@ -157,11 +157,10 @@ static int run_verb(struct session *s)
     if (rule.limit == 0) {
         return EX_CONFIG;
     }
-    lua_State *L = lua_newstate(budget_alloc, &b);
-    must(L); /* only without memory */
+    lua_State *L = budget_open(&b);
     s->status = EX_SOFTWARE;
     run_watched(L, &b, s, &rule);
-    lua_close(L);
+    budget_close(L);
     return s->status;
 }
 

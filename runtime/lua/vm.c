@@ -158,8 +158,7 @@ static int open_vm(lua_State *L)
 static bool open_state(struct vm *v, struct err *e)
 {
     v->budget = (struct budget){.max_bytes = UINT64_MAX};
-    v->L = lua_newstate(budget_alloc, &v->budget);
-    must(v->L); /* only without memory */
+    v->L = budget_open(&v->budget);
     return lua_cpcall(v->L, open_vm, v) == 0 ||
            err_set(e, ERR_CONFIG,
                    "the scripts of Tidemill in %s cannot be used: %s: set "
@@ -184,7 +183,7 @@ struct vm *vm_new(const struct bundle *b, struct err *e)
 void vm_free(struct vm *v)
 {
     if (v) {
-        lua_close(v->L);
+        budget_close(v->L);
         free(v->said);
         free(v);
     }
@@ -296,7 +295,7 @@ static void renew(struct vm *v)
     const struct plan *p = NULL;
     struct err e;
 
-    lua_close(v->L);
+    budget_close(v->L);
     if (open_state(v, &e)) {
         p = vm_load(v, &e);
     }
