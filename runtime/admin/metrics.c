@@ -128,7 +128,7 @@ const void *metric_entry(const struct page *p, enum metric_group group,
         return i == 0 ? p : NULL;
     }
     if (group == OF_LANE) {
-        return i < p->n_lanes && i < PAGE_LANES ? &p->lanes[i] : NULL;
+        return i < page_n_lanes(p) ? &p->lanes[i] : NULL;
     }
     return i < p->n_workers ? &p->workers[i] : NULL;
 }

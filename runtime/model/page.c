@@ -94,9 +94,11 @@ void page_unlock(struct page *p, uint32_t pid)
     exchange(&p->lock, &pid, 0);
 }
 
-/* Where the lane's number stands, or would. Lanes never go, so a reader needs no
- * lock; a page of rubbish ends the search all the same. */
-static uint32_t *place_of(struct page *p, const char *topic, int32_t partition)
+/* Where the lane's number stands, or would, and which it is, or another one that
+ * is none. Lanes never go, so a reader needs no lock; a page of rubbish ends the
+ * search all the same. */
+static uint32_t *place_of(struct page *p, const char *topic, int32_t partition,
+                          uint32_t *number)
 {
     uint64_t hash =
         hash_text(topic) + (uint32_t)partition * 0x9e3779b97f4a7c15u;
@@ -104,13 +106,13 @@ static uint32_t *place_of(struct page *p, const char *topic, int32_t partition)
     hash ^= hash >> 32;
     for (uint32_t i = 0; i < PAGE_PLACES; i++) {
         uint32_t *place = &p->places[(hash + i) % PAGE_PLACES];
-        uint32_t number = __atomic_load_n(place, __ATOMIC_ACQUIRE);
 
-        if (number == 0 || number > PAGE_LANES) {
+        *number = __atomic_load_n(place, __ATOMIC_ACQUIRE);
+        if (*number == 0 || *number > PAGE_LANES) {
             return place;
         }
-        if (p->lanes[number - 1].partition == partition &&
-            strcmp(p->lanes[number - 1].topic, topic) == 0) {
+        if (p->lanes[*number - 1].partition == partition &&
+            strcmp(p->lanes[*number - 1].topic, topic) == 0) {
             return place;
         }
     }
@@ -120,16 +122,20 @@ static uint32_t *place_of(struct page *p, const char *topic, int32_t partition)
 static struct page_lane *find(struct page *p, const char *topic,
                               int32_t partition)
 {
-    uint32_t *place = place_of(p, topic, partition);
-    uint32_t number = place ? *place : 0;
+    uint32_t number = 0;
+    /* The place may get the number of another lane just now. */
+    bool has_place = place_of(p, topic, partition, &number) != NULL;
 
-    return number > 0 && number <= PAGE_LANES ? &p->lanes[number - 1] : NULL;
+    return has_place && number > 0 && number <= PAGE_LANES
+               ? &p->lanes[number - 1]
+               : NULL;
 }
 
 static struct page_lane *add(struct page *p, const char *topic,
                              int32_t partition)
 {
-    uint32_t *place = place_of(p, topic, partition);
+    uint32_t number;
+    uint32_t *place = place_of(p, topic, partition, &number);
     struct page_lane *lane;
 
     if (!place || p->n_lanes >= PAGE_LANES) {
@@ -166,4 +172,54 @@ struct page_lane *page_lane(struct page *p, const char *topic,
     }
     page_unlock(p, (uint32_t)getpid());
     return lane;
+}
+
+uint32_t page_n_lanes(const struct page *p)
+{
+    uint32_t n = __atomic_load_n(&p->n_lanes, __ATOMIC_ACQUIRE);
+
+    return n < PAGE_LANES ? n : PAGE_LANES;
+}
+
+void page_set_all(struct page *p)
+{
+    __atomic_store_n(&p->all_lanes, 1, __ATOMIC_RELEASE);
+}
+
+bool page_has_all(const struct page *p)
+{
+    return __atomic_load_n(&p->all_lanes, __ATOMIC_ACQUIRE) != 0;
+}
+
+void page_place_clear(struct page_place *at)
+{
+    __atomic_store_n(&at->is_set, 0, __ATOMIC_RELAXED);
+    /* What comes next is not seen before it. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void page_place_set(struct page_place *at, const char *topic, int32_t partition,
+                    int64_t offset)
+{
+    size_t i;
+
+    page_place_clear(at);
+    at->partition = partition;
+    at->offset = offset;
+    for (i = 0; i < sizeof(at->topic) - 1 && topic[i]; i++) {
+        at->topic[i] = topic[i];
+    }
+    at->topic[i] = '\0';
+    __atomic_store_n(&at->is_set, 1, __ATOMIC_RELEASE);
+}
+
+bool page_place_get(const struct page_place *at, struct page_place *out)
+{
+    bool was_set = __atomic_load_n(&at->is_set, __ATOMIC_ACQUIRE) != 0;
+
+    *out = *at;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    out->is_set = was_set && __atomic_load_n(&at->is_set, __ATOMIC_RELAXED);
+    out->topic[sizeof(out->topic) - 1] = '\0';
+    return out->is_set;
 }

@@ -4,8 +4,10 @@
  * before the first fork. A worker writes only its own slot and the lanes that
  * it owns; the supervisor reads all of it for the live line, /metrics and
  * /status. All counters are 64 bit and written by one process at a time, so a
- * reader sees old or new, never torn. Nothing here steers the data path: a
- * page of rubbish cannot lose a record.
+ * reader sees old or new, never torn. What is more than one number, or says that
+ * something else is complete, has functions here: a processor may show writes of
+ * another one in any order (arm64 does), so these put it right. Nothing here steers
+ * the data path: a page of rubbish cannot lose a record.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -89,9 +91,9 @@ struct page_times {
 /* usec, ascending; the last one is above all. */
 extern const uint64_t page_bounds[PAGE_BOUNDS];
 
-/* One record. */
+/* One record; written and read by page_place_*. */
 struct page_place {
-    uint32_t is_set; /* written last: the rest holds */
+    uint32_t is_set; /* the rest holds */
     int32_t partition;
     int64_t offset;
     char topic[252];
@@ -174,8 +176,8 @@ struct page {
     uint32_t heartbeat_seconds; /* a worker that stands still for so long is
                                    killed */
     uint32_t lock;              /* pid of who adds a lane just now; or 0 */
-    uint32_t n_lanes;           /* lanes[0..n_lanes) are in use */
-    uint32_t all_lanes;         /* every partition of every topic is listed */
+    uint32_t n_lanes;           /* see page_n_lanes() */
+    uint32_t all_lanes;         /* see page_has_all() */
     uint32_t until_end;
     uint64_t started_usec;
     uint32_t rule_deaths; /* workers that died while the failure rule was
@@ -198,5 +200,17 @@ uint64_t page_times_count(const struct page_times *t);
  * process was stopped while it added one: to be asked again later. */
 struct page_lane *page_lane(struct page *p, const char *topic,
                             int32_t partition);
+/* lanes[0..n) are in use. */
+uint32_t page_n_lanes(const struct page *p);
+/* Every partition of every topic is listed. */
+void page_set_all(struct page *p);
+bool page_has_all(const struct page *p);
+/* The process that writes is one at a time; these may be called in its signal
+ * handlers. */
+void page_place_clear(struct page_place *at);
+void page_place_set(struct page_place *at, const char *topic, int32_t partition,
+                    int64_t offset);
+/* A copy that holds; false: none is set, and out->is_set says so too. */
+bool page_place_get(const struct page_place *at, struct page_place *out);
 /* That process is no more. */
 void page_unlock(struct page *p, uint32_t pid);

@@ -81,10 +81,11 @@ uint32_t poison_table_add(struct page *p, const struct page_place *at,
         __atomic_store_n(&p->n_poison, p->n_poison + 1, __ATOMIC_RELEASE);
     }
     /* No reader takes an entry while it changes. */
-    __atomic_store_n(&s->deaths, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&s->deaths, 0, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     s->place = *at;
     snprintf(s->how, sizeof(s->how), "%s", how);
-    __atomic_store_n(&s->deaths, ++deaths, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&s->deaths, ++deaths, __ATOMIC_RELEASE);
     return deaths;
 }
 
@@ -92,10 +93,10 @@ bool poison_table_get(const struct page *p, uint32_t i, struct page_poison *out)
 {
     const struct page_poison *s = &p->poison[i];
 
-    if (__atomic_load_n(&s->deaths, __ATOMIC_SEQ_CST) < DEATHS_POISON) {
+    if (__atomic_load_n(&s->deaths, __ATOMIC_ACQUIRE) < DEATHS_POISON) {
         return false;
     }
     *out = *s;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return __atomic_load_n(&s->deaths, __ATOMIC_SEQ_CST) >= DEATHS_POISON;
+    return __atomic_load_n(&s->deaths, __ATOMIC_RELAXED) >= DEATHS_POISON;
 }

@@ -13,11 +13,11 @@
 
 enum ending ending_of(const struct page *p)
 {
-    if (!p->all_lanes) {
+    if (!page_has_all(p)) {
         return ENDING_NOT_YET;
     }
     enum ending ending = ENDING_REACHED;
-    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+    for (uint32_t i = 0, n_lanes = page_n_lanes(p); i < n_lanes; i++) {
         if (p->lanes[i].reached) {
             continue;
         }
@@ -34,7 +34,7 @@ void ending_describe(const struct page *p, char *out, size_t size)
     uint32_t n = 0;
     const struct page_lane *first = NULL;
 
-    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+    for (uint32_t i = 0, n_lanes = page_n_lanes(p); i < n_lanes; i++) {
         const struct page_lane *lane = &p->lanes[i];
         if (!lane->reached && lane->state != PAGE_LANE_HALTED) {
             first = first ? first : lane;
@@ -60,7 +60,7 @@ void ending_print_halted(const struct page *p)
     struct buf text = {0};
 
     buf_puts(&text, "tidemill: only halted lanes remain:\n");
-    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+    for (uint32_t i = 0, n_lanes = page_n_lanes(p); i < n_lanes; i++) {
         const struct page_lane *lane = &p->lanes[i];
         if (lane->state != PAGE_LANE_HALTED || lane->reached) {
             continue;

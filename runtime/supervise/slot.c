@@ -21,7 +21,7 @@ void slot_clear_page(const struct slot *w, struct page *p)
     memset(&entry->at, 0, sizeof(entry->at));
     memset(entry->gauges, 0, sizeof(entry->gauges));
     memset(entry->waiting_for, 0, sizeof(entry->waiting_for));
-    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+    for (uint32_t i = 0, n_lanes = page_n_lanes(p); i < n_lanes; i++) {
         struct page_lane *lane = &p->lanes[i];
         if (lane->state != PAGE_LANE_FREE &&
             lane->worker == (int32_t)w->number) {

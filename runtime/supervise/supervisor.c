@@ -323,7 +323,7 @@ static void became_ready(struct supervisor *s)
 {
     s->ready_at = clock_usec();
     log_line(LOG_INFO, "ready", "workers=%u lanes=%u", s->o->page->n_workers,
-             s->o->page->n_lanes);
+             page_n_lanes(s->o->page));
     if (s->o->ready_usec) {
         *s->o->ready_usec = s->ready_at;
     }

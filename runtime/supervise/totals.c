@@ -24,7 +24,7 @@ void totals_read(const struct page *p, struct totals *out)
     for (uint32_t i = 0; i < p->n_workers; i++) {
         add_worker(&p->workers[i], out);
     }
-    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+    for (uint32_t i = 0, n_lanes = page_n_lanes(p); i < n_lanes; i++) {
         out->lag += view_lag(&p->lanes[i]);
         out->lanes_running += p->lanes[i].state == PAGE_LANE_RUNNING;
         out->lanes_halted += p->lanes[i].state == PAGE_LANE_HALTED;

@@ -65,7 +65,7 @@ static uint64_t cpu_ticks(pid_t pid)
 /* Never true: it is no reason to end it. */
 static bool ask(struct slot *w, struct page *p, usec now)
 {
-    __atomic_store_n(&p->workers[w->number].at.is_set, 0, __ATOMIC_SEQ_CST);
+    page_place_clear(&p->workers[w->number].at);
     kill(w->pid, SIGUSR1);
     w->looks++;
     w->looked_at = now;
@@ -99,10 +99,9 @@ static void on_answer(struct slot *w, const struct page_place *at, usec now)
     }
 }
 
-static void tell(struct slot *w, struct page_worker *entry, usec now)
+static void tell(struct slot *w, struct page_worker *entry,
+                 const struct page_place *at, usec now)
 {
-    const struct page_place *at = &entry->at;
-
     if (at->is_set) {
         snprintf(entry->waiting_for, sizeof(entry->waiting_for),
                  "a handler takes long for %.200s/%d/%" PRId64, at->topic,
@@ -140,7 +139,9 @@ bool watchdog_look(struct slot *w, struct page *p, usec now)
 {
     const struct page_worker *entry = &p->workers[w->number];
     usec limit = p->heartbeat_seconds * 1000000ULL, still;
+    struct page_place at;
 
+    page_place_get(&entry->at, &at);
     note_beat(w, entry->heartbeat_usec);
     still = now > w->since ? now - w->since : 0;
     /* Before its first sign of life a question would kill it. */
@@ -150,25 +151,25 @@ bool watchdog_look(struct slot *w, struct page *p, usec now)
         return false;
     }
     if (!asks) {
-        return w->looks != LOOK_NO_MORE && decide(w, &entry->at, now);
+        return w->looks != LOOK_NO_MORE && decide(w, &at, now);
     }
     switch (w->looks) {
     case LOOK_LATE:
         return still >= limit / 4 && ask(w, p, now);
     case LOOK_ANSWER:
-        on_answer(w, &entry->at, now);
+        on_answer(w, &at, now);
         return false;
     case LOOK_HALF:
         w->cpu_ticks = still >= limit / 2 ? cpu_ticks(w->pid) : 0;
         return still >= limit / 2 && ask(w, p, now);
     case LOOK_PLACE:
-        tell(w, &p->workers[w->number], now);
+        tell(w, &p->workers[w->number], &at, now);
         return false;
     case LOOK_END:
-        w->place = entry->at;
+        w->place = at;
         return still + ANSWER_USEC > limit && ask(w, p, now);
     case LOOK_DECIDE:
-        return now - w->looked_at > ANSWER_USEC && decide(w, &entry->at, now);
+        return now - w->looked_at > ANSWER_USEC && decide(w, &at, now);
     default:
         return false;
     }
@@ -196,7 +197,7 @@ static void narrow(const struct slot *w, struct page *p)
 {
     uint32_t n_lanes = 0, n_records = 0;
 
-    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+    for (uint32_t i = 0, n = page_n_lanes(p); i < n; i++) {
         struct page_lane *l = &p->lanes[i];
 
         if (l->worker == (int32_t)w->number && l->n_running > 0) {
@@ -228,16 +229,16 @@ static void count_rule(const struct slot *w, struct page *p, int wait_status)
 
 void watchdog_death(const struct slot *w, struct page *p, int wait_status)
 {
-    struct page_place at = p->workers[w->number].at;
+    struct page_place at;
     char how[64];
     uint32_t deaths;
 
     narrow(w, p);
     count_rule(w, p, wait_status);
-    if (!at.is_set || !is_by_record(w, p, wait_status, how, sizeof(how))) {
+    if (!page_place_get(&p->workers[w->number].at, &at) ||
+        !is_by_record(w, p, wait_status, how, sizeof(how))) {
         return;
     }
-    at.topic[sizeof(at.topic) - 1] = '\0';
     deaths = poison_table_add(p, &at, how);
     log_line(
         LOG_ERROR, "worker died while a handler ran for a record",

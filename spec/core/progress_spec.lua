@@ -5,7 +5,12 @@ local core = require 'spec.core.core'
 local C = core.lib
 
 core.headers('flow/engine/engine.h', 'flow/show/show.h', 'flow/database/database.h')
-ffi.cdef 'typedef int pid_t;'
+ffi.cdef [[
+typedef int pid_t;
+int fork(void);
+int waitpid(int, int *, int);
+void _exit(int);
+]]
 core.headers('supervise/slot.h')
 
 local function new_page() return ffi.gc(C.page_new(2), C.page_free) end
@@ -30,6 +35,31 @@ describe('page', function()
     for i = 0, C.PAGE_LANES - 1 do assert(C.page_lane(page, 't', i) ~= nil) end
     assert.is_true(C.page_lane(page, 't', C.PAGE_LANES) == nil)
     assert.is_true(C.page_lane(page, 't', C.PAGE_LANES - 1) == page.lanes + C.PAGE_LANES - 1)
+  end)
+
+  -- Of all lanes by number, each process in an order of its own.
+  local function ask_for_all(page, n, by)
+    for i = 0, n - 1 do
+      local partition = i * by % n
+      local lane = C.page_lane(page, 't', partition)
+      if lane ~= nil and lane.partition ~= partition then return false end
+    end
+    return true
+  end
+
+  it('gives each of several processes that add lanes at once the lane that it asked for', function()
+    local page, pids = new_page(), {}
+    for n, by in ipairs { 1, 7, 4001, 29989 } do
+      pids[n] = C.fork()
+      if pids[n] == 0 then C._exit(ask_for_all(page, 30000, by) and 0 or 1) end
+    end
+    local status = ffi.new 'int[1]'
+    for _, pid in ipairs(pids) do
+      C.waitpid(pid, status, 0)
+      assert.are.equal(0, status[0])
+    end
+    assert.is_true(ask_for_all(page, 30000, 1))
+    assert.are.equal(30000, page.n_lanes)
   end)
 
   it('adds no lane while another process that adds one is stopped, and waits for it once', function()

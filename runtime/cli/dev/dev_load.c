@@ -81,7 +81,7 @@ static struct sink *find_sink(struct dev_generator *g,
 static const struct page_lane *find_lane(const struct page *p,
                                          const struct sink *s)
 {
-    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+    for (uint32_t i = 0, n_lanes = page_n_lanes(p); i < n_lanes; i++) {
         const struct page_lane *lane = &p->lanes[i];
         if (lane->partition == s->partition &&
             strcmp(lane->topic, s->topic) == 0) {

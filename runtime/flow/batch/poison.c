@@ -24,34 +24,21 @@ static struct {
     struct sigaction before[CRASHES];
 } watch;
 
-static void forget_place(void)
-{
-    __atomic_store_n(&watch.worker->at.is_set, 0, __ATOMIC_SEQ_CST);
-}
-
 /* Of the running batch. Called in signal handlers: only reads what is there,
  * and calls nothing that could allocate or lock. */
 static void note_place(void)
 {
     const struct batch *b = watch.running;
-    struct page_place *at = &watch.worker->at;
     const struct record *r;
     int32_t event;
-    size_t i;
 
-    forget_place();
+    page_place_clear(&watch.worker->at);
     event = b ? __atomic_load_n(&b->input.view.current, __ATOMIC_RELAXED) : -1;
     if (event < 0 || (uint32_t)event >= b->input.events.n) {
         return;
     }
     r = &b->input.records[event];
-    at->partition = r->partition;
-    at->offset = r->offset;
-    for (i = 0; i < sizeof(at->topic) - 1 && r->topic[i]; i++) {
-        at->topic[i] = r->topic[i];
-    }
-    at->topic[i] = '\0';
-    __atomic_store_n(&at->is_set, 1, __ATOMIC_SEQ_CST);
+    page_place_set(&watch.worker->at, r->topic, r->partition, r->offset);
 }
 
 /* A question may come when the step that it was about has just ended. */
@@ -91,7 +78,7 @@ static void on_crash(int signum, siginfo_t *info, void *context)
 
     (void)context;
     if ((is_sent && info->si_pid != getpid()) || gettid() != getpid()) {
-        forget_place();
+        page_place_clear(&watch.worker->at);
     } else {
         note_place();
     }

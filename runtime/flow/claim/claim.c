@@ -423,7 +423,7 @@ void claim_turn(struct claim *c)
         return;
     }
     topics_tick(c->topics);
-    if (!c->worker->show.page->all_lanes) {
+    if (!page_has_all(c->worker->show.page)) {
         topics_look(c->topics);
     }
     if (!left_out_any_wants_claim(&c->worker->lanes, now)) {

@@ -82,7 +82,7 @@ void topics_show_all(struct topics *ts)
             return;
         }
     }
-    ts->worker->show.page->all_lanes = 1;
+    page_set_all(ts->worker->show.page);
 }
 
 static bool ask(struct topics *ts, struct err *e)
@@ -112,7 +112,7 @@ void topics_look(struct topics *ts)
         loop_stop(ts->worker->loop);
         return;
     }
-    if (ok || ts->worker->show.page->all_lanes) {
+    if (ok || page_has_all(ts->worker->show.page)) {
         show_reason(&ts->worker->show, REASON_TOPICS, "", "");
         return;
     }
@@ -127,7 +127,7 @@ void topics_look(struct topics *ts)
 void topics_tick(struct topics *ts)
 {
     if (ts->worker->show.reasons[REASON_TOPICS][0] &&
-        ts->worker->show.page->all_lanes) {
+        page_has_all(ts->worker->show.page)) {
         show_reason(&ts->worker->show, REASON_TOPICS, "", "");
     }
 }
@@ -152,12 +152,13 @@ bool topics_is_gone(const struct topic_state *t, int32_t partition)
 
 uint32_t topics_count(const struct topics *ts, const struct lane *lane)
 {
+    const struct page *page = ts->worker->show.page;
     int32_t asked = ts->of[lane->topic_index].n_partitions;
     uint32_t n = (uint32_t)lane->partition + 1;
 
     n = asked > (int32_t)n ? (uint32_t)asked : n;
-    for (uint32_t i = 0; i < ts->worker->show.page->n_lanes; i++) {
-        const struct page_lane *l = &ts->worker->show.page->lanes[i];
+    for (uint32_t i = 0, n_lanes = page_n_lanes(page); i < n_lanes; i++) {
+        const struct page_lane *l = &page->lanes[i];
 
         if (strcmp(l->topic, lane->topic) == 0 &&
             (uint32_t)l->partition + 1 > n) {

@@ -54,7 +54,7 @@ void gauges_tick(struct engine *g)
     }
     show_reason(&g->worker.show, REASON_KAFKA, "",
                 source_failure(g->worker.source));
-    if (!g->worker.show.page->all_lanes) {
+    if (!page_has_all(g->worker.show.page)) {
         topics_show_all(&g->topics);
     }
     if (g->worker.show.counts->heartbeat_usec >=

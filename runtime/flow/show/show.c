@@ -60,7 +60,8 @@ void show_seen(struct show *s, struct source *source, const char *topic,
 bool show_lists(struct show *s, const char *topic, int32_t n)
 {
     for (int32_t i = 0; i < n; i++) {
-        if (!page_lane(s->page, topic, i) && s->page->n_lanes < PAGE_LANES) {
+        if (!page_lane(s->page, topic, i) &&
+            page_n_lanes(s->page) < PAGE_LANES) {
             return false;
         }
     }

@@ -37,11 +37,11 @@ static bool is_unowned(const struct page_lane *p)
 
 static uint32_t count_unowned(const struct waits *w)
 {
+    const struct page *page = w->needs.show->page;
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < w->needs.show->page->n_lanes && i < PAGE_LANES;
-         i++) {
-        n += is_unowned(&w->needs.show->page->lanes[i]);
+    for (uint32_t i = 0, n_lanes = page_n_lanes(page); i < n_lanes; i++) {
+        n += is_unowned(&page->lanes[i]);
     }
     return n;
 }
@@ -177,10 +177,10 @@ static void tell(struct waits *w, const struct page_lane *first, uint32_t n)
 static void tell_unread(struct waits *w, usec now)
 {
     struct page *page = w->needs.show->page;
-    struct page_lane **lost = mem_zero(page->n_lanes + 1, sizeof(*lost));
-    uint32_t n = 0;
+    uint32_t n_lanes = page_n_lanes(page), n = 0;
+    struct page_lane **lost = mem_zero(n_lanes + 1, sizeof(*lost));
 
-    for (uint32_t i = 0; i < page->n_lanes && i < PAGE_LANES; i++) {
+    for (uint32_t i = 0; i < n_lanes; i++) {
         struct page_lane *p = &page->lanes[i];
 
         if (is_unowned(p) && is_unread(w, p, now)) {
@@ -198,7 +198,7 @@ static void tell_unread(struct waits *w, usec now)
 void others_tick(struct waits *w, usec now)
 {
     /* One that is no member itself has nothing to say of the others. */
-    if (!w->needs.show->page->all_lanes || w->apart_since ||
+    if (!page_has_all(w->needs.show->page) || w->apart_since ||
         !speaks_for_all(w) || count_unowned(w) == 0) {
         w->unowned_since = 0;
         tell(w, NULL, 0);
