@@ -39,7 +39,7 @@ static void pack_cell(struct buf *b, const struct tm_cell *c)
 
     buf_reserve(b, 2 + sizeof(c->i) + size);
     b->data[b->len++] = (char)c->tag;
-    b->data[b->len++] = c->scale;
+    b->data[b->len++] = (char)c->scale;
     if (has_bytes(c->tag)) {
         memcpy(b->data + b->len, &c->len, sizeof(c->len));
         b->len += sizeof(c->len);
