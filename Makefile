@@ -213,6 +213,11 @@ test-debezium:
 	@$(MAKE) --no-print-directory -j2 $(BIN) debug
 	@TIDEMILL=$(BIN) spec/run debezium $(ONLY)
 
+##  test-arm64  builds for Debian 13 on arm64 and tries it on that platform's kernels
+##            with pages of 4 and 16 kB, in full emulation; PAGES=4k picks one
+test-arm64:
+	@spec/arm64/run
+
 ##  lint      format, static analysis, layers, sizes
 lint:
 	@spec/lint/run
@@ -238,12 +243,12 @@ format:
 
 ##  clean     removes everything that was built
 clean:
-	rm -rf build build-debug build-fuzz build-mutants tidemill
+	rm -rf build build-debug build-fuzz build-mutants build-arm64 tidemill
 
 ##  help      this list
 help:
 	@echo "make           ./tidemill"
 	@sed -n "s/^##  \([a-z]\)/make \1/p; s/^##   /     /p" Makefile
 
-.PHONY: debug install uninstall demo test check e2e test-faults test-mutants test-debezium lint bench format clean \
+.PHONY: debug install uninstall demo test check e2e test-faults test-mutants test-debezium test-arm64 lint bench format clean \
   help fuzz fuzz-targets corpus sanitized flags simulate

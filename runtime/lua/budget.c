@@ -191,7 +191,9 @@ lua_State *budget_open_from(struct budget *b, enum budget_source from)
  * of each state apart: lua_close unmaps them as a whole. So an arena that ends
  * with its VM is there already where that one serves. One of our own must do
  * what it does: tell mmap an address below 2^47, look at what comes back, and
- * try another one when that is above.
+ * try another one when that is above. What scripts only point to may lie anywhere:
+ * cdata hold 64 bits, and lightuserdata too, since LuaJIT keeps a list of their
+ * upper halves.
  */
 lua_State *budget_open(struct budget *b)
 {
