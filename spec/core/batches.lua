@@ -10,10 +10,6 @@ local C = core.lib
 jit.off()
 
 ffi.cdef 'int setenv(const char *, const char *, int);'
--- The VM is a Lua state of its own, where the tm_* functions are looked up as
--- in the program itself.
-ffi.load(os.getenv('TIDEMILL_SPEC_SO') or os.getenv('SPECLIB')
-  or 'build/libtidemill-spec.so', true)
 ffi.C.setenv('TIDEMILL_SCRIPTS', (os.getenv('TIDEMILL_ROOT') or '.') .. '/scripts', 0)
 
 local MAX_RECORDS, MAX_LANES = 4000, 16

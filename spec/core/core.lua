@@ -39,8 +39,10 @@ function M.headers(...)
 end
 
 M.headers('model/api.h', 'base/arena.h')
+-- For all of the process at once: a VM that a spec makes looks the tm_* functions up as
+-- in the program itself, and busted remembers a library as it was loaded first.
 M.lib = ffi.load(os.getenv('TIDEMILL_SPEC_SO') or os.getenv('SPECLIB')
-  or 'build/libtidemill-spec.so')
+  or 'build/libtidemill-spec.so', true)
 
 local C = M.lib
 

@@ -5,10 +5,6 @@ local core = require 'spec.core.core'
 local C = core.lib
 
 ffi.cdef 'int setenv(const char *, const char *, int);'
--- The VM is a Lua state of its own, where the tm_* functions are looked up as
--- in the program itself.
-ffi.load(os.getenv('TIDEMILL_SPEC_SO') or os.getenv('SPECLIB')
-  or 'build/libtidemill-spec.so', true)
 ffi.C.setenv('TIDEMILL_SCRIPTS', (os.getenv('TIDEMILL_ROOT') or '.') .. '/scripts', 0)
 
 core.headers('base/err.h', 'base/buf.h', 'model/type.h', 'model/plan.h', 'model/failure.h', 'lua/vm.h', 'postgres/wire/sqlstate.h')

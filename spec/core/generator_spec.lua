@@ -4,8 +4,6 @@ local core = require 'spec.core.core'
 local C = core.lib
 
 core.headers('base/err.h', 'model/record.h', 'lua/generator.h')
--- Where Tidemill's own scripts are is asked of the core.
-ffi.load(os.getenv('TIDEMILL_SPEC_SO') or os.getenv('SPECLIB') or 'build/libtidemill-spec.so', true)
 ffi.cdef [[
 int fork(void);
 int waitpid(int, int *, int);

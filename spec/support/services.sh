@@ -73,11 +73,11 @@ start_services() {
   chmod 755 "$TIDEMILL_SCRATCH"
   local ports kafka pg
   read -r -a ports < <(luajit "$support/free_ports.lua" 4)
-  "$support/jars.sh" kafka >/dev/null # with its messages on the terminal
+  "$support/jars.sh" kafka >/dev/null || return 1 # with its messages on the terminal
 
   export SASL_PASSWORD='Scr4m-%2F+pa@ss' KEY_PASSWORD='K3y-%2F+pa@ss'
   export TIDEMILL_CERTIFICATES=$TIDEMILL_SCRATCH/certificates
-  "$support/certificates.sh" "$TIDEMILL_CERTIFICATES" "$KEY_PASSWORD"
+  "$support/certificates.sh" "$TIDEMILL_CERTIFICATES" "$KEY_PASSWORD" || return 1
   start_service "$TIDEMILL_SCRATCH/kafka.log" "$support/kafka/start.sh" \
     "$TIDEMILL_SCRATCH/kafka" "${ports[0]}" "${ports[1]}" \
     "${ports[3]}" "$TIDEMILL_CERTIFICATES" "$SASL_PASSWORD"
@@ -88,7 +88,7 @@ start_services() {
   export KAFKA_BROKERS=127.0.0.1:${ports[0]} KAFKA_SECURE_BROKERS=127.0.0.1:${ports[3]}
   export TIDEMILL_PG=postgresql://postgres@127.0.0.1:${ports[2]}
   wait_until 60 PostgreSQL "$TIDEMILL_SCRATCH/postgres.log" "$pg" \
-    luajit "$support/is_up.lua" postgres
+    luajit "$support/is_up.lua" postgres || return 1
   wait_until 90 Kafka "$TIDEMILL_SCRATCH/kafka.log" "$kafka" \
     luajit "$support/is_up.lua" kafka
 }

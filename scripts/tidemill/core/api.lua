@@ -41,7 +41,7 @@ end
 ffi.cdef((host.api:gsub('%f[^\n%z]#[^\n]*', '')
   :gsub('struct tm_dec %b{}', hide)))
 
-local C = host.is_binary and ffi.C or ffi.load(spec_library())
+local C = host.is_binary and ffi.C or ffi.load(spec_library(), true)
 
 local sizes = ffi.new('uint32_t[5]')
 C.tm_sizes(sizes)
