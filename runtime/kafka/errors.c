@@ -40,6 +40,14 @@ static const char too_old[] =
 static const char damaged[] =
     "records are damaged, or of a format that this librdkafka does not know: "
     "look at the brokers' disks and logs";
+static const char another[] =
+    "the topic was created again since librdkafka asked for it; it asks anew";
+static const char controller[] =
+    "brokers in kafka{} names the port of a controller: name a broker's";
+static const char telemetry[] =
+    "of metrics that librdkafka sends to brokers which ask for them";
+static const char sharing[] =
+    "an answer to share groups or Kafka Streams, which Tidemill does not use";
 
 static const struct kafka_error errors[] = {
     /* -- librdkafka's own -- */
@@ -119,9 +127,10 @@ static const struct kafka_error errors[] = {
     {CODE(_ASSIGNMENT_LOST), ERR_FENCED, KAFKA_REJOINS, left},
     {CODE(_NOOP), ERR_NONE, KAFKA_MENDS, NULL},
     {CODE(_AUTO_OFFSET_RESET), ERR_CONFIG, KAFKA_LOSES, expired},
-    /* _LOG_TRUNCATION of librdkafka 2.1, which our header does not name: the
-     * topic lost records behind our back (KIP-320). */
+    /* The topic lost records behind our back (KIP-320). */
     {-139, ERR_CONFIG, KAFKA_LOSES, expired},
+    {-138, ERR_DATA, KAFKA_TELLS, producing},
+    {-137, ERR_NONE, KAFKA_MENDS, "the cluster has this broker no more"},
 
     /* -- the brokers' -- */
     {CODE(UNKNOWN), ERR_RESOURCE, KAFKA_TELLS,
@@ -253,7 +262,77 @@ static const struct kafka_error errors[] = {
     {CODE(INVALID_UPDATE_VERSION), ERR_CONFIG, KAFKA_TELLS, admin},
     {CODE(FEATURE_UPDATE_FAILED), ERR_CONFIG, KAFKA_TELLS, admin},
     {CODE(PRINCIPAL_DESERIALIZATION_FAILURE), ERR_CONFIG, KAFKA_TELLS, admin},
+    {100, ERR_CONNECTION, KAFKA_TELLS, another},
+    {103, ERR_CONNECTION, KAFKA_TELLS, another},
+    {110, ERR_FENCED, KAFKA_REJOINS, left},
+    {111, ERR_CONFIG, KAFKA_TELLS,
+     "another member of the group has this instance id: stop one of the two, "
+     "or give each its own --instance"},
+    {112, ERR_CONFIG, KAFKA_TELLS,
+     "the broker has no partition.assignment.strategy of that name"},
+    {113, ERR_FENCED, KAFKA_REJOINS, left},
+    {114, ERR_CONFIG, KAFKA_TELLS, controller},
+    {115, ERR_CONFIG, KAFKA_TELLS, controller},
+    {116, ERR_CONFIG, KAFKA_TELLS, admin},
+    {117, ERR_NONE, KAFKA_MENDS, telemetry},
+    {118, ERR_NONE, KAFKA_MENDS, telemetry},
+    {119, ERR_CONFIG, KAFKA_TELLS, admin},
+    {120, ERR_CONFLICT, KAFKA_TELLS, producing},
+    {121, ERR_CONFIG, KAFKA_TELLS, sharing},
+    {122, ERR_CONFIG, KAFKA_TELLS, sharing},
+    {123, ERR_CONFIG, KAFKA_TELLS, sharing},
+    {124, ERR_CONFIG, KAFKA_TELLS, sharing},
+    {125, ERR_CONFIG, KAFKA_TELLS, admin},
+    {126, ERR_CONFIG, KAFKA_TELLS, admin},
+    {127, ERR_CONFIG, KAFKA_TELLS, admin},
+    {128, ERR_CONFIG, KAFKA_TELLS, bug},
+    {129, ERR_CONNECTION, KAFKA_MENDS,
+     "the brokers of kafka{} are asked anew for those of the cluster"},
+    {130, ERR_CONFIG, KAFKA_TELLS, sharing},
+    {131, ERR_CONFIG, KAFKA_TELLS, sharing},
+    {132, ERR_CONFIG, KAFKA_TELLS, sharing},
+    {133, ERR_CONFIG, KAFKA_TELLS, sharing},
 };
+
+/* Names of what librdkafka 2.0 does not know, which stands in the table by its
+ * number: what this Tidemill says does not depend on the library it runs with. */
+static const struct {
+    int code;
+    const char *name, *text;
+} newer[] = {
+    {-139, "_LOG_TRUNCATION", "Local: the partition lost records at its end"},
+    {-138, "_INVALID_DIFFERENT_RECORD",
+     "Local: another record of its batch was not taken"},
+    {-137, "_DESTROY_BROKER", "Local: a broker's connections are closed"},
+    {100, "UNKNOWN_TOPIC_ID", "Broker: no topic has this id"},
+    {103, "INCONSISTENT_TOPIC_ID", "Broker: the topic has another id"},
+    {110, "FENCED_MEMBER_EPOCH", "Broker: the member is not of this epoch"},
+    {111, "UNRELEASED_INSTANCE_ID",
+     "Broker: another member has the instance id"},
+    {112, "UNSUPPORTED_ASSIGNOR", "Broker: the group has no such assignor"},
+    {113, "STALE_MEMBER_EPOCH", "Broker: the member is of an older epoch"},
+    {114, "MISMATCHED_ENDPOINT_TYPE", "Broker: not for this kind of port"},
+    {115, "UNSUPPORTED_ENDPOINT_TYPE", "Broker: unknown kind of port"},
+    {116, "UNKNOWN_CONTROLLER_ID", "Broker: no controller has this id"},
+    {117, "UNKNOWN_SUBSCRIPTION_ID", "Broker: unknown subscription to metrics"},
+    {118, "TELEMETRY_TOO_LARGE", "Broker: too many metrics at once"},
+    {119, "INVALID_REGISTRATION", "Broker: a broker is not registered well"},
+    {120, "TRANSACTION_ABORTABLE", "Broker: the transaction has to be aborted"},
+    {121, "INVALID_RECORD_STATE", "Broker: the record is not in that state"},
+    {122, "SHARE_SESSION_NOT_FOUND", "Broker: no such session of sharing"},
+    {123, "INVALID_SHARE_SESSION_EPOCH", "Broker: wrong epoch of sharing"},
+    {124, "FENCED_STATE_EPOCH", "Broker: the state is of another epoch"},
+    {125, "INVALID_VOTER_KEY", "Broker: the key is not the voter's"},
+    {126, "DUPLICATE_VOTER", "Broker: it is a voter already"},
+    {127, "VOTER_NOT_FOUND", "Broker: it is no voter"},
+    {128, "INVALID_REGULAR_EXPRESSION", "Broker: a pattern has a mistake"},
+    {129, "REBOOTSTRAP_REQUIRED", "Broker: what the client knows is too old"},
+    {130, "STREAMS_INVALID_TOPOLOGY", "Broker: the topology has a mistake"},
+    {131, "STREAMS_INVALID_TOPOLOGY_EPOCH", "Broker: wrong topology epoch"},
+    {132, "STREAMS_TOPOLOGY_FENCED", "Broker: the topology is an older one"},
+    {133, "SHARE_SESSION_LIMIT_REACHED", "Broker: too many sessions of sharing"},
+};
+enum { N_NEWER = sizeof(newer) / sizeof(*newer) };
 
 static const struct kafka_error other = {0, ERR_CONNECTION, KAFKA_TELLS, NULL};
 
@@ -338,21 +417,36 @@ const struct kafka_act_text *kafka_act_text(enum kafka_act act)
     return &acts[act];
 }
 
+/* Its place in [newer], or N_NEWER. */
+static size_t newer_at(int code)
+{
+    size_t i = 0;
+
+    while (i < N_NEWER && newer[i].code != code) {
+        i++;
+    }
+    return i;
+}
+
 const char *kafka_error_name(int code)
 {
-    return rd_kafka_err2name(code);
+    size_t at = newer_at(code);
+
+    return at < N_NEWER ? newer[at].name : rd_kafka_err2name(code);
 }
 
 const char *kafka_error_text(int code)
 {
-    return rd_kafka_err2str(code);
+    size_t at = newer_at(code);
+
+    return at < N_NEWER ? newer[at].text : rd_kafka_err2str(code);
 }
 
 const char *kafka_error_said(int code, char *out, size_t size)
 {
     const char *words = kafka_error(code)->words;
 
-    snprintf(out, size, "%s%s%s%s", rd_kafka_err2str(code), words ? " (" : "",
+    snprintf(out, size, "%s%s%s%s", kafka_error_text(code), words ? " (" : "",
              words ? words : "", words ? ")" : "");
     return out;
 }

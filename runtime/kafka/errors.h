@@ -39,7 +39,8 @@ struct kafka_act_text {
 };
 const struct kafka_act_text *kafka_act_text(enum kafka_act act);
 
-/* librdkafka's name ("_TRANSPORT") and its words. */
+/* librdkafka's name ("_TRANSPORT") and its words; of codes that are newer than
+ * librdkafka 2.0, ours. */
 const char *kafka_error_name(int code);
 const char *kafka_error_text(int code);
 /* Both, for messages: librdkafka's words, and behind them in brackets what they mean

@@ -1,6 +1,6 @@
 /*
- * The names that PostgreSQL gives its codes: those of version 15 and what later
- * versions added, and our own two. A server does not send the name, and its
+ * The names that PostgreSQL gives its codes: those of versions 14 to 18, and our
+ * own. A server does not send the name, and its
  * list is not on every machine.
  */
 #include "postgres/wire/condition.h"
@@ -108,6 +108,7 @@ static const struct condition conditions[] = {
     {"22P04", "bad_copy_file_format"},
     {"22P05", "untranslatable_character"},
     {"22P06", "nonstandard_use_of_escape_character"},
+    {"22P07", "datum_version_mismatch"},
     {"23000", "integrity_constraint_violation"},
     {"23001", "restrict_violation"},
     {"23502", "not_null_violation"},
