@@ -20,7 +20,8 @@ ffi.cdef [[
 local F_ADD_SEALS, SEALS, SEEK_END = 1033, 15, 2
 
 local function sh(folder, command)
-  assert(os.execute('cd ' .. folder .. ' && ' .. command) == 0, command)
+  local done = os.execute('cd ' .. folder .. ' && ' .. command)
+  assert(done == 0 or done == true, command) -- true: Lua 5.2
 end
 
 -- Hash and texts by name of what is read, or nil and why not.

@@ -42,6 +42,17 @@ describe('sandbox.globals', function()
   local function gives(expression, expected)
     contains(expected, says("error('|' .. tostring(" .. expression .. ") .. '|')"))
   end
+  it('asks no metatable for what only some builds of LuaJIT ask for', function()
+    contains('|c 1 a|', says([[
+local t = setmetatable({ c = 1 }, { __pairs = function() error('asked') end })
+local u = setmetatable({ 'a' }, { __ipairs = function() error('asked') end })
+local said = ''
+for k, v in pairs(t) do said = said .. k .. ' ' .. v end
+for _, v in ipairs(u) do said = said .. ' ' .. v end
+error('|' .. said .. '|')]]))
+    contains("bad argument #1 to 'pairs'", says('for _ in pairs(nil) do end'))
+    contains("bad argument #1 to 'ipairs'", says('for _ in ipairs(nil) do end'))
+  end)
   it('lets bit work on whole numbers of 64 bits', function()
     gives("bit.band(decimal '9007199254740993', 0xff)", '|1|')
     gives("bit.band(decimal '18446744073709551615', decimal '18446744073709551614', 0xffff)", '|65534|')

@@ -6,6 +6,7 @@ local decimal = require 'tidemill.core.decimal'
 local dsl = require 'tidemill.load.dsl'
 local integers = require 'tidemill.core.integers'
 local kinds = require 'tidemill.core.kinds'
+local lexer = require 'tidemill.load.lexer'
 local locate = require 'tidemill.load.locate'
 local protected = require 'tidemill.core.protected'
 local pure = require 'tidemill.load.pure'
@@ -185,16 +186,22 @@ local function ordered(t)
   end
 end
 
+-- A LuaJIT that is built with the words of Lua 5.2 asks metatables for __pairs and
+-- __ipairs; others do not. Here none is asked. For # see refuse_length().
+local next_item = ipairs {}
+
 local function base_library()
   local t = copy(_G, 'error assert select type unpack next rawequal')
   t.pcall, t.xpcall = protected.pcall, protected.xpcall
   t.pairs = function(x)
+    if type(x) == 'table' then return next, x, nil end
     if type(x) ~= 'cdata' then return pairs(x) end
     local object = view.table_of(x)
     if not object then error('pairs: this is no object or table', 0) end
     return ordered(object)
   end
   t.ipairs = function(x)
+    if type(x) == 'table' then return next_item, x, 0 end
     if type(x) ~= 'cdata' then return ipairs(x) end
     return ipairs(view.table_of(x) or error('ipairs: this is no array or table', 0))
   end
@@ -260,6 +267,19 @@ local function syntax_hint(text, line, what)
   return what:find("^'}' expected") and ': is a comma missing before it?' or ''
 end
 
+-- Nothing can be put between # and a table; so no table may have what only some builds
+-- of LuaJIT ask for.
+local function refuse_length(path, text)
+  if not text:find('__len', 1, true) then return end
+  local t = lexer.read(text)
+  for i, word in ipairs(t.values) do
+    if word == '__len' then
+      error(("%s:%d: whether # asks a metatable for '__len' depends on how LuaJIT was "
+        .. 'built: write a function that counts, and call it'):format(path, t.lines[i]), 0)
+    end
+  end
+end
+
 -- Of a file that is no part of the bundle.
 local LEFT = ': the file is there, but a run loads what was there when it started (start '
   .. 'it again), without specs and what is in a linked folder'
@@ -315,6 +335,7 @@ local function new_require(bundle, loading, env)
     if chunk then
       local wrong = pure.literals(chunk, path)
       if wrong then error(wrong, 0) end
+      refuse_length(path, text)
       local rewritten = calls.rewrite(text, CALL_TABLE)
       return rewritten and assert(load(rewritten, '@' .. path, 't', env)) or chunk
     end
