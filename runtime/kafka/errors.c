@@ -330,7 +330,8 @@ static const struct {
     {130, "STREAMS_INVALID_TOPOLOGY", "Broker: the topology has a mistake"},
     {131, "STREAMS_INVALID_TOPOLOGY_EPOCH", "Broker: wrong topology epoch"},
     {132, "STREAMS_TOPOLOGY_FENCED", "Broker: the topology is an older one"},
-    {133, "SHARE_SESSION_LIMIT_REACHED", "Broker: too many sessions of sharing"},
+    {133, "SHARE_SESSION_LIMIT_REACHED",
+     "Broker: too many sessions of sharing"},
 };
 enum { N_NEWER = sizeof(newer) / sizeof(*newer) };
 

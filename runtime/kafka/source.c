@@ -220,8 +220,9 @@ static void close_handle(struct source *s)
         rd_kafka_queue_destroy(s->queue);
     }
     /* Destroying waits for librdkafka's threads, and they for brokers that do
-     * not answer: better to leak a handle when the process ends anyway. */
-    if (has_left) {
+     * not answer, or it frees what is damaged: better to leak a handle when the
+     * process ends anyway. */
+    if (has_left && s->cache == CACHE_WELL) {
         rd_kafka_destroy_flags(s->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     }
 }

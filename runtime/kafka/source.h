@@ -203,6 +203,17 @@ enum holder_kind source_holder(struct source *s, const char *topic,
  * comes of it, and librdkafka does not say so; *n: of how many. Asked briefly;
  * false: Kafka does not answer. */
 bool source_look_for_leaders(struct source *s, uint32_t *n);
+/* librdkafka 2.4 to 2.9 damages what it keeps of the topics when one of them is
+ * deleted and made again: from then on it finds none of them, also not those that
+ * were there all the time. */
+enum source_cache {
+    CACHE_WELL,
+    CACHE_DAMAGED, /* as far as is known; not all topics are there */
+    CACHE_OVER     /* all are there, and only a new source will find them */
+};
+enum source_cache source_cache(const struct source *s);
+/* Does librdkafka of this version, as rd_kafka_version() tells it, do that? */
+bool source_damages_cache(int version);
 /* Of all partitions of the topics, when that was asked last. */
 uint32_t source_leaderless(const struct source *s);
 /* Partitions of each topic of the plan, in its order: n[i], 0 = no such

@@ -69,7 +69,8 @@ struct source {
     char failure[300]; /* the last connection that failed: why; or "" */
     char said[300]; /* the last trouble that people were told, of all lanes */
     usec said_at;
-    bool is_down;     /* and it was that no broker answers */
+    bool is_down; /* and it was that no broker answers */
+    enum source_cache cache;
     const char *hint; /* what to do about it, when it is known; or NULL */
     rd_kafka_message_t *got[PUMP_CALL];
 };
@@ -105,6 +106,11 @@ void partitions_stuck(struct source *s, struct partition *p);
 /* Once a second: ends of partitions, and waits for what should come. */
 void partitions_look(struct source *s);
 void partitions_free(struct source *s);
+
+/* -- source_topics.c -- */
+
+/* librdkafka does not find the topic: see source_cache. */
+void topics_missed(struct source *s, const char *name);
 
 /* -- source_group.c -- */
 

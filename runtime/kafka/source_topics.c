@@ -14,6 +14,9 @@
  * briefly: a worker that is told to stop must hear it. */
 enum { TOPICS_TIMEOUT_MS = 1000 };
 
+/* librdkafka 2.4 and 2.10 (its #4970). */
+enum { DAMAGES_SINCE = 0x02040000, DAMAGES_NO_MORE = 0x020a0000 };
+
 static void note_leader(struct source *s, struct partition *p, bool has_leader)
 {
     struct err e;
@@ -54,6 +57,52 @@ static void keep_leaders(struct source *s,
             t->leaders[id] = topic->partitions[i].leader;
         }
     }
+}
+
+bool source_damages_cache(int version)
+{
+    return version >= DAMAGES_SINCE && version < DAMAGES_NO_MORE;
+}
+
+enum source_cache source_cache(const struct source *s)
+{
+    return s->cache;
+}
+
+/* One that Kafka never had comes to no harm. */
+void topics_missed(struct source *s, const char *name)
+{
+    const struct topic *t = topics_find(s, name);
+
+    if (t && t->n_leaders > 0 && s->cache == CACHE_WELL &&
+        source_damages_cache(rd_kafka_version())) {
+        s->cache = CACHE_DAMAGED;
+    }
+}
+
+static bool has_topic(const struct rd_kafka_metadata *all, const char *name)
+{
+    for (int i = 0; i < all->topic_cnt; i++) {
+        const struct rd_kafka_metadata_topic *t = &all->topics[i];
+
+        if (strcmp(t->topic, name) == 0) {
+            return !t->err && t->partition_cnt > 0;
+        }
+    }
+    return false;
+}
+
+static void note_cache(struct source *s, const struct rd_kafka_metadata *all)
+{
+    bool has_all = true;
+
+    if (s->cache != CACHE_DAMAGED) {
+        return;
+    }
+    for (uint32_t i = 0; i < s->n_topics; i++) {
+        has_all = has_all && has_topic(all, s->topics[i].name);
+    }
+    s->cache = has_all ? CACHE_OVER : CACHE_DAMAGED;
 }
 
 /* How many of ours have none. */
@@ -142,6 +191,7 @@ bool source_count_partitions(struct source *s, int32_t *n, struct err *e)
     }
     count_partitions(s, all, n);
     note_leaders(s, all);
+    note_cache(s, all);
     group_brokers(s, all);
     rd_kafka_metadata_destroy(all);
     return true;
@@ -156,6 +206,7 @@ bool source_look_for_leaders(struct source *s, uint32_t *n)
         return false;
     }
     *n = note_leaders(s, all);
+    note_cache(s, all);
     group_brokers(s, all);
     rd_kafka_metadata_destroy(all);
     return true;

@@ -122,6 +122,9 @@ static void tell_missing(struct source *s, const rd_kafka_message_t *m)
 {
     struct err e;
 
+    if (m->rkt) {
+        topics_missed(s, rd_kafka_topic_name(m->rkt));
+    }
     err_set(&e, ERR_CONFIG,
             "topic %s does not exist on %s: create it, or correct topics in "
             "kafka{} (%s)",

@@ -48,6 +48,17 @@ describe('a lane that gets nothing though there is something', function()
   end)
 end)
 
+describe('a librdkafka that damages what it keeps of topics', function()
+  it('is one from 2.4 on, and none from 2.10 on', function()
+    for _, version in ipairs { 0x020400ff, 0x020401ff, 0x020800ff, 0x020900ff } do
+      assert.is_true(C.source_damages_cache(version))
+    end
+    for _, version in ipairs { 0x010900ff, 0x020002ff, 0x020300ff, 0x020a00ff, 0x020e02ff } do
+      assert.is_false(C.source_damages_cache(version))
+    end
+  end)
+end)
+
 describe('a worker that waits for several things', function()
   local plan = ffi.new('struct plan')
   local show, waits, lanes = ffi.new('struct show'), ffi.new('struct waits'), ffi.new('struct lanes')

@@ -83,6 +83,11 @@ describe('a topic that was created again', function()
     s.replace_topic()
     s.produce(101, 103)
     s.wait_halted(run, 0, 'created again')
+    -- A librdkafka that finds no topic after that takes its worker with it.
+    if run:text():find('another one begins', 1, true) then
+      assert.is_true(kafka.version >= 0x02040000 and kafka.version < 0x020a0000)
+      assert.matches('the run waits" for=topics', run:text())
+    end
     s.check_other(run, 900)
     s.resume(0, 0)
     s.wait_has(run, 101, 103)

@@ -249,6 +249,20 @@ static void on_alive(void *arg)
     g->worker.show.counts->heartbeat_usec = worker_now(&g->worker);
 }
 
+/* Its consumer finds no topic any more. The supervisor starts another one. */
+static void end_damaged(struct engine *g)
+{
+    if (source_cache(g->worker.source) != CACHE_OVER || g->worker.fatal) {
+        return;
+    }
+    log_line(
+        LOG_WARN, "the worker ends, and another one begins", "why=%s",
+        log_quote("a topic was deleted and made again, and this librdkafka "
+                  "(2.4 to 2.9) finds no topic after that"));
+    g->worker.fatal = WORKER_FAILED;
+    loop_stop(g->worker.loop);
+}
+
 static void on_tick(void *arg)
 {
     struct engine *g = arg;
@@ -262,6 +276,7 @@ static void on_tick(void *arg)
                    (struct waits_claim){g->claim.conn ? g->claim.asked_at : 0,
                                         g->claim.n},
                    now);
+        end_damaged(g);
         if (now > g->last_commit_note + 1000000) {
             g->last_commit_note = now;
             intake_tell(g);

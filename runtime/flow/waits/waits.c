@@ -166,6 +166,19 @@ static bool find_apart(struct waits *w, usec now, char *out, size_t size)
     return true;
 }
 
+static bool find_damaged(struct waits *w, usec now, char *out, size_t size)
+{
+    (void)now;
+    if (source_cache(w->needs.source) == CACHE_WELL) {
+        return false;
+    }
+    snprintf(out, size,
+             "a topic is gone that was read, and this librdkafka (2.4 to 2.9) "
+             "finds none that is made again: once all topics are there this "
+             "worker ends, and another one begins");
+    return true;
+}
+
 /* Each is told once while it lasts, however many last at a time. */
 static void look(struct waits *w, usec now)
 {
@@ -174,7 +187,8 @@ static void look(struct waits *w, usec now)
         bool (*find)(struct waits *w, usec now, char *out, size_t size);
     } kinds[] = {{"rebalances", find_shaken},
                  {"group", find_apart},
-                 {"claim", find_claim}};
+                 {"claim", find_claim},
+                 {"topics", find_damaged}};
     char why[240], all[240] = "";
     size_t at = 0;
 
@@ -201,7 +215,8 @@ static void look(struct waits *w, usec now)
 /* What Kafka said may be over, though nothing comes to show it. */
 static void look_at_kafka(struct waits *w, usec now)
 {
-    usec each = !w->has_leaders                      ? LOOK_EVERY_USEC
+    bool is_well = source_cache(w->needs.source) == CACHE_WELL;
+    usec each = !w->has_leaders || !is_well          ? LOOK_EVERY_USEC
                 : source_failure(w->needs.source)[0] ? UNWELL_USEC
                                                      : WELL_USEC;
     uint32_t n;
