@@ -20,6 +20,8 @@ static const struct setting ours[] = {
     {"auto.offset.reset", "error",
      "start in kafka{} says where a new lane "
      "begins, and an old one is never reset"},
+    {"group.protocol", NULL,
+     "it is classic, by which lanes are handed over all at once"},
     {"enable.auto.commit", "false", "positions are kept in the database"},
     {"enable.auto.offset.store", "false", "positions are kept in the database"},
     {"isolation.level", "read_committed",
@@ -29,12 +31,13 @@ static const struct setting ours[] = {
 };
 
 /*
- * librdkafka 2.0.2 waits up to a second before it fetches again for a
+ * librdkafka before 2.2 waits up to a second before it fetches again for a
  * partition whose prefetch is full; so the prefetch has to last that second:
  * by count (200,000 a partition) and by bytes (64 MB for all: 32 MB costs a
- * quarter of the throughput of small records). session.timeout.ms is short
- * because a worker that is killed comes back under its old name at once;
- * roundrobin, since range gives every topic of one partition to one member.
+ * quarter of the throughput of small records). For later ones see
+ * [brief]. session.timeout.ms is short because a worker that is killed comes back
+ * under its old name at once; roundrobin, since range gives every topic of one
+ * partition to one member.
  */
 static const struct setting defaults[] = {
     {"client.id", "tidemill", NULL},
@@ -54,7 +57,16 @@ static const struct setting defaults[] = {
     {"reconnect.backoff.max.ms", "5000", NULL},
 };
 
+/* Where it can be told how long to wait, the prefetch lasts as long as that, and
+ * a worker takes the less memory. The first one is what makes it so. */
+static const struct setting brief[] = {
+    {"fetch.queue.backoff.ms", "50", NULL},
+    {"queued.min.messages", "20000", NULL},
+    {"queued.max.messages.kbytes", "16384", NULL},
+};
+
 enum {
+    N_BRIEF = sizeof(brief) / sizeof(*brief),
     N_OURS = sizeof(ours) / sizeof(*ours),
     N_DEFAULTS = sizeof(defaults) / sizeof(*defaults)
 };
@@ -93,6 +105,13 @@ static bool put_all(rd_kafka_conf_t *conf, const struct setting *list, int n,
         }
     }
     return true;
+}
+
+static bool put_brief(rd_kafka_conf_t *conf, struct err *e)
+{
+    return rd_kafka_conf_set(conf, brief[0].name, brief[0].value, NULL, 0) !=
+               RD_KAFKA_CONF_OK ||
+           put_all(conf, brief + 1, N_BRIEF - 1, e);
 }
 
 static bool put_option(rd_kafka_conf_t *conf, const struct plan_option *o,
@@ -153,13 +172,14 @@ static bool fill(rd_kafka_conf_t *conf, const struct plan_source *plan,
                  const char *instance, struct err *e)
 {
     if (!put_all(conf, ours, N_OURS, e) ||
-        !put_all(conf, defaults, N_DEFAULTS, e) || !settings_log(conf, e) ||
+        !put_all(conf, defaults, N_DEFAULTS, e) || !put_brief(conf, e) ||
+        !settings_log(conf, e) ||
         !settings_put(conf, "bootstrap.servers", plan->brokers, e) ||
         (plan->group && !settings_put(conf, "group.id", plan->group, e))) {
         return false;
     }
-    /* Newer than 2.0.2: how long a full prefetch waits; else it is a second. */
-    rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "50", NULL, 0);
+    /* Where there is a choice; it may not stay the default. */
+    rd_kafka_conf_set(conf, "group.protocol", "classic", NULL, 0);
     if (instance && !settings_put(conf, "group.instance.id", instance, e)) {
         return false;
     }

@@ -100,13 +100,15 @@ void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
 }
 
 /* The error may be older than the last seek: then it is about an offset that
- * nobody reads any more. */
+ * nobody reads any more. Behind records that cannot be read it is about an offset
+ * that librdkafka made of their bytes, and what came before them is in the inbox. */
 static void lose(struct source *s, struct partition *p,
                  const rd_kafka_message_t *m)
 {
     struct err e;
 
-    if (!p || !p->is_fetching || m->offset < p->fetched - p->is_checking) {
+    if (!p || !p->is_fetching || p->is_stuck ||
+        m->offset < p->fetched - p->is_checking) {
         return;
     }
     p->is_lost = true;
@@ -151,13 +153,14 @@ void trouble_of(struct source *s, struct partition *p, const struct err *e)
  * before them are committed it is read again from there instead,
  * and comes here again, until they can be read or a person decides. Which
  * offset is named does not matter: it is that of a whole set of records, which
- * may begin before [fetched]. */
+ * may begin before [fetched]. What comes after that is what librdkafka made of
+ * damaged bytes. */
 static void stay(struct source *s, struct partition *p,
                  const rd_kafka_message_t *m)
 {
     struct err e;
 
-    if (!p || !p->is_fetching) {
+    if (!p || !p->is_fetching || p->is_stuck) {
         return;
     }
     partitions_stuck(s, p);

@@ -136,7 +136,7 @@ describe('SASL_SSL to Kafka', function()
       { 'for another name', {}, (SECURE:gsub('127.0.0.1', 'localhost')) },
       { 'the port speaks TLS', { ['security.protocol'] = "'sasl_plaintext'" } },
       { 'the port wants SASL', { ['security.protocol'] = "'ssl'" } },
-      { 'if the port speaks none', {}, PLAIN },
+      { 'port speaks no', {}, PLAIN },
     }
     local runs = {}
     finally(function()

@@ -16,6 +16,7 @@ local RESERVED = {
   ['group.id'] = 'write group = …',
   ['group.instance.id'] = 'use --instance',
   ['auto.offset.reset'] = 'write start = …',
+  ['group.protocol'] = "it is 'classic', by which lanes are handed over all at once",
 }
 for _, name in ipairs {
   'enable.auto.commit', 'enable.auto.offset.store', 'isolation.level',
