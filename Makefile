@@ -34,7 +34,7 @@ OBJ  := $(SRC:%.c=$(BUILD)/%.o) $(SRCX:%.cc=$(BUILD)/%.o)
 SPECLIB := $(BUILD)/libtidemill-spec.so
 SPECOBJ := $(filter-out $(BUILD)/runtime/main.o $(BUILD)/runtime/cli/% \
              $(BUILD)/runtime/supervise/%,$(OBJ)) \
-           $(addprefix $(BUILD)/runtime/supervise/,process.o slot.o watchdog.o)
+           $(addprefix $(BUILD)/runtime/supervise/,process.o slot.o vitals.o watchdog.o)
 
 $(BIN): $(OBJ)
 	@echo '  link  $@'
@@ -222,6 +222,11 @@ test-arm64:
 lint:
 	@spec/lint/run
 
+##  metric-table  writes the table of runtime/admin/README.md from the code's
+metric-table: $(SPECLIB)
+	@SPECLIB=$(SPECLIB) LUA_PATH='spec/support/?.lua;scripts/?.lua;?.lua;;' \
+	  luajit -e "require('spec.core.metric_table').write()"
+
 # For lint: how a C file is compiled.
 flags:
 	$(info $(CPPFLAGS) $(CFLAGS))@:
@@ -250,5 +255,5 @@ help:
 	@echo "make           ./tidemill"
 	@sed -n "s/^##  \([a-z]\)/make \1/p; s/^##   /     /p" Makefile
 
-.PHONY: debug install uninstall demo test check e2e test-faults test-mutants test-debezium test-arm64 lint bench format clean \
+.PHONY: debug metric-table install uninstall demo test check e2e test-faults test-mutants test-debezium test-arm64 lint bench format clean \
   help fuzz fuzz-targets corpus sanitized flags simulate

@@ -25,6 +25,47 @@ static int64_t lag(const void *lane)
     return view_lag(lane);
 }
 
+/* By the record's time in Kafka and the clock of this machine. */
+static int64_t age_of(int64_t event_ms)
+{
+    int64_t now_ms = wall_usec() / 1000;
+
+    return !event_ms ? -1000 : now_ms > event_ms ? now_ms - event_ms : 0;
+}
+
+static int64_t event_age(const void *lane)
+{
+    return age_of(((const struct page_lane *)lane)->event_ms);
+}
+
+static int64_t newest_age(const void *page)
+{
+    const struct page *p = page;
+    int64_t newest = 0;
+
+    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+        int64_t ms = p->lanes[i].event_ms;
+
+        newest = ms > newest ? ms : newest;
+    }
+    return age_of(newest);
+}
+
+#define SUM_OF_WORKERS(name, field)                                            \
+    static int64_t name(const void *table)                                     \
+    {                                                                          \
+        const struct page_written *t = table;                                  \
+        uint64_t n = 0;                                                        \
+                                                                               \
+        for (uint32_t i = 0; i < PAGE_WORKERS; i++) {                          \
+            n += t->of[i].field;                                               \
+        }                                                                      \
+        return (int64_t)n;                                                     \
+    }
+SUM_OF_WORKERS(table_events, events)
+SUM_OF_WORKERS(table_written, written)
+SUM_OF_WORKERS(table_unchanged, unchanged)
+
 static int64_t is_halted(const void *lane)
 {
     return ((const struct page_lane *)lane)->state == PAGE_LANE_HALTED;
@@ -52,7 +93,9 @@ static const char *word_of_stage(uint32_t i)
     .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
 #define WORKER(field)  OF_WORKER, FIELD(struct page_worker, field)
 #define COUNTED(field) OF_COUNTERS, FIELD(struct page_worker, field)
+#define SELF(field)    OF_PROCESS, FIELD(struct page_process, field)
 #define LANE(field)    OF_LANE, FIELD(struct page_lane, field)
+#define TABLE(fn)      METRIC_COUNTER, UNIT_NUMBER, OF_TABLE, .read = fn
 #define COUNT(unit, n) METRIC_COUNTER, UNIT_##unit, COUNTED(counters[COUNT_##n])
 #define GAUGE(unit, n)                                                         \
     METRIC_GAUGE, UNIT_##unit, OF_GAUGES,                                      \
@@ -63,11 +106,24 @@ static const char *word_of_stage(uint32_t i)
 const struct metric metrics[] = {
     {"build_info", "Always 1; what runs is in the labels.", METRIC_GAUGE, UNIT_FLAG, OF_BUILD, FIELD(struct page, n_workers)},
     {"uptime_seconds", "Time since the supervisor started.", METRIC_GAUGE, UNIT_USEC, OF_RUN, .read = uptime},
+    {"newest_event_age_seconds", "Age of the newest record below a position, by its time in Kafka; -1: none yet in this run.", METRIC_GAUGE, UNIT_MSEC, OF_RUN, .read = newest_age},
+
+    {"cpu_seconds", "CPU time of the supervisor, user and system.", METRIC_COUNTER, UNIT_USEC, SELF(cpu_usec)},
+    {"resident_memory_bytes", "Resident memory of the supervisor.", METRIC_GAUGE, UNIT_BYTES, SELF(resident_bytes)},
+    {"open_fds", "Open file descriptors of the supervisor.", METRIC_GAUGE, UNIT_NUMBER, SELF(open_fds)},
+    {"max_fds", "How many it may open.", METRIC_GAUGE, UNIT_NUMBER, SELF(max_fds)},
+    {"start_time_seconds", "Unix time at which the supervisor started.", METRIC_GAUGE, UNIT_MSEC, SELF(started_ms)},
 
     {"up", "1 while the worker's process runs.", METRIC_GAUGE, UNIT_FLAG, WORKER(pid)},
     {"ready", "1 while lanes are assigned and the database answers.", METRIC_GAUGE, UNIT_FLAG, WORKER(is_ready)},
     {"restarts", "Times that the supervisor started the worker again.", METRIC_COUNTER, UNIT_NUMBER, WORKER(restarts)},
     {"heartbeat_age_seconds", "Time since the worker's last sign of life; -1: none yet.", METRIC_GAUGE, UNIT_USEC, OF_WORKER, .read = heartbeat_age},
+    {"cpu_seconds", "CPU time of the worker, user and system, of those before it too.", METRIC_COUNTER, UNIT_USEC, WORKER(process.cpu_usec)},
+    {"resident_memory_bytes", "Resident memory of the worker.", METRIC_GAUGE, UNIT_BYTES, WORKER(process.resident_bytes)},
+    {"open_fds", "Open file descriptors of the worker.", METRIC_GAUGE, UNIT_NUMBER, WORKER(process.open_fds)},
+    {"max_fds", "How many it may open.", METRIC_GAUGE, UNIT_NUMBER, WORKER(process.max_fds)},
+    {"start_time_seconds", "Unix time at which the worker's process started; 0: there is none.", METRIC_GAUGE, UNIT_MSEC, WORKER(process.started_ms)},
+    {"last_commit_time_seconds", "Unix time of the last batch that the worker committed; 0: none yet in this run.", METRIC_GAUGE, UNIT_MSEC, OF_GAUGES, FIELD(struct page_worker, committed_ms)},
 
     {"events", "Events applied, ignored and skipped ones too: their position is committed.", COUNT(NUMBER, EVENTS)},
     {"events_ignored", "Events of a type that no projection handles.", COUNT(NUMBER, EVENTS_IGNORED)},
@@ -94,10 +150,13 @@ const struct metric metrics[] = {
     {"cache_stale", "Batches done again since a row had changed behind the cache.", COUNT(NUMBER, CACHE_STALE)},
     {"cache_evictions", "Rows that left the row cache to make room.", COUNT(NUMBER, CACHE_EVICTED)},
     {"errors", "Failures by class.", METRIC_COUNTER, UNIT_NUMBER, COUNTED(errors[ERR_NONE + 1]), .label = "class", .word = word_of_class},
-    {"stage_seconds", "Time of each step of a batch.", METRIC_HISTOGRAM, UNIT_USEC, COUNTED(stages[0]), .label = "stage", .word = word_of_stage},
+    {"stage_seconds", "Time of each step of a batch.", METRIC_HISTOGRAM, UNIT_USEC, COUNTED(stages[0]), .label = "stage", .word = word_of_stage, .bounds = page_bounds},
+    {"batch_seconds", "Time from the lease of a batch's records to its commit, all attempts together.", METRIC_HISTOGRAM, UNIT_USEC, COUNTED(batches), .bounds = page_bounds},
+    {"event_age_seconds", "Age of each event at its commit, by the record's time in Kafka.", METRIC_HISTOGRAM, UNIT_USEC, COUNTED(event_ages), .bounds = page_age_bounds},
 
     {"pool_size", "Open database connections.", GAUGE(NUMBER, POOL_SIZE)},
     {"pool_in_use", "Database connections at work.", GAUGE(NUMBER, POOL_IN_USE)},
+    {"pool_max", "Database connections that may be open.", GAUGE(NUMBER, POOL_MAX)},
     {"inbox_bytes", "Bytes of records that wait for their outcome.", GAUGE(BYTES, INBOX_BYTES)},
     {"inbox_events", "Records that wait for their outcome.", GAUGE(NUMBER, INBOX_EVENTS)},
     {"prefetch_bytes", "Bytes that librdkafka holds ahead.", GAUGE(BYTES, PREFETCH_BYTES)},
@@ -108,10 +167,15 @@ const struct metric metrics[] = {
     {"cache_bytes", "Bytes of the rows in the row cache.", GAUGE(BYTES, CACHE_BYTES)},
     {"held_keys_bytes", "Memory of the keys that wait behind dead letters.", GAUGE(BYTES, HELD_BYTES)},
 
+    {"events", "Events applied that a projection of the table took; the first 1,024 projections are counted.", TABLE(table_events)},
+    {"rows_written", "Rows of the table inserted, updated or deleted.", TABLE(table_written)},
+    {"rows_unchanged", "Rows of the table not written because nothing changed.", TABLE(table_unchanged)},
+
     {"lag", "Records behind the end of the partition.", METRIC_GAUGE, UNIT_NUMBER, OF_LANE, .read = lag},
     {"position", "Next offset, as committed in the database.", METRIC_GAUGE, UNIT_NUMBER, LANE(position)},
     {"high", "End of the partition, as last seen.", METRIC_GAUGE, UNIT_NUMBER, LANE(high)},
     {"event_time_seconds", "Unix time of the record below the position, as Kafka has it; 0: none yet in this run.", METRIC_GAUGE, UNIT_MSEC, LANE(event_ms)},
+    {"event_age_seconds", "Age of that record, by the clock of this machine; -1: none yet in this run.", METRIC_GAUGE, UNIT_MSEC, OF_LANE, .read = event_age},
     {"epoch", "Grows with each claim of the lane; 0: none yet in this run.", METRIC_GAUGE, UNIT_NUMBER, LANE(epoch)},
     {"state", "1 unowned, 2 running, 3 halted.", METRIC_GAUGE, UNIT_NUMBER, LANE(state), .word = view_lane_state},
     {"halted", "1 while the lane waits for an operator.", METRIC_GAUGE, UNIT_FLAG, OF_LANE, .read = is_halted},
@@ -126,6 +190,12 @@ const void *metric_entry(const struct page *p, enum metric_group group,
 {
     if (group == OF_BUILD || group == OF_RUN) {
         return i == 0 ? p : NULL;
+    }
+    if (group == OF_PROCESS) {
+        return i == 0 ? &p->process : NULL;
+    }
+    if (group == OF_TABLE) {
+        return i < p->n_written && i < PAGE_TABLES ? &p->written[i] : NULL;
     }
     if (group == OF_LANE) {
         return i < page_n_lanes(p) ? &p->lanes[i] : NULL;
@@ -178,8 +248,9 @@ static void add_label(struct metrics_writer *w, const char *name,
 static void add_owner(struct metrics_writer *w, const struct admin_view *v,
                       const void *entry, uint32_t i)
 {
+    const struct page_written *written = entry;
     const struct page_lane *lane = entry;
-    char topic[sizeof(lane->topic)];
+    char topic[sizeof(lane->topic)], table[sizeof(written->table)];
 
     if (w->metric->group == OF_BUILD) {
         add_label(w, "version", v->version);
@@ -189,7 +260,10 @@ static void add_owner(struct metrics_writer *w, const struct admin_view *v,
         view_copy(topic, sizeof(topic), lane->topic);
         add_label(w, "topic", topic);
         buf_printf(&w->labels, ",partition=\"%d\"", lane->partition);
-    } else if (w->metric->group != OF_RUN) {
+    } else if (w->metric->group == OF_TABLE) {
+        view_copy(table, sizeof(table), written->table);
+        add_label(w, "table", table);
+    } else if (w->metric->group != OF_RUN && w->metric->group != OF_PROCESS) {
         buf_printf(&w->labels, "{worker=\"%u\"", i);
     }
 }
@@ -211,6 +285,7 @@ static void put_line(struct metrics_writer *w, const char *suffix, int64_t n,
 
 static void put_times(struct metrics_writer *w, const struct page_times *t)
 {
+    const uint64_t *bounds = w->metric->bounds;
     size_t len = w->labels.len;
     uint64_t n = 0;
     char bound[32];
@@ -219,8 +294,7 @@ static void put_times(struct metrics_writer *w, const struct page_times *t)
         bool is_last = i == PAGE_BOUNDS - 1;
 
         n += t->n[i];
-        snprintf(bound, sizeof(bound), "%g",
-                 (double)page_bounds[i] / UNIT_USEC);
+        snprintf(bound, sizeof(bound), "%g", (double)bounds[i] / UNIT_USEC);
         add_label(w, "le", is_last ? "+Inf" : bound);
         put_line(w, "_bucket", (int64_t)n, 1);
         w->labels.len = len;
@@ -256,11 +330,14 @@ static void put_head(struct metrics_writer *w)
     };
     EACH(kinds, METRIC_KINDS);
     static const char *const prefixes[METRIC_GROUPS] = {
-        [OF_WORKER] = "worker_", [OF_LANE] = "lane_"};
+        [OF_PROCESS] = "process_",
+        [OF_WORKER] = "tidemill_worker_",
+        [OF_TABLE] = "tidemill_table_",
+        [OF_LANE] = "tidemill_lane_"};
     const struct metric *m = w->metric;
     const char *prefix = prefixes[m->group];
 
-    snprintf(w->name, sizeof(w->name), "tidemill_%s%s%s", prefix ? prefix : "",
+    snprintf(w->name, sizeof(w->name), "%s%s%s", prefix ? prefix : "tidemill_",
              m->name, m->kind == METRIC_COUNTER ? "_total" : "");
     buf_printf(w->out, "# HELP %s %s\n# TYPE %s %s\n", w->name, m->help,
                w->name, kinds[m->kind]);

@@ -25,9 +25,11 @@ enum metric_unit {
 enum metric_group {
     OF_BUILD,
     OF_RUN,
+    OF_PROCESS,  /* the supervisor; process_ stands in front of its names */
     OF_WORKER,   /* worker_ stands in front of its names */
     OF_COUNTERS, /* of a worker */
     OF_GAUGES,   /* of a worker */
+    OF_TABLE,    /* table_ stands in front of its names */
     OF_LANE,     /* lane_ stands in front of its names */
     METRIC_GROUPS
 };
@@ -41,6 +43,7 @@ struct metric {
     uint32_t offset; /* in the page's worker or lane, */
     uint32_t size;   /* of one value there; those of 4 bytes have no sign */
     int64_t (*read)(const void *entry); /* what no field holds */
+    const uint64_t *bounds;             /* of a histogram */
     const char *label; /* NULL: one value; else one a word, side by side */
     /* Of the label, NULL behind the last; without label of the value, and
      * /status has it in place of the number. */
@@ -49,7 +52,7 @@ struct metric {
 
 extern const struct metric metrics[]; /* ends with one that has no name */
 
-/* The [i]th page, worker or lane; NULL: there are no more. */
+/* The [i]th page, worker, table or lane; NULL: there are no more. */
 const void *metric_entry(const struct page *p, enum metric_group group,
                          uint32_t i);
 /* Where a value is, that of the label's [i]th word; and what it is, in units of

@@ -85,6 +85,17 @@ static void write_worker(const struct page_worker *w, uint32_t slot,
     json_close(out, '}');
 }
 
+static void write_table(const struct page_written *t, struct buf *out)
+{
+    char table[sizeof(t->table)];
+
+    view_copy(table, sizeof(table), t->table);
+    json_open(out, '{');
+    json_key_text(out, "table", table);
+    write_metrics(OF_TABLE, t, out);
+    json_close(out, '}');
+}
+
 /* "" unless it is halted. */
 static void write_since(const struct page_lane *lane, struct buf *out)
 {
@@ -124,10 +135,17 @@ void status_write(const struct admin_view *v, struct buf *out)
     json_key_text(out, "version", v->version);
     json_key_text(out, "instance", v->instance);
     write_metrics(OF_RUN, v->page, out);
+    write_object("process", OF_PROCESS, &v->page->process, out);
     json_key(out, "workers");
     json_open(out, '[');
     for (uint32_t i = 0; (entry = metric_entry(v->page, OF_WORKER, i)); i++) {
         write_worker(entry, i, out);
+    }
+    json_close(out, ']');
+    json_key(out, "tables");
+    json_open(out, '[');
+    for (uint32_t i = 0; (entry = metric_entry(v->page, OF_TABLE, i)); i++) {
+        write_table(entry, out);
     }
     json_close(out, ']');
     json_key(out, "lanes");

@@ -222,6 +222,7 @@ int start_supervisor(const struct start *o)
         complain("tidemill: %s\n", e.text);
         return EX_CONFIG;
     }
+    page_name_tables(o->page, o->plan);
     log_line(LOG_INFO, "started",
              "pipeline=%s generation=%.12s workers=%u instance=%s admin=%s",
              o->plan->name, o->plan->hash, o->workers, log_quote(p.instance),

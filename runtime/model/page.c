@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "model/deadlines.h"
+#include "model/plan.h"
 
 /* The lock is held for the copy of one name. One that stands for 100 ms belongs
  * to a process that was stopped with it, which may go on at any time. */
@@ -17,6 +18,12 @@ enum { LOCK_TRIES = 2000, LOCK_NAP_NSEC = 50 * 1000 };
 const uint64_t page_bounds[PAGE_BOUNDS] = {
     1000,    3000,    10000,    30000,    100000,     300000,
     1000000, 3000000, 10000000, 30000000, UINT64_MAX,
+};
+
+/* A backlog of an hour is told from one of a minute. */
+const uint64_t page_age_bounds[PAGE_BOUNDS] = {
+    10000,    30000,    100000,    300000,     1000000,    3000000,
+    10000000, 60000000, 600000000, 3600000000, UINT64_MAX,
 };
 
 struct page *page_new(uint32_t n_workers)
@@ -39,15 +46,59 @@ void page_free(struct page *p)
     }
 }
 
-void page_time(struct page_times *t, uint64_t usec)
+static uint32_t named(struct page *p, const char *table)
 {
+    struct page_written *w = p->written;
     uint32_t i = 0;
 
-    while (usec > page_bounds[i]) {
+    while (i < p->n_written &&
+           strncmp(w[i].table, table, sizeof(w[i].table) - 1) != 0) {
         i++;
+    }
+    if (i == p->n_written) {
+        snprintf(w[i].table, sizeof(w[i].table), "%s", table);
+        p->n_written++;
+    }
+    return i;
+}
+
+void page_name_tables(struct page *p, const struct plan *plan)
+{
+    p->n_written = 0;
+    for (uint32_t i = 0; i < plan->n_projections && i < PAGE_TABLES; i++) {
+        p->written_as[i] = named(p, plan->projections[i].table);
+    }
+}
+
+struct page_rows *page_rows(struct page *p, uint32_t projection, uint32_t slot)
+{
+    uint32_t as =
+        projection < PAGE_TABLES ? p->written_as[projection] : PAGE_TABLES;
+
+    return as < PAGE_TABLES ? &p->written[as].of[slot] : NULL;
+}
+
+void page_time_near(struct page_times *t, const uint64_t bounds[PAGE_BOUNDS],
+                    uint64_t usec, uint32_t *bucket)
+{
+    uint32_t i = *bucket;
+
+    while (usec > bounds[i]) {
+        i++;
+    }
+    while (i > 0 && usec <= bounds[i - 1]) {
+        i--;
     }
     t->usec += usec;
     t->n[i]++;
+    *bucket = i;
+}
+
+void page_time(struct page_times *t, uint64_t usec)
+{
+    uint32_t bucket = 0;
+
+    page_time_near(t, page_bounds, usec, &bucket);
 }
 
 uint64_t page_times_count(const struct page_times *t)

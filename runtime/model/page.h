@@ -14,13 +14,17 @@
 
 #include "base/err.h"
 
+struct plan;
+
 enum {
     PAGE_WORKERS = 64,
     PAGE_LANES = 65536, /* memory is taken only for those that there are */
     PAGE_PLACES = 2 * PAGE_LANES,
     PAGE_BOUNDS = 11, /* of times */
     PAGE_POISON = 1024,
-    PAGE_TABLES = 1024
+    PAGE_TABLES = 1024,
+    PAGE_NAME =
+        160 /* of a table, as the plan writes it; what is longer is cut */
 };
 
 /* Exit status of a worker: what it tells the supervisor last. */
@@ -71,6 +75,7 @@ enum page_stage {
 enum page_gauge {
     GAUGE_POOL_SIZE,
     GAUGE_POOL_IN_USE,
+    GAUGE_POOL_MAX,
     GAUGE_INBOX_BYTES,
     GAUGE_INBOX_EVENTS,
     GAUGE_PREFETCH_BYTES,
@@ -88,8 +93,19 @@ struct page_times {
     uint64_t usec;           /* all together */
     uint64_t n[PAGE_BOUNDS]; /* by the first bound that is not below */
 };
-/* usec, ascending; the last one is above all. */
+/* usec, ascending; the last one is above all: of steps and batches, and of how
+ * old events are. */
 extern const uint64_t page_bounds[PAGE_BOUNDS];
+extern const uint64_t page_age_bounds[PAGE_BOUNDS];
+
+/* What the kernel says of a process; the supervisor writes it once a second. */
+struct page_process {
+    uint64_t cpu_usec; /* of a worker: those before it in its slot, too */
+    uint64_t resident_bytes;
+    uint64_t open_fds;
+    uint64_t max_fds;
+    int64_t started_ms; /* Unix time; 0: there is none now */
+};
 
 /* One record; written and read by page_place_*. */
 struct page_place {
@@ -108,6 +124,10 @@ struct page_worker {
     uint32_t in_rule;        /* 1 while the failure rule is asked */
     uint64_t counters[COUNTERS];
     struct page_times stages[STAGES];
+    struct page_times batches; /* from the lease of its records to its COMMIT */
+    struct page_times event_ages; /* from the record's time to its COMMIT */
+    int64_t committed_ms;         /* Unix time of the last batch; 0: none yet */
+    struct page_process process;
     uint64_t gauges[GAUGES];
     uint64_t errors[ERR_CLASSES];
     char waiting_for[256]; /* why it is not ready, for people; or "" */
@@ -171,6 +191,20 @@ struct page_table {
     char schema[64]; /* PostgreSQL's names have 63 bytes at most */
 };
 
+/* What a worker did to a table. */
+struct page_rows {
+    uint64_t events; /* applied, that its projections took */
+    uint64_t written;
+    uint64_t unchanged;
+};
+
+/* The same of each worker. Two projections may write one table: they have one
+ * of these. */
+struct page_written {
+    char table[PAGE_NAME]; /* as the plan writes it */
+    struct page_rows of[PAGE_WORKERS];
+};
+
 struct page {
     uint32_t n_workers;
     uint32_t heartbeat_seconds; /* a worker that stands still for so long is
@@ -185,6 +219,10 @@ struct page {
     uint32_t n_poison; /* ever added: see poison_table.h for what gives way */
     struct page_poison poison[PAGE_POISON];
     struct page_table tables[PAGE_TABLES]; /* by projection */
+    uint32_t written_as[PAGE_TABLES];      /* by projection: which of these */
+    uint32_t n_written;
+    struct page_written written[PAGE_TABLES];
+    struct page_process process; /* the supervisor */
     struct page_worker workers[PAGE_WORKERS];
     uint32_t places[PAGE_PLACES]; /* by hash: number of the lane, plus one */
     struct page_lane lanes[PAGE_LANES];
@@ -193,8 +231,17 @@ struct page {
 /* Maps a zeroed page that survives fork; NULL only without memory. */
 struct page *page_new(uint32_t n_workers);
 void page_free(struct page *p);
+/* Which tables are counted: those of the first PAGE_TABLES projections. Before
+ * the first fork. */
+void page_name_tables(struct page *p, const struct plan *plan);
+/* What the worker in that slot did to the table of a projection; NULL: it is not
+ * counted. */
+struct page_rows *page_rows(struct page *p, uint32_t projection, uint32_t slot);
 /* One more time; and how many there are. */
 void page_time(struct page_times *t, uint64_t usec);
+/* The same, of those that are much alike: *bucket is where the last one was. */
+void page_time_near(struct page_times *t, const uint64_t bounds[PAGE_BOUNDS],
+                    uint64_t usec, uint32_t *bucket);
 uint64_t page_times_count(const struct page_times *t);
 /* The lane's entry, made if new; NULL when the page is full, or for now, since a
  * process was stopped while it added one: to be asked again later. */

@@ -20,6 +20,7 @@ void slot_clear_page(const struct slot *w, struct page *p)
     entry->in_handler = entry->in_rule = 0;
     memset(&entry->at, 0, sizeof(entry->at));
     memset(entry->gauges, 0, sizeof(entry->gauges));
+    entry->process = (struct page_process){.cpu_usec = entry->process.cpu_usec};
     memset(entry->waiting_for, 0, sizeof(entry->waiting_for));
     for (uint32_t i = 0, n_lanes = page_n_lanes(p); i < n_lanes; i++) {
         struct page_lane *lane = &p->lanes[i];

@@ -23,11 +23,12 @@ struct slot {
     struct loop_timer *restart;    /* owned; set while WAITING */
     uint32_t number;
     enum slot_state state;
-    pid_t pid;        /* RUNNING; 0 otherwise */
-    usec started;     /* of the process that runs, or ran last */
-    uint32_t n_ended; /* in a row, each soon after its start */
-    usec fenced_at;   /* last; 0: never */
-    int exit_code;    /* GIVEN_UP: why */
+    pid_t pid;         /* RUNNING; 0 otherwise */
+    usec started;      /* of the process that runs, or ran last */
+    uint32_t n_ended;  /* in a row, each soon after its start */
+    usec fenced_at;    /* last; 0: never */
+    uint64_t cpu_usec; /* of all processes that ended in it */
+    int exit_code;     /* GIVEN_UP: why */
     /* -- while it stands still: see watchdog.h */
     uint32_t looks;
     usec looked_at;     /* last */

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "supervise/relay.h"
 #include "supervise/slot.h"
 #include "supervise/totals.h"
+#include "supervise/vitals.h"
 #include "supervise/watchdog.h"
 
 enum {
@@ -229,12 +231,20 @@ static void ended(struct slot *w, int wait_status)
     restart_later(w, after);
 }
 
+static uint64_t cpu_usec(const struct rusage *used)
+{
+    return (uint64_t)(used->ru_utime.tv_sec + used->ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(used->ru_utime.tv_usec + used->ru_stime.tv_usec);
+}
+
 static void reap(struct supervisor *s)
 {
     for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
         struct slot *w = &s->slots[i];
+        struct rusage used;
         int status;
-        if (w->pid > 0 && waitpid(w->pid, &status, WNOHANG) == w->pid) {
+        if (w->pid > 0 && wait4(w->pid, &status, WNOHANG, &used) == w->pid) {
+            vitals_ended(w, s->o->page, cpu_usec(&used));
             ended(w, status);
         }
     }
@@ -354,6 +364,14 @@ static void ask_if_fine(struct supervisor *s)
     }
 }
 
+static void read_vitals(struct supervisor *s)
+{
+    vitals_of_self(&s->o->page->process);
+    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
+        vitals_of_slot(&s->slots[i], s->o->page);
+    }
+}
+
 static void on_tick(void *arg)
 {
     struct supervisor *s = arg;
@@ -363,6 +381,7 @@ static void on_tick(void *arg)
     look_at_ready(s);
     look_at_ending(s);
     if (++s->n_ticks % (1000000 / TICK_USEC) == 0) {
+        read_vitals(s);
         ask_if_fine(s);
         live_tick(s->live, now);
     }
@@ -401,6 +420,7 @@ static bool supervisor_open(struct supervisor *s,
     s->last_tick = clock_usec();
     o->page->started_usec = s->last_tick;
     o->page->until_end = o->until_end;
+    vitals_of_self(&o->page->process);
     take_signals(s);
     s->tick = loop_timer_new(s->loop, on_tick, s);
     s->deadline = loop_timer_new(s->loop, on_deadline, s);

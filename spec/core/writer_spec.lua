@@ -42,6 +42,7 @@ local function written(kind, lengths, most)
   C.writer_begin(w)
   C.writer_write(w, t.c_rows, 1, conn)
   close()
+  assert.are.equal(w.n_written, t.c_rows.n_written)
   return t.c_rows.n_answers, w.n_written
 end
 

@@ -31,6 +31,20 @@ describe('the admin port', function()
     assert.equal(2, run:metric('worker_up'))
     assert.is_true(run:metric('rows_written_total') >= 900)
     assert.is_true(run:metric('stage_seconds_count', 'stage="commit"') >= 1)
+    assert.equal(run:metric('batches_total'), run:metric('batch_seconds_count'))
+    assert.equal(902, run:metric('event_age_seconds_count'))
+    assert.equal(902, run:metric('event_age_seconds_bucket', 'le="600"'))
+    assert.equal(run:metric('rows_written_total'),
+      run:metric('table_rows_written_total', 'table="counts"'))
+    assert.equal(900, run:metric('table_events_total', 'table="counts"'))
+    assert.is_true(run:metric('last_commit_time_seconds', 'worker="0"') > os.time() - 600
+      or run:metric('last_commit_time_seconds', 'worker="1"') > os.time() - 600)
+    assert.equal(16, run:metric('pool_max'))
+    run:wait_for('what the kernel says of the processes', 5, function()
+      return run:metric('worker_resident_memory_bytes', 'worker="1"') > 2 ^ 20
+    end)
+    local process_of = run:status().process
+    assert.is_true(process_of.resident_memory_bytes > 2 ^ 20 and process_of.open_fds > 3)
 
     local status = run:status()
     assert.equal('counts', status.name)

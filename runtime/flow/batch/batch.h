@@ -122,6 +122,7 @@ struct batch_input {
     struct record *records; /* arena */
     struct lease *leases;   /* arena; in (topic, partition) order */
     uint32_t n_leases;
+    usec leased_at; /* when it got its records; of dead letters 0 */
     bool stays; /* positions of its lanes do: its records are dead letters */
     uint64_t bytes;    /* of keys and values */
     uint32_t decoded;  /* records decoded so far */

@@ -121,6 +121,7 @@ static void start_batch(struct engine *g, struct lease *leases, uint32_t n)
     }
     batch_begin(b, g->worker.now, leases, n);
     b->memory.most_bytes = g->worker.now->plan->limits.bytes;
+    b->input.leased_at = worker_now(&g->worker);
     b->kind = &batch_of_records;
     run_move(b, BATCH_DECODING);
 }

@@ -43,6 +43,7 @@ void gauges_tick(struct engine *g)
     g->worker.show.counts->heartbeat_usec = worker_now(&g->worker);
     gauge[GAUGE_POOL_SIZE] = pgpool_size(g->worker.database.pool);
     gauge[GAUGE_POOL_IN_USE] = pgpool_in_use(g->worker.database.pool);
+    gauge[GAUGE_POOL_MAX] = g->worker.now->plan->database.pool_max;
     gauge[GAUGE_BATCHES_IN_FLIGHT] = g->run.batches.n - g->run.batches.free.n;
     gauge[GAUGE_LUA_BYTES] =
         vm_bytes(g->worker.now->vm) +

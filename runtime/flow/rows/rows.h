@@ -83,7 +83,9 @@ struct rows {
     int first_answer;  /* append with `once`: of its statements in the flush */
     int n_answers;
     uint32_t n_repeated; /* append with `once`: rows that were there before */
-    uint32_t *row_event; /* append: the event of each row; of a batch
+    uint32_t n_written; /* of the last writer_write(), as the writer has them */
+    uint32_t n_unchanged;
+    uint32_t *row_event;         /* append: the event of each row; of a batch
                             function: the last one that asked for it */
     struct table_set *table_set; /* of its batch function, or NULL */
     uint32_t n_known;            /* rows below were loaded, or are not there */

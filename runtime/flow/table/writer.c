@@ -275,6 +275,7 @@ uint32_t writer_written(struct rows *rows, uint32_t n,
                 r->view.n_rows - r->n_repeated - inserted(r, reply);
 
             r->n_repeated += there;
+            r->n_written -= there;
             n_there += there;
         }
     }
@@ -299,6 +300,7 @@ static void delete_rows(struct writer *w, struct rows *r, struct pgconn *c)
     for (uint32_t i = r->first_row; i < r->view.n_rows; i++) {
         gone.n += is_deleted(r, r->view.flags[i]);
     }
+    r->n_written = gone.n;
     if (gone.n == 0) {
         return;
     }
@@ -321,6 +323,7 @@ static void delete_rows(struct writer *w, struct rows *r, struct pgconn *c)
 static void write_rows(struct writer *w, struct rows *r, struct pgconn *c)
 {
     uint32_t n = r->view.n_rows - r->first_row;
+    uint32_t written = w->n_written, unchanged = w->n_unchanged;
 
     if (r->program->plan->kind == KIND_APPEND) {
         write_append(w, r, c);
@@ -329,6 +332,8 @@ static void write_rows(struct writer *w, struct rows *r, struct pgconn *c)
     } else if (n > 0) {
         write_overwrite(w, r, c, order_once(r), n);
     }
+    r->n_written += w->n_written - written;
+    r->n_unchanged = w->n_unchanged - unchanged;
 }
 
 /* Parents before their children; among equals merges last, since their locks

@@ -1,0 +1,14 @@
+#pragma once
+/*
+ * What the kernel says of the supervisor and its workers, in the page: for
+ * /metrics and /status. Asked once a second, and not for each reader of them.
+ */
+#include "supervise/slot.h"
+
+/* The calling process. */
+void vitals_of_self(struct page_process *out);
+/* The worker in the slot, if there is one. */
+void vitals_of_slot(const struct slot *w, struct page *p);
+/* Its process ended, having used so much in all: what the slot counts goes on
+ * from there. */
+void vitals_ended(struct slot *w, struct page *p, uint64_t cpu_usec);
