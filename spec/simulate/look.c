@@ -40,6 +40,34 @@ enum {
            1 << BATCH_ASKING
 };
 
+/* When each batch was last seen that the database did not have. */
+enum { BATCHES_SEEN = 256 };
+static struct {
+    const struct batch *batch;
+    usec at;
+} seen_idle[BATCHES_SEEN];
+
+/* One that waits for an answer knows since when, for held_up.c, which tells people
+ * of it after a while. A look at positions goes on with the time of its COMMIT. */
+static void look_at_wait(const struct batch *b, bool is_asking)
+{
+    uint32_t i = 0;
+
+    while (i < BATCHES_SEEN - 1 && seen_idle[i].batch &&
+           seen_idle[i].batch != b) {
+        i++;
+    }
+    if (!is_asking) {
+        seen_idle[i].batch = b;
+        seen_idle[i].at = world.now;
+    } else if (b->state != BATCH_ASKING) {
+        expect(b->attempt.since && (seen_idle[i].batch != b ||
+                                    b->attempt.since >= seen_idle[i].at),
+               "a batch of state %d does not know since when it waits",
+               (int)b->state);
+    }
+}
+
 /* A batch that waits for nobody's answer has no connection, and is no probe. */
 static void look_at_batch(const struct engine *g, const struct batch *b)
 {
@@ -48,6 +76,7 @@ static void look_at_batch(const struct engine *g, const struct batch *b)
     bool is_probe = k->state == BREAKER_HALF_OPEN && k->is_probing &&
                     b->attempt.ticket == k->era;
 
+    look_at_wait(b, is_asking);
     expect(is_asking || !b->attempt.conn,
            "a batch of state %d has a connection", (int)b->state);
     expect(is_asking || !b->attempt.ticket,
@@ -173,6 +202,7 @@ static void rest(void)
 
 void look_open(void)
 {
+    memset(seen_idle, 0, sizeof(seen_idle));
     memset(lanes, 0, sizeof(lanes));
     rest();
     next_look = 0;

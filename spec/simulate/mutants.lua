@@ -64,6 +64,12 @@ local mutants = {
     '" RETURNING 1) SELECT tidemill.must((SELECT count(*) FROM w)"',
     '" RETURNING 1) SELECT ((SELECT count(*) FROM w)"',
   },
+  -- What waits for an answer.
+  {
+    'a comparison of the tables does not know since when it waits',
+    'b->attempt.since = worker_now(b->run->worker); /* for held_up.c */',
+    '',
+  },
   -- An unknown COMMIT.
   {
     'an unknown COMMIT is taken for not committed',
