@@ -134,6 +134,10 @@ describe('a table that changes under a run', function()
       ALTER TABLE aligned RENAME COLUMN d TO b;
       ALTER TABLE aligned RENAME COLUMN x TO d]]
     s.halts(swap, 'table aligned: column b is numeric(18,2) in the table but', swap)
+    local version = "CREATE OR REPLACE FUNCTION tidemill.version() RETURNS int "
+      .. "LANGUAGE sql IMMUTABLE AS 'SELECT %d'"
+    s.halts(version:format(2), 'schema tidemill is of version 2, and this tidemill knows',
+      version:format(1))
     s.halts('ALTER TABLE merged DROP CONSTRAINT merged_pkey',
       'table merged: its key columns have no valid unique index',
       'ALTER TABLE merged ADD PRIMARY KEY (id)')

@@ -26,7 +26,7 @@ static struct pg_result *shape(void)
 
 static struct pg_result *server(void)
 {
-    struct pg_result *r = answer_new(SERVER_UNLOGGED + 1);
+    struct pg_result *r = answer_new(N_SERVER);
 
     answer_int4(r, 150000);
     answer_text(r, "15.0");
@@ -39,6 +39,7 @@ static struct pg_result *server(void)
     answer_int8(r, 21);
     answer_bool(r, true);
     answer_int8(r, 8);
+    answer_null(r);
     answer_null(r);
     return r;
 }

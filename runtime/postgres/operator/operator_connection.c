@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/deadlines.h"
+#include "postgres/sql/schema_version.h"
 #include "postgres/wire/dial.h"
 
 enum { BINARY = 1 };
@@ -87,6 +88,24 @@ static bool run(struct operator_connection *c, const char *sql, struct err *e)
     return r != NULL;
 }
 
+/* Refused where another version would read or write the tables by other rules. */
+static bool is_known(struct operator_connection *c, struct err *e)
+{
+    PGresult *r =
+        operator_connection_ask(c, "SELECT " SQL_SCHEMA_VERSION, NULL, e);
+    struct buf b = {0};
+    const char *source = r ? PQgetvalue(r, 0, 0) : NULL;
+    bool ok = r && schema_age(source) == SCHEMA_KNOWN;
+
+    if (r && !ok) {
+        schema_put_age(&b, source, c->plan->path);
+        err_set(e, ERR_SCHEMA, "%s", buf_text(&b));
+    }
+    buf_close(&b);
+    PQclear(r);
+    return ok;
+}
+
 /* A statement may take as long as the reader of its rows does, but nobody waits
  * long for a lock. */
 bool operator_connection_open(struct operator_connection *c,
@@ -97,7 +116,7 @@ bool operator_connection_open(struct operator_connection *c,
     params_init(&c->params);
     c->pg =
         dial_wait(p->database.write, "tidemill operator", LOCK_PEOPLE_MS, e);
-    return c->pg != NULL;
+    return c->pg && is_known(c, e);
 }
 
 void operator_connection_close(struct operator_connection *c)

@@ -4,11 +4,33 @@
  */
 #include <string.h>
 
+#include "postgres/sql/schema_version.h"
 #include "postgres/sql/sql.h"
 #include "postgres/sql/sql_text.h"
 
 static const char SCHEMA[] =
     "CREATE SCHEMA IF NOT EXISTS tidemill;\n"
+    "\n"
+    "-- Ends here, and changes nothing, where a newer tidemill made the "
+    "schema.\n"
+    "DO $$\n"
+    "DECLARE\n"
+    "    found text;\n"
+    "BEGIN\n"
+    "    PERFORM pg_advisory_xact_lock(hashtext('tidemill.version'));\n"
+    "    found := " SQL_SCHEMA_VERSION ";\n"
+    "    IF found NOT IN (SELECT 'SELECT ' || known\n"
+    "            FROM generate_series(1, " SCHEMA_VERSION_TEXT ") AS known) "
+    "THEN\n"
+    "        RAISE EXCEPTION USING ERRCODE = 'TM006', MESSAGE = format(\n"
+    "            'schema tidemill is of version %s, and this tidemill knows '\n"
+    "            'version %s: use the newer tidemill that made it, and leave "
+    "'\n"
+    "            'the schema as it is',\n"
+    "            replace(found, 'SELECT ', ''), " SCHEMA_VERSION_TEXT ");\n"
+    "    END IF;\n"
+    "END\n"
+    "$$;\n"
     "\n"
     "-- One row a Kafka partition: where to go on reading. It moves "
     "only\n"
@@ -73,6 +95,8 @@ static const char SCHEMA[] =
     "    is_unpublished boolean NOT NULL DEFAULT false,\n"
     "    PRIMARY KEY (pipeline, stream, topic, partition, \"offset\")\n"
     ");\n"
+    "ALTER TABLE tidemill.dead_letter\n"
+    "    ADD COLUMN IF NOT EXISTS holds boolean NOT NULL DEFAULT true;\n"
     "CREATE INDEX IF NOT EXISTS dead_letter_retry\n"
     "    ON tidemill.dead_letter (pipeline) WHERE retry_at IS NOT "
     "NULL;\n"
@@ -107,7 +131,11 @@ static const char SCHEMA[] =
     "            ELSE 'condition failed' END;\n"
     "    END IF;\n"
     "END\n"
-    "$$;\n";
+    "$$;\n"
+    "\n"
+    "-- The version of this schema, which newer programs raise.\n"
+    "CREATE OR REPLACE FUNCTION tidemill.version()\n"
+    "RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT " SCHEMA_VERSION_TEXT "';\n";
 
 const char *sql_schema(void)
 {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "postgres/sql/schema_version.h"
 #include "postgres/sql/sql_text.h"
 #include "postgres/sql/write_check.h"
 #include "postgres/store/shape.h"
@@ -49,7 +50,7 @@ static const char SERVER[] =
     "audit AND a.attname IN ('id', 'at', 'who', 'action', 'pipeline', "
     "'topic', 'partition', 'detail')), "
     "(SELECT min(relname::text) FROM pg_class WHERE oid IN (lane, letter, "
-    "audit) AND relpersistence <> 'p') "
+    "audit) AND relpersistence <> 'p'), " SQL_SCHEMA_VERSION " "
     "FROM (SELECT max(c.oid) FILTER (WHERE c.relname = 'lane') AS lane, "
     "max(c.oid) FILTER (WHERE c.relname = 'dead_letter') AS letter, "
     "max(c.oid) FILTER (WHERE c.relname = 'audit') AS audit "

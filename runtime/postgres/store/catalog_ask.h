@@ -34,7 +34,9 @@ enum server_field {
     SERVER_LANE, /* of each own table: known columns, rights */
     SERVER_LETTER = SERVER_LANE + 2,
     SERVER_AUDIT = SERVER_LETTER + 2, /* no rights: a run leaves it alone */
-    SERVER_UNLOGGED /* one of the own tables that is; NULL: none */
+    SERVER_UNLOGGED, /* one of the own tables that is; NULL: none */
+    SERVER_SCHEMA,   /* see postgres/sql/schema_version.h */
+    N_SERVER
 };
 
 enum table_field {

@@ -33,6 +33,12 @@ int report_column(const struct pg_result *columns, const char *name);
 /* The projection names it. */
 bool report_is_declared(const struct catalog_report *r, const char *name);
 
+/* Schema tidemill: its version, tables, function and rights; [server]: what
+ * SERVER answered, where the schema is there and may be used. */
+void report_own(struct catalog_report *r, const struct pg_result *server);
+/* "run `tidemill schema ...": ends a line. */
+void report_schema_hint(struct catalog_report *r, struct buf *b);
+
 /* Rights on the table of the projection; false: its schema may not be used, so
  * nothing else can be said. */
 bool report_rights(struct catalog_report *r, const struct pg_result *table,

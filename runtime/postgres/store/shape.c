@@ -24,7 +24,9 @@ enum field {
     "UNION ALL SELECT xmin FROM pg_attribute WHERE attrelid = ANY (" tables    \
     ") AND attnum > 0 "                                                        \
     "UNION ALL SELECT xmin FROM pg_index WHERE indrelid = ANY (" tables ") "   \
-    "UNION ALL SELECT xmin FROM pg_namespace WHERE oid = ANY (" schemas ")"
+    "UNION ALL SELECT xmin FROM pg_namespace WHERE oid = ANY (" schemas ") "   \
+    "UNION ALL SELECT xmin FROM pg_proc WHERE proname = 'version' "            \
+    "AND pronargs = 0 AND pronamespace = ANY (" schemas ")"
 /* Of tables that are not plain: the first part or foreign key is told by
  * pg_class. Foreign keys say what is written first. */
 #define MORE_OF(all, tables)                                                   \
@@ -81,7 +83,8 @@ void shape_ask(struct pgconn *c, const struct plan *p)
 
 static char *make_check(const struct pg_result *r)
 {
-    const char *all = pg_str(r, 0, ALL), *tables = pg_str(r, 0, TABLES);
+    const char *all = pg_str(r, 0, ALL), *tables = pg_str(r, 0, TABLES),
+               *schemas = pg_str(r, 0, SCHEMAS);
     long long n = pg_int(r, 0, N_VERSIONS);
     struct buf b = {0};
 
@@ -91,7 +94,7 @@ static char *make_check(const struct pg_result *r)
                ") = %lld, 'TM003') FROM (",
                n, pg_str(r, 0, VERSIONS), n);
     buf_printf(&b, VERSIONS_OF("'%s'::oid[]", "'%s'::oid[]", "'%s'::oid[]"),
-               all, tables, tables, pg_str(r, 0, SCHEMAS));
+               all, tables, tables, schemas, schemas);
     if (!pg_int(r, 0, IS_PLAIN)) {
         buf_printf(&b, MORE_OF("'%s'::oid[]", "'%s'::oid[]"), all, tables);
     }

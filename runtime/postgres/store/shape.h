@@ -5,8 +5,8 @@
  *
  * A shape is the row versions (xmin) in pg_catalog of all that the comparison
  * looked at: of the tables that the pipeline writes, their columns, indexes,
- * foreign keys, parts and schemas, and of tidemill.lane and
- * tidemill.dead_letter. Whoever changes one of them makes a new version, also
+ * foreign keys, parts and schemas, of tidemill.lane and tidemill.dead_letter, and
+ * of tidemill.version(). Whoever changes one of them makes a new version, also
  * when it is changed back later.
  *
  * Each transaction ends with shape->check. It runs behind all writes, whose

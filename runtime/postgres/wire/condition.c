@@ -274,6 +274,7 @@ static const struct condition conditions[] = {
     {"TM003", "table_changed"},
     {"TM004", "letter_not_kept"},
     {"TM005", "halt_not_kept"},
+    {"TM006", "schema_is_newer"},
     {"XX000", "internal_error"},
     {"XX001", "data_corrupted"},
     {"XX002", "index_corrupted"},

@@ -55,6 +55,9 @@ static const struct state_class states[] = {
     {"TM005", ERR_SCHEMA,
      "Raised by Tidemill: tidemill.lane does not keep the halt of a lane. "
      "Nothing is committed without it."},
+    {"TM006", ERR_SCHEMA,
+     "Raised by the SQL of `tidemill schema`: a newer tidemill made schema "
+     "tidemill. Nothing was changed. Use that newer one."},
 
     /* another writer won */
     {"40", ERR_CONFLICT, NULL}, /* serialization, deadlock */
