@@ -38,10 +38,10 @@ static const char notes[] =
     "  tidemill run bank --until-end       catch up, then stop (in a job)\n"
     "\n"
     "Exit status: 0 stopped or caught up, 64 usage, 65 only halted lanes\n"
-    "remain (they are named), 70 software error, 75 the instance name is used\n"
-    "elsewhere or the files change while they are read, 78 the pipeline or "
-    "the\n"
-    "admin port was refused.\n";
+    "remain (they are named), or records were set aside under --strict, 70\n"
+    "software error, 75 the instance name is used elsewhere or the files "
+    "change\n"
+    "while they are read, 78 the pipeline or the admin port was refused.\n";
 
 static const struct option_spec options[] = {
     NUMBER_OPTION(struct start, workers, "workers", "N", 1, PAGE_WORKERS,
@@ -56,7 +56,11 @@ static const struct option_spec options[] = {
                 "host-port, the port of --admin)"),
     FLAG_OPTION(struct start, until_end, "until-end",
                 "stop when every lane has reached the end that its partition "
-                "had at the start"),
+                "had at the start; the last lines say how many records were "
+                "set aside"),
+    FLAG_OPTION(struct start, is_strict, "strict",
+                "with --until-end: exit status 65 when this run set records "
+                "aside (those of earlier runs do not count)"),
     END_OPTION,
 };
 
@@ -80,6 +84,10 @@ static int run(const struct verb *v, int argc, char **argv)
     struct start o = {.workers = 1, .admin = "127.0.0.1:9465"};
     if (!options_parse(v, &o, argc, argv, &o.path)) {
         return EX_USAGE;
+    }
+    if (o.is_strict && !o.until_end) {
+        return options_refuse(v, "--strict is about the end of a run: it goes "
+                                 "with --until-end");
     }
     struct err e;
     if (!start_is_address(o.admin, &e)) {

@@ -19,11 +19,11 @@ struct start {
     const struct bundle *bundle; /* borrowed */
     const struct plan *plan;     /* borrowed: what it says */
     uint32_t workers;
-    const char *admin;      /* HOST:PORT, or "off" */
-    const char *token_file; /* NULL: no token */
-    const char *instance;   /* NULL: host and admin port */
-    bool until_end;
-    uint32_t seconds; /* see supervisor.h */
+    const char *admin;         /* HOST:PORT, or "off" */
+    const char *token_file;    /* NULL: no token */
+    const char *instance;      /* NULL: host and admin port */
+    bool until_end, is_strict; /* see supervisor.h */
+    uint32_t seconds;          /* see supervisor.h */
     uint64_t *ready_usec;
     struct page *page;
     bool (*is_fine)(void *arg, struct err *e); /* see supervisor.h */

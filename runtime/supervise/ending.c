@@ -7,6 +7,7 @@
 
 #include "admin/view.h"
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/stderr.h"
 #include "base/utf8.h"
 #include "supervise/totals.h"
@@ -53,6 +54,68 @@ void ending_describe(const struct page *p, char *out, size_t size)
              " of %" PRId64 "%s%s",
              n, topic, first->partition, view_lane_state(first->state),
              first->position, first->end, message[0] ? ": " : "", message);
+}
+
+enum { TOPICS_TOLD = 32 };
+
+struct topic_letters {
+    const char *name; /* borrowed from the page */
+    uint64_t n;
+};
+
+/* The entry of that topic, made if new; the last one is that of all others. */
+static struct topic_letters *topic_of(struct topic_letters *list, uint32_t *n,
+                                      const char *name)
+{
+    for (uint32_t i = 0; i < *n; i++) {
+        if (strcmp(list[i].name, name) == 0) {
+            return &list[i];
+        }
+    }
+    if (*n == TOPICS_TOLD) {
+        list[*n - 1].name = "others";
+        return &list[*n - 1];
+    }
+    list[*n].name = name;
+    return &list[(*n)++];
+}
+
+/* "orders 3, users 1": letters that stand in the table now. */
+static void put_topics(const struct page *p, struct buf *out)
+{
+    struct topic_letters list[TOPICS_TOLD] = {0};
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+        const struct page_lane *lane = &p->lanes[i];
+
+        if (lane->letters > 0) {
+            topic_of(list, &n, lane->topic)->n += lane->letters;
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        buf_printf(out, "%s%s %" PRIu64, i > 0 ? ", " : "", list[i].name,
+                   list[i].n);
+    }
+}
+
+bool ending_tell_letters(const struct page *p)
+{
+    struct totals t;
+    struct buf topics = {0};
+
+    totals_read(p, &t);
+    if (t.counters[COUNT_DEAD_LETTERS] + t.counters[COUNT_HELD] == 0) {
+        return false;
+    }
+    put_topics(p, &topics);
+    log_line(LOG_WARN, "records were set aside in this run: tidemill dlq list",
+             "failed=%" PRIu64 " held=%" PRIu64 " dead_letters=%" PRIu64
+             " by_topic=%s",
+             t.counters[COUNT_DEAD_LETTERS], t.counters[COUNT_HELD], t.letters,
+             log_quote(buf_text(&topics)));
+    buf_close(&topics);
+    return true;
 }
 
 void ending_print_halted(const struct page *p)

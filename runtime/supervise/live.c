@@ -207,8 +207,10 @@ void live_summary(struct live *v, usec from, usec now)
     double seconds = (double)(now - from) / 1e6;
     log_line(LOG_INFO, "stopped",
              "events=%" PRIu64 " seconds=%.1f rate=%.0f rows=%" PRIu64
-             " batches=%" PRIu64,
+             " batches=%" PRIu64 " failed=%" PRIu64 " held=%" PRIu64
+             " dead_letters=%" PRIu64,
              t.counters[COUNT_EVENTS], seconds,
              seconds > 0 ? (double)t.counters[COUNT_EVENTS] / seconds : 0,
-             t.counters[COUNT_ROWS_WRITTEN], t.counters[COUNT_BATCHES]);
+             t.counters[COUNT_ROWS_WRITTEN], t.counters[COUNT_BATCHES],
+             t.counters[COUNT_DEAD_LETTERS], t.counters[COUNT_HELD], t.letters);
 }

@@ -20,5 +20,6 @@ void live_tick(struct live *v, usec now);
 /* Prints whole lines of somebody else above the live line. */
 void live_print(struct live *v, const char *text, size_t len);
 bool live_is_terminal(const struct live *v);
-/* The last line of a run; the rate is that since [from]. */
+/* The last line of a run; the rate is that since [from]. failed and held are
+ * the records that it set aside, dead_letters all that stand in the table. */
 void live_summary(struct live *v, usec from, usec now);

@@ -470,6 +470,10 @@ static void supervisor_run(struct supervisor *s)
         s->relay = NULL;
     }
     usec from = s->ready_at > 0 ? s->ready_at : s->o->page->started_usec;
+    if (s->o->until_end && ending_tell_letters(s->o->page) && s->o->is_strict &&
+        s->exit_code == EX_OK) {
+        s->exit_code = EX_DATAERR;
+    }
     live_summary(s->live, from, clock_usec());
 }
 

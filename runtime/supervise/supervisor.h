@@ -23,6 +23,7 @@ struct supervise_options {
     const char *token;             /* of the admin port; NULL: none */
     int listen_fd;                 /* owned from now on; -1: no admin port */
     bool until_end;
+    bool is_strict; /* the end is EX_DATAERR when records were set aside */
     /* Stop so long after all became ready, and with EX_UNAVAILABLE when they
      * do not within 60 s; 0: stop when told. */
     uint32_t seconds;
@@ -35,7 +36,7 @@ struct supervise_options {
 
 /*
  * Runs until stopped; the exit status: 0, EX_DATAERR (65) when only halted
- * lanes remain, what the workers gave up with, or EX_SOFTWARE. No handle of
+ * lanes remain or is_strict says so, what the workers gave up with, or EX_SOFTWARE. No handle of
  * librdkafka or libpq may exist in this process.
  */
 int supervise_run(const struct supervise_options *o) MUSTCHECK;

@@ -335,13 +335,28 @@ describe('a dead letter of an outbox', function()
     send('MoneyDeposited', '{"owner":"a","amount":9}')
     producer:flush()
     local env = { DATABASE_URL = url }
-    local result = tidemill.until_end(bundle, { env = env })
+    local result = tidemill.until_end(bundle, { env = env, args = { '--strict' } })
+    assert.equal(65, result.status, result.text)
+    assert.matches('records were set aside in this run.- failed=1 held=1 dead_letters=2 '
+      .. 'by_topic="' .. topic .. ' 2"', result.err)
+    assert.matches('msg="stopped" events=%d+ .*failed=1 held=1 dead_letters=2\n$', result.err)
+    -- What an earlier run set aside is counted, and does not fail this one.
+    result = tidemill.until_end(bundle, { env = env, args = { '--strict' } })
     assert.equal(0, result.status, result.text)
+    assert.matches('failed=0 held=0 dead_letters=2\n$', result.err)
+    -- A held letter shows why it waits.
+    local listed = tidemill.call({ 'dlq', 'list', bundle, '--state', 'held' }, { env = env })
+    assert.matches('held +%S+ +held .*held behind: new row', listed.out)
+    send('MoneyDeposited', '{"owner":"a","amount":0}')
+    producer:flush()
+    assert.matches('behind a failed one.- failed=0 held=1 first=%S+/0/3 ' ..
+      'error="it waits behind %S+/0/1, which failed', tidemill.until_end(bundle,
+        { env = env }).err)
     assert.equal('/wAi', db:value(
       [[SELECT jsonb_path_query_first(headers,
         '$[*] ? (@.name == "a \"name\"").base64') #>> '{}'
         FROM tidemill.dead_letter LIMIT 1]]))
-    assert.equal('failed, held', db:value([[
+    assert.equal('failed, held, held', db:value([[
       SELECT string_agg(state, ', ' ORDER BY "offset") FROM tidemill.dead_letter]]))
     db:rows('ALTER TABLE balances DROP CONSTRAINT positive')
     local run = tidemill.start(bundle,
@@ -351,7 +366,7 @@ describe('a dead letter of an outbox', function()
       { env = env })
     assert.equal(0, retried.status, retried.text .. run:text())
     assert.equal('-40.00', db:value('SELECT balance::text FROM balances'))
-    assert.equal('2', db:value([[SELECT count(*)::text FROM ledger]]))
+    assert.equal('3', db:value([[SELECT count(*)::text FROM ledger]]))
     assert.equal(0, (run:stop()))
   end)
 end)

@@ -156,7 +156,12 @@ static void put_row(const struct letter_row *l, void *arg)
     take_cell(t, &b);
     put_age(&b, l->first_seen, q->now_usec);
     take_cell(t, &b);
-    table_text(t, l->message);
+    if (l->cause) {
+        buf_printf(&b, "held behind: %s", l->cause);
+    } else {
+        buf_puts(&b, l->message);
+    }
+    take_cell(t, &b);
     buf_close(&b);
     q->n_shown++;
 }

@@ -60,6 +60,7 @@ void letter_json(struct buf *out, const struct letter_row *l, bool values)
     json_key_text(out, "class", l->class);
     json_key_text(out, "sqlstate", l->sqlstate);
     json_key_text(out, "message", l->message);
+    json_key_text(out, "cause", l->cause);
     json_key_text(out, "script", l->script);
     json_key_text(out, "generation", l->generation);
     json_key_int(out, "attempts", l->attempts);
@@ -236,6 +237,7 @@ void letter_text(struct buf *out, const struct letter_row *l)
     put_line(out, "class", l->class);
     put_line(out, "sqlstate", l->sqlstate);
     put_line(out, "message", l->message);
+    put_line(out, "cause", l->cause);
     put_line(out, "script", l->script);
     put_line(out, "generation", l->generation);
     put_line(out, "record time", l->record_ms >= 0 ? record : NULL);

@@ -2,6 +2,7 @@
 #include "flow/letters/letters.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "flow/batch/failures.h"
@@ -19,12 +20,34 @@ void letters_open(struct letters *l, struct worker *w, struct halts *h)
 
 /* ---- after the commit ---- */
 
+/* The cause is that of a record that failed, also when those of the batch in
+ * hand only wait behind one. */
+static void note(struct letters *l, const struct batch *b, uint32_t n_failed,
+                 uint32_t first)
+{
+    const struct record *rec = &b->input.records[first];
+    const struct letter *letter = &b->failures.letters[first];
+
+    if (l->n_failed > 0 || (l->n_held > 0 && n_failed == 0)) {
+        return;
+    }
+    snprintf(l->place, sizeof(l->place), "%s/%d/%" PRId64, rec->topic,
+             rec->partition, rec->offset);
+    if (n_failed > 0) {
+        snprintf(l->why, sizeof(l->why), "%s", letter->reason);
+    } else {
+        snprintf(l->why, sizeof(l->why),
+                 "it waits behind %s/%d/%" PRId64
+                 ", which failed: `tidemill dlq show` says why",
+                 rec->topic, rec->partition, letter->behind);
+    }
+}
+
 /* A flood of failures is one line a second; each is in the table. */
 static void tell(struct letters *l, const struct batch *b, uint32_t n_failed,
                  uint32_t n_held, uint32_t first)
 {
-    const struct record *rec = &b->input.records[first];
-
+    note(l, b, n_failed, first);
     l->n_failed += n_failed;
     l->n_held += n_held;
     if (worker_now(l->worker) < l->tell_at) {
@@ -34,9 +57,8 @@ static void tell(struct letters *l, const struct batch *b, uint32_t n_failed,
              l->n_failed ? "records failed and were set aside: tidemill dlq"
                          : "records were set aside behind a failed one of "
                            "their key: tidemill dlq",
-             "failed=%u held=%u last=%s/%d/%" PRId64 " error=%s", l->n_failed,
-             l->n_held, rec->topic, rec->partition, rec->offset,
-             log_quote(n_failed ? b->failures.letters[first].reason : "-"));
+             "failed=%u held=%u first=%s error=%s", l->n_failed, l->n_held,
+             l->place, log_quote(l->why));
     l->n_failed = l->n_held = 0;
     l->tell_at = worker_now(l->worker) + TELL_EVERY;
 }

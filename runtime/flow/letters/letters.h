@@ -22,8 +22,10 @@ struct letters {
     uint32_t n;
     bool is_single;    /* one lane a question: all at once were too much */
     usec ask_at;       /* for retries */
-    uint32_t n_failed; /* set aside and not yet told */
+    uint32_t n_failed; /* set aside and not yet told, */
     uint32_t n_held;
+    char place[320]; /* the first of them that failed, else the first held */
+    char why[700];
     usec tell_at;
     struct said logged; /* why they cannot be read to be tried again: see
                          log_once */

@@ -7,10 +7,21 @@
 #define ISO "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 #define FIELDS                                                                 \
     "SELECT topic, partition, \"offset\", state, key, class, sqlstate, "       \
-    "message, script, generation, attempts, "                                  \
+    "message, cause, script, generation, attempts, "                           \
     "to_char(first_seen AT TIME ZONE 'UTC', " ISO ", "                         \
     "to_char(last_seen AT TIME ZONE 'UTC', " ISO ", "                          \
     "to_char(retry_at AT TIME ZONE 'UTC', " ISO ", coalesce(record_ms, -1), "
+
+/* A held letter says only that it waits; the first failed one of its key says
+ * for what. */
+#define LETTERS_AND_CAUSES                                                     \
+    "FROM tidemill.dead_letter LEFT JOIN (SELECT DISTINCT ON (topic, "         \
+    "partition, key) topic AS at_topic, partition AS at_partition, key AS "    \
+    "of_key, \"offset\" AS at_offset, message AS cause "                       \
+    "FROM tidemill.dead_letter WHERE pipeline = $1 AND stream = 'main' "       \
+    "AND state = 'failed' ORDER BY topic, partition, key, \"offset\") first "  \
+    "ON state = 'held' AND at_topic = topic AND at_partition = partition "     \
+    "AND of_key = key AND at_offset < \"offset\" WHERE "
 
 enum list_field {
     LIST_TOPIC,
@@ -21,6 +32,7 @@ enum list_field {
     LIST_CLASS,
     LIST_SQLSTATE,
     LIST_MESSAGE,
+    LIST_CAUSE,
     LIST_SCRIPT,
     LIST_GENERATION,
     LIST_ATTEMPTS,
@@ -82,6 +94,7 @@ static void on_letter(const struct pg_result *r, void *arg)
                                  .class = text(r, LIST_CLASS),
                                  .sqlstate = text(r, LIST_SQLSTATE),
                                  .message = text(r, LIST_MESSAGE),
+                                 .cause = text(r, LIST_CAUSE),
                                  .script = text(r, LIST_SCRIPT),
                                  .generation = text(r, LIST_GENERATION),
                                  .attempts = pg_int(r, 0, LIST_ATTEMPTS),
@@ -102,11 +115,10 @@ bool letters_each(struct operator_connection *c, const struct letter_filter *f,
                   bool values, letter_fn fn, void *arg, struct err *e)
 {
     static const char brief[] =
-        FIELDS "NULL::bytea, NULL::text FROM tidemill.dead_letter "
-               "WHERE " LETTER_MATCHES LETTER_LIMIT;
-    static const char full[] =
-        FIELDS "value, headers::text FROM tidemill.dead_letter "
-               "WHERE " LETTER_MATCHES LETTER_LIMIT;
+        FIELDS "NULL::bytea, NULL::text " LETTERS_AND_CAUSES LETTER_MATCHES
+            LETTER_LIMIT;
+    static const char full[] = FIELDS
+        "value, headers::text " LETTERS_AND_CAUSES LETTER_MATCHES LETTER_LIMIT;
     struct letter_reading reading = {.fn = fn, .arg = arg};
     return each(c, f, values ? full : brief, &reading, e);
 }
@@ -116,8 +128,8 @@ bool letters_beside(struct operator_connection *c,
                     struct err *e)
 {
     static const char sql[] =
-        FIELDS "NULL::bytea, NULL::text FROM tidemill.dead_letter "
-               "WHERE pipeline = $1 AND stream = 'main' AND (topic, partition, "
+        FIELDS "NULL::bytea, NULL::text " LETTERS_AND_CAUSES
+               "pipeline = $1 AND stream = 'main' AND (topic, partition, "
                "key) IN (SELECT topic, partition, key "
                "FROM tidemill.dead_letter WHERE " LETTER_MATCHES
                ") AND \"offset\" <> $4::bigint" LETTER_LIMIT;

@@ -40,6 +40,8 @@ struct letter_row {
     const char *class;
     const char *sqlstate; /* may be NULL */
     const char *message;
+    const char *cause;  /* of a held one: the message of the first of its key
+                           that failed; else NULL */
     const char *script; /* may be NULL */
     const char *generation;
     int64_t attempts;
