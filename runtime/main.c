@@ -11,6 +11,7 @@
 
 #include "base/say.h"
 #include "cli/help.h"
+#include "cli/typed.h"
 #include "cli/verbs.h"
 
 static bool is_help(const char *word)
@@ -102,6 +103,7 @@ static int close_stdout(int status)
 int main(int argc, char **argv)
 {
     fill_standard_descriptors();
+    typed_program_is(argc > 0 ? argv[0] : "tidemill");
     signal(SIGPIPE, SIG_IGN); /* write() says what is wrong */
     signal(SIGXFSZ, SIG_IGN);
     return close_stdout(answer(argc, argv));

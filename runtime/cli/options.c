@@ -110,6 +110,20 @@ static bool store_offset(const struct parse *p, const struct option_spec *o,
     return true;
 }
 
+static bool store_more(const struct parse *p, const struct option_spec *o,
+                       const char *value)
+{
+    struct option_list *list = field_of(p, o);
+
+    if (list->n == OPTION_LIST_MOST) {
+        options_refuse(p->verb, "--%s may come %d times", o->name,
+                       OPTION_LIST_MOST);
+        return false;
+    }
+    list->at[list->n++] = value;
+    return true;
+}
+
 static bool store(struct parse *p, const struct option_spec *o,
                   const char *value)
 {
@@ -132,6 +146,9 @@ static bool store(struct parse *p, const struct option_spec *o,
     }
     if (o->kind == OPTION_OFFSET) {
         return store_offset(p, o, value);
+    }
+    if (o->kind == OPTION_LIST) {
+        return store_more(p, o, value);
     }
     *(const char **)field_of(p, o) = value;
     return true;

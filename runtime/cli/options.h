@@ -16,6 +16,7 @@ enum option_kind {
     OPTION_TEXT,   /* const char * */
     OPTION_NUMBER, /* uint32_t, in [least, most] */
     OPTION_OFFSET, /* int64_t, from 0 */
+    OPTION_LIST,   /* struct option_list; may come again */
     OPTION_HEADING /* none: [name] stands above those that follow, in help */
 };
 
@@ -26,6 +27,12 @@ struct option_spec {
     const char *help;  /* what it does, on as many lines as it takes */
     size_t at;         /* of the field that it sets, in the verb's request */
     uint32_t least, most;
+};
+
+enum { OPTION_LIST_MOST = 64 };
+struct option_list {
+    const char *at[OPTION_LIST_MOST];
+    size_t n;
 };
 
 /* Where [field] of struct [request] is; a warning, when its type is another. */
@@ -49,6 +56,11 @@ struct option_spec {
     {                                                                          \
         OPTION_OFFSET, name, value, help, OPTION_AT(request, field, int64_t),  \
             0, 0                                                               \
+    }
+#define LIST_OPTION(request, field, name, value, help)                         \
+    {                                                                          \
+        OPTION_LIST, name, value, help,                                        \
+            OPTION_AT(request, field, struct option_list), 0, 0                \
     }
 #define HEADING_OPTION(text)                                                   \
     {                                                                          \

@@ -30,5 +30,6 @@ extern const struct verb verb_init;
 extern const struct verb verb_lane;
 extern const struct verb verb_run;
 extern const struct verb verb_schema;
+extern const struct verb verb_send;
 extern const struct verb verb_test;
 extern const struct verb verb_version;

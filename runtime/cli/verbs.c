@@ -11,9 +11,9 @@
 enum { MOST_VERBS = 32 };
 
 const struct verb *const verbs[] = {
-    &verb_run,    &verb_dev,        &verb_init,    &verb_check, &verb_test,
-    &verb_schema, &verb_connector,  &verb_lane,    &verb_dlq,   &verb_explain,
-    &verb_help,   &verb_completion, &verb_version, NULL,
+    &verb_run,     &verb_dev,       &verb_init,       &verb_check,   &verb_test,
+    &verb_schema,  &verb_connector, &verb_lane,       &verb_dlq,     &verb_send,
+    &verb_explain, &verb_help,      &verb_completion, &verb_version, NULL,
 };
 
 const char *verb_word(const struct verb *v)

@@ -13,6 +13,7 @@ enum { ROOM_MS = 1000, POLL_MS = 20 };
 
 struct producer {
     rd_kafka_t *rk;
+    struct producer_place last;
     uint64_t n_failed;
     rd_kafka_resp_err_t
         failure; /* of the first that failed, or was not taken */
@@ -41,6 +42,8 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
     (void)rk;
     if (m->err) {
         p->failure = p->n_failed++ ? p->failure : m->err;
+    } else {
+        p->last = (struct producer_place){m->partition, m->offset};
     }
 }
 
@@ -92,6 +95,7 @@ struct producer *producer_new(const char *brokers,
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char text[400];
 
+    p->last.offset = -1;
     rd_kafka_conf_set_opaque(conf, p);
     if (!set_up(conf, brokers, e) || !put_options(conf, list, n, e)) {
         rd_kafka_conf_destroy(conf);
@@ -210,6 +214,11 @@ bool producer_flush(struct producer *p, int timeout_ms, struct err *e)
     return !code ||
            err_set(e, ERR_CONNECTION, "%d records are still not delivered: %s",
                    rd_kafka_outq_len(p->rk), rd_kafka_err2str(code));
+}
+
+struct producer_place producer_last(const struct producer *p)
+{
+    return p->last;
 }
 
 bool producer_refuses(const struct producer *p)

@@ -38,6 +38,12 @@ bool producer_send(struct producer *p, const struct producer_record *r,
  * not. */
 bool producer_flush(struct producer *p, int timeout_ms,
                     struct err *e) MUSTCHECK;
+/* Where the last record stands that was delivered; offset -1: none was. */
+struct producer_place {
+    int32_t partition;
+    int64_t offset;
+};
+struct producer_place producer_last(const struct producer *p);
 /* Serves what came in and says how many records still wait for delivery. */
 uint32_t producer_waiting(struct producer *p);
 /* How many were not delivered since this was last asked; with [e], why. */

@@ -256,6 +256,39 @@ describe('tidemill dev', function()
       assert.equal(0, result.status, result.text)
     end
   end)
+
+  -- Each command is typed as it was printed.
+  it('takes an event that was sent by hand, and shows what it made', function()
+    local folder = os.getenv('TIDEMILL_SCRATCH') .. '/' .. tidemill.unique('dev')
+    assert.equal(0, tidemill.call({ 'init', folder }).status)
+    local log = folder .. '/log'
+    local dev = process.start({ os.getenv('TIDEMILL'), 'dev', folder, '--no-load',
+      '--admin', 'off' }, { out = log })
+    finally(function() dev:destroy() end)
+    process.wait_for('dev', 30, function()
+      return tidemill.read(log):find('msg="ready"', 1, true)
+    end)
+    local said = tidemill.read(log)
+    local export = said:match('\n  (export [^\n]+)\n')
+    local send = said:match('\n  ([^\n]+ send [^\n]+) %-%-type %S+ %-%-key KEY')
+    local key = '00000001-0000-4000-8000-000000000001'
+    for _, event in ipairs { [[AccountCreated '{"owner":"ada"}']],
+      [[MoneyDeposited '{"amount":12.50}']] } do
+      local text, status = tidemill.shell(('%s && %s --key %s --type %s'):format(export,
+        send, key, event))
+      assert.equal(0, status, text)
+      assert.matches('^written: outbox.event.account/%d/%d+\n$', text)
+    end
+    local psql = said:match('\n  database  ([^\n]+)\n')
+    process.wait_for('the row', 10, function()
+      return tidemill.shell(psql .. ' -Atc "SELECT owner, balance FROM balances"')
+        == 'ada|12.50\n'
+    end)
+    dev:signal(process.INT)
+    assert.equal(0, dev:wait(10))
+    assert.matches('balances: 1 rows?\nid +owner +balance +is_open\n'
+      .. '00000001%-0%.%.%. +ada +12%.50 +true\n', tidemill.read(log))
+  end)
 end)
 
 describe('tidemill run', function()

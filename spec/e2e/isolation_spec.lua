@@ -337,15 +337,17 @@ describe('a dead letter of an outbox', function()
     local env = { DATABASE_URL = url }
     local result = tidemill.until_end(bundle, { env = env, args = { '--strict' } })
     assert.equal(65, result.status, result.text)
-    assert.matches('records were set aside in this run.- failed=1 held=1 dead_letters=2 '
-      .. 'by_topic="' .. topic .. ' 2"', result.err)
-    assert.matches('msg="stopped" events=%d+ .*failed=1 held=1 dead_letters=2\n$', result.err)
+    assert.matches('records were set aside in this run.- failed=1 held=1 ' ..
+      'dead_letters=2 by_topic="' .. topic .. ' 2"', result.err)
+    assert.matches('msg="stopped" events=%d+ .*failed=1 held=1 dead_letters=2\n$',
+      result.err)
     -- What an earlier run set aside is counted, and does not fail this one.
     result = tidemill.until_end(bundle, { env = env, args = { '--strict' } })
     assert.equal(0, result.status, result.text)
     assert.matches('failed=0 held=0 dead_letters=2\n$', result.err)
     -- A held letter shows why it waits.
-    local listed = tidemill.call({ 'dlq', 'list', bundle, '--state', 'held' }, { env = env })
+    local listed = tidemill.call({ 'dlq', 'list', bundle, '--state', 'held' },
+      { env = env })
     assert.matches('held +%S+ +held .*held behind: new row', listed.out)
     send('MoneyDeposited', '{"owner":"a","amount":0}')
     producer:flush()

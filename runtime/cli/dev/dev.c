@@ -19,6 +19,7 @@
 #include "cli/options.h"
 #include "cli/pipeline.h"
 #include "cli/start.h"
+#include "cli/typed.h"
 #include "cli/verb.h"
 #include "kafka/embedded.h"
 #include "lua/bundle.h"
@@ -64,16 +65,6 @@ static const char notes[] =
     "69\n"
     "when with --seconds nothing became ready within 60 s.\n";
 
-static const struct option_spec options[] = {
-    NUMBER_OPTION(struct start, seconds, "seconds", "N", 0, 1000000,
-                  "stop N seconds after all is ready; 0: at Ctrl-C"),
-    NUMBER_OPTION(struct start, workers, "workers", "N", 1, PAGE_WORKERS,
-                  "worker processes, 1 to 64 (default 1)"),
-    TEXT_OPTION(struct start, admin, "admin", "HOST:PORT",
-                "admin port, or 'off' (default 127.0.0.1:9465)"),
-    END_OPTION,
-};
-
 struct dev {
     struct start start;
     struct dev_scratch scratch;
@@ -86,7 +77,20 @@ struct dev {
     const struct plan *plan;
     struct generator *script; /* NULL: no load.lua */
     char script_file[4096];
-    pid_t load; /* 0: none */
+    pid_t load;    /* 0: none */
+    bool is_quiet; /* --no-load */
+};
+
+static const struct option_spec options[] = {
+    NUMBER_OPTION(struct dev, start.seconds, "seconds", "N", 0, 1000000,
+                  "stop N seconds after all is ready; 0: at Ctrl-C"),
+    NUMBER_OPTION(struct dev, start.workers, "workers", "N", 1, PAGE_WORKERS,
+                  "worker processes, 1 to 64 (default 1)"),
+    TEXT_OPTION(struct dev, start.admin, "admin", "HOST:PORT",
+                "admin port, or 'off' (default 127.0.0.1:9465)"),
+    FLAG_OPTION(struct dev, is_quiet, "no-load",
+                "leave load.lua out: events come from `tidemill send`"),
+    END_OPTION,
 };
 
 /* ---- before the run ---- */
@@ -157,7 +161,7 @@ static bool open_script(struct dev *d, struct err *e)
 {
     snprintf(d->script_file, sizeof(d->script_file), "%s/load.lua",
              d->plan->folder);
-    if (access(d->script_file, F_OK) != 0) {
+    if (d->is_quiet || access(d->script_file, F_OK) != 0) {
         return true;
     }
     d->script = generator_open(d->script_file, e);
@@ -200,7 +204,8 @@ static bool apply_schema(const struct dev *d, struct err *e)
 static bool start_load(struct dev *d, struct err *e)
 {
     if (!d->script) {
-        say("No load.lua in %s: send events yourself.\n", d->plan->folder);
+        say(d->is_quiet ? "Nothing is sent: that is for you.\n"
+                        : "There is no load.lua: send events yourself.\n");
         return true;
     }
     const struct dev_load load = {.file = d->script_file,
@@ -212,6 +217,46 @@ static bool start_load(struct dev *d, struct err *e)
     return d->load > 0;
 }
 
+/* The first type that a handler waits for: a header, in an outbox. */
+static const char *some_type(const struct plan *p)
+{
+    const struct plan_topic *t = &p->source.settings[0];
+
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        const struct plan_projection *q = &p->projections[i];
+
+        if (t->format == FORMAT_OUTBOX && !t->outbox &&
+            plan_reads(q, t->name) && q->n_types > 0) {
+            return q->types[0];
+        }
+    }
+    return NULL;
+}
+
+/* What to type in another terminal, in the same folder. */
+static void print_send(const struct dev *d)
+{
+    const char *type = some_type(d->plan);
+    struct buf text = {0};
+
+    buf_puts(&text, "\nFor one event by hand, in another terminal here:\n  "
+                    "export KAFKA_BROKERS=");
+    typed_word(&text, d->brokers);
+    buf_puts(&text, " DATABASE_URL=");
+    typed_word(&text, d->postgres.url);
+    buf_printf(&text, "\n  %s send ", typed_program());
+    typed_word(&text, d->start.path);
+    buf_puts(&text, " ");
+    typed_word(&text, d->plan->source.topics[0]);
+    if (type) {
+        buf_puts(&text, " --type ");
+        typed_word(&text, type);
+    }
+    buf_puts(&text, " --key KEY 'JSON'\n");
+    say("%s", buf_text(&text));
+    buf_close(&text);
+}
+
 static void print_addresses(const struct dev *d)
 {
     say("\n  database  %s\n", d->postgres.psql);
@@ -219,6 +264,7 @@ static void print_addresses(const struct dev *d)
     if (strcmp(d->start.admin, "off") != 0) {
         say("  admin     http://%s/status and /metrics\n", d->start.admin);
     }
+    print_send(d);
     if (d->start.seconds > 0) {
         say("\nRunning for %u s; Ctrl-C stops earlier.\n\n", d->start.seconds);
     } else {
@@ -295,14 +341,26 @@ static void stop_load(struct dev *d)
     }
 }
 
+/* "  ./tidemill check shop --offline" and what it is for. */
+static void print_command(const char *verb, const char *path, const char *more,
+                          const char *what)
+{
+    struct buf line = {0};
+
+    buf_printf(&line, "  %s %s ", typed_program(), verb);
+    typed_word(&line, path);
+    buf_puts(&line, more);
+    say("%-42s %s\n", buf_text(&line), what);
+    buf_close(&line);
+}
+
 static void print_next(const char *path)
 {
-    say("\nNext:\n"
-        "  tidemill test %s\n"
-        "  tidemill check %s --offline    how each projection is kept exact\n"
-        "  tidemill schema %s             the SQL for your own database\n"
-        "  tidemill run %s                on KAFKA_BROKERS and DATABASE_URL\n",
-        path, path, path, path);
+    say("\nNext:\n");
+    print_command("test", path, "", "runs its specs");
+    print_command("check", path, " --offline", "how each table is kept exact");
+    print_command("schema", path, "", "the SQL for your own database");
+    print_command("run", path, "", "on KAFKA_BROKERS and DATABASE_URL");
 }
 
 static int run_prepared(struct dev *d)
@@ -368,7 +426,7 @@ static int run(const struct verb *v, int argc, char **argv)
 {
     struct dev d = {
         .start = {.workers = 1, .admin = "127.0.0.1:9465", .instance = "dev"}};
-    if (!options_parse(v, &d.start, argc, argv, &d.start.path)) {
+    if (!options_parse(v, &d, argc, argv, &d.start.path)) {
         return EX_USAGE;
     }
     struct err e;

@@ -15,6 +15,7 @@
 #include "base/say.h"
 #include "cli/init/init_files.h"
 #include "cli/options.h"
+#include "cli/typed.h"
 #include "cli/verb.h"
 #include "lua/scripts.h"
 
@@ -206,6 +207,16 @@ static bool make_all(const char *folder)
     return ok;
 }
 
+static void print_next(const char *folder)
+{
+    struct buf word = {0};
+
+    typed_word(&word, folder);
+    say("\nNext: %s test %s\n      %s dev %s\n", typed_program(),
+        buf_text(&word), typed_program(), buf_text(&word));
+    buf_close(&word);
+}
+
 static int run(const struct verb *v, int argc, char **argv)
 {
     const char *folder;
@@ -221,7 +232,7 @@ static int run(const struct verb *v, int argc, char **argv)
     if (!make_all(folder)) {
         return EX_CANTCREAT;
     }
-    say("\nNext: tidemill test %s\n      tidemill dev %s\n", folder, folder);
+    print_next(folder);
     return EX_OK;
 }
 
