@@ -401,6 +401,37 @@ bool peek_range(const struct plan_source *plan, const char *topic,
     return ok;
 }
 
+/* A time below zero asks for an end; all partitions are one question. */
+bool peek_ends(const struct plan_source *plan, struct peek_end *ends,
+               uint32_t n, struct err *e)
+{
+    struct peek_reading r = {0};
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)n);
+    bool ok = open_handle(&r, plan, e);
+
+    for (uint32_t i = 0; i < n; i++) {
+        ends[i].offset = -1;
+        rd_kafka_topic_partition_list_add(list, ends[i].topic,
+                                          ends[i].partition)
+            ->offset = RD_KAFKA_OFFSET_END;
+    }
+    if (ok) {
+        rd_kafka_resp_err_t code =
+            rd_kafka_offsets_for_times(r.rk, list, ASK_MS);
+        rd_kafka_poll(r.rk, 0); /* for the reason */
+        ok = !code || no_answer(&r, plan->brokers, code, e);
+    }
+    for (int i = 0; ok && i < list->cnt; i++) {
+        if (!list->elems[i].err && list->elems[i].offset >= 0) {
+            ends[i].offset = list->elems[i].offset;
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    close_handle(&r, 0);
+    return ok;
+}
+
 void peek_free(struct peek *p)
 {
     if (!p) {

@@ -50,3 +50,14 @@ void peek_free(struct peek *p);
  * False with e; ERR_DATA: there is no such partition. */
 bool peek_range(const struct plan_source *plan, const char *topic,
                 int32_t partition, int64_t range[2], struct err *e) MUSTCHECK;
+
+/* The offset behind the last record of each of [n] partitions that committed
+ * transactions left to be read; -1: Kafka did not say. False with e: it does not
+ * answer at all, within seconds. */
+struct peek_end {
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+};
+bool peek_ends(const struct plan_source *plan, struct peek_end *ends,
+               uint32_t n, struct err *e) MUSTCHECK;

@@ -1,5 +1,6 @@
 -- The command line, as a user types it.
 local counts = require 'counts'
+local json = require 'cjson'
 local kafka = require 'kafka'
 local pg = require 'pg'
 local process = require 'process'
@@ -306,6 +307,21 @@ describe('tidemill run', function()
     })
     assert.equal(0, result.status, result.text)
     assert.equal(1, s.n_events())
+    -- What a person asks then is how far it is, also while Kafka is away.
+    s.send(1, '{"kind":"add","amount":1}', 3)
+    producer:flush()
+    local function list(...)
+      return tidemill.call({ 'lane', 'list', s.bundle, s.topic .. '/3', '--admin', 'off',
+        ... }, { env = s.env })
+    end
+    local lane = json.decode(list('--json').out)
+    assert.same({ 1, 2, 1 }, { lane.position, lane['end'], lane.lag })
+    assert.matches('/3 +1 +1 +%d+ +0 +0 ', list().out)
+    s.env.KAFKA_BROKERS = '127.0.0.1:1'
+    local away = list()
+    assert.equal(0, away.status, away.text)
+    assert.matches('/3 +1 +%? +%d+ +0 +0 ', away.out)
+    assert.matches('the lag is unknown: Kafka at 127.0.0.1:1 does not answer', away.err)
   end)
 
   it('stops on SIGTERM within 5 s, also in the middle of a backlog', function()

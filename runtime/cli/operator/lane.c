@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -12,6 +13,7 @@
 #include "cli/operator/place.h"
 #include "cli/options.h"
 #include "cli/table.h"
+#include "kafka/peek.h"
 #include "postgres/operator/lane_row.h"
 #include "postgres/store/position.h"
 
@@ -44,7 +46,9 @@ const struct verb verb_lane = {
 };
 
 static const char list_help[] =
-    "Lists the lanes of PATH, or one of them: the next offset to apply, the\n"
+    "Lists the lanes of PATH, or one of them: the next offset to apply, the "
+    "lag\n"
+    "(records that Kafka has from there on; ? when it does not answer), the\n"
     "epoch (raised by each claim and each change by hand), dead letters that\n"
     "failed and that are held behind one, when the row last changed, who\n"
     "claimed the lane last, and why it is halted. Nothing is changed. What a\n"
@@ -61,11 +65,33 @@ static const char list_notes[] =
     "pipeline or the database is not right.\n";
 
 static const struct table_column columns[] = {
-    {"LANE", false}, {"POSITION", true}, {"EPOCH", true},  {"FAILED", true},
-    {"HELD", true},  {"UPDATED", false}, {"OWNER", false},
+    {"LANE", false},  {"POSITION", true}, {"LAG", true},      {"EPOCH", true},
+    {"FAILED", true}, {"HELD", true},     {"UPDATED", false}, {"OWNER", false},
 };
 
-static void put_row(struct table *t, const struct lane_row *row)
+/* Records that Kafka has beyond the position; -1: one of the two is unknown. */
+static int64_t lag_of(const struct lane_row *row, const struct peek_end *end)
+{
+    if (row->next_offset == POSITION_UNBEGUN || end->offset < 0) {
+        return -1;
+    }
+    return end->offset > row->next_offset ? end->offset - row->next_offset : 0;
+}
+
+static void put_lag(struct table *t, const struct lane_row *row,
+                    const struct peek_end *end)
+{
+    int64_t lag = lag_of(row, end);
+
+    if (lag < 0) {
+        table_text(t, end->offset < 0 ? "?" : NULL);
+    } else {
+        table_int(t, lag);
+    }
+}
+
+static void put_row(struct table *t, const struct lane_row *row,
+                    const struct peek_end *end)
 {
     struct buf text = {0};
     buf_printf(&text, "%s/%d", row->topic, row->partition);
@@ -75,6 +101,7 @@ static void put_row(struct table *t, const struct lane_row *row)
     } else {
         table_int(t, row->next_offset);
     }
+    put_lag(t, row, end);
     table_int(t, row->epoch);
     table_int(t, row->n_failed);
     table_int(t, row->n_held);
@@ -90,13 +117,24 @@ static void put_row(struct table *t, const struct lane_row *row)
     buf_close(&text);
 }
 
-static void print_json(const struct lane_row *row)
+static void put_natural(struct buf *out, const char *name, int64_t n)
+{
+    if (n < 0) {
+        json_key_text(out, name, NULL);
+    } else {
+        json_key_int(out, name, n);
+    }
+}
+
+static void print_json(const struct lane_row *row, const struct peek_end *end)
 {
     struct buf out = {0};
     json_open(&out, '{');
     json_key_text(&out, "topic", row->topic);
     json_key_int(&out, "partition", row->partition);
     json_key_int(&out, "position", row->next_offset);
+    put_natural(&out, "end", end->offset);
+    put_natural(&out, "lag", lag_of(row, end));
     json_key_int(&out, "epoch", row->epoch);
     json_key_text(&out, "owner", row->owner);
     json_key_text(&out, "updated", row->updated);
@@ -123,7 +161,25 @@ static void print_sum(const struct lane_rows *rows)
         rows->n, plural(rows->n), n_halted, n_failed, n_held);
 }
 
-static void print(const struct lane_rows *rows, bool only_halted, bool is_json)
+/* Where the partitions end; what Kafka does not say shows as unknown. */
+static struct peek_end *ask_ends(const struct plan *p,
+                                 const struct lane_rows *rows, struct err *e)
+{
+    struct peek_end *ends = mem_zero(rows->n + 1, sizeof(*ends));
+
+    *e = (struct err){0};
+    for (uint32_t i = 0; i < rows->n; i++) {
+        ends[i] =
+            (struct peek_end){rows->at[i].topic, rows->at[i].partition, -1};
+    }
+    if (rows->n > 0) {
+        err_ignore(peek_ends(&p->source, ends, rows->n, e)); /* it is told */
+    }
+    return ends;
+}
+
+static void print(const struct lane_rows *rows, const struct peek_end *ends,
+                  bool only_halted, bool is_json)
 {
     struct table t;
     table_init(&t, columns, sizeof(columns) / sizeof(*columns));
@@ -133,9 +189,9 @@ static void print(const struct lane_rows *rows, bool only_halted, bool is_json)
             continue;
         }
         if (is_json) {
-            print_json(row);
+            print_json(row, &ends[i]);
         } else {
-            put_row(&t, row);
+            put_row(&t, row, &ends[i]);
         }
     }
     if (!is_json) {
@@ -200,7 +256,14 @@ static int list(const struct verb *v, const struct list_request *q)
                  d.plan->name, q->lane);
         status = EX_NOINPUT;
     } else {
-        print(&rows, q->only_halted, q->is_json);
+        struct peek_end *ends = ask_ends(d.plan, &rows, &e);
+
+        print(&rows, ends, q->only_halted, q->is_json);
+        free(ends);
+        if (e.text[0]) {
+            fflush(stdout);
+            complain("tidemill %s: the lag is unknown: %s\n", v->name, e.text);
+        }
         if (!q->is_json && strcmp(q->admin, "off") != 0) {
             print_waits(q->admin, d.plan->name);
         }
