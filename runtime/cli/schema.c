@@ -23,14 +23,16 @@ static const char notes[] =
     "  tidemill schema bank --role mill | psql -1 -v ON_ERROR_STOP=1 "
     "$OWNER_URL\n"
     "  DATABASE_URL=$OWNER_URL tidemill schema bank --role mill --apply\n"
+    "  tidemill schema bank --diff | psql -1 -v ON_ERROR_STOP=1 $OWNER_URL\n"
     "\n"
     "Exit status: 0 done, 64 usage, 66 no such pipeline, 69 no database, 75\n"
     "the server lacks something for now, 78 the pipeline or the SQL was\n"
-    "refused, or a table that was there lacks something.\n";
+    "refused, or a table that was there lacks something; --diff: no SQL mends\n"
+    "some of it.\n";
 
 struct schema_request {
     const char *role, *operator_role;
-    bool must_apply;
+    bool must_apply, is_diff;
 };
 
 static const struct option_spec options[] = {
@@ -41,6 +43,10 @@ static const struct option_spec options[] = {
     FLAG_OPTION(struct schema_request, must_apply, "apply",
                 "run the SQL on the pipeline's database instead of printing "
                 "it: as a role that may create and grant"),
+    FLAG_OPTION(struct schema_request, is_diff, "diff",
+                "print only what the database lacks: ALTERs, tables and GRANTs "
+                "to the role that DATABASE_URL names, for psql; what loses or "
+                "may lose something says so in a comment"),
     END_OPTION,
 };
 
@@ -78,6 +84,32 @@ static int apply(const struct plan *p, struct buf *sql)
     return verb_status(&e);
 }
 
+/* stdout is SQL and nothing else; how much of it there is stands on stderr. */
+static int diff(const struct plan *p)
+{
+    struct buf lines = {0}, sql = {0};
+    struct catalog_found found;
+    struct err e;
+    int status = EX_OK;
+
+    if (!catalog_diff(p, &lines, &sql, &found, &e)) {
+        complain("tidemill schema: %s\n", e.text);
+        status = verb_status(&e);
+    } else if (sql.len == 0) {
+        complain("nothing differs: the database has all that %s needs\n",
+                 p->name);
+    } else {
+        fputs(buf_text(&sql), stdout);
+        fflush(stdout);
+        complain("%d difference%s; review it before it is run\n",
+                 found.n_problems, plural(found.n_problems));
+        status = found.n_unmended > 0 ? EX_CONFIG : EX_OK;
+    }
+    buf_close(&lines);
+    buf_close(&sql);
+    return status;
+}
+
 static int run(const struct verb *v, int argc, char **argv)
 {
     const char *path;
@@ -85,9 +117,19 @@ static int run(const struct verb *v, int argc, char **argv)
     if (!options_parse(v, &q, argc, argv, &path)) {
         return EX_USAGE;
     }
+    if (q.is_diff && (q.role || q.operator_role || q.must_apply)) {
+        return options_refuse(v, "--diff compares the database with what the "
+                                 "role of DATABASE_URL needs: it takes no "
+                                 "other option");
+    }
     int status = EX_OK;
     const struct plan *p = pipeline_load(v, path, &status);
     if (!p) {
+        return status;
+    }
+    if (q.is_diff) {
+        status = diff(p);
+        plan_free(p);
         return status;
     }
     struct buf sql = {0};
@@ -104,7 +146,7 @@ static int run(const struct verb *v, int argc, char **argv)
 
 const struct verb verb_schema = {
     .name = "schema",
-    .usage = "PATH [--role NAME] [--operator NAME] [--apply]",
+    .usage = "PATH [--role NAME] [--operator NAME] [--apply] [--diff]",
     .summary = "print or apply the SQL that a pipeline needs",
     .help = help,
     .options = options,

@@ -224,6 +224,43 @@ describe('tidemill schema --apply', function()
     assert.equal(0, result.status, result.text)
     assert.matches('is in place', result.out)
   end)
+
+  -- psql runs it as it is.
+  it('--diff prints what mends a database, and nothing when nothing differs', function()
+    local url, db = pg.create(tidemill.unique('db'))
+    tidemill.apply('examples/bank', { DATABASE_URL = url })
+    db:rows [[
+      DROP TABLE balances, ledger;
+      CREATE TABLE balances (id uuid PRIMARY KEY, owner text NOT NULL, note text NOT NULL,
+        balance bigint);
+      CREATE TABLE ledger (event_id text);
+      INSERT INTO balances VALUES ('11111111-1111-4111-8111-111111111111', 'a', 'b', 7);
+      DROP TABLE tidemill.audit]]
+    local function diff()
+      return tidemill.call({ 'schema', 'examples/bank', '--diff' },
+        { env = { DATABASE_URL = pg.as('mill', url) } })
+    end
+    local found = diff()
+    assert.equal(0, found.status, found.text)
+    assert.matches('balance was bigint.*may be\n%-%- rounded', found.out)
+    assert.matches('DROP NOT NULL', found.out)
+    assert.matches('CREATE TABLE IF NOT EXISTS tidemill.audit', found.out)
+    assert.matches('GRANT [^\n]+ ON "ledger" TO "mill"', found.out)
+    local file = os.getenv('TIDEMILL_SCRATCH') .. '/' .. tidemill.unique('diff')
+    tidemill.write(file, found.out)
+    local said, failed = tidemill.shell(('psql -q -1 -v ON_ERROR_STOP=1 %s -f %s'):format(
+      pg.as('postgres', url), file))
+    assert.equal(0, failed, said .. found.out)
+    found = diff()
+    assert.equal(0, found.status, found.text)
+    assert.equal('', found.out)
+    assert.matches('nothing differs', found.err)
+    assert.equal('7.00', db:value('SELECT balance::text FROM balances'))
+    db:rows 'DROP TABLE balances; CREATE VIEW balances AS SELECT 1 AS id'
+    found = diff()
+    assert.equal(78, found.status, found.text)
+    assert.matches('%-%- no SQL mends this: [^\n]+ it is a view', found.out)
+  end)
 end)
 
 describe('tidemill init', function()

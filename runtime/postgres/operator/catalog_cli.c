@@ -13,7 +13,8 @@ struct check {
     struct plan_facts facts;
     enum catalog_server server;
     struct buf *out;
-    int n_problems;
+    struct buf *sql; /* see catalog_differ() */
+    struct catalog_found found;
     bool ok;
     struct err error;
 };
@@ -66,12 +67,12 @@ static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
     k->ok = reply->ok;
     k->error = reply->error;
     if (reply->ok) {
-        k->n_problems =
-            catalog_compare(reply, k->plan, &k->facts, k->server, k->out);
+        k->found = catalog_differ(reply, k->plan, &k->facts, k->server, k->out,
+                                  k->sql);
     } else {
         err_wrap(&k->error, "asking the database about its tables");
     }
-    if (!k->ok || k->n_problems > 0 || k->server == CATALOG_OWNER) {
+    if (!k->ok || k->found.n_problems > 0 || k->server == CATALOG_OWNER) {
         loop_stop(k->loop);
         return;
     }
@@ -92,32 +93,50 @@ static void on_state(struct pgconn *c, void *arg)
     }
 }
 
+static bool ask(struct check *k, const char *conninfo, struct err *e)
+{
+    struct pgtarget target = {.conninfo = conninfo,
+                              .application_name = "tidemill check",
+                              .timeouts = k->plan->database.timeouts,
+                              .must_write = k->server != CATALOG_REPLICA};
+
+    k->loop = loop_new();
+    facts_open(&k->facts, k->plan->n_projections);
+    struct pgconn *c = pgconn_open(k->loop, &target, on_state, k);
+    loop_run(k->loop);
+    pgconn_free(c);
+    loop_free(k->loop);
+    facts_close(&k->facts);
+    if (!k->ok) {
+        *e = k->error;
+    }
+    return k->ok;
+}
+
 bool catalog_check(const struct plan *p, bool is_owner, struct buf *out,
                    int *n_problems, struct err *e)
 {
-    const struct plan_database *d = &p->database;
-    const char *read = is_owner ? NULL : d->read;
-    struct check k = {.loop = loop_new(),
-                      .plan = p,
+    const char *read = is_owner ? NULL : p->database.read;
+    struct check k = {.plan = p,
                       .server = is_owner ? CATALOG_OWNER
                                 : read   ? CATALOG_REPLICA
                                          : CATALOG_PRIMARY,
                       .out = out};
-    struct pgtarget target = {.conninfo = read ? read : d->write,
-                              .application_name = "tidemill check",
-                              .timeouts = d->timeouts,
-                              .must_write = !read};
-    facts_open(&k.facts, p->n_projections);
-    struct pgconn *c = pgconn_open(k.loop, &target, on_state, &k);
-    loop_run(k.loop);
-    pgconn_free(c);
-    loop_free(k.loop);
-    facts_close(&k.facts);
-    *n_problems = k.n_problems;
-    if (!k.ok) {
-        *e = k.error;
-    }
-    return k.ok;
+    bool ok = ask(&k, read ? read : p->database.write, e);
+
+    *n_problems = k.found.n_problems;
+    return ok;
+}
+
+bool catalog_diff(const struct plan *p, struct buf *out, struct buf *sql,
+                  struct catalog_found *found, struct err *e)
+{
+    struct check k = {
+        .plan = p, .server = CATALOG_PRIMARY, .out = out, .sql = sql};
+    bool ok = ask(&k, p->database.write, e);
+
+    *found = k.found;
+    return ok;
 }
 
 /* One simple query, and so one transaction: all of it or nothing. */

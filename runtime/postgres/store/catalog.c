@@ -29,6 +29,7 @@ static void check_server(struct catalog_report *r, const struct pg_result *s)
         struct buf *b = report_problem(r);
         buf_puts(b, "there is no schema tidemill: ");
         report_schema_hint(r, b);
+        report_mend_own(r);
     } else if (!pg_int(s, 0, SERVER_USAGE)) {
         struct buf *b = report_problem(r);
         buf_printf(b, "role %s may not use schema tidemill: ", r->user);
@@ -91,6 +92,7 @@ static void check_type(struct catalog_report *r, const struct plan_column *c,
             buf_puts(b, "', or ");
         }
         put_alter(b, r, "ALTER", c);
+        report_mend_type(r, c, found);
     }
     buf_close(&declared);
 }
@@ -102,7 +104,10 @@ static void check_column(struct catalog_report *r, const struct plan_column *c,
     if (i < 0) {
         struct buf *b = report_problem(r);
         buf_printf(b, "there is no column %s: ", c->name);
+        size_t from = b->len;
         put_alter(b, r, "ADD", c);
+        report_mends(r, from, NULL);
+        r->has_new = true;
         return;
     }
     check_type(r, c, pg_str(columns, i, COLUMN_TYPE));
@@ -138,17 +143,9 @@ static void check_others(struct catalog_report *r,
                        "projection does not name it: name it, or give it a "
                        "default\n",
                        name);
+            report_mend_not_null(r, name);
         }
     }
-}
-
-static void put_index_hint(struct catalog_report *r, struct buf *b)
-{
-    buf_puts(b, "CREATE UNIQUE INDEX ON ");
-    sql_quote_table(b, r->p->table);
-    buf_puts(b, " (");
-    sql_identity(b, r->p);
-    buf_puts(b, ");\n");
 }
 
 static void check_indexes(struct catalog_report *r,
@@ -175,28 +172,8 @@ static void check_indexes(struct catalog_report *r,
                    is_once(r->p) ? "the column of `once` has"
                                  : "its key columns have",
                    is_once(r->p) ? "its" : "their");
-        put_index_hint(r, b);
+        report_index_sql(r, b);
     }
-}
-
-/* The statement itself, on one line: what people are missing. */
-static void put_table_sql(struct catalog_report *r, struct buf *b)
-{
-    struct arena a;
-    const char *sql;
-
-    arena_init(&a, 0);
-    sql = strstr(sql_table(&a, r->p),
-                 r->p->unlogged ? "CREATE UNLOGGED" : "CREATE TABLE");
-    for (; sql && *sql && *sql != ';'; sql++) {
-        bool is_blank = strchr(" \n", *sql) != NULL;
-
-        if (!is_blank || !strchr(" \n", sql[1])) {
-            buf_put(b, is_blank ? " " : sql, 1);
-        }
-    }
-    buf_puts(b, ": ");
-    arena_close(&a);
 }
 
 static const char *kind_of(char relkind)
@@ -235,6 +212,7 @@ static void check_parts(struct catalog_report *r, const struct pg_result *t)
                    "leaves the positions: ALTER TABLE %s SET LOGGED; or, if "
                    "its rows may be lost, write unlogged = true\n",
                    part);
+        report_mend_unlogged(r, part);
     } else if (kind == 't') {
         buf_puts(b, "temporary, so that it ends with somebody's session: name "
                     "a table that stays\n");
@@ -283,8 +261,9 @@ static bool check_table(struct catalog_report *r, const struct pg_result *t)
     if (pg_rows(t) == 0) {
         struct buf *b = report_problem(r);
         buf_puts(b, "there is no such table: ");
-        put_table_sql(r, b);
+        report_table_sql(r, b);
         report_schema_hint(r, b);
+        report_mend_table(r);
         return false;
     }
     char kind = pg_str(t, 0, TABLE_KIND)[0];
@@ -394,10 +373,20 @@ int catalog_compare(const struct pgreply *r, const struct plan *p,
                     struct plan_facts *facts, enum catalog_server server,
                     struct buf *out)
 {
+    return catalog_differ(r, p, facts, server, out, NULL).n_problems;
+}
+
+struct catalog_found catalog_differ(const struct pgreply *r,
+                                    const struct plan *p,
+                                    struct plan_facts *facts,
+                                    enum catalog_server server, struct buf *out,
+                                    struct buf *sql)
+{
     int n_tables = CATALOG_PER_TABLE * (int)p->n_projections;
 
     must(r->ok && r->n_results == ANSWER_TABLES + n_tables + plan_is_cached(p));
-    struct catalog_report report = {.out = out, .plan = p, .server = server};
+    struct catalog_report report = {
+        .out = out, .plan = p, .server = server, .sql = sql};
     report.user = pg_str(r->results[ANSWER_SERVER], 0, SERVER_USER);
     check_server(&report, r->results[ANSWER_SERVER]);
     report_own_causes(&report, r);
@@ -407,6 +396,7 @@ int catalog_compare(const struct pgreply *r, const struct plan *p,
         report.p = &p->projections[i];
         report.facts = &facts->tables[i];
         compare_table(&report, results);
+        report_grants_of_new(&report);
     }
     set_depths(r, p, facts);
     if (report.n_problems == 0) {
@@ -416,5 +406,6 @@ int catalog_compare(const struct pgreply *r, const struct plan *p,
         report.p = NULL;
         check_side_effects(&report, r->results[ANSWER_TABLES + n_tables]);
     }
-    return report.n_problems;
+    report_end(&report);
+    return (struct catalog_found){report.n_problems, report.n_unmended};
 }

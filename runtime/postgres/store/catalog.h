@@ -25,6 +25,17 @@ int catalog_compare(const struct pgreply *r, const struct plan *p,
                     struct plan_facts *facts, enum catalog_server server,
                     struct buf *out) MUSTCHECK;
 
+/* The same, with the statements that mend it in [sql], as psql runs them; a
+ * problem that no SQL mends is a comment there. NULL: not wanted. */
+struct catalog_found {
+    int n_problems, n_unmended;
+};
+struct catalog_found catalog_differ(const struct pgreply *r,
+                                    const struct plan *p,
+                                    struct plan_facts *facts,
+                                    enum catalog_server server, struct buf *out,
+                                    struct buf *sql);
+
 /* What the tables have by which a row may not be written though nobody changed
  * it: triggers, policies, rules, child tables, actions of foreign keys, two
  * projections of one table. Owned by the caller; NULL: nothing. */
@@ -39,5 +50,8 @@ bool catalog_hides(const struct pgreply *r, const struct plan *p);
  * [is_owner] always the one that is written. */
 bool catalog_check(const struct plan *p, bool is_owner, struct buf *out,
                    int *n_problems, struct err *e) MUSTCHECK;
+/* The same of the database that is written, with what mends it. */
+bool catalog_diff(const struct plan *p, struct buf *out, struct buf *sql,
+                  struct catalog_found *found, struct err *e) MUSTCHECK;
 bool catalog_apply(const char *conninfo, const char *sql,
                    struct err *e) MUSTCHECK;

@@ -35,6 +35,7 @@ static void check_own(struct catalog_report *r, const struct pg_result *s,
                      : "there is no table %s: ",
                    t->name);
         report_schema_hint(r, b);
+        report_mend_own(r);
     } else if (t->rights && r->server != CATALOG_OWNER &&
                !pg_int(s, 0, (int)t->field + 1)) {
         struct buf *b = report_problem(r);
@@ -50,6 +51,7 @@ static void check_must(struct catalog_report *r, const struct pg_result *s)
         struct buf *b = report_problem(r);
         buf_puts(b, "there is no function tidemill.must(boolean, text): ");
         report_schema_hint(r, b);
+        report_mend_own(r);
     } else if (r->server != CATALOG_OWNER && !pg_int(s, 0, SERVER_MUST)) {
         struct buf *b = report_problem(r);
         buf_printf(b, "role %s may not call tidemill.must(): ", r->user);
@@ -63,11 +65,14 @@ static void check_unlogged(struct catalog_report *r, const struct pg_result *s)
     const char *name = pg_str(s, 0, SERVER_UNLOGGED);
 
     if (name[0]) {
-        buf_printf(report_problem(r),
+        struct buf *b = report_problem(r);
+        buf_printf(b,
                    "table tidemill.%s is UNLOGGED, so that a crash of the "
-                   "server empties it and leaves the rows: ALTER TABLE "
-                   "tidemill.%s SET LOGGED;\n",
-                   name, name);
+                   "server empties it and leaves the rows: ",
+                   name);
+        size_t from = b->len;
+        buf_printf(b, "ALTER TABLE tidemill.%s SET LOGGED;\n", name);
+        report_mends(r, from, NULL);
     }
 }
 
@@ -79,6 +84,9 @@ void report_own(struct catalog_report *r, const struct pg_result *s)
         struct buf *b = report_problem(r);
         schema_put_age(b, version, r->plan->path);
         buf_puts(b, "\n");
+        if (schema_age(version) == SCHEMA_OLDER) {
+            report_mend_own(r);
+        }
         return;
     }
     for (size_t i = 0; i < sizeof(own_tables) / sizeof(*own_tables); i++) {

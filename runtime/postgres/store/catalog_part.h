@@ -17,7 +17,36 @@ struct catalog_report {
     int line;         /* of the column that it is about; 0: the projection's */
     const char *user; /* role of the connection */
     enum catalog_server server;
+    struct buf *sql;  /* what mends it, as psql runs it; NULL: not wanted */
+    size_t line_from; /* the problem in hand in [out], while nothing in [sql] */
+    bool is_open;     /* mends it */
+    bool has_schema;  /* [sql] holds that of schema tidemill */
+    bool has_new;     /* a table or a column of the projection is missing */
+    int n_unmended;   /* problems that no SQL mends: comments in [sql] */
 };
+
+/* What [out] has from [from] on is a statement that mends the problem; [note]
+ * is a comment before it, or NULL. */
+void report_mends(struct catalog_report *r, size_t from, const char *note);
+/* The same of a statement that the line does not show as it is. */
+void report_mends_by(struct catalog_report *r, const char *note,
+                     const char *sql);
+/* What mends it: schema tidemill; a column's type; a column that is to be NULL;
+ * the table; a part of it that is UNLOGGED. */
+void report_mend_own(struct catalog_report *r);
+void report_mend_type(struct catalog_report *r, const struct plan_column *c,
+                      const char *found);
+void report_mend_not_null(struct catalog_report *r, const char *name);
+void report_mend_table(struct catalog_report *r);
+void report_mend_unlogged(struct catalog_report *r, const char *part);
+/* In the line that is being written: the table's SQL; that of the unique index,
+ * which ends the line. */
+void report_table_sql(struct catalog_report *r, struct buf *b);
+void report_index_sql(struct catalog_report *r, struct buf *b);
+/* The GRANTs to the role on a table that lacks something. */
+void report_grants_of_new(struct catalog_report *r);
+/* Nothing more is said of the problem in hand. */
+void report_end(struct catalog_report *r);
 
 /* Begins a line; the caller ends it with "\n". A warning is no problem. */
 struct buf *report_begin(struct catalog_report *r, bool is_warning);

@@ -7,6 +7,9 @@
 
 struct buf *report_begin(struct catalog_report *r, bool is_warning)
 {
+    report_end(r);
+    r->is_open = !is_warning;
+    r->line_from = r->out->len;
     r->n_problems += !is_warning;
     buf_puts(r->out, is_warning ? "warning: " : "");
     if (r->p) {
@@ -33,8 +36,11 @@ void report_to(struct catalog_report *r)
 
 void report_grant(struct catalog_report *r, const char *rights, const char *on)
 {
+    size_t from = r->out->len;
+
     buf_printf(r->out, "GRANT %s ON %s", rights, on);
     report_to(r);
+    report_mends(r, from, NULL);
 }
 
 int report_column(const struct pg_result *columns, const char *name)

@@ -40,11 +40,14 @@ static void put_right(struct catalog_report *r, const char *right,
                       const char *columns)
 {
     struct buf *b = report_problem(r);
-    buf_printf(b, "role %s has no %s privilege%s: GRANT %s", r->user, right,
-               columns ? " on some columns" : "", right);
+    buf_printf(b, "role %s has no %s privilege%s: ", r->user, right,
+               columns ? " on some columns" : "");
+    size_t from = b->len;
+    buf_printf(b, "GRANT %s", right);
     buf_printf(b, columns ? " (%s) ON " : " ON ", columns);
     sql_quote_table(b, r->p->table);
     report_to(r);
+    report_mends(r, from, NULL);
 }
 
 static void check_right(struct catalog_report *r, const struct rights *needs,
@@ -83,12 +86,12 @@ static bool check_usage(struct catalog_report *r, const struct pg_result *t)
         return true;
     }
     struct buf *b = report_problem(r);
-    buf_printf(b,
-               "role %s has no USAGE privilege on its schema: GRANT USAGE "
-               "ON SCHEMA ",
-               r->user);
+    buf_printf(b, "role %s has no USAGE privilege on its schema: ", r->user);
+    size_t from = b->len;
+    buf_puts(b, "GRANT USAGE ON SCHEMA ");
     sql_quote(b, pg_str(t, 0, TABLE_SCHEMA));
     report_to(r);
+    report_mends(r, from, NULL);
     return false;
 }
 
@@ -101,10 +104,12 @@ static void check_sequence(struct catalog_report *r,
     if (sequence[0]) {
         struct buf *b = report_begin(r, report_is_declared(r, name));
         buf_printf(b,
-                   "role %s may not use the sequence of column %s: GRANT USAGE "
-                   "ON SEQUENCE %s",
-                   r->user, name, sequence);
+                   "role %s may not use the sequence of column %s: ", r->user,
+                   name);
+        size_t from = b->len;
+        buf_printf(b, "GRANT USAGE ON SEQUENCE %s", sequence);
         report_to(r);
+        report_mends(r, from, NULL);
     }
 }
 

@@ -82,7 +82,7 @@ static void put_usage(struct buf *b, const char *table, const char *role)
     }
 }
 
-static void grant_table(struct buf *b, const struct plan *plan,
+void rights_grant_table(struct buf *b, const struct plan *plan,
                         const struct plan_projection *p, const char *role)
 {
     struct rights r = rights_of(plan, p);
@@ -104,7 +104,7 @@ static void grant_table(struct buf *b, const struct plan *plan,
     put_to(b, role);
 }
 
-void rights_grant_run(struct buf *b, const struct plan *plan, const char *role)
+void rights_grant_own(struct buf *b, const char *role)
 {
     put_grant(b, "USAGE ON SCHEMA tidemill", role);
     buf_printf(b, "GRANT %s ON tidemill.lane", RIGHTS_LANE);
@@ -112,8 +112,13 @@ void rights_grant_run(struct buf *b, const struct plan *plan, const char *role)
     buf_printf(b, "GRANT %s ON tidemill.dead_letter", RIGHTS_DEAD_LETTER);
     put_to(b, role);
     put_grant(b, "EXECUTE ON FUNCTION tidemill.must(boolean, text)", role);
+}
+
+void rights_grant_run(struct buf *b, const struct plan *plan, const char *role)
+{
+    rights_grant_own(b, role);
     for (uint32_t i = 0; i < plan->n_projections; i++) {
-        grant_table(b, plan, &plan->projections[i], role);
+        rights_grant_table(b, plan, &plan->projections[i], role);
     }
 }
 

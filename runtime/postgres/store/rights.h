@@ -30,6 +30,10 @@ struct rights rights_of(const struct plan *plan,
 /* GRANT statements, a line each, to [role], for `run` of the plan and for the
  * operator's verbs. */
 void rights_grant_run(struct buf *b, const struct plan *plan, const char *role);
+/* Of these the part of schema tidemill, and that of one table. */
+void rights_grant_own(struct buf *b, const char *role);
+void rights_grant_table(struct buf *b, const struct plan *plan,
+                        const struct plan_projection *p, const char *role);
 void rights_grant_operator(struct buf *b, const char *role);
 
 /* What a run needs on its own tables: "SELECT, INSERT, UPDATE". */

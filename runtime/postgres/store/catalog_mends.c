@@ -1,0 +1,149 @@
+/* The statements that mend what was found, for `schema --diff`. */
+#include <string.h>
+
+#include "postgres/sql/sql.h"
+#include "postgres/sql/sql_text.h"
+#include "postgres/store/catalog_part.h"
+#include "postgres/store/rights.h"
+
+void report_end(struct catalog_report *r)
+{
+    if (r->sql && r->is_open) {
+        buf_puts(r->sql, "-- no SQL mends this: ");
+        buf_put(r->sql, r->out->data + r->line_from,
+                r->out->len - r->line_from);
+        r->n_unmended++;
+    }
+    r->is_open = false;
+}
+
+void report_mends_by(struct catalog_report *r, const char *note,
+                     const char *sql)
+{
+    if (r->sql) {
+        buf_printf(r->sql, "%s%s%s", note ? note : "", sql,
+                   sql[strlen(sql) - 1] == '\n' ? "" : "\n");
+    }
+    r->is_open = false;
+}
+
+void report_mends(struct catalog_report *r, size_t from, const char *note)
+{
+    report_mends_by(r, note, buf_text(r->out) + from);
+}
+
+/* Of what is not there yet nobody can ask for rights. */
+void report_grants_of_new(struct catalog_report *r)
+{
+    if (r->sql && r->has_new) {
+        rights_grant_table(r->sql, r->plan, r->p, r->user);
+    }
+    r->has_new = false;
+}
+
+/* All of it is IF NOT EXISTS, so that once is enough for whatever lacks. */
+void report_mend_own(struct catalog_report *r)
+{
+    report_mends_by(r, NULL, r->has_schema ? "\n" : sql_schema());
+    if (r->sql && !r->has_schema) {
+        rights_grant_own(r->sql, r->user);
+    }
+    r->has_schema = true;
+}
+
+/* PostgreSQL casts by itself only where nothing can be lost. */
+void report_mend_type(struct catalog_report *r, const struct plan_column *c,
+                      const char *found)
+{
+    struct buf sql = {0}, note = {0};
+
+    buf_printf(&note,
+               "-- %s was %s. The table is rewritten while nobody can use it; "
+               "values may be\n-- rounded, and one that does not fit ends "
+               "this.\n",
+               c->name, found);
+    buf_puts(&sql, "ALTER TABLE ");
+    sql_quote_table(&sql, r->p->table);
+    buf_puts(&sql, " ALTER COLUMN ");
+    sql_quote(&sql, c->name);
+    buf_puts(&sql, " TYPE ");
+    sql_type_word(&sql, &c->type);
+    buf_puts(&sql, " USING ");
+    sql_quote(&sql, c->name);
+    buf_puts(&sql, "::");
+    sql_type_word(&sql, &c->type);
+    buf_puts(&sql, ";\n");
+    report_mends_by(r, buf_text(&note), buf_text(&sql));
+    buf_close(&sql);
+    buf_close(&note);
+}
+
+void report_mend_not_null(struct catalog_report *r, const char *name)
+{
+    struct buf sql = {0};
+
+    buf_puts(&sql, "ALTER TABLE ");
+    sql_quote_table(&sql, r->p->table);
+    buf_puts(&sql, " ALTER COLUMN ");
+    sql_quote(&sql, name);
+    buf_puts(&sql, " DROP NOT NULL;\n");
+    report_mends_by(r,
+                    "-- No row of the projection fills this column. Or name it "
+                    "there, or give it a\n-- default.\n",
+                    buf_text(&sql));
+    buf_close(&sql);
+}
+
+void report_mend_table(struct catalog_report *r)
+{
+    struct arena a;
+
+    arena_init(&a, 0);
+    report_mends_by(r, NULL, sql_table(&a, r->p));
+    r->has_new = true;
+    arena_close(&a);
+}
+
+void report_mend_unlogged(struct catalog_report *r, const char *part)
+{
+    struct buf sql = {0};
+
+    buf_printf(&sql, "ALTER TABLE %s SET LOGGED;\n", part);
+    report_mends_by(r, NULL, buf_text(&sql));
+    buf_close(&sql);
+}
+
+/* The statement itself, on one line: what people are missing. */
+void report_table_sql(struct catalog_report *r, struct buf *b)
+{
+    struct arena a;
+    const char *sql;
+
+    arena_init(&a, 0);
+    sql = strstr(sql_table(&a, r->p),
+                 r->p->unlogged ? "CREATE UNLOGGED" : "CREATE TABLE");
+    for (; sql && *sql && *sql != ';'; sql++) {
+        bool is_blank = strchr(" \n", *sql) != NULL;
+
+        if (!is_blank || !strchr(" \n", sql[1])) {
+            buf_put(b, is_blank ? " " : sql, 1);
+        }
+    }
+    buf_puts(b, ": ");
+    arena_close(&a);
+}
+
+void report_index_sql(struct catalog_report *r, struct buf *b)
+{
+    size_t from = b->len;
+
+    buf_puts(b, "CREATE UNIQUE INDEX ON ");
+    sql_quote_table(b, r->p->table);
+    buf_puts(b, " (");
+    sql_identity(b, r->p);
+    buf_puts(b, ");\n");
+    report_mends(
+        r, from,
+        "-- It fails where rows have one key: which of them is to stay "
+        "is for you to say.\n");
+}
