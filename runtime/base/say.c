@@ -5,8 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/stderr.h"
 #include "base/utf8.h"
+
+static struct buf *sink; /* NULL: the terminal */
+
+void say_into(struct buf *to)
+{
+    sink = to;
+}
 
 static char *clean(const char *format, va_list args)
 {
@@ -27,7 +35,11 @@ void say(const char *format, ...)
     va_start(args, format);
     text = clean(format, args);
     va_end(args);
-    fputs(text ? text : "", stdout);
+    if (sink) {
+        buf_puts(sink, text ? text : "");
+    } else {
+        fputs(text ? text : "", stdout);
+    }
     free(text);
 }
 
@@ -35,7 +47,11 @@ void complain_v(const char *format, va_list args)
 {
     char *text = clean(format, args);
 
-    stderr_write(text ? text : "", text ? strlen(text) : 0);
+    if (sink) {
+        buf_puts(sink, text ? text : "");
+    } else {
+        stderr_write(text ? text : "", text ? strlen(text) : 0);
+    }
     free(text);
 }
 

@@ -14,5 +14,9 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void complain_v(const char *format, va_list args)
     __attribute__((format(printf, 1, 0)));
 
+/* From here on both go there instead; NULL: no longer. */
+struct buf;
+void say_into(struct buf *sink);
+
 /* Behind a noun that is counted: "" or "s". */
 const char *plural(int64_t n);

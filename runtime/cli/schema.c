@@ -1,5 +1,6 @@
 /* tidemill schema: the SQL a pipeline needs. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
 
 #include "base/buf.h"
@@ -88,7 +89,7 @@ static int apply(const struct plan *p, struct buf *sql)
 static int diff(const struct plan *p)
 {
     struct buf lines = {0}, sql = {0};
-    struct catalog_found found;
+    struct catalog_found found = {0};
     struct err e;
     int status = EX_OK;
 
@@ -105,6 +106,7 @@ static int diff(const struct plan *p)
                  found.n_problems, plural(found.n_problems));
         status = found.n_unmended > 0 ? EX_CONFIG : EX_OK;
     }
+    free(found.list);
     buf_close(&lines);
     buf_close(&sql);
     return status;

@@ -240,6 +240,20 @@ describe('tidemill schema --apply', function()
       return tidemill.call({ 'schema', 'examples/bank', '--diff' },
         { env = { DATABASE_URL = pg.as('mill', url) } })
     end
+    -- The same, for scripts: what stands on stdout is one document.
+    local checked = tidemill.call({ 'check', 'examples/bank', '--json' },
+      { env = { DATABASE_URL = pg.as('mill', url) } })
+    local document, cures = json.decode(checked.out), {}
+    assert.same({ 78, 78, false, '' },
+      { checked.status, document.status, document.ok, checked.err })
+    for _, one in ipairs(document.findings) do
+      cures[('%s %s: %s'):format(one.code, one.place, one.what:match '^[^:]+')] = one
+    end
+    local added = cures['column balances: there is no column is_active']
+    assert.same({ 'problem', 'ALTER TABLE "balances" ADD COLUMN "is_active" boolean;\n' },
+      { added.severity, added.cure })
+    assert.matches('projections/balances.lua$', added.file)
+    assert.is_true(added.line > 0)
     local found = diff()
     assert.equal(0, found.status, found.text)
     assert.matches('balance was bigint.*may be\n%-%- rounded', found.out)

@@ -21,7 +21,7 @@ local FLOORS = {
   ['flow/halt'] = 9, ['flow/claim'] = 10, ['flow/letters'] = 10, ['flow/run'] = 11,
   ['flow/engine'] = 12,
   ['cli/check'] = 1, ['cli/dev'] = 1, ['cli/init'] = 1,
-  ['cli/operator'] = 1,
+  ['cli/operator'] = 1, ['cli/send'] = 1,
 }
 -- Rooms of scripts/tidemill; those who open them all stand beside them.
 local ROOMS = { core = 1, run = 2, load = 3, plan = 4, inspect = 6, testing = 6 }

@@ -81,6 +81,13 @@ local TABLE = {
   { 1, 'test $F/failing', '70 failures' }, -- busted ends with their number
   { 69, 'check $F/good', 'does not answer', '--offline' },
   { 0, 'check $F/good --offline', 'neither Kafka nor the database' },
+  { 0, 'check $F/good --offline --json', '"status":0,"ok":true,"findings":[]}' },
+  { 66, 'check $F/nowhere --json', '"status":66,"ok":false,"findings":[{"code":"pipeline"' },
+  { 78, 'check $F/wrong --json', 'pipeline.lua","line":1,' },
+  { 69, 'check $F/good --json', '"code":"kafka","severity":"unknown"',
+    '"code":"database","severity":"unknown"' },
+  { 64, 'schema $F/good --diff --role x', 'takes no other option' },
+  { 69, 'schema $F/good --diff', 'cannot connect' },
   { 69, 'schema $F/good --apply', 'cannot connect' },
   { 0, 'schema $F/good', 'CREATE TABLE' },
   { 69, 'lane list $F/good', 'cannot connect' },

@@ -1,10 +1,12 @@
 /* tidemill check: what a pipeline does, and whether it can. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/say.h"
+#include "cli/check/check_list.h"
 #include "cli/check/check_records.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
@@ -29,18 +31,22 @@ static const char notes[] =
     "Examples:\n"
     "  tidemill check bank\n"
     "  tidemill check bank --offline       in CI, without servers\n"
+    "  tidemill check bank --json | jq -r '.findings[].what'\n"
     "\n"
     "Exit status: 0 ok, 64 usage, 66 no such pipeline, 69 Kafka or the\n"
     "database does not answer, 75 the database lacks something for now, 78\n"
     "problems were found (also when something else could not be asked).\n";
 
 struct check_request {
-    bool is_offline;
+    bool is_offline, is_json;
 };
 
 static const struct option_spec options[] = {
     FLAG_OPTION(struct check_request, is_offline, "offline",
                 "ask neither Kafka nor the database"),
+    FLAG_OPTION(struct check_request, is_json, "json",
+                "print one JSON document, for scripts: what was found, each "
+                "with code, severity, file, line, what and cure"),
     END_OPTION,
 };
 
@@ -59,24 +65,56 @@ static int print_plan(struct vm *vm)
     return EX_OK;
 }
 
-static int compare(const char *path, const struct plan *p)
+/* A line that a comparison wrote: "warning: FILE:LINE: what". */
+static void list_problem(struct check_list *list, const struct buf *lines,
+                         const struct buf *sql, const struct catalog_finding *f)
 {
-    struct buf problems = {0};
+    struct buf what = {0}, cure = {0};
+
+    buf_put(&what, lines->data + f->what_from, f->what_to - f->what_from);
+    if (f->sql_to > f->sql_from) {
+        buf_put(&cure, sql->data + f->sql_from, f->sql_to - f->sql_from);
+    }
+    check_list_add(list, &(struct check_item){
+                             .code = f->code,
+                             .severity = f->is_warning ? "warning" : "problem",
+                             .file = f->file,
+                             .line = f->line,
+                             .place = f->table,
+                             .what = buf_text(&what),
+                             .cure = cure.len > 0 ? buf_text(&cure) : NULL});
+    buf_close(&what);
+    buf_close(&cure);
+}
+
+static int compare(const char *path, const struct plan *p,
+                   struct check_list *list)
+{
+    struct buf problems = {0}, sql = {0};
+    struct catalog_found found = {0};
     struct err e;
-    int n = 0, status = EX_OK;
-    if (!catalog_check(p, false, &problems, &n, &e)) {
+    int status = EX_OK;
+    if (!catalog_find(p, &problems, &sql, &found, &e)) {
+        check_list_add(list, &(struct check_item){.code = "database",
+                                                  .severity = "unknown",
+                                                  .what = e.text});
         complain("\ntidemill check: %s\n", e.text);
         status = verb_status(&e);
     } else if (problems.len > 0) {
         complain("\n%s", buf_text(&problems));
     }
-    if (n > 0) {
-        complain("\n%d problem%s: 'tidemill schema %s' prints the SQL of what "
-                 "is missing\n",
-                 n, plural(n), path);
+    for (uint32_t i = 0; i < found.n; i++) {
+        list_problem(list, &problems, &sql, &found.list[i]);
+    }
+    if (found.n_problems > 0) {
+        complain("\n%d problem%s: 'tidemill schema %s --diff' prints the SQL "
+                 "that mends what SQL can\n",
+                 found.n_problems, plural(found.n_problems), path);
         status = EX_CONFIG;
     }
+    free(found.list);
     buf_close(&problems);
+    buf_close(&sql);
     return status;
 }
 
@@ -87,11 +125,12 @@ static int graver(int a, int b)
 }
 
 /* Kafka, then the database; what fails later is told too. */
-static int ask(const char *path, const struct plan *p, struct vm *vm)
+static int ask(const char *path, const struct plan *p, struct vm *vm,
+               struct check_list *list)
 {
-    int status = check_records(p, vm);
+    int status = check_records(p, vm, list);
 
-    status = graver(status, compare(path, p));
+    status = graver(status, compare(path, p, list));
     if (status == EX_UNAVAILABLE || status == EX_TEMPFAIL) {
         complain("\nnot all was looked at: `tidemill check %s --offline` asks "
                  "neither Kafka nor the database\n",
@@ -101,20 +140,49 @@ static int ask(const char *path, const struct plan *p, struct vm *vm)
 }
 
 static int look(const struct bundle *b, const struct plan *p, struct vm *vm,
-                const char *path, bool is_offline)
+                const char *path, bool is_offline, struct check_list *list)
 {
     int status = print_plan(vm);
     if (status != EX_OK) {
+        check_list_said(list, "pipeline", "problem");
         return status;
     }
+    buf_clear(&list->said);
     status = vm_examples(b);
+    if (status != EX_OK) {
+        check_list_said(list, "examples", "problem");
+    }
     if (!is_offline) {
-        status = graver(status, ask(path, p, vm));
+        status = graver(status, ask(path, p, vm, list));
     }
     if (status == EX_OK) {
         say("\nok%s\n",
             is_offline ? " (neither Kafka nor the database was asked)" : "");
     }
+    return status;
+}
+
+static int check(const struct verb *v, const char *path,
+                 const struct check_request *q, struct check_list *list)
+{
+    int status = EX_OK;
+    struct bundle b;
+    if (!pipeline_read(v, path, &b, &status)) {
+        check_list_said(list, "pipeline", "problem");
+        return status;
+    }
+    struct vm *vm;
+    const struct plan *p = pipeline_with_vm(&b, path, &vm, &status);
+    if (p) {
+        snprintf(list->name, sizeof(list->name), "%s", p->name);
+        snprintf(list->hash, sizeof(list->hash), "%s", p->hash);
+        status = look(&b, p, vm, path, q->is_offline, list);
+        vm_free(vm);
+        plan_free(p);
+    } else {
+        check_list_said(list, "pipeline", "problem");
+    }
+    bundle_close(&b);
     return status;
 }
 
@@ -125,25 +193,18 @@ static int run(const struct verb *v, int argc, char **argv)
     if (!options_parse(v, &q, argc, argv, &path)) {
         return EX_USAGE;
     }
-    int status = EX_OK;
-    struct bundle b;
-    if (!pipeline_read(v, path, &b, &status)) {
-        return status;
+    struct check_list list = {.is_json = q.is_json && path};
+    check_list_open(&list);
+    int status = check(v, path, &q, &list);
+    if (list.is_json) {
+        check_list_print(&list, path, status);
     }
-    struct vm *vm;
-    const struct plan *p = pipeline_with_vm(&b, path, &vm, &status);
-    if (p) {
-        status = look(&b, p, vm, path, q.is_offline);
-        vm_free(vm);
-        plan_free(p);
-    }
-    bundle_close(&b);
     return status;
 }
 
 const struct verb verb_check = {
     .name = "check",
-    .usage = "PATH [--offline]",
+    .usage = "PATH [--offline] [--json]",
     .summary = "say what a pipeline does and whether topics and tables fit",
     .help = help,
     .options = options,

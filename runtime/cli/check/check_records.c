@@ -8,6 +8,7 @@
 
 #include "base/nearest.h"
 #include "base/say.h"
+#include "cli/check/check_list.h"
 #include "cli/table.h"
 #include "kafka/peek.h"
 #include "kafka/source.h"
@@ -20,6 +21,7 @@ struct checking {
     const struct plan *plan;
     struct peek *peek;
     struct vm *vm;
+    struct check_list *list; /* borrowed */
     struct arena arena;
     struct lane_rows lanes; /* where a run stands; none: it never ran */
     struct buf text;        /* of the finding in hand */
@@ -43,10 +45,31 @@ static void print_folded(struct checking *k, const char *lead, int indent)
     buf_clear(&k->text);
 }
 
+static void list_finding(const struct checking *k, const char *topic,
+                         const struct finding *f)
+{
+    struct buf place = {0};
+
+    buf_puts(&place, topic);
+    if (f->record) {
+        buf_printf(&place, "/%d/%" PRId64, f->record->partition,
+                   f->record->offset);
+    }
+    check_list_add(
+        k->list,
+        &(struct check_item){.code = "records",
+                             .severity = f->is_warning ? "warning" : "problem",
+                             .place = buf_text(&place),
+                             .what = f->what,
+                             .cure = f->hint[0] ? f->hint : NULL});
+    buf_close(&place);
+}
+
 static void print_finding(struct checking *k, const char *topic,
                           const struct finding *f)
 {
     k->n_problems += !f->is_warning;
+    list_finding(k, topic, f);
     buf_printf(&k->text, "%s: %s", f->is_warning ? "warning" : "problem",
                topic);
     if (f->record) {
@@ -176,6 +199,11 @@ static void print_topic(const struct looked *l)
 static void print_failure(struct checking *k, const char *topic,
                           const char *failure, bool is_problem)
 {
+    check_list_add(k->list, &(struct check_item){
+                                .code = is_problem ? "records" : "kafka",
+                                .severity = is_problem ? "problem" : "unknown",
+                                .place = topic,
+                                .what = failure});
     buf_printf(&k->text, "problem: %s: %s", topic, failure);
     print_folded(k, "\n", INDENT);
     k->has_unread |= !is_problem;
@@ -207,7 +235,7 @@ static void check_topics(struct checking *k)
     uint32_t n = k->peek->n_topics;
     struct looked *list = arena_zero(&k->arena, (n + 1) * sizeof(*list));
 
-    puts("\nrecords");
+    say("\nrecords\n");
     for (uint32_t i = 0; i < n; i++) {
         look(k, i, &list[i]);
         print_topic(&list[i]);
@@ -244,13 +272,19 @@ static int status_of(const struct checking *k)
                              : EX_OK;
 }
 
-int check_records(const struct plan *p, struct vm *vm)
+int check_records(const struct plan *p, struct vm *vm, struct check_list *list)
 {
-    struct checking k = {.plan = p, .vm = vm};
+    struct checking k = {.plan = p, .vm = vm, .list = list};
     struct err e;
 
     k.peek = peek_open(&p->source, PEEK_MS, &e);
     if (!k.peek) {
+        bool is_refused = e.class == ERR_CONFIG;
+
+        check_list_add(list, &(struct check_item){
+                                 .code = "kafka",
+                                 .severity = is_refused ? "problem" : "unknown",
+                                 .what = e.text});
         buf_printf(&k.text, "problem: %s; the records were not looked at",
                    e.text);
         print_folded(&k, "\n", INDENT);

@@ -5,10 +5,13 @@
 #include "model/plan.h"
 
 struct vm;
+struct check_list;
 
 /*
  * [vm] has loaded [p]. Prints what each topic holds on stdout and what does not
  * fit on stderr; the exit status that comes of it: EX_OK, EX_CONFIG, or
- * EX_UNAVAILABLE when Kafka does not answer within seconds.
+ * EX_UNAVAILABLE when Kafka does not answer within seconds. [list] gets what is
+ * found.
  */
-int check_records(const struct plan *p, struct vm *vm) MUSTCHECK;
+int check_records(const struct plan *p, struct vm *vm,
+                  struct check_list *list) MUSTCHECK;

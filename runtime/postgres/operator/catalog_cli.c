@@ -19,8 +19,31 @@ struct check {
     struct err error;
 };
 
+static void begin_warning(struct check *k, const char *file, int line)
+{
+    struct catalog_found *f = &k->found;
+
+    buf_printf(k->out, line > 0 ? "warning: %s:%d: " : "warning: %s: ", file,
+               line);
+    if (k->sql) {
+        f->list = mem_grow(f->list, (f->n + 1) * sizeof(*f->list));
+        f->list[f->n++] = (struct catalog_finding){.code = "table",
+                                                   .is_warning = true,
+                                                   .file = file,
+                                                   .line = line,
+                                                   .what_from = k->out->len};
+    }
+}
+
+static void end_warning(struct check *k)
+{
+    if (k->sql) {
+        k->found.list[k->found.n - 1].what_to = k->out->len - 1;
+    }
+}
+
 /* Rows that no position tells of: whose are they? */
-static void warn_of_rows(const struct check *k, const struct pgreply *r)
+static void warn_of_rows(struct check *k, const struct pgreply *r)
 {
     const struct plan *p = k->plan;
     const struct pg_result *owners = r->results[p->n_projections];
@@ -28,21 +51,24 @@ static void warn_of_rows(const struct check *k, const struct pgreply *r)
     bool has_any = position_has_any(owners, p);
 
     if (has_any && p->source.onto_rows) {
+        begin_warning(k, p->path, 0);
         buf_printf(k->out,
-                   "warning: %s: onto_rows = true has done its work: pipeline "
+                   "onto_rows = true has done its work: pipeline "
                    "'%s' has begun. Take it out, or another name would count "
                    "all records once more\n",
-                   p->path, p->name);
+                   p->name);
+        end_warning(k);
     }
     for (uint32_t i = 0; i < p->n_projections && !has_any; i++) {
         const struct plan_projection *q = &p->projections[i];
 
         if (catalog_has_rows(r->results[i])) {
+            begin_warning(k, q->file, q->line);
             buf_printf(k->out,
-                       "warning: %s:%d: table %s has rows, but pipeline '%s' "
+                       "table %s has rows, but pipeline '%s' "
                        "has no position yet%s%s%s%s\n",
-                       q->file, q->line, q->table, p->name,
-                       other ? ": was it renamed? '" : "", other ? other : "",
+                       q->table, p->name, other ? ": was it renamed? '" : "",
+                       other ? other : "",
                        other ? "' has positions of these topics" : "",
                        plan_can_repeat(q) ? ""
                                           : ". `start` of kafka{} says "
@@ -125,6 +151,20 @@ bool catalog_check(const struct plan *p, bool is_owner, struct buf *out,
     bool ok = ask(&k, read ? read : p->database.write, e);
 
     *n_problems = k.found.n_problems;
+    return ok;
+}
+
+bool catalog_find(const struct plan *p, struct buf *out, struct buf *sql,
+                  struct catalog_found *found, struct err *e)
+{
+    const char *read = p->database.read;
+    struct check k = {.plan = p,
+                      .server = read ? CATALOG_REPLICA : CATALOG_PRIMARY,
+                      .out = out,
+                      .sql = sql};
+    bool ok = ask(&k, read ? read : p->database.write, e);
+
+    *found = k.found;
     return ok;
 }
 

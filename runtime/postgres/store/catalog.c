@@ -407,5 +407,6 @@ struct catalog_found catalog_differ(const struct pgreply *r,
         check_side_effects(&report, r->results[ANSWER_TABLES + n_tables]);
     }
     report_end(&report);
-    return (struct catalog_found){report.n_problems, report.n_unmended};
+    return (struct catalog_found){report.n_problems, report.n_unmended,
+                                  report.list, report.n};
 }

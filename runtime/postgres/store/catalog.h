@@ -27,8 +27,18 @@ int catalog_compare(const struct pgreply *r, const struct plan *p,
 
 /* The same, with the statements that mend it in [sql], as psql runs them; a
  * problem that no SQL mends is a comment there. NULL: not wanted. */
+struct catalog_finding {
+    const char *code; /* "database", "table", "column" */
+    bool is_warning;
+    const char *file, *table; /* borrowed from the plan; table may be NULL */
+    int line;
+    size_t what_from, what_to; /* in [out], after the place, without the '\n' */
+    size_t sql_from, sql_to;   /* in [sql] */
+};
 struct catalog_found {
     int n_problems, n_unmended;
+    struct catalog_finding *list; /* the caller frees it; none without [sql] */
+    uint32_t n;
 };
 struct catalog_found catalog_differ(const struct pgreply *r,
                                     const struct plan *p,
@@ -50,6 +60,9 @@ bool catalog_hides(const struct pgreply *r, const struct plan *p);
  * [is_owner] always the one that is written. */
 bool catalog_check(const struct plan *p, bool is_owner, struct buf *out,
                    int *n_problems, struct err *e) MUSTCHECK;
+/* catalog_check() of `check`, with what was found one by one. */
+bool catalog_find(const struct plan *p, struct buf *out, struct buf *sql,
+                  struct catalog_found *found, struct err *e) MUSTCHECK;
 /* The same of the database that is written, with what mends it. */
 bool catalog_diff(const struct plan *p, struct buf *out, struct buf *sql,
                   struct catalog_found *found, struct err *e) MUSTCHECK;

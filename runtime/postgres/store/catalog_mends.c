@@ -6,8 +6,39 @@
 #include "postgres/store/catalog_part.h"
 #include "postgres/store/rights.h"
 
+void report_found(struct catalog_report *r, bool is_warning)
+{
+    bool is_of_column = r->p && r->line > 0;
+
+    if (!r->sql) {
+        return;
+    }
+    r->list = mem_grow(r->list, (r->n + 1) * sizeof(*r->list));
+    r->list[r->n++] = (struct catalog_finding){
+        .code = is_of_column ? "column"
+                : r->p       ? "table"
+                             : "database",
+        .is_warning = is_warning,
+        .table = r->p ? r->p->table : NULL,
+        .file = r->p ? r->p->file : r->plan->database.file,
+        .line = is_of_column ? r->line
+                : r->p       ? r->p->line
+                             : r->plan->database.line,
+        .what_from = r->out->len,
+        .sql_from = r->sql->len};
+}
+
+static void end_found(struct catalog_report *r)
+{
+    if (r->n > 0 && r->list[r->n - 1].what_to == 0) {
+        r->list[r->n - 1].what_to = r->out->len - 1;
+        r->list[r->n - 1].sql_to = r->sql->len;
+    }
+}
+
 void report_end(struct catalog_report *r)
 {
+    end_found(r);
     if (r->sql && r->is_open) {
         buf_puts(r->sql, "-- no SQL mends this: ");
         buf_put(r->sql, r->out->data + r->line_from,
@@ -35,6 +66,7 @@ void report_mends(struct catalog_report *r, size_t from, const char *note)
 /* Of what is not there yet nobody can ask for rights. */
 void report_grants_of_new(struct catalog_report *r)
 {
+    report_end(r);
     if (r->sql && r->has_new) {
         rights_grant_table(r->sql, r->plan, r->p, r->user);
     }

@@ -20,9 +20,11 @@ struct catalog_report {
     struct buf *sql;  /* what mends it, as psql runs it; NULL: not wanted */
     size_t line_from; /* the problem in hand in [out], while nothing in [sql] */
     bool is_open;     /* mends it */
-    bool has_schema;  /* [sql] holds that of schema tidemill */
-    bool has_new;     /* a table or a column of the projection is missing */
-    int n_unmended;   /* problems that no SQL mends: comments in [sql] */
+    struct catalog_finding *list; /* owned; [n], the last one is in hand */
+    uint32_t n;
+    bool has_schema; /* [sql] holds that of schema tidemill */
+    bool has_new;    /* a table or a column of the projection is missing */
+    int n_unmended;  /* problems that no SQL mends: comments in [sql] */
 };
 
 /* What [out] has from [from] on is a statement that mends the problem; [note]
@@ -45,6 +47,8 @@ void report_table_sql(struct catalog_report *r, struct buf *b);
 void report_index_sql(struct catalog_report *r, struct buf *b);
 /* The GRANTs to the role on a table that lacks something. */
 void report_grants_of_new(struct catalog_report *r);
+/* Its place is written, and what is wrong follows. */
+void report_found(struct catalog_report *r, bool is_warning);
 /* Nothing more is said of the problem in hand. */
 void report_end(struct catalog_report *r);
 

@@ -19,6 +19,7 @@ struct buf *report_begin(struct catalog_report *r, bool is_warning)
         buf_printf(r->out, "%s:%d: database: ", r->plan->database.file,
                    r->plan->database.line);
     }
+    report_found(r, is_warning);
     return r->out;
 }
 
