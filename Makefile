@@ -84,7 +84,7 @@ $(BUILD)/%.o: %.cc
 SIMULATE := $(BUILD)/simulate/simulate
 SIMOBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard spec/simulate/*.c)) \
             $(filter-out $(addprefix $(BUILD)/runtime/,base/loop.o \
-              $(addprefix kafka/,embedded.o source_group.o peek.o producer.o)), \
+              $(addprefix kafka/,embedded.o source_group.o peek.o producer.o tail.o)), \
               $(filter $(addprefix $(BUILD)/runtime/,base/% model/% decode/% \
                 kafka/% postgres/wire/% postgres/sql/% postgres/store/% lua/% \
                 flow/%),$(OBJ)))

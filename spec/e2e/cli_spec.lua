@@ -375,6 +375,56 @@ describe('tidemill run', function()
     assert.matches('the lag is unknown: Kafka at 127.0.0.1:1 does not answer', away.err)
   end)
 
+  -- Beside a run, which keeps its lanes.
+  it('--dry-run shows what the next records would write, and changes nothing', function()
+    local s = counts.new { producer = producer, partitions = 2 }
+    local run = s.start()
+    finally(function() run:destroy() end)
+    run:wait_ready()
+    s.send(1, '{"kind":"add","amount":1}', 0)
+    producer:flush()
+    run:wait_for('the first', 20, function() return s.n_events() == 1 end)
+    local before = s.db:rows('SELECT partition, epoch, owner FROM tidemill.lane ORDER BY 1')
+    local function dry(...)
+      return tidemill.call({ 'run', s.bundle, '--dry-run', ... }, { env = s.env })
+    end
+    local none = dry()
+    assert.equal(0, none.status, none.text)
+    assert.matches('no record waits', none.out)
+    -- What a worker that stands still has not applied yet.
+    for _, pid in ipairs(run:workers()) do process.signal(pid, process.STOP) end
+    s.send(1, '{"kind":"add","amount":2}', 0)
+    s.send(7, '{"kind":"add","amount":5}', 1)
+    s.send(8, '{"kind":"add","small":99999}', 1)
+    s.send(8, '{"kind":"add","amount":9}', 1)
+    producer:flush()
+    local shown = dry()
+    assert.equal(65, shown.status, shown.text)
+    assert.matches('counts: 2 rows would be written', shown.out)
+    assert.matches('update +1 ', shown.out)
+    assert.matches('insert +7 ', shown.out)
+    assert.matches(s.topic .. '/1/1: ', shown.out)
+    assert.matches('1 record would be set aside, and 1 held', shown.out)
+    assert.matches('4 of 4 records read would be moved over', shown.out)
+    assert.matches('more records follow', dry('--records', '2').out)
+    s.db:rows 'ALTER TABLE counts ADD CONSTRAINT below_seven CHECK (id <> 7)'
+    local refused = dry()
+    assert.equal(65, refused.status, refused.text)
+    assert.matches(s.topic .. '/1/0 would be set aside, since the database refuses',
+      refused.out)
+    s.db:rows 'ALTER TABLE counts DROP CONSTRAINT below_seven'
+    assert.equal(1, s.n_events())
+    assert.equal(0, s.db:number 'SELECT count(*) FROM tidemill.dead_letter')
+    assert.same(before,
+      s.db:rows('SELECT partition, epoch, owner FROM tidemill.lane ORDER BY 1'))
+    for _, pid in ipairs(run:workers()) do process.signal(pid, process.CONT) end
+    run:wait_for('all that it showed', 30, function()
+      return s.n_events() == 3 and
+        s.db:number 'SELECT count(*) FROM tidemill.dead_letter' == 2
+    end)
+    assert.equal(0, (run:stop()))
+  end)
+
   it('stops on SIGTERM within 5 s, also in the middle of a backlog', function()
     local s = counts.new { producer = producer, partitions = 4 }
     s.send_good(50000)

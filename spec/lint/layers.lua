@@ -19,7 +19,7 @@ local FLOORS = {
   ['flow/rows'] = 4, ['flow/table'] = 5, ['flow/publish'] = 5,
   ['flow/generation'] = 6, ['flow/worker'] = 7, ['flow/batch'] = 8,
   ['flow/halt'] = 9, ['flow/claim'] = 10, ['flow/letters'] = 10, ['flow/run'] = 11,
-  ['flow/engine'] = 12,
+  ['flow/engine'] = 12, ['flow/dry'] = 12,
   ['cli/check'] = 1, ['cli/dev'] = 1, ['cli/init'] = 1,
   ['cli/operator'] = 1, ['cli/send'] = 1,
 }
