@@ -384,7 +384,8 @@ describe('tidemill run', function()
     s.send(1, '{"kind":"add","amount":1}', 0)
     producer:flush()
     run:wait_for('the first', 20, function() return s.n_events() == 1 end)
-    local before = s.db:rows('SELECT partition, epoch, owner FROM tidemill.lane ORDER BY 1')
+    local lanes = 'SELECT partition, epoch, owner FROM tidemill.lane ORDER BY 1'
+    local before = s.db:rows(lanes)
     local function dry(...)
       return tidemill.call({ 'run', s.bundle, '--dry-run', ... }, { env = s.env })
     end
@@ -415,8 +416,7 @@ describe('tidemill run', function()
     s.db:rows 'ALTER TABLE counts DROP CONSTRAINT below_seven'
     assert.equal(1, s.n_events())
     assert.equal(0, s.db:number 'SELECT count(*) FROM tidemill.dead_letter')
-    assert.same(before,
-      s.db:rows('SELECT partition, epoch, owner FROM tidemill.lane ORDER BY 1'))
+    assert.same(before, s.db:rows(lanes))
     for _, pid in ipairs(run:workers()) do process.signal(pid, process.CONT) end
     run:wait_for('all that it showed', 30, function()
       return s.n_events() == 3 and
