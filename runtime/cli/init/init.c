@@ -32,7 +32,7 @@ static const char help[] =
     "  spec/balances_spec.lua      what it must do, for `tidemill test`\n"
     "  load.lua                    what `tidemill dev` feeds it with\n"
     "  README.md                   what to do next\n"
-    "  .luarc.json                 where editors find the words of a pipeline\n"
+    "  .luarc.json, .tidemill/     the words of a pipeline, for editors\n"
     "\n"
     "Examples:\n"
     "  tidemill init bank && tidemill test bank && tidemill dev bank\n"
@@ -87,26 +87,43 @@ static bool write_file(const char *path, const char *text)
 
 static const char luarc_name[] = ".luarc.json";
 
-/* Settings of the Lua language server: where the stubs are, and which of Lua's
- * own libraries the sandbox leaves out. busted's are the server's. */
-static void print_luarc(struct buf *out)
-{
-    char real[PATH_MAX];
-    const char *scripts = scripts_dir();
+/* Settings of the Lua language server, good on any machine: the stubs are copies
+ * beside it. A name with a dot is no part of the bundle. busted's are the
+ * server's. */
+static const char luarc[] = "{\n"
+                            "  \"runtime.version\": \"LuaJIT\",\n"
+                            "  \"workspace.checkThirdParty\": false,\n"
+                            "  \"workspace.library\": [\n"
+                            "    \".tidemill\",\n"
+                            "    \"${3rd}/busted/library\",\n"
+                            "    \"${3rd}/luassert/library\"\n"
+                            "  ]\n"
+                            "}\n";
 
-    buf_puts(out, "{\n"
-                  "  \"runtime.version\": \"LuaJIT\",\n"
-                  "  \"workspace.checkThirdParty\": false,\n"
-                  "  \"workspace.library\": [\n"
-                  "    \"");
-    for (const char *s = realpath(scripts, real) ? real : scripts; *s; s++) {
-        buf_printf(out, *s == '"' || *s == '\\' ? "\\%c" : "%c", *s);
+static const char *const stubs[] = {"meta.lua", "meta_testing.lua"};
+
+/* What require 'tidemill.testing' gives, by the types of meta_testing.lua. */
+static const char testing_stub[] = "---@meta tidemill.testing\n"
+                                   "---@type tidemill.testing\n"
+                                   "local testing\n"
+                                   "return testing\n";
+
+static bool read_stub(const char *name, struct buf *out)
+{
+    char path[PATH_MAX], part[4096];
+    size_t n;
+
+    snprintf(path, sizeof(path), "%s/tidemill/%s", scripts_dir(), name);
+    FILE *f = fopen(path, "re");
+    if (!f) {
+        complain("tidemill init: cannot read %s: %s\n", path, strerror(errno));
+        return false;
     }
-    buf_puts(out, "\",\n"
-                  "    \"${3rd}/busted/library\",\n"
-                  "    \"${3rd}/luassert/library\"\n"
-                  "  ]\n"
-                  "}\n");
+    while ((n = fread(part, 1, sizeof(part), f)) > 0) {
+        buf_put(out, part, n);
+    }
+    fclose(f);
+    return true;
 }
 
 static bool is_taken(const char *folder, const char *name)
@@ -130,7 +147,7 @@ static bool is_there(const char *folder)
             return true;
         }
     }
-    return is_taken(folder, luarc_name);
+    return is_taken(folder, luarc_name) || is_taken(folder, ".tidemill");
 }
 
 /* As a pipeline's name may be written: others of its characters become '-'. */
@@ -200,9 +217,17 @@ static bool make_all(const char *folder)
         put_named(&text, init_files[i].text, name);
         ok = make_file(folder, init_files[i].name, buf_text(&text));
     }
-    buf_clear(&text);
-    print_luarc(&text);
-    ok = ok && make_file(folder, luarc_name, buf_text(&text));
+    for (size_t i = 0; i < sizeof(stubs) / sizeof(*stubs) && ok; i++) {
+        char file[64];
+
+        snprintf(file, sizeof(file), ".tidemill/tidemill/%s", stubs[i]);
+        buf_clear(&text);
+        ok = read_stub(stubs[i], &text) &&
+             make_file(folder, file, buf_text(&text));
+    }
+    ok = ok &&
+         make_file(folder, ".tidemill/tidemill/testing.lua", testing_stub) &&
+         make_file(folder, luarc_name, luarc);
     buf_close(&text);
     return ok;
 }
