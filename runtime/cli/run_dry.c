@@ -2,9 +2,11 @@
 #include "cli/run_dry.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/say.h"
 #include "cli/pipeline.h"
@@ -18,7 +20,13 @@
 #include "postgres/operator/lane_row.h"
 #include "postgres/store/position.h"
 
-enum { READ_MS = 30000, SHOWN_ROWS = 20, SHOWN_LETTERS = 20, CELL_WIDTH = 36 };
+enum {
+    LIMIT_SECONDS = 60,
+    READ_MS = 30000,
+    SHOWN_ROWS = 20,
+    SHOWN_LETTERS = 20,
+    CELL_WIDTH = 36
+};
 
 struct looking {
     const struct plan *plan; /* the generation's */
@@ -320,6 +328,29 @@ static int fail(const struct looking *k, const struct err *e)
                                                           : verb_status(e);
 }
 
+/* Scripts and the database together; a run has a limit for each batch too. The
+ * server rolls back what is open when the connection ends. */
+static void on_alarm(int signum)
+{
+    static const char words[] =
+        "tidemill run: the scripts or the database take longer than a minute "
+        "for these records: does each handler end? --records N takes fewer; "
+        "nothing was changed\n";
+
+    (void)signum;
+    _exit(write(STDERR_FILENO, words, sizeof(words) - 1) < 0 ? EX_IOERR
+                                                             : EX_DATAERR);
+}
+
+static bool apply(struct looking *k, struct err *e)
+{
+    signal(SIGALRM, on_alarm);
+    alarm(LIMIT_SECONDS);
+    bool ok = dry_run(&k->dry, k->tail->records, k->tail->n, e);
+    alarm(0);
+    return ok;
+}
+
 static int look(struct looking *k, struct generation *g, uint32_t most)
 {
     struct err e;
@@ -336,9 +367,7 @@ static int look(struct looking *k, struct generation *g, uint32_t most)
         say("no record waits: every lane that is read is at its end\n");
         status = EX_OK;
     } else {
-        status = dry_run(&k->dry, k->tail->records, k->tail->n, &e)
-                     ? print(k)
-                     : fail(k, &e);
+        status = apply(k, &e) ? print(k) : fail(k, &e);
     }
     print_left_out(k);
     dry_close(&k->dry);
