@@ -150,6 +150,7 @@ fuzz:
 	  -fno-sanitize-recover=undefined' fuzz-targets
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) spec/fuzz/run build-fuzz $(or $(TARGET),$(FUZZ))
 
+VERSION := $(shell sed -n 's/.define TIDEMILL_VERSION "\(.*\)"/\1/p' runtime/model/version.h)
 SHARE = $(DESTDIR)$(PREFIX)/share
 # What the binary says of itself, for man and for shells.
 MADE := man/man1/tidemill.1 bash-completion/completions/tidemill \
@@ -170,6 +171,12 @@ install: $(BIN)
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/tidemill $(addprefix $(SHARE)/,$(MADE))
 	rm -rf $(SHARE)/tidemill
+
+##  deb       the Debian package, in build: binary, scripts, rules, examples,
+##            man page, completion and a systemd unit
+deb: $(BIN)
+	@spec/support/deps.sh deb
+	@runtime/package/deb.sh $(BIN) $(VERSION) $(BUILD)/deb
 
 ##  demo      installs what is missing, builds, runs examples/bank for
 ##            DEMO_SECONDS (30) against a broker and database of its own
@@ -218,6 +225,11 @@ test-debezium:
 test-arm64:
 	@spec/arm64/run
 
+##  test-package  installs the package on a bare Debian, starts its unit under
+##            systemd and the container; as root, with mmdebstrap
+test-package: deb
+	@spec/package/run $(BUILD)/deb
+
 ##  lint      format, static analysis, layers, sizes
 lint:
 	@spec/lint/run
@@ -255,5 +267,5 @@ help:
 	@echo "make           ./tidemill"
 	@sed -n "s/^##  \([a-z]\)/make \1/p; s/^##   /     /p" Makefile
 
-.PHONY: debug metric-table install uninstall demo test check e2e test-faults test-mutants test-debezium test-arm64 lint bench format clean \
+.PHONY: debug metric-table install uninstall deb demo test check e2e test-faults test-mutants test-debezium test-arm64 test-package lint bench format clean \
   help fuzz fuzz-targets corpus sanitized flags simulate

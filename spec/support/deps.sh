@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a goal needs and that are missing.
-# Usage: deps.sh build|demo|test|fuzz. Says nothing when nothing is missing.
+# Usage: deps.sh build|demo|test|fuzz|deb. Says nothing when nothing is missing.
 set -eu
 
 build='gcc g++ make pkg-config libc6-dev libluajit-5.1-dev luajit lua-cjson
@@ -9,6 +9,7 @@ build='gcc g++ make pkg-config libc6-dev libluajit-5.1-dev luajit lua-cjson
 demo="$build postgresql lua-busted curl ca-certificates"
 test="$demo default-jre-headless maven openssl procps lua-filesystem lua-check cppcheck
   clang-format universal-ctags valgrind"
+deb="$build dpkg-dev binutils"
 # libFuzzer is a part of clang's runtime.
 fuzz="$build clang libclang-rt-14-dev"
 
@@ -17,7 +18,8 @@ build) wanted=$build ;;
 demo) wanted=$demo ;;
 test) wanted=$test ;;
 fuzz) wanted=$fuzz ;;
-*) echo "usage: $0 build|demo|test|fuzz" >&2; exit 64 ;;
+deb) wanted=$deb ;;
+*) echo "usage: $0 build|demo|test|fuzz|deb" >&2; exit 64 ;;
 esac
 wanted=$(echo $wanted)
 
