@@ -221,7 +221,8 @@ test-debezium:
 	@TIDEMILL=$(BIN) spec/run debezium $(ONLY)
 
 ##  test-arm64  builds for Debian 13 on arm64 and tries it on that platform's kernels
-##            with pages of 4 and 16 kB, in full emulation; PAGES=4k picks one
+##            with pages of 4 and 16 kB, in full emulation; PAGES=4k picks one,
+##            ONLY="budget memory" core specs
 test-arm64:
 	@spec/arm64/run
 
