@@ -68,7 +68,7 @@ describe('page', function()
     page.lock = 4711
     for i = 1, 1000 do assert.is_true(C.page_lane(page, 't', i) == nil) end
     assert.is_true(C.page_lane(page, 't', 0) == known)
-    assert.is_true(C.clock_usec() - before < 5e6)
+    assert.is_true(C.clock_usec() - before < 30e6) -- each time it would be 100 s
     assert.are.same({ 1, 4711 }, { page.n_lanes, page.lock })
     C.page_unlock(page, 4712)
     assert.are.equal(4711, page.lock)
