@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/say.h"
 #include "cli/help.h"
 #include "cli/typed.h"
@@ -29,6 +30,8 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
+static struct err settings; /* what is wrong with them; or ERR_NONE */
+
 /* argv[0] is a verb, or a word of [above]. */
 static int call(const struct verb *above, int argc, char **argv)
 {
@@ -45,7 +48,14 @@ static int call(const struct verb *above, int argc, char **argv)
         help_print_verb(v);
         return EX_OK;
     }
-    return v->words != NULL ? verb_ask_word(v) : v->run(v, argc, argv);
+    if (v->words) {
+        return verb_ask_word(v);
+    }
+    if (settings.class) { /* of the log: help is given all the same */
+        complain("tidemill: %s\n", settings.text);
+        return EX_CONFIG;
+    }
+    return v->run(v, argc, argv);
 }
 
 static int answer(int argc, char **argv)
@@ -106,5 +116,8 @@ int main(int argc, char **argv)
     typed_program_is(argc > 0 ? argv[0] : "tidemill");
     signal(SIGPIPE, SIG_IGN); /* write() says what is wrong */
     signal(SIGXFSZ, SIG_IGN);
+    if (log_read_settings(&settings)) {
+        settings.class = ERR_NONE;
+    }
     return close_stdout(answer(argc, argv));
 }

@@ -10,36 +10,13 @@ static void comma(struct buf *out)
     }
 }
 
-/* What no person shall get raw, in the halves of UTF-16 where it needs two. */
-static void put_escaped(struct buf *out, uint32_t code)
-{
-    if (code > 0xffff) {
-        buf_printf(out, "\\u%04x", 0xd7c0 + (code >> 10));
-        code = 0xdc00 | (code & 0x3ff);
-    }
-    buf_printf(out, "\\u%04x", code);
-}
-
-/* Writes one character; returns how many bytes of [s] it took. */
-static size_t put_character(struct buf *out, const char *s, size_t left)
-{
-    bool is_seen;
-    size_t n = utf8_next(s, left, &is_seen);
-
-    if (is_seen) {
-        buf_put(out, "\\", *s == '"' || *s == '\\');
-        buf_put(out, s, n);
-    } else {
-        put_escaped(out, utf8_length(s, left) ? utf8_code(s, n) : 0xfffd);
-    }
-    return n;
-}
-
 static void put_string(struct buf *out, const char *text)
 {
+    char escaped[UTF8_JSON_BYTES];
+
     buf_put(out, "\"", 1);
     for (size_t n, left = strlen(text); left > 0; text += n, left -= n) {
-        n = put_character(out, text, left);
+        buf_put(out, escaped, utf8_json(text, left, escaped, &n));
     }
     buf_put(out, "\"", 1);
 }

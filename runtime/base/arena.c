@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "base/stderr.h"
 
 /*
  * A build with AddressSanitizer is shown where each allocation ends, which it
@@ -41,20 +40,16 @@ struct arena_block {
 
 _Noreturn void mem_exhausted(size_t size)
 {
-    char text[160];
     struct rlimit space;
     bool is_limited =
         getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY;
-    int n =
-        is_limited
-            ? snprintf(text, sizeof(text),
-                       "level=error msg=\"out of memory\" bytes=%zu "
-                       "RLIMIT_AS=%llu\n",
-                       size, (unsigned long long)space.rlim_cur)
-            : snprintf(text, sizeof(text),
-                       "level=error msg=\"out of memory\" bytes=%zu\n", size);
 
-    stderr_write(text, (size_t)n);
+    if (is_limited) {
+        err_last_words("out of memory", "bytes=%zu RLIMIT_AS=%llu", size,
+                       (unsigned long long)space.rlim_cur);
+    } else {
+        err_last_words("out of memory", "bytes=%zu", size);
+    }
     abort();
 }
 

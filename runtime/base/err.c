@@ -57,13 +57,28 @@ const char *err_class_name(enum err_class class)
     return (size_t) class < ERR_CLASSES ? names[class] : "unknown";
 }
 
-void must_failed(const char *cond, const char *file, int line)
+static void __attribute__((format(printf, 2, 3)))
+write_last(const char *msg, const char *fields, ...)
 {
     char text[1024];
-    int n = snprintf(text, sizeof(text),
-                     "level=error msg=\"bug: %s does not hold\" at=%s:%d\n",
-                     cond, file, line);
+    int n = snprintf(text, sizeof(text) / 2, "level=error msg=\"%s\" ", msg);
+    va_list args;
 
-    stderr_write(text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
+    va_start(args, fields);
+    vsnprintf(text + n, sizeof(text) / 2, fields, args);
+    va_end(args);
+    n = (int)strlen(text);
+    text[n] = '\n';
+    stderr_write(text, (size_t)n + 1);
+}
+
+void (*err_last_words)(const char *msg, const char *fields, ...) = write_last;
+
+void must_failed(const char *cond, const char *file, int line)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text), "bug: %s does not hold", cond);
+    err_last_words(text, "at=%s:%d", file, line);
     abort();
 }

@@ -49,6 +49,10 @@ static inline void err_ignore(bool ok)
 }
 
 /* A bug, not a condition: aborts in every build, naming file and line. */
+/* Writes the last line of a process that aborts, as log_line() writes one:
+ * log.c takes it over, once it has its settings. */
+extern void (*err_last_words)(const char *msg, const char *fields, ...)
+    __attribute__((format(printf, 2, 3)));
 #define must(cond) ((cond) ? (void)0 : must_failed(#cond, __FILE__, __LINE__))
 _Noreturn void must_failed(const char *cond, const char *file, int line);
 

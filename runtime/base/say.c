@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/stderr.h"
+#include "base/log.h"
 #include "base/utf8.h"
 
 static struct buf *sink; /* NULL: the terminal */
@@ -50,7 +50,7 @@ void complain_v(const char *format, va_list args)
     if (sink) {
         buf_puts(sink, text ? text : "");
     } else {
-        stderr_write(text ? text : "", text ? strlen(text) : 0);
+        log_complain(text ? text : "");
     }
     free(text);
 }

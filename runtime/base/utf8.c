@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 size_t utf8_length(const char *text, size_t left)
@@ -88,6 +89,29 @@ size_t utf8_next(const char *text, size_t left, bool *is_seen)
         *is_seen = *is_seen && (code < orders[i].from || code > orders[i].to);
     }
     return n;
+}
+
+size_t utf8_json(const char *text, size_t left, char out[UTF8_JSON_BYTES],
+                 size_t *taken)
+{
+    bool is_seen;
+    size_t n = utf8_next(text, left, &is_seen), len = 0;
+    uint32_t code = utf8_length(text, left) ? utf8_code(text, n) : 0xfffd;
+
+    *taken = n;
+    if (is_seen) {
+        out[0] = '\\';
+        len = *text == '"' || *text == '\\';
+        memcpy(out + len, text, n);
+        return len + n;
+    }
+    if (code > 0xffff) { /* the halves of UTF-16 */
+        len = (size_t)snprintf(out, UTF8_JSON_BYTES, "\\u%04x",
+                               0xd7c0 + (code >> 10));
+        code = 0xdc00 | (code & 0x3ff);
+    }
+    return len +
+           (size_t)snprintf(out + len, UTF8_JSON_BYTES - len, "\\u%04x", code);
 }
 
 void utf8_clean(char *text)

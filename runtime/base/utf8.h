@@ -16,6 +16,12 @@ uint32_t utf8_code(const char *text, size_t n);
  * terminal shows it, and does nothing else: it is no control character, and
  * does not reverse a line. */
 size_t utf8_next(const char *text, size_t left, bool *is_seen);
+/* The character at [text] as it stands in a string of JSON, and what is no UTF-8
+ * as U+FFFD: its bytes in [out]; *taken: those of [text]. What is not seen is
+ * escaped too. */
+enum { UTF8_JSON_BYTES = 13 };
+size_t utf8_json(const char *text, size_t left, char out[UTF8_JSON_BYTES],
+                 size_t *taken);
 /* For a message to people: whatever a terminal does not just show becomes '?',
  * except line ends and tabs. Messages quote keys of records, and a character may
  * be cut where a buffer ends. */

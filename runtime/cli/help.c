@@ -35,9 +35,15 @@ static const char overview[] =
     "\n"
     "Environment:\n"
     "  TIDEMILL_LOG      debug, info (default), warn or error\n"
+    "  TIDEMILL_LOG_FORMAT  logfmt (default) or json\n"
+    "  TIDEMILL_LOG_PREFIX  a level (<3>) in front of each line: auto "
+    "(default:\n"
+    "                    for the journal), always or never\n"
     "  TIDEMILL_SCRIPTS  folder of Tidemill's own Lua files, when they are "
     "not\n"
     "                    beside the binary or where 'make install' puts them\n"
+    "  COLUMNS           width of tables on a terminal, where it is to be "
+    "another\n"
     "  NO_COLOR          no colours in the live line\n";
 
 static const char help[] =

@@ -8,9 +8,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/say.h"
 #include "cli/pipeline.h"
-#include "cli/start.h"
 #include "cli/table.h"
 #include "decode/value/convert.h"
 #include "flow/batch/failures.h"
@@ -382,7 +382,7 @@ int run_dry(const struct verb *v, const char *path, uint32_t most)
     struct err e;
     int status;
 
-    start_log("dry-run");
+    log_setup("dry-run");
     if (!pipeline_read(v, path, &b, &status)) {
         return status;
     }

@@ -26,19 +26,6 @@ struct start_prepared {
     struct supervise_options options;
 };
 
-enum log_level start_log(const char *who)
-{
-    const char *wanted = getenv("TIDEMILL_LOG");
-    enum log_level level = LOG_INFO;
-    for (int i = 0; wanted != NULL && i < LOG_LEVELS; i++) {
-        if (strcmp(wanted, log_level_names[i]) == 0) {
-            level = (enum log_level)i;
-        }
-    }
-    log_setup(level, who);
-    return level;
-}
-
 static bool read_token(const char *file, char *out, size_t cap, struct err *e)
 {
     FILE *f = fopen(file, "re");
@@ -175,7 +162,9 @@ static bool prepare(const struct start *o, struct start_prepared *out,
 {
     struct listen_address address;
     int fd;
-    enum log_level level = start_log("supervisor");
+
+    log_setup("supervisor");
+    log_of_pipeline(o->plan->name);
     if (!read_heartbeat(o->page, e) ||
         !raise_files(o->plan->database.pool_max, e)) {
         return false;
@@ -208,7 +197,6 @@ static bool prepare(const struct start *o, struct start_prepared *out,
         .is_strict = o->is_strict,
         .seconds = o->seconds,
         .ready_usec = o->ready_usec,
-        .log_level = level,
         .is_fine = o->is_fine,
         .arg = o->arg,
     };

@@ -34,6 +34,3 @@ struct start {
 bool start_is_address(const char *admin, struct err *e) MUSTCHECK;
 /* Runs until stopped; the exit status. */
 int start_supervisor(const struct start *o) MUSTCHECK;
-/* Sets up the log for a process of that name; the level is TIDEMILL_LOG's:
- * debug, info (default), warn or error. */
-enum log_level start_log(const char *who);

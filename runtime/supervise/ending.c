@@ -8,8 +8,7 @@
 #include "admin/view.h"
 #include "base/buf.h"
 #include "base/log.h"
-#include "base/stderr.h"
-#include "base/utf8.h"
+#include "base/say.h"
 #include "supervise/totals.h"
 
 enum ending ending_of(const struct page *p)
@@ -139,7 +138,6 @@ void ending_print_halted(const struct page *p)
                        lane->partition, lane->position, message);
         }
     }
-    utf8_clean(buf_text(&text)); /* a message of the page may be cut */
-    stderr_write(text.data, text.len);
+    complain("%s", buf_text(&text));
     buf_close(&text);
 }

@@ -33,7 +33,8 @@ struct live *live_new(const struct page *p)
     const char *no_colour = getenv("NO_COLOR");
     const char *term = getenv("TERM");
     v->page = p;
-    v->is_terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+    v->is_terminal = isatty(STDERR_FILENO) && term &&
+                     strcmp(term, "dumb") != 0 && !log_is_json();
     v->has_colour = !no_colour || no_colour[0] == '\0';
     v->last_at = clock_usec();
     return v;

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/log.h"
 
 /* A line of the log is shorter; what is longer is none of ours. */
 enum { LINE_MOST = 65536 };
@@ -26,12 +27,34 @@ static size_t whole_lines(const struct buf *b)
     return newline ? (size_t)(newline - b->data) + 1 : 0;
 }
 
+/* A library that ends a worker writes what it pleases. */
+static void pass_json(struct relay *r, size_t n)
+{
+    const char *p = r->held.data, *end = p + n;
+
+    while (p < end) {
+        const char *newline = memchr(p, '\n', (size_t)(end - p));
+        size_t len = (size_t)((newline ? newline : end) - p);
+
+        if (newline && log_is_line(p, len)) {
+            live_print(r->live, p, len + 1);
+        } else if (len > 0) {
+            log_foreign(p, len);
+        }
+        p += len + 1;
+    }
+}
+
 static void pass_on(struct relay *r, size_t n)
 {
     if (n == 0) {
         return;
     }
-    live_print(r->live, r->held.data, n);
+    if (log_is_json()) {
+        pass_json(r, n);
+    } else {
+        live_print(r->live, r->held.data, n);
+    }
     memmove(r->held.data, r->held.data + n, r->held.len - n);
     r->held.len -= n;
 }

@@ -1,8 +1,9 @@
 #pragma once
 /*
  * Carries the workers' stderr to the terminal, whole lines only, so that a
- * log line never lands in the middle of the live line. Used on a terminal
- * only: into a file or a pipe, workers write themselves.
+ * log line never lands in the middle of the live line. Used on a terminal, and
+ * where lines are JSON: one that is not, since a library wrote it, becomes so.
+ * Otherwise workers write themselves.
  */
 #include "base/loop.h"
 #include "supervise/live.h"

@@ -73,7 +73,7 @@ _Noreturn static void become_worker(struct supervisor *s, uint32_t number)
     }
     char who[32];
     snprintf(who, sizeof(who), "worker-%u", number);
-    log_setup(s->o->log_level, who);
+    log_setup(who);
     const struct worker_options options = {.bundle = s->o->bundle,
                                            .instance = s->o->view->instance,
                                            .slot = number,
@@ -425,7 +425,7 @@ static bool supervisor_open(struct supervisor *s,
     s->tick = loop_timer_new(s->loop, on_tick, s);
     s->deadline = loop_timer_new(s->loop, on_deadline, s);
     open_slots(s);
-    if (live_is_terminal(s->live)) {
+    if (live_is_terminal(s->live) || log_is_json()) {
         s->relay = relay_new(s->loop, s->live);
     }
     if (o->listen_fd >= 0) {

@@ -27,8 +27,7 @@ struct supervise_options {
     /* Stop so long after all became ready, and with EX_UNAVAILABLE when they
      * do not within 60 s; 0: stop when told. */
     uint32_t seconds;
-    uint64_t *ready_usec;     /* out, may be NULL: when they were */
-    enum log_level log_level; /* of the workers */
+    uint64_t *ready_usec; /* out, may be NULL: when they were */
     /* Once a second; false stops the run with e. NULL: nothing to ask. */
     bool (*is_fine)(void *arg, struct err *e);
     void *arg;

@@ -1,4 +1,5 @@
 -- A run whose log nobody reads, and verbs whose output nobody takes.
+local json = require 'cjson'
 local kafka = require 'kafka'
 local process = require 'process'
 local tidemill = require 'tidemill'
@@ -77,6 +78,36 @@ describe('the log', function()
     end)
     p:signal(process.TERM)
     assert.equal(0, p:wait(10))
+  end)
+
+  it('is JSON in every line that wants to be, also of what dies', function()
+    local c = case(3)
+    c.env.TIDEMILL_LOG_FORMAT = 'json'
+    local run = tidemill.start(c.bundle, { env = c.env })
+    finally(function() run:destroy() end)
+    run:wait_ready()
+    local worker = run:workers()[1]
+    -- What a library says before it ends the process.
+    local words = [[printf "malloc(): corrupted \377 top size\n"]]
+    tidemill.shell(("%s >/proc/%d/fd/2"):format(words, worker))
+    process.signal(worker, process.KILL)
+    run:wait_for('another worker', 30, function()
+      return run:metric('worker_restarts_total') == 1
+    end)
+    run:wait_ready()
+    assert.equal(0, (run:stop()))
+    local seen = {}
+    for line in run:text():gmatch '[^\n]+' do
+      local object = json.decode(line)
+      assert.is_true(object.process == "supervisor" or object.process == "worker-0", line)
+      assert.equal(c.name, object.pipeline)
+      seen[object.message] = object
+    end
+    assert.equal(worker, seen['worker ended; starting another'].worker_pid)
+    assert.equal('error', seen['malloc(): corrupted \239\191\189 top size'].level)
+    assert.is_number(seen.stopped.events)
+    local result = tidemill.call({ 'run', '/nowhere/at all' }, { env = c.env })
+    assert.matches('no such pipeline', json.decode(result.err).message)
   end)
 
   it('goes to no socket or file when standard descriptors are closed', function()

@@ -167,7 +167,7 @@ _Noreturn static void generate(const struct dev_load *o)
 {
     struct dev_generator g = {.o = o};
     struct err e;
-    start_log("load");
+    log_setup("load");
     open_sinks(&g);
     g.script = generator_open(o->file, &e);
     g.producer = !g.script ? NULL : producer_new(o->brokers, NULL, 0, &e);

@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/nearest.h"
 #include "base/say.h"
 #include "cli/options.h"
 #include "cli/pipeline.h"
 #include "cli/send/send_reading.h"
-#include "cli/start.h"
 #include "cli/verb.h"
 #include "kafka/peek.h"
 #include "kafka/producer.h"
@@ -329,7 +329,7 @@ static int send(struct send *s)
 {
     int status = EX_OK;
 
-    start_log("send");
+    log_setup("send");
     s->r.plan = pipeline_load(s->verb, s->path, &status);
     if (!s->r.plan) {
         return status;
