@@ -34,7 +34,8 @@ OBJ  := $(SRC:%.c=$(BUILD)/%.o) $(SRCX:%.cc=$(BUILD)/%.o)
 SPECLIB := $(BUILD)/libtidemill-spec.so
 SPECOBJ := $(filter-out $(BUILD)/runtime/main.o $(BUILD)/runtime/cli/% \
              $(BUILD)/runtime/supervise/%,$(OBJ)) \
-           $(addprefix $(BUILD)/runtime/supervise/,process.o slot.o vitals.o watchdog.o)
+           $(addprefix $(BUILD)/runtime/supervise/,hangup.o notify.o process.o slot.o \
+             totals.o vitals.o watchdog.o)
 
 $(BIN): $(OBJ)
 	@echo '  link  $@'

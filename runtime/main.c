@@ -14,6 +14,7 @@
 #include "cli/help.h"
 #include "cli/typed.h"
 #include "cli/verbs.h"
+#include "supervise/title.h"
 
 static bool is_help(const char *word)
 {
@@ -112,6 +113,7 @@ static int close_stdout(int status)
 
 int main(int argc, char **argv)
 {
+    title_init(argc, argv);
     fill_standard_descriptors();
     typed_program_is(argc > 0 ? argv[0] : "tidemill");
     signal(SIGPIPE, SIG_IGN); /* write() says what is wrong */

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/loop.h"
 
 static bool is_port(const char *text)
@@ -77,12 +78,28 @@ static int open_once(const struct addrinfo *a)
     return fd;
 }
 
-static bool open_until(const struct addrinfo *a, int64_t retry_ms, int *fd)
+/* Of a run that is just ending, or of another pipeline. */
+static void tell_waits(const struct listen_address *a, int64_t retry_ms)
+{
+    log_line(LOG_WARN, "the admin port is in use; waiting for it",
+             "admin=%s:%s seconds=%d hint=\"another run has it: each needs its "
+             "own --admin HOST:PORT, or --admin off\"",
+             a->host, a->port, (int)(retry_ms / 1000));
+}
+
+static bool open_until(const struct listen_address *address,
+                       const struct addrinfo *a, int64_t retry_ms, int *fd)
 {
     usec until = clock_usec() + (usec)retry_ms * 1000;
+    bool is_told = false;
     while ((*fd = open_once(a)) < 0) {
         if (errno != EADDRINUSE || clock_usec() >= until) {
             return false;
+        }
+        if (!is_told) {
+            is_told = true;
+            tell_waits(address, retry_ms);
+            errno = EADDRINUSE;
         }
         usleep(100 * 1000);
     }
@@ -139,7 +156,7 @@ bool listen_open(struct listen_address *a, bool may_be_public, int64_t retry_ms,
                      "steer this pipeline: add --admin-token-file FILE",
                      a->host);
     } else {
-        ok = open_until(found, retry_ms, fd) || open_failed(a, e);
+        ok = open_until(a, found, retry_ms, fd) || open_failed(a, e);
     }
     if (ok) {
         read_port(a, *fd);

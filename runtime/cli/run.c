@@ -1,4 +1,5 @@
 /* tidemill run: a pipeline in production. */
+#include <signal.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -102,6 +103,16 @@ static int run_plan(struct start *o, const struct bundle *b,
     return status;
 }
 
+/* One that comes before the supervisor takes it must not end the run either. */
+static void hold_hangup(void)
+{
+    sigset_t held;
+
+    sigemptyset(&held);
+    sigaddset(&held, SIGHUP);
+    sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
 /* What options say that do not go together. */
 static int refuse_options(const struct verb *v, const struct run_request *q)
 {
@@ -138,6 +149,7 @@ static int run(const struct verb *v, int argc, char **argv)
         return run_dry(v, o->path, q.records > 0 ? q.records : DRY_RECORDS);
     }
     struct bundle b;
+    hold_hangup();
     if (!pipeline_read(v, o->path, &b, &status)) {
         return status;
     }

@@ -14,6 +14,7 @@
 #include "base/say.h"
 #include "model/version.h"
 #include "supervise/supervisor.h"
+#include "supervise/title.h"
 
 enum { BIND_PATIENCE_MS = 10000 };
 
@@ -212,6 +213,7 @@ int start_supervisor(const struct start *o)
         return EX_CONFIG;
     }
     page_name_tables(o->page, o->plan);
+    title_supervisor(o->plan->name);
     log_line(LOG_INFO, "started",
              "pipeline=%s generation=%.12s workers=%u instance=%s admin=%s",
              o->plan->name, o->plan->hash, o->workers, log_quote(p.instance),

@@ -27,6 +27,7 @@ static void reset_signals(void)
         signal(signum, SIG_DFL);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);  /* of a terminal: its parent decides */
     signal(SIGXFSZ, SIG_IGN); /* a log that may not grow kills no worker */
     sigset_t none;
     sigemptyset(&none);

@@ -2,8 +2,8 @@
 /*
  * A child that cannot outlive its parent. In the child every inherited
  * descriptor but the three standard ones is closed (listeners, the loop's epoll
- * set), signals are back to their defaults and unblocked, SIGPIPE and SIGXFSZ
- * are ignored, and the kernel kills it when the parent dies, however that dies.
+ * set), signals are back to their defaults and unblocked, SIGPIPE, SIGHUP
+ * and SIGXFSZ are ignored, and the kernel kills it when the parent dies, however that dies.
  */
 #include <sys/types.h>
 

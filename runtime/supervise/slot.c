@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "base/backoff.h"
+#include "base/log.h"
 #include "model/deadlines.h"
 
 enum { STABLE_SECONDS = 30, FENCED_SECONDS = 60 };
@@ -78,6 +79,22 @@ bool slot_ended(struct slot *w, int wait_status, usec now, usec *after)
                            BACKOFF_RESTART_CAP_USEC, UINT32_MAX);
     w->state = SLOT_WAITING;
     return true;
+}
+
+void slot_tell_given_up(const struct slot *w, const char *instance)
+{
+    if (w->exit_code == WORKER_FENCED) {
+        log_line(LOG_ERROR, "worker is not started again",
+                 "worker=%u instance=%s why=%s", w->number, log_quote(instance),
+                 log_quote("its instance id is in use by another process: "
+                           "stop that one, or give each its own with "
+                           "--instance NAME"));
+    } else {
+        log_line(LOG_ERROR, "worker is not started again", "worker=%u why=%s",
+                 w->number,
+                 log_quote("it would end the same way: correct what its last "
+                           "line names and run again"));
+    }
 }
 
 void slots_signal(const struct slot *slots, uint32_t n, int signum)

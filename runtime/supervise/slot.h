@@ -52,6 +52,9 @@ void slot_clear_page(const struct slot *w, struct page *p);
 bool slot_ended(struct slot *w, int wait_status, usec now,
                 usec *after) MUSTCHECK;
 
+/* Says that it is, and what to do. */
+void slot_tell_given_up(const struct slot *w, const char *instance);
+
 /* Of [n] slots: a signal to every process; whether one is in that state. */
 void slots_signal(const struct slot *slots, uint32_t n, int signum);
 bool slots_have(const struct slot *slots, uint32_t n, enum slot_state state);

@@ -15,10 +15,13 @@
 #include "flow/engine/worker.h"
 #include "model/deadlines.h"
 #include "supervise/ending.h"
+#include "supervise/hangup.h"
 #include "supervise/live.h"
+#include "supervise/notify.h"
 #include "supervise/process.h"
 #include "supervise/relay.h"
 #include "supervise/slot.h"
+#include "supervise/title.h"
 #include "supervise/totals.h"
 #include "supervise/vitals.h"
 #include "supervise/watchdog.h"
@@ -29,7 +32,7 @@ enum {
     STALL_SECONDS = 3 /* we ourselves stood still: nobody else is called late */
 };
 
-static const int signals[] = {SIGCHLD, SIGTERM, SIGINT};
+static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
 enum { SIGNALS = sizeof(signals) / sizeof(*signals) };
 
 struct supervisor {
@@ -42,6 +45,8 @@ struct supervisor {
     struct loop_timer *tick;
     struct loop_timer *deadline; /* of a stop, or of the run */
     struct slot slots[PAGE_WORKERS];
+    struct hangup hangup;
+    struct notify notify;
     struct said fork_logged; /* why a worker could not be forked */
     usec last_tick;
     usec check_after; /* no heartbeat is checked before */
@@ -71,9 +76,11 @@ _Noreturn static void become_worker(struct supervisor *s, uint32_t number)
     for (int i = 0; i < SIGNALS; i++) {
         loop_signal_free(s->signals[i]);
     }
+    signal(SIGHUP, SIG_IGN); /* libev's loop took it: see process.h */
     char who[32];
     snprintf(who, sizeof(who), "worker-%u", number);
     log_setup(who);
+    title_worker(number, s->o->view->name);
     const struct worker_options options = {.bundle = s->o->bundle,
                                            .instance = s->o->view->instance,
                                            .slot = number,
@@ -136,6 +143,7 @@ static void stop(struct supervisor *s, int exit_code)
     }
     s->is_stopping = true;
     s->exit_code = exit_code;
+    notify_stopping(&s->notify);
     for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
         loop_timer_stop(s->slots[i].restart);
     }
@@ -175,24 +183,18 @@ static void on_stop_signal(struct supervisor *s, int signum)
     stop(s, EX_OK);
 }
 
-/* ---- workers that end ---- */
-
-static void give_up_words(struct supervisor *s, const struct slot *w)
+static void on_hangup(struct supervisor *s)
 {
-    if (w->exit_code == WORKER_FENCED) {
-        log_line(LOG_ERROR, "worker is not started again",
-                 "worker=%u instance=%s why=%s", w->number,
-                 log_quote(s->o->view->instance),
-                 log_quote("its instance id is in use by another process: "
-                           "stop that one, or give each its own with "
-                           "--instance NAME"));
-    } else {
-        log_line(LOG_ERROR, "worker is not started again", "worker=%u why=%s",
-                 w->number,
-                 log_quote("it would end the same way: correct what its last "
-                           "line names and run again"));
+    if (hangup_ends(&s->hangup)) {
+        on_stop_signal(s, SIGHUP);
+        return;
     }
+    say(LOG_WARN, "SIGHUP: nothing was reloaded",
+        "a run keeps the files of its start: restart it to take others");
+    notify_reloaded(&s->notify, clock_usec());
 }
+
+/* ---- workers that end ---- */
 
 /* Every slot is given up: nobody will ever work again. */
 static void stop_if_all_gave_up(struct supervisor *s)
@@ -220,7 +222,7 @@ static void ended(struct slot *w, int wait_status)
     }
     usec after;
     if (!slot_ended(w, wait_status, clock_usec(), &after)) {
-        give_up_words(s, w);
+        slot_tell_given_up(w, s->o->view->instance);
         stop_if_all_gave_up(s);
         return;
     }
@@ -231,12 +233,6 @@ static void ended(struct slot *w, int wait_status)
     restart_later(w, after);
 }
 
-static uint64_t cpu_usec(const struct rusage *used)
-{
-    return (uint64_t)(used->ru_utime.tv_sec + used->ru_stime.tv_sec) * 1000000 +
-           (uint64_t)(used->ru_utime.tv_usec + used->ru_stime.tv_usec);
-}
-
 static void reap(struct supervisor *s)
 {
     for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
@@ -244,7 +240,7 @@ static void reap(struct supervisor *s)
         struct rusage used;
         int status;
         if (w->pid > 0 && wait4(w->pid, &status, WNOHANG, &used) == w->pid) {
-            vitals_ended(w, s->o->page, cpu_usec(&used));
+            vitals_ended(w, s->o->page, &used);
             ended(w, status);
         }
     }
@@ -258,6 +254,8 @@ static void on_signal(void *arg, int signum)
     struct supervisor *s = arg;
     if (signum == SIGCHLD) {
         reap(s);
+    } else if (signum == SIGHUP) {
+        on_hangup(s);
     } else {
         on_stop_signal(s, signum);
     }
@@ -364,24 +362,17 @@ static void ask_if_fine(struct supervisor *s)
     }
 }
 
-static void read_vitals(struct supervisor *s)
-{
-    vitals_of_self(&s->o->page->process);
-    for (uint32_t i = 0; i < s->o->page->n_workers; i++) {
-        vitals_of_slot(&s->slots[i], s->o->page);
-    }
-}
-
 static void on_tick(void *arg)
 {
     struct supervisor *s = arg;
     usec now = clock_usec();
     check_heartbeats(s, now);
     s->last_tick = now;
+    notify_tick(&s->notify, now);
     look_at_ready(s);
     look_at_ending(s);
     if (++s->n_ticks % (1000000 / TICK_USEC) == 0) {
-        read_vitals(s);
+        vitals_read(s->slots, s->o->page);
         ask_if_fine(s);
         live_tick(s->live, now);
     }
@@ -421,6 +412,8 @@ static bool supervisor_open(struct supervisor *s,
     o->page->started_usec = s->last_tick;
     o->page->until_end = o->until_end;
     vitals_of_self(&o->page->process);
+    hangup_init(&s->hangup);
+    notify_open(&s->notify, o->view);
     take_signals(s);
     s->tick = loop_timer_new(s->loop, on_tick, s);
     s->deadline = loop_timer_new(s->loop, on_deadline, s);
@@ -449,6 +442,7 @@ static void supervisor_close(struct supervisor *s)
     for (int i = 0; i < SIGNALS; i++) {
         loop_signal_free(s->signals[i]);
     }
+    notify_close(&s->notify);
     loop_timer_free(s->tick);
     loop_timer_free(s->deadline);
     live_free(s->live);

@@ -6,7 +6,7 @@
  * lost, because positions and rows commit together.
  *
  * SIGTERM or SIGINT: workers get SIGTERM and 5 s, then SIGKILL; a second one
- * kills at once. A worker that dies is started again (slot.h); one whose
+ * kills at once. SIGHUP: hangup.h. A worker that dies is started again (slot.h); one whose
  * heartbeat stands still for 20 s (page.heartbeat_seconds) is killed first. A
  * record at which two of them died is not tried again (watchdog.h).
  */

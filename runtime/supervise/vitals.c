@@ -111,8 +111,18 @@ void vitals_of_slot(const struct slot *w, struct page *p)
     }
 }
 
-void vitals_ended(struct slot *w, struct page *p, uint64_t cpu_usec)
+void vitals_read(const struct slot *slots, struct page *p)
 {
-    w->cpu_usec += cpu_usec;
+    vitals_of_self(&p->process);
+    for (uint32_t i = 0; i < p->n_workers; i++) {
+        vitals_of_slot(&slots[i], p);
+    }
+}
+
+void vitals_ended(struct slot *w, struct page *p, const struct rusage *used)
+{
+    w->cpu_usec +=
+        (uint64_t)(used->ru_utime.tv_sec + used->ru_stime.tv_sec) * 1000000 +
+        (uint64_t)(used->ru_utime.tv_usec + used->ru_stime.tv_usec);
     grow(&p->workers[w->number].process.cpu_usec, w->cpu_usec);
 }

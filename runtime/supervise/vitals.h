@@ -5,10 +5,14 @@
  */
 #include "supervise/slot.h"
 
+struct rusage;
+
 /* The calling process. */
 void vitals_of_self(struct page_process *out);
 /* The worker in the slot, if there is one. */
 void vitals_of_slot(const struct slot *w, struct page *p);
+/* All of them. */
+void vitals_read(const struct slot *slots, struct page *p);
 /* Its process ended, having used so much in all: what the slot counts goes on
  * from there. */
-void vitals_ended(struct slot *w, struct page *p, uint64_t cpu_usec);
+void vitals_ended(struct slot *w, struct page *p, const struct rusage *used);

@@ -6,7 +6,11 @@ local exposition = require 'exposition'
 local json = require 'cjson'
 local C = core.lib
 
-ffi.cdef 'typedef int pid_t; int getpid(void);'
+ffi.cdef [[
+typedef int pid_t;
+int getpid(void);
+struct rusage { long user[2], system[2], others[14]; };
+]]
 core.headers('supervise/slot.h', 'supervise/vitals.h')
 
 local new_page, metrics = metric_table.new_page, metric_table.metrics
@@ -278,7 +282,7 @@ describe('what the kernel says of a process', function()
     C.slot_started(slot, page, C.getpid(), 0)
     local first = tonumber(used(page, slot).cpu_usec)
     assert.is_true(first > 0 and page.workers[0].process.resident_bytes > 0)
-    C.vitals_ended(slot, page, first + 5)
+    C.vitals_ended(slot, page, ffi.new('struct rusage', { { 0, first }, { 0, 5 } }))
     C.slot_clear_page(slot, page)
     local p = page.workers[0].process
     assert.are.same({ first + 5, 0, 0 },

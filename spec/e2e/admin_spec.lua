@@ -56,6 +56,32 @@ describe('the admin port', function()
       assert.equal('running', lane.state)
       assert.equal(0, lane.lag)
     end
+
+    -- Supervisor and workers are told apart, and no SIGHUP ends them.
+    local function shown(pid)
+      return (tidemill.read(('/proc/%d/cmdline'):format(pid)):gsub('%z+$', ''))
+    end
+    local pid, pids = run.process.pid, run:workers()
+    local words = table.concat(run.process.argv, ' ')
+    assert.equal('tidemill: supervisor counts: ' .. words, shown(pid))
+    local titles = { shown(pids[1]), shown(pids[2]) }
+    table.sort(titles)
+    assert.same({ 'tidemill: worker 0 counts', 'tidemill: worker 1 counts' }, titles)
+    for _, one in ipairs { pids[1], pids[2], pid } do process.signal(one, process.HUP) end
+    run:wait_for('the words', 5, function()
+      return run:text():find('SIGHUP: nothing was reloaded', 1, true)
+    end)
+    assert.same({ pids, 0 }, { run:workers(), run:metric('worker_restarts_total') })
+
+    -- Another run on its port says so at once.
+    local other = tidemill.start(s.bundle, { env = s.env, port = run.port })
+    finally(function()
+      other:destroy()
+      run:destroy()
+    end)
+    other:wait_for('words about the port', 3, function()
+      return other:text():find('the admin port is in use; waiting for it', 1, true)
+    end)
     local _, missing = run:get('/nothing')
     assert.equal(404, missing)
     assert.equal(0, (run:stop()))
