@@ -35,7 +35,8 @@ SPECLIB := $(BUILD)/libtidemill-spec.so
 SPECOBJ := $(filter-out $(BUILD)/runtime/main.o $(BUILD)/runtime/cli/% \
              $(BUILD)/runtime/supervise/%,$(OBJ)) \
            $(addprefix $(BUILD)/runtime/supervise/,hangup.o notify.o process.o slot.o \
-             totals.o vitals.o watchdog.o)
+             totals.o vitals.o watchdog.o) \
+           $(BUILD)/runtime/cli/table.o
 
 $(BIN): $(OBJ)
 	@echo '  link  $@'

@@ -91,6 +91,29 @@ size_t utf8_next(const char *text, size_t left, bool *is_seen)
     return n;
 }
 
+uint32_t utf8_columns(uint32_t code)
+{
+    static const struct {
+        uint32_t first, last, columns;
+    } ranges[] = {
+        {0x300, 0x36f, 0},     {0x1100, 0x115f, 2},   {0x1ab0, 0x1aff, 0},
+        {0x1dc0, 0x1dff, 0},   {0x200b, 0x200f, 0},   {0x20d0, 0x20ff, 0},
+        {0x2e80, 0x303e, 2},   {0x3041, 0x4dbf, 2},   {0x4e00, 0xa4cf, 2},
+        {0xa960, 0xa97f, 2},   {0xac00, 0xd7a3, 2},   {0xf900, 0xfaff, 2},
+        {0xfe00, 0xfe0f, 0},   {0xfe20, 0xfe2f, 0},   {0xfe30, 0xfe6f, 2},
+        {0xff00, 0xff60, 2},   {0xffe0, 0xffe6, 2},   {0x1f300, 0x1f64f, 2},
+        {0x1f680, 0x1f6ff, 2}, {0x1f900, 0x1f9ff, 2}, {0x1fa70, 0x1faff, 2},
+        {0x20000, 0x3fffd, 2},
+    };
+
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
+        if (code <= ranges[i].last) {
+            return code >= ranges[i].first ? ranges[i].columns : 1;
+        }
+    }
+    return 1;
+}
+
 size_t utf8_json(const char *text, size_t left, char out[UTF8_JSON_BYTES],
                  size_t *taken)
 {

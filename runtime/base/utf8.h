@@ -12,6 +12,9 @@ size_t utf8_length(const char *text, size_t left);
 size_t utf8_valid(const char *p, size_t len);
 /* The number of the character at [text], of [n] bytes. */
 uint32_t utf8_code(const char *text, size_t n);
+/* Columns that a terminal gives the character: 2 to those of East Asia and to
+ * pictures, none to those that stand on the one before. */
+uint32_t utf8_columns(uint32_t code);
 /* Bytes of the character at [text], 1 for a byte that is no UTF-8. [is_seen]: a
  * terminal shows it, and does nothing else: it is no control character, and
  * does not reverse a line. */

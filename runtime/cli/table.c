@@ -3,11 +3,19 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/utf8.h"
 
-enum { NOTE_INDENT = 4, LEAST_LAST = 24 };
+enum {
+    NOTE_INDENT = 4,
+    LEAST_LAST = 24,
+    LEAST_WIDTH = 40,
+    WHOLE = 1 << 30 /* nothing is cut */
+};
 
 void printable(struct buf *out, const char *p, size_t len)
 {
@@ -19,27 +27,52 @@ void printable(struct buf *out, const char *p, size_t len)
     }
 }
 
-/* Characters, not bytes. */
+/* The cells are clean: each character is valid. */
 static uint32_t width_of(const char *text)
 {
-    uint32_t n = 0;
-    for (; *text != '\0'; text++) {
-        n += ((unsigned char)*text & 0xC0) != 0x80;
+    uint32_t width = 0;
+    for (size_t n; *text != '\0'; text += n) {
+        n = utf8_length(text, strlen(text));
+        n = n > 0 ? n : 1;
+        width += utf8_columns(utf8_code(text, n));
     }
-    return n;
+    return width;
 }
 
-/* Bytes of the first [n] characters. */
-static int bytes_of(const char *text, uint32_t n)
+/* Bytes of the first characters that have room in [columns], with those that
+ * stand on the last. */
+static int bytes_of(const char *text, uint32_t columns)
 {
     const char *p = text;
-    for (; *p != '\0'; p++) {
-        bool begins = ((unsigned char)*p & 0xC0) != 0x80;
-        if (begins && n-- == 0) {
+    uint32_t width = 0;
+    for (size_t n; *p != '\0'; p += n) {
+        n = utf8_length(p, strlen(p));
+        n = n > 0 ? n : 1;
+        width += utf8_columns(utf8_code(p, n));
+        if (width > columns) {
             break;
         }
     }
     return (int)(p - text);
+}
+
+/* What may stand in a line of a table. COLUMNS goes before what the terminal says;
+ * whoever reads a pipe or a file gets all of it. */
+static uint32_t line_width(void)
+{
+    const char *text = getenv("COLUMNS");
+    unsigned long n = text ? strtoul(text, NULL, 10) : 0;
+    struct winsize size;
+    if (!isatty(STDOUT_FILENO)) {
+        return WHOLE;
+    }
+    if (n >= LEAST_WIDTH && n < WHOLE) {
+        return (uint32_t)n;
+    }
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+        return size.ws_col > LEAST_WIDTH ? size.ws_col : LEAST_WIDTH;
+    }
+    return TABLE_WIDTH;
 }
 
 void table_init(struct table *t, const struct table_column *columns, uint32_t n)
@@ -93,8 +126,8 @@ static void measure(const struct table *t, uint32_t *width)
 /* The last column has what the others leave of the line. */
 static void print_last(const char *text, uint32_t before)
 {
-    uint32_t room =
-        before + LEAST_LAST > TABLE_WIDTH ? LEAST_LAST : TABLE_WIDTH - before;
+    uint32_t line = line_width();
+    uint32_t room = before + LEAST_LAST > line ? LEAST_LAST : line - before;
     if (width_of(text) <= room) {
         puts(text);
     } else {
@@ -135,9 +168,9 @@ static const char *line_end(const char *p, uint32_t room)
     return end;
 }
 
-void put_folded(struct buf *out, const char *text, int indent)
+static void fold(struct buf *out, const char *text, int indent, uint32_t width)
 {
-    uint32_t room = TABLE_WIDTH - (uint32_t)indent;
+    uint32_t room = width - (uint32_t)indent;
     while (*text != '\0') {
         const char *end = line_end(text, room);
         buf_put(out, text, (size_t)(end - text));
@@ -148,10 +181,16 @@ void put_folded(struct buf *out, const char *text, int indent)
     }
 }
 
+void put_folded(struct buf *out, const char *text, int indent)
+{
+    uint32_t width = line_width();
+    fold(out, text, indent, width < TABLE_WIDTH ? width : TABLE_WIDTH);
+}
+
 static void print_note(const char *text)
 {
     struct buf out = {0};
-    put_folded(&out, text, NOTE_INDENT);
+    fold(&out, text, NOTE_INDENT, line_width());
     printf("%*s%s\n", NOTE_INDENT, "", buf_text(&out));
     buf_close(&out);
 }

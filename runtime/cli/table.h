@@ -1,8 +1,9 @@
 #pragma once
 /*
  * A table on a terminal: columns as wide as what stands in them, two blanks
- * apart; the last one is cut so that a line has at most 100 characters, but for
- * 24 that it may always have. Bytes that would move the cursor or change
+ * apart; the last one is cut so that a line fits the terminal (COLUMNS, if that is
+ * set), but for 24 columns that it may always have. Where stdout is no terminal
+ * nothing is cut or folded. Bytes that would move the cursor or change
  * colours are shown as dots: keys and messages come from outside.
  */
 #include <stdbool.h>
@@ -10,7 +11,7 @@
 
 #include "base/buf.h"
 
-enum { TABLE_COLUMNS = 10, TABLE_WIDTH = 100 };
+enum { TABLE_COLUMNS = 10, TABLE_WIDTH = 100 /* of prose */ };
 
 struct table_column {
     const char *title;
@@ -37,6 +38,6 @@ void table_print(const struct table *t);
 
 /* [len] bytes as they may stand on a terminal, in one line. */
 void printable(struct buf *out, const char *p, size_t len);
-/* A printable text in lines of at most 100 characters; all but the first are
+/* A printable text in lines of at most 100 columns, or as the terminal has; all but the first are
  * indented, the first stands behind so many already. */
 void put_folded(struct buf *out, const char *text, int indent);
