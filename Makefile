@@ -233,14 +233,13 @@ test-arm64:
 test-package: deb
 	@spec/package/run $(BUILD)/deb
 
-##  lint      format, static analysis, layers, sizes
-lint:
-	@spec/lint/run
+##  docs      writes the tables of the README files that the code has
+docs: $(SPECLIB)
+	@SPECLIB=$(SPECLIB) luajit spec/lint/docs.lua write
 
-##  metric-table  writes the table of runtime/admin/README.md from the code's
-metric-table: $(SPECLIB)
-	@SPECLIB=$(SPECLIB) LUA_PATH='spec/support/?.lua;scripts/?.lua;?.lua;;' \
-	  luajit -e "require('spec.core.metric_table').write()"
+##  lint      format, static analysis, layers, sizes, pages
+lint: $(SPECLIB)
+	@SPECLIB=$(SPECLIB) spec/lint/run
 
 # For lint: how a C file is compiled.
 flags:
@@ -270,5 +269,5 @@ help:
 	@echo "make           ./tidemill"
 	@sed -n "s/^##  \([a-z]\)/make \1/p; s/^##   /     /p" Makefile
 
-.PHONY: debug metric-table install uninstall deb demo test check e2e test-faults test-mutants test-debezium test-arm64 test-package lint bench format clean \
+.PHONY: debug docs install uninstall deb demo test check e2e test-faults test-mutants test-debezium test-arm64 test-package lint bench format clean \
   help fuzz fuzz-targets corpus sanitized flags simulate

@@ -1,4 +1,5 @@
--- The table of metrics as runtime/admin/README.md has it, made from the code's.
+-- The table of metrics as runtime/admin/README.md has it, made from the code's: `make
+-- docs` writes it there.
 local ffi = require 'ffi'
 require 'spec.core.flow' -- declares what the headers below stand on
 local core = require 'spec.core.core'
@@ -7,7 +8,7 @@ local C = core.lib
 
 core.headers('admin/metrics.h', 'model/plan.h')
 
-local M = { path = (os.getenv('TIDEMILL_ROOT') or '.') .. '/runtime/admin/README.md' }
+local M = { HEAD = '| metric | kind | labels | meaning |\n|---|---|---|---|\n' }
 
 --- Names the tables of a plan with so many projections.
 function M.name_tables(page, names)
@@ -49,31 +50,6 @@ function M.lines()
       table.concat(labels, ', '), f.help):gsub('  +', ' ')
   end
   return table.concat(lines, '\n')
-end
-
---- The text before the table, the table and the text behind it.
-function M.split(text)
-  local head = '| metric | kind | labels | meaning |\n|---|---|---|---|\n'
-  local _, last = text:find(head, 1, true)
-  assert(last, 'no table of metrics in ' .. M.path)
-  local rows, behind = text:sub(last + 1):match('^(.-)(\n[^|].*)$')
-  if not rows then rows, behind = text:sub(last + 1):gsub('\n$', ''), '\n' end
-  return text:sub(1, last), rows, behind
-end
-
-function M.read()
-  local file = assert(io.open(M.path))
-  local text = file:read('*a')
-  file:close()
-  return text
-end
-
---- `make metric-table`
-function M.write()
-  local before, _, behind = M.split(M.read())
-  local file = assert(io.open(M.path, 'w'))
-  file:write(before, M.lines(), behind)
-  file:close()
 end
 
 return M

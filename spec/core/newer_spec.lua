@@ -33,7 +33,7 @@ local KINDS = {
     }]], no_nulls = true, marks = true },
 }
 
--- What one statement for each event leaves: the words of scripts/README.md, and no more.
+-- What one statement for each event leaves: the words of examples/README.md.
 local function model(events, how)
   local rows = {}
   for _, e in ipairs(events) do
@@ -146,7 +146,7 @@ describe('newer', function()
     assert.is_truthy(reason:find('row:delete() cannot be used with `newer`', 1, true), reason)
   end)
 
-  -- As scripts/README.md shows it.
+  -- As examples/README.md shows it.
   it('keeps a deleted row away from late records where a handler marks it', function()
     local b = bundle [[table = 'people', map = true, newer = 'lsn', key = { id = 'bigint' },
       columns = { name = 'text', lsn = 'bigint', is_deleted = 'boolean' }, on = {

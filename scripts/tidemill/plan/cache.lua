@@ -1,8 +1,10 @@
 -- The row cache: how large it is, and which projections it serves. Why it may:
 -- runtime/flow/table/cache_ring.h.
+local schema = require 'tidemill.plan.schema'
+
 local M = {}
 
-local DEFAULT = { bytes = 32 * 1024 * 1024, ttl_s = 600 }
+local FIELDS = schema.pipeline.cache.fields
 local OFF = { bytes = 0, ttl_s = 0 }
 
 -- What the server writes in its own way, so that what was sent is not what is
@@ -13,8 +15,9 @@ local REWRITTEN = { jsonb = true, ['text[]'] = true, ['bigint[]'] = true }
 function M.limits(spec)
   local given = spec.cache
   if given == false then return OFF end
-  if type(given) ~= 'table' then return DEFAULT end
-  return { bytes = given.bytes or DEFAULT.bytes, ttl_s = given.ttl_s or DEFAULT.ttl_s }
+  if type(given) ~= 'table' then given = {} end
+  return { bytes = given.bytes or FIELDS.bytes.default,
+    ttl_s = given.ttl_s or FIELDS.ttl_s.default }
 end
 
 local function why_never(p)

@@ -8,24 +8,16 @@ local failure = require 'tidemill.plan.failure'
 local locate = require 'tidemill.load.locate'
 local projection = require 'tidemill.plan.projection'
 local protected = require 'tidemill.core.protected'
+local schema = require 'tidemill.plan.schema'
 local set = require 'tidemill.plan.table_set'
 local source = require 'tidemill.plan.source'
 local trace = require 'tidemill.core.trace'
 
 local M = {}
 
-local DATABASE = {
-  timeouts = {
-    connect_ms = 5000, statement_ms = 60000, lock_ms = 20000,
-    idle_in_transaction_ms = 60000, tcp_user_ms = 30000,
-  },
-  retry = { floor_ms = 100, cap_ms = 4000 },
-  breaker = { window = 20, failures = 5, ratio = 0.5, open_ms = 500, open_max_ms = 4000 },
-}
-
-local function with_defaults(given, defaults)
+local function with_defaults(given, field)
   local out = {}
-  for name, value in pairs(defaults) do out[name] = value end
+  for name, f in pairs(field.fields) do out[name] = f.default end
   for name, value in pairs(given or {}) do out[name] = value end
   return out
 end
@@ -33,11 +25,11 @@ end
 local function database(checker, record)
   if not check.record(checker, record) then return nil end
   local spec = record.spec
-  local pool = spec.pool or {}
-  local out = { write = spec.write, read = spec.read, pool_max = pool.max or 8,
-    file = record.file, line = record.line }
-  for name, defaults in pairs(DATABASE) do
-    out[name] = with_defaults(spec[name], defaults)
+  local fields = schema.postgres
+  local out = { write = spec.write, read = spec.read, file = record.file,
+    pool_max = with_defaults(spec.pool, fields.pool).max, line = record.line }
+  for _, name in ipairs { 'timeouts', 'retry', 'breaker' } do
+    out[name] = with_defaults(spec[name], fields[name])
   end
   -- Defaults included: who lowers one of two may have to lower the other.
   local function ordered(name, low, high)
@@ -56,15 +48,11 @@ local function database(checker, record)
 end
 
 local function limits(spec)
-  local batch = spec.batch or {}
-  return {
-    size = batch.size or 10000, bytes = batch.bytes or 8 * 1024 * 1024,
-    linger_ms = batch.linger_ms or 100, concurrency = batch.concurrency or 4,
-  }
+  return with_defaults(spec.batch, schema.pipeline.batch)
 end
 
 local function dead_letters(checker, record, topics)
-  local given = record.spec.dead_letters or {}
+  local given = with_defaults(record.spec.dead_letters, schema.pipeline.dead_letters)
   for _, topic in ipairs(topics) do
     if topic == given.topic then
       checker.fail(record, { 'dead_letters', 'topic' }, ("'%s' is a topic that this "
@@ -72,9 +60,8 @@ local function dead_letters(checker, record, topics)
     end
   end
   return {
-    max_failed = math.floor((given.max_share or 0.05) * 1000),
-    max_held = given.max_held or 10000,
-    holds = given.hold ~= false, topic = given.topic,
+    max_failed = math.floor(given.max_share * 1000), max_held = given.max_held,
+    holds = given.hold, topic = given.topic,
   }
 end
 

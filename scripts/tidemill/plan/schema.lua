@@ -1,7 +1,7 @@
 -- The keys of each constructor. A field: types (Lua types or words of
 -- dsl.lua), words (a closed set), min and max (whole numbers unless it is_fraction),
 -- fields (a nested table), may_be_empty (a text that must be there),
--- required (what to write when it is missing), later (not available yet).
+-- default, required (what to write when it is missing), later (not available yet).
 local function text(required)
   return { types = { 'string' }, required = required }
 end
@@ -10,13 +10,14 @@ local function later(what, allowed)
   return { later = true, what = what, allowed = allowed }
 end
 
-local function number(min, max)
-  return { types = { 'number' }, min = min, max = max }
+local function number(min, max, default)
+  return { types = { 'number' }, min = min, max = max, default = default }
 end
 
 -- A part of a whole; the only number that need not be whole.
-local function share(min)
-  return { types = { 'number' }, min = min, max = 1, is_fraction = true }
+local function share(min, default)
+  return { types = { 'number' }, min = min, max = 1, is_fraction = true,
+    default = default }
 end
 
 local boolean = { types = { 'boolean' } }
@@ -37,7 +38,7 @@ local topic = {
   binary = { types = { 'string' },
     words = { 'bytes', 'base64', 'base64-url-safe', 'hex' } },
   unavailable = text(),
-  truncate = { types = { 'string' }, words = { 'halt', 'apply' } },
+  truncate = { types = { 'string' }, words = { 'halt', 'apply' }, default = 'halt' },
   flattened = { types = { 'string' }, words = { 'rewrite', 'tombstone' } },
   outbox = { types = { 'table' }, hint = "write outbox = { table = { … } }", fields = {
     table = { types = { 'table' }, required = "write table = { key = 'column' }",
@@ -53,19 +54,20 @@ local M = {
     source = { types = { 'kafka' }, required = 'write source = kafka { … }' },
     database = { types = { 'postgres' }, required = 'write database = postgres { … }' },
     batch = { types = { 'table' }, fields = {
-      size = number(1, 1000000), bytes = number(1024, 1073741824),
-      linger_ms = number(0, 60000), concurrency = number(1, 8),
+      size = number(1, 1000000, 10000), bytes = number(1024, 1073741824, 8388608),
+      linger_ms = number(0, 60000, 100), concurrency = number(1, 8, 4),
     } },
     projections = { types = { 'table' },
       required = "write projections = { 'projections.name' }" },
     tuning = later(), commands = later(),
     cache = { types = { 'boolean', 'table' }, fields = {
-      bytes = number(65536, 1073741824), ttl_s = number(1, 3600),
+      bytes = number(65536, 1073741824, 33554432), ttl_s = number(1, 3600, 600),
     } },
     failure = { types = { 'rule', 'failure', 'string' },
       hint = "write failure = rule 'sqlstate', the name of a module or failure { … }" },
     dead_letters = { types = { 'table' }, fields = {
-      max_share = share(0), max_held = number(0, 1000000000), hold = boolean,
+      max_share = share(0, 0.05), max_held = number(0, 1000000000, 10000),
+      hold = { types = { 'boolean' }, default = true },
       topic = text(),
     } },
     durability = later("durability = 'lazy'", 'strict'),
@@ -83,19 +85,21 @@ local M = {
     write = { types = { 'string' }, required = "write write = env('DATABASE_URL')",
       may_be_empty = true },
     read = text(),
-    pool = { types = { 'table' }, fields = { max = number(1, 64) } },
+    pool = { types = { 'table' }, fields = { max = number(1, 64, 8) } },
     -- The floors keep a worker from hammering a server in need.
     retry = { types = { 'table' }, fields = {
-      floor_ms = number(10, 10000), cap_ms = number(10, 60000),
+      floor_ms = number(10, 10000, 100), cap_ms = number(10, 60000, 4000),
     } },
     breaker = { types = { 'table' }, fields = {
-      window = number(1, 200), failures = number(1, 200), ratio = share(0.01),
-      open_ms = number(50, 60000), open_max_ms = number(50, 600000),
+      window = number(1, 200, 20), failures = number(1, 200, 5),
+      ratio = share(0.01, 0.5), open_ms = number(50, 60000, 500),
+      open_max_ms = number(50, 600000, 4000),
     } },
     timeouts = { types = { 'table' }, fields = {
-      connect_ms = number(100, 60000), statement_ms = number(1000, 3600000),
-      lock_ms = number(100, 600000), idle_in_transaction_ms = number(1000, 3600000),
-      tcp_user_ms = number(1000, 600000),
+      connect_ms = number(100, 60000, 5000), statement_ms = number(1000, 3600000, 60000),
+      lock_ms = number(100, 600000, 20000),
+      idle_in_transaction_ms = number(1000, 3600000, 60000),
+      tcp_user_ms = number(1000, 600000, 30000),
     } },
   },
   failure = {
