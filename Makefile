@@ -73,7 +73,7 @@ $(BUILD)/%.o: %.c
 
 # What `init` writes is in the binary.
 $(BUILD)/runtime/cli/init/init_files.o: $(shell find examples/first -type f)
-$(BUILD)/runtime/cli/chapters.o: scripts/README.md rules/README.md \
+$(BUILD)/runtime/cli/chapters.o: scripts/README.md scripts/tidemill/testing/README.md rules/README.md \
   examples/README.md runtime/cli/README.md runtime/admin/README.md
 
 $(BUILD)/%.o: %.cc

@@ -18,6 +18,7 @@
     extern const char symbol[] __attribute__((visibility("hidden")))
 
 PAGE_TEXT(page_language, "scripts/README.md");
+PAGE_TEXT(page_testing, "scripts/tidemill/testing/README.md");
 PAGE_TEXT(page_rules, "rules/README.md");
 PAGE_TEXT(page_sources, "examples/README.md");
 PAGE_TEXT(page_verbs, "runtime/cli/README.md");
@@ -29,11 +30,16 @@ const struct chapter chapters[] = {
     {"postgres", "fields of postgres{}", page_language, "## `postgres`"},
     {"projection", "fields of projection{}, keys and columns", page_language,
      "## `projection`"},
+    {"types", "types of columns, and what handlers read and assign",
+     page_language, "## Types"},
+    {"merge", "sums that events of many keys change", page_language,
+     "## Sums of many keys: merge"},
     {"handler", "words of `row` and `event`, types and decimals", page_language,
      "## In a handler"},
     {"batch", "a function for a whole batch", page_language,
      "## A batch function"},
     {"language", "all of these, and what else there is", page_language, NULL},
+    {"testing", "specs of a pipeline", page_testing, NULL},
     {"rules", "failure rules", page_rules, NULL},
     {"outbox", "from an outbox that is there already", page_sources,
      "## An outbox that is there already"},
@@ -41,19 +47,38 @@ const struct chapter chapters[] = {
      "## What each format becomes"},
     {"debezium", "how its connectors have to be set up", page_sources,
      "## The connector"},
+    {"again", "records that come again, or late", page_sources,
+     "## Records that come again, or late"},
     {"rights", "rights, TLS and secrets", page_verbs,
      "## Rights, TLS and secrets"},
+    {"upgrading", "versions of schema tidemill", page_verbs, "## Upgrading"},
+    {"limits", "what there is an end to", page_verbs, "## Limits"},
     {"trouble", "messages of the log, and what to do", page_verbs,
      "## When things go wrong"},
     {"metrics", "what /metrics counts", page_metrics, NULL},
     {0},
 };
 
+/* Up to [to], but for the marks of what `make docs` writes. */
+static void print_lines(const char *from, const char *to)
+{
+    while (from < to) {
+        const char *end = strchr(from, '\n');
+        size_t len = end ? (size_t)(end + 1 - from) : strlen(from);
+
+        if (strncmp(from, "<!--", 4) != 0) {
+            fwrite(from, 1, len, stdout);
+        }
+        from += len;
+    }
+}
+
 /* From its heading up to the next of its rank, or the end. */
 static void print_section(const char *from)
 {
     const char *to = strstr(from, "\n## ");
-    fwrite(from, 1, to ? (size_t)(to + 1 - from) : strlen(from), stdout);
+
+    print_lines(from, to ? to + 1 : from + strlen(from));
 }
 
 bool chapter_print(const char *name)
@@ -68,7 +93,7 @@ bool chapter_print(const char *name)
     if (c->heading) {
         print_section(strstr(c->page, c->heading));
     } else {
-        fputs(c->page, stdout);
+        print_lines(c->page, c->page + strlen(c->page));
     }
     return true;
 }
