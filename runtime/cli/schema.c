@@ -16,7 +16,9 @@ static const char help[] =
     "letters, functions) and each projection's table; with --role, the least\n"
     "rights that `run` needs. `run` never changes a schema by itself, so its\n"
     "role needs to own nothing. Everything is IF NOT EXISTS: tables that are\n"
-    "there stay as they are; --apply and `tidemill check` name what differs.\n";
+    "there stay as they are; --apply and `tidemill check` name what differs.\n"
+    "A tidemill schema of an older version is brought up to date and keeps\n"
+    "what it holds; one of a newer version is refused.\n";
 
 static const char notes[] =
     "Examples:\n"

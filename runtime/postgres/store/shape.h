@@ -17,7 +17,7 @@
  * that the comparison found (model/facts.h), and its version is one
  * of those that are looked at: no search path can lead them elsewhere.
  *
- * Its price is some 25 us of the server's CPU, and 1 us more for each part.
+ * Its price is some 30 us of the server's CPU, and 1 us more for each part.
  */
 #include "model/plan.h"
 #include "postgres/wire/conn.h"
