@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TM_API_VERSION = 5 };
+enum { TM_API_VERSION = 6 };
 
 /* A value: what JSON gave, or what a column of a row holds. */
 enum tm_tag {
@@ -316,6 +316,24 @@ int tm_time_of(const struct tm_dec *x, int digits, int64_t *usec);
 int tm_time_format(int64_t usec, char out[64]);
 
 /* ---- while a pipeline is loaded ---- */
+
+/*
+ * A path into an event as pipelines write it, which is as Lua reads one: a root,
+ * then fields (.name or ['name']) and items of arrays ([1] is the first). Each call
+ * gives the next step, the root first, and returns 1; 0: that was all; negative: the
+ * text is no path, and fault says why (NULL: a name is missing). A name lives as long as text and room.
+ */
+struct tm_path {
+    const char *text; /* set by the caller, as are len and room */
+    uint32_t len;
+    uint32_t at;
+    char *room;       /* len + 1 bytes */
+    const char *name; /* a field; of an item it is empty */
+    uint32_t name_len;
+    uint32_t item; /* from 1; 0: a field */
+    const char *fault;
+};
+int tm_path_next(struct tm_path *p);
 
 /* Why a value cannot be one of a column; NULL: it can. [tag]: 'b' (boolean),
  * 'n' (number), 't' (text), 'm' (a time, in microseconds since 1970), 'o' and

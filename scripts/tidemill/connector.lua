@@ -4,6 +4,7 @@
 -- property here is one of Debezium 3.3, of its transforms or of Kafka Connect's
 -- converters; examples/README.md says why each is there.
 local debezium = require 'tidemill.plan.debezium'
+local path_of = require 'tidemill.core.path'
 local projection = require 'tidemill.plan.projection'
 local value = require 'tidemill.core.value'
 
@@ -36,8 +37,9 @@ end
 -- says otherwise.
 local function old_path(p)
   for i = 1, p.kind == 'append' and 0 or p.n_key do
-    local path = (p.columns[i].paths or {})[1] or ''
-    if path:find('^data%.') or path:find('^before%.') then return path end
+    local path = (p.columns[i].paths or {})[1]
+    local root = path and path_of.read(path)[1]
+    if root == 'data' or root == 'before' then return path end
   end
 end
 

@@ -122,7 +122,7 @@ function tidemill.reset(row) end
 
 ---@class tidemill.MirrorColumn
 ---@field [1] tidemill.ColumnType
----@field from string # a path: 'source.lsn'
+---@field from string # a path: 'source.lsn', "after['a.b'][1].c"
 
 ---@class tidemill.Example
 ---@field given table<string, table[]>|nil

@@ -137,7 +137,7 @@ static const char *text_of(const struct decoder *d,
                            ? text_of(d, &parent, a)
                            : path_text(&d->tree, f->parent, a);
 
-    return arena_printf(a, "%s.%.*s", text, (int)f->len, f->name);
+    return path_text_field(text, f->name, f->len, a);
 }
 
 const char *decoder_place(const struct decoder *d, const struct events *ev,

@@ -8,7 +8,11 @@
 
 enum { NO_MARK = UINT32_MAX, FIRST_NODES = 64 };
 
-static void add_node(struct path *t, int parent, const char *name, uint32_t len)
+/* What no name of a field can be, so that no field of an object is taken for an item. */
+enum { ITEM_LEN = UINT32_MAX };
+
+static void add_node(struct path *t, int parent, const char *name, uint32_t len,
+                     uint32_t item)
 {
     uint32_t at = t->n_nodes;
 
@@ -18,6 +22,7 @@ static void add_node(struct path *t, int parent, const char *name, uint32_t len)
     t->nodes[at] = (struct path_node){
         .name = name,
         .len = len,
+        .item = item,
         .parent = parent,
         .root = parent < 0 ? (int)at : t->nodes[parent].root,
         .depth = parent < 0 ? 0 : (uint16_t)(t->nodes[parent].depth + 1)};
@@ -29,7 +34,7 @@ static void link_child(struct path *t, int child)
 {
     const struct path_node *c = &t->nodes[child];
     struct path_node *p = &t->nodes[c->parent];
-    bool plain = !memchr(c->name, '\\', c->len);
+    bool plain = !c->item && !memchr(c->name, '\\', c->len);
 
     if ((p->n_children & (p->n_children - 1)) == 0) {
         uint32_t room = p->n_children ? 2 * p->n_children : 1;
@@ -38,9 +43,11 @@ static void link_child(struct path *t, int child)
     }
     p->children[p->n_children++] = (struct path_child){
         .mark = plain ? path_mark(c->name, c->len) : NO_MARK,
-        .len = c->len,
+        .len = c->item ? ITEM_LEN : c->len,
+        .item = c->item,
         .name = c->name,
         .node = child};
+    p->has_items |= c->item > 0;
 }
 
 void path_init(struct path *t)
@@ -49,7 +56,7 @@ void path_init(struct path *t)
     arena_init(&t->arena, 0);
     t->nodes = mem_alloc(FIRST_NODES * sizeof(*t->nodes));
     for (int i = 0; i < TM_ROOTS; i++) {
-        add_node(t, -1, "", 0);
+        add_node(t, -1, "", 0, 0);
     }
 }
 
@@ -76,6 +83,11 @@ int path_child(const struct path *t, int parent, const char *name, size_t len)
     return -1;
 }
 
+static bool is_full(const struct path *t, int parent)
+{
+    return t->nodes[parent].depth >= PATH_DEEPEST || t->n_nodes >= PATH_NODES;
+}
+
 int path_field(struct path *t, int parent, const char *name, size_t len)
 {
     int child = path_child(t, parent, name, len);
@@ -83,11 +95,27 @@ int path_field(struct path *t, int parent, const char *name, size_t len)
     if (child >= 0) {
         return child;
     }
-    if (t->nodes[parent].depth >= PATH_DEEPEST || t->n_nodes >= PATH_NODES ||
-        len > UINT16_MAX) {
+    if (is_full(t, parent) || len > UINT16_MAX) {
         return -1;
     }
-    add_node(t, parent, arena_dup(&t->arena, name, len), (uint32_t)len);
+    add_node(t, parent, arena_dup(&t->arena, name, len), (uint32_t)len, 0);
+    link_child(t, (int)t->n_nodes - 1);
+    return (int)t->n_nodes - 1;
+}
+
+int path_item(struct path *t, int parent, uint32_t item)
+{
+    const struct path_node *p = &t->nodes[parent];
+
+    for (uint32_t i = 0; i < p->n_children; i++) {
+        if (p->children[i].item == item) {
+            return p->children[i].node;
+        }
+    }
+    if (is_full(t, parent)) {
+        return -1;
+    }
+    add_node(t, parent, "", 0, item);
     link_child(t, (int)t->n_nodes - 1);
     return (int)t->n_nodes - 1;
 }
@@ -125,46 +153,6 @@ int path_learn(struct path *t, int parent, const char *name, size_t len,
     return child;
 }
 
-static const char *const roots[] = {
-    [TM_NODE_DATA] = "data",     [TM_NODE_BEFORE] = "before",
-    [TM_NODE_AFTER] = "after",   [TM_NODE_KEY] = "key",
-    [TM_NODE_SOURCE] = "source", [TM_NODE_ID] = "id",
-};
-EACH(roots, TM_ROOTS);
-
-const char *path_text(const struct path *t, int node, struct arena *a)
-{
-    const struct path_node *n = &t->nodes[node];
-
-    return n->parent < 0
-               ? roots[node]
-               : arena_printf(a, "%s.%.*s", path_text(t, n->parent, a),
-                              (int)n->len, n->name);
-}
-
-static int root_of(const char *word, size_t len)
-{
-    for (int i = 0; i < TM_ROOTS; i++) {
-        if (strlen(roots[i]) == len && memcmp(roots[i], word, len) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-int path_find(struct path *t, const char *path)
-{
-    size_t len = strcspn(path, ".");
-    int node = root_of(path, len);
-
-    for (path += len; node >= 0 && *path; path += len) {
-        path++;
-        len = strcspn(path, ".");
-        node = path_field(t, node, path, len);
-    }
-    return node;
-}
-
 void path_chain(const struct path *t, int node, struct path *chain)
 {
     memset(chain, 0, sizeof(*chain));
@@ -175,6 +163,7 @@ void path_chain(const struct path *t, int node, struct path *chain)
     for (uint32_t i = 0; i < chain->n_nodes; i++) {
         chain->nodes[i].children = NULL;
         chain->nodes[i].n_children = 0;
+        chain->nodes[i].has_items = false;
     }
     for (; chain->nodes[node].parent >= 0; node = chain->nodes[node].parent) {
         link_child(chain, node);

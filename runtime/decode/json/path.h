@@ -35,13 +35,15 @@ enum { PATH_CROWDED = -2 };
 struct path_child {
     uint32_t mark; /* of the name; see path_mark() */
     uint32_t len;
+    uint32_t item;    /* of an array, from 1; 0: a field */
     const char *name; /* arena */
     int node;
 };
 
 struct path_node {
-    const char *name; /* arena; "" for roots */
+    const char *name; /* arena; "" for roots and items */
     uint32_t len;
+    uint32_t item; /* of an array, from 1; 0: a field or a root */
     uint32_t n_children;
     struct path_child *children; /* owned */
     int parent;                  /* -1: a root */
@@ -51,6 +53,7 @@ struct path_node {
     bool is_strict;   /* a value that cannot be read fails its record; else
                        whoever asks for it. So are the nodes above */
     bool takes_all;   /* all of its members go to walk.members */
+    bool has_items;   /* some of its children are items of an array */
     bool is_logged;   /* that not all of its fields get a column */
     uint8_t n_varied; /* fields learned from events; see path_learn() */
     uint32_t seen; /* serial of the record that last had this object: a second
@@ -72,6 +75,9 @@ void path_close(struct path *t);
 int path_child(const struct path *t, int parent, const char *name, size_t len);
 /* The same, made if new; -1: the tree is full. */
 int path_field(struct path *t, int parent, const char *name, size_t len);
+/* The child for item [item] of an array, from 1, made if new; -1: the tree is
+ * full. */
+int path_item(struct path *t, int parent, uint32_t item);
 /*
  * The child of a node that a handler asked for. [is] says whether a script has
  * the name in its text, which is asked for only where it matters.
@@ -81,9 +87,12 @@ int path_learn(struct path *t, int parent, const char *name, size_t len,
                enum path_name is);
 /* Does a name of that kind get a node below [parent]? */
 bool path_has_room(const struct path *t, int parent, enum path_name is);
-/* "data.x.y" of a node. */
+/* "data.x['a.b'].c[1]" of a node. */
 const char *path_text(const struct path *t, int node, struct arena *a);
-/* The node of "data.x.y"; -1: no such root, or the tree is full. */
+/* The same of a field of what [parent] is the text of. */
+const char *path_text_field(const char *parent, const char *name, uint32_t len,
+                            struct arena *a);
+/* The node of such a text; -1: it is no path, or the tree is full. */
 int path_find(struct path *t, const char *path);
 /* Makes [chain] a tree of the same numbers that leads only to [node]. */
 void path_chain(const struct path *t, int node, struct path *chain);

@@ -82,6 +82,54 @@ static bool walk_object(struct walk *w, const struct path_node *t,
     return s == WALK_END;
 }
 
+static int item_of(const struct path_node *t, uint32_t item)
+{
+    for (uint32_t i = 0; i < t->n_children; i++) {
+        if (t->children[i].item == item) {
+            return t->children[i].node;
+        }
+    }
+    return -1;
+}
+
+/* Of a schema's logical types the walk knows only those of direct fields. */
+static bool walk_array(struct walk *w, const struct path_node *t)
+{
+    uint32_t item = 0;
+
+    w->i++;
+    if (walk_char(w) == ']') {
+        w->i++;
+        return true;
+    }
+    do {
+        uint32_t first = w->i;
+        int child = item_of(t, ++item);
+
+        if (child < 0
+                ? !walk_skip(w)
+                : !walk_node(w, child, NULL) && !pass_by(w, child, first)) {
+            return false;
+        }
+    } while (walk_char(w) == ',' && ++w->i);
+    if (walk_char(w) != ']') {
+        return walk_fail(w, walk_char(w) ? "a comma or bracket is missing"
+                                         : "cut off");
+    }
+    w->i++;
+    return true;
+}
+
+/* An object, or an array of which items are wanted. */
+static bool walk_inside(struct walk *w, const struct path_node *t,
+                        struct schema_row *row)
+{
+    if (walk_char(w) == '[') {
+        return walk_array(w, t);
+    }
+    return t->takes_all ? members_read(w, row) : walk_object(w, t, row);
+}
+
 void walk_clear(struct walk *w, int node)
 {
     const struct path_node *t = &w->tree->nodes[node];
@@ -112,10 +160,10 @@ bool walk_node(struct walk *w, int node, struct schema_row *row)
         walk_clear(w, node);
     }
     t->seen = w->serial;
-    if (walk_char(w) != '{') {
+    if (walk_char(w) != '{' && !(t->has_items && walk_char(w) == '[')) {
         return cell ? walk_value(w, cell) : walk_skip(w);
     }
-    if (!(t->takes_all ? members_read(w, row) : walk_object(w, t, row))) {
+    if (!walk_inside(w, t, row)) {
         return false;
     }
     if (cell) {

@@ -155,6 +155,18 @@ local function array_length(t)
 end
 M.array_length = array_length
 
+---Has a table that came from JSON that item, or a field of that name? Also a null.
+---@param step integer|string
+---@return boolean
+function M.has(t, step)
+  if t[step] ~= nil then return true end
+  if type(step) == 'number' then return step <= (length_of[t] or 0) end
+  for _, name in ipairs(order_of[t] or {}) do
+    if name == step then return true end
+  end
+  return false
+end
+
 local function sorted_names(t)
   local names = {}
   for name in pairs(t) do

@@ -1,5 +1,5 @@
--- JSON of records as far as `check` looks at it: objects keep their members in order,
--- of arrays nothing is read. Texts, booleans and numbers are Lua's, whole ones int64_t.
+-- JSON of records as far as `check` looks at it: objects keep their members in order.
+-- Texts, booleans and numbers are Lua's, whole ones int64_t.
 local core = require 'tidemill.core.api'
 local decimal = require 'tidemill.core.decimal'
 local ffi = require 'ffi'
@@ -8,23 +8,20 @@ local value = require 'tidemill.core.value'
 local C = core.C
 local OBJECT, ARRAY, NULL, INT = C.TM_OBJECT, C.TM_ARRAY, C.TM_NULL, C.TM_INT
 local int64 = ffi.typeof('int64_t')
-local M = { null = {}, array = {} }
-local Object = {}
+local M = { null = {} }
+local Object, Array = {}, {}
 
-local function behind(cells, at)
-  local left = 1
-  while left > 0 do
-    local cell = cells[at]
-    left = left + (cell.tag == OBJECT and 2 * cell.len or cell.tag == ARRAY and cell.len
-      or 0)
-    at, left = at + 1, left - 1
-  end
-  return at
+local tree
+
+local function array(cells, at, n)
+  local items = setmetatable({}, Array)
+  for i = 1, n do items[i], at = tree(cells, at) end
+  return items, at
 end
 
-local function tree(cells, at)
+function tree(cells, at)
   local tag, n = cells[at].tag, cells[at].len
-  if tag == ARRAY then return M.array, behind(cells, at) end
+  if tag == ARRAY then return array(cells, at + 1, n) end
   if tag == NULL then return M.null, at + 1 end
   if tag == INT then return cells[at].i, at + 1 end
   if tag ~= OBJECT then return value.scalar(cells[at]), at + 1 end
@@ -48,9 +45,13 @@ end
 
 function M.is_object(v) return type(v) == 'table' and getmetatable(v) == Object end
 
----@return any the last member of that name; nil: there is none, or no object
+function M.is_array(v) return type(v) == 'table' and getmetatable(v) == Array end
+
+---@param name string|integer a step of a path
+---@return any the last member of that name, or that item; nil: there is none
 function M.member(v, name)
   if M.is_object(v) then return v.fields[name] end
+  if M.is_array(v) then return v[name] end
 end
 
 function M.is_whole(v) return ffi.istype(int64, v) end

@@ -2,6 +2,7 @@
 -- run makes of them is in flow/rows/keys.c and flow/rows/record_key.c.
 local json = require 'tidemill.inspect.json'
 local names = require 'tidemill.inspect.names'
+local path_of = require 'tidemill.core.path'
 local sample = require 'tidemill.inspect.sample'
 
 local M = {}
@@ -128,11 +129,10 @@ end
 
 -- The first field of a path is in no record.
 local function judge_path(q, p, path)
-  local root, name = path:match('^([^.]*)%.([^.]*)')
-  local roots, shown = {}, nil
-  if not root then return end
+  local steps = path_of.read(path)
+  local roots, shown, name = {}, nil, steps[2]
   for _, s in ipairs(q.samples) do
-    local object = s.is_applied and root_of(s, root)
+    local object = s.is_applied and root_of(s, steps[1])
     if json.is_object(object) then
       if has(object, name) then return end
       roots[#roots + 1], shown = object, s

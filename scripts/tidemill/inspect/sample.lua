@@ -161,7 +161,7 @@ local function look_at_json(q, s, whole)
     end
   elseif type(v) == 'string' then
     s.shape = type(json.read(q.batch, v)) == 'string' and 'text_twice' or 'text'
-  elseif rawequal(v, json.array) then
+  elseif json.is_array(v) then
     s.shape = s.has_type and 'routed' or 'object'
   elseif rawequal(v, json.null) and q.topic.format ~= 'json' then
     s.shape = shape_of_nothing(q, s) -- JsonConverter may write a tombstone out

@@ -1,6 +1,7 @@
 -- Whether projections know the types of a topic's events.
 local json = require 'tidemill.inspect.json'
 local names = require 'tidemill.inspect.names'
+local path_of = require 'tidemill.core.path'
 local sample = require 'tidemill.inspect.sample'
 local words = require 'tidemill.core.words'
 
@@ -20,9 +21,8 @@ local function type_of(q, s)
     return sample.header(s.record, topic.type_header)
   elseif topic.type_path then
     found = s.value
-    for name in topic.type_path:gmatch('%.([^.]*)') do
-      found = json.member(found, name)
-    end
+    local steps = path_of.read(topic.type_path)
+    for i = 2, #steps do found = json.member(found, steps[i]) end
   end
   return type(found) == 'string' and found or nil
 end

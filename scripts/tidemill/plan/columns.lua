@@ -6,6 +6,7 @@ local decimal = require 'tidemill.core.decimal'
 local dsl = require 'tidemill.load.dsl'
 local ffi = require 'ffi'
 local locate = require 'tidemill.load.locate'
+local path_of = require 'tidemill.core.path'
 local schema = require 'tidemill.plan.schema'
 local units = require 'tidemill.core.units'
 local value = require 'tidemill.core.value'
@@ -46,18 +47,19 @@ end
 
 ---@return boolean # is it a path into an event?
 function M.is_path(text)
-  local root, rest = text:match('^(%a+)%.(.+)$')
-  return words.has(ROOTS, root)
-    and not (rest:find('^%.') or rest:find('%.%.') or rest:find('%.$'))
+  local steps = path_of.read(text)
+  return steps ~= nil and steps[2] ~= nil and words.has(ROOTS, steps[1])
 end
 
 ---What a path that is none should have been.
 ---@param otherwise string|nil when that is not clear
 function M.path_hint(from, otherwise)
-  local root, rest = from:match('^([^.]*)%.?(.*)$')
-  local nearest, distance = words.nearest(root, ROOTS)
-  if nearest and distance > 0 and M.is_path(nearest .. '.' .. rest) then
-    return (": did you mean '%s.%s'?"):format(nearest, rest)
+  local steps, reason = path_of.read(from)
+  if not steps and reason then return ': ' .. reason end
+  local root = from:match('^[^.[]*')
+  local meant = (words.nearest(root, ROOTS) or root) .. from:sub(#root + 1)
+  if meant ~= from and M.is_path(meant) then
+    return (": did you mean '%s'?"):format(meant)
   end
   return otherwise
 end

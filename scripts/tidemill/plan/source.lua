@@ -2,6 +2,7 @@
 -- read. What an entry of `topics` leaves unsaid comes from kafka { … } itself.
 local check = require 'tidemill.plan.check'
 local debezium = require 'tidemill.plan.debezium'
+local path_of = require 'tidemill.core.path'
 local placeholder = require 'tidemill.plan.placeholder'
 local schema = require 'tidemill.plan.schema'
 local words = require 'tidemill.core.words'
@@ -183,6 +184,19 @@ local function below(path, name)
   return at
 end
 
+-- The header of type = 'eventType', which may be written as a path of has().
+local function header_of(text)
+  local steps = text:find('^headers%[') and path_of.read(text)
+  return steps and #steps == 2 and tostring(steps[2]) or (text:gsub('^headers%.', ''))
+end
+
+-- A path into the data of a json record, or what to write instead.
+local function why_no_type(text)
+  local steps, reason = path_of.read(text)
+  if steps and steps[1] == 'data' and steps[2] then return nil end
+  return reason or "must be a path into the record: type = 'data.kind'"
+end
+
 -- type = '…' is a header for outbox, and a path for json. [path]: of the word.
 local function check_type(checker, record, path, given)
   local text = given.type
@@ -190,9 +204,12 @@ local function check_type(checker, record, path, given)
   if given.format == 'outbox' and given.outbox then
     checker.fail(record, path, "'type' is a header, and rows of an outbox "
       .. "table have none: write outbox = { table = { type = 'column' } }")
-  elseif given.format == 'json' and not text:find('^data%.[^.]') then
-    checker.fail(record, path, ("type = '%s' must be a path into the "
-      .. "record: type = 'data.kind'"):format(text))
+  elseif given.format == 'json' then
+    local why = why_no_type(text)
+    if why then
+      checker.fail(record, path, ("type = '%s'%s%s"):format(text,
+        why:find('^must') and ' ' or ': ', why))
+    end
   end
 end
 
@@ -224,8 +241,8 @@ local function new_topic(name, given)
   local use = use_of(given)
   return {
     name = name, format = given.format, decimals = given.decimals or 'unsaid',
-    type_header = given.format == 'outbox'
-      and (given.type or 'eventType'):gsub('^headers%.', '') or nil,
+    type_header = given.format == 'outbox' and header_of(given.type or 'eventType')
+      or nil,
     type_path = given.format == 'json' and given.type or nil,
     times = word_of(given, 'times'), binary = word_of(given, 'binary'),
     truncate = given.truncate or 'halt', flattened = given.flattened or 'unsaid',

@@ -2,6 +2,7 @@
 -- maps, `once` of folds and appends.
 local check = require 'tidemill.plan.check'
 local columns = require 'tidemill.plan.columns'
+local path_of = require 'tidemill.core.path'
 local words = require 'tidemill.core.words'
 
 local M = {}
@@ -64,8 +65,10 @@ end
 ---@param column table|nil the one that `newer` names
 ---@return boolean
 function M.of_deletes(kind, column)
-  local path = kind == 'mirror' and column and column.paths and column.paths[1] or ''
-  return path:find('^source%.') ~= nil or path:find('^data%.__') ~= nil
+  if kind ~= 'mirror' or not column or not column.paths then return false end
+  local steps = path_of.read(column.paths[1])
+  return steps[1] == 'source'
+    or steps[1] == 'data' and tostring(steps[2]):find('^__') ~= nil
 end
 
 local function fold(checker, record, list, n_key)

@@ -11,6 +11,7 @@
 local ffi = require 'ffi'
 local core = require 'tidemill.core.api'
 local kinds = require 'tidemill.core.kinds'
+local path_of = require 'tidemill.core.path'
 local protected = require 'tidemill.core.protected'
 local value = require 'tidemill.core.value'
 
@@ -154,7 +155,7 @@ local function new_object(now, nodes)
     __eq = rawequal,
   })
   kinds.add(view_t, { name = 'an object of an event', table = table_of, raw = raw })
-  return read
+  return read, cached
 end
 
 local function new_headers(now)
@@ -240,22 +241,69 @@ end
 local WORDS = 'key, type, id, time, op, data, before, after, source, headers, topic, '
   .. 'partition, offset, has'
 
+local function no_path(path, reason)
+  error(("event:has('%s'): %s"):format(tostring(path), reason or 'a path begins with '
+    .. 'data, before, after, key, source or headers'), 0)
+end
+
+-- The steps of a path, the root's node first; names of headers may have points.
+local function read_steps(path)
+  local name = tostring(path):match('^headers%.(.+)$')
+  if name then return { 'headers', name } end
+  local steps, reason = path_of.read(tostring(path))
+  if not steps then no_path(path, reason) end
+  if steps[1] == 'headers' and (#steps ~= 2 or type(steps[2]) ~= 'string') then
+    no_path(path, "a header has a name: event:has('headers.name')")
+  elseif steps[1] ~= 'headers' and not ROOTS[steps[1]] then
+    no_path(path)
+  end
+  return steps
+end
+
+-- Scripts write few paths; those that they compute may be any number.
+local MOST_PATHS = 256
+
+local function new_steps()
+  local known, n = {}, 0
+  return function(path)
+    local steps = known[path]
+    if not steps then
+      if n == MOST_PATHS then known, n = {}, 0 end
+      steps = read_steps(path)
+      known[path], n = steps, n + 1
+    end
+    return steps
+  end
+end
+
+-- Behind an item everything is plain tables.
+local function is_inside(t, steps, at)
+  for i = at, #steps - 1 do
+    t = type(t) == 'table' and t[steps[i]] or nil
+  end
+  return type(t) == 'table' and value.has(t, steps[#steps])
+end
+
 -- event:has('data.x'): false only when the record has no such field.
-local function new_has(now, nodes, header, event_t)
+local function new_has(now, nodes, header, event_t, table_of)
+  local steps_of = new_steps()
   return function(event, path)
     if not ffi.istype(event_t, event) then
       error("has is asked of an event: write event:has('data.x'), with a colon", 0)
     end
     if event[SERIAL] ~= now.serial then stale() end
-    local root, rest = tostring(path):match('^(%w+)%.?(.*)$')
-    if root == 'headers' then return header(event[INDEX], rest).tag ~= MISSING end
-    local node = ROOTS[root or '']
-    if not node then
-      error("event:has('" .. tostring(path) .. "'): a path begins with data, before, "
-        .. "after, key, source or headers", 0)
+    local steps, index = steps_of(path), event[INDEX]
+    local root = steps[1]
+    if root == 'headers' then return header(index, steps[2]).tag ~= MISSING end
+    local node = ROOTS[root]
+    for i = 2, #steps do
+      if type(steps[i]) == 'number' then
+        local cell = nodes.cell(index, node)
+        if cell.tag == UNREADABLE then scalar(cell) end -- which raises
+        return cell.tag == ARRAY and is_inside(table_of(index, node), steps, i)
+      end
+      node = nodes.child(index, node, steps[i])
     end
-    local index = event[INDEX]
-    for name in rest:gmatch('[^.]+') do node = nodes.child(index, node, name) end
     local tag = nodes.cell(index, node).tag
     if tag == UNREADABLE then scalar(nodes.cell(index, node)) end -- which raises
     if tag == MISSING and root == 'key' then scalar(nodes.cell(index, ROOTS.key)) end
@@ -268,11 +316,11 @@ end
 function M.new(is_written)
   local now = new_now()
   local nodes = new_nodes(now, is_written)
-  local read = new_object(now, nodes)
+  local read, table_of = new_object(now, nodes)
   local headers_t, header = new_headers(now)
   local fields = new_fields(now, read, headers_t)
   local event_t = core.new_type('uint32_t index; double serial;')
-  local has = new_has(now, nodes, header, event_t)
+  local has = new_has(now, nodes, header, event_t, table_of)
 
   local function unknown(name)
     error("an event has no field '" .. tostring(name) .. "': it has " .. WORDS

@@ -1,4 +1,5 @@
 -- From the events of a spec to Kafka records in the format of the source.
+local path_of = require 'tidemill.core.path'
 local source = require 'tidemill.plan.source'
 local value = require 'tidemill.core.value'
 local words = require 'tidemill.core.words'
@@ -98,16 +99,13 @@ end
 local function plain(topic, event)
   local data = event.data
   if not (event.type and topic.type_path) then return json(data) end
-  local copy = copy_of(data)
-  local names, at = {}, copy
-  for name in topic.type_path:gsub('^data%.', ''):gmatch('[^.]+') do
-    names[#names + 1] = name
+  local copy, steps = copy_of(data), path_of.read(topic.type_path)
+  local at = copy
+  for i = 2, #steps - 1 do -- behind `data`
+    at[steps[i]] = copy_of(at[steps[i]])
+    at = at[steps[i]]
   end
-  for i = 1, #names - 1 do
-    at[names[i]] = at[names[i]] or {}
-    at = at[names[i]]
-  end
-  at[names[#names]] = event.type
+  at[steps[#steps]] = event.type
   return json(copy)
 end
 
