@@ -311,7 +311,7 @@ function Table:insert(row) end
 ---@field name string
 ---@field source tidemill.Kafka
 ---@field database tidemill.Postgres
----@field batch tidemill.BatchSpec|nil
+---@field batch tidemill.BatchSpec|false|nil # false: one event a transaction
 ---@field projections (string|tidemill.Projection)[]
 ---@field failure string|tidemill.Rule|tidemill.FailureRule|nil # rule 'sqlstate'
 ---@field dead_letters tidemill.DeadLettersSpec|nil

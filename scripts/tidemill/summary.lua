@@ -26,8 +26,8 @@ local function add_pipeline(add, plan)
   for i, topic in ipairs(source.settings) do
     add('%-11s%s', i == 1 and 'topics' or '', topic_text(topic))
   end
-  add('batch      %d events, %d bytes, linger %d ms, concurrency %d', limits.size,
-    limits.bytes, limits.linger_ms, limits.concurrency)
+  add('batch      %d event%s, %d bytes, linger %d ms, concurrency %d', limits.size,
+    limits.size == 1 and '' or 's', limits.bytes, limits.linger_ms, limits.concurrency)
   add('failure    %s', plan.failure.title)
 end
 

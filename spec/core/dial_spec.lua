@@ -130,6 +130,72 @@ describe('hosts_is_readable', function()
   end
 end)
 
+describe('a password', function()
+  ffi.cdef [[
+  struct option *PQconninfoParse(const char *, char **);
+  ]]
+  local SIGNS = { '@', '/', ':', '?', '#', '%', '&', '=', '[', ']', '+', ',', ' ', '@@', '//', '/@', '@/', '%4', '$', '!' }
+
+  -- Parts of letters and digits that are found again, between special characters.
+  local function random()
+    local parts = {}
+    for i = 1, math.random(2, 4) do
+      local digits = math.random(3) == 1
+      parts[i] = digits and tostring(math.random(10000, 65535)) or ('qz'):rep(2) .. string.char(math.random(97, 122)):rep(3)
+    end
+    local text = parts[1]
+    for i = 2, #parts do text = text .. SIGNS[math.random(#SIGNS)] .. parts[i] end
+    if math.random(4) == 1 then text = text .. SIGNS[math.random(#SIGNS)] end
+    if math.random(4) == 1 then text = SIGNS[math.random(#SIGNS)] .. text end
+    return text, parts
+  end
+
+  local FORMS = { 'postgres://app:%s@db.example:5432/shop', 'postgresql://app:%s@a,b/shop?sslmode=require', 'postgres://:%s@db/shop',
+    'postgres://app:%s@/shop', 'host=db user=app password=%s dbname=shop', 'password=%s host=db', 'app:%s@db/shop', 'postgres:/app:%s@db/shop',
+    'postgres://app:%s@db/shop?application_name=a@b', 'mysql://app:%s@db/shop' }
+
+  -- What libpq would go by, and name in its errors: all words but the password.
+  local function shown(conninfo)
+    local list, text = C.PQconninfoParse(conninfo, nil), ''
+    local i = 0
+    while list ~= nil and list[i].keyword ~= nil do
+      if ffi.string(list[i].keyword) ~= 'password' and list[i].val ~= nil then text = text .. ffi.string(list[i].val) .. '\n' end
+      i = i + 1
+    end
+    return text
+  end
+
+  it('with special characters is never taken for anything that is shown', function()
+    math.randomseed(tonumber(os.getenv 'SEED') or 31)
+    local n_refused = 0
+    for _ = 1, 20000 do
+      local password, parts = random()
+      local conninfo = FORMS[math.random(#FORMS)]:format(password)
+      local e = ffi.new('struct err')
+      if C.dial_check(conninfo, e) then
+        local text = shown(conninfo)
+        for _, part in ipairs(parts) do
+          if not ('shop app'):find(part, 1, true) then assert.is_nil(text:find(part, 1, true), conninfo .. '\n' .. text) end
+        end
+      else
+        n_refused = n_refused + 1
+        local text = ffi.string(e.text)
+        assert.is_truthy(text:find('percent-encode', 1, true), text)
+        for _, part in ipairs(parts) do assert.is_nil(text:find(part, 1, true), text) end
+      end
+    end
+    assert.is_true(n_refused > 4000 and n_refused < 19000, n_refused)
+  end)
+
+  it('that is percent-encoded is always read', function()
+    for _ = 1, 2000 do
+      local password = random()
+      local encoded = password:gsub('%W', function(c) return ('%%%02X'):format(c:byte()) end)
+      assert.is_true(C.hosts_is_readable((core.bytes('postgres://app:' .. encoded .. '@db/shop\0'))))
+    end
+  end)
+end)
+
 describe('hosts_resolve', function()
   it('knows what is an address already, and says when a name has none', function()
     local out = ffi.new('char[64]')
@@ -235,7 +301,7 @@ describe('the settings of a session', function()
     local e = ffi.new('struct err')
     local address = ("host=127.0.0.1 port=%d user=x dbname=x sslmode=disable "
       .. "gssencmode=disable"):format(start_pooler())
-    assert.is_true(C.dial_wait(address, 'spec', 0, e) == nil)
+    assert.is_true(C.dial_wait(address, 'spec', true, 0, e) == nil)
     assert.equal('28P01', ffi.string(e.sqlstate))
     assert.matches('no such user', ffi.string(e.text))
   end)

@@ -96,6 +96,12 @@ return pipeline {
     assert.equal(0, tidemill.until_end(bundle, { env = env }).status)
     local passed = tidemill.call({ 'check', bundle }, { env = env })
     assert.equal(0, passed.status, passed.text)
+    -- All questions go to the server that `read` names, those for positions too.
+    local replica = tidemill.bundle { ['pipeline.lua'] = tidemill.read(bundle
+      .. '/pipeline.lua'):gsub("write = ", "read = env('READ'), %0") }
+    passed = tidemill.call({ 'check', replica }, { env = { READ = env.DATABASE_URL,
+      DATABASE_URL = 'postgresql://127.0.0.1:1/x' } })
+    assert.equal(0, passed.status, passed.text)
     producer:send { topic = topic, partition = 0, key = bad.key, value = bad.value,
       headers = bad.headers }
     producer:flush()
@@ -184,5 +190,12 @@ return pipeline {
     assert.equal(0, offline.status, offline.text)
     assert.equal('', offline.err)
     assert.matches('neither Kafka nor the database was asked', offline.out)
+    offline = tidemill.call({ 'check', bundle, '--offline' },
+      { env = { DATABASE_URL = 'postgresql://app:pass/word@db/shop' } })
+    assert.equal(78, offline.status, offline.text)
+    assert.is_truthy(offline.err:find("pipeline.lua:5: postgres: 'write': the database "
+      .. 'address is neither', 1, true), offline.text)
+    assert.is_truthy(offline.err:find('percent-encode', 1, true), offline.text)
+    assert.is_nil(offline.text:find('pass/', 1, true) or offline.text:find('word@', 1, true))
   end)
 end)

@@ -127,6 +127,11 @@ describe('plan.defaults', function()
     for i, column in ipairs(p.columns) do names[i] = column.name end
     assert.are.equal('y x z b a', table.concat(names, ' '))
   end)
+  it('takes batch = false for a transaction an event, without waiting', function()
+    local text = bundles.pipeline("projection { table = 'a', append = true, columns = {}, on = function() end }")
+    local limits = bundles.plan((text:gsub("name = 'x'", '%0, batch = false'))).limits
+    assert.are.same({ size = 1, linger_ms = 0, bytes = 8 * 1024 * 1024, concurrency = 4 }, limits)
+  end)
   it('gives one hash for one content', function()
     local text = bundles.pipeline("projection { table = 'a', append = true, columns = {}, on = function() end }")
     assert.are.equal(bundles.plan(text).hash, bundles.plan(text).hash)

@@ -15,6 +15,7 @@
 #include "lua/report.h"
 #include "lua/vm.h"
 #include "postgres/store/catalog.h"
+#include "postgres/wire/dial.h"
 
 static const char help[] =
     "Loads PATH (a pipeline file, or a folder with a pipeline.lua) and says\n"
@@ -118,6 +119,29 @@ static int compare(const char *path, const struct plan *p,
     return status;
 }
 
+static bool is_address(const struct plan_database *d, const char *field,
+                       const char *conninfo)
+{
+    struct err e;
+
+    if (!conninfo || dial_check(conninfo, &e)) {
+        return true;
+    }
+    complain("\n%s:%d: postgres: '%s': %s\n", d->file, d->line, field, e.text);
+    return false;
+}
+
+/* Seen without asking anybody. */
+static bool are_addresses(const struct plan_database *d,
+                          struct check_list *list)
+{
+    bool can_write = is_address(d, "write", d->write);
+    bool can_read = is_address(d, "read", d->read);
+
+    check_list_said(list, "address", "problem");
+    return can_read && can_write;
+}
+
 /* What is wrong counts more than what could not be asked. */
 static int graver(int a, int b)
 {
@@ -126,11 +150,11 @@ static int graver(int a, int b)
 
 /* Kafka, then the database; what fails later is told too. */
 static int ask(const char *path, const struct plan *p, struct vm *vm,
-               struct check_list *list)
+               struct check_list *list, bool is_address)
 {
     int status = check_records(p, vm, list);
 
-    status = graver(status, compare(path, p, list));
+    status = graver(status, is_address ? compare(path, p, list) : EX_CONFIG);
     if (status == EX_UNAVAILABLE || status == EX_TEMPFAIL) {
         complain("\nnot all was looked at: `tidemill check %s --offline` asks "
                  "neither Kafka nor the database\n",
@@ -148,12 +172,14 @@ static int look(const struct bundle *b, const struct plan *p, struct vm *vm,
         return status;
     }
     buf_clear(&list->said);
+    bool is_address = are_addresses(&p->database, list);
     status = vm_examples(b);
     if (status != EX_OK) {
         check_list_said(list, "examples", "problem");
     }
+    status = graver(is_address ? EX_OK : EX_CONFIG, status);
     if (!is_offline) {
-        status = graver(status, ask(path, p, vm, list));
+        status = graver(status, ask(path, p, vm, list, is_address));
     }
     if (status == EX_OK) {
         say("\nok%s\n",

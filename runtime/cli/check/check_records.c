@@ -258,7 +258,7 @@ static void load_lanes(struct checking *k)
     struct operator_connection c;
     struct err ignored;
 
-    if (!operator_connection_open(&c, k->plan, "", &ignored) ||
+    if (!operator_connection_look(&c, k->plan, &ignored) ||
         !lane_rows_load(&c, NULL, -1, &k->lanes, &ignored)) {
         k->lanes.n = 0;
     }

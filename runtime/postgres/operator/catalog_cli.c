@@ -182,7 +182,7 @@ bool catalog_diff(const struct plan *p, struct buf *out, struct buf *sql,
 /* One simple query, and so one transaction: all of it or nothing. */
 bool catalog_apply(const char *conninfo, const char *sql, struct err *e)
 {
-    PGconn *pg = dial_wait(conninfo, "tidemill schema", 0, e);
+    PGconn *pg = dial_wait(conninfo, "tidemill schema", true, 0, e);
     if (!pg) {
         return false;
     }

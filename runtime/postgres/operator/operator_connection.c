@@ -114,8 +114,20 @@ bool operator_connection_open(struct operator_connection *c,
 {
     *c = (struct operator_connection){.plan = p, .who = who};
     params_init(&c->params);
-    c->pg =
-        dial_wait(p->database.write, "tidemill operator", LOCK_PEOPLE_MS, e);
+    c->pg = dial_wait(p->database.write, "tidemill operator", true,
+                      LOCK_PEOPLE_MS, e);
+    return c->pg && is_known(c, e);
+}
+
+bool operator_connection_look(struct operator_connection *c,
+                              const struct plan *p, struct err *e)
+{
+    const char *read = p->database.read;
+
+    *c = (struct operator_connection){.plan = p, .who = ""};
+    params_init(&c->params);
+    c->pg = dial_wait(read ? read : p->database.write, "tidemill check", !read,
+                      LOCK_PEOPLE_MS, e);
     return c->pg && is_known(c, e);
 }
 

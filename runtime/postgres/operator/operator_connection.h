@@ -27,6 +27,10 @@ typedef void (*operator_row_fn)(const struct pg_result *row, void *arg);
 bool operator_connection_open(struct operator_connection *c,
                               const struct plan *p, const char *who,
                               struct err *e) MUSTCHECK;
+/* The same, to the server that `read` names, if any: for who changes nothing, and to
+ * whom what is a little old will do. */
+bool operator_connection_look(struct operator_connection *c,
+                              const struct plan *p, struct err *e) MUSTCHECK;
 void operator_connection_close(struct operator_connection *c);
 /* Without any, to be filled and given to a question, or several; NULL: none. */
 struct params *operator_connection_params(struct operator_connection *c);

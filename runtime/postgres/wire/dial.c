@@ -32,8 +32,8 @@ static void ignore_notice(void *arg, const PGresult *r)
     (void)r;
 }
 
-/* Its own words would repeat parts of a password that ended up elsewhere. */
-static bool check_conninfo(const char *conninfo, struct err *e)
+/* libpq's own words would repeat parts of a password that ended up elsewhere. */
+bool dial_check(const char *conninfo, struct err *e)
 {
     return hosts_is_readable(conninfo) ||
            err_set(e, ERR_CONFIG,
@@ -90,7 +90,7 @@ PGconn *dial_start(const struct pgtarget *t, struct pgturns *turns,
     struct host host;
     struct arena a;
     char tcp_user_ms[16];
-    if (!check_conninfo(t->conninfo, e)) {
+    if (!dial_check(t->conninfo, e)) {
         return NULL;
     }
     /* Else OpenSSL would ask for a key's password at the terminal, and wait. */
@@ -209,12 +209,12 @@ static PGconn *try_host(struct pgtarget *t, struct pgturns *turns,
 }
 
 PGconn *dial_wait(const char *conninfo, const char *application_name,
-                  uint32_t lock_ms, struct err *e)
+                  bool must_write, uint32_t lock_ms, struct err *e)
 {
     struct pgtarget t = {.conninfo = conninfo,
                          .application_name = application_name,
                          .timeouts = DIAL_TIMEOUTS,
-                         .must_write = true,
+                         .must_write = must_write,
                          .for_people = true};
     struct pgturns turns = {0};
     struct err before = {0};

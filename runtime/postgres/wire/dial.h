@@ -12,6 +12,8 @@ struct pg_result; /* and PGresult */
 
 extern const struct plan_timeouts DIAL_TIMEOUTS; /* the defaults */
 
+/* Can an address be read at all? It need not exist. */
+bool dial_check(const char *conninfo, struct err *e) MUSTCHECK;
 /*
  * Starts a connection to the host whose turn it is, without waiting for it;
  * its name is resolved, which blocks. NULL: it cannot even start, see [e].
@@ -22,10 +24,11 @@ struct pg_conn *dial_start(const struct pgtarget *t, struct pgturns *turns,
 bool dial_late(const struct pg_conn *pg, usec waited, struct err *e);
 /* A host failed, and others had [before]: [e] tells of all. */
 void dial_also(struct err *e, const struct err *before);
-/* Connects to a server that takes writes, for people, and waits for it; nobody
- * waits longer than [lock_ms] for a lock (0: as long as it takes). */
+/* Connects for people, and waits for it; nobody waits longer than [lock_ms] for a
+ * lock (0: as long as it takes). [must_write]: to a server that takes writes. */
 struct pg_conn *dial_wait(const char *conninfo, const char *application_name,
-                          uint32_t lock_ms, struct err *e) MUSTCHECK;
+                          bool must_write, uint32_t lock_ms,
+                          struct err *e) MUSTCHECK;
 /* The attempt failed, and perhaps because of the options that it came with,
  * which not every pooler takes: the next one goes without, to the same host. */
 bool dial_is_plain_next(const struct pg_conn *pg, struct pgtarget *t);

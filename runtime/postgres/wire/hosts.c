@@ -70,6 +70,17 @@ static const char *behind_user(const char *url)
     return at ? at + 1 : "";
 }
 
+/* Of a URL with postgres://user:p@ss,@host/name: what libpq would take for hosts, the
+ * last of them an abstract socket. Who means one writes %40. */
+static bool has_at_twice(const char *url)
+{
+    const char *hosts = strstr(url, "://") ? behind_user(url) : "";
+    const char *item = strstr(hosts, ",@");
+
+    return hosts[0] == '@' ||
+           (item && (size_t)(item - hosts) < strcspn(hosts, "/?"));
+}
+
 /* Of a URL such as postgres://user:pa/ss@host/name the password's rest is port
  * or database; of postgres://user:p@s/s@host/name it is host and database, and an
  * error would show it as a host's name. */
@@ -83,7 +94,7 @@ static bool is_plausible(const char *conninfo, const PQconninfoOption *words)
     bool has_lost_scheme = !strstr(conninfo, "://") && !strchr(conninfo, '=') &&
                            strchr(conninfo, '@') && strpbrk(conninfo, ":/");
     return is_host(said_of(words, "host")) && !has_lost_part &&
-           !has_lost_scheme &&
+           !has_lost_scheme && !has_at_twice(conninfo) &&
            (!ports || strspn(ports, "0123456789, ") == strlen(ports));
 }
 

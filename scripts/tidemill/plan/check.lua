@@ -13,10 +13,12 @@ local M = {}
 local TYPE_WORDS = {
   string = 'a text', number = 'a number', boolean = 'true or false', table = 'a table',
   ['function'] = 'a function', ['nil'] = 'nothing', cdata = 'a number',
+  ['false'] = 'false',
 }
 
 local function name_type(x)
   if dsl.is_record(x) then return x.word .. ' { … }' end
+  if type(x) == 'boolean' then return tostring(x) end
   return TYPE_WORDS[type(x)] or type(x)
 end
 M.name_type = name_type
@@ -146,6 +148,7 @@ end
 local function has_type(value, types)
   for _, t in ipairs(types) do
     if type(value) == t and not dsl.is_record(value) then return true end
+    if t == 'false' and value == false then return true end
     if dsl.is_record(value, t) then return true end
   end
   return false

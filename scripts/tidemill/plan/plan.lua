@@ -47,8 +47,11 @@ local function database(checker, record)
   return out
 end
 
+-- The direct mode: a transaction for each event, as soon as it is there.
+local DIRECT = { size = 1, linger_ms = 0 }
+
 local function limits(spec)
-  return with_defaults(spec.batch, schema.pipeline.batch)
+  return with_defaults(spec.batch == false and DIRECT or spec.batch, schema.pipeline.batch)
 end
 
 local function dead_letters(checker, record, topics)

@@ -1,4 +1,4 @@
--- The keys of each constructor. A field: types (Lua types or words of
+-- The keys of each constructor. A field: types (Lua types, 'false' or words of
 -- dsl.lua), words (a closed set), min and max (whole numbers unless it is_fraction),
 -- fields (a nested table), may_be_empty (a text that must be there),
 -- default, required (what to write when it is missing), later (not available yet).
@@ -53,7 +53,8 @@ local M = {
     name = text("write name = 'bank': it names the positions in the database"),
     source = { types = { 'kafka' }, required = 'write source = kafka { … }' },
     database = { types = { 'postgres' }, required = 'write database = postgres { … }' },
-    batch = { types = { 'table' }, fields = {
+    batch = { types = { 'table', 'false' }, hint = 'write batch = { size = … }, or '
+      .. 'batch = false: each event in a transaction of its own', fields = {
       size = number(1, 1000000, 10000), bytes = number(1024, 1073741824, 8388608),
       linger_ms = number(0, 60000, 100), concurrency = number(1, 8, 4),
     } },
