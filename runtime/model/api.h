@@ -363,6 +363,8 @@ void tm_trial_header(struct tm_trial *t, const char *name, const char *value,
 struct tm_batch *tm_trial_decode(struct tm_trial *t);
 /* Is the value of the only event its row, with no envelope around it? */
 int tm_trial_is_flat(struct tm_trial *t);
+/* What failed with this reason is no record's fault: a run would halt. */
+int tm_trial_halts(struct tm_trial *t, const char *reason);
 /* The rows of a projection, keys computed unless they are functions. NULL:
  * see tm_batch.error; tm_batch.current is the event, or -1. */
 struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection);

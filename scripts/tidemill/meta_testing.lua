@@ -22,6 +22,18 @@
 ---@field given table<string, table[]>|nil
 ---@field events tidemill.TestEvent[]|nil
 ---@field split boolean|nil # each event in a batch of its own
+---@field dead_letters integer|nil # how many of the events are set aside, held ones too
+
+---@class tidemill.TestLetter
+---@field event integer # its place in `events`
+---@field type string|nil
+---@field key any
+---@field topic string
+---@field partition integer
+---@field offset integer
+---@field reason string # as in tidemill.dead_letter
+---@field held boolean # it waits behind an earlier one of its key
+---@field text string # the reason and the event
 
 ---@class tidemill.TestFailure
 ---@field class tidemill.FailureClass
@@ -35,6 +47,7 @@
 ---@field offset integer|nil
 
 ---@class tidemill.TestResult
+---@field dead_letters tidemill.TestLetter[] # what was set aside, in order
 local TestResult = {}
 ---@param name string
 ---@return table[] # sorted by key; an append: in order of events
@@ -59,7 +72,7 @@ function TestBundle:split(case) end
 ---@return tidemill.Action action
 ---@return integer|nil delay_ms
 function TestBundle:decide(case) end
----Forgets all rows and offsets.
+---Forgets all rows, offsets and what was set aside.
 function TestBundle:reset() end
 
 ---@class tidemill.testing

@@ -6,6 +6,7 @@
 --   local bank = t.load('examples/bank')
 --   local result = bank:run { given = { … }, events = { … } }
 --   result:row('balances', id), result:rows('balances')
+local aside = require 'tidemill.testing.aside'
 local boot = require 'tidemill.boot'
 local core = require 'tidemill.core.api'
 local decimal = require 'tidemill.core.decimal'
@@ -13,8 +14,10 @@ local encode = require 'tidemill.testing.encode'
 local failure = require 'tidemill.plan.failure'
 local ffi = require 'ffi'
 local integers = require 'tidemill.core.integers'
+local place = require 'tidemill.testing.place'
 local protected = require 'tidemill.core.protected'
 local tables = require 'tidemill.testing.tables'
+local types = require 'tidemill.testing.types'
 local units = require 'tidemill.core.units'
 local value = require 'tidemill.core.value'
 local words = require 'tidemill.core.words'
@@ -39,14 +42,15 @@ local function fail(text)
   error(text, 0)
 end
 
-local function batch_error(batch, events)
-  local e = batch.current
-  local where = e >= 0 and events[e + 1] and ' (event ' .. e + 1 .. ')' or ''
-  fail(ffi.string(batch.error) .. where)
+local function fail_at(self, reason, sent)
+  aside.raise(reason, sent and sent.at, C.tm_trial_halts(self.trial, reason) ~= 0)
 end
 
-local function add_event(self, event)
-  local record = encode.record(self.plan.source, event, self.offsets)
+local function batch_error(self, batch, list)
+  fail_at(self, ffi.string(batch.error), list[batch.current + 1])
+end
+
+local function add_record(self, record)
   self.kept = { record.key or '', record.value or '' }
   C.tm_trial_event(self.trial, record.topic, record.partition, record.offset, record.time,
     record.key, record.key and #record.key or -1, record.value,
@@ -60,101 +64,142 @@ end
 local function check_read(batch)
   for i = 0, batch.n_events - 1 do
     if batch.states[i] == C.TM_EVENT_FAILED then
-      fail(('event %d cannot be read: %s'):format(i + 1, batch.reasons[i] ~= nil
-        and ffi.string(batch.reasons[i]) or '?'))
+      aside.raise('cannot be read: ' .. (batch.reasons[i] ~= nil
+        and ffi.string(batch.reasons[i]) or '?'), i + 1)
     end
   end
 end
 
-local function decode(self, events)
+local function decode(self, list)
   C.tm_trial_reset(self.trial)
-  for _, event in ipairs(events) do add_event(self, event) end
+  for _, sent in ipairs(list) do add_record(self, sent.record) end
   local batch = C.tm_trial_decode(self.trial)
   check_read(batch)
   return batch
 end
 
 -- Runs a phase as the worker would; an error names the user's line and the event.
-local function phase(run, batch, rows, events)
+local function phase(self, run, batch, rows, list)
   local ok, reason = xpcall(function() run(batch, rows) end, boot.trace)
   check_read(batch)
-  if ok then return end
-  local event = batch.current >= 0 and events[batch.current + 1]
-  fail(('%s%s'):format(tostring(reason), event
-    and (' (event %d, %s)'):format(batch.current + 1, event.type or event.op or 'no type')
-    or ''))
+  if not ok then fail_at(self, tostring(reason), list[batch.current + 1]) end
 end
 
-local function rows_of(self, i, batch, events)
+-- The database may refuse a row too.
+local function store(self, stored, batch, rows)
+  local ok, reason = pcall(stored.store, stored, self.trial, batch, rows)
+  if not ok then aside.raise(tostring(reason)) end
+end
+
+local function rows_of(self, i, batch, list)
   local rows = C.tm_trial_rows(self.trial, i - 1)
-  if rows == nil then batch_error(batch, events) end
+  if rows == nil then batch_error(self, batch, list) end
   if self.plan.projections[i].keys_in_lua then
-    phase(self.program.keys, batch, rows, events)
+    phase(self, self.program.keys, batch, rows, list)
     C.tm_trial_ready(self.trial, rows)
   end
   return rows
 end
 
-local function run_projection(self, i, batch, events)
+local function run_projection(self, i, batch, list)
   local p = self.plan.projections[i]
-  local rows = rows_of(self, i, batch, events)
+  local rows = rows_of(self, i, batch, list)
   local stored = self.tables[p.table]
   stored:load(self.trial, batch, rows)
   if C.tm_trial_emptied(self.trial, rows) ~= 0 then stored:empty() end
   if p.has_handler then
-    phase(self.program.fold, batch, rows, events)
+    phase(self, self.program.fold, batch, rows, list)
   elseif C.tm_trial_mirror(self.trial, rows) < 0 then
-    batch_error(batch, events)
+    batch_error(self, batch, list)
   end
-  stored:store(self.trial, batch, rows)
+  store(self, stored, batch, rows)
 end
 
 -- Runs the function until it has all rows that it asks for; only what the last run made
 -- is used.
-local function run_function(self, i, batch, events)
+local function run_function(self, i, batch, list)
   local leader, all = self.plan.projections[i], {}
-  for k = 1, leader.n_set do all[k] = rows_of(self, i + k - 1, batch, events) end
+  for k = 1, leader.n_set do all[k] = rows_of(self, i + k - 1, batch, list) end
   for _ = 1, MOST_RUNS do
     for k, rows in ipairs(all) do
       self.tables[self.plan.projections[i + k - 1].table]:load(self.trial, batch, rows)
     end
     local set = C.tm_trial_table_set(self.trial, all[1])
-    if set.n_events > 0 then phase(self.program.fold, batch, all[1], events) end
+    if set.n_events > 0 then phase(self, self.program.fold, batch, all[1], list) end
     if set.n_unknown == 0 then
       for k, rows in ipairs(all) do
-        self.tables[self.plan.projections[i + k - 1].table]:store(self.trial, batch, rows)
+        store(self, self.tables[self.plan.projections[i + k - 1].table], batch, rows)
       end
       return
     end
   end
-  fail('the batch function asks for more rows each time, by what it reads in those that '
-    .. 'it asked for before')
+  aside.raise('the batch function asks for more rows each time, by what it reads in '
+    .. 'those that it asked for before')
 end
 
-local function run_batch(self, events)
-  local batch = decode(self, events)
+local function apply(self, list)
+  local batch = decode(self, list)
   for i, p in ipairs(self.plan.projections) do
     if p.batch then
-      run_function(self, i, batch, events)
+      run_function(self, i, batch, list)
     elseif not p.in_set then
-      run_projection(self, i, batch, events)
+      run_projection(self, i, batch, list)
     end
   end
 end
 
+local function copy_tables(self)
+  local copy = {}
+  for name, stored in pairs(self.tables) do copy[name] = stored:copy() end
+  return copy
+end
+
+-- Applies what can be applied, as a run does: as if the records that fail had not come.
+local function run_batch(self, list)
+  local left = self.aside:left_of(list)
+  while #left > 0 do
+    local before = copy_tables(self)
+    for i, sent in ipairs(left) do sent.at = i end
+    local ok, why = pcall(apply, self, left)
+    if ok then return end
+    self.tables = before
+    if not aside.is_failure(why) then error(why, 0) end
+    if not why.at and #left > 1 then
+      for _, sent in ipairs(left) do run_batch(self, { sent }) end
+      return
+    end
+    local sent = table.remove(left, why.at or 1)
+    if why.halts then fail(aside.text(sent, why.reason)) end
+    self.aside:add(sent, why.reason)
+    left = self.aside:left_of(left)
+  end
+end
+
 -- A truncate is alone in its batch.
-local function run_batches(self, events)
+local function run_batches(self, list)
   local part = {}
   local function flush()
     if #part > 0 then run_batch(self, part) end
     part = {}
   end
-  for _, event in ipairs(events) do
-    if event.op == 't' then flush() end
-    part[#part + 1] = event
-    if event.op == 't' then flush() end
+  for _, sent in ipairs(list) do
+    if sent.event.op == 't' then flush() end
+    part[#part + 1] = sent
+    if sent.event.op == 't' then flush() end
   end
   flush()
+end
+
+-- The records of a run's events.
+local function sent_of(self, events)
+  local list = {}
+  for i, event in ipairs(events) do
+    local ok, record = pcall(encode.record, self.plan.source, event, self.offsets)
+    if not ok then fail(('%s (event %d)'):format(record, i)) end
+    types.check(self.plan, event, record.topic, self.told)
+    list[i] = { number = i, event = event, record = record }
+  end
+  return list
 end
 
 local function table_of(self, name)
@@ -183,18 +228,62 @@ function Result:row(name, key)
 end
 
 -- What a case may have.
-M.RUN = { given = true, events = true, split = true }
+M.RUN = { given = true, events = true, split = true, dead_letters = true }
 
 local function check_case(case)
   if type(case) ~= 'table' or type(case.events or {}) ~= 'table' then
-    error('run takes { given = { table = { rows } }, events = { … } }', 3)
+    fail('run takes { given = { table = { rows } }, events = { … } }')
   end
   for name in pairs(case) do
     if not M.RUN[name] then
-      error(("unknown key '%s'%s"):format(tostring(name), words.hint(name,
-        { 'given', 'events', 'split' })), 3)
+      fail(("unknown key '%s'%s"):format(tostring(name), words.hint(name,
+        { 'given', 'events', 'split', 'dead_letters' })))
     end
   end
+  local n = case.dead_letters
+  if n ~= nil and (type(n) ~= 'number' or n < 0 or n ~= math.floor(n)) then
+    fail('dead_letters says how many events are set aside, those that are held too: '
+      .. 'dead_letters = 1')
+  end
+end
+
+local function reasons(letters)
+  local list = {}
+  for i, letter in ipairs(letters) do
+    list[i] = letter.text
+  end
+  return table.concat(list, '\n')
+end
+
+-- What is set aside never passes unnoticed: the case says how many there are.
+local function check_letters(letters, expected)
+  if #letters == (expected or 0) then return end
+  if expected then
+    fail(('%d events are set aside, not %d%s%s'):format(#letters, expected,
+      #letters > 0 and ':\n' or '', reasons(letters)))
+  end
+  local more = #letters > 1 and ('; with it %d are set aside'):format(#letters) or ''
+  fail(('%s%s: where that is meant, write dead_letters = %d beside events')
+    :format(letters[1].text, more, #letters))
+end
+
+local function run(self, case)
+  check_case(case)
+  C.tm_trial_reset(self.trial)
+  local empty = C.tm_trial_decode(self.trial)
+  for name, list in pairs(case.given or {}) do table_of(self, name):give(list, empty) end
+  local list, before = sent_of(self, case.events or {}), self.aside:copy()
+  if case.split then
+    for _, sent in ipairs(list) do run_batch(self, { sent }) end
+  else
+    run_batches(self, list)
+  end
+  local letters = self.aside:take()
+  local after = self.aside
+  self.aside = before -- what a refused run left behind holds nothing
+  check_letters(letters, case.dead_letters)
+  self.aside = after
+  return setmetatable({ bundle = self, dead_letters = letters }, Result)
 end
 
 ---Applies [case].given and then [case].events, in one batch, or with split =
@@ -202,20 +291,10 @@ end
 ---@param case tidemill.TestRun
 ---@return tidemill.TestResult
 function Bundle:run(case)
-  check_case(case)
-  for name, list in pairs(case.given or {}) do table_of(self, name):give(list) end
-  local events = case.events or {}
-  if case.split then
-    for _, event in ipairs(events) do run_batch(self, { event }) end
-  else
-    run_batches(self, events)
-  end
-  return setmetatable({ bundle = self }, Result)
+  return run(self, case)
 end
 
-local function failure_error(text)
-  error(text, 3)
-end
+local failure_error = fail
 
 local function check_failure(case)
   if type(case) ~= 'table' then failure_error("decide takes { class = 'data', … }") end
@@ -247,18 +326,18 @@ function Bundle:decide(case)
   local ok, reason = xpcall(function()
     action, delay = failure.decide(self.plan.failure, facts)
   end, boot.trace)
-  if not ok then error(reason, 2) end
+  if not ok then fail(reason) end
   return action, delay
 end
 
----Forgets all rows and offsets.
+---Forgets all rows, offsets and records that were set aside.
 function Bundle:reset()
-  self.tables, self.offsets = {}, {}
+  self.tables, self.offsets, self.aside = {}, {}, aside.new(self.plan)
   for _, p in ipairs(self.plan.projections) do self.tables[p.table] = tables.new(p) end
 end
 
-local function rows_text(bundle)
-  local names, parts = {}, {}
+local function rows_text(bundle, result)
+  local names, parts = {}, { reasons(result.dead_letters) }
   for name in pairs(bundle.tables) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
@@ -269,28 +348,24 @@ local function rows_text(bundle)
   return table.concat(parts, '\n')
 end
 
-local function copy_tables(self)
-  local copy = {}
-  for name, stored in pairs(self.tables) do copy[name] = stored:copy() end
-  return copy
-end
-
 ---Runs a case twice from the same rows, all events in one batch and each in a
 ---batch of its own, and demands equal rows.
 ---@param case tidemill.TestRun
 ---@return tidemill.TestResult
 function Bundle:split(case)
   check_case(case)
-  local before, offsets = copy_tables(self), {}
+  local before, held, offsets = copy_tables(self), self.aside:copy(), {}
   for lane, offset in pairs(self.offsets) do offsets[lane] = offset end
-  self:run { given = case.given, events = case.events }
-  local whole = rows_text(self)
-  self.tables, self.offsets = before, offsets
-  local result = self:run { given = case.given, events = case.events, split = true }
-  local single = rows_text(self)
+  local now = { given = case.given, events = case.events,
+    dead_letters = case.dead_letters }
+  local whole = rows_text(self, run(self, now))
+  self.tables, self.aside, self.offsets = before, held, offsets
+  now.split = true
+  local result = run(self, now)
+  local single = rows_text(self, result)
   if whole ~= single then
-    error(('the rows depend on how events are split into batches:\nall at once:\n%s\n'
-      .. 'one at a time:\n%s'):format(whole, single), 2)
+    fail(('the rows depend on how events are split into batches:\nall at once:\n%s\n'
+      .. 'one at a time:\n%s'):format(whole, single))
   end
   return result
 end
@@ -314,9 +389,17 @@ function M.load(path)
     C.tm_trial_free(t)
     assert(owner)
   end)
-  local self = setmetatable({ plan = plan, program = program, trial = trial }, Bundle)
+  local self = setmetatable({ plan = plan, program = program, trial = trial, told = {} },
+    Bundle)
   self:reset()
   return self
 end
+
+for _, class in ipairs { Bundle, Result } do
+  for name, method in pairs(class) do
+    if type(method) == 'function' then class[name] = place.at_spec(method) end
+  end
+end
+M.load, M.split = place.at_spec(M.load), place.at_spec(M.split)
 
 return M

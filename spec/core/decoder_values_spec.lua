@@ -80,7 +80,7 @@ describe('decoder: values', function()
   it('finds keys in any order, with escapes, and of any length', function()
     local long = ('k'):rep(300)
     local d = decoding.new { format = 'json' }
-    d:want('data.a', 'data.b', 'data.a\\b', 'data.', 'data.' .. long, 'data.é'):run {
+    d:want('data.a', 'data.b', 'data.a\\b', "data['']", 'data.' .. long, 'data.é'):run {
       { value = '{"b":1,"a":2}' }, { value = '{"a":3,"b":4}' },
       { value = '{"\\u0061":5,"a\\\\b":6,"a\\b":7,"":8}' },
       { value = '{"' .. long .. 'k":1,"' .. long .. '":9,"é":10}' },
@@ -90,7 +90,7 @@ describe('decoder: values', function()
     assert.same('int:3', d:value(2, 'data.a'))
     assert.same('int:5', d:value(3, 'data.a'))
     assert.same('int:6', d:value(3, 'data.a\\b'))
-    assert.same('int:8', d:value(3, 'data.'))
+    assert.same('int:8', d:value(3, "data['']"))
     assert.same('int:9', d:value(4, 'data.' .. long))
     assert.same('int:10', d:value(4, 'data.é'))
   end)

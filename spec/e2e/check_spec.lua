@@ -193,7 +193,7 @@ return pipeline {
     offline = tidemill.call({ 'check', bundle, '--offline' },
       { env = { DATABASE_URL = 'postgresql://app:pass/word@db/shop' } })
     assert.equal(78, offline.status, offline.text)
-    assert.is_truthy(offline.err:find("pipeline.lua:5: postgres: 'write': the database "
+    assert.is_truthy(offline.err:find("pipeline.lua:4: postgres: 'write': the database "
       .. 'address is neither', 1, true), offline.text)
     assert.is_truthy(offline.err:find('percent-encode', 1, true), offline.text)
     assert.is_nil(offline.text:find('pass/', 1, true) or offline.text:find('word@', 1, true))

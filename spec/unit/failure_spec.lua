@@ -161,7 +161,7 @@ describe('decide', function()
   wrong('names the nearest of a wrong word', "'dead_leter'", { class = 'data' }, "'dead_leter' is no answer: did you mean 'dead_letter'?")
   wrong('refuses what is no text', '5', { class = 'data' }, 'a number is no answer to a failure of class data with one record: it can be '
     .. "'retry', 'dead_letter', 'hold', 'halt'")
-  wrong('refuses false', 'false', { class = 'data' }, 'true or false is no answer')
+  wrong('refuses false', 'false', { class = 'data' }, 'false is no answer')
   wrong('refuses a table', '{}', { class = 'data', records = 7 }, "a table is no answer to a failure of class data with 7 records: it can be "
     .. "'retry', 'bisect', 'halt'")
   wrong('refuses a negative delay', "'retry', -1", { class = 'conflict' }, 'the delay must be milliseconds from 0 to 3600000, not -1')

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "flow/batch/batch.h"
+#include "flow/batch/blame.h"
 #include "flow/rows/headers.h"
 #include "flow/rows/keys.h"
 #include "flow/rows/mirror.h"
@@ -117,6 +118,11 @@ int tm_trial_is_flat(struct tm_trial *t)
     return (t->batch.input.events.flags[0] & EVENT_FLAT) != 0;
 }
 
+int tm_trial_halts(struct tm_trial *t, const char *reason)
+{
+    return !t->is_ok || batch_class(&t->batch, reason) == ERR_CONFIG;
+}
+
 struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
 {
     struct batch *b = &t->batch;
@@ -129,6 +135,7 @@ struct tm_rows *tm_trial_rows(struct tm_trial *t, uint32_t projection)
     }
     keys_begin(r, &b->memory.arena, &b->memory.loaded, &b->input.events);
     if (!keys_collect(r, t->generation->decoder, &event, &e)) {
+        b->input.view.current = (int32_t)event;
         say(&b->input.view, &e);
         return NULL;
     }
@@ -238,6 +245,7 @@ int tm_trial_mirror(struct tm_trial *t, struct tm_rows *view)
     if (mirror_apply((struct rows *)view, &pair, &e)) {
         return 0;
     }
+    t->batch.input.view.current = (int32_t)view->pair_event[pair];
     say(&t->batch.input.view, &e);
     return -1;
 }

@@ -251,6 +251,9 @@ local function read_steps(path)
   local name = tostring(path):match('^headers%.(.+)$')
   if name then return { 'headers', name } end
   local steps, reason = path_of.read(tostring(path))
+  if not steps and not reason then -- of a name that is empty, all before it is asked
+    steps = path_of.read((tostring(path):gsub('%.+', '.'):gsub('%.$', '')))
+  end
   if not steps then no_path(path, reason) end
   if steps[1] == 'headers' and (#steps ~= 2 or type(steps[2]) ~= 'string') then
     no_path(path, "a header has a name: event:has('headers.name')")

@@ -14,6 +14,7 @@ local C = core.C
 local bit = require 'bit'
 local EXISTS, TOUCHED = C.TM_ROW_EXISTS, C.TM_ROW_TOUCHED
 local CLEARED, MISSING = C.TM_ROW_CLEARED, C.TM_MISSING
+local IS_JSON = { json = true, jsonb = true }
 local INTEGERS = { smallint = true, integer = true, bigint = true }
 
 function M.new(p)
@@ -42,6 +43,25 @@ local function normal(column, v)
   return v
 end
 
+local out, n_out = ffi.new('const struct tm_cell *[1]'), ffi.new('uint32_t[1]')
+
+-- The text that a json column would hold.
+local function document(batch, column, v)
+  if type(v) == 'string' and C.tm_json(batch, v, #v, out, n_out) < 0 then
+    error(("given: column '%s' is %s, and '%s' is no JSON: write a table, or the JSON of "
+      .. "a text: '%s'"):format(column.name, column.kind, v, value.encode(v)), 0)
+  end
+  return type(v) == 'string' and v or value.encode(v)
+end
+
+local function given_value(batch, column, v)
+  if v == nil then
+    v = column.initial_value
+    return v ~= nil and IS_JSON[column.kind] and value.encode(v) or normal(column, v)
+  end
+  return IS_JSON[column.kind] and document(batch, column, v) or normal(column, v)
+end
+
 local function key_text(p, row)
   local parts = {}
   for i = 1, p.n_key do
@@ -50,8 +70,8 @@ local function key_text(p, row)
   return table.concat(parts, '\0')
 end
 
-
-function Table:give(list)
+---@param batch ffi.cdata* any one of the trial
+function Table:give(list, batch)
   local names = {}
   for _, column in ipairs(self.p.columns) do names[#names + 1] = column.name end
   for _, given in ipairs(list) do
@@ -64,9 +84,7 @@ function Table:give(list)
       end
     end
     for _, column in ipairs(self.p.columns) do
-      local v = given[column.name]
-      if v == nil then v = column.initial_value end
-      row[column.name] = normal(column, v)
+      row[column.name] = given_value(batch, column, given[column.name])
     end
     if self.p.n_key == 0 then
       self.rows[#self.rows + 1] = row
@@ -85,6 +103,13 @@ local function find(self, trial, batch, rows, row)
   return index, kept
 end
 
+-- A text of a json column is the document itself.
+local function set_stored(cell, column, v)
+  local kept = value.set(cell, v)
+  if v ~= nil and IS_JSON[column.kind] then cell.tag = C.TM_OBJECT end
+  return kept
+end
+
 -- Hands the rows that the batch touches to the core, as if just loaded.
 function Table:load(trial, batch, rows)
   local p = self.p
@@ -94,7 +119,7 @@ function Table:load(trial, batch, rows)
     local index = find(self, trial, batch, rows, row)
     if index >= 0 then
       for i = p.n_key + 1, #p.columns do
-        local kept = value.set(cell, row[p.columns[i].name])
+        local kept = set_stored(cell, p.columns[i], row[p.columns[i].name])
         if C.tm_trial_given(trial, rows, i - 1, index, cell) < 0 then
           error(ffi.string(batch.error), 0)
         end
