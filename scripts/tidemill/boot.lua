@@ -20,14 +20,14 @@ local sources = trace.sources
 M.trace = trace.trace
 
 local function run_entry(bundle)
-  local _, require_module, loading = sandbox.new(bundle)
+  local env, require_module, loading = sandbox.new(bundle)
   local module = bundle.entry:gsub('%.lua$', ''):gsub('/', '.')
   for file in pairs(bundle.files) do
-    sources['@' .. bundle.folder .. '/' .. file] = true
+    sources['@' .. bundle.folder .. '/' .. file] = bundle.files[file]
   end
   local record = require_module(module, nil, bundle.entry)
   -- Modules of projections are loaded by the plan, still as part of loading.
-  return record, require_module, loading
+  return record, require_module, loading, env
 end
 
 -- What a file returns that returns no pipeline, for the message.
@@ -86,9 +86,9 @@ end
 ---Loads a bundle; raises "file:line: what" lines.
 ---@param bundle table { folder, files, entry, hash, rules } as read by the core
 ---@param goes_on? boolean runs go on behind events that fail
----@return table plan, table program { keys, fold }
+---@return table plan, table program { keys, fold }, table env of the bundle
 function M.build(bundle, goes_on)
-  local record, require_module, loading = run_entry(bundle)
+  local record, require_module, loading, env = run_entry(bundle)
   if not dsl.is_record(record, 'pipeline') then
     error(no_pipeline(bundle, loading, record), 0)
   end
@@ -98,7 +98,7 @@ function M.build(bundle, goes_on)
   made.resolved = list_resolved(loading.resolved)
   check_purity(made)
   find_deletes(made)
-  return made, prelude.new(made, goes_on and M.trace or nil, M.trace)
+  return made, prelude.new(made, goes_on and M.trace or nil, M.trace), env
 end
 
 local function read(path)
@@ -124,13 +124,13 @@ function M.open(path)
   return M.build(bundle)
 end
 
-local loaded, program, rule
+local loaded, program, rule, environment
 
 -- The one bundle of this VM, in which texts have no more methods than the
 -- sandbox gives. (Specs share their VM with busted, which keeps Lua's.)
 function M.load(bundle)
   getmetatable('').__index = sandbox.text_methods()
-  loaded, program = M.build(bundle, true)
+  loaded, program, environment = M.build(bundle, true)
   rule = loaded.failure
   return loaded
 end
@@ -143,6 +143,12 @@ end
 
 function M.plan()
   return { out = require 'tidemill.summary'.of(loaded) }
+end
+
+---Words of handlers that are not there, a line each.
+function M.handlers()
+  return { out = table.concat(
+    require 'tidemill.inspect.handlers'.of(loaded, environment), '\n') }
 end
 
 function M.connector(said)

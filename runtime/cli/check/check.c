@@ -119,6 +119,26 @@ static int compare(const char *path, const struct plan *p,
     return status;
 }
 
+/* Words that handlers ask for and that are not there: a run would set records aside. */
+static int print_handlers(struct vm *vm, struct check_list *list)
+{
+    struct vm_report r;
+    struct err e;
+    if (!vm_report(vm, "handlers", NULL, 0, &r, &e)) {
+        complain("tidemill check: %s\n", e.text);
+        return EX_SOFTWARE;
+    }
+    bool has_any = r.out[0] != '\0';
+    if (has_any) {
+        complain("\nhandlers cannot do this:\n");
+        buf_clear(&list->said);
+        complain("%s\n", r.out);
+        check_list_said(list, "handlers", "problem");
+    }
+    report_close(&r);
+    return has_any ? EX_CONFIG : EX_OK;
+}
+
 static bool is_address(const struct plan_database *d, const char *field,
                        const char *conninfo)
 {
@@ -173,11 +193,12 @@ static int look(const struct bundle *b, const struct plan *p, struct vm *vm,
     }
     buf_clear(&list->said);
     bool is_address = are_addresses(&p->database, list);
+    bool is_handled = print_handlers(vm, list) == EX_OK;
     status = vm_examples(b);
     if (status != EX_OK) {
         check_list_said(list, "examples", "problem");
     }
-    status = graver(is_address ? EX_OK : EX_CONFIG, status);
+    status = graver(is_address && is_handled ? EX_OK : EX_CONFIG, status);
     if (!is_offline) {
         status = graver(status, ask(path, p, vm, list, is_address));
     }

@@ -3,16 +3,57 @@ local kinds = require 'tidemill.core.kinds'
 
 local M = {}
 
--- Chunk names of all loaded bundles: which frames of a traceback are the user's.
+-- Texts by the chunk names of all loaded bundles: which frames of a traceback are the
+-- user's.
 M.sources = {}
 local sources = M.sources
+
+local KEYWORDS = {}
+for word in ('and break do else elseif end false for function if in local nil not or '
+  .. 'repeat return then true until while'):gmatch('%a+') do
+  KEYWORDS[word] = true
+end
+
+-- The variables and fields that a line of a script reads: "row.n, event.data.x".
+local function read_in(text, number)
+  local n, names, told = 0, {}, {}
+  for line in (type(text) == 'string' and text or ''):gmatch('([^\n]*)\n?') do
+    n = n + 1
+    if n == number then
+      line = line:gsub('%-%-.*', ''):gsub("'[^']*'", "''"):gsub('"[^"]*"', '""')
+      line = line:match('^[%w_.,%s]-=([^=].*)$') or line -- behind what is assigned
+      for name, behind in line:gmatch('([%a_][%w_.]*)()') do
+        local is_called = line:find('^%s*[({:]', behind)
+        if not is_called and not KEYWORDS[name] and not told[name] then
+          names[#names + 1], told[name] = name, true
+        end
+      end
+    end
+  end
+  return table.concat(names, ', ')
+end
+
+local NO_NUMBER = { '^nil %(missing or null%) cannot be used as a number$',
+  'nil %(missing or null%) is not a number$' }
+
+-- A decimal is told of its other operand's value, not of its name.
+local function name_operands(rest, source, line)
+  for _, pattern in ipairs(NO_NUMBER) do
+    local names = rest:find(pattern) and read_in(sources[source], line) or ''
+    if names ~= '' then
+      return (': of %s in this line one is nil: look first whether it is there, or write '
+        .. '(x or 0)'):format(names)
+    end
+  end
+  return ''
+end
 
 local function user_line()
   for level = 3, 60 do
     local info = debug.getinfo(level, 'Sl')
     if not info then return nil end
     if sources[info.source] and info.currentline > 0 then
-      return info.source:sub(2) .. ':' .. info.currentline .. ': '
+      return info.source:sub(2) .. ':' .. info.currentline .. ': ', info
     end
   end
 end
@@ -92,9 +133,10 @@ function M.trace(message)
   end
   local rest = message:match('^[^%s:]*%.lua:%d+: (.*)$')
     or message:match('^%.%.%.[^:]*:%d+: (.*)$')
-  local line = user_line()
+  local line, info = user_line()
   if not line then return message end
-  return line .. (rest or message)
+  rest = rest or message
+  return line .. rest .. name_operands(rest, info.source, info.currentline)
 end
 
 return M

@@ -132,6 +132,12 @@ local function visit(x, sources, seen, each)
   end
 end
 
+---Calls [each] with every function that the handlers can reach, once.
+function M.each(handlers, sources, each)
+  local seen = {}
+  for _, handler in ipairs(handlers) do visit(handler, sources, seen, each) end
+end
+
 local function has_constant(f, word)
   local k = -1
   local constant = util.funck(f, k)

@@ -10,6 +10,7 @@ local lexer = require 'tidemill.load.lexer'
 local locate = require 'tidemill.load.locate'
 local protected = require 'tidemill.core.protected'
 local pure = require 'tidemill.load.pure'
+local unclosed = require 'tidemill.load.unclosed'
 local units = require 'tidemill.core.units'
 local value = require 'tidemill.core.value'
 local view = require 'tidemill.run.view'
@@ -23,7 +24,8 @@ local CALL_TABLE = core.field 'call_table'
 
 -- Known words that are left out, and why.
 local LEFT_OUT = {
-  os = 'time comes from event.time, settings from env()',
+  os = 'time comes from event.time (its day: row.day = millis(event.time) into a date '
+    .. 'column), settings from env()',
   io = 'a pipeline reads nothing but its events; for secrets there is file()',
   debug = 'it can break the sandbox', ffi = 'it can break the sandbox',
   jit = 'it can break the sandbox', package = 'use require',
@@ -280,6 +282,19 @@ local function refuse_length(path, text)
   end
 end
 
+-- A block without its end is told in the line where it begins.
+local function syntax_error(path, text, line, what)
+  local began, word
+  if what:find("^'end' expected") or what:find("^unexpected symbol near '[},)<]") then
+    began, word = unclosed.find(text)
+  end
+  if began then
+    return ("%s:%d: the 'end' of this '%s' is missing: Lua noticed in line %d (%s)")
+      :format(path, began, word, line, what)
+  end
+  return ('%s:%d: %s%s'):format(path, line, what, syntax_hint(text, line, what))
+end
+
 -- Of a file that is no part of the bundle.
 local LEFT = ': the file is there, but a run loads what was there when it started (start '
   .. 'it again), without specs and what is in a linked folder'
@@ -344,8 +359,7 @@ local function new_require(bundle, loading, env)
     end
     local line, what = reason:match('^.-:(%d+): (.*)$')
     if not line then error(reason, 0) end
-    error(('%s:%d: %s%s'):format(path, line, what,
-      syntax_hint(text, tonumber(line), what)), 0)
+    error(syntax_error(path, text, tonumber(line), what), 0)
   end
 
   local function load_module(name, file)

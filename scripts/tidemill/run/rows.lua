@@ -295,15 +295,21 @@ local function new_writers(now, p, stamps)
   return writers
 end
 
+---Why a row has no such column or word.
+---@return string
+function M.why_unknown(p, name)
+  local names, known = {}, {}
+  for i, column in ipairs(p.columns) do names[i], known[i] = column.name, column.name end
+  for word in pairs(M.WORDS) do known[#known + 1] = word end
+  return ("table '%s' has no column '%s' in this projection%s"):format(p.table,
+    tostring(name), words.hint(name, words.nearest(tostring(name), known) and known
+    or names))
+end
+
 local function new_refusals(p)
-  local names, is_key = {}, {}
-  for _, column in ipairs(p.columns) do
-    names[#names + 1], is_key[column.name] = column.name, column.is_key
-  end
-  local function unknown(name)
-    error("table '" .. p.table .. "' has no column '" .. tostring(name)
-      .. "' in this projection" .. words.hint(name, names), 0)
-  end
+  local is_key = {}
+  for _, column in ipairs(p.columns) do is_key[column.name] = column.is_key end
+  local function unknown(name) error(M.why_unknown(p, name), 0) end
   local function assign(name)
     if is_key[name] then
       error("'" .. name .. "' is a key column of '" .. p.table

@@ -14,6 +14,7 @@ local kinds = require 'tidemill.core.kinds'
 local path_of = require 'tidemill.core.path'
 local protected = require 'tidemill.core.protected'
 local value = require 'tidemill.core.value'
+local words = require 'tidemill.core.words'
 
 local M = {}
 
@@ -238,8 +239,17 @@ local function new_fields(now, read, headers_t)
   }
 end
 
-local WORDS = 'key, type, id, time, op, data, before, after, source, headers, topic, '
-  .. 'partition, offset, has'
+local WORDS = { 'key', 'type', 'id', 'time', 'op', 'data', 'before', 'after', 'source',
+  'headers', 'topic', 'partition', 'offset', 'has' }
+
+---@return string|nil why an event has no such word
+function M.why_unknown(name)
+  if words.has(WORDS, name) then return nil end
+  local nearest = words.nearest(tostring(name), WORDS)
+  return ("an event has no field '%s': %s"):format(tostring(name), nearest
+    and ("did you mean '%s'?"):format(nearest) or 'it has ' .. table.concat(WORDS, ', ')
+    .. '; fields of the record are in event.data')
+end
 
 local function no_path(path, reason)
   error(("event:has('%s'): %s"):format(tostring(path), reason or 'a path begins with '
@@ -325,10 +335,7 @@ function M.new(is_written)
   local event_t = core.new_type('uint32_t index; double serial;')
   local has = new_has(now, nodes, header, event_t, table_of)
 
-  local function unknown(name)
-    error("an event has no field '" .. tostring(name) .. "': it has " .. WORDS
-      .. '; fields of the record are in event.data', 0)
-  end
+  local function unknown(name) error(M.why_unknown(name), 0) end
 
   ffi.metatype(event_t, {
     __index = function(event, name)
