@@ -76,6 +76,8 @@ local MEANINGS = {
     ": a field that is missing or null is nil: write (event.data.x or '')" },
   { "attempt to %l+ .*a nil value%)?$",
     ': a field that is missing or null is nil: look first whether it is there' },
+  { "text '.*' is not a decimal number$",
+    ': a decimal is compared and computed with numbers and texts of digits only' },
   { 'expected, got nil%)$',
     ': a field that is missing or null is nil: look first whether it is there' },
   { 'got cdata%)$', ': name a field of it, or write tostring(x)' },
