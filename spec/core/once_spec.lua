@@ -234,8 +234,9 @@ describe('once of an append', function()
     end
   end)
   it('wants a value to know a repeated event by', function()
-    assert.has_error(function() append('nil'):run { events = { event_of('a', 1) } } end,
-      'a.id: the row has no value for it, by which a repeated event is known (once): assign it')
+    local result = append('nil'):run { events = { event_of('a', 1) }, dead_letters = 1 }
+    assert.are.equal('a.id: the row has no value for it, by which a repeated event is known (once): assign it',
+      result.dead_letters[1].reason)
   end)
 
   local batch

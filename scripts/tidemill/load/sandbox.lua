@@ -277,7 +277,8 @@ local function refuse_length(path, text)
   for i, word in ipairs(t.values) do
     if word == '__len' then
       error(("%s:%d: whether # asks a metatable for '__len' depends on how LuaJIT was "
-        .. 'built: write a function that counts, and call it'):format(path, t.lines[i]), 0)
+        .. 'built: write a function that counts, and call it'):format(path, t.lines[i]),
+        0)
     end
   end
 end
