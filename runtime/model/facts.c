@@ -3,10 +3,19 @@
 
 #include <string.h>
 
-void facts_open(struct plan_facts *f, uint32_t n_tables)
+#include "model/columns.h"
+
+void facts_open(struct plan_facts *f, const struct plan *p)
 {
     arena_init(&f->arena, 0);
-    f->tables = arena_zero(&f->arena, (n_tables + 1) * sizeof(*f->tables));
+    f->tables =
+        arena_zero(&f->arena, (p->n_projections + 1) * sizeof(*f->tables));
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        uint32_t n = columns_words(p->projections[i].n_columns);
+
+        f->tables[i].must_be_given =
+            arena_zero(&f->arena, n * sizeof(uint64_t));
+    }
 }
 
 void facts_close(struct plan_facts *f)
@@ -15,13 +24,12 @@ void facts_close(struct plan_facts *f)
     f->tables = NULL;
 }
 
-/* Programs have no more columns than there are bits. */
 void facts_set_given(struct table_facts *t, uint32_t column, bool must_be_given)
 {
-    uint64_t bit = column < 64 ? 1ULL << column : 0;
-
-    t->must_be_given &= ~bit;
-    t->must_be_given |= must_be_given ? bit : 0;
+    t->must_be_given[column / 64] &= ~(1ULL << column % 64);
+    if (must_be_given) {
+        columns_add(t->must_be_given, column);
+    }
 }
 
 void facts_set_schema(struct plan_facts *f, uint32_t table, const char *schema,

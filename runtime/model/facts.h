@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "model/plan.h"
 
 struct table_facts {
     const char *schema; /* facts' arena: that it was found in, which statements
@@ -15,7 +16,8 @@ struct table_facts {
     uint32_t oid;       /* of that table */
     uint32_t depth; /* below how many others of the plan it stands by foreign
                            keys */
-    uint64_t must_be_given; /* columns, by bit: NOT NULL without default */
+    uint64_t *must_be_given; /* facts' arena; a set of columns (columns.h): NOT
+                                NULL without default */
 };
 
 struct plan_facts {
@@ -23,7 +25,7 @@ struct plan_facts {
     struct table_facts *tables; /* arena; by projection */
 };
 
-void facts_open(struct plan_facts *f, uint32_t n_tables);
+void facts_open(struct plan_facts *f, const struct plan *p);
 void facts_close(struct plan_facts *f);
 void facts_set_given(struct table_facts *t, uint32_t column,
                      bool must_be_given);

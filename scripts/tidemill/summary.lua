@@ -28,6 +28,10 @@ local function add_pipeline(add, plan)
   end
   add('batch      %d event%s, %d bytes, linger %d ms, concurrency %d', limits.size,
     limits.size == 1 and '' or 's', limits.bytes, limits.linger_ms, limits.concurrency)
+  if limits.widest then
+    add('           (of the %d events that size says, since a table has %d columns)',
+      limits.given_size, limits.widest)
+  end
   add('failure    %s', plan.failure.title)
 end
 

@@ -27,6 +27,9 @@ local function projection(p)
   return out
 end
 
+--- A set of columns: bit i is columns[i].
+local function set(bits) return keep(ffi.new('uint64_t[1]', bits)) end
+
 local function is(expected, text)
   assert.are.equal(expected, ffi.string(text))
 end
@@ -69,13 +72,13 @@ describe('sql_update', function()
       .. 'FROM unnest($1::uuid[], $2::text[], $3::text[], $4::xid[]) '
       .. 'AS u(c0, c1, c2, x) WHERE t."id" = u.c0 AND t.xmin = u.x RETURNING 1) '
       .. "SELECT tidemill.must((SELECT count(*) FROM w) = $5, 'TM002')",
-      C.sql_update(arena, nil, balances(C.EXACT_ALIGNED), 6))
+      C.sql_update(arena, nil, balances(C.EXACT_ALIGNED), set(6)))
   end)
   it('takes only the columns of the mask', function()
     is('WITH w AS (UPDATE "t" AS t SET "tags" = u.c2::text[] '
       .. 'FROM unnest($1::uuid[], $2::text[]) AS u(c0, c2) WHERE t."id" = u.c0 '
       .. "RETURNING 1) SELECT tidemill.must((SELECT count(*) FROM w) = $3, 'TM002')",
-      C.sql_update(arena, nil, balances(C.EXACT_SHARED), 4))
+      C.sql_update(arena, nil, balances(C.EXACT_SHARED), set(4)))
   end)
 end)
 
@@ -86,7 +89,7 @@ describe('sql_update of a part of a row with newer', function()
     is('WITH w AS (UPDATE "t" AS t SET "v" = u.c2 FROM unnest($1::int8[], $2::text[]) '
       .. 'AS u(c0, c2) WHERE t."id" = u.c0 AND (t."v" COLLATE "C" < u.c2 OR t."v" IS NULL)) '
       .. 'SELECT tidemill.must((SELECT count(*) FROM unnest($1::int8[]) AS u(c0) '
-      .. 'JOIN "t" AS t ON t."id" = u.c0) = $3, \'TM002\')', C.sql_update(arena, nil, p, 4))
+      .. 'JOIN "t" AS t ON t."id" = u.c0) = $3, \'TM002\')', C.sql_update(arena, nil, p, set(4)))
   end)
 end)
 
@@ -96,7 +99,7 @@ describe('sql_insert', function()
       .. 'FROM unnest($1::uuid[], $2::text[]) AS u(c0, c1) '
       .. 'ON CONFLICT ("id") DO NOTHING RETURNING 1) '
       .. "SELECT tidemill.must((SELECT count(*) FROM w) = $3, 'TM002')",
-      C.sql_insert(arena, nil, balances(C.EXACT_SHARED), 2))
+      C.sql_insert(arena, nil, balances(C.EXACT_SHARED), set(2)))
   end)
 end)
 
@@ -108,23 +111,23 @@ describe('sql_upsert', function()
     .. '"version" = EXCLUDED."version"'
 
   it('overwrites', function()
-    is(head, C.sql_upsert(arena, nil, projection(columns), 6))
+    is(head, C.sql_upsert(arena, nil, projection(columns), set(6)))
   end)
   it('lets only a newer row overwrite', function()
     local p = projection(columns)
     p.newer = 2
     is(head .. ' WHERE t."version" < EXCLUDED."version" OR t."version" IS NULL',
-      C.sql_upsert(arena, nil, p, 6))
+      C.sql_upsert(arena, nil, p, set(6)))
   end)
   it('compares versions that are texts byte by byte', function()
     local p = projection { { 'id', 'bigint' }, { 'v', 'text' } }
     p.newer = 1
-    local sql = ffi.string(C.sql_upsert(arena, nil, p, 2))
+    local sql = ffi.string(C.sql_upsert(arena, nil, p, set(2)))
     assert.is_truthy(sql:find('WHERE t."v" COLLATE "C" < EXCLUDED."v" OR', 1, true), sql)
   end)
   it('does nothing without columns', function()
     is('INSERT INTO "t" AS t ("id") SELECT u.c0 FROM unnest($1::int8[]) AS u(c0) '
-      .. 'ON CONFLICT ("id") DO NOTHING', C.sql_upsert(arena, nil, projection(columns), 0))
+      .. 'ON CONFLICT ("id") DO NOTHING', C.sql_upsert(arena, nil, projection(columns), set(0)))
   end)
 end)
 
@@ -176,7 +179,7 @@ describe('sql_merge', function()
       .. '"lo" = least(t."lo", EXCLUDED."lo"), "hi" = greatest(t."hi", EXCLUDED."hi")',
       C.sql_merge(arena, nil, projection { { 'k', 'text' }, { 's', 'bigint', C.MERGE_SUM },
         { 'lo', 'numeric', C.MERGE_MIN }, { 'hi', 'date', C.MERGE_MAX },
-        kind = C.KIND_MERGE, exact = C.EXACT_MERGE }, 14))
+        kind = C.KIND_MERGE, exact = C.EXACT_MERGE }, set(14)))
   end)
 end)
 
@@ -184,19 +187,19 @@ describe('sql_append', function()
   it('has no key', function()
     is('INSERT INTO "t" AS t ("b") SELECT u.c1 FROM unnest($1::json[]) AS u(c1)',
       C.sql_append(arena, nil, projection { { 'a', 'text' }, { 'b', 'json' }, key = 0,
-        kind = C.KIND_APPEND }, 2))
+        kind = C.KIND_APPEND }, set(2)))
   end)
   it('with once leaves out what is there, and says how many it inserted', function()
     is('WITH w AS (INSERT INTO "t" AS t ("a", "b") SELECT u.c0, u.c1 '
       .. 'FROM unnest($1::text[], $2::json[]) AS u(c0, c1) ON CONFLICT ("a") DO NOTHING '
       .. 'RETURNING 1) SELECT count(*) FROM w',
       C.sql_append(arena, nil, projection { { 'a', 'text' }, { 'b', 'json' }, key = 0, once = 0,
-        kind = C.KIND_APPEND }, 3))
+        kind = C.KIND_APPEND }, set(3)))
   end)
   it('refuses rows of no columns', function()
     is("SELECT tidemill.must(false, '22004')",
       C.sql_append(arena, nil, projection { { 'a', 'text' }, key = 0,
-        kind = C.KIND_APPEND }, 0))
+        kind = C.KIND_APPEND }, set(0)))
   end)
 end)
 

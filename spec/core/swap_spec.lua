@@ -74,7 +74,7 @@ local function folded(b, projection)
 end
 
 local function load_text(b, projection)
-  return ffi.string(C.program_stmt(b.c.rows[projection or 0].program, C.STATEMENT_LOAD, 0))
+  return ffi.string(C.program_stmt(b.c.rows[projection or 0].program, C.STATEMENT_LOAD, nil))
 end
 
 local function release(b)

@@ -120,6 +120,25 @@ describe('plan.defaults', function()
     assert.are.same({ 'latest', 0, false }, { start "'latest'" })
     assert.are.same({ 'earliest', 0, true }, { start "{ 'earliest', onto_rows = true }" })
   end)
+  it('has up to 1,600 columns in a table, as PostgreSQL has', function()
+    local function columns(n)
+      local list = {}
+      for k = 1, n do list[k] = ("c%d = 'text'"):format(k) end
+      return bundles.pipeline(("projection { table = 'a', key = { id = 'bigint' }, columns = {\n%s }, map = function() end }")
+        :format(table.concat(list, ',\n')))
+    end
+    assert.are.equal(1600, #bundles.plan(columns(1599)).projections[1].columns)
+    assert.are.equal("pipeline.lua:1604: projection 'a': there are 1601 columns: a table of PostgreSQL has 1600 at most, with "
+      .. 'its key; make two tables of it, or put what is seldom asked for into one jsonb', bundles.refusal(columns(1600)))
+  end)
+  it('has fewer events in a batch where a table has more than 64 columns', function()
+    for n, size in pairs { [1] = 10000, [63] = 10000, [127] = 5000, [1599] = 400 } do
+      local list = {}
+      for k = 1, n do list[k] = ("c%d = 'text'"):format(k) end
+      assert.are.equal(size, bundles.plan(bundles.pipeline(("projection { table = 'a', key = { id = 'bigint' }, "
+        .. 'columns = { %s }, map = function() end }'):format(table.concat(list, ', ')))).limits.size, n)
+    end
+  end)
   it('keeps the order of columns, keys first', function()
     local p = first("projection { table = 'a', columns = { z = 'text', b = 'text', a = 'text' },\nkey = { y = 'text', x = 'text' }, on = "
       .. "function() end }")

@@ -16,7 +16,7 @@
 
 /* No path goes deeper and no tree is wider. PostgreSQL has at most 1,600
  * columns. */
-enum { PATH_DEEPEST = 64, PATH_NODES = 4096 };
+enum { PATH_DEEPEST = 64, PATH_NODES = 16384 };
 
 /* What events may add to the tree: a column costs 16 bytes an event, and the
  * batch is decoded again for it. A name that came out of the data is one of

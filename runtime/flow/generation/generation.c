@@ -38,7 +38,7 @@ struct generation *generation_new(const struct bundle *bundle, struct vm *v,
     g->plan = p;
     g->decoder = decoder_new(&p->source, header);
     arena_init(&g->arena, 0);
-    facts_open(&g->tables.facts, p->n_projections);
+    facts_open(&g->tables.facts, p);
     return g;
 }
 

@@ -277,14 +277,13 @@ int tm_row_layer(struct tm_batch *b, struct tm_rows *view, uint32_t row,
 {
     struct rows *r = rows_of(view);
     const struct plan_projection *p = r->program->plan;
-    uint64_t given = 0;
 
     must_be_row(view, row);
     (void)b;
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
-        given |= (uint64_t)(view->cells[i][row].tag != TM_MISSING) << i;
+        r->program->scratch[i] = view->cells[i][row];
     }
-    layers_cover(r, row, before, given);
+    layers_cover(r, row, before, r->program->scratch);
     return 0;
 }
 
@@ -463,7 +462,7 @@ int tm_key(struct tm_batch *b, struct tm_rows *view, uint32_t event,
 {
     struct rows *r = rows_of(view);
     const struct plan_projection *p = r->program->plan;
-    struct tm_cell key[PROGRAM_MAX_COLUMNS];
+    struct tm_cell key[PLAN_KEY_COLUMNS];
     struct err e;
 
     for (uint32_t i = 0; i < p->n_key; i++) {

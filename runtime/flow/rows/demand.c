@@ -1,11 +1,16 @@
 /* See demand.h. */
 #include "flow/rows/demand.h"
 
-bool demand_lacks(const struct rows *r, uint64_t mask)
+bool demand_lacks(const struct rows *r, const uint64_t *mask)
 {
     const struct program *g = r->program;
+    bool lacks = false;
 
-    return (g->facts->must_be_given & g->all_values & ~mask) != 0;
+    for (uint32_t w = 0; w < g->n_words; w++) {
+        lacks |=
+            (g->facts->must_be_given[w] & g->all_values[w] & ~mask[w]) != 0;
+    }
+    return lacks;
 }
 
 /* Is the cell what a NOT NULL column would refuse? An upsert may leave a
@@ -16,7 +21,7 @@ static bool is_refused(const struct rows *r, uint32_t column, uint32_t row)
     uint8_t tag = r->view.cells[column][row].tag;
     bool may_be_there = p->kind == KIND_MIRROR || p->kind == KIND_MAP;
 
-    return (r->program->facts->must_be_given >> column & 1) &&
+    return columns_has(r->program->facts->must_be_given, column) &&
            (tag == TM_NULL || (tag == TM_MISSING && !may_be_there));
 }
 

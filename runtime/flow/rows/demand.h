@@ -11,4 +11,4 @@
  * events->view->current is the record it came from. */
 bool demand_check(struct rows *r, uint32_t *row, struct err *e) MUSTCHECK;
 /* Would an INSERT of these columns leave out one that the table demands? */
-bool demand_lacks(const struct rows *r, uint64_t mask);
+bool demand_lacks(const struct rows *r, const uint64_t *mask);

@@ -71,7 +71,7 @@ bool keys_enter(struct rows *r, uint32_t event, const struct tm_cell *given,
                 struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
-    struct tm_cell key[PROGRAM_MAX_COLUMNS];
+    struct tm_cell key[PLAN_KEY_COLUMNS];
     int list = -1;
 
     for (uint32_t i = 0; i < p->n_key; i++) {

@@ -3,25 +3,28 @@
 
 #include <string.h>
 
-uint64_t layers_mask(const struct rows *r, const struct tm_cell *cells)
+/* Columns behind the key that are assigned. */
+static void find_mask(const struct rows *r, const struct tm_cell *cells,
+                      uint64_t mask[PLAN_COLUMN_WORDS])
 {
     const struct plan_projection *p = r->program->plan;
-    uint64_t mask = 0;
 
+    memset(mask, 0, r->program->n_words * sizeof(*mask));
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
-        mask |= (uint64_t)(cells[i].tag != TM_MISSING) << i;
+        if (cells[i].tag != TM_MISSING) {
+            columns_add(mask, i);
+        }
     }
-    return mask;
 }
 
-static void prune(struct rows *r, uint32_t row, uint64_t given)
+static void prune(struct rows *r, uint32_t row, const uint64_t *given)
 {
     int32_t *link = &r->last_layer[row];
 
     while (*link >= 0) {
         struct layer *l = &r->layers[*link];
 
-        if (l->mask & ~given) {
+        if (!columns_within(l->mask, given, r->program->n_words)) {
             link = &l->before;
         } else {
             *link = l->before;
@@ -30,8 +33,9 @@ static void prune(struct rows *r, uint32_t row, uint64_t given)
 }
 
 static void push(struct rows *r, uint32_t row, const struct tm_cell *cells,
-                 uint64_t mask)
+                 const uint64_t *mask)
 {
+    size_t size = r->program->n_words * sizeof(*mask);
     uint32_t n_columns = r->program->plan->n_columns;
     uint32_t n_key = r->program->plan->n_key;
     struct layer *l;
@@ -46,7 +50,8 @@ static void push(struct rows *r, uint32_t row, const struct tm_cell *cells,
         }
     }
     l = &r->layers[r->n_layers];
-    *l = (struct layer){.row = row, .before = r->last_layer[row], .mask = mask};
+    *l = (struct layer){.row = row, .before = r->last_layer[row]};
+    l->mask = memcpy(arena_alloc(&r->values, size), mask, size);
     l->cells = arena_alloc(&r->values, n_columns * sizeof(*l->cells));
     memcpy(l->cells, cells, n_columns * sizeof(*cells));
     for (uint32_t i = 0; i < n_key; i++) {
@@ -56,14 +61,16 @@ static void push(struct rows *r, uint32_t row, const struct tm_cell *cells,
 }
 
 void layers_cover(struct rows *r, uint32_t row, const struct tm_cell *before,
-                  uint64_t given)
+                  const struct tm_cell *given)
 {
-    uint64_t mask = layers_mask(r, before);
+    uint64_t mask[PLAN_COLUMN_WORDS], later[PLAN_COLUMN_WORDS];
 
+    find_mask(r, before, mask);
+    find_mask(r, given, later);
     if (r->n_layers) {
-        prune(r, row, given);
+        prune(r, row, later);
     }
-    if (mask & ~given) {
+    if (!columns_within(mask, later, r->program->n_words)) {
         push(r, row, before, mask);
     }
 }

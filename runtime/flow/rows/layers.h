@@ -13,15 +13,13 @@
  */
 #include "flow/rows/rows.h"
 
-/* Columns behind the key that are assigned, of [cells] by column. */
-uint64_t layers_mask(const struct rows *r, const struct tm_cell *cells);
 /*
- * The row held [before] (cells by column) and a later event gives it [given]:
- * keeps the former if the latter does not cover it. What the row holds is the
- * caller's to set.
+ * The row held [before] and a later event gives it [given] (cells by column;
+ * MISSING: left alone): keeps the former if the latter does not cover it. What
+ * the row holds is the caller's to set.
  */
 void layers_cover(struct rows *r, uint32_t row, const struct tm_cell *before,
-                  uint64_t given);
+                  const struct tm_cell *given);
 /* The number of the row's layer at [depth], 0 is the first one; -1: none. */
 int32_t layers_at(const struct rows *r, uint32_t row, uint32_t depth);
 /* All layers' cells by column, as statements want them; of the attempt. */

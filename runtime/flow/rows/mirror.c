@@ -44,13 +44,13 @@ static bool no_version(const struct rows *r, struct err *e)
 static void cover(struct rows *r, uint32_t row, const struct tm_cell *cells)
 {
     const struct plan_projection *p = r->program->plan;
-    struct tm_cell before[PROGRAM_MAX_COLUMNS];
+    struct tm_cell *before = r->program->scratch + p->n_columns;
 
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
         before[i] = r->view.cells[i][row];
         r->view.cells[i][row].tag = TM_MISSING;
     }
-    layers_cover(r, row, before, layers_mask(r, cells));
+    layers_cover(r, row, before, cells);
 }
 
 /* What an UPDATE left alone stays in a row that is there; but one that changes
@@ -83,7 +83,7 @@ static bool overwrite(struct rows *r, uint32_t event, uint32_t row,
 {
     const struct plan_projection *p = r->program->plan;
     const struct convert_rules rules = rows_rules(r, (int32_t)event);
-    struct tm_cell cells[PROGRAM_MAX_COLUMNS];
+    struct tm_cell *cells = r->program->scratch;
 
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
         if (!convert_value(r, i, event, &rules, &cells[i], e)) {

@@ -7,11 +7,20 @@
 #include "decode/envelope/types.h"
 #include "postgres/sql/sql.h"
 
-static int node_of(struct decoder *d, const char *root, const char *name)
+/* Without its node a column would have no value, in each event. */
+static bool node_of(const struct program *g, struct decoder *d,
+                    const char *root, const char *name, int *out, struct err *e)
 {
     int parent = decoder_path(d, root);
 
-    return decoder_field(d, parent, name, strlen(name));
+    *out = decoder_field(d, parent, name, strlen(name));
+    return *out >= 0 ||
+           err_set(e, ERR_CONFIG,
+                   "%s:%d: projection '%s': the field '%s.%s' is one too many: "
+                   "all projections of a pipeline read %d fields at most; make "
+                   "two pipelines of it",
+                   g->plan->file, g->plan->line, g->plan->table, root, name,
+                   PATH_NODES);
 }
 
 static bool prepare_key(struct program *g, struct decoder *d, uint32_t i,
@@ -22,14 +31,17 @@ static bool prepare_key(struct program *g, struct decoder *d, uint32_t i,
 
     k->key_field = k->data_field = k->whole = k->stated = -1;
     if (c->from == FROM_FIELD || c->from == FROM_KEY) {
-        k->key_field = node_of(d, "key", c->name);
         k->whole = decoder_path(d, "key");
+        if (!node_of(g, d, "key", c->name, &k->key_field, e)) {
+            return false;
+        }
     }
-    if (c->from == FROM_FIELD) {
-        k->data_field = k->stated = node_of(d, "data", c->name);
-    } else if (g->checks_key && g->plan->kind == KIND_MIRROR) {
-        k->stated = node_of(d, "data", c->name);
+    if ((c->from == FROM_FIELD ||
+         (g->checks_key && g->plan->kind == KIND_MIRROR)) &&
+        !node_of(g, d, "data", c->name, &k->stated, e)) {
+        return false;
     }
+    k->data_field = c->from == FROM_FIELD ? k->stated : -1;
     k->n_paths = c->n_paths;
     k->paths = arena_alloc(g->arena, (c->n_paths + 1) * sizeof(int));
     for (uint32_t n = 0; n < c->n_paths; n++) {
@@ -65,8 +77,10 @@ static bool prepare_sources(struct program *g, struct decoder *d, struct err *e)
             if (g->sources[i] < 0) {
                 return no_path(g, p->columns[i].paths[0], e);
             }
-        } else if (p->kind == KIND_MIRROR && !p->columns[i].is_key) {
-            g->sources[i] = node_of(d, "data", p->columns[i].name);
+        } else if (p->kind == KIND_MIRROR && !p->columns[i].is_key &&
+                   !node_of(g, d, "data", p->columns[i].name, &g->sources[i],
+                            e)) {
+            return false;
         }
     }
     return true;
@@ -152,22 +166,19 @@ static bool program_init(struct program *g, const struct plan *p,
     g->topics = p->source.settings;
     g->rules = rules_of(&p->source, g->arena);
     g->own_rules = own_rules(p, g->rules, pp);
-    if (pp->n_columns > PROGRAM_MAX_COLUMNS) {
-        return err_set(e, ERR_CONFIG,
-                       "%s:%d: projection '%s' has %u columns: at most %d are "
-                       "possible; split it into two tables",
-                       pp->file, pp->line, pp->table, pp->n_columns,
-                       PROGRAM_MAX_COLUMNS);
-    }
+    must(pp->n_columns <= PLAN_COLUMNS && pp->n_key <= PLAN_KEY_COLUMNS);
     g->checks_key = plan_is_keyed_by_record(pp);
     g->keys = arena_zero(g->arena, (pp->n_key + 1) * sizeof(*g->keys));
     g->initial = arena_zero(g->arena, pp->n_columns * sizeof(*g->initial));
+    g->scratch = arena_zero(g->arena, 2 * pp->n_columns * sizeof(*g->scratch));
+    g->n_words = columns_words(pp->n_columns);
+    g->all_values = arena_zero(g->arena, g->n_words * sizeof(uint64_t));
     for (uint32_t i = 0; i < pp->n_columns; i++) {
         if (!convert_initial(g, i, e)) {
             return false;
         }
         if (i >= pp->n_key) {
-            g->all_values |= 1ULL << i;
+            columns_add(g->all_values, i);
         } else if (!prepare_key(g, d, i, e)) {
             return false;
         }
@@ -200,6 +211,7 @@ bool programs_new(struct arena *a, const struct plan *p,
 static void free_stmt(struct program_cached *c)
 {
     free((char *)c->sql);
+    free(c->mask);
     free(c);
 }
 
@@ -209,6 +221,7 @@ static void forget_statements(struct program *g)
         free_stmt(g->cached[k]);
     }
     g->n_cached = 0;
+    g->cached_bytes = 0;
 }
 
 void programs_free(struct program *g, uint32_t n)
@@ -276,7 +289,8 @@ void program_passed(struct program *g, uint32_t type)
 }
 
 static const char *statement_text(const struct program *g, struct arena *a,
-                                  enum program_statement what, uint64_t mask)
+                                  enum program_statement what,
+                                  const uint64_t *mask)
 {
     switch (what) {
     case STATEMENT_LOAD:
@@ -310,15 +324,17 @@ bool program_counts(const struct program *g, enum program_statement what)
 }
 
 static struct program_cached *
-make_stmt(struct program *g, enum program_statement what, uint64_t mask)
+make_stmt(struct program *g, enum program_statement what, const uint64_t *mask)
 {
+    size_t size = g->n_words * sizeof(*mask);
     struct program_cached *c = mem_zero(1, sizeof(*c));
     struct arena scratch;
 
     c->what = what;
-    c->mask = mask;
+    c->mask = mask ? memcpy(mem_alloc(size + 1), mask, size) : NULL;
     arena_init(&scratch, 0);
     c->sql = mem_dup(statement_text(g, &scratch, what, mask));
+    c->bytes = strlen(c->sql);
     arena_close(&scratch);
     return c;
 }
@@ -333,24 +349,28 @@ static void to_front(struct program *g, uint32_t at)
 
 static void keep_stmt(struct program *g, struct program_cached *c)
 {
-    if (g->n_cached == PROGRAM_STATEMENTS) {
-        free_stmt(g->cached[--g->n_cached]);
-    } else {
-        g->cached = mem_grow(g->cached, (g->n_cached + 1) * sizeof(*g->cached));
+    g->cached_bytes += c->bytes;
+    while (g->n_cached > 0 && (g->n_cached == PROGRAM_STATEMENTS ||
+                               g->cached_bytes > PROGRAM_TEXT_BYTES)) {
+        g->n_cached--;
+        g->cached_bytes -= g->cached[g->n_cached]->bytes;
+        free_stmt(g->cached[g->n_cached]);
     }
+    g->cached = mem_grow(g->cached, (g->n_cached + 1) * sizeof(*g->cached));
     g->cached[g->n_cached] = c;
     to_front(g, g->n_cached++);
 }
 
 const char *program_stmt(struct program *g, enum program_statement what,
-                         uint64_t mask)
+                         const uint64_t *mask)
 {
     if (g->schema != g->facts->schema) {
         forget_statements(g);
         g->schema = g->facts->schema;
     }
     for (uint32_t i = 0; i < g->n_cached; i++) {
-        if (g->cached[i]->what == what && g->cached[i]->mask == mask) {
+        if (g->cached[i]->what == what &&
+            columns_equal(g->cached[i]->mask, mask, g->n_words)) {
             to_front(g, i);
             return g->cached[0]->sql;
         }
@@ -359,9 +379,13 @@ const char *program_stmt(struct program *g, enum program_statement what,
     return g->cached[0]->sql;
 }
 
-bool program_varies(const struct program *g, uint64_t mask)
+/* A set of no columns is one, too, which all rows of such a statement have. */
+bool program_varies(const struct program *g, const uint64_t *mask)
 {
-    return mask != 0 && mask != g->all_values;
+    static const uint64_t none[PLAN_COLUMN_WORDS];
+
+    return mask && !columns_equal(mask, none, g->n_words) &&
+           !columns_equal(mask, g->all_values, g->n_words);
 }
 
 bool program_loads(const struct program *g)

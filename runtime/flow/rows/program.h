@@ -11,11 +11,14 @@
 #include "base/err.h"
 #include "decode/envelope/decoder.h"
 #include "decode/value/convert.h"
+#include "model/columns.h"
 #include "model/facts.h"
 #include "model/plan.h"
 #include "postgres/wire/conn.h"
 
-enum { PROGRAM_MAX_COLUMNS = 64, PROGRAM_STATEMENTS = 256 };
+/* Of statement texts, how many are kept, and how many bytes of them; the last
+ * one always is. */
+enum { PROGRAM_STATEMENTS = 256, PROGRAM_TEXT_BYTES = 4 << 20 };
 
 /* Where one key column's value comes from, as node numbers; -1: not used. */
 struct program_key {
@@ -42,8 +45,9 @@ enum program_statement {
 
 struct program_cached {
     enum program_statement what;
-    uint64_t mask;
+    uint64_t *mask;  /* owned; NULL: none */
     const char *sql; /* owned */
+    size_t bytes;    /* of the text */
 };
 
 enum program_type {
@@ -80,13 +84,16 @@ struct program {
     uint32_t n_logged;
     struct convert_rules *rules;    /* arena; one a topic of the source */
     struct convert_rules own_rules; /* of what no event gave; see rows.h */
-    uint64_t all_values;            /* mask of every non-key column */
+    uint32_t n_words;               /* of a set of columns */
+    uint64_t *all_values;           /* arena; every non-key column */
+    struct tm_cell *scratch;        /* arena; [2][n_columns]: mirror.c */
     bool checks_key;                /* the record key must be the row key */
     struct program_form form;       /* with checks_key */
     bool tries; /* leads a set whose function asks for rows by key, or did */
     const char *schema;             /* of the table that their texts name */
     struct program_cached **cached; /* owned; the one used last comes first */
     uint32_t n_cached;
+    size_t cached_bytes; /* of their texts */
     struct arena *arena; /* borrowed */
 };
 
@@ -105,9 +112,9 @@ enum program_type program_type(struct program *g, const struct decoder *d,
 void program_passed(struct program *g, uint32_t type);
 /* Good until the next call. */
 const char *program_stmt(struct program *g, enum program_statement what,
-                         uint64_t mask);
+                         const uint64_t *mask);
 /* Is a statement of these columns one of so many as the data likes? */
-bool program_varies(const struct program *g, uint64_t mask);
+bool program_varies(const struct program *g, const uint64_t *mask);
 /* Ends the statement, of rows that are written, in how many they are? */
 bool program_counts(const struct program *g, enum program_statement what);
 /* Is the projection a fold whose rows must be read first? */

@@ -25,7 +25,7 @@
 struct layer {
     uint32_t row;
     int32_t before;        /* the row's layer before this one, or -1 */
-    uint64_t mask;         /* assigned columns */
+    uint64_t *mask;        /* values; assigned columns */
     struct tm_cell *cells; /* values; [n_columns], keys too */
 };
 

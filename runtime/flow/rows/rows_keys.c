@@ -160,7 +160,7 @@ static int64_t find(struct rows *r, const struct tm_cell *cells)
 
 int64_t rows_find(struct rows *r, const struct tm_cell *key, struct err *e)
 {
-    struct tm_cell cells[PROGRAM_MAX_COLUMNS];
+    struct tm_cell cells[PLAN_KEY_COLUMNS];
 
     return convert_keys(r, key, -1, cells, e) ? find(r, cells) : TM_NO_KEY;
 }
@@ -193,7 +193,7 @@ static bool keep_keys(struct rows *r, struct tm_cell *cells, struct err *e)
 int64_t rows_ask(struct rows *r, const struct tm_cell *key, int32_t event,
                  struct err *e)
 {
-    struct tm_cell cells[PROGRAM_MAX_COLUMNS];
+    struct tm_cell cells[PLAN_KEY_COLUMNS];
     int64_t row;
 
     if (!convert_keys(r, key, event, cells, e)) {

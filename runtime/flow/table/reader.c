@@ -44,7 +44,7 @@ static void ask(struct rows *r, struct pgconn *c, enum program_statement what,
         statement_xmins(ps, r, &s);
         params_int8(ps, s.n);
     }
-    statement_send(r, c, what, 0, ps);
+    statement_send(r, c, what, NULL, ps);
 }
 
 void reader_load(struct rows *r, struct pgconn *c, bool is_locked)

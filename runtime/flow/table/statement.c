@@ -6,7 +6,7 @@
 static bool is_sent(const struct plan_projection *p, const struct selection *s,
                     uint32_t column)
 {
-    return column < p->n_key || (s->mask >> column & 1);
+    return column < p->n_key || columns_has(s->mask, column);
 }
 
 uint64_t statement_bytes(const struct rows *r, const struct selection *s)
@@ -51,7 +51,7 @@ void statement_xmins(struct params *ps, const struct rows *r,
 }
 
 int statement_send(struct rows *r, struct pgconn *c,
-                   enum program_statement what, uint64_t mask,
+                   enum program_statement what, const uint64_t *mask,
                    struct params *ps)
 {
     const char *s = program_stmt(r->program, what, mask);

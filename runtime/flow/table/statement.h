@@ -10,7 +10,7 @@
 struct selection {
     uint32_t *rows;
     uint32_t n;
-    uint64_t mask;          /* assigned columns */
+    const uint64_t *mask;   /* assigned columns */
     struct tm_cell **cells; /* [column][row]; NULL: the rows' own */
 };
 
@@ -24,5 +24,5 @@ void statement_xmins(struct params *ps, const struct rows *r,
                      const struct selection *s);
 /* Queues it; the index of its result. */
 int statement_send(struct rows *r, struct pgconn *c,
-                   enum program_statement what, uint64_t mask,
+                   enum program_statement what, const uint64_t *mask,
                    struct params *ps);

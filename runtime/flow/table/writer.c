@@ -42,16 +42,19 @@ static void in_parts(struct writer *w, struct rows *r, struct pgconn *c,
     in_parts(w, r, c, what, &half, fn);
 }
 
+/* A word of the row's set of assigned columns. */
 static uint64_t assigned(const struct rows *r, struct tm_cell **cells,
-                         uint32_t row)
+                         uint32_t row, uint32_t word)
 {
     const struct plan_projection *p = r->program->plan;
-    uint64_t mask = 0;
+    uint32_t first = word > 0 ? 64 * word : p->n_key;
+    uint32_t end = 64 * (word + 1);
+    uint64_t bits = 0;
 
-    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
-        mask |= (uint64_t)(cells[i][row].tag != TM_MISSING) << i;
+    for (uint32_t i = first; i < p->n_columns && i < end; i++) {
+        bits |= (uint64_t)(cells[i][row].tag != TM_MISSING) << i % 64;
     }
-    return mask;
+    return bits;
 }
 
 /*
@@ -59,8 +62,9 @@ static uint64_t assigned(const struct rows *r, struct tm_cell **cells,
  * cannot be an upsert: its INSERT half would be refused even though the row
  * is there. It is a counted UPDATE instead.
  */
-static enum program_statement
-statement_for(const struct rows *r, enum program_statement what, uint64_t mask)
+static enum program_statement statement_for(const struct rows *r,
+                                            enum program_statement what,
+                                            const uint64_t *mask)
 {
     if (what != STATEMENT_UPSERT) {
         return what;
@@ -93,23 +97,29 @@ static void send_by_mask(struct writer *w, struct rows *r, struct pgconn *c,
 {
     struct tm_cell **cells = all->cells ? all->cells : r->view.cells;
     uint32_t *rows = all->rows, left = all->n;
-    uint64_t *masks = arena_alloc(r->loaded, (left + 1) * sizeof(uint64_t));
     uint32_t *picked = arena_alloc(r->loaded, (left + 1) * sizeof(uint32_t));
+    uint32_t n = r->program->n_words;
+    size_t size = n * sizeof(uint64_t);
+    uint64_t *masks = arena_alloc(r->loaded, (left + 1) * size);
+    uint64_t *mask = arena_alloc(r->loaded, size);
 
     for (uint32_t i = 0; i < left; i++) {
-        masks[i] = assigned(r, cells, rows[i]);
+        for (uint32_t k = 0; k < n; k++) {
+            masks[i * n + k] = assigned(r, cells, rows[i], k);
+        }
     }
     while (left > 0) {
-        struct selection s = {
-            .rows = picked, .mask = masks[0], .cells = all->cells};
+        struct selection s = {.rows = picked,
+                              .mask = memcpy(mask, masks, size),
+                              .cells = all->cells};
         uint32_t kept = 0;
 
         for (uint32_t i = 0; i < left; i++) {
-            if (masks[i] == s.mask) {
+            if (columns_equal(&masks[i * n], mask, n)) {
                 picked[s.n++] = rows[i];
             } else {
                 rows[kept] = rows[i];
-                masks[kept++] = masks[i];
+                memmove(&masks[kept++ * n], &masks[i * n], size);
             }
         }
         in_parts(w, r, c, what, &s, send_masked);
@@ -177,7 +187,7 @@ static void write_fold(struct writer *w, struct rows *r, struct pgconn *c,
             w->n_unchanged++;
         }
     }
-    if (kept.n && r->program->all_values) {
+    if (kept.n && r->program->plan->n_key < r->program->plan->n_columns) {
         mark_written(r, &kept);
         in_parts(w, r, c, STATEMENT_UPDATE, &kept, send_known);
     }
@@ -293,6 +303,7 @@ static bool is_deleted(const struct rows *r, uint8_t flags)
 
 static void delete_rows(struct writer *w, struct rows *r, struct pgconn *c)
 {
+    uint64_t version[PLAN_COLUMN_WORDS] = {0};
     struct selection gone = {.n = 0};
     uint32_t n = r->view.n_rows - r->first_row;
     const uint32_t *order;
@@ -314,7 +325,8 @@ static void delete_rows(struct writer *w, struct rows *r, struct pgconn *c)
     }
     mark_written(r, &gone);
     if (r->deleted_at) {
-        gone.mask = 1ULL << r->program->plan->newer;
+        columns_add(version, (uint32_t)r->program->plan->newer);
+        gone.mask = version;
         gone.cells = cells_with_versions(r);
     }
     in_parts(w, r, c, STATEMENT_DELETE, &gone, send_known);
@@ -347,7 +359,7 @@ static uint32_t rank_of(const struct rows *r)
 static void empty(struct rows *r, struct pgconn *c)
 {
     if (r->emptied_by >= 0 && r->events->states[r->emptied_by] == TM_EVENT_OK) {
-        pgconn_add(c, program_stmt(r->program, STATEMENT_EMPTY, 0), NULL);
+        pgconn_add(c, program_stmt(r->program, STATEMENT_EMPTY, NULL), NULL);
     }
 }
 

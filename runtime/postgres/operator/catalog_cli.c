@@ -127,7 +127,7 @@ static bool ask(struct check *k, const char *conninfo, struct err *e)
                               .must_write = k->server != CATALOG_REPLICA};
 
     k->loop = loop_new();
-    facts_open(&k->facts, k->plan->n_projections);
+    facts_open(&k->facts, k->plan);
     struct pgconn *c = pgconn_open(k->loop, &target, on_state, k);
     loop_run(k->loop);
     pgconn_free(c);

@@ -9,15 +9,17 @@
 #include "postgres/sql/sql.h"
 
 #include "base/err.h"
+#include "model/columns.h"
 #include "postgres/sql/sql_text.h"
 
 /* Key columns are always in. */
-static bool is_in(const struct plan_projection *p, uint64_t mask, uint32_t i)
+static bool is_in(const struct plan_projection *p, const uint64_t *mask,
+                  uint32_t i)
 {
-    return i < p->n_key || (i < 64 && (mask >> i & 1));
+    return i < p->n_key || columns_has(mask, i);
 }
 
-static uint32_t count_in(const struct plan_projection *p, uint64_t mask)
+static uint32_t count_in(const struct plan_projection *p, const uint64_t *mask)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->n_columns; i++) {
@@ -27,7 +29,7 @@ static uint32_t count_in(const struct plan_projection *p, uint64_t mask)
 }
 
 /* The next column of the statement at or behind [i]; n_columns: no more. */
-static uint32_t next_in(const struct plan_projection *p, uint64_t mask,
+static uint32_t next_in(const struct plan_projection *p, const uint64_t *mask,
                         uint32_t i)
 {
     while (i < p->n_columns && !is_in(p, mask, i)) {
@@ -62,7 +64,7 @@ enum extra {
 };
 
 static void put_unnest_arrays(struct buf *b, const struct plan_projection *p,
-                              uint64_t mask, enum extra extra)
+                              const uint64_t *mask, enum extra extra)
 {
     uint32_t n = 0;
     for (uint32_t i = next_in(p, mask, 0); i < p->n_columns;
@@ -79,7 +81,7 @@ static void put_unnest_arrays(struct buf *b, const struct plan_projection *p,
 
 /* unnest($1::uuid[], ...) [WITH ORDINALITY] AS u(c0, ...[, o or x]) */
 static void put_unnest(struct buf *b, const struct plan_projection *p,
-                       uint64_t mask, enum extra extra)
+                       const uint64_t *mask, enum extra extra)
 {
     const char *comma = "";
     buf_puts(b, "unnest(");
@@ -107,7 +109,7 @@ static void put_match(struct buf *b, const struct plan_projection *p)
 
 /* "id", "owner", ... */
 static void put_names(struct buf *b, const struct plan_projection *p,
-                      uint64_t mask)
+                      const uint64_t *mask)
 {
     const char *comma = "";
     for (uint32_t i = next_in(p, mask, 0); i < p->n_columns;
@@ -120,7 +122,7 @@ static void put_names(struct buf *b, const struct plan_projection *p,
 
 /* INSERT INTO t (...) SELECT ... FROM unnest(...) */
 static void put_insert(struct buf *b, const char *schema,
-                       const struct plan_projection *p, uint64_t mask)
+                       const struct plan_projection *p, const uint64_t *mask)
 {
     const char *comma = "";
     buf_puts(b, "INSERT INTO ");
@@ -175,7 +177,7 @@ const char *sql_load(struct arena *a, const char *schema,
         buf_puts(&b, is_array(&p->columns[i]) ? "::text" : "");
     }
     buf_puts(&b, " FROM ");
-    put_unnest(&b, p, 0, EXTRA_ORDER);
+    put_unnest(&b, p, NULL, EXTRA_ORDER);
     buf_puts(&b, " JOIN ");
     sql_put_table(&b, schema, p->table);
     buf_puts(&b, " AS t ON ");
@@ -188,7 +190,7 @@ const char *sql_load(struct arena *a, const char *schema,
 
 /* "a" = u.c1, ...; a row without other columns is set to its own key. */
 static void put_set(struct buf *b, const struct plan_projection *p,
-                    uint64_t mask)
+                    const uint64_t *mask)
 {
     uint32_t i = next_in(p, mask, p->n_key);
     const char *comma = "";
@@ -238,7 +240,7 @@ static void put_there(struct buf *b, const char *schema,
                       const struct plan_projection *p, uint32_t n)
 {
     buf_puts(b, ") SELECT tidemill.must((SELECT count(*) FROM ");
-    put_unnest(b, p, 0, EXTRA_NONE);
+    put_unnest(b, p, NULL, EXTRA_NONE);
     buf_puts(b, " JOIN ");
     sql_put_table(b, schema, p->table);
     buf_puts(b, " AS t ON ");
@@ -247,7 +249,7 @@ static void put_there(struct buf *b, const char *schema,
 }
 
 const char *sql_update(struct arena *a, const char *schema,
-                       const struct plan_projection *p, uint64_t mask)
+                       const struct plan_projection *p, const uint64_t *mask)
 {
     bool is_aligned = p->exact == EXACT_ALIGNED;
     struct buf b = {0};
@@ -272,7 +274,7 @@ const char *sql_update(struct arena *a, const char *schema,
 }
 
 const char *sql_insert(struct arena *a, const char *schema,
-                       const struct plan_projection *p, uint64_t mask)
+                       const struct plan_projection *p, const uint64_t *mask)
 {
     struct buf b = {0};
     buf_puts(&b, "WITH w AS (");
@@ -317,7 +319,7 @@ static void put_merged(struct buf *b, const struct plan_column *c)
 /* UPDATE SET ... for each column of the mask, or NOTHING without any. */
 static void
 put_on_conflict_update(struct buf *b, const struct plan_projection *p,
-                       uint64_t mask,
+                       const uint64_t *mask,
                        void (*put)(struct buf *, const struct plan_column *))
 {
     uint32_t first = next_in(p, mask, p->n_key);
@@ -330,7 +332,7 @@ put_on_conflict_update(struct buf *b, const struct plan_projection *p,
 }
 
 const char *sql_upsert(struct arena *a, const char *schema,
-                       const struct plan_projection *p, uint64_t mask)
+                       const struct plan_projection *p, const uint64_t *mask)
 {
     struct buf b = {0};
     put_insert(&b, schema, p, mask);
@@ -348,13 +350,16 @@ const char *sql_delete(struct arena *a, const char *schema,
 {
     bool is_counted = p->kind == KIND_FOLD;
     bool is_aligned = is_counted && p->exact == EXACT_ALIGNED;
+    uint64_t version[PLAN_COLUMN_WORDS] = {0};
     struct buf b = {0};
+    if (p->newer_deletes) {
+        columns_add(version, (uint32_t)p->newer);
+    }
     buf_puts(&b, is_counted ? "WITH w AS (" : "");
     buf_puts(&b, "DELETE FROM ");
     sql_put_table(&b, schema, p->table);
     buf_puts(&b, " AS t USING ");
-    put_unnest(&b, p, p->newer_deletes ? 1ULL << p->newer : 0,
-               is_aligned ? EXTRA_XMIN : EXTRA_NONE);
+    put_unnest(&b, p, version, is_aligned ? EXTRA_XMIN : EXTRA_NONE);
     buf_puts(&b, " WHERE ");
     put_match(&b, p);
     buf_puts(&b, is_aligned ? " AND t.xmin = u.x" : "");
@@ -374,7 +379,7 @@ const char *sql_verify(struct arena *a, const char *schema,
 {
     struct buf b = {0};
     buf_puts(&b, "SELECT tidemill.must((SELECT count(*) FROM ");
-    put_unnest(&b, p, 0, EXTRA_XMIN);
+    put_unnest(&b, p, NULL, EXTRA_XMIN);
     buf_puts(&b, " JOIN ");
     sql_put_table(&b, schema, p->table);
     buf_puts(&b, " AS t ON ");
@@ -384,7 +389,7 @@ const char *sql_verify(struct arena *a, const char *schema,
 }
 
 const char *sql_merge(struct arena *a, const char *schema,
-                      const struct plan_projection *p, uint64_t mask)
+                      const struct plan_projection *p, const uint64_t *mask)
 {
     struct buf b = {0};
     put_insert(&b, schema, p, mask);
@@ -395,7 +400,7 @@ const char *sql_merge(struct arena *a, const char *schema,
 /* Rows of no columns cannot be unnested, and DEFAULT VALUES makes but one: they
  * are refused in the server, as what their record brought. */
 const char *sql_append(struct arena *a, const char *schema,
-                       const struct plan_projection *p, uint64_t mask)
+                       const struct plan_projection *p, const uint64_t *mask)
 {
     struct buf b = {0};
     if (p->n_columns == 0) { /* all of a row is the table's to say */

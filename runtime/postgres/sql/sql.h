@@ -2,9 +2,8 @@
 /*
  * The SQL text of everything a projection needs. Pure: from a plan to text.
  * Identifiers come from the plan and are quoted here; values are always
- * parameters. Column lists are given as bit masks over plan_projection's
- * columns (bit i = columns[i]); key columns are always part of a statement. All
- * texts are allocated in the arena. [schema]: that the table was found in;
+ * parameters. Column lists are given as sets (model/columns.h); key columns are
+ * always part of a statement. All texts are allocated in the arena. [schema]: that the table was found in;
  * NULL: it is named as the plan does.
  *
  * Counted statements raise in the server, through tidemill.must(): in a
@@ -23,14 +22,14 @@ const char *sql_load(struct arena *a, const char *schema,
  * aligned], expected count int8. Raises TM002 unless all rows matched; with
  * `newer`: unless all are there. */
 const char *sql_update(struct arena *a, const char *schema,
-                       const struct plan_projection *p, uint64_t mask);
+                       const struct plan_projection *p, const uint64_t *mask);
 /* $1.. = key arrays, value arrays of the mask, expected count int8. INSERT
  * ON CONFLICT DO NOTHING; raises TM002 unless all were inserted. */
 const char *sql_insert(struct arena *a, const char *schema,
-                       const struct plan_projection *p, uint64_t mask);
+                       const struct plan_projection *p, const uint64_t *mask);
 /* $1.. = key arrays, value arrays of the mask. Honours `newer`. */
 const char *sql_upsert(struct arena *a, const char *schema,
-                       const struct plan_projection *p, uint64_t mask);
+                       const struct plan_projection *p, const uint64_t *mask);
 /* $1.. = key arrays [xmins, expected count when a fold: counted, TM002; the
  * versions of the deletes where they have some: only older rows go, and for a
  * NULL each one]. */
@@ -42,11 +41,11 @@ const char *sql_verify(struct arena *a, const char *schema,
                        const struct plan_projection *p);
 /* $1.. = key arrays, value arrays of the mask: combined by each merge word. */
 const char *sql_merge(struct arena *a, const char *schema,
-                      const struct plan_projection *p, uint64_t mask);
+                      const struct plan_projection *p, const uint64_t *mask);
 /* $1.. = value arrays of the mask (append has no key). With `once`: leaves out
  * what is there, and answers how many were inserted. */
 const char *sql_append(struct arena *a, const char *schema,
-                       const struct plan_projection *p, uint64_t mask);
+                       const struct plan_projection *p, const uint64_t *mask);
 /* No parameters: all rows go. TRUNCATE, since a DELETE of a large table would
  * not come back before statement_timeout; its lock lasts until COMMIT. */
 const char *sql_empty(struct arena *a, const char *schema,

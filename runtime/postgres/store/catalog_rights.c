@@ -11,7 +11,7 @@ static bool is_needed(const struct plan_projection *p,
         return false; /* a row keeps its key */
     }
     return needs->needs[right] ||
-           (right == RIGHT_SELECT && i < 64 && (needs->read_columns >> i & 1));
+           (right == RIGHT_SELECT && (int)i == needs->read_column);
 }
 
 /* Lists the columns on which the right is needed and missing; true: on all

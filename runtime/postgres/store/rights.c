@@ -20,10 +20,10 @@ static void add_append(struct rights *r, const struct plan *plan,
 {
     if (plan->source.start == START_UNSAID) {
         r->needs[RIGHT_SELECT] = p->n_columns == 0;
-        r->read_columns = p->n_columns > 0;
+        r->read_column = p->n_columns > 0 ? 0 : -1;
     }
     if (p->once >= 0) {
-        r->read_columns = 1ULL << p->once;
+        r->read_column = p->once;
     }
 }
 
@@ -33,7 +33,8 @@ struct rights rights_of(const struct plan *plan,
                         const struct plan_projection *p)
 {
     struct rights r = {
-        .needs = {[RIGHT_INSERT] = true, [RIGHT_TRUNCATE] = p->empties}};
+        .needs = {[RIGHT_INSERT] = true, [RIGHT_TRUNCATE] = p->empties},
+        .read_column = -1};
     if (p->kind == KIND_APPEND) {
         add_append(&r, plan, p);
         return r;
@@ -57,21 +58,6 @@ static void put_grant(struct buf *b, const char *what, const char *role)
     put_to(b, role);
 }
 
-/* SELECT ("a", "b") */
-static void put_read(struct buf *b, const struct plan_projection *p,
-                     uint64_t columns)
-{
-    const char *comma = "SELECT (";
-    for (uint32_t i = 0; i < p->n_columns && i < 64; i++) {
-        if (columns >> i & 1) {
-            buf_puts(b, comma);
-            sql_quote(b, p->columns[i].name);
-            comma = ", ";
-        }
-    }
-    buf_puts(b, ")");
-}
-
 static void put_usage(struct buf *b, const char *table, const char *role)
 {
     struct sql_name n = sql_split(table);
@@ -89,8 +75,10 @@ void rights_grant_table(struct buf *b, const struct plan *plan,
     const char *comma = "";
     put_usage(b, p->table, role);
     buf_puts(b, "GRANT ");
-    if (!r.needs[RIGHT_SELECT] && r.read_columns) {
-        put_read(b, p, r.read_columns);
+    if (!r.needs[RIGHT_SELECT] && r.read_column >= 0) {
+        buf_puts(b, "SELECT (");
+        sql_quote(b, p->columns[r.read_column].name);
+        buf_puts(b, ")");
         comma = ", ";
     }
     for (int i = 0; i < N_RIGHTS; i++) {

@@ -20,9 +20,9 @@ extern const char *const right_words[N_RIGHTS];
 
 /* Of a projection on its table. */
 struct rights {
-    bool needs[N_RIGHTS];  /* on every column that the projection declares */
-    uint64_t read_columns; /* SELECT on these alone (bit i = columns[i]), when
-                              needs[RIGHT_SELECT] is false */
+    bool needs[N_RIGHTS]; /* on every column that the projection declares */
+    int read_column;      /* SELECT on this one alone, when needs[RIGHT_SELECT]
+                              is false; -1: on none */
 };
 struct rights rights_of(const struct plan *plan,
                         const struct plan_projection *p);

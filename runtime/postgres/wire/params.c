@@ -9,18 +9,28 @@ enum { BINARY = 1, SQL_NULL = -1 };
 /* What the buffer keeps from one statement to the next. */
 static const size_t KEEP_BYTES = 16 << 20;
 
-void params_init(struct params *p)
-{
-    p->bytes = (struct buf){0};
-    p->n = 0;
-    for (int i = 0; i < PARAMS_MOST; i++) {
-        p->formats[i] = BINARY;
-    }
-}
-
 void params_close(struct params *p)
 {
     buf_close(&p->bytes);
+    free(p->begins);
+    free(p->oids);
+    free(p->lengths);
+    free(p->formats);
+    free(p->values);
+    *p = (struct params){0};
+}
+
+/* For as many as a statement has; the widest tables have 1,600 columns. */
+static void grow(struct params *p)
+{
+    size_t n = p->cap ? 2 * (size_t)p->cap : 16;
+
+    p->begins = mem_grow(p->begins, n * sizeof(*p->begins));
+    p->oids = mem_grow(p->oids, n * sizeof(*p->oids));
+    p->lengths = mem_grow(p->lengths, n * sizeof(*p->lengths));
+    p->formats = mem_grow(p->formats, n * sizeof(*p->formats));
+    p->values = mem_grow(p->values, n * sizeof(*p->values));
+    p->cap = (int)n;
 }
 
 void params_clear(struct params *p)
@@ -32,13 +42,24 @@ void params_clear(struct params *p)
     p->n = 0;
 }
 
+/* Lists that are there even while there are no parameters, since they are passed
+ * on. */
+void params_init(struct params *p)
+{
+    *p = (struct params){0};
+    grow(p);
+}
+
 /* Room for its first bytes: also an empty value has an address. */
 static struct buf *begin(struct params *p, uint32_t oid)
 {
-    must(p->n < PARAMS_MOST);
+    if (p->n == p->cap) {
+        grow(p);
+    }
     buf_reserve(&p->bytes, sizeof(uint64_t));
     p->begins[p->n] = p->bytes.len;
     p->oids[p->n] = oid;
+    p->formats[p->n] = BINARY;
     return &p->bytes;
 }
 

@@ -7,20 +7,18 @@
 #include "model/api.h"
 #include "model/type.h"
 
-/* 64 columns, xmins, a count. */
-enum { PARAMS_MOST = 66 };
-
 enum { PGCONN_VARIED = -1 }; /* a series: see pgconn_add_series */
 
 struct params {
     struct buf bytes; /* owned: of all of them, one behind the other */
     int n;
-    size_t begins[PARAMS_MOST]; /* in bytes */
+    int cap;        /* of the lists, which are owned */
+    size_t *begins; /* in bytes */
     /* as libpq takes them */
-    uint32_t oids[PARAMS_MOST];
-    int lengths[PARAMS_MOST];
-    int formats[PARAMS_MOST];
-    const char *values[PARAMS_MOST]; /* params_seal; NULL: SQL NULL */
+    uint32_t *oids;
+    int *lengths;
+    int *formats;
+    const char **values; /* params_seal; NULL: SQL NULL */
 };
 
 void params_init(struct params *p);

@@ -28,8 +28,8 @@ local ORDERED = {
 -- Those that a Lua number enters as it is.
 local TAKES_DOUBLES = { real = true, double = true, json = true, jsonb = true }
 local TIMES = { date = true, time = true, timestamp = true, timestamptz = true }
--- As in the core (PROGRAM_MAX_COLUMNS).
-local MAX_COLUMNS = 64
+-- As PostgreSQL has them, of a table and of an index (runtime/model/columns.h).
+local MAX_COLUMNS, MAX_KEY = 1600, 32
 
 local function check_name(checker, record, path, name)
   if type(name) ~= 'string' then
@@ -303,9 +303,14 @@ function M.new(checker, record, kind)
     check_names(checker, record, 'initial', known)
     check_names(checker, record, 'merge', known)
   end
-  if #list > MAX_COLUMNS then
+  if n_key > MAX_KEY then
+    checker.fail(record, { 'key', list[MAX_KEY + 1].name }, ('the key has %d columns: '
+      .. 'an index of PostgreSQL has %d at most; put what they say into fewer, such as a '
+      .. 'text'):format(n_key, MAX_KEY))
+  elseif #list > MAX_COLUMNS then
     checker.fail(record, { 'columns', list[MAX_COLUMNS + 1].name }, ("there are %d "
-      .. 'columns: a projection has %d at most, with its key; make two of it')
+      .. 'columns: a table of PostgreSQL has %d at most, with its key; make two tables '
+      .. 'of it, or put what is seldom asked for into one jsonb')
       :format(#list, MAX_COLUMNS))
   end
   return list, n_key

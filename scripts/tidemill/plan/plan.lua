@@ -54,6 +54,19 @@ local function limits(spec)
   return with_defaults(spec.batch == false and DIRECT or spec.batch, schema.pipeline.batch)
 end
 
+-- A batch has memory for each column of each event: with tables of more than 64 columns
+-- it has fewer events, so that it takes no more than with one of 64.
+local WIDE = 64
+
+local function narrow(limit, list)
+  local widest = WIDE
+  for _, p in ipairs(list) do widest = math.max(widest, #p.columns) end
+  if widest > WIDE then
+    limit.given_size, limit.widest = limit.size, widest
+    limit.size = math.max(1, math.floor(limit.size * WIDE / widest))
+  end
+end
+
 local function dead_letters(checker, record, topics)
   local given = with_defaults(record.spec.dead_letters, schema.pipeline.dead_letters)
   for _, topic in ipairs(topics) do
@@ -187,6 +200,7 @@ function M.new(record, bundle, require, stock)
   }
   plan.dead_letters = dead_letters(checker, record, plan.source.topics)
   if spec.projections then projections(checker, record, plan, require) end
+  narrow(plan.limits, plan.projections)
   if #checker.messages > 0 then return nil, check.text(checker) end
   return plan
 end
