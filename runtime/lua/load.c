@@ -356,6 +356,8 @@ static void load_columns(struct loading *l, struct plan_projection *p)
 static void load_projection(struct loading *l, struct plan_projection *p)
 {
     p->table = get_text(l, "table");
+    p->name.schema = get_text(l, "table_schema");
+    p->name.table = get_text(l, "table_name");
     p->file = get_text(l, "file");
     p->line = (int)get_int(l, "line");
     p->kind = (enum plan_kind)WORD(l, "kind", KINDS);
@@ -378,6 +380,8 @@ static void load_projection(struct loading *l, struct plan_projection *p)
     p->topics = get_texts(l, "topics", &p->n_topics);
     p->is_cached = get_bool(l, "is_cached");
     p->n_set = get_count(l, "n_set");
+    p->is_part = get_bool(l, "is_part");
+    p->part_of = (int)get_int(l, "part_of"); /* from 0; -1: none */
 }
 
 static void load_projections(struct loading *l, struct plan *p)

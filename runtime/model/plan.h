@@ -209,9 +209,17 @@ struct plan_column {
     int line;               /* of its name in the projection's file */
 };
 
+/* A table, as statements quote it. */
+struct plan_name {
+    const char *schema; /* "": not said */
+    const char *table;
+};
+
 struct plan_projection {
-    const char *table; /* as written: name or schema.name */
-    const char *file;  /* for messages */
+    const char *table; /* as written, for people: name or schema.name, with
+                          double quotes around what has a dot in it */
+    struct plan_name name;
+    const char *file; /* for messages */
     int line;
     enum plan_kind kind;
     enum plan_exact exact;
@@ -241,6 +249,8 @@ struct plan_projection {
     bool is_cached; /* its rows may be kept between batches */
     uint32_t n_set; /* tables of the batch function that this one is the first
                        of, itself included; they stand behind it. 0: none */
+    bool is_part;   /* other projections write other columns of its table */
+    int part_of;    /* the first one of those, unless it is that; else -1 */
 };
 
 /* What may be set aside before a lane halts instead. */

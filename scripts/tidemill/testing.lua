@@ -101,10 +101,21 @@ local function rows_of(self, i, batch, list)
   return rows
 end
 
+-- Those that write one table may have written its name in two ways.
+local function name_of(plan, p)
+  local first = p.part_of >= 0 and plan.projections[p.part_of + 1] or p
+  return first.table
+end
+
+local function stored_of(self, i)
+  local p = self.plan.projections[i]
+  return self.tables[name_of(self.plan, p)]:of(p)
+end
+
 local function run_projection(self, i, batch, list)
   local p = self.plan.projections[i]
   local rows = rows_of(self, i, batch, list)
-  local stored = self.tables[p.table]
+  local stored = stored_of(self, i)
   stored:load(self.trial, batch, rows)
   if C.tm_trial_emptied(self.trial, rows) ~= 0 then stored:empty() end
   if p.has_handler then
@@ -122,13 +133,13 @@ local function run_function(self, i, batch, list)
   for k = 1, leader.n_set do all[k] = rows_of(self, i + k - 1, batch, list) end
   for _ = 1, MOST_RUNS do
     for k, rows in ipairs(all) do
-      self.tables[self.plan.projections[i + k - 1].table]:load(self.trial, batch, rows)
+      stored_of(self, i + k - 1):load(self.trial, batch, rows)
     end
     local set = C.tm_trial_table_set(self.trial, all[1])
     if set.n_events > 0 then phase(self, self.program.fold, batch, all[1], list) end
     if set.n_unknown == 0 then
       for k, rows in ipairs(all) do
-        store(self, self.tables[self.plan.projections[i + k - 1].table], batch, rows)
+        store(self, stored_of(self, i + k - 1), batch, rows)
       end
       return
     end
@@ -333,7 +344,10 @@ end
 ---Forgets all rows, offsets and records that were set aside.
 function Bundle:reset()
   self.tables, self.offsets, self.aside = {}, {}, aside.new(self.plan)
-  for _, p in ipairs(self.plan.projections) do self.tables[p.table] = tables.new(p) end
+  for _, p in ipairs(self.plan.projections) do
+    local name = name_of(self.plan, p)
+    self.tables[name] = tables.new(p, self.tables[name])
+  end
 end
 
 local function rows_text(bundle, result)

@@ -2,6 +2,7 @@
 local bundles = require 'spec.unit.bundles'
 local ffi = require 'ffi'
 local core = require 'spec.core.core'
+local names = require 'tidemill.plan.names'
 local C = core.lib
 
 core.headers('base/buf.h', 'model/type.h', 'model/plan.h', 'postgres/store/rights.h')
@@ -18,7 +19,9 @@ local function grants(p, start)
   local columns = ffi.new('struct plan_column[2]')
   columns[0].name, columns[1].name = 'id', 'a"b'
   local projection = ffi.new('struct plan_projection')
-  projection.table, projection.columns, projection.n_columns = p.table or 't', columns, 2
+  local schema, name = names.table(p.table or 't')
+  projection.name.schema, projection.name.table = schema, name
+  projection.columns, projection.n_columns = columns, 2
   projection.kind, projection.deletes = p.kind, p.deletes or false
   projection.n_key = p.kind == C.KIND_APPEND and 0 or 1
   projection.once, projection.empties = p.once or -1, p.empties or false

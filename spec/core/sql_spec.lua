@@ -1,8 +1,9 @@
 local ffi = require 'ffi'
 local core = require 'spec.core.core'
+local names = require 'tidemill.plan.names'
 local C = core.lib
 
-core.headers('base/buf.h', 'model/type.h', 'model/plan.h', 'postgres/sql/sql.h')
+core.headers('base/buf.h', 'model/type.h', 'model/plan.h', 'postgres/sql/sql.h', 'postgres/sql/sql_text.h')
 
 local arena = core.arena()
 local kept = {}
@@ -22,7 +23,10 @@ local function projection(p)
   end
   local out = keep(ffi.new('struct plan_projection'))
   out.table, out.columns, out.n_columns = keep(p.table or 't'), columns, #p
+  local schema, name = names.table(out.table ~= nil and ffi.string(out.table))
+  out.name.schema, out.name.table = keep(assert(schema, name)), keep(name)
   out.n_key, out.newer, out.once = p.key or 1, p.newer or -1, p.once or -1
+  out.is_part, out.part_of = p.part_of ~= nil, p.part_of or -1
   out.kind, out.exact = p.kind or C.KIND_FOLD, p.exact or C.EXACT_ALIGNED
   return out
 end
@@ -82,6 +86,15 @@ describe('sql_update', function()
   end)
 end)
 
+describe('sql_update of no column', function()
+  it('sets one that is no key, which might be an identity, to what it is', function()
+    is('WITH w AS (UPDATE "t" AS t SET "owner" = t."owner" FROM unnest($1::uuid[]) AS u(c0) '
+      .. 'WHERE t."id" = u.c0 RETURNING 1) '
+      .. "SELECT tidemill.must((SELECT count(*) FROM w) = $2, 'TM002')",
+      C.sql_update(arena, nil, balances(C.EXACT_OVERWRITE, C.KIND_MIRROR), set(0)))
+  end)
+end)
+
 describe('sql_update of a part of a row with newer', function()
   it('counts the rows that are there, and changes those that are older', function()
     local p = projection { { 'id', 'bigint' }, { 'a', 'text' }, { 'v', 'text' },
@@ -95,7 +108,7 @@ end)
 
 describe('sql_insert', function()
   it('counts the rows that were not there', function()
-    is('WITH w AS (INSERT INTO "t" AS t ("id", "owner") SELECT u.c0, u.c1 '
+    is('WITH w AS (INSERT INTO "t" AS t ("id", "owner") OVERRIDING SYSTEM VALUE SELECT u.c0, u.c1 '
       .. 'FROM unnest($1::uuid[], $2::text[]) AS u(c0, c1) '
       .. 'ON CONFLICT ("id") DO NOTHING RETURNING 1) '
       .. "SELECT tidemill.must((SELECT count(*) FROM w) = $3, 'TM002')",
@@ -103,9 +116,21 @@ describe('sql_insert', function()
   end)
 end)
 
+describe('sql_insert of a part of a row', function()
+  it('takes a row that is there while none of its columns has a value', function()
+    is('WITH w AS (INSERT INTO "t" AS t ("id", "owner") OVERRIDING SYSTEM VALUE SELECT u.c0, u.c1 '
+      .. 'FROM unnest($1::uuid[], $2::text[]) AS u(c0, c1) '
+      .. 'ON CONFLICT ("id") DO UPDATE SET "owner" = EXCLUDED."owner" '
+      .. 'WHERE ROW(t."owner", t."tags") IS NULL RETURNING 1) '
+      .. "SELECT tidemill.must((SELECT count(*) FROM w) = $3, 'TM002')",
+      C.sql_insert(arena, nil, projection { { 'id', 'uuid' }, { 'owner', 'varchar(9)' }, { 'tags', 'text[]' },
+        exact = C.EXACT_SHARED, part_of = 0 }, set(2)))
+  end)
+end)
+
 describe('sql_upsert', function()
   local columns = { { 'id', 'bigint' }, { 'a', 'jsonb' }, { 'version', 'bigint' } }
-  local head = 'INSERT INTO "t" AS t ("id", "a", "version") SELECT u.c0, u.c1, u.c2 '
+  local head = 'INSERT INTO "t" AS t ("id", "a", "version") OVERRIDING SYSTEM VALUE SELECT u.c0, u.c1, u.c2 '
     .. 'FROM unnest($1::int8[], $2::jsonb[], $3::int8[]) AS u(c0, c1, c2) '
     .. 'ON CONFLICT ("id") DO UPDATE SET "a" = EXCLUDED."a", '
     .. '"version" = EXCLUDED."version"'
@@ -126,7 +151,7 @@ describe('sql_upsert', function()
     assert.is_truthy(sql:find('WHERE t."v" COLLATE "C" < EXCLUDED."v" OR', 1, true), sql)
   end)
   it('does nothing without columns', function()
-    is('INSERT INTO "t" AS t ("id") SELECT u.c0 FROM unnest($1::int8[]) AS u(c0) '
+    is('INSERT INTO "t" AS t ("id") OVERRIDING SYSTEM VALUE SELECT u.c0 FROM unnest($1::int8[]) AS u(c0) '
       .. 'ON CONFLICT ("id") DO NOTHING', C.sql_upsert(arena, nil, projection(columns), set(0)))
   end)
 end)
@@ -172,7 +197,7 @@ end)
 
 describe('sql_merge', function()
   it('combines by word and leaves NULL what got no contribution', function()
-    is('INSERT INTO "t" AS t ("k", "s", "lo", "hi") SELECT u.c0, u.c1, u.c2, u.c3 '
+    is('INSERT INTO "t" AS t ("k", "s", "lo", "hi") OVERRIDING SYSTEM VALUE SELECT u.c0, u.c1, u.c2, u.c3 '
       .. 'FROM unnest($1::text[], $2::int8[], $3::numeric[], $4::date[]) '
       .. 'AS u(c0, c1, c2, c3) ON CONFLICT ("k") DO UPDATE SET '
       .. '"s" = coalesce(t."s" + EXCLUDED."s", t."s", EXCLUDED."s"), '
@@ -185,12 +210,12 @@ end)
 
 describe('sql_append', function()
   it('has no key', function()
-    is('INSERT INTO "t" AS t ("b") SELECT u.c1 FROM unnest($1::json[]) AS u(c1)',
+    is('INSERT INTO "t" AS t ("b") OVERRIDING SYSTEM VALUE SELECT u.c1 FROM unnest($1::json[]) AS u(c1)',
       C.sql_append(arena, nil, projection { { 'a', 'text' }, { 'b', 'json' }, key = 0,
         kind = C.KIND_APPEND }, set(2)))
   end)
   it('with once leaves out what is there, and says how many it inserted', function()
-    is('WITH w AS (INSERT INTO "t" AS t ("a", "b") SELECT u.c0, u.c1 '
+    is('WITH w AS (INSERT INTO "t" AS t ("a", "b") OVERRIDING SYSTEM VALUE SELECT u.c0, u.c1 '
       .. 'FROM unnest($1::text[], $2::json[]) AS u(c0, c1) ON CONFLICT ("a") DO NOTHING '
       .. 'RETURNING 1) SELECT count(*) FROM w',
       C.sql_append(arena, nil, projection { { 'a', 'text' }, { 'b', 'json' }, key = 0, once = 0,
@@ -205,14 +230,42 @@ end)
 
 describe('identifiers', function()
   it('are quoted, schema and table apart', function()
-    is('DELETE FROM "my""app"."Order s" AS t USING unnest($1::int2[]) AS u(c0) '
+    is('DELETE FROM "my""app"."Order.s" AS t USING unnest($1::int2[]) AS u(c0) '
       .. 'WHERE t."a""; DROP" = u.c0',
       C.sql_delete(arena, nil, projection { { 'a"; DROP', 'smallint' },
-        table = 'my"app.Order s', kind = C.KIND_MAP }))
+        table = '"my""app"."Order.s"', kind = C.KIND_MAP }))
+  end)
+end)
+
+describe('what a pipeline is to write', function()
+  local function text(put, ...)
+    local b = ffi.new('struct buf')
+    put(b, ...)
+    return ffi.string(b.data, b.len)
+  end
+  it('quotes names as a pipeline does', function()
+    local function written(schema, name)
+      local n = ffi.new('struct plan_name')
+      n.table = keep(name)
+      return text(C.sql_put_written, schema, n)
+    end
+    assert.are.equal("table = 'app.order lines'", written('app', 'order lines'))
+    assert.are.equal([[table = '"a.b"."say ""it\'s"""']], written('a.b', 'say "it\'s"'))
+    assert.are.equal('x1', text(C.sql_put_field, 'x1'))
+    assert.are.equal("['1x']", text(C.sql_put_field, '1x'))
+    assert.are.equal("['it\\'s']", text(C.sql_put_field, "it's"))
   end)
 end)
 
 describe('DDL', function()
+  it('adds the columns of a later projection to its table', function()
+    is([[
+ALTER TABLE "app"."b"
+    ADD COLUMN IF NOT EXISTS "at" timestamptz,
+    ADD COLUMN IF NOT EXISTS "n" integer;
+]], C.sql_table(arena, projection { { 'id', 'uuid' }, { 'at', 'timestamptz' }, { 'n', 'integer' },
+      table = 'app.b', part_of = 0 }))
+  end)
   it('makes a table with its key', function()
     is([[
 CREATE SCHEMA IF NOT EXISTS "app";

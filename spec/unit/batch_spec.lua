@@ -277,8 +277,8 @@ describe('check.batch', function()
     "columns = {},\nkey = { id = { 'bigint', from = 'key' }, b = 'text' }", 8)
   entry('names the nearest type', "table 'a': column 'n': unknown type 'bigit': did you mean 'bigint'?",
     "key = { id = 'bigint' },\ncolumns = { n = 'bigit' }", 8)
-  entry('wants a possible name', "table 'a b': table = 'a b': it has ' ' in it: a name of a table has letters",
-    "key = { id = 'bigint' }, columns = {},\ntable = 'a b'", 8)
+  entry('wants a possible name', "table 'a ': table = 'a ': it has a blank at an end, or a line break",
+    "key = { id = 'bigint' }, columns = {},\ntable = 'a '", 8)
   it('refuses a table that another projection has', function()
     local other = "projection { table = 'a', append = true, columns = {}, on = function() end }"
     local set = 'projection { ' .. good .. ' }'

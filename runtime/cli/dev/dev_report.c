@@ -17,16 +17,16 @@ enum { SAMPLE_ROWS = 3, SAMPLE_COLUMNS = 6, KEY_WIDTH = 13, CELL_WIDTH = 24 };
 
 /* [select] FROM the table, [end]; NULL: what is wrong has been said. */
 static struct pg_result *ask(struct operator_connection *c, const char *select,
-                             const char *table, const char *end)
+                             const struct plan_projection *p, const char *end)
 {
     struct buf sql = {0};
     struct err e;
     buf_printf(&sql, "SELECT %s FROM ", select);
-    sql_quote_table(&sql, table);
+    sql_quote_table(&sql, &p->name);
     buf_puts(&sql, end);
     struct pg_result *r = operator_connection_ask(c, buf_text(&sql), NULL, &e);
     if (!r) {
-        say("%s: %s\n", table, e.text);
+        say("%s: %s\n", p->table, e.text);
     }
     buf_close(&sql);
     return r;
@@ -81,7 +81,7 @@ static void print_table(struct operator_connection *c,
     struct buf select = {0};
     char limit[24];
     uint32_t n = p->n_columns < SAMPLE_COLUMNS ? p->n_columns : SAMPLE_COLUMNS;
-    struct pg_result *count = ask(c, "count(*)::text", p->table, "");
+    struct pg_result *count = ask(c, "count(*)::text", p, "");
 
     if (!count) {
         return;
@@ -93,7 +93,7 @@ static void print_table(struct operator_connection *c,
     for (uint32_t i = 0; i < n; i++) {
         put_column(&select, &p->columns[i]);
     }
-    struct pg_result *rows = ask(c, buf_text(&select), p->table, limit);
+    struct pg_result *rows = ask(c, buf_text(&select), p, limit);
     if (rows && pg_rows(rows) > 0) {
         print_rows(p, n, rows);
     }

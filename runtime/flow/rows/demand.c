@@ -40,11 +40,30 @@ static bool has_identity(const struct rows *r, uint32_t row, struct err *e)
                    p->table, p->columns[p->once].name);
 }
 
+/* Of a row of which others write the other columns: none of ours with a value is
+ * as if it had not been there, so that rows would depend on how events are cut into
+ * batches. */
+static bool is_told(const struct rows *r, uint32_t row, struct err *e)
+{
+    const struct plan_projection *p = r->program->plan;
+    bool is_told = !p->is_part || p->kind != KIND_FOLD;
+
+    for (uint32_t i = p->n_key; i < p->n_columns && !is_told; i++) {
+        is_told = r->view.cells[i][row].tag > TM_NULL;
+    }
+    return is_told ||
+           err_set(e, ERR_DATA,
+                   "%s: the row has no value in any column of this projection, "
+                   "so that it could not be told from one that another "
+                   "projection made: assign one of them",
+                   p->table);
+}
+
 static bool check_row(struct rows *r, uint32_t row, struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
 
-    if (!has_identity(r, row, e)) {
+    if (!has_identity(r, row, e) || !is_told(r, row, e)) {
         r->events->view->current = rows_last_event(r, row);
         return false;
     }

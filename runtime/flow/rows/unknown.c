@@ -37,6 +37,12 @@ static const char *hint_of(const struct plan_projection *p, const char *type,
     return near ? arena_printf(a, "did you mean '%s'?", near) : "-";
 }
 
+/* Of a table: quoted only where the line could not be read otherwise. */
+static const char *shown(const char *table)
+{
+    return strpbrk(table, " \t\n\"\\=") ? log_quote(table) : table;
+}
+
 static void tell(struct program *g, const struct decoder *d, uint32_t number,
                  struct arena *a)
 {
@@ -52,7 +58,8 @@ static void tell(struct program *g, const struct decoder *d, uint32_t number,
     log_line(LOG_WARN,
              "events are passed by, since the projection has no handler for "
              "their type: add one, or name the type in `ignore`",
-             "projection=%s type=%s hint=%s", g->plan->table, log_quote(type),
+             "projection=%s type=%s hint=%s", shown(g->plan->table),
+             log_quote(type),
              log_quote(g->n_logged == LOGGED_MOST
                            ? "other types are not logged any more"
                            : hint_of(g->plan, type, a)));

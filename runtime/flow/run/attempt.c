@@ -20,6 +20,20 @@
 
 /* ---- what is queued ---- */
 
+static bool has_rows(const struct rows *r)
+{
+    return r->view.n_rows > r->first_row;
+}
+
+/* Parts of one table. */
+static bool is_same_table(const struct plan *p, uint32_t i, uint32_t k)
+{
+    int first = p->projections[i].part_of;
+
+    return first >= 0 &&
+           (first == (int)k || first == p->projections[k].part_of);
+}
+
 /* Is it loaded in this step? Where all is to be in one snapshot, or locked, all
  * is loaded inside the transaction. */
 static bool is_loaded(const struct batch *b, const struct rows *r,
@@ -55,6 +69,32 @@ static bool read_loads(struct batch *b, enum plan_exact exact,
     return true;
 }
 
+/* Several projections write one table: each locks rows in the order of their
+ * keys, but one behind the other, so that two transactions would wait for each
+ * other. So one at a time writes such a table; before it has any other lock. */
+enum { LOCK_CLASS = 0x746d696c };
+
+static void queue_table_locks(struct batch *b)
+{
+    const struct plan *p = b->generation->plan;
+    char sql[80];
+
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        const struct rows *r = &b->rows[i];
+        bool is_first = p->projections[i].is_part;
+
+        for (uint32_t k = 0; k < i && is_first; k++) {
+            is_first = !is_same_table(p, i, k) || !has_rows(&b->rows[k]);
+        }
+        if (is_first && has_rows(r)) {
+            snprintf(sql, sizeof(sql), "SELECT pg_advisory_xact_lock(%d, %d)",
+                     LOCK_CLASS, (int)r->program->facts->oid);
+            pgconn_add_sql(b->attempt.conn, sql);
+            b->attempt.n_begun++;
+        }
+    }
+}
+
 /* A wait for locks that is to be short is so for this transaction alone. */
 static void queue_begin(struct batch *b)
 {
@@ -70,8 +110,9 @@ static void queue_begin(struct batch *b)
         snprintf(set, sizeof(set), "SET LOCAL lock_timeout = %u",
                  b->attempt.lock_ms);
         pgconn_add_sql(b->attempt.conn, set);
-        b->attempt.n_begun = 2;
+        b->attempt.n_begun++;
     }
+    queue_table_locks(b);
 }
 
 /* Positions first: the row lock makes a successor's claim wait for us, and a

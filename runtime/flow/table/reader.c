@@ -78,6 +78,23 @@ static bool is_twice(struct rows *r, uint32_t row)
     return true;
 }
 
+/* The row is there for others, and nothing of ours is: it begins with `initial`,
+ * as one does that nobody made. */
+static void begin_part(struct rows *r, uint32_t row)
+{
+    const struct plan_projection *p = r->program->plan;
+
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        if (r->base[i][row].tag > TM_NULL) {
+            return;
+        }
+    }
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        r->base[i][row].tag = TM_MISSING;
+    }
+    r->base_flags[row] = TM_ROW_LOADED;
+}
+
 static bool read_row(struct rows *r, const struct pg_result *result, int at,
                      struct err *e)
 {
@@ -113,6 +130,9 @@ static bool read_row(struct rows *r, const struct pg_result *result, int at,
             rows_not_held(r, row, unheld_words(r, row, i, v, e));
             return true;
         }
+    }
+    if (p->is_part) {
+        begin_part(r, row);
     }
     return true;
 }

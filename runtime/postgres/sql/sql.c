@@ -120,16 +120,17 @@ static void put_names(struct buf *b, const struct plan_projection *p,
     }
 }
 
-/* INSERT INTO t (...) SELECT ... FROM unnest(...) */
+/* INSERT INTO t (...) SELECT ... FROM unnest(...). OVERRIDING is for columns that
+ * are GENERATED ALWAYS AS IDENTITY, and says nothing of others. */
 static void put_insert(struct buf *b, const char *schema,
                        const struct plan_projection *p, const uint64_t *mask)
 {
     const char *comma = "";
     buf_puts(b, "INSERT INTO ");
-    sql_put_table(b, schema, p->table);
+    sql_put_table(b, schema, &p->name);
     buf_puts(b, " AS t (");
     put_names(b, p, mask);
-    buf_puts(b, ") SELECT ");
+    buf_puts(b, ") OVERRIDING SYSTEM VALUE SELECT ");
     for (uint32_t i = next_in(p, mask, 0); i < p->n_columns;
          i = next_in(p, mask, i + 1)) {
         buf_puts(b, comma);
@@ -179,7 +180,7 @@ const char *sql_load(struct arena *a, const char *schema,
     buf_puts(&b, " FROM ");
     put_unnest(&b, p, NULL, EXTRA_ORDER);
     buf_puts(&b, " JOIN ");
-    sql_put_table(&b, schema, p->table);
+    sql_put_table(&b, schema, &p->name);
     buf_puts(&b, " AS t ON ");
     put_match(&b, p);
     if (is_locked || p->exact == EXACT_SHARED) {
@@ -188,19 +189,23 @@ const char *sql_load(struct arena *a, const char *schema,
     return finish(a, &b);
 }
 
-/* "a" = u.c1, ...; a row without other columns is set to its own key. */
+/* "a" = u.c1, ...; where nothing is set, a column to what it is: no key, which
+ * may be an identity that no UPDATE may set. */
 static void put_set(struct buf *b, const struct plan_projection *p,
                     const uint64_t *mask)
 {
-    uint32_t i = next_in(p, mask, p->n_key);
-    const char *comma = "";
-    for (i = i < p->n_columns ? i : 0; i < p->n_columns;
-         i = next_in(p, mask, i < p->n_key ? p->n_columns : i + 1)) {
-        buf_puts(b, comma);
+    uint32_t first = next_in(p, mask, p->n_key);
+    for (uint32_t i = first; i < p->n_columns; i = next_in(p, mask, i + 1)) {
+        buf_puts(b, i > first ? ", " : "");
         sql_quote(b, p->columns[i].name);
         buf_puts(b, " = ");
         put_value(b, p, i);
-        comma = ", ";
+    }
+    if (first == p->n_columns) {
+        must(p->n_key < p->n_columns);
+        sql_quote(b, p->columns[p->n_key].name);
+        buf_puts(b, " = t.");
+        sql_quote(b, p->columns[p->n_key].name);
     }
 }
 
@@ -242,7 +247,7 @@ static void put_there(struct buf *b, const char *schema,
     buf_puts(b, ") SELECT tidemill.must((SELECT count(*) FROM ");
     put_unnest(b, p, NULL, EXTRA_NONE);
     buf_puts(b, " JOIN ");
-    sql_put_table(b, schema, p->table);
+    sql_put_table(b, schema, &p->name);
     buf_puts(b, " AS t ON ");
     put_match(b, p);
     buf_printf(b, ") = $%u, 'TM002')", n);
@@ -254,7 +259,7 @@ const char *sql_update(struct arena *a, const char *schema,
     bool is_aligned = p->exact == EXACT_ALIGNED;
     struct buf b = {0};
     buf_puts(&b, "WITH w AS (UPDATE ");
-    sql_put_table(&b, schema, p->table);
+    sql_put_table(&b, schema, &p->name);
     buf_puts(&b, " AS t SET ");
     put_set(&b, p, mask);
     buf_puts(&b, " FROM ");
@@ -273,23 +278,56 @@ const char *sql_update(struct arena *a, const char *schema,
     return finish(a, &b);
 }
 
+static void put_overwrite(struct buf *b, const struct plan_column *c)
+{
+    sql_quote(b, c->name);
+    buf_puts(b, " = EXCLUDED.");
+    sql_quote(b, c->name);
+}
+
+/* UPDATE SET ... for each column of the mask, or NOTHING without any. */
+static void
+put_on_conflict_update(struct buf *b, const struct plan_projection *p,
+                       const uint64_t *mask,
+                       void (*put)(struct buf *, const struct plan_column *))
+{
+    uint32_t first = next_in(p, mask, p->n_key);
+    put_on_conflict(b, p);
+    buf_puts(b, first < p->n_columns ? "UPDATE SET " : "NOTHING");
+    for (uint32_t i = first; i < p->n_columns; i = next_in(p, mask, i + 1)) {
+        buf_puts(b, i > first ? ", " : "");
+        put(b, &p->columns[i]);
+    }
+}
+
+/* Whoever made the row: as long as no column of ours has a value, nothing of ours
+ * is there, as it was when it was loaded. */
+static void put_part(struct buf *b, const struct plan_projection *p,
+                     const uint64_t *mask)
+{
+    put_on_conflict_update(b, p, mask, put_overwrite);
+    buf_puts(b, " WHERE ROW(");
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        buf_puts(b, i > p->n_key ? ", t." : "t.");
+        sql_quote(b, p->columns[i].name);
+    }
+    buf_puts(b, ") IS NULL");
+}
+
 const char *sql_insert(struct arena *a, const char *schema,
                        const struct plan_projection *p, const uint64_t *mask)
 {
     struct buf b = {0};
     buf_puts(&b, "WITH w AS (");
     put_insert(&b, schema, p, mask);
-    put_on_conflict(&b, p);
-    buf_puts(&b, "NOTHING");
+    if (p->is_part) {
+        put_part(&b, p, mask);
+    } else {
+        put_on_conflict(&b, p);
+        buf_puts(&b, "NOTHING");
+    }
     put_counted(&b, count_in(p, mask) + 1);
     return finish(a, &b);
-}
-
-static void put_overwrite(struct buf *b, const struct plan_column *c)
-{
-    sql_quote(b, c->name);
-    buf_puts(b, " = EXCLUDED.");
-    sql_quote(b, c->name);
 }
 
 /* coalesce(t + new, t, new): what no event contributed to stays NULL, so that
@@ -313,21 +351,6 @@ static void put_merged(struct buf *b, const struct plan_column *c)
         } else {
             buf_put(b, f, 1);
         }
-    }
-}
-
-/* UPDATE SET ... for each column of the mask, or NOTHING without any. */
-static void
-put_on_conflict_update(struct buf *b, const struct plan_projection *p,
-                       const uint64_t *mask,
-                       void (*put)(struct buf *, const struct plan_column *))
-{
-    uint32_t first = next_in(p, mask, p->n_key);
-    put_on_conflict(b, p);
-    buf_puts(b, first < p->n_columns ? "UPDATE SET " : "NOTHING");
-    for (uint32_t i = first; i < p->n_columns; i = next_in(p, mask, i + 1)) {
-        buf_puts(b, i > first ? ", " : "");
-        put(b, &p->columns[i]);
     }
 }
 
@@ -357,7 +380,7 @@ const char *sql_delete(struct arena *a, const char *schema,
     }
     buf_puts(&b, is_counted ? "WITH w AS (" : "");
     buf_puts(&b, "DELETE FROM ");
-    sql_put_table(&b, schema, p->table);
+    sql_put_table(&b, schema, &p->name);
     buf_puts(&b, " AS t USING ");
     put_unnest(&b, p, version, is_aligned ? EXTRA_XMIN : EXTRA_NONE);
     buf_puts(&b, " WHERE ");
@@ -381,7 +404,7 @@ const char *sql_verify(struct arena *a, const char *schema,
     buf_puts(&b, "SELECT tidemill.must((SELECT count(*) FROM ");
     put_unnest(&b, p, NULL, EXTRA_XMIN);
     buf_puts(&b, " JOIN ");
-    sql_put_table(&b, schema, p->table);
+    sql_put_table(&b, schema, &p->name);
     buf_puts(&b, " AS t ON ");
     put_match(&b, p);
     buf_printf(&b, " AND t.xmin = u.x) = $%u, 'TM002')", p->n_key + 2);
@@ -405,7 +428,7 @@ const char *sql_append(struct arena *a, const char *schema,
     struct buf b = {0};
     if (p->n_columns == 0) { /* all of a row is the table's to say */
         buf_puts(&b, "INSERT INTO ");
-        sql_put_table(&b, schema, p->table);
+        sql_put_table(&b, schema, &p->name);
         buf_puts(&b, " SELECT FROM generate_series(1, $1)");
         return finish(a, &b);
     }
@@ -428,6 +451,6 @@ const char *sql_empty(struct arena *a, const char *schema,
 {
     struct buf b = {0};
     buf_puts(&b, "TRUNCATE TABLE ");
-    sql_put_table(&b, schema, p->table);
+    sql_put_table(&b, schema, &p->name);
     return finish(a, &b);
 }

@@ -24,7 +24,8 @@ const char *sql_load(struct arena *a, const char *schema,
 const char *sql_update(struct arena *a, const char *schema,
                        const struct plan_projection *p, const uint64_t *mask);
 /* $1.. = key arrays, value arrays of the mask, expected count int8. INSERT
- * ON CONFLICT DO NOTHING; raises TM002 unless all were inserted. */
+ * ON CONFLICT DO NOTHING; raises TM002 unless all were inserted. Of a part: a row
+ * that is there is taken while none of its columns has a value. */
 const char *sql_insert(struct arena *a, const char *schema,
                        const struct plan_projection *p, const uint64_t *mask);
 /* $1.. = key arrays, value arrays of the mask. Honours `newer`. */
@@ -57,5 +58,5 @@ void sql_identity(struct buf *b, const struct plan_projection *p);
 
 /* tidemill.lane, must() and all else that Tidemill itself needs. */
 const char *sql_schema(void);
-/* CREATE TABLE IF NOT EXISTS for one projection. */
+/* CREATE TABLE IF NOT EXISTS for one projection; of a later part ADD COLUMN. */
 const char *sql_table(struct arena *a, const struct plan_projection *p);

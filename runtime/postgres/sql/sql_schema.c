@@ -142,59 +142,90 @@ const char *sql_schema(void)
     return SCHEMA;
 }
 
-struct sql_name sql_split(const char *table)
+static void quote(struct buf *b, const char *p, char mark)
 {
-    const char *dot = strchr(table, '.');
-    struct sql_name n = {.schema = "", .table = table};
-    if (dot) {
-        n.schema = table;
-        n.schema_len = (int)(dot - table);
-        n.table = dot + 1;
-    }
-    return n;
-}
-
-static void quote(struct buf *b, const char *p, size_t len)
-{
-    buf_put(b, "\"", 1);
-    for (size_t i = 0; i < len; i++) {
-        buf_put(b, p + i, 1);
-        if (p[i] == '"') {
-            buf_put(b, "\"", 1);
+    buf_put(b, &mark, 1);
+    for (; *p; p++) {
+        buf_put(b, p, 1);
+        if (*p == mark) {
+            buf_put(b, p, 1);
         }
     }
-    buf_put(b, "\"", 1);
+    buf_put(b, &mark, 1);
 }
 
 void sql_quote(struct buf *b, const char *name)
 {
-    quote(b, name, strlen(name));
+    quote(b, name, '"');
 }
 
-void sql_quote_schema(struct buf *b, const struct sql_name *n)
+/* Sessions have standard_conforming_strings on, so that a backslash is one. */
+void sql_quote_text(struct buf *b, const char *text)
 {
-    quote(b, n->schema, (size_t)n->schema_len);
+    quote(b, text, '\'');
 }
 
-void sql_quote_table(struct buf *b, const char *table)
+void sql_quote_table(struct buf *b, const struct plan_name *n)
 {
-    struct sql_name n = sql_split(table);
-    if (n.schema_len) {
-        sql_quote_schema(b, &n);
+    if (n->schema[0]) {
+        sql_quote(b, n->schema);
         buf_puts(b, ".");
     }
-    sql_quote(b, n.table);
+    sql_quote(b, n->table);
 }
 
-void sql_put_table(struct buf *b, const char *schema, const char *table)
+void sql_put_table(struct buf *b, const char *schema, const struct plan_name *n)
 {
-    if (!schema) {
-        sql_quote_table(b, table);
-        return;
+    sql_quote_table(b,
+                    &(struct plan_name){.schema = schema ? schema : n->schema,
+                                        .table = n->table});
+}
+
+static void put_escaped(struct buf *b, const char *text)
+{
+    for (; *text; text++) {
+        buf_puts(b, strchr("'\\", *text) ? "\\" : "");
+        buf_put(b, text, 1);
     }
-    sql_quote(b, schema);
+}
+
+void sql_put_field(struct buf *b, const char *name)
+{
+    static const char letters[] =
+        "_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    bool is_plain = strspn(name, letters) == strlen(name) &&
+                    strspn(name, letters + sizeof(letters) - 11) == 0;
+
+    buf_puts(b, is_plain ? "" : "['");
+    put_escaped(b, name);
+    buf_puts(b, is_plain ? "" : "']");
+}
+
+/* See scripts/tidemill/plan/names.lua. */
+static void put_part(struct buf *b, const char *name)
+{
+    size_t len = strlen(name);
+    bool is_plain = len > 0 && !strpbrk(name, ".\"") && name[0] != ' ' &&
+                    name[len - 1] != ' ';
+    struct buf written = {0};
+
+    if (is_plain) {
+        buf_puts(&written, name);
+    } else {
+        sql_quote(&written, name);
+    }
+    put_escaped(b, buf_text(&written));
+    buf_close(&written);
+}
+
+void sql_put_written(struct buf *b, const char *schema,
+                     const struct plan_name *n)
+{
+    buf_puts(b, "table = '");
+    put_part(b, schema);
     buf_puts(b, ".");
-    sql_quote(b, sql_split(table).table);
+    put_part(b, n->table);
+    buf_puts(b, "'");
 }
 
 void sql_type_word(struct buf *b, const struct coltype *t)
@@ -250,18 +281,40 @@ static void put_columns(struct buf *b, const struct plan_projection *p)
     }
 }
 
+/* To the table of another projection. */
+static const char *more_columns(struct arena *a,
+                                const struct plan_projection *p)
+{
+    struct buf b = {0};
+    buf_puts(&b, "ALTER TABLE ");
+    sql_quote_table(&b, &p->name);
+    for (uint32_t i = p->n_key; i < p->n_columns; i++) {
+        buf_puts(&b, i > p->n_key ? ",\n" : "\n");
+        buf_puts(&b, "    ADD COLUMN IF NOT EXISTS ");
+        sql_quote(&b, p->columns[i].name);
+        buf_puts(&b, " ");
+        sql_type_word(&b, &p->columns[i].type);
+    }
+    buf_puts(&b, ";\n");
+    const char *text = arena_dup(a, b.data, b.len);
+    buf_close(&b);
+    return text;
+}
+
 const char *sql_table(struct arena *a, const struct plan_projection *p)
 {
-    struct sql_name n = sql_split(p->table);
+    if (p->part_of >= 0) {
+        return more_columns(a, p);
+    }
     struct buf b = {0};
-    if (n.schema_len) {
+    if (p->name.schema[0]) {
         buf_puts(&b, "CREATE SCHEMA IF NOT EXISTS ");
-        sql_quote_schema(&b, &n);
+        sql_quote(&b, p->name.schema);
         buf_puts(&b, ";\n");
     }
     buf_printf(&b, "CREATE %sTABLE IF NOT EXISTS ",
                p->unlogged ? "UNLOGGED " : "");
-    sql_quote_table(&b, p->table);
+    sql_quote_table(&b, &p->name);
     buf_puts(&b, " (\n");
     put_columns(&b, p);
     buf_puts(&b, is_updated(p) ? "\n) WITH (fillfactor = 80);\n" : "\n);\n");
@@ -273,11 +326,15 @@ const char *sql_table(struct arena *a, const struct plan_projection *p)
 void sql_or_tables(struct buf *b, const struct plan *p)
 {
     for (uint32_t i = 0; i < p->n_projections; i++) {
-        struct sql_name name = sql_split(p->projections[i].table);
+        const struct plan_name *n = &p->projections[i].name;
 
-        buf_printf(b, " OR (c.relname = '%s' AND ", name.table);
-        if (name.schema_len > 0) {
-            buf_printf(b, "n.nspname = '%.*s')", name.schema_len, name.schema);
+        buf_puts(b, " OR (c.relname = ");
+        sql_quote_text(b, n->table);
+        buf_puts(b, " AND ");
+        if (n->schema[0]) {
+            buf_puts(b, "n.nspname = ");
+            sql_quote_text(b, n->schema);
+            buf_puts(b, ")");
         } else {
             buf_puts(b, "pg_table_is_visible(c.oid))");
         }

@@ -67,7 +67,7 @@ static void put_alter(struct buf *b, const struct catalog_report *r,
                       const char *what, const struct plan_column *c)
 {
     buf_puts(b, "ALTER TABLE ");
-    sql_quote_table(b, r->p->table);
+    sql_quote_table(b, &r->p->name);
     buf_printf(b, " %s COLUMN ", what);
     sql_quote(b, c->name);
     buf_puts(b, strcmp(what, "ALTER") == 0 ? " TYPE " : " ");
@@ -87,7 +87,9 @@ static void check_type(struct catalog_report *r, const struct plan_column *c,
         sql_type_word(b, &c->type);
         buf_puts(b, " in the projection: ");
         if (type_parse(found, &type)) {
-            buf_printf(b, "write %s = '", c->name);
+            buf_puts(b, "write ");
+            sql_put_field(b, c->name);
+            buf_puts(b, " = '");
             sql_type_word(b, &type);
             buf_puts(b, "', or ");
         }
@@ -111,12 +113,8 @@ static void check_column(struct catalog_report *r, const struct plan_column *c,
         return;
     }
     check_type(r, c, pg_str(columns, i, COLUMN_TYPE));
-    if (pg_int(columns, i, COLUMN_IS_MADE)) {
-        buf_printf(report_problem(r),
-                   "column %s is GENERATED ALWAYS, so it cannot be written: "
-                   "remove it from the projection\n",
-                   c->name);
-    }
+    report_made(r, c, pg_str(columns, i, COLUMN_MADE)[0]);
+    report_part(r, c, columns, i);
     if ((c->is_key || c == once_column(r->p)) &&
         !pg_int(columns, i, COLUMN_DETERMINISTIC)) {
         buf_printf(report_problem(r),
@@ -129,6 +127,23 @@ static void check_column(struct catalog_report *r, const struct plan_column *c,
                         !pg_int(columns, i, COLUMN_HAS_DEFAULT));
 }
 
+/* What the other parts of a table name is their report's. */
+static bool is_declared_by_any(const struct catalog_report *r, const char *name)
+{
+    struct catalog_report other = *r;
+    bool is = report_is_declared(r, name);
+
+    for (uint32_t i = 0; r->p->is_part && i < r->plan->n_projections; i++) {
+        const struct plan_projection *p = &r->plan->projections[i];
+
+        other.p = p;
+        is |= strcmp(p->name.table, r->p->name.table) == 0 &&
+              strcmp(p->name.schema, r->p->name.schema) == 0 &&
+              report_is_declared(&other, name);
+    }
+    return is;
+}
+
 /* Columns of the table that no row of ours would fill. */
 static void check_others(struct catalog_report *r,
                          const struct pg_result *columns)
@@ -137,7 +152,7 @@ static void check_others(struct catalog_report *r,
         const char *name = pg_str(columns, i, COLUMN_NAME);
         if (pg_int(columns, i, COLUMN_NOT_NULL) &&
             !pg_int(columns, i, COLUMN_HAS_DEFAULT) &&
-            !report_is_declared(r, name)) {
+            !is_declared_by_any(r, name)) {
             buf_printf(report_problem(r),
                        "column %s is NOT NULL without a default, and the "
                        "projection does not name it: name it, or give it a "
@@ -231,12 +246,14 @@ static bool check_same(struct catalog_report *r, const struct pg_result *t)
 
     if (known->schema && strcmp(known->schema, found) != 0 &&
         known->oid != (uint32_t)pg_int(t, 0, TABLE_OID)) {
-        buf_printf(report_problem(r),
+        struct buf *b = report_problem(r);
+
+        buf_printf(b,
                    "the search path of role %s leads to the one of schema %s "
-                   "now, and this run writes the one of schema %s: write "
-                   "table = '%s.%s', or start the run again if the other one "
-                   "is meant\n",
-                   r->user, found, known->schema, known->schema, r->p->table);
+                   "now, and this run writes the one of schema %s: write ",
+                   r->user, found, known->schema);
+        sql_put_written(b, known->schema, &r->p->name);
+        buf_puts(b, ", or start the run again if the other one is meant\n");
         return false;
     }
     return true;
@@ -248,11 +265,14 @@ static void warn_of_other(struct catalog_report *r, const struct pg_result *t)
     const char *found = pg_str(t, 0, TABLE_SCHEMA);
 
     if (other[0]) {
-        buf_printf(report_begin(r, true),
+        struct buf *b = report_begin(r, true);
+
+        buf_printf(b,
                    "the search path of role %s has it in schema %s, which is "
-                   "taken, and in schema %s: write table = '%s.%s', so that "
-                   "it stays the one that is meant\n",
-                   r->user, found, other, found, r->p->table);
+                   "taken, and in schema %s: write ",
+                   r->user, found, other);
+        sql_put_written(b, found, &r->p->name);
+        buf_puts(b, ", so that it stays the one that is meant\n");
     }
 }
 
@@ -261,7 +281,9 @@ static bool check_table(struct catalog_report *r, const struct pg_result *t)
     if (pg_rows(t) == 0) {
         struct buf *b = report_problem(r);
         buf_puts(b, "there is no such table: ");
-        report_table_sql(r, b);
+        if (r->p->part_of < 0) {
+            report_table_sql(r, b);
+        }
         report_schema_hint(r, b);
         report_mend_table(r);
         return false;
@@ -270,6 +292,14 @@ static bool check_table(struct catalog_report *r, const struct pg_result *t)
     if (!strchr("rp", kind)) {
         buf_printf(report_kind(r, kind),
                    "it is %s: name a table of this server\n", kind_of(kind));
+        return false;
+    }
+    if (strcmp(pg_str(t, 0, TABLE_SCHEMA), "pg_catalog") == 0) {
+        struct buf *b = report_problem(r);
+
+        buf_puts(b, "it is PostgreSQL's own: write ");
+        sql_put_written(b, "public", &r->p->name);
+        buf_puts(b, ", or another schema\n");
         return false;
     }
     if (!check_same(r, t)) {
@@ -306,6 +336,25 @@ static int64_t oid_of(const struct pgreply *r, uint32_t table)
     const struct pg_result *t = catalog_answer(r, table, OF_TABLE);
 
     return pg_rows(t) ? pg_int(t, 0, TABLE_OID) : 0;
+}
+
+/* Under two names it would be written as two tables. */
+static void check_same_table(struct catalog_report *r,
+                             const struct pgreply *reply, uint32_t table)
+{
+    int64_t oid = oid_of(reply, table);
+
+    for (uint32_t k = 0; oid && k < table && r->p->part_of < 0; k++) {
+        const struct plan_projection *p = &r->plan->projections[k];
+
+        if (oid_of(reply, k) == oid) {
+            buf_printf(report_problem(r),
+                       "it is the table that the projection of %s:%d calls "
+                       "%s: call it the same in both\n",
+                       p->file, p->line, p->table);
+            return;
+        }
+    }
 }
 
 /* One more than the deepest of its parents that the plan writes too. */
@@ -396,6 +445,7 @@ struct catalog_found catalog_differ(const struct pgreply *r,
         report.p = &p->projections[i];
         report.facts = &facts->tables[i];
         compare_table(&report, results);
+        check_same_table(&report, r, i);
         report_grants_of_new(&report);
     }
     set_depths(r, p, facts);

@@ -47,8 +47,8 @@ struct catalog_found catalog_differ(const struct pgreply *r,
                                     struct buf *sql);
 
 /* What the tables have by which a row may not be written though nobody changed
- * it: triggers, policies, rules, child tables, actions of foreign keys, two
- * projections of one table. Owned by the caller; NULL: nothing. */
+ * it: triggers, policies, rules, child tables, actions of foreign keys. Owned by
+ * the caller; NULL: nothing. */
 char *catalog_causes(const struct pgreply *r, const struct plan *p);
 /* The same of tidemill.lane and tidemill.dead_letter. */
 char *catalog_own_causes(const struct pgreply *r);

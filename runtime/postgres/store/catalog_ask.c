@@ -113,7 +113,7 @@ static const char PARENTS[] =
 static const char COLUMNS[] =
     "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
     "a.atthasdef OR a.attidentity <> '', "
-    "a.attgenerated <> '' OR a.attidentity = 'a', "
+    "CASE WHEN a.attgenerated <> '' THEN 'g' ELSE a.attidentity END, "
     "coalesce(co.collisdeterministic, true), "
     "has_column_privilege(c.oid, a.attnum, 'SELECT'), "
     "has_column_privilege(c.oid, a.attnum, 'INSERT'), "
@@ -206,20 +206,19 @@ static void add_identity(struct params *ps, const struct plan_projection *p)
                 is_once ? 1 : p->n_key);
 }
 
-static struct params *table_params(struct pgconn *c, const char *table)
+static struct params *table_params(struct pgconn *c, const struct plan_name *n)
 {
-    struct sql_name n = sql_split(table);
     struct params *ps = pgconn_params(c);
 
-    params_text(ps, n.table);
-    params_chars(ps, n.schema, n.schema_len);
+    params_text(ps, n->table);
+    params_text(ps, n->schema);
     return ps;
 }
 
 void catalog_ask_rows(struct pgconn *c, const struct plan *p)
 {
     for (uint32_t i = 0; i < p->n_projections; i++) {
-        pgconn_add(c, TABLE, table_params(c, p->projections[i].table));
+        pgconn_add(c, TABLE, table_params(c, &p->projections[i].name));
     }
 }
 
@@ -230,19 +229,19 @@ bool catalog_has_rows(const struct pg_result *answer)
 
 static void ask_own(struct pgconn *c)
 {
-    static const char *const names[N_OWN] = {[OWN_LANE] = "tidemill.lane",
-                                             [OWN_LETTER] =
-                                                 "tidemill.dead_letter",
-                                             [OWN_AUDIT] = "tidemill.audit"};
+    static const struct plan_name names[N_OWN] = {
+        [OWN_LANE] = {"tidemill", "lane"},
+        [OWN_LETTER] = {"tidemill", "dead_letter"},
+        [OWN_AUDIT] = {"tidemill", "audit"}};
 
     for (int i = 0; i < N_OWN; i++) {
-        pgconn_add(c, CAUSES, table_params(c, names[i]));
+        pgconn_add(c, CAUSES, table_params(c, &names[i]));
     }
 }
 
 static void ask_table(struct pgconn *c, const struct plan_projection *p)
 {
-    struct params *ps = table_params(c, p->table);
+    struct params *ps = table_params(c, &p->name);
 
     pgconn_add(c, TABLE, ps);
     pgconn_add(c, COLUMNS, ps);

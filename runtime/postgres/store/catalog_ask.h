@@ -62,7 +62,8 @@ enum column_field {
     COLUMN_TYPE,
     COLUMN_NOT_NULL,
     COLUMN_HAS_DEFAULT,
-    COLUMN_IS_MADE,
+    COLUMN_MADE, /* 'g' GENERATED ALWAYS AS (…), 'a' an identity, ALWAYS; else
+                    'd' or "" */
     COLUMN_DETERMINISTIC,
     COLUMN_SELECT, /* rights, as in enum right */
     COLUMN_INSERT,

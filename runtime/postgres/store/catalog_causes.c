@@ -191,21 +191,6 @@ static void put_cause(struct buf *b, const struct pg_result *causes, int i)
     }
 }
 
-static bool is_written_twice(const struct pgreply *r, uint32_t i)
-{
-    const struct pg_result *ours = catalog_answer(r, i, OF_TABLE);
-
-    for (uint32_t k = 0; k < i; k++) {
-        const struct pg_result *other = catalog_answer(r, k, OF_TABLE);
-
-        if (pg_rows(ours) && pg_rows(other) &&
-            pg_int(ours, 0, TABLE_OID) == pg_int(other, 0, TABLE_OID)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 char *catalog_own_causes(const struct pgreply *r)
 {
     struct buf b = {0};
@@ -227,11 +212,6 @@ char *catalog_causes(const struct pgreply *r, const struct plan *p)
     for (uint32_t i = 0; i < p->n_projections; i++) {
         const struct pg_result *causes = catalog_answer(r, i, OF_CAUSES);
 
-        if (is_written_twice(r, i)) {
-            buf_printf(&b, "%stwo projections write table %s",
-                       b.len ? "; " : "", p->projections[i].table);
-            continue;
-        }
         for (int k = 0; k < pg_rows(causes); k++) {
             put_cause(&b, causes, k);
         }

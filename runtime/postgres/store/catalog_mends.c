@@ -95,7 +95,7 @@ void report_mend_type(struct catalog_report *r, const struct plan_column *c,
                "this.\n",
                c->name, found);
     buf_puts(&sql, "ALTER TABLE ");
-    sql_quote_table(&sql, r->p->table);
+    sql_quote_table(&sql, &r->p->name);
     buf_puts(&sql, " ALTER COLUMN ");
     sql_quote(&sql, c->name);
     buf_puts(&sql, " TYPE ");
@@ -115,7 +115,7 @@ void report_mend_not_null(struct catalog_report *r, const char *name)
     struct buf sql = {0};
 
     buf_puts(&sql, "ALTER TABLE ");
-    sql_quote_table(&sql, r->p->table);
+    sql_quote_table(&sql, &r->p->name);
     buf_puts(&sql, " ALTER COLUMN ");
     sql_quote(&sql, name);
     buf_puts(&sql, " DROP NOT NULL;\n");
@@ -170,7 +170,7 @@ void report_index_sql(struct catalog_report *r, struct buf *b)
     size_t from = b->len;
 
     buf_puts(b, "CREATE UNIQUE INDEX ON ");
-    sql_quote_table(b, r->p->table);
+    sql_quote_table(b, &r->p->name);
     buf_puts(b, " (");
     sql_identity(b, r->p);
     buf_puts(b, ");\n");

@@ -72,6 +72,16 @@ void report_own(struct catalog_report *r, const struct pg_result *server);
 /* "run `tidemill schema ...": ends a line. */
 void report_schema_hint(struct catalog_report *r, struct buf *b);
 
+/* Problems of a column that the server fills: how it is made (COLUMN_MADE). An
+ * INSERT says OVERRIDING SYSTEM VALUE, so that an identity takes what a row
+ * brings; no UPDATE may set it. */
+void report_made(struct catalog_report *r, const struct plan_column *c,
+                 char made);
+/* The same where other projections write other columns: a row that one of them
+ * makes leaves this one alone, and a value would look as if it had been given. */
+void report_part(struct catalog_report *r, const struct plan_column *c,
+                 const struct pg_result *columns, int i);
+
 /* Rights on the table of the projection; false: its schema may not be used, so
  * nothing else can be said. */
 bool report_rights(struct catalog_report *r, const struct pg_result *table,

@@ -45,7 +45,7 @@ static void put_right(struct catalog_report *r, const char *right,
     size_t from = b->len;
     buf_printf(b, "GRANT %s", right);
     buf_printf(b, columns ? " (%s) ON " : " ON ", columns);
-    sql_quote_table(b, r->p->table);
+    sql_quote_table(b, &r->p->name);
     report_to(r);
     report_mends(r, from, NULL);
 }

@@ -58,12 +58,12 @@ static void put_grant(struct buf *b, const char *what, const char *role)
     put_to(b, role);
 }
 
-static void put_usage(struct buf *b, const char *table, const char *role)
+static void put_usage(struct buf *b, const struct plan_name *n,
+                      const char *role)
 {
-    struct sql_name n = sql_split(table);
-    if (n.schema_len) {
+    if (n->schema[0]) {
         buf_puts(b, "GRANT USAGE ON SCHEMA ");
-        sql_quote_schema(b, &n);
+        sql_quote(b, n->schema);
         put_to(b, role);
     }
 }
@@ -73,7 +73,7 @@ void rights_grant_table(struct buf *b, const struct plan *plan,
 {
     struct rights r = rights_of(plan, p);
     const char *comma = "";
-    put_usage(b, p->table, role);
+    put_usage(b, &p->name, role);
     buf_puts(b, "GRANT ");
     if (!r.needs[RIGHT_SELECT] && r.read_column >= 0) {
         buf_puts(b, "SELECT (");
@@ -88,7 +88,7 @@ void rights_grant_table(struct buf *b, const struct plan *plan,
         }
     }
     buf_puts(b, " ON ");
-    sql_quote_table(b, p->table);
+    sql_quote_table(b, &p->name);
     put_to(b, role);
 }
 

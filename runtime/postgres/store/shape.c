@@ -15,7 +15,7 @@ enum field {
     TABLES,
     SCHEMAS,
     IS_PLAIN,   /* no table has what could have side effects */
-    IS_DISTINCT /* no two projections write one table */
+    IS_DISTINCT /* no two names are one table */
 };
 
 /* Row versions, of which a check looks at exactly these. */
@@ -67,13 +67,24 @@ static void put_tables(struct buf *b, const struct plan *p)
     sql_or_tables(b, p);
 }
 
+/* Parts of one table count once. */
+static uint32_t n_tables(const struct plan *p)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        n += p->projections[i].part_of < 0;
+    }
+    return n;
+}
+
 void shape_ask(struct pgconn *c, const struct plan *p)
 {
     struct buf b = {0};
 
     put_tables(&b, p);
     buf_puts(&b, TAIL);
-    buf_printf(&b, "%u FROM l, p", p->n_projections);
+    buf_printf(&b, "%u FROM l, p", n_tables(p));
     pgconn_add_sql(c, buf_text(&b));
     buf_close(&b);
 }

@@ -6,6 +6,7 @@ local ffi = require 'ffi'
 local json = require 'tidemill.inspect.json'
 local names = require 'tidemill.inspect.names'
 local sample = require 'tidemill.inspect.sample'
+local field_of = require('tidemill.plan.names').of
 
 local C = core.C
 local member = json.member
@@ -232,8 +233,8 @@ local function find_unsaid_unit(q, p, c, s, n)
   q:warning(s, ('%s.%s: the field %s comes as %s, and kafka{} does not say its unit: a '
     .. 'handler that assigns it as it is halts the lane'):format(p.table, c.name, c.name,
     digits(n)), unit and ("write times = '%s' in kafka{}: read so, %s is %s; or let the "
-    .. 'handler write %s(event.data.%s)'):format(unit, c.name, date_of(n, unit), unit,
-      c.name)
+    .. 'handler write %s(%s)'):format(unit, c.name, date_of(n, unit), unit,
+      field_of('event.data', c.name))
     or "write times = 'seconds', 'millis', 'micros' or 'nanos' in kafka{}, or let the "
       .. 'handler write seconds(x) and the like')
 end

@@ -4,6 +4,7 @@ local json = require 'tidemill.inspect.json'
 local names = require 'tidemill.inspect.names'
 local path_of = require 'tidemill.core.path'
 local sample = require 'tidemill.inspect.sample'
+local field = require('tidemill.plan.names').field
 
 local M = {}
 
@@ -92,7 +93,7 @@ local function judge_field(q, p, c, s)
   find(q, p, s, ("the record key has the fields %s, but the key of projection %s is made "
     .. "of '%s'"):format(fields, p.table, c.name), ('name the column as the source does, '
     .. "or say where it comes from: key = { %s = { …, from = 'key' } }%s")
-    :format(c.name, names.hint(c.name, names.of { s.key, data })))
+    :format(field(c.name), names.hint(c.name, names.of { s.key, data })))
 end
 
 local function judge_object(q, p, s)

@@ -6,6 +6,7 @@ local decimal = require 'tidemill.core.decimal'
 local dsl = require 'tidemill.load.dsl'
 local ffi = require 'ffi'
 local locate = require 'tidemill.load.locate'
+local names = require 'tidemill.plan.names'
 local path_of = require 'tidemill.core.path'
 local schema = require 'tidemill.plan.schema'
 local units = require 'tidemill.core.units'
@@ -36,8 +37,7 @@ local function check_name(checker, record, path, name)
     return checker.fail(record, path, ("'%s' has names of columns as keys: write %s = { "
       .. "id = 'bigint' }"):format(path[1], path[1]))
   end
-  local reason = name == '' and 'it is empty' or name:find('%z') and 'it has a zero byte'
-    or #name > 63 and 'PostgreSQL takes 63 bytes at most'
+  local reason = names.why_no_column(name)
   if reason then
     return checker.fail(record, path, ("'%s' cannot be the name of a column: %s")
       :format(name, reason))
@@ -133,7 +133,7 @@ local function key_column(checker, record, name, spec)
       if key ~= 1 and key ~= 'from' and key ~= 'letters' then
         checker.fail(record, { 'key', name, key }, type(key) == 'number'
           and ("key column '%s': behind the type stands from: write %s = { 'bigint', "
-            .. "from = … }"):format(name, name)
+            .. "from = … }"):format(name, names.field(name))
           or ("key column '%s': unknown key '%s'%s"):format(name, tostring(key),
             words.hint(key, { 'from', 'letters' })))
       end
@@ -144,7 +144,7 @@ local function key_column(checker, record, name, spec)
   local t
   if text == nil then
     checker.fail(record, path, ("key column '%s': the type is missing: write %s = { "
-      .. "'bigint', from = … }"):format(name, name))
+      .. "'bigint', from = … }"):format(name, names.field(name)))
   else
     t = check.type(checker, record, path, text)
   end
@@ -234,7 +234,8 @@ local function split(checker, record, name, spec, kind)
   local path = { 'columns', name, 'from' }
   if kind ~= 'mirror' and spec.from ~= nil then
     checker.fail(record, path, ("column '%s': 'from' is for key columns and for mirrors; "
-      .. "here a handler assigns it: row.%s = event.data.%s"):format(name, name, name))
+      .. "here a handler assigns it: %s = %s"):format(name, names.of('row', name),
+      names.of('event.data', name)))
   elseif type(spec.from) ~= 'string' then
     checker.fail(record, path, ("column '%s' is its type, or in a mirror { 'bigint', "
       .. "from = 'source.lsn' }"):format(name))

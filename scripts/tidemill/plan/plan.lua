@@ -6,6 +6,7 @@ local check = require 'tidemill.plan.check'
 local dsl = require 'tidemill.load.dsl'
 local failure = require 'tidemill.plan.failure'
 local locate = require 'tidemill.load.locate'
+local parts = require 'tidemill.plan.parts'
 local projection = require 'tidemill.plan.projection'
 local protected = require 'tidemill.core.protected'
 local schema = require 'tidemill.plan.schema'
@@ -135,19 +136,23 @@ local function check_list(checker, record, list)
   return #checker.messages == before
 end
 
--- A table has one owner. [path]: where the record [found] names it.
+-- A table has one owner, or parts. [path]: where the record [found] names it.
 local function own(checker, found, path, p, by_table)
-  local bare = p.table:gsub('^public%.', '')
-  local other = by_table[bare]
-  if other and other.table ~= p.table then
-    checker.fail(found, path, ("the table '%s' may be '%s', which belongs to another "
-      .. 'projection (%s:%d): write both with their schema')
-      :format(p.table, other.table, other.file, other.line))
-  elseif other then
-    checker.fail(found, path, ("the table '%s' belongs to another projection already "
-      .. '(%s:%d): a table has one owner'):format(p.table, other.file, other.line))
+  local bare = p.table_name
+  if p.table_schema ~= '' and p.table_schema ~= 'public' then
+    bare = p.table_schema .. '\0' .. bare
   end
-  by_table[bare] = p
+  local other = by_table[bare]
+  if other and other.table_schema ~= p.table_schema then
+    return checker.fail(found, path, ("the table '%s' may be '%s', which belongs to "
+      .. 'another projection (%s:%d): write both with their schema')
+      :format(p.table, other.table, other.file, other.line))
+  end
+  by_table[bare] = other or { file = p.file, line = p.line, table = p.table,
+    table_schema = p.table_schema }
+  local list = by_table[bare]
+  list[#list + 1] = { p = p, record = found, path = path }
+  if #list > 1 then parts.join(checker, list) end
 end
 
 local function projections(checker, record, plan, require)
@@ -167,9 +172,10 @@ local function projections(checker, record, plan, require)
       made[1] = projection.new(checker, found, plan)
     end
     for _, p in ipairs(made) do
+      p.part_of, p.index = -1, #plan.projections
+      plan.projections[p.index + 1] = p
       own(checker, found, p.in_set and { 'tables', p.name } or { 'table', p.table }, p,
         by_table)
-      plan.projections[#plan.projections + 1] = p
     end
   end
 end

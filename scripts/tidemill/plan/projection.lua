@@ -4,6 +4,7 @@ local cache = require 'tidemill.plan.cache'
 local check = require 'tidemill.plan.check'
 local columns = require 'tidemill.plan.columns'
 local exact = require 'tidemill.plan.exact'
+local names = require 'tidemill.plan.names'
 local source_of = require 'tidemill.plan.source'
 local versions = require 'tidemill.plan.versions'
 local words = require 'tidemill.core.words'
@@ -31,39 +32,12 @@ local function kind_of(checker, record)
   return kind or 'fold'
 end
 
--- Why a name that statements would have to quote is none.
-local function why_no_name(name, part)
-  local first = part:match('^[%d$]')
-  local wrong = part:match('[^%w_$\128-\255]')
-    or part:match('[\194-\244][\128-\191]+')
-  if select(2, name:gsub('%.', '')) > 1 then
-    return 'it has more than one point: write schema.table'
-  elseif not first and not wrong then
-    return 'it is not UTF-8: save the file as UTF-8'
-  end
-  local what = first and ("it begins with '%s'"):format(first)
-    or ("it has '%s' in it"):format(wrong)
-  return what .. ': a name of a table has letters (a to z, without accents), digits, _ '
-    .. 'and $ here, and no quotes; its first is a letter or _. Rename the table'
-end
-
+---@return string|nil schema, string? table
 local function check_table(checker, record)
-  local name = record.spec.table
-  local schema, bare = name:match('^([^.]+)%.([^.]+)$')
-  if schema == 'tidemill' then
-    return checker.fail(record, { 'table' }, ("table = '%s': the schema tidemill holds "
-      .. 'positions and dead letters: use another one'):format(name))
-  end
-  for _, part in ipairs(schema and { schema, bare } or { name }) do
-    if #part > 63 then
-      return checker.fail(record, { 'table' }, ("table = '%s': PostgreSQL takes names of "
-        .. '63 bytes at most'):format(name))
-    elseif not part:find('^[%a_][%w_$]*$') then
-      return checker.fail(record, { 'table' }, ("table = '%s': %s"):format(name,
-        why_no_name(name, part)))
-    end
-  end
-  return true
+  local schema, name = names.table(record.spec.table)
+  if schema then return schema, name end
+  checker.fail(record, { 'table' }, ("table = '%s': %s"):format(record.spec.table, name))
+  return nil
 end
 
 -- Whether [test] holds for all settings of a list.
@@ -200,7 +174,8 @@ end
 function M.new(checker, record, plan)
   local source, before = plan.source, #checker.messages
   check.record(checker, record)
-  if record.spec.table then check_table(checker, record) end
+  local schema, name
+  if record.spec.table then schema, name = check_table(checker, record) end
   local kind = kind_of(checker, record)
   if not kind then return nil end
   local on = handlers(checker, record, kind)
@@ -216,9 +191,10 @@ function M.new(checker, record, plan)
   if #checker.messages > before or source.is_wrong then return nil end
   local spec = record.spec
   local p = {
-    table = spec.table, module = record.module or record.file, file = record.file,
-    line = record.line, kind = kind, columns = list, n_key = n_key, newer = newer,
-    once = once, once_path = once_path,
+    table = spec.table, table_schema = schema, table_name = name,
+    module = record.module or record.file, file = record.file, line = record.line,
+    kind = kind, columns = list, n_key = n_key, newer = newer, once = once,
+    once_path = once_path,
     types = sorted_types(on), ignore = spec.ignore, strict = spec.strict or false,
     unlogged = spec.unlogged or false,
     has_handler = on ~= nil, on = on or function() end, before_write = spec.before_write,

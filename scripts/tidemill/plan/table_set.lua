@@ -124,16 +124,16 @@ end
 local function new_table(checker, record, plan, name)
   local before = #checker.messages
   local entry = entry_of(checker, record, name)
-  if not entry or not check.record(checker, entry)
-    or not projection.check_table(checker, entry) then
-    return nil
-  end
+  if not entry or not check.record(checker, entry) then return nil end
+  local table_schema, table_name = projection.check_table(checker, entry)
+  if not table_schema then return nil end
   check_uses(checker, entry)
   local spec = entry.spec
   local kind = spec.append and 'append' or 'fold'
   local list, n_key = columns.new(checker, entry, kind)
   local p = {
-    table = spec.table, name = name, module = record.module or record.file,
+    table = spec.table, table_schema = table_schema, table_name = table_name,
+    name = name, module = record.module or record.file,
     file = entry.file, line = entry.line, kind = kind, columns = list, n_key = n_key,
     newer = -1, once = -1, ignore = record.spec.ignore, strict = false,
     unlogged = spec.unlogged or false,

@@ -2,6 +2,7 @@
 -- maps, `once` of folds and appends.
 local check = require 'tidemill.plan.check'
 local columns = require 'tidemill.plan.columns'
+local names = require 'tidemill.plan.names'
 local path_of = require 'tidemill.core.path'
 local words = require 'tidemill.core.words'
 
@@ -26,17 +27,18 @@ local IDENTITIES = {
 
 -- The column [name] behind the key, and its index from 0; nil, and the names.
 local function find(list, n_key, name)
-  local names = {}
+  local others = {}
   for i = n_key + 1, #list do
-    names[#names + 1] = list[i].name
+    others[#others + 1] = list[i].name
     if list[i].name == name then return list[i], i - 1 end
   end
-  return nil, names
+  return nil, others
 end
 
 -- The nearest of the names, or what to write.
-local function correction(name, names, text)
-  return words.nearest(name, names) and words.hint(name, names) or ': write ' .. text
+local function correction(name, others, text)
+  return words.nearest(name, others) and words.hint(name, others)
+    or ': write ' .. text
 end
 
 ---@return integer index of the column from 0, or -1
@@ -82,7 +84,7 @@ local function fold(checker, record, list, n_key)
   end
   local column, index = find(list, n_key, name)
   if not column then
-    local text = ("columns = { %s = 'bigint' }"):format(name)
+    local text = ("columns = { %s = 'bigint' }"):format(names.field(name))
     checker.fail(record, { 'once', name }, ('once.%s is not one of the columns%s')
       :format(name, correction(name, index, text)))
     return -1
@@ -111,7 +113,8 @@ local function append(checker, record, list)
   if not column then
     checker.fail(record, { 'once' }, ("once = '%s' is not one of the columns%s")
       :format(name, correction(name, index, ("columns = { %s = 'text' } and assign it in "
-      .. 'each handler: row.%s = event.id'):format(name, name))))
+      .. 'each handler: %s = event.id'):format(names.field(name),
+        names.of('row', name)))))
     return -1
   elseif column.kind and not IDENTITIES[column.kind] then
     checker.fail(record, { 'once' }, ("once = '%s': a %s cannot tell events apart: use "

@@ -349,6 +349,11 @@ local function new_methods(now, p, stamps, row_t)
         error('row:delete() cannot be used with `once`: an older event would bring the '
           .. 'row back; keep the row and mark it instead', 0)
       end
+      if p.is_part then
+        error(("row:delete() cannot be used here: another projection writes other "
+          .. "columns of '%s', which would be gone; assign nil, or a mark")
+          :format(p.table), 0)
+      end
       check(now, C.tm_row_delete(now.batch, now.rows, live(row)))
       for i = 0, #p.columns - 1 do stamps[i] = 0 end
       stamps[#p.columns] = now.serial -- by this event; see loops.presence

@@ -17,19 +17,48 @@ local CLEARED, MISSING = C.TM_ROW_CLEARED, C.TM_MISSING
 local IS_JSON = { json = true, jsonb = true }
 local INTEGERS = { smallint = true, integer = true, bigint = true }
 
-function M.new(p)
-  local self = setmetatable({ p = p, rows = {}, now = {}, readers = {} }, Table)
+-- What one projection sees of a table.
+local function new_part(home, p)
+  local self = setmetatable({ p = p, home = home, now = {}, readers = {} }, Table)
   for i, column in ipairs(p.columns) do
     self.readers[i] = rows_of.cell_reader(self.now, i - 1, column.kind)
   end
   return self
 end
 
+-- [self]: nil, or the table that [p] writes other columns of.
+function M.new(p, self)
+  self = self or { rows = {}, parts = {}, p = p }
+  self.parts[#self.parts + 1] = new_part(self, p)
+  self.parts[p] = self.parts[#self.parts]
+  return setmetatable(self, Table)
+end
+
 -- Rows are replaced and never changed, so a copy can share them.
 function Table:copy()
-  local copy = M.new(self.p)
+  local copy
+  for _, part in ipairs(self.parts) do copy = M.new(part.p, copy) end
   for k, row in pairs(self.rows) do copy.rows[k] = row end
   return copy
+end
+
+function Table:of(p) return self.parts[p] end
+
+-- Has the row a value in a column that the projection writes?
+local function is_there(p, row)
+  for i = p.n_key + 1, #p.columns do
+    if row[p.columns[i].name] ~= nil then return true end
+  end
+  return false
+end
+
+-- A row of which the projection writes a part, with what others wrote.
+local function completed(p, old, row)
+  if not (p.is_part and old) then return row end
+  local whole = {}
+  for name, v in pairs(old) do whole[name] = v end
+  for _, column in ipairs(p.columns) do whole[column.name] = row[column.name] end
+  return whole
 end
 
 -- A given value as it would be read back.
@@ -54,9 +83,10 @@ local function document(batch, column, v)
   return type(v) == 'string' and v or value.encode(v)
 end
 
-local function given_value(batch, column, v)
+-- [begins]: the projection has its columns of the row.
+local function given_value(batch, column, v, begins)
   if v == nil then
-    v = column.initial_value
+    if begins then v = column.initial_value end
     return v ~= nil and IS_JSON[column.kind] and value.encode(v) or normal(column, v)
   end
   return IS_JSON[column.kind] and document(batch, column, v) or normal(column, v)
@@ -73,7 +103,9 @@ end
 ---@param batch ffi.cdata* any one of the trial
 function Table:give(list, batch)
   local names = {}
-  for _, column in ipairs(self.p.columns) do names[#names + 1] = column.name end
+  for _, part in ipairs(self.parts) do
+    for _, column in ipairs(part.p.columns) do names[#names + 1] = column.name end
+  end
   for _, given in ipairs(list) do
     local row = {}
     for name in pairs(given) do
@@ -83,8 +115,11 @@ function Table:give(list, batch)
           tostring(name), words.hint(tostring(name), names)), 0)
       end
     end
-    for _, column in ipairs(self.p.columns) do
-      row[column.name] = given_value(batch, column, given[column.name])
+    for _, part in ipairs(self.parts) do
+      local begins = not part.p.is_part or is_there(part.p, given)
+      for _, column in ipairs(part.p.columns) do
+        row[column.name] = given_value(batch, column, given[column.name], begins)
+      end
     end
     if self.p.n_key == 0 then
       self.rows[#self.rows + 1] = row
@@ -115,9 +150,9 @@ function Table:load(trial, batch, rows)
   local p = self.p
   if p.kind ~= 'fold' then return end
   local cell = ffi.new('struct tm_cell')
-  for _, row in pairs(self.rows) do
+  for _, row in pairs(self.home.rows) do
     local index = find(self, trial, batch, rows, row)
-    if index >= 0 then
+    if index >= 0 and (not p.is_part or is_there(p, row)) then
       for i = p.n_key + 1, #p.columns do
         local kept = set_stored(cell, p.columns[i], row[p.columns[i].name])
         if C.tm_trial_given(trial, rows, i - 1, index, cell) < 0 then
@@ -177,25 +212,31 @@ end
 
 local function upsert(self, key, cell)
   local p, fresh = self.p, written(self, cell)
-  local old = self.rows[key]
+  local old, kept = self.home.rows[key], nil
   local newer = p.newer >= 0 and p.columns[p.newer + 1].name
   if p.kind == 'merge' then
-    self.rows[key] = old and merged(p, old, fresh) or fresh
+    kept = old and merged(p, old, fresh) or fresh
   elseif not (old and newer and old[newer] ~= nil)
     or fresh[newer] ~= nil and fresh[newer] > old[newer] then
-    self.rows[key] = written(self, cell, old)
+    kept = written(self, cell, old)
   end
+  if kept and p.is_part and p.kind == 'fold' and not is_there(p, kept) then
+    error(('%s: the row has no value in any column of this projection, so that it could '
+      .. 'not be told from one that another projection made: assign one of them')
+      :format(p.table), 0)
+  end
+  if kept then self.home.rows[key] = completed(p, old, kept) end
 end
 
 -- A delete that has a version takes only older rows away.
 local function delete(self, key, cell)
-  local p, old = self.p, self.rows[key]
+  local p, old = self.p, self.home.rows[key]
   local newer = p.newer >= 0 and p.columns[p.newer + 1].name
   if old and cell ~= nil and old[newer] ~= nil
     and self.readers[p.newer + 1](cell) <= old[newer] then
     return
   end
-  self.rows[key] = nil
+  self.home.rows[key] = nil
 end
 
 -- What `newer` keeps of each row below it: { [row] = { cells, … } }.
@@ -234,14 +275,15 @@ local function append(self, row)
     error(("%s.%s: the row has no value for it, by which a repeated event is known "
       .. '(once): assign it'):format(p.table, name), 0)
   end
-  for _, other in ipairs(name and self.rows or {}) do
+  local stored = self.home.rows
+  for _, other in ipairs(name and stored or {}) do
     if other[name] == row[name] then return end
   end
-  self.rows[#self.rows + 1] = row
+  stored[#stored + 1] = row
 end
 
 function Table:empty()
-  self.rows = {}
+  self.home.rows = {}
 end
 
 -- Takes over what the handlers left, as the writer would.
