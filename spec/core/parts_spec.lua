@@ -71,9 +71,10 @@ describe('a fold and another projection of its table', function()
   end)
   it('cannot leave a row without a value in its columns, or delete it', function()
     local b = load("columns = { n = 'bigint' }, on = function(row) row.n = nil end", NEXT.map[1])
-    assert.has_error(function() b:run { events = { { topic = 't', key = 'k', data = {} } } } end,
-      'a: the row has no value in any column of this projection, so that it could not be told from one that another '
-      .. 'projection made: assign one of them')
+    local kept, reason = pcall(b.run, b, { events = { { topic = 't', key = 'k', data = {} } } })
+    assert.is_false(kept)
+    assert.is_truthy(reason:find('a: the row has no value in any column of this projection, so that it could not be '
+      .. 'told from one that another projection made: assign one of them', 1, true), reason)
     b = load("columns = { n = 'bigint' }, on = function(row) row:delete() end", NEXT.map[1])
     local ok, why = pcall(b.run, b, { events = { { topic = 't', key = 'k', data = {} } } })
     assert.is_false(ok)
