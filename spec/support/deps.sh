@@ -8,10 +8,10 @@ build='gcc g++ make pkg-config libc6-dev libluajit-5.1-dev luajit lua-cjson
 # dev and test start a PostgreSQL of their own from these files.
 demo="$build postgresql lua-busted curl ca-certificates"
 test="$demo default-jre-headless maven openssl procps lua-filesystem lua-check cppcheck
-  clang-format universal-ctags valgrind"
+  clang-format universal-ctags valgrind xz-utils unzip"
 deb="$build dpkg-dev binutils"
 # libFuzzer is a part of clang's runtime.
-fuzz="$build clang libclang-rt-14-dev"
+fuzz="$build clang libclang-rt-dev"
 
 case ${1:-} in
 build) wanted=$build ;;

@@ -8,8 +8,15 @@
 set -eu
 folder=$1 port=$2
 shift 2
-# The newest server that is installed; Debian keeps it off the PATH.
-bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+# The newest server that is installed; Debian keeps it off the PATH. POSTGRES=14 or 18:
+# one that Maven fetches; `postgres` must be able to read it.
+if [ -n "${POSTGRES:-}" ]; then
+  jars=$("$(dirname "$0")/jars.sh" "postgres$POSTGRES")
+  cp -r "$jars" "$folder.server"
+  bin=$folder.server/bin
+else
+  bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+fi
 PATH=${bin:+$bin:}$PATH
 
 # PostgreSQL refuses to run as root.
