@@ -67,10 +67,13 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *arg)
 static void on_log(const rd_kafka_t *rk, int level, const char *facility,
                    const char *text)
 {
-    (void)rk;
+    struct peek_reading *r = rd_kafka_opaque(rk);
+    const char *reason = refusal_in_log(facility, text);
+
     (void)level;
-    (void)facility;
-    (void)text;
+    if (reason) {
+        snprintf(r->reason, sizeof(r->reason), "%s", reason);
+    }
 }
 
 static bool open_handle(struct peek_reading *r, const struct plan_source *plan,

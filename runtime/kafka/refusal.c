@@ -24,6 +24,10 @@ static const char no_tls[] =
     "in options of kafka{} to 'plaintext' or 'sasl_plaintext', or name its TLS "
     "port in brokers";
 
+static const char tls_port[] =
+    "the port speaks TLS: set security.protocol in options of kafka{} to "
+    "'sasl_ssl' or 'ssl', or name another port in brokers";
+
 static const struct refusal refusals[] = {
     {"SASL authentication error",
      "user or password is wrong: see sasl.username, sasl.password and "
@@ -34,9 +38,7 @@ static const struct refusal refusals[] = {
     {"SASL mechanism",
      "the broker does not know sasl.mechanism in options of kafka{}: set it to "
      "one that it supports"},
-    {"connecting to a SSL listener",
-     "the port speaks TLS: set security.protocol in options of kafka{} to "
-     "'sasl_ssl' or 'ssl', or name another port in brokers"},
+    {"connecting to a SSL listener", tls_port},
     {"broker might require SASL",
      "the port wants SASL: set security.protocol in options of kafka{} to "
      "'sasl_ssl' and sasl.mechanism, sasl.username, sasl.password"},
@@ -80,8 +82,28 @@ static const char *find(const struct refusal *list, size_t n, const char *text)
     return NULL;
 }
 
+/* What greets a TLS port without TLS is cut off. */
+static bool is_cut_at_greeting(const char *reason)
+{
+    return strstr(reason, "Disconnected: ") &&
+           strstr(reason, "in state APIVERSION_QUERY") &&
+           !strstr(reason, "ssl://");
+}
+
+const char *refusal_in_log(const char *facility, const char *text)
+{
+    const char *words = strstr(text, "]: "); /* behind the thread */
+
+    return strcmp(facility, "FAIL") == 0 && is_cut_at_greeting(text)
+               ? words ? words + 3 : text
+               : NULL;
+}
+
 const char *refusal_hint(const char *reason, int version)
 {
+    if (is_cut_at_greeting(reason)) {
+        return tls_port;
+    }
     if (version < SCRAM_MENDED && strstr(reason, "invalid credentials") &&
         strstr(reason, old_scram.part)) {
         return old_scram.hint;

@@ -8,6 +8,9 @@
 
 /* NULL: it is not about security. [version]: rd_kafka_version(). Static. */
 const char *refusal_hint(const char *reason, int version);
+/* librdkafka 2.14 does not tell everything as an error: the part of a line of
+ * its log that refusal_hint understands, or NULL. */
+const char *refusal_in_log(const char *facility, const char *text);
 /* ERR_CONFIG: [what] cannot start for a [reason] that librdkafka gives, which is
  * left out when it repeats the value of an option: that may be a secret. Always
  * returns false. */

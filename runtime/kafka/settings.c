@@ -149,8 +149,8 @@ static enum log_level level_of(int syslog_level, const char *facility)
     return syslog_level == 5 ? LOG_INFO : LOG_DEBUG;
 }
 
-static void on_log(const rd_kafka_t *rk, int level, const char *facility,
-                   const char *text)
+void settings_on_log(const rd_kafka_t *rk, int level, const char *facility,
+                     const char *text)
 {
     (void)rk;
     log_line(level_of(level, facility), text, "from=librdkafka facility=%s",
@@ -159,7 +159,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility,
 
 bool settings_log(rd_kafka_conf_t *conf, struct err *e)
 {
-    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_log_cb(conf, settings_on_log);
     return settings_put(conf, "log.queue", "true", e);
 }
 

@@ -20,5 +20,7 @@ bool settings_put(rd_kafka_conf_t *conf, const char *name, const char *value,
                   struct err *e) MUSTCHECK;
 /* librdkafka's own words go to base/log, from the thread that polls; also to
  * be called with the new handle, which has the queue for it. */
+void settings_on_log(const rd_kafka_t *rk, int level, const char *facility,
+                     const char *text);
 bool settings_log(rd_kafka_conf_t *conf, struct err *e) MUSTCHECK;
 void settings_log_from(rd_kafka_t *rk);

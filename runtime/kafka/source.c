@@ -129,6 +129,7 @@ static bool open_handle(struct source *s, const struct plan_source *plan,
     rd_kafka_conf_set_opaque(conf, s);
     rd_kafka_conf_set_rebalance_cb(conf, partitions_on_rebalance);
     rd_kafka_conf_set_error_cb(conf, trouble_on_error);
+    rd_kafka_conf_set_log_cb(conf, trouble_on_log);
     s->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (!s->rk) {
         rd_kafka_conf_destroy(conf);

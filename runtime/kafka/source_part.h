@@ -123,6 +123,9 @@ void group_close(struct source *s);
 /* librdkafka's error callback. */
 void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
                       void *source);
+/* And its log's. */
+void trouble_on_log(const rd_kafka_t *rk, int level, const char *facility,
+                    const char *text);
 /* A message that is an error. */
 void trouble_take(struct source *s, const rd_kafka_message_t *m);
 /* What keeps a partition from going on. */

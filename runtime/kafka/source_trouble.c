@@ -8,6 +8,7 @@
 
 #include "kafka/errors.h"
 #include "kafka/refusal.h"
+#include "kafka/settings.h"
 #include "kafka/source_part.h"
 
 static void add(struct source *s, const struct err *e)
@@ -97,6 +98,18 @@ void trouble_on_error(rd_kafka_t *rk, int code, const char *reason,
         tell_general(s, code, reason);
     }
     s->is_down |= code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+}
+
+void trouble_on_log(const rd_kafka_t *rk, int level, const char *facility,
+                    const char *text)
+{
+    const char *reason = refusal_in_log(facility, text);
+
+    if (reason) {
+        trouble_on_error(NULL, RD_KAFKA_RESP_ERR__TRANSPORT, reason,
+                         rd_kafka_opaque(rk));
+    }
+    settings_on_log(rk, level, facility, text);
 }
 
 /* The error may be older than the last seek: then it is about an offset that

@@ -39,6 +39,17 @@ describe('refusal_hint', function()
       assert.is_truthy(hint(at .. case[1]):find(case[2], 1, true))
     end)
   end
+  -- librdkafka 2.14 has it in its log alone.
+  it('takes from the log what is no error: a port that speaks TLS', function()
+    local line = '[thrd:k:9093/bootstrap]: k:9093/bootstrap: Disconnected: connection closed '
+      .. 'by peer: receive 0 after POLLIN (after 12ms in state APIVERSION_QUERY)'
+    local text = C.refusal_in_log('FAIL', line)
+    assert.matches('^k:9093/bootstrap: Disconnected', ffi.string(text))
+    assert.matches('the port speaks TLS', hint(ffi.string(text)))
+    assert.is_true(C.refusal_in_log('FAIL', (line:gsub('APIVERSION_QUERY', 'UP'))) == nil)
+    assert.is_true(C.refusal_in_log('FAIL', (line:gsub('k:9093', 'sasl_ssl://k:9093'))) == nil)
+    assert.is_true(C.refusal_in_log('CONNECT', line) == nil)
+  end)
   it('has nothing to say of a broker that is not there', function()
     assert.is_nil(hint(at .. 'Connect to ipv4#127.0.0.1:1 failed: Connection refused'))
     assert.is_nil(hint '1/1 brokers are down')

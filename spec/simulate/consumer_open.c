@@ -47,6 +47,12 @@ void rd_kafka_conf_set_error_cb(rd_kafka_conf_t *c,
     (void)fn;
 }
 
+void *rd_kafka_opaque(const rd_kafka_t *rk)
+{
+    (void)rk;
+    return NULL; /* nothing is logged */
+}
+
 void rd_kafka_conf_set_log_cb(rd_kafka_conf_t *c,
                               void (*fn)(const rd_kafka_t *, int, const char *,
                                          const char *))
