@@ -66,6 +66,8 @@ describe('the role of a run', function()
     assert.equal(15, s.db:number 'SELECT count(*) FROM ledger')
     assert.equal('mill f f f', s.db:value [[SELECT concat_ws(' ', rolname, rolsuper,
       rolcreatedb, rolbypassrls) FROM pg_roles WHERE rolname = 'mill']])
+    -- Before PostgreSQL 15 everybody may.
+    s.db:rows 'REVOKE CREATE ON SCHEMA public FROM PUBLIC'
     for _, sql in ipairs {
       'SELECT word FROM secrets', 'CREATE TABLE public.mine (x int)',
       'CREATE SCHEMA mine', 'CREATE TABLE tidemill.mine (x int)',
