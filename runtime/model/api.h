@@ -129,6 +129,8 @@ struct tm_rows {
     uint32_t *pair_row;         /* ... and the row each one enters */
     struct tm_cell **cells;     /* [column][row], key columns first */
     uint8_t *flags;             /* enum tm_row_flag */
+    const uint8_t *unread;      /* by column: handlers may not read it, see
+                                   tm_unread(); NULL: they may read all */
 };
 
 /* What a batch function sees beside the rows of its tables. */
@@ -180,6 +182,9 @@ int tm_column(struct tm_batch *b, int node);
 /* Puts into tm_batch.error why this cell of an event (TM_UNREADABLE) cannot be
  * read. */
 void tm_unreadable(struct tm_batch *b, const struct tm_cell *cell);
+
+/* Puts into tm_batch.error why a handler may not read this column. */
+void tm_unread(struct tm_batch *b, const struct tm_rows *rows, uint32_t column);
 
 enum tm_meta {
     TM_META_KEY,  /* scalar keys as text; objects as TM_OBJECT */

@@ -32,6 +32,41 @@ void facts_set_given(struct table_facts *t, uint32_t column, bool must_be_given)
     }
 }
 
+static bool is_same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static const char *kept(struct plan_facts *f, const char *text)
+{
+    return text ? arena_dup(&f->arena, text, strlen(text)) : NULL;
+}
+
+void facts_set_cast(struct plan_facts *f, struct table_facts *t,
+                    uint32_t column, uint32_t n, const struct column_cast *now)
+{
+    struct column_cast *c;
+
+    if (!t->casts) {
+        if (!now->to) {
+            return;
+        }
+        t->casts = arena_zero(&f->arena, n * sizeof(*t->casts));
+        t->unread = arena_zero(&f->arena, n);
+    }
+    c = &t->casts[column];
+    if (is_same(c->to, now->to) && is_same(c->type, now->type) &&
+        is_same(c->back, now->back) && c->is_unread == now->is_unread) {
+        return;
+    }
+    *c = (struct column_cast){.to = kept(f, now->to),
+                              .back = kept(f, now->back),
+                              .type = kept(f, now->type),
+                              .is_unread = now->is_unread};
+    t->unread[column] = now->is_unread;
+    t->n_recast++;
+}
+
 void facts_set_schema(struct plan_facts *f, uint32_t table, const char *schema,
                       size_t len)
 {

@@ -88,7 +88,7 @@ static struct pg_result *table(const struct tx *t, const struct call *c)
 
 static struct pg_result *columns(const struct call *c)
 {
-    struct pg_result *r = answer_new(COLUMN_SEQUENCE + 1);
+    struct pg_result *r = answer_new(COLUMN_WORD + 1);
     const struct shown *t = &shown[named(c)];
 
     for (int i = 0; i < t->n_columns; i++) {
@@ -101,6 +101,12 @@ static struct pg_result *columns(const struct call *c)
             answer_bool(r, true);
         }
         answer_null(r);
+        answer_text(r, t->columns[i].type); /* below no domain, no array */
+        answer_bool(r, false);
+        answer_bool(r, false);
+        answer_text(r, "o");
+        answer_text(r, t->columns[i].type);
+        answer_text(r, "");
     }
     return r;
 }

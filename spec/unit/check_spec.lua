@@ -54,8 +54,8 @@ describe('check.type', function()
     projection('says what to declare for ' .. word, ("table = 'a', key = { id = 'bigint' }, mirror = true, columns = { x = '%s' }"):format(word), 5,
       ("projection 'a': column 'x': unknown type '%s': %s"):format(word, message))
   end
-  type_of('interval', "declare 'bigint' (microseconds), or 'text' with interval.handling.mode=string")
-  type_of('time with time zone', "declare 'time' (in UTC) or 'text'")
+  type_of('interval', "declare 'bigint' (microseconds), or 'text' (with interval.handling.mode=string), which is cast")
+  type_of('time with time zone', "declare 'time' (in UTC), or 'text', which is cast to the type of the table's column")
   type_of('bit(8)', "declare 'boolean' for one bit")
   type_of('CITEXT', "declare 'text'")
   type_of('polygon', "declare 'jsonb'")

@@ -294,25 +294,25 @@ static const char *statement_text(const struct program *g, struct arena *a,
 {
     switch (what) {
     case STATEMENT_LOAD:
-        return sql_load(a, g->schema, g->plan, false);
+        return sql_load(a, g->facts, g->plan, false);
     case STATEMENT_LOCK:
-        return sql_load(a, g->schema, g->plan, true);
+        return sql_load(a, g->facts, g->plan, true);
     case STATEMENT_UPDATE:
-        return sql_update(a, g->schema, g->plan, mask);
+        return sql_update(a, g->facts, g->plan, mask);
     case STATEMENT_INSERT:
-        return sql_insert(a, g->schema, g->plan, mask);
+        return sql_insert(a, g->facts, g->plan, mask);
     case STATEMENT_UPSERT:
-        return sql_upsert(a, g->schema, g->plan, mask);
+        return sql_upsert(a, g->facts, g->plan, mask);
     case STATEMENT_DELETE:
-        return sql_delete(a, g->schema, g->plan);
+        return sql_delete(a, g->facts, g->plan);
     case STATEMENT_MERGE:
-        return sql_merge(a, g->schema, g->plan, mask);
+        return sql_merge(a, g->facts, g->plan, mask);
     case STATEMENT_APPEND:
-        return sql_append(a, g->schema, g->plan, mask);
+        return sql_append(a, g->facts, g->plan, mask);
     case STATEMENT_EMPTY:
-        return sql_empty(a, g->schema, g->plan);
+        return sql_empty(a, g->facts, g->plan);
     case STATEMENT_VERIFY:
-        return sql_verify(a, g->schema, g->plan);
+        return sql_verify(a, g->facts, g->plan);
     }
     return NULL;
 }
@@ -364,9 +364,10 @@ static void keep_stmt(struct program *g, struct program_cached *c)
 const char *program_stmt(struct program *g, enum program_statement what,
                          const uint64_t *mask)
 {
-    if (g->schema != g->facts->schema) {
+    if (g->schema != g->facts->schema || g->n_recast != g->facts->n_recast) {
         forget_statements(g);
         g->schema = g->facts->schema;
+        g->n_recast = g->facts->n_recast;
     }
     for (uint32_t i = 0; i < g->n_cached; i++) {
         if (g->cached[i]->what == what &&

@@ -91,6 +91,7 @@ struct program {
     struct program_form form;       /* with checks_key */
     bool tries; /* leads a set whose function asks for rows by key, or did */
     const char *schema;             /* of the table that their texts name */
+    uint32_t n_recast;              /* of the facts, that they were made of */
     struct program_cached **cached; /* owned; the one used last comes first */
     uint32_t n_cached;
     size_t cached_bytes; /* of their texts */

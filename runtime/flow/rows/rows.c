@@ -221,6 +221,7 @@ void rows_restart(struct rows *r)
 
     arena_reset(&r->values);
     r->rooms = NULL;
+    r->view.unread = r->program->facts->unread;
     if (p->kind == KIND_APPEND) {
         r->view.n_rows = 0;
         return;

@@ -50,6 +50,22 @@ static bool goes_on_without(const struct batch *b)
     return false;
 }
 
+/* Do the tables have what answers so for a record: a policy, or a type that
+ * Tidemill does not know? Some of these refuse a text as a syntax error, and
+ * some by no code at all. */
+static bool is_like_a_record(const struct generation *n, const struct err *e)
+{
+    bool is_input =
+        strcmp(e->sqlstate, "42601") == 0 || strcmp(e->sqlstate, "XX000") == 0;
+
+    for (uint32_t i = 0; is_input && i < n->plan->n_projections; i++) {
+        if (n->tables.facts.tables[i].casts) {
+            return true;
+        }
+    }
+    return n->tables.hides && strcmp(e->sqlstate, "42501") == 0;
+}
+
 /* A right that is missing or a table that is damaged may be so for one record: a
  * policy of row-level security, or code in the database, may answer so to a
  * single one. So it is searched for first. The tables are as compared, rights
@@ -69,7 +85,7 @@ static bool is_tried_alone(struct batch *b, const struct err *e,
         lane->search.since = worker_now(b->run->worker);
     }
     return n > 1 || !b->kind->holds_lanes || goes_on_without(b) ||
-           (b->generation->tables.hides && strcmp(e->sqlstate, "42501") == 0);
+           is_like_a_record(b->generation, e);
 }
 
 static struct next by_class(struct batch *b, const struct err *e,

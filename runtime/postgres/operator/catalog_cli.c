@@ -87,6 +87,28 @@ static void on_rows(struct pgconn *c, const struct pgreply *reply, void *arg)
     loop_stop(k->loop);
 }
 
+/* What is not written as its own type. */
+static void note_casts(const struct check *k)
+{
+    for (uint32_t i = 0; i < k->plan->n_projections; i++) {
+        const struct plan_projection *p = &k->plan->projections[i];
+        const struct column_cast *casts = k->facts.tables[i].casts;
+
+        for (uint32_t c = 0; casts && c < p->n_columns; c++) {
+            if (casts[c].to) {
+                buf_printf(k->out,
+                           "note: %s:%d: table %s: column %s: text, cast to "
+                           "%s%s\n",
+                           p->file, p->columns[c].line, p->table,
+                           p->columns[c].name, casts[c].type,
+                           casts[c].is_unread && p->kind == KIND_FOLD
+                               ? ": no handler can read it"
+                               : "");
+            }
+        }
+    }
+}
+
 static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
 {
     struct check *k = arg;
@@ -102,6 +124,7 @@ static void on_answer(struct pgconn *c, const struct pgreply *reply, void *arg)
         loop_stop(k->loop);
         return;
     }
+    note_casts(k);
     catalog_ask_rows(c, k->plan);
     position_owners(c, k->plan);
     pgconn_flush(c, PG_ANSWER_USEC, on_rows, k);

@@ -43,14 +43,31 @@ static bool is_array(const struct plan_column *c)
     return c->type.kind == TYPE_TEXT_ARRAY || c->type.kind == TYPE_BIGINT_ARRAY;
 }
 
+static void put_table(struct buf *b, const struct table_facts *f,
+                      const struct plan_projection *p)
+{
+    sql_put_table(b, f ? f->schema : NULL, &p->name);
+}
+
+/* NULL: it is of a type that Tidemill knows. */
+static const struct column_cast *cast_of(const struct table_facts *f,
+                                         uint32_t i)
+{
+    return f && f->casts && f->casts[i].to ? &f->casts[i] : NULL;
+}
+
 /* u's value of column [i], as the table's column wants it. Only what travels
- * as other text is cast: a cast to varchar(n) would cut silently. */
-static void put_value(struct buf *b, const struct plan_projection *p,
-                      uint32_t i)
+ * as other text is cast, and to a type without its length: a cast to varchar(n)
+ * would cut silently, which the assignment behind it does not. */
+static void put_value(struct buf *b, const struct table_facts *f,
+                      const struct plan_projection *p, uint32_t i)
 {
     const struct plan_column *c = &p->columns[i];
+    const struct column_cast *cast = cast_of(f, i);
     buf_printf(b, "u.c%u", i);
-    if (is_array(c)) {
+    if (cast) {
+        buf_printf(b, "::%s", cast->to);
+    } else if (is_array(c)) {
         buf_puts(b,
                  c->type.kind == TYPE_TEXT_ARRAY ? "::text[]" : "::bigint[]");
     }
@@ -122,19 +139,19 @@ static void put_names(struct buf *b, const struct plan_projection *p,
 
 /* INSERT INTO t (...) SELECT ... FROM unnest(...). OVERRIDING is for columns that
  * are GENERATED ALWAYS AS IDENTITY, and says nothing of others. */
-static void put_insert(struct buf *b, const char *schema,
+static void put_insert(struct buf *b, const struct table_facts *f,
                        const struct plan_projection *p, const uint64_t *mask)
 {
     const char *comma = "";
     buf_puts(b, "INSERT INTO ");
-    sql_put_table(b, schema, &p->name);
+    put_table(b, f, p);
     buf_puts(b, " AS t (");
     put_names(b, p, mask);
     buf_puts(b, ") OVERRIDING SYSTEM VALUE SELECT ");
     for (uint32_t i = next_in(p, mask, 0); i < p->n_columns;
          i = next_in(p, mask, i + 1)) {
         buf_puts(b, comma);
-        put_value(b, p, i);
+        put_value(b, f, p, i);
         comma = ", ";
     }
     buf_puts(b, " FROM ");
@@ -164,7 +181,20 @@ static const char *finish(struct arena *a, struct buf *b)
     return text;
 }
 
-const char *sql_load(struct arena *a, const char *schema,
+/* As what a value is read. */
+static void put_back(struct buf *b, const struct table_facts *f,
+                     const struct plan_projection *p, uint32_t i)
+{
+    const struct column_cast *cast = cast_of(f, i);
+
+    if (cast) {
+        buf_printf(b, "::%s", cast->back);
+    } else if (is_array(&p->columns[i])) {
+        buf_puts(b, "::text");
+    }
+}
+
+const char *sql_load(struct arena *a, const struct table_facts *f,
                      const struct plan_projection *p, bool is_locked)
 {
     struct buf b = {0};
@@ -175,12 +205,12 @@ const char *sql_load(struct arena *a, const char *schema,
     for (uint32_t i = p->n_key; i < p->n_columns; i++) {
         buf_puts(&b, ", t.");
         sql_quote(&b, p->columns[i].name);
-        buf_puts(&b, is_array(&p->columns[i]) ? "::text" : "");
+        put_back(&b, f, p, i);
     }
     buf_puts(&b, " FROM ");
     put_unnest(&b, p, NULL, EXTRA_ORDER);
     buf_puts(&b, " JOIN ");
-    sql_put_table(&b, schema, &p->name);
+    put_table(&b, f, p);
     buf_puts(&b, " AS t ON ");
     put_match(&b, p);
     if (is_locked || p->exact == EXACT_SHARED) {
@@ -191,15 +221,15 @@ const char *sql_load(struct arena *a, const char *schema,
 
 /* "a" = u.c1, ...; where nothing is set, a column to what it is: no key, which
  * may be an identity that no UPDATE may set. */
-static void put_set(struct buf *b, const struct plan_projection *p,
-                    const uint64_t *mask)
+static void put_set(struct buf *b, const struct table_facts *f,
+                    const struct plan_projection *p, const uint64_t *mask)
 {
     uint32_t first = next_in(p, mask, p->n_key);
     for (uint32_t i = first; i < p->n_columns; i = next_in(p, mask, i + 1)) {
         buf_puts(b, i > first ? ", " : "");
         sql_quote(b, p->columns[i].name);
         buf_puts(b, " = ");
-        put_value(b, p, i);
+        put_value(b, f, p, i);
     }
     if (first == p->n_columns) {
         must(p->n_key < p->n_columns);
@@ -241,27 +271,27 @@ static void put_newer(struct buf *b, const struct plan_projection *p,
 
 /* With `newer` a row that is there may be left as it is, so not what is changed
  * is counted but what is there. */
-static void put_there(struct buf *b, const char *schema,
+static void put_there(struct buf *b, const struct table_facts *f,
                       const struct plan_projection *p, uint32_t n)
 {
     buf_puts(b, ") SELECT tidemill.must((SELECT count(*) FROM ");
     put_unnest(b, p, NULL, EXTRA_NONE);
     buf_puts(b, " JOIN ");
-    sql_put_table(b, schema, &p->name);
+    put_table(b, f, p);
     buf_puts(b, " AS t ON ");
     put_match(b, p);
     buf_printf(b, ") = $%u, 'TM002')", n);
 }
 
-const char *sql_update(struct arena *a, const char *schema,
+const char *sql_update(struct arena *a, const struct table_facts *f,
                        const struct plan_projection *p, const uint64_t *mask)
 {
     bool is_aligned = p->exact == EXACT_ALIGNED;
     struct buf b = {0};
     buf_puts(&b, "WITH w AS (UPDATE ");
-    sql_put_table(&b, schema, &p->name);
+    put_table(&b, f, p);
     buf_puts(&b, " AS t SET ");
-    put_set(&b, p, mask);
+    put_set(&b, f, p, mask);
     buf_puts(&b, " FROM ");
     put_unnest(&b, p, mask, is_aligned ? EXTRA_XMIN : EXTRA_NONE);
     buf_puts(&b, " WHERE ");
@@ -271,7 +301,7 @@ const char *sql_update(struct arena *a, const char *schema,
         buf_puts(&b, " AND (");
         put_newer(&b, p, NULL);
         buf_puts(&b, ")");
-        put_there(&b, schema, p, count_in(p, mask) + 1);
+        put_there(&b, f, p, count_in(p, mask) + 1);
         return finish(a, &b);
     }
     put_counted(&b, count_in(p, mask) + is_aligned + 1);
@@ -314,12 +344,12 @@ static void put_part(struct buf *b, const struct plan_projection *p,
     buf_puts(b, ") IS NULL");
 }
 
-const char *sql_insert(struct arena *a, const char *schema,
+const char *sql_insert(struct arena *a, const struct table_facts *f,
                        const struct plan_projection *p, const uint64_t *mask)
 {
     struct buf b = {0};
     buf_puts(&b, "WITH w AS (");
-    put_insert(&b, schema, p, mask);
+    put_insert(&b, f, p, mask);
     if (p->is_part) {
         put_part(&b, p, mask);
     } else {
@@ -354,11 +384,11 @@ static void put_merged(struct buf *b, const struct plan_column *c)
     }
 }
 
-const char *sql_upsert(struct arena *a, const char *schema,
+const char *sql_upsert(struct arena *a, const struct table_facts *f,
                        const struct plan_projection *p, const uint64_t *mask)
 {
     struct buf b = {0};
-    put_insert(&b, schema, p, mask);
+    put_insert(&b, f, p, mask);
     put_on_conflict_update(&b, p, mask, put_overwrite);
     bool has_set = next_in(p, mask, p->n_key) < p->n_columns;
     if (p->newer >= 0 && has_set) {
@@ -368,7 +398,7 @@ const char *sql_upsert(struct arena *a, const char *schema,
     return finish(a, &b);
 }
 
-const char *sql_delete(struct arena *a, const char *schema,
+const char *sql_delete(struct arena *a, const struct table_facts *f,
                        const struct plan_projection *p)
 {
     bool is_counted = p->kind == KIND_FOLD;
@@ -380,7 +410,7 @@ const char *sql_delete(struct arena *a, const char *schema,
     }
     buf_puts(&b, is_counted ? "WITH w AS (" : "");
     buf_puts(&b, "DELETE FROM ");
-    sql_put_table(&b, schema, &p->name);
+    put_table(&b, f, p);
     buf_puts(&b, " AS t USING ");
     put_unnest(&b, p, version, is_aligned ? EXTRA_XMIN : EXTRA_NONE);
     buf_puts(&b, " WHERE ");
@@ -397,38 +427,38 @@ const char *sql_delete(struct arena *a, const char *schema,
     return finish(a, &b);
 }
 
-const char *sql_verify(struct arena *a, const char *schema,
+const char *sql_verify(struct arena *a, const struct table_facts *f,
                        const struct plan_projection *p)
 {
     struct buf b = {0};
     buf_puts(&b, "SELECT tidemill.must((SELECT count(*) FROM ");
     put_unnest(&b, p, NULL, EXTRA_XMIN);
     buf_puts(&b, " JOIN ");
-    sql_put_table(&b, schema, &p->name);
+    put_table(&b, f, p);
     buf_puts(&b, " AS t ON ");
     put_match(&b, p);
     buf_printf(&b, " AND t.xmin = u.x) = $%u, 'TM002')", p->n_key + 2);
     return finish(a, &b);
 }
 
-const char *sql_merge(struct arena *a, const char *schema,
+const char *sql_merge(struct arena *a, const struct table_facts *f,
                       const struct plan_projection *p, const uint64_t *mask)
 {
     struct buf b = {0};
-    put_insert(&b, schema, p, mask);
+    put_insert(&b, f, p, mask);
     put_on_conflict_update(&b, p, mask, put_merged);
     return finish(a, &b);
 }
 
 /* Rows of no columns cannot be unnested, and DEFAULT VALUES makes but one: they
  * are refused in the server, as what their record brought. */
-const char *sql_append(struct arena *a, const char *schema,
+const char *sql_append(struct arena *a, const struct table_facts *f,
                        const struct plan_projection *p, const uint64_t *mask)
 {
     struct buf b = {0};
     if (p->n_columns == 0) { /* all of a row is the table's to say */
         buf_puts(&b, "INSERT INTO ");
-        sql_put_table(&b, schema, &p->name);
+        put_table(&b, f, p);
         buf_puts(&b, " SELECT FROM generate_series(1, $1)");
         return finish(a, &b);
     }
@@ -436,21 +466,21 @@ const char *sql_append(struct arena *a, const char *schema,
         return "SELECT tidemill.must(false, '22004')";
     }
     if (p->once < 0) {
-        put_insert(&b, schema, p, mask);
+        put_insert(&b, f, p, mask);
         return finish(a, &b);
     }
     buf_puts(&b, "WITH w AS (");
-    put_insert(&b, schema, p, mask);
+    put_insert(&b, f, p, mask);
     put_on_conflict(&b, p);
     buf_puts(&b, "NOTHING RETURNING 1) SELECT count(*) FROM w");
     return finish(a, &b);
 }
 
-const char *sql_empty(struct arena *a, const char *schema,
+const char *sql_empty(struct arena *a, const struct table_facts *f,
                       const struct plan_projection *p)
 {
     struct buf b = {0};
     buf_puts(&b, "TRUNCATE TABLE ");
-    sql_put_table(&b, schema, &p->name);
+    put_table(&b, f, p);
     return finish(a, &b);
 }

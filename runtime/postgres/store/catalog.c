@@ -63,42 +63,6 @@ static void check_emptied(struct catalog_report *r, const struct pg_result *t)
     }
 }
 
-static void put_alter(struct buf *b, const struct catalog_report *r,
-                      const char *what, const struct plan_column *c)
-{
-    buf_puts(b, "ALTER TABLE ");
-    sql_quote_table(b, &r->p->name);
-    buf_printf(b, " %s COLUMN ", what);
-    sql_quote(b, c->name);
-    buf_puts(b, strcmp(what, "ALTER") == 0 ? " TYPE " : " ");
-    sql_type_word(b, &c->type);
-    buf_puts(b, ";\n");
-}
-
-static void check_type(struct catalog_report *r, const struct plan_column *c,
-                       const char *found)
-{
-    struct coltype type;
-    struct buf declared = {0};
-    type_print(&c->type, &declared);
-    if (strcmp(buf_text(&declared), found) != 0) {
-        struct buf *b = report_problem(r);
-        buf_printf(b, "column %s is %s in the table but ", c->name, found);
-        sql_type_word(b, &c->type);
-        buf_puts(b, " in the projection: ");
-        if (type_parse(found, &type)) {
-            buf_puts(b, "write ");
-            sql_put_field(b, c->name);
-            buf_puts(b, " = '");
-            sql_type_word(b, &type);
-            buf_puts(b, "', or ");
-        }
-        put_alter(b, r, "ALTER", c);
-        report_mend_type(r, c, found);
-    }
-    buf_close(&declared);
-}
-
 static void check_column(struct catalog_report *r, const struct plan_column *c,
                          const struct pg_result *columns)
 {
@@ -107,12 +71,12 @@ static void check_column(struct catalog_report *r, const struct plan_column *c,
         struct buf *b = report_problem(r);
         buf_printf(b, "there is no column %s: ", c->name);
         size_t from = b->len;
-        put_alter(b, r, "ADD", c);
+        report_alter(r, "ADD", c);
         report_mends(r, from, NULL);
         r->has_new = true;
         return;
     }
-    check_type(r, c, pg_str(columns, i, COLUMN_TYPE));
+    report_type(r, c, columns, i);
     report_made(r, c, pg_str(columns, i, COLUMN_MADE)[0]);
     report_part(r, c, columns, i);
     if ((c->is_key || c == once_column(r->p)) &&
@@ -435,7 +399,7 @@ struct catalog_found catalog_differ(const struct pgreply *r,
 
     must(r->ok && r->n_results == ANSWER_TABLES + n_tables + plan_is_cached(p));
     struct catalog_report report = {
-        .out = out, .plan = p, .server = server, .sql = sql};
+        .out = out, .plan = p, .server = server, .sql = sql, .all = facts};
     report.user = pg_str(r->results[ANSWER_SERVER], 0, SERVER_USER);
     check_server(&report, r->results[ANSWER_SERVER]);
     report_own_causes(&report, r);

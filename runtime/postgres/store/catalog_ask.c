@@ -110,9 +110,34 @@ static const char PARENTS[] =
     "JOIN pg_constraint f ON f.conrelid = c.oid AND f.contype = 'f' "
     "AND NOT f.condeferred AND f.confrelid <> c.oid WHERE " TABLE_IS;
 
+/* b: the type of attribute a, of a domain the one below all domains, and what
+ * these say of NULLs and defaults. */
+#define BASE_TYPE                                                              \
+    "JOIN LATERAL (WITH RECURSIVE d AS (SELECT y.*, a.atttypmod AS mod, "      \
+    "y.typnotnull AS is_given, y.typdefault IS NOT NULL AS has_default "       \
+    "FROM pg_type y WHERE y.oid = a.atttypid UNION ALL "                       \
+    "SELECT y.*, d.typtypmod, d.is_given OR y.typnotnull, "                    \
+    "d.has_default OR y.typdefault IS NOT NULL FROM d JOIN pg_type y "         \
+    "ON d.typtype = 'd' AND y.oid = d.typbasetype) "                           \
+    "SELECT d.*, CASE WHEN d.typcategory = 'A' AND d.typelem <> 0 "            \
+    "THEN d.typelem END AS element, bn.nspname FROM d JOIN pg_namespace bn "   \
+    "ON bn.oid = d.typnamespace WHERE d.typtype <> 'd') AS b ON true "
+
+/* 18, 19: "char" and name, which cut a text silently; 790: money, whose texts
+ * depend on a setting of the server. What is read by textin() and written by
+ * textout() is any text as it is: citext. */
+#define FORM_OF                                                                \
+    "CASE WHEN coalesce(b.element, b.oid) IN (18, 19) OR b.element = 790 "     \
+    "THEN 'l' WHEN b.oid = 790 THEN 'm' WHEN b.typtype = 'e' OR EXISTS "       \
+    "(SELECT FROM pg_proc i, pg_proc o WHERE i.oid = b.typinput "              \
+    "AND o.oid = b.typoutput AND i.prosrc = 'textin' "                         \
+    "AND o.prosrc = 'textout' AND i.prolang = 12 AND o.prolang = 12) "         \
+    "THEN 'e' ELSE 'o' END"
+
 static const char COLUMNS[] =
-    "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
-    "a.atthasdef OR a.attidentity <> '', "
+    "SELECT a.attname, format_type(a.atttypid, a.atttypmod), "
+    "a.attnotnull OR b.is_given, "
+    "a.atthasdef OR a.attidentity <> '' OR b.has_default, "
     "CASE WHEN a.attgenerated <> '' THEN 'g' ELSE a.attidentity END, "
     "coalesce(co.collisdeterministic, true), "
     "has_column_privilege(c.oid, a.attnum, 'SELECT'), "
@@ -125,8 +150,13 @@ static const char COLUMNS[] =
     "JOIN pg_namespace sn ON sn.oid = s.relnamespace "
     "WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum "
     "AND CASE WHEN s.relkind = 'S' "
-    "THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE') END LIMIT 1) "
-    "FROM " TABLE_FROM "JOIN pg_attribute a ON a.attrelid = c.oid "
+    "THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE') END LIMIT 1), "
+    "format_type(b.oid, b.mod), b.oid <> a.atttypid, b.element IS NOT "
+    "NULL, " FORM_OF ", format('%I.%I', b.nspname, b.typname), "
+    "CASE WHEN b.oid <> a.atttypid THEN 'a domain over ' || "
+    "format_type(b.oid, b.mod) WHEN b.typtype = 'e' THEN 'an enum' "
+    "WHEN b.typtype = 'c' THEN 'a composite' ELSE '' END "
+    "FROM " TABLE_FROM "JOIN pg_attribute a ON a.attrelid = c.oid " BASE_TYPE
     "LEFT JOIN pg_collation co ON co.oid = a.attcollation "
     "WHERE a.attnum > 0 AND NOT a.attisdropped AND " TABLE_IS
     " ORDER BY a.attnum";

@@ -68,7 +68,13 @@ enum column_field {
     COLUMN_SELECT, /* rights, as in enum right */
     COLUMN_INSERT,
     COLUMN_UPDATE,
-    COLUMN_SEQUENCE /* of its default, if it may not be used; else NULL */
+    COLUMN_SEQUENCE, /* of its default, if it may not be used; else NULL */
+    COLUMN_BASE,     /* its type, of a domain the one below all domains */
+    COLUMN_IS_DOMAIN,
+    COLUMN_IS_ARRAY,
+    COLUMN_FORM, /* a letter of column_form, of the base type */
+    COLUMN_CAST, /* that type's own name, with its schema and quoted */
+    COLUMN_WORD  /* what it is, for people: "an enum"; or empty */
 };
 
 /* What may keep a row from being written as a statement says, one a row. */
@@ -85,6 +91,14 @@ enum cause_kind {
     CAUSE_RULE = 'r',
     CAUSE_CHILD = 'c',
     CAUSE_ACTION = 'f' /* a foreign key that changes rows of [name] */
+};
+
+/* What becomes of a text that is cast to a type. */
+enum column_form {
+    FORM_EXACT = 'e', /* it reads again as it was written */
+    FORM_OTHER = 'o', /* it may read in another way */
+    FORM_MONEY = 'm', /* the same, and its text depends on lc_monetary */
+    FORM_LOSSY = 'l'  /* it is cut silently, or may be */
 };
 
 enum index_field { INDEX_NAME, INDEX_MAY_BREAK, INDEX_IS_KEY };

@@ -13,6 +13,7 @@ struct catalog_report {
     int n_problems;
     const struct plan *plan;
     const struct plan_projection *p; /* NULL: about the server */
+    struct plan_facts *all;          /* facts of all tables */
     struct table_facts *facts;       /* of its table */
     int line;         /* of the column that it is about; 0: the projection's */
     const char *user; /* role of the connection */
@@ -71,6 +72,13 @@ bool report_is_declared(const struct catalog_report *r, const char *name);
 void report_own(struct catalog_report *r, const struct pg_result *server);
 /* "run `tidemill schema ...": ends a line. */
 void report_schema_hint(struct catalog_report *r, struct buf *b);
+/* "ALTER TABLE ... ADD COLUMN ...;\n", or ALTER COLUMN: ends a line. */
+void report_alter(struct catalog_report *r, const char *what,
+                  const struct plan_column *c);
+/* The declared type against that of row [i] of what was answered about the
+ * table's columns. Sets the facts' cast. */
+void report_type(struct catalog_report *r, const struct plan_column *c,
+                 const struct pg_result *columns, int i);
 
 /* Problems of a column that the server fills: how it is made (COLUMN_MADE). An
  * INSERT says OVERRIDING SYSTEM VALUE, so that an identity takes what a row

@@ -131,6 +131,9 @@ static const struct state_class states[] = {
 
     /* the pipeline and the database do not fit each other */
     {"42", ERR_SCHEMA, NULL},
+    {"42601", ERR_SCHEMA,
+     "Input of some types is refused so (ltree, tsvector, "
+     "jsonpath). " ONE_IS_TRIED},
     {"3F", ERR_SCHEMA, NULL},
     {"03", ERR_SCHEMA, NULL},
     {"0A", ERR_SCHEMA,
@@ -211,8 +214,8 @@ bool sqlstate_is_known(const char *sqlstate)
 
 /* Code in the database, and what it runs into, may fail for what a single
  * record brought; so may a policy. */
-static const char *const of_one[] = {"2F",    "38",    "39", "42501",
-                                     "54011", "54023", "XX"};
+static const char *const of_one[] = {"2F",    "38",    "39",    "42501",
+                                     "42601", "54011", "54023", "XX"};
 
 bool sqlstate_is_lock(const char *sqlstate)
 {

@@ -304,7 +304,7 @@ local ARGUMENTS = {
 -- What others call them.
 local FOREIGN = {
   string = 'text', str = 'text', char = 'text', character = 'text', number = 'numeric',
-  money = 'numeric', long = 'bigint', int64 = 'bigint', int32 = 'integer',
+  long = 'bigint', int64 = 'bigint', int32 = 'integer',
   serial = 'integer', bigserial = 'bigint', datetime = 'timestamptz',
   blob = 'bytea', binary = 'bytea', bytes = 'bytea', map = 'jsonb', object = 'jsonb',
 }
@@ -320,7 +320,8 @@ local function unknown_type(text)
     return ("unknown type '%s': %s"):format(text, ARGUMENTS[word] and 'write '
       .. ARGUMENTS[word] or word .. ' takes no numbers in parentheses')
   elseif word:find('%[%]$') then
-    return ("unknown type '%s': of arrays there are text[] and bigint[]; jsonb takes any")
+    return ("unknown type '%s': of arrays there are text[] and bigint[], which are "
+      .. "cast where the table's column is another array; jsonb takes any")
       :format(text)
   end
   if INSTEAD[word] then return ("unknown type '%s': %s"):format(text, INSTEAD[word]) end

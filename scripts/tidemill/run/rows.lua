@@ -218,6 +218,20 @@ local function new_initial(now, number, column, read)
   end
 end
 
+-- Columns that may be of a type that Tidemill does not know: see tm_unread().
+local TAKES_TEXT = { text = true, ['text[]'] = true, ['bigint[]'] = true }
+
+local function guarded(now, number, read)
+  return function(row)
+    local unread = now.rows.unread
+    if unread ~= nil and unread[number] ~= 0 then
+      C.tm_unread(now.batch, now.rows, number)
+      protected.raise(ffi.string(now.batch.error))
+    end
+    return (read(row))
+  end
+end
+
 local function fold_reader(now, number, column, read)
   if column.initial == nil then
     return function(row) return (read(now.rows.cells[number][row])) end
@@ -240,7 +254,9 @@ local function new_readers(now, p, stamps)
     local number = i - 1
     local read = cell_reader(now, number, column.kind)
     if p.kind == 'fold' and not column.is_key then
-      readers[column.name] = fold_reader(now, number, column, read)
+      local reader = fold_reader(now, number, column, read)
+      readers[column.name] = TAKES_TEXT[column.kind] and guarded(now, number, reader)
+        or reader
     elseif column.is_key or p.kind == 'append' then
       readers[column.name] = function(row) return (read(now.rows.cells[number][row])) end
     elseif p.kind == 'map' then
