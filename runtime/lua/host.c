@@ -121,6 +121,7 @@ static const char *const KIND_NAMES[] = {
     [TYPE_BOOLEAN] = "boolean",
     [TYPE_TEXT] = "text",
     [TYPE_VARCHAR] = "varchar",
+    [TYPE_CHAR] = "char",
     [TYPE_UUID] = "uuid",
     [TYPE_BYTEA] = "bytea",
     [TYPE_DATE] = "date",

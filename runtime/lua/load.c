@@ -331,6 +331,7 @@ static void load_column(struct loading *l, struct plan_column *c)
     must(type_parse(get_text(l, "type"), &c->type));
     c->is_key = get_bool(l, "is_key");
     c->type.in_capitals = get_bool(l, "in_capitals");
+    c->type.is_identity = get_bool(l, "is_identity");
     c->from = (enum plan_from)WORD(l, "from", FROMS);
     c->paths = get_texts(l, "paths", &c->n_paths);
     c->merge = (enum plan_merge)WORD(l, "merge", MERGES);

@@ -30,22 +30,23 @@ static const struct kind kinds[TYPE_KINDS] = {
     [TYPE_SMALLINT] = {"smallint", "", "int2", 21, 1005, MOD_NONE, true, 2},
     [TYPE_INTEGER] = {"integer", "", "int4", 23, 1007, MOD_NONE, true, 4},
     [TYPE_BIGINT] = {"bigint", "", "int8", 20, 1016, MOD_NONE, true, 8},
-    [TYPE_NUMERIC] = {"numeric", "", "numeric", 1700, 1231, MOD_DIGITS, false},
+    [TYPE_NUMERIC] = {"numeric", "", "numeric", 1700, 1231, MOD_DIGITS, true},
     [TYPE_REAL] = {"real", "", "float4", 700, 1021, MOD_NONE, false, 4},
     [TYPE_DOUBLE] = {"double precision", "", "float8", 701, 1022, MOD_NONE,
                      false, 8},
-    [TYPE_BOOLEAN] = {"boolean", "", "bool", 16, 1000, MOD_NONE, false, 1},
+    [TYPE_BOOLEAN] = {"boolean", "", "bool", 16, 1000, MOD_NONE, true, 1},
     [TYPE_TEXT] = {"text", "", "text", OID_TEXT, OID_TEXT_ARRAY, MOD_NONE,
                    true},
     [TYPE_VARCHAR] = {"character varying", "", "text", OID_TEXT, OID_TEXT_ARRAY,
-                      MOD_LENGTH, false},
+                      MOD_LENGTH, true},
+    [TYPE_CHAR] = {"character", "", "bpchar", 1042, 1014, MOD_LENGTH, true},
     [TYPE_UUID] = {"uuid", "", "uuid", 2950, 2951, MOD_NONE, true, 16},
     [TYPE_BYTEA] = {"bytea", "", "bytea", 17, 1001, MOD_NONE, true},
     [TYPE_DATE] = {"date", "", "date", 1082, 1182, MOD_NONE, true, 4},
     [TYPE_TIME] = {"time", " without time zone", "time", 1083, 1183,
                    MOD_SECONDS, false, 8},
     [TYPE_TIMESTAMP] = {"timestamp", " without time zone", "timestamp", 1114,
-                        1115, MOD_SECONDS, false, 8},
+                        1115, MOD_SECONDS, true, 8},
     [TYPE_TIMESTAMPTZ] = {"timestamp", " with time zone", "timestamptz", 1184,
                           1185, MOD_SECONDS, true, 8},
     [TYPE_JSON] = {"json", "", "json", 114, 199, MOD_NONE, false},
@@ -80,6 +81,8 @@ static const struct {
     {"text", TYPE_TEXT},
     {"varchar", TYPE_VARCHAR},
     {"character varying", TYPE_VARCHAR},
+    {"char", TYPE_CHAR},
+    {"character", TYPE_CHAR},
     {"uuid", TYPE_UUID},
     {"bytea", TYPE_BYTEA},
     {"date", TYPE_DATE},
@@ -201,6 +204,7 @@ bool type_parse(const char *text, struct coltype *out)
             if (kinds[out->kind].modifier == MOD_SECONDS) {
                 out->precision = 6;
             }
+            out->length = out->kind == TYPE_CHAR; /* as in SQL */
             return n == 0 || set_modifier(out, numbers, n);
         }
     }
@@ -250,6 +254,6 @@ bool type_is_key(const struct coltype *t)
 const char *type_words(void)
 {
     return "smallint, integer, bigint, numeric, real, double precision, "
-           "boolean, text, varchar, uuid, bytea, date, time, timestamp, "
+           "boolean, text, varchar, char, uuid, bytea, date, time, timestamp, "
            "timestamptz, json, jsonb, text[], bigint[]";
 }

@@ -17,6 +17,7 @@ enum type_kind {
     TYPE_BOOLEAN,
     TYPE_TEXT,
     TYPE_VARCHAR,
+    TYPE_CHAR, /* without the blanks at its end, which do not count */
     TYPE_UUID,
     TYPE_BYTEA,
     TYPE_DATE,
@@ -41,12 +42,14 @@ static inline bool type_is_infinite(int64_t v)
 }
 
 struct coltype {
-    uint8_t kind;      /* enum type_kind */
-    bool in_capitals;  /* uuid of a key: as record keys are to write it */
+    uint8_t kind;     /* enum type_kind */
+    bool in_capitals; /* uuid of a key: as record keys are to write it */
+    bool is_identity; /* of a key, or of what tells repeated events apart: equal
+                          values are the same cell */
     int16_t precision; /* numeric: digits, 0 = not limited; time types: digits
                           of a second, 6 when not said */
     int16_t scale;     /* numeric with precision */
-    int32_t length;    /* varchar: characters, 0 = not limited */
+    int32_t length;    /* varchar: characters, 0 = not limited; char */
 };
 
 /* "numeric(18,2)", "timestamptz(3)", "varchar(40)", with PostgreSQL's aliases

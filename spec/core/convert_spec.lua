@@ -63,8 +63,12 @@ describe('convert: boolean', function()
     { 'boolean', core.bool(false), 'bool false' },
     { 'boolean', text 'true', 'bool true' }, { 'boolean', text 'false', 'bool false' },
     { 'boolean', text 'yes', 'error: is not a boolean' },
-    { 'boolean', number '1', 'error: number 1 is not a boolean' },
-    { 'boolean', core.double(1), 'error: is not a boolean' },
+    -- of MySQL, whose tinyint(1) holds other numbers too
+    { 'boolean', number '1', 'bool true' }, { 'boolean', number '0', 'bool false' },
+    { 'boolean', number '2', 'error: number 2 is not a boolean: of numbers only 0 and 1' },
+    { 'boolean', number '-1', 'error: number -1 is not a boolean' },
+    { 'boolean', number '1.5', 'error: is not a boolean' },
+    { 'boolean', core.double(1), 'bool true' },
     { 'boolean', object '{}', 'error: is not' },
   })
 end)

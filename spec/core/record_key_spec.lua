@@ -166,6 +166,16 @@ describe('a record key', function()
     { 'timestamptz(3)', 'fold of json', { '2024-01-31T12:00:00.500Z', '2024-01-31T12:00:00Z', '{"id":1706659200000}' },
       { '2024-01-31T12:00:00.500000Z', '2024-01-31T12:00:00.5004Z' } },
     { 'timestamptz(0)', 'fold of json', { '2024-01-31T12:00:00Z', '{"id":1706659200000}' }, { '{"id":1706659200001}', '{"id":1706659199999}' } },
+    { 'varchar(3)', 'fold of json', { 'ab', 'ab ', '"1"' }, {} },
+    { 'boolean', 'fold of json', { 'true', '"false"', '{"id":true}' }, { '{"id":1}' } },
+    { 'boolean', 'mirror', { '{"id":true}', '{"id":1}', '{"id":0}' }, {} },
+    { 'numeric', 'fold of json', { '1.5', '-7', '"1.5"', '{"id":"1.5"}', '{"id":7}' },
+      { '1.50', '1e0', '+1', '{"id":7.0}', '{"id":"7.0"}' } },
+    { 'numeric(6,2)', 'fold of json', { '1.50', '7.00', '{"id":"7.00"}' },
+      { '1.5', '7', '{"id":7}', '{"id":7.5}', '7.001' } },
+    { 'char(3)', 'fold of json', { 'ab ', 'abc', '{"id":"   "}', 'äöü' }, { 'ab', 'ab  ', '{"id":""}' } },
+    { 'timestamp', 'fold of json', { '2024-01-31T12:00:00', '{"id":1706659200001}' },
+      { '2024-01-31 12:00:00', '2024-01-31T12:00:00Z', '2024-01-31T12:00:00.0' } },
     { 'bytea', 'fold of json', { '\\x61ff', '"\\\\x61ff"' }, { '\\x61FF', 'Yf8=' } },
   }
   for _, case in ipairs(TYPES) do
@@ -178,7 +188,7 @@ describe('a record key', function()
       for _, key in ipairs(case[4]) do
         local got, words = outcome(trial, case[2], key, '{}')
         assert.are.equal('failure', got, key .. ' ' .. tostring(words))
-        assert.is_truthy(words:find('is another way to write the ' .. (case[1]:gsub('tz.*', '')), 1, true), words)
+        assert.is_truthy(words:find('is another way to write the ' .. (case[1]:gsub('tz.*', ''):gsub('^char', 'character')), 1, true), words)
       end
     end)
   end

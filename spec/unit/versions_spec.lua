@@ -14,7 +14,7 @@ local KINDS = {
 
 -- The words stand in line 5.
 local function text(kind, words, source)
-  return bundles.pipeline(("projection { table = 'a', columns = { version = 'bigint', word = 'text', ok = 'numeric' }, %s\n%s }")
+  return bundles.pipeline(("projection { table = 'a', columns = { version = 'bigint', word = 'text', ok = 'numeric', far = 'real' }, %s\n%s }")
     :format(KINDS[kind], words), source or JSON)
 end
 
@@ -66,7 +66,7 @@ describe('once of an append', function()
   refused('names the nearest column', 'append', "once = 'verson'", "once = 'verson' is not one of the columns: did you mean 'version'?")
   refused('is a column', 'append', "once = { version = 'data.version' }",
     "'once' of an append is the column that is the same for a repeated event: once = 'event_id'")
-  refused('wants a type whose equal values are the same', 'append', "once = 'ok'", "once = 'ok': a numeric cannot tell events apart")
+  refused('wants a type whose equal values are the same', 'append', "once = 'far'", "once = 'far': a real cannot tell events apart")
 
   it('is in the sentence of check', function()
     local p = bundles.plan(text('append', "once = 'word'")).projections[1]

@@ -213,13 +213,21 @@ static bool convert_integer(const struct conversion *c,
     return true;
 }
 
+/* 0 and 1 are the booleans of MySQL, whose tinyint(1) holds other numbers too. */
 static bool convert_boolean(const struct conversion *c,
                             const struct tm_cell *in, struct tm_cell *out)
 {
-    bool is_true =
-        in->tag == TM_BOOL ? in->i != 0 : in->tag == TM_TEXT && IS(in, "true");
+    bool is_true = in->tag == TM_BOOL || in->tag == TM_INT
+                       ? in->i != 0
+                       : in->tag == TM_TEXT && IS(in, "true");
 
-    if (!is_true && in->tag != TM_BOOL &&
+    if (in->tag == TM_INT && in->i != 0 && in->i != 1) {
+        return convert_fail(c, in,
+                            "is not a boolean: of numbers only 0 and 1 are; "
+                            "declare the column as smallint, or let a handler "
+                            "say which numbers are true");
+    }
+    if (!is_true && in->tag != TM_BOOL && in->tag != TM_INT &&
         !(in->tag == TM_TEXT && IS(in, "false"))) {
         return convert_is_not(c, in);
     }
@@ -240,7 +248,8 @@ static bool fits_length(const struct conversion *c, const struct tm_cell *in)
         n += ((unsigned char)in->p[i] & 0xC0) != 0x80;
     }
     return n <= (uint32_t)c->t->length ||
-           convert_fail(c, in, "has %u characters: varchar(%d) holds %d", n,
+           convert_fail(c, in, "has %u characters: %s(%d) holds %d", n,
+                        c->t->kind == TYPE_CHAR ? "char" : "varchar",
                         c->t->length, c->t->length);
 }
 
@@ -259,6 +268,18 @@ static bool convert_string(const struct conversion *c, const struct tm_cell *in,
     return fits_length(c, in);
 }
 
+/* Blanks at the end of a char(n) do not count, so it is held without them. */
+static bool convert_char(const struct conversion *c, const struct tm_cell *in,
+                         struct tm_cell *out)
+{
+    struct tm_cell cut = *in;
+
+    while (cut.tag == TM_TEXT && cut.len > 0 && cut.p[cut.len - 1] == ' ') {
+        cut.len--;
+    }
+    return convert_string(c, &cut, out);
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -274,6 +295,7 @@ static const struct {
     [TYPE_BOOLEAN] = {convert_boolean, TM_BOOL},
     [TYPE_TEXT] = {convert_string, 0},
     [TYPE_VARCHAR] = {convert_string, 0},
+    [TYPE_CHAR] = {convert_char, 0},
     [TYPE_UUID] = {convert_uuid, TM_UUID},
     [TYPE_BYTEA] = {convert_bytea, TM_BYTES},
     [TYPE_DATE] = {convert_date, TM_DATE},
@@ -357,6 +379,7 @@ static bool from_time(const struct conversion *c, const struct tm_cell *in,
         return true;
     case TYPE_TEXT:
     case TYPE_VARCHAR:
+    case TYPE_CHAR:
         out->len = (uint32_t)tm_time_format(in->i, text);
         *out = (struct tm_cell){.p = arena_dup(c->a, text, out->len),
                                 .len = out->len,

@@ -15,6 +15,20 @@
 /* Unscaled integers of 38 digits have up to 16 bytes: 24 characters. */
 enum { UNSCALED_BYTES = 16, UNSCALED_BASE64 = 24 };
 
+/* 1.50 and 1.5 are one key: the shorter one stands for both, so that rows do not
+ * depend on which came first. */
+static void drop_zeros(struct tm_dec *d)
+{
+    dec_mantissa m = dec_get(d);
+    int scale = d->scale;
+
+    while (scale > 0 && m % 10 == 0) {
+        m /= 10;
+        scale--;
+    }
+    dec_set(d, m, scale);
+}
+
 /* Rounds to the column's scale and checks its precision. */
 static bool fit(const struct conversion *c, const struct tm_cell *in,
                 const struct tm_dec *d, struct tm_cell *out)
@@ -28,6 +42,9 @@ static bool fit(const struct conversion *c, const struct tm_cell *in,
                             "front of the point at most",
                             c->t->precision, c->t->scale,
                             c->t->precision - c->t->scale);
+    }
+    if (c->t->is_identity) {
+        drop_zeros(&rounded);
     }
     dec_to_cell(&rounded, c->a, out);
     return true;
@@ -224,7 +241,7 @@ bool convert_numeric(const struct conversion *c, const struct tm_cell *in,
     struct tm_dec d;
     double word;
 
-    if (in->tag == TM_DEC && is_final(c->t, in)) {
+    if (in->tag == TM_DEC && !c->t->is_identity && is_final(c->t, in)) {
         *out = *in;
         return true;
     }

@@ -53,6 +53,8 @@ bool convert_is_plain(const struct coltype *t, const struct tm_cell *in,
     case TYPE_BIGINT:
         return in->tag == TM_TEXT ? is_plain_integer(in)
                                   : in->tag == TM_INT && !is_odd;
+    case TYPE_BOOLEAN:
+        return in->tag == TM_BOOL || in->tag == TM_TEXT;
     case TYPE_UUID:
         return in->tag == TM_TEXT && is_plain_uuid(in, t->in_capitals);
     default:
@@ -100,6 +102,31 @@ static void put_bytes(const struct convert_rules *rules,
     buf_close(&hex);
 }
 
+/* What the type prints behind the cell of a key: the blanks of a char(n), the
+ * zeros of a numeric(p,s). [len]: of what stands already. */
+static void put_rest(const struct coltype *t, const struct tm_cell *cell,
+                     size_t len, struct buf *out)
+{
+    const char *text = out->data + out->len - len;
+    const char *point = memchr(text, '.', len);
+    size_t digits = point ? len - (size_t)(point - text) - 1 : 0;
+    size_t most = t->kind == TYPE_CHAR ? (size_t)t->length : (size_t)t->scale;
+    size_t n = digits;
+
+    if (t->kind == TYPE_CHAR) {
+        n = 0;
+        for (uint32_t i = 0; i < cell->len; i++) {
+            n += ((unsigned char)cell->p[i] & 0xC0) != 0x80;
+        }
+    } else if (t->kind != TYPE_NUMERIC || t->precision == 0) {
+        return;
+    }
+    buf_put(out, ".", t->kind == TYPE_NUMERIC && !point && most > 0);
+    for (; n < most; n++) {
+        buf_put(out, t->kind == TYPE_CHAR ? " " : "0", 1);
+    }
+}
+
 void convert_key_text(const struct coltype *t,
                       const struct convert_rules *rules,
                       const struct tm_cell *in, const struct tm_cell *cell,
@@ -112,6 +139,7 @@ void convert_key_text(const struct coltype *t,
         return;
     }
     convert_text(t, cell, out);
+    put_rest(t, cell, out->len - from, out);
     for (size_t i = from; t->in_capitals && i < out->len; i++) {
         out->data[i] = (char)toupper((unsigned char)out->data[i]);
     }
@@ -126,6 +154,10 @@ static bool is_text_printed(const struct coltype *t, const struct tm_cell *in,
 
     convert_key_text(t, rules, in, cell, &text);
     is = is_same(in, &text);
+    if (!is && t->kind == TYPE_TIMESTAMP && rules->format == FORMAT_DEBEZIUM) {
+        buf_put(&text, "Z", 1); /* the connector's way */
+        is = is_same(in, &text);
+    }
     if (!is && t->kind == TYPE_TIMESTAMPTZ && t->precision > 0 &&
         !type_is_infinite(cell->i)) {
         put_padded(t, text.data, text.len, &padded);
@@ -176,14 +208,18 @@ static bool is_exact(const struct conversion *c, const struct tm_cell *in,
  * one way for each. A Decimal is bytes; a double is 7.0 or 1.2E7, which only a
  * schema or the setting tells from 7.0 of another producer.
  */
-static bool is_of_connector(const struct tm_cell *in,
+static bool is_of_connector(const struct coltype *t, const struct tm_cell *in,
                             const struct convert_rules *rules, bool is_odd)
 {
     bool is_double =
         is_odd && (rules->has_schema || rules->decimals == DECIMALS_DOUBLE);
 
     if (rules->format != FORMAT_DEBEZIUM) {
-        return false;
+        return t->kind == TYPE_NUMERIC && t->scale == 0 && !is_odd &&
+               in->tag == TM_INT;
+    }
+    if (t->kind == TYPE_NUMERIC || t->kind == TYPE_BOOLEAN) {
+        return in->tag != TM_OBJECT && (!is_odd || is_double);
     }
     return in->tag == TM_DEC
                ? (in->scale == 0 && !is_odd) || (in->scale == 1 && is_double)
@@ -202,11 +238,14 @@ bool convert_is_printed(const struct coltype *t, const struct tm_cell *in,
         cell.tag == TM_MISSING || cell.tag == TM_NULL) {
         return true;
     }
-    if (in->tag == TM_TEXT) {
-        return is_text_printed(t, in, rules, &cell);
+    if (in->tag == TM_TEXT) { /* base64 of an integer has one way for each */
+        return (t->kind == TYPE_NUMERIC && rules->format == FORMAT_DEBEZIUM &&
+                rules->decimals == DECIMALS_PRECISE) ||
+               is_text_printed(t, in, rules, &cell);
     }
-    if (t->kind != TYPE_DATE && t->kind != TYPE_TIMESTAMPTZ) {
-        return is_of_connector(in, rules, is_odd);
+    if (t->kind != TYPE_DATE && t->kind != TYPE_TIMESTAMP &&
+        t->kind != TYPE_TIMESTAMPTZ) {
+        return is_of_connector(t, in, rules, is_odd);
     }
     return !is_odd && in->tag == TM_INT &&
            (is_alone(&c, in, &cell) || is_exact(&c, in, &cell));

@@ -84,7 +84,7 @@ bool record_key_only_field(const struct rows *r, const struct tm_cell *object,
 
 struct key_members {
     uint32_t n;
-    bool has_odd; /* a number such as 1.0, 1e0 or -0; or true or false */
+    bool has_odd; /* a number such as 1.0, 1e0 or -0 */
 };
 
 /* The closing quote of the text that begins at [i]. */
@@ -117,9 +117,11 @@ static struct key_members count_members(const char *p, uint32_t len)
             depth--;
         } else if (c == ',') {
             commas += depth == 1;
-        } else {
-            odd |= c == '.' || c == 'e' || c == 'E' ||
-                   (c == '-' && p[i + 1] == '0');
+        } else { /* the e of true is none of a number */
+            bool is_power = (c == 'e' || c == 'E') && i > 0 &&
+                            p[i - 1] >= '0' && p[i - 1] <= '9';
+
+            odd |= c == '.' || is_power || (c == '-' && p[i + 1] == '0');
         }
     }
     return (struct key_members){any ? commas + 1 : 0, odd};

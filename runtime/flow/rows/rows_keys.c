@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "flow/rows/rows.h"
+#include "model/decimal.h"
 
 /* A record may enter several rows, so pairs can outgrow the events. */
 static void grow_pairs(struct rows *r)
@@ -34,7 +35,13 @@ static uint64_t int_key(const struct tm_cell *c)
 
 static bool is_number(const struct tm_cell *c)
 {
-    return c->tag == TM_INT || c->tag == TM_DATE || c->tag == TM_STAMP;
+    return c->tag == TM_INT || c->tag == TM_DATE || c->tag == TM_STAMP ||
+           c->tag == TM_BOOL;
+}
+
+static bool is_decimal(const struct tm_cell *c)
+{
+    return c->tag == TM_DEC || c->tag == TM_BIGDEC;
 }
 
 static uint32_t part_len(const struct tm_cell *c)
@@ -42,26 +49,44 @@ static uint32_t part_len(const struct tm_cell *c)
     return is_number(c) ? 8 : c->tag == TM_UUID ? 16 : c->len;
 }
 
+/* A decimal as its text, which a key has in one way alone (is_identity). */
+static struct tm_cell part_of(struct arena *a, const struct tm_cell *c)
+{
+    struct tm_cell part = {.tag = TM_TEXT};
+    char text[64];
+    struct tm_dec d;
+
+    if (!is_decimal(c)) {
+        return *c;
+    }
+    must(dec_from_cell(c, &d));
+    part.len = (uint32_t)tm_dec_format(&d, text);
+    part.p = arena_dup(a, text, part.len);
+    return part;
+}
+
 /* Several columns: each part with its length in front, so that no two
  * different keys give the same bytes. */
 static const char *joined_key(struct arena *a, const struct tm_cell *key,
                               uint32_t n, uint32_t *len)
 {
+    struct tm_cell parts[PROGRAM_MAX_COLUMNS];
     uint32_t total = 0;
     char *p, *out;
 
     for (uint32_t i = 0; i < n; i++) {
-        total += 4 + part_len(&key[i]);
+        parts[i] = part_of(a, &key[i]);
+        total += 4 + part_len(&parts[i]);
     }
     p = out = arena_alloc(a, total);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t size = part_len(&key[i]);
+        const struct tm_cell *part = &parts[i];
+        uint32_t size = part_len(part);
         uint32_t wire = __builtin_bswap32(size);
-        uint64_t number = int_key(&key[i]);
+        uint64_t number = int_key(part);
 
         memcpy(p, &wire, 4);
-        memcpy(p + 4, is_number(&key[i]) ? (const char *)&number : key[i].p,
-               size);
+        memcpy(p + 4, is_number(part) ? (const char *)&number : part->p, size);
         p += 4 + size;
     }
     *len = total;
@@ -77,12 +102,14 @@ static const char *key_bytes(const struct rows *r, struct arena *a,
     if (n > 1) {
         return joined_key(a, key, n, len);
     }
-    *len = part_len(key);
     if (is_number(key)) {
+        *len = 8;
         *number = int_key(key);
         return (const char *)number;
     }
-    return key->p;
+    struct tm_cell part = part_of(a, key);
+    *len = part_len(&part);
+    return part.p;
 }
 
 static uint32_t row_of(struct rows *r, const struct tm_cell *key)
@@ -183,7 +210,7 @@ static bool keep_keys(struct rows *r, struct tm_cell *cells, struct err *e)
                            "%s.%s: the key that is asked for is not UTF-8",
                            p->table, p->columns[i].name);
         }
-        if (!is_number(&cells[i])) {
+        if (!is_number(&cells[i]) && cells[i].tag != TM_DEC) {
             cells[i].p = arena_dup(r->arena, cells[i].p, part_len(&cells[i]));
         }
     }

@@ -232,6 +232,7 @@ void sql_type_word(struct buf *b, const struct coltype *t)
 {
     static const char *const words[TYPE_KINDS] = {
         [TYPE_VARCHAR] = "varchar",
+        [TYPE_CHAR] = "char",
         [TYPE_TIME] = "time",
         [TYPE_TIMESTAMP] = "timestamp",
         [TYPE_TIMESTAMPTZ] = "timestamptz",
@@ -241,9 +242,9 @@ void sql_type_word(struct buf *b, const struct coltype *t)
         return;
     }
     buf_puts(b, words[t->kind]);
-    if (t->kind == TYPE_VARCHAR && t->length > 0) {
+    if (t->length > 0) {
         buf_printf(b, "(%d)", t->length);
-    } else if (t->kind != TYPE_VARCHAR && t->precision < 6) {
+    } else if (t->kind >= TYPE_DATE && t->precision < 6) {
         buf_printf(b, "(%d)", t->precision);
     }
 }

@@ -194,6 +194,11 @@ bool encode_read(const struct coltype *t, const char *p, int len,
     case TYPE_TEXT:
     case TYPE_VARCHAR:
         return read_bytes(p, len, TM_TEXT, a, out);
+    case TYPE_CHAR:
+        while (len > 0 && p[len - 1] == ' ') {
+            len--;
+        }
+        return read_bytes(p, len, TM_TEXT, a, out);
     case TYPE_UUID:
         return read_bytes(p, len, TM_UUID, a, out);
     case TYPE_BYTEA:

@@ -296,6 +296,7 @@ end
 local ARGUMENTS = {
   numeric = 'numeric(18,2): up to 1000 digits, up to 38 of them behind the point',
   decimal = 'numeric(18,2): up to 1000 digits, up to 38 of them behind the point',
+  char = 'char(3): from 1 to 10485760 characters',
   varchar = 'varchar(40): from 1 to 10485760 characters',
   time = 'time(3): from 0 to 6 digits of a second',
   timestamp = 'timestamp(3): from 0 to 6 digits of a second',
@@ -303,7 +304,7 @@ local ARGUMENTS = {
 }
 -- What others call them.
 local FOREIGN = {
-  string = 'text', str = 'text', char = 'text', character = 'text', number = 'numeric',
+  string = 'text', str = 'text', number = 'numeric',
   long = 'bigint', int64 = 'bigint', int32 = 'integer',
   serial = 'integer', bigserial = 'bigint', datetime = 'timestamptz',
   blob = 'bytea', binary = 'bytea', bytes = 'bytea', map = 'jsonb', object = 'jsonb',

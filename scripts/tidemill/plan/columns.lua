@@ -28,6 +28,9 @@ local ORDERED = {
 }
 -- Those that a Lua number enters as it is.
 local TAKES_DOUBLES = { real = true, double = true, json = true, jsonb = true }
+-- What a key can be.
+M.KEY_TYPES = 'smallint, integer, bigint, numeric, uuid, text, varchar, char, boolean, '
+  .. 'date, timestamp, timestamptz or bytea'
 local TIMES = { date = true, time = true, timestamp = true, timestamptz = true }
 -- As PostgreSQL has them, of a table and of an index (runtime/model/columns.h).
 local MAX_COLUMNS, MAX_KEY = 1600, 32
@@ -139,7 +142,7 @@ local function key_column(checker, record, name, spec)
       end
     end
   end
-  local column = { name = name, is_key = true, merge = 'none',
+  local column = { name = name, is_key = true, is_identity = true, merge = 'none',
     line = (locate.position(record, { 'key', name })) }
   local t
   if text == nil then
@@ -150,8 +153,8 @@ local function key_column(checker, record, name, spec)
   end
   set_from(checker, record, name, column, from)
   if t and not t.is_key then
-    checker.fail(record, path, ("key column '%s': %s cannot be a key: use smallint, "
-      .. "integer, bigint, uuid, text, date, timestamptz or bytea"):format(name, text))
+    checker.fail(record, path, ("key column '%s': %s cannot be a key: use %s")
+      :format(name, text, M.KEY_TYPES))
   end
   if t then column.type, column.kind = t.text, t.kind end
   column.precision, column.scale = t and t.precision, t and t.scale
@@ -251,7 +254,9 @@ local function value_column(checker, record, name, spec, kind)
   local t = check.type(checker, record, { 'columns', name, 1 }, text)
   local column = { name = name, is_key = false, merge = 'none',
     line = (locate.position(record, { 'columns', name })),
-    from = from and 'path' or 'field', paths = from and { from } }
+    from = from and 'path' or 'field', paths = from and { from },
+    may_be_key = t and t.is_key,
+    is_identity = kind == 'append' and record.spec.once == name }
   if t then column.type, column.kind = t.text, t.kind end
   column.precision, column.scale = t and t.precision, t and t.scale
   if kind == 'merge' then column.merge = merge_word(checker, record, name, t) end

@@ -10,19 +10,13 @@ local M = {}
 
 -- What has no order that tells versions apart.
 local UNORDERED = {
-  boolean = true, uuid = true, json = true, jsonb = true, ['text[]'] = true,
+  boolean = true, char = true, uuid = true, json = true, jsonb = true, ['text[]'] = true,
   ['bigint[]'] = true,
 }
 -- Types that grow with each event of a row.
 local VERSIONS = {
   smallint = true, integer = true, bigint = true, numeric = true, timestamp = true,
   timestamptz = true,
-}
--- Types whose equal values are the same bytes, so that repeats inside a batch are
--- found as the unique index finds them.
-local IDENTITIES = {
-  smallint = true, integer = true, bigint = true, uuid = true, text = true,
-  varchar = true, date = true, timestamptz = true, bytea = true,
 }
 
 -- The column [name] behind the key, and its index from 0; nil, and the names.
@@ -116,10 +110,9 @@ local function append(checker, record, list)
       .. 'each handler: %s = event.id'):format(names.field(name),
         names.of('row', name)))))
     return -1
-  elseif column.kind and not IDENTITIES[column.kind] then
-    checker.fail(record, { 'once' }, ("once = '%s': a %s cannot tell events apart: use "
-      .. 'smallint, integer, bigint, uuid, text, varchar, date, timestamptz or bytea')
-      :format(name, column.type))
+  elseif column.kind and not column.may_be_key then -- repeats inside a batch
+    checker.fail(record, { 'once' }, ("once = '%s': a %s cannot tell events apart: use %s")
+      :format(name, column.type, columns.KEY_TYPES))
   end
   return index
 end

@@ -73,7 +73,7 @@ end
 
 local SCALARS = {
   smallint = true, integer = true, bigint = true, boolean = true, text = true,
-  varchar = true, real = true, double = true,
+  varchar = true, char = true, real = true, double = true,
 }
 
 local function cell_reader(now, column, kind)

@@ -66,6 +66,8 @@ local function normal(column, v)
   if v ~= nil and column.kind == 'numeric' then
     local d = decimal.from(v)
     return column.precision > 0 and decimal.globals.round(d, column.scale) or d
+  elseif column.kind == 'char' and type(v) == 'string' then
+    return (v:gsub(' +$', ''))
   elseif INTEGERS[column.kind] and decimal.is_numeric(v) then
     return decimal.whole(v)
   end
@@ -95,7 +97,12 @@ end
 local function key_text(p, row)
   local parts = {}
   for i = 1, p.n_key do
-    parts[i] = tostring(normal(p.columns[i], row[p.columns[i].name]))
+    local column = p.columns[i]
+    local text = tostring(normal(column, row[column.name]))
+    if column.kind == 'numeric' and text:find('%.') then
+      text = text:gsub('0+$', ''):gsub('%.$', '') -- 1.50 and 1.5 are one key
+    end
+    parts[i] = text
   end
   return table.concat(parts, '\0')
 end
