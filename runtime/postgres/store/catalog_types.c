@@ -71,8 +71,8 @@ static bool is_cast(const struct plan_column *c,
     if (c->type.kind == TYPE_TEXT_ARRAY || c->type.kind == TYPE_BIGINT_ARRAY) {
         return !is_known && pg_int(columns, i, COLUMN_IS_ARRAY);
     }
-    return c->type.kind == TYPE_TEXT &&
-           (!is_known || pg_int(columns, i, COLUMN_IS_DOMAIN));
+    return c->type.kind == TYPE_TEXT && (!is_known || base.kind == TYPE_CHAR ||
+                                         pg_int(columns, i, COLUMN_IS_DOMAIN));
 }
 
 /* What has to compare values of the column as their type would; NULL: nothing. */
