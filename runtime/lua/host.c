@@ -112,26 +112,16 @@ static int host_plan(lua_State *L)
 }
 
 static const char *const KIND_NAMES[] = {
-    [TYPE_SMALLINT] = "smallint",
-    [TYPE_INTEGER] = "integer",
-    [TYPE_BIGINT] = "bigint",
-    [TYPE_NUMERIC] = "numeric",
-    [TYPE_REAL] = "real",
-    [TYPE_DOUBLE] = "double",
-    [TYPE_BOOLEAN] = "boolean",
-    [TYPE_TEXT] = "text",
-    [TYPE_VARCHAR] = "varchar",
-    [TYPE_CHAR] = "char",
-    [TYPE_UUID] = "uuid",
-    [TYPE_BYTEA] = "bytea",
-    [TYPE_DATE] = "date",
-    [TYPE_TIME] = "time",
-    [TYPE_TIMESTAMP] = "timestamp",
-    [TYPE_TIMESTAMPTZ] = "timestamptz",
-    [TYPE_JSON] = "json",
-    [TYPE_JSONB] = "jsonb",
-    [TYPE_TEXT_ARRAY] = "text[]",
-    [TYPE_BIGINT_ARRAY] = "bigint[]",
+    [TYPE_SMALLINT] = "smallint",   [TYPE_INTEGER] = "integer",
+    [TYPE_BIGINT] = "bigint",       [TYPE_NUMERIC] = "numeric",
+    [TYPE_REAL] = "real",           [TYPE_DOUBLE] = "double",
+    [TYPE_BOOLEAN] = "boolean",     [TYPE_TEXT] = "text",
+    [TYPE_VARCHAR] = "varchar",     [TYPE_CHAR] = "char",
+    [TYPE_UUID] = "uuid",           [TYPE_BYTEA] = "bytea",
+    [TYPE_DATE] = "date",           [TYPE_TIME] = "time",
+    [TYPE_TIMESTAMP] = "timestamp", [TYPE_TIMESTAMPTZ] = "timestamptz",
+    [TYPE_JSON] = "json",           [TYPE_JSONB] = "jsonb",
+    [TYPE_TEXT_ARRAY] = "text[]",   [TYPE_BIGINT_ARRAY] = "bigint[]",
 };
 EACH(KIND_NAMES, TYPE_KINDS);
 
