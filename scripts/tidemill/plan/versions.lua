@@ -110,9 +110,10 @@ local function append(checker, record, list)
       .. 'each handler: %s = event.id'):format(names.field(name),
         names.of('row', name)))))
     return -1
-  elseif column.kind and not column.may_be_key then -- repeats inside a batch
-    checker.fail(record, { 'once' }, ("once = '%s': a %s cannot tell events apart: use %s")
-      :format(name, column.type, columns.KEY_TYPES))
+  elseif column.kind and not column.may_be_key then
+    -- Repeats inside a batch are found as the unique index finds them: by equal bytes.
+    checker.fail(record, { 'once' }, ("once = '%s': a %s cannot tell events apart: "
+      .. 'use %s'):format(name, column.type, columns.KEY_TYPES))
   end
   return index
 end
