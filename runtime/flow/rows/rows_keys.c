@@ -70,7 +70,7 @@ static struct tm_cell part_of(struct arena *a, const struct tm_cell *c)
 static const char *joined_key(struct arena *a, const struct tm_cell *key,
                               uint32_t n, uint32_t *len)
 {
-    struct tm_cell parts[PROGRAM_MAX_COLUMNS];
+    struct tm_cell parts[PLAN_KEY_COLUMNS];
     uint32_t total = 0;
     char *p, *out;
 
