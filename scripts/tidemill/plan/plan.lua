@@ -52,7 +52,8 @@ end
 local DIRECT = { size = 1, linger_ms = 0 }
 
 local function limits(spec)
-  return with_defaults(spec.batch == false and DIRECT or spec.batch, schema.pipeline.batch)
+  local given = spec.batch == false and DIRECT or spec.batch
+  return with_defaults(given, schema.pipeline.batch)
 end
 
 -- A batch has memory for each column of each event: with tables of more than 64 columns
