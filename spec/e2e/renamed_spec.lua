@@ -1,5 +1,6 @@
 -- A pipeline that has no position yet, and tables that have rows already: all history
 -- is counted into them only when somebody says so.
+local json = require 'cjson'
 local counts = require 'counts'
 local kafka = require 'kafka'
 local tidemill = require 'tidemill'
@@ -44,8 +45,8 @@ local function refuses(s, ...)
     :format(s.name)))
 end
 
-local function check(s)
-  local result = tidemill.call({ 'check', s.bundle }, { env = s.env })
+local function check(s, ...)
+  local result = tidemill.call({ 'check', s.bundle, ... }, { env = s.env })
   assert.equal(0, result.status, result.text)
   return result.text
 end
@@ -61,6 +62,10 @@ describe('a pipeline without a position whose tables have rows', function()
     rename(s, 'other')
     refuses(s, "was it renamed? 'counts' has positions")
     assert.matches("warning: .*counts has rows, but pipeline 'other'.*'counts'", check(s))
+    local found = json.decode(check(s, '--json')).findings
+    assert.same({ 1, 'table', 'warning', 'counts' },
+      { #found, found[1].code, found[1].severity, found[1].place })
+    assert.matches('^table counts has rows, but', found[1].what)
     change(s, "start = 'earliest'", "start = 'group'")
     refuses(s)
     change(s, "start = 'group'", "start = '2020-01-01T00:00:00Z'")

@@ -19,26 +19,26 @@ struct check {
     struct err error;
 };
 
-static void begin_warning(struct check *k, const char *file, int line)
+/* [q]: whose table it is about; NULL: the pipeline. */
+static void put_warning(struct check *k, const struct plan_projection *q,
+                        const char *what)
 {
     struct catalog_found *f = &k->found;
+    struct catalog_finding w = {.code = "table",
+                                .is_warning = true,
+                                .file = q ? q->file : k->plan->path,
+                                .table = q ? q->table : NULL,
+                                .line = q ? q->line : 0};
 
-    buf_printf(k->out, line > 0 ? "warning: %s:%d: " : "warning: %s: ", file,
-               line);
+    buf_printf(k->out, w.line > 0 ? "warning: %s:%d: " : "warning: %s: ",
+               w.file, w.line);
+    w.what_from = k->out->len;
+    buf_puts(k->out, what);
+    w.what_to = k->out->len;
+    buf_puts(k->out, "\n");
     if (k->sql) {
         f->list = mem_grow(f->list, (f->n + 1) * sizeof(*f->list));
-        f->list[f->n++] = (struct catalog_finding){.code = "table",
-                                                   .is_warning = true,
-                                                   .file = file,
-                                                   .line = line,
-                                                   .what_from = k->out->len};
-    }
-}
-
-static void end_warning(struct check *k)
-{
-    if (k->sql) {
-        k->found.list[k->found.n - 1].what_to = k->out->len - 1;
+        f->list[f->n++] = w;
     }
 }
 
@@ -49,32 +49,34 @@ static void warn_of_rows(struct check *k, const struct pgreply *r)
     const struct pg_result *owners = r->results[p->n_projections];
     const char *other = position_other(owners, p);
     bool has_any = position_has_any(owners, p);
+    struct buf what = {0};
 
     if (has_any && p->source.onto_rows) {
-        begin_warning(k, p->path, 0);
-        buf_printf(k->out,
+        buf_printf(&what,
                    "onto_rows = true has done its work: pipeline "
                    "'%s' has begun. Take it out, or another name would count "
-                   "all records once more\n",
+                   "all records once more",
                    p->name);
-        end_warning(k);
+        put_warning(k, NULL, buf_text(&what));
     }
     for (uint32_t i = 0; i < p->n_projections && !has_any; i++) {
         const struct plan_projection *q = &p->projections[i];
 
         if (catalog_has_rows(r->results[i])) {
-            begin_warning(k, q->file, q->line);
-            buf_printf(k->out,
+            buf_clear(&what);
+            buf_printf(&what,
                        "table %s has rows, but pipeline '%s' "
-                       "has no position yet%s%s%s%s\n",
+                       "has no position yet%s%s%s%s",
                        q->table, p->name, other ? ": was it renamed? '" : "",
                        other ? other : "",
                        other ? "' has positions of these topics" : "",
                        plan_can_repeat(q) ? ""
                                           : ". `start` of kafka{} says "
                                             "what is to be done");
+            put_warning(k, q, buf_text(&what));
         }
     }
+    buf_close(&what);
 }
 
 static void on_rows(struct pgconn *c, const struct pgreply *reply, void *arg)
