@@ -84,6 +84,32 @@ static bool is_inside(const struct folder *f, const char *path)
            (real[n] == '/' || n == 1);
 }
 
+/* The file or link [path] is in [folder], or in one below it. */
+static bool is_above(const char *folder, const char *path)
+{
+    char real[PATH_MAX], above[PATH_MAX];
+    size_t n = strlen(folder);
+
+    snprintf(above, sizeof(above), "%.*s", (int)(strrchr(path, '/') - path),
+             path);
+    return !realpath(above, real) ||
+           (strncmp(real, folder, n) == 0 &&
+            (real[n] == '/' || real[n] == '\0'));
+}
+
+/* A link to a hidden folder of the bundle, which is not read by itself: what a
+ * mounted ConfigMap has in place of folders (projections -> ..data/projections).
+ * Any other could lead in a circle, out of the bundle, or to what is read
+ * already. */
+static bool is_followed(const struct folder *f, const char *path)
+{
+    char real[PATH_MAX];
+    size_t n = strlen(f->real);
+
+    return is_inside(f, path) && realpath(path, real) &&
+           strstr(real + (n > 1 ? n : 0), "/.") && !is_above(real, path);
+}
+
 static bool list_folder(struct folder *f, const char *below, int depth,
                         struct err *e);
 
@@ -111,8 +137,8 @@ static bool list_entry(struct folder *f, const char *name, int depth,
         return is_gone(errno) || cannot_read(f, name, errno, e);
     }
     if (S_ISDIR(st.st_mode)) {
-        /* A link to a folder could lead in a circle or out of the bundle. */
-        return S_ISLNK(link.st_mode) || list_folder(f, name, depth + 1, e);
+        return (S_ISLNK(link.st_mode) && !is_followed(f, path)) ||
+               list_folder(f, name, depth + 1, e);
     }
     if (!S_ISREG(st.st_mode) || !ends_with(name, ".lua")) {
         return true;

@@ -83,8 +83,9 @@ describe('a bundle', function()
 
   it('reads a folder of links into itself, as Kubernetes lays it out', function()
     bundles.with({}, function(folder)
-      sh(folder, "mkdir ..now && echo return 1 > ..now/pipeline.lua && ln -s ..now ..data && ln -s ..data/pipeline.lua . && ln -s gone x.lua")
-      assert.are.same({ ['pipeline.lua'] = 'return 1\n' }, read(folder).files)
+      sh(folder, "mkdir -p ..now/p && echo return 1 | tee ..now/pipeline.lua > ..now/p/a.lua && ln -s ..now ..data && ln -s ..data/pipeline.lua . && ln -s gone x.lua")
+      sh(folder, 'ln -s ..data/p . && ln -s .. ..now/p/up && ln -s . ..now/p/same && ln -s p twice && ln -s . here && ln -s /etc out')
+      assert.are.same({ ['pipeline.lua'] = 'return 1\n', ['p/a.lua'] = 'return 1\n', ['twice/a.lua'] = 'return 1\n' }, read(folder).files)
     end)
   end)
 
