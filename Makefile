@@ -163,19 +163,19 @@ MADE := man/man1/tidemill.1 bash-completion/completions/tidemill \
 
 ##  install   into $(DESTDIR)$(PREFIX): the binary, its scripts and rules
 install: $(BIN)
-	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/tidemill
+	install -D -m 755 $(BIN) '$(DESTDIR)$(PREFIX)/bin/tidemill'
 	set -e; for f in $$(find scripts rules -name '*.lua' ! -name '*_spec.lua'); do \
-	  install -D -m 644 $$f $(SHARE)/tidemill/$$f; done
-	for f in $(MADE); do mkdir -p $(SHARE)/$$(dirname $$f); done
-	$(abspath $(BIN)) help --man > $(SHARE)/man/man1/tidemill.1
-	$(abspath $(BIN)) completion bash > $(SHARE)/bash-completion/completions/tidemill
-	$(abspath $(BIN)) completion zsh > $(SHARE)/zsh/site-functions/_tidemill
-	$(abspath $(BIN)) completion fish > $(SHARE)/fish/vendor_completions.d/tidemill.fish
+	  install -D -m 644 $$f '$(SHARE)'/tidemill/$$f; done
+	set -e; for f in $(MADE); do install -D -m 644 /dev/null '$(SHARE)'/$$f; done
+	set -e; mill=$$(realpath $(BIN)); cd '$(SHARE)'; set -- $(MADE); \
+	  "$$mill" help --man > "$$1"; "$$mill" completion bash > "$$2"; \
+	  "$$mill" completion zsh > "$$3"; "$$mill" completion fish > "$$4"
 
 ##  uninstall takes away what install put there
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/tidemill $(addprefix $(SHARE)/,$(MADE))
-	rm -rf $(SHARE)/tidemill
+	rm -f '$(DESTDIR)$(PREFIX)/bin/tidemill'
+	for f in $(MADE); do rm -f '$(SHARE)'/$$f; done
+	rm -rf '$(SHARE)/tidemill'
 
 ##  deb       the Debian package, in build: binary, scripts, rules, examples,
 ##            man page, completion and a systemd unit

@@ -123,17 +123,20 @@ describe('tidemill', function()
   it('runs from any folder, and when installed elsewhere', function()
     local folder = tidemill.bundle { ['x'] = '' }
     -- -o: what is tested is installed as it is, never built anew.
-    local text, status = tidemill.shell(
-      ('make -s install -o %s DESTDIR=%s PREFIX=/usr BIN=%s'):format(
-        os.getenv('TIDEMILL'), folder, os.getenv('TIDEMILL')))
+    local function make(target)
+      return tidemill.shell(("make -s %s -o %s DESTDIR='%s/a folder' PREFIX=/usr BIN=%s")
+        :format(target, os.getenv('TIDEMILL'), folder, os.getenv('TIDEMILL')))
+    end
+    tidemill.shell(("mkdir '%s/a' && touch '%s/a/neighbour'"):format(folder, folder))
+    local text, status = make 'install'
     assert.equal(0, status, text)
     text, status = tidemill.shell(
-      ('cd / && %s/usr/bin/tidemill check %s/examples/bank --offline'):format(folder,
+      ('cd / && "%s/a folder/usr/bin/tidemill" check %s/examples/bank --offline'):format(folder,
         os.getenv('TIDEMILL_ROOT')))
     assert.equal(0, status, text)
     assert.matches('balances', text)
     -- Editors find copies of the stubs that came with this binary, wherever that is.
-    text, status = tidemill.shell(('cd / && %s/usr/bin/tidemill init %s/shop && '
+    text, status = tidemill.shell(('cd / && "%s/a folder/usr/bin/tidemill" init %s/shop && '
       .. 'cd %s/shop && cat .luarc.json'):format(folder, folder, folder))
     assert.equal(0, status, text)
     local library = text:match('"workspace.library": %[%s*"([^"]*)"')
@@ -142,6 +145,10 @@ describe('tidemill', function()
     text, status = tidemill.shell(('grep -c "^---@meta" %s/shop/%s/tidemill/*.lua')
       :format(folder, library))
     assert.equal(0, status, text)
+    text, status = make 'uninstall'
+    assert.equal(0, status, text)
+    assert.equal(folder .. '/a/neighbour\n',
+      (tidemill.shell(("find %s/a '%s/a folder' -type f"):format(folder, folder))))
   end)
 end)
 
@@ -272,6 +279,14 @@ describe('tidemill schema --apply', function()
     assert.equal('', found.out)
     assert.matches('nothing differs', found.err)
     assert.equal('7.00', db:value('SELECT balance::text FROM balances'))
+    -- A schema that may not be used hides what else is missing: once is enough all the same.
+    db:rows [[REVOKE ALL ON SCHEMA public, tidemill FROM PUBLIC, mill;
+      REVOKE ALL ON balances, ledger, tidemill.lane, tidemill.dead_letter FROM mill]]
+    tidemill.write(file, diff().out)
+    said, failed = tidemill.shell(('psql -q -1 -v ON_ERROR_STOP=1 %s -f %s'):format(
+      pg.as('postgres', url), file))
+    assert.equal(0, failed, said)
+    assert.equal('', diff().out)
     db:rows 'DROP TABLE balances; CREATE VIEW balances AS SELECT 1 AS id'
     found = diff()
     assert.equal(78, found.status, found.text)

@@ -9,6 +9,7 @@
 #include "postgres/sql/sql.h"
 #include "postgres/sql/sql_text.h"
 #include "postgres/store/catalog_part.h"
+#include "postgres/store/rights.h"
 
 enum { LEAST_VERSION = 130000 };
 
@@ -34,6 +35,9 @@ static void check_server(struct catalog_report *r, const struct pg_result *s)
         struct buf *b = report_problem(r);
         buf_printf(b, "role %s may not use schema tidemill: ", r->user);
         report_grant(r, "USAGE", "SCHEMA tidemill");
+        if (r->sql) { /* what else it may not do cannot be asked */
+            rights_grant_own(r->sql, r->user);
+        }
     } else {
         report_own(r, s);
     }

@@ -92,6 +92,7 @@ static bool check_usage(struct catalog_report *r, const struct pg_result *t)
     sql_quote(b, pg_str(t, 0, TABLE_SCHEMA));
     report_to(r);
     report_mends(r, from, NULL);
+    r->has_new = true; /* what else it may not do cannot be asked */
     return false;
 }
 
