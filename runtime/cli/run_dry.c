@@ -39,14 +39,13 @@ struct looking {
 
 /* ---- where to read ---- */
 
-static const struct lane_row *lane_of(const struct looking *k,
-                                      const struct tail_part *p)
+static const struct lane_row *lane_of(const struct lane_rows *lanes,
+                                      const char *topic, int32_t partition)
 {
-    for (uint32_t i = 0; i < k->lanes.n; i++) {
-        const struct lane_row *row = &k->lanes.at[i];
+    for (uint32_t i = 0; i < lanes->n; i++) {
+        const struct lane_row *row = &lanes->at[i];
 
-        if (row->partition == p->partition &&
-            strcmp(row->topic, p->topic) == 0) {
+        if (row->partition == partition && strcmp(row->topic, topic) == 0) {
             return row;
         }
     }
@@ -73,7 +72,7 @@ static void place_parts(struct looking *k)
 {
     for (uint32_t i = 0; i < k->tail->n_parts; i++) {
         struct tail_part *p = &k->tail->parts[i];
-        const struct lane_row *row = lane_of(k, p);
+        const struct lane_row *row = lane_of(&k->lanes, p->topic, p->partition);
 
         if (row && row->halted) {
             k->n_halted++;
@@ -123,6 +122,11 @@ static bool is_changed(const struct rows *r, uint32_t row)
 
     if (p->kind == KIND_APPEND) {
         return true;
+    }
+    /* It came and went within the batch. */
+    if (program_loads(r->program) &&
+        !(flags & (TM_ROW_LOADED | TM_ROW_EXISTS))) {
+        return false;
     }
     if (!(flags & TM_ROW_TOUCHED) || !(flags & TM_ROW_LOADED) || !r->base) {
         return (flags & TM_ROW_TOUCHED) != 0;
@@ -257,6 +261,24 @@ static uint32_t print_halts(const struct batch *b)
     return n;
 }
 
+/* Made again, or truncated; a run compares the same. */
+static uint32_t print_beyond(const struct looking *k)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < k->tail->n_parts; i++) {
+        const struct tail_part *p = &k->tail->parts[i];
+
+        if (p->from > p->end) {
+            say("%s/%d would halt: its position %" PRId64 " is past the end "
+                "of the partition (%" PRId64 ")\n",
+                p->topic, p->partition, p->from, p->end);
+            n++;
+        }
+    }
+    return n;
+}
+
 static void print_left_out(const struct looking *k)
 {
     if (k->n_halted > 0) {
@@ -279,7 +301,7 @@ static int print(const struct looking *k)
     for (uint32_t i = 0; i < b->n_rows; i++) {
         print_rows(&b->rows[i]);
     }
-    n_wrong = print_letters(b) + print_halts(b);
+    n_wrong = print_letters(b) + print_halts(b) + print_beyond(k);
     say("\n%u of %u record%s read would be moved over; all was rolled back, "
         "and "
         "nothing was changed%s\n",
@@ -323,6 +345,12 @@ static int fail(const struct looking *k, const struct err *e)
             r->topic, r->partition, r->offset, e->text);
         return EX_DATAERR;
     }
+    if (e->class == ERR_CONFLICT) {
+        complain("tidemill run: a run or somebody else changed the same rows "
+                 "meanwhile (%s): look again\n",
+                 e->text);
+        return verb_status(e);
+    }
     complain("tidemill run: %s\n", e->text);
     return e->class == ERR_DATA || e->class == ERR_SCRIPT ? EX_DATAERR
                                                           : verb_status(e);
@@ -351,6 +379,39 @@ static bool apply(struct looking *k, struct err *e)
     return ok;
 }
 
+/* A run that is at work may have applied records that were read, before their
+ * rows were loaded. */
+static bool is_overtaken(struct looking *k)
+{
+    struct lane_rows now = {0};
+    struct err e;
+    bool is = !lane_rows_load(&k->connection, NULL, -1, &now, &e);
+
+    for (uint32_t i = 0; i < now.n && !is; i++) {
+        const struct lane_row *row = &now.at[i];
+        const struct lane_row *before =
+            lane_of(&k->lanes, row->topic, row->partition);
+
+        is = !before || before->next_offset != row->next_offset;
+    }
+    lane_rows_close(&now);
+    return is;
+}
+
+static int print_all(struct looking *k)
+{
+    bool is_old = is_overtaken(k);
+    int status = print(k);
+
+    if (is_old) {
+        complain("tidemill run: a run that is at work has moved on meanwhile, "
+                 "so what is shown may count records twice: look again, or "
+                 "when it stands\n");
+        return EX_TEMPFAIL;
+    }
+    return status;
+}
+
 static int look(struct looking *k, struct generation *g, uint32_t most)
 {
     struct err e;
@@ -364,10 +425,11 @@ static int look(struct looking *k, struct generation *g, uint32_t most)
     if (!hold_keys(k, &e)) {
         status = fail(k, &e);
     } else if (k->tail->n == 0) {
-        say("no record waits: every lane that is read is at its end\n");
-        status = EX_OK;
+        status = print_beyond(k) > 0 ? EX_DATAERR : EX_OK;
+        say("no record waits%s\n",
+            status == EX_OK ? ": every lane that is read is at its end" : "");
     } else {
-        status = apply(k, &e) ? print(k) : fail(k, &e);
+        status = apply(k, &e) ? print_all(k) : fail(k, &e);
     }
     print_left_out(k);
     dry_close(&k->dry);

@@ -409,6 +409,11 @@ describe('tidemill run', function()
     local none = dry()
     assert.equal(0, none.status, none.text)
     assert.matches('no record waits', none.out)
+    s.db:rows 'UPDATE tidemill.lane SET next_offset = 77 WHERE partition = 1'
+    local gone = dry()
+    assert.equal(65, gone.status, gone.text)
+    assert.matches(s.topic .. '/1 would halt: its position 77 is past the end', gone.out)
+    s.db:rows 'UPDATE tidemill.lane SET next_offset = 0 WHERE partition = 1'
     -- What a worker that stands still has not applied yet.
     for _, pid in ipairs(run:workers()) do process.signal(pid, process.STOP) end
     s.send(1, '{"kind":"add","amount":2}', 0)
@@ -425,6 +430,22 @@ describe('tidemill run', function()
     assert.matches('1 record would be set aside, and 1 held', shown.out)
     assert.matches('4 of 4 records read would be moved over', shown.out)
     assert.matches('more records follow', dry('--records', '2').out)
+    -- A run that is at work goes on between the look at the position and that at the rows.
+    s.db:rows [[CREATE FUNCTION moves() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+        PERFORM pg_sleep(1); RETURN NEW; END$$;
+      CREATE TRIGGER moves BEFORE INSERT ON counts FOR EACH ROW WHEN (NEW.id = 7)
+        EXECUTE FUNCTION moves()]]
+    local moving = process.start({ 'psql', '-q', pg.as('postgres', s.env.DATABASE_URL),
+      '-c', "DO $$BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = "
+      .. "'tidemill dry run' AND wait_event = 'PgSleep' AND datname = current_database()) LOOP "
+      .. "PERFORM pg_stat_clear_snapshot(); END LOOP; END$$",
+      '-c', 'UPDATE tidemill.lane SET next_offset = next_offset + 1 WHERE partition = 1' },
+      { out = os.getenv('TIDEMILL_SCRATCH') .. '/' .. tidemill.unique('moving') })
+    local moved = dry()
+    assert.equal(0, moving:wait(10))
+    assert.equal(75, moved.status, moved.text)
+    assert.matches('has moved on meanwhile', moved.err)
+    s.db:rows 'UPDATE tidemill.lane SET next_offset = 0 WHERE partition = 1; DROP FUNCTION moves CASCADE'
     s.db:rows 'ALTER TABLE counts ADD CONSTRAINT below_seven CHECK (id <> 7)'
     local refused = dry()
     assert.equal(65, refused.status, refused.text)
