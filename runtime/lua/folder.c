@@ -92,9 +92,8 @@ static bool is_above(const char *folder, const char *path)
 
     snprintf(above, sizeof(above), "%.*s", (int)(strrchr(path, '/') - path),
              path);
-    return !realpath(above, real) ||
-           (strncmp(real, folder, n) == 0 &&
-            (real[n] == '/' || real[n] == '\0'));
+    return !realpath(above, real) || (strncmp(real, folder, n) == 0 &&
+                                      (real[n] == '/' || real[n] == '\0'));
 }
 
 /* A link to a hidden folder of the bundle, which is not read by itself: what a

@@ -351,7 +351,7 @@ static void print_command(const char *verb, const char *path, const char *more,
     buf_printf(&line, "  %s %s ", typed_program(), verb);
     typed_word(&line, path);
     buf_puts(&line, more);
-    say("%-42s %s\n", buf_text(&line), what);
+    say("%-42s # %s\n", buf_text(&line), what);
     buf_close(&line);
 }
 

@@ -253,6 +253,20 @@ static void print_text(const struct letter_row *l, void *arg)
     q->n_shown++;
 }
 
+enum { MOST_BESIDE = 20 };
+
+/* Thousands may wait for one that failed. */
+static void put_beside(const struct letter_row *l, void *arg)
+{
+    struct dlq_request *q = arg;
+
+    if (q->n_shown < MOST_BESIDE) {
+        put_row(l, q);
+    } else {
+        q->n_shown++;
+    }
+}
+
 static int show(struct dlq_request *q)
 {
     struct operator_connection *c = &q->session.connection;
@@ -269,11 +283,15 @@ static int show(struct dlq_request *q)
     q->n_shown = 0;
     q->now_usec = wall_usec();
     table_init(&q->table, columns, sizeof(columns) / sizeof(*columns));
-    bool ok = letters_beside(c, f, put_row, q, &e);
+    bool ok = letters_beside(c, f, put_beside, q, &e);
     if (ok && q->n_shown > 0) {
         say("\n%" PRId64 " other letter%s of this key:\n", q->n_shown,
             plural(q->n_shown));
         table_print(&q->table);
+    }
+    if (ok && q->n_shown > MOST_BESIDE) {
+        say("The first %d are shown: 'tidemill dlq list --key' has all\n",
+            MOST_BESIDE);
     }
     table_close(&q->table);
     return ok ? EX_OK : operator_fail(q->v, &e);

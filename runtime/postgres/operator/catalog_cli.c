@@ -30,8 +30,9 @@ static void put_warning(struct check *k, const struct plan_projection *q,
                                 .table = q ? q->table : NULL,
                                 .line = q ? q->line : 0};
 
-    buf_printf(k->out, w.line > 0 ? "warning: %s:%d: " : "warning: %s: ",
-               w.file, w.line);
+    buf_printf(k->out,
+               w.line > 0 ? "warning: %s:%d: " : "warning: %s: ", w.file,
+               w.line);
     w.what_from = k->out->len;
     buf_puts(k->out, what);
     w.what_to = k->out->len;
