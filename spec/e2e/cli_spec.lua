@@ -131,13 +131,13 @@ describe('tidemill', function()
     local text, status = make 'install'
     assert.equal(0, status, text)
     text, status = tidemill.shell(
-      ('cd / && "%s/a folder/usr/bin/tidemill" check %s/examples/bank --offline'):format(folder,
-        os.getenv('TIDEMILL_ROOT')))
+      ('cd / && "%s/a folder/usr/bin/tidemill" check %s/examples/bank --offline')
+        :format(folder, os.getenv('TIDEMILL_ROOT')))
     assert.equal(0, status, text)
     assert.matches('balances', text)
     -- Editors find copies of the stubs that came with this binary, wherever that is.
-    text, status = tidemill.shell(('cd / && "%s/a folder/usr/bin/tidemill" init %s/shop && '
-      .. 'cd %s/shop && cat .luarc.json'):format(folder, folder, folder))
+    text, status = tidemill.shell(('cd / && "%s/a folder/usr/bin/tidemill" init %s/shop '
+      .. '&& cd %s/shop && cat .luarc.json'):format(folder, folder, folder))
     assert.equal(0, status, text)
     local library = text:match('"workspace.library": %[%s*"([^"]*)"')
     assert.equal('.tidemill', library)
@@ -279,7 +279,7 @@ describe('tidemill schema --apply', function()
     assert.equal('', found.out)
     assert.matches('nothing differs', found.err)
     assert.equal('7.00', db:value('SELECT balance::text FROM balances'))
-    -- A schema that may not be used hides what else is missing: once is enough all the same.
+    -- A schema that may not be used hides what else is missing: once is enough.
     db:rows [[REVOKE ALL ON SCHEMA public, tidemill FROM PUBLIC, mill;
       REVOKE ALL ON balances, ledger, tidemill.lane, tidemill.dead_letter FROM mill]]
     tidemill.write(file, diff().out)
@@ -430,22 +430,25 @@ describe('tidemill run', function()
     assert.matches('1 record would be set aside, and 1 held', shown.out)
     assert.matches('4 of 4 records read would be moved over', shown.out)
     assert.matches('more records follow', dry('--records', '2').out)
-    -- A run that is at work goes on between the look at the position and that at the rows.
+    -- A run that is at work goes on between the look at positions and that at rows.
     s.db:rows [[CREATE FUNCTION moves() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
         PERFORM pg_sleep(1); RETURN NEW; END$$;
       CREATE TRIGGER moves BEFORE INSERT ON counts FOR EACH ROW WHEN (NEW.id = 7)
         EXECUTE FUNCTION moves()]]
     local moving = process.start({ 'psql', '-q', pg.as('postgres', s.env.DATABASE_URL),
-      '-c', "DO $$BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = "
-      .. "'tidemill dry run' AND wait_event = 'PgSleep' AND datname = current_database()) LOOP "
-      .. "PERFORM pg_stat_clear_snapshot(); END LOOP; END$$",
-      '-c', 'UPDATE tidemill.lane SET next_offset = next_offset + 1 WHERE partition = 1' },
+      '-c', [[DO $$BEGIN
+        WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'
+            AND application_name = 'tidemill dry run' AND datname = current_database())
+        LOOP PERFORM pg_stat_clear_snapshot(); END LOOP; END$$]],
+      '-c', [[UPDATE tidemill.lane SET next_offset = next_offset + 1
+        WHERE partition = 1]] },
       { out = os.getenv('TIDEMILL_SCRATCH') .. '/' .. tidemill.unique('moving') })
     local moved = dry()
     assert.equal(0, moving:wait(10))
     assert.equal(75, moved.status, moved.text)
     assert.matches('has moved on meanwhile', moved.err)
-    s.db:rows 'UPDATE tidemill.lane SET next_offset = 0 WHERE partition = 1; DROP FUNCTION moves CASCADE'
+    s.db:rows [[UPDATE tidemill.lane SET next_offset = 0 WHERE partition = 1;
+      DROP FUNCTION moves CASCADE]]
     s.db:rows 'ALTER TABLE counts ADD CONSTRAINT below_seven CHECK (id <> 7)'
     local refused = dry()
     assert.equal(65, refused.status, refused.text)

@@ -91,8 +91,9 @@ void report_mend_type(struct catalog_report *r, const struct plan_column *c,
 
     buf_printf(&note,
                "-- %s was %s. The table is rewritten while nobody can use it; "
-               "values may be\n-- rounded, and one that does not fit ends "
-               "this.\n",
+               "values may be\n-- rounded. A value or a default that does not "
+               "fit, and a view of the column, end\n-- this: drop those "
+               "first.\n",
                c->name, found);
     buf_puts(&sql, "ALTER TABLE ");
     sql_quote_table(&sql, &r->p->name);
