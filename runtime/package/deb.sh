@@ -2,6 +2,7 @@
 # Makes the Debian package of a built binary. Usage: deb.sh BINARY VERSION OUT,
 # in the tree; OUT is a folder. Prints the package's path.
 set -eu
+umask 022
 binary=$1 version=$2 out=$3
 here=runtime/package
 arch=$(dpkg --print-architecture)
