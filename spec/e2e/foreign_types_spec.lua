@@ -175,15 +175,15 @@ return pipeline {
       columns = { v = 'text' }, map = function(row, event) row.v = event.data.v end },
     projection { table = 'most', key = { id = 'text' }, merge = { v = 'max' },
       columns = { v = 'text' }, on = function(row, event) row.v = event.data.v end },
-    projection { table = 'cut', append = true, columns = { v = 'text', w = 'text' },
-      on = function(row, event) row.v, row.w = event.data.v, event.data.v end },
+    projection { table = 'cut', append = true, columns = { v = 'text', w = 'text',
+      x = 'text', y = 'text[]' }, on = function(row, event) row.v = event.data.v end },
   },
 }]] }
     local url, db = database()
     db:rows [[CREATE TABLE keyed (id citext PRIMARY KEY, v text);
       CREATE TABLE newest (id text PRIMARY KEY, v inet);
       CREATE TABLE most (id text PRIMARY KEY, v inet);
-      CREATE TABLE cut (v name, w integer)]]
+      CREATE TABLE cut (v name, w integer, x regclass, y regrole[])]]
     local checked = tidemill.call({ 'check', other }, { env = { DATABASE_URL = url } })
     assert.equal(78, checked.status, checked.text)
     local words = checked.text:gsub('%s+', ' ')
@@ -194,6 +194,8 @@ return pipeline {
       'so `newer` cannot use it', 'so `merge` cannot use it',
       'column v is name in the table, which may cut or change a text without an error: '
         .. 'ALTER TABLE "cut" ALTER COLUMN "v" TYPE text;',
+      'column x is regclass in the table, whose texts name objects of the database',
+      'column y is regrole[] in the table, whose texts name',
       "column w is integer in the table but text in the projection: write w = 'integer'",
     } do
       assert.is_truthy(words:find(one, 1, true), one .. '\n' .. checked.text)

@@ -125,10 +125,13 @@ static const char PARENTS[] =
 
 /* 18, 19: "char" and name, which cut a text silently; 790: money, whose texts
  * depend on a setting of the server. What is read by textin() and written by
- * textout() is any text as it is: citext. */
+ * textout() is any text as it is: citext. 1033: aclitem, with names of roles. */
 #define FORM_OF                                                                \
     "CASE WHEN coalesce(b.element, b.oid) IN (18, 19) OR b.element = 790 "     \
-    "THEN 'l' WHEN b.oid = 790 THEN 'm' WHEN b.typtype = 'e' OR EXISTS "       \
+    "THEN 'l' WHEN coalesce(b.element, b.oid) = 1033 OR coalesce((SELECT "     \
+    "e.typname FROM pg_type e WHERE e.oid = b.element), b.typname) "           \
+    "LIKE 'reg%' AND b.typnamespace = 'pg_catalog'::regnamespace THEN 'n' "    \
+    "WHEN b.oid = 790 THEN 'm' WHEN b.typtype = 'e' OR EXISTS "                \
     "(SELECT FROM pg_proc i, pg_proc o WHERE i.oid = b.typinput "              \
     "AND o.oid = b.typoutput AND i.prosrc = 'textin' "                         \
     "AND o.prosrc = 'textout' AND i.prolang = 12 AND o.prolang = 12) "         \

@@ -98,7 +98,9 @@ enum column_form {
     FORM_EXACT = 'e', /* it reads again as it was written */
     FORM_OTHER = 'o', /* it may read in another way */
     FORM_MONEY = 'm', /* the same, and its text depends on lc_monetary */
-    FORM_LOSSY = 'l'  /* it is cut silently, or may be */
+    FORM_LOSSY = 'l', /* it is cut silently, or may be */
+    FORM_NAMES = 'n'  /* it names an object of the database, which may not be
+                         there: an error as of a table that is not there */
 };
 
 enum index_field { INDEX_NAME, INDEX_MAY_BREAK, INDEX_IS_KEY };

@@ -88,21 +88,31 @@ static const char *comparer_of(const struct plan_projection *p,
                                     : NULL;
 }
 
+/* Why no text may be written to a column of this form; NULL: it may. */
+static const char *refusal_of(char form)
+{
+    return form == FORM_LOSSY
+               ? "which may cut or change a text without an error"
+           : form == FORM_NAMES
+               ? "whose texts name objects of the database: a text that names "
+                 "none would halt the lane"
+               : NULL;
+}
+
 static bool may_be_cast(struct catalog_report *r, const struct plan_column *c,
                         const struct pg_result *columns, int i)
 {
     const char *comparer = comparer_of(r->p, c);
-    bool is_lossy = pg_str(columns, i, COLUMN_FORM)[0] == FORM_LOSSY;
+    const char *refusal = refusal_of(pg_str(columns, i, COLUMN_FORM)[0]);
 
-    if (!comparer && !is_lossy) {
+    if (!comparer && !refusal) {
         return true;
     }
     struct buf *b = report_problem(r);
     buf_printf(b, "column %s is ", c->name);
     put_found(b, columns, i);
-    if (is_lossy) {
-        buf_puts(b, " in the table, which may cut or change a text without an "
-                    "error: ");
+    if (refusal) {
+        buf_printf(b, " in the table, %s: ", refusal);
     } else {
         buf_printf(b,
                    " in the table, whose values are not equal or ordered as "
