@@ -200,6 +200,7 @@ describe('convert: times of a mode', function()
     { 'time', number '36000123456', 'time 10:00:00.123456', adaptive },
     { 'time(3)', number '36000123000', 'time 10:00:00.123', adaptive_time },
     { 'time(0)', number '36000000000', 'time 10:00:00', adaptive_time },
+    { 'time(0)', number '36000000000', "error: as milliseconds: MySQL's connector", adaptive },
     { 'timestamp(3)', number '1795428000123', 'stamp 2026-11-23T10:00:00.123', adaptive_time },
     { 'timestamp', number '1795428000123456', 'stamp 2026-11-23T10:00:00.123456', adaptive_time },
     { 'date', number '20780', 'date 2026-11-23', adaptive },

@@ -112,6 +112,8 @@ describe("Debezium's own records", function()
     transaction = '{"status":"BEGIN","id":"1:2","event_count":null,"data_collections":null,"ts_ms":1}',
     heartbeat = '{"ts_ms":1795443612905}',
     ['schema change'] = '{"source":{"ts_ms":1},"ts_ms":1,"databaseName":"d","schemaName":"s","ddl":null,"tableChanges":[]}',
+    ['schema history'] = '{"source":{"server":"m"},"position":{"pos":4},"ts_ms":1,"databaseName":"d","ddl":"x","tableChanges":[]}',
+    ['old schema change'] = '{"source":{"server":"m"},"databaseName":"d","ddl":"x"}',
   }
   for name, value in pairs(own) do
     it('move the position only: ' .. name, function()

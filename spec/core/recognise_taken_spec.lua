@@ -20,6 +20,27 @@ end
 local function finds_nothing(found) assert.same({}, found.list) end
 
 describe('recognise', function()
+  describe("of MySQL's connector", function()
+    local CHANGE = '{"op":"c","before":null,"after":{"id":1},"source":{"connector":"mysql","file":"b.1","pos":4}}'
+    local function look(value, once)
+      return recognising.look(debezium(nil, { kind = 'fold', key = { { 'id', 'bigint' } }, once_path = once,
+        columns = { { 'version', 'bigint' } } }), { { key = '{"id":1}', value = value } })
+    end
+
+    it('names topics of changes of the schema, whoever they are for', function()
+      for _, more in ipairs { '"tableChanges":[]', '"schemaName":null,"ts_ms":1', '"position":{},"tableChanges":[]' } do
+        local found = look('{"source":{},"databaseName":"d","ddl":"CREATE",' .. more .. '}')
+        assert.equal("Debezium's changes of the schema", found.summary)
+        finds(found, 'warning', 'topic of changes of the schema', 'take the topic off the list')
+      end
+    end)
+    it('tells versions that are in no record, or begin again', function()
+      finds(look(CHANGE, 'source.lsn'), 'warning', 'source.lsn is in no record of this connector, but connector, file, pos', 'data.version')
+      finds(look(CHANGE, 'source.pos'), 'warning', 'begins again with each file of the binlog', 'data.version')
+      finds_nothing(look(CHANGE, 'data.version'))
+    end)
+  end)
+
   it('says beforehand where a handler may pass on a number without a unit', function()
     local fold = { table = 'balances', kind = 'fold', exact = 'aligned', columns = { { 'at', 'timestamptz' } },
       key = { { 'id', { 'uuid', from = 'key' } } } }

@@ -195,6 +195,69 @@ describe('topics in several formats', function()
       'record keys: one value; the row keys of accounts')
   end)
 
+  local MYSQL = [[{"before":null,"after":{"id":%d,"day":19000,"clock":10000000,
+    "at":1700000000123,"at6":1700000000123456,"ts":"2024-01-02T03:04:05Z","y":2024,
+    "flag":%s,"mood":"small","tags":"a,b","doc":"{\"a\": 1.50}","big":%s,"dec":%s,
+    "bits":"BQ==","place":{"wkb":"AQE=","srid":null}},"source":{"version":"3.3.1.Final",
+    "connector":"mysql","name":"m","ts_ms":1700000000000,"file":"b.1","pos":4},
+    "op":"%s"}]]
+  local MYSQL_SCHEMA = [[{"type":"struct","fields":[{"type":"struct","field":"after",
+    "fields":[{"type":"int32","name":"io.debezium.time.Date","field":"day"},
+    {"type":"int64","name":"io.debezium.time.MicroTime","field":"clock"},
+    {"type":"int64","name":"io.debezium.time.Timestamp","field":"at"},
+    {"type":"int64","name":"io.debezium.time.MicroTimestamp","field":"at6"},
+    {"type":"bytes","name":"org.apache.kafka.connect.data.Decimal",
+      "parameters":{"scale":"0"},"field":"big"},
+    {"type":"bytes","name":"org.apache.kafka.connect.data.Decimal",
+      "parameters":{"scale":"2"},"field":"dec"},
+    {"type":"bytes","name":"io.debezium.data.Bits","field":"bits"}]}]}]]
+
+  local MYSQL_TABLE = [[projection { table = '%s_rows', topics = { '%s.%s' },
+    mirror = true, key = { id = 'bigint' }, columns = { day = 'date', clock = 'time(0)',
+      at = 'timestamp(3)', at6 = 'timestamp', ts = 'timestamptz', y = 'integer',
+      flag = 'boolean', mood = 'text', tags = 'text', doc = 'jsonb',
+      big = 'numeric(20,0)', dec = 'numeric(6,2)', bits = 'bytea', place = 'jsonb' } }]]
+
+  -- Its connector knows no 'adaptive' but adaptive_time_microseconds.
+  it('of MySQL are read by both words of its times, and by a schema', function()
+    local name = tidemill.unique('formats')
+    local bundle = tidemill.bundle { ['pipeline.lua'] = pipeline(name, ([[
+      { '%s.bare', format = 'debezium', times = 'adaptive', decimals = 'string',
+        binary = 'base64' }, { '%s.schema', format = 'debezium' }]]):format(name, name),
+      MYSQL_TABLE:format('bare', name, 'bare') .. ', '
+        .. MYSQL_TABLE:format('schema', name, 'schema')) }
+    local url, db = tidemill.database(bundle)
+    for _, topic in ipairs { '.bare', '.schema' } do
+      producer:create_topic(name .. topic, 1)
+    end
+    for i, r in ipairs { { 'r', '1' }, { 'c', 'false' }, { 'u', '2' } } do
+      producer:send { topic = name .. '.bare', partition = 0,
+        key = ('{"id":%d}'):format(i), value = MYSQL:format(i, r[2],
+          '"18446744073709551615"', '"12.30"', r[1]) }
+    end
+    producer:send { topic = name .. '.schema', partition = 0, key = '{"id":9}',
+      value = ('{"schema":%s,"payload":%s}'):format(MYSQL_SCHEMA,
+        MYSQL:format(9, '1', '"AP//////////"', '"BM4="', 'c')) }
+    producer:send { topic = name .. '.schema', partition = 0,
+      key = '{"databaseName":"d"}',
+      value = '{"source":{},"databaseName":"d","ddl":"CREATE TABLE t (id int)"}' }
+    producer:flush()
+    local result = tidemill.until_end(bundle, { env = { DATABASE_URL = url } })
+    assert.equal(0, result.status, result.text)
+    local row = { day = '2022-01-08', clock = '00:00:10', at = '2023-11-14 22:13:20.123',
+      at6 = '2023-11-14 22:13:20.123456', ts = '2024-01-02 03:04:05+00', y = '2024',
+      mood = 'small', tags = 'a,b', doc = '{"a": 1.50}', big = '18446744073709551615',
+      dec = '12.30', bits = '\\x05', place = '{"wkb": "AQE=", "srid": null}' }
+    local expected = {}
+    for i, r in ipairs { { '1', 't' }, { '2', 'f' }, { '9', 't' } } do
+      expected[i] = { id = r[1], flag = r[2] }
+      for column, value in pairs(row) do expected[i][column] = value end
+    end
+    assert.same(expected, db:rows(
+      'SELECT * FROM bare_rows UNION ALL SELECT * FROM schema_rows ORDER BY id'))
+    says(db:value('SELECT message FROM tidemill.dead_letter'), 'of numbers only 0 and 1')
+  end)
+
   it('halt at a number that has no unit, until it is said', function()
     local name = tidemill.unique('formats')
     producer:create_topic(name, 1)

@@ -37,7 +37,7 @@ local function projection_of(words)
     table = words.table or 'copies', kind = words.kind or 'mirror',
     exact = words.exact or 'overwrite', n_key = #key, columns = columns,
     types = words.types, ignore = words.ignore,
-    strict = words.strict or false, newer = -1, once = -1,
+    strict = words.strict or false, newer = -1, once = -1, once_path = words.once_path,
     file = 'pipeline.lua', line = 1, n_set = 0,
   }
   p.empties = p.kind == 'mirror'

@@ -54,7 +54,35 @@ bool reader_row(struct reader *r, int as, struct schema_row *row)
     return read_row(r, as, row);
 }
 
-/* The database's own time of the change. */
+/* The connectors that refuse time.precision.mode=adaptive: columns of time are
+ * in microseconds, whatever their digits. */
+static bool has_micro_clocks(const struct tm_cell *connector)
+{
+    static const char *const names[] = {"mysql", "mariadb", "vitess"};
+    bool has = false;
+
+    for (size_t i = 0; connector->tag == TM_TEXT && i < 3; i++) {
+        has |= connector->len == strlen(names[i]) &&
+               memcmp(connector->p, names[i], connector->len) == 0;
+    }
+    return has;
+}
+
+static bool read_connector(struct reader *r)
+{
+    struct tm_cell name;
+
+    if (!walk_value(&r->walk, &name)) {
+        return false;
+    }
+    if (has_micro_clocks(&name)) {
+        r->facts.flags |= EVENT_CLOCKS_MICROS;
+    }
+    return true;
+}
+
+/* The database's own time of the change, in front of which the connector's name
+ * stands. */
 static bool read_time(struct reader *r)
 {
     struct walk *w = &r->walk;
@@ -73,7 +101,8 @@ static bool read_time(struct reader *r)
             r->facts.time_ms = ms.tag == TM_INT ? ms.i : r->facts.time_ms;
             return walk_leave(w);
         }
-        if (!walk_skip(w)) {
+        if (!(walk_key_is(&k, "connector") ? read_connector(r)
+                                           : walk_skip(w))) {
             return false;
         }
     }

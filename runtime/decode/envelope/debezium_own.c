@@ -5,12 +5,12 @@
 
 #include <string.h>
 
-enum { NAMES_SHOWN = 200, NAME_SHOWN = 64 };
+enum { NAMES_SHOWN = 200, NAME_SHOWN = 64, MOST_FIELDS = 9 };
 
 /* All fields that a record of each kind may have, and how many must be there
  * for it to be one: the first so many. */
 static const struct {
-    const char *fields[8];
+    const char *fields[MOST_FIELDS];
     uint32_t n_needed;
 } kinds[] = {
     /* transaction metadata */
@@ -19,9 +19,10 @@ static const struct {
      4},
     /* heartbeats */
     {{"ts_ms"}, 1},
-    /* changes of the schema */
-    {{"source", "ddl", "tableChanges", "databaseName", "schemaName", "ts_ms",
-      "ts_us", "ts_ns"},
+    /* changes of the schema, also as a connector keeps them for itself (which
+     * have a position); old connectors wrote no tableChanges */
+    {{"source", "databaseName", "ddl", "tableChanges", "schemaName", "position",
+      "ts_ms", "ts_us", "ts_ns"},
      3},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -37,7 +38,7 @@ static void add_name(struct buf *names, const struct walk_key *k)
 /* The place of the field in the kind, or -1: it has no such field. */
 static int field_of(uint32_t kind, const struct walk_key *k)
 {
-    for (int i = 0; i < 8 && kinds[kind].fields[i]; i++) {
+    for (int i = 0; i < MOST_FIELDS && kinds[kind].fields[i]; i++) {
         if (walk_key_is(k, kinds[kind].fields[i])) {
             return i;
         }

@@ -197,6 +197,17 @@ static bool is_zoned(const struct conversion *c, const struct tm_cell *in,
     return true;
 }
 
+/* A flattened row does not tell which connector wrote it. */
+static const char *beyond_hint(const struct conversion *c,
+                               const struct tm_cell *in)
+{
+    return in->tag != TM_TEXT && in->hint == 0 && convert_is_bare_debezium(c) &&
+                   c->rules->times == TIMES_ADAPTIVE && c->t->precision <= 3
+               ? " as milliseconds: MySQL's connector writes microseconds, "
+                 "which is times = 'adaptive_time_microseconds'"
+               : "";
+}
+
 bool convert_time(const struct conversion *c, const struct tm_cell *in,
                   struct tm_cell *out)
 {
@@ -217,7 +228,7 @@ bool convert_time(const struct conversion *c, const struct tm_cell *in,
         return false;
     }
     if (parts.usec < 0 || parts.usec > TIME_DAY_USEC) {
-        return convert_fail(c, in, "is outside a day");
+        return convert_fail(c, in, "is outside a day%s", beyond_hint(c, in));
     }
     *out = (struct tm_cell){.i = round_usec(c->t, parts.usec), .tag = TM_TIME};
     return true;

@@ -215,7 +215,38 @@ local function judge_times(q, p)
   end
 end
 
+-- Versions.
+
+-- The path that `once` or `newer` has its value from.
+local function version_path(p)
+  local c = p.newer >= 0 and p.columns[p.newer + 1]
+  return p.once_path or c and c.paths and c.paths[1]
+end
+
+-- `source` has other fields at each connector.
+local function judge_version(q, p)
+  local path = version_path(p)
+  local name = path and path:match('^source%.([%w_]+)$')
+  for _, s in ipairs(name and q.samples or {}) do
+    local source = member(s.value, 'source')
+    if json.is_object(source) and member(source, 'connector') ~= nil then
+      local word = p.once_path and 'once' or 'newer'
+      local fault = member(source, name) == nil
+        and 'is in no record of this connector, but ' .. names.text(names.of { source })
+        or name == 'pos' and member(source, 'file') ~= nil
+        and 'begins again with each file of the binlog (source.file), so that later '
+          .. 'events would be left out'
+      if fault then
+        q:warning(s, ('%s.%s: source.%s %s'):format(p.table, word, name, fault),
+          "take a version that the table itself counts: 'data.version'")
+      end
+      return
+    end
+  end
+end
+
 local function judge_change_events(q, p)
+  judge_version(q, p)
   for i, c in ipairs(p.columns) do
     if p.kind == 'mirror' and i > p.n_key then judge_name(q, p, c) end
     if c.kind == 'numeric' then judge_decimals(q, p, c) end

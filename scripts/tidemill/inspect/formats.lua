@@ -39,6 +39,8 @@ local TRANSACTION = { 'transaction', 'warning', "this is Debezium's transaction 
   OFF_THE_LIST }
 local HEARTBEAT = { 'heartbeat', 'warning', "this is Debezium's heartbeat topic",
   OFF_THE_LIST }
+local SCHEMA_CHANGE = { 'schema_change', 'warning', "this is Debezium's topic of changes "
+  .. "of the schema, or a connector's own history of them", OFF_THE_LIST }
 
 -- What a shape means where the pipeline says something else of its topic: the shape, how
 -- much it matters, what it is, and what to do.
@@ -60,7 +62,7 @@ local RULES = {
     MONGODB,
     { 'flattened', 'problem',
       'these are flattened rows of a table, not events of an outbox', AS_DEBEZIUM },
-    TRANSACTION, HEARTBEAT,
+    TRANSACTION, HEARTBEAT, SCHEMA_CHANGE,
     { 'text', 'warning',
       'the payload is a JSON text in quotes, which costs a second reading', AS_STRINGS },
     { 'text_twice', 'warning',
@@ -79,7 +81,7 @@ local RULES = {
     { 'routed', 'problem',
       'these are events that EventRouter made, not rows of the outbox table',
       'remove outbox = { … } from kafka{}' },
-    TRANSACTION, HEARTBEAT,
+    TRANSACTION, HEARTBEAT, SCHEMA_CHANGE,
   },
   debezium = {
     { 'binary', 'problem', REGISTRY, AS_JSON_BOTH },
@@ -95,7 +97,7 @@ local RULES = {
     { 'outbox_envelope', 'warning', 'these are rows of an outbox table: a projection '
       .. 'sees each as an insert of a row, not as an event', 'to have its events '
       .. AS_RAW },
-    TRANSACTION, HEARTBEAT,
+    TRANSACTION, HEARTBEAT, SCHEMA_CHANGE,
     { 'object', 'problem',
       'the value is not a Debezium envelope: it has no fields op and after', AS_JSON
       .. ", or, if it is a row behind ExtractNewRecordState, flattened = 'rewrite' or "
@@ -113,7 +115,7 @@ local RULES = {
       AS_DEBEZIUM },
     { 'outbox_flattened', 'warning', 'these are rows of an outbox table, flattened',
       AS_RAW },
-    TRANSACTION, HEARTBEAT,
+    TRANSACTION, HEARTBEAT, SCHEMA_CHANGE,
   },
 }
 

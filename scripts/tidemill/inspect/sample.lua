@@ -25,6 +25,7 @@ M.SHAPES = {
   { 'outbox_flattened', 'flattened rows of an outbox table' },
   { 'transaction', "Debezium's transactions" },
   { 'heartbeat', "Debezium's heartbeats" },
+  { 'schema_change', "Debezium's changes of the schema" },
   { 'routed', "EventRouter's events" }, -- with an id or the type as a header
   { 'placed', "EventRouter's events, the type in the value" },
   { 'object', 'JSON' },
@@ -95,7 +96,8 @@ local function look_at_envelope(s)
   local after, before = member(s.value, 'after'), member(s.value, 'before')
   s.op = letter(member(s.value, 'op'))
   s.row = is_object(after) and after or is_object(before) and before or nil
-  s.shape = not s.row and (is_document(after) or is_document(before)) and 'document'
+  s.shape = not s.row and (is_document(after) or is_document(before)
+      or member(member(s.value, 'source'), 'connector') == 'mongodb') and 'document'
     or is_outbox_row(s.row) and 'outbox_envelope' or 'envelope'
 end
 
@@ -128,6 +130,8 @@ local function look_at_object(q, s, schema)
     s.shape = 'transaction'
   elseif v.n == 1 and has 'ts_ms' then
     s.shape = 'heartbeat'
+  elseif has 'source' and has 'databaseName' and has 'ddl' then
+    s.shape = 'schema_change'
   elseif is_routed and has 'payload'
     and (has(q.topic.type_header or 'type') or has 'type' or has 'eventType') then
     s.shape = 'placed'
