@@ -11,6 +11,7 @@ local KINDS = {
   ['fold of an outbox'] = { "columns = { n = 'bigint' }, on = function(row) row.n = 1 end", 'outbox' },
   map = { "columns = { n = 'bigint' }, map = function(row, event) row.n = 1 end", 'debezium' },
   mirror = { "columns = { n = 'bigint' }, mirror = true", 'debezium' },
+  ['mirror of MySQL'] = { "columns = { n = 'bigint' }, mirror = true", 'debezium', source = '{"connector":"mysql"}' },
   ['mirror with a version'] = { "columns = { n = 'bigint' }, mirror = true, newer = 'n'", 'debezium' },
   ['flattened mirror'] = { "columns = { n = 'bigint' }, mirror = true", "debezium', flattened = 'rewrite" },
   ['batch function'] = { "batch = function(batch, tables) for e, row in tables.a:events() do row.n = 1 end end",
@@ -29,7 +30,7 @@ end
 local function value_of(kind, row)
   local format = KINDS[kind][2]
   if format:find 'flattened' then return (row:gsub('}$', (row == '{}' and '' or ',') .. '"__op":"u","__deleted":"false"}')) end
-  return format == 'debezium' and ('{"op":"u","before":null,"after":%s}'):format(row) or row
+  return format == 'debezium' and ('{"op":"u","before":null,"after":%s,"source":%s}'):format(row, KINDS[kind].source or '{}') or row
 end
 
 --- 'row KEY', 'halt' or 'failure', and the words.
@@ -173,7 +174,9 @@ describe('a record key', function()
       { '1.50', '1e0', '+1', '{"id":7.0}', '{"id":"7.0"}' } },
     { 'numeric(6,2)', 'fold of json', { '1.50', '7.00', '{"id":"7.00"}' },
       { '1.5', '7', '{"id":7}', '{"id":7.5}', '7.001' } },
-    { 'char(3)', 'fold of json', { 'ab ', 'abc', '{"id":"   "}', 'äöü' }, { 'ab', 'ab  ', '{"id":""}' } },
+    { 'char(3)', 'fold of json', { 'ab', 'abc', '{"id":""}', 'äöü' }, { 'ab ', 'ab  ', '{"id":"   "}' } },
+    { 'char(3)', 'mirror', { '{"id":"ab "}', '{"id":"abc"}' }, { '{"id":"ab"}' } },
+    { 'char(3)', 'mirror of MySQL', { '{"id":"ab"}', '{"id":"abc"}' }, { '{"id":"ab "}' } },
     { 'timestamp', 'fold of json', { '2024-01-31T12:00:00', '{"id":1706659200001}' },
       { '2024-01-31 12:00:00', '2024-01-31T12:00:00Z', '2024-01-31T12:00:00.0' } },
     { 'bytea', 'fold of json', { '\\x61ff', '"\\\\x61ff"' }, { '\\x61FF', 'Yf8=' } },

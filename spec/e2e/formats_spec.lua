@@ -222,7 +222,7 @@ describe('topics in several formats', function()
   it('of MySQL are read by both words of its times, and by a schema', function()
     local name = tidemill.unique('formats')
     local bundle = tidemill.bundle { ['pipeline.lua'] = pipeline(name, ([[
-      { '%s.bare', format = 'debezium', times = 'adaptive', decimals = 'string',
+      { '%s.bare', format = 'debezium', times = 'adaptive', decimals = 'precise',
         binary = 'base64' }, { '%s.schema', format = 'debezium' }]]):format(name, name),
       MYSQL_TABLE:format('bare', name, 'bare') .. ', '
         .. MYSQL_TABLE:format('schema', name, 'schema')) }
@@ -232,8 +232,8 @@ describe('topics in several formats', function()
     end
     for i, r in ipairs { { 'r', '1' }, { 'c', 'false' }, { 'u', '2' } } do
       producer:send { topic = name .. '.bare', partition = 0,
-        key = ('{"id":%d}'):format(i), value = MYSQL:format(i, r[2],
-          '"18446744073709551615"', '"12.30"', r[1]) }
+        key = ('{"id":%d}'):format(i), value = MYSQL:format(i, r[2], '"AP//////////"',
+          '"BM4="', r[1]) }
     end
     producer:send { topic = name .. '.schema', partition = 0, key = '{"id":9}',
       value = ('{"schema":%s,"payload":%s}'):format(MYSQL_SCHEMA,

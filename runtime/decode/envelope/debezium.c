@@ -54,18 +54,16 @@ bool reader_row(struct reader *r, int as, struct schema_row *row)
     return read_row(r, as, row);
 }
 
-/* The connectors that refuse time.precision.mode=adaptive: columns of time are
- * in microseconds, whatever their digits. */
-static bool has_micro_clocks(const struct tm_cell *connector)
+static bool is_like_mysql(const struct tm_cell *connector)
 {
     static const char *const names[] = {"mysql", "mariadb", "vitess"};
-    bool has = false;
+    bool is = false;
 
     for (size_t i = 0; connector->tag == TM_TEXT && i < 3; i++) {
-        has |= connector->len == strlen(names[i]) &&
-               memcmp(connector->p, names[i], connector->len) == 0;
+        is |= connector->len == strlen(names[i]) &&
+              memcmp(connector->p, names[i], connector->len) == 0;
     }
-    return has;
+    return is;
 }
 
 static bool read_connector(struct reader *r)
@@ -75,8 +73,8 @@ static bool read_connector(struct reader *r)
     if (!walk_value(&r->walk, &name)) {
         return false;
     }
-    if (has_micro_clocks(&name)) {
-        r->facts.flags |= EVENT_CLOCKS_MICROS;
+    if (is_like_mysql(&name)) {
+        r->facts.flags |= EVENT_OF_MYSQL;
     }
     return true;
 }

@@ -30,6 +30,5 @@ enum {
     EVENT_NO_OP = 8,  /* a flattened row without __op: its type is not known */
     EVENT_TOMBSTONE = 16, /* of a json topic: for mirrors alone an event */
     EVENT_FLAT = 32, /* the value is the row itself: no envelope is around it */
-    EVENT_CLOCKS_MICROS = 64 /* of a connector that knows no `adaptive` but
-                                adaptive_time_microseconds */
+    EVENT_OF_MYSQL = 64 /* of its connector, or one that is like it */
 };

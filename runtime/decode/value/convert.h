@@ -21,6 +21,9 @@ struct convert_rules {
     const struct plan_placeholder *unavailable; /* NULL: the connector's */
     bool has_schema; /* this record came with a schema: the decoder has made
                         decimals canonical already, and times have hints */
+    bool is_mysql;   /* its connector wrote this record: it refuses
+                        time.precision.mode=adaptive, as its columns of time are
+                        in microseconds, and takes blanks off a char(n) */
     bool is_payload; /* `times` may be of a column beside it, by the connector;
                         what an application wrote may be in another unit */
     bool is_literal; /* written in the pipeline, of which kafka{} says

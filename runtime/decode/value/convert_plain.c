@@ -102,10 +102,11 @@ static void put_bytes(const struct convert_rules *rules,
     buf_close(&hex);
 }
 
-/* What the type prints behind the cell of a key: the blanks of a char(n), the
- * zeros of a numeric(p,s). [len]: of what stands already. */
-static void put_rest(const struct coltype *t, const struct tm_cell *cell,
-                     size_t len, struct buf *out)
+/* What the type prints behind the cell of a key: the zeros of a numeric(p,s), and
+ * the blanks of a char(n) where PostgreSQL's connector writes them; MySQL's and
+ * applications leave them out. [len]: of what stands already. */
+static void put_rest(const struct coltype *t, const struct convert_rules *rules,
+                     const struct tm_cell *cell, size_t len, struct buf *out)
 {
     const char *text = out->data + out->len - len;
     const char *point = memchr(text, '.', len);
@@ -114,6 +115,9 @@ static void put_rest(const struct coltype *t, const struct tm_cell *cell,
     size_t n = digits;
 
     if (t->kind == TYPE_CHAR) {
+        if (rules->format != FORMAT_DEBEZIUM || rules->is_mysql) {
+            return;
+        }
         n = 0;
         for (uint32_t i = 0; i < cell->len; i++) {
             n += ((unsigned char)cell->p[i] & 0xC0) != 0x80;
@@ -139,7 +143,7 @@ void convert_key_text(const struct coltype *t,
         return;
     }
     convert_text(t, cell, out);
-    put_rest(t, cell, out->len - from, out);
+    put_rest(t, rules, cell, out->len - from, out);
     for (size_t i = from; t->in_capitals && i < out->len; i++) {
         out->data[i] = (char)toupper((unsigned char)out->data[i]);
     }

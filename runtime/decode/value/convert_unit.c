@@ -143,7 +143,8 @@ static bool mode_unit(const struct conversion *c, const struct tm_cell *in,
 {
     enum plan_times times = c->rules->times;
 
-    if (times == TIMES_ADAPTIVE_TIME) {
+    if (times == TIMES_ADAPTIVE_TIME ||
+        (times == TIMES_ADAPTIVE && c->rules->is_mysql)) {
         times = c->t->kind == TYPE_TIME ? TIMES_MICROS : TIMES_ADAPTIVE;
     }
     if (times == TIMES_ISO) {

@@ -313,10 +313,7 @@ struct convert_rules rows_rules(const struct rows *r, int32_t event)
     }
     rules = r->program->rules[r->events->topics[event]];
     rules.has_schema = (r->events->flags[event] & EVENT_HAS_SCHEMA) != 0;
-    if ((r->events->flags[event] & EVENT_CLOCKS_MICROS) &&
-        rules.times == TIMES_ADAPTIVE) {
-        rules.times = TIMES_ADAPTIVE_TIME;
-    }
+    rules.is_mysql = (r->events->flags[event] & EVENT_OF_MYSQL) != 0;
     return rules;
 }
 
