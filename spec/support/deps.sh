@@ -8,7 +8,7 @@ build='gcc g++ make pkg-config libc6-dev libluajit-5.1-dev luajit lua-cjson
 # dev and test start a PostgreSQL of their own from these files.
 demo="$build postgresql lua-busted curl ca-certificates"
 test="$demo default-jre-headless maven openssl procps lua-filesystem lua-check cppcheck
-  clang-format universal-ctags valgrind xz-utils unzip"
+  clang-format universal-ctags valgrind xz-utils unzip dpkg-dev binutils"
 deb="$build dpkg-dev binutils"
 # libFuzzer is a part of clang's runtime.
 fuzz="$build clang libclang-rt-dev"
