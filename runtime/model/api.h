@@ -250,6 +250,9 @@ int tm_row_restart(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
 int tm_row_undo(struct tm_batch *b, struct tm_rows *rows, uint32_t event);
 /* merge: adds the contributions of one event in scratch row 0 to [row]. */
 int tm_row_merge(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
+/* A fold that writes a part of a table: does the row, once it was assigned to, have
+ * a value in one of its columns? Negative: no, with words in batch->error. */
+int tm_row_told(struct tm_batch *b, struct tm_rows *rows, uint32_t row);
 /* Order of two values of one column, as the server's (texts: COLLATE "C"):
  * below, equal to or above 0. */
 int tm_cell_compare(const struct tm_cell *a, const struct tm_cell *b);

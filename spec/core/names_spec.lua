@@ -430,6 +430,7 @@ describe('a place that no batch has', function()
       tm_row_create = function() C.tm_row_create(b, v, 2) end,
       tm_row_layer = function() C.tm_row_layer(b, v, 2, cell) end,
       tm_row_merge = function() C.tm_row_merge(b, v, 2) end,
+      tm_row_told = function() C.tm_row_told(b, v, 2) end,
       tm_row_restart = function() C.tm_row_restart(b, v, 2) end,
       tm_once = function() C.tm_once(b, v, 2, cell) end,
       tm_meta = function() C.tm_meta(b, 2, C.TM_META_TOPIC, cell) end,

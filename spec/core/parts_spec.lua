@@ -80,6 +80,19 @@ describe('a fold and another projection of its table', function()
     assert.is_false(ok)
     assert.matches("row:delete%(%) cannot be used here: another projection writes other columns of 'a'", why)
   end)
+  it('cannot do so between two events of a batch either', function()
+    local b = load([[columns = { n = 'bigint', s = 'text' }, on = function(row, event) row.n, row.s = event.data.x, nil end]],
+      NEXT.map[1])
+    local events = {}
+    for i, x in ipairs { 1, false, 3 } do
+      events[i] = { topic = 't', key = 'k', data = { x = x or nil } }
+    end
+    for _, split in ipairs { true, false } do
+      b:reset()
+      local result = b:run { events = events, split = split, dead_letters = 2 }
+      assert.are.same({ { id = 'k', n = 1 } }, result:rows('a'))
+    end
+  end)
   it('is not aligned and not cached', function()
     local plan = load(FOLD, NEXT.map[1]).plan
     local first, last = plan.projections[1], plan.projections[2]

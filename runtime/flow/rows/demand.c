@@ -1,6 +1,8 @@
 /* See demand.h. */
 #include "flow/rows/demand.h"
 
+#include <stdio.h>
+
 bool demand_lacks(const struct rows *r, const uint64_t *mask)
 {
     const struct program *g = r->program;
@@ -59,6 +61,27 @@ static bool is_told(const struct rows *r, uint32_t row, struct err *e)
                    p->table);
 }
 
+static bool is_made(const struct rows *r, uint32_t row)
+{
+    uint8_t f = r->view.flags[row];
+
+    return (f & TM_ROW_TOUCHED) && (f & TM_ROW_EXISTS);
+}
+
+int tm_row_told(struct tm_batch *b, struct tm_rows *view, uint32_t row)
+{
+    const struct rows *r = (const struct rows *)view; /* its first field */
+    struct err e;
+
+    must(row < view->n_rows);
+    if (!is_made(r, row) || is_told(r, row, &e)) {
+        return 0;
+    }
+    snprintf(b->error, sizeof(b->error), "%.500s", e.text);
+    b->error_class = (int32_t)e.class;
+    return -1;
+}
+
 static bool check_row(struct rows *r, uint32_t row, struct err *e)
 {
     const struct plan_projection *p = r->program->plan;
@@ -85,10 +108,7 @@ static bool check_row(struct rows *r, uint32_t row, struct err *e)
 bool demand_check(struct rows *r, uint32_t *row, struct err *e)
 {
     for (; *row < r->view.n_rows; (*row)++) {
-        uint8_t f = r->view.flags[*row];
-
-        if ((f & TM_ROW_TOUCHED) && (f & TM_ROW_EXISTS) &&
-            !check_row(r, *row, e)) {
+        if (is_made(r, *row) && !check_row(r, *row, e)) {
             return false;
         }
     }

@@ -25,6 +25,7 @@ end
 function M.fold(x)
   if x.once >= 0 then return M.once(x) end
   if x.n_columns == x.n_key then return M.presence(x) end
+  if x.is_part then return M.part(x) end
   local now, row_t, event_t = x.now, x.row_t, x.event_t
   local handlers, resolve = x.handlers, x.resolve
   return function(batch, rows, from, to)
@@ -40,6 +41,29 @@ function M.fold(x)
           batch.current = e
           handler(row_t(rows.pair_row[pair], serial), event_t(e, serial))
         end
+      end
+    end
+  end
+end
+
+-- A fold that writes a part of a table: an event that leaves it no value in the row
+-- fails, also where a later one of the batch would bring a value back, since the next
+-- batch would take the row for one that is not there.
+function M.part(x)
+  local now, row_t, event_t = x.now, x.row_t, x.event_t
+  local handlers, resolve = x.handlers, x.resolve
+  return function(batch, rows, from, to)
+    for pair = from, to - 1 do
+      local e = rows.pair_event[pair]
+      if batch.is_late ~= 0 then return end
+      local handler = batch.states[e] == OK and handlers[batch.types[e]]
+      if handler == nil then handler = resolve(batch, batch.types[e]) end
+      if handler then
+        local serial, row = now.serial + 1, rows.pair_row[pair]
+        now.serial = serial
+        batch.current = e
+        handler(row_t(row, serial), event_t(e, serial))
+        check(batch, C.tm_row_told(batch, rows, row))
       end
     end
   end

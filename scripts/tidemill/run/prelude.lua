@@ -64,6 +64,7 @@ local function new_fold(views, p, trace)
     resolve = new_resolve(p, handlers), before_write = p.before_write,
     initial = initial_writes(p, row.writers), follows_deletes = p.follows_deletes,
     n_columns = #p.columns, n_key = p.n_key, newer = p.newer, once = p.once,
+    is_part = p.is_part,
   }
   return recovery.new(p.kind, loops[p.kind](x),
     p.before_write and p.kind ~= 'append' and loops.finish, x, trace)
