@@ -182,6 +182,22 @@ describe('three projections that write other columns of one table', function()
           seen) FROM app.accounts WHERE id = %d]]):format(id)))
     end
     assert.equal(n, db:number 'SELECT count(*) FROM app.accounts')
+    -- Its other transactions are waited for, longer than for what locks a row.
+    run = tidemill.start(bundle, { env = { DATABASE_URL = url } })
+    finally(function() run:destroy() end)
+    run:wait_ready()
+    db:rows("BEGIN; SELECT pg_advisory_xact_lock(x'746d696c'::int, "
+      .. "'app.accounts'::regclass::oid::int)")
+    producer:send { topic = names, key = '1000', value = '{"x":1}' }
+    producer:flush()
+    run:wait_for('a long wait for the table', 20, function()
+      return db:number [[SELECT count(*) FROM pg_stat_activity WHERE
+        wait_event = 'advisory' AND clock_timestamp() > query_start + '2.5 s']] > 0
+    end)
+    db:rows 'COMMIT'
+    run:wait_caught_up(db, producer, names, 3)
+    assert.equal(0, run:metric 'batch_retries_total' or 0)
+    run:stop()
     db:rows [[ALTER TABLE app.accounts ALTER owner SET DEFAULT 'nobody',
       ALTER seen SET NOT NULL]]
     local said = tidemill.call({ 'check', bundle },

@@ -7,6 +7,7 @@
 #include "flow/batch/failures.h"
 #include "flow/batch/stages.h"
 #include "flow/table/reader.h"
+#include "flow/table/table_locks.h"
 #include "flow/table/writer.h"
 #include "model/deadlines.h"
 #include "postgres/store/catalog.h"
@@ -23,6 +24,7 @@ struct course {
     struct pgconn *conn;
     struct writer writer;
     uint32_t n_shorts;
+    int n_begun; /* statements before those that load */
     bool ok;
     struct err error;
 };
@@ -136,6 +138,7 @@ static void begin(struct course *k)
     struct batch *b = &k->dry->batch;
 
     pgconn_add_sql(k->conn, "BEGIN");
+    k->n_begun = 1 + (int)table_locks_add(b->rows, b->n_rows, k->conn);
     for (uint32_t i = 0; i < b->n_rows; i++) {
         if (is_loaded(&b->rows[i])) {
             reader_load(&b->rows[i], k->conn, false);
@@ -185,10 +188,9 @@ static void on_rolled_back(struct pgconn *c, const struct pgreply *reply,
     begin(k);
 }
 
-static bool read_loads(struct batch *b, const struct pgreply *reply,
+static bool read_loads(struct batch *b, const struct pgreply *reply, int at,
                        struct err *e)
 {
-    int at = 1;
 
     for (uint32_t i = 0; i < b->n_rows; i++) {
         if (is_loaded(&b->rows[i]) &&
@@ -209,7 +211,7 @@ static void on_opened(struct pgconn *c, const struct pgreply *reply, void *arg)
         end(k, false, &reply->error);
         return;
     }
-    if (!read_loads(b, reply, &e) || !batch_fold(b, &e)) {
+    if (!read_loads(b, reply, k->n_begun, &e) || !batch_fold(b, &e)) {
         if (batch_is_over(b)) {
             err_set(&e, ERR_SCRIPT,
                     "the scripts make too much of these records, or take too "

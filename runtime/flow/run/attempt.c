@@ -17,22 +17,9 @@
 #include "flow/run/weight.h"
 #include "flow/show/show.h"
 #include "flow/table/reader.h"
+#include "flow/table/table_locks.h"
 
 /* ---- what is queued ---- */
-
-static bool has_rows(const struct rows *r)
-{
-    return r->view.n_rows > r->first_row;
-}
-
-/* Parts of one table. */
-static bool is_same_table(const struct plan *p, uint32_t i, uint32_t k)
-{
-    int first = p->projections[i].part_of;
-
-    return first >= 0 &&
-           (first == (int)k || first == p->projections[k].part_of);
-}
 
 /* Is it loaded in this step? Where all is to be in one snapshot, or locked, all
  * is loaded inside the transaction. */
@@ -69,34 +56,10 @@ static bool read_loads(struct batch *b, enum plan_exact exact,
     return true;
 }
 
-/* Several projections write one table: each locks rows in the order of their
- * keys, but one behind the other, so that two transactions would wait for each
- * other. So one at a time writes such a table; before it has any other lock. */
-enum { LOCK_CLASS = 0x746d696c };
-
-static void queue_table_locks(struct batch *b)
-{
-    const struct plan *p = b->generation->plan;
-    char sql[80];
-
-    for (uint32_t i = 0; i < b->n_rows; i++) {
-        const struct rows *r = &b->rows[i];
-        bool is_first = p->projections[i].is_part;
-
-        for (uint32_t k = 0; k < i && is_first; k++) {
-            is_first = !is_same_table(p, i, k) || !has_rows(&b->rows[k]);
-        }
-        if (is_first && has_rows(r)) {
-            snprintf(sql, sizeof(sql), "SELECT pg_advisory_xact_lock(%d, %d)",
-                     LOCK_CLASS, (int)r->program->facts->oid);
-            pgconn_add_sql(b->attempt.conn, sql);
-            b->attempt.n_begun++;
-        }
-    }
-}
-
-/* A wait for locks that is to be short is so for this transaction alone. */
-static void queue_begin(struct batch *b)
+/* A wait for locks that is to be short is so for this transaction alone, and not for
+ * those of tables: who has them is a transaction of this pipeline, and ends by
+ * itself. */
+static void queue_begin(struct batch *b, bool is_to_write)
 {
     char set[64];
 
@@ -106,13 +69,16 @@ static void queue_begin(struct batch *b)
                        : "BEGIN");
     b->attempt.n_begun = 1;
     b->attempt.begun_at = worker_now(b->run->worker);
+    if (is_to_write) {
+        b->attempt.n_begun +=
+            (int)table_locks_add(b->rows, b->n_rows, b->attempt.conn);
+    }
     if (b->attempt.lock_ms) {
         snprintf(set, sizeof(set), "SET LOCAL lock_timeout = %u",
                  b->attempt.lock_ms);
         pgconn_add_sql(b->attempt.conn, set);
         b->attempt.n_begun++;
     }
-    queue_table_locks(b);
 }
 
 /* Positions first: the row lock makes a successor's claim wait for us, and a
@@ -268,7 +234,7 @@ static struct next open_transaction(struct batch *b)
         return n;
     }
     b->attempt.since = worker_now(b->run->worker);
-    queue_begin(b);
+    queue_begin(b, true);
     b->attempt.n_moves = queue_positions(b);
     queue_loads(b, EXACT_SHARED);
     pgconn_limit(b->attempt.conn, weight_of_loads(b));
@@ -312,7 +278,7 @@ static struct next write_all(struct batch *b)
     if (is_empty(b)) {
         return outcome_empty(b);
     }
-    queue_begin(b);
+    queue_begin(b, true);
     b->attempt.n_moves = queue_positions(b);
     return queue_writes(b);
 }
@@ -347,7 +313,7 @@ struct next attempt_loaded(struct batch *b, const struct pgreply *reply)
 static struct next queue_aligned(struct batch *b)
 {
     if (b->attempt.lock_ms) {
-        queue_begin(b);
+        queue_begin(b, false);
     }
     queue_loads(b, EXACT_ALIGNED);
     if (b->attempt.lock_ms) {
