@@ -88,7 +88,7 @@ static struct pg_result *table(const struct tx *t, const struct call *c)
 
 static struct pg_result *columns(const struct call *c)
 {
-    struct pg_result *r = answer_new(COLUMN_WORD + 1);
+    struct pg_result *r = answer_new(COLUMN_BY_DOMAIN + 1);
     const struct shown *t = &shown[named(c)];
 
     for (int i = 0; i < t->n_columns; i++) {
@@ -107,6 +107,7 @@ static struct pg_result *columns(const struct call *c)
         answer_text(r, "o");
         answer_text(r, t->columns[i].type);
         answer_text(r, "");
+        answer_bool(r, false);
     }
     return r;
 }

@@ -158,7 +158,8 @@ static const char COLUMNS[] =
     "NULL, " FORM_OF ", format('%I.%I', b.nspname, b.typname), "
     "CASE WHEN b.oid <> a.atttypid THEN 'a domain over ' || "
     "format_type(b.oid, b.mod) WHEN b.typtype = 'e' THEN 'an enum' "
-    "WHEN b.typtype = 'c' THEN 'a composite' ELSE '' END "
+    "WHEN b.typtype = 'c' THEN 'a composite' ELSE '' END, "
+    "b.oid <> a.atttypid AND (b.is_given OR b.has_default) "
     "FROM " TABLE_FROM "JOIN pg_attribute a ON a.attrelid = c.oid " BASE_TYPE
     "LEFT JOIN pg_collation co ON co.oid = a.attcollation "
     "WHERE a.attnum > 0 AND NOT a.attisdropped AND " TABLE_IS

@@ -72,9 +72,10 @@ enum column_field {
     COLUMN_BASE,     /* its type, of a domain the one below all domains */
     COLUMN_IS_DOMAIN,
     COLUMN_IS_ARRAY,
-    COLUMN_FORM, /* a letter of column_form, of the base type */
-    COLUMN_CAST, /* that type's own name, with its schema and quoted */
-    COLUMN_WORD  /* what it is, for people: "an enum"; or empty */
+    COLUMN_FORM,     /* a letter of column_form, of the base type */
+    COLUMN_CAST,     /* that type's own name, with its schema and quoted */
+    COLUMN_WORD,     /* what it is, for people: "an enum"; or empty */
+    COLUMN_BY_DOMAIN /* a domain of it is NOT NULL or has a default */
 };
 
 /* What may keep a row from being written as a statement says, one a row. */

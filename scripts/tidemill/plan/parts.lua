@@ -44,8 +44,8 @@ local function why_not(p, other)
     return (", which writes the column '%s', too: name columns of its own, or make one "
       .. 'projection with the handlers of both'):format(column)
   elseif key_text(p) ~= key_text(other) then
-    return (', whose key is %s: projections of one table have the same key'):format(
-      key_text(other))
+    return (', whose key is %s: projections of one table have the same key, in the same '
+      .. 'order'):format(key_text(other))
   elseif p.unlogged ~= other.unlogged then
     return ': both have to say unlogged = true, or none'
   end
