@@ -11,26 +11,21 @@ static bool has_rows(const struct rows *r)
     return r->view.n_rows > r->first_row;
 }
 
-static bool is_same_table(const struct rows *rows, uint32_t i, uint32_t k)
+/* The next table to lock behind that one; 0: there is none. Not the order of
+ * projections: those that have rows differ from batch to batch. */
+static uint32_t next_table(const struct rows *rows, uint32_t n, uint32_t last)
 {
-    int first = rows[i].program->plan->part_of;
+    uint32_t next = 0;
 
-    return first >= 0 &&
-           (first == (int)k || first == rows[k].program->plan->part_of);
-}
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t oid = rows[i].program->facts->oid;
 
-/* The first one with rows locks it for all. */
-static bool is_to_lock(const struct rows *rows, uint32_t i)
-{
-    if (!rows[i].program->plan->is_part || !has_rows(&rows[i])) {
-        return false;
-    }
-    for (uint32_t k = 0; k < i; k++) {
-        if (is_same_table(rows, i, k) && has_rows(&rows[k])) {
-            return false;
+        if (rows[i].program->plan->is_part && has_rows(&rows[i]) &&
+            oid > last && (next == 0 || oid < next)) {
+            next = oid;
         }
     }
-    return true;
+    return next;
 }
 
 uint32_t table_locks_add(const struct rows *rows, uint32_t n, struct pgconn *c)
@@ -38,13 +33,12 @@ uint32_t table_locks_add(const struct rows *rows, uint32_t n, struct pgconn *c)
     uint32_t n_added = 0;
     char sql[80];
 
-    for (uint32_t i = 0; i < n; i++) {
-        if (is_to_lock(rows, i)) {
-            snprintf(sql, sizeof(sql), "SELECT pg_advisory_xact_lock(%d, %d)",
-                     LOCK_CLASS, (int)rows[i].program->facts->oid);
-            pgconn_add_sql(c, sql);
-            n_added++;
-        }
+    for (uint32_t oid = next_table(rows, n, 0); oid > 0;
+         oid = next_table(rows, n, oid)) {
+        snprintf(sql, sizeof(sql), "SELECT pg_advisory_xact_lock(%d, %d)",
+                 LOCK_CLASS, (int)oid);
+        pgconn_add_sql(c, sql);
+        n_added++;
     }
     return n_added;
 }

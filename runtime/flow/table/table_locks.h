@@ -2,7 +2,8 @@
 /*
  * Several projections may write other columns of one table. Each locks rows in the
  * order of their keys, but one behind the other, so that two transactions would wait
- * for each other: one at a time has such a table, from its beginning on.
+ * for each other: one at a time has such a table, from its beginning on. Where it needs
+ * several of them, all transactions lock them in one order.
  */
 #include "flow/rows/rows.h"
 #include "postgres/wire/conn.h"
