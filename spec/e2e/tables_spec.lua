@@ -194,9 +194,10 @@ describe('three projections that write other columns of one table', function()
     end
     assert.equal(n, db:number 'SELECT count(*) FROM app.accounts')
     -- Its other transactions are waited for, longer than for what locks a row.
-    run = tidemill.start(bundle, { env = { DATABASE_URL = url } })
+    run = tidemill.start(bundle, { env = { DATABASE_URL = url },
+      args = { '--workers', '2', '--instance', 'until-end' } })
     finally(function() run:destroy() end)
-    run:wait_ready()
+    run:wait_for('every lane', 30, function() return run:n_running() == 7 end)
     db:rows("BEGIN; SELECT pg_advisory_xact_lock(x'746d696c'::int, "
       .. "'app.accounts'::regclass::oid::int)")
     producer:send { topic = names, key = '1000', value = '{"x":1}' }
