@@ -56,7 +56,28 @@ describe('check of handlers', function()
     assert.are.equal(2, #said, table.concat(said, '\n'))
   end)
 
+  it('finds it where a function inside of the handler, or one that it calls, has the row or the event', function()
+    local helpers = 'local function set(r, e) r.q = 1 end local own = { of = function(_, e) return e.payload end } '
+    for _, body in ipairs { 'local f = function() row.q = 1 end f()', 'each(function() return function() row.q = 1 end end)', 'set(row)', 'return set(row, event)',
+      'row.s = own:of(event)', 'row.s = own.of(nil, event)', 'local r = row if r.n then set(r) end', "local x = require 'nothing'",
+      'local r = row r.q = 1' } do
+      local said = said_of(pipeline(body, nil, helpers .. 'local function each(f) return f() end '))
+      assert.are.equal(1, #said, body .. ': ' .. table.concat(said, '\n'))
+    end
+  end)
+
   it('is silent about what is right, however it is written', function()
+    local helpers = 'local own = { clamp = function(x) return x end } local function set(r, e, q) if q then r.q = e.payload end r.n = 1 end '
+    for _, body in ipairs { 'local m = own or math row.n = m.clamp(1)', 'local m = event.data.x and own or string row.n = m.clamp and 1 or 2',
+      'local f = function() row = { q = 1 } end f() row.n = row.q', 'local f = function(x) event = x end f(event.data) row.s = event.payload',
+      'local f = function(x) local g = function() event = x end g() end f(event.data) row.s = event.payload',
+      'local r = event.data.x and row or { q = 1 } local x = r.q', 'set(row, event)', 'set({}, event.data, true)',
+      'for i = 1, 2 do local r = i == 1 and row or own row.n = r.clamp and 1 end' } do
+      assert.are.same({}, said_of(pipeline(body, nil, helpers)), body)
+    end
+    for _, f in ipairs { 'function() local k, v = next({ { q = 1 } }) local x = v.q end', 'function(...) local a, b = unpack { {}, { q = 2 } } return b.q end' } do
+      assert.are.same({}, said_of((pipeline('@'):gsub('function%(row, event%)\n@\nend', function() return f end))))
+    end
     for _, body in ipairs { 'row:delete()', 'row:reset() row.n = row.exists and 1 or 0', "tidemill.delete(row)",
       "if event:has('data.x') then row.n = 1 end",
       'local print, os = function() end, { time = function() return 1 end } print(os.time())', 'event = event.data row.s = event.payload',

@@ -80,6 +80,11 @@ local function is_outside(node, index)
   return true
 end
 
+---A function, and those inside of it: { f, names, inner, variables }; see upvalues.lua.
+function M.tree(f)
+  return (tree(f, nil, upvalues.read(f), 0))
+end
+
 local function scan(node, found)
   local f, pc = node.f, 1
   local ins = util.funcbc(f, pc)
@@ -211,7 +216,7 @@ function M.check(handlers, sources, says)
   for _, handler in ipairs(handlers) do
     visit(handler, sources, seen, function(f)
       local file = debug.getinfo(f, 'S').source:sub(2)
-      scan(tree(f, nil, upvalues.read(f), 0), function(line, what, name)
+      scan(M.tree(f), function(line, what, name)
         local text = ('%s:%d: '):format(file, line) .. says:format(what, name)
         if not told[text] then
           told[text] = true

@@ -4,7 +4,8 @@
 -- (lj_bcdump.h).
 local M = {}
 
-local LOCAL = 128 -- in the upper byte of what is told of a variable
+-- In the upper byte of what is told of a variable.
+local LOCAL, KEPT = 128, 64
 
 -- A number of seven bits a byte, and the place behind it.
 local function number_at(dump, at)
@@ -35,13 +36,15 @@ local function variables_at(dump, at, has_lines)
   local list = {}
   for i = 0, n_variables - 1 do
     local index, kind = dump:byte(at + 2 * i, at + 2 * i + 1)
-    list[i] = { index = index, is_local = kind >= LOCAL }
+    list[i] = { index = index, is_local = kind >= LOCAL,
+      is_kept = kind % LOCAL >= KEPT }
   end
   return list
 end
 
 ---The variables of a function and of all inside of it, the innermost first, in the
----order of their constants; each from 0 on { index, is_local }.
+---order of their constants; each from 0 on { index, is_local, is_kept (nobody assigns it;
+---told of a local alone) }.
 ---@param f function
 ---@return table[]
 function M.read(f)
