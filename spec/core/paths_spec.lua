@@ -224,6 +224,27 @@ describe('names with points and items of arrays', function()
     assert.are.same({ k = 'k2', s = 's1', v = 1, n = 1 }, result:row('a', { 'k2', 's1' }))
   end)
 
+  it('are made of the type of a spec, in arrays that lack items too', function()
+    local bundle = bundles.load(bundles.pipeline([[projection { table = 'a', append = true, columns = { n = 'text' },
+      on = { A = function(row, event) row.n = event.data.a[3].k end } }]],
+      json_source [[, type = "data.a[3].k"]]))
+    assert.are.same({ { n = 'A' } }, bundle:run({ events = { { type = 'A', data = {} } } }):rows 'a')
+    for _, data in ipairs { 'text', { a = 1 }, { a = { 1, 2, 'x' } } } do
+      local ok, why = pcall(bundle.run, bundle, { events = { { type = 'A', data = data } } })
+      assert.is_false(ok)
+      assert.is_truthy(why:find("'type' goes to 'data.a[3].k', but", 1, true), why)
+    end
+  end)
+
+  it('are refused when they are longer than what gets a column', function()
+    local deep = 'data' .. ('.x'):rep(65)
+    local said = bundles.refusal(bundles.pipeline(("projection { table = 'a', key = { k = { 'text', from = '%s' } }, columns = { n = 'integer' }, "
+      .. "on = { A = function(row) row.n = 1 end } }"):format(deep), json_source((", type = '%s'"):format(deep))))
+    assert.are.equal(2, select(2, said:gsub('at most 64 steps behind its first word, and this has 65', '')), said)
+    assert.is_nil(path_of.read_column('data.' .. ('x'):rep(65536)))
+    assert.are.same({ 'data', ('x'):rep(65535) }, path_of.read_column('data.' .. ('x'):rep(65535)))
+  end)
+
   it('fill the columns of a mirror, by name and by path', function()
     local debezium = "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'debezium' }"
     local bundle = bundles.load(bundles.pipeline([[projection { table = 'a', mirror = true, key = { id = 'bigint' }, columns = {

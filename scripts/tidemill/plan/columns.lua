@@ -50,14 +50,14 @@ end
 
 ---@return boolean # is it a path into an event?
 function M.is_path(text)
-  local steps = path_of.read(text)
+  local steps = path_of.read_column(text)
   return steps ~= nil and steps[2] ~= nil and words.has(ROOTS, steps[1])
 end
 
 ---What a path that is none should have been.
 ---@param otherwise string|nil when that is not clear
 function M.path_hint(from, otherwise)
-  local steps, reason = path_of.read(from)
+  local steps, reason = path_of.read_column(from)
   if not steps and reason then return ': ' .. reason end
   local root = from:match('^[^.[]*')
   local meant = (words.nearest(root, ROOTS) or root) .. from:sub(#root + 1)

@@ -192,7 +192,7 @@ end
 
 -- A path into the data of a json record, or what to write instead.
 local function why_no_type(text)
-  local steps, reason = path_of.read(text)
+  local steps, reason = path_of.read_column(text)
   if steps and steps[1] == 'data' and steps[2] then return nil end
   return reason or "must be a path into the record: type = 'data.kind'"
 end

@@ -95,17 +95,40 @@ local function outbox(topic, event)
   return json(event.data == nil and {} or event.data)
 end
 
+local MOST_ITEMS = 1000
+
+-- Items of an array in front of the one that the type goes to; else it were an object.
+local function fill(t, step)
+  if type(step) ~= 'number' then return end
+  for i = #t + 1, math.min(step, MOST_ITEMS) - 1 do t[i] = M.null end
+end
+
+local function no_place(path, what)
+  error(("'type' goes to '%s', but %s: write the whole record into 'value'"):format(path,
+    what), 0)
+end
+
+local function is_container(x) return type(x) == 'table' and x ~= M.null end
+
 -- The type goes to where the pipeline says that it is.
 local function plain(topic, event)
-  local data = event.data
-  if not (event.type and topic.type_path) then return json(data) end
-  local copy, steps = copy_of(data), path_of.read(topic.type_path)
+  local data, path = event.data, topic.type_path
+  if not (event.type and path) then return json(data) end
+  if type(data or {}) ~= 'table' then no_place(path, 'data is no table') end
+  local copy, steps = copy_of(data), path_of.read(path)
   local at = copy
-  for i = 2, #steps - 1 do -- behind `data`
-    at[steps[i]] = copy_of(at[steps[i]])
-    at = at[steps[i]]
+  for i = 2, #steps do -- behind `data`
+    local step = steps[i]
+    fill(at, step)
+    if i == #steps then
+      at[step] = event.type
+    elseif at[step] == nil or is_container(at[step]) then
+      at[step] = copy_of(at[step])
+      at = at[step]
+    else
+      no_place(path, ("'%s' in data is no object or array"):format(tostring(step)))
+    end
   end
-  at[steps[#steps]] = event.type
   return json(copy)
 end
 
