@@ -207,6 +207,7 @@ local function sent_of(self, events)
   for i, event in ipairs(events) do
     local ok, record = pcall(encode.record, self.plan.source, event, self.offsets)
     if not ok then fail(('%s (event %d)'):format(record, i)) end
+    types.check_topic(self.plan, record.topic, self.told)
     types.check(self.plan, event, record.topic, self.told)
     list[i] = { number = i, event = event, record = record }
   end
@@ -241,6 +242,20 @@ end
 -- What a case may have.
 M.RUN = { given = true, events = true, split = true, dead_letters = true }
 
+-- Lua passes over what is behind a nil, and over what has a name.
+local function check_list(list, what)
+  if type(list) ~= 'table' then fail(what .. ' is a list: { { … }, { … } }') end
+  local n = 0
+  for _ in ipairs(list) do n = n + 1 end
+  for k in pairs(list) do
+    if type(k) ~= 'number' or k > n then
+      fail(type(k) == 'number' and ('%s has nothing at %d, and items behind that')
+        :format(what, n + 1) or ("%s is a list: write { { %s = … } }"):format(what,
+        tostring(k)))
+    end
+  end
+end
+
 local function check_case(case)
   if type(case) ~= 'table' or type(case.events or {}) ~= 'table' then
     fail('run takes { given = { table = { rows } }, events = { … } }')
@@ -250,6 +265,10 @@ local function check_case(case)
       fail(("unknown key '%s'%s"):format(tostring(name), words.hint(name,
         { 'given', 'events', 'split', 'dead_letters' })))
     end
+  end
+  check_list(case.events or {}, 'events')
+  for name, list in pairs(case.given or {}) do
+    check_list(list, 'given.' .. tostring(name))
   end
   local n = case.dead_letters
   if n ~= nil and (type(n) ~= 'number' or n < 0 or n ~= math.floor(n)) then
@@ -270,12 +289,26 @@ end
 local function check_letters(letters, expected)
   if #letters == (expected or 0) then return end
   if expected then
-    fail(('%d events are set aside, not %d%s%s'):format(#letters, expected,
-      #letters > 0 and ':\n' or '', reasons(letters)))
+    fail(('%d event%s set aside, not %d%s%s'):format(#letters,
+      #letters == 1 and ' is' or 's are', expected, #letters > 0 and ':\n' or '',
+      reasons(letters)))
   end
   local more = #letters > 1 and ('; with it %d are set aside'):format(#letters) or ''
   fail(('%s%s: where that is meant, write dead_letters = %d beside events')
     :format(letters[1].text, more, #letters))
+end
+
+-- What is set aside by it.
+local function apply_case(self, case)
+  local list = sent_of(self, case.events or {})
+  if case.split then
+    for _, sent in ipairs(list) do run_batch(self, { sent }) end
+  else
+    run_batches(self, list)
+  end
+  local letters = self.aside:take()
+  check_letters(letters, case.dead_letters)
+  return letters
 end
 
 local function run(self, case)
@@ -283,17 +316,12 @@ local function run(self, case)
   C.tm_trial_reset(self.trial)
   local empty = C.tm_trial_decode(self.trial)
   for name, list in pairs(case.given or {}) do table_of(self, name):give(list, empty) end
-  local list, before = sent_of(self, case.events or {}), self.aside:copy()
-  if case.split then
-    for _, sent in ipairs(list) do run_batch(self, { sent }) end
-  else
-    run_batches(self, list)
+  local aside_before, tables_before = self.aside:copy(), copy_tables(self)
+  local ok, letters = pcall(apply_case, self, case)
+  if not ok then -- nothing is left of it but `given`
+    self.aside, self.tables = aside_before, tables_before
+    error(letters, 0)
   end
-  local letters = self.aside:take()
-  local after = self.aside
-  self.aside = before -- what a refused run left behind holds nothing
-  check_letters(letters, case.dead_letters)
-  self.aside = after
   return setmetatable({ bundle = self, dead_letters = letters }, Result)
 end
 

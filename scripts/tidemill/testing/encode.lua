@@ -1,4 +1,5 @@
 -- From the events of a spec to Kafka records in the format of the source.
+local kinds = require 'tidemill.core.kinds'
 local path_of = require 'tidemill.core.path'
 local source = require 'tidemill.plan.source'
 local value = require 'tidemill.core.value'
@@ -91,6 +92,10 @@ end
 
 local function outbox(topic, event)
   if topic.outbox then return outbox_row(topic, event) end
+  if event.type and type(event.type) ~= 'string' then
+    error(("'type' of an event in a spec is %s, not a text"):format(
+      kinds.name_of(event.type)), 0)
+  end
   if event.type then event.headers[topic.type_header] = event.type end
   return json(event.data == nil and {} or event.data)
 end

@@ -122,6 +122,13 @@ function Table:give(list, batch)
           tostring(name), words.hint(tostring(name), names)), 0)
       end
     end
+    for i = 1, self.p.n_key do
+      local name = self.p.columns[i].name
+      if given[name] == nil then
+        error(("given: a row of table '%s' has no value for its key '%s'"):format(
+          self.p.table, name), 0)
+      end
+    end
     for _, part in ipairs(self.parts) do
       local begins = not part.p.is_part or is_there(part.p, given)
       for _, column in ipairs(part.p.columns) do

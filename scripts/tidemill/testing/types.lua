@@ -1,4 +1,4 @@
--- Types of events in a spec that no projection knows: most are misspelt.
+-- Types and topics of events in a spec that nothing knows: most are misspelt.
 local projection = require 'tidemill.plan.projection'
 local place = require 'tidemill.testing.place'
 local source = require 'tidemill.plan.source'
@@ -6,17 +6,22 @@ local words = require 'tidemill.core.words'
 
 local M = {}
 
--- The types that projections of the topic handle or ignore; nil: one takes them all.
+-- The types that projections of the topic handle or ignore; nil: one takes them all, or
+-- sets aside what it does not know.
 local function known(plan, topic)
   local list = {}
   for _, p in ipairs(plan.projections) do
     if projection.reads(p, topic) then
-      if not p.types then return nil end
+      if not p.types or p.strict then return nil end
       for _, name in ipairs(p.types) do list[#list + 1] = name end
       for _, name in ipairs(p.ignore or {}) do list[#list + 1] = name end
     end
   end
   return list
+end
+
+local function say(what)
+  io.stderr:write(('%s: %s\n'):format(place.of_spec() or 'a spec', what))
 end
 
 ---An error where a word is near, else a line, once a type: a run ignores such events.
@@ -34,7 +39,16 @@ function M.check(plan, event, topic, told)
       nearest), 0)
   end
   told[name] = true
-  io.stderr:write(('%s: %s\n'):format(place.of_spec() or 'a spec', what))
+  say(what)
+end
+
+---A line, once a topic: a run would not read it.
+function M.check_topic(plan, topic, told)
+  local list, mark = plan.source.topics, '\0' .. topic
+  if words.has(list, topic) or told[mark] then return end
+  told[mark] = true
+  say(("the source has no topic '%s' (%s), and a run reads none of its records")
+    :format(topic, table.concat(list, ', ')))
 end
 
 return M
