@@ -187,6 +187,19 @@ describe('a password', function()
     assert.is_true(n_refused > 4000 and n_refused < 19000, n_refused)
   end)
 
+  it('is not shown of a list that was written with other signs between its words', function()
+    for _, sign in ipairs { ';', ',', '&', '; ' } do
+      for _, word in ipairs { 'password', 'Password', 'pwd' } do
+        local text = 'host=db' .. sign .. 'port=5432' .. sign .. word .. '=secret'
+        assert.is_false(C.hosts_is_readable((core.bytes(text .. '\0'))), text)
+      end
+    end
+    assert.is_false(C.hosts_is_readable((core.bytes 'host=db;port=5432\0')))
+    for _, text in ipairs { 'host=/run/a=b;c dbname=x', 'dbname=a;b user=x=y password=a;pwd=b', "host=a options='-c x.y=a;b'" } do
+      assert.is_true(C.hosts_is_readable((core.bytes(text .. '\0'))), text)
+    end
+  end)
+
   it('that is percent-encoded is always read', function()
     for _ = 1, 2000 do
       local password = random()

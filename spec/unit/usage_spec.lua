@@ -108,6 +108,40 @@ describe('check of handlers', function()
   end)
 end)
 
+describe('what other languages write', function()
+  it('is told with what Lua writes', function()
+    for body, what in pairs { ['if row.n == 1 then\nrow.n = 2\nelse if row.n == 2 then\nrow.n = 3\nend'] = 'is elseif meant?', ['if row.n then\nelif row.s then\nend'] = 'Lua writes elseif',
+      ['row.n = row.s ? 1 : 2'] = 'Lua writes x and 1 or 2', ['row.n++'] = 'Lua writes n = n + 1', ['if !row.n then row.n = 1 end'] = 'Lua writes not' } do
+      assert.is_truthy(bundles.refusal(pipeline(body)):find(what, 1, true), bundles.refusal(pipeline(body)))
+    end
+  end)
+end)
+
+describe('a text that is no Lua', function()
+  it('is not shown: it may hold a password', function()
+    for text, what in pairs { ["'postgres://app:sec\\@ret'"] = 'invalid escape sequence', ["'postgres://app:secret"] = 'unfinished string',
+      ['"postgres://app:sec\\sret"'] = 'invalid escape sequence', ['[[postgres://app:secret'] = 'unfinished long string', ["'postgres://app:sec'ret'"] = "expected near 'ret'",
+      ["'a' 'secret'"] = "' expected" } do
+      local said = bundles.refusal('return pipeline {\n  database = postgres { write = ' .. text .. ' },\n}')
+      assert.is_truthy(said:find('^pipeline%.lua:%d: ') and said:find(what, 1, true), said)
+      assert.is_nil(said:find('sec', 1, true), said)
+    end
+  end)
+end)
+
+describe('a record that fails', function()
+  it('is told with what was compared with nil, or of another type', function()
+    for body, what in pairs { ['row.s = tostring(event.data.a < event.data.b)'] = ': of event.data.a, event.data.b in this line one is nil', ['row.s = tostring(event.data.a < "3")'] = 'decimal(text) makes one',
+      ['row.s = "a" .. event.data.l'] = "write table.concat(x, ', ')" } do
+      local source = "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json', type = 'data.type' }"
+      local bundle = bundles.load(bundles.pipeline(FOLD:format('', body), source))
+      local ok, why = pcall(bundle.run, bundle, { events = { { key = 'k', type = 'T', data = { a = 1, l = { 1 } } } } })
+      assert.is_false(ok)
+      assert.is_truthy(why:find(what, 1, true), why)
+    end
+  end)
+end)
+
 describe('a block without its end', function()
   local function blocks(depth, lines, indent)
     local opens = { 'if event.data.x then', 'for i = 1, 3 do', 'while row.n do', 'for k, v in pairs(t) do', 'local function f()', 'do',

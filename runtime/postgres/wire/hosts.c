@@ -81,6 +81,22 @@ static bool has_at_twice(const char *url)
            (item && (size_t)(item - hosts) < strcspn(hosts, "/?"));
 }
 
+/* Of "host=db;port=5432;password=x", or with commas, libpq takes all for one host. */
+static bool has_other_words(const PQconninfoOption *o)
+{
+    for (; o && o->keyword; o++) {
+        const char *value = strcmp(o->keyword, "password") == 0 ? NULL : o->val;
+        bool is_host = strcmp(o->keyword, "host") == 0 && value && *value != '/';
+
+        if ((is_host && strpbrk(value, "=;")) ||
+            (value && (strcasestr(value, "password=") ||
+                       strcasestr(value, "pwd=")))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Of a URL such as postgres://user:pa/ss@host/name the password's rest is port
  * or database; of postgres://user:p@s/s@host/name it is host and database, and an
  * error would show it as a host's name. */
@@ -93,7 +109,8 @@ static bool is_plausible(const char *conninfo, const PQconninfoOption *words)
         (!said_of(words, "user") || strchr(behind_user(conninfo), '@'));
     bool has_lost_scheme = !strstr(conninfo, "://") && !strchr(conninfo, '=') &&
                            strchr(conninfo, '@') && strpbrk(conninfo, ":/");
-    return is_host(said_of(words, "host")) && !has_lost_part &&
+    return is_host(said_of(words, "host")) && !has_other_words(words) &&
+           !has_lost_part &&
            !has_lost_scheme && !has_at_twice(conninfo) &&
            (!ports || strspn(ports, "0123456789, ") == strlen(ports));
 }

@@ -33,7 +33,7 @@ local function read_in(text, number)
   return table.concat(names, ', ')
 end
 
-local NO_NUMBER = { '^nil %(missing or null%) cannot be used as a number$',
+local NO_NUMBER = { '^attempt to compare .*nil', '^nil %(missing or null%) cannot be used as a number$',
   'nil %(missing or null%) is not a number$' }
 
 -- A decimal is told of its other operand's value, not of its name.
@@ -64,6 +64,8 @@ local CALLED = { delete = true, reset = true }
 local LUA_TYPES = { string = true, number = true, table = true, boolean = true,
   ['nil'] = true, ['function'] = true }
 
+local NUMBER_OF_TEXT = ': a number is compared with a number: decimal(text) makes one of a text'
+
 -- LuaJIT's messages, and what they mean for a value of a record or a row.
 local MEANINGS = {
   { "attempt to index .* %(a nil value%)$",
@@ -76,6 +78,11 @@ local MEANINGS = {
     ": a field that is missing or null is nil: write (event.data.x or '')" },
   { "attempt to %l+ .*a nil value%)?$",
     ': a field that is missing or null is nil: look first whether it is there' },
+  { 'attempt to compare string with number$', NUMBER_OF_TEXT },
+  { 'attempt to compare number with string$', NUMBER_OF_TEXT },
+  { 'attempt to concatenate .*%(a table value%)$', ": write table.concat(x, ', ')" },
+  { 'attempt to concatenate .*a boolean value%)?$', ': write tostring(x)' },
+  { 'attempt to perform arithmetic .*%(a string value%)$', ': the text is no number' },
   { "text '.*' is not a decimal number$",
     ': a decimal is compared and computed with numbers and texts of digits only' },
   { 'expected, got nil%)$',
@@ -131,7 +138,10 @@ function M.trace(message)
   message = message:gsub('got cdata%)', 'got an object, an event, a row or a decimal)')
     .. hint(message)
   for source in pairs(sources) do
-    if message:sub(1, #source) == source:sub(2) .. ':' then return message end
+    if message:sub(1, #source) == source:sub(2) .. ':' then
+      local line, what = message:match('^(%d+): (.*)$', #source + 1)
+      return message .. (line and name_operands(what, source, tonumber(line)) or '')
+    end
   end
   local rest = message:match('^[^%s:]*%.lua:%d+: (.*)$')
     or message:match('^%.%.%.[^:]*:%d+: (.*)$')

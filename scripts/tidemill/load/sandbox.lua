@@ -251,7 +251,10 @@ end
 
 -- What other languages write, in the line where Lua stumbled over it.
 local FOREIGN = {
-  { '!=', 'Lua writes ~= for it' }, { '[%+%-%*/]=[^=]', 'Lua writes n = n + 1' },
+  { '!=', 'Lua writes ~= for it' }, { '![%a_(]', 'Lua writes not' },
+  { '[%+%-%*/]=[^=]', 'Lua writes n = n + 1' }, { '%+%+', 'Lua writes n = n + 1' },
+  { '^%s*els?if%f[%W]', 'Lua writes elseif' },
+  { '%s%?[^:]*:', 'Lua writes x and 1 or 2 for x ? 1 : 2' },
   { '&&', 'Lua writes and' }, { '||', 'Lua writes or' },
   { '//', 'a comment begins with --' },
   { '^%s*[%w_]+%s*:[^:]', 'Lua writes key = value' },
@@ -283,6 +286,18 @@ local function refuse_length(path, text)
   end
 end
 
+local function else_if(text, first, last)
+  local n = 0
+  for code in (text .. '\n'):gmatch('(.-)\n') do
+    n = n + 1
+    if n > first and n <= last and code:find('^%s*else%s+if%f[%W]') then
+      return (': the `else if` in line %d begins another if, which has an end of its own: '
+        .. 'is elseif meant?'):format(n)
+    end
+  end
+  return ''
+end
+
 -- A block without its end is told in the line where it begins.
 local function syntax_error(path, text, line, what)
   local began, word
@@ -290,8 +305,8 @@ local function syntax_error(path, text, line, what)
     began, word = unclosed.find(text)
   end
   if began then
-    return ("%s:%d: the 'end' of this '%s' is missing: Lua noticed in line %d (%s)")
-      :format(path, began, word, line, what)
+    return ("%s:%d: the 'end' of this '%s' is missing: Lua noticed in line %d (%s)%s")
+      :format(path, began, word, line, what, else_if(text, began, line))
   end
   return ('%s:%d: %s%s'):format(path, line, what, syntax_hint(text, line, what))
 end
@@ -360,6 +375,9 @@ local function new_require(bundle, loading, env)
     end
     local line, what = reason:match('^.-:(%d+): (.*)$')
     if not line then error(reason, 0) end
+    -- Lua would show the text, which may be an address with its password.
+    what = what:gsub("^(unfinished string) near .*$", '%1')
+      :gsub('^(invalid escape sequence) near .*$', '%1'):gsub("near '['\"].*$", 'near a text')
     error(syntax_error(path, text, tonumber(line), what), 0)
   end
 
