@@ -86,11 +86,12 @@ static bool has_other_words(const PQconninfoOption *o)
 {
     for (; o && o->keyword; o++) {
         const char *value = strcmp(o->keyword, "password") == 0 ? NULL : o->val;
-        bool is_host = strcmp(o->keyword, "host") == 0 && value && *value != '/';
+        bool is_host =
+            strcmp(o->keyword, "host") == 0 && value && *value != '/';
 
         if ((is_host && strpbrk(value, "=;")) ||
-            (value && (strcasestr(value, "password=") ||
-                       strcasestr(value, "pwd=")))) {
+            (value &&
+             (strcasestr(value, "password=") || strcasestr(value, "pwd=")))) {
             return true;
         }
     }
@@ -110,8 +111,7 @@ static bool is_plausible(const char *conninfo, const PQconninfoOption *words)
     bool has_lost_scheme = !strstr(conninfo, "://") && !strchr(conninfo, '=') &&
                            strchr(conninfo, '@') && strpbrk(conninfo, ":/");
     return is_host(said_of(words, "host")) && !has_other_words(words) &&
-           !has_lost_part &&
-           !has_lost_scheme && !has_at_twice(conninfo) &&
+           !has_lost_part && !has_lost_scheme && !has_at_twice(conninfo) &&
            (!ports || strspn(ports, "0123456789, ") == strlen(ports));
 }
 

@@ -191,19 +191,25 @@ end
 
 local fields
 
+local function signature(roles, n)
+  local list = {}
+  for i = 0, n do list[i + 1] = roles[i] or '' end
+  return table.concat(list, ' ')
+end
+
 -- A function of the bundle that is called gets roles too. It may serve others, so only
--- what each call of it comes to is certain.
+-- what each call of it comes to is certain. [seen]: roles of what was looked at.
 local function follow(slots, ins, found, seen)
   local f = slots.value[ins.a]
-  if type(f) ~= 'function' or not trace.sources[debug.getinfo(f, 'S').source] or seen[f]
-  then
+  if type(f) ~= 'function' or not trace.sources[debug.getinfo(f, 'S').source] then
     return
   end
   local roles = slots:arguments(ins)
-  if next(roles) then
-    seen[f] = true
+  local text = signature(roles, 8)
+  seen[f] = seen[f] or {}
+  if next(roles) and not seen[f][text] then
+    seen[f][text] = true
     fields(pure.tree(f), roles, {}, true, found, seen)
-    seen[f] = nil
   end
 end
 
@@ -272,7 +278,7 @@ function M.of_handler(handler, roles, why, add)
       if text then
         add(('%s:%d: %s'):format(at.source:sub(2), at.currentline, text))
       end
-    end, { [handler] = true })
+    end, {})
 end
 
 ---@param handlers function[]
