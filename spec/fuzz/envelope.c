@@ -23,7 +23,8 @@ static const char *const PATHS[] = {
     "before.id",        "after.owner", "key.id",
     "data.nested.deep", "data.at",     "data.tags",
     "before.nested",    "data.b",      "source.lsn",
-    "source",           "id",
+    "source",           "id",          "data.tags[1]",
+    "after.tags[2].b",  "data[1].b",   "data['b'][1]['a.b']",
 };
 enum { N_PATHS = sizeof(PATHS) / sizeof(*PATHS) };
 

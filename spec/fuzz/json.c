@@ -14,6 +14,8 @@
 #include "input.h"
 #include "oracle.h"
 
+enum { N_PATHS = 8 };
+
 static bool no_header(void *message, const char *name,
                       struct record_header *out)
 {
@@ -51,12 +53,31 @@ static void check_field(const struct tm_cell *object, const char *name,
     }
 }
 
-static void check_walk(struct decoder *d, struct events *ev, const int nodes[4],
-                       const struct tm_cell *tokens)
+/* The first item, and of that the field "a.b". */
+static void check_item(const struct tm_cell *tokens, const struct tm_cell *item,
+                       const struct tm_cell *field)
+{
+    const struct tm_cell *first = tokens->tag == TM_ARRAY ? tokens + 1 : NULL;
+    bool has_any = first && tokens_behind(tokens) > first;
+
+    must(has_any == (item->tag != TM_MISSING));
+    if (has_any && first->tag == TM_OBJECT) {
+        must(item->tag == TM_OBJECT);
+        check_field(first, "a.b", field);
+    } else {
+        must(field->tag == TM_MISSING);
+        must(!has_any || first->tag == TM_ARRAY
+                 ? !has_any || item->tag == TM_ARRAY
+                 : oracle_is_same(first, item));
+    }
+}
+
+static void check_walk(struct decoder *d, struct events *ev,
+                       const int nodes[N_PATHS], const struct tm_cell *tokens)
 {
     static const struct convert_rules rules = {.format = FORMAT_JSON};
 
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < N_PATHS; i++) {
         oracle_cell(walked(ev, nodes[i]));
         oracle_columns(walked(ev, nodes[i]), &rules, ev->arena);
     }
@@ -64,6 +85,9 @@ static void check_walk(struct decoder *d, struct events *ev, const int nodes[4],
     if (tokens && tokens->tag == TM_OBJECT) {
         check_field(tokens, "a", walked(ev, nodes[1]));
         check_field(tokens, "id", walked(ev, nodes[2]));
+    }
+    if (tokens) {
+        check_item(tokens, walked(ev, nodes[4]), walked(ev, nodes[5]));
     }
 }
 
@@ -81,8 +105,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct plan_topic topic = {.name = "t", .format = FORMAT_JSON};
     static const struct plan_source source = {.settings = &topic,
                                               .n_topics = 1};
-    static const char *const paths[] = {"data", "data.a", "data.id",
-                                        "data.a.b.c"};
+    static const char *const paths[N_PATHS] = {
+        "data",    "data.a",         "data.id",     "data.a.b.c",
+        "data[1]", "data[1]['a.b']", "data.a[2].b", "data.a[1][3]"};
     struct record rec = {
         .value = (const char *)data, .value_len = (uint32_t)size, .topic = "t"};
     const struct tm_cell *tokens = NULL;
@@ -90,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct arena a;
     struct tm_batch view = {0};
     struct events ev = {.view = &view, .records = &rec, .arena = &a};
-    int nodes[4];
+    int nodes[N_PATHS];
 
     arena_init(&a, 0);
     struct decoder *d = decoder_new(&source, no_header);
@@ -99,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         tokens = NULL;
     }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < N_PATHS; i++) {
         nodes[i] = decoder_path(d, paths[i]);
     }
     events_prepare(&ev, d, 1);
