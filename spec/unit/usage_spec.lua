@@ -47,6 +47,18 @@ describe('check of handlers', function()
     end)
   end
 
+  it('finds a document that is assigned to itself, and becomes a text', function()
+    for _, body in ipairs { 'row.j = event.data.j or row.j', 'row.j = row.j', 'local r = row r.j = r.j' } do
+      local said = said_of(pipeline(body, "j = 'jsonb',"))
+      assert.are.equal(1, #said, body)
+      assert.is_truthy(said[1]:find('row.j reads as a text', 1, true), said[1])
+    end
+    for _, body in ipairs { 'row.s = event.data.s or row.s', 'row.j = event.data.j or {}', 'row.s = row.j', 'row.j = event.data.j',
+      'if event.data.j ~= nil then row.j = event.data.j end' } do
+      assert.are.same({}, said_of(pipeline(body, "j = 'jsonb',")), body)
+    end
+  end)
+
   it('finds it in functions that a handler calls, in key functions and in batch functions', function()
     assert.are.equal(1, #said_of(pipeline('row.n = helper()', nil, 'local function helper() return os.time() end ')))
     local said = said_of(bundles.pipeline([[projection { table = 'a', columns = {},

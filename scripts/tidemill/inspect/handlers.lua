@@ -25,9 +25,16 @@ local function why_no_event(name, is_assigned, n_arguments)
   return view.why_unknown(name)
 end
 
+local IS_JSON = { json = true, jsonb = true }
+
 local function why_no_row(p, name, is_assigned, n_arguments)
   for _, column in ipairs(p.columns) do
-    if column.name == name then return nil end
+    if column.name == name then
+      return is_assigned == 'itself' and IS_JSON[column.kind]
+        and ("row.%s reads as a text, so this writes the document as a text: assign it "
+        .. 'only where there is another, if event.data.x ~= nil then'):format(name)
+        or nil
+    end
   end
   if rows.WORDS[name] then
     return not is_assigned and is_pointed(name, n_arguments)

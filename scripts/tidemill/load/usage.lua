@@ -177,15 +177,24 @@ local function slots_of(node, list, roles, outer)
     outside = outside_of(node.f) }, Slots)
 end
 
--- A field of what has a role: its line and name, whether it is assigned, how many
--- arguments a call of it has (nil: it is not called).
+-- Is the field assigned its own value, `row.x = y or row.x`?
+local function is_copy(list, n, slots)
+  local ins, before = list[n], list[n - 1]
+  return before ~= nil and before.op == TGETS and before.a == ins.a
+    and before.c == ins.c and slots:role_of(before.b) ~= nil
+    and slots:role_of(before.b) == slots:role_of(ins.b)
+end
+
+-- A field of what has a role: its line and name, whether it is assigned ('itself': its
+-- own value), how many arguments a call of it has (nil: it is not called).
 local function field_at(list, n, slots, found)
   local ins = list[n]
   local role = slots:role_of(ins.b)
   local name = role and text_at(slots.f, ins.c)
   if not name then return end
   local call = ins.op == TGETS and call_of(list, n)
-  found(slots.f, n, role, name, ins.op == TSETS,
+  found(slots.f, n, role, name,
+    ins.op == TSETS and (is_copy(list, n, slots) and 'itself' or true),
     call and (call.op == CALL and call.c or call.d) - 1 or nil)
 end
 
@@ -267,7 +276,7 @@ local function refusal(env, name, word, text)
 end
 
 ---@param roles table<integer, string> by number of the parameter, from 0
----@param why fun(role: string, name: string, is_assigned: boolean, n_arguments:
+---@param why fun(role: string, name: string, is_assigned: boolean|'itself', n_arguments:
 ---integer|nil): string|nil why there is no such word
 ---@param add fun(text: string) "file:line: what"
 function M.of_handler(handler, roles, why, add)
