@@ -70,8 +70,9 @@ describe('check of handlers', function()
 
   it('finds it where a function inside of the handler, or one that it calls, has the row or the event', function()
     local helpers = 'local function set(r, e) r.q = 1 end local own = { of = function(_, e) return e.payload end } '
-    for _, body in ipairs { 'local f = function() row.q = 1 end f()', 'each(function() return function() row.q = 1 end end)', 'set(row)', 'return set(row, event)',
-      'row.s = own:of(event)', 'row.s = own.of(nil, event)', 'local r = row if r.n then set(r) end', "local x = require 'nothing'",
+    for _, body in ipairs { 'local f = function() row.q = 1 end f()', 'each(function() return function() row.q = 1 end end)', 'set(row)',
+      'return set(row, event)', 'row.s = own:of(event)', 'row.s = own.of(nil, event)', 'local r = row if r.n then set(r) end',
+      "local x = require 'nothing'",
       'local r = row r.q = 1' } do
       local said = said_of(pipeline(body, nil, helpers .. 'local function each(f) return f() end '))
       assert.are.equal(1, #said, body .. ': ' .. table.concat(said, '\n'))
@@ -87,7 +88,8 @@ describe('check of handlers', function()
       'for i = 1, 2 do local r = i == 1 and row or own row.n = r.clamp and 1 end' } do
       assert.are.same({}, said_of(pipeline(body, nil, helpers)), body)
     end
-    for _, f in ipairs { 'function() local k, v = next({ { q = 1 } }) local x = v.q end', 'function(...) local a, b = unpack { {}, { q = 2 } } return b.q end' } do
+    for _, f in ipairs { 'function() local k, v = next({ { q = 1 } }) local x = v.q end',
+      'function(...) local a, b = unpack { {}, { q = 2 } } return b.q end' } do
       assert.are.same({}, said_of((pipeline('@'):gsub('function%(row, event%)\n@\nend', function() return f end))))
     end
     for _, body in ipairs { 'row:delete()', 'row:reset() row.n = row.exists and 1 or 0', "tidemill.delete(row)",
@@ -122,8 +124,10 @@ end)
 
 describe('what other languages write', function()
   it('is told with what Lua writes', function()
-    for body, what in pairs { ['if row.n == 1 then\nrow.n = 2\nelse if row.n == 2 then\nrow.n = 3\nend'] = 'is elseif meant?', ['if row.n then\nelif row.s then\nend'] = 'Lua writes elseif',
-      ['row.n = row.s ? 1 : 2'] = 'Lua writes x and 1 or 2', ['row.n++'] = 'Lua writes n = n + 1', ['if !row.n then row.n = 1 end'] = 'Lua writes not' } do
+    for body, what in pairs { ['if row.n == 1 then\nrow.n = 2\nelse if row.n == 2 then\nrow.n = 3\nend'] = 'is elseif meant?',
+      ['if row.n then\nelif row.s then\nend'] = 'Lua writes elseif',
+      ['row.n = row.s ? 1 : 2'] = 'Lua writes x and 1 or 2', ['row.n++'] = 'Lua writes n = n + 1',
+      ['if !row.n then row.n = 1 end'] = 'Lua writes not' } do
       assert.is_truthy(bundles.refusal(pipeline(body)):find(what, 1, true), bundles.refusal(pipeline(body)))
     end
   end)
@@ -132,18 +136,20 @@ end)
 describe('a text that is no Lua', function()
   it('is not shown: it may hold a password', function()
     for text, what in pairs { ["'postgres://app:sec\\@ret'"] = 'invalid escape sequence', ["'postgres://app:secret"] = 'unfinished string',
-      ['"postgres://app:sec\\sret"'] = 'invalid escape sequence', ['[[postgres://app:secret'] = 'unfinished long string', ["'postgres://app:sec'ret'"] = "expected near 'ret'",
+      ['"postgres://app:sec\\sret"'] = 'invalid escape sequence', ['[[postgres://app:secret'] = 'unfinished long string',
+      ["'postgres://app:sec'ret'"] = "'}' expected",
       ["'a' 'secret'"] = "' expected" } do
       local said = bundles.refusal('return pipeline {\n  database = postgres { write = ' .. text .. ' },\n}')
       assert.is_truthy(said:find('^pipeline%.lua:%d: ') and said:find(what, 1, true), said)
-      assert.is_nil(said:find('sec', 1, true), said)
+      assert.is_nil(said:find('sec', 1, true) or said:find("'ret", 1, true), said)
     end
   end)
 end)
 
 describe('a record that fails', function()
   it('is told with what was compared with nil, or of another type', function()
-    for body, what in pairs { ['row.s = tostring(event.data.a < event.data.b)'] = ': of event.data.a, event.data.b in this line one is nil', ['row.s = tostring(event.data.a < "3")'] = 'decimal(text) makes one',
+    for body, what in pairs { ['row.s = tostring(event.data.a < event.data.b)'] = ': of event.data.a, event.data.b in this line one is nil',
+      ['row.s = tostring(event.data.a < "3")'] = 'decimal(text) makes one',
       ['row.s = "a" .. event.data.l'] = "write table.concat(x, ', ')" } do
       local source = "kafka { brokers = 'b', group = 'g', topics = { 't' }, format = 'json', type = 'data.type' }"
       local bundle = bundles.load(bundles.pipeline(FOLD:format('', body), source))

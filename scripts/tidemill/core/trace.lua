@@ -33,7 +33,8 @@ local function read_in(text, number)
   return table.concat(names, ', ')
 end
 
-local NO_NUMBER = { '^attempt to compare .*nil', '^nil %(missing or null%) cannot be used as a number$',
+local NO_NUMBER = { '^attempt to compare .*nil',
+  '^nil %(missing or null%) cannot be used as a number$',
   'nil %(missing or null%) is not a number$' }
 
 -- A decimal is told of its other operand's value, not of its name.
@@ -64,7 +65,8 @@ local CALLED = { delete = true, reset = true }
 local LUA_TYPES = { string = true, number = true, table = true, boolean = true,
   ['nil'] = true, ['function'] = true }
 
-local NUMBER_OF_TEXT = ': a number is compared with a number: decimal(text) makes one of a text'
+local NUMBER_OF_TEXT = ': a number is compared with numbers: decimal(text) makes one '
+  .. 'of a text'
 
 -- LuaJIT's messages, and what they mean for a value of a record or a row.
 local MEANINGS = {

@@ -256,7 +256,7 @@ local FOREIGN = {
   { '^%s*els?if%f[%W]', 'Lua writes elseif' },
   { '%s%?[^:]*:', 'Lua writes x and 1 or 2 for x ? 1 : 2' },
   { '&&', 'Lua writes and' }, { '||', 'Lua writes or' },
-  { '//', 'a comment begins with --' },
+  { '%f[%S]//', 'a comment begins with --' },
   { '^%s*[%w_]+%s*:[^:]', 'Lua writes key = value' },
   { '^%s*["\'][%w_]+["\']%s*[:=]', "Lua writes key = value, or ['key'] = value" },
 }
@@ -286,12 +286,26 @@ local function refuse_length(path, text)
   end
 end
 
+-- Lua shows the text at which it stumbled, which may be an address with its password.
+local function without_text(what, text, line)
+  local n, code = 0, ''
+  for each in (text .. '\n'):gmatch('(.-)\n') do
+    n = n + 1
+    if n == line then code = each:lower() end
+  end
+  what = what:gsub('^(unfinished string) near .*$', '%1')
+  what = what:gsub('^(invalid escape sequence) near .*$', '%1')
+  local is_secret = code:find('://', 1, true) or code:find 'passw'
+  return (what:gsub(is_secret and ' near .*$' or "near '['\"].*$",
+    is_secret and '' or 'near a text'))
+end
+
 local function else_if(text, first, last)
   local n = 0
   for code in (text .. '\n'):gmatch('(.-)\n') do
     n = n + 1
     if n > first and n <= last and code:find('^%s*else%s+if%f[%W]') then
-      return (': the `else if` in line %d begins another if, which has an end of its own: '
+      return (': the `else if` in line %d begins another if, which has its own end: '
         .. 'is elseif meant?'):format(n)
     end
   end
@@ -375,9 +389,7 @@ local function new_require(bundle, loading, env)
     end
     local line, what = reason:match('^.-:(%d+): (.*)$')
     if not line then error(reason, 0) end
-    -- Lua would show the text, which may be an address with its password.
-    what = what:gsub("^(unfinished string) near .*$", '%1')
-      :gsub('^(invalid escape sequence) near .*$', '%1'):gsub("near '['\"].*$", 'near a text')
+    what = without_text(what, text, tonumber(line))
     error(syntax_error(path, text, tonumber(line), what), 0)
   end
 
