@@ -43,7 +43,7 @@ static int64_t newest_age(const void *page)
     const struct page *p = page;
     int64_t newest = 0;
 
-    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+    for (uint32_t i = 0, n_lanes = page_n_lanes(p); i < n_lanes; i++) {
         int64_t ms = p->lanes[i].event_ms;
 
         newest = ms > newest ? ms : newest;

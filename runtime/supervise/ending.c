@@ -85,7 +85,7 @@ static void put_topics(const struct page *p, struct buf *out)
     struct topic_letters list[TOPICS_TOLD] = {0};
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < p->n_lanes && i < PAGE_LANES; i++) {
+    for (uint32_t i = 0, n_lanes = page_n_lanes(p); i < n_lanes; i++) {
         const struct page_lane *lane = &p->lanes[i];
 
         if (lane->letters > 0) {
