@@ -253,6 +253,10 @@ describe('what a pipeline is to write', function()
     assert.are.equal([[table = '"a.b"."say ""it\'s"""']], written('a.b', 'say "it\'s"'))
     assert.are.equal('x1', text(C.sql_put_field, 'x1'))
     assert.are.equal("['1x']", text(C.sql_put_field, '1x'))
+    for _, word in ipairs { 'end', 'goto', 'and' } do
+      assert.are.equal("['" .. word .. "']", text(C.sql_put_field, word))
+    end
+    assert.are.equal('ends', text(C.sql_put_field, 'ends'))
     assert.are.equal("['it\\'s']", text(C.sql_put_field, "it's"))
   end)
 end)

@@ -189,12 +189,29 @@ static void put_escaped(struct buf *b, const char *text)
     }
 }
 
-void sql_put_field(struct buf *b, const char *name)
+/* May it stand in Lua without brackets? As M.field in
+ * scripts/tidemill/plan/names.lua, which has the same words. */
+static bool is_plain_field(const char *name)
 {
     static const char letters[] =
         "_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    bool is_plain = strspn(name, letters) == strlen(name) &&
-                    strspn(name, letters + sizeof(letters) - 11) == 0;
+    static const char *const keywords[] = {
+        "and",      "break",  "do",   "else", "elseif", "end",  "false", "for",
+        "function", "goto",   "if",   "in",   "local",  "nil",  "not",   "or",
+        "repeat",   "return", "then", "true", "until",  "while"};
+
+    for (size_t i = 0; i < sizeof(keywords) / sizeof(*keywords); i++) {
+        if (strcmp(name, keywords[i]) == 0) {
+            return false;
+        }
+    }
+    return name[0] && strspn(name, letters) == strlen(name) &&
+           strspn(name, letters + sizeof(letters) - 11) == 0;
+}
+
+void sql_put_field(struct buf *b, const char *name)
+{
+    bool is_plain = is_plain_field(name);
 
     buf_puts(b, is_plain ? "" : "['");
     put_escaped(b, name);

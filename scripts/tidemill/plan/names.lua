@@ -103,7 +103,7 @@ function M.table(text)
   return schema, parts[2] or parts[1]
 end
 
--- Of these Lua's own words need quotes, too.
+-- Lua's own words need quotes, too; sql_put_field() (sql_schema.c) has the same.
 local KEYWORDS = {}
 for word in ('and break do else elseif end false for function goto if in local nil not '
   .. 'or repeat return then true until while'):gmatch('%a+') do
