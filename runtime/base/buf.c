@@ -62,6 +62,14 @@ void buf_printf(struct buf *b, const char *format, ...)
     b->len += (size_t)len;
 }
 
+void buf_words(struct buf *b, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        buf_puts(b, i == 0 ? "" : i + 1 == n ? " or " : ", ");
+        buf_puts(b, words[i]);
+    }
+}
+
 char *buf_text(struct buf *b)
 {
     buf_reserve(b, 1);

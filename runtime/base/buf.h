@@ -17,6 +17,8 @@ void buf_put(struct buf *b, const void *p, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* "a, b or c". */
+void buf_words(struct buf *b, const char *const *words, size_t n);
 /* Ends the content with a NUL that len does not count; returns data. */
 char *buf_text(struct buf *b);
 

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "base/log_json.h"
 #include "base/loop.h"
@@ -66,7 +67,7 @@ static bool read_word(const char *variable, const char *const *words, int n,
                       int unset, int *out, struct err *e)
 {
     const char *text = getenv(variable), *near;
-    char list[64] = "";
+    struct buf list = {0};
 
     *out = unset;
     if (!text || !*text) {
@@ -77,17 +78,13 @@ static bool read_word(const char *variable, const char *const *words, int n,
             return true;
         }
     }
-    for (int i = 0; i < n; i++) {
-        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
-                 i == 0       ? ""
-                 : i == n - 1 ? " or "
-                              : ", ",
-                 words[i]);
-    }
+    buf_words(&list, words, (size_t)n);
     near = nearest_word(text, words, (size_t)n);
-    return err_set(e, ERR_CONFIG, "%s is '%s': it must be %s%s%s%s", variable,
-                   text, list, near ? "; did you mean '" : "", near ? near : "",
-                   near ? "'?" : "");
+    err_set(e, ERR_CONFIG, "%s is '%s': it must be %s%s%s%s", variable, text,
+            buf_text(&list), near ? "; did you mean '" : "", near ? near : "",
+            near ? "'?" : "");
+    buf_close(&list);
+    return false;
 }
 
 /* As sd-daemon tells it: JOURNAL_STREAM is DEVICE:INODE of the socket, which

@@ -64,6 +64,13 @@ void complain(const char *format, ...)
     va_end(args);
 }
 
+void complain_near(const char *near)
+{
+    if (near) {
+        complain("; did you mean '%s'?", near);
+    }
+}
+
 const char *plural(int64_t n)
 {
     return n == 1 ? "" : "s";

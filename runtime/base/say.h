@@ -11,6 +11,8 @@
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* To stderr. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* "; did you mean 'x'?" to stderr; NULL: nothing. */
+void complain_near(const char *near);
 void complain_v(const char *format, va_list args)
     __attribute__((format(printf, 1, 0)));
 

@@ -109,11 +109,8 @@ int chapter_refuse(const char *word)
     for (const struct chapter *c = chapters; c->name && n < MOST; c++) {
         names[n++] = c->name;
     }
-    const char *near = nearest_word(word, names, n);
     complain("tidemill help: '%s' is neither a verb nor a chapter", word);
-    if (near) {
-        complain("; did you mean '%s'?", near);
-    }
+    complain_near(nearest_word(word, names, n));
     complain("\nTry 'tidemill help --help', which lists them.\n");
     return EX_USAGE;
 }

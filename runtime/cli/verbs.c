@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/buf.h"
 #include "base/nearest.h"
 #include "base/say.h"
 
@@ -32,33 +33,40 @@ const struct verb *verb_find(const struct verb *const *list, const char *word)
     return NULL;
 }
 
+static size_t list_names(const struct verb *const *list,
+                         const char *names[MOST_VERBS])
+{
+    size_t n = 0;
+
+    for (; n < MOST_VERBS && list[n]; n++) {
+        names[n] = verb_word(list[n]);
+    }
+    return n;
+}
+
 /* "list, resume, skip or seek" */
 static void complain_words(const struct verb *const *list)
 {
-    for (int i = 0; list[i] != NULL; i++) {
-        const char *gap = !list[i + 1] ? " or " : ", ";
-        complain("%s%s", i == 0 ? "" : gap, verb_word(list[i]));
-    }
+    const char *names[MOST_VERBS];
+    struct buf text = {0};
+
+    buf_words(&text, names, list_names(list, names));
+    complain("%s", buf_text(&text));
+    buf_close(&text);
 }
 
 int verb_refuse(const struct verb *above, const char *word)
 {
     const struct verb *const *list = above ? above->words : verbs;
-    const char *names[MOST_VERBS] = {0};
-    size_t n = 0;
-    for (; n < MOST_VERBS && list[n]; n++) {
-        names[n] = verb_word(list[n]);
-    }
-    const char *near = nearest_word(word, names, n);
+    const char *names[MOST_VERBS];
+    size_t n = list_names(list, names);
     if (!above) {
         complain("tidemill: unknown verb '%s'", word);
     } else {
         complain("tidemill %s: '%s' is not ", above->name, word);
         complain_words(list);
     }
-    if (near) {
-        complain("; did you mean '%s'?", near);
-    }
+    complain_near(nearest_word(word, names, n));
     complain("\nTry 'tidemill %s%s--help'.\n", above ? above->name : "",
              above ? " " : "");
     return EX_USAGE;

@@ -72,7 +72,8 @@ local TABLE = {
   { 65, 'send $F/good exits --file /bin/true', 'not JSON' },
   { 65, "send examples/first outbox.event.account '{\"amount\": 1}' --key x "
     .. '--type MoneyDeposited', 'set the record aside', 'uuid' },
-  { 66, 'send $F/good exit 1', 'did you mean exits' },
+  { 66, 'send $F/good exit 1', "it reads exits; did you mean 'exits'?" },
+  { 66, 'send $F/good orders 1', 'reads no topic orders; it reads exits' },
   { 66, 'send $F/good exits --file $F/none', 'cannot open' },
   { 69, 'send $F/good exits 1', 'does not answer' },
   { 69, 'send $F/good exits --raw {', 'does not answer' },

@@ -145,17 +145,15 @@ static bool reads(const struct plan *p, const char *topic)
 static int refuse_place(const struct letter_filter *f, const struct verb *v,
                         const struct plan *p)
 {
-    const char *near = !f->topic ? NULL
-                                 : nearest_word(f->topic, p->source.topics,
-                                                p->source.n_topics);
     complain("tidemill %s: pipeline %s has no lane %s", v->name, p->name,
              f->topic != NULL ? f->topic : "");
     if (f->partition >= 0) {
         complain("%s%" PRId64, f->topic != NULL ? "/" : "of partition ",
                  f->partition);
     }
-    if (near && !reads(p, f->topic)) {
-        complain("; did you mean '%s'?", near);
+    if (f->topic && !reads(p, f->topic)) {
+        complain_near(
+            nearest_word(f->topic, p->source.topics, p->source.n_topics));
     }
     complain("\n'tidemill lane list %s' names its lanes\n", p->path);
     return EX_NOINPUT;

@@ -303,11 +303,13 @@ static int find_topic(struct send *s)
             return EX_OK;
         }
     }
-    const char *near =
-        nearest_word(s->r.topic, source->topics, source->n_topics);
-
-    complain("tidemill send: pipeline %s reads no topic %s; did you mean %s?\n",
-             s->r.plan->name, s->r.topic, near ? near : source->topics[0]);
+    complain("tidemill send: pipeline %s reads no topic %s; it reads ",
+             s->r.plan->name, s->r.topic);
+    for (uint32_t i = 0; i < source->n_topics; i++) {
+        complain("%s%s", i > 0 ? ", " : "", source->topics[i]);
+    }
+    complain_near(nearest_word(s->r.topic, source->topics, source->n_topics));
+    complain("\n");
     return EX_NOINPUT;
 }
 

@@ -108,11 +108,9 @@ static void note_type(const struct send_record *r, struct tm_batch *b)
         const struct plan_projection *p = &r->plan->projections[i];
 
         if (plan_reads(p, r->topic) && !is_handled(p, type)) {
-            const char *near = nearest_word(type, p->types, p->n_types);
-
-            complain("note: %s has no handler for the type %s%s%s%s\n",
-                     p->table, type, near ? "; did you mean '" : "",
-                     near ? near : "", near ? "'?" : "");
+            complain("note: %s has no handler for the type %s", p->table, type);
+            complain_near(nearest_word(type, p->types, p->n_types));
+            complain("\n");
         }
     }
 }
