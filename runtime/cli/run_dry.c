@@ -39,19 +39,6 @@ struct looking {
 
 /* ---- where to read ---- */
 
-static const struct lane_row *lane_of(const struct lane_rows *lanes,
-                                      const char *topic, int32_t partition)
-{
-    for (uint32_t i = 0; i < lanes->n; i++) {
-        const struct lane_row *row = &lanes->at[i];
-
-        if (row->partition == partition && strcmp(row->topic, topic) == 0) {
-            return row;
-        }
-    }
-    return NULL;
-}
-
 /* A lane without a position begins where a run would begin it; a time and the
  * group's offsets are not looked up for a look. */
 static int64_t beginning(struct looking *k)
@@ -72,7 +59,8 @@ static void place_parts(struct looking *k)
 {
     for (uint32_t i = 0; i < k->tail->n_parts; i++) {
         struct tail_part *p = &k->tail->parts[i];
-        const struct lane_row *row = lane_of(&k->lanes, p->topic, p->partition);
+        const struct lane_row *row =
+            lane_rows_find(&k->lanes, p->topic, p->partition);
 
         if (row && row->halted) {
             k->n_halted++;
@@ -390,7 +378,7 @@ static bool is_overtaken(struct looking *k)
     for (uint32_t i = 0; i < now.n && !is; i++) {
         const struct lane_row *row = &now.at[i];
         const struct lane_row *before =
-            lane_of(&k->lanes, row->topic, row->partition);
+            lane_rows_find(&k->lanes, row->topic, row->partition);
 
         is = !before || before->next_offset != row->next_offset;
     }

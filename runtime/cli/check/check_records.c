@@ -86,25 +86,12 @@ static void print_finding(struct checking *k, const char *topic,
 
 /* ---- a topic ---- */
 
-static const struct lane_row *lane_of(const struct checking *k,
-                                      const struct record *r)
-{
-    for (uint32_t i = 0; i < k->lanes.n; i++) {
-        const struct lane_row *lane = &k->lanes.at[i];
-
-        if (lane->partition == r->partition &&
-            strcmp(lane->topic, r->topic) == 0) {
-            return lane;
-        }
-    }
-    return NULL;
-}
-
 /* It was applied, or a new lane begins behind it. */
 static bool is_passed(const struct checking *k, const struct record *r)
 {
     const struct plan_source *s = &k->plan->source;
-    const struct lane_row *lane = lane_of(k, r);
+    const struct lane_row *lane =
+        lane_rows_find(&k->lanes, r->topic, r->partition);
 
     if (lane) {
         return r->offset < lane->next_offset;

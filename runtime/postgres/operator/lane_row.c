@@ -1,6 +1,8 @@
 /* See lane_row.h. */
 #include "postgres/operator/lane_row.h"
 
+#include <string.h>
+
 #include "postgres/wire/result.h"
 
 #define ISO "'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
@@ -93,6 +95,19 @@ bool lane_rows_load(struct operator_connection *c, const char *topic,
     }
     operator_connection_free(r);
     return true;
+}
+
+const struct lane_row *lane_rows_find(const struct lane_rows *rows,
+                                      const char *topic, int32_t partition)
+{
+    for (uint32_t i = 0; i < rows->n; i++) {
+        const struct lane_row *row = &rows->at[i];
+
+        if (row->partition == partition && strcmp(row->topic, topic) == 0) {
+            return row;
+        }
+    }
+    return NULL;
 }
 
 void lane_rows_close(struct lane_rows *rows)

@@ -44,6 +44,9 @@ struct lane_change {
 bool lane_rows_load(struct operator_connection *c, const char *topic,
                     int64_t partition, struct lane_rows *out,
                     struct err *e) MUSTCHECK;
+/* NULL: the lane has no row, since no run has claimed it. */
+const struct lane_row *lane_rows_find(const struct lane_rows *rows,
+                                      const char *topic, int32_t partition);
 void lane_rows_close(struct lane_rows *rows);
 /*
  * All of them or none, with a row of tidemill.audit each. A halt ends, and the
