@@ -129,6 +129,10 @@ struct batch_input {
     uint32_t n_faults; /* columns decoded late */
 };
 
+/* How often a batch function may ask for rows by what it read in rows that it
+ * asked for before. */
+enum { BATCH_SHORTS = 16 };
+
 /* Keys, trials and folds of it. */
 struct batch_scripts {
     int32_t projection;     /* whose handlers run */

@@ -13,8 +13,6 @@
 #include "postgres/store/catalog.h"
 #include "postgres/store/catalog_ask.h"
 
-/* How often a batch function may ask for more rows, as in a run. */
-enum { SHORTS_MOST = 16 };
 static const uint64_t HELD_BYTES = 1 << 30;
 
 /* One dry_run(). */
@@ -23,7 +21,6 @@ struct course {
     struct loop *loop;
     struct pgconn *conn;
     struct writer writer;
-    uint32_t n_shorts;
     int n_begun; /* statements before those that load */
     bool ok;
     struct err error;
@@ -90,6 +87,13 @@ static void make_leases(struct dry *d, struct record *records, uint32_t n)
     }
 }
 
+static bool over(struct err *e)
+{
+    return err_set(e, ERR_SCRIPT,
+                   "the scripts make too much of these records, or take too "
+                   "long: say fewer with --records");
+}
+
 static bool take_records(struct dry *d, struct record *records, uint32_t n,
                          struct err *e)
 {
@@ -102,10 +106,7 @@ static bool take_records(struct dry *d, struct record *records, uint32_t n,
     batch_prepare(b, n);
     batch_decode(b, n);
     batch_keys(b);
-    return !batch_is_over(b) ||
-           err_set(e, ERR_SCRIPT,
-                   "the scripts make too much of these records, or take too "
-                   "long: say fewer with --records");
+    return !batch_is_over(b) || over(e);
 }
 
 /* ---- the transaction ---- */
@@ -154,7 +155,7 @@ static void on_written(struct pgconn *c, const struct pgreply *reply, void *arg)
 
     (void)c;
     if (reply->ok) {
-        b->outcome.n_written -= writer_written(b->rows, b->n_rows, reply);
+        writer_written(b->rows, b->n_rows, reply); /* for each table */
     }
     end(k, reply->ok, &reply->error);
 }
@@ -165,8 +166,6 @@ static void write_rows(struct course *k)
 
     writer_begin(&k->writer);
     writer_write(&k->writer, b->rows, b->n_rows, k->conn);
-    b->outcome.n_written = k->writer.n_written;
-    b->outcome.n_unchanged = k->writer.n_unchanged;
     /* What would be checked at COMMIT. */
     pgconn_add_sql(k->conn, "SET CONSTRAINTS ALL IMMEDIATE");
     pgconn_add_sql(k->conn, "ROLLBACK");
@@ -213,14 +212,12 @@ static void on_opened(struct pgconn *c, const struct pgreply *reply, void *arg)
     }
     if (!read_loads(b, reply, k->n_begun, &e) || !batch_fold(b, &e)) {
         if (batch_is_over(b)) {
-            err_set(&e, ERR_SCRIPT,
-                    "the scripts make too much of these records, or take too "
-                    "long: say fewer with --records");
+            over(&e);
         }
         end(k, false, &e);
         return;
     }
-    if (b->scripts.is_short && ++k->n_shorts <= SHORTS_MOST) {
+    if (b->scripts.is_short && ++b->scripts.n_shorts <= BATCH_SHORTS) {
         pgconn_add_sql(c, "ROLLBACK");
         pgconn_flush(c, deadline(k), on_rolled_back, k);
         return;
@@ -283,9 +280,7 @@ static bool try(struct dry *d, struct record *records, uint32_t n,
         return false;
     }
     if (d->batch.n_table_sets > 0 && !batch_try(&d->batch)) {
-        return err_set(e, ERR_SCRIPT,
-                       "the scripts make too much of these records, or take "
-                       "too long: say fewer with --records");
+        return over(e);
     }
     k.loop = loop_new();
     k.conn = pgconn_open(k.loop, &target, on_state, &k);

@@ -100,10 +100,6 @@ static int queue_positions(struct batch *b)
 
 /* ---- folds ---- */
 
-/* How often a batch function may ask for rows by what it read in rows that it
- * asked for before. */
-enum { SHORTS_MOST = 16 };
-
 /* NEXT_ON: the rows are as they are to be written, unless b->scripts.is_short. */
 static struct next fold(struct batch *b)
 {
@@ -158,13 +154,13 @@ static struct next begin_with_more(struct batch *b)
 {
     struct err e;
 
-    if (++b->scripts.n_shorts <= SHORTS_MOST) {
+    if (++b->scripts.n_shorts <= BATCH_SHORTS) {
         return next_again(0);
     }
     err_set(&e, ERR_SCRIPT,
             "a batch function asks for more rows each time, by what it reads "
             "in those that it asked for before: %d times are possible",
-            SHORTS_MOST);
+            BATCH_SHORTS);
     return outcome_refused(b, &e);
 }
 
