@@ -10,18 +10,16 @@
 
 #include "base/loop.h"
 
-/* The fields of /proc/PID/stat that are used; false: the process is gone. */
-static bool read_stat(pid_t pid, uint64_t *ticks, uint64_t *start_ticks,
-                      uint64_t *pages)
+bool vitals_stat(const char *path, uint64_t *ticks, uint64_t *start_ticks,
+                 uint64_t *pages)
 {
-    char path[64], text[1024];
+    char text[1024];
     unsigned long user, system, resident;
     unsigned long long start;
     const char *end;
     size_t n;
     FILE *f;
 
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
     f = fopen(path, "re");
     if (!f) {
         return false;
@@ -77,8 +75,10 @@ static uint64_t read_process(pid_t pid, struct page_process *out)
     int64_t per_second = sysconf(_SC_CLK_TCK);
     uint64_t ticks, start, pages;
     struct rlimit files = {0};
+    char path[64];
 
-    if (!read_stat(pid, &ticks, &start, &pages)) {
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    if (!vitals_stat(path, &ticks, &start, &pages)) {
         return 0;
     }
     prlimit(pid, RLIMIT_NOFILE, NULL, &files);

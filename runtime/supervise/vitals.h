@@ -7,6 +7,10 @@
 
 struct rusage;
 
+/* Of /proc/PID/stat, or of a thread's: clock ticks of CPU, the start in ticks
+ * since the machine's, pages that are resident. False: it is gone. */
+bool vitals_stat(const char *path, uint64_t *ticks, uint64_t *start_ticks,
+                 uint64_t *pages);
 /* The calling process. */
 void vitals_of_self(struct page_process *out);
 /* The worker in the slot, if there is one. */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "model/poison_table.h"
 #include "supervise/process.h"
+#include "supervise/vitals.h"
 
 /* What a worker gets to answer SIGUSR1 on a busy machine. */
 enum { ANSWER_USEC = 500000 };
@@ -38,28 +39,11 @@ enum {
  * other threads (librdkafka's) work on while a script is stuck. */
 static uint64_t cpu_ticks(pid_t pid)
 {
-    char path[64], text[1024];
-    unsigned long user = 0, system = 0;
-    const char *end;
-    size_t n;
-    FILE *f;
+    uint64_t ticks, start, pages;
+    char path[64];
 
     snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, pid);
-    f = fopen(path, "re");
-    if (!f) {
-        return 0;
-    }
-    n = fread(text, 1, sizeof(text) - 1, f);
-    fclose(f);
-    text[n] = '\0';
-    /* The name in parentheses may hold anything; 11 fields behind it. */
-    end = strrchr(text, ')');
-    if (!end ||
-        sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-               &user, &system) != 2) {
-        return 0;
-    }
-    return user + system;
+    return vitals_stat(path, &ticks, &start, &pages) ? ticks : 0;
 }
 
 /* Never true: it is no reason to end it. */
