@@ -271,7 +271,9 @@ format:
 
 ##  clean     removes everything that was built
 clean:
-	rm -rf build build-debug build-fuzz build-mutants build-arm64 tidemill
+	! mountpoint -q build-package/root || umount build-package/root
+	rm -rf --one-file-system build build-debug build-fuzz build-mutants build-arm64 \
+	  build-package build-lto tidemill
 
 ##  help      this list
 help:
