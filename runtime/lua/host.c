@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/nearest.h"
+#include "base/utf8.h"
 #include "lua/bundle.h"
 #include "lua/load.h"
 #include "model/plan.h"
@@ -158,6 +159,16 @@ static int host_is_there(lua_State *L)
     return 1;
 }
 
+/* is_utf8(text): whether all of it is. */
+static int host_is_utf8(lua_State *L)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len);
+
+    lua_pushboolean(L, utf8_valid(text, len) == len);
+    return 1;
+}
+
 /* nearest(word, words): the place of the nearest and its distance in letters, or
  * nil. */
 static int host_nearest(lua_State *L)
@@ -248,15 +259,12 @@ static void set_nonce(lua_State *L)
 
 int luaopen_tidemill_host(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"read", host_read},
-                                         {"plan", host_plan},
-                                         {"type", host_type},
-                                         {"type_words", host_type_words},
-                                         {"env", host_env},
-                                         {"secret", host_secret},
-                                         {"is_there", host_is_there},
-                                         {"nearest", host_nearest},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"read", host_read},         {"plan", host_plan},
+        {"type", host_type},         {"type_words", host_type_words},
+        {"env", host_env},           {"secret", host_secret},
+        {"is_there", host_is_there}, {"is_utf8", host_is_utf8},
+        {"nearest", host_nearest},   {NULL, NULL}};
 
     lua_newtable(L);
     luaL_register(L, NULL, functions);

@@ -1,6 +1,6 @@
 local ffi = require 'ffi'
-local core = require 'spec.core.core'
 local names = require 'tidemill.plan.names'
+local core = require 'spec.core.core'
 local C = core.lib
 
 core.headers('base/buf.h', 'model/type.h', 'model/plan.h', 'postgres/sql/sql.h', 'postgres/sql/sql_text.h')

@@ -1,6 +1,8 @@
 -- Names of tables and columns, as PostgreSQL allows them. A name is taken as it is
 -- written, capitals too. A point stands between schema and table; what has a point or
 -- a quote itself is written in double quotes, as in SQL: '"my.schema"."my ""table"""'.
+local core = require 'tidemill.core.api'
+
 local M = {}
 
 local MOST = 63
@@ -8,32 +10,11 @@ local MOST = 63
 local SYSTEM = { tableoid = true, xmin = true, cmin = true, xmax = true, cmax = true,
   ctid = true }
 
--- UTF-8 of one character; overlong forms and surrogates are none.
-local CHARACTERS = {
-  '^[\1-\127]', '^[\194-\223][\128-\191]', '^\224[\160-\191][\128-\191]',
-  '^[\225-\236\238\239][\128-\191][\128-\191]', '^\237[\128-\159][\128-\191]',
-  '^\240[\144-\191][\128-\191][\128-\191]',
-  '^[\241-\243][\128-\191][\128-\191][\128-\191]',
-  '^\244[\128-\143][\128-\191][\128-\191]',
-}
-
-local function is_utf8(text)
-  while text ~= '' do
-    local last
-    for _, pattern in ipairs(CHARACTERS) do
-      last = last or select(2, text:find(pattern))
-    end
-    if not last then return false end
-    text = text:sub(last + 1)
-  end
-  return true
-end
-
 -- Why PostgreSQL would not take the name, or another one for it; nil: it takes it.
 local function refused(name)
   if name == '' then return 'it is empty' end
   if name:find('%z') then return 'it has a zero byte' end
-  if not is_utf8(name) then return 'it is not UTF-8: save the file as UTF-8' end
+  if not core.host.is_utf8(name) then return 'it is not UTF-8: save the file as UTF-8' end
   if #name > MOST then return 'PostgreSQL takes names of 63 bytes at most' end
   return nil
 end
