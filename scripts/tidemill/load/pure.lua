@@ -4,29 +4,12 @@
 -- and to variables of an outer function (USETx). Tables that a handler
 -- changes cannot be seen here; running examples under two splits shows them.
 local util = require 'jit.util'
+local bytecode = require 'tidemill.load.bytecode'
 local upvalues = require 'tidemill.load.upvalues'
 
 local M = {}
 
-local function opcodes(f)
-  local set, pc = {}, 0
-  local ins = util.funcbc(f, pc)
-  while ins do
-    set[ins % 256] = true
-    pc = pc + 1
-    ins = util.funcbc(f, pc)
-  end
-  return set
-end
-
--- The numbers of instructions differ between versions of LuaJIT, so they are
--- learned: what is in the first function and not in the second.
-local function probe(with, without)
-  local have, lack = opcodes(loadstring(with)()), opcodes(loadstring(without)())
-  for op in pairs(have) do
-    if not lack[op] then return op end
-  end
-end
+local probe = bytecode.probe
 
 local GSET = probe('return function(v) x = v end', 'return function(v) local x = v end')
 local USET = {}
@@ -57,13 +40,8 @@ end
 -- A function and those inside of it, with their variables; the number of the last one.
 local function tree(f, around, list, number)
   local node, inner = { f = f, names = upvalue_names(f), around = around }, {}
-  local k, constant = -1, util.funck(f, -1)
-  while constant ~= nil do
-    if type(constant) == 'proto' then
-      inner[#inner + 1], number = tree(constant, node, list, number)
-    end
-    k = k - 1
-    constant = util.funck(f, k)
+  for i, proto in ipairs(bytecode.protos(f)) do
+    inner[i], number = tree(proto, node, list, number)
   end
   node.inner, node.variables = inner, list[number + 1]
   return node, number + 1
@@ -86,19 +64,13 @@ function M.tree(f)
 end
 
 local function scan(node, found)
-  local f, pc = node.f, 1
-  local ins = util.funcbc(f, pc)
-  while ins do
-    local op = ins % 256
-    local a = math.floor(ins / 256) % 256
-    if op == GSET then
-      local name = util.funck(f, -math.floor(ins / 65536) - 1)
-      found(line_of(f, pc), 'global', tostring(name))
-    elseif USET[op] and is_outside(node, a) then
-      found(line_of(f, pc), 'variable', node.names[a])
+  local f = node.f
+  for pc, ins in ipairs(bytecode.instructions(f)) do
+    if ins.op == GSET then
+      found(line_of(f, pc), 'global', tostring(util.funck(f, -ins.d - 1)))
+    elseif USET[ins.op] and is_outside(node, ins.a) then
+      found(line_of(f, pc), 'variable', node.names[ins.a])
     end
-    pc = pc + 1
-    ins = util.funcbc(f, pc)
   end
   for _, inner in ipairs(node.inner) do scan(inner, found) end
 end
@@ -144,14 +116,10 @@ function M.each(handlers, sources, each)
 end
 
 local function has_constant(f, word)
-  local k = -1
-  local constant = util.funck(f, k)
-  while constant ~= nil do
+  for _, constant in bytecode.constants(f) do
     if constant == word or type(constant) == 'proto' and has_constant(constant, word) then
       return true
     end
-    k = k - 1
-    constant = util.funck(f, k)
   end
   return false
 end
@@ -180,22 +148,15 @@ end
 ---@param f function|any a chunk, or a prototype in it
 ---@return string|nil message a line each
 function M.literals(f, path)
-  local lines, pc = {}, 1
-  local ins = util.funcbc(f, pc)
-  while ins do
-    if ins % 256 == KCDATA then
-      local constant = util.funck(f, -math.floor(ins / 65536) - 1)
+  local lines = {}
+  for pc, ins in ipairs(bytecode.instructions(f)) do
+    if ins.op == KCDATA then
       lines[#lines + 1] = ('%s:%d: %s'):format(path, line_of(f, pc),
-        literal_text(constant))
+        literal_text(util.funck(f, -ins.d - 1)))
     end
-    pc = pc + 1
-    ins = util.funcbc(f, pc)
   end
-  local k, constant = -1, util.funck(f, -1)
-  while constant ~= nil do
-    if type(constant) == 'proto' then lines[#lines + 1] = M.literals(constant, path) end
-    k = k - 1
-    constant = util.funck(f, k)
+  for _, inner in ipairs(bytecode.protos(f)) do
+    lines[#lines + 1] = M.literals(inner, path)
   end
   return lines[1] and table.concat(lines, '\n')
 end

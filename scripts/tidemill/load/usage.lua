@@ -2,35 +2,13 @@
 -- rows. The bytecode shows it (lj_bc.h), so texts and comments mislead nobody; what is
 -- not certain is left to the run, which says the same.
 local util = require 'jit.util'
+local bytecode = require 'tidemill.load.bytecode'
 local pure = require 'tidemill.load.pure'
 local trace = require 'tidemill.core.trace'
 
 local M = {}
 
-local function byte_of(ins, n) return math.floor(ins / 256 ^ n) % 256 end
-
--- Those of a function, by number from 1: op, a, b, c and d.
-local function instructions(f)
-  local list, pc = {}, 1
-  local ins = util.funcbc(f, pc)
-  while ins do
-    list[pc] = { op = ins % 256, a = byte_of(ins, 1), c = byte_of(ins, 2),
-      b = byte_of(ins, 3), d = math.floor(ins / 65536) % 65536 }
-    pc = pc + 1
-    ins = util.funcbc(f, pc)
-  end
-  return list
-end
-
--- The numbers of instructions differ between versions of LuaJIT, so they are learned:
--- the first of [code], which begins like [less].
-local function probe(code, less)
-  local have, lack = instructions(loadstring(code)()), {}
-  for _, ins in ipairs(instructions(loadstring(less)())) do lack[ins.op] = true end
-  for _, ins in ipairs(have) do
-    if not lack[ins.op] then return ins.op end
-  end
-end
+local instructions, probe = bytecode.instructions, bytecode.probe
 
 local KSTR = probe("return function(v) v = 'x' end", 'return function(v) v = v end')
 local MOV = probe('return function(v, w) v = w end', 'return function(v, w) v = 1 end')
@@ -254,11 +232,7 @@ local function globals(f, found)
         after and after.op == KSTR and text_at(f, after.d) or nil)
     end
   end
-  local k, constant = -1, util.funck(f, -1)
-  while constant ~= nil do
-    if type(constant) == 'proto' then globals(constant, found) end
-    k, constant = k - 1, util.funck(f, k - 1)
-  end
+  for _, inner in ipairs(bytecode.protos(f)) do globals(inner, found) end
 end
 
 -- What a sandbox says of a word, or of a module; nil: it has it.
