@@ -37,7 +37,7 @@ function M.constants(f)
   end, nil, 0
 end
 
----The functions right inside of it, as prototypes, the innermost of the last one first.
+---The functions right inside of it, as prototypes, in the order of their constants.
 function M.protos(f)
   local list = {}
   for _, constant in M.constants(f) do
