@@ -239,7 +239,11 @@ static void add_label(struct metrics_writer *w, const char *name,
     for (size_t n, left = strlen(text); left > 0; text += n, left -= n) {
         n = utf8_next(text, left, &is_seen);
         buf_put(&w->labels, "\\", *text == '"' || *text == '\\');
-        buf_put(&w->labels, is_seen ? text : "?", is_seen ? n : 1);
+        if (is_seen) {
+            buf_put(&w->labels, text, n);
+        } else {
+            buf_puts(&w->labels, *text == '\n' ? "\\n" : "?");
+        }
     }
     buf_puts(&w->labels, "\"");
 }

@@ -369,11 +369,16 @@ void log_complain(const char *text)
     }
 }
 
+/* Within a string its quotes would be escaped: where it stands a second time, a
+ * process was killed in the midst of the line before. */
 bool log_is_line(const char *line, size_t len)
 {
     size_t before = len > 3 && line[0] == '<' && line[2] == '>' ? 3 : 0;
+    size_t n = sizeof(LOG_JSON_FRONT) - 1, begin = before + n;
 
-    return len >= before + 2 && line[before] == '{' && line[len - 1] == '}';
+    return len > begin && memcmp(line + before, LOG_JSON_FRONT, n) == 0 &&
+           line[len - 1] == '}' &&
+           !memmem(line + begin, len - begin, LOG_JSON_FRONT, n);
 }
 
 void log_foreign(const char *line, size_t len)

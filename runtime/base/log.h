@@ -40,7 +40,8 @@ void log_line(enum log_level level, const char *msg, const char *fields, ...)
  * end of one, in one object.
  */
 void log_complain(const char *text);
-/* Is it an object of JSON, as far as its ends tell, perhaps with its level? */
+/* Is it one whole line of our JSON, as far as ends and front tell, perhaps with its
+ * level? */
 bool log_is_line(const char *line, size_t len);
 /* A line that is none of ours, without its end, of a process of ours. */
 void log_foreign(const char *line, size_t len);

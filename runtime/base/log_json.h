@@ -16,6 +16,9 @@ struct log_head {
     int pid;
 };
 
+/* How each begins. */
+#define LOG_JSON_FRONT "{\"time\":\""
+
 /* LEAST: room for the head. */
 enum { LOG_JSON_LEAST = 1024 };
 

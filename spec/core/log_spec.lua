@@ -143,8 +143,10 @@ describe('the log as JSON', function()
   end)
 
   it('knows its own lines from those of libraries', function()
-    for line, is in pairs { ['{"a":1}'] = true, ['<3>{"a":1}'] = true, ['{}'] = true, ['{'] = false,
-      ['malloc(): corrupted'] = false, [''] = false, ['<3>'] = false, ['x{}'] = false } do
+    local whole = said(JSON, function() C.log_line(C.LOG_INFO, 'say {"time":"', nil) end):sub(1, -2)
+    for line, is in pairs { [whole] = true, ['<3>' .. whole] = true, ['{}'] = false, ['{'] = false,
+      ['malloc(): corrupted'] = false, [''] = false, ['<3>'] = false, ['x{}'] = false,
+      ['{broken}'] = false, [whole:sub(1, -2)] = false, [whole:sub(1, 40) .. whole] = false } do
       assert.are.equal(is, C.log_is_line(line, #line), line)
     end
   end)

@@ -151,7 +151,7 @@ describe('the table of metrics', function()
 
   it('has one series for each table, whoever wrote it', function()
     local page = new_page()
-    metric_table.name_tables(page, { 'a', 's.b', 'a', 'c' })
+    metric_table.name_tables(page, { 'a', 's.b', 'a', '"ü""\n"' })
     for projection = 0, 3 do
       for slot = 0, 1 do
         C.page_rows(page, projection, slot).written = 10 ^ projection
@@ -163,7 +163,7 @@ describe('the table of metrics', function()
     assert.are.same({ 200, 20, 2000, 7, 8 }, {
       all['tidemill_table_rows_written_total{table="a"}'],
       all['tidemill_table_rows_written_total{table="s.b"}'],
-      all['tidemill_table_rows_written_total{table="c"}'],
+      all['tidemill_table_rows_written_total{table="\\"ü\\"\\"\\n\\""}'],
       all['tidemill_table_events_total{table="a"}'],
       all['tidemill_table_rows_unchanged_total{table="s.b"}'],
     })

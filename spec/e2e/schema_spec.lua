@@ -100,4 +100,17 @@ describe('schema tidemill', function()
     assert.equal(before, s.db:value 'SELECT l::text FROM tidemill.lane l')
     assert.equal(5, s.n_events())
   end)
+
+  it('is made once by several that make it at the same time', function()
+    local owner, all = { DATABASE_URL = s.url:gsub('mill@', 'postgres@') }, {}
+    s.db:rows 'DROP SCHEMA tidemill CASCADE'
+    for i = 1, 4 do
+      all[i] = tidemill.begin({ 'schema', s.bundle, '--apply' }, { env = owner })
+    end
+    for _, call in ipairs(all) do
+      local result = call()
+      assert.equal(0, result.status, result.text)
+    end
+    assert.equal(1, s.db:number 'SELECT tidemill.version()')
+  end)
 end)

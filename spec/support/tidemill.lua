@@ -104,10 +104,11 @@ local function as_operator(env)
   return copy
 end
 
---- Runs the program to its end: { status, out, err, text = out and err }.
+--- Starts the program; the function that is returned waits for its end, and returns
+--- { status, out, err, text = out and err }.
 ---@param argv string[] without the program's name
 ---@param options? { env: table, seconds: number }
-function M.call(argv, options)
+function M.begin(argv, options)
   options = options or {}
   if argv[1] == 'lane' or argv[1] == 'dlq' then
     options = { env = as_operator(options.env), seconds = options.seconds }
@@ -116,11 +117,18 @@ function M.call(argv, options)
   local p = process.start({ binary, unpack(argv) }, {
     out = base .. '.out', err = base .. '.err', env = environment(options.env),
   })
-  local ended, status = pcall(p.wait, p, options.seconds or 60)
-  if not ended then p:destroy() end
-  local out, err = M.read(base .. '.out'), M.read(base .. '.err')
-  if not ended then error(status .. '\n' .. out .. err, 2) end
-  return { status = status, out = out, err = err, text = out .. err }
+  return function()
+    local ended, status = pcall(p.wait, p, options.seconds or 60)
+    if not ended then p:destroy() end
+    local out, err = M.read(base .. '.out'), M.read(base .. '.err')
+    if not ended then error(status .. '\n' .. out .. err, 2) end
+    return { status = status, out = out, err = err, text = out .. err }
+  end
+end
+
+--- Runs the program to its end.
+function M.call(argv, options)
+  return M.begin(argv, options)()
 end
 
 --- A TCP port that nobody listens at.

@@ -9,10 +9,8 @@
 #include "postgres/sql/sql_text.h"
 
 static const char SCHEMA[] =
-    "CREATE SCHEMA IF NOT EXISTS tidemill;\n"
-    "\n"
-    "-- Ends here, and changes nothing, where a newer tidemill made the "
-    "schema.\n"
+    "-- One at a time. Ends here, and changes nothing, where a newer tidemill\n"
+    "-- made the schema.\n"
     "DO $$\n"
     "DECLARE\n"
     "    found text;\n"
@@ -31,6 +29,8 @@ static const char SCHEMA[] =
     "    END IF;\n"
     "END\n"
     "$$;\n"
+    "\n"
+    "CREATE SCHEMA IF NOT EXISTS tidemill;\n"
     "\n"
     "-- One row a Kafka partition: where to go on reading. It moves "
     "only\n"
