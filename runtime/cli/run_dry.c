@@ -225,7 +225,7 @@ static uint32_t print_letters(const struct batch *b)
         }
     }
     if (n_failed + n_held > 0) {
-        say("%u record%s would be set aside, and %u held behind a failed one "
+        say("%u record%s would be set aside, and %u held after a failed one "
             "of their key\n",
             n_failed, plural(n_failed), n_held);
     }

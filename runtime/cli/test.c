@@ -10,7 +10,7 @@ static const char help[] =
     "against the very code that runs in production: the same decoder, the\n"
     "same rounding, the same sandbox. No Kafka and no database are needed.\n"
     "Without further arguments every spec/**/*_spec.lua runs; arguments "
-    "behind\n"
+    "after\n"
     "PATH go to busted.\n"
     "\n"
     "Environment:\n"

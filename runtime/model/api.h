@@ -24,7 +24,7 @@ enum tm_tag {
     TM_NULL,
     TM_BOOL,   /* i: 0 or 1 */
     TM_INT,    /* i */
-    TM_DEC,    /* i: mantissa, scale: digits behind the point */
+    TM_DEC,    /* i: mantissa, scale: digits after the point */
     TM_BIGDEC, /* p: a struct tm_dec, for mantissas beyond int64 */
     TM_NUMBER, /* p,len: a JSON number that no decimal is, as written: beyond
                   38 digits or their range, or a zero with a minus */

@@ -72,7 +72,7 @@ static const struct class_text texts[] = {
             .does = "The record is found: at once when Tidemill sees it "
                     "itself, else by doing the batch again lane by lane, then "
                     "in halves. It is set aside as a dead letter while all "
-                    "others commit; later records of its key are held behind "
+                    "others commit; later records of its key wait for "
                     "it where a row must not have a gap. Too many of them halt "
                     "the lane.",
             .person = "Look at it with 'tidemill dlq show', correct the table, "
@@ -85,7 +85,7 @@ static const struct class_text texts[] = {
                      "or took too long.",
             .does = "The record is found at once and set aside as a dead "
                     "letter while all others commit; later records of its key "
-                    "are held behind it where a row must not have a gap. Too "
+                    "wait for it where a row must not have a gap. Too "
                     "many of them halt the lane, until another version of the "
                     "scripts is loaded.",
             .person = "Correct the script at the file and line that the "

@@ -1,7 +1,7 @@
 /* See decimal.h and the tm_dec_* part of api.h.
  *
  * Every result is exact or refused: where the natural scale of a sum or a
- * product would need more than 38 digits, zeros behind the point are dropped,
+ * product would need more than 38 digits, zeros after the point are dropped,
  * and only if that is not enough the call fails. */
 #include "model/decimal.h"
 

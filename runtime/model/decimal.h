@@ -46,7 +46,7 @@ dec_mantissa dec_power(int n);
  * how many it may have, 13 to 17, or fewer below DBL_MIN. */
 int dec_shortest(double d, char out[32], int *digits);
 /* A fraction that arithmetic has rounded, as it would be without that: good for
- * rounding to [scale] digits behind the point. False: so many are not certain. */
+ * rounding to [scale] digits after the point. False: so many are not certain. */
 bool dec_meant(double d, int scale, struct tm_dec *out);
 /* Has the value, at its scale, no more than [digits] digits? */
 bool dec_fits(const struct tm_dec *d, int digits);

@@ -15,7 +15,7 @@ enum { FAILED = -1 };
  * the 38th digit are kept as *exponent. */
 struct decimal_reading {
     dec_mantissa m;
-    int scale;    /* digits seen behind the point */
+    int scale;    /* digits seen after the point */
     int exponent; /* digits that were zeros and no longer fit */
     bool any;
     bool is_point_seen;

@@ -50,7 +50,7 @@ enum page_counter {
     COUNT_BYTES,        /* record bytes of applied events */
     COUNT_STARVED_USEC, /* consumer empty while there was lag */
     COUNT_DEAD_LETTERS, /* records set aside since they failed */
-    COUNT_HELD,         /* records set aside behind a failed one of their key */
+    COUNT_HELD,         /* records set aside after a failed one of their key */
     COUNT_LETTERS_DONE, /* dead letters applied by a retry */
     COUNT_ISOLATIONS,   /* transactions refused while a bad record was sought */
     COUNT_RULE_FAULTS,  /* the pipeline's failure rule raised, or said what it

@@ -227,7 +227,7 @@ function Table:insert(row) end
 ---@field binary 'bytes'|'base64'|'base64-url-safe'|'hex'|nil
 ---@field unavailable string|nil # the connector's unavailable.value.placeholder
 ---@field truncate 'apply'|'halt'|nil
----@field flattened 'rewrite'|'tombstone'|nil # rows behind ExtractNewRecordState
+---@field flattened 'rewrite'|'tombstone'|nil # rows after ExtractNewRecordState
 ---@field outbox tidemill.OutboxSpec|nil # raw rows of an outbox table
 
 ---@class tidemill.OutboxSpec
@@ -299,7 +299,7 @@ function Table:insert(row) end
 
 ---@class tidemill.DeadLettersSpec
 ---@field max_share number|nil # of a lane's last 1000 records, before it halts: 0.05
----@field max_held integer|nil # records behind one failed record: 10000
+---@field max_held integer|nil # records that wait for one failed record: 10000
 ---@field hold boolean|nil # later records of a failed one's key wait for it: true
 ---@field topic string|nil # dead letters are produced to it too
 

@@ -32,7 +32,7 @@
 ---@field partition integer
 ---@field offset integer
 ---@field reason string # as in tidemill.dead_letter
----@field held boolean # it waits behind an earlier one of its key
+---@field held boolean # it waits for an earlier one of its key
 ---@field text string # the reason and the event
 
 ---@class tidemill.TestFailure

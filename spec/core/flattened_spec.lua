@@ -77,7 +77,7 @@ describe('a flattened row', function()
   it('without __deleted is a misfit until the pipeline says how deletes come', function()
     local d = read(UNSAID, '{"id":1,"owner":"x"}')
     assert.are.equal('failed', d:state(1))
-    assert.is_truthy(d:reason(1):find("has no field op, but id, owner. For rows behind ExtractNewRecordState say flattened = 'rewrite' or "
+    assert.is_truthy(d:reason(1):find("has no field op, but id, owner. For rows after ExtractNewRecordState say flattened = 'rewrite' or "
       .. "'tombstone'", 1, true), d:reason(1))
     assert.is_true(d:is_misfit(1))
   end)

@@ -348,7 +348,7 @@ describe('a dead letter of an outbox', function()
     -- A held letter shows why it waits.
     local listed = tidemill.call({ 'dlq', 'list', bundle, '--state', 'held' },
       { env = env })
-    assert.matches('held +%S+ +held .*held behind: new row', listed.out)
+    assert.matches('held +%S+ +held .*held: new row', listed.out)
     send('MoneyDeposited', '{"owner":"a","amount":0}')
     producer:flush()
     assert.matches('behind a failed one.- failed=0 held=1 first=%S+/0/3 ' ..

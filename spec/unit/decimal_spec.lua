@@ -116,7 +116,7 @@ describe('a double that arithmetic has rounded', function()
   end)
   it('is refused by round where 15 digits are not enough', function()
     for _, x in ipairs { '12345678901234.56' * 3, '-12345678901234.56' * 3, '3333333333333.35' * 3 } do
-      assert.matches("round%(x, 2%): .* of which 15 digits are certain, and 2 behind the point are more: compute with decimals",
+      assert.matches("round%(x, 2%): .* of which 15 digits are certain, and 2 after the point are more: compute with decimals",
         select(2, pcall(g.round, x, 2)))
     end
     assert.has_error(function() return g.round(1700000000123456 / 1e6, 6) end)

@@ -114,7 +114,7 @@ describe('newer and deletes', function()
   end
   it('says at load that a late record brings a deleted row back', function()
     local p = plan "columns = { v = 'bigint' }, newer = 'v', mirror = true, topics = { 't' }"
-    assert.is_truthy(p.why:find('a late record behind a delete brings its row back', 1, true), p.why)
+    assert.is_truthy(p.why:find('a late record after a delete brings its row back', 1, true), p.why)
     assert.is_false(p.newer_deletes)
   end)
   it('does not where a handler marks the row', function()

@@ -38,7 +38,7 @@ describe('the mirror', function()
     assert.equal('long', row.note)
   end)
 
-  it('deletes a row, and ignores the tombstone behind it', function()
+  it('deletes a row, and ignores the tombstone after it', function()
     local result = mirror:run {
       events = {
         inserted,

@@ -18,9 +18,10 @@ enum { SHOWN_AT_ONCE = 100, KEY_WIDTH = 16 };
 static const char help[] =
     "A dead letter is a record that could not be applied and was set aside,\n"
     "with the reason, in the transaction that moved its lane past it. It\n"
-    "'failed'; later records of the same key in the same lane are 'held'\n"
-    "behind it, so that no row is built on a gap. These words work on the\n"
-    "database alone; letters are retried by the worker that owns their lane.\n"
+    "'failed'; later records of the same key in the same lane are 'held':\n"
+    "they wait for it, so that no row is built on a gap. These words work\n"
+    "on the database alone; letters are retried by the worker that owns\n"
+    "their lane.\n"
     "\n"
     "What usually helps, in this order:\n"
     "  1. tidemill dlq list PATH                          what failed, and "
@@ -157,7 +158,7 @@ static void put_row(const struct letter_row *l, void *arg)
     put_age(&b, l->first_seen, q->now_usec);
     take_cell(t, &b);
     if (l->cause) {
-        buf_printf(&b, "held behind: %s", l->cause);
+        buf_printf(&b, "held: %s", l->cause);
     } else {
         buf_puts(&b, l->message);
     }

@@ -31,8 +31,8 @@ static const char retry_notes[] =
 static const char discard_help[] =
     "Deletes letters for good. Their records are LOST to the tables; only\n"
     "Kafka still has them, as long as it keeps them: `dlq export` them first.\n"
-    "A failed letter with others held behind it is refused, unless it is said\n"
-    "what becomes of those.\n";
+    "A failed letter for which others wait (held) is refused, unless it is\n"
+    "said what becomes of those.\n";
 
 static const char discard_notes[] =
     "Examples:\n"

@@ -50,10 +50,10 @@ static const char list_help[] =
     "lag\n"
     "(records that Kafka has from there on; ? when it does not answer), the\n"
     "epoch (raised by each claim and each change by hand), dead letters that\n"
-    "failed and that are held behind one, when the row last changed, who\n"
+    "failed and that wait for one (held), when the row last changed, who\n"
     "claimed the lane last, and why it is halted. Nothing is changed. What a\n"
     "run waits for, that is no halt, is known to it alone: it is asked at its\n"
-    "admin port, and says it behind the list.\n";
+    "admin port, and says it after the list.\n";
 
 static const char list_notes[] =
     "Examples:\n"

@@ -50,7 +50,7 @@ static const char seek_help[] =
     "the tables, as with `lane skip`. Backwards, records are applied AGAIN:\n"
     "folds, appends and sums count them twice, so it is right only together\n"
     "with tables that were taken back to the same point. Where the lane has\n"
-    "dead letters at or behind the new position it is refused: they would be\n"
+    "dead letters at or after the new position it is refused: they would be\n"
     "read a second time. So is an offset that Kafka does not have. A halt\n"
     "ends.\n";
 

@@ -254,7 +254,7 @@ static bool foreign(struct reader *r, const struct change *c)
             r, arena_printf(
                    r->walk.arena,
                    "the value is not a Debezium envelope: it has no field op, "
-                   "but %s. For rows behind ExtractNewRecordState say "
+                   "but %s. For rows after ExtractNewRecordState say "
                    "flattened = 'rewrite' or 'tombstone' in kafka{}, as the "
                    "connector's transforms.unwrap.delete.tombstone.handling."
                    "mode does; for other JSON say format = 'json'",

@@ -12,7 +12,7 @@
 
 /*
  * TM_INT for whole numbers that fit 64 bits, also '1e2'; TM_DEC and TM_BIGDEC
- * for all else within 38 digits, with as many digits behind the point as were
+ * for all else within 38 digits, with as many digits after the point as were
  * written ('1.50' has two); TM_NUMBER, borrowed from [p], beyond that and for a
  * zero with a minus, which double precision keeps. Blanks may follow. False:
  * not a JSON number.

@@ -108,7 +108,7 @@ static const char *take_date(struct cursor *c, struct time_parts *out)
     return NULL;
 }
 
-/* Digits behind the point as microseconds; the seventh digit rounds. */
+/* Digits after the point as microseconds; the seventh digit rounds. */
 static bool take_fraction(struct cursor *c, int64_t *usec)
 {
     int n = 0;

@@ -55,7 +55,7 @@ static void tell(struct letters *l, const struct batch *b, uint32_t n_failed,
     }
     log_line(LOG_WARN,
              l->n_failed ? "records failed and were set aside: tidemill dlq"
-                         : "records were set aside behind a failed one of "
+                         : "records were set aside after a failed one of "
                            "their key: tidemill dlq",
              "failed=%u held=%u first=%s error=%s", l->n_failed, l->n_held,
              l->place, log_quote(l->why));

@@ -68,7 +68,7 @@ static const char SCHEMA[] =
     "\n"
     "-- Records set aside, each in the transaction that moved past it. "
     "'failed':\n"
-    "-- it could not be applied; 'held': it waits behind a failed one "
+    "-- it could not be applied; 'held': it waits for a failed one "
     "of its key.\n"
     "-- holds: later records of its key are held.\n"
     "CREATE TABLE IF NOT EXISTS tidemill.dead_letter (\n"

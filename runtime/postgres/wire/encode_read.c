@@ -49,7 +49,7 @@ static bool shift_in(u128 *m, uint32_t power, uint32_t digits)
     return true;
 }
 
-/* The digits down to [dscale] behind the point, as a whole number. */
+/* The digits down to [dscale] after the point, as a whole number. */
 static bool read_mantissa(const char *p, int n, int weight, int dscale, u128 *m)
 {
     int groups = weight + 1 + dscale / 4;
@@ -91,7 +91,7 @@ static bool read_numeric(const char *p, int len, struct arena *a,
     if (!read_mantissa(p, n, (int16_t)get_u16(p + 2), dscale, &m) ||
         dec_make(sign ? -(dec_mantissa)m : (dec_mantissa)m, dscale, &d) < 0) {
         return err_set(e, ERR_DATA,
-                       "decimals have 38 digits, at most 60 of them behind "
+                       "decimals have 38 digits, at most 60 of them after "
                        "the point");
     }
     dec_to_cell(&d, a, out);

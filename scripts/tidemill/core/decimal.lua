@@ -377,7 +377,7 @@ local function meant_by(x, scale)
   local size = x < 0 and -x or x
   if size * 10 ^ scale >= 1e15 then
     error(('round(x, %d): %s is a double that Lua\'s arithmetic has rounded, of which 15 '
-      .. 'digits are certain, and %d behind the point are more: %s'):format(scale,
+      .. 'digits are certain, and %d after the point are more: %s'):format(scale,
       number.shortest(x), scale, CURE), 0)
   end
   return meant

@@ -108,7 +108,7 @@ local function near_whole(x)
   return rest * rest <= spread * spread and whole or nil
 end
 
--- Cuts what has no digits behind the point.
+-- Cuts what has no digits after the point.
 function M.is_cut(x, near) return near > x and x > 0 or near < x and x < 0 end
 
 -- Cutting the fraction of such a number would give another one than was meant.

@@ -86,7 +86,7 @@ local RULES = {
   debezium = {
     { 'binary', 'problem', REGISTRY, AS_JSON_BOTH },
     { 'struct', 'problem', PRINTED, AS_JSON_BOTH
-      .. ': StringConverter is for an outbox behind EventRouter' },
+      .. ': StringConverter is for an outbox after EventRouter' },
     { 'broken', 'problem', 'the value is not JSON', AS_JSON_VALUES },
     { 'scalar', 'problem', 'the value is no object, so no change of a row', AS_JSON },
     { 'text', 'problem', NO_ROW, IF_PAYLOAD },
@@ -100,7 +100,7 @@ local RULES = {
     TRANSACTION, HEARTBEAT, SCHEMA_CHANGE,
     { 'object', 'problem',
       'the value is not a Debezium envelope: it has no fields op and after', AS_JSON
-      .. ", or, if it is a row behind ExtractNewRecordState, flattened = 'rewrite' or "
+      .. ", or, if it is a row after ExtractNewRecordState, flattened = 'rewrite' or "
       .. "'tombstone', as its delete.tombstone.handling.mode says" },
   },
   json = {

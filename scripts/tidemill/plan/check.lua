@@ -294,8 +294,8 @@ function M.texts(checker, record, path, list)
 end
 
 local ARGUMENTS = {
-  numeric = 'numeric(18,2): up to 1000 digits, up to 38 of them behind the point',
-  decimal = 'numeric(18,2): up to 1000 digits, up to 38 of them behind the point',
+  numeric = 'numeric(18,2): up to 1000 digits, up to 38 of them after the point',
+  decimal = 'numeric(18,2): up to 1000 digits, up to 38 of them after the point',
   char = 'char(3): from 1 to 10485760 characters',
   varchar = 'varchar(40): from 1 to 10485760 characters',
   time = 'time(3): from 0 to 6 digits of a second',

@@ -135,7 +135,7 @@ local function key_column(checker, record, name, spec)
     for key in pairs(spec) do
       if key ~= 1 and key ~= 'from' and key ~= 'letters' then
         checker.fail(record, { 'key', name, key }, type(key) == 'number'
-          and ("key column '%s': behind the type stands from: write %s = { 'bigint', "
+          and ("key column '%s': after the type stands from: write %s = { 'bigint', "
             .. "from = … }"):format(name, names.field(name))
           or ("key column '%s': unknown key '%s'%s"):format(name, tostring(key),
             words.hint(key, { 'from', 'letters' })))

@@ -28,7 +28,7 @@ local function why_shared(p, topics)
   elseif p.reads_raw_outbox then
     return ("topic '%s' holds raw outbox rows, whose record key is not the event's: two "
       .. 'lanes may change one row, and events of one key keep their order (and wait '
-      .. 'behind a failed one) only with one partition or the connector\'s '
+      .. 'for a failed one) only with one partition or the connector\'s '
       .. 'message.key.columns'):format(topics[1])
   end
   return ('its key (%s) is not the record key, so two lanes may change one row')
@@ -41,7 +41,7 @@ local function with_newer(p)
   local text = (" a row is written only when '%s' is greater than what is stored")
     :format(name)
   if not p.follows_deletes then return text end
-  return text .. '; a late record behind a delete brings its row back (map = true with '
+  return text .. '; a late record after a delete brings its row back (map = true with '
     .. 'a handler for d can mark rows instead)'
 end
 

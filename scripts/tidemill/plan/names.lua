@@ -52,7 +52,7 @@ local function split(text)
     if not name then return nil, reason end
     parts[#parts + 1], rest = name, left
     if rest ~= '' and rest:sub(1, 1) ~= '.' then
-      return nil, 'behind the double quote stands something: a point goes between '
+      return nil, 'after the double quote stands something: a point goes between '
         .. 'schema and table'
     end
     local is_last = rest == ''
