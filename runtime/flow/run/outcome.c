@@ -112,16 +112,25 @@ static struct next by_class(struct batch *b, const struct err *e,
 
 /* ---- tables that changed ---- */
 
+/* The server says of TM003 only that a condition failed. */
+static const char *change_text(const struct err *e)
+{
+    return strcmp(e->sqlstate, "TM003") == 0
+               ? "tables of the pipeline were changed (DDL) since they were "
+                 "compared; they are compared again"
+               : e->text;
+}
+
 static struct next again_compared(struct batch *b, const struct err *e)
 {
     if (b->tries.n_failed == COMPARED_AT_ONCE) {
         log_line(LOG_WARN, "tables change again and again",
                  "lane=%s/%d lanes=%u error=%s", b->input.leases[0].lane->topic,
                  b->input.leases[0].lane->partition, b->input.n_leases,
-                 log_quote(e->text));
+                 log_quote(change_text(e)));
     }
     if (b->tries.n_failed >= COMPARED_AT_ONCE) {
-        show_waits(&b->run->worker->show, "database: ", e->text);
+        show_waits(&b->run->worker->show, "database: ", change_text(e));
     }
     return next_again(
         b->tries.n_failed++ < COMPARED_AT_ONCE ? 0 : BACKOFF_CAP_USEC);
