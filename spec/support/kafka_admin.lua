@@ -60,6 +60,7 @@ int rd_kafka_mock_partition_set_leader(rd_kafka_mock_cluster_t *, const char *, 
 int rd_kafka_mock_broker_set_rtt(rd_kafka_mock_cluster_t *, int32_t, int);
 int rd_kafka_mock_broker_set_down(rd_kafka_mock_cluster_t *, int32_t);
 int rd_kafka_mock_broker_set_up(rd_kafka_mock_cluster_t *, int32_t);
+int rd_kafka_mock_set_apiversion(rd_kafka_mock_cluster_t *, int16_t, int16_t, int16_t);
 int rd_kafka_mock_coordinator_set(rd_kafka_mock_cluster_t *, const char *, const char *,
   int32_t);
 int rd_kafka_mock_broker_push_request_error_rtts(rd_kafka_mock_cluster_t *, int32_t,
@@ -160,12 +161,19 @@ end
 local Mock = {}
 Mock.__index = Mock
 
+local PRODUCE, FETCH, LIST_OFFSETS, JOIN_GROUP = 0, 1, 2, 11
+local OFFSET_OUT_OF_RANGE = 1
+
 --- librdkafka's built-in broker, which can be told to give a wrong answer: one
 --- topic of [n_partitions], its address, and a producer for it. [n_brokers]: 1; the
 --- first one leads all partitions and has the group of the topic's name.
 function M.mock(n_partitions, n_brokers)
   local host = kafka.producer()
   local cluster = rd.rd_kafka_mock_cluster_new(host.handle, n_brokers or 1)
+  -- Answers of later versions name the partition's leader: librdkafka from 2.5 on
+  -- crashes where there is none (take_leader).
+  assert(rd.rd_kafka_mock_set_apiversion(cluster, PRODUCE, 0, 7) == 0)
+  assert(rd.rd_kafka_mock_set_apiversion(cluster, FETCH, 0, 11) == 0)
   assert(rd.rd_kafka_mock_coordinator_set(cluster, 'group', 'mock', 1) == 0)
   assert(rd.rd_kafka_mock_topic_create(cluster, 'mock', n_partitions, 1) == 0)
   for i = 0, n_brokers and n_partitions - 1 or -1 do
@@ -177,9 +185,6 @@ function M.mock(n_partitions, n_brokers)
     producer = kafka.producer { ['bootstrap.servers'] = brokers },
   }, Mock)
 end
-
-local FETCH, LIST_OFFSETS, JOIN_GROUP = 1, 2, 11
-local OFFSET_OUT_OF_RANGE = 1
 
 local function fail(self, request, n, code)
   local codes = ffi.new('int[?]', n)
