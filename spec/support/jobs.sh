@@ -25,13 +25,15 @@ work_through() {
   local output
   output=$(mktemp -p "$work")
   # A lock belongs to who opened the file: each stream opens it.
+  # Nothing that it starts keeps the file open: the lock of a stream that was
+  # killed would never be free, and the others would wait for it.
   exec 9>>"$work/lock"
-  $1 || return
+  $1 8<&- 9>&- || return
   while next_job; do
     if [ "$SPEC_JOBS" = 1 ]; then
-      $job 2>&1 | tee "$output"
+      $job 2>&1 8<&- 9>&- | tee "$output"
     else
-      $job >"$output" 2>&1
+      $job >"$output" 2>&1 8<&- 9>&-
     fi
     flock 9
     [ "$SPEC_JOBS" = 1 ] || cat "$output"
@@ -55,7 +57,13 @@ run_jobs() {
     streams+=($!)
   done
   set +m
-  wait
+  local stream status
+  for stream in "${streams[@]}"; do
+    wait "$stream"
+    status=$?
+    # The job that it had is in no count.
+    [ $status -le 128 ] || failed "a stream of jobs ended by signal $((status - 128))"
+  done
   streams=()
   exec 8<&-
 }

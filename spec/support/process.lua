@@ -73,12 +73,20 @@ local function environment(extra)
   return list
 end
 
+-- When it began, which tells it from a later one of its number: field 22 of its stat.
+local function began(pid)
+  local f = io.open(('/proc/%d/stat'):format(pid))
+  local text = f and f:read('*a') or ''
+  if f then f:close() end
+  return text:match('^.*%) ' .. ('%S+ '):rep(19) .. '(%d+)')
+end
+
 -- The runner ends what a spec that crashed has left behind.
 local function note_started(pid)
   local folder = os.getenv('TIDEMILL_SCRATCH')
   local f = folder and io.open(folder .. '/started', 'a')
   if f then
-    f:write(pid, '\n')
+    f:write(pid, ' ', began(pid) or '-', '\n')
     f:close()
   end
 end

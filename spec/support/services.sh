@@ -7,11 +7,14 @@
 support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 services=()
 
-# What specs started and did not end; a number may by now be someone else's.
+# What specs started and did not end. A number may by now be someone else's, who
+# began at another time: field 22 of stat, the 20th behind the name.
 stop_leftovers() {
-  local pid
-  while read -r pid; do
-    if grep -qs tidemill "/proc/$pid/cmdline"; then
+  local pid began stat
+  while read -r pid began; do
+    stat=$(cat "/proc/$pid/stat" 2>/dev/null) || continue
+    read -r -a stat <<<"${stat##*) }"
+    if [ "${stat[19]}" = "$began" ]; then
       kill -KILL -- "-$pid" 2>/dev/null || true
     fi
   done < <(cat "$TIDEMILL_SCRATCH/started" 2>/dev/null)
