@@ -161,7 +161,9 @@ end
 local Mock = {}
 Mock.__index = Mock
 
-local PRODUCE, FETCH, LIST_OFFSETS, JOIN_GROUP = 0, 1, 2, 11
+local PRODUCE, FETCH, LIST_OFFSETS, METADATA, JOIN_GROUP = 0, 1, 2, 3, 11
+-- The greatest versions of requests that tell of no leader's epoch.
+local PLAIN = { [PRODUCE] = 7, [FETCH] = 11, [METADATA] = 2 }
 local OFFSET_OUT_OF_RANGE = 1
 
 --- librdkafka's built-in broker, which can be told to give a wrong answer: one
@@ -170,10 +172,12 @@ local OFFSET_OUT_OF_RANGE = 1
 function M.mock(n_partitions, n_brokers)
   local host = kafka.producer()
   local cluster = rd.rd_kafka_mock_cluster_new(host.handle, n_brokers or 1)
-  -- Answers of later versions name the partition's leader: librdkafka from 2.5 on
-  -- crashes where there is none (take_leader).
-  assert(rd.rd_kafka_mock_set_apiversion(cluster, PRODUCE, 0, 7) == 0)
-  assert(rd.rd_kafka_mock_set_apiversion(cluster, FETCH, 0, 11) == 0)
+  -- Answers of later versions have leaders and their epochs, which no broker sends of
+  -- a topic that it refuses: librdkafka from 2.5 on crashes where there is no leader
+  -- (take_leader), and where there is one of a refused topic (refuse_topic).
+  for request, version in pairs(PLAIN) do
+    assert(rd.rd_kafka_mock_set_apiversion(cluster, request, 0, version) == 0)
+  end
   assert(rd.rd_kafka_mock_coordinator_set(cluster, 'group', 'mock', 1) == 0)
   assert(rd.rd_kafka_mock_topic_create(cluster, 'mock', n_partitions, 1) == 0)
   for i = 0, n_brokers and n_partitions - 1 or -1 do
