@@ -169,7 +169,8 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *http,
 {
     struct answer out = {.status = 200, .content_type = plain};
 
-    (void)version, (void)upload;
+    (void)version;
+    (void)upload;
     /* First call: headers only. Answering then would cut an upload short. */
     if (!*state) {
         *state = arg; /* any mark will do */
@@ -243,7 +244,8 @@ static void admin_turn(void *arg)
 
 static void admin_on_io(void *arg, bool readable, bool writable)
 {
-    (void)readable, (void)writable;
+    (void)readable;
+    (void)writable;
     admin_turn(arg);
 }
 

@@ -16,7 +16,8 @@ static void put_string(struct buf *out, const char *text)
 
     buf_put(out, "\"", 1);
     for (size_t n, left = strlen(text); left > 0; text += n, left -= n) {
-        buf_put(out, escaped, utf8_json(text, left, escaped, &n));
+        size_t n_escaped = utf8_json(text, left, escaped, &n);
+        buf_put(out, escaped, n_escaped);
     }
     buf_put(out, "\"", 1);
 }

@@ -342,7 +342,8 @@ static void complain_in_lines(const char *text)
 
         n += text[n] == '\n';
         if (!is_within) {
-            stderr_write(front, put_prefix(front, level_of_words(text)));
+            size_t n_front = put_prefix(front, level_of_words(text));
+            stderr_write(front, n_front);
         }
         stderr_write(text, n);
         is_within = text[n - 1] != '\n';

@@ -63,9 +63,10 @@ static void put_text(struct json_line *j, const char *key, const char *text)
 static void put_int(struct json_line *j, const char *key, int n)
 {
     char text[16];
+    int len = snprintf(text, sizeof(text), "%d", n);
 
     if (put_key(j, key, strlen(key))) {
-        put(j, text, (size_t)snprintf(text, sizeof(text), "%d", n));
+        put(j, text, (size_t)len);
     }
 }
 

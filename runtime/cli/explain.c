@@ -162,10 +162,11 @@ static const char *nearest_of_ours(const char *word)
 static const char *nearest_of_kafka(const char *word)
 {
     const char *names[MOST_NAMES];
+    size_t n = kafka_error_names(names, MOST_NAMES);
     char upper[WORD_BYTES];
 
     convert(upper, word, toupper);
-    return nearest_word(upper, names, kafka_error_names(names, MOST_NAMES));
+    return nearest_word(upper, names, n);
 }
 
 static int refuse(const struct verb *v, const char *word)

@@ -62,7 +62,7 @@ static void *field_of(const struct parse *p, const struct option_spec *o)
 
 static bool refuse_unknown(const struct parse *p, const char *name, size_t len)
 {
-    const char *words[MOST];
+    const char *words[MOST] = {NULL};
     char word[64];
     size_t n = 0;
     for (const struct option_spec *o = first_option(p->verb); o && n < MOST;

@@ -128,7 +128,8 @@ bool dec_meant(double d, int scale, struct tm_dec *out)
     if (d == trunc(d) || fabs(d) * pow(10, scale) >= pow(10, CERTAIN_DIGITS)) {
         return false;
     }
-    return tm_dec_parse(text, (size_t)snprintf(text, 32, "%.15g", d), out) == 0;
+    int len = snprintf(text, sizeof(text), "%.15g", d);
+    return tm_dec_parse(text, (size_t)len, out) == 0;
 }
 
 int tm_dec_from_double(double d, struct tm_dec *out)

@@ -70,7 +70,8 @@ static bool fill(struct relay *r)
 
 static void on_readable(void *arg, bool readable, bool writable)
 {
-    (void)readable, (void)writable;
+    (void)readable;
+    (void)writable;
     struct relay *r = arg;
     if (fill(r)) {
         size_t n = whole_lines(&r->held);

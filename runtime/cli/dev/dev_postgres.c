@@ -70,6 +70,7 @@ _Noreturn static void run_as_owner(const struct dev_scratch *s,
     char program[256];
     snprintf(program, sizeof(program), "%s/%s", paths->bin, argv[0]);
     /* PostgreSQL looks for its other programs beside argv[0]. */
+    /* cppcheck-suppress autoVariables ; this process never returns from here */
     argv[0] = program;
     /* SIGQUIT: PostgreSQL's immediate shutdown, which also frees its shared
      * memory; SIGKILL would leave that behind. */

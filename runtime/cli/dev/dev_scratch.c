@@ -61,7 +61,9 @@ bool dev_scratch_make(struct dev_scratch *s, struct err *e)
 static int remove_one(const char *path, const struct stat *st, int kind,
                       struct FTW *at)
 {
-    (void)st, (void)kind, (void)at;
+    (void)st;
+    (void)kind;
+    (void)at;
     remove(path);
     return 0; /* go on: the rest should go too */
 }

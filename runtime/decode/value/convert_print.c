@@ -76,11 +76,17 @@ int tm_time_format(int64_t usec, char out[64])
     return (int)len + 1;
 }
 
+static void put_digits(const struct tm_cell *c, struct buf *out)
+{
+    char digits[64];
+    size_t len = convert_digits(c, digits, sizeof(digits));
+
+    buf_put(out, digits, len);
+}
+
 void convert_text(const struct coltype *t, const struct tm_cell *c,
                   struct buf *out)
 {
-    char digits[64];
-
     switch (c->tag) {
     case TM_MISSING:
     case TM_NULL:
@@ -97,7 +103,7 @@ void convert_text(const struct coltype *t, const struct tm_cell *c,
     case TM_INT:
     case TM_DEC:
     case TM_BIGDEC:
-        buf_put(out, digits, convert_digits(c, digits, sizeof(digits)));
+        put_digits(c, out);
         return;
     case TM_UUID:
         put_uuid((const unsigned char *)c->p, out);
