@@ -208,6 +208,16 @@ describe('an operator at a terminal', function()
     end
   end)
 
+  -- As a worker does within a second of a `dlq discard`.
+  it('resumes a lane that was claimed meanwhile, and is halted as shown', function()
+    local result = operator.on_terminal('lane resume', place(1), 'yes', function()
+      db:rows('UPDATE tidemill.lane SET epoch = epoch + 1 WHERE partition = 1')
+    end)
+    assert.equal(0, result.status, result.text)
+    assert.equal('7', lane(1).epoch)
+    assert.is_nil(lane(1).halted)
+  end)
+
   it('seeks a lane that runs on meanwhile, but not over a letter it wrote', function()
     local letter = ([[INSERT INTO tidemill.dead_letter (pipeline, topic, partition,
       "offset", state, class, message, generation)

@@ -3,7 +3,9 @@
  * Rows of tidemill.lane as people see and change them. Every change raises the
  * epoch: the lane's owner fails its next compare-and-set, claims the lane anew
  * and so reads what was changed. A change holds only for the row that was
- * shown; one that has moved since is left alone.
+ * shown; one that has moved since is left alone. One that only ends a halt holds
+ * for whoever owns the lane by now, if it stands where it was shown, for the same
+ * reason.
  */
 #include <stdint.h>
 
