@@ -58,12 +58,18 @@ static const struct setting defaults[] = {
 };
 
 /* Where it can be told how long to wait, the prefetch lasts as long as that, and
- * a worker takes the less memory. The first one is what makes it so. */
+ * a worker takes the less memory. The first one is what makes it so. The
+ * second bounds what comes on top of a prefetch that is almost full; a larger
+ * record comes all the same. */
 static const struct setting brief[] = {
     {"fetch.queue.backoff.ms", "50", NULL},
+    {"max.partition.fetch.bytes", "524288", NULL},
     {"queued.min.messages", "20000", NULL},
     {"queued.max.messages.kbytes", "16384", NULL},
 };
+
+/* librdkafka 2.2 */
+enum { WAITS_AS_TOLD = 0x02020000 };
 
 enum {
     N_BRIEF = sizeof(brief) / sizeof(*brief),
@@ -105,6 +111,11 @@ static bool put_all(rd_kafka_conf_t *conf, const struct setting *list, int n,
         }
     }
     return true;
+}
+
+uint64_t settings_inbox_bytes(int version)
+{
+    return version < WAITS_AS_TOLD ? 32 << 20 : 16 << 20;
 }
 
 static bool put_brief(rd_kafka_conf_t *conf, struct err *e)

@@ -15,6 +15,9 @@
 rd_kafka_conf_t *settings_consumer(const struct plan_source *plan,
                                    const char *instance,
                                    struct err *e) MUSTCHECK;
+/* What the inboxes of a worker may hold: with librdkafka's own queue what is
+ * applied while a full queue waits. [version]: rd_kafka_version(). */
+uint64_t settings_inbox_bytes(int version);
 /* False: librdkafka does not know the property or refuses the value. */
 bool settings_put(rd_kafka_conf_t *conf, const char *name, const char *value,
                   struct err *e) MUSTCHECK;

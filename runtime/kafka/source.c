@@ -155,8 +155,8 @@ static void watch(struct source *s)
 }
 
 struct source *source_new(struct loop *l, const struct plan_source *plan,
-                          const char *instance, uint64_t inbox_bytes,
-                          loop_fn wake, void *arg, struct err *e)
+                          const char *instance, loop_fn wake, void *arg,
+                          struct err *e)
 {
     struct source *s = mem_zero(1, sizeof(*s));
 
@@ -164,7 +164,7 @@ struct source *source_new(struct loop *l, const struct plan_source *plan,
     s->noted_end = &s->noted;
     s->wake = wake;
     s->arg = arg;
-    s->cap_bytes = inbox_bytes;
+    s->cap_bytes = settings_inbox_bytes(rd_kafka_version());
     s->brokers = mem_dup(plan->brokers);
     s->group = mem_dup(plan->group);
     s->instance = instance ? mem_dup(instance) : NULL;

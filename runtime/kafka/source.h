@@ -89,11 +89,10 @@ struct partition {
     bool is_noted;
 };
 
-/* [instance] becomes group.instance.id; NULL: dynamic membership.
- * [inbox_bytes]: cap over all inboxes. */
+/* [instance] becomes group.instance.id; NULL: dynamic membership. */
 struct source *source_new(struct loop *l, const struct plan_source *plan,
-                          const char *instance, uint64_t inbox_bytes,
-                          loop_fn wake, void *arg, struct err *e) MUSTCHECK;
+                          const char *instance, loop_fn wake, void *arg,
+                          struct err *e) MUSTCHECK;
 /* Leaves the group (unless static) and frees everything, messages included. */
 void source_free(struct source *s);
 

@@ -15,7 +15,7 @@ describe('the question who is in the group', function()
     local plan = ffi.new('struct plan_source')
     plan.brokers, plan.group, plan.topics, plan.n_topics = 'localhost:1', 'g', topics, 1
     plan.options, plan.n_options = options, 1
-    local source = C.source_new(loop, plan, nil, 1e6, ffi.cast('loop_fn', C.loop_stop),
+    local source = C.source_new(loop, plan, nil, ffi.cast('loop_fn', C.loop_stop),
       loop, e)
     assert(source ~= nil, ffi.string(e.text))
     finally(function() C.source_free(source) C.loop_free(loop) end)

@@ -6,6 +6,7 @@ local C = core.lib
 core.headers('base/err.h', 'model/type.h', 'model/plan.h')
 ffi.cdef [[
 void *settings_consumer(const struct plan_source *, const char *, struct err *);
+uint64_t settings_inbox_bytes(int);
 int rd_kafka_conf_get(const void *, const char *, char *, size_t *);
 void rd_kafka_conf_destroy(void *);
 ]]
@@ -36,7 +37,14 @@ describe('the settings of the consumer', function()
       if is_brief then assert.are.equal('50', get 'fetch.queue.backoff.ms') end
       assert.are.equal(is_brief and '20000' or '200000', get 'queued.min.messages')
       assert.are.equal(is_brief and '16384' or '65536', get 'queued.max.messages.kbytes')
+      assert.are.equal(is_brief and '524288' or '1048576', get 'max.partition.fetch.bytes')
     end)
+  end)
+
+  it('keep as much in Tidemill as that librdkafka needs', function()
+    local function megabytes(version) return tonumber(C.settings_inbox_bytes(version)) / 1048576 end
+    assert.same({ 32, 32, 16, 16 }, { megabytes(0x020002ff), megabytes(0x020100ff),
+      megabytes(0x020200ff), megabytes(0x020e02ff) })
   end)
 
   it('give way to what the pipeline says of the prefetch', function()

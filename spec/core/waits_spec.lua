@@ -72,7 +72,7 @@ describe('a worker that waits for several things', function()
     plan.source.topics, plan.source.n_topics = topics, 1
     C.show_init(show, page, 0)
     show.is_ready = true
-    source = C.source_new(loop, plan.source, nil, 1e6, ffi.cast('loop_fn', C.loop_stop), loop, e)
+    source = C.source_new(loop, plan.source, nil, ffi.cast('loop_fn', C.loop_stop), loop, e)
     assert(source ~= nil, ffi.string(e.text))
     C.waits_open(waits, ffi.new('struct waits_needs', { source, lanes, show, plan, nil }))
     waits.looked_at, waits.halted_at = 2 ^ 62, 2 ^ 62

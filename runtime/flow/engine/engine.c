@@ -40,9 +40,6 @@ enum {
     DECODE_SLICE = 2048, /* records a turn: about a millisecond */
     PROBE_RECORDS = 100  /* what a half-open breaker is tried with */
 };
-/* What all inboxes may hold: with librdkafka's own queue about a second of
- * drain, since 2.0.2 waits that long before it fetches into a full queue. */
-static const uint64_t INBOX_BYTES = 32 << 20;
 
 static void check_truncates(const struct engine *g, struct batch *b)
 {
@@ -292,9 +289,8 @@ void engine_join(struct engine *g)
 {
     struct err e;
 
-    g->worker.source =
-        source_new(g->worker.loop, &g->worker.now->plan->source,
-                   g->worker.instance, INBOX_BYTES, on_wake, g, &e);
+    g->worker.source = source_new(g->worker.loop, &g->worker.now->plan->source,
+                                  g->worker.instance, on_wake, g, &e);
     if (!g->worker.source) {
         log_line(LOG_ERROR, "the consumer cannot start", "error=%s",
                  log_quote(e.text));
