@@ -30,14 +30,14 @@ enum { TEST_SECONDS = 60, TEST_MOST_SECONDS = 86400 };
 /* Debian's lua-busted is installed for Lua 5.1, which LuaJIT's own default
  * path does not name on every machine. */
 static const char RUN[] =
-    "local scripts, open_host, begin, verb, subject = ...\n"
+    "local scripts, open_host, begin, say, verb, subject = ...\n"
     "package.preload['tidemill.host'] = open_host\n"
     "package.path = scripts .. '/?.lua;' .. package.path ..\n"
     "  ';/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua'\n"
     "package.cpath = package.cpath .. "
     "';/usr/lib/x86_64-linux-gnu/lua/5.1/?.so'\n"
     "  .. ';/usr/lib/aarch64-linux-gnu/lua/5.1/?.so'\n"
-    "return require('tidemill.testing.specs')[verb](subject, begin)\n";
+    "return require('tidemill.testing.specs')[verb](subject, begin, say)\n";
 
 struct session {
     const char *verb; /* function of specs.lua */
@@ -53,6 +53,13 @@ struct session {
 static int begin(lua_State *L)
 {
     budget_rewind(L);
+    return 0;
+}
+
+/* As all words of a verb: into a document, where it makes one. */
+static int say_text(lua_State *L)
+{
+    say("%s", luaL_checkstring(L, 1));
     return 0;
 }
 
@@ -84,9 +91,10 @@ static int run_specs(lua_State *L)
     lua_pushstring(L, scripts_dir());
     lua_pushcfunction(L, host_open_binary);
     lua_pushcfunction(L, begin);
+    lua_pushcfunction(L, say_text);
     lua_pushstring(L, s->verb);
     push_subject(L, s);
-    lua_call(L, 5, 2); /* the exit status, and words for people or nil */
+    lua_call(L, 6, 2); /* the exit status, and words for people or nil */
     s->status = (int)lua_tointeger(L, -2);
     if (lua_isstring(L, -1)) {
         complain("%s\n", lua_tostring(L, -1));

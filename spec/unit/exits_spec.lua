@@ -26,6 +26,10 @@ return pipeline {
     on = function(row) row.n = 1 end } },
 }]]
 
+local EXAMPLE = [[, examples = { { events = { { key = 'k', type = 'X', data = {} } },
+    rows = { { n = %d } } } } } },
+}]]
+
 local ALL = { 'check', 'schema', 'connector', 'run', 'dev', 'test', 'lane list', 'dlq list',
   'dlq export' }
 local AT = { 'lane resume', 'lane skip', 'lane seek --to 1', 'dlq show', 'dlq retry',
@@ -87,6 +91,9 @@ local TABLE = {
   { 69, 'check $F/good', 'does not answer', '--offline' },
   { 0, 'check $F/good --offline', 'neither Kafka nor the database' },
   { 0, 'check $F/good --offline --json', '"status":0,"ok":true,"findings":[]}' },
+  { 0, 'check $F/right --offline', '\n1 example, 0 failed\n' },
+  { 1, 'test $F/unlike', '/unlike/pipeline.lua:6: example 1 of t failed: ', '1 failed\n' },
+  { 78, 'check $F/unlike --offline', '/unlike/pipeline.lua:6: example 1 of t failed: ' },
   { 66, 'check $F/nowhere --json', '"status":66,"ok":false,"findings":[{"code":"pipeline"' },
   { 78, 'check $F/wrong --json', 'pipeline.lua","line":1,' },
   { 69, 'check $F/good --json', '"code":"kafka","severity":"unknown"',
@@ -129,6 +136,10 @@ describe('the exit status of', function()
     write('failing/pipeline.lua', PIPELINE)
     write('failing/spec/failing_spec.lua',
       "for i = 1, 70 do it('is ' .. i, function() assert.is_true(false) end) end")
+    for name, n in pairs { right = 1, unlike = 2 } do
+      sh(('mkdir %s/%s'):format(folder, name))
+      write(name .. '/pipeline.lua', (PIPELINE:gsub(' } },\n}$', EXAMPLE:format(n))))
+    end
     write('wrong/pipeline.lua', 'return pipeline { name = 1 }')
   end)
   lazy_teardown(function() sh('rm -rf ' .. folder) end)
@@ -143,6 +154,22 @@ describe('the exit status of', function()
       for i = 3, #case do assert.is_truthy(text:find(case[i], 1, true), text) end
     end)
   end
+
+  it('check --json is one document where projections have examples, too', function()
+    local json = require 'cjson'
+    local function found(path)
+      local text = sh(('%s check %s --offline --json'):format(binary, path))
+      return json.decode(text).findings
+    end
+    assert.are.same({}, found(folder .. '/right'))
+    assert.are.same({}, found 'examples/transfers')
+    local all = found(folder .. '/unlike')
+    assert.are.equal(1, #all)
+    assert.are.equal('examples', all[1].code)
+    assert.are.equal(folder .. '/unlike/pipeline.lua', all[1].file)
+    assert.are.equal(6, all[1].line)
+    assert.are.equal('example 1 of t failed: row 1: n is 1 instead of 2', all[1].what)
+  end)
 
   it('no verb is worth an order to the terminal of whoever typed it', function()
     local name = folder .. '/\27[31mred\226\128\174'

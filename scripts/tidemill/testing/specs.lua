@@ -61,8 +61,8 @@ end
 
 -- Examples live in the projections: events, optional given rows, rows expected.
 -- [subject]: a path, or a bundle that was read already. [begin]: gives what begins a
--- time of its own (lua/budget.h).
-local function run_examples(subject, begin)
+-- time of its own (lua/budget.h). [say]: prints, as other words of the verb.
+local function run_examples(subject, begin, say)
   local bundle = require('tidemill.testing').load(subject)
   local n_failed, n = 0, 0
   for k, p in ipairs(bundle.plan.projections) do
@@ -76,13 +76,18 @@ local function run_examples(subject, begin)
         example.rows)
       if reason then
         n_failed = n_failed + 1
-        io.write(('FAIL %s:%d: example %d of %s: %s\n')
+        say(('%s:%d: example %d of %s failed: %s\n')
           :format(p.file, p.line, i, p.table, reason))
       end
     end
   end
-  if n > 0 then io.write(('%d examples, %d failed\n'):format(n, n_failed)) end
   return n_failed, n
+end
+
+local function say_sum(say, n_failed, n)
+  if n > 0 then
+    say(('%d example%s, %d failed\n'):format(n, n == 1 and '' or 's', n_failed))
+  end
 end
 
 local function busted_arguments(folder, arguments)
@@ -169,25 +174,32 @@ local function run_specs(folder, arguments, begin)
     .. 'pick one?'):format(folder)
 end
 
--- The examples alone, without busted: what `check` runs.
+-- The examples alone, without busted: what `check` runs. Each line of a failure is a
+-- finding of its document, so no sum follows.
 ---@param bundle table as the core read it
 ---@param begin fun()
+---@param say fun(text: string)
 ---@return integer exit status
-function M.examples(bundle, begin)
-  return run_examples(bundle, begin) > 0 and 78 or 0
+function M.examples(bundle, begin, say)
+  local n_failed, n = run_examples(bundle, begin, say)
+  if n_failed > 0 then return 78 end
+  say_sum(say, n_failed, n)
+  return 0
 end
 
 ---@param arguments string[] the path, then arguments for busted
 ---@param begin fun()
+---@param say fun(text: string)
 ---@return integer exit status
 ---@return string? words for whoever typed the verb
-function M.run(arguments, begin)
+function M.run(arguments, begin, say)
   local path = arguments[1]
   local folder = folder_of(path)
-  local loaded, n_failed, n = pcall(run_examples, path, begin)
+  local loaded, n_failed, n = pcall(run_examples, path, begin, say)
   if not loaded then
     return 78, tostring(n_failed)
   end
+  say_sum(say, n_failed, n)
   if not pcall(require, 'busted') then
     return 69, 'tidemill test: busted is not installed: apt-get install lua-busted'
   end
