@@ -222,6 +222,20 @@ describe('three projections that write other columns of one table', function()
       'column seen is NOT NULL, but other projections make rows' } do
       assert.is_truthy(said:find(words, 1, true), said)
     end
+    -- What they have in common is said once.
+    db:rows [[TRUNCATE app.accounts;
+      ALTER TABLE app.accounts DROP CONSTRAINT accounts_pkey, ALTER id TYPE integer,
+        ADD extra integer NOT NULL;
+      ALTER TABLE app.accounts SET UNLOGGED]]
+    local sql = tidemill.call({ 'schema', bundle, '--diff' },
+      { env = { DATABASE_URL = url } }).out
+    for _, words in ipairs { 'CREATE UNIQUE INDEX ON "app"."accounts" ("id")',
+      'ALTER COLUMN "id" TYPE bigint', 'ALTER COLUMN "extra" DROP NOT NULL', 'SET LOGGED' } do
+      assert.equal(1, select(2, sql:gsub(words:gsub('[()]', '%%%0'), '')), sql)
+    end
+    db:rows(sql)
+    assert.equal('', tidemill.call({ 'schema', bundle, '--diff' },
+      { env = { DATABASE_URL = url } }).out)
   end)
 end)
 

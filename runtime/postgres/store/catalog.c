@@ -67,17 +67,30 @@ static void check_emptied(struct catalog_report *r, const struct pg_result *t)
     }
 }
 
-static void check_column(struct catalog_report *r, const struct plan_column *c,
-                         const struct pg_result *columns)
+/* What several projections of one table have in common is told of the first. */
+static bool is_told(const struct catalog_report *r)
 {
-    int i = report_column(columns, c->name);
+    return r->p->part_of >= 0;
+}
+
+static void report_missing(struct catalog_report *r,
+                           const struct plan_column *c)
+{
+    struct buf *b = report_problem(r);
+
+    buf_printf(b, "there is no column %s: ", c->name);
+    size_t from = b->len;
+    report_alter(r, "ADD", c);
+    report_mends(r, from, NULL);
+    r->has_new = true;
+}
+
+static void compare_column(struct catalog_report *r,
+                           const struct plan_column *c,
+                           const struct pg_result *columns, int i)
+{
     if (i < 0) {
-        struct buf *b = report_problem(r);
-        buf_printf(b, "there is no column %s: ", c->name);
-        size_t from = b->len;
-        report_alter(r, "ADD", c);
-        report_mends(r, from, NULL);
-        r->has_new = true;
+        report_missing(r, c);
         return;
     }
     report_type(r, c, columns, i);
@@ -90,9 +103,22 @@ static void check_column(struct catalog_report *r, const struct plan_column *c,
                    "different keys are equal: give it another\n",
                    c->name);
     }
-    facts_set_given(r->facts, (uint32_t)(c - r->p->columns),
-                    pg_int(columns, i, COLUMN_NOT_NULL) &&
-                        !pg_int(columns, i, COLUMN_HAS_DEFAULT));
+}
+
+/* A key is never cast, so there is no such fact of one that was told. */
+static void check_column(struct catalog_report *r, const struct plan_column *c,
+                         const struct pg_result *columns)
+{
+    int i = report_column(columns, c->name);
+
+    if (!c->is_key || !is_told(r)) {
+        compare_column(r, c, columns, i);
+    }
+    if (i >= 0) {
+        facts_set_given(r->facts, (uint32_t)(c - r->p->columns),
+                        pg_int(columns, i, COLUMN_NOT_NULL) &&
+                            !pg_int(columns, i, COLUMN_HAS_DEFAULT));
+    }
 }
 
 /* What the other parts of a table name is their report's. */
@@ -147,7 +173,7 @@ static void check_indexes(struct catalog_report *r,
                        pg_str(indexes, i, INDEX_NAME));
         }
     }
-    if ((r->p->n_key || is_once(r->p)) && !has_key) {
+    if ((r->p->n_key || is_once(r->p)) && !has_key && !is_told(r)) {
         struct buf *b = report_problem(r);
         buf_printf(b,
                    "%s no valid unique index of %s own (neither partial nor "
@@ -273,9 +299,11 @@ static bool check_table(struct catalog_report *r, const struct pg_result *t)
     if (!check_same(r, t)) {
         return false;
     }
-    warn_of_other(r, t);
     check_emptied(r, t);
-    check_parts(r, t);
+    if (!is_told(r)) {
+        warn_of_other(r, t);
+        check_parts(r, t);
+    }
     return true;
 }
 
@@ -294,7 +322,9 @@ static void compare_table(struct catalog_report *r,
         check_column(r, &p->columns[i], results[OF_COLUMNS]);
     }
     report_about(r, NULL);
-    check_others(r, results[OF_COLUMNS]);
+    if (!is_told(r)) {
+        check_others(r, results[OF_COLUMNS]);
+    }
     check_indexes(r, results[OF_INDEXES]);
     report_causes(r, results[OF_CAUSES]);
 }
