@@ -70,8 +70,10 @@ static int compare(const struct plan *p)
         status = EX_CONFIG;
     } else {
         complain("%s", buf_text(&lines)); /* warnings */
-        say("ok: the schema of %s is in place (%u tables)\n", p->name,
-            p->n_projections);
+        uint32_t n_tables = plan_n_tables(p);
+
+        say("ok: the schema of %s is in place (%u table%s)\n", p->name,
+            n_tables, plural(n_tables));
     }
     buf_close(&lines);
     return status;

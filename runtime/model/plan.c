@@ -31,6 +31,16 @@ bool plan_is_cached(const struct plan *p)
     return false;
 }
 
+uint32_t plan_n_tables(const struct plan *p)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < p->n_projections; i++) {
+        n += p->projections[i].part_of < 0;
+    }
+    return n;
+}
+
 static bool is_in(const char *const *names, uint32_t n, const char *name)
 {
     for (uint32_t i = 0; i < n; i++) {

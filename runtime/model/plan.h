@@ -282,6 +282,8 @@ struct plan {
     uint32_t n_projections;
 };
 
+/* Tables that it writes; one of several projections counts once. */
+uint32_t plan_n_tables(const struct plan *p);
 /* Is any of its projections cached? */
 bool plan_is_cached(const struct plan *p);
 /* Its records may be applied again: the rows end the same. */

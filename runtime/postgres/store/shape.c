@@ -67,24 +67,13 @@ static void put_tables(struct buf *b, const struct plan *p)
     sql_or_tables(b, p);
 }
 
-/* Parts of one table count once. */
-static uint32_t n_tables(const struct plan *p)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < p->n_projections; i++) {
-        n += p->projections[i].part_of < 0;
-    }
-    return n;
-}
-
 void shape_ask(struct pgconn *c, const struct plan *p)
 {
     struct buf b = {0};
 
     put_tables(&b, p);
     buf_puts(&b, TAIL);
-    buf_printf(&b, "%u FROM l, p", n_tables(p));
+    buf_printf(&b, "%u FROM l, p", plan_n_tables(p));
     pgconn_add_sql(c, buf_text(&b));
     buf_close(&b);
 }
