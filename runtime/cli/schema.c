@@ -57,16 +57,17 @@ static const struct option_spec options[] = {
 static int compare(const struct plan *p)
 {
     struct buf lines = {0};
+    struct catalog_found found = {0};
     struct err e;
-    int n = 0, status = EX_OK;
-    if (!catalog_check(p, true, &lines, &n, &e)) {
+    int status = EX_OK;
+    if (!catalog_look(p, CATALOG_OWNER, &lines, NULL, &found, &e)) {
         complain("tidemill schema: the SQL was run, but %s\n", e.text);
         status = verb_status(&e);
-    } else if (n > 0) {
+    } else if (found.n_problems > 0) {
         complain("%s\ntidemill schema: the SQL was run, but a table that was "
                  "there before stays as it is:\n%d problem%s, each with what "
                  "mends it\n",
-                 buf_text(&lines), n, plural(n));
+                 buf_text(&lines), found.n_problems, plural(found.n_problems));
         status = EX_CONFIG;
     } else {
         complain("%s", buf_text(&lines)); /* warnings */
@@ -97,7 +98,7 @@ static int diff(const struct plan *p)
     struct err e;
     int status = EX_OK;
 
-    if (!catalog_diff(p, &lines, &sql, &found, &e)) {
+    if (!catalog_look(p, CATALOG_PRIMARY, &lines, &sql, &found, &e)) {
         complain("tidemill schema: %s\n", e.text);
         status = verb_status(&e);
     } else if (sql.len == 0) {

@@ -95,7 +95,8 @@ static int compare(const char *path, const struct plan *p,
     struct catalog_found found = {0};
     struct err e;
     int status = EX_OK;
-    if (!catalog_find(p, &problems, &sql, &found, &e)) {
+    if (!catalog_look(p, p->database.read ? CATALOG_REPLICA : CATALOG_PRIMARY,
+                      &problems, &sql, &found, &e)) {
         check_list_add(list, &(struct check_item){.code = "database",
                                                   .severity = "unknown",
                                                   .what = e.text});

@@ -165,41 +165,14 @@ static bool ask(struct check *k, const char *conninfo, struct err *e)
     return k->ok;
 }
 
-bool catalog_check(const struct plan *p, bool is_owner, struct buf *out,
-                   int *n_problems, struct err *e)
+bool catalog_look(const struct plan *p, enum catalog_server server,
+                  struct buf *out, struct buf *sql, struct catalog_found *found,
+                  struct err *e)
 {
-    const char *read = is_owner ? NULL : p->database.read;
-    struct check k = {.plan = p,
-                      .server = is_owner ? CATALOG_OWNER
-                                : read   ? CATALOG_REPLICA
-                                         : CATALOG_PRIMARY,
-                      .out = out};
-    bool ok = ask(&k, read ? read : p->database.write, e);
-
-    *n_problems = k.found.n_problems;
-    return ok;
-}
-
-bool catalog_find(const struct plan *p, struct buf *out, struct buf *sql,
-                  struct catalog_found *found, struct err *e)
-{
-    const char *read = p->database.read;
-    struct check k = {.plan = p,
-                      .server = read ? CATALOG_REPLICA : CATALOG_PRIMARY,
-                      .out = out,
-                      .sql = sql};
-    bool ok = ask(&k, read ? read : p->database.write, e);
-
-    *found = k.found;
-    return ok;
-}
-
-bool catalog_diff(const struct plan *p, struct buf *out, struct buf *sql,
-                  struct catalog_found *found, struct err *e)
-{
-    struct check k = {
-        .plan = p, .server = CATALOG_PRIMARY, .out = out, .sql = sql};
-    bool ok = ask(&k, p->database.write, e);
+    struct check k = {.plan = p, .server = server, .out = out, .sql = sql};
+    bool ok = ask(
+        &k, server == CATALOG_REPLICA ? p->database.read : p->database.write,
+        e);
 
     *found = k.found;
     return ok;

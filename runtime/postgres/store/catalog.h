@@ -55,16 +55,11 @@ char *catalog_own_causes(const struct pgreply *r);
 /* Row-level security applies to the role on one of the tables. */
 bool catalog_hides(const struct pgreply *r, const struct plan *p);
 
-/* Blocking helpers of `check` and `schema --apply`: connect, run, print.
- * `check` asks the `read` database when the pipeline has one, and `schema` with
- * [is_owner] always the one that is written. */
-bool catalog_check(const struct plan *p, bool is_owner, struct buf *out,
-                   int *n_problems, struct err *e) MUSTCHECK;
-/* catalog_check() of `check`, with what was found one by one. */
-bool catalog_find(const struct plan *p, struct buf *out, struct buf *sql,
-                  struct catalog_found *found, struct err *e) MUSTCHECK;
-/* The same of the database that is written, with what mends it. */
-bool catalog_diff(const struct plan *p, struct buf *out, struct buf *sql,
-                  struct catalog_found *found, struct err *e) MUSTCHECK;
+/* Blocking helpers of `check` and `schema`: connect, run, disconnect.
+ * catalog_look() is catalog_differ() with a [server] of the plan: the one of
+ * `read`, which it must have, for CATALOG_REPLICA, else the one that is written. */
+bool catalog_look(const struct plan *p, enum catalog_server server,
+                  struct buf *out, struct buf *sql, struct catalog_found *found,
+                  struct err *e) MUSTCHECK;
 bool catalog_apply(const char *conninfo, const char *sql,
                    struct err *e) MUSTCHECK;
