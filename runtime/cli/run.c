@@ -46,10 +46,14 @@ static const char notes[] =
     "Exit status: 0 stopped or caught up, 64 usage, 65 only halted lanes\n"
     "remain (they are named), or records were set aside under --strict or "
     "would\n"
-    "be in a dry run, 70\n"
-    "software error, 75 the instance name is used elsewhere or the files "
-    "change\n"
-    "while they are read, 78 the pipeline or the admin port was refused.\n";
+    "be in a dry run, 66\n"
+    "no such pipeline, 69 a dry run cannot ask Kafka or the database, 70 "
+    "software\n"
+    "error, 75 the instance name is used elsewhere, the files change while "
+    "they\n"
+    "are read, or a dry run takes too long, 78 the pipeline or the admin port "
+    "was\n"
+    "refused.\n";
 
 struct run_request {
     struct start start;

@@ -355,7 +355,7 @@ static void on_alarm(int signum)
 
     (void)signum;
     _exit(write(STDERR_FILENO, words, sizeof(words) - 1) < 0 ? EX_IOERR
-                                                             : EX_DATAERR);
+                                                             : EX_TEMPFAIL);
 }
 
 static bool apply(struct looking *k, struct err *e)
