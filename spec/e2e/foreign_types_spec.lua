@@ -190,10 +190,10 @@ return pipeline {
     for _, one in ipairs {
       'column id is citext in the table, whose values are not equal or ordered as their '
         .. 'texts are, so a key cannot use it: ALTER TABLE "keyed" ALTER COLUMN "id" '
-        .. 'TYPE text;',
+        .. 'TYPE text USING "id"::text;',
       'so `newer` cannot use it', 'so `merge` cannot use it',
       'column v is name in the table, which may cut or change a text without an error: '
-        .. 'ALTER TABLE "cut" ALTER COLUMN "v" TYPE text;',
+        .. 'ALTER TABLE "cut" ALTER COLUMN "v" TYPE text USING "v"::text;',
       'column x is regclass in the table, whose texts name objects of the database',
       'column y is regrole[] in the table, whose texts name',
       "column w is integer in the table but text in the projection: write w = 'integer'",

@@ -80,7 +80,13 @@ static void report_missing(struct catalog_report *r,
 
     buf_printf(b, "there is no column %s: ", c->name);
     size_t from = b->len;
-    report_alter(r, "ADD", c);
+    buf_puts(b, "ALTER TABLE ");
+    sql_quote_table(b, &r->p->name);
+    buf_puts(b, " ADD COLUMN ");
+    sql_quote(b, c->name);
+    buf_puts(b, " ");
+    sql_type_word(b, &c->type);
+    buf_puts(b, ";\n");
     report_mends(r, from, NULL);
     r->has_new = true;
 }

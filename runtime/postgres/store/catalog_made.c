@@ -8,10 +8,7 @@ static void put_alter(struct catalog_report *r, const struct plan_column *c,
 {
     size_t from = r->out->len;
 
-    buf_puts(r->out, "ALTER TABLE ");
-    sql_quote_table(r->out, &r->p->name);
-    buf_puts(r->out, " ALTER COLUMN ");
-    sql_quote(r->out, c->name);
+    put_alter_column(r->out, r->p, c->name);
     buf_printf(r->out, " %s;\n", what);
     report_mends(r, from, NULL);
 }

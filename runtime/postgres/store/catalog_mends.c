@@ -83,11 +83,21 @@ void report_mend_own(struct catalog_report *r)
     r->has_schema = true;
 }
 
-/* PostgreSQL casts by itself only where nothing can be lost. */
+void put_alter_column(struct buf *b, const struct plan_projection *p,
+                      const char *column)
+{
+    buf_puts(b, "ALTER TABLE ");
+    sql_quote_table(b, &p->name);
+    buf_puts(b, " ALTER COLUMN ");
+    sql_quote(b, column);
+}
+
 void report_mend_type(struct catalog_report *r, const struct plan_column *c,
                       const char *found)
 {
-    struct buf sql = {0}, note = {0};
+    struct buf *b = r->out;
+    struct buf note = {0};
+    size_t from = b->len;
 
     buf_printf(&note,
                "-- %s was %s. The table is rewritten while nobody can use it; "
@@ -95,19 +105,15 @@ void report_mend_type(struct catalog_report *r, const struct plan_column *c,
                "fit, and a view of the column, end\n-- this: drop those "
                "first.\n",
                c->name, found);
-    buf_puts(&sql, "ALTER TABLE ");
-    sql_quote_table(&sql, &r->p->name);
-    buf_puts(&sql, " ALTER COLUMN ");
-    sql_quote(&sql, c->name);
-    buf_puts(&sql, " TYPE ");
-    sql_type_word(&sql, &c->type);
-    buf_puts(&sql, " USING ");
-    sql_quote(&sql, c->name);
-    buf_puts(&sql, "::");
-    sql_type_word(&sql, &c->type);
-    buf_puts(&sql, ";\n");
-    report_mends_by(r, buf_text(&note), buf_text(&sql));
-    buf_close(&sql);
+    put_alter_column(b, r->p, c->name);
+    buf_puts(b, " TYPE ");
+    sql_type_word(b, &c->type);
+    buf_puts(b, " USING ");
+    sql_quote(b, c->name);
+    buf_puts(b, "::");
+    sql_type_word(b, &c->type);
+    buf_puts(b, ";\n");
+    report_mends(r, from, buf_text(&note));
     buf_close(&note);
 }
 
@@ -115,10 +121,7 @@ void report_mend_not_null(struct catalog_report *r, const char *name)
 {
     struct buf sql = {0};
 
-    buf_puts(&sql, "ALTER TABLE ");
-    sql_quote_table(&sql, &r->p->name);
-    buf_puts(&sql, " ALTER COLUMN ");
-    sql_quote(&sql, name);
+    put_alter_column(&sql, r->p, name);
     buf_puts(&sql, " DROP NOT NULL;\n");
     report_mends_by(r,
                     "-- No row of the projection fills this column. Or name it "

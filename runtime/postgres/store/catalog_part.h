@@ -34,11 +34,17 @@ void report_mends(struct catalog_report *r, size_t from, const char *note);
 /* The same of a statement that the line does not show as it is. */
 void report_mends_by(struct catalog_report *r, const char *note,
                      const char *sql);
-/* What mends it: schema tidemill; a column's type; a column that is to be NULL;
- * the table; a part of it that is UNLOGGED. */
-void report_mend_own(struct catalog_report *r);
+/* "ALTER TABLE ... ALTER COLUMN ..." without what is altered. */
+void put_alter_column(struct buf *b, const struct plan_projection *p,
+                      const char *column);
+/* The statement that gives the column its declared type, in the line that is being
+ * written, which it ends: [found] is its type now. PostgreSQL casts by itself only
+ * where nothing can be lost, so it says USING. */
 void report_mend_type(struct catalog_report *r, const struct plan_column *c,
                       const char *found);
+/* What mends it: schema tidemill; a column that is to be NULL; the table; a part
+ * of it that is UNLOGGED. */
+void report_mend_own(struct catalog_report *r);
 void report_mend_not_null(struct catalog_report *r, const char *name);
 void report_mend_table(struct catalog_report *r);
 void report_mend_unlogged(struct catalog_report *r, const char *part);
@@ -72,9 +78,6 @@ bool report_is_declared(const struct catalog_report *r, const char *name);
 void report_own(struct catalog_report *r, const struct pg_result *server);
 /* "run `tidemill schema ...": ends a line. */
 void report_schema_hint(struct catalog_report *r, struct buf *b);
-/* "ALTER TABLE ... ADD COLUMN ...;\n", or ALTER COLUMN: ends a line. */
-void report_alter(struct catalog_report *r, const char *what,
-                  const struct plan_column *c);
 /* The declared type against that of row [i] of what was answered about the
  * table's columns. Sets the facts' cast. */
 void report_type(struct catalog_report *r, const struct plan_column *c,

@@ -7,20 +7,6 @@
 #include "postgres/sql/sql_text.h"
 #include "postgres/store/catalog_part.h"
 
-void report_alter(struct catalog_report *r, const char *what,
-                  const struct plan_column *c)
-{
-    struct buf *b = r->out;
-
-    buf_puts(b, "ALTER TABLE ");
-    sql_quote_table(b, &r->p->name);
-    buf_printf(b, " %s COLUMN ", what);
-    sql_quote(b, c->name);
-    buf_puts(b, strcmp(what, "ALTER") == 0 ? " TYPE " : " ");
-    sql_type_word(b, &c->type);
-    buf_puts(b, ";\n");
-}
-
 /* "mood (an enum)" */
 static void put_found(struct buf *b, const struct pg_result *columns, int i)
 {
@@ -55,7 +41,6 @@ static void put_other_type(struct catalog_report *r,
         sql_put_field(b, c->name);
         buf_puts(b, " = 'text', which is cast to the column's type, or ");
     }
-    report_alter(r, "ALTER", c);
     report_mend_type(r, c, pg_str(columns, i, COLUMN_TYPE));
 }
 
@@ -119,7 +104,6 @@ static bool may_be_cast(struct catalog_report *r, const struct plan_column *c,
                    "their texts are, so %s cannot use it: ",
                    comparer);
     }
-    report_alter(r, "ALTER", c);
     report_mend_type(r, c, pg_str(columns, i, COLUMN_TYPE));
     return false;
 }
