@@ -230,7 +230,8 @@ describe('three projections that write other columns of one table', function()
     local sql = tidemill.call({ 'schema', bundle, '--diff' },
       { env = { DATABASE_URL = url } }).out
     for _, words in ipairs { 'CREATE UNIQUE INDEX ON "app"."accounts" ("id")',
-      'ALTER COLUMN "id" TYPE bigint', 'ALTER COLUMN "extra" DROP NOT NULL', 'SET LOGGED' } do
+      'ALTER COLUMN "id" TYPE bigint', 'ALTER COLUMN "extra" DROP NOT NULL',
+      'SET LOGGED' } do
       assert.equal(1, select(2, sql:gsub(words:gsub('[()]', '%%%0'), '')), sql)
     end
     db:rows(sql)
