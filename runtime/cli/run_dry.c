@@ -153,12 +153,8 @@ static void put_cell(struct table *t, const struct coltype *type,
     convert_text(type, c, &text);
     if (c->tag == TM_MISSING || c->tag == TM_NULL) {
         table_text(t, c->tag == TM_NULL ? "NULL" : NULL);
-    } else if (text.len > CELL_WIDTH) {
-        buf_text(&text);
-        snprintf(text.data + CELL_WIDTH - 3, 4, "...");
-        table_text(t, text.data);
     } else {
-        table_text(t, buf_text(&text));
+        table_text_cut(t, buf_text(&text), CELL_WIDTH);
     }
     buf_close(&text);
 }
@@ -173,7 +169,8 @@ static void print_rows(const struct rows *r)
     struct table t;
 
     for (uint32_t i = 0; i < n; i++) {
-        columns[i + 1] = (struct table_column){p->columns[i].name, false};
+        columns[i + 1] = (struct table_column){
+            p->columns[i].name, type_is_number(p->columns[i].type.kind)};
     }
     table_init(&t, columns, n + 1);
     for (uint32_t row = r->first_row; row < r->view.n_rows; row++) {

@@ -95,6 +95,18 @@ void table_text(struct table *t, const char *text)
     buf_put(&t->cells, "", 1);
 }
 
+void table_text_cut(struct table *t, const char *text, uint32_t columns)
+{
+    size_t from = t->cells.len;
+
+    table_text(t, text);
+    if (width_of(t->cells.data + from) > columns) {
+        t->cells.len =
+            from + (size_t)bytes_of(t->cells.data + from, columns - 3);
+        buf_put(&t->cells, "...", sizeof("..."));
+    }
+}
+
 void table_int(struct table *t, int64_t n)
 {
     buf_printf(&t->cells, "%" PRId64, n);

@@ -31,6 +31,8 @@ void table_init(struct table *t, const struct table_column *columns,
 void table_close(struct table *t);
 /* The next cell; NULL is "-". */
 void table_text(struct table *t, const char *text);
+/* The same; of a wider text the first characters, and "...". [columns]: at least 3. */
+void table_text_cut(struct table *t, const char *text, uint32_t columns);
 void table_int(struct table *t, int64_t n);
 /* A text below the row that was just filled, indented and folded. */
 void table_note(struct table *t, const char *text);

@@ -246,6 +246,13 @@ const char *type_wire_name(const struct coltype *t)
     return kinds[t->kind].wire;
 }
 
+bool type_is_number(enum type_kind kind)
+{
+    return kind == TYPE_SMALLINT || kind == TYPE_INTEGER ||
+           kind == TYPE_BIGINT || kind == TYPE_NUMERIC || kind == TYPE_REAL ||
+           kind == TYPE_DOUBLE;
+}
+
 bool type_is_key(const struct coltype *t)
 {
     return kinds[t->kind].is_key;

@@ -67,6 +67,7 @@ enum { OID_OID = 26, OID_XID = 28, OID_XID_ARRAY = 1011 };
 uint32_t type_bytes(const struct coltype *t);
 /* SQL name of the element type it travels as: "uuid", "text", ... */
 const char *type_wire_name(const struct coltype *t);
+bool type_is_number(enum type_kind kind);
 bool type_is_key(const struct coltype *t);
 /* A comma separated list of all words that type_parse takes first. */
 const char *type_words(void);

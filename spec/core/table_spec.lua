@@ -101,6 +101,25 @@ describe('a table', function()
   end)
 end)
 
+describe('a cell that is cut', function()
+  it('has whole characters, as wide as may be', function()
+    local function cut(text)
+      return printed(nil, nil, function()
+        local t = ffi.new('struct table')
+        C.table_init(t, COLUMNS, 1)
+        C.table_text_cut(t, text, 8)
+        C.table_print(t)
+        C.fflush(nil)
+      end)[2]
+    end
+    for text, expected in pairs { ['12345678'] = '12345678', ['123456789'] = '12345...',
+      [('é'):rep(8)] = ('é'):rep(8), [('é'):rep(9)] = ('é'):rep(5) .. '...',
+      [('漢'):rep(5)] = '漢漢...', [''] = '' } do
+      assert.are.equal(expected, cut(text))
+    end
+  end)
+end)
+
 describe('the columns of a character', function()
   it('are none, one or two', function()
     for code, columns in pairs { [0x41] = 1, [0xe9] = 1, [0x301] = 0, [0x4e2d] = 2, [0xac00] = 2,

@@ -46,13 +46,6 @@ static void put_column(struct buf *sql, const struct plan_column *column)
     buf_puts(sql, "::text END");
 }
 
-static bool is_number(uint8_t kind)
-{
-    return kind == TYPE_SMALLINT || kind == TYPE_INTEGER ||
-           kind == TYPE_BIGINT || kind == TYPE_NUMERIC || kind == TYPE_REAL ||
-           kind == TYPE_DOUBLE;
-}
-
 static void print_rows(const struct plan_projection *p, uint32_t n,
                        const struct pg_result *rows)
 {
@@ -62,7 +55,7 @@ static void print_rows(const struct plan_projection *p, uint32_t n,
     for (uint32_t i = 0; i < n; i++) {
         columns[i] = (struct table_column){
             .title = p->columns[i].name,
-            .is_number = is_number(p->columns[i].type.kind)};
+            .is_number = type_is_number(p->columns[i].type.kind)};
     }
     table_init(&t, columns, n);
     for (int row = 0; row < pg_rows(rows); row++) {
