@@ -35,7 +35,7 @@ describe('tidemill dlq', function()
     -- A message from outside cannot colour the terminal.
     assert.is_nil(result.out:find('\27', 1, true))
     -- Nothing is cut where no terminal is.
-    assert.matches('held behind: numeric field overflow\n', result.out)
+    assert.matches('held: numeric field overflow\n', result.out)
     assert.matches('2 of 5 are shown', call('dlq list', '--limit', '2').out)
   end)
 

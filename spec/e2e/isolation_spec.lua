@@ -351,7 +351,7 @@ describe('a dead letter of an outbox', function()
     assert.matches('held +%S+ +held .*held: new row', listed.out)
     send('MoneyDeposited', '{"owner":"a","amount":0}')
     producer:flush()
-    assert.matches('behind a failed one.- failed=0 held=1 first=%S+/0/3 ' ..
+    assert.matches('after a failed one.- failed=0 held=1 first=%S+/0/3 ' ..
       'error="it waits behind %S+/0/1, which failed', tidemill.until_end(bundle,
         { env = env }).err)
     assert.equal('/wAi', db:value(

@@ -33,8 +33,9 @@ describe('the Debian package', function()
     text, status = tidemill.shell(('cd %s && runtime/package/deb.sh %s 0.0.1 %s/out')
       :format(ROOT, os.getenv('TIDEMILL'), folder))
     assert.equal(0, status, text)
-    assert.equal(0, select(2, tidemill.shell(('dpkg-deb -x %s %s/root && dpkg-deb -e %s %s/meta')
-      :format(text:match('%S+%.deb'), folder, text:match('%S+%.deb'), folder))))
+    local deb = text:match('%S+%.deb')
+    assert.equal(0, select(2, tidemill.shell(('dpkg-deb -x %s %s/root && dpkg-deb -e %s '
+      .. '%s/meta'):format(deb, folder, deb, folder))))
   end)
 
   it('holds a binary that finds its scripts, rules and examples', function()
@@ -67,7 +68,7 @@ describe('the manifest for Kubernetes', function()
     local linked = {}
     for path, text in pairs(files) do linked['..2026/' .. path] = text end
     assert.is_truthy(files['pipeline.lua'])
-    -- A kubelet writes a folder of its own, a link ..data to it, and links to what is there.
+    -- A kubelet writes a folder, a link ..data to it, and links to what is there.
     local folder = tidemill.bundle(linked)
     assert.equal(0, select(2, tidemill.shell(('cd %s && ln -s ..2026 ..data && '
       .. 'for f in $(ls ..data); do ln -s ..data/$f $f; done'):format(folder))))
