@@ -109,7 +109,7 @@ static void tell_status(struct notify *n)
     struct totals t;
 
     totals_read(p, &t);
-    view_copy(why, 256, totals_waiting_for(p));
+    snprintf(why, sizeof(why), "%.255s", totals_waiting_for(p));
     utf8_clean_line(why);
     snprintf(text, sizeof(text),
              "STATUS=%s: %u of %u workers ready, %u lanes, %u halted, %" PRIu64

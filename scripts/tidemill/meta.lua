@@ -134,6 +134,7 @@ function tidemill.reset(row) end
 ---@field given table<string, table[]>|nil
 ---@field events tidemill.TestEvent[]
 ---@field rows table[]|table<string, table[]> # of a batch function: by table
+---@field dead_letters integer|nil # how many of the events are set aside; nil: none
 
 ---A loop over events, as `for` takes it.
 ---@alias tidemill.Events fun(state: any, last: any): tidemill.Event

@@ -110,7 +110,7 @@ end)
 
 describe('tidemill check', function()
   it('stops an example that does not end', function()
-    ends('example', 78, 'example 1 of a: pipeline.lua:5: this took too long')
+    ends('example', 78, 'example 1 of a failed: pipeline.lua:5: this took too long')
     ends('slow_example', 78, 'pipeline.lua:5: this took too long: one call')
   end)
   it('does not wait for a secret that nobody writes', function()

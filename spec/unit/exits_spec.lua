@@ -94,6 +94,7 @@ local TABLE = {
   { 0, 'check $F/right --offline', '\n1 example, 0 failed\n' },
   { 1, 'test $F/unlike', '/unlike/pipeline.lua:6: example 1 of t failed: ', '1 failed\n' },
   { 78, 'check $F/unlike --offline', '/unlike/pipeline.lua:6: example 1 of t failed: ' },
+  { 0, 'check $F/meant --offline', '\n1 example, 0 failed\n' },
   { 66, 'check $F/nowhere --json', '"status":66,"ok":false,"findings":[{"code":"pipeline"' },
   { 78, 'check $F/wrong --json', 'pipeline.lua","line":1,' },
   { 69, 'check $F/good --json', '"code":"kafka","severity":"unknown"',
@@ -140,6 +141,11 @@ describe('the exit status of', function()
       sh(('mkdir %s/%s'):format(folder, name))
       write(name .. '/pipeline.lua', (PIPELINE:gsub(' } },\n}$', EXAMPLE:format(n))))
     end
+    sh(('mkdir %s/meant'):format(folder))
+    write('meant/pipeline.lua', (PIPELINE:gsub('function%(row%) row.n = 1 end } },\n}$',
+      'function(row, event) row.n = event.data.n end,\n'
+      .. '  examples = { { events = { { data = { n = 1 } }, { data = { n = "x" } } },\n'
+      .. '    rows = { { n = 1 } }, dead_letters = 1 } } } },\n}')))
     write('wrong/pipeline.lua', 'return pipeline { name = 1 }')
   end)
   lazy_teardown(function() sh('rm -rf ' .. folder) end)

@@ -102,32 +102,44 @@ static void put_bytes(const struct convert_rules *rules,
     buf_close(&hex);
 }
 
-/* What the type prints behind the cell of a key: the zeros of a numeric(p,s), and
- * the blanks of a char(n) where PostgreSQL's connector writes them; MySQL's and
- * applications leave them out. [len]: of what stands already. */
-static void put_rest(const struct coltype *t, const struct convert_rules *rules,
-                     const struct tm_cell *cell, size_t len, struct buf *out)
+/* The zeros at the end of a numeric(p,s), of which [len] bytes stand already. */
+static void put_zeros(const struct coltype *t, size_t len, struct buf *out)
 {
     const char *text = out->data + out->len - len;
     const char *point = memchr(text, '.', len);
-    size_t digits = point ? len - (size_t)(point - text) - 1 : 0;
-    size_t most = t->kind == TYPE_CHAR ? (size_t)t->length : (size_t)t->scale;
-    size_t n = digits;
+    int has = point ? (int)(len - (size_t)(point - text) - 1) : 0;
 
-    if (t->kind == TYPE_CHAR) {
-        if (rules->format != FORMAT_DEBEZIUM || rules->is_mysql) {
-            return;
-        }
-        n = 0;
-        for (uint32_t i = 0; i < cell->len; i++) {
-            n += ((unsigned char)cell->p[i] & 0xC0) != 0x80;
-        }
-    } else if (t->kind != TYPE_NUMERIC || t->precision == 0) {
-        return;
+    buf_put(out, ".", !point && t->scale > 0);
+    for (int i = has; i < t->scale; i++) {
+        buf_put(out, "0", 1);
     }
-    buf_put(out, ".", t->kind == TYPE_NUMERIC && !point && most > 0);
-    for (; n < most; n++) {
-        buf_put(out, t->kind == TYPE_CHAR ? " " : "0", 1);
+}
+
+/* The blanks at the end of a char(n). */
+static void put_blanks(const struct coltype *t, const struct tm_cell *cell,
+                       struct buf *out)
+{
+    size_t has = 0;
+
+    for (uint32_t i = 0; i < cell->len; i++) {
+        has += ((unsigned char)cell->p[i] & 0xC0) != 0x80;
+    }
+    for (size_t i = has; i < (size_t)t->length; i++) {
+        buf_put(out, " ", 1);
+    }
+}
+
+/* What the type prints after the cell of a key, of which [len] bytes stand
+ * already. The blanks of a char(n) are there where PostgreSQL's connector writes
+ * them; MySQL's and applications leave them out. */
+static void put_rest(const struct coltype *t, const struct convert_rules *rules,
+                     const struct tm_cell *cell, size_t len, struct buf *out)
+{
+    if (t->kind == TYPE_NUMERIC && t->precision > 0) {
+        put_zeros(t, len, out);
+    } else if (t->kind == TYPE_CHAR && rules->format == FORMAT_DEBEZIUM &&
+               !rules->is_mysql) {
+        put_blanks(t, cell, out);
     }
 }
 

@@ -71,7 +71,8 @@ local function run_examples(subject, begin, say)
       begin()
       bundle:reset()
       local ok, result = pcall(bundle.split, bundle,
-        { given = example.given, events = example.events })
+        { given = example.given, events = example.events,
+          dead_letters = example.dead_letters })
       local reason = not ok and result or check_rows(result, bundle.plan, k,
         example.rows)
       if reason then
