@@ -354,7 +354,7 @@ describe('tidemill dev', function()
         == 'ada|12.50\n'
     end)
     dev:signal(process.INT)
-    assert.equal(0, dev:wait(10))
+    assert.equal(0, dev:wait(10), tidemill.read(log))
     assert.matches('balances: 1 rows?\nid +owner +balance +is_open\n'
       .. '00000001%-0%.%.%. +ada +12%.50 +true\n', tidemill.read(log))
   end)
