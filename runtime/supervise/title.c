@@ -15,6 +15,7 @@ enum { TITLE_MOST = 2048 };
 static char *area;                 /* NULL: not known */
 static size_t area_size;           /* arguments and environment */
 static char words[TITLE_MOST / 2]; /* as typed */
+static char **moved; /* owned: setenv() copies it and does not free it */
 
 static bool take(char *text)
 {
@@ -32,7 +33,7 @@ static void move_environment(void)
     while (environ[n]) {
         n++;
     }
-    char **moved = mem_zero(n + 1, sizeof(*moved));
+    moved = mem_zero(n + 1, sizeof(*moved));
     for (size_t i = 0; i < n; i++) {
         take(environ[i]);
         moved[i] = mem_dup(environ[i]);

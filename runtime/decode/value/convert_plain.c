@@ -64,7 +64,8 @@ bool convert_is_plain(const struct coltype *t, const struct tm_cell *in,
 
 static bool is_same(const struct tm_cell *in, const struct buf *text)
 {
-    return in->len == text->len && memcmp(in->p, text->data, in->len) == 0;
+    return in->len == text->len &&
+           (in->len == 0 || memcmp(in->p, text->data, in->len) == 0);
 }
 
 /* 19:00:00.5Z as 19:00:00.500000Z, by the digits that the column declares. */
