@@ -15,7 +15,7 @@ enum { TITLE_MOST = 2048 };
 static char *area;                 /* NULL: not known */
 static size_t area_size;           /* arguments and environment */
 static char words[TITLE_MOST / 2]; /* as typed */
-static char **moved; /* owned: setenv() copies it and does not free it */
+static char **moved; /* owned: the environment, which nobody frees */
 
 static bool take(char *text)
 {
@@ -26,17 +26,22 @@ static bool take(char *text)
     return true;
 }
 
+/* List and texts are one block: setenv() gives up single ones. */
 static void move_environment(void)
 {
-    size_t n = 0;
+    size_t n = 0, bytes = 0;
 
-    while (environ[n]) {
-        n++;
+    for (; environ[n]; n++) {
+        bytes += strlen(environ[n]) + 1;
     }
-    moved = mem_zero(n + 1, sizeof(*moved));
+    moved = mem_zero(1, (n + 1) * sizeof(*moved) + bytes);
+    char *text = (char *)(moved + n + 1);
     for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(environ[i]) + 1;
+
         take(environ[i]);
-        moved[i] = mem_dup(environ[i]);
+        moved[i] = memcpy(text, environ[i], len);
+        text += len;
     }
     environ = moved;
 }
